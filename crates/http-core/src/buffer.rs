@@ -1,0 +1,144 @@
+//! The receive buffer: what came and was not yet consumed. It knows nothing of HTTP.
+//! Its memory is its own, grown by doubling, or a [`Workspace`]'s, lent for as long as a thread drives the connection.
+
+use alloc::vec::Vec;
+
+use crate::field::FieldRange;
+
+/// Memory that a thread lends to each connection that it drives, so that a waiting connection owns none.
+///
+/// A connection works without one and then allocates its own buffers.
+#[derive(Debug, Default)]
+pub struct Workspace {
+    pub(crate) bytes: Vec<u8>,
+    pub(crate) fields: Vec<FieldRange>,
+}
+
+impl Workspace {
+    /// A workspace with room for `octets` received octets; [`Limits::head`](crate::Limits::head) is a good number.
+    pub fn with_room(octets: usize) -> Workspace {
+        Workspace { bytes: alloc::vec![0; octets], fields: Vec::new() }
+    }
+}
+
+#[derive(Debug)]
+pub(crate) struct Buffer {
+    /// All of it initialised; received octets stand at `start..end`.
+    bytes: Vec<u8>,
+    start: usize,
+    end: usize,
+    lent: bool,
+}
+
+const SMALLEST: usize = 256;
+
+impl Buffer {
+    pub(crate) const fn new() -> Buffer {
+        Buffer { bytes: Vec::new(), start: 0, end: 0, lent: false }
+    }
+
+    /// What came and was not consumed.
+    pub(crate) fn unread(&self) -> &[u8] {
+        &self.bytes[self.start..self.end]
+    }
+
+    pub(crate) fn unread_mut(&mut self) -> &mut [u8] {
+        &mut self.bytes[self.start..self.end]
+    }
+
+    /// Room to receive into: never empty while fewer than `limit` octets are unread, never beyond `limit`.
+    pub(crate) fn space(&mut self, limit: usize) -> &mut [u8] {
+        if self.start == self.end {
+            (self.start, self.end) = (0, 0);
+        } else if self.start > 0 && self.bytes.len() - self.end < self.bytes.len() / 2 {
+            // At most once a head: from then on it begins at 0, so no octet is moved twice.
+            self.bytes.copy_within(self.start..self.end, 0);
+            (self.start, self.end) = (0, self.end - self.start);
+        }
+        if self.end == self.bytes.len() && self.end < limit {
+            self.bytes.resize((2 * self.end).clamp(SMALLEST.min(limit), limit), 0);
+        }
+        let room = limit.saturating_sub(self.end - self.start).min(self.bytes.len() - self.end);
+        &mut self.bytes[self.end..self.end + room]
+    }
+
+    /// `n` octets of the space are now filled; more than there was room for count as the room.
+    pub(crate) fn received(&mut self, n: usize) {
+        self.end = self.bytes.len().min(self.end + n);
+    }
+
+    pub(crate) fn consume(&mut self, n: usize) {
+        self.start = self.end.min(self.start + n);
+    }
+
+    /// Works in the workspace's memory from here on, unless something stands in its own.
+    pub(crate) fn lend(&mut self, bytes: &mut Vec<u8>) {
+        if self.bytes.is_empty() && !self.lent {
+            core::mem::swap(&mut self.bytes, bytes);
+            self.lent = true;
+        }
+    }
+
+    /// Gives the workspace's memory back; what is unread moves to memory of its own.
+    pub(crate) fn set_down(&mut self, bytes: &mut Vec<u8>) {
+        let unread = self.unread();
+        if !self.lent {
+            if unread.is_empty() {
+                *self = Buffer::new();
+            }
+            return;
+        }
+        let own = unread.to_vec();
+        let (start, end) = (0, own.len());
+        *bytes = core::mem::replace(&mut self.bytes, own);
+        (self.start, self.end, self.lent) = (start, end, false);
+    }
+
+    /// Octets of heap memory that it owns.
+    #[cfg(test)]
+    pub(crate) fn owned(&self) -> usize {
+        if self.lent { 0 } else { self.bytes.capacity() }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn space_is_never_beyond_the_limit() {
+        let mut buffer = Buffer::new();
+        let mut received = 0;
+        loop {
+            let room = buffer.space(1000).len();
+            if room == 0 {
+                break;
+            }
+            let n = room.min(7);
+            buffer.received(n);
+            received += n;
+        }
+        assert_eq!((received, buffer.unread().len()), (1000, 1000));
+        buffer.consume(999);
+        assert_eq!(buffer.space(1000).len(), 999, "the last octet has moved to the front");
+    }
+
+    #[test]
+    fn a_lent_buffer_goes_back_and_the_rest_stays() {
+        let mut workspace = Workspace::with_room(64);
+        let mut buffer = Buffer::new();
+        buffer.lend(&mut workspace.bytes);
+        buffer.space(64)[..3].copy_from_slice(b"abc");
+        buffer.received(3);
+        buffer.consume(1);
+        assert_eq!(buffer.owned(), 0);
+        buffer.set_down(&mut workspace.bytes);
+        assert_eq!((workspace.bytes.len(), buffer.unread()), (64, &b"bc"[..]));
+
+        buffer.lend(&mut workspace.bytes);
+        assert_eq!(workspace.bytes.len(), 64, "it keeps its own memory while that holds something");
+        buffer.consume(2);
+        buffer.set_down(&mut workspace.bytes);
+        assert_eq!(buffer.owned(), 0, "and none afterwards");
+    }
+}

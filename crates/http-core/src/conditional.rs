@@ -1,0 +1,439 @@
+//! Preconditions: entity tags, and what a request that names them asks for (RFC 9110 §13). It knows no file and no
+//! clock: the caller brings the validators of the representation it has chosen, and the time.
+//!
+//! ```
+//! use http_core::conditional::{EntityTag, Outcome, Validators, evaluate};
+//! use http_core::{Date, Fields, Method};
+//! # use http_core::{server::{Connection, Event}, Limits};
+//! # let mut connection = Connection::new(Limits::default());
+//! # let head = b"GET / HTTP/1.0\r\nIf-None-Match: \"a,b\", W/\"5-1\"\r\n\r\n";
+//! # connection.space()[..head.len()].copy_from_slice(head);
+//! # connection.received(head.len());
+//! # let Ok(Event::Request(request)) = connection.poll() else { unreachable!() };
+//! # let fields = request.fields;
+//! let now = Date::from_unix(1_000_000_000).unwrap();
+//! let validators = Validators { etag: EntityTag::parse(b"\"5-1\""), last_modified: None };
+//! // If-None-Match: "a,b", W/"5-1"
+//! assert_eq!(evaluate(Method::Get, &fields, &validators, now), Outcome::NotModified);
+//! assert_eq!(evaluate(Method::Delete, &fields, &validators, now), Outcome::PreconditionFailed);
+//! ```
+
+use alloc::vec::Vec;
+use core::fmt;
+
+use crate::date::Date;
+use crate::field::{FieldName, Fields, name};
+use crate::grammar::trim;
+use crate::method::Method;
+
+/// An entity tag (RFC 9110 §8.8.3): octets that mean nothing but themselves, and whether they are weak.
+///
+/// There is no `==`: whether two tags match depends on what for.
+///
+/// ```
+/// use http_core::conditional::EntityTag;
+/// let weak = EntityTag::parse(b"W/\"1\"").unwrap();
+/// let strong = EntityTag::new(false, b"1").unwrap();
+/// assert!(weak.matches_weakly(strong) && !weak.matches_strongly(strong));
+/// assert!(EntityTag::parse(b"1").is_none());
+/// ```
+#[derive(Clone, Copy)]
+pub struct EntityTag<'a> {
+    weak: bool,
+    opaque: &'a [u8],
+}
+
+impl<'a> EntityTag<'a> {
+    /// The tag with these octets between its quotes; `None` if one is a control, a blank or a quote.
+    ///
+    /// Weak is what may stay the same while octets of the representation change.
+    pub fn new(weak: bool, opaque: &'a [u8]) -> Option<EntityTag<'a>> {
+        opaque.iter().all(is_etagc).then_some(EntityTag { weak, opaque })
+    }
+
+    /// Reads exactly one tag, as it stands in a field: `"x"` or `W/"x"`, where the `W` is upper case.
+    pub fn parse(text: &'a [u8]) -> Option<EntityTag<'a>> {
+        EntityTag::at_front(text).filter(|(_, rest)| rest.is_empty()).map(|(tag, _)| tag)
+    }
+
+    /// Whether the tag is marked as weak.
+    pub const fn is_weak(&self) -> bool {
+        self.weak
+    }
+
+    /// The octets between the quotes.
+    pub const fn opaque(&self) -> &'a [u8] {
+        self.opaque
+    }
+
+    /// The strong comparison (RFC 9110 §8.8.3.2): neither tag is weak, and the octets are the same.
+    pub fn matches_strongly(&self, other: EntityTag<'_>) -> bool {
+        !self.weak && !other.weak && self.opaque == other.opaque
+    }
+
+    /// The weak comparison (RFC 9110 §8.8.3.2): the octets are the same.
+    pub fn matches_weakly(&self, other: EntityTag<'_>) -> bool {
+        self.opaque == other.opaque
+    }
+
+    /// Appends the tag as it stands in a field; the octets appended always are a [`FieldValue`](crate::FieldValue).
+    ///
+    /// ```
+    /// use http_core::conditional::EntityTag;
+    /// let mut value = Vec::new();
+    /// EntityTag::new(true, b"5-1").unwrap().append_to(&mut value);
+    /// assert_eq!(value, b"W/\"5-1\"");
+    /// ```
+    pub fn append_to(&self, out: &mut Vec<u8>) {
+        out.extend_from_slice(if self.weak { b"W/\"" } else { b"\"" });
+        out.extend_from_slice(self.opaque);
+        out.push(b'"');
+    }
+
+    /// The tag at the front of the text, and what follows its closing quote.
+    fn at_front(text: &'a [u8]) -> Option<(EntityTag<'a>, &'a [u8])> {
+        let (weak, text) = match text.strip_prefix(b"W/") {
+            Some(rest) => (true, rest),
+            None => (false, text),
+        };
+        let text = text.strip_prefix(b"\"")?;
+        let end = text.iter().position(|&c| c == b'"')?;
+        Some((EntityTag::new(weak, &text[..end])?, &text[end + 1..]))
+    }
+}
+
+impl fmt::Debug for EntityTag<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}\"{}\"", if self.weak { "W/" } else { "" }, self.opaque.escape_ascii())
+    }
+}
+
+/// What tells one state of a representation from another (RFC 9110 §8.8): what the fields ETag and Last-Modified of the
+/// plain answer say.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Validators<'a> {
+    /// The value of ETag.
+    pub etag: Option<EntityTag<'a>>,
+    /// The value of Last-Modified: never later than the answer's Date (R9110-8.8.2).
+    pub last_modified: Option<Date>,
+}
+
+/// What the preconditions of a request make of it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Outcome {
+    /// Answer as if there were none.
+    Proceed,
+    /// Answer 304, without a body.
+    NotModified,
+    /// Answer 412, and do not perform the method.
+    PreconditionFailed,
+}
+
+/// Evaluates all preconditions but If-Range, in the order of RFC 9110 §13.2.2, for a representation that exists.
+///
+/// To be asked only where the plain answer would be 2xx (R9110-13.2.1). A HEAD is judged as the GET would be (D5). A field
+/// that does not keep to its grammar does not count, where it holds a date, or names no tag, where it holds tags.
+pub fn evaluate(method: Method<'_>, fields: &Fields<'_>, validators: &Validators<'_>, now: Date) -> Outcome {
+    // R9110-13.2.1: these choose no representation.
+    if matches!(method, Method::Connect | Method::Options | Method::Trace) {
+        return Outcome::Proceed;
+    }
+    let reads = matches!(method, Method::Get | Method::Head);
+    let Validators { etag, last_modified } = *validators;
+
+    // R9110-13.2.2: the order is that of the lines here, whatever the order of the fields.
+    if fields.get(name::IF_MATCH).is_some() {
+        // R9110-13.1.1
+        if !names(fields, name::IF_MATCH, |tag| etag.is_some_and(|own| own.matches_strongly(tag))) {
+            return Outcome::PreconditionFailed;
+        }
+    } else if let (Some(since), Some(modified)) = (date(fields, name::IF_UNMODIFIED_SINCE, now), last_modified) {
+        // R9110-13.1.4
+        if modified > since {
+            return Outcome::PreconditionFailed;
+        }
+    }
+    if fields.get(name::IF_NONE_MATCH).is_some() {
+        // R9110-13.1.2
+        let matched = names(fields, name::IF_NONE_MATCH, |tag| etag.is_some_and(|own| own.matches_weakly(tag)));
+        return match (matched, reads) {
+            (false, _) => Outcome::Proceed,
+            (true, true) => Outcome::NotModified,
+            (true, false) => Outcome::PreconditionFailed,
+        };
+    }
+    if reads && let (Some(since), Some(modified)) = (date(fields, name::IF_MODIFIED_SINCE, now), last_modified) {
+        // R9110-13.1.3, R1945-10.9b, R1945-10.9c; D6, R1945-10.9a: a date later than now is invalid.
+        if since <= now && modified <= since {
+            return Outcome::NotModified;
+        }
+    }
+    Outcome::Proceed
+}
+
+/// Whether Range may be heeded: there is no If-Range, or it names the representation as it is now (R9110-13.1.5).
+///
+/// A tag must match strongly. A date must be that of Last-Modified, and strong (RFC 9110 §8.8.2.2): while the second that
+/// it names is not over, more than one state may bear it.
+pub fn if_range_holds(fields: &Fields<'_>, validators: &Validators<'_>, now: Date) -> bool {
+    if fields.get(name::IF_RANGE).is_none() {
+        return true;
+    }
+    let Some(value) = fields.only(name::IF_RANGE) else { return false };
+    match (EntityTag::parse(value.as_bytes()), validators) {
+        (Some(tag), Validators { etag: Some(etag), .. }) => etag.matches_strongly(tag),
+        (None, Validators { last_modified: Some(modified), .. }) => {
+            Date::parse(value.as_bytes(), now) == Some(*modified) && *modified < now
+        }
+        _ => false,
+    }
+}
+
+/// The date of a field that stands once and holds one.
+fn date(fields: &Fields<'_>, name: FieldName<'_>, now: Date) -> Option<Date> {
+    Date::parse(fields.only(name)?.as_bytes(), now)
+}
+
+/// Whether the field is `*`, or a list with a tag that matches. What is no tag makes the whole field no list.
+fn names(fields: &Fields<'_>, name: FieldName<'_>, matches: impl Fn(EntityTag<'_>) -> bool) -> bool {
+    let mut found = false;
+    for value in fields.get_all(name) {
+        let mut rest = value.as_bytes();
+        if rest == b"*" {
+            return fields.only(name).is_some();
+        }
+        // A tag may hold a comma, so this is no list to be cut at commas.
+        loop {
+            while let [b',' | b' ' | b'\t', behind @ ..] = rest {
+                rest = behind; // R9110-5.6.1
+            }
+            if rest.is_empty() {
+                break;
+            }
+            let Some((tag, behind)) = EntityTag::at_front(rest) else { return false };
+            rest = trim(behind);
+            if !matches!(rest, [] | [b',', ..]) {
+                return false;
+            }
+            found |= matches(tag);
+        }
+    }
+    found
+}
+
+/// `%x21 / %x23-7E / obs-text`
+fn is_etagc(c: &u8) -> bool {
+    matches!(c, 0x21 | 0x23..=0x7e | 0x80..)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use Outcome::{NotModified, PreconditionFailed, Proceed};
+    use alloc::format;
+
+    const MODIFIED: &str = "Sun, 06 Nov 1994 08:49:37 GMT";
+    const BEFORE: &str = "Sun, 06 Nov 1994 08:49:36 GMT";
+    const AFTER: &str = "Sun, 06 Nov 1994 08:49:38 GMT";
+    const NOW: &str = "Mon, 15 Jun 2026 12:00:00 GMT";
+    const FUTURE: &str = "Mon, 15 Jun 2026 12:00:01 GMT";
+
+    fn day(text: &str) -> Date {
+        let now = Date::from_unix(0).unwrap();
+        Date::parse(text.as_bytes(), now).unwrap()
+    }
+
+    fn validators(etag: &'static str) -> Validators<'static> {
+        Validators { etag: EntityTag::parse(etag.as_bytes()), last_modified: Some(day(MODIFIED)) }
+    }
+
+    /// Lines are parted by `|`; `{m}`, `{b}`, `{a}`, `{f}` are dates: modified, before, after, in the future.
+    fn with_fields<T>(lines: &str, f: impl Fn(&Fields<'_>) -> T) -> T {
+        let lines = lines.replace("{m}", MODIFIED).replace("{b}", BEFORE).replace("{a}", AFTER).replace("{f}", FUTURE);
+        let head = format!("{}\r\n\r\n", lines.replace('|', "\r\n"));
+        let mut index = Vec::new();
+        crate::parse::fields(head.as_bytes(), 0, 9, &mut index).unwrap();
+        f(&Fields::new(head.as_bytes(), &index))
+    }
+
+    fn outcome(method: Method<'_>, lines: &str, validators: &Validators<'_>) -> Outcome {
+        with_fields(lines, |fields| evaluate(method, fields, validators, day(NOW)))
+    }
+
+    // R9110-8.8.3
+    #[test]
+    fn tags_are_opaque_octets_between_quotes() {
+        for (text, weak, opaque) in
+            [("\"\"", false, ""), ("\"xyzzy\"", false, "xyzzy"), ("W/\"a,b\\\"", true, "a,b\\"), ("\"*\"", false, "*")]
+        {
+            let tag = EntityTag::parse(text.as_bytes()).unwrap();
+            assert_eq!((tag.is_weak(), tag.opaque()), (weak, opaque.as_bytes()));
+            let mut out = Vec::new();
+            tag.append_to(&mut out);
+            assert_eq!(out, text.as_bytes());
+        }
+        for bad in
+            ["", "x", "*", "\"", "\"x", "x\"", "w/\"x\"", "W\"x\"", "W/x", "W/ \"x\"", "\"x\" ", " \"x\"", "\"x\"\"y\""]
+        {
+            assert!(EntityTag::parse(bad.as_bytes()).is_none(), "{bad}");
+        }
+        for c in 0..=255 {
+            let ok = c > b' ' && c != b'"' && c != 0x7f;
+            assert_eq!(EntityTag::new(false, &[c]).is_some(), ok, "{c}");
+        }
+    }
+
+    // R9110-13.1.1, R9110-13.1.2: table 3 of RFC 9110 §8.8.3.2
+    #[test]
+    fn two_comparisons() {
+        for (a, b, strong, weak) in [
+            ("W/\"1\"", "W/\"1\"", false, true),
+            ("W/\"1\"", "W/\"2\"", false, false),
+            ("W/\"1\"", "\"1\"", false, true),
+            ("\"1\"", "W/\"1\"", false, true),
+            ("\"1\"", "\"1\"", true, true),
+            ("\"a\"", "\"A\"", false, false),
+        ] {
+            let (a, b) = (EntityTag::parse(a.as_bytes()).unwrap(), EntityTag::parse(b.as_bytes()).unwrap());
+            assert_eq!((a.matches_strongly(b), a.matches_weakly(b)), (strong, weak), "{a:?} {b:?}");
+        }
+    }
+
+    // R9110-13.1.1, R9110-13.1.2, R9110-13.1.3, R9110-13.1.4, R9110-13.2.2, R1945-10.9a, R1945-10.9b, R1945-10.9c, D6
+    #[test]
+    fn preconditions_of_a_get() {
+        for (lines, expected) in [
+            ("X: y", Proceed),
+            ("If-Match: *", Proceed),
+            ("If-Match: \"v\"", Proceed),
+            ("If-Match: \"u\", \"v\"", Proceed),
+            ("If-Match: \"u\"|If-Match: \"v\"", Proceed),
+            ("If-Match: \"u\"", PreconditionFailed),
+            ("If-Match: W/\"v\"", PreconditionFailed),
+            ("If-Match: \"*\"", PreconditionFailed),
+            ("If-Match: v", PreconditionFailed),
+            ("If-Match:", PreconditionFailed),
+            ("If-Match: \"v\", *", PreconditionFailed),
+            ("If-Match: *|If-Match: \"v\"", PreconditionFailed),
+            ("If-Match: \"v\"|If-Match: *", PreconditionFailed),
+            ("If-Match: \"v\", u", PreconditionFailed),
+            ("If-Unmodified-Since: {m}", Proceed),
+            ("If-Unmodified-Since: {a}", Proceed),
+            ("If-Unmodified-Since: {f}", Proceed),
+            ("If-Unmodified-Since: {b}", PreconditionFailed),
+            ("If-Unmodified-Since: {b}, {b}", Proceed),
+            ("If-Unmodified-Since: {b}|If-Unmodified-Since: {b}", Proceed),
+            ("If-Unmodified-Since: yesterday", Proceed),
+            ("If-Match: \"v\"|If-Unmodified-Since: {b}", Proceed),
+            ("If-Match: \"u\"|If-Unmodified-Since: {m}", PreconditionFailed),
+            ("If-None-Match: *", NotModified),
+            ("If-None-Match: \"v\"", NotModified),
+            ("If-None-Match: W/\"v\"", NotModified),
+            ("If-None-Match: ,\"u\" ,, \"a,b\"\t,\"v\",", NotModified),
+            ("If-None-Match: \"u\",\"v\"", NotModified),
+            ("If-None-Match: \"u\"|If-None-Match: \"v\"", NotModified),
+            ("If-None-Match: \"u\"", Proceed),
+            ("If-None-Match: \"*\"", Proceed),
+            ("If-None-Match: v", Proceed),
+            ("If-None-Match: w/\"v\"", Proceed),
+            ("If-None-Match: \"v", Proceed),
+            ("If-None-Match: \"u\" \"v\"", Proceed),
+            ("If-None-Match: \"u,\"v\"", Proceed),
+            ("If-None-Match: \"v\"; x", Proceed),
+            ("If-None-Match: *, \"v\"", Proceed),
+            ("If-None-Match: *|If-None-Match: *", Proceed),
+            ("If-None-Match:", Proceed),
+            ("If-Modified-Since: {m}", NotModified),
+            ("If-Modified-Since: {a}", NotModified),
+            ("If-Modified-Since: Mon, 15 Jun 2026 12:00:00 GMT", NotModified),
+            ("If-Modified-Since: Sunday, 06-Nov-94 08:49:37 GMT", NotModified),
+            ("If-Modified-Since: Sun Nov  6 08:49:37 1994", NotModified),
+            ("If-Modified-Since: {b}", Proceed),
+            ("If-Modified-Since: {f}", Proceed),
+            ("If-Modified-Since: Mon, 01 Jan 10000 00:00:00 GMT", Proceed),
+            ("If-Modified-Since: {m}; length=5", Proceed),
+            ("If-Modified-Since: {m}, {m}", Proceed),
+            ("If-Modified-Since: {m}|If-Modified-Since: {m}", Proceed),
+            ("If-Modified-Since:", Proceed),
+            ("If-Modified-Since: {m}|If-None-Match: \"u\"", Proceed),
+            ("If-Modified-Since: {m}|If-None-Match: nonsense", Proceed),
+            ("If-Modified-Since: {b}|If-None-Match: \"v\"", NotModified),
+            ("If-None-Match: *|If-Match: \"u\"", PreconditionFailed),
+            ("If-None-Match: \"v\"|If-Match: \"v\"", NotModified),
+            ("If-Modified-Since: {m}|If-Unmodified-Since: {b}", PreconditionFailed),
+            ("If-Modified-Since: {m}|If-Unmodified-Since: {m}", NotModified),
+        ] {
+            assert_eq!(outcome(Method::Get, lines, &validators("\"v\"")), expected, "{lines}");
+            assert_eq!(outcome(Method::Head, lines, &validators("\"v\"")), expected, "HEAD, {lines}"); // D5
+        }
+    }
+
+    // R9110-13.1.2, R9110-13.1.3, R9110-13.2.1
+    #[test]
+    fn preconditions_of_other_methods() {
+        for (method, lines, expected) in [
+            (Method::Put, "If-None-Match: *", PreconditionFailed),
+            (Method::Delete, "If-None-Match: \"v\"", PreconditionFailed),
+            (Method::Post, "If-None-Match: \"u\"", Proceed),
+            (Method::Put, "If-Match: \"u\"", PreconditionFailed),
+            (Method::Put, "If-Modified-Since: {m}", Proceed),
+            (Method::Put, "If-Unmodified-Since: {b}", PreconditionFailed),
+            (Method::Options, "If-Match: \"u\"", Proceed),
+            (Method::Trace, "If-Unmodified-Since: {b}", Proceed),
+            (Method::Connect, "If-None-Match: *", Proceed),
+        ] {
+            assert_eq!(outcome(method, lines, &validators("\"v\"")), expected, "{method} {lines}");
+        }
+    }
+
+    // R9110-13.1.1, R9110-13.1.3, R9110-13.1.4
+    #[test]
+    fn preconditions_without_validators() {
+        for (lines, expected) in [
+            ("If-Match: *", Proceed),
+            ("If-Match: \"v\"", PreconditionFailed),
+            ("If-None-Match: *", NotModified),
+            ("If-None-Match: \"v\"", Proceed),
+            ("If-Modified-Since: {m}", Proceed),
+            ("If-Unmodified-Since: {b}", Proceed),
+        ] {
+            assert_eq!(outcome(Method::Get, lines, &Validators::default()), expected, "{lines}");
+        }
+        // A weak tag is good for a cache and for nothing else.
+        assert_eq!(outcome(Method::Get, "If-None-Match: \"v\"", &validators("W/\"v\"")), NotModified);
+        assert_eq!(outcome(Method::Get, "If-Match: \"v\"", &validators("W/\"v\"")), PreconditionFailed);
+        assert_eq!(outcome(Method::Get, "If-Match: W/\"v\"", &validators("W/\"v\"")), PreconditionFailed);
+    }
+
+    // R9110-13.1.5
+    #[test]
+    fn if_range_is_exact_and_strong() {
+        for (lines, etag, expected) in [
+            ("X: y", "\"v\"", true),
+            ("If-Range: \"v\"", "\"v\"", true),
+            ("If-Range: \"u\"", "\"v\"", false),
+            ("If-Range: W/\"v\"", "\"v\"", false),
+            ("If-Range: W/\"v\"", "W/\"v\"", false),
+            ("If-Range: \"v\"", "W/\"v\"", false),
+            ("If-Range: \"u\", \"v\"", "\"v\"", false),
+            ("If-Range: \"v\"|If-Range: \"v\"", "\"v\"", false),
+            ("If-Range: *", "\"v\"", false),
+            ("If-Range: v", "\"v\"", false),
+            ("If-Range:", "\"v\"", false),
+            ("If-Range: {m}", "\"v\"", true),
+            ("If-Range: Sun Nov  6 08:49:37 1994", "\"v\"", true),
+            ("If-Range: {b}", "\"v\"", false),
+            ("If-Range: {a}", "\"v\"", false),
+            ("If-Range: {m}|If-Range: {m}", "\"v\"", false),
+        ] {
+            let got = with_fields(lines, |fields| if_range_holds(fields, &validators(etag), day(NOW)));
+            assert_eq!(got, expected, "{lines}");
+        }
+        // A date is weak until its second is over, and there is nothing to compare with nothing.
+        let at = |now| with_fields("If-Range: {m}", |fields| if_range_holds(fields, &validators("\"v\""), day(now)));
+        assert_eq!((at(BEFORE), at(MODIFIED), at(AFTER)), (false, false, true));
+        for lines in ["If-Range: {m}", "If-Range: \"v\""] {
+            assert!(!with_fields(lines, |fields| if_range_holds(fields, &Validators::default(), day(NOW))));
+        }
+    }
+}

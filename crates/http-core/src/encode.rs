@@ -1,0 +1,115 @@
+//! Heads to octets. Only validated values come in, so that no head can hold a line that nobody asked for; the fields
+//! that frame a message or end a connection are written here and nowhere else.
+
+use alloc::vec::Vec;
+
+use crate::date::DateText;
+use crate::field::{FieldBlock, FieldName, name};
+use crate::method::Method;
+use crate::status::Status;
+
+/// What a response head says.
+pub(crate) struct ResponseHead<'a> {
+    pub(crate) status: Status,
+    pub(crate) date: Option<DateText>,
+    pub(crate) keep_alive: bool,
+    pub(crate) length: Option<u64>,
+    pub(crate) fields: &'a FieldBlock,
+}
+
+/// R1945-6.1a, R1945-3.1d, R9112-4, R9110-6.6.1
+pub(crate) fn response_head(head: &ResponseHead<'_>, out: &mut Vec<u8>) {
+    put(out, &[b"HTTP/1.0 ", &head.status.digits(), b" ", head.status.reason().as_bytes(), b"\r\n"]);
+    if let Some(date) = head.date {
+        put(out, &[b"Date: ", date.as_bytes(), b"\r\n"]);
+    }
+    // Always said: without the token a 1.1 client takes a 1.0 answer as closing (D15, R9112-9.3c).
+    put(out, &[b"Connection: ", if head.keep_alive { b"keep-alive" } else { b"close" }, b"\r\n"]);
+    finish(out, head.length, head.fields);
+}
+
+/// What a request head says.
+pub(crate) struct RequestHead<'a> {
+    pub(crate) method: Method<'a>,
+    pub(crate) target: &'a str,
+    pub(crate) host: &'a str,
+    pub(crate) keep_alive: bool,
+    pub(crate) length: Option<u64>,
+    pub(crate) fields: &'a FieldBlock,
+}
+
+/// R1945-5.1, R1945-3.1d; Host is first (R9110-7.2).
+pub(crate) fn request_head(head: &RequestHead<'_>, out: &mut Vec<u8>) {
+    put(out, &[head.method.as_str().as_bytes(), b" ", head.target.as_bytes(), b" HTTP/1.0\r\n"]);
+    field(out, name::HOST, head.host.as_bytes());
+    put(out, &[b"Connection: ", if head.keep_alive { b"keep-alive" } else { b"close" }, b"\r\n"]);
+    finish(out, head.length, head.fields);
+}
+
+fn finish(out: &mut Vec<u8>, length: Option<u64>, fields: &FieldBlock) {
+    if let Some(length) = length {
+        let (digits, from) = decimal(length);
+        put(out, &[b"Content-Length: ", &digits[from..], b"\r\n"]);
+    }
+    put(out, &[fields.as_bytes(), b"\r\n"]);
+}
+
+fn field(out: &mut Vec<u8>, name: FieldName<'_>, value: &[u8]) {
+    put(out, &[name.as_str().as_bytes(), b": ", value, b"\r\n"]);
+}
+
+fn put(out: &mut Vec<u8>, parts: &[&[u8]]) {
+    for part in parts {
+        out.extend_from_slice(part);
+    }
+}
+
+/// The decimal digits of a number; they stand from the returned place to the end.
+fn decimal(mut number: u64) -> ([u8; 20], usize) {
+    let mut digits = [b'0'; 20];
+    let mut from = 19;
+    loop {
+        digits[from] = b'0' + (number % 10) as u8;
+        number /= 10;
+        if number == 0 {
+            return (digits, from);
+        }
+        from -= 1;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::field::FieldValue;
+    use alloc::string::ToString;
+
+    #[test]
+    fn numbers() {
+        for number in [0, 9, 10, 1234567890, u64::MAX] {
+            let (digits, from) = decimal(number);
+            assert_eq!(&digits[from..], number.to_string().as_bytes());
+        }
+    }
+
+    // R1945-6.1a, R1945-3.1d, R9112-4
+    #[test]
+    fn a_response_head() {
+        let mut fields = FieldBlock::new();
+        fields.push(name::CONTENT_TYPE, FieldValue::from_static("text/html")).unwrap();
+        let mut out = Vec::new();
+        let head = ResponseHead { status: Status::OK, date: None, keep_alive: true, length: Some(12), fields: &fields };
+        response_head(&head, &mut out);
+        assert_eq!(
+            out,
+            b"HTTP/1.0 200 OK\r\nConnection: keep-alive\r\nContent-Length: 12\r\nContent-Type: text/html\r\n\r\n"
+        );
+
+        out.clear();
+        let odd = Status::new(299).unwrap();
+        let head =
+            ResponseHead { status: odd, date: None, keep_alive: false, length: None, fields: &FieldBlock::new() };
+        response_head(&head, &mut out);
+        assert_eq!(out, b"HTTP/1.0 299 \r\nConnection: close\r\n\r\n", "the space stands without a phrase too");
+    }
+}

@@ -1,0 +1,348 @@
+//! Fields: names, values, the borrowed list of a received head, and the owned lines of a head to be sent.
+//! What a field *means* is decided elsewhere.
+
+use alloc::vec::Vec;
+use core::fmt;
+
+use crate::error::UseError;
+use crate::grammar::{elements, is_token, is_value_text, trim};
+
+/// A field name: a token, compared without regard to case (RFC 1945 §4.2, RFC 9110 §5.1).
+///
+/// ```
+/// use http_core::{FieldName, name};
+/// assert_eq!(FieldName::new(b"content-TYPE"), Some(name::CONTENT_TYPE));
+/// assert_eq!(FieldName::new(b"X-A "), None);
+/// const TRACE_ID: FieldName = FieldName::from_static("X-Trace-Id");   // checked when compiled
+/// ```
+#[derive(Clone, Copy)]
+pub struct FieldName<'a>(&'a [u8]);
+
+impl<'a> FieldName<'a> {
+    /// A field name; `None` unless it is a token.
+    pub const fn new(name: &'a [u8]) -> Option<FieldName<'a>> {
+        if is_token(name) { Some(FieldName(name)) } else { None }
+    }
+
+    /// A field name that is known when the program is compiled.
+    ///
+    /// # Panics
+    /// If it is no token; in a `const` that is a compile error.
+    pub const fn from_static(name: &'static str) -> FieldName<'static> {
+        assert!(is_token(name.as_bytes()), "a field name is a token");
+        FieldName(name.as_bytes())
+    }
+
+    /// The name as it was written.
+    pub fn as_str(&self) -> &'a str {
+        str::from_utf8(self.0).unwrap_or_default() // a token is ASCII
+    }
+}
+
+impl PartialEq for FieldName<'_> {
+    fn eq(&self, other: &FieldName<'_>) -> bool {
+        self.0.eq_ignore_ascii_case(other.0)
+    }
+}
+
+impl Eq for FieldName<'_> {}
+
+impl fmt::Debug for FieldName<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+impl fmt::Display for FieldName<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+/// A field value: octets without CR, LF, NUL or any other control but HTAB, and without blanks at its ends
+/// (RFC 9110 §5.5). It may be empty, and it need not be UTF-8: old peers send ISO-8859-1.
+///
+/// ```
+/// use http_core::FieldValue;
+/// assert_eq!(FieldValue::new(b" text/html\t").unwrap().as_bytes(), b"text/html");
+/// assert_eq!(FieldValue::new(b"a\r\nSet-Cookie: b"), None);
+/// ```
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+pub struct FieldValue<'a>(&'a [u8]);
+
+impl<'a> FieldValue<'a> {
+    /// A field value, trimmed; `None` if it holds a control octet other than HTAB (R9110-5.5, R9112-11.1).
+    pub const fn new(value: &'a [u8]) -> Option<FieldValue<'a>> {
+        let value = trim(value);
+        if is_value_text(value) { Some(FieldValue(value)) } else { None }
+    }
+
+    /// A field value that is known when the program is compiled.
+    ///
+    /// # Panics
+    /// If it holds a control octet; in a `const` that is a compile error.
+    pub const fn from_static(value: &'static str) -> FieldValue<'static> {
+        assert!(is_value_text(value.as_bytes()), "a field value holds no control octet");
+        FieldValue(trim(value.as_bytes()))
+    }
+
+    /// The octets of the value.
+    pub const fn as_bytes(&self) -> &'a [u8] {
+        self.0
+    }
+
+    /// The value as text, where it is UTF-8.
+    pub const fn as_str(&self) -> Option<&'a str> {
+        match str::from_utf8(self.0) {
+            Ok(text) => Some(text),
+            Err(_) => None,
+        }
+    }
+}
+
+impl fmt::Debug for FieldValue<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "\"{}\"", self.0.escape_ascii())
+    }
+}
+
+/// Names of fields that this workspace reads or writes.
+pub mod name {
+    use super::FieldName;
+
+    macro_rules! names {
+        ($($constant:ident $name:literal;)+) => {
+            $(
+                #[doc = concat!("`", $name, "`")]
+                pub const $constant: FieldName<'static> = FieldName::from_static($name);
+            )+
+        };
+    }
+
+    names! {
+        ACCEPT_ENCODING "Accept-Encoding";
+        ACCEPT_RANGES "Accept-Ranges";
+        ALLOW "Allow";
+        AUTHORIZATION "Authorization";
+        CACHE_CONTROL "Cache-Control";
+        CONNECTION "Connection";
+        CONTENT_ENCODING "Content-Encoding";
+        CONTENT_LENGTH "Content-Length";
+        CONTENT_RANGE "Content-Range";
+        CONTENT_TYPE "Content-Type";
+        COOKIE "Cookie";
+        DATE "Date";
+        ETAG "ETag";
+        EXPECT "Expect";
+        HOST "Host";
+        IF_MATCH "If-Match";
+        IF_MODIFIED_SINCE "If-Modified-Since";
+        IF_NONE_MATCH "If-None-Match";
+        IF_RANGE "If-Range";
+        IF_UNMODIFIED_SINCE "If-Unmodified-Since";
+        LAST_MODIFIED "Last-Modified";
+        LOCATION "Location";
+        PROXY_AUTHORIZATION "Proxy-Authorization";
+        RANGE "Range";
+        REFERER "Referer";
+        RETRY_AFTER "Retry-After";
+        SERVER "Server";
+        SET_COOKIE "Set-Cookie";
+        TRANSFER_ENCODING "Transfer-Encoding";
+        USER_AGENT "User-Agent";
+        VARY "Vary";
+        WWW_AUTHENTICATE "WWW-Authenticate";
+        X_CONTENT_TYPE_OPTIONS "X-Content-Type-Options";
+    }
+}
+
+/// Where one field stands in its head; offsets from the head's first octet.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct FieldRange {
+    pub(crate) name: (u32, u32),
+    pub(crate) value: (u32, u32),
+}
+
+/// The fields of a received head, in order, borrowed from the connection that received them.
+///
+/// ```
+/// # use http_core::{server::{Connection, Event}, Limits, name};
+/// # let mut connection = Connection::new(Limits::default());
+/// # let head = b"GET / HTTP/1.0\r\nConnection: TE,\r\nCONNECTION: Keep-Alive\r\n\r\n";
+/// # connection.space()[..head.len()].copy_from_slice(head);
+/// # connection.received(head.len());
+/// # let Ok(Event::Request(request)) = connection.poll() else { unreachable!() };
+/// let fields = request.fields;
+/// assert_eq!(fields.len(), 2);
+/// assert_eq!(fields.get(name::CONNECTION).unwrap().as_bytes(), b"TE,");        // the first
+/// assert!(fields.tokens(name::CONNECTION).any(|t| t.eq_ignore_ascii_case(b"keep-alive")));   // all of them
+/// ```
+#[derive(Clone, Copy)]
+pub struct Fields<'a> {
+    bytes: &'a [u8],
+    index: &'a [FieldRange],
+}
+
+impl<'a> Fields<'a> {
+    pub(crate) const fn new(bytes: &'a [u8], index: &'a [FieldRange]) -> Fields<'a> {
+        Fields { bytes, index }
+    }
+
+    /// The number of field lines.
+    pub const fn len(&self) -> usize {
+        self.index.len()
+    }
+
+    /// Whether there is no field at all.
+    pub const fn is_empty(&self) -> bool {
+        self.index.is_empty()
+    }
+
+    /// Every field line, as it came.
+    pub fn iter(&self) -> impl Iterator<Item = (FieldName<'a>, FieldValue<'a>)> + use<'a> {
+        let bytes = self.bytes;
+        let octets = move |(from, to): (u32, u32)| &bytes[from as usize..to as usize];
+        // What the parser has indexed is a token and a value: nothing is checked again.
+        self.index.iter().map(move |field| (FieldName(octets(field.name)), FieldValue(octets(field.value))))
+    }
+
+    /// The values of all lines with this name.
+    pub fn get_all<'n>(&self, name: FieldName<'n>) -> impl Iterator<Item = FieldValue<'a>> + use<'a, 'n> {
+        self.iter().filter(move |(n, _)| *n == name).map(|(_, value)| value)
+    }
+
+    /// The value of the first line with this name.
+    pub fn get(&self, name: FieldName<'_>) -> Option<FieldValue<'a>> {
+        self.get_all(name).next()
+    }
+
+    /// The value of the one line with this name; `None` if there is none, or several, which mean nothing in a field
+    /// that is no list (R1945-4.2b).
+    pub fn only(&self, name: FieldName<'_>) -> Option<FieldValue<'a>> {
+        let mut all = self.get_all(name);
+        match (all.next(), all.next()) {
+            (Some(value), None) => Some(value),
+            _ => None,
+        }
+    }
+
+    /// The list elements of all lines with this name; empty ones do not count (R9110-5.6.1).
+    pub fn tokens<'n>(&self, name: FieldName<'n>) -> impl Iterator<Item = &'a [u8]> + use<'a, 'n> {
+        self.get_all(name).flat_map(|value| elements(value.0))
+    }
+}
+
+impl fmt::Debug for Fields<'_> {
+    /// Shows every field, but no credentials.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        const SECRET: [FieldName<'static>; 4] =
+            [name::AUTHORIZATION, name::PROXY_AUTHORIZATION, name::COOKIE, name::SET_COOKIE];
+        let shown = self.iter().map(|(name, value)| {
+            let value = if SECRET.contains(&name) { FieldValue::from_static("(not shown)") } else { value };
+            (name, value)
+        });
+        f.debug_map().entries(shown).finish()
+    }
+}
+
+/// Field lines to be sent: checked when they are pushed, and from then on only copied.
+///
+/// The fields that frame a message or end a connection are the library's to write, so they cannot be pushed:
+/// Connection, Content-Length, Date, Host, Keep-Alive, Transfer-Encoding.
+///
+/// ```
+/// use http_core::{FieldBlock, FieldValue, UseError, name};
+/// let mut fields = FieldBlock::new();
+/// fields.push(name::CONTENT_TYPE, FieldValue::from_static("text/html; charset=utf-8"))?;
+/// assert_eq!(fields.as_bytes(), b"Content-Type: text/html; charset=utf-8\r\n");
+/// assert_eq!(fields.push(name::CONTENT_LENGTH, FieldValue::from_static("5")), Err(UseError::FieldOfTheLibrary));
+/// # Ok::<(), UseError>(())
+/// ```
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct FieldBlock(Vec<u8>);
+
+impl FieldBlock {
+    /// No field lines.
+    pub const fn new() -> FieldBlock {
+        FieldBlock(Vec::new())
+    }
+
+    /// Adds one line.
+    ///
+    /// # Errors
+    /// [`UseError::FieldOfTheLibrary`] for a field that the library alone writes.
+    pub fn push(&mut self, name: FieldName<'_>, value: FieldValue<'_>) -> Result<(), UseError> {
+        const OWNED: [FieldName<'static>; 6] = [
+            name::CONNECTION,
+            name::CONTENT_LENGTH,
+            name::DATE,
+            name::HOST,
+            FieldName::from_static("Keep-Alive"),
+            name::TRANSFER_ENCODING,
+        ];
+        if OWNED.contains(&name) {
+            return Err(UseError::FieldOfTheLibrary);
+        }
+        for part in [name.0, b": ", value.0, b"\r\n"] {
+            self.0.extend_from_slice(part);
+        }
+        Ok(())
+    }
+
+    /// The lines as they will be sent, each with its CRLF.
+    pub fn as_bytes(&self) -> &[u8] {
+        &self.0
+    }
+
+    /// Takes all lines away and keeps the memory.
+    pub fn clear(&mut self) {
+        self.0.clear();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use alloc::format;
+
+    // R9110-5.5, R9112-11.1, R1945-2.2a, V14
+    #[test]
+    fn a_value_cannot_break_its_line() {
+        for octet in 0..=255u8 {
+            let value = [b'a', octet, b'b'];
+            let ok = octet == b'\t' || (octet >= b' ' && octet != 0x7f);
+            assert_eq!(FieldValue::new(&value).is_some(), ok, "{octet}");
+        }
+        for (raw, value) in [("", ""), ("  ", ""), ("\ta b ", "a b")] {
+            assert_eq!(FieldValue::new(raw.as_bytes()).unwrap().as_bytes(), value.as_bytes());
+        }
+        assert_eq!(FieldValue::new(b"a\r\n"), None, "blanks are trimmed, line ends are not");
+    }
+
+    // R1945-4.2a
+    #[test]
+    fn names_are_tokens_in_any_case() {
+        assert_eq!(FieldName::new(b"host"), Some(name::HOST));
+        for bad in ["", "a b", "a:", "a\r", "X(1)", "caf\u{e9}"] {
+            assert!(FieldName::new(bad.as_bytes()).is_none(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn the_library_writes_framing_alone() {
+        let mut block = FieldBlock::new();
+        for name in ["connection", "CONTENT-LENGTH", "Date", "host", "keep-alive", "transfer-encoding"] {
+            let name = FieldName::new(name.as_bytes()).unwrap();
+            assert_eq!(block.push(name, FieldValue::from_static("x")), Err(UseError::FieldOfTheLibrary));
+        }
+        assert!(block.as_bytes().is_empty());
+    }
+
+    #[test]
+    fn debug_shows_no_credentials() {
+        let bytes = b"Authorization: Basic c2VjcmV0\r\nAccept: */*\r\n";
+        let index = [FieldRange { name: (0, 13), value: (15, 29) }, FieldRange { name: (31, 37), value: (39, 42) }];
+        let shown = format!("{:?}", Fields::new(bytes, &index));
+        assert!(!shown.contains("c2Vj") && shown.contains("*/*"), "{shown}");
+    }
+}

@@ -1,0 +1,206 @@
+//! What body does this message have? The only file that decides it: for requests (RFC 1945 §7.2, RFC 9112 §6) and
+//! for responses. Nothing is guessed: what two readers could take in two ways is refused.
+
+use crate::error::{RequestError, ResponseError};
+use crate::field::{Fields, name};
+use crate::grammar::{decimal, elements, is_token, trim};
+use crate::method::Method;
+use crate::status::Status;
+use crate::version::Version;
+
+/// How the end of a body is found.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Framing {
+    /// No body at all.
+    Empty,
+    /// So many octets.
+    Length(u64),
+    /// All octets until the connection ends; responses only (R1945-7.2.2a).
+    UntilClose,
+    /// Chunks, from servers that ignore the version of the request; received responses only (R9112-7.1).
+    Chunked,
+}
+
+/// The body of a request: [`Framing::Empty`] or [`Framing::Length`].
+pub(crate) fn of_request(method: Method<'_>, version: Version, fields: &Fields<'_>) -> Result<Framing, RequestError> {
+    let coded = fields.get(name::TRANSFER_ENCODING).is_some();
+    let mut lengths = fields.get_all(name::CONTENT_LENGTH);
+    match (lengths.next(), coded) {
+        // R9112-6.1b: nobody agrees about what this means, so it has no meaning here.
+        (_, true) if version < Version::HTTP_11 => Err(RequestError::TransferEncodingVersion),
+        (length, true) => Err(match transfer_coding(fields) {
+            Coding::Faulty => RequestError::TransferEncoding, // R9112-6.1e
+            _ if length.is_some() => RequestError::TransferEncodingAndLength, // R9112-6.1c
+            Coding::Chunked | Coding::OthersThenChunked => RequestError::TransferCoding, // R9112-6.1a
+        }),
+        // R9112-6.3a lets equal members be folded; a client that sends two is not one to guess about.
+        (Some(_), _) if lengths.next().is_some() => Err(RequestError::ContentLengthRepeated),
+        (Some(length), _) => match decimal(length.as_bytes()) {
+            Some(0) => Ok(Framing::Empty),
+            Some(octets) => Ok(Framing::Length(octets)),
+            None => Err(RequestError::ContentLength),
+        },
+        // D8, R1945-8.3, R1945-7.2.2b: in 1.0 the close cannot end a body, and these methods have one.
+        (None, _) if version < Version::HTTP_11 && matches!(method, Method::Post | Method::Put) => {
+            Err(RequestError::ContentLengthMissing)
+        }
+        (None, _) => Ok(Framing::Empty), // R9112-6.3c
+    }
+}
+
+/// The body of a response to a request with this method.
+pub(crate) fn of_response(method: Method<'_>, status: Status, fields: &Fields<'_>) -> Result<Framing, ResponseError> {
+    if method == Method::Head || status.is_bodiless() {
+        return Ok(Framing::Empty); // R1945-7.2b, whatever the fields say
+    }
+    if fields.get(name::TRANSFER_ENCODING).is_some() {
+        return match transfer_coding(fields) {
+            Coding::Chunked => Ok(Framing::Chunked),
+            _ => Err(ResponseError::TransferEncoding),
+        };
+    }
+    let mut length = None;
+    for value in fields.get_all(name::CONTENT_LENGTH) {
+        // R9112-6.3a: equal members are one. An empty member is none of them.
+        for member in value.as_bytes().split(|&c| c == b',').map(trim) {
+            let member = decimal(member).ok_or(ResponseError::ContentLength)?;
+            if length.replace(member).is_some_and(|other| other != member) {
+                return Err(ResponseError::ContentLength);
+            }
+        }
+    }
+    Ok(match length {
+        Some(0) => Framing::Empty,
+        Some(octets) => Framing::Length(octets),
+        None => Framing::UntilClose, // R1945-7.2.2a
+    })
+}
+
+enum Coding {
+    /// `chunked` alone.
+    Chunked,
+    /// Some codings, then `chunked`, once.
+    OthersThenChunked,
+    /// No `chunked` at the end, two of them, nothing at all, or an element that is no coding.
+    Faulty,
+}
+
+fn transfer_coding(fields: &Fields<'_>) -> Coding {
+    let (mut count, mut chunked, mut last_is_chunked) = (0, 0, false);
+    for coding in fields.get_all(name::TRANSFER_ENCODING).flat_map(|value| elements(value.as_bytes())) {
+        let token = trim(coding.split(|&c| c == b';').next().unwrap_or_default());
+        if !is_token(token) {
+            return Coding::Faulty;
+        }
+        last_is_chunked = token.eq_ignore_ascii_case(b"chunked");
+        if last_is_chunked && token.len() != coding.len() {
+            return Coding::Faulty; // chunked takes no parameters
+        }
+        chunked += usize::from(last_is_chunked);
+        count += 1;
+    }
+    match (last_is_chunked && chunked == 1, count) {
+        (true, 1) => Coding::Chunked,
+        (true, _) => Coding::OthersThenChunked,
+        (false, _) => Coding::Faulty,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use alloc::format;
+    use alloc::vec::Vec;
+
+    fn with_fields<T>(lines: &str, f: impl Fn(&Fields<'_>) -> T) -> T {
+        let head = format!("{lines}\r\n");
+        let mut index = Vec::new();
+        crate::parse::fields(head.as_bytes(), 0, 9, &mut index).unwrap();
+        f(&Fields::new(head.as_bytes(), &index))
+    }
+
+    // R1945-7.2a, R1945-8.3, R1945-10.4, R9112-6.1a, R9112-6.1b, R9112-6.1c, R9112-6.1e, R9112-6.3a, R9112-6.3c, D8, V13
+    #[test]
+    fn request_bodies() {
+        use RequestError as E;
+        const CHUNKED: &str = "Transfer-Encoding: chunked\r\n";
+        const FIVE: &str = "Content-Length: 5\r\n";
+        for (method, version, lines, expected) in [
+            ("GET", Version::HTTP_10, "", Ok(Framing::Empty)),
+            ("GET", Version::HTTP_10, FIVE, Ok(Framing::Length(5))),
+            ("POST", Version::HTTP_10, "", Err(E::ContentLengthMissing)),
+            ("PUT", Version::HTTP_10, "", Err(E::ContentLengthMissing)),
+            ("DELETE", Version::HTTP_10, "", Ok(Framing::Empty)),
+            ("POST", Version::HTTP_11, "", Ok(Framing::Empty)),
+            ("POST", Version::HTTP_10, "Content-Length: 0\r\n", Ok(Framing::Empty)),
+            ("POST", Version::HTTP_11, "content-LENGTH:005\r\n", Ok(Framing::Length(5))),
+            ("POST", Version::HTTP_10, "Content-Length:\r\n", Err(E::ContentLength)),
+            ("POST", Version::HTTP_10, "Content-Length: +5\r\n", Err(E::ContentLength)),
+            ("GET", Version::HTTP_11, "Content-Length: 5, 5\r\n", Err(E::ContentLength)),
+            ("POST", Version::HTTP_11, "Content-Length: 5\r\nContent-Length: 5\r\n", Err(E::ContentLengthRepeated)),
+            ("POST", Version::HTTP_10, CHUNKED, Err(E::TransferEncodingVersion)),
+            ("GET", Version::HTTP_11, CHUNKED, Err(E::TransferCoding)),
+            ("POST", Version::HTTP_11, "Transfer-Encoding: gzip, Chunked\r\n", Err(E::TransferCoding)),
+            (
+                "POST",
+                Version::HTTP_11,
+                "Transfer-Encoding: gzip\r\nTransfer-Encoding: chunked\r\n",
+                Err(E::TransferCoding),
+            ),
+            ("POST", Version::HTTP_11, "Transfer-Encoding: chunked, gzip\r\n", Err(E::TransferEncoding)),
+            ("POST", Version::HTTP_11, "Transfer-Encoding: identity\r\n", Err(E::TransferEncoding)),
+            (
+                "POST",
+                Version::HTTP_11,
+                "Transfer-Encoding: chunked\r\nTransfer-Encoding: chunked\r\n",
+                Err(E::TransferEncoding),
+            ),
+            ("POST", Version::HTTP_11, "Transfer-Encoding: \r\n", Err(E::TransferEncoding)),
+            ("POST", Version::HTTP_11, "Transfer-Encoding: ,\r\n", Err(E::TransferEncoding)),
+            ("POST", Version::HTTP_11, "Transfer-Encoding: chun ked\r\n", Err(E::TransferEncoding)),
+            ("POST", Version::HTTP_11, "Transfer-Encoding: chunked;x=y\r\n", Err(E::TransferEncoding)),
+            (
+                "POST",
+                Version::HTTP_11,
+                "Transfer-Encoding: chunked\r\nContent-Length: 5\r\n",
+                Err(E::TransferEncodingAndLength),
+            ),
+            ("POST", Version::HTTP_11, "Transfer-Encoding:\r\nContent-Length: 5\r\n", Err(E::TransferEncoding)),
+        ] {
+            let method = Method::new(method.as_bytes()).unwrap();
+            let got = with_fields(lines, |fields| of_request(method, version, fields));
+            assert_eq!(got, expected, "{method} {version} {lines:?}");
+        }
+    }
+
+    // R1945-7.2b, R1945-7.2.2a, R9112-6.3a, R9112-7.1
+    #[test]
+    fn response_bodies() {
+        for (method, status, lines, expected) in [
+            (Method::Get, 200, "Content-Length: 5\r\n", Ok(Framing::Length(5))),
+            (Method::Get, 200, "Content-Length: 5\r\nContent-Length: 5\r\n", Ok(Framing::Length(5))),
+            (Method::Get, 200, "Content-Length: 5, 5\r\n", Ok(Framing::Length(5))),
+            (Method::Get, 200, "Content-Length: 0\r\n", Ok(Framing::Empty)),
+            (Method::Get, 200, "", Ok(Framing::UntilClose)),
+            (Method::Get, 200, "Content-Length: 5\r\nContent-Length: 6\r\n", Err(ResponseError::ContentLength)),
+            (Method::Get, 200, "Content-Length: 5,\r\n", Err(ResponseError::ContentLength)),
+            (Method::Get, 200, "Content-Length: -1\r\n", Err(ResponseError::ContentLength)),
+            (Method::Get, 200, "Content-Length: 18446744073709551616\r\n", Err(ResponseError::ContentLength)),
+            (Method::Get, 200, "Transfer-Encoding: chunked\r\nContent-Length: 5\r\n", Ok(Framing::Chunked)),
+            (Method::Get, 200, "Transfer-Encoding: gzip, chunked\r\n", Err(ResponseError::TransferEncoding)),
+            (Method::Get, 200, "Transfer-Encoding: identity\r\n", Err(ResponseError::TransferEncoding)),
+            (Method::Head, 200, "Content-Length: 5\r\n", Ok(Framing::Empty)),
+            (Method::Get, 204, "Content-Length: 5\r\n", Ok(Framing::Empty)),
+            (Method::Get, 304, "Transfer-Encoding: chunked\r\n", Ok(Framing::Empty)),
+            (Method::Get, 100, "Content-Length: x\r\n", Ok(Framing::Empty)),
+        ] {
+            let status = Status::new(status).unwrap();
+            assert_eq!(
+                with_fields(lines, |fields| of_response(method, status, fields)),
+                expected,
+                "{status} {lines:?}"
+            );
+        }
+    }
+}

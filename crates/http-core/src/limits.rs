@@ -1,0 +1,45 @@
+//! What a peer may ask of us: every bound of the protocol's side, its default, and where that comes from.
+
+/// The bounds of a connection. What breaks one is answered with the status beside it, never with memory or time.
+///
+/// ```
+/// use http_core::Limits;
+/// let limits = Limits { body: 64 * 1024, ..Limits::default() };
+/// assert_eq!(limits.head, 16_384);
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Limits {
+    /// Octets of a request line or status line, its line end not counted: 8192. RFC 9112 §3 asks for at least 8000.
+    /// Beyond: 400, 414 or 501, by where the line grew too long.
+    pub first_line: u32,
+    /// Octets of one field line with its continuation lines, line ends not counted: 8192, as in Apache. Beyond: 431.
+    pub field_line: u32,
+    /// Octets of a whole head, from its first line through its empty line: 16384, as in h11. Beyond: 431.
+    pub head: u32,
+    /// Field lines of a head: 100, as in Apache and hyper; values above 256 count as 256. Beyond: 431.
+    pub fields: u16,
+    /// Empty lines before a request line: 2. RFC 9112 §2.2 asks for at least one. Beyond: 400.
+    pub blank_lines: u8,
+    /// Octets of a request body that the caller asks for: 1 MiB, as in nginx. Beyond: 413.
+    pub body: u64,
+    /// Octets of a request body that nobody wants which are read and dropped to keep the connection: 256 KiB, as in
+    /// Go's `net/http`. Beyond, the connection closes.
+    pub drain: u64,
+    /// Interim (1xx) answers that a client skips before the final one: 8. Beyond: an error.
+    pub interim: u8,
+}
+
+impl Default for Limits {
+    fn default() -> Limits {
+        Limits {
+            first_line: 8192,
+            field_line: 8192,
+            head: 16_384,
+            fields: 100,
+            blank_lines: 2,
+            body: 1 << 20,
+            drain: 256 << 10,
+            interim: 8,
+        }
+    }
+}

@@ -1,0 +1,121 @@
+//! Request methods: the ones HTTP knows by name, and any other token. What a method is *for* is decided elsewhere.
+
+use core::fmt;
+
+use crate::grammar::is_token;
+
+/// A request method (RFC 1945 §5.1.1, RFC 9110 §9): a token, and case-sensitive.
+///
+/// ```
+/// use http_core::Method;
+/// assert_eq!(Method::new(b"GET"), Some(Method::Get));
+/// assert_eq!(Method::new(b"get").unwrap().as_str(), "get");   // a token, but not GET
+/// assert!(!Method::new(b"get").unwrap().is_known());
+/// assert_eq!(Method::new(b"G=T"), None);
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Method<'a> {
+    /// `GET`
+    Get,
+    /// `HEAD`: the answer to GET without its body.
+    Head,
+    /// `POST`
+    Post,
+    /// `PUT`
+    Put,
+    /// `DELETE`
+    Delete,
+    /// `OPTIONS`
+    Options,
+    /// `TRACE`
+    Trace,
+    /// `CONNECT`
+    Connect,
+    /// `PATCH` (RFC 5789)
+    Patch,
+    /// `LINK` (RFC 1945 §D.1.3)
+    Link,
+    /// `UNLINK` (RFC 1945 §D.1.4)
+    Unlink,
+    /// A token that no specification named here gives a meaning to.
+    Other(Extension<'a>),
+}
+
+/// The name of a method that is not known here: a token.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Extension<'a>(&'a str);
+
+impl<'a> Method<'a> {
+    /// Reads a method; `None` unless it is a token (RFC 9110 §5.6.2).
+    pub fn new(token: &'a [u8]) -> Option<Method<'a>> {
+        Some(match token {
+            b"GET" => Method::Get,
+            b"HEAD" => Method::Head,
+            b"POST" => Method::Post,
+            b"PUT" => Method::Put,
+            b"DELETE" => Method::Delete,
+            b"OPTIONS" => Method::Options,
+            b"TRACE" => Method::Trace,
+            b"CONNECT" => Method::Connect,
+            b"PATCH" => Method::Patch,
+            b"LINK" => Method::Link,
+            b"UNLINK" => Method::Unlink,
+            other if is_token(other) => Method::Other(Extension(str::from_utf8(other).ok()?)),
+            _ => return None,
+        })
+    }
+
+    /// The method as it stands in a request line.
+    pub const fn as_str(&self) -> &'a str {
+        match *self {
+            Method::Get => "GET",
+            Method::Head => "HEAD",
+            Method::Post => "POST",
+            Method::Put => "PUT",
+            Method::Delete => "DELETE",
+            Method::Options => "OPTIONS",
+            Method::Trace => "TRACE",
+            Method::Connect => "CONNECT",
+            Method::Patch => "PATCH",
+            Method::Link => "LINK",
+            Method::Unlink => "UNLINK",
+            Method::Other(Extension(name)) => name,
+        }
+    }
+
+    /// Whether a specification gives this method a meaning. A server answers a known method that the
+    /// resource does not allow with 405, an unknown one with 501 (R9110-9.1b, R1945-D.1).
+    pub const fn is_known(&self) -> bool {
+        !matches!(self, Method::Other(_))
+    }
+}
+
+impl fmt::Display for Method<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Method;
+
+    // R1945-5.1.1a, R1945-D.1, R9110-9.1b
+    #[test]
+    fn methods_are_case_sensitive_tokens() {
+        for name in "GET HEAD POST PUT DELETE OPTIONS TRACE CONNECT PATCH LINK UNLINK".split(' ') {
+            let method = Method::new(name.as_bytes()).unwrap();
+            assert_eq!(method.as_str(), name);
+            assert!(method.is_known());
+        }
+        for name in ["get", "GETX", "PROPFIND", "!#$%&'*+-.^_`|~09azAZ"] {
+            let method = Method::new(name.as_bytes()).unwrap();
+            assert_eq!(method.as_str(), name);
+            assert!(!method.is_known());
+        }
+        for bad in [&b""[..], b"G T", b"G=T", b"G\0ET", b"GET\r", b"caf\xc3\xa9"] {
+            assert_eq!(Method::new(bad), None, "{bad:?}");
+        }
+    }
+}

@@ -1,0 +1,205 @@
+//! Content codings: which of those that a server has would the client like best (RFC 9110 §12.5.3)?
+//! It knows no coding but by name, and codes nothing.
+
+use crate::field::{Fields, name};
+use crate::grammar::{is_token, trim};
+
+/// Which coding to answer with. Wherever an answer depends on this, it carries `Vary: Accept-Encoding` (R9110-12.5.5).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Choice {
+    /// The one at this place of what is available.
+    Coded(usize),
+    /// None: the representation as it is.
+    Identity,
+    /// The client takes neither any of them nor the representation as it is: answer 406, or send it as it is all the same.
+    Nothing,
+}
+
+/// Chooses among the representation as it is and its codings, of which the server likes best the one named first.
+///
+/// The greatest weight wins, at equal weights a coding, at last the server's order. Without Accept-Encoding, or where it is
+/// empty, nothing is coded: who can decode says so. `identity` has the least of all weights where the field gives it none.
+/// An element against the grammar does not count. The work is linear in the length of the field, once a coding.
+///
+/// ```
+/// use http_core::negotiate::{Choice, choose};
+/// # use http_core::{server::{Connection, Event}, Limits};
+/// # let mut connection = Connection::new(Limits::default());
+/// # let head = b"GET / HTTP/1.0\r\nAccept-Encoding: br;q=0.5, x-gzip, zstd;q=0\r\n\r\n";
+/// # connection.space()[..head.len()].copy_from_slice(head);
+/// # connection.received(head.len());
+/// # let Ok(Event::Request(request)) = connection.poll() else { unreachable!() };
+/// # let fields = request.fields;
+/// // Accept-Encoding: br;q=0.5, x-gzip, zstd;q=0
+/// assert_eq!(choose(&fields, &["br", "zstd", "gzip"]), Choice::Coded(2));
+/// assert_eq!(choose(&fields, &["zstd"]), Choice::Identity);
+/// ```
+pub fn choose(fields: &Fields<'_>, available: &[&str]) -> Choice {
+    let identity = weight(fields, "identity");
+    let coded = available.iter().enumerate().map(|(place, coding)| (weight(fields, coding).unwrap_or(0), place));
+    // Of equals, this takes the last; the server's first is to be it.
+    let best = coded.rev().max_by_key(|&(weight, _)| weight);
+    match best {
+        Some((weight, place)) if weight > 0 && weight >= identity.unwrap_or(0) => Choice::Coded(place),
+        _ if identity == Some(0) => Choice::Nothing,
+        _ => Choice::Identity,
+    }
+}
+
+/// The weight of a coding in thousandths: its own, otherwise that of `*`. The first element that names it counts.
+fn weight(fields: &Fields<'_>, coding: &str) -> Option<u16> {
+    let mut of_others = None;
+    for (named, weight) in fields.tokens(name::ACCEPT_ENCODING).filter_map(weighted) {
+        if is_same(named, coding.as_bytes()) {
+            return Some(weight);
+        }
+        if named == b"*" {
+            of_others = of_others.or(Some(weight));
+        }
+    }
+    of_others
+}
+
+/// `codings [ OWS ";" OWS "q=" qvalue ]`
+fn weighted(element: &[u8]) -> Option<(&[u8], u16)> {
+    let mut parts = element.splitn(2, |&c| c == b';').map(trim);
+    let coding = parts.next().filter(|coding| is_token(coding))?;
+    let weight = match parts.next() {
+        None => 1000,
+        Some([b'q' | b'Q', b'=', value @ ..]) => qvalue(value)?,
+        Some(_) => return None,
+    };
+    Some((coding, weight))
+}
+
+/// `( "0" [ "." 0*3DIGIT ] ) / ( "1" [ "." 0*3("0") ] )`, in thousandths (RFC 9110 §12.4.2)
+fn qvalue(text: &[u8]) -> Option<u16> {
+    let (whole, digits) = match text {
+        [whole @ (b'0' | b'1')] => (whole, &[][..]),
+        [whole @ (b'0' | b'1'), b'.', digits @ ..] if digits.len() <= 3 => (whole, digits),
+        _ => return None,
+    };
+    let mut thousandths = u16::from(whole - b'0');
+    for place in 0..3 {
+        let digit = digits.get(place).unwrap_or(&b'0');
+        if !digit.is_ascii_digit() {
+            return None;
+        }
+        thousandths = thousandths * 10 + u16::from(digit - b'0');
+    }
+    (thousandths <= 1000).then_some(thousandths)
+}
+
+/// R1945-3.5: in any case, and `x-gzip` is `gzip`, `x-compress` is `compress`.
+fn is_same(a: &[u8], b: &[u8]) -> bool {
+    plain(a).eq_ignore_ascii_case(plain(b))
+}
+
+fn plain(coding: &[u8]) -> &[u8] {
+    match coding {
+        [b'x' | b'X', b'-', rest @ ..]
+            if rest.eq_ignore_ascii_case(b"gzip") || rest.eq_ignore_ascii_case(b"compress") =>
+        {
+            rest
+        }
+        _ => coding,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use Choice::{Coded, Identity, Nothing};
+    use alloc::format;
+    use alloc::vec::Vec;
+
+    fn with_fields<T>(lines: &str, f: impl Fn(&Fields<'_>) -> T) -> T {
+        let head = format!("{lines}\r\n\r\n");
+        let mut index = Vec::new();
+        crate::parse::fields(head.as_bytes(), 0, 9, &mut index).unwrap();
+        f(&Fields::new(head.as_bytes(), &index))
+    }
+
+    // RFC 9110 §12.4.2, §12.5.3; R1945-3.5, R1945-D.2.1
+    #[test]
+    fn the_greatest_weight_wins() {
+        for (value, expected) in [
+            ("", Identity),
+            (",", Identity),
+            ("gzip", Coded(1)),
+            ("GZip", Coded(1)),
+            ("x-gzip", Coded(1)),
+            ("X-GZIP;q=1", Coded(1)),
+            ("deflate", Identity),
+            ("gzip, br", Coded(0)),
+            ("gzip, deflate, br, zstd", Coded(0)),
+            ("br;q=0.9, gzip", Coded(1)),
+            ("br;q=0.5,gzip;q=0.501", Coded(1)),
+            ("br;q=0.5 ; x, gzip;q=0.1", Coded(1)),
+            ("gzip;q=1.0, identity; q=0.5, *;q=0", Coded(1)),
+            ("gzip\t;\tQ=0.001", Coded(1)),
+            ("gzip;q=0.5, identity", Identity),
+            ("gzip;q=0.5, identity;q=0.5", Coded(1)),
+            ("gzip;q=0", Identity),
+            ("gzip;q=0.000", Identity),
+            ("*", Coded(0)),
+            ("*, br;q=0", Coded(1)),
+            ("*;q=0.5, gzip;q=0.1", Coded(0)),
+            ("*;q=0.5, br;q=0.1, gzip;q=0.1", Identity),
+            ("*;q=0", Nothing),
+            ("*;q=0, identity", Identity),
+            ("identity;q=1, *;q=0", Identity),
+            ("identity;q=0", Nothing),
+            ("identity;q=0, deflate", Nothing),
+            ("identity;q=0, gzip;q=0.001", Coded(1)),
+            ("identity;q=0, *", Coded(0)),
+            // The first element that names a coding counts.
+            ("gzip;q=0, gzip", Identity),
+            ("gzip;q=0, x-gzip", Identity),
+        ] {
+            let line = format!("Accept-Encoding: {value}");
+            assert_eq!(with_fields(&line, |fields| choose(fields, &["br", "gzip"])), expected, "{value}");
+        }
+        assert_eq!(with_fields("X: y", |fields| choose(fields, &["br", "gzip"])), Identity);
+        assert_eq!(with_fields("Accept-Encoding: gzip", |fields| choose(fields, &[])), Identity);
+        assert_eq!(with_fields("Accept-Encoding: compress", |fields| choose(fields, &["x-compress"])), Coded(0));
+        let two = "Accept-Encoding: br;q=0.1\r\nACCEPT-ENCODING: gzip";
+        assert_eq!(with_fields(two, |fields| choose(fields, &["br", "gzip"])), Coded(1));
+    }
+
+    // RFC 9110 §12.4.2
+    #[test]
+    fn what_is_no_weight_does_not_count() {
+        for (text, expected) in [
+            ("0", Some(0)),
+            ("0.", Some(0)),
+            ("0.5", Some(500)),
+            ("0.05", Some(50)),
+            ("0.999", Some(999)),
+            ("1", Some(1000)),
+            ("1.", Some(1000)),
+            ("1.000", Some(1000)),
+            ("1.001", None),
+            ("1.0000", None),
+            ("0.0005", None),
+            ("2", None),
+            ("", None),
+            (".5", None),
+            ("-1", None),
+            ("+1", None),
+            ("0,5", None),
+            ("0.5 ", None),
+            ("0.a", None),
+            ("00.5", None),
+            ("nan", None),
+            ("1e0", None),
+        ] {
+            assert_eq!(qvalue(text.as_bytes()), expected, "{text}");
+        }
+        for element in
+            ["gzip;q=2", "gzip;q=", "gzip;", "gzip;level=9", "gzip;q =1", "gzip;q=1;x=y", "gz ip", ";q=1", "gz/ip"]
+        {
+            assert_eq!(weighted(element.as_bytes()), None, "{element}");
+        }
+    }
+}

@@ -1,0 +1,281 @@
+//! First lines and field lines: from octets to the places of their parts. Tolerance is scoped by version:
+//! what is strict for HTTP/1.1 may be let pass for HTTP/1.0 and 0.9, and then the connection closes (D1–D4, D10).
+//! What the parts mean together is not known here.
+
+use alloc::vec::Vec;
+use core::ops::Range;
+
+use crate::error::{RequestError, ResponseError};
+use crate::field::{FieldName, FieldRange, name};
+use crate::grammar::{is_blank, is_token, trim};
+use crate::scan::MOST_FIELDS;
+use crate::status::Status;
+use crate::version::Version;
+
+/// The parts of a request line; offsets from its first octet.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct RequestLine {
+    pub(crate) method: Range<usize>,
+    pub(crate) target: Range<usize>,
+    pub(crate) version: Version,
+    /// Several blanks or a tab stood between the words (D2).
+    pub(crate) tolerated: bool,
+}
+
+/// Reads a request line without its line end; a Simple-Request too (R1945-4.1, R1945-5.1).
+pub(crate) fn request_line(line: &[u8]) -> Result<RequestLine, RequestError> {
+    let (Some(first), Some(last)) = (line.first(), line.last()) else { return Err(RequestError::RequestLine) };
+    // R9112-3c: nothing stands before the first word or after the last.
+    if is_blank(first) || is_blank(last) {
+        return Err(RequestError::RequestLine);
+    }
+    let method = 0..line.iter().position(is_blank).unwrap_or(line.len());
+    if !is_token(&line[method.clone()]) {
+        return Err(RequestError::Method);
+    }
+    let target = word(line, method.end);
+    let version = word(line, target.end);
+    if target.is_empty() || version.end != line.len() {
+        return Err(RequestError::RequestLine);
+    }
+    if version.is_empty() {
+        // D10: `GET SP abs_path` and nothing else.
+        let simple = &line[..method.end] == b"GET"
+            && target.start == method.end + 1
+            && line[method.end] == b' '
+            && line[target.start] == b'/';
+        return match simple {
+            true => Ok(RequestLine { method, target, version: Version::HTTP_09, tolerated: false }),
+            false => Err(RequestError::RequestLine),
+        };
+    }
+    let single = |from: usize, to: usize| to - from == 1 && line[from] == b' ';
+    let tolerated = !(single(method.end, target.start) && single(target.end, version.start));
+    let version = match Version::parse(&line[version]) {
+        Some(version) if version.major() == 1 => version,
+        Some(version) if version.major() > 1 && !tolerated => return Err(RequestError::VersionNotSupported),
+        _ => return Err(RequestError::Version), // D4; R9110-6.2: HTTP/0.x written out is no version
+    };
+    if tolerated && version > Version::HTTP_10 {
+        return Err(RequestError::Blanks); // D2
+    }
+    Ok(RequestLine { method, target, version, tolerated })
+}
+
+/// The next word after `from`: blanks are skipped; empty at the end of the line.
+fn word(line: &[u8], from: usize) -> Range<usize> {
+    let skip = |from: usize, blank: bool| {
+        line[from..].iter().position(|c| is_blank(c) != blank).map_or(line.len(), |n| from + n)
+    };
+    let start = skip(from, true);
+    start..skip(start, false)
+}
+
+/// What to say of a first line that grew beyond its bound; `line` is that many octets and one (R9112-3a).
+pub(crate) fn request_line_too_long(line: &[u8]) -> RequestError {
+    let method = line.iter().position(is_blank).unwrap_or(line.len());
+    if !is_token(&line[..method]) {
+        return RequestError::Method;
+    }
+    if method == line.len() {
+        return RequestError::MethodTooLong;
+    }
+    match word(line, method).end == line.len() {
+        true => RequestError::TargetTooLong,
+        false => RequestError::RequestLineTooLong,
+    }
+}
+
+/// Reads a status line without its line end: any number of blanks, an optional reason phrase, any HTTP/1.x
+/// (R1945-6.1b, R1945-Ba, R9112-4).
+pub(crate) fn status_line(line: &[u8]) -> Result<(Version, Status), ResponseError> {
+    if !line.starts_with(b"HTTP/") {
+        return Err(ResponseError::NotHttp);
+    }
+    let end = line.iter().position(is_blank).unwrap_or(line.len());
+    let version = Version::parse(&line[..end]).ok_or(ResponseError::StatusLine)?;
+    if version.major() != 1 {
+        return Err(ResponseError::VersionNotSupported);
+    }
+    let code = word(line, end);
+    let status = match line[code] {
+        [a @ b'1'..=b'9', b @ b'0'..=b'9', c @ b'0'..=b'9'] => {
+            Status::new(u16::from(a - b'0') * 100 + u16::from(b - b'0') * 10 + u16::from(c - b'0'))
+        }
+        _ => None,
+    };
+    Ok((version, status.ok_or(ResponseError::StatusLine)?))
+}
+
+/// Finds the fields of a head; `head` is the whole of it, through its empty line, and its first `from` octets are the
+/// first line. `None` if a line is no field line.
+pub(crate) fn fields(head: &[u8], from: usize, lines: u16, index: &mut Vec<FieldRange>) -> Option<()> {
+    // Clearing room for 256 fields costs more than parsing a usual head.
+    if lines <= 24 {
+        fields_up_to::<24>(head, from, index)
+    } else {
+        fields_up_to::<{ MOST_FIELDS as usize }>(head, from, index)
+    }
+}
+
+fn fields_up_to<const N: usize>(head: &[u8], from: usize, index: &mut Vec<FieldRange>) -> Option<()> {
+    let mut room = [httparse::EMPTY_HEADER; N];
+    let Ok(httparse::Status::Complete((length, fields))) = httparse::parse_headers(&head[from..], &mut room) else {
+        return None;
+    };
+    // The scanner and httparse must agree about where the head ends.
+    debug_assert_eq!(from + length, head.len());
+    if from + length != head.len() {
+        return None;
+    }
+    let range = |part: &[u8]| {
+        let start = (part.as_ptr() as usize).wrapping_sub(head.as_ptr() as usize) as u32;
+        (start, start + part.len() as u32)
+    };
+    index.clear();
+    index.extend(fields.iter().map(|field| {
+        // httparse leaves the name's slice in place; an empty value's slice may stand anywhere.
+        let value = trim(field.value);
+        let value = if value.is_empty() { (0, 0) } else { range(value) };
+        FieldRange { name: range(field.name.as_bytes()), value }
+    }));
+    Some(())
+}
+
+/// Joins continuation lines to their field: each line end before a blank becomes blanks (R1945-2.2b, R9112-5.2).
+/// `Err` if the folded field decides about the message (D3), or if there is no field to go on.
+pub(crate) fn unfold(head: &mut [u8], from: usize) -> Result<(), ()> {
+    const STRICT: [FieldName<'static>; 4] =
+        [name::HOST, name::CONTENT_LENGTH, name::TRANSFER_ENCODING, name::CONNECTION];
+    let mut field_start = from;
+    let mut line_start = from;
+    while let Some(length) = memchr::memchr(b'\n', &head[line_start..]) {
+        if is_blank(&head[line_start]) {
+            let name = head[field_start..line_start].split(|&c| c == b':').next().unwrap_or_default();
+            let strict = FieldName::new(name).is_none_or(|name| STRICT.contains(&name));
+            if strict {
+                return Err(());
+            }
+            head[line_start - 1] = b' ';
+            if head[line_start - 2] == b'\r' {
+                head[line_start - 2] = b' ';
+            }
+        } else {
+            field_start = line_start;
+        }
+        line_start += length + 1;
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use alloc::format;
+
+    // R1945-5.1, R1945-4.1, R1945-3.1a, R1945-Ba, R9112-3b, R9112-3c, R9110-6.2, D2, D4, D10
+    #[test]
+    fn request_lines() {
+        use RequestError as E;
+        for (line, expected) in [
+            ("GET /a HTTP/1.0", Ok((Version::HTTP_10, false))),
+            ("GET /a HTTP/1.1", Ok((Version::HTTP_11, false))),
+            ("GET /a", Ok((Version::HTTP_09, false))),
+            ("GET  /a\tHTTP/1.0", Ok((Version::HTTP_10, true))),
+            ("GET \t/a HTTP/1.0", Ok((Version::HTTP_10, true))),
+            ("GET  /a HTTP/1.1", Err(E::Blanks)),
+            ("GET /a\tHTTP/1.1", Err(E::Blanks)),
+            ("GET  /a", Err(E::RequestLine)),
+            ("GET\t/a", Err(E::RequestLine)),
+            ("GET a", Err(E::RequestLine)),
+            ("HEAD /a", Err(E::RequestLine)),
+            ("GET", Err(E::RequestLine)),
+            ("", Err(E::RequestLine)),
+            (" GET / HTTP/1.0", Err(E::RequestLine)),
+            ("GET / HTTP/1.0 ", Err(E::RequestLine)),
+            ("GET / ", Err(E::RequestLine)),
+            ("GET /a b HTTP/1.0", Err(E::RequestLine)),
+            ("GET\x0b/a HTTP/1.0", Err(E::Method)),
+            ("GET\r/a HTTP/1.0", Err(E::Method)),
+            ("G=T / HTTP/1.0", Err(E::Method)),
+            ("\x16\x03\x01", Err(E::Method)),
+            ("GET / HTTP/1.0\r", Err(E::Version)),
+            ("GET / HTTP/1.0\0", Err(E::Version)),
+            ("GET / HTTP/0.9", Err(E::Version)),
+            ("GET / HTTP/1.10", Err(E::Version)),
+            ("GET / ICE/1.0", Err(E::Version)),
+            ("GET / HTTP/2.0", Err(E::VersionNotSupported)),
+            ("PRI * HTTP/2.0", Err(E::VersionNotSupported)),
+        ] {
+            let got = request_line(line.as_bytes()).map(|line| (line.version, line.tolerated));
+            assert_eq!(got, expected, "{line:?}");
+        }
+        let line = request_line(b"GET \t /a  HTTP/1.0").unwrap();
+        assert_eq!((line.method, line.target), (0..3, 6..8));
+    }
+
+    // R9112-3a
+    #[test]
+    fn a_long_request_line_is_judged_by_where_it_grew() {
+        for (line, expected) in [
+            ("AAAA", RequestError::MethodTooLong),
+            ("A=AA", RequestError::Method),
+            ("GET /aaaa", RequestError::TargetTooLong),
+            ("GET  ", RequestError::TargetTooLong),
+            ("GET /a H", RequestError::RequestLineTooLong),
+        ] {
+            assert_eq!(request_line_too_long(line.as_bytes()), expected, "{line}");
+        }
+    }
+
+    // R1945-6.1b, R1945-3.1e, R9112-4, R1945-Ba
+    #[test]
+    fn status_lines() {
+        use ResponseError::*;
+        for (line, expected) in [
+            ("HTTP/1.0 200 OK", Ok(200)),
+            ("HTTP/1.1 404 Not Found", Ok(404)),
+            ("HTTP/1.0 200", Ok(200)),
+            ("HTTP/1.0 200 ", Ok(200)),
+            ("HTTP/1.0  200  OK", Ok(200)),
+            ("HTTP/1.9 599 x", Ok(599)),
+            ("HTTP/1.0 099 x", Err(StatusLine)),
+            ("HTTP/1.0 1000 x", Err(StatusLine)),
+            ("HTTP/1.0 20x", Err(StatusLine)),
+            ("HTTP/1.0", Err(StatusLine)),
+            ("HTTP/1.0200 OK", Err(StatusLine)),
+            ("HTTP/2.0 200 OK", Err(VersionNotSupported)),
+            ("http/1.0 200 OK", Err(NotHttp)),
+            ("<html>", Err(NotHttp)),
+            ("", Err(NotHttp)),
+        ] {
+            assert_eq!(status_line(line.as_bytes()).map(|(_, status)| status.code()), expected, "{line}");
+        }
+    }
+
+    // R1945-2.2b, R9112-5.2, D3
+    #[test]
+    fn folded_lines_are_joined() {
+        let mut head = *b"x\r\nA: b\r\n\tc\n d\r\nE: f\r\n\r\n";
+        assert_eq!(unfold(&mut head, 3), Ok(()));
+        assert_eq!(&head, b"x\r\nA: b  \tc  d\r\nE: f\r\n\r\n");
+        for strict in ["Host", "content-length", "Connection", "TRANSFER-ENCODING", "", "a b"] {
+            let mut head = format!("x\r\n{strict}:\r\n a\r\n\r\n").into_bytes();
+            assert_eq!(unfold(&mut head, 3), Err(()), "{strict}");
+        }
+        assert_eq!(unfold(&mut *b"x\r\n A: b\r\n\r\n".to_vec(), 3), Err(()), "R9112-2.2e");
+    }
+
+    #[test]
+    fn fields_are_found_where_they_stand() {
+        let head = b"x\r\nA:b\r\nEmpty: \t\r\nC: \td e\x80 \r\n\r\n";
+        let mut index = Vec::new();
+        fields(head, 3, 3, &mut index).unwrap();
+        let found: Vec<_> = crate::field::Fields::new(head, &index).iter().map(|(_, v)| v.as_bytes()).collect();
+        assert_eq!(found, [&b"b"[..], b"", b"d e\x80"]);
+        for bad in ["A : b", ": b", "A", "A\x01: b", "A: b\0", "A: b\rc", "A: b\r"] {
+            let head = format!("x\r\n{bad}\r\n\r\n");
+            assert_eq!(fields(head.as_bytes(), 3, 1, &mut index), None, "{bad:?}");
+        }
+    }
+}

@@ -1,0 +1,447 @@
+//! Ranges: which octets of a representation a GET asks for (RFC 9110 §14), and the field that says which are sent.
+//! One range at most is ever sent: HTTP/1.0 clients need not know multipart bodies (D11, R1945-3.6.2).
+//!
+//! ```
+//! use http_core::range::{Ranged, parse};
+//! let Ranged::Part(range) = parse(b"bytes=0-3, 2-4", 10) else { panic!() };
+//! assert_eq!((range.start(), range.length()), (0, 5));
+//! assert_eq!(range.content_range().as_str(), "bytes 0-4/10");
+//! assert_eq!(parse(b"bytes=10-", 10), Ranged::Unsatisfiable);
+//! assert_eq!(parse(b"lines=1-2", 10), Ranged::Whole);
+//! ```
+
+use core::fmt::{self, Write as _};
+
+use crate::conditional::{Validators, if_range_holds};
+use crate::date::Date;
+use crate::field::{FieldValue, Fields, name};
+use crate::grammar::{decimal, elements};
+use crate::method::Method;
+
+/// What a request's Range makes of the plain answer, 200.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Ranged {
+    /// Nothing: answer 200 with all of it.
+    Whole,
+    /// Answer 206 with these octets, and say so in Content-Range.
+    Part(ByteRange),
+    /// Answer 416, with [`ContentRange::unsatisfied`].
+    Unsatisfiable,
+}
+
+/// One or more octets of a representation, all of which it has.
+///
+/// ```
+/// use http_core::range::{ByteRange, Ranged, parse};
+/// let last_two = ByteRange::new(8, 10, 10).unwrap();
+/// assert_eq!(parse(b"bytes=-2", 10), Ranged::Part(last_two));
+/// assert_eq!(ByteRange::new(8, 11, 10), None);
+/// assert_eq!(ByteRange::new(8, 8, 10), None);
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ByteRange {
+    start: u64,
+    end: u64,
+    complete: u64,
+}
+
+impl ByteRange {
+    /// The octets from offset `start` to before offset `end`, of `complete` octets; `None` unless
+    /// `start < end <= complete`.
+    pub const fn new(start: u64, end: u64, complete: u64) -> Option<ByteRange> {
+        if start < end && end <= complete { Some(ByteRange { start, end, complete }) } else { None }
+    }
+
+    /// The offset of the first octet.
+    pub const fn start(&self) -> u64 {
+        self.start
+    }
+
+    /// The offset behind the last octet.
+    pub const fn end(&self) -> u64 {
+        self.end
+    }
+
+    /// The number of octets, at least 1: the Content-Length of the answer.
+    pub const fn length(&self) -> u64 {
+        self.end - self.start
+    }
+
+    /// The number of octets of the whole representation.
+    pub const fn complete_length(&self) -> u64 {
+        self.complete
+    }
+
+    /// The Content-Range of the answer, 206 (R9110-14.2c, R9110-15.3.7.1).
+    pub fn content_range(&self) -> ContentRange {
+        ContentRange::new(format_args!("bytes {}-{}/{}", self.start, self.end - 1, self.complete))
+    }
+}
+
+/// The value of a Content-Range field (RFC 9110 §14.4).
+///
+/// ```
+/// use http_core::{FieldBlock, name, range::ContentRange};
+/// let mut fields = FieldBlock::new();
+/// fields.push(name::CONTENT_RANGE, ContentRange::unsatisfied(10).value())?;
+/// assert_eq!(fields.as_bytes(), b"Content-Range: bytes */10\r\n");
+/// # Ok::<(), http_core::UseError>(())
+/// ```
+#[derive(Clone, Copy)]
+pub struct ContentRange {
+    text: [u8; LONGEST],
+    length: usize,
+}
+
+/// `bytes` and three numbers of 64 bits.
+const LONGEST: usize = "bytes 18446744073709551614-18446744073709551614/18446744073709551615".len();
+
+impl ContentRange {
+    /// What an answer 416 says: how many octets there are (R9110-15.5.17).
+    pub fn unsatisfied(complete_length: u64) -> ContentRange {
+        ContentRange::new(format_args!("bytes */{complete_length}"))
+    }
+
+    /// The text.
+    pub fn as_str(&self) -> &str {
+        str::from_utf8(&self.text[..self.length]).unwrap_or_default() // it is ASCII
+    }
+
+    /// The text as the value of a field.
+    pub fn value(&self) -> FieldValue<'_> {
+        FieldValue::new(&self.text[..self.length]).unwrap_or(FieldValue::from_static("")) // no octet of it is a control
+    }
+
+    fn new(text: fmt::Arguments<'_>) -> ContentRange {
+        let mut room = Room(ContentRange { text: [0; LONGEST], length: 0 });
+        let fits = room.write_fmt(text);
+        debug_assert!(fits.is_ok(), "the longest is known");
+        room.0
+    }
+}
+
+impl fmt::Debug for ContentRange {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:?}", self.as_str())
+    }
+}
+
+/// A Content-Range while it is written, so that nobody else can write to one.
+struct Room(ContentRange);
+
+impl fmt::Write for Room {
+    fn write_str(&mut self, part: &str) -> fmt::Result {
+        let end = self.0.length + part.len();
+        self.0.text.get_mut(self.0.length..end).ok_or(fmt::Error)?.copy_from_slice(part.as_bytes());
+        self.0.length = end;
+        Ok(())
+    }
+}
+
+/// Judges the Range of a request whose plain answer is 200 with `length` octets, preconditions passed (R9110-13.2.2).
+///
+/// Range counts for GET alone (R9110-14.2a), where it stands once, and where If-Range holds (R9110-13.1.5).
+///
+/// ```
+/// use http_core::conditional::{EntityTag, Validators};
+/// use http_core::range::{Ranged, evaluate};
+/// use http_core::{Date, Method};
+/// # use http_core::{server::{Connection, Event}, Limits};
+/// # let mut connection = Connection::new(Limits::default());
+/// # let head = b"GET / HTTP/1.0\r\nRange: bytes=5-\r\nIf-Range: \"old\"\r\n\r\n";
+/// # connection.space()[..head.len()].copy_from_slice(head);
+/// # connection.received(head.len());
+/// # let Ok(Event::Request(request)) = connection.poll() else { unreachable!() };
+/// # let fields = request.fields;
+/// let now = Date::from_unix(1_000_000_000).unwrap();
+/// let validators = Validators { etag: EntityTag::parse(b"\"new\""), last_modified: None };
+/// // Range: bytes=5-, If-Range: "old"
+/// assert_eq!(evaluate(Method::Get, &fields, &validators, 10, now), Ranged::Whole);
+/// ```
+pub fn evaluate(
+    method: Method<'_>,
+    fields: &Fields<'_>,
+    validators: &Validators<'_>,
+    length: u64,
+    now: Date,
+) -> Ranged {
+    match fields.only(name::RANGE) {
+        Some(value) if method == Method::Get && if_range_holds(fields, validators, now) => {
+            parse(value.as_bytes(), length)
+        }
+        _ => Ranged::Whole,
+    }
+}
+
+/// More ranges than this are no player and no reader of documents, and Range is ignored (R9110-14.2b, R9110-17.15, V10).
+const MOST_RANGES: usize = 16;
+
+/// Judges the value of a Range field for a representation of `length` octets.
+///
+/// Several ranges are one where they overlap or touch; otherwise they are ignored, and so is a unit other than `bytes`, a
+/// value against the grammar, and one with more than 16 ranges (D11, R9110-14.2a, R9110-14.2b). Ranges that lie behind the
+/// end do not count unless all do. Numbers beyond 64 bits are as good as the largest of 64 bits (R9110-14.1.2, V9).
+pub fn parse(value: &[u8], length: u64) -> Ranged {
+    let Some((_, set)) = value.split_at_checked(6).filter(|(unit, _)| unit.eq_ignore_ascii_case(b"bytes=")) else {
+        return Ranged::Whole;
+    };
+    let mut room = [(0, 0); MOST_RANGES];
+    let (mut specs, mut count) = (0, 0);
+    for spec in elements(set) {
+        specs += 1;
+        let Some(spec) = Spec::new(spec, length).filter(|_| specs <= MOST_RANGES) else { return Ranged::Whole };
+        if spec.satisfiable {
+            room[count] = (spec.start, spec.end);
+            count += 1;
+        }
+    }
+    let satisfiable = &mut room[..count];
+    satisfiable.sort_unstable();
+    let &mut [(start, mut end), ref others @ ..] = satisfiable else {
+        return if specs == 0 { Ranged::Whole } else { Ranged::Unsatisfiable };
+    };
+    for &(next_start, next_end) in others {
+        if next_start > end {
+            return Ranged::Whole;
+        }
+        end = end.max(next_end);
+    }
+    // The last octets of a file that has none are satisfiable, but no Content-Range can name them: 200 (R9110-14.1.2).
+    ByteRange::new(start, end, length).map_or(Ranged::Whole, Ranged::Part)
+}
+
+/// One range-spec; only of a satisfiable one do the offsets mean anything, and they lie in the representation then.
+struct Spec {
+    start: u64,
+    end: u64,
+    satisfiable: bool,
+}
+
+impl Spec {
+    /// `int-range / suffix-range`
+    fn new(spec: &[u8], length: u64) -> Option<Spec> {
+        let dash = spec.iter().position(|&c| c == b'-')?;
+        let (first, last) = (&spec[..dash], &spec[dash + 1..]);
+        if first.is_empty() {
+            let suffix = number(last)?;
+            return Some(Spec { start: length - suffix.min(length), end: length, satisfiable: suffix > 0 });
+        }
+        let start = number(first)?;
+        let last = if last.is_empty() { u64::MAX } else { number(last)? };
+        let end = last.saturating_add(1).min(length);
+        (start <= last).then_some(Spec { start, end, satisfiable: start < length })
+    }
+}
+
+/// `1*DIGIT`; what 64 bits do not hold lies behind the end of everything.
+fn number(digits: &[u8]) -> Option<u64> {
+    let numeric = !digits.is_empty() && digits.iter().all(u8::is_ascii_digit);
+    numeric.then(|| decimal(digits).unwrap_or(u64::MAX))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use Ranged::{Unsatisfiable, Whole};
+    use alloc::format;
+    use alloc::string::String;
+    use alloc::vec::Vec;
+    use proptest::prelude::*;
+
+    fn part(start: u64, end: u64, complete: u64) -> Ranged {
+        Ranged::Part(ByteRange::new(start, end, complete).unwrap())
+    }
+
+    // R9110-14.1.2, R9110-14.2a, R9110-14.2b, R9110-14.2c, V9
+    #[test]
+    fn one_range() {
+        const MAX: u64 = u64::MAX;
+        for (value, length, expected) in [
+            ("bytes=0-4", 10, part(0, 5, 10)),
+            ("bytes=0-0", 10, part(0, 1, 10)),
+            ("bytes=9-9", 10, part(9, 10, 10)),
+            ("bytes=0-9", 10, part(0, 10, 10)),
+            ("bytes=0-10", 10, part(0, 10, 10)),
+            ("bytes=5-", 10, part(5, 10, 10)),
+            ("bytes=0-", 10, part(0, 10, 10)),
+            ("bytes=-1", 10, part(9, 10, 10)),
+            ("bytes=-10", 10, part(0, 10, 10)),
+            ("bytes=-11", 10, part(0, 10, 10)),
+            ("BYTES=007-0008", 10, part(7, 9, 10)),
+            ("bytes= 0-4 ,,", 10, part(0, 5, 10)),
+            ("bytes=10-", 10, Unsatisfiable),
+            ("bytes=10-20", 10, Unsatisfiable),
+            ("bytes=99999999999-", 10, Unsatisfiable),
+            ("bytes=-0", 10, Unsatisfiable),
+            ("bytes=0-", 0, Unsatisfiable),
+            ("bytes=0-0", 0, Unsatisfiable),
+            ("bytes=-0", 0, Unsatisfiable),
+            ("bytes=-1", 0, Whole),
+            ("bytes=0-18446744073709551615", 10, part(0, 10, 10)),
+            ("bytes=0-18446744073709551615", MAX, part(0, MAX, MAX)),
+            ("bytes=18446744073709551614-", MAX, part(MAX - 1, MAX, MAX)),
+            ("bytes=18446744073709551615-", MAX, Unsatisfiable),
+            ("bytes=-18446744073709551615", MAX, part(0, MAX, MAX)),
+            ("bytes=0-99999999999999999999999", 10, part(0, 10, 10)),
+            ("bytes=-99999999999999999999999", 10, part(0, 10, 10)),
+            ("bytes=99999999999999999999999-", MAX, Unsatisfiable),
+            ("bytes=99999999999999999999999-5", 10, Whole),
+            ("bytes=5-2", 10, Whole),
+            ("bytes=20-15", 10, Whole),
+            ("bytes=+0-+1", 10, Whole),
+            ("bytes=0x0-0x1", 10, Whole),
+            ("bytes=-", 10, Whole),
+            ("bytes=--1", 10, Whole),
+            ("bytes=1--2", 10, Whole),
+            ("bytes=1", 10, Whole),
+            ("bytes=a-b", 10, Whole),
+            ("bytes=1 -2", 10, Whole),
+            ("bytes=1-2;x", 10, Whole),
+            ("bytes=", 10, Whole),
+            ("bytes=,", 10, Whole),
+            ("bytes", 10, Whole),
+            ("bytes =0-1", 10, Whole),
+            ("bytes:0-1", 10, Whole),
+            ("0-1", 10, Whole),
+            ("", 10, Whole),
+            ("lines=0-1", 10, Whole),
+            ("none=0-1", 10, Whole),
+        ] {
+            assert_eq!(parse(value.as_bytes(), length), expected, "{value} of {length}");
+        }
+    }
+
+    // D11, R1945-3.6.2, R9110-14.2b, R9110-15.3.7
+    #[test]
+    fn several_ranges_are_one_or_none() {
+        for (value, expected) in [
+            ("bytes=0-4,5-9", part(0, 10, 10)),
+            ("bytes=0-4,3-6", part(0, 7, 10)),
+            ("bytes=5-6,0-4", part(0, 7, 10)),
+            ("bytes=0-8,2-3", part(0, 9, 10)),
+            ("bytes=0-1,0-1,0-1", part(0, 2, 10)),
+            ("bytes=4-,-3", part(4, 10, 10)),
+            ("bytes=0-4,20-30", part(0, 5, 10)),
+            ("bytes=20-30,-0", Unsatisfiable),
+            ("bytes=0-4,6-9", Whole),
+            ("bytes=0-0,-1", Whole),
+            ("bytes=0-4,5", Whole),
+            ("bytes=0-4,9-6", Whole),
+        ] {
+            assert_eq!(parse(value.as_bytes(), 10), expected, "{value}");
+        }
+    }
+
+    // R9110-17.15, V10
+    #[test]
+    fn many_ranges_are_ignored() {
+        let value = |count: usize| format!("bytes={}", "0-,".repeat(count));
+        assert_eq!(parse(value(MOST_RANGES).as_bytes(), 10), part(0, 10, 10));
+        for count in [MOST_RANGES + 1, 1_300, 20_000] {
+            assert_eq!(parse(value(count).as_bytes(), 10), Whole);
+        }
+        let behind = format!("bytes={}", "10-,".repeat(MOST_RANGES + 1));
+        assert_eq!(parse(behind.as_bytes(), 10), Whole);
+    }
+
+    // R9110-13.1.5, R9110-14.2a
+    #[test]
+    fn range_counts_for_a_get_and_once() {
+        let now = Date::from_unix(1_000_000_000).unwrap();
+        let etag = crate::conditional::EntityTag::new(false, b"v");
+        let validators = Validators { etag, last_modified: None };
+        for (method, lines, expected) in [
+            (Method::Get, "Range: bytes=5-", part(5, 10, 10)),
+            (Method::Get, "Range: bytes=5-\r\nIf-Range: \"v\"", part(5, 10, 10)),
+            (Method::Get, "Range: bytes=5-\r\nIf-Range: \"u\"", Whole),
+            (Method::Get, "Range: bytes=15-\r\nIf-Range: \"u\"", Whole),
+            (Method::Get, "Range: bytes=15-", Unsatisfiable),
+            (Method::Get, "Range: bytes=5-\r\nRange: bytes=5-", Whole),
+            (Method::Get, "If-Range: \"v\"", Whole),
+            (Method::Head, "Range: bytes=5-", Whole),
+            (Method::Head, "Range: bytes=15-", Whole),
+            (Method::Post, "Range: bytes=5-", Whole),
+        ] {
+            let head = format!("{lines}\r\n\r\n");
+            let mut index = Vec::new();
+            crate::parse::fields(head.as_bytes(), 0, 9, &mut index).unwrap();
+            let fields = Fields::new(head.as_bytes(), &index);
+            assert_eq!(evaluate(method, &fields, &validators, 10, now), expected, "{method} {lines}");
+        }
+    }
+
+    // R9110-14.2c, R9110-15.3.7.1, R9110-15.5.17
+    #[test]
+    fn content_ranges() {
+        const MAX: u64 = u64::MAX;
+        let text = |start, end, of| String::from(ByteRange::new(start, end, of).unwrap().content_range().as_str());
+        assert_eq!(text(0, 5, 10), "bytes 0-4/10");
+        assert_eq!(text(0, 1, 1), "bytes 0-0/1");
+        assert_eq!(text(MAX - 1, MAX, MAX), "bytes 18446744073709551614-18446744073709551614/18446744073709551615");
+        assert_eq!(ContentRange::unsatisfied(10).as_str(), "bytes */10");
+        assert_eq!(ContentRange::unsatisfied(0).value().as_bytes(), b"bytes */0");
+    }
+
+    /// Numbers near zero, near each other and near the end of 64 bits, as well as any.
+    fn numbers() -> impl Strategy<Value = u64> {
+        prop_oneof![0..20u64, u64::MAX - 20..=u64::MAX, any::<u64>()]
+    }
+
+    proptest! {
+        // R9110-14.1.2, V9
+        #[test]
+        fn arithmetic_of_128_bits_agrees(first in numbers(), last in numbers(), length in numbers()) {
+            let (a, b, n) = (u128::from(first), u128::from(last), u128::from(length));
+            let expected = |start: u128, end: u128| match start < end {
+                true => part(start as u64, end as u64, length),
+                false => Unsatisfiable,
+            };
+            let got = |value: String| parse(value.as_bytes(), length);
+            let int = if a > b { Whole } else { expected(a, n.min(b + 1)) };
+            prop_assert_eq!(got(format!("bytes={first}-{last}")), int);
+            prop_assert_eq!(got(format!("bytes={first}-")), expected(a, n));
+            let suffix = if n == 0 && a > 0 { Whole } else { expected(n.saturating_sub(a), n) };
+            prop_assert_eq!(got(format!("bytes=-{first}")), suffix);
+        }
+
+        // D11: octet by octet
+        #[test]
+        fn a_set_of_ranges_is_what_its_octets_are(
+            specs in proptest::collection::vec((0..30usize, 0..30usize, 0..3), 1..=MOST_RANGES),
+            length in 1..24usize,
+        ) {
+            let mut wanted = std::vec![false; length];
+            let mut value = String::from("bytes=");
+            let mut valid = true;
+            for (a, b, form) in specs {
+                let (text, from, to) = match form {
+                    0 => (format!("{a}-{b},"), a, b + 1),
+                    1 => (format!("{a}-,"), a, length),
+                    _ => (format!("-{a},"), length.saturating_sub(a), length),
+                };
+                valid &= form != 0 || a <= b;
+                value += &text;
+                for octet in from..to.min(length) {
+                    wanted[octet] = true;
+                }
+            }
+            let first = wanted.iter().position(|&wanted| wanted);
+            let expected = match first {
+                _ if !valid => Whole,
+                None => Unsatisfiable,
+                Some(first) => {
+                    let count = wanted.iter().filter(|&&wanted| wanted).count();
+                    let in_one_piece = wanted[first..].iter().take_while(|&&wanted| wanted).count() == count;
+                    if in_one_piece { part(first as u64, (first + count) as u64, length as u64) } else { Whole }
+                }
+            };
+            prop_assert_eq!(parse(value.as_bytes(), length as u64), expected, "{}", value);
+        }
+
+        #[test]
+        fn any_octets_are_judged(value in proptest::collection::vec(any::<u8>(), 0..40), length: u64) {
+            let _ = parse(&value, length);
+            let _ = parse(&[b"bytes=", &value[..]].concat(), length);
+        }
+    }
+}

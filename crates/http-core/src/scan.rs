@@ -1,0 +1,179 @@
+//! Where does a line end, and where the head? Every octet is looked at once, whatever the segmentation.
+//! It knows lines and their bounds; what a line says is `parse`'s.
+//!
+//! An octet is judged where it stands and not by how it came: the same head in other pieces gives the same result.
+
+use core::ops::Range;
+
+use memchr::memchr;
+
+use crate::grammar::is_blank;
+use crate::limits::Limits;
+
+/// How far into a head we have looked. Offsets count from the first octet of the head.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Scanner {
+    scanned: u32,
+    line_start: u32,
+    /// Field lines so far; continuation lines do not count.
+    pub(crate) field_lines: u16,
+    first_line_seen: bool,
+    /// A line ended with LF alone.
+    pub(crate) bare_lf: bool,
+    /// A line began with a blank.
+    pub(crate) folded: bool,
+}
+
+/// What the next octets turned out to be.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Found {
+    /// Everything was looked at; more is needed.
+    Nothing,
+    /// The first line, without its line end, and where the next begins. It may be empty.
+    FirstLine(Range<usize>, usize),
+    /// The head is the first so many octets.
+    HeadEnd(usize),
+}
+
+/// Which bound was broken.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum TooLong {
+    FirstLine,
+    FieldLine,
+    Fields,
+    Head,
+}
+
+impl Scanner {
+    pub(crate) const fn new() -> Scanner {
+        Scanner { scanned: 0, line_start: 0, field_lines: 0, first_line_seen: false, bare_lf: false, folded: false }
+    }
+
+    /// Goes on where it stopped; `head` begins with the first octet of the head and only ever grows.
+    pub(crate) fn step(&mut self, head: &[u8], limits: &Limits) -> Result<Found, TooLong> {
+        loop {
+            let start = self.line_start as usize;
+            let Some(to_lf) = memchr(b'\n', &head[self.scanned as usize..]) else {
+                self.scanned = head.len() as u32;
+                // A CR at the very end may be half of the line end.
+                let line = &head[start..];
+                self.judge_length(line.len() - usize::from(line.ends_with(b"\r")), limits)?;
+                // The head needs one octet more at least.
+                return if head.len() >= limits.head as usize { Err(TooLong::Head) } else { Ok(Found::Nothing) };
+            };
+            let lf = self.scanned as usize + to_lf;
+            let with_cr = lf > start && head[lf - 1] == b'\r';
+            let end = lf - usize::from(with_cr);
+            self.judge_length(end - start, limits)?;
+            if lf >= limits.head as usize {
+                return Err(TooLong::Head);
+            }
+            self.bare_lf |= !with_cr;
+            self.scanned = lf as u32 + 1;
+            self.line_start = self.scanned;
+
+            if !self.first_line_seen {
+                self.first_line_seen = true;
+                return Ok(Found::FirstLine(start..end, lf + 1));
+            }
+            if start == end {
+                return Ok(Found::HeadEnd(lf + 1));
+            }
+            if is_blank(&head[start]) {
+                self.folded = true;
+            } else {
+                self.field_lines = self.field_lines.saturating_add(1);
+                if self.field_lines > limits.fields.min(MOST_FIELDS) {
+                    return Err(TooLong::Fields);
+                }
+            }
+        }
+    }
+
+    fn judge_length(&self, octets: usize, limits: &Limits) -> Result<(), TooLong> {
+        match self.first_line_seen {
+            false if octets > limits.first_line as usize => Err(TooLong::FirstLine),
+            true if octets > limits.field_line as usize => Err(TooLong::FieldLine),
+            _ => Ok(()),
+        }
+    }
+}
+
+/// The room that `parse` has for fields.
+pub(crate) const MOST_FIELDS: u16 = 256;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use alloc::vec::Vec;
+
+    const HEAD: &[u8] = b"GET / HTTP/1.0\r\nA: b\nC: d\r\n e\r\n\r\nrest";
+
+    // The resumable scan: any piece size gives the same answer, and each octet is looked at once.
+    #[test]
+    fn a_head_in_any_pieces_is_scanned_once() {
+        for piece in 1..=HEAD.len() {
+            let (mut scanner, mut looked_at, mut found) = (Scanner::new(), 0, Vec::new());
+            let mut seen = 0;
+            'all: while seen < HEAD.len() {
+                seen = HEAD.len().min(seen + piece);
+                loop {
+                    let from = scanner.scanned;
+                    let step = scanner.step(&HEAD[..seen], &Limits::default()).unwrap();
+                    assert!(scanner.scanned >= from);
+                    looked_at += scanner.scanned - from;
+                    match step {
+                        Found::Nothing => break,
+                        Found::HeadEnd(end) => {
+                            assert_eq!(end, HEAD.len() - 4);
+                            break 'all;
+                        }
+                        first_line => found.push(first_line),
+                    }
+                }
+            }
+            assert_eq!(found, [Found::FirstLine(0..14, 16)]);
+            assert_eq!(looked_at as usize, HEAD.len() - 4, "pieces of {piece}");
+            assert!(scanner.bare_lf && scanner.folded && scanner.field_lines == 2);
+        }
+    }
+
+    fn whole_and_bytewise(bytes: &[u8], limits: &Limits) -> Result<usize, TooLong> {
+        let run = |pieces: usize| {
+            let mut scanner = Scanner::new();
+            for seen in (1..=bytes.len()).filter(|n| n % pieces == 0) {
+                loop {
+                    match scanner.step(&bytes[..seen], limits)? {
+                        Found::Nothing => break,
+                        Found::FirstLine(..) => {}
+                        Found::HeadEnd(end) => return Ok(end),
+                    }
+                }
+            }
+            Ok(0)
+        };
+        let whole = run(bytes.len());
+        assert_eq!(whole, run(1));
+        whole
+    }
+
+    #[test]
+    fn bounds_are_exact() {
+        let limits = Limits { first_line: 10, field_line: 6, head: 40, fields: 2, ..Limits::default() };
+        for (text, expected) in [
+            ("0123456789\r\n\r\n", Ok(14)),
+            ("0123456789x\r\n\r\n", Err(TooLong::FirstLine)),
+            ("0123456789\n\n", Ok(12)),
+            ("a\r\nA: bcd\r\n\r\n", Ok(13)),
+            ("a\r\nA: bcde\r\n\r\n", Err(TooLong::FieldLine)),
+            ("a\r\nA:\r\nB:\r\n\r\n", Ok(13)),
+            ("a\r\nA:\r\nB:\r\nC:\r\n\r\n", Err(TooLong::Fields)),
+            ("a\r\nA:\r\n 1\r\n 2\r\n\r\n", Ok(17)),
+            ("0123456789\r\nA: bcd\r\n 1234\r\nB: bcd\r\n  \r\n\r\n", Err(TooLong::Head)),
+            ("0123456789\r\nA: bcd\r\n 1234\r\nB: bcd\r\n   \r\n", Err(TooLong::Head)),
+            ("0123456789\r\nA: bcd\r\n 1234\r\nB: bcd\r\n  \n\r\n", Ok(40)),
+        ] {
+            assert_eq!(whole_and_bytewise(text.as_bytes(), &limits), expected, "{text:?}");
+        }
+    }
+}

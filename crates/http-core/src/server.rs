@@ -1,0 +1,722 @@
+//! The server's machine: one connection's requests in, its replies out. It owns the order of judgement (D16) and
+//! the state of the exchange; what each judgement says is decided in the files it calls.
+//!
+//! ```text
+//!            received bytes                       poll() -> Request(head)
+//!   ┌──────┐ ───────────▶ ┌──────┐ ─────────────────────────────────────▶ ┌──────┐ poll() -> Body(octets)
+//!   │ Idle │              │ Head │                                        │ Body │ ◀─┐ until all of it came
+//!   └──────┘ ◀─┐          └──────┘ ── poll() -> Err(RequestError) ─┐      └──────┘ ──┘
+//!              │ kept                                              ▼          │ respond() at any time
+//!              │          ┌─────────┐  respond() or refuse()  ┌─────────┐     │ from Request on
+//!              └───────── │  (all   │ ◀── body_sent(n) ────── │Replying │ ◀───┘
+//!   ┌─────────┐           │  sent)  │                         └─────────┘
+//!   │ Closing │ ◀── else ─┴─────────┘
+//!   └─────────┘  poll() -> Closed
+//! ```
+//!
+//! After every [`Connection::poll`] the caller does what the event says:
+//!
+//! | event | what to do |
+//! |---|---|
+//! | [`Event::NeedInput`] | read into [`space`](Connection::space), then [`received`](Connection::received) or [`received_eof`](Connection::received_eof) |
+//! | [`Event::Request`] | [`respond`](Connection::respond) now, or poll on for the body and respond at [`Event::ReplyDue`] |
+//! | [`Event::Body`] | use the octets; they are gone at the next call |
+//! | [`Event::ReplyDue`] | `respond`, or send on what was promised and report it by [`body_sent`](Connection::body_sent) |
+//! | [`Event::Closed`] | close; see [`must_linger`](Connection::must_linger) |
+//! | `Err(error)` | [`refuse`](Connection::refuse), or `respond` with a page of your own; either closes |
+//!
+//! The value may be set down after any octet and picked up by another thread. It reads no clock: the caller says when
+//! a deadline struck ([`timed_out`](Connection::timed_out)), and which one runs follows from [`phase`](Connection::phase).
+
+use alloc::vec::Vec;
+use core::fmt::Write as _;
+
+use crate::buffer::{Buffer, Workspace};
+use crate::date::DateText;
+use crate::encode;
+use crate::error::{RequestError, UseError};
+use crate::field::{FieldBlock, FieldRange, FieldValue, Fields, name};
+use crate::framing::{self, Framing};
+use crate::limits::Limits;
+use crate::method::Method;
+use crate::parse;
+use crate::persist::{self, Asked, CloseReason, Facts};
+use crate::scan::{Found, Scanner, TooLong};
+use crate::status::Status;
+use crate::target::{Authority, Form, Target, TargetParts};
+use crate::version::Version;
+
+/// One connection, seen from the server.
+///
+/// ```
+/// use http_core::server::{Connection, Event, Reply, ReplyBody, SendBody};
+/// use http_core::{FieldBlock, Limits, Status};
+///
+/// let mut connection = Connection::new(Limits::default());
+/// let bytes = b"GET /hello HTTP/1.0\r\nConnection: keep-alive\r\n\r\n";
+/// assert!(matches!(connection.poll(), Ok(Event::NeedInput)));
+/// connection.space()[..bytes.len()].copy_from_slice(bytes);
+/// connection.received(bytes.len());
+///
+/// let Ok(Event::Request(request)) = connection.poll() else { panic!() };
+/// assert_eq!(request.target.path(), "/hello");
+///
+/// let fields = FieldBlock::new();
+/// let reply = Reply { body: ReplyBody::Length(5), ..Reply::new(Status::OK, &fields) };
+/// let mut out = Vec::new();
+/// assert_eq!(connection.respond(&reply, &mut out), Ok(SendBody::Exactly(5)));
+/// out.extend_from_slice(b"hello");
+/// connection.body_sent(5)?;
+/// assert_eq!(out, b"HTTP/1.0 200 OK\r\nConnection: keep-alive\r\nContent-Length: 5\r\n\r\nhello");
+/// assert!(matches!(connection.poll(), Ok(Event::NeedInput)));      // the connection is kept
+/// # Ok::<(), http_core::UseError>(())
+/// ```
+#[derive(Debug)]
+pub struct Connection {
+    limits: Limits,
+    buffer: Buffer,
+    fields: Vec<FieldRange>,
+    scanner: Scanner,
+    head: HeadIndex,
+    /// Octets at the front of the buffer that were handed out and go at the next call.
+    handed_out: usize,
+    /// Octets of the request's body that are still to come.
+    body_left: u64,
+    state: State,
+    asked: Asked,
+    refused: Option<RequestError>,
+    close_reason: Option<CloseReason>,
+    blank_lines: u8,
+    /// In how many pieces the current head came; see `must_linger`.
+    pieces: u8,
+    simple_requests: bool,
+    tolerated: bool,
+    expects_continue: bool,
+    eof: bool,
+    timed_out: bool,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum State {
+    /// Between requests, or within a head.
+    Head,
+    /// A request was handed out, or an error; the reply is due.
+    Due,
+    /// The reply's head is written; so many octets of its body are still to be sent, `None` until the close.
+    Sending(Option<u64>),
+    /// The reply is whole; the rest of the request's body is dropped.
+    Dropping,
+    Closed,
+}
+
+/// What stands where in the current head; offsets from its first octet.
+#[derive(Clone, Copy, Debug)]
+struct HeadIndex {
+    first_line_end: u32,
+    length: u32,
+    method_end: u32,
+    target: (u32, u32),
+    parts: Option<TargetParts>,
+    version: Version,
+    is_head: bool,
+}
+
+const NO_HEAD: HeadIndex = HeadIndex {
+    first_line_end: 0,
+    length: 0,
+    method_end: 0,
+    target: (0, 0),
+    parts: None,
+    version: Version::HTTP_10,
+    is_head: false,
+};
+
+/// What the machine has for its caller.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum Event<'a> {
+    /// Nothing can be said before more octets come.
+    NeedInput,
+    /// A request's head is whole and correct.
+    Request(RequestHead<'a>),
+    /// Octets of the request's body, as they came.
+    Body(&'a [u8]),
+    /// It is the caller's turn: the request is whole and its reply is due, or not wholly sent.
+    ReplyDue,
+    /// The connection is to be closed.
+    Closed,
+}
+
+/// A request's head, borrowed from its connection.
+#[derive(Clone, Copy, Debug)]
+pub struct RequestHead<'a> {
+    /// The method; CONNECT never comes this far.
+    pub method: Method<'a>,
+    /// What is asked for. `*` comes with OPTIONS only.
+    pub target: Target<'a>,
+    /// The version, of which 1.2 to 1.9 count as 1.1.
+    pub version: Version,
+    /// The fields. A Simple-Request has none.
+    pub fields: Fields<'a>,
+    /// The request's body, [`Framing::Empty`] or [`Framing::Length`].
+    pub body: Framing,
+}
+
+impl RequestHead<'_> {
+    /// What an HTTP/1.1 client expects before it sends its body; HTTP/1.0 has no expectations (R9110-10.1.1a).
+    ///
+    /// A server that wants the body of a request that expects [`Expectation::Continue`] answers 417, and the client
+    /// tries again without: HTTP/1.0 has no 100 (Continue). Any other final reply may be given at once.
+    pub fn expectation(&self) -> Expectation {
+        if self.version < Version::HTTP_11 {
+            return Expectation::Nothing;
+        }
+        let mut expectation = Expectation::Nothing;
+        for token in self.fields.tokens(name::EXPECT) {
+            match token.eq_ignore_ascii_case(b"100-continue") {
+                true => expectation = Expectation::Continue,
+                false => return Expectation::Unknown,
+            }
+        }
+        expectation
+    }
+}
+
+/// What a request's Expect field says (RFC 9110 §10.1.1).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Expectation {
+    /// Nothing.
+    Nothing,
+    /// `100-continue`: the body waits for a word from the server.
+    Continue,
+    /// Something that nobody can meet: 417 is the answer (R9110-10.1.1c).
+    Unknown,
+}
+
+/// A reply's head. Framing, Connection and Date are the library's to write.
+#[derive(Clone, Copy, Debug)]
+pub struct Reply<'a> {
+    /// The status; not 1xx, which HTTP/1.0 does not have.
+    pub status: Status,
+    /// All other fields.
+    pub fields: &'a FieldBlock,
+    /// The body that a GET would get. HEAD, 204 and 304 send none whatever stands here; 204 and 304 do not mention it.
+    pub body: ReplyBody,
+    /// The time, for Date; `None` where there is no clock (RFC 9110 §6.6.1).
+    pub date: Option<DateText>,
+    /// Ends the connection after this reply.
+    pub close: bool,
+}
+
+impl<'a> Reply<'a> {
+    /// A reply without a body and without a date that keeps the connection where it can.
+    pub const fn new(status: Status, fields: &'a FieldBlock) -> Reply<'a> {
+        Reply { status, fields, body: ReplyBody::Length(0), date: None, close: false }
+    }
+}
+
+/// How long a reply's body is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ReplyBody {
+    /// So many octets; 0 for none (R1945-7.2c).
+    Length(u64),
+    /// Not known: the connection closes after it.
+    UntilClose,
+}
+
+/// What the caller has to send after the head.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[must_use]
+pub enum SendBody {
+    /// Nothing; the reply is whole.
+    None,
+    /// Exactly so many octets.
+    Exactly(u64),
+    /// Any number, then [`Connection::body_ended`].
+    UntilClose,
+}
+
+/// What a connection is doing: which deadline applies.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Phase {
+    /// No octet of a request came, line ends apart.
+    Idle,
+    /// Within a head.
+    Head,
+    /// Within a request's body.
+    Body,
+    /// A reply is due or being sent.
+    Replying,
+    /// All is said.
+    Closing,
+}
+
+impl Connection {
+    /// A connection that nothing was received on yet.
+    pub const fn new(limits: Limits) -> Connection {
+        Connection {
+            limits,
+            buffer: Buffer::new(),
+            fields: Vec::new(),
+            scanner: Scanner::new(),
+            head: NO_HEAD,
+            handed_out: 0,
+            body_left: 0,
+            state: State::Head,
+            asked: Asked::Nothing,
+            refused: None,
+            close_reason: None,
+            blank_lines: 0,
+            pieces: 0,
+            simple_requests: true,
+            tolerated: false,
+            expects_continue: false,
+            eof: false,
+            timed_out: false,
+        }
+    }
+
+    /// Answers HTTP/0.9 requests with 400.
+    #[must_use]
+    pub const fn without_simple_requests(mut self) -> Connection {
+        self.simple_requests = false;
+        self
+    }
+
+    /// Room to receive into; at least one octet after [`Event::NeedInput`], and never more than
+    /// [`Limits::head`] in all.
+    pub fn space(&mut self) -> &mut [u8] {
+        self.let_go();
+        self.buffer.space(self.limits.head as usize)
+    }
+
+    /// `n` octets of [`space`](Self::space) are filled.
+    pub fn received(&mut self, n: usize) {
+        self.pieces = self.pieces.saturating_add(1);
+        self.buffer.received(n);
+    }
+
+    /// The peer will send no more. What came before is still served (R9112-9.6c).
+    pub fn received_eof(&mut self) {
+        self.eof = true;
+    }
+
+    /// The caller's deadline for the current [`phase`](Self::phase) struck: a request that has begun is refused with
+    /// 408, an idle connection closes without a word (R9112-9.5, R9110-15.5.9).
+    pub fn timed_out(&mut self) {
+        self.timed_out = true;
+    }
+
+    /// What comes next.
+    ///
+    /// # Errors
+    /// The peer's fault; the same each time, until [`refuse`](Self::refuse) or [`respond`](Self::respond) was called.
+    pub fn poll(&mut self) -> Result<Event<'_>, RequestError> {
+        self.let_go();
+        match self.advance() {
+            Ok(Step::NeedInput) => Ok(Event::NeedInput),
+            Ok(Step::Request) => Ok(self.request().map_or(Event::ReplyDue, Event::Request)),
+            Ok(Step::Body) => Ok(Event::Body(&self.buffer.unread()[..self.handed_out])),
+            Ok(Step::ReplyDue) => Ok(Event::ReplyDue),
+            Ok(Step::Closed) => Ok(Event::Closed),
+            Err(error) => {
+                if self.refused.is_none() {
+                    (self.refused, self.state, self.body_left) = (Some(error), State::Due, 0);
+                }
+                Err(error)
+            }
+        }
+    }
+
+    /// The head that the last [`poll`](Self::poll) handed out, until the next call that receives or polls: for the log.
+    pub fn request(&self) -> Option<RequestHead<'_>> {
+        if self.handed_out < self.head.length as usize {
+            return None;
+        }
+        let bytes = &self.buffer.unread()[..self.head.length as usize];
+        let (from, to) = self.head.target;
+        Some(RequestHead {
+            method: Method::new(&bytes[..self.head.method_end as usize])?,
+            target: Target::from_parts(&bytes[from as usize..to as usize], self.head.parts?),
+            version: self.head.version,
+            fields: Fields::new(bytes, &self.fields),
+            body: if self.body_left == 0 { Framing::Empty } else { Framing::Length(self.body_left) },
+        })
+    }
+
+    /// The first line as far as it came, for the log: any octets but LF. Empty once the next call has received or polled.
+    pub fn first_line(&self) -> &[u8] {
+        let unread = self.buffer.unread();
+        let line = unread.split(|&c| c == b'\n').next().unwrap_or_default();
+        let line = &line[..line.len().min(self.limits.first_line as usize)];
+        line.strip_suffix(b"\r").unwrap_or(line)
+    }
+
+    /// Appends a reply's head to `out` and says what body is to follow. For a Simple-Request there is no head.
+    ///
+    /// It may come before the request's body: what is then still to come of it is dropped, or the connection closes.
+    ///
+    /// # Errors
+    /// [`UseError::NoReplyDue`], [`UseError::InterimStatus`]; nothing is written then.
+    pub fn respond(&mut self, reply: &Reply<'_>, out: &mut Vec<u8>) -> Result<SendBody, UseError> {
+        if self.state != State::Due {
+            return Err(UseError::NoReplyDue);
+        }
+        if reply.status.is_informational() {
+            return Err(UseError::InterimStatus);
+        }
+        let bodiless = reply.status.is_bodiless() || self.head.is_head;
+        self.close_reason = persist::close_reason(&Facts {
+            version: self.head.version,
+            asked: self.asked,
+            refused: self.refused,
+            tolerated: self.tolerated,
+            caller_asks: reply.close,
+            until_close: reply.body == ReplyBody::UntilClose && !bodiless,
+            // A client that waits for 100 may or may not send its body now: no telling where the next request begins.
+            unread_body: self.body_left > self.limits.drain || (self.expects_continue && self.body_left > 0),
+        });
+        if self.head.version > Version::HTTP_09 {
+            let head = encode::ResponseHead {
+                status: reply.status,
+                date: reply.date,
+                keep_alive: self.close_reason.is_none(),
+                length: match reply.body {
+                    ReplyBody::Length(length) if !reply.status.is_bodiless() => Some(length), // R9110-8.6a
+                    _ => None,
+                },
+                fields: reply.fields,
+            };
+            encode::response_head(&head, out);
+        }
+        let (send, state) = match reply.body {
+            _ if bodiless => (SendBody::None, State::Dropping),
+            ReplyBody::Length(0) => (SendBody::None, State::Dropping),
+            ReplyBody::Length(length) => (SendBody::Exactly(length), State::Sending(Some(length))),
+            ReplyBody::UntilClose => (SendBody::UntilClose, State::Sending(None)),
+        };
+        self.state = state;
+        Ok(send)
+    }
+
+    /// Appends a whole answer to the error that [`poll`](Self::poll) returned: head, and a line of text that says what
+    /// was wrong (R1945-9.4b).
+    ///
+    /// # Errors
+    /// [`UseError::NothingToRefuse`].
+    pub fn refuse(&mut self, date: Option<DateText>, out: &mut Vec<u8>) -> Result<(), UseError> {
+        let (Some(error), State::Due) = (self.refused, self.state) else { return Err(UseError::NothingToRefuse) };
+        let mut text = alloc::string::String::new();
+        let _ = writeln!(text, "{}: {error}", error.status()); // writing to a String does not fail
+        let mut fields = FieldBlock::new();
+        fields.push(name::CONTENT_TYPE, FieldValue::from_static("text/plain; charset=utf-8"))?;
+        if error == RequestError::Connect {
+            fields.push(name::ALLOW, FieldValue::from_static(""))?; // R9110-10.2.1: no method at all
+        }
+        let body = ReplyBody::Length(text.len() as u64);
+        if let SendBody::Exactly(n) = self.respond(&Reply { body, date, ..Reply::new(error.status(), &fields) }, out)? {
+            out.extend_from_slice(text.as_bytes());
+            self.body_sent(n)?;
+        }
+        Ok(())
+    }
+
+    /// `n` octets of the reply's body were sent, by whatever call.
+    ///
+    /// # Errors
+    /// [`UseError::BodyTooLong`], [`UseError::NoBodyDue`]; the connection is of no use any more if it happened.
+    pub fn body_sent(&mut self, n: u64) -> Result<(), UseError> {
+        match self.state {
+            State::Sending(None) => Ok(()),
+            State::Sending(Some(left)) => {
+                let left = left.checked_sub(n).ok_or(UseError::BodyTooLong)?;
+                self.state = if left == 0 { State::Dropping } else { State::Sending(Some(left)) };
+                Ok(())
+            }
+            _ if n == 0 => Ok(()),
+            _ => Err(UseError::NoBodyDue),
+        }
+    }
+
+    /// A body of unknown length is at its end.
+    ///
+    /// # Errors
+    /// [`UseError::BodyTooShort`] if a length was promised and not reached: close the connection, so that the peer sees
+    /// it (never pad, never go on). [`UseError::NoBodyDue`] if none was being sent.
+    pub fn body_ended(&mut self) -> Result<(), UseError> {
+        match self.state {
+            State::Sending(None) => {
+                self.state = State::Dropping;
+                Ok(())
+            }
+            State::Sending(Some(_)) => Err(UseError::BodyTooShort),
+            State::Dropping => Ok(()),
+            _ => Err(UseError::NoBodyDue),
+        }
+    }
+
+    /// What the connection is doing.
+    pub fn phase(&self) -> Phase {
+        match self.state {
+            State::Head if self.begun() => Phase::Head,
+            State::Head => Phase::Idle,
+            State::Due if self.body_left > 0 => Phase::Body,
+            State::Dropping if self.body_left > 0 && self.close_reason.is_none() => Phase::Body,
+            State::Due | State::Sending(_) => Phase::Replying,
+            State::Dropping if self.close_reason.is_none() => Phase::Idle,
+            State::Dropping | State::Closed => Phase::Closing,
+        }
+    }
+
+    /// Why the connection ends, once that is settled; for the log.
+    pub fn close_reason(&self) -> Option<CloseReason> {
+        self.close_reason
+    }
+
+    /// Whether octets may still be on their way to us, so that a plain close could destroy the answer by a reset
+    /// (R9112-9.6b): half-close, then read and drop for a bounded time and number of octets. Else a plain close will do.
+    ///
+    /// A head that came in one piece with nothing behind it is taken for all that its client had to say.
+    pub fn must_linger(&self) -> bool {
+        let more = self.buffer.unread().len() > self.handed_out || self.body_left > 0;
+        !self.eof && (more || self.pieces > 1 || self.refused.is_some() || self.head.version == Version::HTTP_09)
+    }
+
+    /// Works in the workspace's memory from here on, so that the connection needs none of its own.
+    pub fn lend(&mut self, workspace: &mut Workspace) {
+        self.buffer.lend(&mut workspace.bytes);
+        if self.fields.capacity() == 0 {
+            core::mem::swap(&mut self.fields, &mut workspace.fields);
+        }
+    }
+
+    /// Gives the memory back. Octets that came and were not consumed move to memory of the connection's own; an idle
+    /// connection owns none. The last request's head is gone.
+    pub fn set_down(&mut self, workspace: &mut Workspace) {
+        self.let_go();
+        self.buffer.set_down(&mut workspace.bytes);
+        self.fields.clear();
+        if workspace.fields.capacity() == 0 {
+            core::mem::swap(&mut self.fields, &mut workspace.fields);
+        }
+        self.fields = Vec::new();
+    }
+}
+
+enum Step {
+    NeedInput,
+    Request,
+    Body,
+    ReplyDue,
+    Closed,
+}
+
+impl Connection {
+    /// Drops what the last call handed out.
+    fn let_go(&mut self) {
+        let n = core::mem::take(&mut self.handed_out);
+        self.buffer.consume(n);
+    }
+
+    fn advance(&mut self) -> Result<Step, RequestError> {
+        loop {
+            match self.state {
+                State::Head => return self.receive_head(),
+                State::Due => return self.receive_body(),
+                State::Sending(_) => return Ok(Step::ReplyDue),
+                State::Dropping if self.close_reason.is_some() => self.state = State::Closed,
+                State::Dropping => {
+                    let n = self.body_left.min(self.buffer.unread().len() as u64);
+                    self.buffer.consume(n as usize);
+                    self.body_left -= n;
+                    if self.body_left == 0 {
+                        self.next_request();
+                    } else if self.eof || self.timed_out {
+                        self.close(CloseReason::UnreadBody);
+                    } else {
+                        return Ok(Step::NeedInput);
+                    }
+                }
+                State::Closed => return Ok(Step::Closed),
+            }
+        }
+    }
+
+    fn close(&mut self, reason: CloseReason) {
+        (self.state, self.close_reason) = (State::Closed, Some(reason));
+    }
+
+    fn next_request(&mut self) {
+        self.state = State::Head;
+        self.head = NO_HEAD;
+        self.scanner = Scanner::new();
+        self.blank_lines = 0;
+        self.pieces = u8::from(!self.buffer.unread().is_empty());
+    }
+
+    /// Whether an octet of a request came; line ends are none (R9112-8).
+    fn begun(&self) -> bool {
+        !matches!(self.buffer.unread(), b"" | b"\r" | b"\r\n" | b"\n") && self.handed_out == 0
+    }
+
+    fn receive_head(&mut self) -> Result<Step, RequestError> {
+        loop {
+            let bytes = self.buffer.unread();
+            // What begins like no request is no request: a TLS hello does not wait for a line end.
+            if let Some(first) = bytes.first()
+                && self.head.first_line_end == 0
+                && !matches!(first, b'\r' | b'\n' | 0x21..=0x7e)
+            {
+                return Err(RequestError::RequestLine);
+            }
+            match self.scanner.step(bytes, &self.limits) {
+                Ok(Found::Nothing) if self.timed_out && self.begun() => return Err(RequestError::TimedOut),
+                Ok(Found::Nothing) if self.eof && self.begun() => return Err(RequestError::Incomplete),
+                Ok(Found::Nothing) if self.timed_out => self.close(CloseReason::Idle),
+                Ok(Found::Nothing) if self.eof => self.close(CloseReason::PeerClosed),
+                Ok(Found::Nothing) => return Ok(Step::NeedInput),
+                Ok(Found::FirstLine(line, next)) if line.is_empty() => {
+                    // R9112-2.2d
+                    self.blank_lines += 1;
+                    if self.blank_lines > self.limits.blank_lines {
+                        return Err(RequestError::BlankLines);
+                    }
+                    self.buffer.consume(next);
+                    self.scanner = Scanner::new();
+                    continue;
+                }
+                Ok(Found::FirstLine(line, next)) => {
+                    if self.judge_first_line(line.start, line.end, next)? {
+                        return Ok(self.hand_out(next));
+                    }
+                    continue;
+                }
+                Ok(Found::HeadEnd(length)) => {
+                    self.judge_head(length)?;
+                    return Ok(self.hand_out(length));
+                }
+                Err(TooLong::FirstLine) => {
+                    let line = &bytes[..self.limits.first_line as usize + 1];
+                    return Err(parse::request_line_too_long(line));
+                }
+                Err(TooLong::FieldLine) => return Err(RequestError::FieldLineTooLong),
+                Err(TooLong::Fields) => return Err(RequestError::TooManyFields),
+                Err(TooLong::Head) => return Err(RequestError::HeadTooLong),
+            }
+            return Ok(Step::Closed);
+        }
+    }
+
+    /// Line grammar and version. `true`: a Simple-Request, which is whole with its line.
+    fn judge_first_line(&mut self, start: usize, end: usize, next: usize) -> Result<bool, RequestError> {
+        let bytes = &self.buffer.unread()[start..end];
+        let line = parse::request_line(bytes)?;
+        self.head = HeadIndex {
+            first_line_end: next as u32,
+            method_end: line.method.end as u32,
+            target: (line.target.start as u32, line.target.end as u32),
+            is_head: &bytes[line.method] == b"HEAD",
+            version: Version::HTTP_10, // an error in what follows is answered with a status line
+            ..NO_HEAD
+        };
+        self.tolerated = line.tolerated;
+        (self.asked, self.expects_continue, self.body_left) = (Asked::Nothing, false, 0);
+        self.fields.clear();
+        if line.version == Version::HTTP_09 {
+            if !self.simple_requests {
+                return Err(RequestError::RequestLine);
+            }
+            self.head.parts = Some(TargetParts::new(&bytes[line.target])?);
+        }
+        self.head.version = line.version;
+        Ok(line.version == Version::HTTP_09)
+    }
+
+    /// All that is judged before a caller sees the request, in the order of D16.
+    fn judge_head(&mut self, length: usize) -> Result<(), RequestError> {
+        let version = self.head.version;
+        let from = self.head.first_line_end as usize;
+        if self.scanner.bare_lf {
+            if version >= Version::HTTP_11 {
+                return Err(RequestError::BareLf); // D1
+            }
+            self.tolerated = true;
+        }
+        if self.scanner.folded {
+            if version >= Version::HTTP_11 {
+                return Err(RequestError::Folded); // D3
+            }
+            self.tolerated = true;
+            parse::unfold(&mut self.buffer.unread_mut()[..length], from).map_err(|()| RequestError::Folded)?;
+        }
+        let bytes = &self.buffer.unread()[..length];
+        parse::fields(bytes, from, self.scanner.field_lines, &mut self.fields).ok_or(RequestError::FieldSyntax)?;
+        let fields = Fields::new(bytes, &self.fields);
+        judge_host(version, &fields)?;
+        let method = Method::new(&bytes[..self.head.method_end as usize]).ok_or(RequestError::Method)?;
+        let framing = framing::of_request(method, version, &fields)?;
+        if method == Method::Connect {
+            return Err(RequestError::Connect); // R9112-3.2.3, R9110-9.3.6
+        }
+        let (from, to) = self.head.target;
+        let target = &bytes[from as usize..to as usize];
+        let parts = TargetParts::new(target)?;
+        if parts.form() == Form::Asterisk && method != Method::Options {
+            return Err(RequestError::Target(crate::TargetError::Form)); // R9112-3.2.4
+        }
+        let asked = persist::asked(&fields);
+        let expects_continue = version >= Version::HTTP_11 && fields.get(name::EXPECT).is_some();
+        self.head.parts = Some(parts);
+        (self.asked, self.expects_continue) = (asked, expects_continue);
+        self.body_left = if let Framing::Length(octets) = framing { octets } else { 0 };
+        Ok(())
+    }
+
+    fn hand_out(&mut self, length: usize) -> Step {
+        self.head.length = length as u32;
+        self.handed_out = length;
+        self.state = State::Due;
+        Step::Request
+    }
+
+    fn receive_body(&mut self) -> Result<Step, RequestError> {
+        if let Some(error) = self.refused {
+            return Err(error);
+        }
+        if self.body_left == 0 {
+            return Ok(Step::ReplyDue);
+        }
+        if self.body_left > self.limits.body {
+            return Err(RequestError::BodyTooLong);
+        }
+        let n = self.body_left.min(self.buffer.unread().len() as u64);
+        if n > 0 {
+            self.handed_out = n as usize;
+            self.body_left -= n;
+            return Ok(Step::Body);
+        }
+        if self.timed_out {
+            return Err(RequestError::TimedOut);
+        }
+        if self.eof {
+            return Err(RequestError::Incomplete); // R9112-6.3b
+        }
+        Ok(Step::NeedInput)
+    }
+}
+
+/// R9112-3.2a, R9112-3.2b
+fn judge_host(version: Version, fields: &Fields<'_>) -> Result<(), RequestError> {
+    let mut hosts = fields.get_all(name::HOST);
+    match (hosts.next(), hosts.next()) {
+        (None, _) if version >= Version::HTTP_11 => Err(RequestError::HostMissing),
+        (None, _) => Ok(()),
+        (Some(_), Some(_)) => Err(RequestError::HostRepeated),
+        (Some(host), None) => match Authority::new(host.as_bytes()) {
+            Some(_) => Ok(()),
+            None => Err(RequestError::HostInvalid),
+        },
+    }
+}
