@@ -1,0 +1,77 @@
+//! How connections end, and how many ended each way. Every accepted connection ends exactly once.
+
+use std::fmt;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+
+/// How a connection ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum End {
+    /// At least one reply was whole, and nothing more had begun.
+    Completed,
+    /// Turned away for want of room.
+    Refused,
+    /// A deadline struck within a head, a body or a reply.
+    TimedOut,
+    /// By the peer, within a message or before a byte of one.
+    Aborted,
+    /// By us: a file changed, an error of the system, a shutdown within a reply, a panic.
+    Failed,
+}
+
+/// The numbers of a server's connections: `accepted` is the sum of the others once all have ended.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Counts {
+    /// Connections accepted.
+    pub accepted: u64,
+    /// See [`End::Completed`].
+    pub completed: u64,
+    /// See [`End::Refused`].
+    pub refused: u64,
+    /// See [`End::TimedOut`].
+    pub timed_out: u64,
+    /// See [`End::Aborted`].
+    pub aborted: u64,
+    /// See [`End::Failed`].
+    pub failed: u64,
+}
+
+impl Counts {
+    /// How many connections have ended.
+    pub fn ended(&self) -> u64 {
+        self.completed + self.refused + self.timed_out + self.aborted + self.failed
+    }
+}
+
+impl fmt::Display for Counts {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Counts { accepted, completed, refused, timed_out, aborted, failed } = self;
+        write!(
+            f,
+            "{accepted} connections: {completed} completed, {refused} refused, {timed_out} timed out, {aborted} aborted, {failed} failed"
+        )
+    }
+}
+
+/// The same, while it is counted.
+#[derive(Debug, Default)]
+pub(crate) struct Counters {
+    accepted: AtomicU64,
+    ends: [AtomicU64; 5],
+}
+
+impl Counters {
+    pub(crate) fn accept(&self) {
+        self.accepted.fetch_add(1, Relaxed);
+    }
+
+    pub(crate) fn end(&self, end: End) {
+        self.ends[end as usize].fetch_add(1, Relaxed);
+    }
+
+    pub(crate) fn counts(&self) -> Counts {
+        let [completed, refused, timed_out, aborted, failed] = [0, 1, 2, 3, 4].map(|i| self.ends[i].load(Relaxed));
+        // Read last, so that it is never less than the sum of the others.
+        Counts { accepted: self.accepted.load(Relaxed), completed, refused, timed_out, aborted, failed }
+    }
+}

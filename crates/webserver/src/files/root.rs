@@ -1,0 +1,180 @@
+//! Containment: every open goes below the root, by the kernel's own rule. The only file that opens anything.
+
+use std::ffi::OsStr;
+use std::io;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::unix::ffi::OsStrExt;
+use std::path::Path;
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+
+use rustix::fs::{CWD, FileType, Mode, OFlags, ResolveFlags, fstat, openat, openat2};
+use rustix::io::{Errno, pread, retry_on_intr};
+
+/// A folder that nothing leads out of.
+#[derive(Debug)]
+pub(super) struct Root {
+    folder: OwnedFd,
+    /// The kernel, or a sandbox, has no `openat2`.
+    walks: AtomicBool,
+}
+
+/// Something that may be served.
+#[derive(Debug)]
+pub(super) struct Opened {
+    pub(super) file: OwnedFd,
+    pub(super) kind: Kind,
+    /// Octets.
+    pub(super) length: u64,
+    /// Seconds since 1970.
+    pub(super) modified: i64,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Kind {
+    File,
+    Folder,
+}
+
+/// Why something is not served.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Denied {
+    NotFound,
+    /// It is there, and not for peers: no permission, a link that leads out, a FIFO, a socket, a device.
+    Forbidden,
+    /// No descriptor is left.
+    Busy,
+    /// The system failed.
+    Broken,
+}
+
+/// Never waits for a FIFO's other end, never takes a terminal (V25).
+const OPEN: OFlags = OFlags::RDONLY.union(OFlags::NONBLOCK).union(OFlags::NOCTTY).union(OFlags::CLOEXEC);
+
+impl Root {
+    pub(super) fn open(path: &Path) -> io::Result<Root> {
+        let folder =
+            retry_on_intr(|| openat(CWD, path, OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty()))?;
+        Ok(Root { folder, walks: AtomicBool::new(false) })
+    }
+
+    /// Opens a path that `Target::decode_path` has made; empty for the root itself.
+    pub(super) fn open_below(&self, path: &[u8]) -> Result<Opened, Denied> {
+        let path = if path.is_empty() { b"." } else { path };
+        let file = self.descriptor(OsStr::from_bytes(path))?;
+        let stat = fstat(&file)?;
+        let kind = match FileType::from_raw_mode(stat.st_mode) {
+            FileType::RegularFile => Kind::File,
+            FileType::Directory => Kind::Folder,
+            _ => return Err(Denied::Forbidden),
+        };
+        Ok(Opened { file, kind, length: u64::try_from(stat.st_size).unwrap_or(0), modified: stat.st_mtime })
+    }
+
+    fn descriptor(&self, path: &OsStr) -> Result<OwnedFd, Errno> {
+        const RESOLVE: ResolveFlags = ResolveFlags::BENEATH.union(ResolveFlags::NO_MAGICLINKS);
+        let mut tries = 0;
+        while !self.walks.load(Relaxed) {
+            match openat2(&self.folder, path, OPEN, Mode::empty(), RESOLVE) {
+                // Something was renamed while the kernel looked: it asks for another try.
+                Err(Errno::AGAIN | Errno::INTR) if tries < 8 => tries += 1,
+                // The first from old kernels, the second from sandboxes.
+                Err(Errno::NOSYS | Errno::PERM) => self.walks.store(true, Relaxed),
+                other => return other,
+            }
+        }
+        walk(self.folder.as_fd(), path)
+    }
+}
+
+/// Segment by segment, following no link at all.
+fn walk(root: BorrowedFd<'_>, path: &OsStr) -> Result<OwnedFd, Errno> {
+    let segments: Vec<&[u8]> = path.as_bytes().split(|&c| c == b'/').collect();
+    let mut folder: Option<OwnedFd> = None;
+    for (n, segment) in segments.iter().enumerate() {
+        let last = n + 1 == segments.len();
+        let flags = OPEN | OFlags::NOFOLLOW | if last { OFlags::empty() } else { OFlags::DIRECTORY };
+        let at = folder.as_ref().map_or(root, AsFd::as_fd);
+        folder = Some(retry_on_intr(|| openat(at, OsStr::from_bytes(segment), flags, Mode::empty()))?);
+    }
+    folder.ok_or(Errno::NOENT)
+}
+
+/// Reads a small file whole.
+pub(super) fn read(file: &OwnedFd, length: u64) -> Result<Vec<u8>, Denied> {
+    let mut octets = vec![0; usize::try_from(length).map_err(|_| Denied::Broken)?];
+    let mut filled = 0;
+    while filled < octets.len() {
+        match retry_on_intr(|| pread(file, &mut octets[filled..], filled as u64))? {
+            0 => return Err(Denied::Broken), // it shrank between the two calls
+            n => filled += n,
+        }
+    }
+    Ok(octets)
+}
+
+impl From<Errno> for Denied {
+    fn from(errno: Errno) -> Denied {
+        match errno {
+            Errno::NOENT | Errno::NOTDIR | Errno::NAMETOOLONG | Errno::INVAL => Denied::NotFound,
+            // XDEV: a link leads out. LOOP: links in a circle, or any link in a walk. NXIO: a socket.
+            Errno::ACCESS | Errno::PERM | Errno::XDEV | Errno::LOOP | Errno::NXIO | Errno::NODEV => Denied::Forbidden,
+            Errno::MFILE | Errno::NFILE | Errno::NOMEM | Errno::AGAIN => Denied::Busy,
+            _ => Denied::Broken,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::os::unix::fs::symlink;
+    use std::{fs, process::Command};
+
+    fn tree() -> (tempfile::TempDir, Root) {
+        let dir = tempfile::tempdir().unwrap();
+        let www = dir.path().join("www");
+        fs::create_dir_all(www.join("folder")).unwrap();
+        fs::write(dir.path().join("secret"), "secret").unwrap();
+        fs::write(www.join("folder/file"), "content").unwrap();
+        symlink("folder/file", www.join("inside")).unwrap();
+        symlink("../secret", www.join("outside")).unwrap();
+        symlink("/etc", www.join("absolute")).unwrap();
+        symlink("circle", www.join("circle")).unwrap();
+        assert!(Command::new("mkfifo").arg(www.join("fifo")).status().unwrap().success());
+        let root = Root::open(&www).unwrap();
+        (dir, root)
+    }
+
+    fn kind(root: &Root, path: &str) -> Result<Kind, Denied> {
+        root.open_below(path.as_bytes()).map(|opened| opened.kind)
+    }
+
+    // R1945-12.5a, V7, V25
+    #[test]
+    fn nothing_leads_out_of_the_root() {
+        let (_dir, root) = tree();
+        for walks in [false, true] {
+            root.walks.store(walks, Relaxed);
+            assert_eq!(kind(&root, ""), Ok(Kind::Folder));
+            assert_eq!(kind(&root, "folder"), Ok(Kind::Folder));
+            assert_eq!(kind(&root, "folder/file"), Ok(Kind::File));
+            assert_eq!(kind(&root, "inside"), if walks { Err(Denied::Forbidden) } else { Ok(Kind::File) });
+            for out in ["outside", "absolute/passwd", "circle", "fifo"] {
+                let denied = kind(&root, out).unwrap_err();
+                let walked_into_a_link = walks && out.contains('/') && denied == Denied::NotFound;
+                assert!(denied == Denied::Forbidden || walked_into_a_link, "{out}: {denied:?}");
+            }
+            for none in ["nothing", "folder/nothing", "folder/file/x", &"n".repeat(300)] {
+                assert_eq!(kind(&root, none), Err(Denied::NotFound), "{none}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_file_that_shrank_is_broken() {
+        let (_dir, root) = tree();
+        let opened = root.open_below(b"folder/file").unwrap();
+        assert_eq!(read(&opened.file, opened.length), Ok(b"content".to_vec()));
+        assert_eq!(read(&opened.file, opened.length + 1), Err(Denied::Broken));
+    }
+}

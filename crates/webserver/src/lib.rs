@@ -1,0 +1,40 @@
+//! A server for HTTP/1.0 on blocking sockets and a fixed pool of threads, and a handler that serves a folder of files.
+//!
+//! What makes a fixed pool safe is one idea: a worker never waits for a peer; a connection that has to wait for its peer
+//! waits in the lobby.
+//!
+//! ```text
+//! listener ──accept──▶ worker ──reads, answers, writes──▶ done, next
+//!                        │  ▲
+//!    peer not ready      ▼  │  peer ready
+//!                       lobby ──deadline──▶ ticker ends it
+//! ```
+//!
+//! The way from a request to the wire: [`server`](Server) starts the threads, `worker` takes a ready connection out of
+//! the `lobby`, `connection` drives it, a [`Handler`] such as [`Files`] answers, `socket` sends.
+//!
+//! ```no_run
+//! use webserver::{Files, Server};
+//! let files = Files::new("examples/www".as_ref())?;
+//! Server::bind_all(6789)?.log(true).start(files)?.join();
+//! # Ok::<(), std::io::Error>(())
+//! ```
+//!
+//! The library touches no signals and no resource limits; those are the program's.
+
+mod access_log;
+mod connection;
+mod ends;
+mod files;
+mod handler;
+mod lobby;
+mod server;
+mod socket;
+mod ticker;
+mod worker;
+
+pub use connection::Deadlines;
+pub use ends::{Counts, End};
+pub use files::Files;
+pub use handler::{Body, Handler, Reply, Request};
+pub use server::{Running, Server, Stopper, default_threads};

@@ -1,0 +1,43 @@
+//! The program `webserver`: options to a server, signals to its end.
+
+mod options;
+mod startup;
+
+use std::io::Write;
+use std::process::ExitCode;
+use std::{io, process, thread};
+
+use clap::Parser;
+use signal_hook::consts::{SIGINT, SIGTERM};
+use signal_hook::iterator::Signals;
+
+use crate::options::Options;
+
+fn main() -> ExitCode {
+    match run(&Options::parse()) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(why) => {
+            let _ = writeln!(io::stderr(), "webserver: {why}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(options: &Options) -> Result<(), String> {
+    let mut signals = Signals::new([SIGINT, SIGTERM]).map_err(|error| format!("cannot wait for signals: {error}"))?;
+    let running = startup::start(options)?;
+    startup::print_ready_lines(options, &running);
+
+    let stopper = running.stopper();
+    thread::spawn(move || {
+        let mut signals = signals.forever();
+        signals.next();
+        stopper.stop();
+        if let Some(signal) = signals.next() {
+            process::exit(128 + signal);
+        }
+    });
+    let counts = running.join();
+    let _ = writeln!(io::stderr(), "webserver: {counts}");
+    Ok(())
+}

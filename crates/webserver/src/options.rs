@@ -1,0 +1,116 @@
+//! The command line: one value that the rest is built from.
+
+use std::net::{IpAddr, SocketAddr};
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::{Parser, ValueEnum};
+
+/// Serves a folder of files over HTTP/1.0.
+#[derive(Debug, Parser)]
+#[command(version, max_term_width = 100)]
+pub(crate) struct Options {
+    /// The folder to serve
+    #[arg(default_value = ".")]
+    pub(crate) root: PathBuf,
+
+    /// The port to listen on; 0: any free one
+    #[arg(short, long, default_value_t = 6789)]
+    pub(crate) port: u16,
+
+    /// An address to listen on, repeatable [default: all, IPv6 and IPv4]
+    #[arg(short, long = "bind", value_name = "ADDRESS")]
+    bind: Vec<IpAddr>,
+
+    /// The size of the pool; 1: one request at a time [default: 4 a core]
+    #[arg(short, long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
+    threads: Option<u16>,
+
+    /// How many connections there may be at once; less where the limit of open files is lower
+    #[arg(long, value_name = "N", default_value_t = 10_000, value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
+    pub(crate) max_connections: u32,
+
+    /// How long the head of a request may take
+    #[arg(long, value_name = "SECONDS", default_value = "10", value_parser = seconds)]
+    pub(crate) head_timeout: Duration,
+
+    /// How long a kept connection may be idle
+    #[arg(long, value_name = "SECONDS", default_value = "15", value_parser = seconds)]
+    pub(crate) idle_timeout: Duration,
+
+    /// How long replies may go on after a signal to end
+    #[arg(long, value_name = "SECONDS", default_value = "5", value_parser = seconds)]
+    pub(crate) grace: Duration,
+
+    /// One request a connection, as in RFC 1945
+    #[arg(long)]
+    pub(crate) no_keep_alive: bool,
+
+    /// No listing of folders that have no index.html
+    #[arg(long)]
+    pub(crate) no_listing: bool,
+
+    /// A line for each request on standard error
+    #[arg(long, value_name = "FORMAT", default_value = "common")]
+    pub(crate) log: LogFormat,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum LogFormat {
+    /// The Common Log Format
+    Common,
+    /// No log
+    Off,
+}
+
+impl Options {
+    /// The addresses asked for; empty for all.
+    pub(crate) fn addresses(&self) -> Vec<SocketAddr> {
+        self.bind.iter().map(|&address| SocketAddr::new(address, self.port)).collect()
+    }
+
+    pub(crate) fn threads(&self) -> usize {
+        self.threads.map_or_else(webserver::default_threads, usize::from)
+    }
+}
+
+/// Seconds, decimals allowed; up to a day.
+fn seconds(text: &str) -> Result<Duration, String> {
+    let plain = text.bytes().all(|c| c.is_ascii_digit() || c == b'.');
+    match text.parse() {
+        Ok(seconds) if plain && (0.0..=86_400.0).contains(&seconds) => Ok(Duration::from_secs_f64(seconds)),
+        _ => Err("expected seconds from 0 to 86400, like 10 or 0.5".into()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory;
+
+    #[test]
+    fn the_definition_is_consistent() {
+        Options::command().debug_assert();
+    }
+
+    // V31
+    #[test]
+    fn numbers_are_digits() {
+        assert_eq!(seconds("0.5"), Ok(Duration::from_millis(500)));
+        for bad in ["", "-1", "+1", "1e3", "inf", "NaN", "86401", "1s", ".", "0x1"] {
+            assert!(seconds(bad).is_err(), "{bad}");
+        }
+        for bad in [["--port", "65536"], ["--port", "-1"], ["--port", "x"], ["--threads", "0"], ["--bind", "nowhere"]] {
+            assert!(Options::try_parse_from(["webserver"].into_iter().chain(bad)).is_err(), "{bad:?}");
+        }
+    }
+
+    #[test]
+    fn the_defaults_are_those_of_the_documentation() {
+        let options = Options::try_parse_from(["webserver"]).unwrap();
+        assert_eq!((options.port, options.max_connections), (6789, 10_000));
+        assert_eq!(options.root, PathBuf::from("."));
+        assert_eq!([options.head_timeout, options.idle_timeout, options.grace].map(|d| d.as_secs()), [10, 15, 5]);
+        assert!(options.addresses().is_empty() && options.log == LogFormat::Common);
+    }
+}

@@ -1,0 +1,234 @@
+//! The server: its listeners, its threads, and how it is stopped.
+
+use std::io;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::os::fd::OwnedFd;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+use std::thread::{self, JoinHandle, Thread};
+use std::time::{Duration, Instant};
+
+use http_core::Limits;
+use rustix::io::Errno;
+use rustix::net::{AddressFamily, SocketFlags, SocketType, bind, getsockname, listen, socket_with, sockopt};
+
+use crate::access_log::{self, AccessLog};
+use crate::connection::{Deadlines, Site};
+use crate::ends::{Counters, Counts};
+use crate::handler::Handler;
+use crate::lobby::Lobby;
+use crate::ticker;
+use crate::worker::Engine;
+
+/// A server that is bound and not yet serving.
+///
+/// ```
+/// use webserver::{Reply, Request, Server};
+///
+/// let server = Server::bind(&["127.0.0.1:0".parse().unwrap()])?.threads(2);
+/// let running = server.start(|request: &Request<'_>| Reply::text(format!("{}\n", request.head.target.path())))?;
+/// let address = running.addresses()[0];
+/// // … until somebody calls this from any thread:
+/// running.stopper().stop();
+/// let counts = running.join();
+/// assert_eq!(counts.accepted, 0);
+/// # let _ = address;
+/// # Ok::<(), std::io::Error>(())
+/// ```
+#[derive(Debug)]
+pub struct Server {
+    listeners: Vec<OwnedFd>,
+    addresses: Vec<SocketAddr>,
+    threads: usize,
+    connections: u32,
+    deadlines: Deadlines,
+    grace: Duration,
+    keep_alive: bool,
+    log: bool,
+}
+
+/// Connections that the kernel has set up and nobody has accepted yet.
+const BACKLOG: i32 = 4096;
+
+impl Server {
+    /// Listens on exactly these addresses; port 0 is any free one.
+    ///
+    /// # Errors
+    /// Of the system, for the first address that cannot be had.
+    pub fn bind(addresses: &[SocketAddr]) -> io::Result<Server> {
+        let listeners = addresses.iter().map(|address| listener(*address, true)).collect::<io::Result<_>>()?;
+        Server::on(listeners)
+    }
+
+    /// Listens on all addresses, IPv6 and IPv4, by one socket; on those of IPv4 where there is no IPv6.
+    ///
+    /// # Errors
+    /// Of the system.
+    pub fn bind_all(port: u16) -> io::Result<Server> {
+        let all = |address: IpAddr| listener(SocketAddr::new(address, port), false);
+        let socket = match all(Ipv6Addr::UNSPECIFIED.into()) {
+            Err(error) if is_no_ipv6(&error) => all(Ipv4Addr::UNSPECIFIED.into())?,
+            other => other?,
+        };
+        Server::on(vec![socket])
+    }
+
+    fn on(listeners: Vec<OwnedFd>) -> io::Result<Server> {
+        let address = |socket: &OwnedFd| Ok(SocketAddr::try_from(getsockname(socket)?)?);
+        Ok(Server {
+            addresses: listeners.iter().map(address).collect::<io::Result<_>>()?,
+            listeners,
+            threads: default_threads(),
+            connections: 10_000,
+            deadlines: Deadlines::default(),
+            grace: Duration::from_secs(5),
+            keep_alive: true,
+            log: false,
+        })
+    }
+
+    /// The size of the pool, at least 1; default [`default_threads`].
+    #[must_use]
+    pub fn threads(self, threads: usize) -> Server {
+        Server { threads: threads.max(1), ..self }
+    }
+
+    /// How many connections there may be at once, at least 1; default 10,000. Others wait to be accepted.
+    #[must_use]
+    pub fn max_connections(self, connections: u32) -> Server {
+        Server { connections: connections.clamp(1, 1 << 24), ..self }
+    }
+
+    /// How long peers may take.
+    #[must_use]
+    pub fn deadlines(self, deadlines: Deadlines) -> Server {
+        Server { deadlines, ..self }
+    }
+
+    /// How long replies may go on after a stop; default 5 s.
+    #[must_use]
+    pub fn grace(self, grace: Duration) -> Server {
+        Server { grace, ..self }
+    }
+
+    /// Whether a connection may serve more than one request; default yes.
+    #[must_use]
+    pub fn keep_alive(self, keep_alive: bool) -> Server {
+        Server { keep_alive, ..self }
+    }
+
+    /// Whether each request is written to standard error in the Common Log Format; default no.
+    #[must_use]
+    pub fn log(self, log: bool) -> Server {
+        Server { log, ..self }
+    }
+
+    /// Starts all threads; returns at once.
+    ///
+    /// # Errors
+    /// Of the system, if it has no thread or descriptor left.
+    pub fn start(self, handler: impl Handler) -> io::Result<Running> {
+        let log = self.log.then(|| Arc::new(AccessLog::default()));
+        let engine = Arc::new(Engine {
+            lobby: Lobby::new(self.listeners, self.connections)?,
+            site: Site {
+                handler: Box::new(handler),
+                log: log.clone(),
+                deadlines: self.deadlines,
+                limits: Limits::default(),
+                keep_alive: self.keep_alive,
+                started: Instant::now(),
+                stopping: AtomicBool::new(false),
+            },
+            counters: Counters::default(),
+        });
+        let writer = log.clone().map(access_log::spawn_writer).transpose()?;
+        let spawn = |name: String, run: Box<dyn FnOnce(&Engine) + Send>| {
+            let engine = engine.clone();
+            thread::Builder::new().name(name).spawn(move || run(&engine))
+        };
+        let ticker = spawn("ticker".into(), Box::new(move |engine| ticker::run(engine, self.grace)))?;
+        let workers = (0..self.threads)
+            .map(|n| spawn(format!("worker-{n}"), Box::new(Engine::work)))
+            .collect::<io::Result<Vec<_>>>()?;
+        Ok(Running { engine, addresses: self.addresses, ticker, workers, log, writer })
+    }
+}
+
+/// The default size of the pool: 4 a core, and at least 4.
+pub fn default_threads() -> usize {
+    4 * thread::available_parallelism().map_or(1, usize::from)
+}
+
+/// A server at work.
+pub struct Running {
+    engine: Arc<Engine>,
+    addresses: Vec<SocketAddr>,
+    ticker: JoinHandle<()>,
+    workers: Vec<JoinHandle<()>>,
+    log: Option<Arc<AccessLog>>,
+    writer: Option<JoinHandle<u64>>,
+}
+
+impl Running {
+    /// The addresses it listens on, with their real ports.
+    pub fn addresses(&self) -> &[SocketAddr] {
+        &self.addresses
+    }
+
+    /// A handle that stops it, from any thread.
+    pub fn stopper(&self) -> Stopper {
+        Stopper { engine: self.engine.clone(), ticker: self.ticker.thread().clone() }
+    }
+
+    /// The numbers of its connections so far.
+    pub fn counts(&self) -> Counts {
+        self.engine.counters.counts()
+    }
+
+    /// Waits until it was stopped and has ended; all log lines are written then.
+    pub fn join(self) -> Counts {
+        for thread in self.workers.into_iter().chain([self.ticker]) {
+            let _ = thread.join(); // a panic was reported where it happened
+        }
+        if let (Some(log), Some(writer)) = (self.log, self.writer) {
+            log.close();
+            let _ = writer.join();
+        }
+        self.engine.counters.counts()
+    }
+}
+
+/// Stops a server in order: nobody is accepted any more, who is idle is closed, replies may end within the grace.
+#[derive(Clone)]
+pub struct Stopper {
+    engine: Arc<Engine>,
+    ticker: Thread,
+}
+
+impl Stopper {
+    /// Begins to stop; returns at once.
+    pub fn stop(&self) {
+        self.engine.site.stopping.store(true, Relaxed);
+        self.ticker.unpark();
+    }
+}
+
+fn listener(address: SocketAddr, only_v6: bool) -> io::Result<OwnedFd> {
+    let family = if address.is_ipv6() { AddressFamily::INET6 } else { AddressFamily::INET };
+    let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
+    let socket = socket_with(family, SocketType::STREAM, flags, None)?;
+    if address.is_ipv6() {
+        sockopt::set_ipv6_v6only(&socket, only_v6)?;
+    }
+    sockopt::set_socket_reuseaddr(&socket, true)?;
+    sockopt::set_tcp_nodelay(&socket, true)?; // inherited by every accepted socket, so it costs no call there
+    bind(&socket, &address)?;
+    listen(&socket, BACKLOG)?;
+    Ok(socket)
+}
+
+fn is_no_ipv6(error: &io::Error) -> bool {
+    let no_ipv6 = [Errno::AFNOSUPPORT, Errno::ADDRNOTAVAIL, Errno::PROTONOSUPPORT].map(|errno| errno.raw_os_error());
+    error.raw_os_error().is_some_and(|errno| no_ipv6.contains(&errno))
+}

@@ -1,0 +1,74 @@
+//! From options to a server at work; what can go wrong on the way is one line that says what to do.
+
+use std::io::{self, ErrorKind, Write};
+use std::net::{IpAddr, SocketAddr};
+
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+use webserver::{Deadlines, Files, Running, Server};
+
+use crate::options::{LogFormat, Options};
+
+pub(crate) fn start(options: &Options) -> Result<Running, String> {
+    let root = &options.root;
+    let files = Files::new(root).map_err(|error| match error.kind() {
+        ErrorKind::NotFound => format!("there is no folder {root:?}; name the folder to serve: webserver FOLDER"),
+        ErrorKind::NotADirectory => format!("{root:?} is no folder; name the folder to serve: webserver FOLDER"),
+        _ => format!("cannot open the folder {root:?}: {error}"),
+    })?;
+    let addresses = options.addresses();
+    let bound = if addresses.is_empty() { Server::bind_all(options.port) } else { Server::bind(&addresses) };
+    let server = bound.map_err(|error| match error.kind() {
+        ErrorKind::AddrInUse => {
+            format!("port {} is in use; choose another by --port PORT, or any free one by --port 0", options.port)
+        }
+        ErrorKind::PermissionDenied => {
+            format!("port {} may not be used without privileges; choose one from 1024 on by --port PORT", options.port)
+        }
+        ErrorKind::AddrNotAvailable => format!("an address of --bind is none of this machine's: {error}"),
+        _ => format!("cannot listen on port {}: {error}", options.port),
+    })?;
+    server
+        .threads(options.threads())
+        .max_connections(options.max_connections.min(connections_for_descriptors()))
+        .deadlines(Deadlines { head: options.head_timeout, idle: options.idle_timeout })
+        .grace(options.grace)
+        .keep_alive(!options.no_keep_alive)
+        .log(options.log == LogFormat::Common)
+        .start(files.listing(!options.no_listing))
+        .map_err(|error| format!("cannot start: {error}"))
+}
+
+/// Where a browser finds the server, one address a line: the first that is printed, once connections are accepted.
+pub(crate) fn print_ready_lines(options: &Options, running: &Running) {
+    let mut lines = String::new();
+    for address in running.addresses() {
+        if options.addresses().is_empty() {
+            lines.push_str(&format!("listening on http://localhost:{}/\n", address.port()));
+            for interface in if_addrs::get_if_addrs().unwrap_or_default() {
+                let ip = interface.ip();
+                let reached = !ip.is_loopback() && (ip.is_ipv4() || address.is_ipv6()) && !is_link_local(ip);
+                if reached {
+                    lines.push_str(&format!("listening on http://{}/\n", SocketAddr::new(ip, address.port())));
+                }
+            }
+        } else {
+            lines.push_str(&format!("listening on http://{address}/\n"));
+        }
+    }
+    // Nobody may be listening to us; that is no reason not to serve.
+    let _ = io::stdout().write_all(lines.as_bytes());
+}
+
+/// Such an address needs a zone, which no URL of a browser can name.
+fn is_link_local(ip: IpAddr) -> bool {
+    matches!(ip, IpAddr::V6(ip) if ip.is_unicast_link_local())
+}
+
+/// Raises the soft limit of descriptors to the hard one; a connection may need two, its socket and a file.
+fn connections_for_descriptors() -> u32 {
+    const OURS: u64 = 32;
+    let Rlimit { current, maximum } = getrlimit(Resource::Nofile);
+    let raised = setrlimit(Resource::Nofile, Rlimit { current: maximum, maximum }).is_ok();
+    let limit = if raised { maximum } else { current }.unwrap_or(u64::MAX);
+    u32::try_from(limit.saturating_sub(OURS) / 2).unwrap_or(u32::MAX).max(1)
+}

@@ -1,0 +1,48 @@
+//! The ticker: a thread that looks at the clock for everybody. It ends whose deadline has passed, and after a stop it
+//! ends the idle at once and the rest when the grace is over.
+
+use std::sync::atomic::Ordering::Relaxed;
+use std::thread;
+use std::time::Duration;
+
+use crate::connection::{Connection, Desk};
+use crate::ends::End;
+use crate::worker::Engine;
+
+const TICK: Duration = Duration::from_millis(100);
+
+/// So many expired connections a tick at most: each may be sent a 408.
+const MOST_A_TICK: usize = 256;
+
+/// The ticker's life; it ends when the server is stopping and nobody is left.
+pub(crate) fn run(engine: &Engine, grace: Duration) {
+    let mut desk = Desk::new(&engine.site.limits);
+    let mut stopped_at = None;
+    loop {
+        thread::park_timeout(TICK);
+        let now = engine.site.now();
+        for guest in engine.lobby.expired(now, MOST_A_TICK) {
+            engine.turn(guest, &mut desk, Connection::expire);
+        }
+        engine.lobby.open_door();
+        if !engine.site.stopping.load(Relaxed) {
+            continue;
+        }
+        let stopped_at = *stopped_at.get_or_insert_with(|| {
+            engine.lobby.close_door();
+            now
+        });
+        let over = now.saturating_sub(stopped_at) >= grace.as_millis() as u64;
+        for guest in engine.lobby.sweep(|connection| over || connection.is_idle()) {
+            engine.cut(guest, End::Failed);
+        }
+        if over {
+            engine.lobby.dismiss();
+        }
+        // A worker may still be in its last turn and set its guest down.
+        if engine.lobby.is_empty() {
+            engine.lobby.dismiss();
+            return;
+        }
+    }
+}
