@@ -41,11 +41,11 @@ impl Basic {
         (credentials.colon == user.len()).then_some(credentials)
     }
 
-    /// Reads the value of an Authorization field; `None` if it is no such credentials, and then it counts as none at all
+    /// Reads the value of an Authorization field; `None` if it holds no such credentials, and then it counts as absent
     /// (R1945-10.2).
     ///
-    /// The scheme stands in any case, the base64 in the one spelling that RFC 4648 §4 gives it, padding included, so that
-    /// no two values say the same (R1945-11.1).
+    /// The scheme stands in any case, the base64 in the one spelling that RFC 4648 §4 gives it, padding included, so
+    /// that no two of them say the same (R1945-11.1).
     pub fn parse(value: FieldValue<'_>) -> Option<Basic> {
         let (scheme, rest) = value.as_bytes().split_at_checked(5)?;
         let cookie = rest.trim_ascii_start();
@@ -94,8 +94,8 @@ impl fmt::Debug for Basic {
 
 /// The value of a WWW-Authenticate field that asks for Basic credentials (R1945-9.4d, R1945-11a, R9110-11.6.1).
 ///
-/// `None` if the realm holds anything but visible ASCII and blanks, or a quote or backslash: HTTP/1.0 knows no escapes in
-/// quoted strings, and HTTP/1.1 reads them, so such a realm would not be the same to all (R1945-2.2d).
+/// `None` if the realm holds anything but visible ASCII and blanks, or a quote or backslash: HTTP/1.0 knows no escapes
+/// in quoted strings, and HTTP/1.1 reads them, so such a realm would not be the same to all (R1945-2.2d).
 pub fn challenge(realm: &str) -> Option<String> {
     let readable = realm.bytes().all(|c| matches!(c, b' '..=b'~') && c != b'"' && c != b'\\');
     readable.then(|| ["Basic realm=\"", realm, "\""].concat())
@@ -292,8 +292,8 @@ mod tests {
 
         // V19: the outcome; the time is the loop's.
         #[test]
-        fn equality_is_equality(a in proptest::collection::vec(0..3u8, 0..4), b in proptest::collection::vec(0..3u8, 0..4)) {
-            prop_assert_eq!(is_equal(&a, &b), a == b);
+        fn equality_is_equality(a in "[ab]{0,4}", b in "[ab]{0,4}") {
+            prop_assert_eq!(is_equal(a.as_bytes(), b.as_bytes()), a == b);
         }
     }
 }

@@ -484,7 +484,9 @@ mod tests {
             prop_assert_eq!(ours.as_str(), &text);
             prop_assert_eq!(httpdate::parse_http_date(&text).unwrap(), theirs);
 
-            let asctime = format!("{} {} {:>2} {} {}", &text[..3], &text[8..11], text[5..7].trim_start_matches('0'), &text[17..25], &text[12..16]);
+            let (weekday, month, year, time) = (&text[..3], &text[8..11], &text[12..16], &text[17..25]);
+            let day = text[5..7].trim_start_matches('0');
+            let asctime = format!("{weekday} {month} {day:>2} {time} {year}");
             prop_assert_eq!(httpdate::parse_http_date(&asctime).unwrap(), theirs);
             prop_assert_eq!(Date::parse(asctime.as_bytes(), date(NOW)), Some(date(seconds)));
         }

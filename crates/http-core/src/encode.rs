@@ -31,7 +31,8 @@ pub(crate) fn response_head(head: &ResponseHead<'_>, out: &mut Vec<u8>) {
 /// What a request head says.
 pub(crate) struct RequestHead<'a> {
     pub(crate) method: Method<'a>,
-    pub(crate) target: &'a str,
+    /// The request-target, in the pieces that make it up.
+    pub(crate) target: [&'a str; 5],
     pub(crate) host: &'a str,
     pub(crate) keep_alive: bool,
     pub(crate) length: Option<u64>,
@@ -40,7 +41,9 @@ pub(crate) struct RequestHead<'a> {
 
 /// R1945-5.1, R1945-3.1d; Host is first (R9110-7.2).
 pub(crate) fn request_head(head: &RequestHead<'_>, out: &mut Vec<u8>) {
-    put(out, &[head.method.as_str().as_bytes(), b" ", head.target.as_bytes(), b" HTTP/1.0\r\n"]);
+    put(out, &[head.method.as_str().as_bytes(), b" "]);
+    put(out, &head.target.map(str::as_bytes));
+    put(out, &[b" HTTP/1.0\r\n"]);
     field(out, name::HOST, head.host.as_bytes());
     put(out, &[b"Connection: ", if head.keep_alive { b"keep-alive" } else { b"close" }, b"\r\n"]);
     finish(out, head.length, head.fields);

@@ -229,6 +229,9 @@ pub enum UseError {
     /// A second request before the first was answered.
     #[error("the connection is not free for a request")]
     Busy,
+    /// A request for `*` that is no OPTIONS, or a CONNECT, for which there is no tunnel here.
+    #[error("no request-target of this form goes with this method")]
+    TargetForm,
 }
 
 #[cfg(test)]

@@ -11,15 +11,17 @@ pub enum Choice {
     Coded(usize),
     /// None: the representation as it is.
     Identity,
-    /// The client takes neither any of them nor the representation as it is: answer 406, or send it as it is all the same.
+    /// The client takes neither any of them nor the representation as it is: answer 406, or send it as it is all the
+    /// same.
     Nothing,
 }
 
 /// Chooses among the representation as it is and its codings, of which the server likes best the one named first.
 ///
-/// The greatest weight wins, at equal weights a coding, at last the server's order. Without Accept-Encoding, or where it is
-/// empty, nothing is coded: who can decode says so. `identity` has the least of all weights where the field gives it none.
-/// An element against the grammar does not count. The work is linear in the length of the field, once a coding.
+/// The greatest weight wins; of equal ones, a coding before none; of several codings, the server's order. Without
+/// Accept-Encoding, or where it is empty, nothing is coded: who can decode says so. `identity` has the least of all
+/// weights where the field gives it none. An element against the grammar does not count. The work is linear in the
+/// length of the fields, once for each coding.
 ///
 /// ```
 /// use http_core::negotiate::{Choice, choose};
@@ -156,6 +158,7 @@ mod tests {
             // The first element that names a coding counts.
             ("gzip;q=0, gzip", Identity),
             ("gzip;q=0, x-gzip", Identity),
+            ("*;q=0.5, *;q=0", Coded(0)),
         ] {
             let line = format!("Accept-Encoding: {value}");
             assert_eq!(with_fields(&line, |fields| choose(fields, &["br", "gzip"])), expected, "{value}");

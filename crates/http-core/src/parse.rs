@@ -7,7 +7,7 @@ use core::ops::Range;
 
 use crate::error::{RequestError, ResponseError};
 use crate::field::{FieldName, FieldRange, name};
-use crate::grammar::{is_blank, is_token, trim};
+use crate::grammar::{is_blank, is_token, is_value_text, trim};
 use crate::scan::MOST_FIELDS;
 use crate::status::Status;
 use crate::version::Version;
@@ -86,9 +86,18 @@ pub(crate) fn request_line_too_long(line: &[u8]) -> RequestError {
     }
 }
 
+/// The parts of a status line.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct StatusLine {
+    pub(crate) version: Version,
+    pub(crate) status: Status,
+    /// Offsets from the line's first octet.
+    pub(crate) reason: Range<usize>,
+}
+
 /// Reads a status line without its line end: any number of blanks, an optional reason phrase, any HTTP/1.x
 /// (R1945-6.1b, R1945-Ba, R9112-4).
-pub(crate) fn status_line(line: &[u8]) -> Result<(Version, Status), ResponseError> {
+pub(crate) fn status_line(line: &[u8]) -> Result<StatusLine, ResponseError> {
     if !line.starts_with(b"HTTP/") {
         return Err(ResponseError::NotHttp);
     }
@@ -98,13 +107,17 @@ pub(crate) fn status_line(line: &[u8]) -> Result<(Version, Status), ResponseErro
         return Err(ResponseError::VersionNotSupported);
     }
     let code = word(line, end);
+    let reason = word(line, code.end).start..line.len();
     let status = match line[code] {
         [a @ b'1'..=b'9', b @ b'0'..=b'9', c @ b'0'..=b'9'] => {
             Status::new(u16::from(a - b'0') * 100 + u16::from(b - b'0') * 10 + u16::from(c - b'0'))
         }
         _ => None,
     };
-    Ok((version, status.ok_or(ResponseError::StatusLine)?))
+    match status {
+        Some(status) if is_value_text(&line[reason.clone()]) => Ok(StatusLine { version, status, reason }),
+        _ => Err(ResponseError::StatusLine),
+    }
 }
 
 /// Finds the fields of a head; `head` is the whole of it, through its empty line, and its first `from` octets are the
@@ -147,13 +160,21 @@ fn fields_up_to<const N: usize>(head: &[u8], from: usize, index: &mut Vec<FieldR
 pub(crate) fn unfold(head: &mut [u8], from: usize) -> Result<(), ()> {
     const STRICT: [FieldName<'static>; 4] =
         [name::HOST, name::CONTENT_LENGTH, name::TRANSFER_ENCODING, name::CONNECTION];
+    unfold_but(&STRICT, head, from)
+}
+
+/// The same for a response, in which a client must join every field (R9112-5.2).
+pub(crate) fn unfold_response(head: &mut [u8], from: usize) -> Result<(), ()> {
+    unfold_but(&[], head, from)
+}
+
+fn unfold_but(strict: &[FieldName<'_>], head: &mut [u8], from: usize) -> Result<(), ()> {
     let mut field_start = from;
     let mut line_start = from;
     while let Some(length) = memchr::memchr(b'\n', &head[line_start..]) {
         if is_blank(&head[line_start]) {
             let name = head[field_start..line_start].split(|&c| c == b':').next().unwrap_or_default();
-            let strict = FieldName::new(name).is_none_or(|name| STRICT.contains(&name));
-            if strict {
+            if FieldName::new(name).is_none_or(|name| strict.contains(&name)) {
                 return Err(());
             }
             head[line_start - 1] = b' ';
@@ -243,14 +264,17 @@ mod tests {
             ("HTTP/1.0 1000 x", Err(StatusLine)),
             ("HTTP/1.0 20x", Err(StatusLine)),
             ("HTTP/1.0", Err(StatusLine)),
+            ("HTTP/1.0 200 O\rK", Err(StatusLine)),
+            ("HTTP/1.0 200 O\0K", Err(StatusLine)),
             ("HTTP/1.0200 OK", Err(StatusLine)),
             ("HTTP/2.0 200 OK", Err(VersionNotSupported)),
             ("http/1.0 200 OK", Err(NotHttp)),
             ("<html>", Err(NotHttp)),
             ("", Err(NotHttp)),
         ] {
-            assert_eq!(status_line(line.as_bytes()).map(|(_, status)| status.code()), expected, "{line}");
+            assert_eq!(status_line(line.as_bytes()).map(|line| line.status.code()), expected, "{line}");
         }
+        assert_eq!(status_line(b"HTTP/1.0  200 \t so  so").map(|line| line.reason), Ok(16..22));
     }
 
     // R1945-2.2b, R9112-5.2, D3
@@ -262,8 +286,9 @@ mod tests {
         for strict in ["Host", "content-length", "Connection", "TRANSFER-ENCODING", "", "a b"] {
             let mut head = format!("x\r\n{strict}:\r\n a\r\n\r\n").into_bytes();
             assert_eq!(unfold(&mut head, 3), Err(()), "{strict}");
+            assert_eq!(unfold_response(&mut head, 3).is_ok(), FieldName::new(strict.as_bytes()).is_some(), "{strict}");
         }
-        assert_eq!(unfold(&mut *b"x\r\n A: b\r\n\r\n".to_vec(), 3), Err(()), "R9112-2.2e");
+        assert_eq!(unfold(&mut b"x\r\n A: b\r\n\r\n".to_vec(), 3), Err(()), "R9112-2.2e");
     }
 
     #[test]

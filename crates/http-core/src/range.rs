@@ -173,14 +173,15 @@ pub fn evaluate(
     }
 }
 
-/// More ranges than this are no player and no reader of documents, and Range is ignored (R9110-14.2b, R9110-17.15, V10).
+/// No player and no reader of documents asks for more; Range is ignored then (R9110-14.2b, R9110-17.15, V10).
 const MOST_RANGES: usize = 16;
 
 /// Judges the value of a Range field for a representation of `length` octets.
 ///
-/// Several ranges are one where they overlap or touch; otherwise they are ignored, and so is a unit other than `bytes`, a
-/// value against the grammar, and one with more than 16 ranges (D11, R9110-14.2a, R9110-14.2b). Ranges that lie behind the
-/// end do not count unless all do. Numbers beyond 64 bits are as good as the largest of 64 bits (R9110-14.1.2, V9).
+/// Several ranges are one where they overlap or touch; otherwise they are ignored, and so is a unit other than
+/// `bytes`, a value against the grammar, and one with more than 16 ranges (D11, R9110-14.2a, R9110-14.2b). Ranges that
+/// lie behind the end do not count unless all do. Numbers beyond 64 bits are as good as the largest of 64 bits
+/// (R9110-14.1.2, V9).
 pub fn parse(value: &[u8], length: u64) -> Ranged {
     let Some((_, set)) = value.split_at_checked(6).filter(|(unit, _)| unit.eq_ignore_ascii_case(b"bytes=")) else {
         return Ranged::Whole;
@@ -421,8 +422,8 @@ mod tests {
                 };
                 valid &= form != 0 || a <= b;
                 value += &text;
-                for octet in from..to.min(length) {
-                    wanted[octet] = true;
+                for (octet, wanted) in wanted.iter_mut().enumerate() {
+                    *wanted |= (from..to).contains(&octet);
                 }
             }
             let first = wanted.iter().position(|&wanted| wanted);

@@ -42,9 +42,10 @@ use crate::method::Method;
 use crate::parse;
 use crate::persist::{self, Asked, CloseReason, Facts};
 use crate::scan::{Found, Scanner, TooLong};
-use crate::status::Status;
 use crate::target::{Authority, Form, Target, TargetParts};
 use crate::version::Version;
+
+pub use crate::exchange::{Event, Expectation, Phase, Reply, ReplyBody, RequestHead, SendBody};
 
 /// One connection, seen from the server.
 ///
@@ -80,6 +81,8 @@ pub struct Connection {
     head: HeadIndex,
     /// Octets at the front of the buffer that were handed out and go at the next call.
     handed_out: usize,
+    /// They are a request's head.
+    holds_head: bool,
     /// Octets of the request's body that are still to come.
     body_left: u64,
     state: State,
@@ -131,128 +134,6 @@ const NO_HEAD: HeadIndex = HeadIndex {
     is_head: false,
 };
 
-/// What the machine has for its caller.
-#[derive(Debug)]
-#[non_exhaustive]
-pub enum Event<'a> {
-    /// Nothing can be said before more octets come.
-    NeedInput,
-    /// A request's head is whole and correct.
-    Request(RequestHead<'a>),
-    /// Octets of the request's body, as they came.
-    Body(&'a [u8]),
-    /// It is the caller's turn: the request is whole and its reply is due, or not wholly sent.
-    ReplyDue,
-    /// The connection is to be closed.
-    Closed,
-}
-
-/// A request's head, borrowed from its connection.
-#[derive(Clone, Copy, Debug)]
-pub struct RequestHead<'a> {
-    /// The method; CONNECT never comes this far.
-    pub method: Method<'a>,
-    /// What is asked for. `*` comes with OPTIONS only.
-    pub target: Target<'a>,
-    /// The version, of which 1.2 to 1.9 count as 1.1.
-    pub version: Version,
-    /// The fields. A Simple-Request has none.
-    pub fields: Fields<'a>,
-    /// The request's body, [`Framing::Empty`] or [`Framing::Length`].
-    pub body: Framing,
-}
-
-impl RequestHead<'_> {
-    /// What an HTTP/1.1 client expects before it sends its body; HTTP/1.0 has no expectations (R9110-10.1.1a).
-    ///
-    /// A server that wants the body of a request that expects [`Expectation::Continue`] answers 417, and the client
-    /// tries again without: HTTP/1.0 has no 100 (Continue). Any other final reply may be given at once.
-    pub fn expectation(&self) -> Expectation {
-        if self.version < Version::HTTP_11 {
-            return Expectation::Nothing;
-        }
-        let mut expectation = Expectation::Nothing;
-        for token in self.fields.tokens(name::EXPECT) {
-            match token.eq_ignore_ascii_case(b"100-continue") {
-                true => expectation = Expectation::Continue,
-                false => return Expectation::Unknown,
-            }
-        }
-        expectation
-    }
-}
-
-/// What a request's Expect field says (RFC 9110 §10.1.1).
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum Expectation {
-    /// Nothing.
-    Nothing,
-    /// `100-continue`: the body waits for a word from the server.
-    Continue,
-    /// Something that nobody can meet: 417 is the answer (R9110-10.1.1c).
-    Unknown,
-}
-
-/// A reply's head. Framing, Connection and Date are the library's to write.
-#[derive(Clone, Copy, Debug)]
-pub struct Reply<'a> {
-    /// The status; not 1xx, which HTTP/1.0 does not have.
-    pub status: Status,
-    /// All other fields.
-    pub fields: &'a FieldBlock,
-    /// The body that a GET would get. HEAD, 204 and 304 send none whatever stands here; 204 and 304 do not mention it.
-    pub body: ReplyBody,
-    /// The time, for Date; `None` where there is no clock (RFC 9110 §6.6.1).
-    pub date: Option<DateText>,
-    /// Ends the connection after this reply.
-    pub close: bool,
-}
-
-impl<'a> Reply<'a> {
-    /// A reply without a body and without a date that keeps the connection where it can.
-    pub const fn new(status: Status, fields: &'a FieldBlock) -> Reply<'a> {
-        Reply { status, fields, body: ReplyBody::Length(0), date: None, close: false }
-    }
-}
-
-/// How long a reply's body is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum ReplyBody {
-    /// So many octets; 0 for none (R1945-7.2c).
-    Length(u64),
-    /// Not known: the connection closes after it.
-    UntilClose,
-}
-
-/// What the caller has to send after the head.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[must_use]
-pub enum SendBody {
-    /// Nothing; the reply is whole.
-    None,
-    /// Exactly so many octets.
-    Exactly(u64),
-    /// Any number, then [`Connection::body_ended`].
-    UntilClose,
-}
-
-/// What a connection is doing: which deadline applies.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum Phase {
-    /// No octet of a request came, line ends apart.
-    Idle,
-    /// Within a head.
-    Head,
-    /// Within a request's body.
-    Body,
-    /// A reply is due or being sent.
-    Replying,
-    /// All is said.
-    Closing,
-}
-
 impl Connection {
     /// A connection that nothing was received on yet.
     pub const fn new(limits: Limits) -> Connection {
@@ -263,6 +144,7 @@ impl Connection {
             scanner: Scanner::new(),
             head: NO_HEAD,
             handed_out: 0,
+            holds_head: false,
             body_left: 0,
             state: State::Head,
             asked: Asked::Nothing,
@@ -332,7 +214,7 @@ impl Connection {
 
     /// The head that the last [`poll`](Self::poll) handed out, until the next call that receives or polls: for the log.
     pub fn request(&self) -> Option<RequestHead<'_>> {
-        if self.handed_out < self.head.length as usize {
+        if !self.holds_head {
             return None;
         }
         let bytes = &self.buffer.unread()[..self.head.length as usize];
@@ -346,8 +228,12 @@ impl Connection {
         })
     }
 
-    /// The first line as far as it came, for the log: any octets but LF. Empty once the next call has received or polled.
+    /// The first line as far as it came, for the log: any octets but LF. It is there while [`request`](Self::request)
+    /// is, and after an error in a head.
     pub fn first_line(&self) -> &[u8] {
+        if !self.holds_head && self.head.length > 0 {
+            return b"";
+        }
         let unread = self.buffer.unread();
         let line = unread.split(|&c| c == b'\n').next().unwrap_or_default();
         let line = &line[..line.len().min(self.limits.first_line as usize)];
@@ -516,8 +402,8 @@ enum Step {
 impl Connection {
     /// Drops what the last call handed out.
     fn let_go(&mut self) {
-        let n = core::mem::take(&mut self.handed_out);
-        self.buffer.consume(n);
+        self.buffer.consume(core::mem::take(&mut self.handed_out));
+        self.holds_head = false;
     }
 
     fn advance(&mut self) -> Result<Step, RequestError> {
@@ -676,7 +562,7 @@ impl Connection {
 
     fn hand_out(&mut self, length: usize) -> Step {
         self.head.length = length as u32;
-        self.handed_out = length;
+        (self.handed_out, self.holds_head) = (length, true);
         self.state = State::Due;
         Step::Request
     }

@@ -275,6 +275,7 @@ impl Connection {
     }
 
     fn respond(&mut self, site: &Site, desk: &mut Desk, reply: Reply, now: Date) -> io::Result<()> {
+        (self.phase, self.since) = (Phase::Replying, site.now());
         let line = self.protocol.first_line().to_vec();
         let head = server::Reply {
             status: reply.status,

@@ -157,8 +157,9 @@ fn to_the_slash(path: &[u8], target: &Target<'_>) -> Reply {
 
 fn file_reply(request: &Request<'_>, path: &[u8], file: OwnedFd, length: u64, modified: i64) -> Result<Reply, Denied> {
     let mut reply = Reply::empty(Status::OK);
-    // R9110-8.8.2: never later than Date. Times 0 and 1 are those of files that have none.
-    let last_modified = Date::from_unix(modified).filter(|date| date.unix() > 1).map(|date| date.min(request.now));
+    // R9110-8.8.2: earlier than Date, so that its second is over and a later change shows. Times 0 and 1 are those of
+    // files that have none.
+    let last_modified = Date::from_unix(modified).filter(|date| date.unix() > 1 && *date < request.now);
     let validators = Validators { etag: None, last_modified };
     match conditional::evaluate(request.head.method, &request.head.fields, &validators, request.now) {
         Outcome::Proceed => {}

@@ -1,0 +1,645 @@
+//! The client's machine: one connection's requests out, its answers in. It owns the state of the exchange and the
+//! chunks of a chunked body; what an answer says is decided in the files it calls.
+//!
+//! ```text
+//!             request()              poll() -> Response(head)
+//!   ┌──────┐ ──────────▶ ┌──────┐ ────────────────────────────▶ ┌──────┐ ──┐ poll() -> Body(octets)
+//!   │ Idle │             │ Head │ ──┐                           │ Body │ ◀─┘ until all of it came
+//!   └──────┘ ◀─┐         └──────┘ ◀─┘ 1xx: skipped              └──────┘
+//!              │ kept                                              │ poll() -> ResponseEnd
+//!              └───────────────────────────────────────────────────┤
+//!   ┌─────────┐                                                    │
+//!   │ Closing │ ◀── else ──────────────────────────────────────────┘
+//!   └─────────┘ ◀── at any time: poll() -> Err(ResponseError)
+//! ```
+//!
+//! [`Connection::request`] writes a request's head; the caller sends it, and the body that it announced. After every
+//! [`Connection::poll`] the caller does what the event says:
+//!
+//! | event | what to do |
+//! |---|---|
+//! | [`Event::NeedInput`] | read into [`space`](Connection::space), then [`received`](Connection::received) or [`received_eof`](Connection::received_eof) |
+//! | [`Event::Response`] | look at the head; it is gone at the next call |
+//! | [`Event::Body`] | use the octets; they are gone at the next call |
+//! | [`Event::ResponseEnd`] | the answer is whole; if [`may_reuse`](Connection::may_reuse), `request` again, else close |
+//! | [`Event::Closed`] | close |
+//! | `Err(error)` | close; if [`may_resend`](Connection::may_resend), the request may go out again on a new connection |
+//!
+//! A stream that broke, or a deadline of the caller's, is no end of stream: it is never reported by `received_eof`, since
+//! that may be what ends a body. The value may be set down after any octet and picked up by another thread. It reads no
+//! clock; which deadline runs follows from [`phase`](Connection::phase).
+
+use alloc::vec::Vec;
+
+use crate::buffer::{Buffer, Workspace};
+use crate::encode;
+use crate::error::{ResponseError, UseError};
+use crate::field::{FieldBlock, FieldRange, Fields, name};
+use crate::framing::{self, Framing};
+use crate::grammar::{hex, is_value_text, trim};
+use crate::limits::Limits;
+use crate::method::Method;
+use crate::parse;
+use crate::persist;
+use crate::scan::{Found, Scanner};
+use crate::status::Status;
+use crate::target::{Authority, Form, Target};
+use crate::version::Version;
+
+pub use crate::exchange::SendBody;
+
+/// One connection, seen from the client.
+///
+/// ```
+/// use http_core::client::{Connection, Event, Request, SendBody};
+/// use http_core::{Authority, FieldBlock, Limits, Method, Target};
+///
+/// let mut connection = Connection::new(Limits::default());
+/// let host = Authority::new(b"example.org").unwrap();
+/// let fields = FieldBlock::new();
+/// let request = Request { keep_alive: true, ..Request::new(Method::Get, Target::new(b"/hello")?, host, &fields) };
+/// let mut out = Vec::new();
+/// assert_eq!(connection.request(&request, &mut out)?, SendBody::None);
+/// assert_eq!(out, b"GET /hello HTTP/1.0\r\nHost: example.org\r\nConnection: keep-alive\r\n\r\n");
+///
+/// assert!(matches!(connection.poll(), Ok(Event::NeedInput)));
+/// let bytes = b"HTTP/1.0 200 OK\r\nConnection: keep-alive\r\nContent-Length: 5\r\n\r\nhello";
+/// connection.space()[..bytes.len()].copy_from_slice(bytes);
+/// connection.received(bytes.len());
+///
+/// let Ok(Event::Response(response)) = connection.poll() else { panic!() };
+/// assert_eq!((response.status.code(), response.reason), (200, &b"OK"[..]));
+/// assert!(matches!(connection.poll(), Ok(Event::Body(b"hello"))));
+/// assert!(matches!(connection.poll(), Ok(Event::ResponseEnd)));
+/// assert!(connection.may_reuse());
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Debug)]
+pub struct Connection {
+    limits: Limits,
+    buffer: Buffer,
+    fields: Vec<FieldRange>,
+    /// The current head with its continuation lines joined; empty if there are none.
+    unfolded: Vec<u8>,
+    scanner: Scanner,
+    head: HeadIndex,
+    /// Octets at the front of the buffer that were handed out and go at the next call.
+    handed_out: usize,
+    /// Octets of the request's body that are still to be sent.
+    body_left: u64,
+    state: State,
+    interim: u8,
+    /// The request that is being answered is HEAD.
+    is_head: bool,
+    is_idempotent: bool,
+    /// The request asked for it, and, once the head came, the answer too.
+    keep: bool,
+    /// A request was made, and no octet came since.
+    unanswered: bool,
+    /// An answer was whole before.
+    reused: bool,
+    simple_responses: bool,
+    eof: bool,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum State {
+    /// Free for a request.
+    Idle,
+    /// A request was made; its answer's head is not whole.
+    Head,
+    /// The head was handed out.
+    Body(Body),
+    Closed,
+    Failed(ResponseError),
+}
+
+/// What comes next of a body.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Body {
+    /// So many octets, then the end.
+    Length(u64),
+    UntilClose,
+    /// The line before a chunk; for the last one, with the trailer section behind it.
+    ChunkLine,
+    /// So many octets of a chunk.
+    ChunkData(u64),
+    /// The line end behind a chunk.
+    ChunkEnd,
+}
+
+/// What stands where in the current head; offsets from its first octet.
+#[derive(Clone, Copy, Debug)]
+struct HeadIndex {
+    first_line_end: u32,
+    length: u32,
+    reason: (u32, u32),
+    version: Version,
+    status: Status,
+    body: Framing,
+}
+
+const NO_HEAD: HeadIndex = HeadIndex {
+    first_line_end: 0,
+    length: 0,
+    reason: (0, 0),
+    version: Version::HTTP_09,
+    status: Status::OK,
+    body: Framing::UntilClose,
+};
+
+/// What every answer but a Simple-Response begins with.
+const HTTP: &[u8] = b"HTTP/";
+
+/// A request. Framing, Host and Connection are the library's to write, and every value is valid by its type, so that no
+/// request can hold a line that nobody asked for (R9112-11.1).
+#[derive(Clone, Copy, Debug)]
+pub struct Request<'a> {
+    /// The method; not CONNECT.
+    pub method: Method<'a>,
+    /// What is asked for, in any form: it is sent in the form that the receiver wants.
+    pub target: Target<'a>,
+    /// The host that is asked; where the target is in absolute-form, the one that it names counts (RFC 9112 §3.2).
+    pub host: Authority<'a>,
+    /// All other fields.
+    pub fields: &'a FieldBlock,
+    /// How many octets of body follow the head; `None` for no body.
+    pub body: Option<u64>,
+    /// Asks the server to keep the connection. A proxy is never asked (R2068-19.7.1c).
+    pub keep_alive: bool,
+    /// The receiver is a proxy: it is sent the absolute-form (R1945-5.1.2c).
+    pub to_proxy: bool,
+}
+
+impl<'a> Request<'a> {
+    /// A request to a server, without a body, after which the connection closes.
+    pub const fn new(
+        method: Method<'a>,
+        target: Target<'a>,
+        host: Authority<'a>,
+        fields: &'a FieldBlock,
+    ) -> Request<'a> {
+        Request { method, target, host, fields, body: None, keep_alive: false, to_proxy: false }
+    }
+
+    /// R9112-3.2.1, R1945-5.1.2a, R1945-5.1.2c
+    fn target_pieces(&self) -> [&'a str; 5] {
+        let (scheme, host) = if self.to_proxy { ("http://", self.authority().as_str()) } else { ("", "") };
+        match (self.target.form(), self.target.query()) {
+            (Form::Asterisk, _) if self.to_proxy => [scheme, host, "", "", ""], // RFC 9112 §3.2.4
+            (_, None) => [scheme, host, self.target.path(), "", ""],
+            (_, Some(query)) => [scheme, host, self.target.path(), "?", query],
+        }
+    }
+
+    fn authority(&self) -> Authority<'a> {
+        self.target.authority().unwrap_or(self.host)
+    }
+
+    /// Methods whose requests have a body by their nature say so even when it is empty (R1945-7.2a, R1945-8.3).
+    fn length(&self) -> Option<u64> {
+        match self.method {
+            Method::Post | Method::Put | Method::Patch => Some(self.body.unwrap_or(0)),
+            _ => self.body,
+        }
+    }
+}
+
+/// What the machine has for its caller.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum Event<'a> {
+    /// Nothing can be said before more octets come.
+    NeedInput,
+    /// An answer's head is whole and correct. Interim answers (1xx) are skipped (R9110-15.2).
+    Response(ResponseHead<'a>),
+    /// Octets of the answer's body, freed of chunks.
+    Body(&'a [u8]),
+    /// The answer is whole.
+    ResponseEnd,
+    /// The connection is to be closed.
+    Closed,
+}
+
+/// An answer's head, borrowed from its connection.
+#[derive(Clone, Copy, Debug)]
+pub struct ResponseHead<'a> {
+    /// The version; 0.9 for a Simple-Response, which has no head.
+    pub version: Version,
+    /// The status; 200 for a Simple-Response. One that has no name is to be taken for the x00 of its class (R1945-6.1.1a).
+    pub status: Status,
+    /// The reason phrase as it came; it means nothing (R9112-4), and need not be ASCII.
+    pub reason: &'a [u8],
+    /// The fields. A continuation line is part of its field's value (R9112-5.2).
+    pub fields: Fields<'a>,
+    /// How the body ends.
+    pub body: Framing,
+    /// The whole head as it came, through its empty line.
+    pub octets: &'a [u8],
+}
+
+/// What a connection is doing: which deadline applies.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Phase {
+    /// Between a request and the next.
+    Idle,
+    /// A request's body is to be sent, and no octet of an answer came.
+    Sending,
+    /// An answer's head is due.
+    Head,
+    /// Within an answer's body.
+    Body,
+    /// All is said.
+    Closing,
+}
+
+impl Connection {
+    /// A connection that no request was sent on yet.
+    pub const fn new(limits: Limits) -> Connection {
+        Connection {
+            limits,
+            buffer: Buffer::new(),
+            fields: Vec::new(),
+            unfolded: Vec::new(),
+            scanner: Scanner::new(),
+            head: NO_HEAD,
+            handed_out: 0,
+            body_left: 0,
+            state: State::Idle,
+            interim: 0,
+            is_head: false,
+            is_idempotent: false,
+            keep: false,
+            unanswered: false,
+            reused: false,
+            simple_responses: false,
+            eof: false,
+        }
+    }
+
+    /// Takes an answer that does not begin with `HTTP/` for the body of an HTTP/0.9 answer (R1945-6b), if it is the
+    /// connection's first. Then every server that speaks another protocol has an answer for us: ask for this only where
+    /// an old server is expected.
+    #[must_use]
+    pub const fn with_simple_responses(mut self) -> Connection {
+        self.simple_responses = true;
+        self
+    }
+
+    /// Appends a request's head to `out` and says what body is to follow: none, or exactly what was announced.
+    ///
+    /// The server may have closed or spoken since the last answer: read what there is, without waiting, before a second
+    /// request.
+    ///
+    /// # Errors
+    /// [`UseError::Busy`] unless [`may_reuse`](Self::may_reuse); [`UseError::TargetForm`]. Nothing is written then.
+    pub fn request(&mut self, request: &Request<'_>, out: &mut Vec<u8>) -> Result<SendBody, UseError> {
+        if !self.may_reuse() {
+            return Err(UseError::Busy);
+        }
+        let whole_server = request.target.form() == Form::Asterisk;
+        if request.method == Method::Connect || (whole_server && request.method != Method::Options) {
+            return Err(UseError::TargetForm); // R9112-3.2.4
+        }
+        self.keep = request.keep_alive && !request.to_proxy;
+        let head = encode::RequestHead {
+            method: request.method,
+            target: request.target_pieces(),
+            host: request.authority().as_str(),
+            keep_alive: self.keep,
+            length: request.length(),
+            fields: request.fields,
+        };
+        encode::request_head(&head, out);
+        self.state = State::Head;
+        (self.scanner, self.head, self.interim) = (Scanner::new(), NO_HEAD, 0);
+        self.is_head = request.method == Method::Head;
+        self.is_idempotent = is_idempotent(request.method);
+        self.unanswered = true;
+        self.body_left = request.body.unwrap_or(0);
+        Ok(if self.body_left == 0 { SendBody::None } else { SendBody::Exactly(self.body_left) })
+    }
+
+    /// `n` octets of the request's body were sent. An answer may come before all of them; if it is an error, no more
+    /// need be sent (R1945-9.4a), but then the connection closes.
+    ///
+    /// # Errors
+    /// [`UseError::BodyTooLong`] if more were sent than announced; the connection is of no use any more if it happened.
+    pub fn body_sent(&mut self, n: u64) -> Result<(), UseError> {
+        self.body_left = self.body_left.checked_sub(n).ok_or(UseError::BodyTooLong)?;
+        Ok(())
+    }
+
+    /// Room to receive into; at least one octet after [`Event::NeedInput`], and never more than
+    /// [`Limits::head`] in all.
+    pub fn space(&mut self) -> &mut [u8] {
+        self.let_go();
+        self.buffer.space(self.limits.head as usize)
+    }
+
+    /// `n` octets of [`space`](Self::space) are filled.
+    pub fn received(&mut self, n: usize) {
+        self.unanswered &= n == 0;
+        self.buffer.received(n);
+    }
+
+    /// The peer will send no more: its stream ended in order.
+    pub fn received_eof(&mut self) {
+        self.eof = true;
+    }
+
+    /// What comes next.
+    ///
+    /// # Errors
+    /// The peer's fault; the same each time. The connection is of no use any more. What came of a body before it was
+    /// handed out.
+    pub fn poll(&mut self) -> Result<Event<'_>, ResponseError> {
+        self.let_go();
+        match self.advance() {
+            Ok(Step::NeedInput) => Ok(Event::NeedInput),
+            Ok(Step::Response) => Ok(Event::Response(self.response())),
+            Ok(Step::Body) => Ok(Event::Body(&self.buffer.unread()[..self.handed_out])),
+            Ok(Step::ResponseEnd) => Ok(Event::ResponseEnd),
+            Ok(Step::Closed) => Ok(Event::Closed),
+            Err(error) => {
+                self.state = State::Failed(error);
+                Err(error)
+            }
+        }
+    }
+
+    /// What the connection is doing.
+    pub fn phase(&self) -> Phase {
+        match self.state {
+            State::Idle => Phase::Idle,
+            State::Head if self.unanswered && self.body_left > 0 => Phase::Sending,
+            State::Head => Phase::Head,
+            State::Body(_) => Phase::Body,
+            State::Closed | State::Failed(_) => Phase::Closing,
+        }
+    }
+
+    /// Whether a request may be made: none is being answered, the last answer left no doubt about where it ended, both
+    /// sides keep the connection, and nothing came behind the answer (R9112-6.3d).
+    pub fn may_reuse(&self) -> bool {
+        self.state == State::Idle && !self.eof && self.buffer.unread().is_empty()
+    }
+
+    /// Whether the request that failed may be sent again, once, on a new connection: the method is idempotent, and the
+    /// server closed a reused connection before the first octet of an answer, as it does when it was idle for too long.
+    pub fn may_resend(&self) -> bool {
+        self.unanswered && self.reused && self.is_idempotent
+    }
+
+    /// Works in the workspace's memory from here on, so that the connection needs none of its own.
+    pub fn lend(&mut self, workspace: &mut Workspace) {
+        self.buffer.lend(&mut workspace.bytes);
+        if self.fields.capacity() == 0 {
+            core::mem::swap(&mut self.fields, &mut workspace.fields);
+        }
+    }
+
+    /// Gives the memory back. Octets that came and were not consumed move to memory of the connection's own; an idle
+    /// connection owns none. The last answer's head is gone.
+    pub fn set_down(&mut self, workspace: &mut Workspace) {
+        self.let_go();
+        self.buffer.set_down(&mut workspace.bytes);
+        self.fields.clear();
+        if workspace.fields.capacity() == 0 {
+            core::mem::swap(&mut self.fields, &mut workspace.fields);
+        }
+        (self.fields, self.unfolded) = (Vec::new(), Vec::new());
+    }
+}
+
+enum Step {
+    NeedInput,
+    Response,
+    Body,
+    ResponseEnd,
+    Closed,
+}
+
+impl Connection {
+    /// Drops what the last call handed out.
+    fn let_go(&mut self) {
+        let n = core::mem::take(&mut self.handed_out);
+        self.buffer.consume(n);
+    }
+
+    fn advance(&mut self) -> Result<Step, ResponseError> {
+        match self.state {
+            State::Idle if !self.buffer.unread().is_empty() => Err(ResponseError::Unasked), // R9112-6.3d
+            State::Idle if self.eof => {
+                self.state = State::Closed;
+                Ok(Step::Closed)
+            }
+            State::Idle => Ok(Step::NeedInput),
+            State::Head => self.receive_head(),
+            State::Body(body) => self.receive_body(body),
+            State::Closed => Ok(Step::Closed),
+            State::Failed(error) => Err(error),
+        }
+    }
+
+    fn receive_head(&mut self) -> Result<Step, ResponseError> {
+        loop {
+            let bytes = self.buffer.unread();
+            let first = &bytes[..bytes.len().min(HTTP.len())];
+            // What does not begin like an answer is none: another protocol's greeting does not wait for a line end.
+            let simple = !HTTP.starts_with(first) || (self.eof && (1..HTTP.len()).contains(&first.len()));
+            if simple && self.simple_responses && !self.reused && self.interim == 0 {
+                (self.keep, self.state) = (false, State::Body(Body::UntilClose));
+                self.fields.clear();
+                return Ok(Step::Response);
+            }
+            if !HTTP.starts_with(first) {
+                return Err(ResponseError::NotHttp);
+            }
+            match self.scanner.step(bytes, &self.limits).map_err(|_| ResponseError::HeadTooLong)? {
+                Found::Nothing if self.eof && bytes.is_empty() => return Err(ResponseError::NoAnswer),
+                Found::Nothing if self.eof => return Err(ResponseError::HeadCutShort), // R9112-8
+                Found::Nothing => return Ok(Step::NeedInput),
+                Found::FirstLine(line, next) => {
+                    let line = parse::status_line(&bytes[line])?;
+                    self.head = HeadIndex {
+                        first_line_end: next as u32,
+                        reason: (line.reason.start as u32, line.reason.end as u32),
+                        version: line.version,
+                        status: line.status,
+                        ..NO_HEAD
+                    };
+                }
+                Found::HeadEnd(length) => {
+                    self.judge_head(length)?;
+                    if !self.head.status.is_informational() {
+                        self.head.length = length as u32;
+                        self.handed_out = length;
+                        return Ok(Step::Response);
+                    }
+                    self.interim += 1;
+                    self.buffer.consume(length);
+                    self.scanner = Scanner::new();
+                }
+            }
+        }
+    }
+
+    /// All that is judged before a caller sees the answer.
+    fn judge_head(&mut self, length: usize) -> Result<(), ResponseError> {
+        let HeadIndex { first_line_end, version, status, .. } = self.head;
+        let from = first_line_end as usize;
+        self.unfolded.clear();
+        if self.scanner.folded {
+            // On a copy: the head is also handed out as it came.
+            self.unfolded.extend_from_slice(&self.buffer.unread()[..length]);
+            parse::unfold_response(&mut self.unfolded, from).map_err(|()| ResponseError::FieldSyntax)?;
+        }
+        let bytes = if self.scanner.folded { &self.unfolded } else { &self.buffer.unread()[..length] };
+        parse::fields(bytes, from, self.scanner.field_lines, &mut self.fields).ok_or(ResponseError::FieldSyntax)?;
+        if status == Status::SWITCHING_PROTOCOLS {
+            return Err(ResponseError::Upgraded);
+        }
+        if status.is_informational() {
+            // Bounded, or a server could keep us for ever (R9110-15.2).
+            return if self.interim < self.limits.interim { Ok(()) } else { Err(ResponseError::TooManyInterim) };
+        }
+        let fields = Fields::new(bytes, &self.fields);
+        let method = if self.is_head { Method::Head } else { Method::Get };
+        let framing = framing::of_response(method, status, &fields)?;
+        // R9112-6.1b, R9112-6.1c: such an answer is read, but not trusted to end where it says. Neither is one that
+        // another reader might take for another head.
+        let coded = fields.get(name::TRANSFER_ENCODING).is_some();
+        let doubtful = (coded && (version < Version::HTTP_11 || fields.get(name::CONTENT_LENGTH).is_some()))
+            || self.scanner.bare_lf
+            || self.scanner.folded;
+        let own_end = framing != Framing::UntilClose;
+        self.keep &= persist::server_keeps(version, persist::asked(&fields), own_end, doubtful);
+        self.head.body = framing;
+        self.scanner = Scanner::new();
+        self.state = State::Body(match framing {
+            Framing::Empty => Body::Length(0),
+            Framing::Length(octets) => Body::Length(octets),
+            Framing::UntilClose => Body::UntilClose,
+            Framing::Chunked => Body::ChunkLine,
+        });
+        Ok(())
+    }
+
+    /// The head that is handed out.
+    fn response(&self) -> ResponseHead<'_> {
+        let octets = &self.buffer.unread()[..self.head.length as usize];
+        let (from, to) = self.head.reason;
+        ResponseHead {
+            version: self.head.version,
+            status: self.head.status,
+            reason: &octets[from as usize..to as usize],
+            fields: Fields::new(if self.unfolded.is_empty() { octets } else { &self.unfolded }, &self.fields),
+            body: self.head.body,
+            octets,
+        }
+    }
+
+    fn receive_body(&mut self, mut body: Body) -> Result<Step, ResponseError> {
+        loop {
+            let bytes = self.buffer.unread();
+            let left = match body {
+                Body::Length(0) => return Ok(self.end()),
+                Body::Length(left) | Body::ChunkData(left) => left,
+                Body::UntilClose => u64::MAX,
+                Body::ChunkLine | Body::ChunkEnd => match self.next_chunk(body)? {
+                    Some(next) => {
+                        body = next;
+                        continue;
+                    }
+                    None => return self.need_input(body),
+                },
+            };
+            let n = left.min(bytes.len() as u64);
+            if n == 0 {
+                return if self.eof && body == Body::UntilClose { Ok(self.end()) } else { self.need_input(body) };
+            }
+            self.handed_out = n as usize;
+            self.state = State::Body(match body {
+                Body::ChunkData(_) if left == n => Body::ChunkEnd,
+                Body::ChunkData(_) => Body::ChunkData(left - n),
+                Body::Length(_) => Body::Length(left - n),
+                other => other,
+            });
+            return Ok(Step::Body);
+        }
+    }
+
+    /// The end of the stream is no end of a body that has one of its own (R9112-6.3b, R9112-8).
+    fn need_input(&mut self, body: Body) -> Result<Step, ResponseError> {
+        self.state = State::Body(body);
+        if self.eof { Err(ResponseError::BodyCutShort) } else { Ok(Step::NeedInput) }
+    }
+
+    /// The answer is whole. A request whose body is not all sent leaves nothing to reuse.
+    fn end(&mut self) -> Step {
+        self.keep &= self.body_left == 0;
+        self.state = if self.keep { State::Idle } else { State::Closed };
+        self.reused = true;
+        Step::ResponseEnd
+    }
+
+    /// Reads what stands between the data of two chunks (R9112-7.1); `None` if more of it is needed.
+    ///
+    /// The last chunk's line and the trailer section have the form of a head, and the bounds of one.
+    fn next_chunk(&mut self, body: Body) -> Result<Option<Body>, ResponseError> {
+        let bytes = self.buffer.unread();
+        if body == Body::ChunkEnd {
+            return match bytes {
+                [b'\r', b'\n', ..] => {
+                    self.buffer.consume(2);
+                    Ok(Some(Body::ChunkLine))
+                }
+                [] | [b'\r'] => Ok(None),
+                _ => Err(ResponseError::Chunk),
+            };
+        }
+        let found = self.scanner.step(bytes, &self.limits).map_err(|_| ResponseError::Chunk)?;
+        if self.scanner.bare_lf || self.scanner.folded {
+            return Err(ResponseError::Chunk);
+        }
+        match found {
+            Found::Nothing => Ok(None),
+            Found::FirstLine(line, next) => match chunk_size(&bytes[line]).ok_or(ResponseError::Chunk)? {
+                0 => {
+                    self.head.first_line_end = next as u32;
+                    Ok(Some(Body::ChunkLine))
+                }
+                size => {
+                    self.buffer.consume(next);
+                    self.scanner = Scanner::new();
+                    Ok(Some(Body::ChunkData(size)))
+                }
+            },
+            Found::HeadEnd(length) => {
+                let (trailers, from) = (&bytes[..length], self.head.first_line_end as usize);
+                parse::fields(trailers, from, self.scanner.field_lines, &mut self.fields)
+                    .ok_or(ResponseError::Chunk)?;
+                self.buffer.consume(length);
+                Ok(Some(Body::Length(0)))
+            }
+        }
+    }
+}
+
+/// `1*HEXDIG [ BWS ";" chunk-ext ]`; an extension is passed over. No sign, no prefix, no overflow, no other blanks.
+fn chunk_size(line: &[u8]) -> Option<u64> {
+    let digits = line.iter().position(|&c| hex(c).is_none()).unwrap_or(line.len());
+    let (digits, extension) = line.split_at(digits);
+    if digits.is_empty() || !(extension.is_empty() || trim(extension).starts_with(b";")) || !is_value_text(extension) {
+        return None;
+    }
+    digits.iter().try_fold(0u64, |size, &digit| size.checked_mul(16)?.checked_add(u64::from(hex(digit)?)))
+}
+
+/// RFC 9110 §9.2.2
+fn is_idempotent(method: Method<'_>) -> bool {
+    use Method::{Delete, Get, Head, Options, Put, Trace};
+    matches!(method, Get | Head | Put | Delete | Options | Trace)
+}
