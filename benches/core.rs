@@ -1,0 +1,90 @@
+//! Micro benchmarks of the core: what it costs beyond bare `httparse` to scan, judge and index a request head, to write
+//! a response head, and to do a whole exchange in memory.
+#![allow(missing_docs, clippy::unwrap_used, clippy::panic)] // a benchmark that goes wrong is to stop
+
+use std::hint::black_box;
+
+use benches::BROWSER;
+use criterion::{Criterion, Throughput, criterion_group, criterion_main};
+use http_core::server::{Connection, Event, Reply, ReplyBody, SendBody};
+use http_core::{Date, FieldBlock, FieldValue, Limits, Status, Workspace, name};
+
+/// Receives one request; the workspace is a worker's, so nothing is allocated.
+fn receive<'c>(connection: &'c mut Connection, workspace: &mut Workspace) -> Event<'c> {
+    connection.lend(workspace);
+    connection.space()[..BROWSER.len()].copy_from_slice(BROWSER);
+    connection.received(BROWSER.len());
+    connection.poll().unwrap()
+}
+
+fn parse(c: &mut Criterion) {
+    let mut group = c.benchmark_group("parse a browser's request head");
+    group.throughput(Throughput::Bytes(BROWSER.len() as u64));
+    group.bench_function("bare httparse", |b| {
+        b.iter(|| {
+            let mut fields = [httparse::EMPTY_HEADER; 24];
+            let mut request = httparse::Request::new(&mut fields);
+            black_box(request.parse(black_box(BROWSER)).unwrap());
+        });
+    });
+    group.bench_function("http-core: receive, scan, judge, index", |b| {
+        let mut workspace = Workspace::with_room(16_384);
+        b.iter(|| {
+            let mut connection = Connection::new(Limits::default());
+            black_box(receive(&mut connection, &mut workspace));
+            connection.set_down(&mut workspace);
+        });
+    });
+    group.finish();
+}
+
+fn fields() -> FieldBlock {
+    let mut fields = FieldBlock::new();
+    fields.push(name::CONTENT_TYPE, FieldValue::from_static("text/html; charset=utf-8")).unwrap();
+    fields.push(name::LAST_MODIFIED, FieldValue::from_static("Sun, 06 Nov 1994 08:49:37 GMT")).unwrap();
+    fields
+}
+
+fn serialize(c: &mut Criterion) {
+    let fields = fields();
+    let date = Date::from_unix(784_111_777).map(Date::text);
+    let reply = Reply { body: ReplyBody::Length(1024), date, ..Reply::new(Status::OK, &fields) };
+    let mut out = Vec::with_capacity(512);
+    c.bench_function("serialize one response head", |b| {
+        b.iter_batched_ref(
+            || {
+                let mut connection = Connection::new(Limits::default());
+                let _ = receive(&mut connection, &mut Workspace::with_room(1024));
+                connection
+            },
+            |connection| {
+                out.clear();
+                black_box(connection.respond(&reply, &mut out).unwrap())
+            },
+            criterion::BatchSize::SmallInput,
+        );
+    });
+}
+
+fn exchange(c: &mut Criterion) {
+    let fields = fields();
+    let date = Date::from_unix(784_111_777).map(Date::text);
+    let reply = Reply { body: ReplyBody::Length(1024), date, ..Reply::new(Status::OK, &fields) };
+    let mut workspace = Workspace::with_room(16_384);
+    let mut connection = Connection::new(Limits::default());
+    let mut out = Vec::with_capacity(512);
+    c.bench_function("one whole exchange in memory, connection kept", |b| {
+        b.iter(|| {
+            let Event::Request(_) = receive(&mut connection, &mut workspace) else { panic!() };
+            out.clear();
+            let Ok(SendBody::Exactly(length)) = connection.respond(&reply, &mut out) else { panic!() };
+            connection.body_sent(length).unwrap();
+            black_box(&out);
+            let Ok(Event::NeedInput) = connection.poll() else { panic!() };
+            connection.set_down(&mut workspace);
+        });
+    });
+}
+
+criterion_group!(benches, parse, serialize, exchange);
+criterion_main!(benches);

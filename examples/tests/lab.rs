@@ -1,0 +1,86 @@
+//! The examples do what they say: each is started as a program, and the lab's client fetches from the lab's servers.
+#![cfg(test)]
+
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::TcpStream;
+use std::path::Path;
+use std::process::{Child, Command, Output, Stdio};
+
+const WWW: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/www");
+const CLIENT: &str = env!("CARGO_BIN_EXE_client");
+
+/// A server program, ended with its test.
+struct Server {
+    child: Child,
+    port: String,
+}
+
+impl Server {
+    fn start(program: &str) -> Server {
+        let mut child = Command::new(program).args([WWW, "0"]).stdout(Stdio::piped()).spawn().unwrap();
+        let mut line = String::new();
+        BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
+        let port = line.trim_end().trim_end_matches('/').rsplit(':').next().unwrap().to_string();
+        Server { child, port }
+    }
+
+    fn connect(&self) -> TcpStream {
+        TcpStream::connect(format!("localhost:{}", self.port)).unwrap()
+    }
+
+    fn fetch(&self, file: &str) -> Output {
+        Command::new(CLIENT).args(["localhost", &self.port, file]).output().unwrap()
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+fn serves_the_lab(program: &str) {
+    let server = Server::start(program);
+    let page = std::fs::read(Path::new(WWW).join("HelloWorld.html")).unwrap();
+    let output = server.fetch("HelloWorld.html");
+    assert!(output.status.success());
+    assert!(output.stdout.starts_with(b"HTTP/1.0 200 OK\r\n") && output.stdout.ends_with(&page));
+    assert!(server.fetch("nothing.html").stdout.starts_with(b"HTTP/1.0 404 Not Found\r\n"));
+
+    let mut client = server.connect();
+    client.write_all(b"HEAD /HelloWorld.html HTTP/1.0\r\n\r\n").unwrap();
+    let mut answer = String::new();
+    client.read_to_string(&mut answer).unwrap();
+    assert!(answer.contains(&format!("Content-Length: {}\r\n", page.len())) && answer.ends_with("\r\n\r\n"));
+}
+
+#[test]
+fn one_request_serves_the_lab() {
+    serves_the_lab(env!("CARGO_BIN_EXE_one_request"));
+}
+
+#[test]
+fn threaded_serves_the_lab_beside_a_client_that_says_nothing() {
+    let server = Server::start(env!("CARGO_BIN_EXE_threaded"));
+    let _silent = server.connect();
+    assert!(server.fetch("HelloWorld.html").status.success());
+    serves_the_lab(env!("CARGO_BIN_EXE_threaded"));
+}
+
+#[test]
+fn the_client_says_what_is_wrong() {
+    let output = Command::new(CLIENT).args(["localhost", "6789"]).output().unwrap();
+    assert!(
+        !output.status.success() && String::from_utf8_lossy(&output.stderr).contains("usage: client HOST PORT FILE")
+    );
+}
+
+#[test]
+fn in_memory_shows_two_exchanges_over_one_connection() {
+    let output = Command::new(env!("CARGO_BIN_EXE_in_memory")).output().unwrap();
+    let shown = String::from_utf8(output.stdout).unwrap();
+    assert!(output.status.success());
+    assert!(shown.contains("HTTP/1.0 200 OK\r\n") && shown.contains("HTTP/1.0 404 Not Found\r\n"));
+    assert_eq!(shown.matches("the connection is kept: true").count(), 2);
+}
