@@ -1,5 +1,5 @@
-//! The client's machine: one connection's requests out, its answers in. It owns the state of the exchange and the
-//! chunks of a chunked body; what an answer says is decided in the files it calls.
+//! The client's machine: one connection's requests out, its answers in. It owns the state of the exchange; what an
+//! answer says is decided in the files it calls.
 //!
 //! ```text
 //!             request()              poll() -> Response(head)
@@ -32,11 +32,11 @@
 use alloc::vec::Vec;
 
 use crate::buffer::{Buffer, Workspace};
+use crate::chunked::{Chunks, Next};
 use crate::encode;
 use crate::error::{ResponseError, UseError};
 use crate::field::{FieldBlock, FieldRange, Fields, name};
 use crate::framing::{self, Framing};
-use crate::grammar::{hex, is_value_text, trim};
 use crate::limits::Limits;
 use crate::method::Method;
 use crate::parse;
@@ -82,6 +82,7 @@ pub struct Connection {
     /// The current head with its continuation lines joined; empty if there are none.
     unfolded: Vec<u8>,
     scanner: Scanner,
+    chunks: Chunks,
     head: HeadIndex,
     /// Octets at the front of the buffer that were handed out and go at the next call.
     handed_out: usize,
@@ -114,18 +115,14 @@ enum State {
     Failed(ResponseError),
 }
 
-/// What comes next of a body.
+/// What is still to come of a body.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Body {
-    /// So many octets, then the end.
+    /// So many octets.
     Length(u64),
     UntilClose,
-    /// The line before a chunk; for the last one, with the trailer section behind it.
-    ChunkLine,
-    /// So many octets of a chunk.
-    ChunkData(u64),
-    /// The line end behind a chunk.
-    ChunkEnd,
+    /// `chunks` knows.
+    Chunked,
 }
 
 /// What stands where in the current head; offsets from its first octet.
@@ -263,6 +260,7 @@ impl Connection {
             fields: Vec::new(),
             unfolded: Vec::new(),
             scanner: Scanner::new(),
+            chunks: Chunks::new(),
             head: NO_HEAD,
             handed_out: 0,
             body_left: 0,
@@ -517,12 +515,12 @@ impl Connection {
         let own_end = framing != Framing::UntilClose;
         self.keep &= persist::server_keeps(version, persist::asked(&fields), own_end, doubtful);
         self.head.body = framing;
-        self.scanner = Scanner::new();
+        self.chunks = Chunks::new();
         self.state = State::Body(match framing {
             Framing::Empty => Body::Length(0),
             Framing::Length(octets) => Body::Length(octets),
             Framing::UntilClose => Body::UntilClose,
-            Framing::Chunked => Body::ChunkLine,
+            Framing::Chunked => Body::Chunked,
         });
         Ok(())
     }
@@ -541,40 +539,40 @@ impl Connection {
         }
     }
 
-    fn receive_body(&mut self, mut body: Body) -> Result<Step, ResponseError> {
+    fn receive_body(&mut self, body: Body) -> Result<Step, ResponseError> {
         loop {
             let bytes = self.buffer.unread();
-            let left = match body {
+            let n = match body {
                 Body::Length(0) => return Ok(self.end()),
-                Body::Length(left) | Body::ChunkData(left) => left,
-                Body::UntilClose => u64::MAX,
-                Body::ChunkLine | Body::ChunkEnd => match self.next_chunk(body)? {
-                    Some(next) => {
-                        body = next;
+                Body::Length(left) => left.min(bytes.len() as u64) as usize,
+                Body::UntilClose => bytes.len(),
+                Body::Chunked => match self.chunks.step(bytes, &self.limits, &mut self.fields)? {
+                    Next::NeedInput => 0,
+                    Next::Data(n) => n,
+                    Next::Framing(n) => {
+                        self.buffer.consume(n);
                         continue;
                     }
-                    None => return self.need_input(body),
+                    Next::End(n) => {
+                        self.buffer.consume(n);
+                        return Ok(self.end());
+                    }
                 },
             };
-            let n = left.min(bytes.len() as u64);
-            if n == 0 {
-                return if self.eof && body == Body::UntilClose { Ok(self.end()) } else { self.need_input(body) };
+            if n > 0 {
+                if let Body::Length(left) = body {
+                    self.state = State::Body(Body::Length(left - n as u64));
+                }
+                self.handed_out = n;
+                return Ok(Step::Body);
             }
-            self.handed_out = n as usize;
-            self.state = State::Body(match body {
-                Body::ChunkData(_) if left == n => Body::ChunkEnd,
-                Body::ChunkData(_) => Body::ChunkData(left - n),
-                Body::Length(_) => Body::Length(left - n),
-                other => other,
-            });
-            return Ok(Step::Body);
+            return match (self.eof, body) {
+                (false, _) => Ok(Step::NeedInput),
+                (true, Body::UntilClose) => Ok(self.end()), // R1945-7.2.2a
+                // It has an end of its own, and this is not it (R9112-6.3b, R9112-8).
+                (true, _) => Err(ResponseError::BodyCutShort),
+            };
         }
-    }
-
-    /// The end of the stream is no end of a body that has one of its own (R9112-6.3b, R9112-8).
-    fn need_input(&mut self, body: Body) -> Result<Step, ResponseError> {
-        self.state = State::Body(body);
-        if self.eof { Err(ResponseError::BodyCutShort) } else { Ok(Step::NeedInput) }
     }
 
     /// The answer is whole. A request whose body is not all sent leaves nothing to reuse.
@@ -584,58 +582,6 @@ impl Connection {
         self.reused = true;
         Step::ResponseEnd
     }
-
-    /// Reads what stands between the data of two chunks (R9112-7.1); `None` if more of it is needed.
-    ///
-    /// The last chunk's line and the trailer section have the form of a head, and the bounds of one.
-    fn next_chunk(&mut self, body: Body) -> Result<Option<Body>, ResponseError> {
-        let bytes = self.buffer.unread();
-        if body == Body::ChunkEnd {
-            return match bytes {
-                [b'\r', b'\n', ..] => {
-                    self.buffer.consume(2);
-                    Ok(Some(Body::ChunkLine))
-                }
-                [] | [b'\r'] => Ok(None),
-                _ => Err(ResponseError::Chunk),
-            };
-        }
-        let found = self.scanner.step(bytes, &self.limits).map_err(|_| ResponseError::Chunk)?;
-        if self.scanner.bare_lf || self.scanner.folded {
-            return Err(ResponseError::Chunk);
-        }
-        match found {
-            Found::Nothing => Ok(None),
-            Found::FirstLine(line, next) => match chunk_size(&bytes[line]).ok_or(ResponseError::Chunk)? {
-                0 => {
-                    self.head.first_line_end = next as u32;
-                    Ok(Some(Body::ChunkLine))
-                }
-                size => {
-                    self.buffer.consume(next);
-                    self.scanner = Scanner::new();
-                    Ok(Some(Body::ChunkData(size)))
-                }
-            },
-            Found::HeadEnd(length) => {
-                let (trailers, from) = (&bytes[..length], self.head.first_line_end as usize);
-                parse::fields(trailers, from, self.scanner.field_lines, &mut self.fields)
-                    .ok_or(ResponseError::Chunk)?;
-                self.buffer.consume(length);
-                Ok(Some(Body::Length(0)))
-            }
-        }
-    }
-}
-
-/// `1*HEXDIG [ BWS ";" chunk-ext ]`; an extension is passed over. No sign, no prefix, no overflow, no other blanks.
-fn chunk_size(line: &[u8]) -> Option<u64> {
-    let digits = line.iter().position(|&c| hex(c).is_none()).unwrap_or(line.len());
-    let (digits, extension) = line.split_at(digits);
-    if digits.is_empty() || !(extension.is_empty() || trim(extension).starts_with(b";")) || !is_value_text(extension) {
-        return None;
-    }
-    digits.iter().try_fold(0u64, |size, &digit| size.checked_mul(16)?.checked_add(u64::from(hex(digit)?)))
 }
 
 /// RFC 9110 §9.2.2

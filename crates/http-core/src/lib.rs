@@ -68,6 +68,7 @@ extern crate std;
 
 pub mod auth;
 mod buffer;
+mod chunked;
 pub mod client;
 pub mod conditional;
 mod date;

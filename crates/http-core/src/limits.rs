@@ -12,7 +12,8 @@ pub struct Limits {
     /// Octets of a request line or status line, its line end not counted: 8192. RFC 9112 §3 asks for at least 8000.
     /// Beyond: 400, 414 or 501, by where the line grew too long.
     pub first_line: u32,
-    /// Octets of one field line with its continuation lines, line ends not counted: 8192, as in Apache. Beyond: 431.
+    /// Octets of one field line, its line end not counted: 8192, as in Apache. A continuation line counts for itself.
+    /// Beyond: 431.
     pub field_line: u32,
     /// Octets of a whole head, from its first line through its empty line: 16384, as in h11. Beyond: 431.
     pub head: u32,

@@ -90,6 +90,11 @@ impl Scanner {
         }
     }
 
+    /// The same for a head that begins behind an empty line, whose line end counts like the others (D1).
+    pub(crate) const fn behind_blank_line(&self) -> Scanner {
+        Scanner { bare_lf: self.bare_lf, ..Scanner::new() }
+    }
+
     fn judge_length(&self, octets: usize, limits: &Limits) -> Result<(), TooLong> {
         match self.first_line_seen {
             false if octets > limits.first_line as usize => Err(TooLong::FirstLine),

@@ -205,6 +205,10 @@ impl Connection {
             Ok(Step::Closed) => Ok(Event::Closed),
             Err(error) => {
                 if self.refused.is_none() {
+                    if self.state == State::Head {
+                        // No line need be whole for its answer to be one to HEAD, without a body.
+                        self.head.is_head = matches!(self.buffer.unread(), [b'H', b'E', b'A', b'D', b' ' | b'\t', ..]);
+                    }
                     (self.refused, self.state, self.body_left) = (Some(error), State::Due, 0);
                 }
                 Err(error)
@@ -470,7 +474,7 @@ impl Connection {
                         return Err(RequestError::BlankLines);
                     }
                     self.buffer.consume(next);
-                    self.scanner = Scanner::new();
+                    self.scanner = self.scanner.behind_blank_line();
                     continue;
                 }
                 Ok(Found::FirstLine(line, next)) => {

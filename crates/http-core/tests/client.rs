@@ -1,0 +1,600 @@
+//! The client's machine against the answers that a server may send: whole, in pieces, cut short, and hostile.
+// Clippy then takes the helpers, too, for tests.
+#![cfg(test)]
+
+use http_core::client::{Connection, Event, Phase, Request, SendBody};
+use http_core::{
+    Authority, FieldBlock, FieldValue, Framing, Limits, Method, ResponseError, Target, UseError, Version, Workspace,
+    name,
+};
+use proptest::prelude::*;
+
+/// What a caller sees of one answer.
+#[derive(Debug, Default, PartialEq)]
+struct Seen {
+    status: u16,
+    head: Vec<u8>,
+    fields: Vec<(String, Vec<u8>)>,
+    body: Vec<u8>,
+    end: End,
+}
+
+#[derive(Debug, Default, PartialEq)]
+enum End {
+    /// More is needed.
+    #[default]
+    Open,
+    /// The answer is whole, and the connection may be used again.
+    Kept,
+    /// The answer is whole, and that is all.
+    Closed,
+    Error(ResponseError),
+    /// The answer is whole, and then there was an error.
+    WholeThen(ResponseError),
+}
+use End::{Closed, Kept};
+use ResponseError as E;
+
+fn error(error: E) -> End {
+    End::Error(error)
+}
+
+/// A connection whose GET or HEAD, asking to be kept, was sent.
+fn asked(method: Method<'_>) -> Connection {
+    let mut connection = Connection::new(Limits::default());
+    ask(&mut connection, method).unwrap();
+    connection
+}
+
+fn ask(connection: &mut Connection, method: Method<'_>) -> Result<(), UseError> {
+    let host = Authority::new(b"example.org").unwrap();
+    let target = Target::new(b"/a").unwrap();
+    let fields = FieldBlock::new();
+    let request = Request { keep_alive: true, ..Request::new(method, target, host, &fields) };
+    assert_eq!(connection.request(&request, &mut Vec::new())?, SendBody::None);
+    Ok(())
+}
+
+/// Gives `bytes` in pieces, then the end of the stream.
+fn receive(connection: &mut Connection, bytes: &[u8], piece: usize) -> Seen {
+    let mut seen = Seen::default();
+    for piece in bytes.chunks(piece.max(1)) {
+        let mut rest = piece;
+        while !rest.is_empty() && seen.end == End::Open {
+            let space = connection.space();
+            let n = space.len().min(rest.len());
+            assert!(n > 0, "there is room after NeedInput");
+            space[..n].copy_from_slice(&rest[..n]);
+            connection.received(n);
+            rest = &rest[n..];
+            poll(connection, &mut seen);
+        }
+        if matches!(seen.end, End::Kept) && !rest.is_empty() {
+            connection.space()[0] = rest[0];
+            connection.received(1);
+        }
+    }
+    if matches!(seen.end, End::Kept) && connection.may_reuse() {
+        return seen;
+    }
+    connection.received_eof();
+    poll(connection, &mut seen);
+    seen
+}
+
+fn poll(connection: &mut Connection, seen: &mut Seen) {
+    loop {
+        match connection.poll() {
+            Ok(Event::NeedInput) => return,
+            Ok(Event::Response(head)) => {
+                assert_eq!(seen.status, 0, "one answer a request");
+                seen.status = head.status.code();
+                seen.head = head.octets.to_vec();
+                seen.fields = head.fields.iter().map(|(n, v)| (n.to_string(), v.as_bytes().to_vec())).collect();
+            }
+            Ok(Event::Body(octets)) => {
+                assert!(!octets.is_empty());
+                seen.body.extend_from_slice(octets);
+            }
+            Ok(Event::ResponseEnd) => seen.end = if connection.phase() == Phase::Idle { Kept } else { Closed },
+            Ok(Event::Closed) => return assert!(matches!(seen.end, Kept | Closed)),
+            Ok(event) => panic!("{event:?}"),
+            Err(error) => {
+                assert!(!connection.may_reuse());
+                seen.end = match seen.end {
+                    Kept | Closed | End::WholeThen(_) => End::WholeThen(error),
+                    _ => End::Error(error),
+                };
+                return;
+            }
+        }
+    }
+}
+
+/// The same whole and in pieces of every small size.
+fn answer(method: Method<'_>, bytes: &[u8]) -> Seen {
+    let whole = receive(&mut asked(method), bytes, usize::MAX);
+    for piece in [1, 2, 3, 7] {
+        let pieces = receive(&mut asked(method), bytes, piece);
+        assert_eq!(pieces, whole, "pieces of {piece}: {}", bytes.escape_ascii());
+    }
+    whole
+}
+
+fn get(bytes: &str) -> Seen {
+    answer(Method::Get, bytes.as_bytes())
+}
+
+// R1945-3.1e, R1945-6.1b, R1945-6.1.1a, R1945-6.1.1b, R1945-7.1, R1945-7.2.2a, R1945-Ba, R1945-Bb, R1945-10.4,
+// R9112-2.2a, R9112-2.2b, R9112-2.2c, R9112-4, R9112-5.1b, R9112-6.1b, R9112-6.3a, R9112-6.3b, R9112-6.3d, R9112-7.1,
+// R9112-8, R9110-5.5, R9110-8.6b, R9110-15.2
+#[test]
+fn answers_that_a_server_may_send() {
+    for (reply, status, body, end) in [
+        ("HTTP/1.0 200\r\n\r\n", 200, "", Closed),
+        ("HTTP/1.0 200 \r\n\r\n", 200, "", Closed),
+        ("HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nab", 200, "ab", Kept),
+        ("HTTP/1.7 200 OK\r\nContent-Length: 2\r\n\r\nab", 200, "ab", Kept),
+        ("HTTP/1.0 200 OK\nX: y\n\nab", 200, "ab", Closed),
+        ("HTTP/1.0  200  OK\r\n\r\nab", 200, "ab", Closed),
+        ("HTTP/1.0 299 so so\r\n\r\nab", 299, "ab", Closed),
+        ("HTTP/1.0 777 \x7e\r\nContent-Length: 1\r\n\r\na", 777, "a", Closed),
+        ("HTTP/1.0 500 \r\n\r\nthe reason", 500, "the reason", Closed),
+        ("HTTP/1.0 200 OK\r\nX:\r\nY:  z \r\nX: 2\r\n\r\n", 200, "", Closed),
+        ("<html>first</html>", 0, "", error(E::NotHttp)),
+        ("\r\nHTTP/1.0 200 OK\r\n\r\n", 0, "", error(E::NotHttp)),
+        ("SSH-2.0-OpenSSH_9.2\r\n", 0, "", error(E::NotHttp)),
+        ("ICY 200 OK\r\n\r\n", 0, "", error(E::NotHttp)),
+        ("http/1.0 200 OK\r\n\r\n", 0, "", error(E::NotHttp)),
+        ("HTTP/2.0 200 OK\r\n\r\n", 0, "", error(E::VersionNotSupported)),
+        ("HTTP/0.9 200 OK\r\n\r\n", 0, "", error(E::VersionNotSupported)),
+        ("HTTP/1.10 200 OK\r\n\r\n", 0, "", error(E::StatusLine)),
+        ("HTTP/1.0 099 x\r\n\r\n", 0, "", error(E::StatusLine)),
+        ("HTTP/1.0 1000 x\r\n\r\n", 0, "", error(E::StatusLine)),
+        ("HTTP/1.0 20x\r\n\r\n", 0, "", error(E::StatusLine)),
+        ("HTTP/1.0 +20 x\r\n\r\n", 0, "", error(E::StatusLine)),
+        ("HTTP/1.0 200 O\rK\r\n\r\n", 0, "", error(E::StatusLine)),
+        // A Content-Length and what came.
+        ("HTTP/1.0 200 OK\r\nContent-Length: 5\r\n\r\nab", 200, "ab", error(E::BodyCutShort)),
+        ("HTTP/1.0 200 OK\r\nContent-Length: 2\r\n\r\nabc", 200, "ab", Closed),
+        (
+            "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nabHTTP/1.1 200 OK\r\n\r\n",
+            200,
+            "ab",
+            End::WholeThen(E::Unasked),
+        ),
+        ("HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n\r\n", 200, "", End::WholeThen(E::Unasked)),
+        ("HTTP/1.0 200 OK\r\nContent-Length: 2\r\nContent-Length: 2\r\n\r\nab", 200, "ab", Closed),
+        ("HTTP/1.0 200 OK\r\nContent-Length: 2\r\nContent-Length: 3\r\n\r\nabc", 0, "", error(E::ContentLength)),
+        ("HTTP/1.0 200 OK\r\nContent-Length: 2, 3\r\n\r\nabc", 0, "", error(E::ContentLength)),
+        ("HTTP/1.0 200 OK\r\nContent-Length: +5\r\n\r\nabcde", 0, "", error(E::ContentLength)),
+        ("HTTP/1.0 200 OK\r\nContent-Length: -1\r\n\r\nabcde", 0, "", error(E::ContentLength)),
+        ("HTTP/1.0 200 OK\r\nContent-Length:\r\n\r\nabcde", 0, "", error(E::ContentLength)),
+        ("HTTP/1.0 200 OK\r\nContent-Length: 18446744073709551616\r\n\r\na", 0, "", error(E::ContentLength)),
+        ("HTTP/1.0 200 OK\r\nContent-Length: 18446744073709551615\r\n\r\na", 200, "a", error(E::BodyCutShort)),
+        // Chunks, never raw.
+        ("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nab\r\n0\r\n\r\n", 200, "ab", Kept),
+        (
+            "HTTP/1.0 200 OK\r\nTransfer-Encoding: chunked\r\nConnection: keep-alive\r\n\r\n2\r\nab\r\n0\r\n\r\n",
+            200,
+            "ab",
+            Closed,
+        ),
+        (
+            "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\nContent-Length: 99\r\n\r\n1\r\na\r\n0\r\n\r\n",
+            200,
+            "a",
+            Closed,
+        ),
+        ("HTTP/1.1 200 OK\r\nTransfer-Encoding: gzip, chunked\r\n\r\n0\r\n\r\n", 0, "", error(E::TransferEncoding)),
+        ("HTTP/1.1 200 OK\r\nTransfer-Encoding: xchunked\r\n\r\n0\r\n\r\n", 0, "", error(E::TransferEncoding)),
+        // Interim answers.
+        ("HTTP/1.1 100 Continue\r\n\r\nHTTP/1.0 200 OK\r\n\r\nab", 200, "ab", Closed),
+        (
+            "HTTP/1.1 103 Early Hints\r\nContent-Length: 9\r\n\r\nHTTP/1.1 200 OK\r\nContent-Length: 1\r\n\r\na",
+            200,
+            "a",
+            Kept,
+        ),
+        ("HTTP/1.1 100 Continue\r\n\r\n", 0, "", error(E::NoAnswer)),
+        ("HTTP/1.1 100 Continue\r\n\r\n<html>", 0, "", error(E::NotHttp)),
+        ("HTTP/1.1 101 Switching Protocols\r\nUpgrade: h2c\r\n\r\n\0\0\0", 0, "", error(E::Upgraded)),
+        // Fields.
+        ("HTTP/1.0 200 OK\r\nX: a\rb\r\n\r\n", 0, "", error(E::FieldSyntax)),
+        ("HTTP/1.0 200 OK\r\nX: a\0b\r\n\r\n", 0, "", error(E::FieldSyntax)),
+        ("HTTP/1.0 200 OK\r\nX : y\r\n\r\n", 0, "", error(E::FieldSyntax)),
+        ("HTTP/1.0 200 OK\r\nno field\r\n\r\n", 0, "", error(E::FieldSyntax)),
+        ("HTTP/1.0 200 OK\r\n X: y\r\n\r\n", 0, "", error(E::FieldSyntax)),
+        ("HTTP/1.1 100 Continue\r\nX: a\0b\r\n\r\nHTTP/1.0 200 OK\r\n\r\n", 0, "", error(E::FieldSyntax)),
+        // Ends.
+        ("", 0, "", error(E::NoAnswer)),
+        ("HTTP", 0, "", error(E::HeadCutShort)),
+        ("HTTP/1.0 200 OK\r\n", 0, "", error(E::HeadCutShort)),
+        ("HTTP/1.0 200 OK\r\n\r\nuntil the close", 200, "until the close", Closed),
+    ] {
+        let seen = get(reply);
+        assert_eq!((seen.status, seen.body.as_slice(), seen.end), (status, body.as_bytes(), end), "{reply:?}");
+    }
+}
+
+// R1945-7.2b: no body, whatever the fields say; what comes all the same is not an answer.
+#[test]
+fn answers_without_a_body() {
+    for (method, reply, end) in [
+        (Method::Head, "HTTP/1.0 200 OK\r\nContent-Length: 5\r\n\r\n", Closed),
+        (Method::Head, "HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\n", Kept),
+        (Method::Head, "HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nbogus", End::WholeThen(E::Unasked)),
+        (Method::Head, "HTTP/1.0 200 OK\r\n\r\nbogus", Closed),
+        (Method::Get, "HTTP/1.1 204 No Content\r\nContent-Length: 5\r\n\r\n", Kept),
+        (Method::Get, "HTTP/1.0 204 No Content\r\n\r\nbogus", Closed),
+        (Method::Get, "HTTP/1.1 304 Not Modified\r\nContent-Length: 5\r\n\r\n", Kept),
+        (Method::Get, "HTTP/1.0 304 Not Modified\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nbogus\r\n0\r\n\r\n", Closed),
+    ] {
+        let seen = answer(method, reply.as_bytes());
+        assert_eq!((seen.body, seen.end), (Vec::new(), end), "{reply:?}");
+    }
+}
+
+// R1945-2.2b, R9112-5.2: joined in every version and every field, and the head as it came stands beside it.
+#[test]
+fn a_folded_field_is_joined() {
+    for version in ["1.0", "1.1"] {
+        let head = format!("HTTP/{version} 302 Found\r\nLocation: /a\r\n\t b\nContent-Length:\r\n 1\r\n\r\n");
+        let seen = get(&format!("{head}x"));
+        assert_eq!(seen.head, head.as_bytes());
+        let fields: Vec<_> = seen.fields.iter().map(|(n, v)| (n.as_str(), v.as_slice())).collect();
+        assert_eq!(fields, [("Location", &b"/a  \t b"[..]), ("Content-Length", b"1")]);
+        assert_eq!((seen.body.as_slice(), seen.end), (&b"x"[..], Closed), "and is not trusted to be read by all alike");
+    }
+}
+
+// R9112-4, R1945-2.2c
+#[test]
+fn a_head_is_handed_out_as_it_came() {
+    let mut connection = asked(Method::Get);
+    let head = b"HTTP/1.1   404 \t nicht  gef\xfcnden \r\nX:  y \r\nServer:\r\n\r\n";
+    connection.space()[..head.len()].copy_from_slice(head);
+    connection.received(head.len());
+    let Ok(Event::Response(response)) = connection.poll() else { panic!() };
+    assert_eq!((response.version, response.status.code()), (Version::HTTP_11, 404));
+    assert_eq!(response.reason, b"nicht  gef\xfcnden ");
+    assert_eq!((response.octets, response.body), (&head[..], Framing::UntilClose));
+    assert_eq!(response.fields.get(name::SERVER).unwrap().as_bytes(), b"");
+}
+
+// R9112-7.1, R9112-2.2c, V13: what is no chunk is no body.
+#[test]
+fn chunks_are_read_strictly() {
+    let limits = Limits::default();
+    let long = "x".repeat(limits.first_line as usize);
+    let many = "X: y\r\n".repeat(usize::from(limits.fields) + 1);
+    let large = format!("0\r\n{}\r\n", format!("X: {}\r\n", "y".repeat(8000)).repeat(3));
+    for (chunks, body, end) in [
+        ("5\r\nabcde\r\n0\r\n\r\n", "abcde", Kept),
+        ("5\r\nabcde\r\n00\r\n\r\n", "abcde", Kept),
+        ("000000000000000000005\r\nabcde\r\n0\r\n\r\n", "abcde", Kept),
+        ("a\r\n0123456789\r\nA\r\n0123456789\r\n0\r\n\r\n", "01234567890123456789", Kept),
+        ("1;name=\"v\\\"al\"\r\na\r\n1 ; x\r\nb\r\n0;last\r\n\r\n", "ab", Kept),
+        ("1\r\na\r\n0\r\nTrailer: dropped\r\nContent-Length: 9\r\n\r\n", "a", Kept),
+        ("2\r\n\r\n\r\n0\r\n\r\n", "\r\n", Kept),
+        ("0\r\n\r\nHTTP/1.1 200 OK\r\n\r\n", "", End::WholeThen(E::Unasked)),
+        // Numbers.
+        ("\r\n", "", error(E::Chunk)),
+        ("+5\r\nabcde\r\n0\r\n\r\n", "", error(E::Chunk)),
+        ("-1\r\n", "", error(E::Chunk)),
+        ("0x5\r\nabcde\r\n", "", error(E::Chunk)),
+        (" 5\r\nabcde\r\n", "", error(E::Chunk)),
+        ("5 \r\nabcde\r\n", "", error(E::Chunk)),
+        ("5 5\r\nabcde\r\n", "", error(E::Chunk)),
+        ("5_0\r\n", "", error(E::Chunk)),
+        ("g\r\n", "", error(E::Chunk)),
+        (";x\r\n", "", error(E::Chunk)),
+        ("10000000000000000\r\na", "", error(E::Chunk)),
+        ("ffffffffffffffffff\r\na", "", error(E::Chunk)),
+        ("ffffffffffffffff\r\na", "a", error(E::BodyCutShort)),
+        // Line ends.
+        ("1\na\r\n0\r\n\r\n", "", error(E::Chunk)),
+        ("1\r\na\n0\r\n\r\n", "a", error(E::Chunk)),
+        ("1\r\nab\r\n0\r\n\r\n", "a", error(E::Chunk)),
+        ("1\r\na0\r\n\r\n", "a", error(E::Chunk)),
+        ("1\r\na\r0\r\n\r\n", "a", error(E::Chunk)),
+        ("1;a\rb\r\na\r\n0\r\n\r\n", "", error(E::Chunk)),
+        ("1;a\0b\r\na\r\n0\r\n\r\n", "", error(E::Chunk)),
+        ("0\r\n\n", "", error(E::Chunk)),
+        // Trailers and extensions have bounds.
+        ("0\r\nno field\r\n\r\n", "", error(E::Chunk)),
+        ("0\r\nX: a\r\n b\r\n\r\n", "", error(E::Chunk)),
+        (&format!("1;{long}\r\na\r\n0\r\n\r\n"), "", error(E::Chunk)),
+        (&format!("0\r\n{many}\r\n"), "", error(E::Chunk)),
+        (&large, "", error(E::Chunk)),
+        // Ends.
+        ("", "", error(E::BodyCutShort)),
+        ("0\r\n", "", error(E::BodyCutShort)),
+        ("1\r\na\r\n", "a", error(E::BodyCutShort)),
+    ] {
+        let seen = get(&format!("HTTP/1.1 200 OK\r\nTransfer-Encoding: Chunked\r\n\r\n{chunks}"));
+        assert_eq!((seen.body.as_slice(), seen.end), (body.as_bytes(), end), "{:.99}", chunks.escape_debug());
+    }
+}
+
+// R9112-8, R9112-6.3b, R9112-7.1: cut short at every octet, and told apart from a clean end.
+#[test]
+fn every_truncation_is_seen() {
+    for (head, body) in [
+        ("HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 200 OK\r\nContent-Length: 12\r\n\r\n", "Hello world!"),
+        (
+            "HTTP/1.0 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n",
+            "5;x=y\r\nHello\r\n7\r\n world!\r\n0\r\nX: y\r\n\r\n",
+        ),
+        ("HTTP/1.1 200 OK\r\nX: a\r\n b\r\nContent-Length: 12\r\n\r\n", "Hello world!"),
+        ("HTTP/1.0 200 OK\nContent-Length: 12\n\n", "Hello world!"),
+    ] {
+        let whole = format!("{head}{body}");
+        let last_head = head.find("HTTP/1.1 200").unwrap_or(0);
+        assert_eq!(get(&whole).body, b"Hello world!");
+        for cut in 0..whole.len() {
+            let seen = get(&whole[..cut]);
+            let expected = match cut {
+                0 => E::NoAnswer,
+                _ if cut == last_head => E::NoAnswer,
+                _ if cut < head.len() => E::HeadCutShort,
+                _ => E::BodyCutShort,
+            };
+            assert!(expected.is_cut_short());
+            assert_eq!(seen.end, error(expected), "{:?}", &whole[..cut]);
+            assert!(b"Hello world!".starts_with(&seen.body));
+        }
+    }
+}
+
+// R9110-15.2, R9110-2.3
+#[test]
+fn interim_answers_are_bounded() {
+    for (count, end) in [(0, Closed), (8, Closed), (9, error(E::TooManyInterim)), (1000, error(E::TooManyInterim))] {
+        let reply = "HTTP/1.1 102 Processing\r\nX: y\r\n\r\n".repeat(count) + "HTTP/1.0 200 OK\r\n\r\n";
+        assert_eq!(get(&reply).end, end, "{count}");
+    }
+}
+
+// R9110-2.3, V20 (a head of any size takes no more memory than the limit)
+#[test]
+fn heads_are_bounded() {
+    for (reply, end) in [
+        (format!("HTTP/1.0 200 {}\r\n\r\n", "x".repeat(8192 - 13)), Closed),
+        (format!("HTTP/1.0 200 {}\r\n\r\n", "x".repeat(8192 - 12)), error(E::HeadTooLong)),
+        (format!("HTTP/1.0 200 OK\r\nX: {}\r\n\r\n", "x".repeat(8189)), Closed),
+        (format!("HTTP/1.0 200 OK\r\nX: {}\r\n\r\n", "x".repeat(8190)), error(E::HeadTooLong)),
+        (format!("HTTP/1.0 200 OK\r\n{}\r\n", "X: y\r\n".repeat(100)), Closed),
+        (format!("HTTP/1.0 200 OK\r\n{}\r\n", "X: y\r\n".repeat(101)), error(E::HeadTooLong)),
+        (format!("HTTP/1.0 200 OK\r\n{}\r\n", "X: y\r\n".repeat(100_000)), error(E::HeadTooLong)),
+        (format!("HTTP/1.0 200 OK\r\nX:{}\r\n\r\n", "\r\n y".repeat(10_000)), error(E::HeadTooLong)),
+        ("HTTP/".to_owned() + &"1".repeat(100_000), error(E::HeadTooLong)),
+    ] {
+        assert_eq!(get(&reply).end, end, "{:.30}", reply);
+    }
+}
+
+// R1945-6b, R1945-3.1e, R1945-6.1b
+#[test]
+fn an_http_09_answer_is_taken_only_where_it_is_asked_for() {
+    for (reply, body) in [
+        ("<html>", "<html>"),
+        ("\r\n", "\r\n"),
+        ("HTT", "HTT"),
+        ("HTML is", "HTML is"),
+        ("220 ready\r\n", "220 ready\r\n"),
+    ] {
+        for piece in [1, usize::MAX] {
+            let mut connection = Connection::new(Limits::default()).with_simple_responses();
+            ask(&mut connection, Method::Get).unwrap();
+            let seen = receive(&mut connection, reply.as_bytes(), piece);
+            assert_eq!((seen.status, seen.body.as_slice(), seen.end), (200, body.as_bytes(), Closed));
+            assert!(seen.head.is_empty() && seen.fields.is_empty());
+        }
+    }
+    for (replies, expected) in
+        [("", E::NoAnswer), ("HTTP/1.0 20x\r\n\r\n", E::StatusLine), ("HTTP/1.1 100 \r\n\r\n<html>", E::NotHttp)]
+    {
+        let mut connection = Connection::new(Limits::default()).with_simple_responses();
+        ask(&mut connection, Method::Get).unwrap();
+        assert_eq!(receive(&mut connection, replies.as_bytes(), 1).end, error(expected));
+    }
+    let mut connection = Connection::new(Limits::default()).with_simple_responses();
+    ask(&mut connection, Method::Get).unwrap();
+    assert_eq!(receive(&mut connection, b"HTTP/1.1 204 \r\n\r\n", 1).end, Kept);
+    ask(&mut connection, Method::Get).unwrap();
+    assert_eq!(receive(&mut connection, b"<html>", 1).end, error(E::NotHttp), "only the first answer may be one");
+}
+
+// R2068-19.7.1a, R2068-19.7.1d, R9112-9.3a, R9112-9.6a, R9112-C.2.2, D15
+#[test]
+fn a_connection_is_reused_only_where_nothing_is_in_doubt() {
+    const LENGTH: &str = "Content-Length: 0\r\n";
+    for (version, fields, kept) in [
+        ("1.1", LENGTH, true),
+        ("1.0", LENGTH, false),
+        ("1.0", "Content-Length: 0\r\nConnection: Keep-Alive\r\n", true),
+        ("1.0", "Content-Length: 0\r\nKeep-Alive: timeout=5\r\n", false),
+        ("1.0", "Content-Length: 0\r\nProxy-Connection: keep-alive\r\n", false),
+        ("1.1", "Content-Length: 0\r\nConnection: close\r\n", false),
+        ("1.1", "Content-Length: 0\r\nConnection: keep-alive\r\nConnection: x, CLOSE\r\n", false),
+        ("1.1", "", false),
+        ("1.0", "Connection: keep-alive\r\n", false),
+        ("1.1", "Transfer-Encoding: chunked\r\n", true),
+        ("1.0", "Transfer-Encoding: chunked\r\nConnection: keep-alive\r\n", false),
+        ("1.1", "Content-Length: 0\r\nX: folded\r\n too\r\n", false),
+        ("1.1", "Content-Length: 0\n", false),
+    ] {
+        let body = if fields.contains("chunked") { "0\r\n\r\n" } else { "" };
+        let reply = format!("HTTP/{version} 200 OK\r\n{fields}\r\n{body}");
+        for close in [false, true] {
+            let mut connection = Connection::new(Limits::default());
+            let (host, none) = (Authority::new(b"h").unwrap(), FieldBlock::new());
+            let request =
+                Request { keep_alive: !close, ..Request::new(Method::Get, Target::new(b"/").unwrap(), host, &none) };
+            assert_eq!(connection.request(&request, &mut Vec::new()), Ok(SendBody::None));
+            let seen = receive(&mut connection, reply.as_bytes(), usize::MAX);
+            assert_eq!(seen.end, if kept && !close { Kept } else { Closed }, "{reply:?}");
+            assert_eq!(connection.may_reuse(), kept && !close);
+            assert_eq!(ask(&mut connection, Method::Get).is_ok(), kept && !close);
+        }
+    }
+}
+
+#[test]
+fn a_kept_connection_brings_one_answer_after_the_other() {
+    let mut connection = asked(Method::Get);
+    for n in 0..3 {
+        assert_eq!(ask(&mut connection, Method::Get), Err(UseError::Busy), "one request at a time");
+        assert_eq!(connection.phase(), Phase::Head);
+        let seen = receive(&mut connection, format!("HTTP/1.1 200 OK\r\nContent-Length: 1\r\n\r\n{n}").as_bytes(), 1);
+        assert_eq!((seen.body, seen.end), (n.to_string().into_bytes(), Kept));
+        ask(&mut connection, if n == 1 { Method::Head } else { Method::Get }).unwrap();
+        if n == 1 {
+            assert_eq!(receive(&mut connection, b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\n", 1).end, Kept);
+            ask(&mut connection, Method::Get).unwrap();
+        }
+    }
+    connection.received_eof();
+    assert!(matches!(connection.poll(), Err(E::NoAnswer)));
+    assert!(matches!(connection.poll(), Err(E::NoAnswer)), "the same each time");
+    assert_eq!(connection.phase(), Phase::Closing);
+}
+
+// R9112-6.3d
+#[test]
+fn nothing_is_an_answer_that_no_request_asked_for() {
+    let mut fresh = Connection::new(Limits::default());
+    assert!(fresh.may_reuse() && matches!(fresh.poll(), Ok(Event::NeedInput)));
+    fresh.space()[0] = b'H';
+    fresh.received(1);
+    assert_eq!(ask(&mut fresh, Method::Get), Err(UseError::Busy));
+    assert!(matches!(fresh.poll(), Err(E::Unasked)));
+
+    let mut idle = asked(Method::Get);
+    assert_eq!(receive(&mut idle, b"HTTP/1.1 204 \r\n\r\n", 9).end, Kept);
+    idle.received_eof();
+    assert_eq!(ask(&mut idle, Method::Get), Err(UseError::Busy));
+    assert!(matches!(idle.poll(), Ok(Event::Closed)) && matches!(idle.poll(), Ok(Event::Closed)));
+}
+
+// A request goes out again only if the server cannot have acted on it: RFC 9112 §9.3.1, RFC 9110 §9.2.2.
+#[test]
+fn a_request_is_sent_again_only_over_a_reused_connection_that_brought_nothing() {
+    for (method, reused, came, again) in [
+        (Method::Get, true, "", true),
+        (Method::Head, true, "", true),
+        (Method::Delete, true, "", true),
+        (Method::Post, true, "", false),
+        (Method::Patch, true, "", false),
+        (Method::new(b"MOVE").unwrap(), true, "", false),
+        (Method::Get, false, "", false),
+        (Method::Get, true, "H", false),
+        (Method::Get, true, "HTTP/1.1 100 \r\n\r\n", false),
+    ] {
+        let mut connection = Connection::new(Limits::default());
+        if reused {
+            ask(&mut connection, Method::Get).unwrap();
+            receive(&mut connection, b"HTTP/1.1 204 \r\n\r\n", 99);
+        }
+        assert!(!connection.may_resend());
+        ask(&mut connection, method).unwrap();
+        assert_eq!(connection.may_resend(), reused && (again || !came.is_empty()), "before anything came");
+        let seen = receive(&mut connection, came.as_bytes(), 1);
+        assert!(matches!(seen.end, End::Error(error) if error.is_cut_short()));
+        assert_eq!(connection.may_resend(), again, "{method} {reused} {came:?}");
+    }
+}
+
+// R1945-5b, R1945-5.1, R1945-3.1d, R1945-5.1.2a, R1945-5.1.2c, R1945-7.2a, R1945-10.15, R9112-3.2.1, R9110-7.2,
+// R2068-19.7.1c, R9112-C.2.2
+#[test]
+fn request_heads() {
+    let host = Authority::new(b"h:8080").unwrap();
+    let mut fields = FieldBlock::new();
+    fields.push(name::USER_AGENT, FieldValue::from_static("t/1")).unwrap();
+    let request =
+        |method, target: &'static str| Request::new(method, Target::new(target.as_bytes()).unwrap(), host, &fields);
+    let get = |target| request(Method::Get, target);
+    let put = request(Method::Put, "/a");
+    for (request, line, host, more) in [
+        (get("/a?b=c"), "GET /a?b=c", "h:8080", "close\r\n"),
+        (get("http://o:1"), "GET /", "o:1", "close\r\n"),
+        (get("HTTP://o?b"), "GET /?b", "o", "close\r\n"),
+        (Request { keep_alive: true, ..get("/") }, "GET /", "h:8080", "keep-alive\r\n"),
+        (Request { to_proxy: true, keep_alive: true, ..get("/a?") }, "GET http://h:8080/a?", "h:8080", "close\r\n"),
+        (Request { to_proxy: true, ..get("http://o") }, "GET http://o/", "o", "close\r\n"),
+        (request(Method::Options, "*"), "OPTIONS *", "h:8080", "close\r\n"),
+        (Request { to_proxy: true, ..request(Method::Options, "*") }, "OPTIONS http://h:8080", "h:8080", "close\r\n"),
+        (put, "PUT /a", "h:8080", "close\r\nContent-Length: 0\r\n"),
+        (Request { body: Some(7), ..put }, "PUT /a", "h:8080", "close\r\nContent-Length: 7\r\n"),
+        (request(Method::Post, "/a"), "POST /a", "h:8080", "close\r\nContent-Length: 0\r\n"),
+        (Request { body: Some(0), ..get("/") }, "GET /", "h:8080", "close\r\nContent-Length: 0\r\n"),
+    ] {
+        let mut out = Vec::new();
+        let send = Connection::new(Limits::default()).request(&request, &mut out).unwrap();
+        let expected = format!("{line} HTTP/1.0\r\nHost: {host}\r\nConnection: {more}User-Agent: t/1\r\n\r\n");
+        assert_eq!(String::from_utf8(out).unwrap(), expected);
+        assert_eq!(send, if request.body == Some(7) { SendBody::Exactly(7) } else { SendBody::None });
+    }
+    for request in [request(Method::Connect, "/"), request(Method::Get, "*")] {
+        let mut out = Vec::new();
+        assert_eq!(Connection::new(Limits::default()).request(&request, &mut out), Err(UseError::TargetForm));
+        assert!(out.is_empty());
+    }
+}
+
+// R1945-9.4a, R9112-9.3b
+#[test]
+fn an_answer_may_come_before_the_body_of_its_request() {
+    for (sent, kept) in [(7, true), (6, false)] {
+        let mut connection = Connection::new(Limits::default());
+        let (host, none) = (Authority::new(b"h").unwrap(), FieldBlock::new());
+        let target = Target::new(b"/").unwrap();
+        let request = Request { keep_alive: true, body: Some(7), ..Request::new(Method::Put, target, host, &none) };
+        assert_eq!(connection.request(&request, &mut Vec::new()), Ok(SendBody::Exactly(7)));
+        assert_eq!(connection.phase(), Phase::Sending);
+        assert_eq!(connection.body_sent(8), Err(UseError::BodyTooLong));
+        connection.body_sent(sent).unwrap();
+        let seen = receive(&mut connection, b"HTTP/1.1 413 \r\nContent-Length: 0\r\n\r\n", 1);
+        assert_eq!((seen.status, seen.end), (413, if kept { Kept } else { Closed }));
+    }
+}
+
+#[test]
+fn a_connection_can_be_set_down_after_any_octet() {
+    let bytes = b"HTTP/1.1 100 \r\n\r\nHTTP/1.1 200 OK\r\nX: a\r\n b\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nHello\r\n0\r\n\r\n";
+    let mut workspaces = [Workspace::with_room(16_384), Workspace::default()];
+    let (mut connection, mut seen) = (asked(Method::Get), Seen::default());
+    for (n, octet) in bytes.iter().enumerate() {
+        let workspace = &mut workspaces[n % 2];
+        connection.lend(workspace);
+        connection.space()[0] = *octet;
+        connection.received(1);
+        poll(&mut connection, &mut seen);
+        connection.set_down(workspace);
+        connection = std::thread::spawn(move || connection).join().unwrap();
+    }
+    assert_eq!((seen.body.as_slice(), seen.end), (&b"Hello"[..], Closed));
+}
+
+proptest! {
+    // R9112-2.2a, R9110-2.3: any octets in any pieces; no panic, and the same events.
+    #[test]
+    fn any_pieces_of_anything_give_the_same_events(
+        parts in prop::collection::vec(prop_oneof![
+            prop::sample::select(vec![
+                "HTTP/1.1 200 OK", "HTTP/1.0 404 x", "HTTP/1.1 100 ", "\r\n", "\n", "\r", ": ", "Content-Length: 3", "a", " b",
+                "Transfer-Encoding: chunked", "Connection: keep-alive", "0", "3", "5;x", "fff", "\r\n\r\n", "abc",
+            ]).prop_map(|text| text.as_bytes().to_vec()),
+            prop::collection::vec(any::<u8>(), 0..4),
+        ], 0..24),
+        pieces in 1usize..9,
+        head in any::<bool>(),
+    ) {
+        let bytes = parts.concat();
+        let method = if head { Method::Head } else { Method::Get };
+        let whole = receive(&mut asked(method), &bytes, usize::MAX);
+        prop_assert_eq!(receive(&mut asked(method), &bytes, pieces), whole);
+    }
+}

@@ -1,0 +1,286 @@
+//! Laws of the server's machine: what holds for every input, in any pieces, from any thread, in any order of calls.
+//! What a given request gets is in `conformance.rs`.
+// Clippy then takes the helpers, too, for tests.
+#![cfg(test)]
+
+mod site;
+
+use std::sync::mpsc;
+use std::thread;
+
+use http_core::server::{Connection, Event, Phase, Reply, ReplyBody};
+use http_core::{FieldBlock, FieldName, FieldValue, Limits, Status, UseError, Workspace};
+use proptest::collection::vec;
+use proptest::prelude::*;
+use proptest::sample::{Index, select};
+use site::{Plan, cases, drive, drive_from_hand_to_hand, now, octets_of};
+
+fn config(cases: u32) -> ProptestConfig {
+    // No files beside the tests: a failure shows its input, which then becomes a case.
+    ProptestConfig { cases, failure_persistence: None, ..ProptestConfig::default() }
+}
+
+// R9110-2.3, R9112-2.2a, V20, V33: judged is what came, not how it came; and nothing of it is a panic.
+proptest! {
+    #![proptest_config(config(768))]
+    #[test]
+    fn any_pieces_give_the_same_events_and_octets(input in input(), cuts in vec(any::<Index>(), 0..12), plan in plan()) {
+        let whole = drive(plan, &[&input]);
+        prop_assert_eq!(&drive(plan, &pieces(&input, &cuts)), &whole);
+        if input.len() <= 512 {
+            let bytewise: Vec<&[u8]> = input.chunks(1).collect();
+            prop_assert_eq!(&drive(plan, &bytewise), &whole);
+        }
+    }
+}
+
+// V11: parking is a move. A worker sets the connection down after any octet, and any other picks it up.
+proptest! {
+    #![proptest_config(config(128))]
+    #[test]
+    fn any_hands_give_the_same_events_and_octets(input in input(), cuts in vec(any::<Index>(), 0..40), plan in plan()) {
+        let whole = drive(plan, &[&input]);
+        let pieces = match input.len() {
+            0..=256 => input.chunks(1).collect(),
+            _ => pieces(&input, &cuts),
+        };
+        // One thread with one workspace.
+        let mut workspace = Workspace::with_room(64);
+        let here = drive_from_hand_to_hand(plan, &pieces, |mut connection| {
+            connection.set_down(&mut workspace);
+            connection.lend(&mut workspace);
+            connection
+        });
+        prop_assert_eq!(&here, &whole);
+        // Two threads with a workspace each; it is set down on the one and picked up on the other.
+        let away = thread::scope(|scope| {
+            let (to_other, from_one) = mpsc::channel::<Connection>();
+            let (to_one, from_other) = mpsc::channel::<Connection>();
+            scope.spawn(move || {
+                let mut workspace = Workspace::default();
+                for mut connection in from_one {
+                    connection.lend(&mut workspace);
+                    connection.set_down(&mut workspace);
+                    to_one.send(connection).unwrap();
+                }
+            });
+            let mut workspace = Workspace::with_room(16_384);
+            drive_from_hand_to_hand(plan, &pieces, move |mut connection| {
+                connection.set_down(&mut workspace);
+                to_other.send(connection).unwrap();
+                let mut connection = from_other.recv().unwrap();
+                connection.lend(&mut workspace);
+                connection
+            })
+        });
+        prop_assert_eq!(&away, &whole);
+    }
+}
+
+// R9112-11.1, R9110-5.5, R1945-2.2a, V14: of what a client sends, nothing becomes a line.
+proptest! {
+    #![proptest_config(config(512))]
+    #[test]
+    fn no_request_writes_a_line_of_the_answer(input in input(), plan in plan()) {
+        const NAMES: [&str; 8] = [
+            "Date", "Connection", "Content-Length", "Content-Type", "Allow", "ETag", "Last-Modified", "Content-Range",
+        ];
+        let run = drive(plan, &[&input]);
+        prop_assert!(run.out.is_empty() || run.seen.len() > 1, "an answer to nothing");
+        // The bodies of this server hold neither a colon behind one of its words nor a CR, so these are all its lines.
+        for line in run.out.split_inclusive(|&c| c == b'\n').filter(|line| line.ends_with(b"\r\n")) {
+            let line = str::from_utf8(line.strip_suffix(b"\r\n").unwrap_or_default()).unwrap();
+            prop_assert!(!line.contains(|c: char| c.is_control()), "{:?}", line);
+            let ours = line.is_empty()
+                || line.contains("HTTP/1.0 ")
+                || line.split_once(": ").is_some_and(|(name, _)| NAMES.contains(&name));
+            prop_assert!(ours, "{:?}", line);
+        }
+    }
+
+    // V14: of what a caller pushes, each field is one line, in order, and nothing else is.
+    #[test]
+    fn a_head_holds_the_lines_that_were_asked_for(
+        pushed in vec((octets(12), octets(24)), 0..8),
+        status in (200u16..=999).prop_map(|code| Status::new(code).unwrap()),
+        length in any::<u64>(),
+        dated in any::<bool>(),
+        close in any::<bool>(),
+    ) {
+        let mut fields = FieldBlock::new();
+        let mut lines = vec![format!("HTTP/1.0 {} {}", status.code(), status.reason()).into_bytes()];
+        if dated {
+            lines.push(format!("Date: {}", now().text()).into_bytes());
+        }
+        lines.push(if close { b"Connection: close".to_vec() } else { b"Connection: keep-alive".to_vec() });
+        if !status.is_bodiless() {
+            lines.push(format!("Content-Length: {length}").into_bytes());
+        }
+        for (name, value) in &pushed {
+            let (Some(name), Some(value)) = (FieldName::new(name), FieldValue::new(value)) else { continue };
+            match fields.push(name, value) {
+                Ok(()) => lines.push([name.as_str().as_bytes(), b": ", value.as_bytes()].concat()),
+                Err(error) => prop_assert_eq!(error, UseError::FieldOfTheLibrary),
+            }
+        }
+        let mut connection = Connection::new(Limits::default());
+        receive(&mut connection, b"GET / HTTP/1.1\r\nHost: a\r\n\r\n");
+        prop_assert!(matches!(connection.poll(), Ok(Event::Request(_))));
+        let mut out = Vec::new();
+        let date = dated.then(|| now().text());
+        let body = ReplyBody::Length(length);
+        connection.respond(&Reply { body, date, close, ..Reply::new(status, &fields) }, &mut out).map(drop).unwrap();
+        let expected: Vec<u8> = lines.iter().flat_map(|line| [&line[..], b"\r\n"].concat()).chain(*b"\r\n").collect();
+        prop_assert_eq!(out.escape_ascii().to_string(), expected.escape_ascii().to_string());
+    }
+}
+
+// V33: no order of calls is a panic; a call that makes no sense is an error, and nothing has changed by it.
+proptest! {
+    #![proptest_config(config(512))]
+    #[test]
+    fn any_order_of_calls_is_survived(calls in vec(call(), 0..40), limits in limits()) {
+        let mut connection = Connection::new(limits);
+        let (mut workspace, mut out) = (Workspace::default(), Vec::new());
+        let block = FieldBlock::new();
+        for call in calls {
+            let before = (format!("{connection:?}"), out.len());
+            let misused = match call {
+                Call::Receive(octets) => {
+                    receive(&mut connection, &octets);
+                    false
+                }
+                Call::Eof => {
+                    connection.received_eof();
+                    false
+                }
+                Call::TimedOut => {
+                    connection.timed_out();
+                    false
+                }
+                Call::Poll => {
+                    let first = format!("{:?}", connection.poll());
+                    // What was judged once stays judged so.
+                    if first.starts_with("Err") || first == "Ok(Closed)" {
+                        prop_assert_eq!(format!("{:?}", connection.poll()), first);
+                    }
+                    false
+                }
+                Call::Respond(code, body, close) => {
+                    let reply = Reply { body, close, ..Reply::new(Status::new(code).unwrap(), &block) };
+                    connection.respond(&reply, &mut out).is_err()
+                }
+                Call::Refuse => connection.refuse(None, &mut out).is_err(),
+                Call::BodySent(n) => connection.body_sent(n).is_err(),
+                Call::BodyEnded => connection.body_ended().is_err(),
+                Call::SetDown => {
+                    connection.set_down(&mut workspace);
+                    false
+                }
+                Call::Lend => {
+                    connection.lend(&mut workspace);
+                    false
+                }
+            };
+            prop_assert!(!misused || before == (format!("{connection:?}"), out.len()), "{:?}", connection);
+            // Whoever logs may look at any time.
+            let head = connection.request().map(|head| format!("{head:?} {:?}", head.expectation()));
+            prop_assert!(head.is_none() || connection.phase() != Phase::Head, "a request within a head");
+            prop_assert!(!connection.first_line().contains(&b'\n'));
+            let _ = (connection.must_linger(), connection.close_reason());
+        }
+    }
+}
+
+#[derive(Clone, Debug)]
+enum Call {
+    Receive(Vec<u8>),
+    Eof,
+    TimedOut,
+    Poll,
+    Respond(u16, ReplyBody, bool),
+    Refuse,
+    BodySent(u64),
+    BodyEnded,
+    SetDown,
+    Lend,
+}
+
+fn call() -> impl Strategy<Value = Call> {
+    const TEXTS: [&str; 8] = [
+        "GET / HTTP/1.1\r\nHost: a\r\n\r\n",
+        "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 9\r\n\r\n",
+        "HEAD / HTTP/1.0\r\n",
+        "GET /\r\n",
+        "Connection: keep-alive\r\nContent-Length: 70000\r\n",
+        "\r\n",
+        "\0",
+        "PUT /%2e%2e/ HTTP/1.1\r\nHost: a\r\n\r\n",
+    ];
+    let body = prop_oneof![(0u64..12).prop_map(ReplyBody::Length), Just(ReplyBody::UntilClose)];
+    prop_oneof![
+        6 => select(&TEXTS[..]).prop_map(|text| Call::Receive(text.into())),
+        2 => octets(20).prop_map(Call::Receive),
+        8 => Just(Call::Poll),
+        4 => (select(&[100u16, 200, 204, 304, 404][..]), body, any::<bool>())
+            .prop_map(|(code, body, close)| Call::Respond(code, body, close)),
+        2 => (0u64..14).prop_map(Call::BodySent),
+        1 => Just(Call::BodyEnded),
+        1 => Just(Call::Refuse),
+        1 => Just(Call::Eof),
+        1 => Just(Call::TimedOut),
+        1 => Just(Call::SetDown),
+        1 => Just(Call::Lend),
+    ]
+}
+
+fn receive(connection: &mut Connection, octets: &[u8]) {
+    let room = connection.space();
+    let n = room.len().min(octets.len());
+    room[..n].copy_from_slice(&octets[..n]);
+    connection.received(n);
+}
+
+/// Random octets, of which most matter to a parser.
+fn octets(most: usize) -> impl Strategy<Value = Vec<u8>> {
+    let octet = prop_oneof![select(&b"\r\n\t :/%.,AGET10\0"[..]), any::<u8>()];
+    vec(octet, 0..most)
+}
+
+/// Random octets, and cases of conformance that were changed here and there and set behind one another.
+fn input() -> impl Strategy<Value = Vec<u8>> {
+    let long: Vec<Vec<u8>> = cases().iter().map(octets_of).collect();
+    let short: Vec<Vec<u8>> = long.iter().filter(|bytes| bytes.len() < 2048).cloned().collect();
+    let first = select(&["", "GET /HelloWorld.html HTTP/1.0\r\nConnection: keep-alive\r\n\r\n"][..]);
+    let changes = vec((any::<Index>(), 0..6usize, octets(6)), 0..6);
+    let changed = (first, vec(select(short), 1..4), changes).prop_map(|(first, requests, changes)| {
+        let mut bytes = [first.as_bytes(), &requests.concat()].concat();
+        for (at, removed, inserted) in changes {
+            let from = at.index(bytes.len() + 1);
+            let to = bytes.len().min(from + removed);
+            bytes.splice(from..to, inserted);
+        }
+        bytes
+    });
+    prop_oneof![2 => octets(200), 6 => changed, 1 => select(long)]
+}
+
+fn limits() -> impl Strategy<Value = Limits> {
+    let small =
+        Limits { first_line: 40, field_line: 32, head: 96, fields: 3, blank_lines: 1, body: 40, drain: 20, interim: 1 };
+    select(vec![Limits::default(), small, Limits { body: 4, drain: 0, ..Limits::default() }])
+}
+
+fn plan() -> impl Strategy<Value = Plan> {
+    (limits(), any::<bool>(), any::<bool>()).prop_map(|(limits, reads_bodies, ends_by_deadline)| Plan {
+        limits,
+        reads_bodies,
+        ends_by_deadline,
+    })
+}
+
+fn pieces<'a>(input: &'a [u8], cuts: &[Index]) -> Vec<&'a [u8]> {
+    let mut cuts: Vec<usize> = cuts.iter().map(|cut| cut.index(input.len() + 1)).chain([0, input.len()]).collect();
+    cuts.sort_unstable();
+    cuts.windows(2).map(|ends| &input[ends[0]..ends[1]]).collect()
+}

@@ -1,0 +1,645 @@
+//! The contract of the server's machine, call by call: what `poll` says when, what a reply may be, what ends a connection
+//! and why, and what each misuse is told. What the octets of a request mean is in `conformance.rs`.
+// Clippy then takes the helpers, too, for tests.
+#![cfg(test)]
+
+use http_core::server::{Connection, Event, Expectation, Phase, Reply, ReplyBody, SendBody};
+use http_core::{
+    CloseReason, Date, FieldBlock, FieldValue, Framing, Limits, RequestError, Status, TargetError, UseError, Version,
+    Workspace, name,
+};
+
+const KEPT: &str = "GET /kept HTTP/1.0\r\nConnection: keep-alive\r\n\r\n";
+const PLAIN: &str = "GET /plain HTTP/1.0\r\n\r\n";
+
+// R1945-3.1b, R2068-19.7.1a, D15
+#[test]
+fn one_connection_serves_many_requests() {
+    let mut connection = after("");
+    for _ in 0..3 {
+        receive(&mut connection, KEPT);
+        assert_eq!(event(&mut connection), "GET /kept");
+        let head = "HTTP/1.0 200 OK\r\nConnection: keep-alive\r\nContent-Length: 2\r\n\r\n";
+        assert_eq!(reply(&mut connection, 2), head);
+        assert_eq!((connection.close_reason(), event(&mut connection).as_str()), (None, "NeedInput"));
+    }
+    receive(&mut connection, PLAIN);
+    assert_eq!(event(&mut connection), "GET /plain");
+    assert_eq!(reply(&mut connection, 0), "HTTP/1.0 200 OK\r\nConnection: close\r\nContent-Length: 0\r\n\r\n");
+    assert_eq!(event(&mut connection), "Closed");
+    receive(&mut connection, PLAIN);
+    assert_eq!(event(&mut connection), "Closed", "after close no request is processed"); // R9112-9.6a
+}
+
+// R9112-9.3.2, R2068-19.7.1b
+#[test]
+fn pipelined_requests_come_one_by_one_and_in_order() {
+    // Old clients end a body with a line too many (R9112-2.2d); they are counted anew for each request.
+    let mut connection = after(&[KEPT, "\r\n\r\n", KEPT, "\r\n\r\n", PLAIN, PLAIN].concat());
+    for path in ["GET /kept", "GET /kept", "GET /plain"] {
+        assert_eq!(event(&mut connection), path);
+        assert_eq!(event(&mut connection), "ReplyDue", "the next waits for this one's reply");
+        reply(&mut connection, 1);
+    }
+    assert_eq!(event(&mut connection), "Closed");
+    assert!(connection.must_linger(), "the last was never looked at");
+}
+
+// R9110-2.3, R9110-5.3, R9112-2.2f: all is said with the octet that settles it, neither before nor after.
+#[test]
+fn events_come_with_the_octet_that_settles_them() {
+    for (bytes, settled) in [
+        (PLAIN, "GET /plain"),
+        ("GET /old\n", "GET /old"),
+        ("\r\nGET / HTTP/1.0\n\n", "GET /"),
+        ("\x16", "400"),
+        ("GET / HTTP/2.0\r\n", "505"),
+        ("HELLO\r\n", "400"),
+        ("GET / HTTP/1.1\r\n\r\n", "400"),
+    ] {
+        let mut connection = after("");
+        for octet in 0..bytes.len() {
+            assert_eq!(event(&mut connection), "NeedInput", "{bytes:?} at {octet}");
+            receive(&mut connection, &bytes[octet..=octet]);
+        }
+        assert_eq!(event(&mut connection), settled, "{bytes:?}");
+    }
+}
+
+// R9112-9.6c, R9112-8
+#[test]
+fn a_half_closed_client_gets_its_answer() {
+    let mut connection = after(KEPT);
+    connection.received_eof();
+    assert_eq!(event(&mut connection), "GET /kept");
+    reply(&mut connection, 1);
+    assert_eq!(event(&mut connection), "Closed");
+    assert_eq!(connection.close_reason(), Some(CloseReason::PeerClosed));
+}
+
+// R1945-7.2b, R1945-7.2c, R1945-8.2a, R9110-8.6a, R2068-19.7.1b
+#[test]
+fn only_what_may_have_a_body_has_one() {
+    use ReplyBody::{Length, UntilClose};
+    for (method, status, body, send, length, kept) in [
+        ("GET", 200, Length(5), SendBody::Exactly(5), Some("5"), true),
+        ("GET", 404, Length(0), SendBody::None, Some("0"), true),
+        ("GET", 200, UntilClose, SendBody::UntilClose, None, false),
+        ("GET", 204, Length(5), SendBody::None, None, true),
+        ("GET", 304, Length(5), SendBody::None, None, true),
+        ("GET", 304, UntilClose, SendBody::None, None, true),
+        ("HEAD", 200, Length(5), SendBody::None, Some("5"), true),
+        ("HEAD", 404, Length(0), SendBody::None, Some("0"), true),
+        ("HEAD", 200, UntilClose, SendBody::None, None, true),
+        ("HEAD", 304, Length(5), SendBody::None, None, true),
+    ] {
+        let what = format!("{method} {status} {body:?}");
+        let mut connection = after(&format!("{method} / HTTP/1.0\r\nConnection: keep-alive\r\n\r\n"));
+        assert_eq!(event(&mut connection), format!("{method} /"));
+        let block = FieldBlock::new();
+        let reply = Reply { body, ..Reply::new(Status::new(status).unwrap(), &block) };
+        let mut out = Vec::new();
+        assert_eq!(connection.respond(&reply, &mut out), Ok(send), "{what}");
+        let head = String::from_utf8(out).unwrap();
+        assert_eq!(field(&head, "Content-Length"), length, "{what}");
+        assert_eq!(field(&head, "Connection"), Some(if kept { "keep-alive" } else { "close" }), "{what}");
+        match send {
+            SendBody::None => {}
+            _ => assert_eq!(event(&mut connection), "ReplyDue", "{what}: its body is missing"),
+        }
+        match send {
+            SendBody::None => {}
+            SendBody::Exactly(n) => connection.body_sent(n).unwrap(),
+            SendBody::UntilClose => connection.body_ended().unwrap(),
+        }
+        assert_eq!(event(&mut connection), if kept { "NeedInput" } else { "Closed" }, "{what}");
+    }
+}
+
+// R1945-4.1, R1945-5a, R1945-6a, R9112-9.6b
+#[test]
+fn a_simple_request_gets_a_body_and_nothing_else() {
+    let mut connection = after("GET /old?q\r\n");
+    let Ok(Event::Request(request)) = connection.poll() else { panic!("it is whole") };
+    assert_eq!((request.target.path(), request.version), ("/old", Version::HTTP_09));
+    assert!(request.fields.is_empty() && request.body == Framing::Empty);
+    assert_eq!(reply(&mut connection, 3), "");
+    assert_eq!((event(&mut connection).as_str(), connection.must_linger()), ("Closed", true));
+    assert_eq!(connection.close_reason(), Some(CloseReason::SimpleRequest));
+
+    let mut strict = Connection::new(Limits::default()).without_simple_requests();
+    receive(&mut strict, "GET /old\r\n");
+    assert!(matches!(strict.poll(), Err(RequestError::RequestLine)));
+    assert!(refusal(&mut strict).starts_with("HTTP/1.0 400 "));
+}
+
+// R1945-7.2a, R9112-9.3b
+#[test]
+fn a_body_is_given_as_it_comes_and_no_octet_more() {
+    let mut connection = after("POST /a HTTP/1.1\r\nHost: a\r\nContent-Length: 30\r\n\r\n");
+    let Ok(Event::Request(request)) = connection.poll() else { panic!("its head is whole") };
+    assert_eq!(request.body, Framing::Length(30));
+    assert_eq!(event(&mut connection), "NeedInput");
+    // As long as a head, and like one.
+    receive(&mut connection, "GET /b HTTP/1.1\r\nHost: b\r\n\r\n");
+    assert_eq!(event(&mut connection), "Body \"GET /b HTTP/1.1\\r\\nHost: b\\r\\n\\r\\n\"");
+    assert_eq!(event(&mut connection), "NeedInput");
+    receive(&mut connection, &["hi", "\r\n", PLAIN].concat());
+    assert_eq!(event(&mut connection), "Body \"hi\"");
+    assert_eq!(event(&mut connection), "ReplyDue");
+    reply(&mut connection, 0);
+    assert_eq!(event(&mut connection), "GET /plain");
+}
+
+// R1945-12.3, V16: what the log asks for is the request's, or nothing; never octets of a body.
+#[test]
+fn a_request_can_be_looked_at_until_the_next_call() {
+    let head = "POST /a HTTP/1.1\r\nHost: a\r\nContent-Length: 99\r\n\r\n";
+    let mut connection = after("");
+    assert!(connection.request().is_none() && connection.first_line().is_empty());
+    for piece in ["\r\n", "POST /a HTTP/1.1\r\n", "Host: a\r\nContent-Length: 99\r\n"] {
+        receive(&mut connection, piece);
+        assert_eq!(event(&mut connection), "NeedInput");
+        assert!(connection.request().is_none(), "within a head");
+    }
+    assert_eq!(connection.first_line(), b"POST /a HTTP/1.1");
+    receive(&mut connection, "\r\n");
+    assert_eq!(event(&mut connection), "POST /a");
+    assert_eq!(connection.request().map(|request| request.target.path()), Some("/a"));
+    assert_eq!(connection.first_line(), b"POST /a HTTP/1.1");
+    reply(&mut connection, 3);
+    assert_eq!(
+        connection.request().map(|request| request.target.path()),
+        Some("/a"),
+        "to be logged when it is answered"
+    );
+
+    for body in [&head.replace("/a", "/forged")[..head.len()], "short", &head.repeat(3)[..99]] {
+        let mut connection = after(&[head, body].concat());
+        assert_eq!(event(&mut connection), "POST /a");
+        assert!(event(&mut connection).starts_with("Body"));
+        assert!(connection.request().is_none(), "a request was made of {body:?}");
+        assert_eq!(connection.first_line().escape_ascii().to_string(), "", "a line was made of {body:?}");
+    }
+    let mut connection = after("GET / HTTP/1.1\r\nno field\r\n\r\n");
+    assert!(connection.poll().is_err() && connection.request().is_none());
+    assert_eq!(connection.first_line(), b"GET / HTTP/1.1");
+}
+
+// R9112-9.3b, R9110-9.3.1, V13
+#[test]
+fn a_body_that_nobody_reads_is_dropped_or_ends_the_connection() {
+    let limits = Limits { drain: 10, ..Limits::default() };
+    for (length, kept) in [(0, true), (1, true), (10, true), (11, false), (u64::MAX, false)] {
+        for sent in [0, 4, length.min(20)] {
+            let what = format!("{sent} of {length}");
+            let mut connection = Connection::new(limits);
+            receive(&mut connection, &format!("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: {length}\r\n\r\n"));
+            let body = "x".repeat(sent.min(length) as usize);
+            receive(&mut connection, &body);
+            assert_eq!(event(&mut connection), "POST /");
+            assert_eq!(
+                field(&reply(&mut connection, 0), "Connection"),
+                Some(if kept { "keep-alive" } else { "close" })
+            );
+            if !kept {
+                assert_eq!((event(&mut connection).as_str(), connection.must_linger()), ("Closed", true), "{what}");
+                assert_eq!(connection.close_reason(), Some(CloseReason::UnreadBody), "{what}");
+                continue;
+            }
+            if (body.len() as u64) < length {
+                assert_eq!((event(&mut connection).as_str(), connection.phase()), ("NeedInput", Phase::Body), "{what}");
+                receive(&mut connection, &"x".repeat(length as usize - body.len()));
+            }
+            receive(&mut connection, PLAIN);
+            assert_eq!(event(&mut connection), "GET /plain", "{what}");
+        }
+    }
+}
+
+// R9110-5.4: a body is bounded where the caller asks for it, and only there.
+#[test]
+fn a_body_too_long_is_refused_when_it_is_polled_for() {
+    let limits = Limits { body: 10, ..Limits::default() };
+    for (length, second) in [(10, "NeedInput"), (11, "413"), (u64::MAX, "413")] {
+        let head = format!("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: {length}\r\n\r\n");
+        let mut connection = Connection::new(limits);
+        receive(&mut connection, &head);
+        assert_eq!(event(&mut connection), "POST /");
+        assert_eq!(event(&mut connection), second, "{length}");
+
+        let mut connection = Connection::new(limits);
+        receive(&mut connection, &head);
+        assert_eq!(event(&mut connection), "POST /");
+        assert!(reply(&mut connection, 1).starts_with("HTTP/1.0 200 OK\r\n"), "no matter to who does not ask");
+    }
+}
+
+// R9110-10.1.1a, R9110-10.1.1b, R9110-10.1.1c, R1945-9.1
+#[test]
+fn expectations() {
+    use Expectation::{Continue, Nothing, Unknown};
+    for (version, value, expected) in [
+        ("1.0", "100-continue", Nothing),
+        ("1.0", "200-maybe", Nothing),
+        ("1.1", "", Nothing),
+        ("1.1", "100-continue", Continue),
+        ("1.1", "100-Continue,", Continue),
+        ("1.1", "200-maybe", Unknown),
+        ("1.1", "100-continue, 200-maybe", Unknown),
+    ] {
+        let mut connection = after(&format!("GET / HTTP/{version}\r\nHost: a\r\nExpect: {value}\r\n\r\n"));
+        let Ok(Event::Request(request)) = connection.poll() else { panic!("{value}") };
+        assert_eq!(request.expectation(), expected, "{version} {value}");
+    }
+    // Answered at once, the body may come or not: nobody knows where the next request begins.
+    let head = "POST / HTTP/1.1\r\nHost: a\r\nExpect: 100-continue\r\nContent-Length: 2\r\n\r\n";
+    let mut connection = after(head);
+    assert_eq!(event(&mut connection), "POST /");
+    reply(&mut connection, 0);
+    assert_eq!(connection.close_reason(), Some(CloseReason::UnreadBody));
+    // Read first, it did come.
+    let mut connection = after(&[head, "hi"].concat());
+    assert_eq!(event(&mut connection), "POST /");
+    assert_eq!((event(&mut connection).as_str(), event(&mut connection).as_str()), ("Body \"hi\"", "ReplyDue"));
+    reply(&mut connection, 0);
+    assert_eq!(connection.close_reason(), None);
+}
+
+// R1945-9.1, R9112-11.1, V14: each misuse has its error, changes nothing, and writes nothing.
+#[test]
+fn misuse_is_told() {
+    fn responds(status: Status) -> impl Fn(&mut Connection, &mut Vec<u8>) -> Result<(), UseError> {
+        move |connection, out| connection.respond(&Reply::new(status, &FieldBlock::new()), out).map(drop)
+    }
+    fn due() -> Connection {
+        let mut connection = after(KEPT);
+        assert_eq!(event(&mut connection), "GET /kept");
+        connection
+    }
+    fn sending(body: ReplyBody) -> Connection {
+        let (mut connection, block) = (due(), FieldBlock::new());
+        let reply = Reply { body, ..Reply::new(Status::OK, &block) };
+        connection.respond(&reply, &mut Vec::new()).map(drop).unwrap();
+        connection
+    }
+    let (sends_five, sends_any) = (|| sending(ReplyBody::Length(5)), || sending(ReplyBody::UntilClose));
+    type Call = Box<dyn Fn(&mut Connection, &mut Vec<u8>) -> Result<(), UseError>>;
+    let ok = || -> Call { Box::new(responds(Status::OK)) };
+    let refuses = || -> Call { Box::new(|connection, out| connection.refuse(None, out)) };
+    let sent = |n| -> Call { Box::new(move |connection, _| connection.body_sent(n)) };
+    let ended = || -> Call { Box::new(|connection, _| connection.body_ended()) };
+    for (i, (connection, call, expected)) in [
+        (after(""), ok(), Err(UseError::NoReplyDue)),
+        (after(KEPT), ok(), Err(UseError::NoReplyDue)), // not handed out yet
+        (sends_five(), ok(), Err(UseError::NoReplyDue)),
+        (sending(ReplyBody::Length(0)), ok(), Err(UseError::NoReplyDue)),
+        (due(), Box::new(responds(Status::new(100).unwrap())), Err(UseError::InterimStatus)),
+        (after(""), refuses(), Err(UseError::NothingToRefuse)),
+        (due(), refuses(), Err(UseError::NothingToRefuse)),
+        (after("\0"), refuses(), Err(UseError::NothingToRefuse)), // not polled yet
+        (sends_five(), sent(6), Err(UseError::BodyTooLong)),
+        (sends_five(), sent(u64::MAX), Err(UseError::BodyTooLong)),
+        (sends_five(), sent(5), Ok(())),
+        (sends_five(), ended(), Err(UseError::BodyTooShort)),
+        (sends_any(), sent(u64::MAX), Ok(())),
+        (sends_any(), ended(), Ok(())),
+        (after(""), sent(1), Err(UseError::NoBodyDue)),
+        (due(), sent(1), Err(UseError::NoBodyDue)),
+        (due(), sent(0), Ok(())),
+        (after(""), ended(), Err(UseError::NoBodyDue)),
+        (due(), ended(), Err(UseError::NoBodyDue)),
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        let (mut connection, mut out) = (connection, Vec::new());
+        let before = format!("{connection:?}");
+        assert_eq!(call(&mut connection, &mut out), expected, "row {i}");
+        if expected.is_err() {
+            assert_eq!((format!("{connection:?}"), out.len()), (before, 0), "row {i}");
+        }
+    }
+    let owned = FieldBlock::new().push(name::DATE, FieldValue::from_static("now"));
+    assert_eq!(owned, Err(UseError::FieldOfTheLibrary));
+}
+
+// R9112-2.2f, R9112-3a, R9112-3c, R9110-5.4, R6585-5, R9112-6.3a, R9110-15.5.9, R1945-9.4b, D1 to D4, D8, D10, D16:
+// each error that a request can be, the octets that are it, and its answer.
+#[test]
+fn every_error_is_reached_and_refused() {
+    use RequestError as E;
+    let long = |before: &str, after: &str| format!("{before}{}{after}", "x".repeat(100));
+    let fields = |fields: &str| format!("GET / HTTP/1.0\r\n{fields}\r\n");
+    let post = |version: &str, fields: &str| format!("POST / HTTP/{version}\r\nHost: a\r\n{fields}\r\n");
+    let limits = Limits { first_line: 100, field_line: 100, head: 300, fields: 4, body: 10, ..Limits::default() };
+    for (bytes, error, status) in [
+        ("\r\n\r\n\r\n".into(), E::BlankLines, 400),
+        ("GET /\r\n\r\n"[..3].into(), E::Incomplete, 400),
+        ("GET\r\n".into(), E::RequestLine, 400),
+        ("\0".into(), E::RequestLine, 400),
+        ("G=T / HTTP/1.0\r\n".into(), E::Method, 400),
+        (long("x", ""), E::MethodTooLong, 501),
+        (long("GET /", ""), E::TargetTooLong, 414),
+        (long("GET / ", ""), E::RequestLineTooLong, 400),
+        ("GET /\" HTTP/1.0\r\n\r\n".into(), E::Target(TargetError::Octet), 400),
+        ("GET a HTTP/1.0\r\n\r\n".into(), E::Target(TargetError::Form), 400),
+        ("GET * HTTP/1.0\r\n\r\n".into(), E::Target(TargetError::Form), 400),
+        ("GET https://a/ HTTP/1.0\r\n\r\n".into(), E::Target(TargetError::Scheme), 400),
+        ("GET http:///a HTTP/1.0\r\n\r\n".into(), E::Target(TargetError::Authority), 400),
+        ("GET /%zz HTTP/1.0\r\n\r\n".into(), E::Target(TargetError::Percent), 400),
+        ("GET /a%2fb HTTP/1.0\r\n\r\n".into(), E::Target(TargetError::Segment), 400),
+        ("GET /../a HTTP/1.0\r\n\r\n".into(), E::Target(TargetError::Climbs), 400),
+        ("GET / HTTP/01.0\r\n".into(), E::Version, 400),
+        ("GET / HTTP/2.0\r\n".into(), E::VersionNotSupported, 505),
+        ("GET  / HTTP/1.1\r\n".into(), E::Blanks, 400),
+        ("GET / HTTP/1.1\r\nHost: a\n\r\n".into(), E::BareLf, 400),
+        ("GET / HTTP/1.1\r\nHost: a\r\nB: c\r\n d\r\n\r\n".into(), E::Folded, 400),
+        (fields("Host:\r\n a\r\n"), E::Folded, 400),
+        (fields("A : b\r\n"), E::FieldSyntax, 400),
+        (long("GET / HTTP/1.0\r\n", ""), E::Incomplete, 400),
+        (long("GET / HTTP/1.0\r\nx", ""), E::FieldLineTooLong, 431),
+        (fields("A:\r\nA:\r\nA:\r\nA:\r\nA:\r\n"), E::TooManyFields, 431),
+        (fields(&long("A: ", "\r\n")[5..].repeat(3)), E::HeadTooLong, 431),
+        ("GET / HTTP/1.1\r\n\r\n".into(), E::HostMissing, 400),
+        (fields("Host: a\r\nHost: a\r\n"), E::HostRepeated, 400),
+        (fields("Host: a/b\r\n"), E::HostInvalid, 400),
+        (post("1.0", "Content-Length: +5\r\n"), E::ContentLength, 400),
+        (post("1.0", "Content-Length: 5\r\nContent-Length: 5\r\n"), E::ContentLengthRepeated, 400),
+        (post("1.0", ""), E::ContentLengthMissing, 400),
+        (post("1.0", "Transfer-Encoding: chunked\r\n"), E::TransferEncodingVersion, 400),
+        (post("1.1", "Transfer-Encoding: chunked\r\nContent-Length: 5\r\n"), E::TransferEncodingAndLength, 400),
+        (post("1.1", "Transfer-Encoding: identity\r\n"), E::TransferEncoding, 400),
+        (post("1.1", "Transfer-Encoding: chunked\r\n"), E::TransferCoding, 501),
+        ("CONNECT a:443 HTTP/1.0\r\n\r\n".into(), E::Connect, 405),
+        (post("1.1", "Content-Length: 11\r\n"), E::BodyTooLong, 413),
+        (post("1.1", "Content-Length: 5\r\n"), E::Incomplete, 400),
+        ("GET / HT".into(), E::TimedOut, 408),
+        (post("1.1", "Content-Length: 6\r\n"), E::TimedOut, 408),
+    ] {
+        let bytes: String = bytes;
+        let mut connection = Connection::new(limits);
+        receive(&mut connection, &bytes);
+        match error {
+            E::TimedOut => connection.timed_out(),
+            _ => connection.received_eof(),
+        }
+        let mut polled = connection.poll().map(drop);
+        if polled.is_ok() {
+            polled = connection.poll().map(drop); // what is wrong with a body comes behind its head
+        }
+        assert_eq!(polled, Err(error), "{bytes:?}");
+        assert_eq!(connection.poll().map(drop), Err(error), "{bytes:?} again");
+        assert_eq!(error.status().code(), status, "{error:?}");
+        assert_eq!(connection.phase(), Phase::Replying);
+
+        let answer = refusal(&mut connection);
+        let (head, text) = answer.split_once("\r\n\r\n").unwrap();
+        assert!(head.starts_with(&format!("HTTP/1.0 {status} ")), "{bytes:?}: {answer:?}");
+        assert_eq!(field(head, "Connection"), Some("close"));
+        assert_eq!(field(head, "Content-Length"), Some(&*text.len().to_string()));
+        assert_eq!(field(head, "Content-Type"), Some("text/plain; charset=utf-8"));
+        assert_eq!(field(head, "Date"), Some("Sun, 09 Sep 2001 01:46:40 GMT"));
+        assert_eq!(field(head, "Allow").is_some(), status == 405); // R9110-10.2.1
+        assert_eq!(text, format!("{}: {error}\n", error.status()));
+        assert_eq!(event(&mut connection), "Closed");
+        assert_eq!(connection.close_reason(), Some(CloseReason::Refused(error)));
+    }
+}
+
+// R1945-7.2b: HEAD is HEAD as soon as its word and a blank are there, whatever is wrong behind them.
+#[test]
+fn a_refusal_of_head_has_no_body() {
+    for (bytes, status) in [
+        ("HEAD / HTTP/1.1\r\n\r\n", "400"),
+        ("HEAD /%zz HTTP/1.0\r\n\r\n", "400"),
+        ("HEAD / HTTP/9.9\r\n", "505"),
+        ("HEAD  / HTTP/1.1\r\n", "400"),
+        ("HEAD /\r\n", "400"),
+        ("HEAD\t/\r\n", "400"),
+        ("\r\nHEAD / x HTTP/1.0\r\n", "400"),
+        ("HEAD / HTTP/1.0", "400"), // and then the end
+        (&format!("HEAD /{} HTTP/1.0\r\n", "x".repeat(9000)), "414"),
+        (&format!("HEAD / HTTP/1.0\r\nA: {}\r\n", "x".repeat(9000)), "431"),
+    ] {
+        let mut connection = after(bytes);
+        connection.received_eof();
+        assert!(connection.poll().is_err());
+        let answer = refusal(&mut connection);
+        assert!(answer.starts_with(&format!("HTTP/1.0 {status} ")), "{answer}");
+        assert!(answer.ends_with("\r\n\r\n"), "{:?} is answered with a body", &bytes[..bytes.len().min(20)]);
+    }
+}
+
+// R1945-9.4b: the caller may answer an error with a page of its own; it closes all the same.
+#[test]
+fn an_error_may_be_answered_with_another_page() {
+    let mut connection = after("GET /%zz HTTP/1.1\r\nHost: a\r\n\r\n");
+    assert_eq!(event(&mut connection), "400");
+    assert_eq!(field(&reply(&mut connection, 7), "Connection"), Some("close"));
+    assert_eq!(event(&mut connection), "Closed");
+}
+
+// R9112-9.6b, V24: half-close and read on only where a plain close could destroy the answer.
+#[test]
+fn lingering() {
+    let body = "POST / HTTP/1.1\r\nHost: a\r\nConnection: close\r\nContent-Length: 5\r\n\r\n";
+    for (pieces, ends, expected) in [
+        (&[PLAIN][..], false, false), // the whole head in one piece and nothing behind it
+        (&["GET / HTTP/1.0\r\n", "\r\n"], false, true),
+        (&["GET / HTTP/1.0\r\n", "\r\n"], true, false), // after the end nothing comes
+        (&[&[PLAIN, "x"].concat()], false, true),
+        (&["GET /old\r\n"], false, true),
+        (&[body], false, true),
+        (&[&[body, "hello"].concat()], false, true),
+        (&["GET / HTTP/1.1\r\n\r\n"], false, true), // refused
+        (&["GET / HTTP/1.1\r\n\r\n"], true, false),
+        (&[KEPT], true, false),
+        (&[&[KEPT, PLAIN].concat()], false, false),
+    ] {
+        let mut connection = after("");
+        for piece in pieces {
+            assert_eq!(event(&mut connection), "NeedInput");
+            receive(&mut connection, piece);
+        }
+        if ends {
+            connection.received_eof();
+        }
+        loop {
+            match event(&mut connection).as_str() {
+                "Closed" => break,
+                "NeedInput" => panic!("{pieces:?} does not end"),
+                _ => drop(reply(&mut connection, 1)),
+            }
+        }
+        assert_eq!(connection.must_linger(), expected, "{pieces:?} {ends}");
+    }
+}
+
+// R9112-9.5: which deadline runs, step by step.
+#[test]
+fn phases_of_an_exchange() {
+    let mut connection = after("");
+    let mut steps = vec![connection.phase()];
+    receive(&mut connection, "\r\n");
+    steps.push(connection.phase());
+    receive(&mut connection, "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 4\r\n");
+    steps.push(connection.phase());
+    receive(&mut connection, "\r\n");
+    assert_eq!(event(&mut connection), "POST /");
+    steps.push(connection.phase());
+    receive(&mut connection, "body");
+    assert_eq!((event(&mut connection).as_str(), event(&mut connection).as_str()), ("Body \"body\"", "ReplyDue"));
+    steps.push(connection.phase());
+    let block = FieldBlock::new();
+    let reply_of_five = Reply { body: ReplyBody::Length(5), ..Reply::new(Status::OK, &block) };
+    assert_eq!(connection.respond(&reply_of_five, &mut Vec::new()), Ok(SendBody::Exactly(5)));
+    connection.body_sent(4).unwrap();
+    steps.push(connection.phase());
+    connection.body_sent(1).unwrap();
+    steps.push(connection.phase());
+    receive(&mut connection, "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 4\r\n\r\n");
+    assert_eq!(event(&mut connection), "POST /");
+    reply(&mut connection, 0); // before its body
+    steps.push(connection.phase());
+    receive(&mut connection, "body");
+    receive(&mut connection, PLAIN);
+    assert_eq!(event(&mut connection), "GET /plain");
+    steps.push(connection.phase());
+    reply(&mut connection, 0);
+    steps.push(connection.phase());
+    use Phase::{Body, Closing, Head, Idle, Replying};
+    assert_eq!(steps, [Idle, Idle, Head, Body, Replying, Replying, Idle, Body, Replying, Closing]);
+}
+
+// D15, R9112-9.3a, R9112-9.3c: each reason, and that the reply says so.
+#[test]
+fn reasons_to_close() {
+    let unfinished = "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 300000\r\n\r\n";
+    let (length, until_close) = (ReplyBody::Length(1), ReplyBody::UntilClose);
+    for (bytes, body, close, expected) in [
+        (PLAIN, length, true, CloseReason::PeerAsked),
+        ("GET / HTTP/1.1\r\nHost: a\r\nConnection: keep-alive, close\r\n\r\n", length, false, CloseReason::PeerAsked),
+        ("GET /\r\n", length, false, CloseReason::SimpleRequest),
+        ("GET / HTTP/1.1\r\n\r\n", length, false, CloseReason::Refused(RequestError::HostMissing)),
+        ("GET  / HTTP/1.0\r\nConnection: keep-alive\r\n\r\n", length, false, CloseReason::Tolerated), // D2
+        ("GET / HTTP/1.0\nConnection: keep-alive\r\n\r\n", length, false, CloseReason::Tolerated),    // D1
+        ("GET / HTTP/1.0\r\nConnection: keep-alive\r\nA: b\r\n c\r\n\r\n", length, false, CloseReason::Tolerated), // D3
+        (KEPT, length, true, CloseReason::CallerAsked),
+        (KEPT, until_close, false, CloseReason::UntilClose),
+        (unfinished, length, false, CloseReason::UnreadBody),
+    ] {
+        let mut connection = after(bytes);
+        event(&mut connection);
+        assert_eq!(connection.close_reason(), None, "not settled yet");
+        let (block, mut out) = (FieldBlock::new(), Vec::new());
+        let reply = Reply { body, close, ..Reply::new(Status::OK, &block) };
+        connection.respond(&reply, &mut out).map(drop).unwrap();
+        assert_eq!(connection.close_reason(), Some(expected), "{bytes:?}");
+        assert!(out.is_empty() || field(str::from_utf8(&out).unwrap(), "Connection") == Some("close"), "{bytes:?}");
+        assert!(!expected.to_string().is_empty());
+    }
+    let silent = |end: fn(&mut Connection)| {
+        let mut connection = after(KEPT);
+        event(&mut connection);
+        reply(&mut connection, 1);
+        end(&mut connection);
+        assert_eq!(event(&mut connection), "Closed");
+        connection.close_reason()
+    };
+    assert_eq!(silent(Connection::received_eof), Some(CloseReason::PeerClosed));
+    assert_eq!(silent(Connection::timed_out), Some(CloseReason::Idle));
+    // It was kept, and then the rest of the body did not come.
+    let mut connection = after("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 9\r\n\r\n");
+    event(&mut connection);
+    reply(&mut connection, 1);
+    connection.received_eof();
+    assert_eq!((event(&mut connection).as_str(), connection.close_reason()), ("Closed", Some(CloseReason::UnreadBody)));
+}
+
+// V11, V20: what came stays with the connection, whoever drives it, and the memory stays with the workspace.
+#[test]
+fn a_connection_may_be_set_down_after_any_octet() {
+    let fields = ["A: ", &"v".repeat(300), "\r\nB: ", &"w".repeat(300)].concat();
+    let bytes = format!("GET /long HTTP/1.1\r\nHost: a\r\n{fields}\r\n\r\n{PLAIN}");
+    for cut in 0..=bytes.len() {
+        let (mut one, mut other) = (Workspace::with_room(1024), Workspace::with_room(1024));
+        let mut connection = Connection::new(Limits::default());
+        connection.lend(&mut one);
+        receive(&mut connection, &bytes[..cut]);
+        let mut events = vec![event(&mut connection)];
+        connection.set_down(&mut one);
+        if events[0] != "NeedInput" {
+            reply(&mut connection, 0);
+            events.clear();
+        }
+        connection.lend(&mut other);
+        receive(&mut connection, &bytes[cut..]);
+        if !events.is_empty() {
+            assert_eq!(event(&mut connection), "GET /long", "cut at {cut}");
+            let Some(request) = connection.request() else { panic!("it was handed out") };
+            assert_eq!(request.fields.iter().map(|(_, value)| value.as_bytes().len()).sum::<usize>(), 601);
+            reply(&mut connection, 0);
+        }
+        assert_eq!(event(&mut connection), "GET /plain", "cut at {cut}");
+    }
+}
+
+// V11, V20: a waiting connection is this value and no heap memory: ten thousand of them are 2.5 MB, and parking one is a
+// move.
+#[test]
+fn a_connection_is_a_small_plain_value() {
+    fn is_plain<T: Send + 'static>() {}
+    is_plain::<Connection>();
+    assert!(size_of::<Connection>() <= 256, "{} octets", size_of::<Connection>());
+}
+
+fn after(bytes: &str) -> Connection {
+    let mut connection = Connection::new(Limits::default());
+    receive(&mut connection, bytes);
+    connection
+}
+
+fn receive(connection: &mut Connection, bytes: &str) {
+    let mut rest = bytes.as_bytes();
+    while !rest.is_empty() {
+        let room = connection.space();
+        let n = room.len().min(rest.len());
+        if n == 0 {
+            return; // beyond what a head may be; the rest stays with the peer
+        }
+        room[..n].copy_from_slice(&rest[..n]);
+        connection.received(n);
+        rest = &rest[n..];
+    }
+}
+
+/// What `poll` says, in short: a request as `GET /path`, an error as its status.
+fn event(connection: &mut Connection) -> String {
+    match connection.poll() {
+        Ok(Event::Request(request)) => format!("{} {}", request.method, request.target.path()),
+        Ok(Event::Body(octets)) => format!("Body \"{}\"", octets.escape_ascii()),
+        Ok(event) => format!("{event:?}"),
+        Err(error) => error.status().code().to_string(),
+    }
+}
+
+/// Answers 200 with so many octets, and gives the head back.
+fn reply(connection: &mut Connection, octets: u64) -> String {
+    let (block, mut head) = (FieldBlock::new(), Vec::new());
+    let reply = Reply { body: ReplyBody::Length(octets), ..Reply::new(Status::OK, &block) };
+    if let SendBody::Exactly(n) = connection.respond(&reply, &mut head).unwrap() {
+        connection.body_sent(n).unwrap();
+    }
+    String::from_utf8(head).unwrap()
+}
+
+fn refusal(connection: &mut Connection) -> String {
+    let mut out = Vec::new();
+    connection.refuse(Some(Date::from_unix(1_000_000_000).unwrap().text()), &mut out).unwrap();
+    String::from_utf8(out).unwrap()
+}
+
+fn field<'a>(head: &'a str, name: &str) -> Option<&'a str> {
+    head.lines().filter_map(|line| line.split_once(": ")).find(|(n, _)| *n == name).map(|(_, value)| value)
+}

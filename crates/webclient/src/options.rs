@@ -1,0 +1,75 @@
+//! The command line, read into one value that the program is built from.
+
+use std::ffi::OsString;
+use std::time::Duration;
+
+use clap::error::ErrorKind;
+use clap::{CommandFactory as _, Parser};
+use webclient::{Error, Timeouts, Url, UrlError};
+
+/// What the program is to do.
+#[derive(Debug)]
+pub(crate) struct Options {
+    pub(crate) url: Url,
+    /// The head is shown, too.
+    pub(crate) head: bool,
+    pub(crate) timeouts: Timeouts,
+}
+
+/// Fetches a file over HTTP/1.0 and writes it to standard output.
+///
+/// HOST PORT FILE shows the whole response as it was received: the head, then the body. A URL shows the body alone.
+#[derive(Debug, Parser)]
+#[command(
+    version,
+    override_usage = "webclient [OPTIONS] <HOST> <PORT> <FILE>\n       webclient [OPTIONS] <URL>",
+    after_help = "Exit status: 0 ok; 2 usage; 3, 4, 5 the answer is a 3xx, 4xx, 5xx; 6 name not resolved; 7 not \
+                  connected; 8 not HTTP, or malformed; 18 cut short; 23 cannot write; 28 time-out"
+)]
+struct Arguments {
+    /// The server's name or address, or a URL like http://localhost:6789/HelloWorld.html
+    #[arg(value_name = "HOST|URL")]
+    host: String,
+    /// The server's port, 1 to 65535
+    port: Option<String>,
+    /// What to fetch; a "/" before it may be left out
+    file: Option<OsString>,
+    /// How long to wait for a connection, and then for each next octet [default: 10 and 30]
+    #[arg(long, value_name = "SECONDS", value_parser = seconds)]
+    timeout: Option<Duration>,
+}
+
+impl Options {
+    /// Reads the command line. Help, and what clap finds wrong, ends the program.
+    pub(crate) fn read() -> Result<Options, Error> {
+        let arguments = Arguments::parse();
+        let timeouts =
+            arguments.timeout.map_or_else(Timeouts::default, |limit| Timeouts { connect: limit, idle: limit });
+        let missing = |what: &str| Arguments::command().error(ErrorKind::MissingRequiredArgument, what).exit();
+        Ok(match (arguments.port, arguments.file) {
+            (None, _) if arguments.host.contains("://") => {
+                Options { url: arguments.host.parse()?, head: false, timeouts }
+            }
+            (Some(_), _) if arguments.host.contains("://") => Arguments::command()
+                .error(ErrorKind::TooManyValues, "a URL stands alone: it names its port and file")
+                .exit(),
+            (None, _) => missing("<PORT> and <FILE> are missing (a URL begins with http://)"),
+            (Some(_), None) => missing("<FILE> is missing"),
+            (Some(port), Some(file)) => {
+                let url = Url::of_file(&arguments.host, self::port(&port)?, file.as_encoded_bytes())?;
+                Options { url, head: true, timeouts }
+            }
+        })
+    }
+}
+
+/// Digits alone: no sign and no blank.
+fn port(text: &str) -> Result<u16, UrlError> {
+    let digits = text.bytes().all(|c| c.is_ascii_digit());
+    text.parse().ok().filter(|&port| digits && port > 0).ok_or(UrlError::Port)
+}
+
+fn seconds(text: &str) -> Result<Duration, &'static str> {
+    let seconds = text.parse().ok().and_then(|seconds| Duration::try_from_secs_f64(seconds).ok());
+    seconds.filter(|limit| *limit >= Duration::from_millis(1)).ok_or("expected a number of seconds, 0.001 or more")
+}
