@@ -2,10 +2,11 @@
 //! buffer. A log that cannot be written loses lines, which are counted; it never stops the service.
 
 use std::fmt::Write as _;
-use std::io::Write;
+use std::io::{self, Write};
 use std::net::IpAddr;
-use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
-use std::thread::{self, JoinHandle};
+use std::sync::mpsc::{self, Receiver};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::thread;
 use std::time::Duration;
 
 use http_core::{Date, Status};
@@ -14,6 +15,8 @@ use http_core::{Date, Status};
 const ROOM: usize = 1 << 20;
 /// How long lines are gathered before they are written.
 const GATHER: Duration = Duration::from_millis(50);
+/// How long the end of the server waits for whoever reads the last lines.
+const LAST_LINES: Duration = Duration::from_secs(1);
 
 /// Where lines go on their way to the writer.
 #[derive(Debug, Default)]
@@ -93,9 +96,27 @@ impl AccessLog {
     }
 }
 
-/// Starts the thread that writes a log to standard error.
-pub(crate) fn spawn_writer(log: std::sync::Arc<AccessLog>) -> std::io::Result<JoinHandle<u64>> {
-    thread::Builder::new().name("access-log".into()).spawn(move || log.write_to(std::io::stderr()))
+/// The thread that writes a log to standard error.
+#[derive(Debug)]
+pub(crate) struct Writer {
+    log: Arc<AccessLog>,
+    ended: Receiver<u64>,
+}
+
+impl Writer {
+    pub(crate) fn start(log: Arc<AccessLog>) -> io::Result<Writer> {
+        let (end, ended) = mpsc::channel();
+        let lines = log.clone();
+        let write = move || end.send(lines.write_to(io::stderr()));
+        thread::Builder::new().name("access-log".into()).spawn(write)?;
+        Ok(Writer { log, ended })
+    }
+
+    /// Writes what waits, unless nobody reads it. How many lines were lost, where that is known.
+    pub(crate) fn finish(self) -> Option<u64> {
+        self.log.close();
+        self.ended.recv_timeout(LAST_LINES).ok()
+    }
 }
 
 /// `host - - [date] "request line" status octets`
@@ -127,7 +148,6 @@ fn escape(octets: &[u8], out: &mut String) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::sync::Arc;
 
     fn entry(line: &[u8]) -> Entry<'_> {
         let date = Date::from_unix(784_111_777).unwrap();

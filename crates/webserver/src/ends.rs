@@ -1,4 +1,4 @@
-//! How connections end, and how many ended each way. Every accepted connection ends exactly once.
+//! How connections end, and how many ended each way: the numbers of a server. Every accepted connection ends exactly once.
 
 use std::fmt;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
@@ -18,7 +18,7 @@ pub enum End {
     Failed,
 }
 
-/// The numbers of a server's connections: `accepted` is the sum of the others once all have ended.
+/// The numbers of a server; of its connections, `accepted` is the sum of the others once all have ended.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Counts {
@@ -34,6 +34,8 @@ pub struct Counts {
     pub aborted: u64,
     /// See [`End::Failed`].
     pub failed: u64,
+    /// Lines of the access log that were lost; known when the server has ended.
+    pub lost_lines: u64,
 }
 
 impl Counts {
@@ -45,11 +47,13 @@ impl Counts {
 
 impl fmt::Display for Counts {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Counts { accepted, completed, refused, timed_out, aborted, failed } = self;
-        write!(
-            f,
-            "{accepted} connections: {completed} completed, {refused} refused, {timed_out} timed out, {aborted} aborted, {failed} failed"
-        )
+        let Counts { accepted, completed, refused, timed_out, aborted, failed, lost_lines } = self;
+        write!(f, "{accepted} connections: {completed} completed, {refused} refused, ")?;
+        write!(f, "{timed_out} timed out, {aborted} aborted, {failed} failed")?;
+        match lost_lines {
+            0 => Ok(()),
+            lost => write!(f, "; {lost} lines of the log lost"),
+        }
     }
 }
 
@@ -72,6 +76,6 @@ impl Counters {
     pub(crate) fn counts(&self) -> Counts {
         let [completed, refused, timed_out, aborted, failed] = [0, 1, 2, 3, 4].map(|i| self.ends[i].load(Relaxed));
         // Read last, so that it is never less than the sum of the others.
-        Counts { accepted: self.accepted.load(Relaxed), completed, refused, timed_out, aborted, failed }
+        Counts { accepted: self.accepted.load(Relaxed), completed, refused, timed_out, aborted, failed, lost_lines: 0 }
     }
 }

@@ -213,9 +213,10 @@ impl<C: AsFd> Lobby<C> {
     /// Lets nobody in any more; who is in stays.
     pub(crate) fn close_door(&self) {
         lock(&self.door).closed = true;
-        self.arm_listeners(EventFlags::empty());
         for listener in &self.listeners {
-            // New peers are told at once. It cannot fail on a listening socket, and nothing depends on it.
+            // Taken out first: a hang-up is reported whatever a descriptor is armed for. New peers are told at once.
+            // Neither can fail on a listening socket of ours, and nothing depends on it.
+            let _ = epoll::delete(&self.epoll, listener);
             let _ = shutdown(listener, Shutdown::Both);
         }
     }

@@ -5,6 +5,8 @@ mod startup;
 
 use std::io::Write;
 use std::process::ExitCode;
+use std::sync::mpsc;
+use std::time::Duration;
 use std::{io, process, thread};
 
 use clap::Parser;
@@ -37,7 +39,13 @@ fn run(options: &Options) -> Result<(), String> {
             process::exit(128 + signal);
         }
     });
-    let counts = running.join();
-    let _ = writeln!(io::stderr(), "webserver: {counts}");
+    say_at_last(format!("webserver: {}\n", running.join()));
     Ok(())
+}
+
+/// Says something, unless nobody reads it: a full pipe is no reason to stay.
+fn say_at_last(line: String) {
+    let (said, wait) = mpsc::channel();
+    thread::spawn(move || said.send(io::stderr().write_all(line.as_bytes())));
+    let _ = wait.recv_timeout(Duration::from_secs(1));
 }

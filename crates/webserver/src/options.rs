@@ -1,7 +1,10 @@
 //! The command line: one value that the rest is built from.
 
+use std::fmt::Display;
 use std::net::{IpAddr, SocketAddr};
+use std::num::{NonZeroU16, NonZeroU32};
 use std::path::PathBuf;
+use std::str::FromStr;
 use std::time::Duration;
 
 use clap::{Parser, ValueEnum};
@@ -15,7 +18,7 @@ pub(crate) struct Options {
     pub(crate) root: PathBuf,
 
     /// The port to listen on; 0: any free one
-    #[arg(short, long, default_value_t = 6789)]
+    #[arg(short, long, default_value_t = 6789, value_parser = number::<u16>)]
     pub(crate) port: u16,
 
     /// An address to listen on, repeatable [default: all, IPv6 and IPv4]
@@ -23,12 +26,12 @@ pub(crate) struct Options {
     bind: Vec<IpAddr>,
 
     /// The size of the pool; 1: one request at a time [default: 4 a core]
-    #[arg(short, long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
-    threads: Option<u16>,
+    #[arg(short, long, value_name = "N", value_parser = number::<NonZeroU16>)]
+    threads: Option<NonZeroU16>,
 
     /// How many connections there may be at once; less where the limit of open files is lower
-    #[arg(long, value_name = "N", default_value_t = 10_000, value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
-    pub(crate) max_connections: u32,
+    #[arg(long, value_name = "N", default_value = "10000", value_parser = number::<NonZeroU32>)]
+    pub(crate) max_connections: NonZeroU32,
 
     /// How long the head of a request may take
     #[arg(long, value_name = "SECONDS", default_value = "10", value_parser = seconds)]
@@ -70,8 +73,16 @@ impl Options {
     }
 
     pub(crate) fn threads(&self) -> usize {
-        self.threads.map_or_else(webserver::default_threads, usize::from)
+        self.threads.map_or_else(webserver::default_threads, |threads| usize::from(threads.get()))
     }
+}
+
+/// Digits alone: the parsers of the standard library take a sign.
+fn number<N: FromStr<Err: Display>>(text: &str) -> Result<N, String> {
+    if !text.bytes().all(|c| c.is_ascii_digit()) {
+        return Err("expected a number, in digits alone".into());
+    }
+    text.parse().map_err(|error: N::Err| error.to_string())
 }
 
 /// Seconds, decimals allowed; up to a day.
@@ -100,7 +111,15 @@ mod tests {
         for bad in ["", "-1", "+1", "1e3", "inf", "NaN", "86401", "1s", ".", "0x1"] {
             assert!(seconds(bad).is_err(), "{bad}");
         }
-        for bad in [["--port", "65536"], ["--port", "-1"], ["--port", "x"], ["--threads", "0"], ["--bind", "nowhere"]] {
+        for bad in [
+            ["--port", "65536"],
+            ["--port", "-1"],
+            ["--port", "x"],
+            ["--port", "+80"],
+            ["--max-connections", "+1"],
+            ["--threads", "0"],
+            ["--bind", "nowhere"],
+        ] {
             assert!(Options::try_parse_from(["webserver"].into_iter().chain(bad)).is_err(), "{bad:?}");
         }
     }
@@ -108,7 +127,7 @@ mod tests {
     #[test]
     fn the_defaults_are_those_of_the_documentation() {
         let options = Options::try_parse_from(["webserver"]).unwrap();
-        assert_eq!((options.port, options.max_connections), (6789, 10_000));
+        assert_eq!((options.port, options.max_connections.get()), (6789, 10_000));
         assert_eq!(options.root, PathBuf::from("."));
         assert_eq!([options.head_timeout, options.idle_timeout, options.grace].map(|d| d.as_secs()), [10, 15, 5]);
         assert!(options.addresses().is_empty() && options.log == LogFormat::Common);

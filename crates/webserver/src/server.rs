@@ -12,7 +12,7 @@ use http_core::Limits;
 use rustix::io::Errno;
 use rustix::net::{AddressFamily, SocketFlags, SocketType, bind, getsockname, listen, socket_with, sockopt};
 
-use crate::access_log::{self, AccessLog};
+use crate::access_log::{AccessLog, Writer};
 use crate::connection::{Deadlines, Site};
 use crate::ends::{Counters, Counts};
 use crate::handler::Handler;
@@ -142,7 +142,7 @@ impl Server {
             },
             counters: Counters::default(),
         });
-        let writer = log.clone().map(access_log::spawn_writer).transpose()?;
+        let writer = log.map(Writer::start).transpose()?;
         let spawn = |name: String, run: Box<dyn FnOnce(&Engine) + Send>| {
             let engine = engine.clone();
             thread::Builder::new().name(name).spawn(move || run(&engine))
@@ -151,7 +151,7 @@ impl Server {
         let workers = (0..self.threads)
             .map(|n| spawn(format!("worker-{n}"), Box::new(Engine::work)))
             .collect::<io::Result<Vec<_>>>()?;
-        Ok(Running { engine, addresses: self.addresses, ticker, workers, log, writer })
+        Ok(Running { engine, addresses: self.addresses, ticker, workers, writer })
     }
 }
 
@@ -166,8 +166,7 @@ pub struct Running {
     addresses: Vec<SocketAddr>,
     ticker: JoinHandle<()>,
     workers: Vec<JoinHandle<()>>,
-    log: Option<Arc<AccessLog>>,
-    writer: Option<JoinHandle<u64>>,
+    writer: Option<Writer>,
 }
 
 impl Running {
@@ -186,16 +185,14 @@ impl Running {
         self.engine.counters.counts()
     }
 
-    /// Waits until it was stopped and has ended; all log lines are written then.
+    /// Waits until it was stopped and has ended; all log lines are written then, if
+    /// somebody reads them.
     pub fn join(self) -> Counts {
         for thread in self.workers.into_iter().chain([self.ticker]) {
             let _ = thread.join(); // a panic was reported where it happened
         }
-        if let (Some(log), Some(writer)) = (self.log, self.writer) {
-            log.close();
-            let _ = writer.join();
-        }
-        self.engine.counters.counts()
+        let lost_lines = self.writer.and_then(Writer::finish).unwrap_or(0);
+        Counts { lost_lines, ..self.engine.counters.counts() }
     }
 }
 

@@ -29,7 +29,7 @@ pub(crate) fn start(options: &Options) -> Result<Running, String> {
     })?;
     server
         .threads(options.threads())
-        .max_connections(options.max_connections.min(connections_for_descriptors()))
+        .max_connections(options.max_connections.get().min(connections_for_descriptors()))
         .deadlines(Deadlines { head: options.head_timeout, idle: options.idle_timeout })
         .grace(options.grace)
         .keep_alive(!options.no_keep_alive)
