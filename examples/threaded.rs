@@ -12,7 +12,7 @@ use std::path::Path;
 use std::thread;
 
 use http_core::server::{Connection, Event, Reply, ReplyBody, SendBody};
-use http_core::{FieldBlock, Limits, Status, Target};
+use http_core::{FieldBlock, Limits, Status};
 
 fn main() -> io::Result<()> {
     let folder = std::env::args().nth(1).unwrap_or(".".into());
@@ -37,7 +37,7 @@ fn serve(mut client: TcpStream, folder: &Path) -> io::Result<()> {
                 }
                 continue;
             }
-            Ok(Event::Request(request)) => answer(&request.target, folder),
+            Ok(Event::Request(request)) => answer(&request.path, folder),
             Ok(Event::Body(_)) => continue, // nobody wants it here
             Ok(_) => return Ok(()),
             Err(error) => (error.status(), format!("{error}\n").into_bytes()),
@@ -55,10 +55,10 @@ fn serve(mut client: TcpStream, folder: &Path) -> io::Result<()> {
 }
 
 /// The path is safe to use: it has no `..` left and cannot begin with a slash.
-fn answer(target: &Target<'_>, folder: &Path) -> (Status, Vec<u8>) {
-    let mut path = Vec::new();
-    target.decode_path(&mut path);
-    match std::fs::read(folder.join(String::from_utf8_lossy(&path).as_ref())) {
+fn answer(path: &http_core::Path<'_>, folder: &Path) -> (Status, Vec<u8>) {
+    let mut name = Vec::new();
+    path.decode(&mut name);
+    match std::fs::read(folder.join(String::from_utf8_lossy(&name).as_ref())) {
         Ok(body) => (Status::OK, body),
         Err(_) => (Status::NOT_FOUND, b"There is no such file here.\n".to_vec()),
     }

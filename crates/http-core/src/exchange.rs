@@ -5,6 +5,7 @@ use crate::date::DateText;
 use crate::field::{FieldBlock, Fields, name};
 use crate::framing::Framing;
 use crate::method::Method;
+use crate::path::Path;
 use crate::status::Status;
 use crate::target::Target;
 use crate::version::Version;
@@ -32,6 +33,8 @@ pub struct RequestHead<'a> {
     pub method: Method<'a>,
     /// What is asked for. `*` comes with OPTIONS only.
     pub target: Target<'a>,
+    /// What its path names below a root; the root itself for `*`.
+    pub path: Path<'a>,
     /// The version, of which 1.2 to 1.9 count as 1.1.
     pub version: Version,
     /// The fields. A Simple-Request has none.

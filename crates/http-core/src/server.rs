@@ -40,6 +40,7 @@ use crate::framing::{self, Framing};
 use crate::limits::Limits;
 use crate::method::Method;
 use crate::parse;
+use crate::path::Path;
 use crate::persist::{self, Asked, CloseReason, Facts};
 use crate::scan::{Found, Scanner, TooLong};
 use crate::target::{Authority, Form, Target, TargetParts};
@@ -223,9 +224,11 @@ impl Connection {
         }
         let bytes = &self.buffer.unread()[..self.head.length as usize];
         let (from, to) = self.head.target;
+        let (target, parts) = (&bytes[from as usize..to as usize], self.head.parts?);
         Some(RequestHead {
             method: Method::new(&bytes[..self.head.method_end as usize])?,
-            target: Target::from_parts(&bytes[from as usize..to as usize], self.head.parts?),
+            target: Target::from_parts(target, parts),
+            path: Path::read_before(parts.path(target)),
             version: self.head.version,
             fields: Fields::new(bytes, &self.fields),
             body: if self.body_left == 0 { Framing::Empty } else { Framing::Length(self.body_left) },
@@ -518,7 +521,7 @@ impl Connection {
             if !self.simple_requests {
                 return Err(RequestError::RequestLine);
             }
-            self.head.parts = Some(TargetParts::new(&bytes[line.target])?);
+            self.head.parts = Some(judge_target(&bytes[line.target])?);
         }
         self.head.version = line.version;
         Ok(line.version == Version::HTTP_09)
@@ -552,7 +555,7 @@ impl Connection {
         }
         let (from, to) = self.head.target;
         let target = &bytes[from as usize..to as usize];
-        let parts = TargetParts::new(target)?;
+        let parts = judge_target(target)?;
         if parts.form() == Form::Asterisk && method != Method::Options {
             return Err(RequestError::Target(crate::TargetError::Form)); // R9112-3.2.4
         }
@@ -595,6 +598,13 @@ impl Connection {
         }
         Ok(Step::NeedInput)
     }
+}
+
+/// A target that a server can have: its path stays below the root.
+fn judge_target(raw: &[u8]) -> Result<TargetParts, RequestError> {
+    let parts = TargetParts::new(raw)?;
+    Path::new(parts.path(raw))?;
+    Ok(parts)
 }
 
 /// R9112-3.2a, R9112-3.2b

@@ -354,6 +354,7 @@ fn every_error_is_reached_and_refused() {
         ("GET / HTTP/2.0\r\n".into(), E::VersionNotSupported, 505),
         ("GET  / HTTP/1.1\r\n".into(), E::Blanks, 400),
         ("GET / HTTP/1.1\r\nHost: a\n\r\n".into(), E::BareLf, 400),
+        ("\nGET / HTTP/1.1\r\nHost: a\r\n\r\n".into(), E::BareLf, 400),
         ("GET / HTTP/1.1\r\nHost: a\r\nB: c\r\n d\r\n\r\n".into(), E::Folded, 400),
         (fields("Host:\r\n a\r\n"), E::Folded, 400),
         (fields("A : b\r\n"), E::FieldSyntax, 400),

@@ -220,6 +220,7 @@ fn a_file_name_cannot_inject() {
         (b"a%20b%", "/a%20b%25"),
         (b"?q=1", "/?q=1"),
         (b"a#b", "/a%23b"),
+        (b"../a%2Fb", "/../a%2Fb"),
         (b"a?\r\nX: y\r\n", "/a?%0D%0AX:%20y%0D%0A"),
         (b"\xff\xc3\xa9", "/%FF%C3%A9"),
     ] {
@@ -233,8 +234,6 @@ fn a_file_name_cannot_inject() {
         assert_ends(&webclient(arguments), 2, "", "the host is neither a name nor an IP address");
     }
     assert_ends(&webclient(["http://h\r\nX: y/"]), 2, "", "expected http://HOST/");
-    assert_ends(&webclient(["localhost", "80", "../a"]), 2, "", "the path climbs above the root");
-    assert_ends(&webclient(["localhost", "80", "a\r\n"]), 2, "", "control octet");
 }
 
 #[test]

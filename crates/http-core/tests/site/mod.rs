@@ -171,13 +171,13 @@ impl Answer {
             return Answer::error(Status::EXPECTATION_FAILED);
         }
         let mut path = Vec::new();
-        request.target.decode_path(&mut path);
+        request.path.decode(&mut path);
         if path.is_empty() {
             return Answer::new(Status::OK, b"HelloWorld.html\n");
         }
         let hidden = path.split(|&c| c == b'/').any(|segment| segment.starts_with(b"."));
         match FILES.iter().find(|(name, _)| name.as_bytes() == path) {
-            Some((_, content)) if !hidden && !request.target.is_folder() => Answer::with_file(request, content),
+            Some((_, content)) if !hidden && !request.path.is_folder() => Answer::with_file(request, content),
             _ => Answer::error(Status::NOT_FOUND),
         }
     }

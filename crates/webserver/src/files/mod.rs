@@ -11,7 +11,8 @@ use std::os::fd::OwnedFd;
 use std::path::Path;
 
 use http_core::conditional::{self, Outcome, Validators};
-use http_core::server::Expectation;
+use http_core::range::{self, ContentRange, Ranged};
+use http_core::server::{Expectation, RequestHead};
 use http_core::{
     Date, FieldBlock, FieldName, FieldValue, Form, Method, RequestError, Status, Target, name, percent_encode,
 };
@@ -51,16 +52,16 @@ impl Files {
     }
 
     fn serve(&self, request: &Request<'_>) -> Result<Reply, Denied> {
-        let target = &request.head.target;
+        let wants_folder = request.head.path.is_folder();
         let mut path = Vec::new();
-        target.decode_path(&mut path);
+        request.head.path.decode(&mut path);
         if is_hidden(&path) {
             return Err(Denied::NotFound);
         }
         match self.root.open_below(&path)? {
-            Opened { kind: Kind::File, .. } if target.is_folder() => Err(Denied::NotFound),
+            Opened { kind: Kind::File, .. } if wants_folder => Err(Denied::NotFound),
             Opened { kind: Kind::File, file, length, modified } => file_reply(request, &path, file, length, modified),
-            Opened { kind: Kind::Folder, .. } if !target.is_folder() => Ok(to_the_slash(&path, target)),
+            Opened { kind: Kind::Folder, .. } if !wants_folder => Ok(to_the_slash(&path, &request.head.target)),
             Opened { kind: Kind::Folder, file, .. } => self.folder(request, path, file),
         }
     }
@@ -161,25 +162,47 @@ fn file_reply(request: &Request<'_>, path: &[u8], file: OwnedFd, length: u64, mo
     // files that have none.
     let last_modified = Date::from_unix(modified).filter(|date| date.unix() > 1 && *date < request.now);
     let validators = Validators { etag: None, last_modified };
-    match conditional::evaluate(request.head.method, &request.head.fields, &validators, request.now) {
+    let RequestHead { method, fields, .. } = request.head;
+    match conditional::evaluate(method, &fields, &validators, request.now) {
         Outcome::Proceed => {}
-        Outcome::NotModified => reply.status = Status::NOT_MODIFIED,
+        Outcome::NotModified => {
+            reply.status = Status::NOT_MODIFIED;
+            push_last_modified(&mut reply, last_modified);
+            return Ok(reply);
+        }
         Outcome::PreconditionFailed => {
             return Ok(page::error(Status::PRECONDITION_FAILED, "The file is not in the state that was asked for."));
         }
     }
-    if reply.status == Status::OK {
-        push(&mut reply.fields, name::CONTENT_TYPE, types::of(path));
-        reply.body = if length <= SMALL {
-            Body::Octets(root::read(&file, length)?.into())
-        } else {
-            Body::File { file, offset: 0, length }
-        };
-    }
-    if let Some(date) = last_modified {
+    let (offset, length) = match range::evaluate(method, &fields, &validators, length, request.now) {
+        Ranged::Whole => (0, length),
+        Ranged::Part(part) => {
+            reply.status = Status::PARTIAL_CONTENT;
+            push(&mut reply.fields, name::CONTENT_RANGE, part.content_range().value());
+            (part.start(), part.length())
+        }
+        Ranged::Unsatisfiable => {
+            let mut reply =
+                page::error(Status::RANGE_NOT_SATISFIABLE, "The file ends before the range that was asked for.");
+            push(&mut reply.fields, name::CONTENT_RANGE, ContentRange::unsatisfied(length).value());
+            return Ok(reply);
+        }
+    };
+    push(&mut reply.fields, name::CONTENT_TYPE, types::of(path));
+    push(&mut reply.fields, name::ACCEPT_RANGES, FieldValue::from_static("bytes"));
+    push_last_modified(&mut reply, last_modified);
+    reply.body = if length <= SMALL {
+        Body::Octets(root::read(&file, offset, length)?.into())
+    } else {
+        Body::File { file, offset, length }
+    };
+    Ok(reply)
+}
+
+fn push_last_modified(reply: &mut Reply, date: Option<Date>) {
+    if let Some(date) = date {
         push(&mut reply.fields, name::LAST_MODIFIED, date.text().value());
     }
-    Ok(reply)
 }
 
 /// Pushes a field that is none of the library's own, which therefore cannot fail.

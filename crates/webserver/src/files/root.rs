@@ -57,7 +57,7 @@ impl Root {
         Ok(Root { folder, walks: AtomicBool::new(false) })
     }
 
-    /// Opens a path that `Target::decode_path` has made; empty for the root itself.
+    /// Opens a name that `http_core::Path::decode` has made; empty for the root itself.
     pub(super) fn open_below(&self, path: &[u8]) -> Result<Opened, Denied> {
         let path = if path.is_empty() { b"." } else { path };
         let file = self.descriptor(OsStr::from_bytes(path))?;
@@ -99,12 +99,12 @@ fn walk(root: BorrowedFd<'_>, path: &OsStr) -> Result<OwnedFd, Errno> {
     folder.ok_or(Errno::NOENT)
 }
 
-/// Reads a small file whole.
-pub(super) fn read(file: &OwnedFd, length: u64) -> Result<Vec<u8>, Denied> {
+/// Reads a small piece of a file.
+pub(super) fn read(file: &OwnedFd, offset: u64, length: u64) -> Result<Vec<u8>, Denied> {
     let mut octets = vec![0; usize::try_from(length).map_err(|_| Denied::Broken)?];
     let mut filled = 0;
     while filled < octets.len() {
-        match retry_on_intr(|| pread(file, &mut octets[filled..], filled as u64))? {
+        match retry_on_intr(|| pread(file, &mut octets[filled..], offset + filled as u64))? {
             0 => return Err(Denied::Broken), // it shrank between the two calls
             n => filled += n,
         }
@@ -174,7 +174,8 @@ mod tests {
     fn a_file_that_shrank_is_broken() {
         let (_dir, root) = tree();
         let opened = root.open_below(b"folder/file").unwrap();
-        assert_eq!(read(&opened.file, opened.length), Ok(b"content".to_vec()));
-        assert_eq!(read(&opened.file, opened.length + 1), Err(Denied::Broken));
+        assert_eq!(read(&opened.file, 0, opened.length), Ok(b"content".to_vec()));
+        assert_eq!(read(&opened.file, 3, 2), Ok(b"te".to_vec()));
+        assert_eq!(read(&opened.file, 0, opened.length + 1), Err(Denied::Broken));
     }
 }

@@ -1,0 +1,217 @@
+//! Paths: what a request-target names below a root. All decoding happens here, once. It knows no file.
+
+use alloc::string::String;
+use alloc::vec::Vec;
+use core::fmt;
+
+use crate::error::TargetError;
+use crate::grammar::{hex, is_unreserved};
+
+/// The path of a request, which names something below a root: it does not climb above it, and no segment of it decodes
+/// to what could be taken for more than a segment.
+///
+/// ```
+/// use http_core::{Path, TargetError};
+/// let path = Path::new(b"/a//b/%2e%2e/c%20d")?;
+/// let mut name = Vec::new();
+/// path.decode(&mut name);
+/// assert_eq!(name, b"a/c d");
+/// assert_eq!(Path::new(b"/../x"), Err(TargetError::Climbs));
+/// assert_eq!(Path::new(b"/..%2fx"), Err(TargetError::Segment));
+/// # Ok::<(), TargetError>(())
+/// ```
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub struct Path<'a>(&'a [u8]);
+
+impl<'a> Path<'a> {
+    /// Reads a path as it came, percent-encoded.
+    ///
+    /// # Errors
+    /// [`TargetError::Percent`], [`TargetError::Segment`], [`TargetError::Climbs`]: a climb is refused and never clamped.
+    pub fn new(raw: &'a [u8]) -> Result<Path<'a>, TargetError> {
+        let mut depth = 0usize;
+        for segment in raw.split(|&c| c == b'/') {
+            match dots(segment) {
+                Some(Dots::Nothing | Dots::One) => {}
+                Some(Dots::Two) => depth = depth.checked_sub(1).ok_or(TargetError::Climbs)?,
+                None => {
+                    depth += 1;
+                    for octet in decoded(segment) {
+                        match octet {
+                            None => return Err(TargetError::Percent),
+                            Some(b'/' | 0..=0x1f | 0x7f) => return Err(TargetError::Segment), // D14
+                            Some(_) => {}
+                        }
+                    }
+                }
+            }
+        }
+        Ok(Path(raw))
+    }
+
+    /// A path that was read before.
+    pub(crate) const fn read_before(raw: &'a [u8]) -> Path<'a> {
+        Path(raw)
+    }
+
+    /// Appends the decoded path, relative to a root: segments joined by `/`, without dot segments, empty segments or a
+    /// slash at either end. No segment holds a slash, a NUL or another control octet, so that the result names
+    /// something below the root wherever no link leads out of it (R1945-5.1.2b, R3986-5.2.4, V1–V6).
+    ///
+    /// Octets are not text: 80–FF stand as they are.
+    pub fn decode(&self, out: &mut Vec<u8>) {
+        let root = out.len();
+        for segment in self.0.split(|&c| c == b'/') {
+            match dots(segment) {
+                Some(Dots::Nothing | Dots::One) => {}
+                Some(Dots::Two) => {
+                    let parent = out[root..].iter().rposition(|&c| c == b'/').unwrap_or(0);
+                    out.truncate(root + parent);
+                }
+                None => {
+                    if out.len() > root {
+                        out.push(b'/');
+                    }
+                    out.extend(decoded(segment).flatten());
+                }
+            }
+        }
+    }
+
+    /// Whether the path asks for a folder: it ends with `/`, `.` or `..`.
+    pub fn is_folder(&self) -> bool {
+        let last = self.0.rsplit(|&c| c == b'/').next().unwrap_or_default();
+        dots(last).is_some()
+    }
+}
+
+impl fmt::Debug for Path<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "\"{}\"", self.0.escape_ascii())
+    }
+}
+
+enum Dots {
+    Nothing,
+    One,
+    Two,
+}
+
+/// Whether a raw segment is empty, `.` or `..`, be its dots encoded or not.
+fn dots(segment: &[u8]) -> Option<Dots> {
+    if segment.len() > "%2e%2e".len() {
+        return None;
+    }
+    let mut dots = 0;
+    for octet in decoded(segment) {
+        if octet != Some(b'.') {
+            return None;
+        }
+        dots += 1;
+    }
+    match dots {
+        0 => Some(Dots::Nothing),
+        1 => Some(Dots::One),
+        2 => Some(Dots::Two),
+        _ => None,
+    }
+}
+
+/// The octets, decoded once (R3986-2.1, V2); `None` for a `%` without two hexadecimal digits.
+pub(crate) fn decoded(raw: &[u8]) -> impl Iterator<Item = Option<u8>> {
+    let mut rest = raw.iter().copied();
+    core::iter::from_fn(move || {
+        Some(match rest.next()? {
+            b'%' => match (rest.next().and_then(hex), rest.next().and_then(hex)) {
+                (Some(high), Some(low)) => Some(high << 4 | low),
+                _ => None,
+            },
+            octet => Some(octet),
+        })
+    })
+}
+
+/// Appends a path segment, percent-encoded so that it stands for itself in any URL: all but letters, digits and
+/// `-._~` (RFC 3986 §2.3).
+///
+/// ```
+/// let mut href = String::new();
+/// http_core::percent_encode(b"100 %/\xff.html", &mut href);
+/// assert_eq!(href, "100%20%25%2F%FF.html");
+/// ```
+pub fn percent_encode(segment: &[u8], out: &mut String) {
+    const DIGITS: &[u8; 16] = b"0123456789ABCDEF";
+    for &octet in segment {
+        if is_unreserved(octet) {
+            out.push(char::from(octet));
+        } else {
+            out.push('%');
+            out.push(char::from(DIGITS[usize::from(octet >> 4)]));
+            out.push(char::from(DIGITS[usize::from(octet & 15)]));
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    // R1945-5.1.2b, R3986-2.1, R3986-5.2.4, D13, D14, V1, V2, V3, V4, V5, V6
+    #[test]
+    fn paths_resolve_below_the_root_or_not_at_all() {
+        for (raw, expected) in [
+            ("/", Ok("")),
+            ("", Ok("")),
+            ("/a/b", Ok("a/b")),
+            ("//a///b/", Ok("a/b")),
+            ("/./a/./b/.", Ok("a/b")),
+            ("/a/../b", Ok("b")),
+            ("/a/b/c/../../d", Ok("a/d")),
+            ("/a/..", Ok("")),
+            ("/a/%2e%2E/b", Ok("b")),
+            ("/..a/...", Ok("..a/...")),
+            ("/%252e%252e", Ok("%2e%2e")),
+            ("/Hello%57orld", Ok("HelloWorld")),
+            ("/%5c..%5c:%c0", Ok("\\..\\:\u{fffd}")),
+            ("//etc/passwd", Ok("etc/passwd")),
+            ("/a^{|}[]`", Ok("a^{|}[]`")),
+            ("/..", Err(TargetError::Climbs)),
+            ("/a/../../b", Err(TargetError::Climbs)),
+            ("/.%2e/x", Err(TargetError::Climbs)),
+            ("/a%", Err(TargetError::Percent)),
+            ("/a%2", Err(TargetError::Percent)),
+            ("/a%zz", Err(TargetError::Percent)),
+            ("/%", Err(TargetError::Percent)),
+            ("/a%2fb", Err(TargetError::Segment)),
+            ("/a%00", Err(TargetError::Segment)),
+            ("/a%0a", Err(TargetError::Segment)),
+            ("/a%7f", Err(TargetError::Segment)),
+        ] {
+            let decoded = Path::new(raw.as_bytes()).map(|path| {
+                let mut out = Vec::new();
+                path.decode(&mut out);
+                String::from_utf8_lossy(&out).into_owned()
+            });
+            assert_eq!(decoded.as_deref(), expected.as_ref().map(|s| *s), "{raw}");
+        }
+    }
+
+    #[test]
+    fn folders_end_with_a_slash_or_dots() {
+        for (raw, folder) in
+            [("/", true), ("/a/", true), ("/a/b/%2E.", true), ("/a/.", true), ("/a", false), ("/a/...", false)]
+        {
+            assert_eq!(Path::new(raw.as_bytes()).unwrap().is_folder(), folder, "{raw}");
+        }
+    }
+
+    #[test]
+    fn encoding_is_undone_by_decoding() {
+        let name: Vec<u8> = (0x20..=0xff).filter(|&c| c != b'/' && c != 0x7f).collect();
+        let mut href = String::from("/");
+        percent_encode(&name, &mut href);
+        let mut back = Vec::new();
+        Path::new(href.as_bytes()).unwrap().decode(&mut back);
+        assert_eq!(back, name);
+    }
+}

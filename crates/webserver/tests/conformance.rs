@@ -1,0 +1,252 @@
+//! The cases of conformance against the real program over real sockets, whole and an octet at a time; and what must
+//! hold of every answer and of every line of the log whatever was asked.
+// Clippy then takes the helpers, too, for tests.
+#![cfg(test)]
+
+mod support;
+
+use std::fs::{self, File};
+use std::io::{ErrorKind, Read, Write};
+use std::net::{Shutdown, SocketAddr};
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
+use std::sync::mpsc;
+use std::thread;
+use std::time::{Duration, Instant, UNIX_EPOCH};
+
+use tempfile::TempDir;
+
+use support::{Answer, PATIENCE, Program, answers, connect};
+
+const HELLO: &[u8] = b"<!DOCTYPE html>\n<title>Hello</title>\n<p>Hello, World!</p>\n";
+
+/// Each with a program of its own, so that a line of the log belongs to a case.
+const PEERS: usize = 16;
+
+// Every rule that a case names; V1 to V6, V9, V13 to V16, V31, V32, V34.
+#[test]
+fn every_case_gets_its_answer_over_a_socket() {
+    let folder = TempDir::new().unwrap();
+    fs::write(folder.path().join("HelloWorld.html"), HELLO).unwrap();
+    let hello = File::options().write(true).open(folder.path().join("HelloWorld.html")).unwrap();
+    hello.set_modified(UNIX_EPOCH + Duration::from_secs(784_111_777)).unwrap(); // Sun, 06 Nov 1994 08:49:37 GMT
+    fs::create_dir(folder.path().join(".git")).unwrap();
+    fs::write(folder.path().join(".htpasswd"), "root:secret\n").unwrap();
+    fs::write(folder.path().join(".git/config"), "root:secret\n").unwrap();
+
+    let cases = cases();
+    let runs: Vec<(&Case, bool)> = cases.iter().flat_map(|case| [(case, false), (case, true)]).collect();
+    let (next, faults) = (AtomicUsize::new(0), Mutex::new(Vec::new()));
+    thread::scope(|scope| {
+        for _ in 0..PEERS {
+            scope.spawn(|| {
+                let program = Program::start(folder.path(), &["--threads", "2"]);
+                while let Some((case, bytewise)) = runs.get(next.fetch_add(1, Relaxed)) {
+                    let how = if *bytewise { "an octet at a time" } else { "whole" };
+                    let found = faults_of(case, *bytewise, &program);
+                    faults.lock().unwrap().extend(found.iter().map(|fault| format!("{} {how}: {fault}", case.id)));
+                }
+                let messages = program.finish();
+                if !messages.trim_end().ends_with(" 0 failed") {
+                    faults.lock().unwrap().push(messages.lines().last().unwrap_or_default().into());
+                }
+            });
+        }
+    });
+    let mut faults = faults.into_inner().unwrap();
+    faults.sort();
+    assert!(faults.is_empty(), "{} faults:\n{}", faults.len(), faults.join("\n"));
+}
+
+/// A line of `cases.jsonl`.
+struct Case {
+    id: String,
+    bytes: Vec<u8>,
+    /// What this server gives: a status, `0.9-body` or `close`.
+    class: String,
+    responses: Option<u64>,
+}
+
+impl Case {
+    /// R9112-2.2d: leading empty lines are none of the request.
+    fn begins_with(&self, word: &[u8]) -> bool {
+        let from = self.bytes.iter().position(|c| !matches!(c, b'\r' | b'\n')).unwrap_or(0);
+        let rest = self.bytes[from..].strip_prefix(word);
+        matches!(rest, Some([b' ' | b'\t', ..]))
+    }
+}
+
+fn cases() -> Vec<Case> {
+    let lines = include_str!("../../http-core/tests/conformance/cases.jsonl").lines();
+    let cases: Vec<Case> = lines
+        .map(|line| {
+            let case: serde_json::Value = serde_json::from_str(line).unwrap();
+            let text = |key: &str| case[key].as_str().unwrap_or_else(|| panic!("{key} is missing: {line}"));
+            Case {
+                id: text("id").into(),
+                bytes: text("bytes").chars().map(|c| u8::try_from(c).unwrap()).collect(), // latin-1
+                class: text("expect").split('|').next().unwrap().into(),
+                responses: case["responses"].as_u64(),
+            }
+        })
+        .collect();
+    assert!(cases.len() > 150, "{} cases are not all of them", cases.len());
+    cases
+}
+
+/// Everything that is wrong with what a case came to.
+fn faults_of(case: &Case, bytewise: bool, program: &Program) -> Vec<String> {
+    let mut faults = Vec::new();
+    let logged = program.messages_from(0).len();
+    let out = match run(program.address(), &case.bytes, bytewise) {
+        Ok(out) => out,
+        Err(fault) => return vec![fault],
+    };
+    let class = class(&out);
+    if class != case.class {
+        faults.push(format!("{class}, not {}", case.class));
+    }
+    let mut count = 1;
+    match class.as_str() {
+        "close" => count = 0,
+        "0.9-body" => {}
+        _ => match answers(&out, case.begins_with(b"HEAD")) {
+            Ok(answers) => {
+                count = answers.len();
+                faults.extend(broken_invariants(case, &answers));
+            }
+            Err(fault) => faults.push(fault),
+        },
+    }
+    if case.responses.is_some_and(|responses| responses != count as u64) {
+        faults.push(format!("{count} responses"));
+    }
+    if out.windows(5).any(|five| five == b"root:") {
+        faults.push("it shows what is hidden".into()); // R1945-12.5b
+    }
+    let lines = program_lines(program, logged, count);
+    faults.extend(log_faults(&lines, count));
+    // R9110-9.3.2: a HEAD is told the length that GET would be.
+    if let Some(get) = case.begins_with(b"HEAD").then(|| as_get(&case.bytes)) {
+        let logged = program.messages_from(0).len();
+        let get = run(program.address(), &get, false).unwrap_or_default();
+        if let (Ok(got), Ok(answers)) = (answers(&get, false), answers(&out, true)) {
+            let lengths = [got.first(), answers.first()].map(|answer| answer.and_then(Answer::content_length));
+            if lengths[0] != lengths[1] {
+                faults.push(format!("GET and HEAD have lengths {lengths:?}"));
+            }
+            program_lines(program, logged, got.len());
+        } else {
+            program_lines(program, logged, 1);
+        }
+    }
+    faults
+}
+
+/// What holds of every answer with a status line.
+fn broken_invariants(case: &Case, answers: &[Answer]) -> Vec<String> {
+    let mut faults = Vec::new();
+    for (i, answer) in answers.iter().enumerate() {
+        let mut must = |holds: bool, what: &str| {
+            if !holds {
+                faults.push(format!("answer {}: {what}", i + 1));
+            }
+        };
+        must((200..600).contains(&answer.status), "no final status");
+        must(answer.field("Date").is_some_and(|date| date.len() == 29 && date.ends_with(" GMT")), "no Date"); // R9110-6.6.1
+        let kept = match answer.field("Connection") {
+            Some("keep-alive") => true,
+            Some("close") => false,
+            _ => {
+                must(false, "no Connection"); // R9112-9.3c
+                false
+            }
+        };
+        // R9112-9.6a: after the last answer nothing; a refusal for syntax, limits or framing is the last.
+        must(kept || i + 1 == answers.len(), "it goes on after close");
+        must(!(kept && matches!(answer.status, 400 | 408 | 411 | 413 | 414 | 431 | 505)), "a refusal keeps");
+        let length = answer.content_length();
+        match answer.status {
+            204 => must(length.is_none(), "Content-Length with 204"), // R9110-8.6a
+            304 => must(length.is_none_or(|length| length == HELLO.len()), "a wrong Content-Length with 304"),
+            405 => must(answer.field("Allow").is_some(), "no Allow with 405"), // R9110-10.2.1
+            416 => must(
+                answer.field("Content-Range") == Some(&format!("bytes */{}", HELLO.len())),
+                "no Content-Range with 416", // R9110-15.5.17
+            ),
+            200..300 if i == 0 && case.begins_with(b"OPTIONS") => {
+                must(answer.field("Allow").is_some(), "no Allow for OPTIONS"); // R9110-9.3.7
+            }
+            _ => {}
+        }
+        if !matches!(answer.status, 204 | 304) {
+            must(length.is_some(), "no Content-Length"); // that it is the body's is how the answers were cut
+        }
+    }
+    faults
+}
+
+/// What the log says since then, once there are so many lines.
+fn program_lines(program: &Program, since: usize, count: usize) -> Vec<u8> {
+    let deadline = Instant::now() + PATIENCE;
+    loop {
+        let lines = program.messages_from(since);
+        if lines.iter().filter(|&&c| c == b'\n').count() >= count || Instant::now() > deadline {
+            return lines;
+        }
+        thread::sleep(Duration::from_millis(5));
+    }
+}
+
+/// R1945-12.3, V16: one line a response, of printable octets.
+fn log_faults(lines: &[u8], count: usize) -> Vec<String> {
+    let mut faults = Vec::new();
+    let ends = lines.iter().filter(|&&c| c == b'\n').count();
+    if ends != count {
+        faults.push(format!("{ends} lines of log for {count} answers: {}", lines.escape_ascii()));
+    }
+    if !lines.iter().all(|c| matches!(c, b' '..=b'~' | b'\n')) || !(lines.is_empty() || lines.ends_with(b"\n")) {
+        faults.push(format!("a log that a terminal would obey: {}", lines.escape_ascii()));
+    }
+    faults
+}
+
+/// All that comes back: written while it is read, half-closed 300 ms after the last octet, read to the end.
+fn run(address: SocketAddr, bytes: &[u8], bytewise: bool) -> Result<Vec<u8>, String> {
+    let mut stream = connect(address);
+    let mut reading = stream.try_clone().unwrap();
+    let (sender, ended) = mpsc::channel();
+    let reader = thread::spawn(move || {
+        let mut out = Vec::new();
+        let end = reading.read_to_end(&mut out);
+        let _ = sender.send(());
+        (out, end)
+    });
+    // A write that fails is no failure: what matters is what comes back.
+    for piece in bytes.chunks(if bytewise { 1 } else { bytes.len().max(1) }) {
+        if stream.write_all(piece).is_err() {
+            break;
+        }
+    }
+    let _ = ended.recv_timeout(Duration::from_millis(300));
+    let _ = stream.shutdown(Shutdown::Write);
+    match reader.join().unwrap() {
+        (out, Ok(_)) => Ok(out),
+        (out, Err(error)) if out.is_empty() && error.kind() == ErrorKind::ConnectionReset => Ok(out),
+        (out, Err(error)) => Err(format!("{error} after {} octets", out.len())), // R9112-9.6b
+    }
+}
+
+fn as_get(head: &[u8]) -> Vec<u8> {
+    let at = head.iter().position(|&c| c == b'H').unwrap();
+    [&head[..at], b"GET", &head[at + 4..]].concat()
+}
+
+/// The status of the first response, or what there is instead.
+fn class(out: &[u8]) -> String {
+    match out {
+        b"" => "close".into(),
+        [b'H', b'T', b'T', b'P', b'/', ..] => String::from_utf8_lossy(out.get(9..12).unwrap_or_default()).into(),
+        _ => "0.9-body".into(),
+    }
+}

@@ -1,0 +1,347 @@
+//! How the program begins and how it ends: ready lines, refusals to start, signals.
+// Clippy then takes the helpers, too, for tests.
+#![cfg(test)]
+
+mod support;
+
+use std::fs::{self, File};
+use std::io::{BufRead, BufReader, ErrorKind, Read, Write};
+use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::process::{Command, Stdio};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use rustix::process::{Pid, Signal};
+use tempfile::TempDir;
+
+use support::{PROGRAM, Program, answers, connect, get, keep_alive, output_of, read_answer, read_to_end, wait_until};
+
+/// Far more than socket buffers hold.
+const LARGE: u64 = 64 << 20;
+
+fn folder() -> TempDir {
+    let folder = TempDir::new().unwrap();
+    fs::write(folder.path().join("small"), "small").unwrap();
+    File::create(folder.path().join("large")).unwrap().set_len(LARGE).unwrap();
+    folder
+}
+
+/// Asks for the large file and takes the first octets; the rest has to wait.
+fn begin_download(address: SocketAddr) -> (TcpStream, Vec<u8>) {
+    let mut stream = connect(address);
+    stream.write_all(&keep_alive("/large")).unwrap();
+    let mut begin = vec![0; 1 << 16];
+    stream.read_exact(&mut begin).unwrap();
+    (stream, begin)
+}
+
+fn is_refused(address: SocketAddr) -> bool {
+    TcpStream::connect(address).is_err_and(|error| error.kind() == ErrorKind::ConnectionRefused)
+}
+
+#[test]
+fn v30_a_signal_lets_replies_end_and_nobody_in() {
+    for signal in [Signal::TERM, Signal::INT] {
+        let folder = folder();
+        let mut program = Program::start(folder.path(), &["--threads", "2", "--grace", "60"]);
+        let address = program.address();
+        let (mut download, mut octets) = begin_download(address);
+        let mut kept = connect(address);
+        kept.write_all(&keep_alive("/small")).unwrap();
+        assert!(read_answer(&mut kept).is_kept());
+        let mut silent = connect(address);
+        // A head that has begun before the stop is answered, and is the last of its connection.
+        let mut begun = connect(address);
+        begun.write_all(b"GET /small HTTP/1.0\r\nConnection: keep-alive\r\n").unwrap();
+        thread::sleep(Duration::from_millis(100));
+
+        program.signal(signal);
+        assert_eq!(read_to_end(&mut kept).unwrap(), b"", "closed without a word");
+        assert_eq!(read_to_end(&mut silent).unwrap(), b"", "closed without a word");
+        wait_until("new ones are refused", || is_refused(address));
+        begun.write_all(b"\r\n").unwrap();
+        let answer = read_answer(&mut begun);
+        assert_eq!((answer.text(), answer.is_kept()), ("small", false));
+        assert_eq!(read_to_end(&mut begun).unwrap(), b"");
+
+        assert_eq!(program.ended(Duration::ZERO), None, "it does not wait for the download");
+        download.read_to_end(&mut octets).unwrap();
+        let answers = answers(&octets, false).unwrap();
+        assert_eq!((answers.len(), answers[0].body.len() as u64), (1, LARGE));
+        let status = program.ended(Duration::from_secs(10)).expect("it ends with the last reply");
+        assert_eq!(status.code(), Some(0));
+        let messages = program.messages();
+        let counts = "webserver: 4 connections: 3 completed, 0 refused, 0 timed out, 1 aborted, 0 failed\n";
+        assert!(messages.ends_with(counts), "{messages}");
+    }
+}
+
+#[test]
+fn waiting_for_the_last_reply_costs_nothing() {
+    let folder = folder();
+    let program = Program::start(folder.path(), &["--threads", "2", "--grace", "60"]);
+    let _download = begin_download(program.address());
+    program.signal(Signal::TERM);
+    wait_until("new ones are refused", || is_refused(program.address()));
+    let used = program.processor_time();
+    thread::sleep(Duration::from_secs(1));
+    let used = program.processor_time() - used;
+    assert!(used < Duration::from_millis(500), "{used:?} of a second spent on waiting");
+}
+
+#[test]
+fn a_second_signal_ends_at_once() {
+    for (first, second, code) in
+        [(Signal::TERM, Signal::TERM, 143), (Signal::INT, Signal::INT, 130), (Signal::TERM, Signal::INT, 130)]
+    {
+        let folder = folder();
+        let mut program = Program::start(folder.path(), &["--grace", "60"]);
+        let _download = begin_download(program.address());
+        program.signal(first);
+        wait_until("new ones are refused", || is_refused(program.address()));
+        program.signal(second);
+        assert_eq!(program.ended(Duration::from_secs(10)).and_then(|status| status.code()), Some(code));
+    }
+}
+
+#[test]
+fn who_reads_nothing_is_waited_for_as_long_as_the_grace() {
+    let folder = folder();
+    let mut program = Program::start(folder.path(), &["--grace", "1"]);
+    let (mut download, mut octets) = begin_download(program.address());
+    let began = Instant::now();
+    program.signal(Signal::TERM);
+    let status = program.ended(Duration::from_secs(10)).expect("it ends by itself");
+    assert_eq!(status.code(), Some(0));
+    assert!(began.elapsed() >= Duration::from_millis(900), "{:?}", began.elapsed());
+    let messages = program.messages();
+    assert!(messages.contains("\"GET /large HTTP/1.0\" 200 "), "the log says what was sent: {messages}");
+    assert!(
+        messages.ends_with("1 connections: 0 completed, 0 refused, 0 timed out, 0 aborted, 1 failed\n"),
+        "{messages}"
+    );
+    let _ = download.read_to_end(&mut octets);
+    assert!((octets.len() as u64) < LARGE, "visibly short");
+}
+
+#[test]
+fn without_a_grace_it_ends_now() {
+    let folder = folder();
+    let mut program = Program::start(folder.path(), &["--grace", "0"]);
+    let _download = begin_download(program.address());
+    program.signal(Signal::TERM);
+    assert_eq!(program.ended(Duration::from_secs(10)).and_then(|status| status.code()), Some(0));
+}
+
+#[test]
+fn a_signal_to_an_idle_program_ends_it() {
+    for signal in [Signal::TERM, Signal::INT] {
+        let mut program = Program::start(folder().path(), &[]);
+        program.signal(signal);
+        assert_eq!(program.ended(Duration::from_secs(4)).and_then(|status| status.code()), Some(0));
+        let counts = "webserver: 0 connections: 0 completed, 0 refused, 0 timed out, 0 aborted, 0 failed\n";
+        assert_eq!(program.messages(), counts);
+    }
+}
+
+#[test]
+fn what_hinders_a_start_is_one_line_that_says_what_to_do() {
+    let folder = folder();
+    let root = folder.path().to_str().unwrap();
+    let taken = TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = taken.local_addr().unwrap().port().to_string();
+    let missing = format!("{root}/missing");
+    let file = format!("{root}/small");
+    let in_use = format!("port {port} is in use");
+    for (arguments, says, advises) in [
+        (&["--bind", "127.0.0.1", "--port", &port, root][..], &*in_use, "--port"),
+        (&["--port", &port, root], &in_use, "--port"),
+        (&["--port", "0", &missing], "there is no folder", "webserver FOLDER"),
+        (&["--port", "0", &file], "is no folder", "webserver FOLDER"),
+        (&["--port", "0", "--bind", "203.0.113.1", root], "none of this machine's", "--bind"),
+    ] {
+        let output = output_of(arguments);
+        let (out, err) = (String::from_utf8(output.stdout).unwrap(), String::from_utf8(output.stderr).unwrap());
+        assert_eq!((output.status.code(), &*out), (Some(1), ""), "{arguments:?}: {err}");
+        assert_eq!(err.matches('\n').count(), 1, "{arguments:?}: {err}");
+        assert!(err.starts_with("webserver: ") && err.ends_with('\n'), "{arguments:?}: {err}");
+        assert!(err.contains(says) && err.contains(advises), "{arguments:?}: {err}");
+    }
+}
+
+#[test]
+fn a_wrong_command_line_is_2() {
+    for arguments in [
+        &["--port", "x"][..],
+        &["--port", "65536"],
+        &["--port", "-1"],
+        &["--port", "+0"],
+        &["--threads", "+1"],
+        &["--port", "0x50"],
+        &["--port"],
+        &["--bind", "nowhere"],
+        &["--threads", "0"],
+        &["--threads", "-1"],
+        &["--max-connections", "0"],
+        &["--head-timeout", "soon"],
+        &["--grace", "-1"],
+        &["--log", "xml"],
+        &["--no-such-option"],
+        &["one", "two"],
+    ] {
+        let output = output_of(arguments);
+        let err = String::from_utf8(output.stderr).unwrap();
+        assert_eq!((output.status.code(), output.stdout.len()), (Some(2), 0), "{arguments:?}: {err}");
+        assert!(err.starts_with("error: ") && err.contains("--help"), "{arguments:?}: {err}");
+    }
+}
+
+#[test]
+fn version_and_help_are_printed() {
+    let version = output_of(&["--version"]);
+    assert_eq!(version.status.code(), Some(0));
+    assert_eq!(String::from_utf8(version.stdout).unwrap(), format!("webserver {}\n", env!("CARGO_PKG_VERSION")));
+    for option in ["--help", "-h"] {
+        let help = output_of(&[option]);
+        assert_eq!((help.status.code(), help.stderr.len()), (Some(0), 0));
+        assert!(String::from_utf8(help.stdout).unwrap().contains("[ROOT]"));
+    }
+}
+
+// What the help names works: it serves with all of it.
+#[test]
+fn help_lists_what_works() {
+    const OPTIONS: [(&str, &str); 11] = [
+        ("--port", "0"),
+        ("--bind", "127.0.0.1"),
+        ("--threads", "3"),
+        ("--max-connections", "100"),
+        ("--head-timeout", "2.5"),
+        ("--idle-timeout", "2.5"),
+        ("--grace", "0.5"),
+        ("--no-keep-alive", ""),
+        ("--no-listing", ""),
+        ("--log", "off"),
+        ("--log", "common"),
+    ];
+    let help = String::from_utf8(output_of(&["--help"]).stdout).unwrap();
+    let words = help.split(|c: char| !(c.is_ascii_alphanumeric() || c == '-'));
+    let mut named: Vec<&str> = words.filter(|word| word.starts_with("--")).collect();
+    named.sort_unstable();
+    named.dedup();
+    let mut known: Vec<&str> = OPTIONS.iter().map(|(name, _)| *name).chain(["--help", "--version"]).collect();
+    known.sort_unstable();
+    known.dedup();
+    assert_eq!(named, known, "{help}");
+
+    let folder = folder();
+    let mut command = Command::new(PROGRAM);
+    for (name, value) in &OPTIONS[..10] {
+        command.arg(name).args(Some(value).filter(|value| !value.is_empty()));
+    }
+    let program = Program::run(command.arg(folder.path()));
+    assert_eq!(get(program.address(), "/small").text(), "small");
+    program.finish();
+}
+
+#[test]
+fn ready_lines_are_those_of_bind() {
+    let folder = folder();
+    let program = Program::run(
+        Command::new(PROGRAM).args(["-p", "0", "-b", "127.0.0.1", "--bind", "127.0.0.2"]).arg(folder.path()),
+    );
+    let addresses: Vec<SocketAddr> = program.ready().into_iter().map(address_in).collect();
+    assert_eq!(addresses.iter().map(|a| a.ip().to_string()).collect::<Vec<_>>(), ["127.0.0.1", "127.0.0.2"]);
+    for &address in &addresses {
+        assert!(address.port() > 0);
+        assert_eq!(get(address, "/small").text(), "small");
+    }
+    assert!(is_refused(SocketAddr::new("127.0.0.3".parse().unwrap(), addresses[0].port())));
+    program.finish();
+}
+
+#[test]
+fn ready_lines_name_addresses_of_ipv6_in_brackets() {
+    if TcpListener::bind("[::1]:0").is_err() {
+        return; // a machine without IPv6 is no error
+    }
+    let folder = folder();
+    let program = Program::run(Command::new(PROGRAM).args(["--port", "0", "--bind", "::1"]).arg(folder.path()));
+    let [line] = program.ready()[..] else { panic!("{:?}", program.ready()) };
+    assert!(line.starts_with("listening on http://[::1]:"), "{line}");
+    assert_eq!(get(address_in(line), "/small").text(), "small");
+    assert!(program.finish().starts_with("::1 - - ["));
+}
+
+#[test]
+fn without_bind_localhost_comes_first() {
+    let folder = folder();
+    let program = Program::run(Command::new(PROGRAM).args(["--port", "0"]).arg(folder.path()));
+    let port = program.port();
+    let ready = program.ready();
+    assert_eq!(ready[0], format!("listening on http://localhost:{port}/"));
+    for line in &ready[1..] {
+        let address = address_in(line);
+        assert_eq!(address.port(), port, "{line}");
+        assert!(!address.ip().is_loopback() && !address.ip().is_unspecified(), "{line}");
+        assert_eq!(get(address, "/small").text(), "small", "{line}");
+    }
+    assert_eq!(get(program.address(), "/small").text(), "small");
+    if TcpListener::bind("[::1]:0").is_ok() {
+        assert_eq!(get(SocketAddr::new("::1".parse().unwrap(), port), "/small").text(), "small");
+    }
+    // A peer by IPv4 is named so, though the socket is one for both.
+    let messages = program.finish();
+    assert!(messages.contains("127.0.0.1 - - [") && !messages.contains("::ffff"), "{messages}");
+}
+
+fn address_in(line: &str) -> SocketAddr {
+    let address = line.strip_prefix("listening on http://").and_then(|rest| rest.strip_suffix('/'));
+    address.and_then(|address| address.parse().ok()).unwrap_or_else(|| panic!("a ready line is {line:?}"))
+}
+
+// A pipe that nobody reads is full after some hundred lines.
+#[test]
+fn a_log_that_nobody_reads_stops_nothing() {
+    let folder = folder();
+    let mut process = Command::new(PROGRAM)
+        .args(["--port", "0", "--bind", "127.0.0.1", "--threads", "1"])
+        .arg(folder.path())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut line = String::new();
+    let mut output = BufReader::new(process.stdout.take().unwrap());
+    output.read_line(&mut line).unwrap();
+    let served = thread::spawn(move || {
+        let mut stream = connect(address_in(line.trim_end()));
+        let longest = format!("/small?{}", "q".repeat(4000));
+        for _ in 0..1000 {
+            stream.write_all(&keep_alive(&longest)).unwrap();
+            assert_eq!(read_answer(&mut stream).text(), "small");
+        }
+    })
+    .join();
+    let _ = rustix::process::kill_process(Pid::from_child(&process), Signal::TERM);
+    let deadline = Instant::now() + Duration::from_secs(8);
+    let mut status = None;
+    while status.is_none() && Instant::now() < deadline {
+        thread::sleep(Duration::from_millis(5));
+        status = process.try_wait().unwrap();
+    }
+    let _ = process.kill();
+    let _ = process.wait();
+    assert!(served.is_ok());
+    assert_eq!(status.and_then(|status| status.code()), Some(0), "it waits for the reader of its log");
+}
+
+// The current folder is served where none is named.
+#[test]
+fn the_root_is_where_it_was_started() {
+    let folder = folder();
+    let program =
+        Program::run(Command::new(PROGRAM).current_dir(folder.path()).args(["--port", "0", "--bind", "127.0.0.1"]));
+    assert_eq!(get(program.address(), "/small").text(), "small");
+    program.finish();
+}

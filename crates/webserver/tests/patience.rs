@@ -1,0 +1,491 @@
+//! Nobody waits for anybody else's peer: slow, silent, greedy and vanishing clients beside one that just wants its file.
+// Clippy then takes the helpers, too, for tests.
+#![cfg(test)]
+
+mod support;
+
+use std::fs::{self, File};
+use std::io::{ErrorKind, Read, Write};
+use std::net::{Shutdown, SocketAddr, TcpStream};
+use std::process::Command;
+use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use http_core::RequestError;
+use tempfile::TempDir;
+use webserver::{Counts, Deadlines, Handler, Reply, Request, Server};
+
+use support::{
+    Inside, PATIENCE, PROGRAM, Program, answers, connect, exchange, get, keep_alive, read_answer, read_to_end,
+    wait_until,
+};
+
+/// Far more than socket buffers hold.
+const LARGE: u64 = 64 << 20;
+
+/// A folder with a small file and a large one.
+fn folder() -> TempDir {
+    let folder = TempDir::new().unwrap();
+    fs::write(folder.path().join("small"), "small").unwrap();
+    File::create(folder.path().join("large")).unwrap().set_len(LARGE).unwrap();
+    folder
+}
+
+fn serve(options: &[&str]) -> (TempDir, Program) {
+    let folder = folder();
+    let program = Program::start(folder.path(), options);
+    (folder, program)
+}
+
+/// The client that all of this is about. A tenth of this time would be long.
+fn gets_its_file(address: SocketAddr) {
+    let began = Instant::now();
+    assert_eq!(get(address, "/small").text(), "small");
+    assert!(began.elapsed() < Duration::from_secs(5), "{:?}", began.elapsed());
+}
+
+fn send(address: SocketAddr, request: &[u8]) -> TcpStream {
+    let mut stream = connect(address);
+    stream.write_all(request).unwrap();
+    stream
+}
+
+#[test]
+fn v11_half_requests_stop_nobody() {
+    for threads in ["1", "2"] {
+        let (_folder, program) = serve(&["--threads", threads]);
+        let halves: [&[u8]; 5] = [b"", b"G", b"\r\n", b"GET /small HTTP/1.0\r\nA: b", b"GET /small HTTP/1.0\r\n"];
+        let waiting: Vec<_> = halves.iter().cycle().take(200).map(|half| send(program.address(), half)).collect();
+        for _ in 0..10 {
+            gets_its_file(program.address());
+        }
+        // Any of them may go on at any time.
+        let mut stream = waiting.into_iter().nth(199).unwrap();
+        stream.write_all(b"\r\n").unwrap();
+        assert_eq!(read_answer(&mut stream).text(), "small");
+        drop(stream);
+        program.finish();
+    }
+}
+
+// V11: a body that does not come is waited for in the lobby, too.
+#[test]
+fn v11_bodies_that_do_not_come_stop_nobody() {
+    let (_folder, program) = serve(&["--threads", "1"]);
+    let post = b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 1000\r\n\r\nbegin";
+    let waiting: Vec<_> = (0..20).map(|_| send(program.address(), post)).collect();
+    for mut stream in waiting {
+        gets_its_file(program.address());
+        assert_eq!(read_answer(&mut stream).status, 405, "answered before the body came");
+    }
+}
+
+#[test]
+fn v12_slow_readers_stop_nobody() {
+    for threads in ["1", "2"] {
+        let (_folder, program) = serve(&["--threads", threads]);
+        let get_large = b"GET /large HTTP/1.0\r\n\r\n";
+        let mut slow: Vec<_> = (0..8).map(|_| send(program.address(), get_large)).collect();
+        // The first one half-closes: it wants its file all the same.
+        slow[0].shutdown(Shutdown::Write).unwrap();
+        let used = program.processor_time();
+        let began = Instant::now();
+        for _ in 0..10 {
+            gets_its_file(program.address());
+            let mut sip = [0; 4096];
+            for stream in &mut slow {
+                stream.read_exact(&mut sip).unwrap();
+            }
+        }
+        thread::sleep(Duration::from_secs(1));
+        let used = program.processor_time() - used;
+        assert!(used < began.elapsed() / 2, "{used:?} of {:?} spent on who does not read", began.elapsed());
+        let octets = read_to_end(&mut slow[0]).unwrap();
+        assert!(octets.len() as u64 > LARGE - 10 * 4096);
+    }
+}
+
+// One that reads as fast as it can is no reason to leave the others waiting: turns are bounded.
+#[test]
+fn a_fast_reader_stops_nobody() {
+    let (folder, program) = serve(&["--threads", "1"]);
+    let endless = File::create(folder.path().join("endless")).unwrap();
+    endless.set_len(1 << 40).unwrap();
+    let mut fast = send(program.address(), b"GET /endless HTTP/1.0\r\n\r\n");
+    let stop = fast.try_clone().unwrap();
+    let reading = thread::spawn(move || {
+        let (mut piece, mut sum) = (vec![0; 1 << 20], 0);
+        while let Ok(n @ 1..) = fast.read(&mut piece) {
+            sum += n;
+        }
+        sum
+    });
+    for _ in 0..10 {
+        gets_its_file(program.address());
+    }
+    stop.shutdown(Shutdown::Both).unwrap();
+    assert!(reading.join().unwrap() > 1 << 20);
+}
+
+/// What comes of a request that is sent and then waited with.
+fn waited_with(address: SocketAddr, request: &[u8]) -> Vec<u8> {
+    read_to_end(&mut send(address, request)).unwrap()
+}
+
+// R9112-9.5, R9110-15.5.9
+#[test]
+fn a_late_head_is_answered_408_and_no_head_is_not() {
+    let (_folder, program) = serve(&["--threads", "1", "--head-timeout", "1", "--idle-timeout", "60"]);
+    thread::scope(|scope| {
+        for head in ["G", "GET /small", "GET /small HTTP/1.0\r\n", "\r\nGET", "GET /small HTTP/1.0\r\nA: b\r\n\r"] {
+            let address = program.address();
+            scope.spawn(move || {
+                let began = Instant::now();
+                let out = waited_with(address, head.as_bytes());
+                assert!(began.elapsed() >= Duration::from_millis(900), "{head:?} after {:?}", began.elapsed());
+                let answers = answers(&out, false).unwrap();
+                assert_eq!(answers.len(), 1, "{head:?}");
+                assert_eq!((answers[0].status, answers[0].is_kept()), (408, false), "{head:?}");
+            });
+        }
+        for nothing in ["", "\r\n", "\n", "\r\n\r\n", "\r"] {
+            let address = program.address();
+            scope.spawn(move || {
+                let began = Instant::now();
+                assert_eq!(waited_with(address, nothing.as_bytes()), b"", "{nothing:?}");
+                assert!(began.elapsed() >= Duration::from_millis(900), "{nothing:?} after {:?}", began.elapsed());
+            });
+        }
+        // On a kept connection the time runs from the first octet.
+        scope.spawn(|| {
+            let mut stream = send(program.address(), &keep_alive("/small"));
+            assert!(read_answer(&mut stream).is_kept());
+            thread::sleep(Duration::from_millis(1500));
+            stream.write_all(b"GET /small").unwrap();
+            assert_eq!(read_answer(&mut stream).status, 408);
+            assert_eq!(read_to_end(&mut stream).unwrap(), b"");
+        });
+    });
+    let messages = program.finish();
+    assert_eq!(messages.matches("\" 408 ").count(), 6, "{messages}");
+    assert!(messages.contains(": 0 completed, 0 refused, 6 timed out, 5 aborted, 0 failed\n"), "{messages}");
+}
+
+// R9112-9.5: never an unasked 408.
+#[test]
+fn an_idle_connection_is_closed_without_a_word() {
+    let (_folder, program) = serve(&["--threads", "1", "--idle-timeout", "1", "--head-timeout", "60"]);
+    thread::scope(|scope| {
+        for line_ends in ["", "\r\n", "\r\n\r\n"] {
+            let address = program.address();
+            scope.spawn(move || {
+                let mut stream = send(address, &keep_alive("/small"));
+                assert!(read_answer(&mut stream).is_kept());
+                let began = Instant::now();
+                stream.write_all(line_ends.as_bytes()).unwrap();
+                assert_eq!(read_to_end(&mut stream).unwrap(), b"", "{line_ends:?}");
+                assert!(began.elapsed() >= Duration::from_millis(900), "{:?}", began.elapsed());
+            });
+        }
+    });
+    assert!(
+        program
+            .finish()
+            .ends_with("webserver: 3 connections: 3 completed, 0 refused, 0 timed out, 0 aborted, 0 failed\n")
+    );
+}
+
+#[test]
+fn v11_dribbled_octets_do_not_buy_time() {
+    let (_folder, program) = serve(&["--threads", "1", "--head-timeout", "1", "--idle-timeout", "1"]);
+    let dribbled = |before: &[u8], octets: &[u8]| {
+        let mut stream = connect(program.address());
+        let mut reading = stream.try_clone().unwrap();
+        if !before.is_empty() {
+            stream.write_all(before).unwrap();
+            assert_eq!(read_answer(&mut reading).status, 200);
+        }
+        let began = Instant::now();
+        let reader = thread::spawn(move || read_to_end(&mut reading).map_err(|error| error.kind()));
+        for octet in octets.iter().cycle() {
+            if reader.is_finished() || stream.write_all(&[*octet]).is_err() {
+                break;
+            }
+            thread::sleep(Duration::from_millis(50));
+            assert!(began.elapsed() < Duration::from_secs(8), "every octet buys time");
+        }
+        reader.join().unwrap()
+    };
+    thread::scope(|scope| {
+        for before in [&b""[..], &keep_alive("/small")] {
+            let before = before.to_vec();
+            scope.spawn(move || {
+                let out = dribbled(&before, b"GET /aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa")
+                    .unwrap();
+                assert!(out.starts_with(b"HTTP/1.0 408 "), "{}", out.escape_ascii());
+            });
+        }
+        scope.spawn(|| {
+            // Line ends are no request: too many of them are one that is refused.
+            let out = dribbled(b"", b"\r\n").unwrap_or_default();
+            assert!(out.is_empty() || out.starts_with(b"HTTP/1.0 400 "), "{}", out.escape_ascii());
+        });
+    });
+}
+
+// R9112-9.6c: who has said all it had to say still hears the answer.
+#[test]
+fn a_half_closed_client_gets_its_answer() {
+    let (_folder, program) = serve(&["--threads", "1"]);
+    let half_closed = |request: &[u8]| {
+        let mut stream = send(program.address(), request);
+        stream.shutdown(Shutdown::Write).unwrap();
+        answers(&read_to_end(&mut stream).unwrap(), false).unwrap()
+    };
+    assert_eq!(half_closed(b"GET /small HTTP/1.0\r\n\r\n")[0].text(), "small");
+    assert_eq!(half_closed(b"GET /large HTTP/1.0\r\n\r\n")[0].body.len() as u64, LARGE);
+    assert_eq!(half_closed(&keep_alive("/small").repeat(40)).len(), 40);
+    assert_eq!(half_closed(b"GET /small HT")[0].status, 400);
+    assert!(half_closed(b"").is_empty());
+    program.finish();
+}
+
+fn echo(request: &Request<'_>) -> Reply {
+    Reply::text(request.head.target.path())
+}
+
+// R9112-9.3.2. More than one turn of a worker.
+#[test]
+fn pipelined_requests_are_answered_in_order() {
+    for threads in [1, 2] {
+        let inside = Inside::start(|server| server.threads(threads), echo);
+        let mut segment: Vec<u8> = (0..99).flat_map(|n| keep_alive(&format!("/{n}"))).collect();
+        segment.extend_from_slice(b"GET /99 HTTP/1.0\r\n\r\n");
+        let out = waited_with(inside.address(), &segment);
+        let bodies: Vec<String> = answers(&out, false).unwrap().iter().map(|answer| answer.text().into()).collect();
+        assert_eq!(bodies, (0..100).map(|n| format!("/{n}")).collect::<Vec<_>>());
+        wait_until("it ends", || inside.running().counts().completed == 1);
+        inside.finish();
+    }
+}
+
+// Each of them larger than the buffers, none read before all were asked for.
+#[test]
+fn pipelined_files_come_in_order() {
+    let folder = TempDir::new().unwrap();
+    for n in 0..8_u8 {
+        fs::write(folder.path().join(n.to_string()), vec![n; 4 << 20]).unwrap();
+    }
+    let program = Program::start(folder.path(), &["--threads", "2"]);
+    let requests: Vec<u8> = (0..8).flat_map(|n| keep_alive(&format!("/{n}"))).collect();
+    let mut stream = send(program.address(), &requests);
+    for n in 0..8_u8 {
+        let answer = read_answer(&mut stream);
+        assert!(answer.is_kept() && answer.body == vec![n; 4 << 20], "file {n}");
+    }
+}
+
+// The time of a reply runs from its own beginning, not from that of the one before it.
+#[test]
+fn a_reply_behind_a_slow_one_has_its_own_time() {
+    let folder = TempDir::new().unwrap();
+    File::create(folder.path().join("first")).unwrap().set_len(16 << 20).unwrap();
+    File::create(folder.path().join("second")).unwrap().set_len(1 << 20).unwrap();
+    let program = Program::start(folder.path(), &["--threads", "1"]);
+    let requests = [keep_alive("/first"), b"GET /second HTTP/1.0\r\n\r\n".to_vec()].concat();
+    let mut stream = send(program.address(), &requests);
+    thread::sleep(Duration::from_millis(10_500));
+    let (mut out, mut piece) = (Vec::new(), vec![0; 1 << 20]);
+    loop {
+        match stream.read(&mut piece).unwrap() {
+            0 => break,
+            n => out.extend_from_slice(&piece[..n]),
+        }
+        if out.len() < 18 << 20 {
+            thread::sleep(Duration::from_millis(25)); // slow, and far above any least rate
+        }
+    }
+    let answers = answers(&out, false).unwrap_or_else(|fault| panic!("{fault}; {} octets in all", out.len()));
+    assert_eq!(answers.iter().map(|answer| answer.body.len()).collect::<Vec<_>>(), [16 << 20, 1 << 20]);
+}
+
+/// Runs it so many times, by eight threads.
+fn times(count: usize, once: impl Fn() + Sync) {
+    let next = AtomicUsize::new(0);
+    thread::scope(|scope| {
+        for _ in 0..8 {
+            scope.spawn(|| {
+                while next.fetch_add(1, Relaxed) < count {
+                    once();
+                }
+            });
+        }
+    });
+}
+
+// R9112-9.6b: a reset would destroy the answer.
+#[test]
+fn v24_an_early_answer_reaches_who_is_still_sending() {
+    const MIB: usize = 1 << 20;
+    let (_folder, program) = serve(&["--threads", "2", "--log", "off"]);
+    let post = [format!("POST /small HTTP/1.0\r\nContent-Length: {MIB}\r\n\r\n").as_bytes(), &vec![b'x'; MIB]].concat();
+    let no_length = [b"POST /small HTTP/1.0\r\n\r\n", &vec![b'x'; MIB][..]].concat();
+    let target = [b"GET /", &vec![b'x'; MIB][..], b" HTTP/1.0\r\n\r\n"].concat();
+    let field = [b"GET / HTTP/1.0\r\nA: ", &vec![b'x'; MIB][..], b"\r\n\r\n"].concat();
+    for (request, status) in [(post, 405), (no_length, 400), (target, 414), (field, 431)] {
+        times(200, || {
+            let answer = exchange(program.address(), &request);
+            assert_eq!((answer.status, answer.text().ends_with("</html>\n")), (status, true));
+        });
+    }
+    program.finish();
+}
+
+// R9112-9.3: a body that nobody wants does not become a request, and a small one does not cost the connection.
+#[test]
+fn v13_an_unwanted_body_is_no_request() {
+    let (_folder, program) = serve(&["--threads", "1"]);
+    let smuggled = b"GET /large HTTP/1.0\r\n\r\n";
+    let post = format!("POST /small HTTP/1.0\r\nConnection: keep-alive\r\nContent-Length: {}\r\n\r\n", smuggled.len());
+    let mut stream = send(program.address(), &[post.as_bytes(), smuggled].concat());
+    let answer = read_answer(&mut stream);
+    assert_eq!((answer.status, answer.is_kept()), (405, true));
+    stream.write_all(b"GET /small HTTP/1.0\r\n\r\n").unwrap();
+    assert_eq!(read_answer(&mut stream).text(), "small");
+    assert_eq!(read_to_end(&mut stream).unwrap(), b"");
+}
+
+/// So many kept connections with nothing to say.
+fn idle(address: SocketAddr, count: usize) -> Vec<TcpStream> {
+    let kept = |_| {
+        let mut stream = send(address, &keep_alive("/small"));
+        assert!(read_answer(&mut stream).is_kept());
+        stream
+    };
+    (0..count).map(kept).collect()
+}
+
+#[test]
+fn at_the_cap_a_newcomer_waits_until_somebody_leaves() {
+    let (_folder, program) = serve(&["--threads", "2", "--max-connections", "4"]);
+    let mut peers = idle(program.address(), 4);
+    let mut fifth = send(program.address(), b"GET /small HTTP/1.0\r\n\r\n");
+    fifth.set_read_timeout(Some(Duration::from_millis(500))).unwrap();
+    let early = fifth.read(&mut [0]).map_err(|error| error.kind());
+    assert_eq!(early, Err(ErrorKind::WouldBlock));
+    // Those who are in are served meanwhile.
+    for peer in &mut peers {
+        peer.write_all(&keep_alive("/small")).unwrap();
+        assert_eq!(read_answer(peer).text(), "small");
+    }
+    peers.pop();
+    fifth.set_read_timeout(Some(PATIENCE)).unwrap();
+    assert_eq!(read_answer(&mut fifth).text(), "small");
+    drop((peers, fifth));
+    program.finish();
+}
+
+#[test]
+fn at_the_cap_a_newcomer_waits_until_somebody_is_out_of_time() {
+    let (_folder, program) =
+        serve(&["--threads", "2", "--max-connections", "4", "--idle-timeout", "1", "--head-timeout", "1"]);
+    let mut peers = idle(program.address(), 2);
+    peers.extend([connect(program.address()), send(program.address(), b"GET /sm")]);
+    let newcomers: Vec<_> = (0..8).map(|_| send(program.address(), b"GET /small HTTP/1.0\r\n\r\n")).collect();
+    for mut newcomer in newcomers {
+        assert_eq!(read_answer(&mut newcomer).text(), "small");
+    }
+    program.finish();
+}
+
+#[test]
+fn v21_fewer_descriptors_than_peers() {
+    let folder = folder();
+    let program = Program::run(
+        Command::new("sh")
+            .args(["-c", r#"ulimit -n 64; exec "$0" "$@""#, PROGRAM, "--port", "0", "--bind", "127.0.0.1"])
+            .args(["--threads", "2"])
+            .arg(folder.path()),
+    );
+    let peers: Vec<_> = (0..200).map(|_| send(program.address(), b"GET /sm")).collect();
+    thread::sleep(Duration::from_millis(200));
+    let used = program.processor_time();
+    thread::sleep(Duration::from_secs(1));
+    let used = program.processor_time() - used;
+    assert!(used < Duration::from_millis(500), "{used:?} of a second spent on waiting"); // V22
+    drop(peers);
+    for _ in 0..20 {
+        gets_its_file(program.address());
+    }
+    program.finish();
+}
+
+/// Panics where it is told to.
+struct Panicking;
+
+impl Handler for Panicking {
+    fn handle(&self, request: &Request<'_>) -> Reply {
+        assert_ne!(request.head.target.path(), "/panic", "as it was told");
+        echo(request)
+    }
+
+    fn refuse(&self, error: RequestError) -> Reply {
+        assert_ne!(error, RequestError::VersionNotSupported, "as it was told");
+        Reply::text("refused")
+    }
+}
+
+#[test]
+fn v33_the_pool_outlives_its_handlers() {
+    let inside = Inside::start(|server| server.threads(2), Panicking);
+    let mut kept = connect(inside.address());
+    for _ in 0..10 {
+        assert_eq!(get(inside.address(), "/panic").status, 500);
+        kept.write_all(&keep_alive("/panic")).unwrap();
+        assert_eq!(read_answer(&mut kept).status, 500);
+        kept.write_all(&keep_alive("/on")).unwrap();
+        assert_eq!(read_answer(&mut kept).text(), "/on");
+    }
+    // A panic outside of a request costs its connection and nothing else.
+    for _ in 0..10 {
+        let _ = send(inside.address(), b"GET / HTTP/2.0\r\n\r\n").read_to_end(&mut Vec::new());
+    }
+    for _ in 0..10 {
+        assert_eq!(get(inside.address(), "/on").text(), "/on");
+    }
+    drop(kept);
+    wait_until("connections end", || inside.running().counts().ended() == 31);
+    let Counts { accepted, completed, failed, .. } = inside.finish();
+    assert_eq!((accepted, completed, failed), (31, 21, 10));
+}
+
+// Deadlines, resets and stops from all sides at once: every connection ends, and once.
+#[test]
+fn every_connection_ends_once_whoever_ends_it() {
+    let short = Deadlines { head: Duration::from_millis(200), idle: Duration::from_millis(200) };
+    let configure = |server: Server| server.threads(3).deadlines(short).max_connections(64).grace(Duration::ZERO);
+    let inside = Inside::start(configure, echo);
+    let address = inside.address();
+    let next = AtomicUsize::new(0);
+    times(1500, || {
+        let n = next.fetch_add(1, Relaxed);
+        let mut stream = connect(address);
+        let _ = match n % 6 {
+            0 => stream.write_all(b""),
+            1 => stream.write_all(b"GET /"),
+            2 => stream.write_all(&keep_alive("/a")),
+            3 => stream.write_all(b"GET /a HTTP/1.0\r\n\r\n"),
+            4 => stream.write_all(b"POST /a HTTP/1.0\r\nContent-Length: 100\r\n\r\nbody"),
+            _ => stream.write_all(b"nonsense\r\n\r\n"),
+        };
+        if n.is_multiple_of(5) {
+            let _ = read_to_end(&mut stream);
+        }
+    });
+    let begun: Vec<_> = (0..20).map(|n| send(address, &b"GET / HTTP/1.0"[..n % 14])).collect();
+    wait_until("all are accepted", || inside.running().counts().accepted == 1520);
+    let counts = inside.finish();
+    drop(begun);
+    assert_eq!((counts.accepted, counts.refused), (1520, 0), "{counts}");
+}

@@ -1,0 +1,862 @@
+//! What a folder's visitors get: files, their heads, listings, redirects and refusals, over real sockets.
+// Clippy then takes the helpers, too, for tests.
+#![cfg(test)]
+
+mod support;
+
+use std::ffi::OsStr;
+use std::fs::{self, File, FileTimes, Permissions};
+use std::io::{Read, Write};
+use std::os::unix::ffi::OsStrExt;
+use std::os::unix::fs::{PermissionsExt, symlink};
+use std::os::unix::net::UnixListener;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::thread;
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+use http_core::{Date, RequestError, Status};
+use rustix::process::{Resource, Rlimit, Signal, getrlimit, prlimit};
+use tempfile::TempDir;
+use webserver::{Files, Handler, Reply, Request};
+
+use support::{
+    Inside, Program, answers, connect, exchange, get, get_as, keep_alive, read_answer, read_to_end, wait_until,
+};
+
+/// A folder to serve, and one outside of it that holds a secret.
+struct Site {
+    outer: TempDir,
+}
+
+impl Site {
+    fn new() -> Site {
+        let outer = TempDir::new().unwrap();
+        fs::create_dir(outer.path().join("www")).unwrap();
+        fs::write(outer.path().join("secret"), "secret").unwrap();
+        Site { outer }
+    }
+
+    fn root(&self) -> PathBuf {
+        self.outer.path().join("www")
+    }
+
+    /// Writes a file, and the folders that lead to it.
+    fn write(&self, name: impl AsRef<OsStr>, content: &[u8]) -> PathBuf {
+        let path = self.root().join(Path::new(name.as_ref()));
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(&path, content).unwrap();
+        path
+    }
+
+    fn serve(&self, options: &[&str]) -> Program {
+        Program::start(&self.root(), options)
+    }
+}
+
+/// A period that is no power of two, so that a piece at a wrong offset shows.
+fn content(octets: usize) -> Vec<u8> {
+    let period: Vec<u8> = (0..251).collect();
+    let mut content = period.repeat(octets / period.len() + 1);
+    content.truncate(octets);
+    content
+}
+
+/// A path of which every octet is encoded that may be.
+fn path_of(name: &[u8]) -> String {
+    let mut path = String::from("/");
+    for &octet in name {
+        match octet {
+            b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' => path.push(char::from(octet)),
+            _ => path.push_str(&format!("%{octet:02X}")),
+        }
+    }
+    path
+}
+
+#[test]
+fn get_head_and_options() {
+    let site = Site::new();
+    site.write("hello.html", b"<p>Hello</p>\n");
+    let program = site.serve(&[]);
+    let address = program.address();
+    let got = get(address, "/hello.html");
+    assert_eq!((got.status, got.body.as_slice()), (200, &b"<p>Hello</p>\n"[..]));
+    assert_eq!(got.field("Content-Type"), Some("text/html; charset=utf-8"));
+    let head = get_as(address, "HEAD", "/hello.html", "");
+    let dateless = |head: &str| head.split("\r\n").filter(|line| !line.starts_with("Date: ")).collect::<String>();
+    assert_eq!(dateless(&head.head), dateless(&got.head), "R9110-9.3.2");
+    for target in ["/hello.html", "*", "/missing"] {
+        let options = get_as(address, "OPTIONS", target, "");
+        assert_eq!((options.status, options.field("Allow")), (200, Some("GET, HEAD, OPTIONS")), "{target}");
+        assert!(options.body.is_empty());
+    }
+    let messages = program.finish();
+    assert!(messages.contains("\"GET /hello.html HTTP/1.0\" 200 13\n"), "{messages}");
+    assert!(messages.contains("\"HEAD /hello.html HTTP/1.0\" 200 0\n"), "{messages}");
+}
+
+#[test]
+fn an_unchanged_file_is_not_sent_again() {
+    let site = Site::new();
+    let path = site.write("a.txt", b"text");
+    let modified = UNIX_EPOCH + Duration::from_secs(784_111_777);
+    File::options().write(true).open(&path).unwrap().set_modified(modified).unwrap();
+    let program = site.serve(&[]);
+    let address = program.address();
+    let got = get(address, "/a.txt");
+    assert_eq!(got.field("Last-Modified"), Some("Sun, 06 Nov 1994 08:49:37 GMT"));
+    for (since, status) in [
+        ("Sun, 06 Nov 1994 08:49:37 GMT", 304),
+        ("Mon, 07 Nov 1994 08:49:37 GMT", 304),
+        ("Sunday, 06-Nov-94 08:49:37 GMT", 304),
+        ("Sun Nov  6 08:49:37 1994", 304),
+        ("Sun, 06 Nov 1994 08:49:36 GMT", 200),
+        ("yesterday", 200),
+    ] {
+        for method in ["GET", "HEAD"] {
+            let answer = get_as(address, method, "/a.txt", &format!("If-Modified-Since: {since}\r\n"));
+            assert_eq!(answer.status, status, "{method} {since}");
+            assert!(status == 200 || (answer.content_length().is_none() && answer.field("Content-Type").is_none()));
+            assert_eq!(answer.field("Last-Modified"), got.field("Last-Modified"));
+        }
+    }
+}
+
+#[test]
+fn refusals_say_why_on_a_page() {
+    let site = Site::new();
+    site.write("a.txt", b"text");
+    let program = site.serve(&[]);
+    for (request, status) in [
+        ("GET /missing HTTP/1.0\r\n\r\n", 404),
+        ("GET /a.txt/ HTTP/1.0\r\n\r\n", 404),
+        ("GET /a.txt/b HTTP/1.0\r\n\r\n", 404),
+        ("DELETE /a.txt HTTP/1.0\r\n\r\n", 405),
+        ("POST /a.txt HTTP/1.0\r\nContent-Length: 2\r\n\r\nhi", 405),
+        ("PUT /a.txt HTTP/1.1\r\nHost: a\r\nContent-Length: 0\r\nConnection: close\r\n\r\n", 405),
+        ("TRACE / HTTP/1.0\r\n\r\n", 405),
+        ("CONNECT a:80 HTTP/1.0\r\n\r\n", 405),
+        ("BREW / HTTP/1.0\r\n\r\n", 501),
+        ("get / HTTP/1.0\r\n\r\n", 501),
+        ("GET / HTTP/2.0\r\n\r\n", 505),
+        ("GET nowhere HTTP/1.0\r\n\r\n", 400),
+        ("GET / HTTP/1.1\r\nConnection: close\r\n\r\n", 400),
+        ("GET / HTTP/1.1\r\nHost: a\r\nExpect: tea\r\nConnection: close\r\n\r\n", 417),
+    ] {
+        let answer = exchange(program.address(), request.as_bytes());
+        assert_eq!(answer.status, status, "{request}");
+        assert_eq!(answer.field("Content-Type"), Some("text/html; charset=utf-8"), "{request}");
+        assert!(answer.text().contains(&format!("<title>{status} ")), "{request}: {}", answer.text());
+        assert_eq!(answer.field("Allow").is_some(), status == 405, "{request}");
+    }
+    assert_eq!(fs::read(site.root().join("a.txt")).unwrap(), b"text");
+}
+
+#[test]
+fn a_folder_without_its_slash_is_redirected() {
+    let site = Site::new();
+    site.write("sub/index.html", b"index of sub");
+    site.write("a b/c%d/file", b"file");
+    let program = site.serve(&[]);
+    for (target, location) in [
+        ("/sub", "/sub/"),
+        ("/sub?a=b&c=//d", "/sub/?a=b&c=//d"),
+        ("/a%20b", "/a%20b/"),
+        ("/a%20b/c%25d?q", "/a%20b/c%25d/?q"),
+        ("/x/../sub", "/sub/"),
+        ("http://elsewhere.example/sub", "/sub/"),
+    ] {
+        let answer = get_as(program.address(), "GET", target, "Host: other.example\r\n");
+        assert_eq!((answer.status, answer.field("Location")), (301, Some(location)), "{target}");
+    }
+    assert_eq!(get(program.address(), "/sub/").body, b"index of sub");
+    assert_eq!(get(program.address(), "/sub/?query").body, b"index of sub");
+}
+
+#[test]
+fn v15_no_redirect_leads_elsewhere() {
+    let site = Site::new();
+    site.write("evil.example/file", b"file");
+    site.write("\\evil.example/file", b"file");
+    site.write("sub/evil.example/file", b"file");
+    let program = site.serve(&[]);
+    for target in [
+        "//evil.example/%2e%2e",
+        "//evil.example",
+        "///evil.example",
+        "/%2e//evil.example",
+        "/sub/..//evil.example",
+        "//sub/../evil.example",
+        "/%5Cevil.example",
+        "/sub//evil.example",
+        "http://a//evil.example",
+        "http://a///evil.example",
+    ] {
+        let answer = get(program.address(), target);
+        assert!((200..500).contains(&answer.status), "{target}: {}", answer.status);
+        if let Some(location) = answer.field("Location") {
+            let second = location.as_bytes().get(1);
+            assert!(location.starts_with('/') && !matches!(second, Some(b'/' | b'\\')), "{target}: {location}");
+        }
+    }
+}
+
+#[test]
+fn v14_no_header_is_split() {
+    let site = Site::new();
+    site.write("sub/file", b"file");
+    let program = site.serve(&[]);
+    for target in ["/sub%0d%0aSet-Cookie:%20a", "/sub%0aSet-Cookie:%20a", "/%0d%0a%0d%0abody", "/sub%00"] {
+        assert_eq!(get(program.address(), target).status, 400, "{target}");
+    }
+    let answer = get(program.address(), "/sub?%0d%0aSet-Cookie:%20a");
+    assert_eq!(answer.field("Location"), Some("/sub/?%0d%0aSet-Cookie:%20a"));
+    assert_eq!(answer.field("Set-Cookie"), None);
+}
+
+#[test]
+fn a_folder_shows_its_index_or_its_names() {
+    let site = Site::new();
+    site.write("b.txt", b"");
+    site.write("a.txt", b"");
+    site.write("z/file", b"");
+    site.write("with/index.html", b"the index");
+    site.write("odd/index.html/file", b"");
+    symlink("a.txt", site.root().join("inside")).unwrap();
+    symlink("../secret", site.root().join("outside")).unwrap();
+    let program = site.serve(&[]);
+    let root = get(program.address(), "/");
+    assert_eq!((root.status, root.field("Content-Type")), (200, Some("text/html; charset=utf-8")));
+    assert_eq!(hrefs(root.text()), ["./odd/", "./with/", "./z/", "./a.txt", "./b.txt", "./inside"]);
+    let index = get(program.address(), "/with/");
+    assert_eq!((index.status, index.text()), (200, "the index"));
+    assert_eq!(index.field("Content-Type"), Some("text/html; charset=utf-8"));
+    assert_eq!(hrefs(get(program.address(), "/odd/").text()), ["../", "./index.html/"]);
+    assert_eq!(get_as(program.address(), "HEAD", "/", "").content_length(), Some(root.body.len()));
+}
+
+#[test]
+fn no_listing_is_403() {
+    let site = Site::new();
+    site.write("a.txt", b"text");
+    site.write("with/index.html", b"the index");
+    let program = site.serve(&["--no-listing"]);
+    let root = get(program.address(), "/");
+    assert_eq!(root.status, 403);
+    assert!(!root.text().contains("a.txt"));
+    assert_eq!(get(program.address(), "/with/").status, 200);
+    assert_eq!(get(program.address(), "/with").status, 301);
+    assert_eq!(get(program.address(), "/a.txt").status, 200);
+}
+
+// Every name that a folder lists leads to its file.
+#[test]
+fn v17_listed_names_are_links_and_nothing_else() {
+    let site = Site::new();
+    let longest = [b'n'; 255];
+    let names: [&[u8]; 25] = [
+        b"plain.txt",
+        b"two  spaces .txt",
+        b" leading",
+        b"quote\".txt",
+        b"apostrophe'.txt",
+        b"100%.txt",
+        b"%2e",
+        b"%2e%2e",
+        b"a%20b.txt",
+        b"a%00b",
+        b"<img src=x onerror=alert(1)>\"&.txt",
+        b"javascript:x",
+        b"foo:bar",
+        b"back\\slash",
+        b"a?b",
+        b"a#b",
+        b"a&amp;b;c=d",
+        b"+plus+",
+        b"~tilde",
+        b"file~",
+        "gr\u{fc}\u{df}e \u{2713}.html".as_bytes(),
+        b"\xff\xfe.bin",
+        b"\xc0\xae\xc0\xae",
+        b"\x80",
+        &longest,
+    ];
+    for name in names {
+        site.write(OsStr::from_bytes(name), name);
+    }
+    let program = site.serve(&[]);
+    for name in names {
+        let answer = get(program.address(), &path_of(name));
+        assert_eq!((answer.status, answer.body.as_slice()), (200, name), "{}", name.escape_ascii());
+    }
+    let page = get(program.address(), "/");
+    assert_eq!(page.field("Content-Type"), Some("text/html; charset=utf-8"));
+    let hrefs = hrefs(page.text());
+    assert_eq!(hrefs.len(), names.len());
+    for href in hrefs {
+        let path = href.strip_prefix('.').unwrap();
+        assert!(path.bytes().all(|c| c.is_ascii_alphanumeric() || b"/%-._~".contains(&c)), "{href}");
+        let answer = get(program.address(), path);
+        assert!(answer.status == 200 && names.contains(&answer.body.as_slice()), "{href}: {}", answer.status);
+    }
+    let text = page.text();
+    assert!(!text.contains("<img") && text.contains("&lt;img src=x onerror=alert(1)&gt;&quot;&amp;.txt"), "{text}");
+    // What is asked for is not repeated on a page, escaped or not.
+    for target in ["/%3Czebra%3E", "/%3Czebra%3E/", "/?%3Czebra%3E", "/zebra?a"] {
+        assert!(!get(program.address(), target).text().contains("zebra"), "{target}");
+    }
+}
+
+/// Where the links of a listing lead.
+fn hrefs(page: &str) -> Vec<&str> {
+    page.split("<a href=\"").skip(1).map(|rest| rest.split('"').next().unwrap()).collect()
+}
+
+#[test]
+fn v17_a_folder_named_in_markup_is_escaped_on_its_page() {
+    let site = Site::new();
+    site.write("<b>&\"'/file", b"");
+    let program = site.serve(&[]);
+    let page = get(program.address(), "/%3Cb%3E&%22'/");
+    assert_eq!(page.status, 200);
+    assert!(page.text().contains("<title>/&lt;b&gt;&amp;&quot;&#39;/</title>"), "{}", page.text());
+    let redirect = get(program.address(), "/%3Cb%3E&%22'");
+    assert_eq!(redirect.status, 301);
+    assert!(!redirect.text().contains("<b>"));
+}
+
+#[test]
+fn v18_hidden_names_are_neither_listed_nor_served() {
+    let site = Site::new();
+    for name in [".htpasswd", ".git/config", "sub/.env", "sub/.a/b", ".hidden/index.html"] {
+        site.write(name, b"root:secret");
+    }
+    site.write("sub/shown", b"shown");
+    site.write(".well-known/security.txt", b"Contact: us");
+    site.write(".well-known/.htpasswd", b"root:secret");
+    symlink(".git", site.root().join("...")).unwrap();
+    let program = site.serve(&[]);
+    for target in [
+        "/.htpasswd",
+        "/.git",
+        "/.git/",
+        "/.git/config",
+        "/%2egit/config",
+        "/%2Ehtpasswd",
+        "/sub/.env",
+        "/sub/.a/b",
+        "/sub/../.git/config",
+        "/.hidden/",
+        "/.hidden/index.html",
+        "/.../config",
+        "/.well-known/.htpasswd",
+        "/sub/.well-known/",
+        "/.well-known2",
+    ] {
+        let answer = get(program.address(), target);
+        assert_eq!(answer.status, 404, "{target}");
+        assert!(!answer.text().contains("root:"), "{target}");
+    }
+    assert_eq!(hrefs(get(program.address(), "/").text()), ["./sub/"]);
+    assert_eq!(hrefs(get(program.address(), "/sub/").text()), ["../", "./shown"]);
+    assert_eq!(get(program.address(), "/.well-known/security.txt").text(), "Contact: us");
+}
+
+// V1 to V6: whatever is written, it is below the root or nothing.
+#[test]
+fn v1_to_v6_no_path_leads_out() {
+    let site = Site::new();
+    site.write("sub/file", b"file");
+    site.write("%2e%2e/secret", b"a name");
+    let program = site.serve(&[]);
+    for target in [
+        "/../secret",
+        "/..",
+        "/../",
+        "/sub/../../secret",
+        "/%2e%2e/secret",
+        "/.%2e/secret",
+        "/%2e./secret",
+        "/sub/%2e%2e/%2E%2E/secret",
+        "/..%2fsecret",
+        "/%2e%2e%2fsecret",
+        "/sub%2ffile",
+        "/..%5csecret",
+        "/..\\secret",
+        "/%5c..%5csecret",
+        "/%00/../secret",
+        "/sub/file%00.html",
+        "/%c0%ae%c0%ae/secret",
+        "/%e0%80%ae%e0%80%ae/secret",
+        "/..%c0%afsecret",
+        "/....//secret",
+        "/..;/secret",
+        "//etc/passwd",
+        "/%2fetc/passwd",
+        "///etc/passwd",
+        "/sub//etc/passwd",
+        "http://localhost/../secret",
+        "http://localhost//etc/passwd",
+        "file:///etc/passwd",
+        "/C:/secret",
+        "/C:%5Csecret",
+        "/%5c%5chost%5cshare",
+        "/secret::$DATA",
+        "/COM1",
+        "/proc/self/environ",
+        "/~root/secret",
+    ] {
+        let answer = get(program.address(), target);
+        assert!((400..500).contains(&answer.status), "{target}: {}", answer.status);
+        assert!(!answer.text().contains("root:") && answer.text() != "secret", "{target}");
+    }
+    // V2: decoded once, and no more.
+    assert_eq!(get(program.address(), "/%252e%252e/secret").text(), "a name");
+}
+
+#[test]
+fn v7_no_link_leads_out() {
+    let site = Site::new();
+    site.write("sub/file", b"file");
+    site.write("index/a", b"");
+    let link = |to: &str, name: &str| symlink(to, site.root().join(name)).unwrap();
+    link("/etc", "etc");
+    link("../secret", "secret");
+    link("..", "up");
+    link("sub/../../secret", "through");
+    link(site.outer.path().join("secret").to_str().unwrap(), "absolute");
+    link("/proc/self/root", "magic");
+    link("circle", "circle");
+    link("nothing", "dangling");
+    link("../../secret", "index/index.html");
+    link("sub", "folder");
+    link("sub/file", "inside");
+    let program = site.serve(&[]);
+    for target in
+        ["/etc", "/etc/", "/etc/passwd", "/secret", "/up/secret", "/up/", "/through", "/absolute", "/magic", "/circle"]
+    {
+        let answer = get(program.address(), target);
+        assert_eq!(answer.status, 403, "{target}");
+        assert!(!answer.text().contains("root:") && answer.text() != "secret", "{target}");
+    }
+    assert_eq!(get(program.address(), "/dangling").status, 404);
+    assert!(get(program.address(), "/index/").text() != "secret");
+    // Those that stay inside are followed.
+    assert_eq!(get(program.address(), "/inside").text(), "file");
+    assert_eq!(get(program.address(), "/folder/file").text(), "file");
+    let redirect = get(program.address(), "/folder");
+    assert_eq!((redirect.status, redirect.field("Location")), (301, Some("/folder/")));
+    assert_eq!(hrefs(get(program.address(), "/folder/").text()), ["../", "./file"]);
+}
+
+// V8: between the look and the open there is nothing to be swapped.
+#[test]
+fn v8_a_folder_swapped_for_a_link_shows_nothing() {
+    let site = Site::new();
+    site.write("d/file", b"file");
+    fs::create_dir(site.outer.path().join("outside")).unwrap();
+    fs::write(site.outer.path().join("outside/file"), "secret").unwrap();
+    symlink("../outside", site.root().join("link")).unwrap();
+    let program = site.serve(&["--log", "off"]);
+    let root = site.root();
+    let deadline = Instant::now() + Duration::from_secs(1);
+    let swapping = thread::spawn(move || {
+        let (d, link, away) = (root.join("d"), root.join("link"), root.join("away"));
+        while Instant::now() < deadline {
+            for (from, to) in [(&d, &away), (&link, &d), (&d, &link), (&away, &d)] {
+                fs::rename(from, to).unwrap();
+            }
+        }
+    });
+    let mut stream = connect(program.address());
+    let mut seen = [0; 2];
+    while !swapping.is_finished() {
+        stream.write_all(&keep_alive("/d/file")).unwrap();
+        let answer = read_answer(&mut stream);
+        match answer.status {
+            200 => assert_eq!(answer.text(), "file"),
+            403 | 404 | 503 => {}
+            other => panic!("{other}"),
+        }
+        seen[usize::from(answer.status == 200)] += 1;
+    }
+    swapping.join().unwrap();
+    assert!(seen[0] > 0 && seen[1] > 0, "refused and served: {seen:?}");
+}
+
+#[test]
+fn v16_the_log_is_one_line_of_printable_octets_a_request() {
+    let site = Site::new();
+    let program = site.serve(&[]);
+    let requests: [&[u8]; 6] = [
+        b"GET /%1b%5b2J%0aforged%22 HTTP/1.0\r\nUser-Agent: a\" 200 0 \"b\r\n\r\n",
+        b"GET /\x1b[2J HTTP/1.0\r\n\r\n",
+        b"GET /\"\\\x7f\x9b\xff HTTP/1.0\r\n\r\n",
+        b"GET /a\rb HTTP/1.0\r\n\r\n",
+        b"\x00\x01\x02\r\n\r\n",
+        b"GET /\xe2\x80\xae HTTP/1.0\r\n\r\n",
+    ];
+    for request in requests {
+        exchange(program.address(), request);
+    }
+    let messages = program.finish();
+    let (lines, counts): (Vec<&str>, Vec<&str>) =
+        messages.lines().partition(|line| line.starts_with("127.0.0.1 - - ["));
+    assert_eq!((lines.len(), counts.len()), (requests.len(), 1), "{messages}");
+    assert!(messages.bytes().all(|c| matches!(c, b' '..=b'~' | b'\n')), "{messages:?}");
+    assert!(lines[2].contains(r#""GET /\"\\\x7f\x9b\xff HTTP/1.0" 400 "#), "{}", lines[2]);
+}
+
+#[test]
+fn types_by_extension() {
+    let site = Site::new();
+    let types = [
+        ("a.html", "text/html; charset=utf-8"),
+        ("a.css", "text/css; charset=utf-8"),
+        ("a.js", "text/javascript; charset=utf-8"),
+        ("a.json", "application/json"),
+        ("a.svg", "image/svg+xml"),
+        ("a.png", "image/png"),
+        ("a.JPEG", "image/jpeg"),
+        ("favicon.ico", "image/x-icon"),
+        ("a.txt", "text/plain; charset=utf-8"),
+        ("a.pdf", "application/pdf"),
+        ("README", "application/octet-stream"),
+        ("a.unknown", "application/octet-stream"),
+    ];
+    for (name, _) in types {
+        site.write(name, b"content");
+    }
+    let program = site.serve(&[]);
+    for (name, expected) in types {
+        assert_eq!(get(program.address(), &format!("/{name}")).field("Content-Type"), Some(expected), "{name}");
+    }
+}
+
+// Both sides of where `sendfile` takes over, and beyond one turn.
+#[test]
+fn files_of_every_size_come_whole() {
+    let site = Site::new();
+    let sizes = [0, 1, 16_383, 16_384, 16_385, 262_144, 262_145, 3_000_000];
+    for size in sizes {
+        site.write(size.to_string(), &content(size));
+    }
+    let program = site.serve(&[]);
+    let mut kept = connect(program.address());
+    for size in sizes {
+        let answer = get(program.address(), &format!("/{size}"));
+        assert_eq!((answer.status, answer.content_length()), (200, Some(size)));
+        assert!(answer.body == content(size), "{size} octets differ");
+        let head = get_as(program.address(), "HEAD", &format!("/{size}"), "");
+        assert_eq!((head.status, head.content_length()), (200, Some(size)));
+        kept.write_all(&keep_alive(&format!("/{size}"))).unwrap();
+        let answer = read_answer(&mut kept);
+        assert!(answer.is_kept() && answer.body == content(size), "{size} octets on a kept connection");
+    }
+    drop(kept);
+    let messages = program.finish();
+    for size in sizes {
+        let line = format!("\"GET /{size} HTTP/1.0\" 200 {size}\n");
+        assert_eq!(messages.matches(&line).count(), 2, "{line}{messages}");
+    }
+}
+
+#[test]
+fn a_file_that_may_not_be_read_is_403() {
+    let site = Site::new();
+    let path = site.write("private", b"private");
+    fs::set_permissions(&path, Permissions::from_mode(0o000)).unwrap();
+    let program = site.serve(&[]);
+    // The superuser may read it.
+    let expected = if File::open(&path).is_ok() { 200 } else { 403 };
+    assert_eq!(get(program.address(), "/private").status, expected);
+}
+
+#[test]
+fn v25_a_fifo_a_socket_and_a_device_are_refused_at_once() {
+    let site = Site::new();
+    assert!(Command::new("mkfifo").arg(site.root().join("fifo")).status().unwrap().success());
+    let _listener = UnixListener::bind(site.root().join("socket")).unwrap();
+    symlink("/dev/zero", site.root().join("device")).unwrap();
+    let program = site.serve(&["--threads", "1"]);
+    let began = Instant::now();
+    for name in ["fifo", "socket", "device"] {
+        assert_eq!(get(program.address(), &format!("/{name}")).status, 403, "{name}");
+    }
+    assert!(began.elapsed() < Duration::from_secs(3));
+    assert!(hrefs(get(program.address(), "/").text()).is_empty());
+}
+
+/// Far more than socket buffers hold.
+const LARGE: usize = 64 << 20;
+
+/// Asks for a file and takes the first octets of the answer; the rest has to wait.
+fn begin_download(program: &Program, target: &str) -> (std::net::TcpStream, Vec<u8>) {
+    let mut stream = connect(program.address());
+    stream.write_all(format!("GET {target} HTTP/1.0\r\n\r\n").as_bytes()).unwrap();
+    let mut begin = vec![0; 1 << 16];
+    stream.read_exact(&mut begin).unwrap();
+    (stream, begin)
+}
+
+#[test]
+fn v26_a_file_truncated_while_it_is_sent_ends_short() {
+    let site = Site::new();
+    let path = site.write("large", &content(LARGE));
+    let program = site.serve(&[]);
+    let (mut stream, mut octets) = begin_download(&program, "/large");
+    let left = LARGE - (16 << 20);
+    File::options().write(true).open(path).unwrap().set_len(left as u64).unwrap();
+    // A reset would do as well: it is not whole, and everybody sees it.
+    let _ = stream.read_to_end(&mut octets);
+    let end = octets.windows(4).position(|four| four == b"\r\n\r\n").unwrap() + 4;
+    let head = str::from_utf8(&octets[..end]).unwrap();
+    assert!(head.contains(&format!("\r\nContent-Length: {LARGE}\r\n")), "{head}");
+    let body = &octets[end..];
+    assert!(body.len() <= left, "{} octets, padded", body.len());
+    assert!(body == &content(LARGE)[..body.len()]);
+    assert_eq!(get(program.address(), "/large").content_length(), Some(left));
+    let messages = program.finish();
+    assert!(messages.ends_with(", 1 failed\n"), "{messages}");
+}
+
+#[test]
+fn v27_a_file_that_grows_while_it_is_sent_ends_where_it_was_promised() {
+    let site = Site::new();
+    let path = site.write("large", &content(LARGE));
+    let program = site.serve(&[]);
+    let (mut stream, mut octets) = begin_download(&program, "/large");
+    File::options().append(true).open(path).unwrap().write_all(&content(1 << 20)).unwrap();
+    stream.read_to_end(&mut octets).unwrap();
+    let answers = answers(&octets, false).unwrap();
+    assert_eq!((answers.len(), answers[0].content_length()), (1, Some(LARGE)));
+    assert!(answers[0].body == content(LARGE));
+}
+
+#[test]
+fn a_download_outlives_a_rename_over_its_name() {
+    let site = Site::new();
+    let path = site.write("large", &content(LARGE));
+    let new = site.write("new", b"new");
+    let program = site.serve(&[]);
+    let (mut stream, mut octets) = begin_download(&program, "/large");
+    fs::rename(new, path).unwrap();
+    assert_eq!(get(program.address(), "/large").text(), "new");
+    stream.read_to_end(&mut octets).unwrap();
+    assert!(answers(&octets, false).unwrap()[0].body == content(LARGE));
+}
+
+// V30: SIGSTOP and SIGCONT are no end.
+#[test]
+fn v30_a_download_outlives_a_pause_of_the_program() {
+    let site = Site::new();
+    site.write("large", &content(LARGE));
+    let program = site.serve(&[]);
+    let (mut stream, mut octets) = begin_download(&program, "/large");
+    program.signal(Signal::STOP);
+    let reading = thread::spawn(move || stream.read_to_end(&mut octets).map(|_| octets));
+    thread::sleep(Duration::from_millis(100));
+    program.signal(Signal::CONT);
+    let octets = reading.join().unwrap().unwrap();
+    assert!(answers(&octets, false).unwrap()[0].body == content(LARGE));
+}
+
+#[test]
+fn v23_downloads_that_are_given_up_do_no_harm() {
+    let site = Site::new();
+    site.write("large", &content(8 << 20));
+    let program = site.serve(&["--threads", "2"]);
+    for _ in 0..200 {
+        drop(begin_download(&program, "/large"));
+    }
+    assert_eq!(get(program.address(), "/large").body.len(), 8 << 20);
+    let messages = program.finish();
+    assert!(messages.contains("webserver: 201 connections: 1 completed, "), "{messages}");
+}
+
+#[test]
+fn v29_files_of_any_age_are_served() {
+    let site = Site::new();
+    let program = site.serve(&[]);
+    let now = SystemTime::now();
+    let seconds = Duration::from_secs;
+    for (name, time) in [
+        ("before", UNIX_EPOCH - seconds(1)),
+        ("epoch", UNIX_EPOCH),
+        ("long-before", UNIX_EPOCH - seconds(2_000_000_000)),
+        ("tomorrow", now + seconds(86_400)),
+        ("2038", UNIX_EPOCH + seconds(2_147_483_648)),
+        ("10000", UNIX_EPOCH + seconds(253_402_300_800)),
+    ] {
+        let path = site.write(name, b"content");
+        // Not every file system knows such times; it keeps another then, or none.
+        let _ = File::options().write(true).open(path).unwrap().set_times(FileTimes::new().set_modified(time));
+        for fields in ["", "If-Modified-Since: Sun, 06 Nov 1994 08:49:37 GMT\r\n"] {
+            let answer = get_as(program.address(), "GET", &format!("/{name}"), fields);
+            assert!(answer.status == 200 || (answer.status == 304 && !fields.is_empty()), "{name}: {}", answer.head);
+            let date = |field| answer.field(field).map(|date| Date::parse(date.as_bytes(), today()).unwrap());
+            assert!(date("Last-Modified") <= date("Date"), "{name}: {}", answer.head);
+        }
+    }
+}
+
+fn today() -> Date {
+    let seconds = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs();
+    Date::from_unix(i64::try_from(seconds).unwrap()).unwrap()
+}
+
+#[test]
+fn v34_host_names_no_file_and_comes_back_nowhere() {
+    let site = Site::new();
+    site.write("a.txt", b"text");
+    site.write("sub/file", b"file");
+    let program = site.serve(&[]);
+    for host in ["../../etc", "..", "/etc/passwd", "evil.example", "a\"b", "<b>", ""] {
+        for target in ["/a.txt", "/sub", "/missing"] {
+            let answer = get_as(program.address(), "GET", target, &format!("Host: {host}\r\n"));
+            assert!([200, 301, 400, 404].contains(&answer.status), "{host}: {}", answer.status);
+            let seen = |text: &str| text.contains("evil") || text.contains("passwd") || text.contains("..");
+            assert!(!seen(&answer.head) && !seen(answer.text()), "{host}: {}", answer.head);
+        }
+    }
+}
+
+#[test]
+fn keep_alive_and_its_end() {
+    let site = Site::new();
+    site.write("a.txt", b"text");
+    let one_0 = "GET /a.txt HTTP/1.0\r\nConnection: keep-alive\r\n\r\n";
+    let one_1 = "GET /a.txt HTTP/1.1\r\nHost: a\r\n\r\n";
+    let program = site.serve(&[]);
+    for request in [one_0, one_1] {
+        let mut stream = connect(program.address());
+        for _ in 0..40 {
+            stream.write_all(request.as_bytes()).unwrap();
+            let answer = read_answer(&mut stream);
+            assert!(answer.is_kept() && answer.text() == "text");
+        }
+        stream.write_all(b"GET /missing HTTP/1.0\r\n\r\n").unwrap();
+        let last = read_answer(&mut stream);
+        assert_eq!((last.status, last.is_kept()), (404, false));
+        assert!(read_to_end(&mut stream).unwrap().is_empty());
+    }
+    assert!(program.finish().contains("webserver: 2 connections: 2 completed, "));
+
+    let program = site.serve(&["--no-keep-alive"]);
+    for request in [one_0, one_1] {
+        assert_eq!(exchange(program.address(), request.as_bytes()).text(), "text");
+        assert_eq!(exchange(program.address(), request.repeat(2).as_bytes()).text(), "text");
+    }
+}
+
+#[test]
+fn simple_requests_get_the_file_alone() {
+    let site = Site::new();
+    site.write("a.txt", b"text");
+    let program = site.serve(&[]);
+    for end in ["\r\n", "\n"] {
+        let mut stream = connect(program.address());
+        stream.write_all(format!("GET /a.txt{end}").as_bytes()).unwrap();
+        assert_eq!(read_to_end(&mut stream).unwrap(), b"text");
+    }
+}
+
+#[test]
+fn log_off_is_silent() {
+    let site = Site::new();
+    let program = site.serve(&["--log", "off"]);
+    get(program.address(), "/");
+    exchange(program.address(), b"nonsense\r\n\r\n");
+    let messages = program.finish();
+    assert_eq!(messages.lines().count(), 1, "only the counts: {messages}");
+}
+
+// V21, V22: with no descriptor left for a file or a stranger it says so, or waits, and does not spin.
+#[test]
+fn v22_without_descriptors_it_waits() {
+    let site = Site::new();
+    site.write("a.txt", b"text");
+    let program = site.serve(&["--threads", "2"]);
+    let mut kept = connect(program.address());
+    kept.write_all(&keep_alive("/a.txt")).unwrap();
+    assert_eq!(read_answer(&mut kept).status, 200);
+
+    let limit = |current| {
+        let maximum = getrlimit(Resource::Nofile).maximum; // which it inherited
+        prlimit(Some(program.pid()), Resource::Nofile, Rlimit { current, maximum }).unwrap()
+    };
+    let before = limit(Some(3)); // fewer than it has: it keeps them and gets no more
+    let waiting: Vec<_> = (0..20).map(|_| connect(program.address())).collect();
+    kept.write_all(&keep_alive("/a.txt")).unwrap();
+    let busy = read_answer(&mut kept);
+    assert_eq!((busy.status, busy.field("Retry-After")), (503, Some("1")));
+
+    let used = program.processor_time();
+    thread::sleep(Duration::from_secs(1));
+    let used = program.processor_time() - used;
+    assert!(used < Duration::from_millis(500), "{used:?} of a second spent on waiting");
+
+    drop(waiting);
+    limit(before.current);
+    assert_eq!(get(program.address(), "/a.txt").status, 200);
+    drop(kept);
+    let messages = program.finish();
+    assert!(messages.contains("webserver: 22 connections: "), "{messages}");
+}
+
+#[test]
+fn a_function_is_a_handler() {
+    let inside = Inside::start(
+        |server| server.threads(1),
+        |request: &Request<'_>| match request.head.target.path() {
+            "/empty" => Reply::empty(Status::NO_CONTENT),
+            path => Reply::text(format!("{} {path} for {}", request.head.method, request.peer.ip())),
+        },
+    );
+    assert_eq!(get(inside.address(), "/a?b").text(), "GET /a for 127.0.0.1");
+    let head = get_as(inside.address(), "HEAD", "/a", "");
+    assert_eq!((head.status, head.content_length()), (200, Some("HEAD /a for 127.0.0.1".len())));
+    let empty = get(inside.address(), "/empty");
+    assert_eq!((empty.status, empty.content_length()), (204, None));
+    let refused = exchange(inside.address(), b"nonsense\r\n\r\n");
+    assert_eq!(refused.status, 400);
+    assert!(refused.text().starts_with("400 Bad Request: "), "{}", refused.text());
+    assert!(wait_for_ends(&inside, 4));
+    let counts = inside.finish();
+    assert_eq!((counts.accepted, counts.completed), (4, 4));
+}
+
+#[test]
+fn a_refusal_is_the_handlers_but_for_its_status() {
+    struct Terse;
+    impl Handler for Terse {
+        fn handle(&self, _: &Request<'_>) -> Reply {
+            Reply { status: Status::CONTINUE, ..Reply::text("no reply of HTTP/1.0") }
+        }
+        fn refuse(&self, error: RequestError) -> Reply {
+            Reply::text(format!("{}", error.status().code()))
+        }
+    }
+    let inside = Inside::start(|server| server.threads(1), Terse);
+    assert_eq!(get(inside.address(), "/").status, 500);
+    let refused = exchange(inside.address(), b"nonsense\r\n\r\n");
+    assert_eq!((refused.status, refused.text()), (400, "400"));
+    inside.finish();
+}
+
+#[test]
+fn files_is_a_handler_whose_root_may_be_renamed() {
+    let site = Site::new();
+    site.write("a.txt", b"text");
+    let inside = Inside::start(|server| server.threads(2), Files::new(&site.root()).unwrap().listing(false));
+    fs::rename(site.root(), site.outer.path().join("elsewhere")).unwrap();
+    assert_eq!(get(inside.address(), "/a.txt").text(), "text");
+    assert_eq!(get(inside.address(), "/").status, 403);
+    inside.finish();
+}
+
+fn wait_for_ends(inside: &Inside, count: u64) -> bool {
+    wait_until("connections end", || inside.running().counts().ended() >= count);
+    inside.running().counts().ended() == count
+}

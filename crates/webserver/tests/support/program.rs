@@ -1,0 +1,173 @@
+//! The program under test: started over a folder, on a port of its own. It ends with the value.
+
+use std::fs::{self, File};
+use std::io::Read;
+use std::net::{Ipv4Addr, SocketAddr};
+use std::os::unix::fs::FileExt;
+use std::path::Path;
+use std::process::{Child, ChildStdout, Command, ExitStatus, Output, Stdio};
+use std::sync::mpsc;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use rustix::process::{Pid, Signal, kill_process};
+
+pub(crate) const PROGRAM: &str = env!("CARGO_BIN_EXE_webserver");
+
+pub(crate) struct Program {
+    process: Child,
+    ready: String,
+    messages: File,
+    /// Held open: a program whose output nobody reads may end of it.
+    _output: ChildStdout,
+}
+
+impl Program {
+    /// On a free port of 127.0.0.1.
+    pub(crate) fn start(root: &Path, options: &[&str]) -> Program {
+        Program::run(Command::new(PROGRAM).args(["--port", "0", "--bind", "127.0.0.1"]).args(options).arg(root))
+    }
+
+    /// As the command says; it must become ready.
+    pub(crate) fn run(command: &mut Command) -> Program {
+        // A file, not a pipe: an access log that nobody reads would fill it.
+        let messages = tempfile::tempfile().unwrap();
+        let mut process =
+            command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(messages.try_clone().unwrap()).spawn().unwrap();
+        let mut output = process.stdout.take().unwrap();
+        let (sender, receiver) = mpsc::channel();
+        thread::spawn(move || {
+            // All ready lines come by one write, which a pipe does not tear.
+            let mut lines = vec![0; 4096];
+            let n = output.read(&mut lines).unwrap_or(0);
+            lines.truncate(n);
+            let _ = sender.send((lines, output));
+        });
+        let ready = receiver.recv_timeout(Duration::from_secs(10));
+        let Ok((lines, output)) = ready else {
+            let _ = process.kill();
+            let _ = process.wait();
+            panic!("not ready within 10 s: {}", text(&messages));
+        };
+        let ready = String::from_utf8(lines).unwrap();
+        let program = Program { process, ready, messages, _output: output };
+        assert!(program.ready.ends_with('\n'), "it printed {:?}", program.ready);
+        program
+    }
+
+    /// Its lines on standard output.
+    pub(crate) fn ready(&self) -> Vec<&str> {
+        self.ready.lines().collect()
+    }
+
+    /// The port of the first ready line.
+    pub(crate) fn port(&self) -> u16 {
+        let port = self.ready().first().and_then(|line| line.strip_suffix('/')?.rsplit(':').next()?.parse().ok());
+        port.unwrap_or_else(|| panic!("no port in {:?}", self.ready))
+    }
+
+    pub(crate) fn address(&self) -> SocketAddr {
+        SocketAddr::from((Ipv4Addr::LOCALHOST, self.port()))
+    }
+
+    pub(crate) fn pid(&self) -> Pid {
+        Pid::from_child(&self.process)
+    }
+
+    pub(crate) fn signal(&self, signal: Signal) {
+        kill_process(self.pid(), signal).unwrap();
+    }
+
+    /// How it ended, once it has.
+    pub(crate) fn ended(&mut self, patience: Duration) -> Option<ExitStatus> {
+        let deadline = Instant::now() + patience;
+        loop {
+            match self.process.try_wait().unwrap() {
+                None if Instant::now() < deadline => thread::sleep(Duration::from_millis(5)),
+                status => return status,
+            }
+        }
+    }
+
+    /// Ends it in order, and answers all it had said on standard error.
+    pub(crate) fn finish(mut self) -> String {
+        self.signal(Signal::TERM);
+        let status = self.ended(Duration::from_secs(20));
+        assert_eq!(status.and_then(|status| status.code()), Some(0), "{}", self.messages());
+        let messages = self.messages();
+        assert_eq!(ends(&messages).map(|(accepted, ended)| accepted == ended), Some(true), "{messages}");
+        messages
+    }
+
+    /// What it said on standard error so far.
+    pub(crate) fn messages(&self) -> String {
+        text(&self.messages)
+    }
+
+    /// The same from an offset on, as octets.
+    pub(crate) fn messages_from(&self, offset: usize) -> Vec<u8> {
+        contents(&self.messages, offset)
+    }
+
+    /// The processor time that it has used.
+    pub(crate) fn processor_time(&self) -> Duration {
+        let stat = fs::read_to_string(format!("/proc/{}/stat", self.process.id())).unwrap();
+        // The name in brackets may hold blanks; behind it the times are the 12th and the 13th, in hundredths.
+        let behind_name = stat.rsplit_once(") ").unwrap().1;
+        let ticks: u64 = behind_name.split(' ').skip(11).take(2).map(|ticks| ticks.parse::<u64>().unwrap()).sum();
+        Duration::from_millis(ticks * 10)
+    }
+}
+
+impl Drop for Program {
+    fn drop(&mut self) {
+        let _ = self.process.kill();
+        let _ = self.process.wait();
+        if thread::panicking() {
+            let messages = self.messages();
+            let from = messages.len().saturating_sub(4096);
+            eprintln!("the last messages of the server:\n{}", String::from_utf8_lossy(&messages.as_bytes()[from..]));
+        }
+    }
+}
+
+/// Runs the program with arguments with which it ends by itself.
+pub(crate) fn output_of(arguments: &[&str]) -> Output {
+    let mut process = Command::new(PROGRAM)
+        .args(arguments)
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let deadline = Instant::now() + Duration::from_secs(5);
+    while process.try_wait().unwrap().is_none() {
+        if Instant::now() > deadline {
+            let _ = process.kill();
+            let _ = process.wait();
+            panic!("{arguments:?}: it serves instead of ending");
+        }
+        thread::sleep(Duration::from_millis(5));
+    }
+    process.wait_with_output().unwrap()
+}
+
+/// How many connections the last line says were accepted, and how many ended.
+fn ends(messages: &str) -> Option<(u64, u64)> {
+    let line = messages.lines().last()?.strip_prefix("webserver: ")?;
+    let number = |part: &str| part.trim().split(' ').next()?.parse::<u64>().ok();
+    let (accepted, ends) = line.split_once(':')?;
+    Some((number(accepted)?, ends.split(',').map(number).sum::<Option<u64>>()?))
+}
+
+/// Read by offset: the position is shared with the process that writes.
+fn contents(file: &File, offset: usize) -> Vec<u8> {
+    let length = usize::try_from(file.metadata().unwrap().len()).unwrap();
+    let mut octets = vec![0; length.saturating_sub(offset)];
+    file.read_exact_at(&mut octets, offset as u64).unwrap();
+    octets
+}
+
+fn text(file: &File) -> String {
+    String::from_utf8_lossy(&contents(file, 0)).into_owned()
+}
