@@ -1,5 +1,6 @@
-//! The receive buffer: what came and was not yet consumed. It knows nothing of HTTP.
-//! Its memory is its own, grown by doubling, or a [`Workspace`]'s, lent for as long as a thread drives the connection.
+//! The receive buffer: what came and was not yet consumed, and where the fields of a head stand in it. It knows nothing
+//! of what they mean. Its memory is its own, grown by doubling, or a [`Workspace`]'s, lent for as long as a
+//! thread drives the connection.
 
 use alloc::vec::Vec;
 
@@ -27,14 +28,18 @@ pub(crate) struct Buffer {
     bytes: Vec<u8>,
     start: usize,
     end: usize,
+    /// Octets from `start` on that were handed out to the caller; they go at the next call.
+    handed_out: usize,
     lent: bool,
+    /// The index of the current head.
+    fields: Vec<FieldRange>,
 }
 
 const SMALLEST: usize = 256;
 
 impl Buffer {
     pub(crate) const fn new() -> Buffer {
-        Buffer { bytes: Vec::new(), start: 0, end: 0, lent: false }
+        Buffer { bytes: Vec::new(), start: 0, end: 0, handed_out: 0, lent: false, fields: Vec::new() }
     }
 
     /// What came and was not consumed.
@@ -42,12 +47,34 @@ impl Buffer {
         &self.bytes[self.start..self.end]
     }
 
-    pub(crate) fn unread_mut(&mut self) -> &mut [u8] {
-        &mut self.bytes[self.start..self.end]
+    /// The same, to be changed, and the index to be filled.
+    pub(crate) fn parts(&mut self) -> (&mut [u8], &mut Vec<FieldRange>) {
+        (&mut self.bytes[self.start..self.end], &mut self.fields)
+    }
+
+    /// The index of the current head.
+    pub(crate) fn fields(&self) -> &[FieldRange] {
+        &self.fields
+    }
+
+    /// The first `n` unread octets are the caller's until [`let_go`](Self::let_go).
+    pub(crate) fn hand_out(&mut self, n: usize) {
+        self.handed_out = n;
+    }
+
+    pub(crate) fn handed_out(&self) -> &[u8] {
+        &self.unread()[..self.handed_out]
+    }
+
+    /// Drops what was handed out.
+    pub(crate) fn let_go(&mut self) {
+        let n = core::mem::take(&mut self.handed_out);
+        self.consume(n);
     }
 
     /// Room to receive into: never empty while fewer than `limit` octets are unread, never beyond `limit`.
     pub(crate) fn space(&mut self, limit: usize) -> &mut [u8] {
+        self.let_go();
         if self.start == self.end {
             (self.start, self.end) = (0, 0);
         } else if self.start > 0 && self.bytes.len() - self.end < self.bytes.len() / 2 {
@@ -72,32 +99,37 @@ impl Buffer {
     }
 
     /// Works in the workspace's memory from here on, unless something stands in its own.
-    pub(crate) fn lend(&mut self, bytes: &mut Vec<u8>) {
+    pub(crate) fn lend(&mut self, workspace: &mut Workspace) {
         if self.bytes.is_empty() && !self.lent {
-            core::mem::swap(&mut self.bytes, bytes);
+            core::mem::swap(&mut self.bytes, &mut workspace.bytes);
             self.lent = true;
+        }
+        if self.fields.capacity() == 0 {
+            core::mem::swap(&mut self.fields, &mut workspace.fields);
         }
     }
 
-    /// Gives the workspace's memory back; what is unread moves to memory of its own.
-    pub(crate) fn set_down(&mut self, bytes: &mut Vec<u8>) {
-        let unread = self.unread();
-        if !self.lent {
-            if unread.is_empty() {
-                *self = Buffer::new();
-            }
-            return;
+    /// Gives the workspace's memory back; what is unread moves to memory of its own, and the index is gone.
+    pub(crate) fn set_down(&mut self, workspace: &mut Workspace) {
+        self.let_go();
+        let mut fields = core::mem::take(&mut self.fields);
+        if workspace.fields.capacity() == 0 {
+            fields.clear();
+            workspace.fields = fields;
         }
-        let own = unread.to_vec();
-        let (start, end) = (0, own.len());
-        *bytes = core::mem::replace(&mut self.bytes, own);
-        (self.start, self.end, self.lent) = (start, end, false);
+        if self.lent {
+            let own = self.unread().to_vec();
+            (self.start, self.end, self.lent) = (0, own.len(), false);
+            workspace.bytes = core::mem::replace(&mut self.bytes, own);
+        } else if self.unread().is_empty() {
+            *self = Buffer::new();
+        }
     }
 
     /// Octets of heap memory that it owns.
     #[cfg(test)]
     pub(crate) fn owned(&self) -> usize {
-        if self.lent { 0 } else { self.bytes.capacity() }
+        self.fields.capacity() + if self.lent { 0 } else { self.bytes.capacity() }
     }
 }
 
@@ -127,18 +159,18 @@ mod tests {
     fn a_lent_buffer_goes_back_and_the_rest_stays() {
         let mut workspace = Workspace::with_room(64);
         let mut buffer = Buffer::new();
-        buffer.lend(&mut workspace.bytes);
+        buffer.lend(&mut workspace);
         buffer.space(64)[..3].copy_from_slice(b"abc");
         buffer.received(3);
         buffer.consume(1);
         assert_eq!(buffer.owned(), 0);
-        buffer.set_down(&mut workspace.bytes);
+        buffer.set_down(&mut workspace);
         assert_eq!((workspace.bytes.len(), buffer.unread()), (64, &b"bc"[..]));
 
-        buffer.lend(&mut workspace.bytes);
+        buffer.lend(&mut workspace);
         assert_eq!(workspace.bytes.len(), 64, "it keeps its own memory while that holds something");
         buffer.consume(2);
-        buffer.set_down(&mut workspace.bytes);
+        buffer.set_down(&mut workspace);
         assert_eq!(buffer.owned(), 0, "and none afterwards");
     }
 }

@@ -35,7 +35,7 @@ use crate::buffer::{Buffer, Workspace};
 use crate::chunked::{Chunks, Next};
 use crate::encode;
 use crate::error::{ResponseError, UseError};
-use crate::field::{FieldBlock, FieldRange, Fields, name};
+use crate::field::{FieldBlock, Fields, name};
 use crate::framing::{self, Framing};
 use crate::limits::Limits;
 use crate::method::Method;
@@ -78,14 +78,11 @@ pub use crate::exchange::SendBody;
 pub struct Connection {
     limits: Limits,
     buffer: Buffer,
-    fields: Vec<FieldRange>,
     /// The current head with its continuation lines joined; empty if there are none.
     unfolded: Vec<u8>,
     scanner: Scanner,
     chunks: Chunks,
     head: HeadIndex,
-    /// Octets at the front of the buffer that were handed out and go at the next call.
-    handed_out: usize,
     /// Octets of the request's body that are still to be sent.
     body_left: u64,
     state: State,
@@ -257,12 +254,10 @@ impl Connection {
         Connection {
             limits,
             buffer: Buffer::new(),
-            fields: Vec::new(),
             unfolded: Vec::new(),
             scanner: Scanner::new(),
             chunks: Chunks::new(),
             head: NO_HEAD,
-            handed_out: 0,
             body_left: 0,
             state: State::Idle,
             interim: 0,
@@ -332,7 +327,6 @@ impl Connection {
     /// Room to receive into; at least one octet after [`Event::NeedInput`], and never more than
     /// [`Limits::head`] in all.
     pub fn space(&mut self) -> &mut [u8] {
-        self.let_go();
         self.buffer.space(self.limits.head as usize)
     }
 
@@ -353,11 +347,11 @@ impl Connection {
     /// The peer's fault; the same each time. The connection is of no use any more. What came of a body before it was
     /// handed out.
     pub fn poll(&mut self) -> Result<Event<'_>, ResponseError> {
-        self.let_go();
+        self.buffer.let_go();
         match self.advance() {
             Ok(Step::NeedInput) => Ok(Event::NeedInput),
             Ok(Step::Response) => Ok(Event::Response(self.response())),
-            Ok(Step::Body) => Ok(Event::Body(&self.buffer.unread()[..self.handed_out])),
+            Ok(Step::Body) => Ok(Event::Body(self.buffer.handed_out())),
             Ok(Step::ResponseEnd) => Ok(Event::ResponseEnd),
             Ok(Step::Closed) => Ok(Event::Closed),
             Err(error) => {
@@ -392,22 +386,14 @@ impl Connection {
 
     /// Works in the workspace's memory from here on, so that the connection needs none of its own.
     pub fn lend(&mut self, workspace: &mut Workspace) {
-        self.buffer.lend(&mut workspace.bytes);
-        if self.fields.capacity() == 0 {
-            core::mem::swap(&mut self.fields, &mut workspace.fields);
-        }
+        self.buffer.lend(workspace);
     }
 
     /// Gives the memory back. Octets that came and were not consumed move to memory of the connection's own; an idle
     /// connection owns none. The last answer's head is gone.
     pub fn set_down(&mut self, workspace: &mut Workspace) {
-        self.let_go();
-        self.buffer.set_down(&mut workspace.bytes);
-        self.fields.clear();
-        if workspace.fields.capacity() == 0 {
-            core::mem::swap(&mut self.fields, &mut workspace.fields);
-        }
-        (self.fields, self.unfolded) = (Vec::new(), Vec::new());
+        self.buffer.set_down(workspace);
+        self.unfolded = Vec::new();
     }
 }
 
@@ -420,12 +406,6 @@ enum Step {
 }
 
 impl Connection {
-    /// Drops what the last call handed out.
-    fn let_go(&mut self) {
-        let n = core::mem::take(&mut self.handed_out);
-        self.buffer.consume(n);
-    }
-
     fn advance(&mut self) -> Result<Step, ResponseError> {
         match self.state {
             State::Idle if !self.buffer.unread().is_empty() => Err(ResponseError::Unasked), // R9112-6.3d
@@ -449,7 +429,7 @@ impl Connection {
             let simple = !HTTP.starts_with(first) || (self.eof && (1..HTTP.len()).contains(&first.len()));
             if simple && self.simple_responses && !self.reused && self.interim == 0 {
                 (self.keep, self.state) = (false, State::Body(Body::UntilClose));
-                self.fields.clear();
+                self.buffer.parts().1.clear();
                 return Ok(Step::Response);
             }
             if !HTTP.starts_with(first) {
@@ -473,7 +453,7 @@ impl Connection {
                     self.judge_head(length)?;
                     if !self.head.status.is_informational() {
                         self.head.length = length as u32;
-                        self.handed_out = length;
+                        self.buffer.hand_out(length);
                         return Ok(Step::Response);
                     }
                     self.interim += 1;
@@ -494,8 +474,9 @@ impl Connection {
             self.unfolded.extend_from_slice(&self.buffer.unread()[..length]);
             parse::unfold_response(&mut self.unfolded, from).map_err(|()| ResponseError::FieldSyntax)?;
         }
-        let bytes = if self.scanner.folded { &self.unfolded } else { &self.buffer.unread()[..length] };
-        parse::fields(bytes, from, self.scanner.field_lines, &mut self.fields).ok_or(ResponseError::FieldSyntax)?;
+        let (bytes, index) = self.buffer.parts();
+        let bytes = if self.scanner.folded { &self.unfolded } else { &bytes[..length] };
+        parse::fields(bytes, from, self.scanner.field_lines, index).ok_or(ResponseError::FieldSyntax)?;
         if status == Status::SWITCHING_PROTOCOLS {
             return Err(ResponseError::Upgraded);
         }
@@ -503,7 +484,7 @@ impl Connection {
             // Bounded, or a server could keep us for ever (R9110-15.2).
             return if self.interim < self.limits.interim { Ok(()) } else { Err(ResponseError::TooManyInterim) };
         }
-        let fields = Fields::new(bytes, &self.fields);
+        let fields = Fields::new(bytes, index);
         let method = if self.is_head { Method::Head } else { Method::Get };
         let framing = framing::of_response(method, status, &fields)?;
         // R9112-6.1b, R9112-6.1c: such an answer is read, but not trusted to end where it says. Neither is one that
@@ -533,7 +514,7 @@ impl Connection {
             version: self.head.version,
             status: self.head.status,
             reason: &octets[from as usize..to as usize],
-            fields: Fields::new(if self.unfolded.is_empty() { octets } else { &self.unfolded }, &self.fields),
+            fields: Fields::new(if self.unfolded.is_empty() { octets } else { &self.unfolded }, self.buffer.fields()),
             body: self.head.body,
             octets,
         }
@@ -541,12 +522,12 @@ impl Connection {
 
     fn receive_body(&mut self, body: Body) -> Result<Step, ResponseError> {
         loop {
-            let bytes = self.buffer.unread();
+            let (bytes, index) = self.buffer.parts();
             let n = match body {
                 Body::Length(0) => return Ok(self.end()),
                 Body::Length(left) => left.min(bytes.len() as u64) as usize,
                 Body::UntilClose => bytes.len(),
-                Body::Chunked => match self.chunks.step(bytes, &self.limits, &mut self.fields)? {
+                Body::Chunked => match self.chunks.step(bytes, &self.limits, index)? {
                     Next::NeedInput => 0,
                     Next::Data(n) => n,
                     Next::Framing(n) => {
@@ -563,7 +544,7 @@ impl Connection {
                 if let Body::Length(left) = body {
                     self.state = State::Body(Body::Length(left - n as u64));
                 }
-                self.handed_out = n;
+                self.buffer.hand_out(n);
                 return Ok(Step::Body);
             }
             return match (self.eof, body) {

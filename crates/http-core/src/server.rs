@@ -35,7 +35,7 @@ use crate::buffer::{Buffer, Workspace};
 use crate::date::DateText;
 use crate::encode;
 use crate::error::{RequestError, UseError};
-use crate::field::{FieldBlock, FieldRange, FieldValue, Fields, name};
+use crate::field::{FieldBlock, FieldValue, Fields, name};
 use crate::framing::{self, Framing};
 use crate::limits::Limits;
 use crate::method::Method;
@@ -77,12 +77,9 @@ pub use crate::exchange::{Event, Expectation, Phase, Reply, ReplyBody, RequestHe
 pub struct Connection {
     limits: Limits,
     buffer: Buffer,
-    fields: Vec<FieldRange>,
     scanner: Scanner,
     head: HeadIndex,
-    /// Octets at the front of the buffer that were handed out and go at the next call.
-    handed_out: usize,
-    /// They are a request's head.
+    /// What is handed out is a request's head.
     holds_head: bool,
     /// Octets of the request's body that are still to come.
     body_left: u64,
@@ -141,10 +138,8 @@ impl Connection {
         Connection {
             limits,
             buffer: Buffer::new(),
-            fields: Vec::new(),
             scanner: Scanner::new(),
             head: NO_HEAD,
-            handed_out: 0,
             holds_head: false,
             body_left: 0,
             state: State::Head,
@@ -171,7 +166,7 @@ impl Connection {
     /// Room to receive into; at least one octet after [`Event::NeedInput`], and never more than
     /// [`Limits::head`] in all.
     pub fn space(&mut self) -> &mut [u8] {
-        self.let_go();
+        self.holds_head = false;
         self.buffer.space(self.limits.head as usize)
     }
 
@@ -201,7 +196,7 @@ impl Connection {
         match self.advance() {
             Ok(Step::NeedInput) => Ok(Event::NeedInput),
             Ok(Step::Request) => Ok(self.request().map_or(Event::ReplyDue, Event::Request)),
-            Ok(Step::Body) => Ok(Event::Body(&self.buffer.unread()[..self.handed_out])),
+            Ok(Step::Body) => Ok(Event::Body(self.buffer.handed_out())),
             Ok(Step::ReplyDue) => Ok(Event::ReplyDue),
             Ok(Step::Closed) => Ok(Event::Closed),
             Err(error) => {
@@ -222,7 +217,7 @@ impl Connection {
         if !self.holds_head {
             return None;
         }
-        let bytes = &self.buffer.unread()[..self.head.length as usize];
+        let bytes = self.buffer.handed_out();
         let (from, to) = self.head.target;
         let (target, parts) = (&bytes[from as usize..to as usize], self.head.parts?);
         Some(RequestHead {
@@ -230,7 +225,7 @@ impl Connection {
             target: Target::from_parts(target, parts),
             path: Path::read_before(parts.path(target)),
             version: self.head.version,
-            fields: Fields::new(bytes, &self.fields),
+            fields: Fields::new(bytes, self.buffer.fields()),
             body: if self.body_left == 0 { Framing::Empty } else { Framing::Length(self.body_left) },
         })
     }
@@ -373,28 +368,20 @@ impl Connection {
     ///
     /// A head that came in one piece with nothing behind it is taken for all that its client had to say.
     pub fn must_linger(&self) -> bool {
-        let more = self.buffer.unread().len() > self.handed_out || self.body_left > 0;
+        let more = self.buffer.unread().len() > self.buffer.handed_out().len() || self.body_left > 0;
         !self.eof && (more || self.pieces > 1 || self.refused.is_some() || self.head.version == Version::HTTP_09)
     }
 
     /// Works in the workspace's memory from here on, so that the connection needs none of its own.
     pub fn lend(&mut self, workspace: &mut Workspace) {
-        self.buffer.lend(&mut workspace.bytes);
-        if self.fields.capacity() == 0 {
-            core::mem::swap(&mut self.fields, &mut workspace.fields);
-        }
+        self.buffer.lend(workspace);
     }
 
     /// Gives the memory back. Octets that came and were not consumed move to memory of the connection's own; an idle
     /// connection owns none. The last request's head is gone.
     pub fn set_down(&mut self, workspace: &mut Workspace) {
-        self.let_go();
-        self.buffer.set_down(&mut workspace.bytes);
-        self.fields.clear();
-        if workspace.fields.capacity() == 0 {
-            core::mem::swap(&mut self.fields, &mut workspace.fields);
-        }
-        self.fields = Vec::new();
+        self.holds_head = false;
+        self.buffer.set_down(workspace);
     }
 }
 
@@ -409,7 +396,7 @@ enum Step {
 impl Connection {
     /// Drops what the last call handed out.
     fn let_go(&mut self) {
-        self.buffer.consume(core::mem::take(&mut self.handed_out));
+        self.buffer.let_go();
         self.holds_head = false;
     }
 
@@ -451,7 +438,7 @@ impl Connection {
 
     /// Whether an octet of a request came; line ends are none (R9112-8).
     fn begun(&self) -> bool {
-        !matches!(self.buffer.unread(), b"" | b"\r" | b"\r\n" | b"\n") && self.handed_out == 0
+        !matches!(self.buffer.unread(), b"" | b"\r" | b"\r\n" | b"\n") && !self.holds_head
     }
 
     fn receive_head(&mut self) -> Result<Step, RequestError> {
@@ -504,7 +491,9 @@ impl Connection {
 
     /// Line grammar and version. `true`: a Simple-Request, which is whole with its line.
     fn judge_first_line(&mut self, start: usize, end: usize, next: usize) -> Result<bool, RequestError> {
-        let bytes = &self.buffer.unread()[start..end];
+        let (bytes, index) = self.buffer.parts();
+        let bytes = &bytes[start..end];
+        index.clear();
         let line = parse::request_line(bytes)?;
         self.head = HeadIndex {
             first_line_end: next as u32,
@@ -516,7 +505,6 @@ impl Connection {
         };
         self.tolerated = line.tolerated;
         (self.asked, self.expects_continue, self.body_left) = (Asked::Nothing, false, 0);
-        self.fields.clear();
         if line.version == Version::HTTP_09 {
             if !self.simple_requests {
                 return Err(RequestError::RequestLine);
@@ -542,11 +530,11 @@ impl Connection {
                 return Err(RequestError::Folded); // D3
             }
             self.tolerated = true;
-            parse::unfold(&mut self.buffer.unread_mut()[..length], from).map_err(|()| RequestError::Folded)?;
+            parse::unfold(&mut self.buffer.parts().0[..length], from).map_err(|()| RequestError::Folded)?;
         }
-        let bytes = &self.buffer.unread()[..length];
-        parse::fields(bytes, from, self.scanner.field_lines, &mut self.fields).ok_or(RequestError::FieldSyntax)?;
-        let fields = Fields::new(bytes, &self.fields);
+        let (bytes, index) = self.buffer.parts();
+        parse::fields(&bytes[..length], from, self.scanner.field_lines, index).ok_or(RequestError::FieldSyntax)?;
+        let fields = Fields::new(bytes, index);
         judge_host(version, &fields)?;
         let method = Method::new(&bytes[..self.head.method_end as usize]).ok_or(RequestError::Method)?;
         let framing = framing::of_request(method, version, &fields)?;
@@ -569,7 +557,8 @@ impl Connection {
 
     fn hand_out(&mut self, length: usize) -> Step {
         self.head.length = length as u32;
-        (self.handed_out, self.holds_head) = (length, true);
+        self.buffer.hand_out(length);
+        self.holds_head = true;
         self.state = State::Due;
         Step::Request
     }
@@ -586,7 +575,7 @@ impl Connection {
         }
         let n = self.body_left.min(self.buffer.unread().len() as u64);
         if n > 0 {
-            self.handed_out = n as usize;
+            self.buffer.hand_out(n as usize);
             self.body_left -= n;
             return Ok(Step::Body);
         }
