@@ -260,7 +260,7 @@ mod tests {
         with_fields(lines, |fields| evaluate(method, fields, validators, day(NOW)))
     }
 
-    // R9110-8.8.3
+    // RFC 9110 §8.8.3
     #[test]
     fn tags_are_opaque_octets_between_quotes() {
         for (text, weak, opaque) in
@@ -299,7 +299,8 @@ mod tests {
         }
     }
 
-    // R9110-13.1.1, R9110-13.1.2, R9110-13.1.3, R9110-13.1.4, R9110-13.2.2, R1945-10.9a, R1945-10.9b, R1945-10.9c, D6
+    // R9110-13.1.1, R9110-13.1.2, R9110-13.1.3, R9110-13.1.4, R9110-13.2.2, R1945-10.9a, R1945-10.9b, R1945-10.9c, D6;
+    // R1945-8.2b but for D5
     #[test]
     fn preconditions_of_a_get() {
         for (lines, expected) in [

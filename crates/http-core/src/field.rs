@@ -328,6 +328,7 @@ mod tests {
         }
     }
 
+    // R9112-6.1d: and so no caller can send a transfer coding.
     #[test]
     fn the_library_writes_framing_alone() {
         let mut block = FieldBlock::new();
@@ -336,6 +337,26 @@ mod tests {
             assert_eq!(block.push(name, FieldValue::from_static("x")), Err(UseError::FieldOfTheLibrary));
         }
         assert!(block.as_bytes().is_empty());
+    }
+
+    // R1945-4.2b, R1945-2.1
+    #[test]
+    fn a_field_on_several_lines_is_a_list_or_nothing() {
+        for (lines, only, tokens) in [
+            ("A: x\r\n", Some("x"), &["x"][..]),
+            ("A: x, y\r\n", Some("x, y"), &["x", "y"]),
+            ("A: x\r\nB: z\r\na: y,\r\n", None, &["x", "y"]),
+            ("A: x\r\nA: x\r\n", None, &["x", "x"]),
+            ("A:\r\nA: y\r\n", None, &["y"]),
+            ("B: z\r\n", None, &[]),
+        ] {
+            let head = format!("{lines}\r\n");
+            let mut index = Vec::new();
+            crate::parse::fields(head.as_bytes(), 0, 9, &mut index).unwrap();
+            let (fields, a) = (Fields::new(head.as_bytes(), &index), FieldName::from_static("A"));
+            assert_eq!(fields.only(a).and_then(|value| value.as_str()), only, "{lines:?}");
+            assert!(fields.tokens(a).eq(tokens.iter().map(|token| token.as_bytes())), "{lines:?}");
+        }
     }
 
     #[test]

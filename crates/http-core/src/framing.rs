@@ -120,7 +120,8 @@ mod tests {
         f(&Fields::new(head.as_bytes(), &index))
     }
 
-    // R1945-7.2a, R1945-8.3, R1945-10.4, R9112-6.1a, R9112-6.1b, R9112-6.1c, R9112-6.1e, R9112-6.3a, R9112-6.3c, D8, V13
+    // R1945-7.2a, R1945-7.2.2b, R1945-8.3, R1945-10.4, R9112-6.1a, R9112-6.1b, R9112-6.1c, R9112-6.1e, R9112-6.3a,
+    // R9112-6.3c, D8, V13
     #[test]
     fn request_bodies() {
         use RequestError as E;

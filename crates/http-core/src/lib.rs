@@ -78,6 +78,7 @@ mod exchange;
 mod field;
 mod framing;
 mod grammar;
+mod judge;
 mod limits;
 mod method;
 pub mod negotiate;

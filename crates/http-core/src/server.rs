@@ -1,5 +1,5 @@
-//! The server's machine: one connection's requests in, its replies out. It owns the order of judgement (D16) and
-//! the state of the exchange; what each judgement says is decided in the files it calls.
+//! The server's machine: one connection's requests in, its replies out. It owns the state of the exchange; what a head
+//! is worth is decided in `judge`, and what that means for the connection in the files it calls.
 //!
 //! ```text
 //!            received bytes                       poll() -> Request(head)
@@ -35,15 +35,12 @@ use crate::buffer::{Buffer, Workspace};
 use crate::date::DateText;
 use crate::encode;
 use crate::error::{RequestError, UseError};
-use crate::field::{FieldBlock, FieldValue, Fields, name};
-use crate::framing::{self, Framing};
+use crate::field::{FieldBlock, FieldValue, name};
+use crate::judge::Head;
 use crate::limits::Limits;
-use crate::method::Method;
 use crate::parse;
-use crate::path::Path;
-use crate::persist::{self, Asked, CloseReason, Facts};
+use crate::persist::{self, CloseReason, Facts};
 use crate::scan::{Found, Scanner, TooLong};
-use crate::target::{Authority, Form, Target, TargetParts};
 use crate::version::Version;
 
 pub use crate::exchange::{Event, Expectation, Phase, Reply, ReplyBody, RequestHead, SendBody};
@@ -78,21 +75,18 @@ pub struct Connection {
     limits: Limits,
     buffer: Buffer,
     scanner: Scanner,
-    head: HeadIndex,
+    head: Head,
     /// What is handed out is a request's head.
     holds_head: bool,
     /// Octets of the request's body that are still to come.
     body_left: u64,
     state: State,
-    asked: Asked,
     refused: Option<RequestError>,
     close_reason: Option<CloseReason>,
     blank_lines: u8,
     /// In how many pieces the current head came; see `must_linger`.
     pieces: u8,
     simple_requests: bool,
-    tolerated: bool,
-    expects_continue: bool,
     eof: bool,
     timed_out: bool,
 }
@@ -110,28 +104,6 @@ enum State {
     Closed,
 }
 
-/// What stands where in the current head; offsets from its first octet.
-#[derive(Clone, Copy, Debug)]
-struct HeadIndex {
-    first_line_end: u32,
-    length: u32,
-    method_end: u32,
-    target: (u32, u32),
-    parts: Option<TargetParts>,
-    version: Version,
-    is_head: bool,
-}
-
-const NO_HEAD: HeadIndex = HeadIndex {
-    first_line_end: 0,
-    length: 0,
-    method_end: 0,
-    target: (0, 0),
-    parts: None,
-    version: Version::HTTP_10,
-    is_head: false,
-};
-
 impl Connection {
     /// A connection that nothing was received on yet.
     pub const fn new(limits: Limits) -> Connection {
@@ -139,18 +111,15 @@ impl Connection {
             limits,
             buffer: Buffer::new(),
             scanner: Scanner::new(),
-            head: NO_HEAD,
+            head: Head::NONE,
             holds_head: false,
             body_left: 0,
             state: State::Head,
-            asked: Asked::Nothing,
             refused: None,
             close_reason: None,
             blank_lines: 0,
             pieces: 0,
             simple_requests: true,
-            tolerated: false,
-            expects_continue: false,
             eof: false,
             timed_out: false,
         }
@@ -217,17 +186,7 @@ impl Connection {
         if !self.holds_head {
             return None;
         }
-        let bytes = self.buffer.handed_out();
-        let (from, to) = self.head.target;
-        let (target, parts) = (&bytes[from as usize..to as usize], self.head.parts?);
-        Some(RequestHead {
-            method: Method::new(&bytes[..self.head.method_end as usize])?,
-            target: Target::from_parts(target, parts),
-            path: Path::read_before(parts.path(target)),
-            version: self.head.version,
-            fields: Fields::new(bytes, self.buffer.fields()),
-            body: if self.body_left == 0 { Framing::Empty } else { Framing::Length(self.body_left) },
-        })
+        self.head.view(self.buffer.handed_out(), self.buffer.fields(), self.body_left)
     }
 
     /// The first line as far as it came, for the log: any octets but LF. It is there while [`request`](Self::request)
@@ -258,13 +217,13 @@ impl Connection {
         let bodiless = reply.status.is_bodiless() || self.head.is_head;
         self.close_reason = persist::close_reason(&Facts {
             version: self.head.version,
-            asked: self.asked,
+            asked: self.head.asked,
             refused: self.refused,
-            tolerated: self.tolerated,
+            tolerated: self.head.tolerated,
             caller_asks: reply.close,
             until_close: reply.body == ReplyBody::UntilClose && !bodiless,
             // A client that waits for 100 may or may not send its body now: no telling where the next request begins.
-            unread_body: self.body_left > self.limits.drain || (self.expects_continue && self.body_left > 0),
+            unread_body: self.body_left > self.limits.drain || (self.head.expects_continue && self.body_left > 0),
         });
         if self.head.version > Version::HTTP_09 {
             let head = encode::ResponseHead {
@@ -430,7 +389,7 @@ impl Connection {
 
     fn next_request(&mut self) {
         self.state = State::Head;
-        self.head = NO_HEAD;
+        self.head = Head::NONE;
         self.scanner = Scanner::new();
         self.blank_lines = 0;
         self.pieces = u8::from(!self.buffer.unread().is_empty());
@@ -468,13 +427,16 @@ impl Connection {
                     continue;
                 }
                 Ok(Found::FirstLine(line, next)) => {
-                    if self.judge_first_line(line.start, line.end, next)? {
-                        return Ok(self.hand_out(next));
+                    self.head.judge_first_line(&bytes[line], next, self.simple_requests)?;
+                    if self.head.version == Version::HTTP_09 {
+                        self.buffer.parts().1.clear();
+                        return Ok(self.hand_out(next)); // whole with its line
                     }
                     continue;
                 }
                 Ok(Found::HeadEnd(length)) => {
-                    self.judge_head(length)?;
+                    let (bytes, index) = self.buffer.parts();
+                    self.head.judge(&mut bytes[..length], &self.scanner, index)?;
                     return Ok(self.hand_out(length));
                 }
                 Err(TooLong::FirstLine) => {
@@ -489,76 +451,11 @@ impl Connection {
         }
     }
 
-    /// Line grammar and version. `true`: a Simple-Request, which is whole with its line.
-    fn judge_first_line(&mut self, start: usize, end: usize, next: usize) -> Result<bool, RequestError> {
-        let (bytes, index) = self.buffer.parts();
-        let bytes = &bytes[start..end];
-        index.clear();
-        let line = parse::request_line(bytes)?;
-        self.head = HeadIndex {
-            first_line_end: next as u32,
-            method_end: line.method.end as u32,
-            target: (line.target.start as u32, line.target.end as u32),
-            is_head: &bytes[line.method] == b"HEAD",
-            version: Version::HTTP_10, // an error in what follows is answered with a status line
-            ..NO_HEAD
-        };
-        self.tolerated = line.tolerated;
-        (self.asked, self.expects_continue, self.body_left) = (Asked::Nothing, false, 0);
-        if line.version == Version::HTTP_09 {
-            if !self.simple_requests {
-                return Err(RequestError::RequestLine);
-            }
-            self.head.parts = Some(judge_target(&bytes[line.target])?);
-        }
-        self.head.version = line.version;
-        Ok(line.version == Version::HTTP_09)
-    }
-
-    /// All that is judged before a caller sees the request, in the order of D16.
-    fn judge_head(&mut self, length: usize) -> Result<(), RequestError> {
-        let version = self.head.version;
-        let from = self.head.first_line_end as usize;
-        if self.scanner.bare_lf {
-            if version >= Version::HTTP_11 {
-                return Err(RequestError::BareLf); // D1
-            }
-            self.tolerated = true;
-        }
-        if self.scanner.folded {
-            if version >= Version::HTTP_11 {
-                return Err(RequestError::Folded); // D3
-            }
-            self.tolerated = true;
-            parse::unfold(&mut self.buffer.parts().0[..length], from).map_err(|()| RequestError::Folded)?;
-        }
-        let (bytes, index) = self.buffer.parts();
-        parse::fields(&bytes[..length], from, self.scanner.field_lines, index).ok_or(RequestError::FieldSyntax)?;
-        let fields = Fields::new(bytes, index);
-        judge_host(version, &fields)?;
-        let method = Method::new(&bytes[..self.head.method_end as usize]).ok_or(RequestError::Method)?;
-        let framing = framing::of_request(method, version, &fields)?;
-        if method == Method::Connect {
-            return Err(RequestError::Connect); // R9112-3.2.3, R9110-9.3.6
-        }
-        let (from, to) = self.head.target;
-        let target = &bytes[from as usize..to as usize];
-        let parts = judge_target(target)?;
-        if parts.form() == Form::Asterisk && method != Method::Options {
-            return Err(RequestError::Target(crate::TargetError::Form)); // R9112-3.2.4
-        }
-        let asked = persist::asked(&fields);
-        let expects_continue = version >= Version::HTTP_11 && fields.get(name::EXPECT).is_some();
-        self.head.parts = Some(parts);
-        (self.asked, self.expects_continue) = (asked, expects_continue);
-        self.body_left = if let Framing::Length(octets) = framing { octets } else { 0 };
-        Ok(())
-    }
-
     fn hand_out(&mut self, length: usize) -> Step {
         self.head.length = length as u32;
         self.buffer.hand_out(length);
         self.holds_head = true;
+        self.body_left = self.head.body;
         self.state = State::Due;
         Step::Request
     }
@@ -586,26 +483,5 @@ impl Connection {
             return Err(RequestError::Incomplete); // R9112-6.3b
         }
         Ok(Step::NeedInput)
-    }
-}
-
-/// A target that a server can have: its path stays below the root.
-fn judge_target(raw: &[u8]) -> Result<TargetParts, RequestError> {
-    let parts = TargetParts::new(raw)?;
-    Path::new(parts.path(raw))?;
-    Ok(parts)
-}
-
-/// R9112-3.2a, R9112-3.2b
-fn judge_host(version: Version, fields: &Fields<'_>) -> Result<(), RequestError> {
-    let mut hosts = fields.get_all(name::HOST);
-    match (hosts.next(), hosts.next()) {
-        (None, _) if version >= Version::HTTP_11 => Err(RequestError::HostMissing),
-        (None, _) => Ok(()),
-        (Some(_), Some(_)) => Err(RequestError::HostRepeated),
-        (Some(host), None) => match Authority::new(host.as_bytes()) {
-            Some(_) => Ok(()),
-            None => Err(RequestError::HostInvalid),
-        },
     }
 }

@@ -143,7 +143,7 @@ mod tests {
             assert!(!status.reason().is_empty());
             assert!(status.reason().bytes().all(|b| matches!(b, b' '..=b'~')), "R1945-6.1a");
         }
-        // R1945-6.1.1: every code of RFC 1945 has its name.
+        // RFC 1945 §6.1.1: every code of RFC 1945 has its name.
         for code in [200, 201, 202, 204, 300, 301, 302, 304, 400, 401, 403, 404, 500, 501, 502, 503] {
             assert!(Status::NAMED.contains(&Status::new(code).unwrap()));
         }
