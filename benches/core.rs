@@ -4,18 +4,10 @@
 
 use std::hint::black_box;
 
-use benches::BROWSER;
+use benches::{BROWSER, receive};
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use http_core::server::{Connection, Event, Reply, ReplyBody, SendBody};
 use http_core::{Date, FieldBlock, FieldValue, Limits, Status, Workspace, name};
-
-/// Receives one request; the workspace is a worker's, so nothing is allocated.
-fn receive<'c>(connection: &'c mut Connection, workspace: &mut Workspace) -> Event<'c> {
-    connection.lend(workspace);
-    connection.space()[..BROWSER.len()].copy_from_slice(BROWSER);
-    connection.received(BROWSER.len());
-    connection.poll().unwrap()
-}
 
 fn parse(c: &mut Criterion) {
     let mut group = c.benchmark_group("parse a browser's request head");

@@ -1,4 +1,8 @@
-//! What the benchmarks share: the request that a browser sends.
+//! What the benchmarks share: the request that a browser sends, and how it is received.
+#![allow(clippy::unwrap_used)] // a benchmark that goes wrong is to stop
+
+use http_core::Workspace;
+use http_core::server::{Connection, Event};
 
 /// A request head of 640 octets, as Chromium sends it for a page.
 pub const BROWSER: &[u8] = b"GET /folder/page.html?from=here HTTP/1.1\r\n\
@@ -18,3 +22,11 @@ Sec-Fetch-Dest: document\r\n\
 Accept-Encoding: gzip, deflate, br, zstd\r\n\
 Accept-Language: en-GB,en;q=0.9\r\n\
 \r\n";
+
+/// Receives one request; the workspace is a worker's, so nothing is allocated.
+pub fn receive<'c>(connection: &'c mut Connection, workspace: &mut Workspace) -> Event<'c> {
+    connection.lend(workspace);
+    connection.space()[..BROWSER.len()].copy_from_slice(BROWSER);
+    connection.received(BROWSER.len());
+    connection.poll().unwrap()
+}

@@ -200,15 +200,19 @@ impl<'a> Fields<'a> {
 
     /// Every field line, as it came.
     pub fn iter(&self) -> impl Iterator<Item = (FieldName<'a>, FieldValue<'a>)> + use<'a> {
-        let bytes = self.bytes;
-        let octets = move |(from, to): (u32, u32)| &bytes[from as usize..to as usize];
         // What the parser has indexed is a token and a value: nothing is checked again.
-        self.index.iter().map(move |field| (FieldName(octets(field.name)), FieldValue(octets(field.value))))
+        let bytes = self.bytes;
+        self.index.iter().map(move |field| (FieldName(part(bytes, field.name)), FieldValue(part(bytes, field.value))))
     }
 
     /// The values of all lines with this name.
     pub fn get_all<'n>(&self, name: FieldName<'n>) -> impl Iterator<Item = FieldValue<'a>> + use<'a, 'n> {
-        self.iter().filter(move |(n, _)| *n == name).map(|(_, value)| value)
+        let (bytes, name) = (self.bytes, name.0);
+        // Lengths first: a head is searched for five names, and few of its fields are as long as one of them.
+        let has_name = move |field: &&FieldRange| {
+            (field.name.1 - field.name.0) as usize == name.len() && part(bytes, field.name).eq_ignore_ascii_case(name)
+        };
+        self.index.iter().filter(has_name).map(move |field| FieldValue(part(bytes, field.value)))
     }
 
     /// The value of the first line with this name.
@@ -230,6 +234,10 @@ impl<'a> Fields<'a> {
     pub fn tokens<'n>(&self, name: FieldName<'n>) -> impl Iterator<Item = &'a [u8]> + use<'a, 'n> {
         self.get_all(name).flat_map(|value| elements(value.0))
     }
+}
+
+fn part(bytes: &[u8], (from, to): (u32, u32)) -> &[u8] {
+    &bytes[from as usize..to as usize]
 }
 
 impl fmt::Debug for Fields<'_> {

@@ -1,0 +1,49 @@
+//! The same work as in `core.rs`, 10,000 times and without a clock, to be counted by callgrind: instruction counts repeat
+//! exactly, whatever else the machine does.
+//!
+//!     cargo build --release -p benches --bin count
+//!     valgrind --tool=callgrind --callgrind-out-file=/dev/null target/release/count receive
+#![allow(clippy::unwrap_used, clippy::panic)] // a benchmark that goes wrong is to stop
+
+use std::hint::black_box;
+
+use benches::{BROWSER, receive};
+use http_core::server::{Connection, Event, Reply, ReplyBody, SendBody};
+use http_core::{FieldBlock, Limits, Status, Workspace};
+
+const TIMES: usize = 10_000;
+
+fn main() {
+    let mut workspace = Workspace::with_room(16_384);
+    match std::env::args().nth(1).as_deref() {
+        Some("httparse") => {
+            for _ in 0..TIMES {
+                let mut fields = [httparse::EMPTY_HEADER; 24];
+                let mut request = httparse::Request::new(&mut fields);
+                black_box(request.parse(black_box(BROWSER)).unwrap());
+            }
+        }
+        Some("receive") => {
+            for _ in 0..TIMES {
+                let mut connection = Connection::new(Limits::default());
+                black_box(receive(&mut connection, &mut workspace));
+                connection.set_down(&mut workspace);
+            }
+        }
+        Some("exchange") => {
+            let mut connection = Connection::new(Limits::default());
+            let (fields, mut out) = (FieldBlock::new(), Vec::with_capacity(512));
+            let reply = Reply { body: ReplyBody::Length(1024), ..Reply::new(Status::OK, &fields) };
+            for _ in 0..TIMES {
+                let Event::Request(_) = receive(&mut connection, &mut workspace) else { panic!() };
+                out.clear();
+                let Ok(SendBody::Exactly(length)) = connection.respond(&reply, &mut out) else { panic!() };
+                connection.body_sent(length).unwrap();
+                black_box(&out);
+                let Ok(Event::NeedInput) = connection.poll() else { panic!() };
+                connection.set_down(&mut workspace);
+            }
+        }
+        _ => panic!("usage: count httparse|receive|exchange"),
+    }
+}
