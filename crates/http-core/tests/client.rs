@@ -235,6 +235,27 @@ fn answers_without_a_body() {
     }
 }
 
+// R1945-7.1, R1945-10.12, R1945-D.2.7, R2068-19.7.1d, R9112-C.2.2: neither where the body ends, nor what it is.
+#[test]
+fn fields_that_mean_nothing_to_a_client() {
+    for field in [
+        "MIME-Version: 1.0",
+        "MIME-Version: 1.0\r\nContent-Transfer-Encoding: base64",
+        "Content-Type: multipart/mixed; boundary=a",
+        "Content-Encoding: gzip",
+        "Pragma: no-cache, unheard=of",
+        "Upgrade: h2c",
+        "X-Unheard-Of: of",
+        "Keep-Alive: timeout=0, max=0",
+        "Proxy-Connection: close",
+        "Trailer: Content-Length",
+        "Content-Range: bytes 0-0/1",
+    ] {
+        let seen = get(&format!("HTTP/1.1 200 OK\r\n{field}\r\nContent-Length: 8\r\n\r\naGk=\r\n--"));
+        assert_eq!((seen.body.as_slice(), seen.end), (&b"aGk=\r\n--"[..], Kept), "{field}");
+    }
+}
+
 // R1945-2.2b, R9112-5.2: joined in every version and every field, and the head as it came stands beside it.
 #[test]
 fn a_folded_field_is_joined() {

@@ -77,7 +77,82 @@ proptest! {
     }
 }
 
-// R9112-11.1, R9110-5.5, R1945-2.2a, V14: of what a client sends, nothing becomes a line.
+/// Each of these decides something: which file, how long the body, whether kept, which answer.
+const DECIDING: [&str; 6] = [
+    "Host: a\r\n",
+    "Content-Length: 2\r\n",
+    "Connection: keep-alive, x\r\n",
+    "If-None-Match: \"other\"\r\n",
+    "If-Modified-Since: Sun, 06 Nov 1994 08:49:37 GMT\r\n",
+    "Range: bytes=1-3\r\n",
+];
+
+// R1945-4.2c
+proptest! {
+    #![proptest_config(config(256))]
+    #[test]
+    fn the_order_of_fields_means_nothing(
+        fields in Just(DECIDING.to_vec()).prop_shuffle(),
+        count in 0..=DECIDING.len(),
+        minor in 0..=1,
+        plan in plan(),
+    ) {
+        let answer_to = |fields: &[&str]| {
+            let head = format!("GET /HelloWorld.html HTTP/1.{minor}\r\n{}\r\nhi", fields.concat());
+            drive(Plan { limits: Limits::default(), ..plan }, &[head.as_bytes()]).out
+        };
+        let mut sorted = fields[..count].to_vec();
+        sorted.sort_unstable();
+        prop_assert_eq!(answer_to(&fields[..count]), answer_to(&sorted));
+    }
+}
+
+// R1945-7.1, R1945-10.2, R1945-10.12, R1945-D.2.1, R2068-19.7.1d, R9112-C.2.2, R9110-7.8: an answer is the same with and
+// without them.
+#[test]
+fn fields_that_mean_nothing_change_nothing() {
+    const NOTHING: [&str; 20] = [
+        "X-Unheard-Of: of",
+        "Pragma: no-cache, unheard=of",
+        "Authorization: Basic QWxhZGRpbjpvcGVuIHNlc2FtZQ==",
+        "Authorization: \"",
+        "Proxy-Authorization: Basic x",
+        "Proxy-Connection: keep-alive",
+        "Keep-Alive: timeout=5",
+        "Upgrade: h2c",
+        "Accept: application/x-unheard-of",
+        "Accept-Charset: x",
+        "Accept-Encoding: identity;q=0",
+        "Accept-Language: x",
+        "From: nobody@example.org",
+        "Referer: \\\\",
+        "User-Agent: ",
+        "Cookie: a=b",
+        "MIME-Version: 1.0",
+        "Content-Type: multipart/mixed",
+        "Trailer: Host",
+        "If-Range: \"v\"",
+    ];
+    for request in [
+        "GET /HelloWorld.html HTTP/1.0",
+        "GET / HTTP/1.1\r\nHost: a",
+        "HEAD / HTTP/1.0",
+        "DELETE / HTTP/1.0\r\nConnection: keep-alive",
+    ] {
+        let out = |field: &str| {
+            let plan = Plan { limits: Limits::default(), reads_bodies: false, ends_by_deadline: false };
+            drive(plan, &[format!("{request}\r\n{field}\r\n").as_bytes()]).out
+        };
+        let plain = out("");
+        assert!(plain.starts_with(b"HTTP/1.0 "));
+        for field in NOTHING {
+            let with = out(&format!("{field}\r\n"));
+            assert_eq!(with.escape_ascii().to_string(), plain.escape_ascii().to_string(), "{request} {field}");
+        }
+    }
+}
+
+// R9112-11.1, R9112-6.1d, R9110-5.5, R1945-2.2a, V14: of what a client sends, nothing becomes a line.
 proptest! {
     #![proptest_config(config(512))]
     #[test]

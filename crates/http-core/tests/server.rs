@@ -324,8 +324,8 @@ fn misuse_is_told() {
     assert_eq!(owned, Err(UseError::FieldOfTheLibrary));
 }
 
-// R9112-2.2f, R9112-3a, R9112-3c, R9110-5.4, R6585-5, R9112-6.3a, R9110-15.5.9, R1945-9.4b, D1 to D4, D8, D10, D16:
-// each error that a request can be, the octets that are it, and its answer.
+// R9112-2.2f, R9112-3a, R9112-3c, R9110-5.4, R6585-5, R9112-6.3a, R9112-6.3b, R9110-15.5.9, R9110-7.4, R1945-7.2.2b,
+// R1945-9.4b, D1 to D4, D8 to D10, D16: each error that a request can be, the octets that are it, and its answer.
 #[test]
 fn every_error_is_reached_and_refused() {
     use RequestError as E;
@@ -408,6 +408,68 @@ fn every_error_is_reached_and_refused() {
     }
 }
 
+// R9110-2.5, R1945-3.1b: what has no name yet is processed as the highest minor that has one, and answered in 1.0.
+#[test]
+fn a_higher_minor_is_processed_as_1_1() {
+    for minor in 1..=9 {
+        let mut connection = after(&format!("GET /a HTTP/1.{minor}\r\nHost: a\r\n\r\n"));
+        let Ok(Event::Request(request)) = connection.poll() else { panic!("1.{minor} is refused") };
+        assert_eq!((request.version.major(), request.version.minor()), (1, minor));
+        let head = "HTTP/1.0 200 OK\r\nConnection: keep-alive\r\nContent-Length: 0\r\n\r\n";
+        assert_eq!(reply(&mut connection, 0), head);
+        let mut without_host = after(&format!("GET /a HTTP/1.{minor}\r\n\r\n"));
+        assert!(matches!(without_host.poll(), Err(RequestError::HostMissing)), "1.{minor}");
+    }
+}
+
+// R9112-3.2.2a, R9112-3.2.2b, D7
+#[test]
+fn an_absolute_target_makes_host_mean_nothing_and_yet_needed() {
+    for (fields, expected) in [
+        ("Host: b\r\n", "GET /a"),
+        ("Host: a:80\r\n", "GET /a"),
+        ("", "400"),
+        ("Host: b/c\r\n", "400"),
+        ("Host:\r\n", "400"),
+        ("Host: b\r\nHost: b\r\n", "400"),
+    ] {
+        let mut connection = after(&format!("GET http://a:1/a HTTP/1.1\r\n{fields}\r\n"));
+        assert_eq!(event(&mut connection), expected, "{fields:?}");
+        if let Some(request) = connection.request() {
+            assert_eq!(request.target.authority().map(|authority| authority.as_str()), Some("a:1"), "{fields:?}");
+        }
+    }
+}
+
+// D16: every set of faults, and which of them is answered. What comes behind the target is the handler's to judge.
+#[test]
+fn of_several_faults_the_first_in_the_order_is_answered() {
+    let errors = [
+        RequestError::Method,
+        RequestError::VersionNotSupported,
+        RequestError::FieldSyntax,
+        RequestError::HostMissing,
+        RequestError::ContentLength,
+        RequestError::Connect,
+        RequestError::Target(TargetError::Form),
+    ];
+    for set in 1..1 << errors.len() {
+        let has = |fault: usize| set >> fault & 1 == 1;
+        let either = |fault, with, without| if has(fault) { with } else { without };
+        let request = format!(
+            "{} {} HTTP/{}\r\n{}{}{}\r\n",
+            either(0, "G=T", either(5, "CONNECT", "GET")),
+            either(6, "a", "/"),
+            either(1, "2.0", "1.1"),
+            either(4, "Content-Length: x\r\n", ""),
+            either(2, "A : b\r\n", ""),
+            either(3, "", "Host: a\r\n"),
+        );
+        let first = (0..errors.len()).find(|&fault| has(fault)).unwrap();
+        assert_eq!(after(&request).poll().map(drop), Err(errors[first]), "{request:?}");
+    }
+}
+
 // R1945-7.2b: HEAD is HEAD as soon as its word and a blank are there, whatever is wrong behind them.
 #[test]
 fn a_refusal_of_head_has_no_body() {
@@ -441,7 +503,7 @@ fn an_error_may_be_answered_with_another_page() {
     assert_eq!(event(&mut connection), "Closed");
 }
 
-// R9112-9.6b, V24: half-close and read on only where a plain close could destroy the answer.
+// R9112-9.6b, R1945-9.4c, V24: half-close and read on only where a plain close could destroy the answer.
 #[test]
 fn lingering() {
     let body = "POST / HTTP/1.1\r\nHost: a\r\nConnection: close\r\nContent-Length: 5\r\n\r\n";

@@ -88,7 +88,8 @@ fn assert_ends(output: &Output, status: i32, stdout: impl AsRef<[u8]>, stderr: &
     }
 }
 
-// R1945-5b, R1945-5.1, R1945-10.6, R1945-10.8, R1945-10.13, R1945-10.15, R9110-7.2
+// R1945-3.7, R1945-5b, R1945-5.1, R1945-10.6, R1945-10.8, R1945-10.13, R1945-10.15, R1945-12.4, R9110-7.2: these fields
+// and no others.
 #[test]
 fn a_file_is_shown_with_its_head_as_it_was_received() {
     let answer = "HTTP/1.1  200 \t Fine\nX:  y \r\nFolded: a\r\n b\r\nContent-Length: 6\r\n\r\nhello\n";

@@ -7,7 +7,7 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-use http_core::server::{self, Event, Phase, ReplyBody, RequestHead, SendBody};
+use http_core::server::{self, Event, Phase, ReplyBody, SendBody};
 use http_core::{CloseReason, Date, DateCache, Limits, RequestError, Status};
 
 use crate::access_log::{AccessLog, Entry};
@@ -261,13 +261,14 @@ impl Connection {
                 }
                 Ok(Event::Request(head)) => {
                     let now = today();
-                    let reply = answer(site, &head, self.peer, now);
+                    let request = Request { head, peer: self.peer, now };
+                    let reply = answered(|| site.handler.handle(&request));
                     self.respond(site, desk, reply, now)?;
                 }
                 Ok(Event::Closed) => return Ok(self.close(site, desk)),
                 Ok(_) => return Err(io::Error::other("a reply is due that nobody gives")),
                 Err(error) => {
-                    let reply = Reply { status: error.status(), ..site.handler.refuse(error) };
+                    let reply = answered(|| Reply { status: error.status(), ..site.handler.refuse(error) });
                     self.respond(site, desk, reply, today())?;
                 }
             }
@@ -399,11 +400,9 @@ impl AsFd for Connection {
     }
 }
 
-/// Asks the handler; one that panics has answered 500.
-fn answer(site: &Site, head: &RequestHead<'_>, peer: SocketAddr, now: Date) -> Reply {
-    let request = Request { head: *head, peer, now };
-    let handled = catch_unwind(AssertUnwindSafe(|| site.handler.handle(&request)));
-    match handled {
+/// What the handler answers; one that panics has answered 500 (R1945-9.5, V33).
+fn answered(handler: impl FnOnce() -> Reply) -> Reply {
+    match catch_unwind(AssertUnwindSafe(handler)) {
         Ok(reply) if !reply.status.is_informational() => reply,
         _ => Reply { status: Status::INTERNAL_SERVER_ERROR, ..Reply::text("500 Internal Server Error\n") },
     }

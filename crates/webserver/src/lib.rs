@@ -22,6 +22,9 @@
 //!
 //! The library touches no signals and no resource limits; those are the program's.
 
+#[cfg(not(target_os = "linux"))]
+compile_error!("webserver is for Linux: it stands on epoll, openat2 and sendfile");
+
 mod access_log;
 mod connection;
 mod ends;

@@ -74,6 +74,7 @@ fn path_of(name: &[u8]) -> String {
     path
 }
 
+// R1945-8.1, R1945-8.2a, R1945-10.5, R9110-9.1a, R9110-9.3.7
 #[test]
 fn get_head_and_options() {
     let site = Site::new();
@@ -96,6 +97,7 @@ fn get_head_and_options() {
     assert!(messages.contains("\"HEAD /hello.html HTTP/1.0\" 200 0\n"), "{messages}");
 }
 
+// R1945-8.1, R1945-3.3a, R1945-10.9a to R1945-10.9c, D5
 #[test]
 fn an_unchanged_file_is_not_sent_again() {
     let site = Site::new();
@@ -153,6 +155,7 @@ fn refusals_say_why_on_a_page() {
     assert_eq!(fs::read(site.root().join("a.txt")).unwrap(), b"text");
 }
 
+// R1945-10.11, R9110-10.2.2: one Location, without a host that the client could have named.
 #[test]
 fn a_folder_without_its_slash_is_redirected() {
     let site = Site::new();
@@ -169,11 +172,14 @@ fn a_folder_without_its_slash_is_redirected() {
     ] {
         let answer = get_as(program.address(), "GET", target, "Host: other.example\r\n");
         assert_eq!((answer.status, answer.field("Location")), (301, Some(location)), "{target}");
+        let link = format!("<a href=\"{}\">", location.replace('&', "&amp;"));
+        assert!(answer.text().contains(&link), "R1945-9.3c: {target}");
     }
     assert_eq!(get(program.address(), "/sub/").body, b"index of sub");
     assert_eq!(get(program.address(), "/sub/?query").body, b"index of sub");
 }
 
+// R9110-10.2.2
 #[test]
 fn v15_no_redirect_leads_elsewhere() {
     let site = Site::new();
@@ -326,6 +332,7 @@ fn v17_a_folder_named_in_markup_is_escaped_on_its_page() {
     assert!(!redirect.text().contains("<b>"));
 }
 
+// R1945-12.5b
 #[test]
 fn v18_hidden_names_are_neither_listed_nor_served() {
     let site = Site::new();
@@ -485,6 +492,7 @@ fn v8_a_folder_swapped_for_a_link_shows_nothing() {
     assert!(seen[0] > 0 && seen[1] > 0, "refused and served: {seen:?}");
 }
 
+// R1945-12.3
 #[test]
 fn v16_the_log_is_one_line_of_printable_octets_a_request() {
     let site = Site::new();
@@ -675,6 +683,7 @@ fn v23_downloads_that_are_given_up_do_no_harm() {
     assert!(messages.contains("webserver: 201 connections: 1 completed, "), "{messages}");
 }
 
+// R1945-10.10, R9110-8.8.2
 #[test]
 fn v29_files_of_any_age_are_served() {
     let site = Site::new();
@@ -772,7 +781,7 @@ fn log_off_is_silent() {
     assert_eq!(messages.lines().count(), 1, "only the counts: {messages}");
 }
 
-// V21, V22: with no descriptor left for a file or a stranger it says so, or waits, and does not spin.
+// R1945-9.5, R1945-D.2.8, V21, V22: with no descriptor left for a file or a stranger it says so, or waits, and does not spin.
 #[test]
 fn v22_without_descriptors_it_waits() {
     let site = Site::new();

@@ -149,7 +149,10 @@ fn to_the_slash(path: &[u8], target: &Target<'_>) -> Reply {
         location.push('?');
         location.push_str(query);
     }
-    let mut reply = page::error(Status::MOVED_PERMANENTLY, "This is a folder: its address ends with a slash.");
+    let link = page::escape(&location); // R1945-9.3c: for who does not follow by itself
+    let main = format!("<p>This is a folder: <a href=\"{link}\">its address</a> ends with a slash.</p>\n");
+    let page = page::frame(&Status::MOVED_PERMANENTLY.to_string(), &main);
+    let mut reply = page::reply(Status::MOVED_PERMANENTLY, page);
     if let Some(location) = FieldValue::new(location.as_bytes()) {
         push(&mut reply.fields, name::LOCATION, location);
     }

@@ -87,4 +87,26 @@ mod tests {
         }
         assert_eq!(super::of(b"a.\xff"), super::OCTETS);
     }
+
+    // R1945-3.6: type, subtype and parameters are tokens, with a blank behind a semicolon and nowhere else.
+    #[test]
+    fn types_are_written_without_blanks_within() {
+        let is_token = |c: u8| c.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&c);
+        let is_pair = |text: &str, sign| {
+            text.split_once(sign)
+                .is_some_and(|(a, b)| !a.is_empty() && !b.is_empty() && (a.to_owned() + b).bytes().all(is_token))
+        };
+        let mut known = 0;
+        // Every extension of three letters or digits.
+        for number in 0..36_u32.pow(3) {
+            let digit = |place: u32| char::from_digit(number / 36_u32.pow(place) % 36, 36).unwrap();
+            let name = format!("a.{}{}{}", digit(2), digit(1), digit(0));
+            let of = super::of(name.as_bytes());
+            known += usize::from(of != super::OCTETS);
+            let mut parts = of.as_str().unwrap().split("; ");
+            assert!(parts.next().is_some_and(|media_type| is_pair(media_type, '/')), "{name}: {of:?}");
+            assert!(parts.all(|parameter| is_pair(parameter, '=')), "{name}: {of:?}");
+        }
+        assert!(known > 500, "{known} types are not all of them");
+    }
 }

@@ -1,0 +1,218 @@
+//! What every answer carries, and what it leaves out: its fields, over real sockets, held against each other.
+// Clippy then takes the helpers, too, for tests.
+#![cfg(test)]
+
+mod support;
+
+use std::collections::BTreeMap;
+use std::fs::{self, File};
+use std::path::{Path, PathBuf};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use http_core::{FieldValue, name};
+use tempfile::TempDir;
+use webserver::{Reply, Request};
+
+use support::{Answer, Inside, Program, exchange, get, get_as};
+
+/// `Sun, 06 Nov 1994 08:49:37 GMT`
+const MODIFIED: u64 = 784_111_777;
+
+fn folder() -> TempDir {
+    let folder = TempDir::new().unwrap();
+    for (name, content) in
+        [("a.txt", &b"text"[..]), ("README", b"octets"), ("sub/index.html", b"<p>index"), ("list/b", b"")]
+    {
+        let path = folder.path().join(name);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(&path, content).unwrap();
+        let file = File::options().write(true).open(path).unwrap();
+        file.set_modified(UNIX_EPOCH + Duration::from_secs(MODIFIED)).unwrap();
+    }
+    folder
+}
+
+/// Each kind of answer: what is asked for and with which field, and its status for GET.
+const KINDS: [(&str, &str, u16); 11] = [
+    ("/a.txt", "", 200),
+    ("/README", "", 200),
+    ("/sub/", "", 200),
+    ("/list/", "", 200),
+    ("/sub", "", 301),
+    ("/a.txt", "If-Modified-Since: Sun, 06 Nov 1994 08:49:37 GMT\r\n", 304),
+    ("/%zz", "", 400),
+    ("/missing", "", 404),
+    ("/a.txt", "If-Unmodified-Since: Sun, 06 Nov 1994 08:49:36 GMT\r\n", 412),
+    ("/a.txt", "Transfer-Encoding: chunked\r\n", 400),
+    ("/a.txt", "Host: a\r\nHost: b\r\n", 400),
+];
+
+fn names(answer: &Answer) -> Vec<&str> {
+    answer.head.split("\r\n").skip(1).filter_map(|line| line.split_once(": ")).map(|(name, _)| name).collect()
+}
+
+// R1945-10.1, R9110-9.1a, R9110-9.1b, R9110-10.2.1, R1945-D.1
+#[test]
+fn what_allow_names_is_allowed_and_nothing_else() {
+    let folder = folder();
+    let program = Program::start(folder.path(), &[]);
+    for target in ["/a.txt", "/sub/", "/list/", "/"] {
+        let options = get_as(program.address(), "OPTIONS", target, "");
+        let allowed: Vec<&str> = options.field("Allow").unwrap().split(", ").collect();
+        assert!(allowed.contains(&"GET") && allowed.contains(&"HEAD"), "{allowed:?}");
+        for method in "GET HEAD POST PUT DELETE OPTIONS TRACE PATCH LINK UNLINK".split(' ') {
+            let answer = get_as(program.address(), method, target, "Content-Length: 0\r\n");
+            let expected = if allowed.contains(&method) { 200 } else { 405 };
+            assert_eq!(answer.status, expected, "{method} {target}");
+            if method != "GET" && method != "HEAD" {
+                assert_eq!(answer.field("Allow"), options.field("Allow"), "{method} {target}");
+            }
+        }
+    }
+}
+
+// D16, R9110-13.2.1, R9110-13.2.2: every set of faults that a handler judges, and which of them is answered.
+#[test]
+fn of_several_faults_the_first_in_the_order_is_answered() {
+    let folder = folder();
+    let program = Program::start(folder.path(), &[]);
+    let statuses = [400, 501, 417, 404, 412, 416, 200];
+    for set in 0..1_u32 << 6 {
+        let either = |fault: u32, with, without| if set >> fault & 1 == 1 { with } else { without };
+        let request = format!(
+            "{} {} HTTP/1.1\r\n{}{}{}Host: a\r\nConnection: close\r\n\r\n",
+            either(1, "BREW", "GET"),
+            either(0, "/%zz", either(3, "/missing", "/a.txt")),
+            either(5, "Range: bytes=9-\r\n", ""),
+            either(4, "If-Unmodified-Since: Sun, 06 Nov 1994 08:49:36 GMT\r\n", ""),
+            either(2, "Expect: tea\r\n", ""),
+        );
+        let first = (set | 1 << 6).trailing_zeros() as usize;
+        assert_eq!(exchange(program.address(), request.as_bytes()).status, statuses[first], "{request:?}");
+    }
+}
+
+// R1945-7.2.1, R1945-10.5, R1945-10.6, R9110-9.3.2: a body has a type, nothing else has one, and HEAD is told the same.
+#[test]
+fn a_type_comes_with_every_body() {
+    let folder = folder();
+    let program = Program::start(folder.path(), &[]);
+    for (target, field, status) in KINDS {
+        let got = get_as(program.address(), "GET", target, field);
+        assert_eq!(got.status, status, "{target} {field}");
+        let (has_body, has_type) = (!got.body.is_empty(), got.field("Content-Type").is_some());
+        assert_eq!((has_body, has_type), (status != 304, status != 304), "{target} {field}");
+        assert!(got.field("Date").is_some(), "{target} {field}");
+        let head = get_as(program.address(), "HEAD", target, field);
+        assert_eq!((head.status, names(&head)), (got.status, names(&got)), "{target} {field}");
+        for name in names(&got).into_iter().filter(|name| *name != "Date") {
+            assert_eq!(head.field(name), got.field(name), "{target} {field}");
+        }
+    }
+}
+
+// R1945-9.3d, R9110-15.4.5, R9110-8.6a
+#[test]
+fn a_304_says_of_the_200_what_a_cache_needs() {
+    let folder = folder();
+    let program = Program::start(folder.path(), &[]);
+    for target in ["/a.txt", "/README", "/sub/"] {
+        let whole = get(program.address(), target);
+        let since = format!("If-Modified-Since: {}\r\n", whole.field("Last-Modified").unwrap());
+        for method in ["GET", "HEAD"] {
+            let known = get_as(program.address(), method, target, &since);
+            assert_eq!((known.status, known.body.len()), (304, 0), "{method} {target}");
+            for name in ["ETag", "Vary", "Cache-Control", "Expires", "Content-Location", "Last-Modified"] {
+                assert_eq!(known.field(name), whole.field(name), "{method} {target}");
+            }
+            assert!(known.field("Date").is_some() && known.field("Connection").is_some());
+            let others = names(&known).into_iter().filter(|name| {
+                !["Date", "Connection", "ETag", "Vary", "Cache-Control", "Expires", "Content-Location", "Last-Modified"]
+                    .contains(name)
+            });
+            assert_eq!(others.count(), 0, "{}", known.head);
+        }
+    }
+}
+
+// R1945-3.7, R1945-10.14, R1945-12.4
+#[test]
+fn the_server_is_not_named_but_by_a_handler() {
+    let folder = folder();
+    let program = Program::start(folder.path(), &[]);
+    for (target, field, _) in KINDS {
+        let answer = get_as(program.address(), "GET", target, field);
+        assert!(!answer.head.to_ascii_lowercase().contains("server"), "{}", answer.head);
+    }
+    let named = |request: &Request<'_>| {
+        let mut reply = Reply::text(request.head.target.path());
+        reply.fields.push(name::SERVER, FieldValue::from_static("mine/1")).unwrap();
+        reply
+    };
+    let inside = Inside::start(|server| server.threads(1), named);
+    assert_eq!(get(inside.address(), "/").field("Server"), Some("mine/1"));
+    inside.finish();
+}
+
+// R1945-7.1, R1945-10.2, R1945-10.12, R1945-D.2.1, R9110-7.8
+#[test]
+fn fields_that_mean_nothing_change_nothing() {
+    let folder = folder();
+    let program = Program::start(folder.path(), &[]);
+    for target in ["/a.txt", "/list/", "/sub", "/missing"] {
+        let plain = get(program.address(), target);
+        for field in [
+            "X-Unheard-Of: of",
+            "Pragma: no-cache",
+            "Authorization: Basic QWxhZGRpbjpvcGVuIHNlc2FtZQ==",
+            "Authorization: nonsense",
+            "Accept: image/png",
+            "Accept-Charset: iso-8859-1;q=0",
+            "Accept-Encoding: identity;q=0",
+            "Accept-Language: x",
+            "Upgrade: h2c",
+            "From: nobody@example.org",
+            "Referer: /",
+        ] {
+            let answer = get_as(program.address(), "GET", target, &format!("{field}\r\n"));
+            assert_eq!((answer.status, names(&answer)), (plain.status, names(&plain)), "{target} {field}");
+            assert!(answer.body == plain.body, "{target} {field}");
+        }
+    }
+}
+
+/// Every path below a folder, with its content and when it was changed last.
+fn tree(folder: &Path) -> BTreeMap<PathBuf, (SystemTime, Vec<u8>)> {
+    let mut found = BTreeMap::new();
+    for entry in fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        let modified = path.metadata().unwrap().modified().unwrap();
+        if path.is_dir() {
+            found.extend(tree(&path));
+            found.insert(path, (modified, Vec::new()));
+        } else {
+            let content = fs::read(&path).unwrap();
+            found.insert(path, (modified, content));
+        }
+    }
+    found
+}
+
+// R1945-12.2, V35: GET and HEAD, and the others too, with a body or without.
+#[test]
+fn nothing_that_is_asked_for_changes_a_file() {
+    let folder = folder();
+    let program = Program::start(folder.path(), &[]);
+    let before = tree(folder.path());
+    assert_eq!(before.len(), 6);
+    for method in "GET HEAD OPTIONS POST PUT DELETE PATCH LINK UNLINK MOVE".split(' ') {
+        for (target, field, _) in KINDS {
+            let field = field.replace("Transfer-Encoding", "X");
+            let request = format!("{method} {target} HTTP/1.0\r\n{field}Content-Length: 3\r\n\r\nnew");
+            let status = exchange(program.address(), request.as_bytes()).status;
+            assert!((200..600).contains(&status), "{request}");
+        }
+    }
+    program.finish();
+    assert!(tree(folder.path()) == before);
+}
