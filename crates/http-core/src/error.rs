@@ -214,6 +214,9 @@ pub enum UseError {
     /// A 1xx status for a reply: HTTP/1.0 has none (R1945-9.1).
     #[error("a 1xx status is no final reply, and HTTP/1.0 has no other")]
     InterimStatus,
+    /// A 401 without WWW-Authenticate or a 405 without Allow, without which they mean nothing (R9110-11.6.1, R9110-10.2.1).
+    #[error("a 401 must carry WWW-Authenticate, and a 405 Allow")]
+    FieldMissing,
     /// A field that the library alone writes.
     #[error("the library alone writes Connection, Content-Length, Date, Host, Keep-Alive and Transfer-Encoding")]
     FieldOfTheLibrary,

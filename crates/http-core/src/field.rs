@@ -297,6 +297,12 @@ impl FieldBlock {
         Ok(())
     }
 
+    /// Whether there is a line with this name.
+    pub fn contains(&self, name: FieldName<'_>) -> bool {
+        let mut lines = self.0.split(|&c| c == b'\n');
+        lines.any(|line| line.split(|&c| c == b':').next().is_some_and(|n| n.eq_ignore_ascii_case(name.0)))
+    }
+
     /// The lines as they will be sent, each with its CRLF.
     pub fn as_bytes(&self) -> &[u8] {
         &self.0
@@ -345,6 +351,10 @@ mod tests {
             assert_eq!(block.push(name, FieldValue::from_static("x")), Err(UseError::FieldOfTheLibrary));
         }
         assert!(block.as_bytes().is_empty());
+        block.push(name::ALLOW, FieldValue::from_static("GET")).unwrap();
+        block.push(name::VARY, FieldValue::from_static("server: x")).unwrap();
+        assert!(block.contains(FieldName::from_static("allow")) && block.contains(name::VARY));
+        assert!(!block.contains(name::SERVER) && !block.contains(FieldName::from_static("GET")));
     }
 
     // R1945-4.2b, R1945-2.1

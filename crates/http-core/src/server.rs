@@ -41,6 +41,7 @@ use crate::limits::Limits;
 use crate::parse;
 use crate::persist::{self, CloseReason, Facts};
 use crate::scan::{Found, Scanner, TooLong};
+use crate::status::Status;
 use crate::version::Version;
 
 pub use crate::exchange::{Event, Expectation, Phase, Reply, ReplyBody, RequestHead, SendBody};
@@ -206,13 +207,21 @@ impl Connection {
     /// It may come before the request's body: what is then still to come of it is dropped, or the connection closes.
     ///
     /// # Errors
-    /// [`UseError::NoReplyDue`], [`UseError::InterimStatus`]; nothing is written then.
+    /// [`UseError::NoReplyDue`], [`UseError::InterimStatus`], [`UseError::FieldMissing`]; nothing is written then.
     pub fn respond(&mut self, reply: &Reply<'_>, out: &mut Vec<u8>) -> Result<SendBody, UseError> {
         if self.state != State::Due {
             return Err(UseError::NoReplyDue);
         }
         if reply.status.is_informational() {
             return Err(UseError::InterimStatus);
+        }
+        let needed = match reply.status {
+            Status::UNAUTHORIZED => Some(name::WWW_AUTHENTICATE), // R1945-9.4d, R9110-11.6.1
+            Status::METHOD_NOT_ALLOWED => Some(name::ALLOW),      // R9110-10.2.1
+            _ => None,
+        };
+        if needed.is_some_and(|name| !reply.fields.contains(name)) {
+            return Err(UseError::FieldMissing);
         }
         let bodiless = reply.status.is_bodiless() || self.head.is_head;
         self.close_reason = persist::close_reason(&Facts {

@@ -295,6 +295,9 @@ fn misuse_is_told() {
         (sends_five(), ok(), Err(UseError::NoReplyDue)),
         (sending(ReplyBody::Length(0)), ok(), Err(UseError::NoReplyDue)),
         (due(), Box::new(responds(Status::new(100).unwrap())), Err(UseError::InterimStatus)),
+        // R1945-9.4d, R9110-11.6.1, R9110-10.2.1
+        (due(), Box::new(responds(Status::UNAUTHORIZED)), Err(UseError::FieldMissing)),
+        (due(), Box::new(responds(Status::METHOD_NOT_ALLOWED)), Err(UseError::FieldMissing)),
         (after(""), refuses(), Err(UseError::NothingToRefuse)),
         (due(), refuses(), Err(UseError::NothingToRefuse)),
         (after("\0"), refuses(), Err(UseError::NothingToRefuse)), // not polled yet

@@ -8,7 +8,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use http_core::server::{self, Event, Phase, ReplyBody, SendBody};
-use http_core::{CloseReason, Date, DateCache, Limits, RequestError, Status};
+use http_core::{CloseReason, Date, DateCache, Limits, RequestError, Status, UseError};
 
 use crate::access_log::{AccessLog, Entry};
 use crate::ends::End;
@@ -285,7 +285,14 @@ impl Connection {
             date: Some(desk.dates.text(now)),
             close: !site.keep_alive || site.is_stopping(),
         };
-        let send = self.protocol.respond(&head, &mut self.outgoing.octets).map_err(io::Error::other)?;
+        let send = match self.protocol.respond(&head, &mut self.outgoing.octets) {
+            Ok(send) => send,
+            // The handler's fault: such a reply is none, and nothing of it was written.
+            Err(UseError::InterimStatus | UseError::FieldMissing) => {
+                return self.respond(site, desk, internal_error(), now);
+            }
+            Err(error) => return Err(io::Error::other(error)),
+        };
         let body = if let SendBody::Exactly(length) = send { length } else { 0 };
         let sent = -(self.outgoing.octets.len() as i64);
         self.reply = Some(Running { line, date: now, status: reply.status, body, sent });
@@ -402,10 +409,11 @@ impl AsFd for Connection {
 
 /// What the handler answers; one that panics has answered 500 (R1945-9.5, V33).
 fn answered(handler: impl FnOnce() -> Reply) -> Reply {
-    match catch_unwind(AssertUnwindSafe(handler)) {
-        Ok(reply) if !reply.status.is_informational() => reply,
-        _ => Reply { status: Status::INTERNAL_SERVER_ERROR, ..Reply::text("500 Internal Server Error\n") },
-    }
+    catch_unwind(AssertUnwindSafe(handler)).unwrap_or_else(|_| internal_error())
+}
+
+fn internal_error() -> Reply {
+    Reply { status: Status::INTERNAL_SERVER_ERROR, ..Reply::text("500 Internal Server Error\n") }
 }
 
 /// The time of day; 1970 on a machine whose clock is before or far beyond that.

@@ -47,7 +47,8 @@ pub struct Request<'a> {
     pub now: Date,
 }
 
-/// An answer. Connection, Content-Length and Date are written by the library.
+/// An answer. Connection, Content-Length and Date are written by the library. What HTTP does not allow, a 1xx status, a 401
+/// without WWW-Authenticate or a 405 without Allow, is answered for with 500.
 #[derive(Debug)]
 pub struct Reply {
     /// The status; not 1xx.

@@ -78,7 +78,7 @@ impl Case {
 
 fn cases() -> Vec<Case> {
     let lines = include_str!("../../http-core/tests/conformance/cases.jsonl").lines();
-    let cases: Vec<Case> = lines
+    let mut cases: Vec<Case> = lines
         .map(|line| {
             let case: serde_json::Value = serde_json::from_str(line).unwrap();
             let text = |key: &str| case[key].as_str().unwrap_or_else(|| panic!("{key} is missing: {line}"));
@@ -91,7 +91,36 @@ fn cases() -> Vec<Case> {
         })
         .collect();
     assert!(cases.len() > 150, "{} cases are not all of them", cases.len());
+    cases.extend(limits());
     cases
+}
+
+/// Each limit, exactly reached and exceeded by one.
+fn limits() -> Vec<Case> {
+    let line = |octets: usize| format!("GET /{} HTTP/1.0\r\n\r\n", "q".repeat(octets - "GET / HTTP/1.0".len()));
+    let with = |fields: &str| format!("GET /HelloWorld.html HTTP/1.0\r\n{fields}\r\n");
+    let field = |octets: usize| format!("A: {}\r\n", "v".repeat(octets - "A: ".len()));
+    let head = |octets: usize| with(&(field(8000) + &field(octets - with(&field(8000)).len() - 2)));
+    let after = |empty: usize| "\r\n".repeat(empty) + &with("");
+    let case = |id: &str, bytes: String, class: &str| Case {
+        id: id.into(),
+        bytes: bytes.into_bytes(),
+        class: class.into(),
+        responses: Some(1),
+    };
+    assert_eq!((line(8192).len(), head(16_384).len()), (8192 + 4, 16_384));
+    vec![
+        case("line-8192", line(8192), "404"), // no file has so long a name
+        case("line-8193", line(8193), "414"),
+        case("field-8192", with(&field(8192)), "200"),
+        case("field-8193", with(&field(8193)), "431"),
+        case("head-16384", head(16_384), "200"),
+        case("head-16385", head(16_385), "431"),
+        case("fields-100", with(&"A: v\r\n".repeat(100)), "200"),
+        case("fields-101", with(&"A: v\r\n".repeat(101)), "431"),
+        case("empty-2", after(2), "200"),
+        case("empty-3", after(3), "400"),
+    ]
 }
 
 /// Everything that is wrong with what a case came to.

@@ -1,0 +1,89 @@
+//! Who owns memory: an idle connection none, and a kept connection allocates nothing for a request.
+#![cfg(test)]
+
+use allocation_counter::measure;
+use http_core::server::{Connection, Event, Reply, ReplyBody, SendBody};
+use http_core::{FieldBlock, Limits, Status, Workspace, client};
+
+const REQUEST: &[u8] = b"GET /a HTTP/1.1\r\nHost: localhost\r\nUser-Agent: x\r\nAccept: */*\r\n\r\n";
+
+fn receive(connection: &mut Connection, mut bytes: &[u8]) {
+    while !bytes.is_empty() {
+        let space = connection.space();
+        let n = space.len().min(bytes.len());
+        space[..n].copy_from_slice(&bytes[..n]);
+        connection.received(n);
+        bytes = &bytes[n..];
+    }
+}
+
+fn exchange(connection: &mut Connection, workspace: &mut Workspace, fields: &FieldBlock, out: &mut Vec<u8>) {
+    connection.lend(workspace);
+    receive(connection, REQUEST);
+    assert!(matches!(connection.poll(), Ok(Event::Request(_))));
+    out.clear();
+    let reply = Reply { body: ReplyBody::Length(5), ..Reply::new(Status::OK, fields) };
+    assert_eq!(connection.respond(&reply, out), Ok(SendBody::Exactly(5)));
+    connection.body_sent(5).unwrap();
+    assert!(matches!(connection.poll(), Ok(Event::NeedInput)));
+    connection.set_down(workspace);
+}
+
+#[test]
+fn a_kept_connection_allocates_nothing_for_a_request() {
+    let mut workspace = Workspace::with_room(16_384);
+    let (fields, mut out) = (FieldBlock::new(), Vec::with_capacity(512));
+    let mut connection = Connection::new(Limits::default());
+    exchange(&mut connection, &mut workspace, &fields, &mut out); // the workspace finds its size
+    let measured = measure(|| {
+        for _ in 0..100 {
+            exchange(&mut connection, &mut workspace, &fields, &mut out);
+        }
+    });
+    assert_eq!(measured.count_total, 0);
+}
+
+#[test]
+fn an_idle_connection_owns_no_memory() {
+    let mut workspace = Workspace::with_room(16_384);
+    let (fields, mut out) = (FieldBlock::new(), Vec::with_capacity(512));
+    exchange(&mut Connection::new(Limits::default()), &mut workspace, &fields, &mut out);
+    let measured = measure(|| {
+        let mut connection = Connection::new(Limits::default());
+        exchange(&mut connection, &mut workspace, &fields, &mut out);
+        std::mem::forget(connection); // whatever it owned would be missed
+    });
+    assert_eq!((measured.count_current, measured.bytes_current), (0, 0));
+}
+
+// V20: what a slow peer has sent is kept, and little more.
+#[test]
+fn a_partial_head_owns_about_its_own_size() {
+    let mut workspace = Workspace::with_room(16_384);
+    for size in [1, 100, 1000, 10_000] {
+        let head: Vec<u8> =
+            REQUEST.iter().copied().chain(*b"x").cycle().take(40).chain((40..size).map(|_| b'x')).take(size).collect();
+        let measured = measure(|| {
+            let mut connection =
+                Connection::new(Limits { first_line: 16_000, field_line: 16_000, ..Limits::default() });
+            for octet in &head {
+                connection.lend(&mut workspace);
+                receive(&mut connection, &[*octet]);
+                assert!(matches!(connection.poll(), Ok(Event::NeedInput)));
+                connection.set_down(&mut workspace);
+            }
+            std::mem::forget(connection);
+        });
+        assert!(measured.bytes_current as usize <= 256.max(2 * size), "{size}: {measured:?}");
+        // Grown by doubling, not copied for each octet.
+        assert!(measured.bytes_total as usize <= 1024 + 4 * size, "{size}: {measured:?}");
+    }
+}
+
+#[test]
+fn machines_are_small_and_move_between_threads() {
+    fn moves<T: Send + 'static>(_: &T) {}
+    moves(&Connection::new(Limits::default()));
+    moves(&client::Connection::new(Limits::default()));
+    assert!(size_of::<Connection>() <= 256, "{}", size_of::<Connection>());
+}

@@ -1,0 +1,261 @@
+//! A client's and a server's machine joined by two vectors, without a socket: whole conversations, in pieces of any size.
+#![cfg(test)]
+
+use http_core::server::{self, Event, Reply, ReplyBody, SendBody};
+use http_core::{
+    Authority, FieldBlock, FieldValue, Limits, Method, RequestError, ResponseError, Status, Target, client, name,
+};
+use proptest::prelude::*;
+
+/// What the client asks for, and what the server makes of it.
+#[derive(Clone, Debug)]
+struct Turn {
+    method: Method<'static>,
+    /// Octets of the request's body.
+    body: Option<usize>,
+    status: Status,
+    /// Octets of the reply's body; `None` for one that only the close ends.
+    reply: Option<usize>,
+    /// The reply comes before the request's body was read.
+    early: bool,
+    keep: bool,
+}
+
+/// The two machines, and what is on its way between them.
+struct Pair {
+    client: client::Connection,
+    server: server::Connection,
+    to_server: Vec<u8>,
+    to_client: Vec<u8>,
+    piece: usize,
+}
+
+/// What a client took an answer for: status, body, and whether the connection may be used again.
+type Answer = (u16, Vec<u8>, bool);
+
+impl Pair {
+    fn new(piece: usize) -> Pair {
+        let limits = Limits::default;
+        let (client, server) = (client::Connection::new(limits()), server::Connection::new(limits()));
+        Pair { client, server, to_server: Vec::new(), to_client: Vec::new(), piece }
+    }
+
+    fn ask(&mut self, turn: &Turn) {
+        let fields = FieldBlock::new();
+        let host = Authority::new(b"localhost:6789").unwrap();
+        let plain = client::Request::new(turn.method, Target::new(b"/a").unwrap(), host, &fields);
+        let request = client::Request { body: turn.body.map(|n| n as u64), keep_alive: turn.keep, ..plain };
+        if let SendBody::Exactly(n) = self.client.request(&request, &mut self.to_server).unwrap() {
+            self.to_server.extend((0..n).map(|n| n as u8));
+            self.client.body_sent(n).unwrap();
+        }
+    }
+
+    /// The server reads what there is and answers one request; the octets of the body that it saw.
+    fn serve(&mut self, turn: &Turn) -> Result<Vec<u8>, RequestError> {
+        let mut seen = Vec::new();
+        loop {
+            match self.server.poll() {
+                Ok(Event::NeedInput) => {
+                    let n = self.piece.min(self.to_server.len());
+                    assert!(n > 0, "the server waits for what the client never sends: {turn:?}");
+                    let space = self.server.space();
+                    let n = n.min(space.len());
+                    space[..n].copy_from_slice(&self.to_server[..n]);
+                    self.to_server.drain(..n);
+                    self.server.received(n);
+                }
+                Ok(Event::Request(request)) => {
+                    assert_eq!(request.method, turn.method);
+                    if turn.early {
+                        break;
+                    }
+                }
+                Ok(Event::Body(octets)) => seen.extend_from_slice(octets),
+                Ok(Event::ReplyDue) => break,
+                Ok(_) => panic!("closed before a reply"),
+                Err(error) => {
+                    self.server.refuse(None, &mut self.to_client).unwrap();
+                    return Err(error);
+                }
+            }
+        }
+        let mut fields = FieldBlock::new();
+        fields.push(name::ALLOW, FieldValue::from_static("GET")).unwrap();
+        let body = turn.reply.map_or(ReplyBody::UntilClose, |n| ReplyBody::Length(n as u64));
+        let reply = Reply { body, ..Reply::new(turn.status, &fields) };
+        match self.server.respond(&reply, &mut self.to_client).unwrap() {
+            SendBody::None => {}
+            SendBody::Exactly(n) => {
+                self.to_client.extend((0..n).map(|n| n as u8));
+                self.server.body_sent(n).unwrap();
+            }
+            SendBody::UntilClose => {
+                self.to_client.extend_from_slice(b"until the close");
+                self.server.body_ended().unwrap();
+            }
+        }
+        Ok(seen)
+    }
+
+    /// The client reads the answer; the stream ends where the server closes.
+    fn hear(&mut self) -> Result<Answer, ResponseError> {
+        let closes = self.server.close_reason().is_some();
+        let (mut status, mut body) = (0, Vec::new());
+        loop {
+            match self.client.poll()? {
+                client::Event::NeedInput if self.to_client.is_empty() => {
+                    assert!(closes, "the client waits for what the server never sends");
+                    self.client.received_eof();
+                }
+                client::Event::NeedInput => {
+                    let space = self.client.space();
+                    let n = self.piece.min(self.to_client.len()).min(space.len());
+                    space[..n].copy_from_slice(&self.to_client[..n]);
+                    self.to_client.drain(..n);
+                    self.client.received(n);
+                }
+                client::Event::Response(head) => status = head.status.code(),
+                client::Event::Body(octets) => body.extend_from_slice(octets),
+                client::Event::ResponseEnd => return Ok((status, body, self.client.may_reuse())),
+                _ => panic!("closed within an answer"),
+            }
+        }
+    }
+
+    /// The server lets go of what is left of the last request.
+    fn settle(&mut self) {
+        while !self.to_server.is_empty() && matches!(self.server.poll(), Ok(Event::NeedInput)) {
+            let space = self.server.space();
+            let n = space.len().min(self.to_server.len());
+            space[..n].copy_from_slice(&self.to_server[..n]);
+            self.to_server.drain(..n);
+            self.server.received(n);
+        }
+    }
+}
+
+fn expected(turn: &Turn) -> Vec<u8> {
+    match turn.reply {
+        _ if turn.method == Method::Head || turn.status.is_bodiless() => Vec::new(),
+        Some(n) => (0..n).map(|n| n as u8).collect(),
+        None => b"until the close".to_vec(),
+    }
+}
+
+const GET: Turn =
+    Turn { method: Method::Get, body: None, status: Status::OK, reply: Some(5), early: false, keep: true };
+
+// R2068-19.7.1a, R2068-19.7.1b, R1945-7.2b, R9112-9.3b
+#[test]
+fn a_conversation_over_one_connection() {
+    for piece in [1, 2, 7, 100, 100_000] {
+        let mut pair = Pair::new(piece);
+        let turns = [
+            GET,
+            Turn { method: Method::Head, ..GET },
+            Turn { method: Method::Post, body: Some(3000), ..GET },
+            Turn { method: Method::Put, body: Some(20_000), early: true, ..GET },
+            Turn { status: Status::NO_CONTENT, ..GET },
+            Turn { status: Status::NOT_MODIFIED, reply: Some(77), ..GET },
+            Turn { reply: Some(0), ..GET },
+            Turn { method: Method::Post, body: None, ..GET },
+            Turn { reply: Some(50_000), ..GET },
+        ];
+        for turn in &turns {
+            pair.ask(turn);
+            let seen = pair.serve(turn).unwrap();
+            assert_eq!(seen.len(), if turn.early { 0 } else { turn.body.unwrap_or(0) });
+            assert_eq!(pair.hear(), Ok((turn.status.code(), expected(turn), true)), "{turn:?}");
+            pair.settle();
+        }
+        // R1945-7.2.2a: and at last an answer that only the close ends.
+        let last = Turn { reply: None, ..GET };
+        pair.ask(&last);
+        pair.serve(&last).unwrap();
+        assert_eq!(pair.hear(), Ok((200, expected(&last), false)));
+    }
+}
+
+// R9112-9.3.2: the answers to pipelined requests come in order, and each is whole.
+#[test]
+fn pipelined_requests_are_answered_in_order() {
+    let mut pair = Pair::new(100_000);
+    pair.ask(&GET);
+    let second = Turn { reply: Some(9), keep: false, ..GET };
+    let mut other = Pair::new(100_000);
+    other.ask(&second);
+    pair.to_server.append(&mut other.to_server);
+    pair.serve(&GET).unwrap();
+    assert_eq!(pair.hear(), Ok((200, expected(&GET), true)));
+    pair.serve(&second).unwrap();
+    other.to_client = std::mem::take(&mut pair.to_client);
+    other.server = pair.server;
+    assert_eq!(other.hear(), Ok((200, expected(&second), false)));
+}
+
+// R9112-9.3b: refusals are understood, and end the connection.
+#[test]
+fn refusals_are_whole_answers() {
+    for piece in [1, 1000] {
+        let mut pair = Pair::new(piece);
+        let turn = Turn { method: Method::Post, body: Some(2 << 20), ..GET };
+        pair.ask(&turn);
+        assert_eq!(pair.serve(&turn), Err(RequestError::BodyTooLong));
+        let (status, body, reuse) = pair.hear().unwrap();
+        assert_eq!((status, reuse), (413, false));
+        assert_eq!(body, b"413 Content Too Large: the request body is too long\n");
+        assert!(pair.server.must_linger());
+    }
+}
+
+// R9112-6.3b, R9112-8: an answer that is cut short is never taken for whole.
+#[test]
+fn an_answer_cut_short_is_an_error() {
+    let last = Turn { keep: false, ..GET };
+    let mut whole = Pair::new(100_000);
+    whole.ask(&last);
+    whole.serve(&last).unwrap();
+    for cut in 0..whole.to_client.len() {
+        let mut pair = Pair::new(100_000);
+        pair.ask(&last);
+        pair.serve(&last).unwrap();
+        pair.to_client.truncate(cut);
+        assert!(pair.hear().is_err_and(ResponseError::is_cut_short), "{cut}");
+    }
+}
+
+fn turn() -> impl Strategy<Value = Turn> {
+    let method = prop_oneof![Just(Method::Get), Just(Method::Head), Just(Method::Post), Just(Method::Delete)];
+    let status =
+        prop_oneof![Just(Status::OK), Just(Status::NOT_FOUND), Just(Status::NOT_MODIFIED), Just(Status::NO_CONTENT)];
+    let reply = prop_oneof![9 => (0usize..40_000).prop_map(Some), 1 => Just(None)];
+    let body = prop::option::of(0usize..40_000);
+    (method, body, status, reply, any::<bool>(), prop::bool::weighted(0.9))
+        .prop_map(|(method, body, status, reply, early, keep)| Turn { method, body, status, reply, early, keep })
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 128, failure_persistence: None, ..ProptestConfig::default() })]
+
+    /// Whatever is asked and answered, in whatever pieces: both agree about every message, and about whether the
+    /// connection lives on.
+    #[test]
+    fn both_sides_agree(turns in prop::collection::vec(turn(), 1..8), piece in 1usize..5000) {
+        let mut pair = Pair::new(piece);
+        for turn in &turns {
+            pair.ask(turn);
+            let seen = pair.serve(turn).unwrap();
+            if !turn.early {
+                prop_assert_eq!(seen.len(), turn.body.unwrap_or(0));
+            }
+            let (status, body, reuse) = pair.hear().unwrap();
+            prop_assert_eq!((status, body), (turn.status.code(), expected(turn)));
+            prop_assert_eq!(reuse, pair.server.close_reason().is_none());
+            if !reuse {
+                break;
+            }
+            pair.settle();
+        }
+    }
+}
