@@ -100,7 +100,8 @@ fn limits() -> Vec<Case> {
     let line = |octets: usize| format!("GET /{} HTTP/1.0\r\n\r\n", "q".repeat(octets - "GET / HTTP/1.0".len()));
     let with = |fields: &str| format!("GET /HelloWorld.html HTTP/1.0\r\n{fields}\r\n");
     let field = |octets: usize| format!("A: {}\r\n", "v".repeat(octets - "A: ".len()));
-    let head = |octets: usize| with(&(field(8000) + &field(octets - with(&field(8000)).len() - 2)));
+    let fill = || field(8000) + &field(4000);
+    let head = |octets: usize| with(&(fill() + &field(octets - with(&fill()).len() - 2)));
     let after = |empty: usize| "\r\n".repeat(empty) + &with("");
     let case = |id: &str, bytes: String, class: &str| Case {
         id: id.into(),
@@ -111,7 +112,8 @@ fn limits() -> Vec<Case> {
     assert_eq!((line(8192).len(), head(16_384).len()), (8192 + 4, 16_384));
     vec![
         case("line-8192", line(8192), "404"), // no file has so long a name
-        case("line-8193", line(8193), "414"),
+        case("line-8193", line(8193), "400"), // the octet too many stands behind the target
+        case("target-8193", line(8193 + " HTTP/1.0".len()), "414"),
         case("field-8192", with(&field(8192)), "200"),
         case("field-8193", with(&field(8193)), "431"),
         case("head-16384", head(16_384), "200"),
