@@ -55,6 +55,9 @@ pub enum CloseReason {
     /// The reply came before the request's body, of which too much is still to come.
     #[error("the request's body was not read")]
     UnreadBody,
+    /// The request was answered, but its body did not come whole.
+    #[error("the request's body did not come whole")]
+    BodyIncomplete,
     /// The caller's deadline struck while the connection was idle.
     #[error("the connection was idle for too long")]
     Idle,

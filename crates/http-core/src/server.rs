@@ -382,7 +382,7 @@ impl Connection {
                     if self.body_left == 0 {
                         self.next_request();
                     } else if self.eof || self.timed_out {
-                        self.close(CloseReason::UnreadBody);
+                        self.close(CloseReason::BodyIncomplete);
                     } else {
                         return Ok(Step::NeedInput);
                     }
@@ -427,10 +427,10 @@ impl Connection {
                 Ok(Found::Nothing) => return Ok(Step::NeedInput),
                 Ok(Found::FirstLine(line, next)) if line.is_empty() => {
                     // R9112-2.2d
-                    self.blank_lines += 1;
-                    if self.blank_lines > self.limits.blank_lines {
+                    if self.blank_lines >= self.limits.blank_lines {
                         return Err(RequestError::BlankLines);
                     }
+                    self.blank_lines += 1;
                     self.buffer.consume(next);
                     self.scanner = self.scanner.behind_blank_line();
                     continue;

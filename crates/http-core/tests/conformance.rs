@@ -99,7 +99,7 @@ fn a_deadline_is_answered_only_where_a_request_has_begun() {
         ("GET / HTTP/1.0\r\nA: b\r\n\r", false, "408", 1, None),
         (&format!("{kept}G"), false, "200", 2, None),
         (with_body, true, "408", 1, None),
-        (with_body, false, "200", 1, Some(CloseReason::UnreadBody)),
+        (with_body, false, "200", 1, Some(CloseReason::BodyIncomplete)),
     ] {
         let plan = Plan { reads_bodies, ends_by_deadline: true, ..usual() };
         let case =

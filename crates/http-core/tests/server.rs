@@ -620,7 +620,10 @@ fn reasons_to_close() {
     event(&mut connection);
     reply(&mut connection, 1);
     connection.received_eof();
-    assert_eq!((event(&mut connection).as_str(), connection.close_reason()), ("Closed", Some(CloseReason::UnreadBody)));
+    assert_eq!(
+        (event(&mut connection).as_str(), connection.close_reason()),
+        ("Closed", Some(CloseReason::BodyIncomplete))
+    );
 }
 
 // V11, V20: what came stays with the connection, whoever drives it, and the memory stays with the workspace.

@@ -2,8 +2,10 @@
 //! buffer. A log that cannot be written loses lines, which are counted; it never stops the service.
 
 use std::fmt::Write as _;
+use std::fs::File;
 use std::io::{self, Write};
 use std::net::IpAddr;
+use std::os::fd::AsFd;
 use std::sync::mpsc::{self, Receiver};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread;
@@ -28,7 +30,8 @@ pub(crate) struct AccessLog {
 #[derive(Debug, Default)]
 struct Lines {
     waiting: Vec<u8>,
-    dropped: u64,
+    recorded: u64,
+    written: u64,
     closed: bool,
 }
 
@@ -48,8 +51,8 @@ impl AccessLog {
     /// Adds a line, or drops it when the writer is too far behind. It never waits for the writer.
     pub(crate) fn record(&self, entry: &Entry<'_>) {
         let mut lines = self.lock();
+        lines.recorded += 1;
         if lines.waiting.len() >= ROOM {
-            lines.dropped += 1;
             return;
         }
         let was_empty = lines.waiting.is_empty();
@@ -66,10 +69,15 @@ impl AccessLog {
         self.changed.notify_one();
     }
 
-    /// Writes lines until the log is closed; returns how many were lost.
-    pub(crate) fn write_to(&self, mut out: impl Write) -> u64 {
+    /// Lines that were recorded and not written.
+    pub(crate) fn lost(&self) -> u64 {
+        let lines = self.lock();
+        lines.recorded - lines.written
+    }
+
+    /// Writes lines until the log is closed.
+    pub(crate) fn write_to(&self, mut out: impl Write) {
         let mut writing = Vec::new();
-        let mut lost = 0;
         loop {
             let lines = self.lock();
             let waiting = self.changed.wait_while(lines, |lines| lines.waiting.is_empty() && !lines.closed);
@@ -79,13 +87,12 @@ impl AccessLog {
             }
             let mut lines = self.lock();
             std::mem::swap(&mut lines.waiting, &mut writing);
-            lost += std::mem::take(&mut lines.dropped);
             drop(lines);
-            if out.write_all(&writing).and_then(|()| out.flush()).is_err() {
-                lost += writing.iter().filter(|&&octet| octet == b'\n').count() as u64;
+            if out.write_all(&writing).and_then(|()| out.flush()).is_ok() {
+                self.lock().written += writing.iter().filter(|&&octet| octet == b'\n').count() as u64;
             }
             if closed && writing.is_empty() {
-                return lost;
+                return;
             }
             writing.clear();
         }
@@ -100,22 +107,34 @@ impl AccessLog {
 #[derive(Debug)]
 pub(crate) struct Writer {
     log: Arc<AccessLog>,
-    ended: Receiver<u64>,
+    ended: Receiver<()>,
 }
 
 impl Writer {
     pub(crate) fn start(log: Arc<AccessLog>) -> io::Result<Writer> {
+        // A descriptor of our own: who waits for its reader must not hold the lock that a panic's message needs.
+        let out = File::from(io::stderr().as_fd().try_clone_to_owned()?);
         let (end, ended) = mpsc::channel();
         let lines = log.clone();
-        let write = move || end.send(lines.write_to(io::stderr()));
+        let write = move || {
+            lines.write_to(out);
+            end.send(())
+        };
         thread::Builder::new().name("access-log".into()).spawn(write)?;
         Ok(Writer { log, ended })
     }
 
-    /// Writes what waits, unless nobody reads it. How many lines were lost, where that is known.
-    pub(crate) fn finish(self) -> Option<u64> {
+    /// Writes what waits, unless nobody reads it; returns how many lines were lost.
+    pub(crate) fn finish(self) -> u64 {
         self.log.close();
-        self.ended.recv_timeout(LAST_LINES).ok()
+        let _ = self.ended.recv_timeout(LAST_LINES);
+        self.log.lost()
+    }
+}
+
+impl Drop for Writer {
+    fn drop(&mut self) {
+        self.log.close();
     }
 }
 
@@ -171,8 +190,8 @@ mod tests {
             let log = log.clone();
             move || {
                 let mut out = Vec::new();
-                let lost = log.write_to(&mut out);
-                (out, lost)
+                log.write_to(&mut out);
+                (out, log.lost())
             }
         });
         for _ in 0..100 {
@@ -201,6 +220,7 @@ mod tests {
         let waiting = log.lock().waiting.iter().filter(|&&c| c == b'\n').count() as u64;
         log.record(&entry(b"GET / HTTP/1.0"));
         log.close();
-        assert_eq!(log.write_to(Full), waiting + 1);
+        log.write_to(Full);
+        assert_eq!(log.lost(), waiting + 1);
     }
 }

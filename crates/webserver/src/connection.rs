@@ -31,9 +31,14 @@ impl Default for Deadlines {
     }
 }
 
-/// A reply and a request's body may take 10 s, and a second more for each so many octets.
+/// A request's body may take 10 s. So may a reply, and a second more for each so many octets that the kernel took; but
+/// not a peer that takes nothing for 30 s, whatever it has earned: the kernel's own buffers hold half an hour's worth.
 const MIN_RATE: u64 = 1024;
 const BODY_GRACE: Millis = 10_000;
+const STALL: Millis = 30_000;
+
+/// What a peer gets more if its octets were there when the deadline struck; a tick is too short for busy workers.
+const REPRIEVE: Millis = 1_000;
 
 /// After half-closing we read and drop, so that no reset destroys the answer: until the end of the stream, for 2 s
 /// without a byte, 10 s in all, or 2 MiB.
@@ -109,6 +114,12 @@ pub(crate) struct Connection {
     /// What the deadline is for, since when.
     phase: Phase,
     since: Millis,
+    /// When octets of a reply last left.
+    progress: Millis,
+    waits_for: Interest,
+    /// The deadline of this phase was put off.
+    reprieved: bool,
+    expired: bool,
 }
 
 /// What is still to be sent.
@@ -156,6 +167,10 @@ impl Connection {
             replies: 0,
             phase: Phase::Head,
             since: site.now(),
+            progress: 0,
+            waits_for: Interest::Read,
+            reprieved: false,
+            expired: false,
         }
     }
 
@@ -167,8 +182,9 @@ impl Connection {
         }
         let next = self.advance(site, desk).unwrap_or_else(|error| Next::End(self.end_by(&error)));
         self.settle(site);
-        if let Next::End(_) = next {
-            self.record(site);
+        match next {
+            Next::Wait(interest) => self.waits_for = interest,
+            Next::End(_) => self.record(site),
         }
         self.protocol.set_down(&mut desk.workspace);
         if self.outgoing.octets.is_empty() {
@@ -178,15 +194,24 @@ impl Connection {
         next
     }
 
-    /// The deadline struck: says so where the peer waits for an answer, and ends.
+    /// The deadline struck: says so where the peer waits for an answer, and ends. It asks no handler for more than a
+    /// refusal, since it is called by the ticker.
     pub(crate) fn expire(&mut self, site: &Site, desk: &mut Desk) -> Next {
         if let Some(linger) = &self.linger {
             return Next::End(linger.end);
         }
-        if self.protocol.phase() == Phase::Replying {
+        if self.waits_for == Interest::Write {
+            // It does not read what it asked for; it may have asked for more, which nobody answers now.
             self.record(site);
             return Next::End(End::TimedOut);
         }
+        if !self.reprieved && self.socket.is_readable() {
+            // It was in time, and the workers were not: once, they get another second.
+            self.reprieved = true;
+            self.since += REPRIEVE;
+            return Next::Wait(Interest::Read);
+        }
+        self.expired = true;
         self.protocol.timed_out();
         self.drive(site, desk)
     }
@@ -212,15 +237,16 @@ impl Connection {
         if let Some(linger) = &self.linger {
             return (linger.heard + LINGER_QUIET).min(linger.began + LINGER);
         }
-        let patience = match self.phase {
-            Phase::Idle => site.deadlines.idle.as_millis() as Millis,
-            Phase::Head => site.deadlines.head.as_millis() as Millis,
-            _ => {
-                let sent = self.reply.as_ref().map_or(0, |reply| reply.sent.max(0) as u64);
-                BODY_GRACE + sent.saturating_mul(1000) / MIN_RATE
+        let sent = self.reply.as_ref().map_or(0, |reply| reply.sent.max(0) as u64);
+        match self.phase {
+            Phase::Idle => self.since.saturating_add(site.deadlines.idle.as_millis() as Millis),
+            Phase::Head => self.since.saturating_add(site.deadlines.head.as_millis() as Millis),
+            Phase::Replying => {
+                let earned = BODY_GRACE.saturating_add(sent.saturating_mul(1000) / MIN_RATE);
+                self.since.saturating_add(earned).min(self.progress + STALL)
             }
-        };
-        self.since.saturating_add(patience)
+            _ => self.since + BODY_GRACE,
+        }
     }
 
     fn advance(&mut self, site: &Site, desk: &mut Desk) -> io::Result<Next> {
@@ -234,7 +260,10 @@ impl Connection {
                     return Ok(Next::Wait(Interest::Write));
                 }
                 match self.send() {
-                    Ok(n) => octets += n,
+                    Ok(n) => {
+                        octets += n;
+                        self.progress = site.now();
+                    }
                     Err(error) if must_wait(&error) => return Ok(Next::Wait(Interest::Write)),
                     Err(error) => return Err(error),
                 }
@@ -276,7 +305,8 @@ impl Connection {
     }
 
     fn respond(&mut self, site: &Site, desk: &mut Desk, reply: Reply, now: Date) -> io::Result<()> {
-        (self.phase, self.since) = (Phase::Replying, site.now());
+        self.enter(Phase::Replying, site);
+        self.progress = self.since;
         let line = self.protocol.first_line().to_vec();
         let head = server::Reply {
             status: reply.status,
@@ -343,6 +373,8 @@ impl Connection {
     fn close(&mut self, site: &Site, desk: &mut Desk) -> Next {
         let end = match self.protocol.close_reason() {
             Some(CloseReason::Refused(RequestError::TimedOut)) => End::TimedOut,
+            Some(CloseReason::BodyIncomplete) if self.expired => End::TimedOut,
+            Some(CloseReason::BodyIncomplete | CloseReason::Refused(RequestError::Incomplete)) => End::Aborted,
             _ if self.replies > 0 => End::Completed,
             _ => End::Aborted,
         };
@@ -380,8 +412,12 @@ impl Connection {
             phase => phase,
         };
         if phase != self.phase {
-            (self.phase, self.since) = (phase, site.now());
+            self.enter(phase, site);
         }
+    }
+
+    fn enter(&mut self, phase: Phase, site: &Site) {
+        (self.phase, self.since, self.reprieved) = (phase, site.now(), false);
     }
 
     /// Writes the line of the reply that was being sent, whole or not.
@@ -393,8 +429,16 @@ impl Connection {
 
     fn end_by(&self, error: &io::Error) -> End {
         match error.kind() {
-            io::ErrorKind::ConnectionReset | io::ErrorKind::BrokenPipe | io::ErrorKind::TimedOut => {
-                if self.is_idle() && self.replies > 0 { End::Completed } else { End::Aborted }
+            io::ErrorKind::ConnectionReset
+            | io::ErrorKind::BrokenPipe
+            | io::ErrorKind::TimedOut
+            | io::ErrorKind::HostUnreachable
+            | io::ErrorKind::NetworkUnreachable => {
+                if self.is_idle() && self.replies > 0 {
+                    End::Completed
+                } else {
+                    End::Aborted
+                }
             }
             _ => End::Failed,
         }

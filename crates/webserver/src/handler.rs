@@ -26,7 +26,12 @@ pub trait Handler: Send + Sync + 'static {
 
     /// Answers what is no valid request; the status is set to that of the error whatever is returned here.
     fn refuse(&self, error: RequestError) -> Reply {
-        Reply { status: error.status(), ..Reply::text(format!("{}: {error}\n", error.status())) }
+        let mut reply = Reply { status: error.status(), ..Reply::text(format!("{}: {error}\n", error.status())) };
+        if error == RequestError::Connect {
+            // R9110-10.2.1: a 405 names the methods that are allowed; here, none. Allow is not one of the library's own.
+            let _ = reply.fields.push(name::ALLOW, FieldValue::from_static(""));
+        }
+        reply
     }
 }
 

@@ -27,7 +27,8 @@ const NEVER: Millis = Millis::MAX;
 
 /// Keys of what is no guest; a guest's key has a smaller index.
 const WAKE: u64 = u64::MAX;
-const FIRST_LISTENER: u64 = u64::MAX - 1024;
+const FIRST_LISTENER: u64 = WAKE - MOST_LISTENERS;
+const MOST_LISTENERS: u64 = 1000;
 
 #[derive(Debug)]
 pub(crate) struct Lobby<C> {
@@ -43,7 +44,7 @@ pub(crate) struct Lobby<C> {
 
 #[derive(Debug)]
 struct Slot<C> {
-    /// When the guest's patience ends; read without the lock by the ticker, for whom a stale value costs one look.
+    /// When the guest's patience ends; set under the lock; the ticker looks without it first.
     deadline: AtomicU64,
     seat: Mutex<Seat<C>>,
 }
@@ -79,7 +80,7 @@ pub(crate) enum Arrival<C> {
     Stranger(OwnedFd, SocketAddr, u32),
     /// A guest whose peer is ready.
     Ready(Box<Guest<C>>),
-    /// A guest whose peer has gone, in both directions.
+    /// A guest whose connection broke.
     Gone(Box<Guest<C>>),
 }
 
@@ -95,6 +96,9 @@ pub(crate) enum Interest {
 impl<C: AsFd> Lobby<C> {
     /// A lobby with so many slots, in front of non-blocking listeners.
     pub(crate) fn new(listeners: Vec<OwnedFd>, slots: u32) -> io::Result<Lobby<C>> {
+        if listeners.len() as u64 > MOST_LISTENERS {
+            return Err(io::Error::new(io::ErrorKind::InvalidInput, "too many addresses to listen on"));
+        }
         let epoll = epoll::create(epoll::CreateFlags::CLOEXEC)?;
         let wake = eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK)?;
         epoll::add(&epoll, &wake, EventData::new_u64(WAKE), EventFlags::IN)?;
@@ -140,7 +144,9 @@ impl<C: AsFd> Lobby<C> {
             }
             drop(leader);
             if let Some(guest) = self.take(key) {
-                let gone = flags.intersects(EventFlags::ERR | EventFlags::HUP);
+                // A hang-up alone may have octets before it: a peer that ends while we linger. They are to be read,
+                // or our close becomes a reset that destroys what is on its way to it.
+                let gone = flags.contains(EventFlags::ERR);
                 return Some(if gone { Arrival::Gone(guest) } else { Arrival::Ready(guest) });
             }
         }
@@ -179,8 +185,10 @@ impl<C: AsFd> Lobby<C> {
 
     /// Takes guests out whose deadline has passed, at most `most`.
     pub(crate) fn expired(&self, now: Millis, most: usize) -> impl Iterator<Item = Box<Guest<C>>> {
-        let late = move |slot: &&Slot<C>| slot.deadline.load(Relaxed) <= now;
-        self.slots.iter().filter(late).filter_map(|slot| slot.leave(|_| true)).take(most)
+        let late = move |slot: &Slot<C>| slot.deadline.load(Relaxed) <= now;
+        // Looked at without the lock, and again with it: a worker may have served the guest meanwhile.
+        let slots = self.slots.iter().filter(move |slot| late(slot));
+        slots.filter_map(move |slot| slot.leave(|_| late(slot))).take(most)
     }
 
     /// Takes out every guest of whom this is true.
@@ -254,9 +262,23 @@ impl<C: AsFd> Lobby<C> {
                 let peer = peer.unwrap_or_else(|| SocketAddr::from(([0, 0, 0, 0], 0)));
                 return Some(Arrival::Stranger(socket, peer, slot));
             }
-            // Too few descriptors: the backlog stays readable, so do not look at it before the next close or tick.
-            Err(Errno::MFILE | Errno::NFILE | Errno::NOBUFS | Errno::NOMEM) => self.shut(&mut door),
-            Err(_) => {} // the peer has gone again
+            // The peer has gone again; so accept(2) on these.
+            Err(
+                Errno::AGAIN
+                | Errno::INTR
+                | Errno::CONNABORTED
+                | Errno::PROTO
+                | Errno::NETDOWN
+                | Errno::NOPROTOOPT
+                | Errno::HOSTDOWN
+                | Errno::NONET
+                | Errno::HOSTUNREACH
+                | Errno::OPNOTSUPP
+                | Errno::NETUNREACH,
+            ) => {}
+            // Too few descriptors, or nobody knows what: the backlog stays readable, so do not look at it before the next
+            // close or tick.
+            Err(_) => self.shut(&mut door),
         }
         door.free.push(slot);
         None

@@ -148,10 +148,16 @@ impl Server {
             thread::Builder::new().name(name).spawn(move || run(&engine))
         };
         let ticker = spawn("ticker".into(), Box::new(move |engine| ticker::run(engine, self.grace)))?;
-        let workers = (0..self.threads)
-            .map(|n| spawn(format!("worker-{n}"), Box::new(Engine::work)))
-            .collect::<io::Result<Vec<_>>>()?;
-        Ok(Running { engine, addresses: self.addresses, ticker, workers, writer })
+        let worker = |n| spawn(format!("worker-{n}"), Box::new(Engine::work));
+        let workers: io::Result<Vec<_>> = (0..self.threads).map(worker).collect();
+        let stopper = Stopper { engine, ticker: ticker.thread().clone() };
+        match workers {
+            Ok(workers) => Ok(Running { stopper, addresses: self.addresses, ticker, workers, writer }),
+            Err(error) => {
+                stopper.stop(); // those that were started end by themselves
+                Err(error)
+            }
+        }
     }
 }
 
@@ -162,7 +168,7 @@ pub fn default_threads() -> usize {
 
 /// A server at work.
 pub struct Running {
-    engine: Arc<Engine>,
+    stopper: Stopper,
     addresses: Vec<SocketAddr>,
     ticker: JoinHandle<()>,
     workers: Vec<JoinHandle<()>>,
@@ -177,12 +183,12 @@ impl Running {
 
     /// A handle that stops it, from any thread.
     pub fn stopper(&self) -> Stopper {
-        Stopper { engine: self.engine.clone(), ticker: self.ticker.thread().clone() }
+        self.stopper.clone()
     }
 
     /// The numbers of its connections so far.
     pub fn counts(&self) -> Counts {
-        self.engine.counters.counts()
+        self.stopper.engine.counters.counts()
     }
 
     /// Waits until it was stopped and has ended; all log lines are written then, if
@@ -191,8 +197,8 @@ impl Running {
         for thread in self.workers.into_iter().chain([self.ticker]) {
             let _ = thread.join(); // a panic was reported where it happened
         }
-        let lost_lines = self.writer.and_then(Writer::finish).unwrap_or(0);
-        Counts { lost_lines, ..self.engine.counters.counts() }
+        let lost_lines = self.writer.map_or(0, Writer::finish);
+        Counts { lost_lines, ..self.stopper.engine.counters.counts() }
     }
 }
 

@@ -29,6 +29,11 @@ impl Socket {
         Ok(retry_on_intr(|| recv(&self.fd, &mut *room, RecvFlags::DONTWAIT))?.0)
     }
 
+    /// Whether octets are there to be received.
+    pub(crate) fn is_readable(&self) -> bool {
+        recv(&self.fd, &mut [0; 1], RecvFlags::DONTWAIT | RecvFlags::PEEK).is_ok_and(|(n, _)| n > 0)
+    }
+
     /// Sends what the kernel takes at once. `more`: a file follows, so that both can share a packet (saves a quarter of
     /// the work at 100 KB).
     pub(crate) fn send(&self, octets: &[u8], more: bool) -> io::Result<usize> {

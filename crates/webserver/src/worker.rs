@@ -43,7 +43,7 @@ impl Engine {
             Ok(Next::Wait(interest)) => {
                 let deadline = guest.connection.deadline(&self.site);
                 if let Err(guest) = self.lobby.set_down(guest, interest, deadline) {
-                    self.end(guest, End::Failed);
+                    self.cut(guest, End::Failed);
                 }
             }
             Ok(Next::End(end)) => self.end(guest, end),

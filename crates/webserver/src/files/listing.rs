@@ -16,14 +16,21 @@ pub(super) struct Entry {
     name: Vec<u8>,
 }
 
-/// The names that may be served: no hidden ones, and what leads nowhere is left out. `path` ends with a slash or is empty.
+/// A page is built and kept in memory for each request, so it is bounded.
+const MOST: usize = 10_000;
+
+/// The names that may be served: no hidden ones, none that no URL can name, and what leads nowhere is left out; at most
+/// 10,000. `path` ends with a slash or is empty.
 pub(super) fn read(root: &Root, path: &[u8], folder: OwnedFd) -> Result<Vec<Entry>, Denied> {
     let mut entries = Vec::new();
     for entry in Dir::new(folder)? {
         let entry = entry?;
         let name = entry.file_name().to_bytes();
-        if name.starts_with(b".") {
+        if name.starts_with(b".") || name.iter().any(u8::is_ascii_control) {
             continue;
+        }
+        if entries.len() == MOST {
+            break;
         }
         let kind = match entry.file_type() {
             FileType::RegularFile => Some(Kind::File),
@@ -55,6 +62,9 @@ pub(super) fn page(path: &[u8], entries: &[Entry]) -> String {
         list.push_str(&format!("<li><a href=\"{href}{slash}\">{name}{slash}</a></li>\n"));
     }
     list.push_str("</ul>\n");
+    if entries.len() == MOST {
+        list.push_str("<p>There may be more; a page has no room for them.</p>\n");
+    }
     frame(&format!("/{}", String::from_utf8_lossy(path)), &list)
 }
 

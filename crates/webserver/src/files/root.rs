@@ -5,7 +5,6 @@ use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
-use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 
 use rustix::fs::{CWD, FileType, Mode, OFlags, ResolveFlags, fstat, openat, openat2};
 use rustix::io::{Errno, pread, retry_on_intr};
@@ -15,7 +14,7 @@ use rustix::io::{Errno, pread, retry_on_intr};
 pub(super) struct Root {
     folder: OwnedFd,
     /// The kernel, or a sandbox, has no `openat2`.
-    walks: AtomicBool,
+    walks: bool,
 }
 
 /// Something that may be served.
@@ -50,11 +49,17 @@ pub(super) enum Denied {
 /// Never waits for a FIFO's other end, never takes a terminal (V25).
 const OPEN: OFlags = OFlags::RDONLY.union(OFlags::NONBLOCK).union(OFlags::NOCTTY).union(OFlags::CLOEXEC);
 
+/// The kernel's own rule.
+const RESOLVE: ResolveFlags = ResolveFlags::BENEATH.union(ResolveFlags::NO_MAGICLINKS);
+
 impl Root {
     pub(super) fn open(path: &Path) -> io::Result<Root> {
         let folder =
             retry_on_intr(|| openat(CWD, path, OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty()))?;
-        Ok(Root { folder, walks: AtomicBool::new(false) })
+        // The first from old kernels, the second from sandboxes. Asked once: a single file may be EPERM later.
+        let probe = retry_on_intr(|| openat2(&folder, ".", OPEN, Mode::empty(), RESOLVE));
+        let walks = matches!(probe, Err(Errno::NOSYS | Errno::PERM));
+        Ok(Root { folder, walks })
     }
 
     /// Opens a name that `http_core::Path::decode` has made; empty for the root itself.
@@ -71,18 +76,17 @@ impl Root {
     }
 
     fn descriptor(&self, path: &OsStr) -> Result<OwnedFd, Errno> {
-        const RESOLVE: ResolveFlags = ResolveFlags::BENEATH.union(ResolveFlags::NO_MAGICLINKS);
+        if self.walks {
+            return walk(self.folder.as_fd(), path);
+        }
         let mut tries = 0;
-        while !self.walks.load(Relaxed) {
+        loop {
             match openat2(&self.folder, path, OPEN, Mode::empty(), RESOLVE) {
                 // Something was renamed while the kernel looked: it asks for another try.
                 Err(Errno::AGAIN | Errno::INTR) if tries < 8 => tries += 1,
-                // The first from old kernels, the second from sandboxes.
-                Err(Errno::NOSYS | Errno::PERM) => self.walks.store(true, Relaxed),
                 other => return other,
             }
         }
-        walk(self.folder.as_fd(), path)
     }
 }
 
@@ -153,9 +157,10 @@ mod tests {
     // R1945-12.5a, V7, V25
     #[test]
     fn nothing_leads_out_of_the_root() {
-        let (_dir, root) = tree();
+        let (_dir, mut root) = tree();
+        assert!(!root.walks, "this kernel has openat2");
         for walks in [false, true] {
-            root.walks.store(walks, Relaxed);
+            root.walks = walks;
             assert_eq!(kind(&root, ""), Ok(Kind::Folder));
             assert_eq!(kind(&root, "folder"), Ok(Kind::Folder));
             assert_eq!(kind(&root, "folder/file"), Ok(Kind::File));
