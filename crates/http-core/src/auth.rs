@@ -1,5 +1,5 @@
-//! Basic authentication (RFC 1945 §11, RFC 7617): credentials in, credentials and challenges out, and a comparison that
-//! tells nothing by its time. Who may do what is decided elsewhere.
+//! Basic authentication (RFC 1945 §11, RFC 7617): credentials and challenges in and out, what credentials are good for,
+//! and a comparison that tells nothing by its time. Who may do what is decided elsewhere.
 //!
 //! ```
 //! use http_core::FieldValue;
@@ -16,7 +16,10 @@ use alloc::vec::Vec;
 use core::fmt;
 use core::hint::black_box;
 
-use crate::field::FieldValue;
+use crate::field::{FieldValue, Fields, name};
+use crate::grammar::{is_token, trim};
+use crate::location::Origin;
+use crate::target::Authority;
 
 /// A user and a password: octets without controls, and the user without a colon (RFC 1945 §11.1, RFC 7617 §2).
 ///
@@ -101,6 +104,89 @@ pub fn challenge(realm: &str) -> Option<String> {
     readable.then(|| ["Basic realm=\"", realm, "\""].concat())
 }
 
+/// A challenge of a server that wants to know who asks (RFC 1945 §11, RFC 9110 §11.3): a scheme, and mostly a realm.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub struct Challenge<'a> {
+    scheme: &'a [u8],
+    realm: Option<&'a [u8]>,
+}
+
+impl<'a> Challenge<'a> {
+    /// The scheme as it came; it is meant in any case.
+    pub fn scheme(&self) -> &'a str {
+        str::from_utf8(self.scheme).unwrap_or_default() // a token is ASCII
+    }
+
+    /// Whether [`Basic`] credentials are wanted.
+    pub fn is_basic(&self) -> bool {
+        self.scheme.eq_ignore_ascii_case(b"Basic")
+    }
+
+    /// The realm without its quotes, octet for octet; it need not be ASCII. Some schemes have none.
+    pub const fn realm(&self) -> Option<&'a [u8]> {
+        self.realm
+    }
+}
+
+impl fmt::Debug for Challenge<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}", self.scheme())?;
+        self.realm.map_or(Ok(()), |realm| write!(f, " realm=\"{}\"", realm.escape_ascii()))
+    }
+}
+
+/// How many challenges are read; those behind do not count.
+const MOST_CHALLENGES: usize = 16;
+
+/// The challenges of an answer, from all of its WWW-Authenticate fields, in their order (R1945-10.16); at most 16.
+///
+/// A malformed challenge is passed over, and so is one with two realms, or with a backslash in its realm, which HTTP/1.0
+/// and 1.1 read differently (R1945-2.2d). Other parameters are read and dropped. The work is linear in the length of the
+/// fields.
+///
+/// ```
+/// # use http_core::{client::{Connection, Event, Request}, Authority, FieldBlock, Limits, Method, Target};
+/// use http_core::auth::challenges;
+/// # let mut connection = Connection::new(Limits::default());
+/// # let (host, fields) = (Authority::new(b"example.org").unwrap(), FieldBlock::new());
+/// # let _no_body = connection.request(&Request::new(Method::Get, Target::new(b"/")?, host, &fields), &mut Vec::new())?;
+/// # let head = b"HTTP/1.0 401 x\r\nWWW-Authenticate: Digest realm=\"a\", nonce=\"x,y\", Basic realm=\"b\"\r\n\r\n";
+/// # connection.space()[..head.len()].copy_from_slice(head);
+/// # connection.received(head.len());
+/// # let Ok(Event::Response(answer)) = connection.poll() else { unreachable!() };
+/// // WWW-Authenticate: Digest realm="a", nonce="x,y", Basic realm="b"
+/// let basic = challenges(&answer.fields).find(|challenge| challenge.is_basic()).unwrap();
+/// assert_eq!(basic.realm(), Some(&b"b"[..]));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+pub fn challenges<'a>(fields: &Fields<'a>) -> impl Iterator<Item = Challenge<'a>> + use<'a> {
+    fields.get_all(name::WWW_AUTHENTICATE).flat_map(|value| of_one_field(value.as_bytes())).take(MOST_CHALLENGES)
+}
+
+/// What credentials are good for (RFC 1945 §11, RFC 9110 §11.5): one server and one realm on it, and nothing else
+/// (R1945-11b). A client keeps credentials under this key.
+///
+/// ```
+/// use http_core::Authority;
+/// use http_core::auth::ProtectionSpace;
+/// let space = |host, realm| ProtectionSpace::new(Authority::new(host).unwrap(), realm);
+/// assert_eq!(space(b"example.org", b"cellar"), space(b"EXAMPLE.org:80", b"cellar"));
+/// assert_ne!(space(b"example.org", b"cellar"), space(b"example.org", b"Cellar"));
+/// assert_ne!(space(b"example.org", b"cellar"), space(b"example.org:8080", b"cellar"));
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct ProtectionSpace {
+    origin: Origin,
+    realm: Vec<u8>,
+}
+
+impl ProtectionSpace {
+    /// The space of this realm on the server that was asked; the realm in its case, octet for octet.
+    pub fn new(host: Authority<'_>, realm: &[u8]) -> ProtectionSpace {
+        ProtectionSpace { origin: Origin::new(host), realm: realm.to_vec() }
+    }
+}
+
 /// Whether the octets are the same, in a time that depends on the two lengths alone (V19).
 ///
 /// The lengths are no secret here: to hide that of a password, compare digests.
@@ -112,6 +198,114 @@ pub fn challenge(realm: &str) -> Option<String> {
 pub fn is_equal(a: &[u8], b: &[u8]) -> bool {
     // The box keeps the compiler from leaving the loop as soon as the outcome is known.
     a.len() == b.len() && a.iter().zip(b).fold(0, |differences, (a, b)| black_box(differences | (a ^ b))) == 0
+}
+
+/// A challenge whose parameters may still come.
+struct Draft<'a> {
+    challenge: Challenge<'a>,
+    is_sound: bool,
+}
+
+impl<'a> Draft<'a> {
+    fn finished(self) -> Option<Challenge<'a>> {
+        self.is_sound.then_some(self.challenge)
+    }
+
+    fn add(&mut self, (name, value): (&[u8], &'a [u8])) {
+        if name.eq_ignore_ascii_case(b"realm") {
+            self.is_sound &= self.challenge.realm.is_none() && !value.contains(&b'\\'); // R1945-2.2d
+            self.challenge.realm = Some(value);
+        }
+    }
+}
+
+/// The commas of a field part its challenges, and the parameters of each, too.
+fn of_one_field<'a>(value: &'a [u8]) -> impl Iterator<Item = Challenge<'a>> {
+    let mut rest = value;
+    let mut current: Option<Draft<'a>> = None;
+    core::iter::from_fn(move || {
+        while let Some(element) = next_element(&mut rest) {
+            if let Some(parameter) = parameter(element) {
+                if let Some(draft) = &mut current {
+                    draft.add(parameter);
+                }
+            } else if let Some(draft) = beginning(element) {
+                if let Some(challenge) = current.replace(draft).and_then(Draft::finished) {
+                    return Some(challenge);
+                }
+            } else if let Some(draft) = &mut current {
+                draft.is_sound = false;
+            }
+        }
+        current.take().and_then(Draft::finished)
+    })
+}
+
+/// Takes what comes before the next comma outside of quotes; empty elements do not count (R1945-2.1).
+fn next_element<'a>(rest: &mut &'a [u8]) -> Option<&'a [u8]> {
+    while let [b',' | b' ' | b'\t', behind @ ..] = rest {
+        *rest = behind;
+    }
+    let (mut quoted, mut escaped) = (false, false);
+    let ends = |&c: &u8| {
+        let is_escaped = escaped;
+        escaped = quoted && !is_escaped && c == b'\\';
+        quoted ^= c == b'"' && !is_escaped;
+        c == b',' && !quoted
+    };
+    let length = rest.iter().position(ends).unwrap_or(rest.len());
+    let (element, behind) = rest.split_at(length);
+    *rest = behind;
+    (length > 0).then_some(trim(element))
+}
+
+/// `auth-scheme [ 1*SP ( token68 / auth-param ) ]`; what is a scheme and something else is no sound challenge.
+fn beginning(element: &[u8]) -> Option<Draft<'_>> {
+    let (scheme, behind) = token_at_front(element)?;
+    let mut draft = Draft { challenge: Challenge { scheme, realm: None }, is_sound: true };
+    match behind {
+        [] => {}
+        [b' ' | b'\t', behind @ ..] if !trim(behind).starts_with(b"=") => match parameter(trim(behind)) {
+            Some(parameter) => draft.add(parameter),
+            None => draft.is_sound = is_token68(trim(behind)),
+        },
+        _ => return None,
+    }
+    Some(draft)
+}
+
+/// `token BWS "=" BWS ( token / quoted-string )`; the value comes without its quotes, and with its backslashes.
+fn parameter(element: &[u8]) -> Option<(&[u8], &[u8])> {
+    let (name, behind) = token_at_front(element)?;
+    let value = trim(trim(behind).strip_prefix(b"=")?);
+    match value {
+        [b'"', inner @ .., b'"'] => is_quotable(inner).then_some((name, inner)),
+        _ => is_token(value).then_some((name, value)),
+    }
+}
+
+/// Whether no quote within ends the string, and the one behind does.
+fn is_quotable(inner: &[u8]) -> bool {
+    let mut escaped = false;
+    let has_end = inner.iter().any(|&c| {
+        let is_escaped = escaped;
+        escaped = !is_escaped && c == b'\\';
+        c == b'"' && !is_escaped
+    });
+    !has_end && !escaped
+}
+
+fn token_at_front(text: &[u8]) -> Option<(&[u8], &[u8])> {
+    let length = text.iter().position(|&c| !is_token(&[c])).unwrap_or(text.len());
+    (length > 0).then(|| text.split_at(length))
+}
+
+/// `1*( ALPHA / DIGIT / "-" / "." / "_" / "~" / "+" / "/" ) *"="`
+fn is_token68(text: &[u8]) -> bool {
+    let digits = text.iter().position(|&c| c == b'=').unwrap_or(text.len());
+    let (digits, padding) = text.split_at(digits);
+    let is_digit = |c: &u8| c.is_ascii_alphanumeric() || b"-._~+/".contains(c);
+    !digits.is_empty() && digits.iter().all(is_digit) && padding.iter().all(|&c| c == b'=')
 }
 
 const DIGITS: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
@@ -245,11 +439,97 @@ mod tests {
 
     // R1945-11a, R1945-2.2d
     #[test]
-    fn challenges() {
+    fn challenges_to_be_sent() {
         assert_eq!(challenge("").unwrap(), "Basic realm=\"\"");
         assert_eq!(challenge("The cellar, left").unwrap(), "Basic realm=\"The cellar, left\"");
         for bad in ["a\"b", "a\\b", "a\r\nSet-Cookie: b", "a\0", "a\tb", "\u{7f}", "caf\u{e9}"] {
             assert_eq!(challenge(bad), None, "{bad:?}");
+        }
+    }
+
+    fn with_fields<T>(lines: &str, f: impl Fn(&Fields<'_>) -> T) -> T {
+        let head = format!("{}\r\n\r\n", lines.replace('|', "\r\n"));
+        let mut index = Vec::new();
+        crate::parse::fields(head.as_bytes(), 0, 99, &mut index).unwrap();
+        f(&Fields::new(head.as_bytes(), &index))
+    }
+
+    // R1945-10.16, R1945-2.1, R1945-2.2d
+    #[test]
+    fn challenges_of_a_server() {
+        for (lines, expected) in [
+            ("X: y", &[][..]),
+            ("W:", &[]),
+            ("W: ,\t,", &[]),
+            ("W: Basic realm=\"a\"", &["Basic realm=\"a\""]),
+            ("W: bASIC  REALM = \"a b\" ", &["bASIC realm=\"a b\""]),
+            ("W: Basic realm=\"\"", &["Basic realm=\"\""]),
+            ("W: Basic realm=a", &["Basic realm=\"a\""]),
+            ("W: Basic realm=\"caf\u{e9}\"", &["Basic realm=\"caf\\xc3\\xa9\""]),
+            ("W: Basic realm=\"a, Digest realm=b\"", &["Basic realm=\"a, Digest realm=b\""]),
+            ("W: Basic charset=\"UTF-8\", realm=\"a\"", &["Basic realm=\"a\""]),
+            ("W: Basic realm=\"a\", charset=\"UTF-8\", x = y ,", &["Basic realm=\"a\""]),
+            // Several, in one field and in several.
+            ("W: Basic realm=\"a\", Basic realm=\"b\"", &["Basic realm=\"a\"", "Basic realm=\"b\""]),
+            ("W: Basic realm=\"a\"|X: y|w: Basic realm=\"b\"", &["Basic realm=\"a\"", "Basic realm=\"b\""]),
+            ("W: Negotiate|W: Basic realm=\"a\"", &["Negotiate", "Basic realm=\"a\""]),
+            ("W: Negotiate, Basic realm=\"a\"", &["Negotiate", "Basic realm=\"a\""]),
+            ("W: Negotiate abc+/==,Basic realm=\"a\"", &["Negotiate", "Basic realm=\"a\""]),
+            (
+                "W: Newauth realm=\"apps\", type=1, title=\"Login to \\\"apps\\\"\", Basic realm=\"simple\"",
+                &["Newauth realm=\"apps\"", "Basic realm=\"simple\""],
+            ),
+            (
+                "W: ,, Digest qop=\"auth, auth-int\", nonce=\"x\", realm=\"a\",, Basic realm=\"b\",",
+                &["Digest realm=\"a\"", "Basic realm=\"b\""],
+            ),
+            // What is malformed takes itself away, and nothing else.
+            ("W: realm=\"a\"", &[]),
+            ("W: realm=\"a\", Basic realm=\"b\"", &["Basic realm=\"b\""]),
+            ("W: Basic|W: realm=\"a\"", &["Basic"]),
+            ("W: \"Basic\", Basic realm=\"b\"", &["Basic realm=\"b\""]),
+            ("W: Basic realm=\"a", &[]),
+            ("W: Basic realm=\"a|W: Basic realm=\"b\"", &["Basic realm=\"b\""]),
+            ("W: Basic realm=\"a\\\"", &[]),
+            ("W: Basic realm=\"a\"b\"", &[]),
+            ("W: Basic realm=\"a\" x", &[]),
+            ("W: Basic realm=\"a\" Basic realm=\"b\", Basic realm=\"c\"", &["Basic realm=\"c\""]),
+            ("W: Basic realm=\"a\", x=\", Basic realm=b", &[]),
+            ("W: Basic realm=\"a\", =x, Basic realm=\"b\"", &["Basic realm=\"b\""]),
+            ("W: Basic realm=\"a\", realm=\"b\", Digest realm=\"c\"", &["Digest realm=\"c\""]),
+            ("W: Basic realm=\"a\", Realm=\"a\"", &[]),
+            ("W: Basic realm=\"a\\b\"", &[]),
+            ("W: Basic realm=\"a\\\"b\", Basic realm=\"c\"", &["Basic realm=\"c\""]),
+            ("W: Basic realm=a b", &[]),
+            ("W: Ba/sic realm=\"a\"", &[]),
+            ("W: Basic;realm=\"a\"", &[]),
+        ] {
+            let lines = lines.replace("W:", "WWW-Authenticate:").replace("w:", "www-authenticate:");
+            let got = with_fields(&lines, |fields| challenges(fields).map(|c| format!("{c:?}")).collect::<Vec<_>>());
+            assert_eq!(got, expected, "{lines}");
+        }
+        // Of many, sixteen count.
+        let many = format!("WWW-Authenticate: {}", "x,".repeat(999));
+        assert_eq!(with_fields(&many, |fields| challenges(fields).count()), MOST_CHALLENGES);
+    }
+
+    // R1945-11b
+    #[test]
+    fn credentials_stay_within_their_server_and_realm() {
+        let space =
+            |host: &str, realm: &str| ProtectionSpace::new(Authority::new(host.as_bytes()).unwrap(), realm.as_bytes());
+        for (host, realm, same) in [
+            ("h", "a", true),
+            ("H:80", "a", true),
+            ("h:", "a", true),
+            ("h", "A", false),
+            ("h", "a ", false),
+            ("h", "", false),
+            ("h:81", "a", false),
+            ("www.h", "a", false),
+            ("h.evil.example", "a", false),
+        ] {
+            assert_eq!(space(host, realm) == space("h", "a"), same, "{host} {realm}");
         }
     }
 
@@ -273,6 +553,17 @@ mod tests {
     }
 
     proptest! {
+        // R1945-10.16, R1945-11a: what is written is read, and what stands before it does not matter.
+        #[test]
+        fn a_challenge_is_read_as_written(realm in "[ !#-\\[\\]-~]{0,9}", before in "[a \",=\\\\]{0,9}") {
+            let realm = realm.replace('|', "!"); // which parts the lines here
+            let lines = format!("WWW-Authenticate: {before}|WWW-Authenticate: {}", challenge(&realm).unwrap());
+            with_fields(&lines, |fields| {
+                let last = challenges(fields).last().unwrap();
+                assert_eq!((last.is_basic(), last.realm()), (true, Some(realm.as_bytes())), "{lines}");
+            });
+        }
+
         #[test]
         fn decoding_undoes_encoding(octets: Vec<u8>) {
             let mut text = Vec::new();

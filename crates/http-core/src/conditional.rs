@@ -22,7 +22,7 @@ use alloc::vec::Vec;
 use core::fmt;
 
 use crate::date::Date;
-use crate::field::{FieldName, Fields, name};
+use crate::field::{FieldName, FieldValue, Fields, name};
 use crate::grammar::trim;
 use crate::method::Method;
 
@@ -76,7 +76,7 @@ impl<'a> EntityTag<'a> {
         self.opaque == other.opaque
     }
 
-    /// Appends the tag as it stands in a field; the octets appended always are a [`FieldValue`](crate::FieldValue).
+    /// Appends the tag as it stands in a field; the octets appended always are a [`FieldValue`].
     ///
     /// ```
     /// use http_core::conditional::EntityTag;
@@ -105,6 +105,80 @@ impl<'a> EntityTag<'a> {
 impl fmt::Debug for EntityTag<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}\"{}\"", if self.weak { "W/" } else { "" }, self.opaque.escape_ascii())
+    }
+}
+
+/// The entity tag of a file, made of its length and the time of its last change, without allocating.
+///
+/// It is strong only if it changes with every octet (R9110-8.8.3): a clock ticks, and two changes within one tick leave
+/// one time behind, so the tag is weak until that time is two seconds past, the coarsest tick of a file system in use. A
+/// program that sets a file's time back defeats that. The file's inode is left out: it differs where the same files are
+/// served from several machines, and tells about the disk.
+///
+/// ```
+/// use http_core::{Date, FieldBlock, conditional::FileTag, name};
+/// let now = Date::from_unix(1_000_000_000).unwrap();
+/// let tag = FileTag::new(5, 999_999_998_000_000_000, now);
+/// assert_eq!(tag.value().as_bytes(), b"\"5-de0b6b3302e6c00\"");
+/// assert!(FileTag::new(5, 999_999_998_000_000_001, now).as_tag().is_weak());
+/// let mut fields = FieldBlock::new();
+/// fields.push(name::ETAG, tag.value())?;
+/// # Ok::<(), http_core::UseError>(())
+/// ```
+#[derive(Clone, Copy)]
+pub struct FileTag {
+    /// `W/"length-time"`; what a strong one leaves out comes first.
+    text: [u8; FileTag::LONGEST],
+    length: usize,
+    is_weak: bool,
+}
+
+impl FileTag {
+    const LONGEST: usize = b"W/\"-\"".len() + 16 + 32;
+    /// In nanoseconds.
+    const TICK: i128 = 2_000_000_000;
+
+    /// The tag of a file with this length in octets, last changed so many nanoseconds after 1970-01-01 00:00:00 UTC.
+    /// `now` is to be read before the file is looked at, so that what changes meanwhile counts as new.
+    pub fn new(length: u64, modified_ns: i128, now: Date) -> FileTag {
+        // `now` is the beginning of its second, so that the true age is never overrated.
+        let is_weak = modified_ns > i128::from(now.unix()) * 1_000_000_000 - FileTag::TICK; // R9110-8.8.3
+        let mut tag = FileTag { text: [0; FileTag::LONGEST], length: 0, is_weak };
+        tag.push(b"W/\"");
+        tag.push_hex(u128::from(length));
+        tag.push(b"-");
+        tag.push_hex(modified_ns.cast_unsigned());
+        tag.push(b"\"");
+        tag
+    }
+
+    /// The tag, to be compared.
+    pub fn as_tag(&self) -> EntityTag<'_> {
+        EntityTag { weak: self.is_weak, opaque: &self.text[b"W/\"".len()..self.length - b"\"".len()] }
+    }
+
+    /// The tag as the value of an ETag field.
+    pub fn value(&self) -> FieldValue<'_> {
+        let from = if self.is_weak { 0 } else { b"W/".len() };
+        FieldValue::new(&self.text[from..self.length]).unwrap_or(FieldValue::from_static("")) // no octet is a control
+    }
+
+    fn push(&mut self, octets: &[u8]) {
+        self.text[self.length..][..octets.len()].copy_from_slice(octets);
+        self.length += octets.len();
+    }
+
+    fn push_hex(&mut self, number: u128) {
+        let digits = (128 - number.leading_zeros()).div_ceil(4).max(1);
+        for place in (0..digits).rev() {
+            self.push(&[b"0123456789abcdef"[(number >> (4 * place)) as usize % 16]]);
+        }
+    }
+}
+
+impl fmt::Debug for FileTag {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.as_tag().fmt(f)
     }
 }
 
@@ -281,6 +355,41 @@ mod tests {
             let ok = c > b' ' && c != b'"' && c != 0x7f;
             assert_eq!(EntityTag::new(false, &[c]).is_some(), ok, "{c}");
         }
+    }
+
+    // R9110-8.8.3
+    #[test]
+    fn a_tag_is_strong_once_its_time_is_over() {
+        const S: i128 = 1_000_000_000;
+        let now = Date::from_unix(100).unwrap();
+        for (length, modified, expected) in [
+            (0, 0, "\"0-0\""),
+            (0x1f, 98 * S, "\"1f-16d1415400\""),
+            (31, 98 * S - 1, "\"1f-16d14153ff\""),
+            (31, 98 * S + 1, "W/\"1f-16d1415401\""),
+            (31, 99 * S, "W/\"1f-170cdc1e00\""),
+            (31, 100 * S, "W/\"1f-174876e800\""),
+            (31, 200 * S, "W/\"1f-2e90edd000\""), // from the future
+            (u64::MAX, -1, "\"ffffffffffffffff-ffffffffffffffffffffffffffffffff\""),
+            (u64::MAX, i128::MIN, "\"ffffffffffffffff-80000000000000000000000000000000\""),
+            (u64::MAX, i128::MAX, "W/\"ffffffffffffffff-7fffffffffffffffffffffffffffffff\""),
+        ] {
+            let tag = FileTag::new(length, modified, now);
+            assert_eq!(tag.value().as_str(), Some(expected));
+            assert_eq!(format!("{tag:?}"), expected);
+            let read = EntityTag::parse(expected.as_bytes()).unwrap();
+            assert_eq!((tag.as_tag().is_weak(), tag.as_tag().opaque()), (read.is_weak(), read.opaque()));
+        }
+        // Another length, another time or what runs into the other: another tag.
+        let tag = |length, modified| FileTag::new(length, modified, now);
+        assert!(tag(0x12, 0x3).as_tag().matches_strongly(tag(0x12, 0x3).as_tag()));
+        for (length, modified) in [(0x13, 0x3), (0x12, 0x4), (0x1, 0x23), (0x123, 0)] {
+            assert!(!tag(0x12, 0x3).as_tag().matches_weakly(tag(length, modified).as_tag()));
+        }
+        // The weak one and the strong one after it are one state for a cache, and for nothing else.
+        let later = FileTag::new(31, 99 * S, Date::from_unix(101).unwrap());
+        assert!(!later.as_tag().is_weak() && later.as_tag().matches_weakly(tag(31, 99 * S).as_tag()));
+        assert!(!later.as_tag().matches_strongly(tag(31, 99 * S).as_tag()));
     }
 
     // R9110-13.1.1, R9110-13.1.2: table 3 of RFC 9110 §8.8.3.2

@@ -46,8 +46,9 @@
 //!
 //! All of RFC 1945, its keep-alive extension (RFC 2068 §19.7.1), HTTP/0.9 requests, and what RFC 9110 and 9112 ask of an
 //! HTTP/1.0 endpoint that meets HTTP/1.1 peers. Around the protocol it has the semantics that a server needs, as
-//! functions over values: dates ([`Date`]), [`conditional`] requests, byte [`range`]s, [`negotiate`] for encodings,
-//! [`auth`] for Basic credentials.
+//! functions over values: dates ([`Date`]), [`conditional`] requests and entity tags, byte [`range`]s, [`negotiate`] for
+//! encodings, [`auth`] for Basic credentials and challenges. A client finds where a [`redirect`] leads and whether an
+//! answer [`is_expired`].
 //!
 //! # What it does not do
 //!
@@ -75,17 +76,20 @@ mod date;
 mod encode;
 mod error;
 mod exchange;
+mod expires;
 mod field;
 mod framing;
 mod grammar;
 mod judge;
 mod limits;
+mod location;
 mod method;
 pub mod negotiate;
 mod parse;
 mod path;
 mod persist;
 pub mod range;
+pub mod redirect;
 mod scan;
 pub mod server;
 mod status;
@@ -95,9 +99,11 @@ mod version;
 pub use buffer::Workspace;
 pub use date::{Date, DateCache, DateText};
 pub use error::{RequestError, ResponseError, TargetError, UseError};
+pub use expires::is_expired;
 pub use field::{FieldBlock, FieldName, FieldValue, Fields, name};
 pub use framing::Framing;
 pub use limits::Limits;
+pub use location::{Location, LocationError, Origin};
 pub use method::Method;
 pub use path::{Path, percent_encode};
 pub use persist::CloseReason;

@@ -712,3 +712,13 @@ fn refusal(connection: &mut Connection) -> String {
 fn field<'a>(head: &'a str, name: &str) -> Option<&'a str> {
     head.lines().filter_map(|line| line.split_once(": ")).find(|(n, _)| *n == name).map(|(_, value)| value)
 }
+
+// V33: a limit at the end of its type is a limit like any other.
+#[test]
+fn the_largest_limit_of_empty_lines_is_one() {
+    let mut connection = Connection::new(Limits { blank_lines: u8::MAX, ..Limits::default() });
+    receive(&mut connection, &"\r\n".repeat(255));
+    assert_eq!(event(&mut connection), "NeedInput");
+    receive(&mut connection, "\r\n");
+    assert_eq!(event(&mut connection), "400");
+}

@@ -326,3 +326,58 @@ impl<C> Slot<C> {
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::os::unix::net::UnixStream;
+    use std::thread;
+    use std::time::Duration;
+
+    fn seated(deadline: Millis) -> (Lobby<UnixStream>, UnixStream) {
+        let lobby = Lobby::new(Vec::new(), 1).unwrap();
+        let (ours, theirs) = UnixStream::pair().unwrap();
+        let slot = lock(&lobby.door).free.pop().unwrap();
+        lobby.set_down(lobby.welcome(ours, slot), Interest::Read, deadline).unwrap();
+        (lobby, theirs)
+    }
+
+    #[test]
+    fn whoever_takes_a_guest_owns_it() {
+        let (lobby, _peer) = seated(1000);
+        let key = u64::from(lock(&lobby.slots[0].seat).generation) << 32;
+        assert!(lobby.take(key + (1 << 32)).is_none(), "another generation");
+        assert!(lobby.take(key + 1).is_none(), "another slot");
+        assert_eq!(lobby.expired(999, 9).count(), 0);
+        assert_eq!(lobby.expired(1000, 9).count(), 1);
+        assert!(lobby.take(key).is_none(), "an event that comes too late finds nothing");
+        assert_eq!((lobby.expired(Millis::MAX - 1, 9).count(), lobby.sweep(|_| true).count()), (0, 0));
+    }
+
+    #[test]
+    fn a_guest_that_was_served_meanwhile_is_not_expired() {
+        let (lobby, _peer) = seated(1000);
+        thread::scope(|scope| {
+            // A worker is at it: between taking the guest and setting it down again.
+            let seat = lock(&lobby.slots[0].seat);
+            let ticker = scope.spawn(|| lobby.expired(1500, 9).count());
+            thread::sleep(Duration::from_millis(100)); // the ticker has seen 1000 and waits for the seat
+            lobby.slots[0].deadline.store(16_000, Relaxed);
+            drop(seat);
+            assert_eq!(ticker.join().unwrap(), 0);
+        });
+    }
+
+    #[test]
+    fn a_ready_peer_is_reported_once_for_each_time_its_guest_was_set_down() {
+        use std::io::Write as _;
+        let (lobby, mut peer) = seated(1000);
+        peer.write_all(b"x").unwrap();
+        let Some(Arrival::Ready(guest)) = lobby.next() else { panic!("not ready") };
+        assert_eq!(lobby.sweep(|_| true).count(), 0, "it is the worker's now");
+        lobby.set_down(guest, Interest::Read, 1000).unwrap(); // the octet is still there
+        assert!(matches!(lobby.next(), Some(Arrival::Ready(_))));
+        lobby.dismiss();
+        assert!(lobby.next().is_none() && lobby.next().is_none());
+    }
+}

@@ -8,11 +8,13 @@ use std::fs::{self, File};
 use std::io::{ErrorKind, Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpStream};
 use std::process::Command;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::thread;
 use std::time::{Duration, Instant};
 
 use http_core::RequestError;
+use rustix::net::SendFlags;
 use tempfile::TempDir;
 use webserver::{Counts, Deadlines, Handler, Reply, Request, Server};
 
@@ -488,4 +490,81 @@ fn every_connection_ends_once_whoever_ends_it() {
     let counts = inside.finish();
     drop(begun);
     assert_eq!((counts.accepted, counts.refused), (1520, 0), "{counts}");
+}
+
+// R9112-9.6b, V24: while we linger, the peer's last octets come in one segment with its end. A close without reading them
+// would be a reset, and destroy what is on its way.
+#[test]
+fn v24_a_last_word_does_not_destroy_the_answer() {
+    let (_folder, program) = serve(&["--threads", "2"]);
+    for _ in 0..5 {
+        // In two pieces, so that the server lingers.
+        let mut stream = send(program.address(), b"GET /large HTTP/1.0\r\nRange: bytes=0-3999999\r\n");
+        thread::sleep(Duration::from_millis(20));
+        stream.write_all(b"\r\n").unwrap();
+        let mut answer = vec![0; 1_900_000];
+        stream.read_exact(&mut answer).unwrap();
+        thread::sleep(Duration::from_millis(100)); // all of it is with the kernel now, and the server has half-closed
+        rustix::net::send(&stream, &[b'x'; 100], SendFlags::MORE).unwrap();
+        stream.shutdown(Shutdown::Write).unwrap();
+        thread::sleep(Duration::from_millis(50));
+        stream.read_to_end(&mut answer).unwrap();
+        let head = answer.windows(4).position(|w| w == b"\r\n\r\n").unwrap() + 4;
+        assert_eq!(answer.len() - head, 4_000_000);
+    }
+}
+
+// Peers that ask for more and more and read nothing: when their time is over the ticker ends them, and asks no handler.
+#[test]
+fn the_ticker_asks_no_handler() {
+    let asked_by_ticker = Arc::new(AtomicUsize::new(0));
+    let counted = asked_by_ticker.clone();
+    let handler = move |_: &Request<'_>| {
+        counted.fetch_add(usize::from(thread::current().name() == Some("ticker")), Relaxed);
+        Reply::text("x".repeat(10_000))
+    };
+    let short = Deadlines { head: Duration::from_millis(300), idle: Duration::from_millis(300) };
+    let inside = Inside::start(|server| server.threads(2).deadlines(short), handler);
+    let peers: Vec<_> = (0..8)
+        .map(|_| {
+            let mut stream = connect(inside.address());
+            stream.set_write_timeout(Some(Duration::from_millis(200))).unwrap();
+            while stream.write_all(&keep_alive("/on")).is_ok() {}
+            stream
+        })
+        .collect();
+    thread::sleep(Duration::from_secs(1));
+    assert_eq!(asked_by_ticker.load(Relaxed), 0);
+    drop(peers);
+    inside.finish();
+}
+
+// R1945-9.5, R9112-8: an end is counted for what it was.
+#[test]
+fn ends_are_counted_for_what_they_were() {
+    let short = Deadlines { head: Duration::from_millis(300), idle: Duration::from_secs(30) };
+    let inside = Inside::start(|server| server.threads(2).deadlines(short), echo);
+    let address = inside.address();
+    let mut half = send(address, b"GET / HTTP/1.0\r\nA");
+    assert!(read_to_end(&mut half).unwrap().starts_with(b"HTTP/1.0 408 ")); // timed out
+    drop(half);
+    let mut cut = send(address, b"GET / HTTP/1.0\r\nA");
+    cut.shutdown(Shutdown::Write).unwrap();
+    assert!(read_to_end(&mut cut).unwrap().starts_with(b"HTTP/1.0 400 ")); // aborted
+    let mut body = send(address, b"POST /a HTTP/1.1\r\nHost: a\r\nContent-Length: 9\r\n\r\nfew");
+    body.shutdown(Shutdown::Write).unwrap();
+    assert!(read_to_end(&mut body).unwrap().starts_with(b"HTTP/1.0 200 ")); // aborted
+    assert_eq!(get(address, "/on").text(), "/on"); // completed
+    wait_until("all have ended", || inside.running().counts().ended() == 4);
+    let Counts { completed, timed_out, aborted, .. } = inside.finish();
+    assert_eq!((completed, timed_out, aborted), (1, 1, 2));
+}
+
+// R9110-9.3.6, R9110-10.2.1: also where the handler is a mere function.
+#[test]
+fn connect_is_405_to_any_handler() {
+    let inside = Inside::start(|server| server, echo);
+    let answer = exchange(inside.address(), b"CONNECT a:80 HTTP/1.0\r\n\r\n");
+    assert_eq!((answer.status, answer.field("Allow")), (405, Some("")));
+    inside.finish();
 }

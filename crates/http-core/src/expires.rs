@@ -1,0 +1,72 @@
+//! Expires: whether an answer may still be used from a cache (RFC 1945 §10.7). It keeps none and reads no clock.
+
+use crate::date::Date;
+use crate::field::{FieldName, Fields, name};
+
+/// Whether an answer with these fields is expired; `None` if it says nothing about that.
+///
+/// What is no date, such as `0`, is past, and so are several Expires, which do not agree on one (RFC 9111 §5.3). An
+/// Expires not later than the answer's own Date is past, whatever the clock of the recipient shows.
+///
+/// ```
+/// # use http_core::{client::{Connection, Event, Request}, Authority, FieldBlock, Limits, Method, Target};
+/// use http_core::{Date, is_expired};
+/// # let mut connection = Connection::new(Limits::default());
+/// # let (host, fields) = (Authority::new(b"example.org").unwrap(), FieldBlock::new());
+/// # let _no_body = connection.request(&Request::new(Method::Get, Target::new(b"/")?, host, &fields), &mut Vec::new())?;
+/// # let head = b"HTTP/1.0 200 OK\r\nExpires: 0\r\n\r\n";
+/// # connection.space()[..head.len()].copy_from_slice(head);
+/// # connection.received(head.len());
+/// # let Ok(Event::Response(answer)) = connection.poll() else { unreachable!() };
+/// # let fields = answer.fields;
+/// // Expires: 0
+/// let now = Date::from_unix(1_000_000_000).unwrap();
+/// assert_eq!(is_expired(&fields, now), Some(true));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+pub fn is_expired(fields: &Fields<'_>, now: Date) -> Option<bool> {
+    const EXPIRES: FieldName<'static> = FieldName::from_static("Expires");
+    fields.get(EXPIRES)?;
+    let date = |name| Date::parse(fields.only(name)?.as_bytes(), now);
+    // R1945-10.7
+    Some(date(EXPIRES).is_none_or(|expires| expires <= now || date(name::DATE).is_some_and(|sent| expires <= sent)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use alloc::format;
+    use alloc::vec::Vec;
+
+    // R1945-10.7
+    #[test]
+    fn what_is_no_date_is_past() {
+        let now = Date::parse(b"Mon, 15 Jun 2026 12:00:00 GMT", Date::from_unix(0).unwrap()).unwrap();
+        for (lines, expected) in [
+            ("X: y", None),
+            ("Date: Mon, 15 Jun 2026 12:00:00 GMT", None),
+            ("Expires: Mon, 15 Jun 2026 11:59:59 GMT", Some(true)),
+            ("Expires: Mon, 15 Jun 2026 12:00:00 GMT", Some(true)),
+            ("Expires: Mon, 15 Jun 2026 12:00:01 GMT", Some(false)),
+            ("expires: Monday, 15-Jun-26 12:00:01 GMT", Some(false)),
+            ("Expires: Mon Jun 15 12:00:01 2026", Some(false)),
+            ("Expires: 0", Some(true)),
+            ("Expires: -1", Some(true)),
+            ("Expires:", Some(true)),
+            ("Expires: never", Some(true)),
+            ("Expires: 1781524801", Some(true)),
+            ("Expires: Mon, 15 Jun 2026 12:00:01", Some(true)),
+            ("Expires: Mon, 15 Jun 2026 12:00:01 GMT, Mon, 15 Jun 2026 12:00:01 GMT", Some(true)),
+            ("Expires: Mon, 15 Jun 2026 12:00:01 GMT|Expires: Mon, 15 Jun 2026 12:00:01 GMT", Some(true)),
+            // The server's clock is ahead of this one.
+            ("Expires: Mon, 15 Jun 2026 13:00:00 GMT|Date: Mon, 15 Jun 2026 13:00:00 GMT", Some(true)),
+            ("Expires: Mon, 15 Jun 2026 13:00:01 GMT|Date: Mon, 15 Jun 2026 13:00:00 GMT", Some(false)),
+            ("Expires: Mon, 15 Jun 2026 13:00:00 GMT|Date: 0", Some(false)),
+        ] {
+            let head = format!("{}\r\n\r\n", lines.replace('|', "\r\n"));
+            let mut index = Vec::new();
+            crate::parse::fields(head.as_bytes(), 0, 9, &mut index).unwrap();
+            assert_eq!(is_expired(&Fields::new(head.as_bytes(), &index), now), expected, "{lines}");
+        }
+    }
+}
