@@ -220,6 +220,9 @@ pub enum UseError {
     /// A field that the library alone writes.
     #[error("the library alone writes Connection, Content-Length, Date, Host, Keep-Alive and Transfer-Encoding")]
     FieldOfTheLibrary,
+    /// A content coding that is not among those that were chosen from.
+    #[error("the content coding is not among those that were chosen from")]
+    NoCoding,
     /// More octets were sent as body than the head promised.
     #[error("more octets of body were sent than the head promised")]
     BodyTooLong,

@@ -1,10 +1,12 @@
 //! Content codings: which of those that a server has would the client like best (RFC 9110 §12.5.3)?
 //! It knows no coding but by name, and codes nothing.
 
-use crate::field::{Fields, name};
+use crate::error::UseError;
+use crate::field::{FieldBlock, FieldValue, Fields, name};
 use crate::grammar::{is_token, trim};
+use crate::status::Status;
 
-/// Which coding to answer with. Wherever an answer depends on this, it carries `Vary: Accept-Encoding` (R9110-12.5.5).
+/// Which coding to answer with. What the answer must say of it, [`Choice::describe`] writes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Choice {
     /// The one at this place of what is available.
@@ -14,6 +16,34 @@ pub enum Choice {
     /// The client takes neither any of them nor the representation as it is: answer 406, or send it as it is all the
     /// same.
     Nothing,
+}
+
+impl Choice {
+    /// Adds what an answer with this status says of the choice: `Vary: Accept-Encoding` always, 304 included, or a cache
+    /// would give it to clients that cannot decode it (R9110-12.5.5); and Content-Encoding where something coded is sent.
+    ///
+    /// # Errors
+    /// [`UseError::NoCoding`] if `available` is not what was chosen from, or holds a name that is no token.
+    ///
+    /// ```
+    /// use http_core::negotiate::Choice;
+    /// use http_core::{FieldBlock, Status};
+    /// let mut fields = FieldBlock::new();
+    /// Choice::Coded(1).describe(&["br", "gzip"], Status::OK, &mut fields)?;
+    /// assert_eq!(fields.as_bytes(), b"Vary: Accept-Encoding\r\nContent-Encoding: gzip\r\n");
+    /// # Ok::<(), http_core::UseError>(())
+    /// ```
+    pub fn describe(self, available: &[&str], status: Status, fields: &mut FieldBlock) -> Result<(), UseError> {
+        let coding = match self {
+            Choice::Coded(place) if !status.is_bodiless() => {
+                let coding = available.get(place).filter(|coding| is_token(coding.as_bytes()));
+                Some(coding.and_then(|coding| FieldValue::new(coding.as_bytes())).ok_or(UseError::NoCoding)?)
+            }
+            _ => None,
+        };
+        fields.push(name::VARY, FieldValue::from_static("Accept-Encoding"))?;
+        coding.map_or(Ok(()), |coding| fields.push(name::CONTENT_ENCODING, coding))
+    }
 }
 
 /// Chooses among the representation as it is and its codings, of which the server likes best the one named first.
@@ -111,6 +141,29 @@ fn plain(coding: &[u8]) -> &[u8] {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    // R9110-12.5.5, R9110-15.4.5
+    #[test]
+    fn an_answer_that_was_chosen_says_so() {
+        const HAVE: &[&str] = &["br", "gzip"];
+        const VARY: &str = "Vary: Accept-Encoding\r\n";
+        for (choice, status, expected) in [
+            (Choice::Coded(0), Status::OK, Ok("Vary: Accept-Encoding\r\nContent-Encoding: br\r\n")),
+            (Choice::Coded(1), Status::NOT_MODIFIED, Ok(VARY)),
+            (Choice::Identity, Status::OK, Ok(VARY)),
+            (Choice::Identity, Status::NOT_MODIFIED, Ok(VARY)),
+            (Choice::Nothing, Status::NOT_ACCEPTABLE, Ok(VARY)),
+            (Choice::Coded(2), Status::OK, Err(UseError::NoCoding)),
+        ] {
+            let mut fields = FieldBlock::new();
+            let described = choice.describe(HAVE, status, &mut fields);
+            let text = str::from_utf8(fields.as_bytes()).unwrap();
+            assert_eq!(described.map(|()| text), expected, "{choice:?} {status}");
+            assert_eq!(text.is_empty(), described.is_err(), "an error changes nothing");
+        }
+        assert_eq!(Choice::Coded(0).describe(&["g zip"], Status::OK, &mut FieldBlock::new()), Err(UseError::NoCoding));
+    }
+
     use Choice::{Coded, Identity, Nothing};
     use alloc::format;
     use alloc::vec::Vec;
