@@ -30,6 +30,8 @@ pub(crate) struct Buffer {
     end: usize,
     /// Octets from `start` on that were handed out to the caller; they go at the next call.
     handed_out: usize,
+    /// Octets of room that were given to the caller: no more can be received.
+    offered: usize,
     lent: bool,
     /// The index of the current head.
     fields: Vec<FieldRange>,
@@ -39,7 +41,7 @@ const SMALLEST: usize = 256;
 
 impl Buffer {
     pub(crate) const fn new() -> Buffer {
-        Buffer { bytes: Vec::new(), start: 0, end: 0, handed_out: 0, lent: false, fields: Vec::new() }
+        Buffer { bytes: Vec::new(), start: 0, end: 0, handed_out: 0, offered: 0, lent: false, fields: Vec::new() }
     }
 
     /// What came and was not consumed.
@@ -86,12 +88,16 @@ impl Buffer {
             self.bytes.resize((2 * self.end).clamp(SMALLEST.min(limit), limit), 0);
         }
         let room = limit.saturating_sub(self.end - self.start).min(self.bytes.len() - self.end);
+        self.offered = room;
         &mut self.bytes[self.end..self.end + room]
     }
 
-    /// `n` octets of the space are now filled; more than there was room for count as the room.
+    /// `n` octets of the space are now filled; more than there was room for count as the room, so that what stands behind
+    /// it, another connection's in a lent buffer, is never taken for received.
     pub(crate) fn received(&mut self, n: usize) {
-        self.end = self.bytes.len().min(self.end + n);
+        let n = n.min(self.offered);
+        self.offered -= n;
+        self.end += n;
     }
 
     pub(crate) fn consume(&mut self, n: usize) {
@@ -100,6 +106,7 @@ impl Buffer {
 
     /// Works in the workspace's memory from here on, unless something stands in its own.
     pub(crate) fn lend(&mut self, workspace: &mut Workspace) {
+        self.offered = 0;
         if self.bytes.is_empty() && !self.lent {
             core::mem::swap(&mut self.bytes, &mut workspace.bytes);
             self.lent = true;
@@ -112,6 +119,7 @@ impl Buffer {
     /// Gives the workspace's memory back; what is unread moves to memory of its own, and the index is gone.
     pub(crate) fn set_down(&mut self, workspace: &mut Workspace) {
         self.let_go();
+        self.offered = 0;
         let mut fields = core::mem::take(&mut self.fields);
         if workspace.fields.capacity() == 0 {
             fields.clear();

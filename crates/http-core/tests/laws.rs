@@ -364,3 +364,28 @@ fn pieces<'a>(input: &'a [u8], cuts: &[Index]) -> Vec<&'a [u8]> {
     cuts.sort_unstable();
     cuts.windows(2).map(|ends| &input[ends[0]..ends[1]]).collect()
 }
+
+// V33: more than there was room for counts as the room, and nothing is received that was not offered: least of all what
+// another connection left in a lent buffer.
+#[test]
+fn no_more_is_received_than_there_was_room_for() {
+    let mut workspace = Workspace::with_room(64);
+    let mut first = Connection::new(Limits::default());
+    first.lend(&mut workspace);
+    receive(&mut first, b"GET /secret HTTP/1.0\r\n\r\n");
+    assert!(matches!(first.poll(), Ok(Event::Request(_))));
+    first.set_down(&mut workspace);
+    let mut second = Connection::new(Limits::default());
+    second.lend(&mut workspace);
+    second.received(24);
+    assert!(matches!(second.poll(), Ok(Event::NeedInput)));
+    second.space()[0] = b'G';
+    second.received(1);
+    second.received(0);
+    assert!(matches!(second.poll(), Ok(Event::NeedInput)));
+    let mut small = Connection::new(Limits { head: 16, ..Limits::default() });
+    small.lend(&mut Workspace::with_room(4096));
+    assert_eq!(small.space().len(), 16);
+    small.received(usize::MAX);
+    assert!(small.poll().is_err(), "16 octets without an end, and no octet more");
+}

@@ -1,0 +1,489 @@
+//! A client and a server, joined: they agree on every message or both close, and no cut body is taken for whole.
+#![no_main]
+
+use std::collections::VecDeque;
+use std::io::Read as _;
+
+use arbitrary::Arbitrary;
+use http_core::server::{Reply, ReplyBody};
+use http_core::{
+    Authority, FieldBlock, FieldName, FieldValue, Fields, Form, Framing, Limits, Method, ResponseError, Status, Target,
+    UseError, Workspace, client, name, server,
+};
+use libfuzzer_sys::fuzz_target;
+
+/// One request and what the server makes of it.
+#[derive(Arbitrary, Clone, Copy, Debug)]
+struct Exchange {
+    method: u8,
+    target: u8,
+    to_proxy: bool,
+    keep_alive: bool,
+    body: Option<u16>,
+    fields: u8,
+    status: u16,
+    reply_body: Option<u16>,
+    reply_fields: u8,
+    close: bool,
+    /// The server answers before it has seen the body.
+    early: bool,
+}
+
+#[derive(Arbitrary, Debug)]
+struct Plan<'a> {
+    small: bool,
+    /// One after the other, from the first again behind the last.
+    exchanges: [Exchange; 3],
+    fields: [(&'a [u8], &'a [u8]); 3],
+    /// What goes on next: three bits say which, five how far.
+    steps: &'a [u8],
+}
+
+fuzz_target!(|plan: Plan<'_>| {
+    let mut pair = Pair::new(&plan);
+    for step in plan.steps {
+        let n = step >> 3;
+        let far = if n < 24 { usize::from(n) + 1 } else { 1 << (n - 16) };
+        match step & 7 {
+            0 => drop(pair.client_turn()),
+            1 => drop(pair.server_turn()),
+            2 => drop(pair.client_sends(far as u64)),
+            3 => drop(pair.server_sends(far as u64)),
+            4 => drop(pair.reach_server(far)),
+            5 => drop(pair.reach_client(far)),
+            6 => pair.settle(1 + n),
+            _ if n == 0 => pair.client_ended = true,
+            _ if n == 1 => pair.server_broke = !pair.server_closed,
+            _ => pair.put_down(),
+        }
+    }
+    pair.settle(u8::MAX);
+    // Now all is quiet: the client goes, and the server must see it.
+    pair.client_ended = true;
+    pair.settle(u8::MAX);
+    assert!(pair.server_closed || pair.server_broke, "the server waits for a client that is gone");
+    assert!(!pair.in_response || pair.server_broke, "the client waits for a server that is gone");
+});
+
+/// What a side said, for the other to have understood.
+struct Said {
+    head: String,
+    fields: Vec<u8>,
+    body: u64,
+    until_close: bool,
+    keeps: bool,
+}
+
+struct Pair<'p, 'a> {
+    plan: &'p Plan<'a>,
+    client: client::Connection,
+    server: server::Connection,
+    workspaces: [Workspace; 2],
+    to_server: VecDeque<u8>,
+    to_client: VecDeque<u8>,
+    /// The client will send no more; the server has said its last; it broke off instead.
+    client_ended: bool,
+    server_closed: bool,
+    server_broke: bool,
+    client_done: bool,
+    asked: usize,
+    served: usize,
+    requests: VecDeque<Said>,
+    replies: VecDeque<Said>,
+    /// Of the current messages: to be sent, sent (which says what octet is next), received.
+    request_left: u64,
+    request_sent: u64,
+    request_received: u64,
+    reply_left: Option<u64>,
+    reply_sent: u64,
+    reply_received: u64,
+    reply_whole: bool,
+    in_response: bool,
+}
+
+const LIMITS: Limits =
+    Limits { first_line: 64, field_line: 64, head: 200, fields: 6, blank_lines: 1, body: 300, drain: 100, interim: 1 };
+
+impl<'p, 'a> Pair<'p, 'a> {
+    fn new(plan: &'p Plan<'a>) -> Self {
+        Pair {
+            plan,
+            client: client::Connection::new(Limits::default()),
+            server: server::Connection::new(if plan.small { LIMITS } else { Limits::default() }),
+            workspaces: [Workspace::with_room(64), Workspace::default()],
+            to_server: VecDeque::new(),
+            to_client: VecDeque::new(),
+            client_ended: false,
+            server_closed: false,
+            server_broke: false,
+            client_done: false,
+            asked: 0,
+            served: 0,
+            requests: VecDeque::new(),
+            replies: VecDeque::new(),
+            request_left: 0,
+            request_sent: 0,
+            request_received: 0,
+            reply_left: None,
+            reply_sent: 0,
+            reply_received: 0,
+            reply_whole: true,
+            in_response: false,
+        }
+    }
+
+    /// Everything goes as far as it can, or so many rounds.
+    fn settle(&mut self, rounds: u8) {
+        let most = if rounds == u8::MAX { 100_000 } else { rounds.into() };
+        for _ in 0..most {
+            let moved = [
+                self.client_turn(),
+                self.client_sends(u64::MAX),
+                self.reach_server(usize::MAX),
+                self.server_turn(),
+                self.server_sends(u64::MAX),
+                self.reach_client(usize::MAX),
+            ];
+            if !moved.contains(&true) {
+                return;
+            }
+        }
+        assert!(rounds < u8::MAX, "they never come to rest");
+    }
+
+    fn put_down(&mut self) {
+        self.client.set_down(&mut self.workspaces[0]);
+        self.server.set_down(&mut self.workspaces[1]);
+        self.client.lend(&mut self.workspaces[0]);
+        self.server.lend(&mut self.workspaces[1]);
+    }
+
+    fn reach_server(&mut self, n: usize) -> bool {
+        let n = give(&mut self.to_server, self.server.space(), n);
+        self.server.received(n);
+        if self.client_ended && self.to_server.is_empty() {
+            self.server.received_eof();
+        }
+        n > 0
+    }
+
+    fn reach_client(&mut self, n: usize) -> bool {
+        if self.client_done {
+            return false;
+        }
+        let n = give(&mut self.to_client, self.client.space(), n);
+        self.client.received(n);
+        if (self.server_closed || self.server_broke) && self.to_client.is_empty() {
+            // A stream that broke within a body that the close ends is a reset, not an end.
+            let looks_whole =
+                self.server_broke && !self.reply_whole && self.replies.back().is_some_and(|r| r.until_close);
+            if looks_whole {
+                self.client_done = true;
+            } else {
+                self.client.received_eof();
+            }
+        }
+        n > 0
+    }
+
+    fn client_sends(&mut self, n: u64) -> bool {
+        if self.client_ended || self.client_done {
+            return false;
+        }
+        let n = n.min(self.request_left);
+        self.to_server.extend(part(self.request_sent, n));
+        self.request_left -= n;
+        self.request_sent += n;
+        self.client.body_sent(n).unwrap();
+        n > 0
+    }
+
+    fn server_sends(&mut self, n: u64) -> bool {
+        let Some(left) = self.reply_left.filter(|_| !self.server_broke) else { return false };
+        let n = n.min(left);
+        self.to_client.extend(part(self.reply_sent, n));
+        self.reply_sent += n;
+        self.server.body_sent(n).unwrap();
+        self.reply_left = Some(left - n).filter(|&left| left > 0);
+        if self.reply_left.is_none() {
+            self.server.body_ended().unwrap();
+            self.reply_whole = true;
+        }
+        true
+    }
+
+    /// Asks, or takes one event; whether anything happened.
+    fn client_turn(&mut self) -> bool {
+        if self.client_done {
+            return false;
+        }
+        match self.client.poll() {
+            Ok(client::Event::NeedInput) => {
+                let free = !self.in_response && self.requests.is_empty() && self.replies.is_empty();
+                !self.client_ended && free && self.client.may_reuse() && self.client_asks()
+            }
+            Ok(client::Event::Response(head)) => {
+                let said = self.replies.front().expect("a response that no server sent");
+                assert_eq!(head.status.to_string(), said.head);
+                let own = [name::CONNECTION, name::CONTENT_LENGTH, name::CONTENT_TYPE, name::ALLOW, name::DATE];
+                assert_eq!(lines(&head.fields, &own), without(&said.fields, &own));
+                assert_eq!(head.body == Framing::UntilClose, said.until_close, "{:?}", head.body);
+                assert!(!self.in_response);
+                (self.in_response, self.reply_received) = (true, 0);
+                true
+            }
+            Ok(client::Event::Body(octets)) => {
+                assert_eq!(octets, part(self.reply_received, octets.len() as u64));
+                self.reply_received += octets.len() as u64;
+                true
+            }
+            Ok(client::Event::ResponseEnd) => {
+                let said = self.replies.pop_front().expect("an end that no server sent");
+                assert!(self.in_response && self.reply_received == said.body, "a cut body was taken for whole");
+                assert!(self.reply_whole, "a body is whole before its server says so");
+                assert!(!self.client.may_reuse() || said.keeps, "it would send on what the server closes");
+                assert!(!self.client.may_reuse() || self.request_left == 0, "it would send within a body");
+                self.in_response = false;
+                if !self.client.may_reuse() {
+                    // It may be that the server would still read a body, or that another request was asked for.
+                    self.client_ended = true;
+                }
+                true
+            }
+            Ok(client::Event::Closed) => {
+                (self.client_done, self.client_ended) = (true, true);
+                false
+            }
+            Ok(event) => panic!("a new event: {event:?}"),
+            Err(error) => {
+                let gone = self.client_ended || self.server_broke;
+                assert!(gone && error.is_cut_short(), "{error:?}, and nobody went away");
+                assert_eq!(error == ResponseError::BodyCutShort, self.in_response, "{error:?}");
+                (self.client_done, self.client_ended) = (true, true);
+                false
+            }
+        }
+    }
+
+    fn client_asks(&mut self) -> bool {
+        if self.asked == 6 {
+            return false;
+        }
+        self.asked += 1;
+        let exchange = self.exchange();
+        let method = method(exchange.method);
+        let targets = ["/", "/a?b", "/a%20b/../c", "http://h:80/x?y", "http://[::1]", "*"];
+        let target = Target::new(targets[usize::from(exchange.target) % targets.len()].as_bytes()).unwrap();
+        let host = Authority::new(b"example.org").unwrap();
+        let fields = self.block(exchange.fields);
+        let Exchange { to_proxy, keep_alive, .. } = exchange;
+        let body = exchange.body.map(length);
+        let request = client::Request { method, target, host, fields: &fields, body, keep_alive, to_proxy };
+        let mut out = Vec::new();
+        let Ok(send) = self.client.request(&request, &mut out) else {
+            assert!(out.is_empty() && target.form() == Form::Asterisk && method != Method::Options);
+            return true;
+        };
+        self.request_left = match send {
+            server::SendBody::None => 0,
+            server::SendBody::Exactly(n) => n,
+            server::SendBody::UntilClose => panic!("a request without a length"),
+        };
+        assert_eq!(self.request_left, body.unwrap_or(0));
+        let authority = target.authority().unwrap_or(host).as_str();
+        let query = target.query().map(|query| format!("?{query}")).unwrap_or_default();
+        let path = match (target.form(), to_proxy) {
+            (Form::Asterisk, true) => format!("http://{authority}"),
+            (_, true) => format!("http://{authority}{}{query}", target.path()),
+            _ => format!("{}{query}", target.path()),
+        };
+        self.requests.push_back(Said {
+            head: format!("{method} {path} {authority}"),
+            fields: fields.as_bytes().to_vec(),
+            body: self.request_left,
+            until_close: false,
+            keeps: keep_alive && !to_proxy,
+        });
+        self.request_sent = 0;
+        self.to_server.extend(out);
+        true
+    }
+
+    /// Takes one event; whether anything happened.
+    fn server_turn(&mut self) -> bool {
+        if self.server_closed || self.server_broke || self.reply_left.is_some() {
+            return false;
+        }
+        match self.server.poll() {
+            Ok(server::Event::NeedInput) => false,
+            Ok(server::Event::Request(head)) => {
+                let said = self.requests.front().expect("a request that no client sent");
+                let host = head.fields.only(name::HOST).unwrap();
+                let host = str::from_utf8(host.as_bytes()).unwrap();
+                assert_eq!(format!("{} {} {host}", head.method, head.target.as_str()), said.head);
+                let own = [name::HOST, name::CONNECTION, name::CONTENT_LENGTH];
+                assert_eq!(lines(&head.fields, &own), said.fields);
+                let expected = if said.body == 0 { Framing::Empty } else { Framing::Length(said.body) };
+                assert_eq!(head.body, expected);
+                self.request_received = 0;
+                if self.exchange().early {
+                    self.server_replies();
+                }
+                true
+            }
+            Ok(server::Event::Body(octets)) => {
+                assert_eq!(octets, part(self.request_received, octets.len() as u64));
+                self.request_received += octets.len() as u64;
+                true
+            }
+            Ok(server::Event::ReplyDue) => {
+                let said = self.requests.front().expect("a reply without a request");
+                assert_eq!(self.request_received, said.body, "a cut body was taken for whole");
+                self.server_replies();
+                true
+            }
+            Ok(server::Event::Closed) => {
+                self.server_closed = true;
+                true
+            }
+            Ok(event) => panic!("a new event: {event:?}"),
+            Err(error) => {
+                use http_core::RequestError as E;
+                let small = matches!(
+                    error,
+                    E::TargetTooLong
+                        | E::RequestLineTooLong
+                        | E::MethodTooLong
+                        | E::FieldLineTooLong
+                        | E::TooManyFields
+                        | E::HeadTooLong
+                        | E::BodyTooLong
+                );
+                let cut = error == E::Incomplete && self.client_ended;
+                assert!(cut || (small && self.plan.small), "{error:?}");
+                let mut out = Vec::new();
+                let of_head = self.requests.pop_front().is_some_and(|said| said.head.starts_with("HEAD "));
+                self.server.refuse(None, &mut out).unwrap();
+                let at = out.windows(4).position(|end| end == b"\r\n\r\n").unwrap() + 4;
+                self.to_client.extend(&out[..at]);
+                assert_eq!(of_head, out.len() == at);
+                // Its text, as the other bodies are.
+                self.to_client.extend(part(0, (out.len() - at) as u64));
+                self.reply_whole = true;
+                self.replies.push_back(Said {
+                    head: error.status().to_string(),
+                    fields: Vec::new(),
+                    body: (out.len() - at) as u64,
+                    until_close: false,
+                    keeps: false,
+                });
+                true
+            }
+        }
+    }
+
+    /// The one that is under way.
+    fn exchange(&self) -> Exchange {
+        self.plan.exchanges[(self.asked - 1) % self.plan.exchanges.len()]
+    }
+
+    /// Those fields that the bits name.
+    fn block(&self, bits: u8) -> FieldBlock {
+        let mut fields = FieldBlock::new();
+        for (number, (name, value)) in self.plan.fields.iter().enumerate() {
+            if let (Some(name), Some(value), true) =
+                (FieldName::new(name), FieldValue::new(value), bits & 1 << number != 0)
+            {
+                let _ = fields.push(name, value); // not those of the library
+                assert!(value.as_bytes().iter().all(|c| !c.is_ascii_control() || *c == b'\t'), "a line of its own");
+            }
+        }
+        fields
+    }
+
+    fn server_replies(&mut self) {
+        let said = self.requests.pop_front().unwrap();
+        let exchange = self.exchange();
+        self.served += 1;
+        assert!(self.served <= self.asked, "more was served than asked for");
+        let status = Status::new(200 + exchange.status % 800).unwrap();
+        let mut fields = self.block(exchange.reply_fields);
+        let needed = match status {
+            Status::UNAUTHORIZED => Some(name::WWW_AUTHENTICATE),
+            Status::METHOD_NOT_ALLOWED => Some(name::ALLOW),
+            _ => None,
+        };
+        if let Some(needed) = needed.filter(|needed| !fields.contains(*needed)) {
+            let without = self.server.respond(&Reply::new(status, &fields), &mut Vec::new());
+            assert_eq!(without, Err(UseError::FieldMissing));
+            fields.push(needed, FieldValue::from_static("x")).unwrap();
+        }
+        let body = exchange.reply_body.map_or(ReplyBody::UntilClose, |n| ReplyBody::Length(length(n)));
+        let reply = Reply { body, close: exchange.close, ..Reply::new(status, &fields) };
+        let mut out = Vec::new();
+        let send = self.server.respond(&reply, &mut out).unwrap();
+        self.to_client.extend(out);
+        let bodiless = said.head.starts_with("HEAD ") || status.is_bodiless();
+        (self.reply_left, self.reply_sent) = match send {
+            server::SendBody::None => (None, 0),
+            server::SendBody::Exactly(n) => (Some(n), 0),
+            server::SendBody::UntilClose => (Some(77), 0),
+        };
+        self.reply_whole = self.reply_left.is_none();
+        let keeps = self.server.close_reason().is_none();
+        assert!(!keeps || (said.keeps && !exchange.close));
+        let until_close = body == ReplyBody::UntilClose && !bodiless;
+        assert_eq!(self.reply_left.is_some(), !bodiless && body != ReplyBody::Length(0));
+        self.replies.push_back(Said {
+            head: status.to_string(),
+            fields: fields.as_bytes().to_vec(),
+            body: self.reply_left.unwrap_or(0),
+            until_close,
+            keeps,
+        });
+    }
+}
+
+/// Mostly short, or they would cost all the time.
+fn length(choice: u16) -> u64 {
+    u64::from(if choice % 64 == 63 { choice } else { choice % 512 })
+}
+
+/// Any body is the first so many octets of this one.
+static BODY: [u8; 65_536] = {
+    let mut body = [0; 65_536];
+    let mut at = 0;
+    while at < body.len() {
+        body[at] = (at * 7 + at / 256) as u8;
+        at += 1;
+    }
+    body
+};
+
+fn part(from: u64, length: u64) -> &'static [u8] {
+    &BODY[from as usize..][..length as usize]
+}
+
+fn give(wire: &mut VecDeque<u8>, room: &mut [u8], n: usize) -> usize {
+    let n = n.min(room.len());
+    wire.read(&mut room[..n]).expect("it is memory")
+}
+
+fn method(choice: u8) -> Method<'static> {
+    let methods = ["GET", "HEAD", "POST", "PUT", "DELETE", "OPTIONS", "TRACE", "PATCH", "GE", "HEADS"];
+    Method::new(methods[usize::from(choice) % methods.len()].as_bytes()).unwrap()
+}
+
+/// The lines as they would be sent, but for those that the library writes.
+fn lines(fields: &Fields<'_>, own: &[FieldName<'_>]) -> Vec<u8> {
+    let others = fields.iter().filter(|(name, _)| !own.contains(name));
+    others.flat_map(|(name, value)| [name.as_str().as_bytes(), b": ", value.as_bytes(), b"\r\n"].concat()).collect()
+}
+
+fn without(lines: &[u8], own: &[FieldName<'_>]) -> Vec<u8> {
+    let others = lines.split_inclusive(|&c| c == b'\n').filter(|line| {
+        let name = line.split(|&c| c == b':').next().and_then(FieldName::new);
+        !name.is_some_and(|name| own.contains(&name))
+    });
+    others.flatten().copied().collect()
+}

@@ -1,0 +1,89 @@
+//! What a target's path decodes to stays below the root, has no segment that is more than one, and encodes to itself.
+#![no_main]
+
+use http_core::{Authority, Form, Path, Target, percent_encode};
+use libfuzzer_sys::fuzz_target;
+
+fuzz_target!(|octets: &[u8]| {
+    path(octets);
+    if let Some(authority) = Authority::new(octets) {
+        assert_eq!(authority.as_str().as_bytes(), octets);
+        assert!(!authority.host().is_empty() && !octets.contains(&b'@') && !octets.contains(&b'/'));
+        assert!(authority.as_str().starts_with(authority.host()));
+    }
+    let Ok(target) = Target::new(octets) else { return };
+    assert_eq!(target.as_str().as_bytes(), octets);
+    assert!(octets.iter().all(|c| (b'!'..=b'~').contains(c)), "it would end a line or a word of it");
+    let shown = format!("{}{}", target.path(), target.query().map(|query| format!("?{query}")).unwrap_or_default());
+    match target.form() {
+        Form::Origin => assert!(shown.as_bytes() == octets && target.authority().is_none()),
+        Form::Asterisk => assert!(octets == b"*" && shown == "*" && target.authority().is_none()),
+        Form::Absolute => {
+            let authority = target.authority().unwrap().as_str();
+            let behind = &target.as_str()["http://".len() + authority.len()..];
+            let slash = if behind.starts_with('/') { "" } else { "/" };
+            assert_eq!(shown, format!("{slash}{behind}"));
+        }
+        form => panic!("a new form: {form:?}"),
+    }
+    assert!(target.form() == Form::Asterisk || target.path().starts_with('/'));
+    assert!(!target.path().contains('\\'), "some take it for a slash");
+    path(target.path().as_bytes());
+});
+
+fn path(raw: &[u8]) {
+    let path = Path::new(raw).ok();
+    let decoded = path.map(|path| {
+        let mut out = b"root".to_vec();
+        path.decode(&mut out);
+        out.strip_prefix(b"root").expect("it only appends").to_vec()
+    });
+    assert_eq!(decoded, naive(raw), "{}", raw.escape_ascii());
+    let (Some(path), Some(decoded)) = (path, decoded) else { return };
+
+    assert!(decoded.iter().all(|&c| c >= b' ' && c != 0x7f));
+    let mut href = String::new();
+    for segment in decoded.split(|&c| c == b'/').filter(|_| !decoded.is_empty()) {
+        assert!(!matches!(segment, b"" | b"." | b".."), "{}", decoded.escape_ascii());
+        href.push('/');
+        percent_encode(segment, &mut href);
+    }
+    if href.is_empty() {
+        assert!(path.is_folder());
+        return;
+    }
+    let target = Target::new(href.as_bytes()).unwrap();
+    assert_eq!((target.form(), target.path(), target.query()), (Form::Origin, href.as_str(), None));
+    let mut again = Vec::new();
+    Path::new(href.as_bytes()).unwrap().decode(&mut again);
+    assert_eq!(again, decoded);
+}
+
+/// Segments first, then their octets, then what they mean; `None` for what is refused.
+fn naive(raw: &[u8]) -> Option<Vec<u8>> {
+    let mut stack: Vec<Vec<u8>> = Vec::new();
+    for segment in raw.split(|&c| c == b'/') {
+        let mut decoded = Vec::new();
+        let mut rest = segment;
+        while let [first, behind @ ..] = rest {
+            rest = behind;
+            if *first != b'%' {
+                decoded.push(*first);
+                continue;
+            }
+            let (digits, behind) = rest.split_at_checked(2)?;
+            let digits = str::from_utf8(digits).ok().filter(|digits| !digits.starts_with('+'))?;
+            decoded.push(u8::from_str_radix(digits, 16).ok()?);
+            rest = behind;
+        }
+        if decoded.iter().any(|&c| c == b'/' || c < b' ' || c == 0x7f) {
+            return None;
+        }
+        match &decoded[..] {
+            b"" | b"." => {}
+            b".." => drop(stack.pop()?),
+            _ => stack.push(decoded),
+        }
+    }
+    Some(stack.join(&b'/'))
+}

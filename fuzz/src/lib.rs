@@ -1,0 +1,358 @@
+//! What the targets share: how any octets are given to one of the machines, and what is seen of it.
+
+use http_core::server::{Event, Reply, ReplyBody, SendBody};
+use http_core::{Authority, CloseReason, Date, FieldBlock, FieldName, FieldValue, Framing, Limits, Method};
+use http_core::{RequestError, ResponseError, Status, Target, Workspace, client, server};
+
+/// How a connection is driven; the first two octets of an input choose it.
+#[derive(Clone, Copy, Debug)]
+pub struct Choices {
+    bits: u8,
+    /// How the octets are cut: 0 not at all, 1 one by one, others in pieces of any length.
+    cut: u8,
+}
+
+impl Choices {
+    pub fn split(input: &[u8]) -> Option<(Choices, &[u8])> {
+        let (&[bits, cut], octets) = input.split_first_chunk()?;
+        Some((Choices { bits, cut }, octets))
+    }
+
+    pub fn with_cut(self, cut: u8) -> Choices {
+        Choices { cut, ..self }
+    }
+
+    /// The machine is the client's.
+    pub fn of_client(self) -> bool {
+        self.bits & 0x80 != 0
+    }
+
+    pub fn limits(self) -> Limits {
+        let small = Limits {
+            first_line: 40,
+            field_line: 32,
+            head: 96,
+            fields: 3,
+            blank_lines: 1,
+            body: 40,
+            drain: 20,
+            interim: 1,
+        };
+        match self.bits & 3 {
+            0 => Limits::default(),
+            1 => Limits { body: 4, drain: 0, interim: 2, ..Limits::default() },
+            2 => small,
+            _ => Limits { first_line: 200, field_line: 100, head: 300, ..Limits::default() },
+        }
+    }
+
+    fn second(self) -> bool {
+        self.bits & 4 != 0
+    }
+
+    fn ends_by_deadline(self) -> bool {
+        self.bits & 8 != 0
+    }
+
+    fn simple(self) -> bool {
+        self.bits & 16 != 0
+    }
+
+    fn lends(self) -> bool {
+        self.bits & 32 != 0
+    }
+
+    fn keep_alive(self) -> bool {
+        self.bits & 64 == 0
+    }
+}
+
+/// The pieces of an input; where they are cut follows from one octet.
+fn pieces(mut octets: &[u8], cut: u8) -> impl Iterator<Item = &[u8]> {
+    let mut state = u32::from(cut);
+    std::iter::from_fn(move || {
+        state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+        let length = match cut {
+            0 => octets.len(),
+            1 => 1,
+            _ => 1 + (state >> 16) as usize % (usize::from(cut) + 1),
+        };
+        let (piece, rest) = octets.split_at(length.min(octets.len()));
+        octets = rest;
+        (!piece.is_empty()).then_some(piece)
+    })
+}
+
+/// What is seen of a server's connection.
+#[derive(Debug, PartialEq)]
+pub enum Served {
+    Request(String),
+    Body(Vec<u8>),
+    Refused(RequestError),
+    Closed(Option<CloseReason>),
+}
+
+/// Gives all octets and then the end to a server's connection, answers everything, and watches what is written.
+pub fn serve(choices: Choices, octets: &[u8]) -> (Vec<Served>, Vec<u8>) {
+    let limits = choices.limits();
+    let mut connection = server::Connection::new(limits);
+    if choices.simple() {
+        connection = connection.without_simple_requests();
+    }
+    let mut workspace = Workspace::with_room(64);
+    let (mut seen, mut out) = (Vec::new(), Vec::new());
+    let mut pieces = pieces(octets, choices.cut);
+    let (mut rest, mut ended) = (&b""[..], false);
+    let mut due: Option<Answer> = None;
+    loop {
+        match connection.poll() {
+            Ok(Event::NeedInput) => {
+                if choices.lends() {
+                    connection.set_down(&mut workspace);
+                    connection.lend(&mut workspace);
+                }
+                if rest.is_empty() {
+                    rest = pieces.next().unwrap_or_default();
+                }
+                if rest.is_empty() {
+                    assert!(!ended, "it waits for more after the end");
+                    ended = true;
+                    match choices.ends_by_deadline() {
+                        true => connection.timed_out(),
+                        false => connection.received_eof(),
+                    }
+                    continue;
+                }
+                let n = fill(connection.space(), rest, &limits);
+                connection.received(n);
+                rest = &rest[n..];
+            }
+            Ok(Event::Request(request)) => {
+                assert!(matches!(request.body, Framing::Empty | Framing::Length(1..)));
+                assert!(request.target.form() != http_core::Form::Asterisk || request.method == Method::Options);
+                seen.push(Served::Request(format!("{request:?} {:?}", request.expectation())));
+                let answer = Answer::to(&request);
+                match choices.second() {
+                    true => due = Some(answer),
+                    false => answer.send(&mut connection, &mut out),
+                }
+            }
+            Ok(Event::Body(octets)) => {
+                assert!(!octets.is_empty() && octets.len() <= limits.head as usize);
+                match seen.last_mut() {
+                    Some(Served::Body(body)) => body.extend_from_slice(octets),
+                    _ => seen.push(Served::Body(octets.to_vec())),
+                }
+            }
+            Ok(Event::ReplyDue) => due.take().expect("it was answered before").send(&mut connection, &mut out),
+            Ok(Event::Closed) => {
+                seen.push(Served::Closed(connection.close_reason()));
+                assert!(matches!(connection.poll(), Ok(Event::Closed)));
+                return (seen, out);
+            }
+            Ok(event) => panic!("a new event: {event:?}"),
+            Err(error) => {
+                assert!(matches!(connection.poll(), Err(again) if again == error));
+                assert!(!connection.first_line().contains(&b'\n'));
+                seen.push(Served::Refused(error));
+                let from = out.len();
+                connection.refuse(Some(now().text()), &mut out).unwrap();
+                is_refusal(&out[from..], error);
+            }
+        }
+    }
+}
+
+/// Nothing but the library's own lines, and one line of text.
+fn is_refusal(octets: &[u8], error: RequestError) {
+    let text = str::from_utf8(octets).expect("a refusal is text");
+    let (head, body) = text.split_once("\r\n\r\n").expect("a refusal has a head");
+    let mut lines = head.split("\r\n");
+    assert_eq!(lines.next(), Some(format!("HTTP/1.0 {} {}", error.status().code(), error.status().reason()).as_str()));
+    for line in lines {
+        let (name, value) = line.split_once(": ").expect("a field line");
+        assert!(["Date", "Connection", "Content-Length", "Content-Type", "Allow"].contains(&name), "{line}");
+        assert!(name != "Connection" || value == "close");
+        assert!(name != "Content-Length" || body.is_empty() || value == body.len().to_string());
+    }
+    assert!(text.replace("\r\n", "").trim_end_matches('\n').chars().all(|c| !c.is_control()), "{text:?}");
+}
+
+/// An answer that holds what it can of its request.
+struct Answer {
+    status: Status,
+    fields: FieldBlock,
+    lines: Vec<u8>,
+    body: ReplyBody,
+    close: bool,
+    simple: bool,
+    of_head: bool,
+}
+
+impl Answer {
+    fn to(request: &server::RequestHead<'_>) -> Answer {
+        let (mut fields, mut lines) = (FieldBlock::new(), Vec::new());
+        let mut path = Vec::new();
+        request.path.decode(&mut path);
+        let texts = [&path[..], request.target.as_str().as_bytes(), request.target.path().as_bytes()];
+        let echoed = request.fields.iter().map(|(name, value)| (name, value.as_bytes()));
+        let own = texts.into_iter().map(|text| (http_core::name::LOCATION, text));
+        for (name, value) in own.chain(echoed) {
+            let Some(value) = FieldValue::new(value) else { continue };
+            assert_eq!(FieldName::new(name.as_str().as_bytes()), Some(name));
+            if fields.push(name, value).is_ok() {
+                lines.extend([name.as_str().as_bytes(), b": ", value.as_bytes(), b"\r\n"].concat());
+            }
+        }
+        let choice = path.last().copied().unwrap_or(0);
+        let status = [200, 404, 204, 304, 299, 500, 206, 200][usize::from(choice & 7)];
+        Answer {
+            status: Status::new(status).unwrap(),
+            fields,
+            lines,
+            body: if choice & 24 == 24 { ReplyBody::UntilClose } else { ReplyBody::Length(u64::from(choice & 24)) },
+            close: choice & 0x60 == 0x60,
+            simple: request.version == http_core::Version::HTTP_09,
+            of_head: request.method == Method::Head,
+        }
+    }
+
+    fn send(&self, connection: &mut server::Connection, out: &mut Vec<u8>) {
+        let Answer { status, body, close, .. } = *self;
+        let date = Some(now().text());
+        let from = out.len();
+        let send = connection.respond(&Reply { status, fields: &self.fields, body, date, close }, out).unwrap();
+        let mut expected = Vec::new();
+        if !self.simple {
+            let word = if connection.close_reason().is_some() { "close" } else { "keep-alive" };
+            let (code, reason) = (status.code(), status.reason());
+            let date = now().text();
+            expected = format!("HTTP/1.0 {code} {reason}\r\nDate: {date}\r\nConnection: {word}\r\n").into_bytes();
+            if let (ReplyBody::Length(n), false) = (body, status.is_bodiless()) {
+                expected.extend(format!("Content-Length: {n}\r\n").into_bytes());
+            }
+            expected.extend_from_slice(&self.lines);
+            expected.extend_from_slice(b"\r\n");
+        }
+        assert_eq!(out[from..].escape_ascii().to_string(), expected.escape_ascii().to_string());
+        let bodiless = self.of_head || status.is_bodiless() || body == ReplyBody::Length(0);
+        match send {
+            SendBody::None => assert!(bodiless),
+            SendBody::Exactly(n) => {
+                assert!(!bodiless && body == ReplyBody::Length(n));
+                out.resize(out.len() + n as usize, b'.');
+                connection.body_sent(n).unwrap();
+            }
+            SendBody::UntilClose => {
+                assert!(!bodiless && body == ReplyBody::UntilClose && connection.close_reason().is_some());
+                out.extend_from_slice(b"...");
+                connection.body_sent(3).unwrap();
+                connection.body_ended().unwrap();
+            }
+        }
+    }
+}
+
+/// What is seen of a client's connection.
+#[derive(Debug, PartialEq)]
+pub enum Answered {
+    Response { head: String, octets: Vec<u8>, body: Framing },
+    Body(Vec<u8>),
+    End,
+    Closed,
+    Failed(ResponseError),
+}
+
+/// Gives all octets and then the end to a client's connection that has asked. If it `reuses`, it asks again wherever it
+/// may, which depends on how the octets come.
+pub fn ask(choices: Choices, octets: &[u8], reuses: bool) -> Vec<Answered> {
+    let limits = choices.limits();
+    let mut connection = client::Connection::new(limits);
+    if choices.simple() {
+        connection = connection.with_simple_responses();
+    }
+    let mut workspace = Workspace::with_room(64);
+    let mut seen = Vec::new();
+    let mut pieces = pieces(octets, choices.cut);
+    let (mut rest, mut ended) = (&b""[..], false);
+    request(&mut connection, choices);
+    loop {
+        match connection.poll() {
+            Ok(client::Event::NeedInput) => {
+                if choices.lends() {
+                    connection.set_down(&mut workspace);
+                    connection.lend(&mut workspace);
+                }
+                if rest.is_empty() {
+                    rest = pieces.next().unwrap_or_default();
+                }
+                if rest.is_empty() {
+                    assert!(!ended, "it waits for more after the end");
+                    ended = true;
+                    connection.received_eof();
+                    continue;
+                }
+                let n = fill(connection.space(), rest, &limits);
+                connection.received(n);
+                rest = &rest[n..];
+            }
+            Ok(client::Event::Response(head)) => {
+                assert!(!head.status.is_informational() && head.octets.len() <= limits.head as usize);
+                assert!(head.octets.ends_with(b"\n") || (head.octets.is_empty() && choices.simple()));
+                for (name, value) in head.fields.iter() {
+                    assert_eq!(FieldName::new(name.as_str().as_bytes()), Some(name));
+                    assert_eq!(FieldValue::new(value.as_bytes()), Some(value));
+                }
+                let (octets, body) = (head.octets.to_vec(), head.body);
+                seen.push(Answered::Response { head: format!("{head:?}"), octets, body });
+            }
+            Ok(client::Event::Body(octets)) => {
+                assert!(!octets.is_empty() && octets.len() <= limits.head as usize);
+                match seen.last_mut() {
+                    Some(Answered::Body(body)) => body.extend_from_slice(octets),
+                    _ => seen.push(Answered::Body(octets.to_vec())),
+                }
+            }
+            Ok(client::Event::ResponseEnd) => {
+                seen.push(Answered::End);
+                if reuses && connection.may_reuse() {
+                    request(&mut connection, choices);
+                }
+            }
+            Ok(client::Event::Closed) => {
+                seen.push(Answered::Closed);
+                assert!(!connection.may_reuse());
+                return seen;
+            }
+            Ok(event) => panic!("a new event: {event:?}"),
+            Err(error) => {
+                assert!(matches!(connection.poll(), Err(again) if again == error));
+                assert!(!connection.may_reuse());
+                assert!(!connection.may_resend() || error == ResponseError::NoAnswer);
+                seen.push(Answered::Failed(error));
+                return seen;
+            }
+        }
+    }
+}
+
+fn request(connection: &mut client::Connection, choices: Choices) {
+    let method = if choices.second() { Method::Head } else { Method::Get };
+    let (target, host) = (Target::new(b"/").unwrap(), Authority::new(b"a").unwrap());
+    let fields = FieldBlock::new();
+    let request =
+        client::Request { keep_alive: choices.keep_alive(), ..client::Request::new(method, target, host, &fields) };
+    assert_eq!(connection.request(&request, &mut Vec::new()), Ok(SendBody::None));
+}
+
+/// The room is there, and it is bounded.
+fn fill(room: &mut [u8], octets: &[u8], limits: &Limits) -> usize {
+    assert!((1..=limits.head as usize).contains(&room.len()), "room for {}", room.len());
+    let n = room.len().min(octets.len());
+    room[..n].copy_from_slice(&octets[..n]);
+    n
+}
+
+fn now() -> Date {
+    Date::from_unix(1_000_000_000).unwrap()
+}
