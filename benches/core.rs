@@ -1,12 +1,12 @@
 //! Micro benchmarks of the core: what it costs beyond bare `httparse` to scan, judge and index a request head, to write
 //! a response head, and to do a whole exchange in memory.
-#![allow(missing_docs, clippy::unwrap_used, clippy::panic)] // a benchmark that goes wrong is to stop
+#![allow(missing_docs, clippy::unwrap_used)] // a benchmark that goes wrong is to stop
 
 use std::hint::black_box;
 
 use benches::{BROWSER, receive};
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
-use http_core::server::{Connection, Event, Reply, ReplyBody, SendBody};
+use http_core::server::{Connection, Reply, ReplyBody};
 use http_core::{Date, FieldBlock, FieldValue, Limits, Status, Workspace, name};
 
 fn parse(c: &mut Criterion) {
@@ -67,13 +67,8 @@ fn exchange(c: &mut Criterion) {
     let mut out = Vec::with_capacity(512);
     c.bench_function("one whole exchange in memory, connection kept", |b| {
         b.iter(|| {
-            let Event::Request(_) = receive(&mut connection, &mut workspace) else { panic!() };
-            out.clear();
-            let Ok(SendBody::Exactly(length)) = connection.respond(&reply, &mut out) else { panic!() };
-            connection.body_sent(length).unwrap();
+            benches::exchange(&mut connection, &mut workspace, &reply, &mut out);
             black_box(&out);
-            let Ok(Event::NeedInput) = connection.poll() else { panic!() };
-            connection.set_down(&mut workspace);
         });
     });
 }

@@ -7,8 +7,8 @@
 
 use std::hint::black_box;
 
-use benches::{BROWSER, receive};
-use http_core::server::{Connection, Event, Reply, ReplyBody, SendBody};
+use benches::{BROWSER, exchange, receive};
+use http_core::server::{Connection, Reply, ReplyBody};
 use http_core::{FieldBlock, Limits, Status, Workspace};
 
 const TIMES: usize = 10_000;
@@ -35,13 +35,8 @@ fn main() {
             let (fields, mut out) = (FieldBlock::new(), Vec::with_capacity(512));
             let reply = Reply { body: ReplyBody::Length(1024), ..Reply::new(Status::OK, &fields) };
             for _ in 0..TIMES {
-                let Event::Request(_) = receive(&mut connection, &mut workspace) else { panic!() };
-                out.clear();
-                let Ok(SendBody::Exactly(length)) = connection.respond(&reply, &mut out) else { panic!() };
-                connection.body_sent(length).unwrap();
+                exchange(&mut connection, &mut workspace, &reply, &mut out);
                 black_box(&out);
-                let Ok(Event::NeedInput) = connection.poll() else { panic!() };
-                connection.set_down(&mut workspace);
             }
         }
         _ => panic!("usage: count httparse|receive|exchange"),

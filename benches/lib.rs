@@ -1,8 +1,8 @@
-//! What the benchmarks share: the request that a browser sends, and how it is received.
-#![allow(clippy::unwrap_used)] // a benchmark that goes wrong is to stop
+//! What the benchmarks share: the request that a browser sends, and how it is received and answered.
+#![allow(clippy::unwrap_used, clippy::panic)] // a benchmark that goes wrong is to stop
 
 use http_core::Workspace;
-use http_core::server::{Connection, Event};
+use http_core::server::{Connection, Event, Reply, SendBody};
 
 /// A request head of 640 octets, as Chromium sends it for a page.
 pub const BROWSER: &[u8] = b"GET /folder/page.html?from=here HTTP/1.1\r\n\
@@ -29,4 +29,14 @@ pub fn receive<'c>(connection: &'c mut Connection, workspace: &mut Workspace) ->
     connection.space()[..BROWSER.len()].copy_from_slice(BROWSER);
     connection.received(BROWSER.len());
     connection.poll().unwrap()
+}
+
+/// One whole exchange: the request in, the head of the reply out, and the connection ready for the next.
+pub fn exchange(connection: &mut Connection, workspace: &mut Workspace, reply: &Reply<'_>, out: &mut Vec<u8>) {
+    let Event::Request(_) = receive(connection, workspace) else { panic!() };
+    out.clear();
+    let Ok(SendBody::Exactly(length)) = connection.respond(reply, out) else { panic!() };
+    connection.body_sent(length).unwrap();
+    let Ok(Event::NeedInput) = connection.poll() else { panic!() };
+    connection.set_down(workspace);
 }
