@@ -116,6 +116,12 @@ impl Buffer {
         }
     }
 
+    /// Octets that are allocated and not lent.
+    pub(crate) fn memory(&self) -> usize {
+        let bytes = if self.lent { 0 } else { self.bytes.capacity() };
+        bytes + self.fields.capacity() * size_of::<FieldRange>()
+    }
+
     /// Gives the workspace's memory back; what is unread moves to memory of its own, and the index is gone.
     pub(crate) fn set_down(&mut self, workspace: &mut Workspace) {
         self.let_go();

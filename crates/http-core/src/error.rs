@@ -99,6 +99,9 @@ pub enum RequestError {
     /// The caller's deadline struck within a request.
     #[error("the request did not come in time")]
     TimedOut,
+    /// The caller has no room: nobody's fault, and worth another try.
+    #[error("the server has no room for this request now, please try again")]
+    NoRoom,
 }
 
 impl RequestError {
@@ -114,6 +117,7 @@ impl RequestError {
             RequestError::Connect => Status::METHOD_NOT_ALLOWED,
             RequestError::BodyTooLong => Status::CONTENT_TOO_LARGE,
             RequestError::TimedOut => Status::REQUEST_TIMEOUT,
+            RequestError::NoRoom => Status::SERVICE_UNAVAILABLE,
             _ => Status::BAD_REQUEST,
         }
     }

@@ -90,6 +90,7 @@ pub struct Connection {
     simple_requests: bool,
     eof: bool,
     timed_out: bool,
+    no_room: bool,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -123,6 +124,7 @@ impl Connection {
             simple_requests: true,
             eof: false,
             timed_out: false,
+            no_room: false,
         }
     }
 
@@ -155,6 +157,12 @@ impl Connection {
     /// 408, an idle connection closes without a word (R9112-9.5, R9110-15.5.9).
     pub fn timed_out(&mut self) {
         self.timed_out = true;
+    }
+
+    /// The caller has no room for what comes: the request, be it whole, begun or not there yet, is refused with 503
+    /// (R1945-9.5). A reply that is under way goes on.
+    pub fn no_room(&mut self) {
+        self.no_room = true;
     }
 
     /// What comes next.
@@ -271,6 +279,9 @@ impl Connection {
         if error == RequestError::Connect {
             fields.push(name::ALLOW, FieldValue::from_static(""))?; // R9110-10.2.1: no method at all
         }
+        if error == RequestError::NoRoom {
+            fields.push(name::RETRY_AFTER, FieldValue::from_static("1"))?; // R1945-9.5
+        }
         let body = ReplyBody::Length(text.len() as u64);
         if let SendBody::Exactly(n) = self.respond(&Reply { body, date, ..Reply::new(error.status(), &fields) }, out)? {
             out.extend_from_slice(text.as_bytes());
@@ -345,6 +356,11 @@ impl Connection {
         self.buffer.lend(workspace);
     }
 
+    /// Octets of memory that the connection owns by itself, not counting what is lent: 0 when it was set down idle.
+    pub fn memory(&self) -> usize {
+        self.buffer.memory()
+    }
+
     /// Gives the memory back. Octets that came and were not consumed move to memory of the connection's own; an idle
     /// connection owns none. The last request's head is gone.
     pub fn set_down(&mut self, workspace: &mut Workspace) {
@@ -410,6 +426,9 @@ impl Connection {
     }
 
     fn receive_head(&mut self) -> Result<Step, RequestError> {
+        if self.no_room {
+            return Err(RequestError::NoRoom);
+        }
         loop {
             let bytes = self.buffer.unread();
             // What begins like no request is no request: a TLS hello does not wait for a line end.
@@ -478,6 +497,9 @@ impl Connection {
         }
         if self.body_left > self.limits.body {
             return Err(RequestError::BodyTooLong);
+        }
+        if self.no_room {
+            return Err(RequestError::NoRoom);
         }
         let n = self.body_left.min(self.buffer.unread().len() as u64);
         if n > 0 {

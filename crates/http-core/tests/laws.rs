@@ -238,6 +238,10 @@ proptest! {
                     connection.timed_out();
                     false
                 }
+                Call::NoRoom => {
+                    connection.no_room();
+                    false
+                }
                 Call::Poll => {
                     let first = format!("{:?}", connection.poll());
                     // What was judged once stays judged so.
@@ -277,6 +281,7 @@ enum Call {
     Receive(Vec<u8>),
     Eof,
     TimedOut,
+    NoRoom,
     Poll,
     Respond(u16, ReplyBody, bool),
     Refuse,
@@ -309,6 +314,7 @@ fn call() -> impl Strategy<Value = Call> {
         1 => Just(Call::Refuse),
         1 => Just(Call::Eof),
         1 => Just(Call::TimedOut),
+        1 => Just(Call::NoRoom),
         1 => Just(Call::SetDown),
         1 => Just(Call::Lend),
     ]

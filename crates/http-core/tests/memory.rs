@@ -72,6 +72,7 @@ fn a_partial_head_owns_about_its_own_size() {
                 assert!(matches!(connection.poll(), Ok(Event::NeedInput)));
                 connection.set_down(&mut workspace);
             }
+            assert!(connection.memory() >= size && connection.memory() <= 256.max(2 * size));
             std::mem::forget(connection);
         });
         assert!(measured.bytes_current as usize <= 256.max(2 * size), "{size}: {measured:?}");

@@ -380,12 +380,16 @@ fn every_error_is_reached_and_refused() {
         (post("1.1", "Content-Length: 5\r\n"), E::Incomplete, 400),
         ("GET / HT".into(), E::TimedOut, 408),
         (post("1.1", "Content-Length: 6\r\n"), E::TimedOut, 408),
+        ("".into(), E::NoRoom, 503),
+        ("GET / HT".into(), E::NoRoom, 503),
+        ("GET / HTTP/1.0\r\n\r\n".into(), E::NoRoom, 503),
     ] {
         let bytes: String = bytes;
         let mut connection = Connection::new(limits);
         receive(&mut connection, &bytes);
         match error {
             E::TimedOut => connection.timed_out(),
+            E::NoRoom => connection.no_room(),
             _ => connection.received_eof(),
         }
         let mut polled = connection.poll().map(drop);
@@ -405,6 +409,7 @@ fn every_error_is_reached_and_refused() {
         assert_eq!(field(head, "Content-Type"), Some("text/plain; charset=utf-8"));
         assert_eq!(field(head, "Date"), Some("Sun, 09 Sep 2001 01:46:40 GMT"));
         assert_eq!(field(head, "Allow").is_some(), status == 405); // R9110-10.2.1
+        assert_eq!(field(head, "Retry-After"), (status == 503).then_some("1")); // R1945-9.5
         assert_eq!(text, format!("{}: {error}\n", error.status()));
         assert_eq!(event(&mut connection), "Closed");
         assert_eq!(connection.close_reason(), Some(CloseReason::Refused(error)));
