@@ -6,7 +6,7 @@ use libfuzzer_sys::fuzz_target;
 
 fuzz_target!(|input: &[u8]| {
     let Some((choices, octets)) = Choices::split(input) else { return };
-    let (seen, out) = serve(choices, octets);
+    let (seen, out) = serve(choices, octets, true);
     assert!(matches!(seen.last(), Some(Served::Closed(Some(_)))), "it closes for a reason");
     assert!(out.is_empty() || seen.len() > 1, "an answer to nothing");
     let refusals = seen.iter().filter(|seen| matches!(seen, Served::Refused(_))).count();

@@ -12,8 +12,8 @@ fuzz_target!(|input: &[u8]| {
         assert_eq!(ask(choices, octets, false), expected);
         assert_eq!(ask(bytewise, octets, false), expected);
     } else {
-        let expected = serve(whole, octets);
-        assert_eq!(serve(choices, octets), expected);
-        assert_eq!(serve(bytewise, octets), expected);
+        let expected = serve(whole, octets, false);
+        assert_eq!(serve(choices, octets, false), expected);
+        assert_eq!(serve(bytewise, octets, false), expected);
     }
 });

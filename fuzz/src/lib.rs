@@ -4,18 +4,28 @@ use http_core::server::{Event, Reply, ReplyBody, SendBody};
 use http_core::{Authority, CloseReason, Date, FieldBlock, FieldName, FieldValue, Framing, Limits, Method};
 use http_core::{RequestError, ResponseError, Status, Target, Workspace, client, server};
 
-/// How a connection is driven; the first two octets of an input choose it.
+/// How a connection is driven; the first octets of an input choose it: one for what is done, one for how the octets come,
+/// and where that one says so, four for the limits.
 #[derive(Clone, Copy, Debug)]
 pub struct Choices {
     bits: u8,
     /// How the octets are cut: 0 not at all, 1 one by one, others in pieces of any length.
     cut: u8,
+    no_room: bool,
+    pub limits: Limits,
 }
+
+const SMALL: Limits =
+    Limits { first_line: 40, field_line: 32, head: 96, fields: 3, blank_lines: 1, body: 40, drain: 20, interim: 1 };
 
 impl Choices {
     pub fn split(input: &[u8]) -> Option<(Choices, &[u8])> {
         let (&[bits, cut], octets) = input.split_first_chunk()?;
-        Some((Choices { bits, cut }, octets))
+        let (limits, octets) = match cut & 0x80 {
+            0 => (one_of_four(bits), octets),
+            _ => octets.split_first_chunk().map(|(digits, octets)| (extreme(*digits), octets))?,
+        };
+        Some((Choices { bits, cut: cut & 0x3f, no_room: cut & 0x40 != 0, limits }, octets))
     }
 
     pub fn with_cut(self, cut: u8) -> Choices {
@@ -25,25 +35,6 @@ impl Choices {
     /// The machine is the client's.
     pub fn of_client(self) -> bool {
         self.bits & 0x80 != 0
-    }
-
-    pub fn limits(self) -> Limits {
-        let small = Limits {
-            first_line: 40,
-            field_line: 32,
-            head: 96,
-            fields: 3,
-            blank_lines: 1,
-            body: 40,
-            drain: 20,
-            interim: 1,
-        };
-        match self.bits & 3 {
-            0 => Limits::default(),
-            1 => Limits { body: 4, drain: 0, interim: 2, ..Limits::default() },
-            2 => small,
-            _ => Limits { first_line: 200, field_line: 100, head: 300, ..Limits::default() },
-        }
     }
 
     fn second(self) -> bool {
@@ -64,6 +55,34 @@ impl Choices {
 
     fn keep_alive(self) -> bool {
         self.bits & 64 == 0
+    }
+}
+
+fn one_of_four(bits: u8) -> Limits {
+    match bits & 3 {
+        0 => Limits::default(),
+        1 => Limits { body: 4, drain: 0, interim: 2, ..Limits::default() },
+        2 => SMALL,
+        _ => Limits { first_line: 200, field_line: 100, head: 300, ..Limits::default() },
+    }
+}
+
+/// Each limit by itself, by half an octet: the least there are, a small one, the default, the greatest.
+fn extreme(digits: [u8; 4]) -> Limits {
+    macro_rules! limit {
+        ($name:ident, $octet:literal >> $half:literal) => {
+            [0, 1, 2, SMALL.$name, Limits::default().$name, !0][usize::from(digits[$octet] >> $half) % 16 % 6]
+        };
+    }
+    Limits {
+        first_line: limit!(first_line, 0 >> 4),
+        field_line: limit!(field_line, 0 >> 0),
+        head: limit!(head, 1 >> 4),
+        fields: limit!(fields, 1 >> 0),
+        blank_lines: limit!(blank_lines, 2 >> 4),
+        body: limit!(body, 2 >> 0),
+        drain: limit!(drain, 3 >> 4),
+        interim: limit!(interim, 3 >> 0),
     }
 }
 
@@ -92,9 +111,10 @@ pub enum Served {
     Closed(Option<CloseReason>),
 }
 
-/// Gives all octets and then the end to a server's connection, answers everything, and watches what is written.
-pub fn serve(choices: Choices, octets: &[u8]) -> (Vec<Served>, Vec<u8>) {
-    let limits = choices.limits();
+/// Gives all octets and then the end to a server's connection, answers everything, and watches what is written. If it is
+/// `crowded`, the room may be gone behind the first piece, and what then is served depends on how the octets come.
+pub fn serve(choices: Choices, octets: &[u8], crowded: bool) -> (Vec<Served>, Vec<u8>) {
+    let limits = choices.limits;
     let mut connection = server::Connection::new(limits);
     if choices.simple() {
         connection = connection.without_simple_requests();
@@ -102,7 +122,7 @@ pub fn serve(choices: Choices, octets: &[u8]) -> (Vec<Served>, Vec<u8>) {
     let mut workspace = Workspace::with_room(64);
     let (mut seen, mut out) = (Vec::new(), Vec::new());
     let mut pieces = pieces(octets, choices.cut);
-    let (mut rest, mut ended) = (&b""[..], false);
+    let (mut rest, mut ended, mut no_room) = (&b""[..], false, false);
     let mut due: Option<Answer> = None;
     loop {
         match connection.poll() {
@@ -114,8 +134,15 @@ pub fn serve(choices: Choices, octets: &[u8]) -> (Vec<Served>, Vec<u8>) {
                 if rest.is_empty() {
                     rest = pieces.next().unwrap_or_default();
                 }
+                // At most 16 octets for where a field stands, and a field has 3 itself; both grow by doubling.
+                assert!(connection.memory() <= 256 + 16 * octets.len(), "{} octets are owned", connection.memory());
                 if rest.is_empty() {
                     assert!(!ended, "it waits for more after the end");
+                    if choices.no_room && !no_room {
+                        no_room = true;
+                        connection.no_room();
+                        continue; // what is dropped behind a reply still has to come
+                    }
                     ended = true;
                     match choices.ends_by_deadline() {
                         true => connection.timed_out(),
@@ -123,11 +150,16 @@ pub fn serve(choices: Choices, octets: &[u8]) -> (Vec<Served>, Vec<u8>) {
                     }
                     continue;
                 }
-                let n = fill(connection.space(), rest, &limits);
+                let n = fill(connection.space(), rest, octets, &limits);
                 connection.received(n);
                 rest = &rest[n..];
+                if crowded && choices.no_room && rest.is_empty() {
+                    no_room = true;
+                    connection.no_room();
+                }
             }
             Ok(Event::Request(request)) => {
+                assert!(!no_room);
                 assert!(matches!(request.body, Framing::Empty | Framing::Length(1..)));
                 assert!(request.target.form() != http_core::Form::Asterisk || request.method == Method::Options);
                 seen.push(Served::Request(format!("{request:?} {:?}", request.expectation())));
@@ -138,7 +170,7 @@ pub fn serve(choices: Choices, octets: &[u8]) -> (Vec<Served>, Vec<u8>) {
                 }
             }
             Ok(Event::Body(octets)) => {
-                assert!(!octets.is_empty() && octets.len() <= limits.head as usize);
+                assert!(!no_room && !octets.is_empty() && octets.len() <= limits.head as usize);
                 match seen.last_mut() {
                     Some(Served::Body(body)) => body.extend_from_slice(octets),
                     _ => seen.push(Served::Body(octets.to_vec())),
@@ -167,11 +199,14 @@ pub fn serve(choices: Choices, octets: &[u8]) -> (Vec<Served>, Vec<u8>) {
 fn is_refusal(octets: &[u8], error: RequestError) {
     let text = str::from_utf8(octets).expect("a refusal is text");
     let (head, body) = text.split_once("\r\n\r\n").expect("a refusal has a head");
+    assert_eq!(text.contains("\r\nAllow: \r\n"), error == RequestError::Connect);
+    assert_eq!(text.contains("\r\nRetry-After: 1\r\n"), error == RequestError::NoRoom);
     let mut lines = head.split("\r\n");
     assert_eq!(lines.next(), Some(format!("HTTP/1.0 {} {}", error.status().code(), error.status().reason()).as_str()));
     for line in lines {
         let (name, value) = line.split_once(": ").expect("a field line");
-        assert!(["Date", "Connection", "Content-Length", "Content-Type", "Allow"].contains(&name), "{line}");
+        let own = ["Date", "Connection", "Content-Length", "Content-Type", "Allow", "Retry-After"];
+        assert!(own.contains(&name), "{line}");
         assert!(name != "Connection" || value == "close");
         assert!(name != "Content-Length" || body.is_empty() || value == body.len().to_string());
     }
@@ -266,7 +301,7 @@ pub enum Answered {
 /// Gives all octets and then the end to a client's connection that has asked. If it `reuses`, it asks again wherever it
 /// may, which depends on how the octets come.
 pub fn ask(choices: Choices, octets: &[u8], reuses: bool) -> Vec<Answered> {
-    let limits = choices.limits();
+    let limits = choices.limits;
     let mut connection = client::Connection::new(limits);
     if choices.simple() {
         connection = connection.with_simple_responses();
@@ -292,7 +327,7 @@ pub fn ask(choices: Choices, octets: &[u8], reuses: bool) -> Vec<Answered> {
                     connection.received_eof();
                     continue;
                 }
-                let n = fill(connection.space(), rest, &limits);
+                let n = fill(connection.space(), rest, octets, &limits);
                 connection.received(n);
                 rest = &rest[n..];
             }
@@ -345,11 +380,12 @@ fn request(connection: &mut client::Connection, choices: Choices) {
     assert_eq!(connection.request(&request, &mut Vec::new()), Ok(SendBody::None));
 }
 
-/// The room is there, and it is bounded.
-fn fill(room: &mut [u8], octets: &[u8], limits: &Limits) -> usize {
-    assert!((1..=limits.head as usize).contains(&room.len()), "room for {}", room.len());
-    let n = room.len().min(octets.len());
-    room[..n].copy_from_slice(&octets[..n]);
+/// The room is there, and it is bounded, by what comes too: a limit that nobody makes use of costs nothing.
+fn fill(room: &mut [u8], rest: &[u8], octets: &[u8], limits: &Limits) -> usize {
+    let most = (limits.head as usize).min(256.max(2 * octets.len()));
+    assert!((1..=most).contains(&room.len()), "room for {}", room.len());
+    let n = room.len().min(rest.len());
+    room[..n].copy_from_slice(&rest[..n]);
     n
 }
 

@@ -424,9 +424,10 @@ impl Connection {
     fn receive_head(&mut self) -> Result<Step, ResponseError> {
         loop {
             let bytes = self.buffer.unread();
-            let first = &bytes[..bytes.len().min(HTTP.len())];
+            // Nor beyond the bound of the line, or the pieces would decide which of two errors it is.
+            let first = &bytes[..bytes.len().min(HTTP.len()).min((self.limits.first_line as usize).saturating_add(1))];
             // What does not begin like an answer is none: another protocol's greeting does not wait for a line end.
-            let simple = !HTTP.starts_with(first) || (self.eof && (1..HTTP.len()).contains(&first.len()));
+            let simple = !HTTP.starts_with(first) || (self.eof && (1..HTTP.len()).contains(&bytes.len()));
             if simple && self.simple_responses && !self.reused && self.interim == 0 {
                 (self.keep, self.state) = (false, State::Body(Body::UntilClose));
                 self.buffer.parts().1.clear();

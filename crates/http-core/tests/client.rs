@@ -395,6 +395,29 @@ fn heads_are_bounded() {
     }
 }
 
+// A bound that ends within the first five octets is broken in any pieces, or in none.
+#[test]
+fn the_least_bounds_are_judged_in_any_pieces() {
+    for (first_line, reply, end) in [
+        (0, "", error(E::NoAnswer)),
+        (0, "X", error(E::NotHttp)),
+        (0, "HX", error(E::HeadTooLong)),
+        (0, "H\n", error(E::HeadTooLong)),
+        (1, "HX", error(E::NotHttp)),
+        (1, "H\r\n", error(E::NotHttp)),
+        (1, "HTX", error(E::HeadTooLong)),
+        (3, "HTTX", error(E::NotHttp)),
+        (3, "HTTP/1.0 200\r\n\r\n", error(E::HeadTooLong)),
+        (12, "HTTP/1.0 200\r\n\r\n", Closed),
+    ] {
+        for piece in [usize::MAX, 1] {
+            let mut connection = Connection::new(Limits { first_line, ..Limits::default() });
+            ask(&mut connection, Method::Get).unwrap();
+            assert_eq!(receive(&mut connection, reply.as_bytes(), piece).end, end, "{first_line} {reply:?} {piece}");
+        }
+    }
+}
+
 // R1945-6b, R1945-3.1e, R1945-6.1b
 #[test]
 fn an_http_09_answer_is_taken_only_where_it_is_asked_for() {

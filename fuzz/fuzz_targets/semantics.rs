@@ -1,0 +1,439 @@
+//! What fields mean, whatever stands in them: credentials, challenges, redirects, preconditions, codings, expiry. Each is
+//! compared with a naive reader of its RFC, and what can be written is read again as it was.
+#![no_main]
+
+use http_core::auth::{self, Basic, Challenge, ProtectionSpace};
+use http_core::client::{Connection, Event, Request, ResponseHead};
+use http_core::conditional::{self, EntityTag, Outcome, Validators};
+use http_core::negotiate::{self, Choice};
+use http_core::redirect::{self, RedirectError};
+use http_core::{
+    Authority, Date, FieldBlock, FieldName, FieldValue, Fields, Form, Limits, Location, LocationError, Method, Origin,
+    Status, Target, is_expired, name, percent_encode,
+};
+use libfuzzer_sys::fuzz_target;
+
+const EXPIRES: FieldName<'static> = FieldName::from_static("Expires");
+
+/// The first octet of a line says which: `a` is If-Match.
+const NAMES: [FieldName<'static>; 11] = [
+    name::IF_MATCH,
+    name::IF_NONE_MATCH,
+    name::IF_MODIFIED_SINCE,
+    name::IF_UNMODIFIED_SINCE,
+    name::IF_RANGE,
+    name::ACCEPT_ENCODING,
+    name::AUTHORIZATION,
+    name::WWW_AUTHENTICATE,
+    name::LOCATION,
+    EXPIRES,
+    name::DATE,
+];
+const METHODS: [Method<'static>; 8] = [
+    Method::Get,
+    Method::Head,
+    Method::Post,
+    Method::Put,
+    Method::Delete,
+    Method::Options,
+    Method::Trace,
+    Method::Connect,
+];
+const STATUSES: [u16; 8] = [301, 302, 303, 307, 308, 304, 200, 300];
+const TIMES: [i64; 4] = [784_111_777, 784_111_778, 1_000_000_000, 253_402_300_799];
+
+// An octet of choices, two lines of our own, and a line for each field.
+fuzz_target!(|input: &[u8]| {
+    let Some((&choices, text)) = input.split_first() else { return };
+    let mut lines = text.split(|&c| c == b'\n');
+    let own = [lines.next().unwrap_or_default(), lines.next().unwrap_or_default()];
+    let fields: Vec<_> = lines
+        .filter_map(|line| line.split_first())
+        .map(|(letter, value)| (NAMES[usize::from(letter.wrapping_sub(b'a')) % NAMES.len()], value))
+        .filter_map(|(name, value)| Some((name, FieldValue::new(value)?)))
+        .take(256)
+        .collect();
+    let method = METHODS[usize::from(choices & 7)];
+    let now = Date::from_unix(TIMES[usize::from(choices >> 3 & 3)]).unwrap();
+    let status = STATUSES[usize::from(choices >> 5)];
+    with_head(status, &fields, |head| {
+        let received: Vec<_> = head.fields.iter().collect();
+        assert_eq!(received, fields);
+        basic(own, &head.fields);
+        challenges(own, &head.fields);
+        redirects(own, method, head);
+        preconditions(own, method, &head.fields, now);
+        codings(own[0], &head.fields);
+        let date = |name| head.fields.only(name).and_then(|value| Date::parse(value.as_bytes(), now));
+        let is_fresh = date(EXPIRES).is_some_and(|date| date > now) && date(EXPIRES) > date(name::DATE);
+        assert_eq!(is_expired(&head.fields, now), head.fields.get(EXPIRES).map(|_| !is_fresh));
+    });
+});
+
+/// The fields as a client receives them.
+fn with_head(status: u16, fields: &[(FieldName<'_>, FieldValue<'_>)], look: impl FnOnce(&ResponseHead<'_>)) {
+    let mut octets = format!("HTTP/1.0 {status} x\r\n").into_bytes();
+    for (name, value) in fields {
+        octets.extend([name.as_str().as_bytes(), b": ", value.as_bytes(), b"\r\n"].concat());
+    }
+    octets.extend_from_slice(b"\r\n");
+    let limits =
+        Limits { first_line: u32::MAX, field_line: u32::MAX, head: u32::MAX, fields: 256, ..Limits::default() };
+    let mut connection = Connection::new(limits);
+    let (target, host) = (Target::new(b"/").unwrap(), Authority::new(b"a").unwrap());
+    let _no_body =
+        connection.request(&Request::new(Method::Get, target, host, &FieldBlock::new()), &mut Vec::new()).unwrap();
+    let mut rest = &octets[..];
+    while !rest.is_empty() {
+        let room = connection.space();
+        let n = room.len().min(rest.len());
+        room[..n].copy_from_slice(&rest[..n]);
+        connection.received(n);
+        rest = &rest[n..];
+    }
+    match connection.poll() {
+        Ok(Event::Response(head)) => look(&head),
+        other => panic!("{other:?}"),
+    }
+}
+
+fn basic([user, password]: [&[u8]; 2], fields: &Fields<'_>) {
+    let readable = !user.contains(&b':') && ![user, password].concat().iter().any(u8::is_ascii_control);
+    let own = Basic::new(user, password);
+    assert_eq!(own.is_some(), readable);
+    assert_eq!(auth::is_equal(user, password), user == password);
+    let received = fields.get_all(name::AUTHORIZATION).filter_map(|value| Some((Basic::parse(value)?, value)));
+    for (basic, value) in own.map(|basic| (basic, None)).into_iter().chain(received.map(|(b, v)| (b, Some(v)))) {
+        assert!(!basic.user().contains(&b':'));
+        assert!(![basic.user(), basic.password()].concat().iter().any(u8::is_ascii_control));
+        let mut written = Vec::new();
+        basic.append_to(&mut written);
+        let written = FieldValue::new(&written).unwrap();
+        let again = Basic::parse(written).unwrap();
+        assert_eq!((again.user(), again.password()), (basic.user(), basic.password()));
+        // But for the case of the scheme and the blanks behind it, there is one spelling.
+        let Some(value) = value else { continue };
+        let (scheme, cookie) = value.as_bytes().split_at(5);
+        let blanks = cookie.iter().take_while(|&&c| c == b' ').count();
+        assert!(scheme.eq_ignore_ascii_case(b"Basic") && blanks > 0);
+        assert_eq!(&cookie[blanks..], &written.as_bytes()[6..]);
+    }
+}
+
+fn challenges([realm, other]: [&[u8]; 2], fields: &Fields<'_>) {
+    let read: Vec<Challenge<'_>> = auth::challenges(fields).collect();
+    assert!(read.len() <= 16);
+    let mut written = Vec::new();
+    for challenge in &read {
+        assert!(FieldName::new(challenge.scheme().as_bytes()).is_some(), "a scheme is a token");
+        assert_eq!(challenge.is_basic(), challenge.scheme().eq_ignore_ascii_case("basic"));
+        written.extend([b", ", challenge.scheme().as_bytes()].concat());
+        if let Some(realm) = challenge.realm() {
+            assert!(!realm.contains(&b'"') && !realm.contains(&b'\\'), "it would mean several things");
+            written.extend([b" realm=\"", realm, b"\""].concat());
+        }
+    }
+    with_head(401, &[(name::WWW_AUTHENTICATE, FieldValue::new(&written).unwrap())], |head| {
+        assert_eq!(auth::challenges(&head.fields).collect::<Vec<_>>(), read);
+    });
+
+    let host = Authority::new(b"h").unwrap();
+    let is_same = ProtectionSpace::new(host, realm) == ProtectionSpace::new(host, other);
+    assert_eq!(is_same, realm == other);
+    let Ok(realm) = str::from_utf8(realm) else { return };
+    let written = auth::challenge(realm);
+    assert_eq!(written.is_some(), realm.chars().all(|c| (' '..='~').contains(&c) && !"\"\\".contains(c)));
+    let Some(written) = written else { return };
+    // It is read as it was written, whatever stands in the lines before it.
+    let mut lines: Vec<_> = fields.iter().filter(|(name, _)| *name == name::WWW_AUTHENTICATE).collect();
+    lines.truncate(255);
+    lines.push((name::WWW_AUTHENTICATE, FieldValue::new(written.as_bytes()).unwrap()));
+    with_head(401, &lines, |head| {
+        let last = auth::challenges(&head.fields).last().unwrap();
+        let is_own = last.scheme() == "Basic" && last.realm() == Some(realm.as_bytes());
+        assert!(is_own || read.len() == 16 || fields.len() == 256, "{last:?}");
+    });
+}
+
+fn redirects([target, host]: [&[u8]; 2], method: Method<'_>, head: &ResponseHead<'_>) {
+    let followed = (host.len() % 7) as u8;
+    let target = Target::new(target).or(Target::new(b"/a/b?c")).unwrap();
+    let host = Authority::new(host).or(Authority::new(b"example.org")).unwrap();
+    let asked = target.authority().unwrap_or(host);
+    for reference in head.fields.get_all(name::LOCATION) {
+        let location = Location::resolve(host, target, reference);
+        let expected = resolved(asked, target, reference.as_bytes());
+        assert_eq!(location.as_ref().map(|location| location.as_str()), expected.as_deref());
+        let Ok(location) = location else { continue };
+        let url = location.as_str();
+        assert!(url.len() <= Location::LONGEST);
+        assert!(url.bytes().all(|c| (b'!'..=b'~').contains(&c) && !b"\"<>\\#".contains(&c)), "{url}");
+        assert_eq!((Target::new(url.as_bytes()), location.target().form()), (Ok(location.target()), Form::Absolute));
+        let authority = location.target().authority().unwrap();
+        assert_eq!((location.host(), location.port()), (authority.host(), authority.port().unwrap_or(80)));
+        let is_same =
+            location.host().eq_ignore_ascii_case(asked.host()) && location.port() == asked.port().unwrap_or(80);
+        assert_eq!((location.leaves_origin(), Origin::new(authority) == Origin::new(asked)), (!is_same, is_same));
+        // What is resolved stays what it is, but for dots that were the base's.
+        let again = Location::resolve(host, target, FieldValue::new(url.as_bytes()).unwrap());
+        let has_dots = location.target().path().split('/').any(|segment| segment == "." || segment == "..");
+        assert!(if has_dots { location.target().path() == target.path() } else { again == Ok(location) });
+    }
+
+    let fields = FieldBlock::new();
+    let next = redirect::next(&Request::new(method, target, host, &fields), head, followed);
+    let repeats = matches!(method, Method::Get | Method::Head);
+    let expected = match head.status.code() {
+        300 | 304 | 200 => Ok(None),
+        303 if !repeats => Ok(Some(Method::Get)),
+        _ if !repeats => Err(RedirectError::Method),
+        _ => Ok(Some(method)),
+    };
+    match (expected, next) {
+        (Ok(None), next) => assert_eq!(next, Ok(None)),
+        (Err(error), next) => assert_eq!(next, Err(error)),
+        (Ok(Some(_)), Err(RedirectError::TooMany)) => assert!(followed >= redirect::MOST),
+        (Ok(Some(_)), Err(RedirectError::NoLocation)) => assert!(head.fields.only(name::LOCATION).is_none()),
+        (Ok(Some(method)), next) => {
+            assert!(followed < redirect::MOST);
+            let location = Location::resolve(host, target, head.fields.only(name::LOCATION).unwrap());
+            assert_eq!(
+                next.map(|next| next.map(|next| (next.method, next.location))),
+                match location {
+                    Ok(location) => Ok(Some((method, location))),
+                    Err(error) => Err(RedirectError::Location(error)),
+                }
+            );
+        }
+    }
+}
+
+/// RFC 3986 §5.2.2 as it stands there, for the one scheme.
+fn resolved(asked: Authority<'_>, base: Target<'_>, reference: &[u8]) -> Result<String, LocationError> {
+    let reference = reference.split(|&c| c == b'#').next().unwrap();
+    let (reference, query) = match reference.iter().position(|&c| c == b'?') {
+        Some(at) => (&reference[..at], Some(&reference[at + 1..])),
+        None => (reference, None),
+    };
+    let first = reference.split(|&c| c == b'/').next().unwrap();
+    let reference = match first.iter().position(|&c| c == b':') {
+        Some(at) if !first[..at].eq_ignore_ascii_case(b"http") => return Err(LocationError::Scheme),
+        Some(at) if !reference[at + 1..].starts_with(b"//") => return Err(LocationError::Authority),
+        Some(at) => &reference[at + 1..],
+        None => reference,
+    };
+    let (authority, path) = match reference.strip_prefix(b"//") {
+        Some(rest) => {
+            let (authority, path) = rest.split_at(rest.iter().position(|&c| c == b'/').unwrap_or(rest.len()));
+            (Authority::new(authority).ok_or(LocationError::Authority)?, Some(path))
+        }
+        None => (asked, None),
+    };
+    let base_path = if base.path() == "*" { "/" } else { base.path() };
+    let (path, query) = match (path, reference) {
+        (Some(path), _) => (remove_dot_segments(path), query),
+        (None, []) => (base_path.into(), query.or(base.query().map(str::as_bytes))),
+        (None, [b'/', ..]) => (remove_dot_segments(reference), query),
+        (None, _) => {
+            let (folder, _) = base_path.rsplit_once('/').unwrap();
+            (remove_dot_segments(&[folder.as_bytes(), b"/", reference].concat()), query)
+        }
+    };
+    let mut url = format!("http://{}", authority.as_str());
+    encode(if path.is_empty() { b"/" } else { &path }, &mut url);
+    if let Some(query) = query {
+        url.push('?');
+        encode(query, &mut url);
+    }
+    if url.len() > Location::LONGEST { Err(LocationError::TooLong) } else { Ok(url) }
+}
+
+/// RFC 3986 §5.2.4 as it stands there, for a path that is empty or begins with a slash.
+fn remove_dot_segments(path: &[u8]) -> Vec<u8> {
+    let (mut input, mut output) = (path.to_vec(), Vec::new());
+    let mut from = 0;
+    while from < input.len() {
+        let rest = &input[from..];
+        if rest.starts_with(b"/./") {
+            from += 2;
+        } else if rest == b"/." {
+            from += 1;
+            input[from] = b'/';
+        } else if rest.starts_with(b"/../") || rest == b"/.." {
+            from += if rest.len() > 3 { 3 } else { 2 };
+            input[from] = b'/';
+            output.truncate(output.iter().rposition(|&c| c == b'/').unwrap_or(0));
+        } else {
+            let length = 1 + rest[1..].iter().position(|&c| c == b'/').unwrap_or(rest.len() - 1);
+            output.extend_from_slice(&rest[..length]);
+            from += length;
+        }
+    }
+    output
+}
+
+fn encode(text: &[u8], out: &mut String) {
+    for (at, &octet) in text.iter().enumerate() {
+        let is_encoding = text[at + 1..].iter().take(2).filter(|c| c.is_ascii_hexdigit()).count() == 2;
+        match octet {
+            b'%' if is_encoding => out.push('%'),
+            b'%' | b'"' | b'<' | b'>' | b'\\' | b'#' => percent_encode(&[octet], out),
+            b'!'..=b'~' => out.push(char::from(octet)),
+            _ => percent_encode(&[octet], out),
+        }
+    }
+}
+
+fn preconditions([tag, date]: [&[u8]; 2], method: Method<'_>, fields: &Fields<'_>, now: Date) {
+    let etag = EntityTag::parse(tag);
+    if let Some(etag) = etag {
+        let mut written = Vec::new();
+        etag.append_to(&mut written);
+        assert_eq!((&written[..], FieldValue::new(tag).map(|value| value.as_bytes())), (tag, Some(tag)));
+        assert!(etag.matches_weakly(etag) && etag.matches_strongly(etag) != etag.is_weak());
+    }
+    let is_one = tags(tag).is_some_and(|tags| tags.len() == 1) && tag.ends_with(b"\"");
+    assert_eq!(etag.is_some(), is_one && (tag.starts_with(b"\"") || tag.starts_with(b"W/")));
+    let validators = Validators { etag, last_modified: Date::parse(date, now) };
+    let expected = naive(method, fields, &validators, now);
+    assert_eq!(conditional::evaluate(method, fields, &validators, now), expected);
+
+    let holds = match fields.get(name::IF_RANGE).map(|_| fields.only(name::IF_RANGE)) {
+        None => true,
+        Some(None) => false,
+        Some(Some(value)) => {
+            let is_tag = etag.is_some_and(|etag| !etag.is_weak()) && value.as_bytes() == tag;
+            let date = Date::parse(value.as_bytes(), now);
+            is_tag || (date.is_some_and(|date| date < now) && date == validators.last_modified)
+        }
+    };
+    assert_eq!(conditional::if_range_holds(fields, &validators, now), holds);
+}
+
+/// RFC 9110 §13.2.2, step by step; step 5 is If-Range's.
+fn naive(method: Method<'_>, fields: &Fields<'_>, validators: &Validators<'_>, now: Date) -> Outcome {
+    let reads = matches!(method, Method::Get | Method::Head);
+    if matches!(method, Method::Connect | Method::Options | Method::Trace) {
+        return Outcome::Proceed; // §13.2.1
+    }
+    let date = |name| fields.only(name).and_then(|value| Date::parse(value.as_bytes(), now));
+    let modified = validators.last_modified;
+    if let Some(matched) = names(fields, name::IF_MATCH, validators, false) {
+        if !matched {
+            return Outcome::PreconditionFailed;
+        }
+    } else if date(name::IF_UNMODIFIED_SINCE).is_some_and(|since| modified.is_some_and(|modified| modified > since)) {
+        return Outcome::PreconditionFailed;
+    }
+    match names(fields, name::IF_NONE_MATCH, validators, true) {
+        Some(false) => return Outcome::Proceed,
+        Some(true) => return if reads { Outcome::NotModified } else { Outcome::PreconditionFailed },
+        None => {}
+    }
+    let since = date(name::IF_MODIFIED_SINCE).filter(|&since| reads && since <= now);
+    match (since, modified) {
+        (Some(since), Some(modified)) if modified <= since => Outcome::NotModified,
+        _ => Outcome::Proceed,
+    }
+}
+
+/// Whether the field names the representation; `None` without the field.
+fn names(fields: &Fields<'_>, name: FieldName<'_>, validators: &Validators<'_>, weakly: bool) -> Option<bool> {
+    let list = joined(fields, name)?;
+    let own = validators.etag.filter(|own| weakly || !own.is_weak());
+    let is_own = |&(weak, opaque): &(bool, &[u8])| own.is_some_and(|own| own.opaque() == opaque) && (weakly || !weak);
+    Some(list == b"*" || tags(&list).is_some_and(|tags| tags.iter().any(is_own)))
+}
+
+/// The tags of a list, each weak or not: what stands between the quotes of an even number. `None` if it is no list.
+fn tags(list: &[u8]) -> Option<Vec<(bool, &[u8])>> {
+    let (mut tags, mut weak) = (Vec::new(), false);
+    let parts: Vec<_> = list.split(|&c| c == b'"').collect();
+    let last = parts.len() - 1;
+    for (number, part) in parts.into_iter().enumerate() {
+        if number % 2 == 1 {
+            tags.push((weak, part));
+            if number == last || part.iter().any(|&c| c <= b' ' || c == 0x7f) {
+                return None;
+            }
+            continue;
+        }
+        let gap = part.strip_suffix(b"W/").filter(|_| number < last);
+        weak = gap.is_some();
+        let gap = gap.unwrap_or(part);
+        let is_comma_due = number > 0 && number < last;
+        if !gap.iter().all(|&c| c == b',' || blank(c)) || (is_comma_due && !gap.contains(&b',')) {
+            return None;
+        }
+    }
+    Some(tags)
+}
+
+fn blank(c: u8) -> bool {
+    c == b' ' || c == b'\t'
+}
+
+/// RFC 9110 §5.3: the lines of a list are one list.
+fn joined(fields: &Fields<'_>, name: FieldName<'_>) -> Option<Vec<u8>> {
+    let values: Vec<_> = fields.get_all(name).map(|value| value.as_bytes()).collect();
+    (!values.is_empty()).then(|| values.join(&b", "[..]))
+}
+
+fn codings(own: &[u8], fields: &Fields<'_>) {
+    let own = str::from_utf8(own).unwrap_or("br,gzip");
+    let available: Vec<_> = own.split(',').filter(|coding| FieldName::new(coding.as_bytes()).is_some()).collect();
+    let accepted = accepted(&joined(fields, name::ACCEPT_ENCODING).unwrap_or_default());
+    let weight = |coding: &str| {
+        let of = |wanted: String| accepted.iter().find(|(named, _)| *named == wanted).map(|&(_, weight)| weight);
+        of(plain(coding)).or(of("*".into()))
+    };
+    let identity = weight("identity");
+    let mut expected = if identity == Some(0) { Choice::Nothing } else { Choice::Identity };
+    let mut best = 0;
+    for (place, coding) in available.iter().enumerate() {
+        let weight = weight(coding).unwrap_or(0);
+        if weight > best && weight >= identity.unwrap_or(0) {
+            (best, expected) = (weight, Choice::Coded(place));
+        }
+    }
+    let choice = negotiate::choose(fields, &available);
+    assert_eq!(choice, expected, "{available:?}");
+
+    let mut lines = "Vary: Accept-Encoding\r\n".to_owned();
+    if let Choice::Coded(place) = choice {
+        lines += &format!("Content-Encoding: {}\r\n", available[place]);
+    }
+    let mut block = FieldBlock::new();
+    choice.describe(&available, Status::OK, &mut block).unwrap();
+    assert_eq!(block.as_bytes(), lines.as_bytes());
+}
+
+/// The codings in lower case and their weights in thousandths, as they come.
+fn accepted(list: &[u8]) -> Vec<(String, u32)> {
+    let mut accepted = Vec::new();
+    for element in list.split(|&c| c == b',').filter_map(|element| str::from_utf8(element).ok()) {
+        let (coding, weight) = element.split_once(';').unwrap_or((element, "q=1"));
+        let (coding, weight) =
+            (coding.trim_matches([' ', '\t']), weight.trim_matches([' ', '\t']).to_ascii_lowercase());
+        let Some(weight) = weight.strip_prefix("q=") else { continue };
+        // RFC 9110 §12.4.2
+        let is_weight = weight.len() <= 5
+            && weight.starts_with(['0', '1'])
+            && matches!(weight.as_bytes().get(1), None | Some(b'.'))
+            && weight.bytes().skip(2).all(|c| c.is_ascii_digit());
+        let weight = weight.parse::<f64>().unwrap_or(2.0);
+        if is_weight && weight <= 1.0 && FieldName::new(coding.as_bytes()).is_some() {
+            accepted.push((plain(coding), (weight * 1000.0).round() as u32));
+        }
+    }
+    accepted
+}
+
+fn plain(coding: &str) -> String {
+    let coding = coding.to_ascii_lowercase();
+    match coding.as_str() {
+        "x-gzip" => "gzip".into(),
+        "x-compress" => "compress".into(),
+        _ => coding,
+    }
+}
