@@ -26,18 +26,27 @@
 compile_error!("webserver is for Linux: it stands on epoll, openat2 and sendfile");
 
 mod access_log;
+mod bounds;
+mod clock;
 mod connection;
+mod deadlines;
 mod ends;
 mod files;
 mod handler;
 mod lobby;
+mod outgoing;
+mod seat;
 mod server;
+mod site;
 mod socket;
+mod sockopt;
+mod sync;
 mod ticker;
 mod worker;
 
-pub use connection::Deadlines;
+pub use bounds::Bounds;
+pub use deadlines::Deadlines;
 pub use ends::{Counts, End};
 pub use files::Files;
-pub use handler::{Body, Handler, Reply, Request};
+pub use handler::{Answer, Body, Handler, Reply, Request, Sink};
 pub use server::{Running, Server, Stopper, default_threads};

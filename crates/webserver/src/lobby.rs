@@ -1,18 +1,18 @@
 //! The lobby: where connections wait for their peers, and where workers find who is ready. It knows slots, keys and
 //! readiness; what a connection *is* it does not know.
 //!
-//! Hand-over, the part to get right:
-//! - A slot is a lock over a generation and a guest, or nothing. It stays locked across arming and storing, and the
-//!   readiness key is generation and index. Whoever takes the guest out owns it; an event that finds nothing, or another
-//!   generation, is dropped. So the worker and the ticker can both reach for a guest, and one of them gets it.
-//! - A guest is armed for one event. Whoever takes it serves it and sets it down again.
-//! - One thread at a time waits for an event, the leader, and it stops leading before it serves: with more waiting
-//!   threads than cores some thread is always asleep there and each packet wakes one, at twice the cost per request.
+//! - A guest is registered with the kernel once, edge-triggered: a kept connection costs no further call for it. How an
+//!   edge that comes while the guest is away is not lost, is the seat's matter (`seat.rs`).
+//! - One thread at a time waits for events, the leader, and it stops leading before it serves: with more waiting threads
+//!   than cores some thread is always asleep there and each packet wakes one, at twice the cost per request. Events that
+//!   came together are served in turn, by whoever leads next.
+//! - The listeners are level-triggered and only the leader sees them: it accepts while it leads.
 
+use std::collections::VecDeque;
 use std::io;
 use std::net::SocketAddr;
 use std::os::fd::{AsFd, OwnedFd};
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use rustix::event::epoll::{self, EventData, EventFlags};
@@ -20,82 +20,95 @@ use rustix::event::{EventfdFlags, eventfd};
 use rustix::io::Errno;
 use rustix::net::{Shutdown, SocketFlags, acceptfrom_with, shutdown};
 
-/// Milliseconds since the server started.
-pub(crate) type Millis = u64;
-
-const NEVER: Millis = Millis::MAX;
+use crate::clock::Millis;
+use crate::seat::{Patience, Seat};
 
 /// Keys of what is no guest; a guest's key has a smaller index.
 const WAKE: u64 = u64::MAX;
 const FIRST_LISTENER: u64 = WAKE - MOST_LISTENERS;
 const MOST_LISTENERS: u64 = 1000;
 
+/// Events that are taken from the kernel at once.
+const EVENTS: usize = 32;
+
+/// Newcomers that are told 503 when there is no room for them; further ones are closed.
+pub(crate) const RESERVED: u32 = 64;
+
+/// So many idle guests at most can make room between two ticks.
+const MOST_IDLE: usize = 1024;
+
 #[derive(Debug)]
 pub(crate) struct Lobby<C> {
     epoll: OwnedFd,
     listeners: Vec<OwnedFd>,
-    leader: Mutex<()>,
-    slots: Box<[Slot<C>]>,
+    leader: Mutex<Events>,
+    seats: Box<[Seat<Box<Guest<C>>>]>,
     door: Mutex<Door>,
     /// Readable once the workers may leave, and from then on for good.
     wake: OwnedFd,
     leaving: AtomicBool,
 }
 
-#[derive(Debug)]
-struct Slot<C> {
-    /// When the guest's patience ends; set under the lock; the ticker looks without it first.
-    deadline: AtomicU64,
-    seat: Mutex<Seat<C>>,
-}
-
-#[derive(Debug)]
-struct Seat<C> {
-    generation: u32,
-    guest: Option<Box<Guest<C>>>,
-}
+/// What the kernel reported and nobody took yet: keys, and what happened.
+type Events = VecDeque<(u64, EventFlags)>;
 
 /// Who may come in.
 #[derive(Debug)]
 struct Door {
     free: Vec<u32>,
-    /// The listeners are not armed: there is no free slot, or no descriptor.
+    /// Seats for those who are told that there is none.
+    reserved: Vec<u32>,
+    /// Seats of idle guests when somebody last looked, who has been idle longest at the end.
+    idle: Vec<u32>,
+    /// Somebody looked since the last tick.
+    looked: bool,
+    /// The listeners are not armed: there is no descriptor.
     shut: bool,
     /// For good: the server is stopping.
     closed: bool,
 }
 
-/// A connection and its slot.
+/// A connection and its seat.
 #[derive(Debug)]
 pub(crate) struct Guest<C> {
     pub(crate) connection: C,
-    slot: u32,
-    registered: bool,
+    seat: u32,
+    generation: u32,
+    /// What the kernel was last told to announce.
+    armed: Option<Interest>,
 }
 
 /// What a worker is to take care of.
 #[derive(Debug)]
 pub(crate) enum Arrival<C> {
-    /// A new connection, and the slot that is now its own.
+    /// A new connection, and the seat that is now its own.
     Stranger(OwnedFd, SocketAddr, u32),
-    /// A guest whose peer is ready.
-    Ready(Box<Guest<C>>),
+    /// The same, but all seats are taken.
+    Surplus(OwnedFd, SocketAddr, u32),
+    /// The same, and it cannot even be told so.
+    Refused(OwnedFd),
+    /// A guest whose peer is ready, or has ended its stream too.
+    Ready { guest: Box<Guest<C>>, ending: bool },
     /// A guest whose connection broke.
     Gone(Box<Guest<C>>),
+    /// An idle guest that has to make room.
+    Shed(Box<Guest<C>>),
 }
 
 /// What a guest waits for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Interest {
-    /// Bytes, or the end of the stream.
+    /// Bytes that are not there yet, or the end of the stream.
     Read,
-    /// Room to write, and nothing else: a half-closed peer is always readable.
+    /// Room to write that is not there yet, and nothing else.
     Write,
+    /// Its next turn.
+    Turn,
 }
 
 impl<C: AsFd> Lobby<C> {
-    /// A lobby with so many slots, in front of non-blocking listeners.
-    pub(crate) fn new(listeners: Vec<OwnedFd>, slots: u32) -> io::Result<Lobby<C>> {
+    /// A lobby with so many seats, in front of non-blocking listeners.
+    pub(crate) fn new(listeners: Vec<OwnedFd>, seats: u32) -> io::Result<Lobby<C>> {
         if listeners.len() as u64 > MOST_LISTENERS {
             return Err(io::Error::new(io::ErrorKind::InvalidInput, "too many addresses to listen on"));
         }
@@ -105,14 +118,21 @@ impl<C: AsFd> Lobby<C> {
         for (key, listener) in (FIRST_LISTENER..).zip(&listeners) {
             epoll::add(&epoll, listener, EventData::new_u64(key), EventFlags::IN)?;
         }
-        let slot = |_| Slot { deadline: AtomicU64::new(NEVER), seat: Mutex::new(Seat { generation: 0, guest: None }) };
+        let door = Door {
+            // Low indices first, so that the ticker's eyes stay where the guests are.
+            free: (0..seats).rev().collect(),
+            reserved: (seats..seats + RESERVED).collect(),
+            idle: Vec::new(),
+            looked: false,
+            shut: false,
+            closed: false,
+        };
         Ok(Lobby {
             epoll,
             listeners,
-            leader: Mutex::new(()),
-            slots: (0..slots).map(slot).collect(),
-            // Low indices first, so that the ticker's eyes stay where the guests are.
-            door: Mutex::new(Door { free: (0..slots).rev().collect(), shut: false, closed: false }),
+            leader: Mutex::new(Events::with_capacity(EVENTS)),
+            seats: (0..seats + RESERVED).map(|_| Seat::new()).collect(),
+            door: Mutex::new(door),
             wake,
             leaving: AtomicBool::new(false),
         })
@@ -121,101 +141,102 @@ impl<C: AsFd> Lobby<C> {
     /// The next that needs a worker; `None` once the workers may leave.
     pub(crate) fn next(&self) -> Option<Arrival<C>> {
         loop {
-            let leader = lock(&self.leader);
+            let mut leader = lock(&self.leader);
             if self.leaving.load(Relaxed) {
                 return None;
             }
-            let mut events = [epoll::Event { flags: EventFlags::empty(), data: EventData::new_u64(WAKE) }];
-            match epoll::wait(&self.epoll, &mut events, None) {
-                Ok(0) | Err(_) => continue, // EINTR: the epoll descriptor itself is ours and valid
-                Ok(_) => {}
-            }
-            let [event] = events;
-            let (key, flags) = (event.data.u64(), event.flags);
+            let Some((key, flags)) = leader.pop_front() else {
+                self.wait(&mut leader);
+                continue;
+            };
             if key == WAKE {
                 continue;
             }
             if key >= FIRST_LISTENER {
-                // Accepted while leading: the listener stays armed, and no other thread comes for the same stranger.
-                if let Some(stranger) = self.accept((key - FIRST_LISTENER) as usize) {
-                    return Some(stranger);
+                if let Some(arrival) = self.accept((key - FIRST_LISTENER) as usize) {
+                    return Some(arrival);
                 }
                 continue;
             }
             drop(leader);
-            if let Some(guest) = self.take(key) {
-                // A hang-up alone may have octets before it: a peer that ends while we linger. They are to be read,
-                // or our close becomes a reset that destroys what is on its way to it.
-                let gone = flags.contains(EventFlags::ERR);
-                return Some(if gone { Arrival::Gone(guest) } else { Arrival::Ready(guest) });
-            }
+            let Some(seat) = self.seats.get(key as u32 as usize) else { continue };
+            let Some(guest) = seat.announce((key >> 32) as u32) else { continue };
+            // A hang-up alone may have octets before it: a peer that ends while we linger. They are to be read, or our
+            // close becomes a reset that destroys what is on its way to it.
+            return Some(match flags.contains(EventFlags::ERR) {
+                true => Arrival::Gone(guest),
+                false => Arrival::Ready { guest, ending: flags.intersects(EventFlags::RDHUP | EventFlags::HUP) },
+            });
         }
     }
 
-    /// Lets a guest wait until its peer is ready, or until the deadline.
+    /// Lets a guest wait for its peer.
     ///
     /// # Errors
     /// The guest itself, if the kernel does not take it.
     pub(crate) fn set_down(
         &self,
-        mut guest: Box<Guest<C>>,
+        guest: Box<Guest<C>>,
         interest: Interest,
-        deadline: Millis,
+        patience: Patience,
     ) -> Result<(), Box<Guest<C>>> {
-        let slot = &self.slots[guest.slot as usize];
-        let mut seat = lock(&slot.seat);
-        seat.generation = seat.generation.wrapping_add(1);
-        let key = EventData::new_u64(u64::from(seat.generation) << 32 | u64::from(guest.slot));
-        let flags = match interest {
-            Interest::Read => EventFlags::IN | EventFlags::ONESHOT,
-            Interest::Write => EventFlags::OUT | EventFlags::ONESHOT,
-        };
-        let armed = match guest.registered {
-            false => epoll::add(&self.epoll, &guest.connection, key, flags),
-            true => epoll::modify(&self.epoll, &guest.connection, key, flags),
-        };
-        if armed.is_err() {
-            return Err(guest);
-        }
-        guest.registered = true;
-        slot.deadline.store(deadline, Relaxed);
-        seat.guest = Some(guest);
-        Ok(())
+        self.seats[guest.seat as usize].put(guest, patience, |guest, announced| {
+            if guest.armed == Some(interest) && interest != Interest::Turn && !announced {
+                return true; // the edge is still to come
+            }
+            let key = EventData::new_u64(u64::from(guest.generation) << 32 | u64::from(guest.seat));
+            let flags = EventFlags::ET
+                | match interest {
+                    Interest::Read => EventFlags::IN | EventFlags::RDHUP,
+                    Interest::Write | Interest::Turn => EventFlags::OUT,
+                };
+            let armed = match guest.armed {
+                None => epoll::add(&self.epoll, &guest.connection, key, flags),
+                Some(_) => epoll::modify(&self.epoll, &guest.connection, key, flags),
+            };
+            guest.armed = Some(interest);
+            armed.is_ok()
+        })
     }
 
-    /// Takes guests out whose deadline has passed, at most `most`.
+    /// Takes guests out whose patience has ended, at most `most`.
     pub(crate) fn expired(&self, now: Millis, most: usize) -> impl Iterator<Item = Box<Guest<C>>> {
-        let late = move |slot: &Slot<C>| slot.deadline.load(Relaxed) <= now;
+        let late = move |patience: Patience| patience.until <= now;
         // Looked at without the lock, and again with it: a worker may have served the guest meanwhile.
-        let slots = self.slots.iter().filter(move |slot| late(slot));
-        slots.filter_map(move |slot| slot.leave(|_| late(slot))).take(most)
+        let seats = self.seats.iter().filter(move |seat| seat.patience().is_some_and(late));
+        seats.filter_map(move |seat| seat.leave(|_, patience| late(patience))).take(most)
     }
 
     /// Takes out every guest of whom this is true.
     pub(crate) fn sweep(&self, which: impl Fn(&C) -> bool) -> impl Iterator<Item = Box<Guest<C>>> {
-        self.slots.iter().filter_map(move |slot| slot.leave(&which))
+        self.seats.iter().filter_map(move |seat| seat.leave(|guest, _| which(&guest.connection)))
     }
 
-    /// Takes a new connection in, in the slot that it was given.
-    pub(crate) fn welcome(&self, connection: C, slot: u32) -> Box<Guest<C>> {
-        Box::new(Guest { connection, slot, registered: false })
+    /// Takes a new connection in, on the seat that it was given.
+    pub(crate) fn welcome(&self, connection: C, seat: u32) -> Box<Guest<C>> {
+        let generation = self.seats[seat as usize].begin();
+        Box::new(Guest { connection, seat, generation, armed: None })
     }
 
-    /// A slot is free again.
-    pub(crate) fn release(&self, slot: u32) {
+    /// A seat is free again.
+    pub(crate) fn release(&self, seat: u32) {
         let mut door = lock(&self.door);
-        door.free.push(slot);
+        let reserved = seat as usize >= self.seats.len() - RESERVED as usize;
+        if reserved { &mut door.reserved } else { &mut door.free }.push(seat);
         self.open(&mut door);
     }
 
-    /// Arms the listeners again if they were not: a slot or a descriptor may be free by now.
-    pub(crate) fn open_door(&self) {
-        self.open(&mut lock(&self.door));
+    /// A tick has passed: there may be descriptors again, and guests that have become idle.
+    pub(crate) fn tick(&self) {
+        let mut door = lock(&self.door);
+        door.looked = false;
+        self.open(&mut door);
     }
 
-    /// Whether no slot is taken.
+    /// Whether no seat is taken.
     pub(crate) fn is_empty(&self) -> bool {
-        lock(&self.door).free.len() == self.slots.len()
+        let door = lock(&self.door);
+        door.free.len() + door.reserved.len() == self.seats.len()
     }
 
     /// Lets nobody in any more; who is in stays.
@@ -236,14 +257,14 @@ impl<C: AsFd> Lobby<C> {
         let _ = rustix::io::write(&self.wake, &1u64.to_ne_bytes());
     }
 
-    fn take(&self, key: u64) -> Option<Box<Guest<C>>> {
-        let slot = self.slots.get(key as u32 as usize)?;
-        let mut seat = lock(&slot.seat);
-        if seat.generation != (key >> 32) as u32 {
-            return None;
-        }
-        slot.deadline.store(NEVER, Relaxed);
-        seat.guest.take()
+    fn wait(&self, events: &mut Events) {
+        let mut room = [epoll::Event { flags: EventFlags::empty(), data: EventData::new_u64(WAKE) }; EVENTS];
+        // EINTR is all that can go wrong: the descriptor is ours and valid.
+        let n = epoll::wait(&self.epoll, &mut room, None).unwrap_or(0);
+        events.extend(room.iter().take(n).map(|event| {
+            let epoll::Event { flags, data } = *event;
+            (data.u64(), flags)
+        }));
     }
 
     fn accept(&self, listener: usize) -> Option<Arrival<C>> {
@@ -252,15 +273,22 @@ impl<C: AsFd> Lobby<C> {
         if door.closed || door.shut {
             return None;
         }
-        let Some(slot) = door.free.pop() else {
-            self.shut(&mut door);
-            return None;
-        };
+        if door.free.is_empty()
+            && let Some(guest) = self.longest_idle(&mut door)
+        {
+            return Some(Arrival::Shed(guest)); // and the newcomer gets its seat in a moment
+        }
         match acceptfrom_with(listener, SocketFlags::CLOEXEC) {
             Ok((socket, peer)) => {
                 let peer = peer.and_then(|peer| SocketAddr::try_from(peer).ok());
                 let peer = peer.unwrap_or_else(|| SocketAddr::from(([0, 0, 0, 0], 0)));
-                return Some(Arrival::Stranger(socket, peer, slot));
+                if let Some(seat) = door.free.pop() {
+                    return Some(Arrival::Stranger(socket, peer, seat));
+                }
+                match door.reserved.pop() {
+                    Some(seat) => Some(Arrival::Surplus(socket, peer, seat)),
+                    None => Some(Arrival::Refused(socket)),
+                }
             }
             // The peer has gone again; so accept(2) on these.
             Err(
@@ -275,25 +303,44 @@ impl<C: AsFd> Lobby<C> {
                 | Errno::HOSTUNREACH
                 | Errno::OPNOTSUPP
                 | Errno::NETUNREACH,
-            ) => {}
+            ) => None,
             // Too few descriptors, or nobody knows what: the backlog stays readable, so do not look at it before the next
-            // close or tick.
-            Err(_) => self.shut(&mut door),
+            // close or tick, unless somebody can make room.
+            Err(_) => {
+                let idle = self.longest_idle(&mut door);
+                if idle.is_none() {
+                    door.shut = true;
+                    self.arm_listeners(EventFlags::empty());
+                }
+                idle.map(Arrival::Shed)
+            }
         }
-        door.free.push(slot);
-        None
+    }
+
+    /// The guest that has been idle longest, as far as was known at the last look.
+    fn longest_idle(&self, door: &mut Door) -> Option<Box<Guest<C>>> {
+        if door.idle.is_empty() && !door.looked {
+            door.looked = true; // at most once a tick: it costs as much as there are seats
+            let idle = self.seats.iter().zip(0..).filter_map(|(seat, index)| Some((seat.patience()?, index)));
+            let mut idle: Vec<(Millis, u32)> =
+                idle.filter(|(patience, _)| patience.idle).map(|(patience, index)| (patience.until, index)).collect();
+            idle.sort_unstable();
+            idle.truncate(MOST_IDLE);
+            door.idle = idle.into_iter().rev().map(|(_, index)| index).collect();
+        }
+        loop {
+            let seat = &self.seats[door.idle.pop()? as usize];
+            if let Some(guest) = seat.leave(|_, patience| patience.idle) {
+                return Some(guest);
+            }
+        }
     }
 
     fn open(&self, door: &mut Door) {
-        if door.shut && !door.closed && !door.free.is_empty() {
+        if door.shut && !door.closed {
             door.shut = false;
             self.arm_listeners(EventFlags::IN);
         }
-    }
-
-    fn shut(&self, door: &mut Door) {
-        door.shut = true;
-        self.arm_listeners(EventFlags::empty());
     }
 
     fn arm_listeners(&self, flags: EventFlags) {
@@ -305,20 +352,8 @@ impl<C: AsFd> Lobby<C> {
 }
 
 impl<C> Guest<C> {
-    pub(crate) fn slot(&self) -> u32 {
-        self.slot
-    }
-}
-
-impl<C> Slot<C> {
-    /// The guest gets up without an event, if there is one and it is to.
-    fn leave(&self, which: impl Fn(&C) -> bool) -> Option<Box<Guest<C>>> {
-        let mut seat = lock(&self.seat);
-        if !seat.guest.as_ref().is_some_and(|guest| which(&guest.connection)) {
-            return None;
-        }
-        self.deadline.store(NEVER, Relaxed);
-        seat.guest.take()
+    pub(crate) fn seat(&self) -> u32 {
+        self.seat
     }
 }
 
@@ -330,54 +365,85 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::io::Write as _;
     use std::os::unix::net::UnixStream;
     use std::thread;
     use std::time::Duration;
 
-    fn seated(deadline: Millis) -> (Lobby<UnixStream>, UnixStream) {
-        let lobby = Lobby::new(Vec::new(), 1).unwrap();
+    const SOON: Patience = Patience { until: 1000, idle: false };
+
+    fn seated(seats: u32, patience: Patience) -> (Lobby<UnixStream>, UnixStream) {
+        let lobby = Lobby::new(Vec::new(), seats).unwrap();
+        let peer = seat(&lobby, patience);
+        (lobby, peer)
+    }
+
+    fn seat(lobby: &Lobby<UnixStream>, patience: Patience) -> UnixStream {
         let (ours, theirs) = UnixStream::pair().unwrap();
-        let slot = lock(&lobby.door).free.pop().unwrap();
-        lobby.set_down(lobby.welcome(ours, slot), Interest::Read, deadline).unwrap();
-        (lobby, theirs)
+        let seat = lock(&lobby.door).free.pop().unwrap();
+        lobby.set_down(lobby.welcome(ours, seat), Interest::Read, patience).unwrap();
+        theirs
     }
 
     #[test]
     fn whoever_takes_a_guest_owns_it() {
-        let (lobby, _peer) = seated(1000);
-        let key = u64::from(lock(&lobby.slots[0].seat).generation) << 32;
-        assert!(lobby.take(key + (1 << 32)).is_none(), "another generation");
-        assert!(lobby.take(key + 1).is_none(), "another slot");
+        let (lobby, mut peer) = seated(1, SOON);
         assert_eq!(lobby.expired(999, 9).count(), 0);
-        assert_eq!(lobby.expired(1000, 9).count(), 1);
-        assert!(lobby.take(key).is_none(), "an event that comes too late finds nothing");
-        assert_eq!((lobby.expired(Millis::MAX - 1, 9).count(), lobby.sweep(|_| true).count()), (0, 0));
+        let taken: Vec<_> = lobby.expired(1000, 9).collect();
+        assert_eq!(taken.len(), 1);
+        peer.write_all(b"x").unwrap();
+        assert_eq!((lobby.expired(Millis::MAX, 9).count(), lobby.sweep(|_| true).count()), (0, 0));
+        lobby.dismiss();
+        assert!(lobby.next().is_none(), "an event that comes too late finds nothing");
     }
 
     #[test]
     fn a_guest_that_was_served_meanwhile_is_not_expired() {
-        let (lobby, _peer) = seated(1000);
+        let (lobby, mut peer) = seated(1, SOON);
+        peer.write_all(b"x").unwrap();
+        let Some(Arrival::Ready { guest, .. }) = lobby.next() else { panic!("not ready") };
+        assert_eq!(lobby.expired(1500, 9).count(), 0, "it is the worker's now");
+        lobby.set_down(guest, Interest::Read, Patience { until: 16_000, idle: false }).unwrap();
+        assert_eq!(lobby.expired(1500, 9).count(), 0);
+    }
+
+    #[test]
+    fn an_edge_that_came_while_the_guest_was_away_is_announced_again() {
+        let (lobby, mut peer) = seated(1, SOON);
+        peer.write_all(b"x").unwrap();
+        let Some(Arrival::Ready { mut guest, ending: false }) = lobby.next() else { panic!("not ready") };
+        let mut octet = [0];
+        io::Read::read_exact(&mut guest.connection, &mut octet).unwrap();
         thread::scope(|scope| {
-            // A worker is at it: between taking the guest and setting it down again.
-            let seat = lock(&lobby.slots[0].seat);
-            let ticker = scope.spawn(|| lobby.expired(1500, 9).count());
-            thread::sleep(Duration::from_millis(100)); // the ticker has seen 1000 and waits for the seat
-            lobby.slots[0].deadline.store(16_000, Relaxed);
-            drop(seat);
-            assert_eq!(ticker.join().unwrap(), 0);
+            let worker = scope.spawn(|| lobby.next());
+            peer.write_all(b"y").unwrap(); // the other worker finds nobody
+            thread::sleep(Duration::from_millis(50));
+            lobby.set_down(guest, Interest::Read, SOON).unwrap();
+            assert!(matches!(worker.join().unwrap(), Some(Arrival::Ready { ending: false, .. })));
         });
     }
 
     #[test]
-    fn a_ready_peer_is_reported_once_for_each_time_its_guest_was_set_down() {
-        use std::io::Write as _;
-        let (lobby, mut peer) = seated(1000);
-        peer.write_all(b"x").unwrap();
-        let Some(Arrival::Ready(guest)) = lobby.next() else { panic!("not ready") };
-        assert_eq!(lobby.sweep(|_| true).count(), 0, "it is the worker's now");
-        lobby.set_down(guest, Interest::Read, 1000).unwrap(); // the octet is still there
-        assert!(matches!(lobby.next(), Some(Arrival::Ready(_))));
+    fn a_turn_comes_by_itself_and_the_end_of_a_stream_is_told() {
+        let (lobby, peer) = seated(1, SOON);
+        drop(peer);
+        let Some(Arrival::Ready { guest, ending: true }) = lobby.next() else { panic!("not ready") };
+        lobby.set_down(guest, Interest::Turn, SOON).unwrap();
+        assert!(matches!(lobby.next(), Some(Arrival::Ready { .. })));
         lobby.dismiss();
         assert!(lobby.next().is_none() && lobby.next().is_none());
+    }
+
+    #[test]
+    fn who_has_been_idle_longest_makes_room() {
+        let (lobby, _busy) = seated(4, SOON);
+        let _others = [3000, 2000, 4000].map(|until| seat(&lobby, Patience { until, idle: true }));
+        let mut shed = Vec::new();
+        loop {
+            let mut door = lock(&lobby.door);
+            let Some(guest) = lobby.longest_idle(&mut door) else { break };
+            shed.push(guest.seat());
+        }
+        assert_eq!(shed, [2, 1, 3], "by patience, and the busy one stays");
     }
 }

@@ -26,6 +26,10 @@ fn main() -> ExitCode {
 }
 
 fn run(options: &Options) -> Result<(), String> {
+    if options.print_limits {
+        let limits = options.bounds(startup::descriptors());
+        return writeln!(io::stdout(), "{limits}").map_err(|error| format!("cannot write: {error}"));
+    }
     let mut signals = Signals::new([SIGINT, SIGTERM]).map_err(|error| format!("cannot wait for signals: {error}"))?;
     let running = startup::start(options)?;
     startup::print_ready_lines(options, &running);

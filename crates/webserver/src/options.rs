@@ -8,6 +8,7 @@ use std::str::FromStr;
 use std::time::Duration;
 
 use clap::{Parser, ValueEnum};
+use webserver::{Bounds, Deadlines};
 
 /// Serves a folder of files over HTTP/1.0.
 #[derive(Debug, Parser)]
@@ -31,19 +32,27 @@ pub(crate) struct Options {
 
     /// How many connections there may be at once; less where the limit of open files is lower
     #[arg(long, value_name = "N", default_value = "10000", value_parser = number::<NonZeroU32>)]
-    pub(crate) max_connections: NonZeroU32,
+    max_connections: NonZeroU32,
+
+    /// How much memory files may take that are asked for often; 0: none are kept
+    #[arg(long, value_name = "MIB", default_value_t = 64, value_parser = number::<u16>)]
+    cache_size: u16,
 
     /// How long the head of a request may take
     #[arg(long, value_name = "SECONDS", default_value = "10", value_parser = seconds)]
-    pub(crate) head_timeout: Duration,
+    head_timeout: Duration,
 
     /// How long a kept connection may be idle
     #[arg(long, value_name = "SECONDS", default_value = "15", value_parser = seconds)]
-    pub(crate) idle_timeout: Duration,
+    idle_timeout: Duration,
+
+    /// Bytes a second that a peer must keep up with, after 10 seconds; 0: any
+    #[arg(long, value_name = "RATE", default_value_t = 1024, value_parser = number::<u64>)]
+    min_rate: u64,
 
     /// How long replies may go on after a signal to end
     #[arg(long, value_name = "SECONDS", default_value = "5", value_parser = seconds)]
-    pub(crate) grace: Duration,
+    grace: Duration,
 
     /// One request a connection, as in RFC 1945
     #[arg(long)]
@@ -56,6 +65,10 @@ pub(crate) struct Options {
     /// A line for each request on standard error
     #[arg(long, value_name = "FORMAT", default_value = "common")]
     pub(crate) log: LogFormat,
+
+    /// Every bound and the memory that they add up to, then exit
+    #[arg(long)]
+    pub(crate) print_limits: bool,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -66,14 +79,27 @@ pub(crate) enum LogFormat {
     Off,
 }
 
+/// Descriptors for what is no connection and no file.
+const OURS: u64 = 32;
+
 impl Options {
     /// The addresses asked for; empty for all.
     pub(crate) fn addresses(&self) -> Vec<SocketAddr> {
         self.bind.iter().map(|&address| SocketAddr::new(address, self.port)).collect()
     }
 
-    pub(crate) fn threads(&self) -> usize {
-        self.threads.map_or_else(webserver::default_threads, |threads| usize::from(threads.get()))
+    /// The bounds asked for, with no more descriptors than there are.
+    pub(crate) fn bounds(&self, descriptors: u64) -> Bounds {
+        let cached = (usize::from(self.cache_size) * 64).min(usize::try_from(descriptors).unwrap_or(usize::MAX) * 2);
+        // Beside those of the cache, a connection may need two: its socket and a file.
+        let connections = descriptors.saturating_sub(OURS + cached as u64 / 16) / 2;
+        Bounds {
+            threads: self.threads.map_or_else(webserver::default_threads, |threads| usize::from(threads.get())),
+            connections: self.max_connections.get().min(u32::try_from(connections).unwrap_or(u32::MAX)).max(1),
+            deadlines: Deadlines { head: self.head_timeout, idle: self.idle_timeout, min_rate: self.min_rate },
+            grace: self.grace,
+            cached,
+        }
     }
 }
 

@@ -4,19 +4,21 @@ use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::os::fd::OwnedFd;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+use std::sync::atomic::Ordering::Relaxed;
 use std::thread::{self, JoinHandle, Thread};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use http_core::Limits;
 use rustix::io::Errno;
-use rustix::net::{AddressFamily, SocketFlags, SocketType, bind, getsockname, listen, socket_with, sockopt};
+use rustix::net::{AddressFamily, SocketFlags, SocketType, bind, getsockname, listen, socket_with, sockopt as options};
 
 use crate::access_log::{AccessLog, Writer};
-use crate::connection::{Deadlines, Site};
+use crate::bounds::Bounds;
+use crate::deadlines::Deadlines;
 use crate::ends::{Counters, Counts};
 use crate::handler::Handler;
 use crate::lobby::Lobby;
+use crate::site::Site;
+use crate::sockopt;
 use crate::ticker;
 use crate::worker::Engine;
 
@@ -39,10 +41,7 @@ use crate::worker::Engine;
 pub struct Server {
     listeners: Vec<OwnedFd>,
     addresses: Vec<SocketAddr>,
-    threads: usize,
-    connections: u32,
-    deadlines: Deadlines,
-    grace: Duration,
+    bounds: Bounds,
     keep_alive: bool,
     log: bool,
 }
@@ -78,10 +77,7 @@ impl Server {
         Ok(Server {
             addresses: listeners.iter().map(address).collect::<io::Result<_>>()?,
             listeners,
-            threads: default_threads(),
-            connections: 10_000,
-            deadlines: Deadlines::default(),
-            grace: Duration::from_secs(5),
+            bounds: Bounds::default(),
             keep_alive: true,
             log: false,
         })
@@ -89,26 +85,37 @@ impl Server {
 
     /// The size of the pool, at least 1; default [`default_threads`].
     #[must_use]
-    pub fn threads(self, threads: usize) -> Server {
-        Server { threads: threads.max(1), ..self }
+    pub fn threads(mut self, threads: usize) -> Server {
+        self.bounds.threads = threads.max(1);
+        self
     }
 
-    /// How many connections there may be at once, at least 1; default 10,000. Others wait to be accepted.
+    /// How many connections there may be at once, at least 1; default 10,000. For one more, the connection that has been
+    /// idle longest is closed; is none idle, the newcomer is answered 503.
     #[must_use]
-    pub fn max_connections(self, connections: u32) -> Server {
-        Server { connections: connections.clamp(1, 1 << 24), ..self }
+    pub fn max_connections(mut self, connections: u32) -> Server {
+        self.bounds.connections = connections.clamp(1, 1 << 24);
+        self
     }
 
     /// How long peers may take.
     #[must_use]
-    pub fn deadlines(self, deadlines: Deadlines) -> Server {
-        Server { deadlines, ..self }
+    pub fn deadlines(mut self, deadlines: Deadlines) -> Server {
+        self.bounds.deadlines = deadlines;
+        self
     }
 
     /// How long replies may go on after a stop; default 5 s.
     #[must_use]
-    pub fn grace(self, grace: Duration) -> Server {
-        Server { grace, ..self }
+    pub fn grace(mut self, grace: Duration) -> Server {
+        self.bounds.grace = grace;
+        self
+    }
+
+    /// All of these at once.
+    #[must_use]
+    pub fn bounds(self, bounds: Bounds) -> Server {
+        Server { bounds, ..self }.threads(bounds.threads).max_connections(bounds.connections)
     }
 
     /// Whether a connection may serve more than one request; default yes.
@@ -123,6 +130,15 @@ impl Server {
         Server { log, ..self }
     }
 
+    /// Starts all threads and waits until somebody stops the server, which from within only a handler or a panic of the
+    /// system can do: a program that is to end in order calls [`start`](Self::start).
+    ///
+    /// # Errors
+    /// Those of [`start`](Self::start).
+    pub fn serve(self, handler: impl Handler) -> io::Result<Counts> {
+        Ok(self.start(handler)?.join())
+    }
+
     /// Starts all threads; returns at once.
     ///
     /// # Errors
@@ -130,15 +146,12 @@ impl Server {
     pub fn start(self, handler: impl Handler) -> io::Result<Running> {
         let log = self.log.then(|| Arc::new(AccessLog::default()));
         let engine = Arc::new(Engine {
-            lobby: Lobby::new(self.listeners, self.connections)?,
+            lobby: Lobby::new(self.listeners, self.bounds.connections)?,
             site: Site {
-                handler: Box::new(handler),
                 log: log.clone(),
-                deadlines: self.deadlines,
-                limits: Limits::default(),
+                deadlines: self.bounds.deadlines,
                 keep_alive: self.keep_alive,
-                started: Instant::now(),
-                stopping: AtomicBool::new(false),
+                ..Site::new(Box::new(handler))
             },
             counters: Counters::default(),
         });
@@ -147,9 +160,9 @@ impl Server {
             let engine = engine.clone();
             thread::Builder::new().name(name).spawn(move || run(&engine))
         };
-        let ticker = spawn("ticker".into(), Box::new(move |engine| ticker::run(engine, self.grace)))?;
+        let ticker = spawn("ticker".into(), Box::new(move |engine| ticker::run(engine, self.bounds.grace)))?;
         let worker = |n| spawn(format!("worker-{n}"), Box::new(Engine::work));
-        let workers: io::Result<Vec<_>> = (0..self.threads).map(worker).collect();
+        let workers: io::Result<Vec<_>> = (0..self.bounds.threads).map(worker).collect();
         let stopper = Stopper { engine, ticker: ticker.thread().clone() };
         match workers {
             Ok(workers) => Ok(Running { stopper, addresses: self.addresses, ticker, workers, writer }),
@@ -167,6 +180,7 @@ pub fn default_threads() -> usize {
 }
 
 /// A server at work.
+#[derive(Debug)]
 pub struct Running {
     stopper: Stopper,
     addresses: Vec<SocketAddr>,
@@ -188,7 +202,7 @@ impl Running {
 
     /// The numbers of its connections so far.
     pub fn counts(&self) -> Counts {
-        self.stopper.engine.counters.counts()
+        self.stopper.counts()
     }
 
     /// Waits until it was stopped and has ended; all log lines are written then, if
@@ -203,7 +217,7 @@ impl Running {
 }
 
 /// Stops a server in order: nobody is accepted any more, who is idle is closed, replies may end within the grace.
-#[derive(Clone)]
+#[derive(Clone, Debug)]
 pub struct Stopper {
     engine: Arc<Engine>,
     ticker: Thread,
@@ -215,6 +229,11 @@ impl Stopper {
         self.engine.site.stopping.store(true, Relaxed);
         self.ticker.unpark();
     }
+
+    /// The numbers of the server's connections so far.
+    pub fn counts(&self) -> Counts {
+        self.engine.counters.counts()
+    }
 }
 
 fn listener(address: SocketAddr, only_v6: bool) -> io::Result<OwnedFd> {
@@ -222,10 +241,12 @@ fn listener(address: SocketAddr, only_v6: bool) -> io::Result<OwnedFd> {
     let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
     let socket = socket_with(family, SocketType::STREAM, flags, None)?;
     if address.is_ipv6() {
-        sockopt::set_ipv6_v6only(&socket, only_v6)?;
+        options::set_ipv6_v6only(&socket, only_v6)?;
     }
-    sockopt::set_socket_reuseaddr(&socket, true)?;
-    sockopt::set_tcp_nodelay(&socket, true)?; // inherited by every accepted socket, so it costs no call there
+    options::set_socket_reuseaddr(&socket, true)?;
+    options::set_tcp_nodelay(&socket, true)?; // inherited by every accepted socket, so it costs no call there
+    sockopt::defer_accept(&socket)?;
+    sockopt::bound_unsent(&socket)?;
     bind(&socket, &address)?;
     listen(&socket, BACKLOG)?;
     Ok(socket)

@@ -4,7 +4,7 @@ use std::io::{self, ErrorKind, Write};
 use std::net::{IpAddr, SocketAddr};
 
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
-use webserver::{Deadlines, Files, Running, Server};
+use webserver::{Files, Running, Server};
 
 use crate::options::{LogFormat, Options};
 
@@ -27,14 +27,12 @@ pub(crate) fn start(options: &Options) -> Result<Running, String> {
         ErrorKind::AddrNotAvailable => format!("an address of --bind is none of this machine's: {error}"),
         _ => format!("cannot listen on port {}: {error}", options.port),
     })?;
+    let bounds = options.bounds(descriptors());
     server
-        .threads(options.threads())
-        .max_connections(options.max_connections.get().min(connections_for_descriptors()))
-        .deadlines(Deadlines { head: options.head_timeout, idle: options.idle_timeout })
-        .grace(options.grace)
+        .bounds(bounds)
         .keep_alive(!options.no_keep_alive)
         .log(options.log == LogFormat::Common)
-        .start(files.listing(!options.no_listing))
+        .start(files.cache(bounds.cached).listing(!options.no_listing))
         .map_err(|error| format!("cannot start: {error}"))
 }
 
@@ -64,11 +62,9 @@ fn is_link_local(ip: IpAddr) -> bool {
     matches!(ip, IpAddr::V6(ip) if ip.is_unicast_link_local())
 }
 
-/// Raises the soft limit of descriptors to the hard one; a connection may need two, its socket and a file.
-fn connections_for_descriptors() -> u32 {
-    const OURS: u64 = 32;
+/// Raises the soft limit of descriptors to the hard one, and says how many that is.
+pub(crate) fn descriptors() -> u64 {
     let Rlimit { current, maximum } = getrlimit(Resource::Nofile);
     let raised = setrlimit(Resource::Nofile, Rlimit { current: maximum, maximum }).is_ok();
-    let limit = if raised { maximum } else { current }.unwrap_or(u64::MAX);
-    u32::try_from(limit.saturating_sub(OURS) / 2).unwrap_or(u32::MAX).max(1)
+    if raised { maximum } else { current }.unwrap_or(u64::MAX)
 }

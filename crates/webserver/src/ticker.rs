@@ -5,6 +5,7 @@ use std::sync::atomic::Ordering::Relaxed;
 use std::thread;
 use std::time::Duration;
 
+use crate::clock;
 use crate::connection::{Connection, Desk};
 use crate::ends::End;
 use crate::worker::Engine;
@@ -20,11 +21,11 @@ pub(crate) fn run(engine: &Engine, grace: Duration) {
     let mut stopped_at = None;
     loop {
         thread::park_timeout(TICK);
-        let now = engine.site.now();
+        let now = clock::now();
         for guest in engine.lobby.expired(now, MOST_A_TICK) {
             engine.turn(guest, &mut desk, Connection::expire);
         }
-        engine.lobby.open_door();
+        engine.lobby.tick();
         if !engine.site.stopping.load(Relaxed) {
             continue;
         }

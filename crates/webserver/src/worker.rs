@@ -3,11 +3,14 @@
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
-use crate::connection::{Connection, Desk, Next, Site};
+use crate::connection::{Connection, Desk, Next};
 use crate::ends::{Counters, End};
 use crate::lobby::{Arrival, Guest, Lobby};
+use crate::seat::Patience;
+use crate::site::Site;
 
 /// What workers and ticker share.
+#[derive(Debug)]
 pub(crate) struct Engine {
     pub(crate) lobby: Lobby<Connection>,
     pub(crate) site: Site,
@@ -20,13 +23,26 @@ impl Engine {
         let mut desk = Desk::new(&self.site.limits);
         while let Some(arrival) = self.lobby.next() {
             match arrival {
-                Arrival::Stranger(socket, peer, slot) => {
-                    self.counters.accept();
-                    let connection = Connection::new(socket, peer, &self.site);
-                    self.turn(self.lobby.welcome(connection, slot), &mut desk, Connection::drive);
+                Arrival::Ready { mut guest, ending } => {
+                    guest.connection.wake(ending);
+                    self.turn(guest, &mut desk, Connection::drive);
                 }
-                Arrival::Ready(guest) => self.turn(guest, &mut desk, Connection::drive),
-                Arrival::Gone(guest) => self.cut(guest, End::Aborted),
+                Arrival::Stranger(socket, peer, seat) => {
+                    self.counters.accept();
+                    let connection = Connection::over(socket, peer, &self.site);
+                    self.turn(self.lobby.welcome(connection, seat), &mut desk, Connection::drive);
+                }
+                Arrival::Surplus(socket, peer, seat) => {
+                    self.counters.accept();
+                    let connection = Connection::over(socket, peer, &self.site);
+                    self.turn(self.lobby.welcome(connection, seat), &mut desk, Connection::turn_away);
+                }
+                Arrival::Refused(socket) => {
+                    self.counters.accept();
+                    drop(socket);
+                    self.counters.end(End::Refused);
+                }
+                Arrival::Gone(guest) | Arrival::Shed(guest) => self.cut(guest, End::Aborted),
             }
         }
     }
@@ -41,8 +57,9 @@ impl Engine {
         let next = catch_unwind(AssertUnwindSafe(|| drive(&mut guest.connection, &self.site, desk)));
         match next {
             Ok(Next::Wait(interest)) => {
-                let deadline = guest.connection.deadline(&self.site);
-                if let Err(guest) = self.lobby.set_down(guest, interest, deadline) {
+                let connection = &guest.connection;
+                let patience = Patience { until: connection.deadline(&self.site), idle: connection.is_kept() };
+                if let Err(guest) = self.lobby.set_down(guest, interest, patience) {
                     self.cut(guest, End::Failed);
                 }
             }
@@ -60,10 +77,11 @@ impl Engine {
         self.end(guest, end);
     }
 
-    fn end(&self, guest: Box<Guest<Connection>>, end: End) {
-        let slot = guest.slot();
-        drop(guest); // the socket closes before its slot is another's
+    fn end(&self, mut guest: Box<Guest<Connection>>, end: End) {
+        guest.connection.let_go(&self.site);
+        let seat = guest.seat();
+        drop(guest); // the socket closes before its seat is another's
         self.counters.end(end);
-        self.lobby.release(slot);
+        self.lobby.release(seat);
     }
 }

@@ -146,7 +146,7 @@ fn the_server_is_not_named_but_by_a_handler() {
     }
     let named = |request: &Request<'_>| {
         let mut reply = Reply::text(request.head.target.path());
-        reply.fields.push(name::SERVER, FieldValue::from_static("mine/1")).unwrap();
+        reply.push(name::SERVER, FieldValue::from_static("mine/1")).unwrap();
         reply
     };
     let inside = Inside::start(|server| server.threads(1), named);

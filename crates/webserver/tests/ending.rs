@@ -50,6 +50,7 @@ fn v30_a_signal_lets_replies_end_and_nobody_in() {
         kept.write_all(&keep_alive("/small")).unwrap();
         assert!(read_answer(&mut kept).is_kept());
         let mut silent = connect(address);
+        silent.write_all(b"\r\n").unwrap(); // no request, and enough to be let in at once
         // A head that has begun before the stop is answered, and is the last of its connection.
         let mut begun = connect(address);
         begun.write_all(b"GET /small HTTP/1.0\r\nConnection: keep-alive\r\n").unwrap();
@@ -211,13 +212,15 @@ fn version_and_help_are_printed() {
 // What the help names works: it serves with all of it.
 #[test]
 fn help_lists_what_works() {
-    const OPTIONS: [(&str, &str); 11] = [
+    const OPTIONS: [(&str, &str); 13] = [
         ("--port", "0"),
         ("--bind", "127.0.0.1"),
         ("--threads", "3"),
         ("--max-connections", "100"),
+        ("--cache-size", "1"),
         ("--head-timeout", "2.5"),
         ("--idle-timeout", "2.5"),
+        ("--min-rate", "512"),
         ("--grace", "0.5"),
         ("--no-keep-alive", ""),
         ("--no-listing", ""),
@@ -229,7 +232,8 @@ fn help_lists_what_works() {
     let mut named: Vec<&str> = words.filter(|word| word.starts_with("--")).collect();
     named.sort_unstable();
     named.dedup();
-    let mut known: Vec<&str> = OPTIONS.iter().map(|(name, _)| *name).chain(["--help", "--version"]).collect();
+    let mut known: Vec<&str> =
+        OPTIONS.iter().map(|(name, _)| *name).chain(["--help", "--print-limits", "--version"]).collect();
     known.sort_unstable();
     known.dedup();
     assert_eq!(named, known, "{help}");

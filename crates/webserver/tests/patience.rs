@@ -5,7 +5,7 @@
 mod support;
 
 use std::fs::{self, File};
-use std::io::{ErrorKind, Read, Write};
+use std::io::{Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpStream};
 use std::process::Command;
 use std::sync::Arc;
@@ -16,11 +16,10 @@ use std::time::{Duration, Instant};
 use http_core::RequestError;
 use rustix::net::SendFlags;
 use tempfile::TempDir;
-use webserver::{Counts, Deadlines, Handler, Reply, Request, Server};
+use webserver::{Answer, Counts, Deadlines, Handler, Reply, Request, Server};
 
 use support::{
-    Inside, PATIENCE, PROGRAM, Program, answers, connect, exchange, get, keep_alive, read_answer, read_to_end,
-    wait_until,
+    Inside, PROGRAM, Program, answers, connect, exchange, get, keep_alive, read_answer, read_to_end, wait_until,
 };
 
 /// Far more than socket buffers hold.
@@ -116,18 +115,24 @@ fn a_fast_reader_stops_nobody() {
     endless.set_len(1 << 40).unwrap();
     let mut fast = send(program.address(), b"GET /endless HTTP/1.0\r\n\r\n");
     let stop = fast.try_clone().unwrap();
-    let reading = thread::spawn(move || {
-        let (mut piece, mut sum) = (vec![0; 1 << 20], 0);
-        while let Ok(n @ 1..) = fast.read(&mut piece) {
-            sum += n;
+    let sum = Arc::new(AtomicUsize::new(0));
+    let reading = thread::spawn({
+        let sum = sum.clone();
+        move || {
+            let mut piece = vec![0; 1 << 20];
+            while let Ok(n @ 1..) = fast.read(&mut piece) {
+                sum.fetch_add(n, Relaxed);
+            }
         }
-        sum
     });
+    wait_until("it reads", || sum.load(Relaxed) > 4 << 20); // several turns
     for _ in 0..10 {
         gets_its_file(program.address());
     }
+    let before = sum.load(Relaxed);
+    wait_until("it reads on", || sum.load(Relaxed) > before);
     stop.shutdown(Shutdown::Both).unwrap();
-    assert!(reading.join().unwrap() > 1 << 20);
+    reading.join().unwrap();
 }
 
 /// What comes of a request that is sent and then waited with.
@@ -358,47 +363,54 @@ fn v13_an_unwanted_body_is_no_request() {
     assert_eq!(read_to_end(&mut stream).unwrap(), b"");
 }
 
-/// So many kept connections with nothing to say.
-fn idle(address: SocketAddr, count: usize) -> Vec<TcpStream> {
+#[test]
+fn at_the_cap_who_has_been_idle_longest_makes_room() {
+    let inside = Inside::start(|server| server.threads(2).max_connections(4), echo);
     let kept = |_| {
-        let mut stream = send(address, &keep_alive("/small"));
+        let mut stream = send(inside.address(), &keep_alive("/kept"));
         assert!(read_answer(&mut stream).is_kept());
+        thread::sleep(Duration::from_millis(20)); // so that one is idle longer than the next
         stream
     };
-    (0..count).map(kept).collect()
+    let mut peers: Vec<_> = (0..4).map(kept).collect();
+    // Whom it meets is settled: the one that was busy last stays.
+    peers[0].write_all(&keep_alive("/again")).unwrap();
+    assert_eq!(read_answer(&mut peers[0]).text(), "/again");
+    for gone in [1, 2] {
+        peers.push(kept(gone));
+        assert_eq!(peers[gone].read(&mut [0]).unwrap(), 0, "closed in order");
+    }
+    for stays in [0, 3, 4, 5] {
+        peers[stays].write_all(&keep_alive("/on")).unwrap();
+        assert_eq!(read_answer(&mut peers[stays]).text(), "/on");
+    }
+    drop(peers);
+    let counts = inside.finish();
+    assert_eq!((counts.accepted, counts.completed), (6, 6));
 }
 
 #[test]
-fn at_the_cap_a_newcomer_waits_until_somebody_leaves() {
-    let (_folder, program) = serve(&["--threads", "2", "--max-connections", "4"]);
-    let mut peers = idle(program.address(), 4);
-    let mut fifth = send(program.address(), b"GET /small HTTP/1.0\r\n\r\n");
-    fifth.set_read_timeout(Some(Duration::from_millis(500))).unwrap();
-    let early = fifth.read(&mut [0]).map_err(|error| error.kind());
-    assert_eq!(early, Err(ErrorKind::WouldBlock));
-    // Those who are in are served meanwhile.
-    for peer in &mut peers {
-        peer.write_all(&keep_alive("/small")).unwrap();
-        assert_eq!(read_answer(peer).text(), "small");
+fn at_the_cap_with_nobody_idle_newcomers_are_told_so() {
+    let inside = Inside::start(|server| server.threads(2).max_connections(4), echo);
+    let halves: Vec<_> = (0..4).map(|_| send(inside.address(), b"GET /half")).collect();
+    wait_until("they are in", || inside.running().counts().accepted == 4);
+    let mut turned_away = Vec::new();
+    for request in [&b"GET / HTTP/1.0\r\n\r\n"[..], b"GET /begun"].into_iter().cycle().take(64) {
+        let mut stream = send(inside.address(), request);
+        let answer = read_answer(&mut stream);
+        assert_eq!((answer.status, answer.field("Retry-After")), (503, Some("1")), "{}", answer.head);
+        assert_eq!(answer.field("Connection"), Some("close"));
+        turned_away.push(stream);
     }
-    peers.pop();
-    fifth.set_read_timeout(Some(PATIENCE)).unwrap();
-    assert_eq!(read_answer(&mut fifth).text(), "small");
-    drop((peers, fifth));
-    program.finish();
-}
-
-#[test]
-fn at_the_cap_a_newcomer_waits_until_somebody_is_out_of_time() {
-    let (_folder, program) =
-        serve(&["--threads", "2", "--max-connections", "4", "--idle-timeout", "1", "--head-timeout", "1"]);
-    let mut peers = idle(program.address(), 2);
-    peers.extend([connect(program.address()), send(program.address(), b"GET /sm")]);
-    let newcomers: Vec<_> = (0..8).map(|_| send(program.address(), b"GET /small HTTP/1.0\r\n\r\n")).collect();
-    for mut newcomer in newcomers {
-        assert_eq!(read_answer(&mut newcomer).text(), "small");
-    }
-    program.finish();
+    // They linger in all the places that there are for it; for the next there is none.
+    let mut next = send(inside.address(), b"GET / HTTP/1.0\r\n\r\n");
+    assert_eq!(next.read(&mut [0]).map_or(0, |n| n), 0, "a plain close");
+    drop(halves);
+    wait_until("they are gone", || inside.running().counts().aborted == 4);
+    assert_eq!(get(inside.address(), "/room").text(), "/room");
+    drop(turned_away);
+    let counts = inside.finish();
+    assert_eq!((counts.accepted, counts.refused, counts.completed), (70, 65, 1));
 }
 
 #[test]
@@ -427,9 +439,9 @@ fn v21_fewer_descriptors_than_peers() {
 struct Panicking;
 
 impl Handler for Panicking {
-    fn handle(&self, request: &Request<'_>) -> Reply {
+    fn handle(&self, request: &Request<'_>) -> Answer {
         assert_ne!(request.head.target.path(), "/panic", "as it was told");
-        echo(request)
+        echo(request).into()
     }
 
     fn refuse(&self, error: RequestError) -> Reply {
@@ -465,7 +477,8 @@ fn v33_the_pool_outlives_its_handlers() {
 // Deadlines, resets and stops from all sides at once: every connection ends, and once.
 #[test]
 fn every_connection_ends_once_whoever_ends_it() {
-    let short = Deadlines { head: Duration::from_millis(200), idle: Duration::from_millis(200) };
+    let short =
+        Deadlines { head: Duration::from_millis(200), idle: Duration::from_millis(200), ..Deadlines::default() };
     let configure = |server: Server| server.threads(3).deadlines(short).max_connections(64).grace(Duration::ZERO);
     let inside = Inside::start(configure, echo);
     let address = inside.address();
@@ -523,7 +536,8 @@ fn the_ticker_asks_no_handler() {
         counted.fetch_add(usize::from(thread::current().name() == Some("ticker")), Relaxed);
         Reply::text("x".repeat(10_000))
     };
-    let short = Deadlines { head: Duration::from_millis(300), idle: Duration::from_millis(300) };
+    let short =
+        Deadlines { head: Duration::from_millis(300), idle: Duration::from_millis(300), ..Deadlines::default() };
     let inside = Inside::start(|server| server.threads(2).deadlines(short), handler);
     let peers: Vec<_> = (0..8)
         .map(|_| {
@@ -542,7 +556,7 @@ fn the_ticker_asks_no_handler() {
 // R1945-9.5, R9112-8: an end is counted for what it was.
 #[test]
 fn ends_are_counted_for_what_they_were() {
-    let short = Deadlines { head: Duration::from_millis(300), idle: Duration::from_secs(30) };
+    let short = Deadlines { head: Duration::from_millis(300), idle: Duration::from_secs(30), ..Deadlines::default() };
     let inside = Inside::start(|server| server.threads(2).deadlines(short), echo);
     let address = inside.address();
     let mut half = send(address, b"GET / HTTP/1.0\r\nA");

@@ -840,8 +840,8 @@ fn a_function_is_a_handler() {
 fn a_refusal_is_the_handlers_but_for_its_status() {
     struct Terse;
     impl Handler for Terse {
-        fn handle(&self, _: &Request<'_>) -> Reply {
-            Reply { status: Status::CONTINUE, ..Reply::text("no reply of HTTP/1.0") }
+        fn handle(&self, _: &Request<'_>) -> webserver::Answer {
+            Reply { status: Status::CONTINUE, ..Reply::text("no reply of HTTP/1.0") }.into()
         }
         fn refuse(&self, error: RequestError) -> Reply {
             Reply::text(format!("{}", error.status().code()))

@@ -16,8 +16,10 @@ pub(super) struct Entry {
     name: Vec<u8>,
 }
 
-/// A page is built and kept in memory for each request, so it is bounded.
+/// A page is built and kept in memory for each request, so it is bounded: in names, and in octets of HTML, of which the
+/// longest name makes 2 KB.
 const MOST: usize = 10_000;
+pub(super) const LONGEST: usize = 4 << 20;
 
 /// The names that may be served: no hidden ones, none that no URL can name, and what leads nowhere is left out; at most
 /// 10,000. `path` ends with a slash or is empty.
@@ -54,7 +56,12 @@ pub(super) fn page(path: &[u8], entries: &[Entry]) -> String {
     if !path.is_empty() {
         list.push_str("<li><a href=\"../\">../</a></li>\n");
     }
+    let mut is_whole = entries.len() < MOST;
     for Entry { is_file, name } in entries {
+        if list.len() >= LONGEST {
+            is_whole = false;
+            break;
+        }
         let slash = if *is_file { "" } else { "/" };
         let mut href = String::from("./"); // or `javascript:x` were a scheme (V17)
         percent_encode(name, &mut href);
@@ -62,7 +69,7 @@ pub(super) fn page(path: &[u8], entries: &[Entry]) -> String {
         list.push_str(&format!("<li><a href=\"{href}{slash}\">{name}{slash}</a></li>\n"));
     }
     list.push_str("</ul>\n");
-    if entries.len() == MOST {
+    if !is_whole {
         list.push_str("<p>There may be more; a page has no room for them.</p>\n");
     }
     frame(&format!("/{}", String::from_utf8_lossy(path)), &list)
@@ -95,5 +102,14 @@ mod tests {
         assert!(page.contains("<a href=\"./javascript%3Ax\">"));
         assert!(page.contains("<a href=\"./%FF\">\u{fffd}</a>"));
         assert!(!page.contains("<img"));
+    }
+
+    // V20
+    #[test]
+    fn a_page_is_bounded() {
+        let entries = vec![Entry { is_file: true, name: vec![b'"'; 255] }; MOST - 1];
+        let page = page(b"", &entries);
+        assert!((LONGEST..LONGEST + 4096).contains(&page.len()), "{}", page.len());
+        assert!(page.contains("There may be more"));
     }
 }

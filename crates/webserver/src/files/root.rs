@@ -1,12 +1,14 @@
 //! Containment: every open goes below the root, by the kernel's own rule. The only file that opens anything.
 
-use std::ffi::OsStr;
+use std::ffi::{CStr, OsStr};
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
-use rustix::fs::{CWD, FileType, Mode, OFlags, ResolveFlags, fstat, openat, openat2};
+use rustix::fs::{
+    AtFlags, CWD, FileType, Mode, OFlags, ResolveFlags, Stat, StatxFlags, fstat, makedev, openat, openat2, statx,
+};
 use rustix::io::{Errno, pread, retry_on_intr};
 
 /// A folder that nothing leads out of.
@@ -22,10 +24,19 @@ pub(super) struct Root {
 pub(super) struct Opened {
     pub(super) file: OwnedFd,
     pub(super) kind: Kind,
+    pub(super) state: State,
+}
+
+/// What tells one file, and one state of it, from all others. A file's times may be set, but not that of its last change.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct State {
+    device: u64,
+    inode: u64,
     /// Octets.
     pub(super) length: u64,
-    /// Seconds since 1970.
-    pub(super) modified: i64,
+    /// Nanoseconds since 1970, as below.
+    pub(super) modified: i128,
+    pub(super) changed: i128,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -42,6 +53,8 @@ pub(super) enum Denied {
     Forbidden,
     /// No descriptor is left.
     Busy,
+    /// It is written to all the time.
+    Changing,
     /// The system failed.
     Broken,
 }
@@ -72,7 +85,22 @@ impl Root {
             FileType::Directory => Kind::Folder,
             _ => return Err(Denied::Forbidden),
         };
-        Ok(Opened { file, kind, length: u64::try_from(stat.st_size).unwrap_or(0), modified: stat.st_mtime })
+        Ok(Opened { file, kind, state: State::new(&stat) })
+    }
+
+    /// The state of what a path names now, if it is anything; a link may lead out of the root.
+    pub(super) fn state(&self, path: &CStr) -> Option<State> {
+        const WANTED: StatxFlags =
+            StatxFlags::INO.union(StatxFlags::SIZE).union(StatxFlags::MTIME).union(StatxFlags::CTIME);
+        // A file system over a network is asked anew; to one on a disk the flag means nothing.
+        let stat = statx(&self.folder, path, AtFlags::STATX_FORCE_SYNC, WANTED).ok()?;
+        Some(State {
+            device: makedev(stat.stx_dev_major, stat.stx_dev_minor),
+            inode: stat.stx_ino,
+            length: stat.stx_size,
+            modified: nanoseconds(stat.stx_mtime.tv_sec, stat.stx_mtime.tv_nsec.into()),
+            changed: nanoseconds(stat.stx_ctime.tv_sec, stat.stx_ctime.tv_nsec.into()),
+        })
     }
 
     fn descriptor(&self, path: &OsStr) -> Result<OwnedFd, Errno> {
@@ -90,6 +118,26 @@ impl Root {
     }
 }
 
+impl State {
+    pub(super) fn of(file: &OwnedFd) -> Result<State, Errno> {
+        Ok(State::new(&fstat(file)?))
+    }
+
+    fn new(stat: &Stat) -> State {
+        State {
+            device: stat.st_dev,
+            inode: stat.st_ino,
+            length: stat.st_size.max(0) as u64,
+            modified: nanoseconds(stat.st_mtime, stat.st_mtime_nsec.into()),
+            changed: nanoseconds(stat.st_ctime, stat.st_ctime_nsec.into()),
+        }
+    }
+}
+
+fn nanoseconds(seconds: i64, rest: i128) -> i128 {
+    i128::from(seconds) * 1_000_000_000 + rest
+}
+
 /// Segment by segment, following no link at all.
 fn walk(root: BorrowedFd<'_>, path: &OsStr) -> Result<OwnedFd, Errno> {
     let segments: Vec<&[u8]> = path.as_bytes().split(|&c| c == b'/').collect();
@@ -103,17 +151,16 @@ fn walk(root: BorrowedFd<'_>, path: &OsStr) -> Result<OwnedFd, Errno> {
     folder.ok_or(Errno::NOENT)
 }
 
-/// Reads a small piece of a file.
-pub(super) fn read(file: &OwnedFd, offset: u64, length: u64) -> Result<Vec<u8>, Denied> {
-    let mut octets = vec![0; usize::try_from(length).map_err(|_| Denied::Broken)?];
+/// Reads a file from its beginning until the room is full or the file ends.
+pub(super) fn read(file: &OwnedFd, room: &mut [u8]) -> Result<usize, Errno> {
     let mut filled = 0;
-    while filled < octets.len() {
-        match retry_on_intr(|| pread(file, &mut octets[filled..], offset + filled as u64))? {
-            0 => return Err(Denied::Broken), // it shrank between the two calls
+    while filled < room.len() {
+        match retry_on_intr(|| pread(file, &mut room[filled..], filled as u64))? {
+            0 => break,
             n => filled += n,
         }
     }
-    Ok(octets)
+    Ok(filled)
 }
 
 impl From<Errno> for Denied {
@@ -177,11 +224,25 @@ mod tests {
     }
 
     #[test]
-    fn a_file_that_shrank_is_broken() {
+    fn a_path_and_what_it_opens_have_one_state() {
+        let (dir, root) = tree();
+        let opened = root.open_below(b"folder/file").unwrap();
+        assert_eq!(root.state(c"folder/file"), Some(opened.state));
+        assert_eq!(root.state(c"inside"), Some(opened.state));
+        assert_eq!(root.state(c"folder/nothing"), None);
+        assert_eq!(State::of(&opened.file), Ok(opened.state));
+        fs::write(dir.path().join("www/folder/file"), "more content").unwrap();
+        let now = State::of(&opened.file).unwrap();
+        assert_eq!((now.length, now == opened.state), (12, false));
+        assert_eq!(root.state(c"folder/file"), Some(now));
+    }
+
+    #[test]
+    fn reading_ends_with_the_file_or_the_room() {
         let (_dir, root) = tree();
         let opened = root.open_below(b"folder/file").unwrap();
-        assert_eq!(read(&opened.file, 0, opened.length), Ok(b"content".to_vec()));
-        assert_eq!(read(&opened.file, 3, 2), Ok(b"te".to_vec()));
-        assert_eq!(read(&opened.file, 0, opened.length + 1), Err(Denied::Broken));
+        let mut room = [0; 9];
+        assert_eq!((read(&opened.file, &mut room), &room), (Ok(7), b"content\0\0"));
+        assert_eq!(read(&opened.file, &mut room[..3]), Ok(3));
     }
 }

@@ -1,0 +1,135 @@
+//! What is known of a file: one state of it, the fields that tell of it, and its content.
+
+use std::ffi::CString;
+use std::iter::repeat_n;
+use std::mem::replace;
+use std::os::fd::OwnedFd;
+use std::sync::Arc;
+
+use http_core::conditional::Validators;
+use http_core::{Date, FieldBlock, FieldValue, name};
+
+use super::root::{Denied, Opened, State, read};
+use super::{push, types};
+use crate::handler::Body;
+
+/// Files up to here go out from memory, head and body in one call; larger ones by `sendfile`.
+pub(super) const SMALL: u64 = 16 << 10;
+
+/// How often a file that changes while it is read is read anew.
+const TRIES: u32 = 3;
+
+/// A file, to be answered with.
+#[derive(Debug)]
+pub(super) struct Entry {
+    /// Relative to the root.
+    pub(super) path: CString,
+    pub(super) state: State,
+    /// Those of the plain answer, 200.
+    pub(super) fields: Arc<FieldBlock>,
+    last_modified: Option<Date>,
+    content: Content,
+}
+
+#[derive(Debug)]
+enum Content {
+    Memory(Arc<[u8]>),
+    File(Arc<OwnedFd>),
+}
+
+impl Entry {
+    /// Reads what was opened under this path. State, fields and content are those of one moment.
+    pub(super) fn read(path: &[u8], opened: Opened, now: Date) -> Result<Entry, Denied> {
+        let Opened { file, mut state, .. } = opened;
+        let content = content(file, &mut state)?;
+        // R9110-8.8.2: earlier than Date, so that its second is over and a later change shows. Times 0 and 1 are those of
+        // files that have none.
+        let seconds = i64::try_from(state.modified.div_euclid(1_000_000_000)).ok();
+        let last_modified = seconds.and_then(Date::from_unix).filter(|date| date.unix() > 1 && *date < now);
+        let mut fields = FieldBlock::new();
+        push(&mut fields, name::CONTENT_TYPE, types::of(path));
+        push(&mut fields, name::ACCEPT_RANGES, FieldValue::from_static("bytes"));
+        if let Some(date) = last_modified {
+            push(&mut fields, name::LAST_MODIFIED, date.text().value());
+        }
+        let path = CString::new(path).map_err(|_| Denied::NotFound)?; // there is no NUL in it: it has been opened
+        Ok(Entry { path, state, fields: Arc::new(fields), last_modified, content })
+    }
+
+    pub(super) fn validators(&self) -> Validators<'_> {
+        Validators { etag: None, last_modified: self.last_modified }
+    }
+
+    /// Octets of its content.
+    pub(super) fn length(&self) -> u64 {
+        self.state.length
+    }
+
+    /// Whether it costs a descriptor.
+    pub(super) fn is_open(&self) -> bool {
+        matches!(self.content, Content::File(_))
+    }
+
+    /// All of its content.
+    pub(super) fn whole(&self) -> Body {
+        match &self.content {
+            Content::Memory(octets) => Body::Shared(octets.clone()),
+            Content::File(file) => Body::File { file: file.clone(), offset: 0, length: self.length() },
+        }
+    }
+
+    /// The octets from offset `start` to before offset `end`, which there are.
+    pub(super) fn part(&self, start: u64, end: u64) -> Body {
+        match &self.content {
+            Content::Memory(octets) => Body::Octets(octets[start as usize..end as usize].to_vec().into()),
+            Content::File(file) => Body::File { file: file.clone(), offset: start, length: end - start },
+        }
+    }
+}
+
+/// The content of a file in this state, or in the later one that is put in its place: never half of each, but in the midst
+/// of a single `write`, where the kernel has dated the file and not yet filled it. What is kept has long been at rest.
+fn content(file: OwnedFd, state: &mut State) -> Result<Content, Denied> {
+    for _ in 0..TRIES {
+        if state.length > SMALL {
+            return Ok(Content::File(Arc::new(file)));
+        }
+        let mut octets: Arc<[u8]> = repeat_n(0, state.length as usize).collect();
+        let filled = read(&file, Arc::make_mut(&mut octets))?;
+        let before = replace(state, State::of(&file)?);
+        if *state == before && filled == octets.len() {
+            return Ok(Content::Memory(octets));
+        }
+    }
+    Err(Denied::Changing)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::root::Root;
+    use super::*;
+    use std::fs;
+
+    // What was opened may have changed before it is read.
+    #[test]
+    fn state_and_content_are_of_one_moment() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("file");
+        let root = Root::open(folder.path()).unwrap();
+        let now = Date::from_unix(1_000_000_000).unwrap();
+        for (before, after) in [(0, 7), (7, 0), (7, 12), (12, 7), (7, 20_000), (20_000, 7)] {
+            fs::write(&path, vec![b'a'; before]).unwrap();
+            let opened = root.open_below(b"file").unwrap();
+            fs::write(&path, vec![b'b'; after]).unwrap();
+            let entry = Entry::read(b"file", opened, now).unwrap();
+            match &entry.content {
+                Content::Memory(octets) => {
+                    assert_eq!(**octets, vec![b'b'; after], "from {before}");
+                    assert_eq!(Some(entry.state), root.state(c"file"), "from {before} to {after}");
+                }
+                // A descriptor's content is that of the moment when it is sent; if it is shorter, the connection closes.
+                Content::File(_) => assert!(before.max(after) == 20_000),
+            }
+        }
+    }
+}

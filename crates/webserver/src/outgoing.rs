@@ -1,0 +1,125 @@
+//! What is still to be sent to a peer: octets in hand, and the rest of a body where that is.
+
+use std::io;
+use std::os::fd::AsFd;
+
+use crate::handler::Body;
+use crate::socket::Peer;
+
+/// Bodies up to here are copied behind their head and leave with it in one call; two slices would cost the same.
+const COPIED: usize = 16 << 10;
+
+#[derive(Debug, Default)]
+pub(crate) struct Outgoing {
+    /// A head, and perhaps a body or a piece of one; the first `sent` octets are with the kernel.
+    pub(crate) octets: Vec<u8>,
+    sent: usize,
+    /// In a box, so that a connection without is small.
+    rest: Option<Box<Rest>>,
+}
+
+#[derive(Debug)]
+struct Rest {
+    body: Body,
+    /// Octets of it that were sent.
+    sent: u64,
+    /// Octets that are still to come; `None`: until its end.
+    left: Option<u64>,
+}
+
+impl Outgoing {
+    /// Sends this body behind the octets in hand.
+    pub(crate) fn push(&mut self, body: Body) {
+        match &body {
+            Body::Octets(octets) if octets.len() <= COPIED => self.octets.extend_from_slice(octets),
+            Body::Shared(octets) if octets.len() <= COPIED => self.octets.extend_from_slice(octets),
+            _ => {
+                let left = body.length();
+                self.rest = Some(Box::new(Rest { body, sent: 0, left }));
+            }
+        }
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.sent == self.octets.len() && self.rest.is_none()
+    }
+
+    /// Octets of memory that wait here.
+    pub(crate) fn memory(&self) -> usize {
+        let body = match self.rest.as_deref() {
+            Some(Rest { body: Body::Octets(octets), .. }) => octets.len(),
+            Some(Rest { body: Body::Reader { .. }, .. }) => COPIED,
+            _ => 0,
+        };
+        self.octets.capacity() + body
+    }
+
+    /// Sends one piece, and says of how many octets.
+    ///
+    /// # Errors
+    /// Of the peer; or `UnexpectedEof` where a body is shorter than was promised: visibly broken, never padded (V26).
+    pub(crate) fn send(&mut self, peer: &mut impl Peer) -> io::Result<u64> {
+        if self.sent == self.octets.len() {
+            self.octets.clear();
+            self.sent = 0;
+            self.read_on()?;
+        }
+        let n = if self.octets.is_empty() {
+            self.send_rest(peer)?
+        } else {
+            let file_follows = matches!(self.rest.as_deref(), Some(Rest { body: Body::File { .. }, .. }));
+            let n = peer.send(&self.octets[self.sent..], file_follows)?;
+            self.sent += n;
+            n
+        };
+        if self.sent == self.octets.len() {
+            self.octets.clear();
+            self.sent = 0;
+        }
+        Ok(n as u64)
+    }
+
+    /// Reads the next piece of a reader's body.
+    fn read_on(&mut self) -> io::Result<()> {
+        let Some(Rest { body: Body::Reader { reader, .. }, left, .. }) = self.rest.as_deref_mut() else {
+            return Ok(());
+        };
+        let piece = left.map_or(COPIED, |left| left.min(COPIED as u64) as usize);
+        self.octets.resize(piece, 0);
+        let n = loop {
+            match reader.read(&mut self.octets) {
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                // Whatever it is, it is not the peer's.
+                other => break other.map_err(io::Error::other)?.min(piece),
+            }
+        };
+        self.octets.truncate(n);
+        self.took(n, n == 0)
+    }
+
+    /// Sends from where the body is.
+    fn send_rest(&mut self, peer: &mut impl Peer) -> io::Result<usize> {
+        let Some(Rest { body, sent, left }) = self.rest.as_deref_mut() else { return Ok(0) };
+        let n = match body {
+            Body::Octets(octets) => peer.send(&octets[*sent as usize..], false)?,
+            Body::Shared(octets) => peer.send(&octets[*sent as usize..], false)?,
+            Body::File { file, offset, .. } => peer.send_file(file.as_fd(), offset, left.unwrap_or(0))?,
+            Body::Reader { .. } => return Ok(0),
+        };
+        self.took(n, n == 0).map(|()| n)
+    }
+
+    /// So many octets were taken from the rest, or it has ended.
+    fn took(&mut self, n: usize, ended: bool) -> io::Result<()> {
+        let Some(rest) = &mut self.rest else { return Ok(()) };
+        rest.sent += n as u64;
+        rest.left = rest.left.map(|left| left.saturating_sub(n as u64));
+        match rest.left {
+            Some(0) => self.rest = None,
+            None if ended => self.rest = None,
+            Some(_) if ended => return Err(io::ErrorKind::UnexpectedEof.into()),
+            _ => {}
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,14 @@
+//! The primitives under the hand-over: those of the standard library, or those of loom, which tries every order of steps.
+
+pub(crate) use std::sync::PoisonError;
+
+#[cfg(loom)]
+pub(crate) use loom::sync::{
+    Mutex, MutexGuard,
+    atomic::{AtomicU64, Ordering::Relaxed},
+};
+#[cfg(not(loom))]
+pub(crate) use std::sync::{
+    Mutex, MutexGuard,
+    atomic::{AtomicU64, Ordering::Relaxed},
+};
