@@ -4,6 +4,7 @@
 //!     cargo bench -p benches --bench peers -- connections --peers nginx,h2o
 #![allow(clippy::print_stdout, clippy::print_stderr)] // a report, and how far it has come
 
+mod built;
 mod client;
 mod load;
 mod process;
@@ -70,7 +71,7 @@ struct Sample {
 fn main() -> Result<(), Why> {
     let options = Options::parse();
     // Ours counts two descriptors for each connection.
-    let room = servers::descriptors().saturating_sub(64) / 2;
+    let room = built::descriptors().saturating_sub(64) / 2;
     let mut works = options.set.works(usize::try_from(room)?);
     if let Some(unknown) = options.only.iter().find(|name| works.iter().all(|work| work.name != **name)) {
         let names: Vec<_> = works.iter().map(|work| work.name.as_str()).collect();
@@ -124,7 +125,7 @@ fn measure(server: &Server, work: &Work, root: &Path, scratch: &Path, wrk: &Wrk,
     let before = process.cpu()?;
     let figures = wrk.run(&script, port, work, seconds)?;
     let cpu = process.cpu()? - before;
-    let memory = process.memory()?;
+    let memory = process.memory("VmRSS")?;
     if figures.requests == 0 && work.size < 1 << 30 {
         return Err("no answer came to its end".into());
     }

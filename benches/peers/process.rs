@@ -26,6 +26,10 @@ impl Process {
         Ok(Self { child: command.spawn()? })
     }
 
+    pub(crate) fn id(&self) -> u32 {
+        self.child.id()
+    }
+
     pub(crate) fn has_ended(&mut self) -> bool {
         !matches!(self.child.try_wait(), Ok(None))
     }
@@ -36,12 +40,14 @@ impl Process {
         Ok(ticks as f64 / rustix::param::clock_ticks_per_second() as f64)
     }
 
-    /// Resident, in KiB. What processes have in common is counted for each.
-    pub(crate) fn memory(&self) -> Result<u64, Why> {
+    /// A figure of `/proc/PID/status` in KiB: `VmRSS` for all that is resident, `RssAnon` for what is of no file. What
+    /// processes have in common is counted for each.
+    pub(crate) fn memory(&self, figure: &str) -> Result<u64, Why> {
         let of = |stat: &Stat| {
             let status = fs::read_to_string(format!("/proc/{}/status", stat.pid)).unwrap_or_default();
-            let resident = status.lines().find_map(|line| line.strip_prefix("VmRSS:")?.trim().strip_suffix(" kB"));
-            resident.and_then(|kb| kb.parse::<u64>().ok()).unwrap_or(0)
+            let lines = status.lines();
+            let mut values = lines.filter_map(|line| line.strip_prefix(figure)?.strip_prefix(':')?.strip_suffix(" kB"));
+            values.next().and_then(|kb| kb.trim().parse::<u64>().ok()).unwrap_or(0)
         };
         Ok(self.tree()?.iter().map(of).sum())
     }
@@ -54,7 +60,7 @@ impl Process {
             let stat = fs::read_to_string(entry?.path().join("stat"));
             others.extend(stat.ok().and_then(|text| Stat::parse(&text)));
         }
-        let mut tree: Vec<Stat> = others.extract_if(.., |stat| stat.pid == self.child.id()).collect();
+        let mut tree: Vec<Stat> = others.extract_if(.., |stat| stat.pid == self.id()).collect();
         let mut next = 0;
         while next < tree.len() {
             let parent = tree[next].pid;
@@ -92,7 +98,7 @@ impl Drop for Process {
             let pid = i32::try_from(id).ok().and_then(Pid::from_raw);
             pid.map(|pid| kill_process(pid, signal))
         };
-        kill(self.child.id(), Signal::TERM);
+        kill(self.id(), Signal::TERM);
         if !self.ends_within(Duration::from_secs(1)) {
             for stat in &tree {
                 kill(stat.pid, Signal::KILL);

@@ -8,9 +8,9 @@ use std::process::{Command, Stdio};
 use std::thread;
 
 use clap::ValueEnum;
-use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
 use crate::Why;
+use crate::built::{Built, descriptors};
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Kind {
@@ -180,14 +180,6 @@ mimetype.assign = (\".txt\" => \"text/plain\")\n",
     )
 }
 
-/// Raises the soft limit of descriptors to the hard one, which the servers inherit.
-pub(crate) fn descriptors() -> u64 {
-    let Rlimit { current, maximum } = getrlimit(Resource::Nofile);
-    let raised = setrlimit(Resource::Nofile, Rlimit { current: maximum, maximum }).is_ok();
-    // lighttpd does not start with more than it can have.
-    if raised { maximum } else { current }.unwrap_or(1 << 16).min(1 << 16)
-}
-
 pub(crate) fn cores() -> usize {
     thread::available_parallelism().map_or(1, usize::from)
 }
@@ -219,26 +211,4 @@ fn locked_version(package: &str) -> Result<String, Why> {
     let lock = fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/../Cargo.lock"))?;
     let (_, rest) = lock.split_once(&format!("name = \"{package}\"\nversion = \"")).ok_or("a package is not locked")?;
     Ok(rest.split('"').next().unwrap_or_default().to_owned())
-}
-
-/// What cargo builds, beside this program.
-struct Built {
-    target: PathBuf,
-}
-
-impl Built {
-    fn new() -> Result<Self, Why> {
-        let this = env::current_exe()?; // target/release/deps/peers-…
-        Ok(Self { target: this.ancestors().nth(3).ok_or("not in a folder of cargo's")?.to_owned() })
-    }
-
-    /// A call of cargo for each: built together, one package would switch on features of another's dependencies.
-    fn program(&self, name: &str, which: &[&str]) -> Result<PathBuf, Why> {
-        let mut cargo = Command::new(env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
-        cargo.args(["build", "--release", "--target-dir"]).arg(&self.target).args(which);
-        if !cargo.current_dir(env!("CARGO_MANIFEST_DIR")).status()?.success() {
-            return Err(format!("{name} does not compile").into());
-        }
-        Ok(self.target.join("release").join(name))
-    }
 }
