@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use http_core::Limits;
 
-use crate::connection::{Connection, Desk};
+use crate::connection::{Connection, Desk, LINE};
 use crate::deadlines::{self, Deadlines};
 use crate::lobby::{Guest, RESERVED};
 use crate::seat::Seat;
@@ -63,7 +63,10 @@ impl Bounds {
 
     fn parts(&self) -> [(&'static str, usize); 7] {
         [
-            ("connections that wait", (self.connections + RESERVED) as usize * CONNECTION),
+            (
+                "connections that wait",
+                (self.connections as usize + RESERVED as usize).saturating_mul(CONNECTION + LINE),
+            ),
             ("heads and bodies that they sent", INCOMING),
             ("replies that they have not read", OUTGOING),
             ("files that are kept", self.cached * files::ENTRY),
@@ -96,7 +99,7 @@ impl fmt::Display for Bounds {
             ("time between requests", seconds(deadlines.idle), "then a close"),
             ("time for a body", format!("{} s", deadlines::BODY / 1000), "and what its octets earn at the least rate"),
             ("  least rate", format!("{} octets/s", deadlines.min_rate), "0: any"),
-            ("  time without an octet", format!("{} s", deadlines::STALL / 1000), "then a close"),
+            ("  time without an octet", format!("{} s", deadlines.stall() / 1000), "then a close"),
             ("time to linger", format!("{} s", deadlines::LINGER / 1000), "or 2 MiB, or 2 s without an octet"),
             ("time after a stop", seconds(*grace), "then replies end short"),
             ("files in memory", cached.to_string(), "of 16 KiB; or a 16th as many descriptors of larger ones"),

@@ -5,6 +5,7 @@ use std::io;
 use std::net::SocketAddr;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
 
 use http_core::server::{self, Event, Expectation, Phase, ReplyBody, SendBody};
 use http_core::{CloseReason, Date, DateCache, Framing, Limits, RequestError, Status, UseError};
@@ -18,16 +19,22 @@ use crate::lobby::Interest;
 use crate::outgoing::Outgoing;
 use crate::site::Site;
 use crate::socket::{Peer, Socket, must_wait};
+use crate::watch::Watch;
 
 /// A turn ends after so many replies or octets, so that one peer does not keep a worker from the others.
 const TURN_REPLIES: u32 = 16;
-const TURN_OCTETS: u64 = 1 << 20;
+const TURN_OCTETS: u64 = 2 << 20;
 
 /// Buffers that grew beyond this for one reply are not kept.
 const KEPT_BUFFER: usize = 64 << 10;
 
+/// A request line of this length belongs to what any connection costs.
+pub(crate) const LINE: usize = 256;
+
 /// What a thread lends to each connection that it drives, so that a waiting connection owns no buffers.
 pub(crate) struct Desk {
+    /// Where to say that a turn may take long.
+    pub(crate) watch: Option<Arc<Watch>>,
     workspace: http_core::Workspace,
     outgoing: Vec<u8>,
     line: Vec<u8>,
@@ -39,8 +46,9 @@ impl Desk {
     /// Octets of one desk at most.
     pub(crate) const MEMORY: usize = (16 << 10) + 256 * 16 + KEPT_BUFFER + (8 << 10) + DROPPED;
 
-    pub(crate) fn new(limits: &Limits) -> Desk {
+    pub(crate) fn new(limits: &Limits, watch: Option<Arc<Watch>>) -> Desk {
         Desk {
+            watch,
             workspace: http_core::Workspace::with_room(limits.head as usize),
             outgoing: Vec::new(),
             line: Vec::new(),
@@ -85,6 +93,8 @@ pub(crate) struct Connection<P = Socket> {
     unread: bool,
     /// The peer has ended its stream, so that a short read is not the end of what can be read.
     ending: bool,
+    /// It has made us wait with a reply, so that the kernel holds less of one.
+    slow: bool,
     /// The deadline of this phase was put off.
     reprieved: bool,
     expired: bool,
@@ -121,6 +131,7 @@ impl<P: Peer> Connection<P> {
             waits_for: Interest::Read,
             unread: true,
             ending: false,
+            slow: false,
             reprieved: false,
             expired: false,
         }
@@ -130,25 +141,33 @@ impl<P: Peer> Connection<P> {
     pub(crate) fn wake(&mut self, ending: bool) {
         self.unread = true;
         self.ending |= ending;
+        self.waits_for = Interest::Read;
     }
 
     /// Goes on as far as the peer allows, within one turn.
     pub(crate) fn drive(&mut self, site: &Site, desk: &mut Desk) -> Next {
         let mut next = self.turn(site, desk);
-        if next == Next::Wait(Interest::Read) && site.incoming.is_full() && self.incoming() > self.held_in as usize {
-            self.doing = Doing::Nothing;
-            self.protocol.no_room();
-            next = self.turn(site, desk);
+        if let Next::Wait(_) = next
+            && site.incoming.is_full()
+            && self.incoming() > self.held_in as usize
+        {
+            next = match self.doing {
+                Doing::Nothing | Doing::Taking(_) => {
+                    self.protocol.no_room();
+                    self.turn(site, desk)
+                }
+                Doing::Replying { .. } => Next::End(End::Failed), // it asks on, and does not read
+                Doing::Lingering { .. } => next,
+            };
         }
         if let Next::Wait(interest) = next {
             self.waits_for = interest;
-            let grows = self.outgoing.memory() > self.held_out as usize;
-            let incoming = self.incoming();
-            site.incoming.change(&mut self.held_in, incoming);
-            site.outgoing.change(&mut self.held_out, self.outgoing.memory());
-            if grows && site.outgoing.is_full() {
+            let (incoming, outgoing) = (self.incoming(), self.outgoing());
+            if outgoing > self.held_out as usize && site.outgoing.is_full() {
                 next = Next::End(End::Failed);
             }
+            site.incoming.change(&mut self.held_in, incoming);
+            site.outgoing.change(&mut self.held_out, outgoing);
         }
         if let Next::End(_) = next {
             self.record(site);
@@ -171,6 +190,11 @@ impl<P: Peer> Connection<P> {
         if let Doing::Lingering { end } = self.doing {
             return Next::End(end);
         }
+        if self.waits_for == Interest::Write && !self.slow {
+            self.slow = true;
+            self.socket.bound_unsent();
+            return Next::Wait(Interest::Write);
+        }
         if self.waits_for != Interest::Read {
             // It does not read what it asked for; it may have asked for more, which nobody answers now.
             self.record(site);
@@ -179,7 +203,7 @@ impl<P: Peer> Connection<P> {
         if !self.reprieved && self.socket.is_readable() {
             // It was in time, and the workers were not: once, they get another second.
             self.reprieved = true;
-            self.since += REPRIEVE;
+            (self.since, self.progress) = (self.since + REPRIEVE, self.progress + REPRIEVE);
             return Next::Wait(Interest::Turn);
         }
         self.expired = true;
@@ -200,7 +224,7 @@ impl<P: Peer> Connection<P> {
 
     /// Whether nothing has begun.
     pub(crate) fn is_idle(&self) -> bool {
-        self.protocol.phase() == Phase::Idle
+        self.protocol.phase() == Phase::Idle && self.outgoing.is_empty() && self.waits_for == Interest::Read
     }
 
     /// Whether it is between two requests.
@@ -214,7 +238,11 @@ impl<P: Peer> Connection<P> {
             (Doing::Lingering { .. }, _) => deadlines::linger(self.since, self.progress),
             (_, Phase::Idle) => self.since.saturating_add(site.deadlines.idle.as_millis() as Millis),
             (_, Phase::Head) => self.since.saturating_add(site.deadlines.head.as_millis() as Millis),
-            _ => site.deadlines.body(self.since, self.moved, self.progress),
+            _ => {
+                let until = site.deadlines.body(self.since, self.moved, self.progress);
+                let is_new = self.waits_for == Interest::Write && !self.slow;
+                if is_new { until.min(self.progress + deadlines::SLOW) } else { until }
+            }
         }
     }
 
@@ -237,7 +265,9 @@ impl<P: Peer> Connection<P> {
                 false => Next::End(self.end_by(&error)),
             }),
         };
-        self.settle();
+        if next != Next::Wait(Interest::Turn) {
+            self.settle(); // else it goes on with what it did
+        }
         self.protocol.set_down(&mut desk.workspace);
         if self.outgoing.octets.is_empty() {
             desk.outgoing = std::mem::take(&mut self.outgoing.octets);
@@ -245,6 +275,8 @@ impl<P: Peer> Connection<P> {
         }
         if self.line.is_empty() {
             desk.line = std::mem::take(&mut self.line);
+        } else {
+            self.line.shrink_to(LINE); // the desk's may have been longer
         }
         next
     }
@@ -252,6 +284,11 @@ impl<P: Peer> Connection<P> {
     fn serve(&mut self, site: &Site, desk: &mut Desk) -> io::Result<Next> {
         let (mut replies, mut octets) = (0, 0);
         loop {
+            if self.outgoing.is_long()
+                && let Some(watch) = &desk.watch
+            {
+                watch.deputise();
+            }
             while !self.outgoing.is_empty() {
                 if octets >= TURN_OCTETS {
                     return Ok(Next::Wait(Interest::Turn));
@@ -285,7 +322,8 @@ impl<P: Peer> Connection<P> {
                         0 => self.protocol.received_eof(),
                         n => self.protocol.received(n),
                     }
-                    // A short read took all there was, and what comes later is announced: one call less a request.
+                    // A short read took all there was, and what comes later is announced: one call less a request. (It is
+                    // not so at an urgent mark, whose sender then waits for its deadline.)
                     self.unread = n == all || self.ending;
                     octets += n as u64;
                     self.moves(n as u64);
@@ -293,8 +331,8 @@ impl<P: Peer> Connection<P> {
                 Ok(Event::Request(head)) => {
                     let now = clock::today();
                     let request = Request { head, peer: self.peer, now, socket: &self.socket };
-                    let waits = head.expectation() == Expectation::Continue;
                     let length = if let Framing::Length(length) = head.body { length } else { 0 };
+                    let waits = length > 0 && head.expectation() == Expectation::Continue;
                     let answer = answered(|| site.handler.handle(&request));
                     self.line.extend_from_slice(self.protocol.first_line());
                     match answer.0 {
@@ -374,7 +412,9 @@ impl<P: Peer> Connection<P> {
             _ if self.replies > 0 => End::Completed,
             _ => End::Aborted,
         };
-        if !self.protocol.must_linger() || self.socket.half_close().is_err() {
+        // While a reply took several turns, more may have come.
+        let more = self.protocol.must_linger() || (self.unread && self.socket.is_readable());
+        if !more || self.socket.half_close().is_err() {
             return Next::End(end);
         }
         self.doing = Doing::Lingering { end };
@@ -402,6 +442,7 @@ impl<P: Peer> Connection<P> {
     fn settle(&mut self) {
         // The first head's time runs from accept, be there a byte of it or not.
         let phase = match self.protocol.phase() {
+            _ if matches!(self.doing, Doing::Replying { .. }) => Phase::Replying,
             Phase::Idle if self.replies == 0 => Phase::Head,
             phase => phase,
         };
@@ -437,6 +478,11 @@ impl<P: Peer> Connection<P> {
     /// Octets that it has received and keeps while it waits.
     fn incoming(&self) -> usize {
         self.protocol.memory() + if let Doing::Taking(taker) = &self.doing { taker.memory() } else { 0 }
+    }
+
+    /// Octets of replies that wait to be sent, and of request lines that are longer than usual.
+    fn outgoing(&self) -> usize {
+        self.outgoing.memory() + self.line.capacity().saturating_sub(LINE)
     }
 
     fn end_by(&self, error: &io::Error) -> End {

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use crate::clock::Millis;
+use crate::sockopt::STEP;
 
 /// The deadlines that can be chosen.
 #[derive(Clone, Copy, Debug)]
@@ -24,9 +25,8 @@ impl Default for Deadlines {
 /// What a body may take before its rate counts.
 pub(crate) const BODY: Millis = 10_000;
 
-/// A peer that moves nothing of a body for so long has had its time, whatever it has earned: the kernel's own buffers
-/// hold half an hour's worth.
-pub(crate) const STALL: Millis = 30_000;
+/// A reply that waits for so long has a slow reader.
+pub(crate) const SLOW: Millis = 1_000;
 
 /// What a peer gets more if its octets were there when the deadline struck; a tick is too short for busy workers.
 pub(crate) const REPRIEVE: Millis = 1_000;
@@ -39,8 +39,18 @@ pub(crate) const LINGER_OCTETS: u64 = 2 << 20;
 impl Deadlines {
     /// For a body, in either direction, of which so many octets have moved, the last of them at `progress`.
     pub(crate) fn body(&self, since: Millis, moved: u64, progress: Millis) -> Millis {
-        let earned = moved.saturating_mul(1000).checked_div(self.min_rate).unwrap_or(Millis::MAX);
-        since.saturating_add(BODY).saturating_add(earned).min(progress.saturating_add(STALL))
+        let earned = self.earned(moved);
+        since.saturating_add(BODY).saturating_add(earned).min(progress.saturating_add(self.stall()))
+    }
+
+    /// A peer that is seen to move nothing of a body for so long has had its time, whatever it has earned: the kernel's own
+    /// buffers hold half an hour's worth. Who keeps up with the rate is seen to move in this time.
+    pub(crate) fn stall(&self) -> Millis {
+        self.earned(STEP as u64).max(BODY)
+    }
+
+    fn earned(&self, octets: u64) -> Millis {
+        octets.saturating_mul(1000).checked_div(self.min_rate).unwrap_or(Millis::MAX)
     }
 }
 

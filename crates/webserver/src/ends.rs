@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 pub enum End {
     /// At least one reply was whole, and nothing more had begun.
     Completed,
-    /// Turned away for want of room. So far newcomers wait in the queue of the kernel instead, and this counts none.
+    /// Turned away for want of room: told 503, or closed where even that had no room.
     Refused,
     /// A deadline struck within a head, a body or a reply.
     TimedOut,

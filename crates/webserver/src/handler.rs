@@ -1,4 +1,4 @@
-//! What a handler is given and what it gives back. It sees no socket: it can be called, and tested, like any function.
+//! What a handler is given and what it gives back.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -15,21 +15,30 @@ use crate::socket::Peer;
 /// Turns requests into answers. It is called by several threads at once.
 ///
 /// A handler that blocks for long blocks one worker of the pool, and as many of them as there are workers stop the
-/// server. A handler that panics is answered for with 500; the pool serves on.
+/// server. One that panics has answered 500; the pool serves on.
 ///
-/// Every function from a request to a [`Reply`] or an [`Answer`] is a handler:
+/// Every function from a request to a [`Reply`] or an [`Answer`] is a handler. A closure says the type of its request:
 ///
 /// ```
-/// use webserver::{Reply, Request};
+/// use webserver::{Reply, Request, exchange};
+///
 /// let handler = |request: &Request<'_>| Reply::text(format!("you are {}\n", request.peer.ip()));
-/// # fn is_a_handler(_: impl webserver::Handler) {}
-/// # is_a_handler(handler);
+/// assert!(exchange(handler, b"GET / HTTP/1.0\r\n\r\n").ends_with(b"\r\n\r\nyou are 127.0.0.1\n"));
 /// ```
 pub trait Handler: Send + Sync + 'static {
-    /// Answers one request. The body of a HEAD's reply is not sent, so there is nothing to do for it.
+    /// Answers one request. The body of a HEAD's reply is not sent, so there is nothing to do for it. A request that is
+    /// not valid, or CONNECT, does not come here.
     fn handle(&self, request: &Request<'_>) -> Answer;
 
-    /// Answers what is no valid request; the status is set to that of the error whatever is returned here.
+    /// Whether it never waits for anything but memory and files that were read before; default no. A worker whose handler
+    /// is quick serves one connection after the other; else another is called to look after them, at the cost of a fifth
+    /// of a small request.
+    fn is_quick(&self) -> bool {
+        false
+    }
+
+    /// Answers what is no valid request, comes too late or finds no room; by default with a line of text. The status is
+    /// set to that of the error whatever is returned here, and the connection closes.
     fn refuse(&self, error: RequestError) -> Reply {
         let mut reply = Reply { status: error.status(), ..Reply::text(format!("{}: {error}\n", error.status())) };
         let needed = match error {
@@ -55,12 +64,40 @@ where
     }
 }
 
-/// One request, as its handler sees it.
+/// One handler for several servers, or exchanges.
+impl<H: Handler> Handler for Arc<H> {
+    fn handle(&self, request: &Request<'_>) -> Answer {
+        (**self).handle(request)
+    }
+
+    fn is_quick(&self) -> bool {
+        (**self).is_quick()
+    }
+
+    fn refuse(&self, error: RequestError) -> Reply {
+        (**self).refuse(error)
+    }
+}
+
+/// One request, as its handler sees it. Only servers and [`exchange`](crate::exchange) make them.
+///
+/// ```
+/// use webserver::http_core::name;
+/// use webserver::{Reply, Request, exchange};
+///
+/// let handler = |request: &Request<'_>| {
+///     let query = request.head.target.query().unwrap_or("nothing");
+///     let agent = request.head.fields.get(name::USER_AGENT).and_then(|value| value.as_str());
+///     Reply::text(format!("{} asks for {query}", agent.unwrap_or("somebody")))
+/// };
+/// let heard = exchange(handler, b"GET /search?tea HTTP/1.0\r\nUser-Agent: me\r\n\r\n");
+/// assert!(heard.ends_with(b"\r\n\r\nme asks for tea"));
+/// ```
 #[derive(Clone, Copy, Debug)]
 pub struct Request<'a> {
     /// Method, target, version and fields.
     pub head: RequestHead<'a>,
-    /// The other end of the connection.
+    /// The other end of the connection; a proxy's, if there is one in between.
     pub peer: SocketAddr,
     /// The time of the request, which the reply's Date will say.
     pub now: Date,
@@ -73,14 +110,18 @@ impl Request<'_> {
     /// # Errors
     /// Of the system.
     pub fn local(&self) -> io::Result<SocketAddr> {
-        self.socket.local()
+        // IPv4 over a socket of IPv6 is IPv4, as in `peer`.
+        self.socket.local().map(|local| SocketAddr::new(local.ip().to_canonical(), local.port()))
     }
 }
 
-/// What a handler does about a request: it replies at once, or once it has the request's body.
+/// What a handler does about a request: it replies at once, or once it has the request's body. While a body comes no
+/// thread waits for it. A [`Reply`] becomes an answer by `into()`.
 ///
-/// A body that nobody asked for is dropped. A client that waits for `100 Continue` before it sends a body which the
-/// handler wants is answered 417, and sends it without waiting (R9110-10.1.1b).
+/// A request without a body has one of no octets. A body that nobody asked for is dropped. One that ends too early or is
+/// slower than [`Deadlines::min_rate`](crate::Deadlines::min_rate) is answered 400 or 408 without the handler. A client
+/// that waits for `100 Continue` before it sends a body which the handler wants is answered 417, and sends it without
+/// waiting (R9110-10.1.1b).
 #[derive(Debug)]
 pub struct Answer(pub(crate) Kind);
 
@@ -96,15 +137,39 @@ pub(crate) enum Taker {
     Sink(Box<dyn Sink>),
 }
 
-/// Takes a request's body as it comes. It is dropped without [`end`](Sink::end) if the body does not come whole.
+/// Takes a request's body as it comes. It is called by one thread at a time, not always the same, and dropped without
+/// [`end`](Sink::end) if the body does not come whole. If it panics, the reply is 500.
+///
+/// ```
+/// use webserver::{Answer, Reply, Request, Sink, exchange};
+///
+/// struct Lines(usize);
+///
+/// impl Sink for Lines {
+///     fn take(&mut self, octets: &[u8]) -> Result<(), Reply> {
+///         self.0 += octets.iter().filter(|&&octet| octet == b'\n').count();
+///         Ok(())
+///     }
+///
+///     fn end(self: Box<Self>) -> Reply {
+///         Reply::text(format!("{} lines\n", self.0))
+///     }
+/// }
+///
+/// let handler = |_: &Request<'_>| Answer::with_sink(Lines(0)).up_to(1 << 30);
+/// let heard = exchange(handler, b"POST / HTTP/1.0\r\nContent-Length: 4\r\n\r\na\nb\n");
+/// assert!(heard.ends_with(b"\r\n\r\n2 lines\n"));
+/// ```
 pub trait Sink: Send {
-    /// Takes the next octets, at most [`Limits::head`](http_core::Limits::head) of them at a time.
+    /// Takes the next octets, at least one and at most 16 KiB of them ([`Limits::head`](http_core::Limits::head)). While
+    /// it blocks, it blocks a worker.
     ///
     /// # Errors
-    /// A reply to be sent at once; the rest of the body is dropped.
+    /// A reply to be sent at once. The rest of the body is dropped; if that is more than 256 KiB
+    /// ([`Limits::drain`](http_core::Limits::drain)), the connection closes.
     fn take(&mut self, octets: &[u8]) -> Result<(), Reply>;
 
-    /// The body is whole.
+    /// The body is whole. Replies to it.
     fn end(self: Box<Self>) -> Reply;
 }
 
@@ -112,13 +177,17 @@ pub trait Sink: Send {
 const BODY: u64 = 64 << 10;
 
 impl Answer {
-    /// Collects the request's body, up to 64 KiB, and then replies. While the body comes no thread waits for it.
+    /// Collects the request's body, up to 64 KiB, and then replies.
+    ///
+    /// Bodies and heads of which a part has come hold 16 MiB of memory in all. When that is full, who brings more is
+    /// answered 503; for bodies of many MiB there is [`with_sink`](Self::with_sink).
     ///
     /// ```
-    /// use webserver::{Answer, Reply, Request};
-    /// let echo = |_: &Request<'_>| Answer::with_body(|body| Reply::text(format!("{} octets\n", body.len())));
-    /// # fn is_a_handler(_: impl webserver::Handler) {}
-    /// # is_a_handler(echo);
+    /// use webserver::{Answer, Reply, Request, exchange};
+    ///
+    /// let handler = |_: &Request<'_>| Answer::with_body(|body| Reply::text(format!("{} octets\n", body.len())));
+    /// let heard = exchange(handler, b"POST / HTTP/1.0\r\nContent-Length: 5\r\n\r\nhello");
+    /// assert!(heard.ends_with(b"\r\n\r\n5 octets\n"));
     /// ```
     pub fn with_body(then: impl FnOnce(Vec<u8>) -> Reply + Send + 'static) -> Answer {
         Answer(Kind::Body { limit: BODY, taker: Taker::Whole(Vec::new(), Box::new(then)) })
@@ -129,7 +198,7 @@ impl Answer {
         Answer(Kind::Body { limit: BODY, taker: Taker::Sink(Box::new(sink)) })
     }
 
-    /// Another limit for the body, in octets. A longer one is answered 413.
+    /// Another limit for the body, in octets. A longer one is answered 413, before any of it is taken.
     #[must_use]
     pub fn up_to(self, limit: u64) -> Answer {
         match self.0 {
@@ -183,6 +252,17 @@ impl fmt::Debug for Taker {
 
 /// A reply. Connection, Content-Length and Date are written by the library. What HTTP does not allow, a 1xx status, a 401
 /// without WWW-Authenticate or a 405 without Allow, is answered for with 500.
+///
+/// ```
+/// use webserver::Reply;
+/// use webserver::http_core::{FieldValue, Status, name};
+///
+/// let missing = Reply { status: Status::NOT_FOUND, ..Reply::text("no such thing\n") };
+///
+/// let mut moved = Reply::empty(Status::MOVED_PERMANENTLY);
+/// moved.push(name::LOCATION, FieldValue::from_static("/new"))?;
+/// # Ok::<(), webserver::http_core::UseError>(())
+/// ```
 #[derive(Debug)]
 pub struct Reply {
     /// The status; not 1xx.
@@ -223,9 +303,10 @@ impl Reply {
 /// A reply's body.
 #[non_exhaustive]
 pub enum Body {
-    /// From memory.
+    /// From memory. All of these that wait for their readers hold 64 MiB in all; when that is full, further ones are
+    /// closed short, and so is a single one of that size.
     Octets(Cow<'static, [u8]>),
-    /// From memory that others use too.
+    /// From memory that others use too; it counts for none of them.
     Shared(Arc<[u8]>),
     /// Octets of a file, sent by the kernel. If the file turns out to be shorter, the connection closes short.
     File {
@@ -236,9 +317,21 @@ pub enum Body {
         /// How many octets.
         length: u64,
     },
-    /// What a reader gives, a piece at a time as the peer takes it. A reader that blocks blocks its worker.
+    /// What a reader gives, at most 16 KiB at a time and as the peer takes it. While it blocks, it blocks a worker.
+    ///
+    /// ```
+    /// use webserver::http_core::Status;
+    /// use webserver::{Body, Reply, Request, exchange};
+    ///
+    /// let handler = |_: &Request<'_>| {
+    ///     let body = Body::Reader { reader: Box::new(&b"of any length"[..]), length: None };
+    ///     Reply { body, ..Reply::empty(Status::OK) }
+    /// };
+    /// assert!(exchange(handler, b"GET / HTTP/1.0\r\n\r\n").ends_with(b"\r\n\r\nof any length"));
+    /// ```
     Reader {
-        /// Read to its end, or to its length. If it fails or ends too early, the connection closes short.
+        /// Read to its end, or to its length. If it fails, panics or ends too early, the connection closes short. Without
+        /// a length the peer cannot tell that from the end.
         reader: Box<dyn io::Read + Send>,
         /// `None`: until the end, which the peer sees by the connection's close.
         length: Option<u64>,

@@ -1,5 +1,44 @@
 //! A server for HTTP/1.0 on blocking sockets and a fixed pool of threads, and a handler that serves a folder of files.
 //!
+//! # A server of your own
+//!
+//! A handler is a function from a [`Request`] to a [`Reply`], or to an [`Answer`] that wants the request's body first.
+//! A [`Server`] is bound, configured and started; then it is [`Running`], and a [`Stopper`] ends it in order.
+//!
+//! ```
+//! use webserver::http_core::{Method, Status};
+//! use webserver::{Answer, Reply, Request, Server};
+//!
+//! fn answer(request: &Request<'_>) -> Answer {
+//!     match (request.head.method, request.head.target.path()) {
+//!         (Method::Get | Method::Head, "/") => Reply::text("hello\n").into(),
+//!         (Method::Post, "/count") => Answer::with_body(|body| Reply::text(format!("{} octets\n", body.len()))),
+//!         _ => Reply { status: Status::NOT_FOUND, ..Reply::text("there is nothing here\n") }.into(),
+//!     }
+//! }
+//!
+//! let running = Server::bind(&[([127, 0, 0, 1], 0).into()])?.start(answer)?;
+//! println!("listening on http://{}/", running.addresses()[0]);
+//! let stopper = running.stopper(); // for whoever is to stop it
+//! # stopper.stop();
+//! println!("{}", running.join());
+//! # Ok::<(), std::io::Error>(())
+//! ```
+//!
+//! | for | there is |
+//! |---|---|
+//! | a reply from memory, a file, a reader | [`Body`] |
+//! | a request's body, collected or as it comes | [`Answer::with_body`], [`Answer::with_sink`] |
+//! | a folder of files | [`Files`] |
+//! | tests without a socket | [`exchange`](exchange()) |
+//! | what peers may take of time and memory | [`Deadlines`], [`Bounds`] |
+//! | what became of the connections | [`Stopper::counts`] |
+//!
+//! The library touches no signals and no resource limits, and writes to standard error only if [`Server::log`] is asked
+//! for; those are the program's.
+//!
+//! # How it works
+//!
 //! What makes a fixed pool safe is one idea: a worker never waits for a peer; a connection that has to wait for its peer
 //! waits in the lobby.
 //!
@@ -12,15 +51,6 @@
 //!
 //! The way from a request to the wire: [`server`](Server) starts the threads, `worker` takes a ready connection out of
 //! the `lobby`, `connection` drives it, a [`Handler`] such as [`Files`] answers, `socket` sends.
-//!
-//! ```no_run
-//! use webserver::{Files, Server};
-//! let files = Files::new("examples/www".as_ref())?;
-//! Server::bind_all(6789)?.log(true).start(files)?.join();
-//! # Ok::<(), std::io::Error>(())
-//! ```
-//!
-//! The library touches no signals and no resource limits; those are the program's.
 
 #[cfg(not(target_os = "linux"))]
 compile_error!("webserver is for Linux: it stands on epoll, openat2 and sendfile");
@@ -31,6 +61,7 @@ mod clock;
 mod connection;
 mod deadlines;
 mod ends;
+mod exchange;
 mod files;
 mod handler;
 mod lobby;
@@ -42,11 +73,16 @@ mod socket;
 mod sockopt;
 mod sync;
 mod ticker;
+mod watch;
 mod worker;
+
+/// The protocol: statuses, methods, fields and dates of requests and replies.
+pub use http_core;
 
 pub use bounds::Bounds;
 pub use deadlines::Deadlines;
 pub use ends::{Counts, End};
+pub use exchange::exchange;
 pub use files::Files;
 pub use handler::{Answer, Body, Handler, Reply, Request, Sink};
 pub use server::{Running, Server, Stopper, default_threads};

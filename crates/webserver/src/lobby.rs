@@ -3,33 +3,25 @@
 //!
 //! - A guest is registered with the kernel once, edge-triggered: a kept connection costs no further call for it. How an
 //!   edge that comes while the guest is away is not lost, is the seat's matter (`seat.rs`).
-//! - One thread at a time waits for events, the leader, and it stops leading before it serves: with more waiting threads
-//!   than cores some thread is always asleep there and each packet wakes one, at twice the cost per request. Events that
-//!   came together are served in turn, by whoever leads next.
-//! - The listeners are level-triggered and only the leader sees them: it accepts while it leads.
+//! - The listeners are level-triggered, and only one worker at a time waits for events (`watch.rs`), so no two come for
+//!   one stranger.
 
-use std::collections::VecDeque;
 use std::io;
 use std::net::SocketAddr;
 use std::os::fd::{AsFd, OwnedFd};
-use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use rustix::event::epoll::{self, EventData, EventFlags};
-use rustix::event::{EventfdFlags, eventfd};
+use rustix::event::epoll::EventFlags;
 use rustix::io::Errno;
 use rustix::net::{Shutdown, SocketFlags, acceptfrom_with, shutdown};
 
 use crate::clock::Millis;
 use crate::seat::{Patience, Seat};
+use crate::watch::{WAKE, Watch};
 
 /// Keys of what is no guest; a guest's key has a smaller index.
-const WAKE: u64 = u64::MAX;
 const FIRST_LISTENER: u64 = WAKE - MOST_LISTENERS;
 const MOST_LISTENERS: u64 = 1000;
-
-/// Events that are taken from the kernel at once.
-const EVENTS: usize = 32;
 
 /// Newcomers that are told 503 when there is no room for them; further ones are closed.
 pub(crate) const RESERVED: u32 = 64;
@@ -39,18 +31,11 @@ const MOST_IDLE: usize = 1024;
 
 #[derive(Debug)]
 pub(crate) struct Lobby<C> {
-    epoll: OwnedFd,
+    pub(crate) watch: Arc<Watch>,
     listeners: Vec<OwnedFd>,
-    leader: Mutex<Events>,
     seats: Box<[Seat<Box<Guest<C>>>]>,
     door: Mutex<Door>,
-    /// Readable once the workers may leave, and from then on for good.
-    wake: OwnedFd,
-    leaving: AtomicBool,
 }
-
-/// What the kernel reported and nobody took yet: keys, and what happened.
-type Events = VecDeque<(u64, EventFlags)>;
 
 /// Who may come in.
 #[derive(Debug)]
@@ -91,6 +76,8 @@ pub(crate) enum Arrival<C> {
     Ready { guest: Box<Guest<C>>, ending: bool },
     /// A guest whose connection broke.
     Gone(Box<Guest<C>>),
+    /// A new connection, and an idle guest that has to make room for it.
+    Instead(OwnedFd, SocketAddr, Box<Guest<C>>),
     /// An idle guest that has to make room.
     Shed(Box<Guest<C>>),
 }
@@ -102,7 +89,7 @@ pub(crate) enum Interest {
     Read,
     /// Room to write that is not there yet, and nothing else.
     Write,
-    /// Its next turn.
+    /// Its next turn, which comes once there is room to write.
     Turn,
 }
 
@@ -112,11 +99,9 @@ impl<C: AsFd> Lobby<C> {
         if listeners.len() as u64 > MOST_LISTENERS {
             return Err(io::Error::new(io::ErrorKind::InvalidInput, "too many addresses to listen on"));
         }
-        let epoll = epoll::create(epoll::CreateFlags::CLOEXEC)?;
-        let wake = eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK)?;
-        epoll::add(&epoll, &wake, EventData::new_u64(WAKE), EventFlags::IN)?;
+        let watch = Watch::new()?;
         for (key, listener) in (FIRST_LISTENER..).zip(&listeners) {
-            epoll::add(&epoll, listener, EventData::new_u64(key), EventFlags::IN)?;
+            watch.add(listener, key, EventFlags::IN)?;
         }
         let door = Door {
             // Low indices first, so that the ticker's eyes stay where the guests are.
@@ -128,37 +113,24 @@ impl<C: AsFd> Lobby<C> {
             closed: false,
         };
         Ok(Lobby {
-            epoll,
+            watch: Arc::new(watch),
             listeners,
-            leader: Mutex::new(Events::with_capacity(EVENTS)),
             seats: (0..seats + RESERVED).map(|_| Seat::new()).collect(),
             door: Mutex::new(door),
-            wake,
-            leaving: AtomicBool::new(false),
         })
     }
 
     /// The next that needs a worker; `None` once the workers may leave.
     pub(crate) fn next(&self) -> Option<Arrival<C>> {
         loop {
-            let mut leader = lock(&self.leader);
-            if self.leaving.load(Relaxed) {
-                return None;
-            }
-            let Some((key, flags)) = leader.pop_front() else {
-                self.wait(&mut leader);
-                continue;
-            };
-            if key == WAKE {
-                continue;
-            }
+            let (key, flags) = self.watch.next()?;
             if key >= FIRST_LISTENER {
                 if let Some(arrival) = self.accept((key - FIRST_LISTENER) as usize) {
+                    self.watch.again(key);
                     return Some(arrival);
                 }
                 continue;
             }
-            drop(leader);
             let Some(seat) = self.seats.get(key as u32 as usize) else { continue };
             let Some(guest) = seat.announce((key >> 32) as u32) else { continue };
             // A hang-up alone may have octets before it: a peer that ends while we linger. They are to be read, or our
@@ -181,18 +153,18 @@ impl<C: AsFd> Lobby<C> {
         patience: Patience,
     ) -> Result<(), Box<Guest<C>>> {
         self.seats[guest.seat as usize].put(guest, patience, |guest, announced| {
-            if guest.armed == Some(interest) && interest != Interest::Turn && !announced {
+            if !interest.must_be_armed(guest.armed, announced) {
                 return true; // the edge is still to come
             }
-            let key = EventData::new_u64(u64::from(guest.generation) << 32 | u64::from(guest.seat));
+            let key = u64::from(guest.generation) << 32 | u64::from(guest.seat);
             let flags = EventFlags::ET
                 | match interest {
                     Interest::Read => EventFlags::IN | EventFlags::RDHUP,
                     Interest::Write | Interest::Turn => EventFlags::OUT,
                 };
             let armed = match guest.armed {
-                None => epoll::add(&self.epoll, &guest.connection, key, flags),
-                Some(_) => epoll::modify(&self.epoll, &guest.connection, key, flags),
+                None => self.watch.add(&guest.connection, key, flags),
+                Some(_) => self.watch.modify(&guest.connection, key, flags),
             };
             guest.armed = Some(interest);
             armed.is_ok()
@@ -230,6 +202,7 @@ impl<C: AsFd> Lobby<C> {
     pub(crate) fn tick(&self) {
         let mut door = lock(&self.door);
         door.looked = false;
+        door.idle.clear(); // who was idle then may be at work now
         self.open(&mut door);
     }
 
@@ -245,26 +218,14 @@ impl<C: AsFd> Lobby<C> {
         for listener in &self.listeners {
             // Taken out first: a hang-up is reported whatever a descriptor is armed for. New peers are told at once.
             // Neither can fail on a listening socket of ours, and nothing depends on it.
-            let _ = epoll::delete(&self.epoll, listener);
+            let _ = self.watch.delete(listener);
             let _ = shutdown(listener, Shutdown::Both);
         }
     }
 
     /// Lets the workers leave.
     pub(crate) fn dismiss(&self) {
-        self.leaving.store(true, Relaxed);
-        // Level-triggered and never read: it wakes one leader after the other.
-        let _ = rustix::io::write(&self.wake, &1u64.to_ne_bytes());
-    }
-
-    fn wait(&self, events: &mut Events) {
-        let mut room = [epoll::Event { flags: EventFlags::empty(), data: EventData::new_u64(WAKE) }; EVENTS];
-        // EINTR is all that can go wrong: the descriptor is ours and valid.
-        let n = epoll::wait(&self.epoll, &mut room, None).unwrap_or(0);
-        events.extend(room.iter().take(n).map(|event| {
-            let epoll::Event { flags, data } = *event;
-            (data.u64(), flags)
-        }));
+        self.watch.end();
     }
 
     fn accept(&self, listener: usize) -> Option<Arrival<C>> {
@@ -273,17 +234,15 @@ impl<C: AsFd> Lobby<C> {
         if door.closed || door.shut {
             return None;
         }
-        if door.free.is_empty()
-            && let Some(guest) = self.longest_idle(&mut door)
-        {
-            return Some(Arrival::Shed(guest)); // and the newcomer gets its seat in a moment
-        }
         match acceptfrom_with(listener, SocketFlags::CLOEXEC) {
             Ok((socket, peer)) => {
                 let peer = peer.and_then(|peer| SocketAddr::try_from(peer).ok());
                 let peer = peer.unwrap_or_else(|| SocketAddr::from(([0, 0, 0, 0], 0)));
                 if let Some(seat) = door.free.pop() {
                     return Some(Arrival::Stranger(socket, peer, seat));
+                }
+                if let Some(guest) = self.longest_idle(&mut door) {
+                    return Some(Arrival::Instead(socket, peer, guest));
                 }
                 match door.reserved.pop() {
                     Some(seat) => Some(Arrival::Surplus(socket, peer, seat)),
@@ -346,8 +305,15 @@ impl<C: AsFd> Lobby<C> {
     fn arm_listeners(&self, flags: EventFlags) {
         for (key, listener) in (FIRST_LISTENER..).zip(&self.listeners) {
             // It fails only for descriptors that are not in the set, and these are.
-            let _ = epoll::modify(&self.epoll, listener, EventData::new_u64(key), flags);
+            let _ = self.watch.modify(listener, key, flags);
         }
+    }
+}
+
+impl Interest {
+    /// Whether the kernel must be told of it, if it was last told of `armed`.
+    pub(crate) fn must_be_armed(self, armed: Option<Interest>, announced: bool) -> bool {
+        armed != Some(self) || self == Interest::Turn || announced
     }
 }
 

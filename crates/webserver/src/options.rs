@@ -90,9 +90,11 @@ impl Options {
 
     /// The bounds asked for, with no more descriptors than there are.
     pub(crate) fn bounds(&self, descriptors: u64) -> Bounds {
-        let cached = (usize::from(self.cache_size) * 64).min(usize::try_from(descriptors).unwrap_or(usize::MAX) * 2);
-        // Beside those of the cache, a connection may need two: its socket and a file.
-        let connections = descriptors.saturating_sub(OURS + cached as u64 / 16) / 2;
+        let cached = (usize::from(self.cache_size) * 64)
+            .min(usize::try_from(descriptors).unwrap_or(usize::MAX).saturating_mul(2));
+        // One each, beside those of the cache. An eighth is left for files that are sent and not kept, and for newcomers
+        // who are told that there is no room; where it is not enough, they are told so for want of descriptors.
+        let connections = descriptors.saturating_sub(OURS + cached as u64 / 16) / 8 * 7;
         Bounds {
             threads: self.threads.map_or_else(webserver::default_threads, |threads| usize::from(threads.get())),
             connections: self.max_connections.get().min(u32::try_from(connections).unwrap_or(u32::MAX)).max(1),

@@ -1,5 +1,6 @@
 //! What is still to be sent to a peer: octets in hand, and the rest of a body where that is.
 
+use std::borrow::Cow;
 use std::io;
 use std::os::fd::AsFd;
 
@@ -8,6 +9,8 @@ use crate::socket::Peer;
 
 /// Bodies up to here are copied behind their head and leave with it in one call; two slices would cost the same.
 const COPIED: usize = 16 << 10;
+
+const LONG: u64 = 256 << 10;
 
 #[derive(Debug, Default)]
 pub(crate) struct Outgoing {
@@ -44,10 +47,15 @@ impl Outgoing {
         self.sent == self.octets.len() && self.rest.is_none()
     }
 
+    /// Whether a piece of it may take the kernel longer than several small replies.
+    pub(crate) fn is_long(&self) -> bool {
+        self.rest.as_ref().is_some_and(|rest| rest.left.is_none_or(|left| left >= LONG))
+    }
+
     /// Octets of memory that wait here.
     pub(crate) fn memory(&self) -> usize {
         let body = match self.rest.as_deref() {
-            Some(Rest { body: Body::Octets(octets), .. }) => octets.len(),
+            Some(Rest { body: Body::Octets(Cow::Owned(octets)), .. }) => octets.capacity(),
             Some(Rest { body: Body::Reader { .. }, .. }) => COPIED,
             _ => 0,
         };

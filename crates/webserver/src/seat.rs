@@ -109,3 +109,273 @@ impl Patience {
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
+
+/// Every order of the steps of a few threads, tried by loom: seats and the rule for arming as they are, and a kernel in
+/// small. What is proven: no edge is lost, a guest has one owner at a time and ends once, none sits out of the ticker's
+/// sight, and nobody gets up for another's edge.
+#[cfg(all(loom, test))]
+mod tests {
+    use super::*;
+    use crate::lobby::Interest::{self, Read, Turn, Write};
+    use loom::cell::Cell;
+    use loom::sync::Arc;
+    use loom::thread;
+    use std::sync::atomic::AtomicUsize;
+
+    /// Deadlines: one that has struck, and one that has not.
+    const STRUCK: Patience = Patience { until: 1, idle: true };
+    const FAR: Patience = Patience { until: 2, idle: false };
+
+    /// A socket, and its entry in an epoll set.
+    #[derive(Default)]
+    struct Socket(Mutex<Entry>);
+
+    #[derive(Default)]
+    struct Entry {
+        octets: usize,
+        room: usize,
+        armed: Option<(u32, Interest)>,
+        /// In the list of those that may be ready, which holds each once.
+        listed: bool,
+    }
+
+    impl Entry {
+        fn level(&mut self, interest: Interest) -> &mut usize {
+            if interest == Read { &mut self.octets } else { &mut self.room }
+        }
+
+        fn is_ready(&mut self, interest: Interest) -> bool {
+            interest == Turn || *self.level(interest) > 0
+        }
+    }
+
+    impl Socket {
+        /// The peer sends an octet, or makes room for one.
+        fn give(&self, what: Interest) {
+            let mut entry = lock(&self.0);
+            *entry.level(what) += 1;
+            entry.listed |= entry.armed.is_some_and(|(_, interest)| interest == what);
+        }
+
+        fn take(&self, what: Interest, most: usize) -> usize {
+            let mut entry = lock(&self.0);
+            let level = entry.level(what);
+            let taken = most.min(*level);
+            *level -= taken;
+            taken
+        }
+
+        fn arm(&self, generation: u32, interest: Interest) {
+            let mut entry = lock(&self.0);
+            entry.armed = Some((generation, interest));
+            entry.listed |= entry.is_ready(interest);
+        }
+
+        /// Whose edge there is: the lobby's `wait`, where it would not block.
+        fn reported(&self) -> Option<u32> {
+            let mut entry = lock(&self.0);
+            let (generation, interest) = entry.armed.filter(|_| entry.listed)?;
+            entry.listed = false;
+            entry.is_ready(interest).then_some(generation)
+        }
+
+        fn close(&self) {
+            *lock(&self.0) = Entry::default();
+        }
+    }
+
+    struct Guest {
+        socket: Arc<Socket>,
+        generation: u32,
+        armed: Option<Interest>,
+        patience: Patience,
+        /// What it needs from its peer, one after the other, and how much of that it had. Loom sees who touches it.
+        plan: &'static [Interest],
+        had: Cell<usize>,
+    }
+
+    impl Guest {
+        /// What it has to wait for.
+        fn drive(&mut self) -> Option<Interest> {
+            loop {
+                let had = self.had.get();
+                let what = *self.plan.get(had)?;
+                let most = self.plan[had..].iter().take_while(|next| **next == what).count();
+                let taken = if what == Turn { 1 } else { self.socket.take(what, most) };
+                self.had.set(had + taken);
+                // Less than was asked for is all there was. It does not look again: what comes later is announced.
+                if what == Turn || taken < most {
+                    return Some(what);
+                }
+            }
+        }
+    }
+
+    /// One seat, its guest's socket, and how many guests have ended.
+    struct Scene {
+        seat: Seat<Guest>,
+        socket: Arc<Socket>,
+        ended: AtomicUsize,
+    }
+
+    impl Scene {
+        fn new() -> Arc<Scene> {
+            Arc::new(Scene { seat: Seat::new(), socket: Arc::default(), ended: AtomicUsize::new(0) })
+        }
+
+        fn guest(&self, plan: &'static [Interest]) -> Guest {
+            let (socket, generation) = (self.socket.clone(), self.seat.begin());
+            Guest { socket, generation, armed: None, patience: STRUCK, plan, had: Cell::new(0) }
+        }
+
+        /// A worker's life, until nothing is reported: one that would wait longer is one that comes later.
+        fn work(&self, socket: &Arc<Socket>) {
+            while let Some(generation) = socket.reported() {
+                if let Some(guest) = self.seat.announce(generation) {
+                    assert!(Arc::ptr_eq(&guest.socket, socket), "another's edge");
+                    self.turn(guest, FAR);
+                }
+            }
+        }
+
+        fn turn(&self, mut guest: Guest, patience: Patience) {
+            match guest.drive() {
+                Some(interest) => self.set_down(guest, interest, patience),
+                None => self.end(guest),
+            }
+        }
+
+        fn set_down(&self, mut guest: Guest, interest: Interest, patience: Patience) {
+            guest.patience = patience;
+            let put = self.seat.put(guest, patience, |guest, announced| {
+                if interest.must_be_armed(guest.armed, announced) {
+                    guest.socket.arm(guest.generation, interest);
+                    guest.armed = Some(interest);
+                }
+                true
+            });
+            assert!(put.is_ok());
+        }
+
+        fn end(&self, guest: Guest) {
+            guest.had.set(usize::MAX);
+            guest.socket.close();
+            self.ended.fetch_add(1, Relaxed);
+        }
+
+        /// The ticker's look: for a guest whose deadline has struck.
+        fn expired(&self) -> Option<Guest> {
+            let late = |patience: Patience| patience.until <= STRUCK.until;
+            self.seat.patience().filter(|patience| late(*patience))?;
+            let guest = self.seat.leave(|_, patience| late(patience))?;
+            assert!(late(guest.patience), "its deadline is another");
+            Some(guest)
+        }
+
+        /// What is left when all have come to rest: how many have ended, and who sits.
+        fn at_rest(&self) -> (usize, Option<Guest>) {
+            self.work(&self.socket);
+            let patience = self.seat.patience();
+            let guest = self.seat.leave(|_, _| true);
+            assert_eq!(patience, guest.as_ref().map(|guest| guest.patience), "out of the ticker's sight");
+            (self.ended.load(Relaxed), guest)
+        }
+    }
+
+    /// Every order in which a thread that could go on has to stop at most so many times; without a bound it takes minutes.
+    fn model(stops: usize, body: impl Fn(Arc<Scene>) + Send + Sync + 'static) {
+        let mut model = loom::model::Builder::new();
+        model.preemption_bound = Some(stops);
+        model.check(move || body(Scene::new()));
+    }
+
+    fn spawn(scene: &Arc<Scene>, run: impl FnOnce(&Scene) + 'static) -> thread::JoinHandle<()> {
+        let scene = scene.clone();
+        thread::spawn(move || run(&scene))
+    }
+
+    /// Two workers, one of whom it comes to first, and a peer who gives all this: what is left.
+    fn given(scene: &Arc<Scene>, gifts: &[Interest], plan: &'static [Interest]) -> (usize, Option<Guest>) {
+        let guest = scene.guest(plan);
+        let first = spawn(scene, |scene| {
+            scene.turn(guest, FAR);
+            scene.work(&scene.socket);
+        });
+        let second = spawn(scene, |scene| scene.work(&scene.socket));
+        gifts.iter().for_each(|gift| scene.socket.give(*gift));
+        first.join().unwrap();
+        second.join().unwrap();
+        scene.at_rest()
+    }
+
+    #[test]
+    fn no_edge_is_lost() {
+        model(6, |scene| match given(&scene, &[Read; 2], &[Read; 3]) {
+            (0, Some(guest)) => assert_eq!(guest.had.get(), 2, "octets that nobody took"),
+            _ => panic!("it has ended, or is nowhere"),
+        });
+    }
+
+    #[test]
+    fn no_edge_is_lost_where_interests_change() {
+        model(6, |scene| {
+            let left = given(&scene, &[Read, Read, Write], &[Read, Write, Turn, Turn, Read]);
+            assert!(matches!(left, (1, None)), "octets or room that nobody took");
+        });
+    }
+
+    // The ticker gives it another turn, somebody needs its seat, and its octets come: one gets it at a time, and it sits
+    // or has ended.
+    #[test]
+    fn who_gets_up_gets_up_once() {
+        model(4, |scene| {
+            scene.set_down(scene.guest(&[Read, Read]), Read, STRUCK);
+            let worker = spawn(&scene, |scene| scene.work(&scene.socket));
+            let ticker = spawn(&scene, |scene| {
+                if let Some(guest) = scene.expired() {
+                    scene.set_down(guest, Turn, FAR);
+                }
+            });
+            let shedder = spawn(&scene, |scene| {
+                if let Some(guest) = scene.seat.leave(|_, patience| patience.idle) {
+                    assert!(guest.patience.idle, "it was busy");
+                    scene.end(guest);
+                }
+            });
+            scene.socket.give(Read);
+            for thread in [worker, ticker, shedder] {
+                thread.join().unwrap();
+            }
+            match scene.at_rest() {
+                (1, None) => {}
+                (0, Some(guest)) => assert_eq!(guest.had.get(), 1, "its octet was not taken"),
+                (ended, guest) => panic!("{ended} ended, and {} sits", if guest.is_some() { "one" } else { "none" }),
+            }
+        });
+    }
+
+    #[test]
+    fn nobody_gets_up_for_the_last_guests_edge() {
+        model(6, |scene| {
+            scene.set_down(scene.guest(&[Read]), Read, STRUCK);
+            let next: Arc<Socket> = Arc::default();
+            let worker = spawn(&scene, |scene| scene.work(&scene.socket));
+            let ticker = spawn(&scene, {
+                let next = next.clone();
+                move |scene| {
+                    let Some(guest) = scene.expired() else { return };
+                    scene.end(guest);
+                    let guest = Guest { socket: next, ..scene.guest(&[Read]) };
+                    scene.turn(guest, FAR);
+                }
+            });
+            scene.socket.give(Read);
+            next.give(Read);
+            worker.join().unwrap();
+            ticker.join().unwrap();
+            scene.work(&next);
+            let (ended, guest) = scene.at_rest();
+            assert!(guest.is_none() && (1..=2).contains(&ended), "{ended} ended");
+        });
+    }
+}

@@ -246,7 +246,6 @@ fn listener(address: SocketAddr, only_v6: bool) -> io::Result<OwnedFd> {
     options::set_socket_reuseaddr(&socket, true)?;
     options::set_tcp_nodelay(&socket, true)?; // inherited by every accepted socket, so it costs no call there
     sockopt::defer_accept(&socket)?;
-    sockopt::bound_unsent(&socket)?;
     bind(&socket, &address)?;
     listen(&socket, BACKLOG)?;
     Ok(socket)

@@ -10,6 +10,8 @@ use rustix::fs::sendfile;
 use rustix::io::{Errno, ioctl_fionbio, retry_on_intr};
 use rustix::net::{RecvFlags, SendFlags, Shutdown, getsockname, recv, send, shutdown};
 
+use crate::sockopt;
+
 /// A peer as a connection sees it: a socket, or what stands in for one.
 pub(crate) trait Peer: fmt::Debug {
     /// 0 at the end of the peer's stream.
@@ -25,6 +27,9 @@ pub(crate) trait Peer: fmt::Debug {
     /// Sends a piece of a file from `offset`, which it moves on; 0 where the file has ended.
     fn send_file(&mut self, file: BorrowedFd<'_>, offset: &mut u64, length: u64) -> io::Result<usize>;
 
+    /// The kernel is to take less at a time: who reads slowly is to be seen reading.
+    fn bound_unsent(&mut self) {}
+
     /// Says that nothing more will be sent.
     fn half_close(&mut self) -> io::Result<()>;
 
@@ -32,9 +37,8 @@ pub(crate) trait Peer: fmt::Debug {
     fn local(&self) -> io::Result<SocketAddr>;
 }
 
-/// At most so many octets a `sendfile`, so that no call keeps a worker for long: one of 256 KiB to a peer that reads
-/// nothing takes 8–16 ms in the kernel.
-const LARGEST_PIECE: u64 = 256 << 10;
+/// At most so many octets a `sendfile`, a turn's worth. 1 MiB in one call costs half of what it costs in four.
+const LARGEST_PIECE: u64 = 2 << 20;
 
 /// A connected socket, in blocking mode until a file is sent over it.
 #[derive(Debug)]
@@ -71,6 +75,10 @@ impl Peer for Socket {
         }
         let piece = length.min(LARGEST_PIECE) as usize;
         Ok(retry_on_intr(|| sendfile(&self.fd, file, Some(offset), piece))?)
+    }
+
+    fn bound_unsent(&mut self) {
+        let _ = sockopt::bound_unsent(&self.fd); // without it we only learn later that the peer reads
     }
 
     fn half_close(&mut self) -> io::Result<()> {

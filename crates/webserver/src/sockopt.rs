@@ -13,11 +13,15 @@ pub(crate) fn defer_accept(listener: &impl AsFd) -> io::Result<()> {
     set(listener, TCP_DEFER_ACCEPT, 1)
 }
 
-/// Accepted sockets take 128 KiB that are not sent yet and no more: else a peer that reads nothing costs the kernel 2 MB,
-/// and that there is room again shows only after 600 KB were read.
-pub(crate) fn bound_unsent(listener: &impl AsFd) -> io::Result<()> {
-    set(listener, TCP_NOTSENT_LOWAT, 128 << 10)
+/// The socket takes 128 KiB that are not sent yet and no more, and says that there is room when half of them were: else a
+/// peer that reads nothing costs the kernel 2 MB, and that there is room again shows only after 600 KB were read. For who
+/// reads fast it would cost half as much again.
+pub(crate) fn bound_unsent(socket: &impl AsFd) -> io::Result<()> {
+    set(socket, TCP_NOTSENT_LOWAT, 2 * STEP)
 }
+
+/// Octets after which a slow reader is seen to have read.
+pub(crate) const STEP: c_int = 64 << 10;
 
 fn set(socket: &impl AsFd, option: c_int, value: c_int) -> io::Result<()> {
     let length = size_of::<c_int>() as socklen_t;

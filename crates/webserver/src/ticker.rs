@@ -1,7 +1,6 @@
 //! The ticker: a thread that looks at the clock for everybody. It ends whose deadline has passed, and after a stop it
 //! ends the idle at once and the rest when the grace is over.
 
-use std::sync::atomic::Ordering::Relaxed;
 use std::thread;
 use std::time::Duration;
 
@@ -12,21 +11,32 @@ use crate::worker::Engine;
 
 const TICK: Duration = Duration::from_millis(100);
 
+/// How soon another worker looks after the connections of one that a disk holds up.
+const GLANCE: Duration = Duration::from_millis(10);
+
 /// So many expired connections a tick at most: each may be sent a 408.
 const MOST_A_TICK: usize = 256;
 
 /// The ticker's life; it ends when the server is stopping and nobody is left.
 pub(crate) fn run(engine: &Engine, grace: Duration) {
-    let mut desk = Desk::new(&engine.site.limits);
+    let mut desk = Desk::new(&engine.site.limits, None);
+    let (mut seen, mut ticked) = (0, 0);
+    let mut busy = false;
     let mut stopped_at = None;
     loop {
-        thread::park_timeout(TICK);
+        thread::park_timeout(if busy { GLANCE } else { TICK });
+        busy = engine.lobby.watch.relieve(&mut seen);
         let now = clock::now();
+        let stopping = engine.site.is_stopping();
+        if now < ticked + TICK.as_millis() as u64 && !stopping {
+            continue;
+        }
+        ticked = now;
         for guest in engine.lobby.expired(now, MOST_A_TICK) {
             engine.turn(guest, &mut desk, Connection::expire);
         }
         engine.lobby.tick();
-        if !engine.site.stopping.load(Relaxed) {
+        if !stopping {
             continue;
         }
         let stopped_at = *stopped_at.get_or_insert_with(|| {

@@ -20,8 +20,12 @@ pub(crate) struct Engine {
 impl Engine {
     /// One worker's life.
     pub(crate) fn work(&self) {
-        let mut desk = Desk::new(&self.site.limits);
+        let mut desk = Desk::new(&self.site.limits, Some(self.lobby.watch.clone()));
+        let may_wait = !self.site.handler.is_quick();
         while let Some(arrival) = self.lobby.next() {
+            if may_wait {
+                self.lobby.watch.deputise();
+            }
             match arrival {
                 Arrival::Ready { mut guest, ending } => {
                     guest.connection.wake(ending);
@@ -41,6 +45,13 @@ impl Engine {
                     self.counters.accept();
                     drop(socket);
                     self.counters.end(End::Refused);
+                }
+                Arrival::Instead(socket, peer, mut idle) => {
+                    self.counters.accept();
+                    let end = idle.connection.cut(&self.site, End::Aborted);
+                    let seat = self.see_out(idle, end);
+                    let connection = Connection::over(socket, peer, &self.site);
+                    self.turn(self.lobby.welcome(connection, seat), &mut desk, Connection::drive);
                 }
                 Arrival::Gone(guest) | Arrival::Shed(guest) => self.cut(guest, End::Aborted),
             }
@@ -65,7 +76,8 @@ impl Engine {
             }
             Ok(Next::End(end)) => self.end(guest, end),
             Err(_) => {
-                *desk = Desk::new(&self.site.limits);
+                *desk = Desk::new(&self.site.limits, desk.watch.take());
+                guest.connection.cut(&self.site, End::Failed);
                 self.end(guest, End::Failed);
             }
         }
@@ -77,11 +89,18 @@ impl Engine {
         self.end(guest, end);
     }
 
-    fn end(&self, mut guest: Box<Guest<Connection>>, end: End) {
+    fn end(&self, guest: Box<Guest<Connection>>, end: End) {
+        let seat = self.see_out(guest, end);
+        self.lobby.release(seat);
+    }
+
+    /// Ends a guest, and says whose seat is free.
+    fn see_out(&self, mut guest: Box<Guest<Connection>>, end: End) -> u32 {
         guest.connection.let_go(&self.site);
         let seat = guest.seat();
-        drop(guest); // the socket closes before its seat is another's
+        // The socket closes before its seat is another's. A handler's sink or reader may panic on its way out.
+        let _ = catch_unwind(AssertUnwindSafe(|| drop(guest)));
         self.counters.end(end);
-        self.lobby.release(seat);
+        seat
     }
 }

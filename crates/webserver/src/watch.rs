@@ -1,0 +1,155 @@
+//! The watch: where the kernel's events come in, and who waits for them.
+//!
+//! One worker waits. It serves what it saw by itself and then waits again, while the others sleep: passing each event on
+//! would cost a fifth of a small request, and several that wait cost twice as much as one. Others are called when there
+//! is more to do than one can: when many events came together, before work that may take long, and by the ticker, which
+//! sees that for a while nobody waited and nothing was taken.
+
+use std::collections::VecDeque;
+use std::os::fd::{AsFd, OwnedFd};
+use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
+
+use rustix::event::epoll::{self, CreateFlags, EventData, EventFlags};
+use rustix::event::{EventfdFlags, eventfd};
+use rustix::io::Result;
+
+/// Events that are taken from the kernel at once, and how many of them one worker can well do by itself.
+const EVENTS: usize = 64;
+const ENOUGH: usize = EVENTS / 2;
+
+/// The key of what wakes who waits; all others are the caller's.
+pub(crate) const WAKE: u64 = u64::MAX;
+
+#[derive(Debug)]
+pub(crate) struct Watch {
+    epoll: OwnedFd,
+    state: Mutex<State>,
+    called: Condvar,
+    /// Readable once the workers may leave, and from then on for good.
+    wake: OwnedFd,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    /// What the kernel reported and nobody took yet: keys, and what happened.
+    events: VecDeque<(u64, EventFlags)>,
+    /// Somebody waits for the kernel.
+    kept: bool,
+    /// So many wait to be called.
+    asleep: usize,
+    /// Goes on with each event, and with each wait.
+    progress: u64,
+    over: bool,
+}
+
+impl Watch {
+    pub(crate) fn new() -> Result<Watch> {
+        let epoll = epoll::create(CreateFlags::CLOEXEC)?;
+        let wake = eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK)?;
+        epoll::add(&epoll, &wake, EventData::new_u64(WAKE), EventFlags::IN)?;
+        Ok(Watch { epoll, state: Mutex::default(), called: Condvar::new(), wake })
+    }
+
+    /// The next event; `None` once it is over.
+    pub(crate) fn next(&self) -> Option<(u64, EventFlags)> {
+        let mut state = self.lock();
+        loop {
+            if state.over {
+                return None;
+            }
+            if let Some(event) = state.events.pop_front() {
+                state.progress += 1;
+                if state.events.len() >= ENOUGH {
+                    self.call(&state);
+                }
+                return Some(event);
+            }
+            state = if state.kept { self.sleep(state) } else { self.wait(state) };
+        }
+    }
+
+    /// There may be more behind this event: it comes again, behind the next one, if any waits. So newcomers and guests are
+    /// served in turn, and who comes alone costs no further look.
+    pub(crate) fn again(&self, key: u64) {
+        let mut state = self.lock();
+        if !state.events.is_empty() {
+            state.events.insert(1, (key, EventFlags::IN));
+        }
+    }
+
+    /// What the caller does next may take long: somebody else is to wait meanwhile.
+    pub(crate) fn deputise(&self) {
+        let state = self.lock();
+        if !state.kept {
+            self.call(&state);
+        }
+    }
+
+    /// Sees to it that somebody waits, if since the last call nobody did; whether there was anything to do.
+    pub(crate) fn relieve(&self, seen: &mut u64) -> bool {
+        let state = self.lock();
+        let goes_on = state.progress != *seen;
+        *seen = state.progress;
+        if !goes_on && !state.kept {
+            self.call(&state);
+        }
+        goes_on || !state.kept
+    }
+
+    /// Lets all workers leave.
+    pub(crate) fn end(&self) {
+        self.lock().over = true;
+        self.called.notify_all();
+        // Level-triggered and never read.
+        let _ = rustix::io::write(&self.wake, &1u64.to_ne_bytes());
+    }
+
+    /// Begins to watch a descriptor.
+    pub(crate) fn add(&self, fd: impl AsFd, key: u64, flags: EventFlags) -> Result<()> {
+        epoll::add(&self.epoll, fd, EventData::new_u64(key), flags)
+    }
+
+    /// Watches for something else, and reports anew what is so already.
+    pub(crate) fn modify(&self, fd: impl AsFd, key: u64, flags: EventFlags) -> Result<()> {
+        epoll::modify(&self.epoll, fd, EventData::new_u64(key), flags)
+    }
+
+    pub(crate) fn delete(&self, fd: impl AsFd) -> Result<()> {
+        epoll::delete(&self.epoll, fd)
+    }
+
+    fn call(&self, state: &State) {
+        if state.asleep > 0 {
+            self.called.notify_one();
+        }
+    }
+
+    fn sleep<'a>(&'a self, mut state: MutexGuard<'a, State>) -> MutexGuard<'a, State> {
+        state.asleep += 1;
+        state = self.called.wait(state).unwrap_or_else(PoisonError::into_inner);
+        state.asleep -= 1;
+        state
+    }
+
+    /// Waits for the kernel.
+    fn wait<'a>(&'a self, mut state: MutexGuard<'a, State>) -> MutexGuard<'a, State> {
+        state.kept = true;
+        drop(state);
+        let mut room = [epoll::Event { flags: EventFlags::empty(), data: EventData::new_u64(WAKE) }; EVENTS];
+        // EINTR is all that can go wrong: the descriptor is ours and valid.
+        let n = epoll::wait(&self.epoll, &mut room, None).unwrap_or(0);
+        let mut state = self.lock();
+        state.kept = false;
+        state.progress += 1;
+        state.events.extend(room.iter().take(n).filter(|event| event.data.u64() != WAKE).map(|event| {
+            let epoll::Event { flags, data } = *event;
+            (data.u64(), flags)
+        }));
+        state
+    }
+
+    /// A lock whose holder panicked guards what it did before: each value here is changed in one step.
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}

@@ -1,0 +1,713 @@
+//! What a program that embeds the server may rely on: handlers of its own, bodies in both directions, and their bounds.
+// Clippy then takes the helpers, too, for tests.
+#![cfg(test)]
+
+mod support;
+
+use std::io::{self, ErrorKind, Read, Write};
+use std::net::{Shutdown, SocketAddr, TcpStream};
+use std::sync::{Arc, Mutex};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use http_core::{FieldValue, Status};
+use webserver::{Answer, Body, Counts, Deadlines, Reply, Request, Server, Sink};
+
+use support::{Inside, answers, connect, exchange, get, keep_alive, read_answer, read_to_end, wait_until};
+
+const OCTETS: FieldValue<'static> = FieldValue::from_static("application/octet-stream");
+const MIB: usize = 1 << 20;
+
+fn send(address: SocketAddr, octets: &[u8]) -> TcpStream {
+    let mut stream = connect(address);
+    stream.write_all(octets).unwrap();
+    stream
+}
+
+/// The head of a POST that asks for the connection to be kept.
+fn post_head(path: &str, length: usize) -> Vec<u8> {
+    format!("POST {path} HTTP/1.0\r\nConnection: keep-alive\r\nContent-Length: {length}\r\n\r\n").into_bytes()
+}
+
+fn post(path: &str, body: &[u8]) -> Vec<u8> {
+    [post_head(path, body.len()), body.to_vec()].concat()
+}
+
+fn length_of(body: Vec<u8>) -> Reply {
+    Reply::text(body.len().to_string())
+}
+
+fn echo(_: &Request<'_>) -> Answer {
+    Answer::with_body(|body| Reply::octets(OCTETS, body))
+}
+
+/// Everything until the server closes, be it short or even by a reset.
+fn read_what_comes(stream: &mut TcpStream) -> Vec<u8> {
+    let (mut octets, mut piece) = (Vec::new(), vec![0; MIB]);
+    loop {
+        match stream.read(&mut piece) {
+            Ok(0) => return octets,
+            Ok(n) => octets.extend_from_slice(&piece[..n]),
+            Err(error) if error.kind() == ErrorKind::ConnectionReset => return octets,
+            Err(error) => panic!("{error} after {} octets", octets.len()),
+        }
+    }
+}
+
+fn body_of(octets: &[u8]) -> &[u8] {
+    let head = octets.windows(4).position(|four| four == b"\r\n\r\n");
+    &octets[head.unwrap_or_else(|| panic!("no head: {}", octets.escape_ascii())) + 4..]
+}
+
+// --- Bodies of requests
+
+#[test]
+fn a_body_is_collected_and_the_next_request_is_behind_it() {
+    let inside = Inside::start(|server| server.threads(1), echo);
+    for octets in [0, 1, 5, 16 << 10, (16 << 10) + 1, 64 << 10] {
+        let body: Vec<u8> = (0..251).cycle().take(octets).collect();
+        let segment = [post("/a", &body), post("/b", b"second"), b"GET / HTTP/1.0\r\n\r\n".to_vec()].concat();
+        let answers = answers(&read_to_end(&mut send(inside.address(), &segment)).unwrap(), false).unwrap();
+        let bodies: Vec<&[u8]> = answers.iter().map(|answer| &*answer.body).collect();
+        assert!(bodies == [&*body, b"second", b""], "{octets} octets");
+    }
+    inside.finish();
+}
+
+#[test]
+fn a_slow_body_holds_no_thread() {
+    let inside = Inside::start(|server| server.threads(1), echo);
+    let slow: Vec<_> = (0..8).map(|_| send(inside.address(), &post_head("/", 9))).collect();
+    for octet in b"dribbling" {
+        for mut stream in &slow {
+            stream.write_all(&[*octet]).unwrap();
+        }
+        let answer = exchange(inside.address(), b"POST / HTTP/1.0\r\nContent-Length: 5\r\n\r\nwhole");
+        assert_eq!(answer.text(), "whole");
+    }
+    for mut stream in slow {
+        let answer = read_answer(&mut stream);
+        assert_eq!((answer.text(), answer.is_kept()), ("dribbling", true));
+    }
+    inside.finish();
+}
+
+// R9110-15.5.14
+#[test]
+fn a_body_is_taken_up_to_its_limit() {
+    let handler = |request: &Request<'_>| {
+        let answer = Answer::with_body(length_of);
+        match request.head.target.path().trim_start_matches('/') {
+            "" => answer,
+            limit => answer.up_to(limit.parse().unwrap()),
+        }
+    };
+    let inside = Inside::start(|server| server.threads(1), handler);
+    let kept = |path, octets| {
+        let mut stream = send(inside.address(), &post(path, &vec![b'x'; octets]));
+        let answer = read_answer(&mut stream);
+        stream.write_all(&post("/", b"on")).unwrap();
+        assert_eq!(read_answer(&mut stream).text(), "2", "{octets} to {path}");
+        (answer.status, answer.is_kept())
+    };
+    for (path, octets, status) in [
+        ("/", 64 << 10, 200),
+        ("/", (64 << 10) + 1, 413), // dropped, and the connection lives on
+        ("/0", 0, 200),
+        ("/0", 1, 413),
+        ("/10", 10, 200),
+        ("/10", 11, 413),
+        ("/3000000", 3_000_000, 200),
+    ] {
+        assert_eq!(kept(path, octets), (status, true), "{octets} to {path}");
+    }
+    // Of more than the server drops, the client still hears why, though it sends all of it first (R9112-9.6b).
+    for octets in [MIB, 3 << 20] {
+        let answer = exchange(inside.address(), &post("/", &vec![b'x'; octets]));
+        assert_eq!(answer.status, 413);
+    }
+    // And it need not send any.
+    let answer = exchange(inside.address(), &post_head("/", usize::MAX));
+    assert_eq!(answer.status, 413);
+    inside.finish();
+}
+
+// R9110-10.1.1b, R9110-10.1.1c
+#[test]
+fn who_waits_for_100_is_not_left_waiting() {
+    let handler = |request: &Request<'_>| match request.head.target.path() {
+        "/wanted" => Answer::with_body(length_of),
+        _ => Reply::text("final").into(),
+    };
+    let inside = Inside::start(|server| server.threads(1), handler);
+    for (path, status) in [("/wanted", 417), ("/unwanted", 200)] {
+        let head = format!("POST {path} HTTP/1.1\r\nHost: a\r\nExpect: 100-continue\r\nContent-Length: 5\r\n\r\n");
+        assert_eq!(exchange(inside.address(), head.as_bytes()).status, status, "{path}");
+    }
+    // A body's length of 0 is nothing to wait for.
+    let head = b"POST /wanted HTTP/1.1\r\nHost: a\r\nExpect: 100-continue\r\nContent-Length: 0\r\n\r\n";
+    let answer = read_answer(&mut send(inside.address(), head));
+    assert_eq!((answer.status, answer.text()), (200, "0"));
+    inside.finish();
+}
+
+/// What has happened to sinks: octets that they took, in how many pieces, and how many were ended and dropped.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+struct Seen {
+    taken: Vec<u8>,
+    pieces: usize,
+    ended: usize,
+    dropped: usize,
+}
+
+#[derive(Clone, Default)]
+struct Recorder {
+    seen: Arc<Mutex<Seen>>,
+}
+
+impl Recorder {
+    fn seen(&self) -> Seen {
+        self.seen.lock().unwrap().clone()
+    }
+}
+
+/// Notes what happens to it. It replies at once to a `!`, and panics at a `?`.
+struct Recording(Recorder);
+
+impl Sink for Recording {
+    fn take(&mut self, octets: &[u8]) -> Result<(), Reply> {
+        assert!(!octets.contains(&b'?'), "as it was told");
+        let mut seen = self.0.seen.lock().unwrap();
+        seen.taken.extend_from_slice(octets);
+        seen.pieces += 1;
+        match octets.contains(&b'!') {
+            true => Err(Reply { status: Status::CONFLICT, ..Reply::text("enough") }),
+            false => Ok(()),
+        }
+    }
+
+    fn end(self: Box<Self>) -> Reply {
+        let mut seen = self.0.seen.lock().unwrap();
+        seen.ended += 1;
+        Reply::text(seen.taken.len().to_string())
+    }
+}
+
+impl Drop for Recording {
+    fn drop(&mut self) {
+        self.0.seen.lock().unwrap().dropped += 1;
+    }
+}
+
+fn recording() -> (Recorder, Inside) {
+    let recorder = Recorder::default();
+    let to = recorder.clone();
+    let handler = move |_: &Request<'_>| Answer::with_sink(Recording(to.clone())).up_to(1 << 40);
+    (recorder, Inside::start(|server| server.threads(1), handler))
+}
+
+#[test]
+fn a_sink_is_fed_as_the_body_comes_and_ended_once() {
+    let (recorder, inside) = recording();
+    let mut stream = send(inside.address(), &post_head("/", 9));
+    for (n, piece) in (1..).zip(["abc", "def", "ghi"]) {
+        stream.write_all(piece.as_bytes()).unwrap();
+        wait_until("it is fed", || recorder.seen().pieces == n);
+    }
+    assert_eq!(read_answer(&mut stream).text(), "9");
+    let seen = Seen { taken: b"abcdefghi".into(), pieces: 3, ended: 1, dropped: 1 };
+    assert_eq!(recorder.seen(), seen);
+    // Far more than would be collected.
+    stream.write_all(&post("/", &vec![b'x'; 20 * MIB])).unwrap();
+    assert_eq!(read_answer(&mut stream).text(), (20 * MIB + 9).to_string());
+    assert_eq!((recorder.seen().ended, recorder.seen().dropped), (2, 2));
+    // Without a body it is ended at once.
+    stream.write_all(b"GET / HTTP/1.0\r\n\r\n").unwrap();
+    assert_eq!(read_answer(&mut stream).status, 200);
+    assert_eq!((recorder.seen().ended, recorder.seen().dropped), (3, 3));
+    inside.finish();
+}
+
+#[test]
+fn a_sink_may_reply_at_once() {
+    let (recorder, inside) = recording();
+    for (rest, kept) in [(0, true), (100, true), (200 << 10, true), (MIB, false)] {
+        let body = [b"no!".to_vec(), vec![b'x'; rest]].concat();
+        // The rest is on its way, or is yet to come, when the reply is there.
+        let mut stream = send(inside.address(), &post("/", &body)[..post_head("/", body.len()).len() + 3]);
+        let answer = read_answer(&mut stream);
+        assert_eq!((answer.status, answer.is_kept(), answer.text()), (409, kept, "enough"), "and {rest} octets");
+        if kept {
+            stream.write_all(&body[3..]).unwrap();
+            stream.write_all(&post("/", b"on")).unwrap();
+            assert_eq!(read_answer(&mut stream).status, 200, "behind {rest} octets that nobody wants");
+        } else {
+            let _ = stream.write_all(&body[3..]);
+            assert!(read_what_comes(&mut stream).is_empty());
+        }
+    }
+    let seen = recorder.seen();
+    assert_eq!((seen.taken.as_slice(), seen.ended, seen.dropped), (&b"no!onno!onno!onno!"[..], 3, 7));
+    inside.finish();
+}
+
+#[test]
+fn a_sink_is_dropped_with_its_client() {
+    let (recorder, inside) = recording();
+    let stream = send(inside.address(), &post("/", b"ab")[..post_head("/", 2).len() + 1]);
+    wait_until("it is fed", || recorder.seen().pieces == 1);
+    drop(stream);
+    wait_until("it is dropped", || recorder.seen().dropped == 1);
+    assert_eq!(recorder.seen().ended, 0);
+    let counts = inside.finish();
+    assert_eq!((counts.aborted, counts.accepted), (1, 1));
+}
+
+// --- Panics
+
+/// Reads some octets, and then does this.
+struct Then<F>(io::Repeat, u64, F);
+
+impl<F: FnMut() -> io::Result<usize>> Read for Then<F> {
+    fn read(&mut self, room: &mut [u8]) -> io::Result<usize> {
+        match (&mut self.0).take(self.1).read(room)? {
+            0 => (self.2)(),
+            n => {
+                self.1 -= n as u64;
+                Ok(n)
+            }
+        }
+    }
+}
+
+fn reader(octets: u64, length: Option<u64>, then: impl FnMut() -> io::Result<usize> + Send + 'static) -> Reply {
+    let reader = Box::new(Then(io::repeat(b'x'), octets, then));
+    Reply { body: Body::Reader { reader, length }, ..Reply::empty(Status::OK) }
+}
+
+/// Panics when it is ended.
+struct EndPanics;
+
+impl Sink for EndPanics {
+    fn take(&mut self, _: &[u8]) -> Result<(), Reply> {
+        Ok(())
+    }
+
+    fn end(self: Box<Self>) -> Reply {
+        panic!("as it was told")
+    }
+}
+
+/// Panics when it is dropped, ended or not.
+struct DropPanics;
+
+impl Sink for DropPanics {
+    fn take(&mut self, _: &[u8]) -> Result<(), Reply> {
+        Ok(())
+    }
+
+    fn end(self: Box<Self>) -> Reply {
+        Reply::text("ended")
+    }
+}
+
+impl Drop for DropPanics {
+    fn drop(&mut self) {
+        panic!("as it was told");
+    }
+}
+
+// R1945-9.5
+#[test]
+fn who_panics_costs_no_more_than_its_reply() {
+    let recorder = Recorder::default();
+    let to = recorder.clone();
+    let handler = move |request: &Request<'_>| match request.head.target.path() {
+        "/then" => Answer::with_body(|_| panic!("as it was told")),
+        "/take" => Answer::with_sink(Recording(to.clone())),
+        "/end" => Answer::with_sink(EndPanics),
+        "/reader" => reader(40_000, Some(80_000), || panic!("as it was told")).into(),
+        "/endless" => reader(40_000, None, || panic!("as it was told")).into(),
+        _ => Answer::with_body(length_of),
+    };
+    let inside = Inside::start(|server| server.threads(1), handler);
+    for _ in 0..5 {
+        for path in ["/then", "/take", "/end"] {
+            let mut stream = send(inside.address(), &post(path, b"???"));
+            let answer = read_answer(&mut stream);
+            assert_eq!((answer.status, answer.is_kept()), (500, true), "{path}");
+            stream.write_all(&post("/", b"on")).unwrap();
+            assert_eq!(read_answer(&mut stream).text(), "2", "behind {path}");
+        }
+        for path in ["/reader", "/endless"] {
+            let octets = read_what_comes(&mut send(inside.address(), &keep_alive(path)));
+            assert!(octets.starts_with(b"HTTP/1.0 200 ") && body_of(&octets).len() <= 40_000, "{path}");
+        }
+    }
+    assert_eq!(recorder.seen(), Seen { dropped: 5, ..Seen::default() });
+    let Counts { accepted, completed, failed, .. } = inside.finish();
+    assert_eq!((accepted, completed, failed), (25, 15, 10));
+}
+
+// Be it while the connection is served, when its client goes away, or when its time is over.
+#[test]
+fn what_panics_when_it_is_dropped_costs_no_thread() {
+    let handler = |request: &Request<'_>| match request.head.target.path() {
+        "/drop" => Answer::with_sink(DropPanics),
+        _ => Reply::text("on").into(),
+    };
+    let inside = Inside::start(|server| server.threads(1).grace(Duration::from_millis(100)), handler);
+    let whole = b"POST /drop HTTP/1.0\r\nContent-Length: 2\r\n\r\nab";
+    let begun = &whole[..whole.len() - 1];
+    for _ in 0..3 {
+        assert_eq!(exchange(inside.address(), whole).status, 500);
+        drop(send(inside.address(), begun));
+        assert_eq!(get(inside.address(), "/on").text(), "on");
+    }
+    let _until_the_grace_is_over = send(inside.address(), begun);
+    assert_eq!(get(inside.address(), "/on").text(), "on");
+    assert_eq!(inside.finish().accepted, 11);
+}
+
+// --- Bodies of replies
+
+#[test]
+fn every_kind_of_body_is_sent_whole_and_not_at_all_to_head() {
+    const LENGTH: usize = 3 * MIB + 1;
+    let shared: Arc<[u8]> = vec![b'x'; LENGTH].into();
+    let handler = move |request: &Request<'_>| {
+        let path = request.head.target.path();
+        let length = if path.starts_with("/small") { 100 } else { LENGTH };
+        let done = || Ok(0);
+        match path.rsplit('/').next().unwrap() {
+            "octets" => Reply::octets(OCTETS, vec![b'x'; length]),
+            "static" => Reply::octets(OCTETS, &b"xxxxx"[..]),
+            "shared" if length == LENGTH => Reply { body: Body::Shared(shared.clone()), ..Reply::empty(Status::OK) },
+            "shared" => Reply { body: Body::Shared(vec![b'x'; length].into()), ..Reply::empty(Status::OK) },
+            "reader" => reader(length as u64, Some(length as u64), done),
+            "longer" => reader(u64::MAX, Some(length as u64), done),
+            "until-close" => reader(length as u64, None, done),
+            _ => Reply::empty(Status::NO_CONTENT),
+        }
+    };
+    let inside = Inside::start(|server| server.threads(1), handler);
+    for (path, length) in [
+        ("/small/octets", Some(100)),
+        ("/static", Some(5)),
+        ("/small/shared", Some(100)),
+        ("/small/reader", Some(100)),
+        ("/small/longer", Some(100)), // cut at its length
+        ("/large/octets", Some(LENGTH)),
+        ("/large/shared", Some(LENGTH)),
+        ("/large/reader", Some(LENGTH)),
+        ("/large/longer", Some(LENGTH)),
+        ("/small/until-close", None),
+        ("/large/until-close", None),
+    ] {
+        let mut stream = send(inside.address(), &keep_alive(path));
+        if let Some(length) = length {
+            thread::sleep(Duration::from_millis(50)); // more than the kernel takes has to wait
+            let answer = read_answer(&mut stream);
+            assert!(answer.is_kept() && answer.body == vec![b'x'; length], "{path}");
+        } else {
+            let octets = read_to_end(&mut stream).unwrap();
+            let head = String::from_utf8_lossy(&octets[..octets.len() - body_of(&octets).len()]).into_owned();
+            assert!(head.contains("Connection: close\r\n") && !head.contains("Content-Length"), "{path}: {head}");
+            let expected = if path.starts_with("/small") { 100 } else { LENGTH };
+            assert!(body_of(&octets) == vec![b'x'; expected], "{path}");
+            stream = connect(inside.address());
+        }
+        // Its HEAD has the same fields, no body, and is kept though the length be unknown.
+        stream.write_all(&keep_alive(path).strip_prefix(b"GET").map(|rest| [b"HEAD", rest].concat()).unwrap()).unwrap();
+        stream.write_all(b"GET /empty HTTP/1.0\r\n\r\n").unwrap();
+        let octets = read_to_end(&mut stream).unwrap();
+        let text = String::from_utf8(octets).unwrap();
+        let (head, next) = text.split_once("\r\n\r\n").unwrap();
+        assert!(head.starts_with("HTTP/1.0 200 ") && next.starts_with("HTTP/1.0 204 "), "{path}: {text}");
+        let expected = length.map(|length| format!("Content-Length: {length}"));
+        assert_eq!(head.lines().find(|line| line.starts_with("Content-Length")), expected.as_deref(), "{path}");
+    }
+    inside.finish();
+}
+
+// R9112-8: never padded, never followed by another answer.
+#[test]
+fn a_reader_that_breaks_its_promise_shows() {
+    let handler = |request: &Request<'_>| match request.head.target.path() {
+        "/early" => reader(50_000, Some(60_000), || Ok(0)),
+        "/never" => reader(0, Some(60_000), || Ok(0)),
+        "/fails" => reader(50_000, Some(60_000), || Err(ErrorKind::TimedOut.into())),
+        "/reset" => reader(50_000, Some(60_000), || Err(ErrorKind::ConnectionReset.into())),
+        "/would-block" => reader(50_000, Some(60_000), || Err(io::Error::from_raw_os_error(11))),
+        "/until-close" => reader(50_000, None, || Err(ErrorKind::Other.into())),
+        _ => Reply::text("on"),
+    };
+    let inside = Inside::start(|server| server.threads(1), handler);
+    let paths = ["/early", "/never", "/fails", "/reset", "/would-block", "/until-close"];
+    for path in paths {
+        let octets = read_what_comes(&mut send(inside.address(), &keep_alive(path).repeat(2)));
+        assert!(body_of(&octets).iter().all(|&octet| octet == b'x'), "{path}");
+        assert!(body_of(&octets).len() <= 50_000, "{path}: {}", octets.len());
+        assert_eq!(get(inside.address(), "/on").text(), "on");
+    }
+    let Counts { failed, completed, .. } = inside.finish();
+    assert_eq!((failed, completed), (6, 6));
+}
+
+#[test]
+fn a_large_body_waits_for_a_slow_reader_and_holds_no_thread() {
+    const LARGE: usize = 8 * MIB;
+    let handler = |request: &Request<'_>| match request.head.target.path() {
+        "/octets" => Reply::octets(OCTETS, vec![b'x'; LARGE]),
+        "/reader" => reader(LARGE as u64, Some(LARGE as u64), || Ok(0)),
+        "/until-close" => reader(LARGE as u64, None, || Ok(0)),
+        _ => Reply::text("small"),
+    };
+    let inside = Inside::start(|server| server.threads(1), handler);
+    let ask = |path: &str| send(inside.address(), format!("GET /{path} HTTP/1.0\r\n\r\n").as_bytes());
+    let mut slow = ["octets", "reader", "until-close"].map(ask);
+    let mut heard = [0; 3];
+    for _ in 0..20 {
+        assert_eq!(get(inside.address(), "/").text(), "small");
+        for (stream, heard) in slow.iter_mut().zip(&mut heard) {
+            *heard += stream.read(&mut [0; 10_000]).unwrap();
+        }
+        thread::sleep(Duration::from_millis(10));
+    }
+    for (mut stream, heard) in slow.into_iter().zip(heard) {
+        let rest = read_to_end(&mut stream).unwrap().len();
+        assert!((LARGE..LARGE + 300).contains(&(heard + rest)), "{heard} and {rest}");
+    }
+    inside.finish();
+}
+
+// --- Addresses
+
+#[test]
+fn both_ends_have_an_address() {
+    let both = |request: &Request<'_>| Reply::text(format!("{} {}", request.peer, request.local().unwrap()));
+    let told = |address: SocketAddr| {
+        let mut stream = send(address, b"GET / HTTP/1.0\r\n\r\n");
+        let expected = format!("{} {}", stream.local_addr().unwrap(), stream.peer_addr().unwrap());
+        assert_eq!(read_answer(&mut stream).text(), expected);
+    };
+    let listens = |server: Server, reached_by: &[&str]| {
+        let running = server.threads(1).start(both).unwrap();
+        for ip in reached_by {
+            for bound in running.addresses() {
+                told(SocketAddr::new(ip.parse().unwrap(), bound.port()));
+            }
+        }
+        running.stopper().stop();
+        assert_eq!(running.join().completed, reached_by.len() as u64);
+    };
+    let bind = |address: &str| Server::bind(&[address.parse().unwrap()]);
+    listens(bind("127.0.0.1:0").unwrap(), &["127.0.0.1"]);
+    match bind("[::1]:0") {
+        Ok(server) => {
+            listens(server, &["::1"]);
+            listens(Server::bind_all(0).unwrap(), &["127.0.0.1", "::1"]);
+        }
+        Err(error) => {
+            // Past what captures the output of tests.
+            let _ = io::stderr().write_all(format!("SKIPPED: addresses of IPv6: {error}\n").as_bytes());
+            listens(Server::bind_all(0).unwrap(), &["127.0.0.1"]);
+        }
+    }
+}
+
+// --- Without a socket
+
+#[test]
+fn an_exchange_in_memory_is_the_one_over_a_socket() {
+    let handler = Arc::new(|request: &Request<'_>| match request.head.target.path() {
+        "/body" => Answer::with_body(length_of).up_to(9),
+        "/reader" => reader(100_000, Some(100_000), || Ok(0)).into(),
+        "/short" => reader(100_000, Some(200_000), || Ok(0)).into(),
+        "/until-close" => reader(100_000, None, || Ok(0)).into(),
+        "/octets" => Reply::octets(OCTETS, vec![b'x'; 2 * MIB]).into(),
+        "/panic" => panic!("as it was told"),
+        "/none" => Reply::empty(Status::NO_CONTENT).into(),
+        path => Reply::text(path).into(),
+    });
+    let inside = Inside::start(|server| server.threads(1), handler.clone());
+    let undated = |octets: &[u8]| {
+        let lines = octets.split_inclusive(|&octet| octet == b'\n');
+        lines.filter(|line| !line.starts_with(b"Date: ")).collect::<Vec<_>>().concat()
+    };
+    let simple = |path: &str| format!("GET {path} HTTP/1.0\r\n\r\n").into_bytes();
+    for octets in [
+        simple("/a"),
+        [keep_alive("/a").repeat(40), simple("/b")].concat(),
+        [post("/body", b"hello"), post("/body", b"more than 9"), simple("/a")].concat(),
+        simple("/reader"),
+        keep_alive("/short").repeat(2),
+        keep_alive("/until-close").repeat(2),
+        [keep_alive("/octets"), keep_alive("/panic"), keep_alive("/none"), simple("/a")].concat(),
+        b"GET /simple\r\n".to_vec(),
+        b"HEAD /octets HTTP/1.0\r\n\r\n".to_vec(),
+        b"GET /half HTTP/1.0\r\nA: b".to_vec(),
+        post_head("/body", 5),
+        b"nonsense\r\n\r\nand more".to_vec(),
+        b"".to_vec(),
+    ] {
+        let mut stream = send(inside.address(), &octets);
+        stream.shutdown(Shutdown::Write).unwrap();
+        let heard = undated(&webserver::exchange(handler.clone(), &octets));
+        assert!(undated(&read_what_comes(&mut stream)) == heard, "to {}", octets.escape_ascii());
+    }
+    inside.finish();
+}
+
+// --- The end
+
+#[test]
+fn a_stop_lets_a_body_come_and_its_reply_go() {
+    let inside = Inside::start(|server| server.threads(1), echo);
+    let mut stream = send(inside.address(), &post_head("/", 5));
+    stream.write_all(b"he").unwrap();
+    thread::sleep(Duration::from_millis(50));
+    let stopper = inside.running().stopper();
+    stopper.stop();
+    wait_until("nobody is let in", || TcpStream::connect(inside.address()).is_err());
+    stream.write_all(b"llo").unwrap();
+    let answer = read_answer(&mut stream);
+    assert_eq!((answer.text(), answer.is_kept()), ("hello", false));
+    assert_eq!(read_to_end(&mut stream).unwrap(), b"");
+    let counts = inside.finish();
+    assert_eq!((counts.completed, counts), (1, stopper.counts()));
+}
+
+// --- Bounds
+
+/// Whether an answer has begun to come; nobody has to wait for it.
+fn is_answered(stream: &TcpStream) -> bool {
+    stream.set_nonblocking(true).unwrap();
+    let answered = stream.peek(&mut [0]).is_ok();
+    stream.set_nonblocking(false).unwrap();
+    answered
+}
+
+// V12: 16 MiB for all bodies that are being collected, and who brings more is told so.
+#[test]
+fn bodies_that_are_collected_have_a_bound_in_all() {
+    const BODY: usize = 64 << 10;
+    let inside = Inside::start(|server| server.threads(1), |_: &Request<'_>| Answer::with_body(length_of));
+    let whole = || assert_eq!(read_answer(&mut send(inside.address(), &post("/", b"whole"))).text(), "5");
+    // What came before this has been looked at behind it.
+    let settle = || {
+        whole();
+        thread::sleep(Duration::from_millis(200));
+        whole();
+    };
+    let all_but_one = [post_head("/", BODY), vec![b'x'; BODY - 1]].concat();
+    let bodies: Vec<_> = (0..300).map(|_| send(inside.address(), &all_but_one)).collect();
+    settle();
+    // Those who wait are just below the bound, and a head brings something, too.
+    let half = [b"GET / HTTP/1.0\r\nA: ", &[b'b'; 8000][..]].concat();
+    let heads: Vec<_> = (0..60).map(|_| send(inside.address(), &half)).collect();
+    settle();
+    let (refused, taken): (Vec<_>, Vec<_>) = bodies.into_iter().partition(is_answered);
+    assert!((100..=256).contains(&taken.len()), "{} of 64 KiB each", taken.len());
+    let heads: Vec<_> = heads.into_iter().filter(is_answered).collect();
+    assert!(!heads.is_empty());
+    for mut stream in refused.into_iter().chain(heads) {
+        let answer = read_answer(&mut stream);
+        assert_eq!((answer.status, answer.field("Retry-After"), answer.is_kept()), (503, Some("1"), false));
+    }
+    for mut stream in taken {
+        stream.write_all(b"x").unwrap();
+        assert_eq!(read_answer(&mut stream).text(), BODY.to_string());
+    }
+    // There is room again.
+    let mut stream = send(inside.address(), &all_but_one);
+    settle();
+    stream.write_all(b"x").unwrap();
+    assert_eq!(read_answer(&mut stream).text(), BODY.to_string());
+    inside.finish();
+}
+
+// However fast it is sent.
+#[test]
+fn one_body_alone_has_the_same_bound() {
+    let collecting = |_: &Request<'_>| Answer::with_body(length_of).up_to(1 << 40);
+    let inside = Inside::start(|server| server.threads(1), collecting);
+    let octets = 200 * MIB;
+    let mut stream = send(inside.address(), &post_head("/", octets));
+    let mut sending = stream.try_clone().unwrap();
+    let sender = thread::spawn(move || {
+        let piece = vec![b'x'; MIB];
+        (0..octets / MIB).take_while(|_| sending.write_all(&piece).is_ok()).count()
+    });
+    let answer = read_answer(&mut stream);
+    assert_eq!(answer.status, 503, "{} octets were collected", answer.text());
+    drop(stream);
+    let sent = sender.join().unwrap();
+    assert!(sent < 100, "{sent} MiB");
+    assert_eq!(read_answer(&mut send(inside.address(), &post("/", b"whole"))).text(), "5");
+    inside.finish();
+}
+
+// V12: 64 MiB for all replies that nobody reads; what others use too is counted for none of them.
+#[test]
+fn replies_that_nobody_reads_have_a_bound_in_all() {
+    const LARGE: usize = 8 * MIB;
+    let shared: Arc<[u8]> = vec![b'x'; LARGE].into();
+    let handler = move |request: &Request<'_>| match request.head.target.path() {
+        "/octets" => Reply::octets(OCTETS, vec![b'x'; LARGE]),
+        "/shared" => Reply { body: Body::Shared(shared.clone()), ..Reply::empty(Status::OK) },
+        _ => Reply::text("small"),
+    };
+    let inside = Inside::start(|server| server.threads(2), handler);
+    let ask = |path: &str| send(inside.address(), format!("GET {path} HTTP/1.0\r\n\r\n").as_bytes());
+    let readers: Vec<_> = (0..12).map(|_| ask("/octets")).collect();
+    wait_until("the bound is reached", || inside.running().counts().failed == 4);
+    let sharers: Vec<_> = (0..12).map(|_| ask("/shared")).collect();
+    assert_eq!(get(inside.address(), "/small").text(), "small");
+    let lengths = |streams: Vec<TcpStream>| {
+        streams.into_iter().map(|mut stream| read_what_comes(&mut stream).len()).filter(|&n| n > LARGE).count()
+    };
+    assert_eq!((lengths(readers), lengths(sharers)), (8, 12), "whole ones");
+    assert_eq!(get(inside.address(), "/octets").body.len(), LARGE, "there is room again");
+    let Counts { accepted, completed, failed, .. } = inside.finish();
+    assert_eq!((accepted, completed, failed), (26, 22, 4));
+}
+
+// R9110-15.5.9. The rate counts after 10 s, which nothing can shorten.
+#[test]
+fn a_body_keeps_up_with_the_least_rate_or_is_408() {
+    let rate = 100 << 10;
+    let recorder = Recorder::default();
+    let to = recorder.clone();
+    let handler = move |_: &Request<'_>| Answer::with_sink(Recording(to.clone())).up_to(1 << 40);
+    let deadlines = Deadlines { min_rate: rate as u64, ..Deadlines::default() };
+    let inside = Inside::start(|server| server.threads(1).deadlines(deadlines), handler);
+    let address = inside.address();
+    // So many octets each tenth of a second, for 14 s at most; when the answer comes, and which.
+    let send_at = |each: usize| {
+        let mut stream = send(address, &post_head("/", 140 * each));
+        stream.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
+        let mut reading = stream.try_clone().unwrap();
+        let began = Instant::now();
+        let reader = thread::spawn(move || (read_answer(&mut reading).status, began.elapsed()));
+        for n in 0..140 {
+            if reader.is_finished() {
+                break;
+            }
+            thread::sleep((began + Duration::from_millis(100) * n).saturating_duration_since(Instant::now()));
+            let _ = stream.write_all(&vec![b'x'; each]);
+        }
+        reader.join().unwrap()
+    };
+    thread::scope(|scope| {
+        scope.spawn(|| {
+            let (status, time) = send_at(rate / 100);
+            assert_eq!(status, 408);
+            assert!((10_500..13_500).contains(&time.as_millis()), "{time:?}"); // and a second for busy workers
+        });
+        scope.spawn(|| assert_eq!(send_at(rate / 5).0, 200));
+    });
+    wait_until("both have ended", || recorder.seen().dropped == 2);
+    assert_eq!(recorder.seen().ended, 1);
+    inside.finish();
+}
