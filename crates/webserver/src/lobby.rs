@@ -89,7 +89,7 @@ pub(crate) enum Interest {
     Read,
     /// Room to write that is not there yet, and nothing else.
     Write,
-    /// Its next turn, which comes once there is room to write.
+    /// Its next turn, which comes by itself where there is room to write.
     Turn,
 }
 
@@ -160,7 +160,8 @@ impl<C: AsFd> Lobby<C> {
             let flags = EventFlags::ET
                 | match interest {
                     Interest::Read => EventFlags::IN | EventFlags::RDHUP,
-                    Interest::Write | Interest::Turn => EventFlags::OUT,
+                    Interest::Write => EventFlags::OUT,
+                    Interest::Turn => EventFlags::IN | EventFlags::RDHUP | EventFlags::OUT,
                 };
             let armed = match guest.armed {
                 None => self.watch.add(&guest.connection, key, flags),
@@ -216,8 +217,8 @@ impl<C: AsFd> Lobby<C> {
     pub(crate) fn close_door(&self) {
         lock(&self.door).closed = true;
         for listener in &self.listeners {
-            // Taken out first: a hang-up is reported whatever a descriptor is armed for. New peers are told at once.
-            // Neither can fail on a listening socket of ours, and nothing depends on it.
+            // Taken out first: a hang-up is reported whatever a descriptor is armed for. New peers are told at once, those
+            // who sent nothing yet when they do. Neither can fail on a listening socket of ours, and nothing depends on it.
             let _ = self.watch.delete(listener);
             let _ = shutdown(listener, Shutdown::Both);
         }

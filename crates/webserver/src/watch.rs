@@ -2,7 +2,7 @@
 //!
 //! One worker waits. It serves what it saw by itself and then waits again, while the others sleep: passing each event on
 //! would cost a fifth of a small request, and several that wait cost twice as much as one. Others are called when there
-//! is more to do than one can: when many events came together, before work that may take long, and by the ticker, which
+//! is more to do than one can: when very many events came together, before work that may take long, and by the ticker, which
 //! sees that for a while nobody waited and nothing was taken.
 
 use std::collections::VecDeque;
@@ -13,9 +13,8 @@ use rustix::event::epoll::{self, CreateFlags, EventData, EventFlags};
 use rustix::event::{EventfdFlags, eventfd};
 use rustix::io::Result;
 
-/// Events that are taken from the kernel at once, and how many of them one worker can well do by itself.
+/// Events that are taken from the kernel at once; when there are so many, one worker cannot keep up.
 const EVENTS: usize = 64;
-const ENOUGH: usize = EVENTS / 2;
 
 /// The key of what wakes who waits; all others are the caller's.
 pub(crate) const WAKE: u64 = u64::MAX;
@@ -59,9 +58,6 @@ impl Watch {
             }
             if let Some(event) = state.events.pop_front() {
                 state.progress += 1;
-                if state.events.len() >= ENOUGH {
-                    self.call(&state);
-                }
                 return Some(event);
             }
             state = if state.kept { self.sleep(state) } else { self.wait(state) };
@@ -145,6 +141,9 @@ impl Watch {
             let epoll::Event { flags, data } = *event;
             (data.u64(), flags)
         }));
+        if n == EVENTS {
+            self.call(&state);
+        }
         state
     }
 

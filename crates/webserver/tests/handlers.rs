@@ -92,7 +92,7 @@ fn a_slow_body_holds_no_thread() {
     inside.finish();
 }
 
-// R9110-15.5.14
+// What is beyond the limit is 413.
 #[test]
 fn a_body_is_taken_up_to_its_limit() {
     let handler = |request: &Request<'_>| {

@@ -148,22 +148,32 @@ fn visit(address: SocketAddr, mut chance: Chance, in_peace: bool) {
         if chance.one_in(3) || (in_peace && !whole) {
             let _ = stream.shutdown(Shutdown::Write);
         }
-        let answered = check(&reader.join().unwrap(), &expected);
-        assert!(answered == requests || !whole || most < usize::MAX || !in_peace, "{answered} of {requests} answers");
+        let (octets, end) = reader.join().unwrap();
+        let answered = check(&octets, &expected);
+        assert!(
+            answered == requests || !whole || most < usize::MAX || !in_peace,
+            "{answered} of {requests} answers and {end:?} after {} octets, {} of {} unsent; the last: {}",
+            octets.len(),
+            rest.len(),
+            sent.len(),
+            octets[octets.len().saturating_sub(400)..].escape_ascii()
+        );
     });
 }
 
-/// What came until the server closed, or until the peer had enough and vanished.
-fn read(mut stream: TcpStream, mut chance: Chance, most: usize) -> Vec<u8> {
+/// What came until the server closed, by a reset or not, or until the peer had enough and vanished.
+fn read(mut stream: TcpStream, mut chance: Chance, most: usize) -> (Vec<u8>, Option<ErrorKind>) {
     let slow = chance.one_in(3);
+    let mut pauses = 32;
     let (mut octets, mut piece) = (Vec::new(), vec![0; if slow { 3000 } else { 1 << 16 }]);
     while octets.len() < most {
         match stream.read(&mut piece) {
             Ok(n @ 1..) => octets.extend_from_slice(&piece[..n]),
             Err(error) if error.kind() == ErrorKind::WouldBlock => panic!("it hangs after {} octets", octets.len()),
-            _ => return octets,
+            end => return (octets, end.err().map(|error| error.kind())),
         }
-        if slow && chance.one_in(16) {
+        if slow && pauses > 0 && chance.one_in(16) {
+            pauses -= 1;
             chance.pause();
         }
     }
@@ -171,7 +181,7 @@ fn read(mut stream: TcpStream, mut chance: Chance, most: usize) -> Vec<u8> {
         let _ = set_socket_linger(&stream, Some(Duration::ZERO)); // its close is a reset
     }
     let _ = stream.shutdown(Shutdown::Both);
-    octets
+    (octets, None)
 }
 
 /// Each answer is what was asked for, as far as it came, or an error that is the last. How many came whole.
@@ -233,12 +243,15 @@ fn round(seed: u64) {
             })
             .collect();
         if in_peace {
-            wait_until("all have left", || peers.iter().all(|peer| peer.is_finished()));
+            peers.into_iter().for_each(|peer| peer.join().unwrap());
         } else {
             thread::sleep(stop);
         }
         inside.finish()
     });
+    if in_peace {
+        assert_eq!((counts.refused, counts.timed_out, counts.failed), (0, 0, 0), "{counts}");
+    }
     if env::var_os("STRESS_SECONDS").is_some() {
         println!("STRESS_SEED={seed}{} {counts}", if in_peace { ", in peace:" } else { ":" });
     }
@@ -247,7 +260,7 @@ fn round(seed: u64) {
 #[test]
 fn whatever_peers_do() {
     let number = |name| env::var(name).ok().map(|value| value.parse::<u64>().unwrap());
-    let end = Instant::now() + Duration::from_secs(number("STRESS_SECONDS").unwrap_or(5));
+    let end = Instant::now() + Duration::from_secs(number("STRESS_SECONDS").unwrap_or(4));
     for seed in number("STRESS_SEED").unwrap_or(0).. {
         let before = descriptors();
         if let Err(panic) = catch_unwind(AssertUnwindSafe(|| round(seed))) {
