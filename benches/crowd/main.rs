@@ -101,7 +101,7 @@ fn main() -> Result<ExitCode, Why> {
     if sizes.total() < WHOLE.total() {
         eprintln!(
             "NOT THE WHOLE CROWD: {} instead of {}. Of {room} descriptors a process may have, the server takes {taken} \
-             connections; the whole crowd needs a hard limit (`ulimit -Hn`) of about 34,500.",
+             connections; the whole crowd needs a hard limit (`ulimit -Hn`) of about 20,000.",
             sizes.total(),
             WHOLE.total()
         );
