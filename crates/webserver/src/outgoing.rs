@@ -10,7 +10,7 @@ use crate::socket::Peer;
 /// Bodies up to here are copied behind their head and leave with it in one call; two slices would cost the same.
 const COPIED: usize = 16 << 10;
 
-/// What fills a turn.
+/// What takes several turns.
 const LONG: u64 = 2 << 20;
 
 #[derive(Debug, Default)]

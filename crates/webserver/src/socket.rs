@@ -37,8 +37,8 @@ pub(crate) trait Peer: fmt::Debug {
     fn local(&self) -> io::Result<SocketAddr>;
 }
 
-/// At most so many octets a `sendfile`, a turn's worth. 1 MiB in one call costs half of what it costs in four.
-const LARGEST_PIECE: u64 = 2 << 20;
+/// At most so many octets a `sendfile`, a turn's worth.
+const LARGEST_PIECE: u64 = 512 << 10;
 
 /// A connected socket, in blocking mode until a file is sent over it.
 #[derive(Debug)]
