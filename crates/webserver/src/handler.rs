@@ -79,7 +79,7 @@ impl<H: Handler> Handler for Arc<H> {
     }
 }
 
-/// One request, as its handler sees it. Only servers and [`exchange`](crate::exchange) make them.
+/// One request, as its handler sees it. Only servers and [`exchange`](crate::exchange()) make them.
 ///
 /// ```
 /// use webserver::http_core::name;
