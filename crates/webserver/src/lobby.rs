@@ -1,4 +1,4 @@
-//! The lobby: where connections wait for their peers, and where workers find who is ready. It knows slots, keys and
+//! The lobby: where connections wait for their peers, and where workers find who is ready. It knows seats, keys and
 //! readiness; what a connection *is* it does not know.
 //!
 //! - A guest is registered with the kernel once, edge-triggered: a kept connection costs no further call for it. How an
@@ -9,7 +9,7 @@
 use std::io;
 use std::net::SocketAddr;
 use std::os::fd::{AsFd, OwnedFd};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 
 use rustix::event::epoll::EventFlags;
 use rustix::io::Errno;
@@ -17,6 +17,7 @@ use rustix::net::{Shutdown, SocketFlags, acceptfrom_with, shutdown};
 
 use crate::clock::Millis;
 use crate::seat::{Patience, Seat};
+use crate::sync::{Mutex, lock};
 use crate::watch::{WAKE, Watch};
 
 /// Keys of what is no guest; a guest's key has a smaller index.
@@ -322,11 +323,6 @@ impl<C> Guest<C> {
     pub(crate) fn seat(&self) -> u32 {
         self.seat
     }
-}
-
-/// A lock whose holder panicked guards what it did before: each value here is changed in one step.
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 #[cfg(test)]

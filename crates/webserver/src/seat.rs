@@ -8,7 +8,7 @@
 //! - An announcement for another generation, of a guest that has left for good, is dropped.
 
 use crate::clock::Millis;
-use crate::sync::{AtomicU64, Mutex, MutexGuard, PoisonError, Relaxed};
+use crate::sync::{AtomicU64, Mutex, Relaxed, lock};
 
 const NEVER: u64 = u64::MAX;
 
@@ -103,11 +103,6 @@ impl Patience {
     fn word(self) -> u64 {
         self.until.min(NEVER >> 2) << 1 | u64::from(self.idle)
     }
-}
-
-/// A lock whose holder panicked guards what it did before: each value here is changed in one step.
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// Every order of the steps of a few threads, tried by loom: seats and the rule for arming as they are, and a kernel in

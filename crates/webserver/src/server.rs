@@ -130,8 +130,8 @@ impl Server {
         Server { log, ..self }
     }
 
-    /// Starts all threads and waits until somebody stops the server, which from within only a handler or a panic of the
-    /// system can do: a program that is to end in order calls [`start`](Self::start).
+    /// Starts all threads and serves for as long as the process lives. A program that is to end in order calls
+    /// [`start`](Self::start), which gives a way to stop.
     ///
     /// # Errors
     /// Those of [`start`](Self::start).

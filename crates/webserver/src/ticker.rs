@@ -1,5 +1,6 @@
-//! The ticker: a thread that looks at the clock for everybody. It ends whose deadline has passed, and after a stop it
-//! ends the idle at once and the rest when the grace is over.
+//! The ticker: a thread that looks at the clock for everybody. It ends whose deadline has passed, has another
+//! worker wait for events where one is held up, and after a stop it ends the idle at once and the rest when the grace is
+//! over.
 
 use std::thread;
 use std::time::Duration;
