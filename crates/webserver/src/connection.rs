@@ -25,6 +25,8 @@ use crate::watch::Watch;
 /// peers are sent of it stays in the processor's cache until they read it: with 2 MiB, 1 MiB costs twice as much.
 const TURN_REPLIES: u32 = 16;
 const TURN_OCTETS: u64 = 512 << 10;
+/// The turns of a long reply grow up to this: what it sends is in no cache any more, and fewer turns cost less.
+const LONG_TURN: u64 = 2 << 20;
 
 /// Buffers that grew beyond this for one reply are not kept.
 const KEPT_BUFFER: usize = 64 << 10;
@@ -291,7 +293,7 @@ impl<P: Peer> Connection<P> {
                 watch.deputise();
             }
             while !self.outgoing.is_empty() {
-                if octets >= TURN_OCTETS {
+                if octets >= (self.moved / 2).clamp(TURN_OCTETS, LONG_TURN) {
                     return Ok(Next::Wait(Interest::Turn));
                 }
                 let n = self.outgoing.send(&mut self.socket)?;
