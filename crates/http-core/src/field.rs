@@ -297,6 +297,11 @@ impl FieldBlock {
         Ok(())
     }
 
+    /// Adds the lines of another block.
+    pub fn append(&mut self, other: &FieldBlock) {
+        self.0.extend_from_slice(&other.0);
+    }
+
     /// Whether there is a line with this name.
     pub fn contains(&self, name: FieldName<'_>) -> bool {
         let mut lines = self.0.split(|&c| c == b'\n');

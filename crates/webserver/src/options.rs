@@ -1,5 +1,6 @@
 //! The command line: one value that the rest is built from.
 
+use std::ffi::OsString;
 use std::fmt::Display;
 use std::net::{IpAddr, SocketAddr};
 use std::num::{NonZeroU16, NonZeroU32};
@@ -8,6 +9,7 @@ use std::str::FromStr;
 use std::time::Duration;
 
 use clap::{Parser, ValueEnum};
+use webserver::http_core::{FieldBlock, FieldName, FieldValue, Status, name};
 use webserver::{Bounds, Deadlines};
 
 /// Serves a folder of files over HTTP/1.0.
@@ -58,9 +60,53 @@ pub(crate) struct Options {
     #[arg(long)]
     pub(crate) no_keep_alive: bool,
 
-    /// No listing of folders that have no index.html
+    /// A file that stands for its folder, repeatable, the best first [default: index.html]
+    #[arg(long, value_name = "NAME")]
+    pub(crate) index: Vec<OsString>,
+
+    /// No listing of folders that have no such file
     #[arg(long)]
     pub(crate) no_listing: bool,
+
+    /// Serve and list names that begin with a dot, too
+    #[arg(long)]
+    pub(crate) hidden: bool,
+
+    /// Follow links out of the folder, too: gives up what keeps requests within it
+    #[arg(long)]
+    pub(crate) follow_links: bool,
+
+    /// A file below ROOT that answers for pages that are not there, as in single-page applications
+    #[arg(long, value_name = "FILE")]
+    pub(crate) fallback: Option<OsString>,
+
+    /// A file below ROOT that is shown with this status, repeatable; like 404=404.html
+    #[arg(long, value_name = "STATUS=FILE", value_parser = error_page)]
+    pub(crate) error_page: Vec<(Status, OsString)>,
+
+    /// A field of every answer, repeatable
+    #[arg(long, value_name = "NAME: VALUE", value_parser = field)]
+    pub(crate) header: Vec<(String, String)>,
+
+    /// Let pages of all other origins read what is served
+    #[arg(long)]
+    pub(crate) cors: bool,
+
+    /// The Cache-Control of files, like max-age=3600
+    #[arg(long, value_name = "VALUE", value_parser = value)]
+    pub(crate) cache_control: Option<String>,
+
+    /// The type of files with this extension, repeatable; like gmi=text/gemini
+    #[arg(long = "type", value_name = "EXT=TYPE", value_parser = media_type)]
+    pub(crate) types: Vec<(String, String)>,
+
+    /// The charset of text; none: do not say
+    #[arg(long, value_name = "NAME", default_value = "utf-8", value_parser = charset)]
+    pub(crate) charset: String,
+
+    /// Do not send FILE.br, FILE.zst or FILE.gz in the place of FILE
+    #[arg(long)]
+    pub(crate) no_sidecars: bool,
 
     /// A line for each request on standard error
     #[arg(long, value_name = "FORMAT", default_value = "common")]
@@ -103,6 +149,75 @@ impl Options {
             cached,
         }
     }
+}
+
+/// `404=404.html`: an error that a page of the owner's may stand for, and its path below the root.
+fn error_page(text: &str) -> Result<(Status, OsString), String> {
+    let (status, path) = text.split_once('=').ok_or("expected STATUS=FILE, like 404=404.html")?;
+    let status = number::<u16>(status).ok().filter(|code| (400..600).contains(code)).and_then(Status::new);
+    let path = path.trim_start_matches('/');
+    match status {
+        None => Err("expected a status from 400 to 599".into()),
+        Some(_) if path.is_empty() => Err("expected a file below ROOT behind the =".into()),
+        Some(status) => Ok((status, path.into())),
+    }
+}
+
+/// `Name: value`, but for what tells of the one answer or of the connection.
+fn field(text: &str) -> Result<(String, String), String> {
+    const OURS: [FieldName<'static>; 8] = [
+        name::ACCEPT_RANGES,
+        name::ALLOW,
+        name::CONTENT_ENCODING,
+        name::CONTENT_RANGE,
+        name::CONTENT_TYPE,
+        name::ETAG,
+        name::LAST_MODIFIED,
+        name::LOCATION,
+    ];
+    let (given, text) = text.split_once(':').ok_or("expected NAME: VALUE, like Referrer-Policy: no-referrer")?;
+    let field =
+        FieldName::new(given.as_bytes()).ok_or("expected a name of letters, digits and hyphens before the colon")?;
+    if OURS.contains(&field) || FieldBlock::new().push(field, FieldValue::from_static("")).is_err() {
+        return Err(format!("{given} tells of each answer by itself and is written by the server"));
+    }
+    Ok((given.to_owned(), value(text)?))
+}
+
+/// A field's value.
+fn value(text: &str) -> Result<String, String> {
+    let text = text.trim();
+    match FieldValue::new(text.as_bytes()) {
+        Some(_) => Ok(text.to_owned()),
+        None => Err("expected one line without control characters".into()),
+    }
+}
+
+/// `gmi=text/gemini`
+fn media_type(text: &str) -> Result<(String, String), String> {
+    let (extension, of) = text.split_once('=').ok_or("expected EXT=TYPE, like gmi=text/gemini")?;
+    let extension = extension.trim_start_matches('.');
+    let is_type = of
+        .split_once('/')
+        .is_some_and(|(main, sub)| is_token(main) && is_token(sub.split(';').next().unwrap_or("").trim_end()));
+    match (extension.is_empty() || extension.contains(['.', '/']), is_type) {
+        (true, _) => Err("expected an extension without dots before the =".into()),
+        (_, false) => Err("expected a type behind the =, like text/gemini".into()),
+        _ => Ok((extension.to_owned(), value(of)?)),
+    }
+}
+
+fn charset(text: &str) -> Result<String, String> {
+    match text {
+        "none" => Ok(String::new()),
+        text if is_token(text) => Ok(text.to_owned()),
+        _ => Err("expected the name of a charset, like utf-8, or none".into()),
+    }
+}
+
+/// A word as RFC 9110 has it, which is what names of fields are.
+fn is_token(text: &str) -> bool {
+    FieldName::new(text.as_bytes()).is_some()
 }
 
 /// Digits alone: the parsers of the standard library take a sign.
@@ -150,6 +265,35 @@ mod tests {
         ] {
             assert!(Options::try_parse_from(["webserver"].into_iter().chain(bad)).is_err(), "{bad:?}");
         }
+    }
+
+    // V14: what goes into a head is checked before the first answer.
+    #[test]
+    fn fields_types_and_pages_are_checked_at_the_start() {
+        assert_eq!(field("X-A:  b c "), Ok(("X-A".into(), "b c".into())));
+        for bad in [
+            "X",
+            "X y: z",
+            ": z",
+            "X: a\r\nb: c",
+            "X: \0",
+            "Content-Length: 1",
+            "date: x",
+            "ETag: x",
+            "Connection: close",
+        ] {
+            assert!(field(bad).is_err(), "{bad:?}");
+        }
+        assert_eq!(media_type(".gmi=text/gemini; lang=en"), Ok(("gmi".into(), "text/gemini; lang=en".into())));
+        for bad in ["gmi", "=a/b", "a=b", "a=/b", "a=b/", "a.b=c/d", "a=b/c\r\nd", "a=b c/d"] {
+            assert!(media_type(bad).is_err(), "{bad:?}");
+        }
+        assert_eq!(error_page("404=/404.html"), Ok((Status::NOT_FOUND, "404.html".into())));
+        for bad in ["404", "404=", "404=/", "200=a", "600=a", "=a", "4o4=a", "+404=a"] {
+            assert!(error_page(bad).is_err(), "{bad:?}");
+        }
+        assert_eq!((charset("none"), charset("koi8-r")), (Ok(String::new()), Ok("koi8-r".into())));
+        assert!(charset("a b").is_err() && charset("").is_err());
     }
 
     #[test]

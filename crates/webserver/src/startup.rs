@@ -2,19 +2,16 @@
 
 use std::io::{self, ErrorKind, Write};
 use std::net::{IpAddr, SocketAddr};
+use std::os::unix::ffi::OsStrExt;
 
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+use webserver::http_core::{FieldName, FieldValue};
 use webserver::{Files, Running, Server};
 
 use crate::options::{LogFormat, Options};
 
 pub(crate) fn start(options: &Options) -> Result<Running, String> {
-    let root = &options.root;
-    let files = Files::new(root).map_err(|error| match error.kind() {
-        ErrorKind::NotFound => format!("there is no folder {root:?}; name the folder to serve: webserver FOLDER"),
-        ErrorKind::NotADirectory => format!("{root:?} is no folder; name the folder to serve: webserver FOLDER"),
-        _ => format!("cannot open the folder {root:?}: {error}"),
-    })?;
+    let files = files(options)?;
     let addresses = options.addresses();
     let bound = if addresses.is_empty() { Server::bind_all(options.port) } else { Server::bind(&addresses) };
     let server = bound.map_err(|error| match error.kind() {
@@ -32,8 +29,55 @@ pub(crate) fn start(options: &Options) -> Result<Running, String> {
         .bounds(bounds)
         .keep_alive(!options.no_keep_alive)
         .log(options.log == LogFormat::Common)
-        .start(files.cache(bounds.cached).listing(!options.no_listing))
+        .start(files.cache(bounds.cached))
         .map_err(|error| format!("cannot start: {error}"))
+}
+
+/// The folder, served as the options say.
+fn files(options: &Options) -> Result<Files, String> {
+    let root = &options.root;
+    let mut files = Files::new(root).map_err(|error| match error.kind() {
+        ErrorKind::NotFound => format!("there is no folder {root:?}; name the folder to serve: webserver FOLDER"),
+        ErrorKind::NotADirectory => format!("{root:?} is no folder; name the folder to serve: webserver FOLDER"),
+        _ => format!("cannot open the folder {root:?}: {error}"),
+    })?;
+    files = files
+        .listing(!options.no_listing)
+        .hidden(options.hidden)
+        .follow_links(options.follow_links)
+        .sidecars(!options.no_sidecars)
+        .cors(options.cors)
+        .charset(&options.charset);
+    if !options.index.is_empty() {
+        files = files.indexes(options.index.iter().map(|name| name.as_bytes()));
+    }
+    for (extension, value) in &options.types {
+        files = files.media_type(extension, valid(value)?);
+    }
+    if let Some(value) = &options.cache_control {
+        files = files.cache_control(valid(value)?);
+    }
+    for (name, value) in &options.header {
+        let name = FieldName::new(name.as_bytes()).ok_or("a field has no name")?;
+        files = files.field(name, valid(value)?).map_err(|error| format!("{name}: {error}"))?;
+    }
+    for path in options.fallback.iter().chain(options.error_page.iter().map(|(_, path)| path)) {
+        if !files.contains(path.as_bytes()) {
+            return Err(format!("there is no file {path:?} below {root:?} that could be shown"));
+        }
+    }
+    if let Some(path) = &options.fallback {
+        files = files.fallback(path.as_bytes());
+    }
+    for (status, path) in &options.error_page {
+        files = files.error_page(*status, path.as_bytes());
+    }
+    Ok(files)
+}
+
+/// The value of a field; the options have been checked.
+fn valid(value: &str) -> Result<FieldValue<'_>, String> {
+    FieldValue::new(value.as_bytes()).ok_or_else(|| format!("{value:?} is no value of a field"))
 }
 
 /// Where a browser finds the server, one address a line: the first that is printed, once connections are accepted.

@@ -212,7 +212,7 @@ fn version_and_help_are_printed() {
 // What the help names works: it serves with all of it.
 #[test]
 fn help_lists_what_works() {
-    const OPTIONS: [(&str, &str); 13] = [
+    const OPTIONS: [(&str, &str); 24] = [
         ("--port", "0"),
         ("--bind", "127.0.0.1"),
         ("--threads", "3"),
@@ -224,6 +224,17 @@ fn help_lists_what_works() {
         ("--grace", "0.5"),
         ("--no-keep-alive", ""),
         ("--no-listing", ""),
+        ("--index", "small"),
+        ("--hidden", ""),
+        ("--follow-links", ""),
+        ("--fallback", "small"),
+        ("--error-page", "403=small"),
+        ("--header", "X-A: b"),
+        ("--cors", ""),
+        ("--cache-control", "no-cache"),
+        ("--type", "gmi=text/gemini"),
+        ("--charset", "none"),
+        ("--no-sidecars", ""),
         ("--log", "off"),
         ("--log", "common"),
     ];
@@ -240,7 +251,7 @@ fn help_lists_what_works() {
 
     let folder = folder();
     let mut command = Command::new(PROGRAM);
-    for (name, value) in &OPTIONS[..10] {
+    for (name, value) in &OPTIONS[..OPTIONS.len() - 1] {
         command.arg(name).args(Some(value).filter(|value| !value.is_empty()));
     }
     let program = Program::run(command.arg(folder.path()));

@@ -10,6 +10,7 @@ use http_core::Date;
 use quick_cache::Weighter;
 
 use super::entry::Entry;
+use super::resource::Resource;
 use super::root::{Root, State};
 
 /// Nanoseconds since its last change after which a file is at rest: the coarsest tick of a file system in use.
@@ -18,9 +19,9 @@ const REST: i128 = 2_000_000_000;
 /// What an entry with a descriptor counts, so that there are never too few of these for connections.
 const DESCRIPTOR: u64 = 16;
 
-/// Entries by the decoded path that was asked for, a slash at its end where that was a folder's.
+/// What is kept, by the decoded path that was asked for, a slash at its end where that was a folder's.
 #[derive(Debug)]
-pub(super) struct Cache(Option<quick_cache::sync::Cache<Box<[u8]>, Arc<Entry>, Weight>>);
+pub(super) struct Cache(Option<quick_cache::sync::Cache<Box<[u8]>, Arc<Resource>, Weight>>);
 
 impl Cache {
     /// Room for so many small files, about; 0 for none.
@@ -29,47 +30,56 @@ impl Cache {
         Cache((entries > 0).then(cache))
     }
 
-    /// What this name has at this very moment, if it is what it had before. `now` is a moment that has passed.
-    pub(super) fn get(&self, name: &[u8], root: &Root, now: Date) -> Option<Arc<Entry>> {
+    /// What this name leads to at this very moment, if it is what it led to before, in the form that `choose` takes of it.
+    /// `now` is a moment that has passed.
+    pub(super) fn get(
+        &self,
+        name: &[u8],
+        root: &Root,
+        now: Date,
+        choose: impl Fn(&Resource) -> &Entry,
+    ) -> Option<Arc<Resource>> {
         let cache = self.0.as_ref()?;
-        let entry = cache.get(name)?;
-        if is_at_rest(&entry.state, now) && root.state(&entry.path) == Some(entry.state) {
-            return Some(entry);
+        let resource = cache.get(name)?;
+        let chosen = choose(&resource);
+        if is_at_rest(&resource, now) && resource.is_current(chosen, root, now) {
+            return Some(resource);
         }
         cache.remove(name);
         None
     }
 
-    /// Keeps an entry, unless it is too young. `now` is a moment before it was read.
-    pub(super) fn keep(&self, name: &[u8], entry: &Arc<Entry>, now: Date) {
+    /// Keeps a resource, unless it is too young. `now` is a moment before it was read.
+    pub(super) fn keep(&self, name: &[u8], resource: &Arc<Resource>, now: Date) {
         if let Some(cache) = &self.0
-            && is_at_rest(&entry.state, now)
+            && is_at_rest(resource, now)
         {
-            cache.insert(name.into(), entry.clone());
+            cache.insert(name.into(), resource.clone());
         }
     }
 
     /// Lets go of every descriptor that no reply is using.
     pub(super) fn close_files(&self) {
         if let Some(cache) = &self.0 {
-            cache.retain(|_, entry| !entry.is_open());
+            cache.retain(|_, resource| !resource.entries().any(Entry::is_open));
         }
     }
 }
 
-/// Whether any change from now on will show in the file's times. A clock that was set back makes it young again: no
+/// Whether any change from now on will show in the times of its files. A clock that was set back makes it young again: no
 /// Last-Modified is later than Date.
-fn is_at_rest(state: &State, now: Date) -> bool {
+fn is_at_rest(resource: &Resource, now: Date) -> bool {
     // `now` is the beginning of its second, so that the true age is never overrated.
-    state.modified.max(state.changed) <= i128::from(now.unix()) * 1_000_000_000 - REST
+    let rested = i128::from(now.unix()) * 1_000_000_000 - REST;
+    resource.entries().all(|Entry { state: State { modified, changed, .. }, .. }| modified.max(changed) <= &rested)
 }
 
 #[derive(Clone, Debug)]
 struct Weight;
 
-impl Weighter<Box<[u8]>, Arc<Entry>> for Weight {
-    fn weight(&self, _: &Box<[u8]>, entry: &Arc<Entry>) -> u64 {
-        if entry.is_open() { DESCRIPTOR } else { 1 }
+impl Weighter<Box<[u8]>, Arc<Resource>> for Weight {
+    fn weight(&self, _: &Box<[u8]>, resource: &Arc<Resource>) -> u64 {
+        resource.entries().map(|entry| if entry.is_open() { DESCRIPTOR } else { 1 }).sum()
     }
 }
 
@@ -157,7 +167,7 @@ mod tests {
     }
 
     fn is_hit(files: &Files, name: &str) -> bool {
-        files.cache.get(name.as_bytes(), &files.root, after(10)).is_some()
+        files.cache.get(name.as_bytes(), &files.root, after(10), Resource::plain).is_some()
     }
 
     fn is_kept(files: &Files, name: &str) -> bool {
@@ -317,7 +327,7 @@ mod tests {
                 assert_eq!(get(&files, &format!("/{n}")).0, 200);
             }
             let cache = files.cache.0.as_ref().unwrap();
-            let open = cache.iter().filter(|(_, entry)| entry.is_open()).count();
+            let open = cache.iter().filter(|(_, resource)| resource.plain().is_open()).count();
             assert!(cache.len() <= 64 && open <= 4, "{} of them, {open} open", cache.len());
         }
         assert!(!files.cache.0.as_ref().unwrap().is_empty());

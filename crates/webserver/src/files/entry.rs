@@ -6,11 +6,12 @@ use std::mem::replace;
 use std::os::fd::OwnedFd;
 use std::sync::Arc;
 
-use http_core::conditional::Validators;
+use http_core::conditional::{FileTag, Validators};
 use http_core::{Date, FieldBlock, FieldValue, name};
 
+use super::push;
 use super::root::{Denied, Opened, State, read};
-use super::{push, types};
+use super::settings::Settings;
 use crate::handler::Body;
 
 /// Files up to here go out from memory, head and body in one call; larger ones by `sendfile`.
@@ -18,6 +19,8 @@ pub(super) const SMALL: u64 = 16 << 10;
 
 /// How often a file that changes while it is read is read anew.
 const TRIES: u32 = 3;
+
+const UNKNOWN: FieldValue<'static> = FieldValue::from_static("application/octet-stream");
 
 /// A file, to be answered with.
 #[derive(Debug)]
@@ -27,8 +30,22 @@ pub(super) struct Entry {
     pub(super) state: State,
     /// Those of the plain answer, 200.
     pub(super) fields: Arc<FieldBlock>,
+    /// Those of 304: what a cache needs of them (R9110-15.4.5).
+    pub(super) not_modified: Arc<FieldBlock>,
+    content_type: Box<[u8]>,
+    tag: Option<FileTag>,
     last_modified: Option<Date>,
     content: Content,
+}
+
+/// What a file is, beside its content.
+#[derive(Clone, Copy)]
+pub(super) struct Kind<'a> {
+    pub(super) content_type: &'a [u8],
+    /// How it is coded.
+    pub(super) coding: Option<&'static str>,
+    /// Whether there is a choice of codings.
+    pub(super) varies: bool,
 }
 
 #[derive(Debug)]
@@ -39,25 +56,56 @@ enum Content {
 
 impl Entry {
     /// Reads what was opened under this path. State, fields and content are those of one moment.
-    pub(super) fn read(path: &[u8], opened: Opened, now: Date) -> Result<Entry, Denied> {
+    pub(super) fn read(
+        path: &[u8],
+        opened: Opened,
+        kind: Kind<'_>,
+        settings: &Settings,
+        now: Date,
+    ) -> Result<Entry, Denied> {
         let Opened { file, mut state, .. } = opened;
         let content = content(file, &mut state)?;
-        // R9110-8.8.2: earlier than Date, so that its second is over and a later change shows. Times 0 and 1 are those of
-        // files that have none.
-        let seconds = i64::try_from(state.modified.div_euclid(1_000_000_000)).ok();
-        let last_modified = seconds.and_then(Date::from_unix).filter(|date| date.unix() > 1 && *date < now);
-        let mut fields = FieldBlock::new();
-        push(&mut fields, name::CONTENT_TYPE, types::of(path));
-        push(&mut fields, name::ACCEPT_RANGES, FieldValue::from_static("bytes"));
-        if let Some(date) = last_modified {
-            push(&mut fields, name::LAST_MODIFIED, date.text().value());
+        // Times 0 and 1 are those of files that have none, and tell nothing of a change.
+        let seconds = i64::try_from(state.modified.div_euclid(1_000_000_000)).ok().filter(|seconds| *seconds > 1);
+        // R9110-8.8.2: earlier than Date, so that its second is over and a later change shows.
+        let last_modified = seconds.and_then(Date::from_unix).filter(|date| *date < now);
+        let tag = seconds.map(|_| FileTag::new(state.length, state.modified, now));
+
+        let mut of_both = FieldBlock::new();
+        if let Some(tag) = &tag {
+            push(&mut of_both, name::ETAG, tag.value());
         }
+        if let Some(date) = last_modified {
+            push(&mut of_both, name::LAST_MODIFIED, date.text().value());
+        }
+        if let Some(value) = settings.cache_control() {
+            push(&mut of_both, name::CACHE_CONTROL, value);
+        }
+        if kind.varies {
+            push(&mut of_both, name::VARY, FieldValue::from_static("Accept-Encoding")); // R9110-12.5.5
+        }
+        let mut fields = FieldBlock::new();
+        push(&mut fields, name::CONTENT_TYPE, FieldValue::new(kind.content_type).unwrap_or(UNKNOWN));
+        if let Some(coding) = kind.coding {
+            push(&mut fields, name::CONTENT_ENCODING, FieldValue::from_static(coding));
+        }
+        push(&mut fields, name::ACCEPT_RANGES, FieldValue::from_static("bytes"));
+        fields.append(&of_both);
+        settings.dress(&mut fields);
+        settings.dress(&mut of_both);
+
         let path = CString::new(path).map_err(|_| Denied::NotFound)?; // there is no NUL in it: it has been opened
-        Ok(Entry { path, state, fields: Arc::new(fields), last_modified, content })
+        let (fields, not_modified) = (Arc::new(fields), Arc::new(of_both));
+        let content_type = kind.content_type.into();
+        Ok(Entry { path, state, fields, not_modified, content_type, tag, last_modified, content })
     }
 
     pub(super) fn validators(&self) -> Validators<'_> {
-        Validators { etag: None, last_modified: self.last_modified }
+        Validators { etag: self.tag.as_ref().map(FileTag::as_tag), last_modified: self.last_modified }
+    }
+
+    pub(super) fn content_type(&self) -> FieldValue<'_> {
+        FieldValue::new(&self.content_type).unwrap_or(UNKNOWN)
     }
 
     /// Octets of its content.
@@ -117,11 +165,13 @@ mod tests {
         let path = folder.path().join("file");
         let root = Root::open(folder.path()).unwrap();
         let now = Date::from_unix(1_000_000_000).unwrap();
+        let settings = Settings::new();
+        let kind = Kind { content_type: b"a/b", coding: None, varies: false };
         for (before, after) in [(0, 7), (7, 0), (7, 12), (12, 7), (7, 20_000), (20_000, 7)] {
             fs::write(&path, vec![b'a'; before]).unwrap();
             let opened = root.open_below(b"file").unwrap();
             fs::write(&path, vec![b'b'; after]).unwrap();
-            let entry = Entry::read(b"file", opened, now).unwrap();
+            let entry = Entry::read(b"file", opened, kind, &settings, now).unwrap();
             match &entry.content {
                 Content::Memory(octets) => {
                     assert_eq!(**octets, vec![b'b'; after], "from {before}");

@@ -23,12 +23,13 @@ pub(super) const LONGEST: usize = 4 << 20;
 
 /// The names that may be served: no hidden ones, none that no URL can name, and what leads nowhere is left out; at most
 /// 10,000. `path` ends with a slash or is empty.
-pub(super) fn read(root: &Root, path: &[u8], folder: OwnedFd) -> Result<Vec<Entry>, Denied> {
+pub(super) fn read(root: &Root, path: &[u8], folder: OwnedFd, hidden: bool) -> Result<Vec<Entry>, Denied> {
     let mut entries = Vec::new();
     for entry in Dir::new(folder)? {
         let entry = entry?;
         let name = entry.file_name().to_bytes();
-        if name.starts_with(b".") || name.iter().any(u8::is_ascii_control) {
+        if matches!(name, b"." | b"..") || (!hidden && name.starts_with(b".")) || name.iter().any(u8::is_ascii_control)
+        {
             continue;
         }
         if entries.len() == MOST {

@@ -1,26 +1,35 @@
 //! The files handler: from a request to a file, a folder's index, a listing, a redirect or a page that says what is
-//! wrong. Which method, condition or path gives which status is decided here; how a path becomes a file is `root`'s.
+//! wrong. Which method or path gives which status is decided here; how a path becomes a file is `root`'s.
 
+mod answer;
 mod cache;
 mod entry;
 mod listing;
 mod page;
+mod resource;
 mod root;
+mod settings;
 mod types;
 
+use std::borrow::Cow;
 use std::cell::Cell;
 use std::io;
 use std::path::Path;
 use std::sync::Arc;
 
-use http_core::conditional::{self, Outcome};
-use http_core::range::{self, ContentRange, Ranged};
-use http_core::server::{Expectation, RequestHead};
-use http_core::{FieldBlock, FieldName, FieldValue, Form, Method, RequestError, Status, Target, name, percent_encode};
+use http_core::server::Expectation;
+use http_core::{
+    Date, FieldBlock, FieldName, FieldValue, Fields, Form, Method, RequestError, Status, Target, UseError, name,
+    percent_encode,
+};
 
+use self::answer::{Refusal, answer};
 use self::cache::Cache;
 use self::entry::Entry;
+use self::resource::{Passed, Resource, pass};
 use self::root::{Denied, Kind, Opened, Root};
+use self::settings::Settings;
+use crate::clock;
 use crate::handler::{Answer, Handler, Reply, Request};
 
 /// A folder of files, served by GET and HEAD.
@@ -30,42 +39,150 @@ use crate::handler::{Answer, Handler, Reply, Request};
 ///
 /// What is often asked for is kept in memory and looked up again at each request, so that every answer shows the file as
 /// it was when it was asked for, or later. Only what a program changes through a mapping, for which the kernel notes no
-/// time, may not show.
+/// time, may not show. That a file has appeared which comes before the one that was served so far, another index or a
+/// coding, may show a second later.
+///
+/// ```
+/// use webserver::http_core::FieldValue;
+/// use webserver::{Files, exchange};
+///
+/// let files = Files::new("src".as_ref())?
+///     .indexes(["lib.rs"])
+///     .cache_control(FieldValue::from_static("max-age=3600"));
+/// let heard = String::from_utf8(exchange(files, b"GET / HTTP/1.0\r\n\r\n")).unwrap();
+/// assert!(heard.starts_with("HTTP/1.0 200 OK\r\n") && heard.contains("\r\nCache-Control: max-age=3600\r\n"));
+/// # Ok::<(), std::io::Error>(())
+/// ```
 #[derive(Debug)]
 pub struct Files {
     root: Root,
-    listing: bool,
+    settings: Settings,
     cache: Cache,
 }
 
 const ALLOW: FieldValue<'static> = FieldValue::from_static("GET, HEAD, OPTIONS");
-const INDEX: &[u8] = b"index.html";
 
 /// At most 64 MiB, or 256 descriptors.
 pub(crate) const CACHED: usize = 4096;
 
 /// Octets of memory that a kept file may need, and that a listing may while it is made.
-pub(crate) const ENTRY: usize = entry::SMALL as usize + 1024;
+pub(crate) const ENTRY: usize = entry::SMALL as usize + 2048;
 pub(crate) const LISTING: usize = 4 * listing::LONGEST;
+
+/// What a page of another origin may do here.
+const PREFLIGHT: [(&str, &str); 3] = [
+    ("Access-Control-Allow-Methods", "GET, HEAD, OPTIONS"),
+    ("Access-Control-Allow-Headers", "*, Authorization"), // the star leaves that one out
+    ("Access-Control-Max-Age", "86400"),
+];
+const ACCEPT: FieldName<'static> = FieldName::from_static("Accept");
+const REQUEST_METHOD: FieldName<'static> = FieldName::from_static("Access-Control-Request-Method");
 
 thread_local! {
     /// Room for a decoded path, so that a request for what is cached allocates nothing.
     static ROOM: Cell<Vec<u8>> = const { Cell::new(Vec::new()) };
 }
 
+/// How a folder is served.
 impl Files {
     /// Serves the files below this folder, which is opened once: if it is renamed later, it is still the one served.
     ///
     /// # Errors
     /// Of the system, if it is no folder or may not be read.
     pub fn new(root: &Path) -> io::Result<Files> {
-        Ok(Files { root: Root::open(root)?, listing: true, cache: Cache::new(CACHED) })
+        Ok(Files { root: Root::open(root)?, settings: Settings::new(), cache: Cache::new(CACHED) })
     }
 
     /// Whether a folder without an index is listed; default yes. Else it is 403.
     #[must_use]
-    pub fn listing(self, listing: bool) -> Files {
-        Files { listing, ..self }
+    pub fn listing(mut self, listing: bool) -> Files {
+        self.settings.listing = listing;
+        self
+    }
+
+    /// Names of files that stand for their folder, the best first; default `index.html`.
+    #[must_use]
+    pub fn indexes(mut self, names: impl IntoIterator<Item = impl Into<Vec<u8>>>) -> Files {
+        self.settings.indexes = names.into_iter().map(Into::into).collect();
+        self
+    }
+
+    /// Whether names that begin with a dot are served and listed; default no.
+    #[must_use]
+    pub fn hidden(mut self, hidden: bool) -> Files {
+        self.settings.hidden = hidden;
+        self
+    }
+
+    /// Whether links are followed wherever they lead; default no. This gives up what keeps a request below the folder:
+    /// whoever can make a link there can have any file served that the process may read.
+    #[must_use]
+    pub fn follow_links(mut self, follow: bool) -> Files {
+        self.root.follow_links(follow);
+        self
+    }
+
+    /// Whether `FILE.br`, `FILE.zst` and `FILE.gz` are sent in the place of `FILE` to who can decode them; default yes.
+    /// They are used if they are shorter than the file and not older.
+    #[must_use]
+    pub fn sidecars(mut self, sidecars: bool) -> Files {
+        self.settings.sidecars = sidecars;
+        self
+    }
+
+    /// Whether pages of other origins may read what is served, and ask for leave before ("preflight"); default no.
+    #[must_use]
+    pub fn cors(mut self, cors: bool) -> Files {
+        self.settings.cors = cors;
+        self
+    }
+
+    /// A file below the folder that answers, with 200, for each page that is not there, as applications want it that find
+    /// their way by the path. It answers where the client asks for HTML, or where the name has no extension.
+    #[must_use]
+    pub fn fallback(mut self, path: impl Into<Vec<u8>>) -> Files {
+        self.settings.fallback = Some(path.into());
+        self
+    }
+
+    /// A file below the folder that is shown with this status, in the place of our own page. If it cannot be read, that is
+    /// shown after all.
+    #[must_use]
+    pub fn error_page(mut self, status: Status, path: impl Into<Vec<u8>>) -> Files {
+        self.settings.error_pages.push((status, path.into()));
+        self
+    }
+
+    /// The type of files whose name ends with a dot and this extension, in any case.
+    #[must_use]
+    pub fn media_type(mut self, extension: &str, value: FieldValue<'_>) -> Files {
+        self.settings.types.set(extension, value);
+        self
+    }
+
+    /// The charset of files of text, default `utf-8`; empty: none is named.
+    #[must_use]
+    pub fn charset(mut self, charset: &str) -> Files {
+        self.settings.types.set_charset(charset);
+        self
+    }
+
+    /// The Cache-Control of every file; default none.
+    #[must_use]
+    pub fn cache_control(mut self, value: FieldValue<'_>) -> Files {
+        self.settings.set_cache_control(value);
+        self
+    }
+
+    /// A field of every answer, be it a file, a listing or an error, unless that answer has one of its own with this name.
+    /// `X-Content-Type-Options: nosniff` is one if nothing else is said.
+    ///
+    /// # Errors
+    /// [`UseError::FieldOfTheLibrary`] for a field that tells of the connection, the length or the date.
+    pub fn field(mut self, name: FieldName<'_>, value: FieldValue<'_>) -> Result<Files, UseError> {
+        FieldBlock::new().push(name, value)?;
+        self.settings.add_field(name, value);
+        Ok(self)
     }
 
     /// How many files are kept, about; default 4096. One of up to 16 KiB is kept in memory, a larger one costs an open
@@ -75,57 +192,134 @@ impl Files {
         Files { cache: Cache::new(entries), ..self }
     }
 
-    fn serve(&self, request: &Request<'_>) -> Result<Reply, Denied> {
+    /// Whether there is a file below the folder that has this path and can be opened now.
+    pub fn contains(&self, path: &[u8]) -> bool {
+        self.open(path).is_ok_and(|opened| opened.is_file())
+    }
+}
+
+/// How a request is answered.
+impl Files {
+    fn reply(&self, request: &Request<'_>) -> Result<Reply, Refusal> {
+        let method = request.head.method;
+        match method {
+            Method::Get | Method::Head | Method::Options => {}
+            method if method.is_known() => return Err(not_allowed(format!("{method} is not allowed here."))),
+            _ => return Err(Refusal::new(Status::NOT_IMPLEMENTED, "This server does not know the method.")),
+        }
+        if request.head.expectation() == Expectation::Unknown {
+            return Err(Refusal::new(Status::EXPECTATION_FAILED, "This server cannot meet the expectation."));
+        }
+        if method == Method::Options || request.head.target.form() == Form::Asterisk {
+            return Ok(self.options(&request.head.fields)); // R9110-9.3.7, before any look at the file
+        }
+        let resource = match self.find(request) {
+            Ok(Found::Resource(resource)) => resource,
+            Ok(Found::Page(mut page)) => {
+                self.settings.dress(Arc::make_mut(&mut page.fields));
+                return Ok(page);
+            }
+            Err(Denied::NotFound) => match &self.settings.fallback {
+                Some(path) if is_for_a_page(request) => {
+                    self.resource(path, request.now, |resource| resource.choose(&request.head.fields))?
+                }
+                _ => return Err(Denied::NotFound.into()),
+            },
+            Err(denied) => return Err(denied.into()),
+        };
+        answer(request, resource.choose(&request.head.fields))
+    }
+
+    fn options(&self, fields: &Fields<'_>) -> Reply {
+        let mut reply = Reply::empty(Status::OK);
+        let own = Arc::make_mut(&mut reply.fields);
+        push(own, name::ALLOW, ALLOW);
+        if self.settings.cors && fields.get(REQUEST_METHOD).is_some() {
+            for (name, value) in PREFLIGHT {
+                push(own, FieldName::from_static(name), FieldValue::from_static(value));
+            }
+        }
+        self.settings.dress(own);
+        reply
+    }
+
+    /// What the path of a request leads to.
+    fn find(&self, request: &Request<'_>) -> Result<Found, Denied> {
         let mut name = ROOM.take();
         name.clear();
         request.head.path.decode(&mut name);
         if request.head.path.is_folder() {
             name.push(b'/');
         }
-        let reply = match self.cache.get(&name, &self.root, request.now) {
-            Some(entry) => Ok(file_reply(request, &entry)),
-            None => self.look(request, &name),
-        };
+        let kept = self.cache.get(&name, &self.root, request.now, |resource| resource.choose(&request.head.fields));
+        let found = kept.map_or_else(|| self.look(request, &name), |resource| Ok(Found::Resource(resource)));
         ROOM.set(name);
-        reply
+        found
     }
 
-    /// Serves what is not cached. The name of a folder ends with a slash; that of the root is nothing else.
-    fn look(&self, request: &Request<'_>, name: &[u8]) -> Result<Reply, Denied> {
-        if is_hidden(name) {
+    /// Looks for what is not kept. The name of a folder ends with a slash; that of the root is nothing else.
+    fn look(&self, request: &Request<'_>, name: &[u8]) -> Result<Found, Denied> {
+        if !self.settings.hidden && is_hidden(name) {
             return Err(Denied::NotFound);
         }
         if let Some(folder) = name.strip_suffix(b"/") {
             return self.folder(request, name, folder);
         }
         match self.open(name)? {
-            Opened { kind: Kind::Folder, .. } => Ok(to_the_slash(name, &request.head.target)),
-            file => self.file(request, name, name, file),
+            Opened { kind: Kind::Folder, .. } => Ok(Found::Page(to_the_slash(name, &request.head.target))),
+            file => Ok(Found::Resource(self.read(name, name, file, Vec::new(), request.now)?)),
         }
     }
 
-    fn folder(&self, request: &Request<'_>, name: &[u8], folder: &[u8]) -> Result<Reply, Denied> {
+    fn folder(&self, request: &Request<'_>, name: &[u8], folder: &[u8]) -> Result<Found, Denied> {
         let inside = if folder.is_empty() { folder } else { name };
-        let index = [inside, INDEX].concat();
-        match self.open(&index) {
-            Ok(file) if file.kind == Kind::File => return self.file(request, name, &index, file),
-            Ok(_) | Err(Denied::NotFound) => {}
-            Err(denied) => return Err(denied),
+        let mut passed = Vec::new();
+        for index in &self.settings.indexes {
+            let index = [inside, index].concat();
+            let state = match self.open(&index) {
+                Ok(file) if file.is_file() => {
+                    return Ok(Found::Resource(self.read(name, &index, file, passed, request.now)?));
+                }
+                Ok(other) => Some(other.state),
+                Err(Denied::NotFound) => None,
+                Err(denied) => return Err(denied),
+            };
+            passed.extend(pass(&index, state));
         }
         match self.open(folder)? {
             Opened { kind: Kind::File, .. } => Err(Denied::NotFound),
-            Opened { file, .. } if self.listing => {
-                let entries = listing::read(&self.root, inside, file)?;
-                Ok(page::reply(Status::OK, listing::page(inside, &entries)))
+            Opened { file, .. } if self.settings.listing => {
+                let entries = listing::read(&self.root, inside, file, self.settings.hidden)?;
+                Ok(Found::Page(page::reply(Status::OK, listing::page(inside, &entries))))
             }
             _ => Err(Denied::Forbidden),
         }
     }
 
-    fn file(&self, request: &Request<'_>, name: &[u8], path: &[u8], opened: Opened) -> Result<Reply, Denied> {
-        let entry = Arc::new(Entry::read(path, opened, request.now)?);
-        self.cache.keep(name, &entry, request.now);
-        Ok(file_reply(request, &entry))
+    /// A file below the root, by its path.
+    fn resource(&self, path: &[u8], now: Date, choose: impl Fn(&Resource) -> &Entry) -> Result<Arc<Resource>, Denied> {
+        match self.cache.get(path, &self.root, now, choose) {
+            Some(resource) => Ok(resource),
+            None => match self.open(path)? {
+                file if file.is_file() => self.read(path, path, file, Vec::new(), now),
+                _ => Err(Denied::NotFound),
+            },
+        }
+    }
+
+    /// Reads what this name led to, and keeps it.
+    fn read(
+        &self,
+        name: &[u8],
+        path: &[u8],
+        opened: Opened,
+        passed: Vec<Passed>,
+        now: Date,
+    ) -> Result<Arc<Resource>, Denied> {
+        let resource = Resource::read(path, opened, passed, &self.settings, now, |path| self.open(path))?;
+        let resource = Arc::new(resource);
+        self.cache.keep(name, &resource, now);
+        Ok(resource)
     }
 
     fn open(&self, path: &[u8]) -> Result<Opened, Denied> {
@@ -138,32 +332,28 @@ impl Files {
         }
     }
 
-    fn reply(&self, request: &Request<'_>) -> Reply {
-        let method = request.head.method;
-        match method {
-            Method::Get | Method::Head | Method::Options => {}
-            method if method.is_known() => return not_allowed(&format!("{method} is not allowed here.")),
-            _ => return page::error(Status::NOT_IMPLEMENTED, "This server does not know the method."),
-        }
-        if request.head.expectation() == Expectation::Unknown {
-            return page::error(Status::EXPECTATION_FAILED, "This server cannot meet the expectation.");
-        }
-        if method == Method::Options || request.head.target.form() == Form::Asterisk {
-            return with_field(Reply::empty(Status::OK), name::ALLOW, ALLOW); // R9110-9.3.7, before any look at the file
-        }
-        self.serve(request).unwrap_or_else(|denied| match denied {
-            Denied::NotFound => page::error(Status::NOT_FOUND, "There is no such file here."),
-            Denied::Forbidden => page::error(Status::FORBIDDEN, "This may not be read."),
-            Denied::Busy => try_again("Too many files are open. Please try again."),
-            Denied::Changing => try_again("The file is being changed. Please try again."),
-            Denied::Broken => page::error(Status::INTERNAL_SERVER_ERROR, "The file could not be read."),
-        })
+    /// A refusal as a reply, with the owner's page if there is one.
+    fn refused(&self, refusal: Refusal, now: Date) -> Reply {
+        let Refusal { status, why, fields } = refusal;
+        let own = self.settings.error_page(status).and_then(|path| self.resource(path, now, Resource::plain).ok());
+        let mut reply = match own {
+            Some(resource) => {
+                let mut reply = Reply { body: resource.plain().whole(), ..Reply::empty(status) };
+                push(Arc::make_mut(&mut reply.fields), name::CONTENT_TYPE, resource.plain().content_type());
+                reply
+            }
+            None => page::error(status, &why),
+        };
+        let own = Arc::make_mut(&mut reply.fields);
+        own.append(&fields);
+        self.settings.dress(own);
+        reply
     }
 }
 
 impl Handler for Files {
     fn handle(&self, request: &Request<'_>) -> Answer {
-        self.reply(request).into()
+        self.reply(request).unwrap_or_else(|refusal| self.refused(refusal, request.now)).into()
     }
 
     fn is_quick(&self) -> bool {
@@ -171,22 +361,50 @@ impl Handler for Files {
     }
 
     fn refuse(&self, error: RequestError) -> Reply {
-        match error {
+        let refusal = match error {
             RequestError::Connect => not_allowed("This is no proxy."),
-            RequestError::NoRoom => try_again(&format!("This request cannot be served: {error}.")),
-            error => page::error(error.status(), &format!("This request cannot be served: {error}.")),
+            RequestError::NoRoom => try_again(format!("This request cannot be served: {error}.")),
+            error => Refusal::new(error.status(), format!("This request cannot be served: {error}.")),
+        };
+        self.refused(refusal, clock::today())
+    }
+}
+
+/// What a path leads to.
+enum Found {
+    Resource(Arc<Resource>),
+    /// A listing, or the way to one.
+    Page(Reply),
+}
+
+impl From<Denied> for Refusal {
+    fn from(denied: Denied) -> Refusal {
+        match denied {
+            Denied::NotFound => Refusal::new(Status::NOT_FOUND, "There is no such file here."),
+            Denied::Forbidden => Refusal::new(Status::FORBIDDEN, "This may not be read."),
+            Denied::Busy => try_again("Too many files are open. Please try again."),
+            Denied::Changing => try_again("The file is being changed. Please try again."),
+            Denied::Broken => Refusal::new(Status::INTERNAL_SERVER_ERROR, "The file could not be read."),
         }
     }
 }
 
 /// R9110-10.2.1: with Allow.
-fn not_allowed(why: &str) -> Reply {
-    with_field(page::error(Status::METHOD_NOT_ALLOWED, why), name::ALLOW, ALLOW)
+fn not_allowed(why: impl Into<Cow<'static, str>>) -> Refusal {
+    Refusal::new(Status::METHOD_NOT_ALLOWED, why).with(name::ALLOW, ALLOW)
 }
 
-fn try_again(why: &str) -> Reply {
-    let page = page::error(Status::SERVICE_UNAVAILABLE, why);
-    with_field(page, name::RETRY_AFTER, FieldValue::from_static("1"))
+fn try_again(why: impl Into<Cow<'static, str>>) -> Refusal {
+    Refusal::new(Status::SERVICE_UNAVAILABLE, why).with(name::RETRY_AFTER, FieldValue::from_static("1"))
+}
+
+/// Whether somebody asks for a page, and not for a part of one: a browser that opens an address says that it wants HTML,
+/// and the paths of pages have no extension.
+fn is_for_a_page(request: &Request<'_>) -> bool {
+    let is_html = |range: &[u8]| range.get(..9).is_some_and(|name| name.eq_ignore_ascii_case(b"text/html"));
+    let path = request.head.target.path();
+    let last = path.rsplit('/').next().unwrap_or_default();
+    !last.contains('.') || request.head.fields.tokens(ACCEPT).any(is_html)
 }
 
 /// Whether a segment begins with a dot; `.well-known` at the root is not hidden (R1945-12.5b, V18).
@@ -211,47 +429,10 @@ fn to_the_slash(path: &[u8], target: &Target<'_>) -> Reply {
     let link = page::escape(&location); // R1945-9.3c: for who does not follow by itself
     let main = format!("<p>This is a folder: <a href=\"{link}\">its address</a> ends with a slash.</p>\n");
     let page = page::frame(&Status::MOVED_PERMANENTLY.to_string(), &main);
-    let reply = page::reply(Status::MOVED_PERMANENTLY, page);
-    match FieldValue::new(location.as_bytes()) {
-        Some(location) => with_field(reply, name::LOCATION, location),
-        None => reply,
+    let mut reply = page::reply(Status::MOVED_PERMANENTLY, page);
+    if let Some(location) = FieldValue::new(location.as_bytes()) {
+        push(Arc::make_mut(&mut reply.fields), name::LOCATION, location);
     }
-}
-
-fn file_reply(request: &Request<'_>, entry: &Entry) -> Reply {
-    let RequestHead { method, fields, .. } = request.head;
-    let (validators, length) = (entry.validators(), entry.length());
-    match conditional::evaluate(method, &fields, &validators, request.now) {
-        Outcome::Proceed => {}
-        Outcome::NotModified => {
-            let reply = Reply::empty(Status::NOT_MODIFIED);
-            return match validators.last_modified {
-                Some(date) => with_field(reply, name::LAST_MODIFIED, date.text().value()),
-                None => reply,
-            };
-        }
-        Outcome::PreconditionFailed => {
-            return page::error(Status::PRECONDITION_FAILED, "The file is not in the state that was asked for.");
-        }
-    }
-    let whole = entry.fields.clone();
-    match range::evaluate(method, &fields, &validators, length, request.now) {
-        Ranged::Whole => Reply { status: Status::OK, fields: whole, body: entry.whole() },
-        Ranged::Part(part) => {
-            let body = entry.part(part.start(), part.end());
-            let reply = Reply { status: Status::PARTIAL_CONTENT, fields: whole, body };
-            with_field(reply, name::CONTENT_RANGE, part.content_range().value())
-        }
-        Ranged::Unsatisfiable => {
-            let why = "The file ends before the range that was asked for.";
-            let page = page::error(Status::RANGE_NOT_SATISFIABLE, why);
-            with_field(page, name::CONTENT_RANGE, ContentRange::unsatisfied(length).value())
-        }
-    }
-}
-
-fn with_field(mut reply: Reply, name: FieldName<'_>, value: FieldValue<'_>) -> Reply {
-    push(Arc::make_mut(&mut reply.fields), name, value);
     reply
 }
 

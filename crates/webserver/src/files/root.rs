@@ -17,6 +17,8 @@ pub(super) struct Root {
     folder: OwnedFd,
     /// The kernel, or a sandbox, has no `openat2`.
     walks: bool,
+    /// Links lead wherever they lead: the owner gave containment up.
+    follows: bool,
 }
 
 /// Something that may be served.
@@ -65,6 +67,17 @@ const OPEN: OFlags = OFlags::RDONLY.union(OFlags::NONBLOCK).union(OFlags::NOCTTY
 /// The kernel's own rule.
 const RESOLVE: ResolveFlags = ResolveFlags::BENEATH.union(ResolveFlags::NO_MAGICLINKS);
 
+/// How far the root is contained.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Containment {
+    /// By the kernel: nothing below leads out, and links that stay below are followed.
+    Kernel,
+    /// Segment by segment, and no link is followed.
+    Walk,
+    /// Not at all.
+    None,
+}
+
 impl Root {
     pub(super) fn open(path: &Path) -> io::Result<Root> {
         let folder =
@@ -72,7 +85,20 @@ impl Root {
         // The first from old kernels, the second from sandboxes. Asked once: a single file may be EPERM later.
         let probe = retry_on_intr(|| openat2(&folder, ".", OPEN, Mode::empty(), RESOLVE));
         let walks = matches!(probe, Err(Errno::NOSYS | Errno::PERM));
-        Ok(Root { folder, walks })
+        Ok(Root { folder, walks, follows: false })
+    }
+
+    /// Follows links out of the root, too, or not.
+    pub(super) fn follow_links(&mut self, follows: bool) {
+        self.follows = follows;
+    }
+
+    pub(super) fn containment(&self) -> Containment {
+        match (self.follows, self.walks) {
+            (true, _) => Containment::None,
+            (false, true) => Containment::Walk,
+            (false, false) => Containment::Kernel,
+        }
     }
 
     /// Opens a name that `http_core::Path::decode` has made; empty for the root itself.
@@ -104,8 +130,10 @@ impl Root {
     }
 
     fn descriptor(&self, path: &OsStr) -> Result<OwnedFd, Errno> {
-        if self.walks {
-            return walk(self.folder.as_fd(), path);
+        match self.containment() {
+            Containment::None => return retry_on_intr(|| openat(&self.folder, path, OPEN, Mode::empty())),
+            Containment::Walk => return walk(self.folder.as_fd(), path),
+            Containment::Kernel => {}
         }
         let mut tries = 0;
         loop {
@@ -115,6 +143,12 @@ impl Root {
                 other => return other,
             }
         }
+    }
+}
+
+impl Opened {
+    pub(super) fn is_file(&self) -> bool {
+        self.kind == Kind::File
     }
 }
 
@@ -220,6 +254,22 @@ mod tests {
             for none in ["nothing", "folder/nothing", "folder/file/x", &"n".repeat(300)] {
                 assert_eq!(kind(&root, none), Err(Denied::NotFound), "{none}");
             }
+        }
+    }
+
+    #[test]
+    fn links_are_followed_only_if_that_is_asked_for() {
+        let (_dir, mut root) = tree();
+        assert_eq!(root.containment(), Containment::Kernel);
+        root.follow_links(true);
+        for walks in [false, true] {
+            root.walks = walks;
+            assert_eq!(root.containment(), Containment::None);
+            for there in ["outside", "absolute/passwd", "inside"] {
+                assert_eq!(kind(&root, there), Ok(Kind::File), "{there}");
+            }
+            assert_eq!(kind(&root, "circle"), Err(Denied::Forbidden));
+            assert_eq!(kind(&root, "fifo"), Err(Denied::Forbidden));
         }
     }
 

@@ -1,57 +1,87 @@
-//! Content types by extension: those of the `mime_guess` crate, corrected where browsers have moved on, and labelled as
-//! UTF-8 where they are text.
+//! Content types by extension: those of the owner, then those of the `mime_guess` crate, corrected where browsers have
+//! moved on; text is labelled with its charset.
+
+use std::borrow::Cow;
 
 use http_core::FieldValue;
 
-const OCTETS: FieldValue<'static> = FieldValue::from_static("application/octet-stream");
+const UNKNOWN: &str = "application/octet-stream";
 
-/// Where the crate is wrong for the web of today, or knows nothing; text carries its charset (R1945-3.4).
+/// Where the crate is wrong for the web of today, or knows nothing.
 const CORRECTED: &[(&str, &str)] = &[
+    ("avif", "image/avif"),
     ("cer", "application/pkix-cert"),
+    ("cjs", "text/javascript"),
     ("crl", "application/pkix-crl"),
-    ("csv", "text/csv; charset=utf-8"),
+    ("csv", "text/csv"),
+    ("flac", "audio/flac"),
     ("ico", "image/x-icon"),
-    ("js", "text/javascript; charset=utf-8"),
+    ("js", "text/javascript"),
     ("map", "application/json"),
-    ("md", "text/markdown; charset=utf-8"),
-    ("mjs", "text/javascript; charset=utf-8"),
-    ("ts", "text/plain; charset=utf-8"),
+    ("md", "text/markdown"),
+    ("mjs", "text/javascript"),
+    ("opus", "audio/ogg"),
+    ("otf", "font/otf"),
+    ("ts", "text/plain"),
+    ("ttf", "font/ttf"),
     ("webmanifest", "application/manifest+json"),
+    ("woff", "font/woff"),
     ("xml", "application/xml"),
     ("zst", "application/zstd"),
 ];
 
-/// The type of a file with this path; `application/octet-stream` if nothing is known (R1945-7.2.1).
-pub(super) fn of(path: &[u8]) -> FieldValue<'static> {
-    let name = path.rsplit(|&c| c == b'/').next().unwrap_or_default();
-    let Some(dot) = name.iter().rposition(|&c| c == b'.') else { return OCTETS };
-    let Ok(extension) = str::from_utf8(&name[dot + 1..]) else { return OCTETS };
-    if let Some((_, corrected)) = CORRECTED.iter().find(|(known, _)| known.eq_ignore_ascii_case(extension)) {
-        return FieldValue::new(corrected.as_bytes()).unwrap_or(OCTETS);
+/// Text that browsers know what to do with; all other text is to be read in them, and is plain.
+const TEXTS: &[&str] = &["calendar", "css", "csv", "html", "javascript", "markdown", "vcard", "vtt", "xml"];
+
+#[derive(Debug)]
+pub(super) struct Types {
+    own: Vec<(String, Vec<u8>)>,
+    /// What is added to text, `; charset=utf-8` or nothing.
+    label: String,
+}
+
+impl Types {
+    pub(super) fn new() -> Types {
+        Types { own: Vec::new(), label: label("utf-8") }
     }
-    match mime_guess::from_ext(extension).first_raw() {
-        Some(text) if text.starts_with("text/") => with_charset(text),
-        Some(other) => FieldValue::new(other.as_bytes()).unwrap_or(OCTETS),
-        None => OCTETS,
+
+    /// What ends with a dot and this is of this type, whatever else is known.
+    pub(super) fn set(&mut self, extension: &str, value: FieldValue<'_>) {
+        self.own.insert(0, (extension.to_owned(), value.as_bytes().to_vec()));
+    }
+
+    /// The charset of text; empty for none.
+    pub(super) fn set_charset(&mut self, charset: &str) {
+        self.label = label(charset);
+    }
+
+    /// The type of a file with this path; `application/octet-stream` if nothing is known (R1945-7.2.1). An octet that no
+    /// field can hold does not occur in it.
+    pub(super) fn of(&self, path: &[u8]) -> Cow<'_, [u8]> {
+        let name = path.rsplit(|&c| c == b'/').next().unwrap_or_default();
+        let Some(dot) = name.iter().rposition(|&c| c == b'.') else { return UNKNOWN.as_bytes().into() };
+        let Ok(extension) = str::from_utf8(&name[dot + 1..]) else { return UNKNOWN.as_bytes().into() };
+        if let Some((_, own)) = self.own.iter().find(|(known, _)| known.eq_ignore_ascii_case(extension)) {
+            return own.into();
+        }
+        let corrected = CORRECTED.iter().find(|(known, _)| known.eq_ignore_ascii_case(extension)).map(|(_, of)| *of);
+        let known = corrected.or_else(|| mime_guess::from_ext(extension).first_raw()).unwrap_or(UNKNOWN);
+        match known.strip_prefix("text/") {
+            Some(text) if TEXTS.contains(&text) => format!("{known}{}", self.label).into_bytes().into(),
+            Some(_) => format!("text/plain{}", self.label).into_bytes().into(), // R1945-3.4
+            None => known.as_bytes().into(),
+        }
     }
 }
 
-/// The types of text are few, so each labelled form is written out.
-fn with_charset(text: &'static str) -> FieldValue<'static> {
-    match text {
-        "text/html" => FieldValue::from_static("text/html; charset=utf-8"),
-        "text/css" => FieldValue::from_static("text/css; charset=utf-8"),
-        "text/xml" => FieldValue::from_static("text/xml; charset=utf-8"),
-        "text/calendar" => FieldValue::from_static("text/calendar; charset=utf-8"),
-        "text/vcard" => FieldValue::from_static("text/vcard; charset=utf-8"),
-        "text/vtt" => FieldValue::from_static("text/vtt; charset=utf-8"),
-        // Source code of any kind, logs, notes: to be read in the browser.
-        _ => FieldValue::from_static("text/plain; charset=utf-8"),
-    }
+fn label(charset: &str) -> String {
+    if charset.is_empty() { String::new() } else { format!("; charset={charset}") }
 }
 
 #[cfg(test)]
 mod tests {
+    use super::*;
+
     // R1945-3.4, R1945-7.2.1
     #[test]
     fn the_usual_types() {
@@ -68,24 +98,67 @@ mod tests {
             ("a.jpeg", "image/jpeg"),
             ("a.gif", "image/gif"),
             ("a.webp", "image/webp"),
+            ("a.avif", "image/avif"),
             ("favicon.ico", "image/x-icon"),
             ("a.txt", "text/plain; charset=utf-8"),
             ("a.rs", "text/plain; charset=utf-8"),
             ("a.pdf", "application/pdf"),
             ("a.wasm", "application/wasm"),
+            ("a.woff", "font/woff"),
+            ("a.ttf", "font/ttf"),
+            ("a.otf", "font/otf"),
+            ("a.m4a", "audio/m4a"),
+            ("a.m4v", "video/x-m4v"),
+            ("a.apng", "image/apng"),
+            ("a.jxl", "image/jxl"),
+            ("a.htm", "text/html; charset=utf-8"),
+            ("a.xhtml", "application/xhtml+xml"),
+            ("a.cjs", "text/javascript; charset=utf-8"),
+            ("a.log", "text/plain; charset=utf-8"),
+            ("a.yaml", "text/plain; charset=utf-8"),
+            ("a.toml", "text/plain; charset=utf-8"),
             ("a.woff2", "font/woff2"),
             ("a.mp4", "video/mp4"),
+            ("a.webm", "video/webm"),
+            ("a.mp3", "audio/mpeg"),
+            ("a.ogg", "audio/ogg"),
+            ("a.opus", "audio/ogg"),
+            ("a.flac", "audio/flac"),
             ("a.zip", "application/zip"),
+            ("a.tar", "application/x-tar"),
+            ("a.gz", "application/gzip"),
             ("a.tar.gz", "application/gzip"),
+            ("a.zst", "application/zstd"),
+            ("a.csv", "text/csv; charset=utf-8"),
+            ("a.md", "text/markdown; charset=utf-8"),
+            ("a.xml", "application/xml"),
+            ("a.vtt", "text/vtt; charset=utf-8"),
+            ("a.webmanifest", "application/manifest+json"),
+            ("a.js.map", "application/json"),
+            ("a.cer", "application/pkix-cert"),
             ("a.crl", "application/pkix-crl"),
             ("README", "application/octet-stream"),
             ("a.", "application/octet-stream"),
             ("a.no-such-type", "application/octet-stream"),
             ("folder.html/file", "application/octet-stream"),
         ] {
-            assert_eq!(super::of(path.as_bytes()).as_str(), Some(expected), "{path}");
+            assert_eq!(str::from_utf8(&Types::new().of(path.as_bytes())), Ok(expected), "{path}");
         }
-        assert_eq!(super::of(b"a.\xff"), super::OCTETS);
+        assert_eq!(Types::new().of(b"a.\xff"), UNKNOWN.as_bytes());
+    }
+
+    #[test]
+    fn the_owner_knows_better() {
+        let mut types = Types::new();
+        types.set("html", FieldValue::from_static("text/x-first"));
+        types.set("HTML", FieldValue::from_static("text/x-own"));
+        types.set("tar.gz", FieldValue::from_static("text/x-never")); // the last dot counts
+        types.set_charset("koi8-r");
+        assert_eq!(*types.of(b"a.Html"), *b"text/x-own");
+        assert_eq!(*types.of(b"a.tar.gz"), *b"application/gzip");
+        assert_eq!((&*types.of(b"a.css"), &*types.of(b"a.png")), (&b"text/css; charset=koi8-r"[..], &b"image/png"[..]));
+        types.set_charset("");
+        assert_eq!(*types.of(b"a.css"), *b"text/css");
     }
 
     // R1945-3.6: type, subtype and parameters are tokens, with a blank behind a semicolon and nowhere else.
@@ -101,9 +174,10 @@ mod tests {
         for number in 0..36_u32.pow(3) {
             let digit = |place: u32| char::from_digit(number / 36_u32.pow(place) % 36, 36).unwrap();
             let name = format!("a.{}{}{}", digit(2), digit(1), digit(0));
-            let of = super::of(name.as_bytes());
-            known += usize::from(of != super::OCTETS);
-            let mut parts = of.as_str().unwrap().split("; ");
+            let types = Types::new();
+            let of = types.of(name.as_bytes());
+            known += usize::from(*of != *UNKNOWN.as_bytes());
+            let mut parts = str::from_utf8(&of).unwrap().split("; ");
             assert!(parts.next().is_some_and(|media_type| is_pair(media_type, '/')), "{name}: {of:?}");
             assert!(parts.all(|parameter| is_pair(parameter, '=')), "{name}: {of:?}");
         }

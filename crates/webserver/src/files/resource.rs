@@ -1,0 +1,122 @@
+//! What a name leads to: a file, its codings in files beside it, and the names that were passed over on the way.
+
+use std::ffi::CString;
+use std::sync::atomic::{AtomicI64, Ordering::Relaxed};
+
+use http_core::negotiate::{self, Choice};
+use http_core::{Date, Fields};
+
+use super::entry::{Entry, Kind};
+use super::root::{Denied, Opened, Root, State};
+use super::settings::Settings;
+
+/// Codings and the names of their files, the best first.
+const CODINGS: [(&str, &[u8]); 3] = [("br", b".br"), ("zstd", b".zst"), ("gzip", b".gz")];
+
+#[derive(Debug)]
+pub(super) struct Resource {
+    plain: Entry,
+    codings: Vec<&'static str>,
+    /// In the order of `codings`.
+    coded: Vec<Entry>,
+    passed: Vec<Passed>,
+    /// The second in which `passed` was looked at last.
+    looked: AtomicI64,
+}
+
+/// A name that would have come first, had it been there or been right, and what was there; `None`: nothing.
+pub(super) type Passed = (CString, Option<State>);
+
+impl Resource {
+    /// Reads a file that was opened under this path, and what stands beside it.
+    pub(super) fn read(
+        path: &[u8],
+        opened: Opened,
+        mut passed: Vec<Passed>,
+        settings: &Settings,
+        now: Date,
+        open: impl Fn(&[u8]) -> Result<Opened, Denied>,
+    ) -> Result<Resource, Denied> {
+        let mut sidecars = Vec::new();
+        for (coding, suffix) in CODINGS.into_iter().filter(|_| settings.sidecars) {
+            let path = [path, suffix].concat();
+            let found = open(&path).ok();
+            match found {
+                Some(sidecar) if stands_for(&sidecar, &opened, &sidecars) => sidecars.push((coding, path, sidecar)),
+                other => passed.extend(pass(&path, other.map(|opened| opened.state))),
+            }
+        }
+        let content_type = settings.types.of(path);
+        let kind = Kind { content_type: &content_type, coding: None, varies: !sidecars.is_empty() };
+        let plain = Entry::read(path, opened, kind, settings, now)?;
+        let (mut codings, mut coded) = (Vec::new(), Vec::new());
+        for (coding, path, sidecar) in sidecars {
+            codings.push(coding);
+            coded.push(Entry::read(&path, sidecar, Kind { coding: Some(coding), ..kind }, settings, now)?);
+        }
+        Ok(Resource { plain, codings, coded, passed, looked: AtomicI64::new(now.unix()) })
+    }
+
+    /// Which of its forms a client with these fields would like best.
+    pub(super) fn choose(&self, fields: &Fields<'_>) -> &Entry {
+        if self.codings.is_empty() {
+            return &self.plain;
+        }
+        match negotiate::choose(fields, &self.codings) {
+            Choice::Coded(n) => &self.coded[n],
+            // R9110-12.5.3: to who takes neither, better this than nothing.
+            Choice::Identity | Choice::Nothing => &self.plain,
+        }
+    }
+
+    /// As it is, whatever the client can decode.
+    pub(super) fn plain(&self) -> &Entry {
+        &self.plain
+    }
+
+    pub(super) fn entries(&self) -> impl Iterator<Item = &Entry> {
+        self.coded.iter().chain([&self.plain])
+    }
+
+    /// Whether, at this moment, the name leads to this very state of this form of it. What it would lead to otherwise,
+    /// and whether folders on the way have become links out of the root, is looked at once a second.
+    pub(super) fn is_current(&self, chosen: &Entry, root: &Root, now: Date) -> bool {
+        let is_coded = !std::ptr::eq(chosen, &self.plain);
+        (!is_coded || is_same(chosen, root)) && is_same(&self.plain, root) && self.is_first(root, now)
+    }
+
+    fn is_first(&self, root: &Root, now: Date) -> bool {
+        if self.looked.load(Relaxed) == now.unix() {
+            return true;
+        }
+        let holds = self.passed.iter().all(|(path, state)| root.state(path) == *state)
+            && self.entries().all(|entry| match root.open_below(entry.path.to_bytes()) {
+                Ok(opened) => opened.state == entry.state,
+                Err(denied) => denied == Denied::Busy, // what is kept helps most when nothing can be opened
+            });
+        if holds {
+            self.looked.store(now.unix(), Relaxed);
+        }
+        holds
+    }
+}
+
+/// Notes a name that was passed over.
+pub(super) fn pass(path: &[u8], state: Option<State>) -> Option<Passed> {
+    Some((CString::new(path).ok()?, state))
+}
+
+fn is_same(entry: &Entry, root: &Root) -> bool {
+    root.state(&entry.path) == Some(entry.state)
+}
+
+/// Whether a file is a coding of this state of another: it is not older, saves something, and could not be taken for one
+/// of the others by its entity tag, which is made of length and time.
+fn stands_for(sidecar: &Opened, plain: &Opened, others: &[(&str, Vec<u8>, Opened)]) -> bool {
+    let (its, own) = (&sidecar.state, &plain.state);
+    let is_told_apart = |other: &State| (other.length, other.modified) != (its.length, its.modified);
+    sidecar.is_file()
+        && its.modified >= own.modified
+        && its.length < own.length
+        && others.iter().all(|(_, _, other)| is_told_apart(&other.state))
+}

@@ -1,0 +1,81 @@
+//! What the owner of a folder may decide about how it is served.
+
+use http_core::{FieldBlock, FieldName, FieldValue, Status, name};
+
+use super::push;
+use super::types::Types;
+
+#[derive(Debug)]
+pub(super) struct Settings {
+    /// Whether a folder without an index is listed.
+    pub(super) listing: bool,
+    /// Names that stand for their folder, the best first.
+    pub(super) indexes: Vec<Vec<u8>>,
+    /// Whether names that begin with a dot are served.
+    pub(super) hidden: bool,
+    /// Whether `FILE.br`, `FILE.zst` and `FILE.gz` stand for `FILE`.
+    pub(super) sidecars: bool,
+    /// Whether pages of all origins may read what is here.
+    pub(super) cors: bool,
+    /// What answers for pages that are not there.
+    pub(super) fallback: Option<Vec<u8>>,
+    /// What is shown in the place of our own pages.
+    pub(super) error_pages: Vec<(Status, Vec<u8>)>,
+    pub(super) types: Types,
+    cache_control: Option<Vec<u8>>,
+    /// Those of every answer: names and values.
+    fields: Vec<(String, Vec<u8>)>,
+}
+
+const ALLOW_ORIGIN: &str = "Access-Control-Allow-Origin";
+const EXPOSE: &str = "Access-Control-Expose-Headers";
+
+impl Settings {
+    pub(super) fn new() -> Settings {
+        Settings {
+            listing: true,
+            indexes: vec![b"index.html".to_vec()],
+            hidden: false,
+            sidecars: true,
+            cors: false,
+            fallback: None,
+            error_pages: Vec::new(),
+            types: Types::new(),
+            cache_control: None,
+            fields: vec![(name::X_CONTENT_TYPE_OPTIONS.as_str().to_owned(), b"nosniff".to_vec())],
+        }
+    }
+
+    /// Every answer has this field, in the place of one of ours.
+    pub(super) fn add_field(&mut self, name: FieldName<'_>, value: FieldValue<'_>) {
+        let is_ours = name == name::X_CONTENT_TYPE_OPTIONS;
+        self.fields.retain(|(known, _)| !(is_ours && name.as_str().eq_ignore_ascii_case(known)));
+        self.fields.push((name.as_str().to_owned(), value.as_bytes().to_vec()));
+    }
+
+    pub(super) fn set_cache_control(&mut self, value: FieldValue<'_>) {
+        self.cache_control = Some(value.as_bytes().to_vec());
+    }
+
+    pub(super) fn cache_control(&self) -> Option<FieldValue<'_>> {
+        self.cache_control.as_deref().and_then(FieldValue::new)
+    }
+
+    pub(super) fn error_page(&self, status: Status) -> Option<&[u8]> {
+        self.error_pages.iter().rev().find(|(of, _)| *of == status).map(|(_, path)| &**path)
+    }
+
+    /// Adds the fields that every answer has; one that is there already stays as it is.
+    pub(super) fn dress(&self, fields: &mut FieldBlock) {
+        let cors = self.cors.then_some([(ALLOW_ORIGIN, &b"*"[..]), (EXPOSE, b"*")]).into_iter().flatten();
+        let own = self.fields.iter().map(|(name, value)| (&**name, &**value));
+        let missing: Vec<_> = own
+            .chain(cors)
+            .filter_map(|(name, value)| Some((FieldName::new(name.as_bytes())?, FieldValue::new(value)?)))
+            .filter(|(name, _)| !fields.contains(*name))
+            .collect();
+        for (name, value) in missing {
+            push(fields, name, value);
+        }
+    }
+}
