@@ -133,7 +133,7 @@ fn v20_all_bounds_at_once_stay_below_the_printed_figure() {
         all(FILES, |n| {
             let mut stream = streams[n % streams.len()].lock().unwrap();
             stream.write_all(&keep_alive(&path(n))).unwrap();
-            assert_eq!(read_answer(&mut stream).body.len(), 16 << 10);
+            assert_eq!(read_answer(&mut *stream).body.len(), 16 << 10);
         });
     }
     // More connections than there is room for: those that have been idle longest go.

@@ -98,7 +98,7 @@ pub(crate) fn read_to_end(stream: &mut TcpStream) -> io::Result<Vec<u8>> {
 }
 
 /// One answer of a connection that may go on behind it.
-pub(crate) fn read_answer(stream: &mut TcpStream) -> Answer {
+pub(crate) fn read_answer(stream: &mut impl Read) -> Answer {
     let (mut head, mut octet) = (Vec::new(), [0]);
     while !head.ends_with(b"\r\n\r\n") {
         stream.read_exact(&mut octet).unwrap_or_else(|error| panic!("{error} after {:?}", head.escape_ascii()));

@@ -1,0 +1,234 @@
+//! What the owner of a folder decides: indexes, fallback, error pages, fields, types, hidden names and links.
+// Clippy then takes the helpers, too, for tests.
+#![cfg(test)]
+
+mod support;
+
+use std::fs;
+use std::os::unix::fs::symlink;
+use std::time::Duration;
+
+use tempfile::TempDir;
+
+use support::{Answer, Program, exchange, get, get_as, output_of, wait_until};
+
+fn folder(files: &[(&str, &str)]) -> TempDir {
+    let folder = TempDir::new().unwrap();
+    for (name, content) in files {
+        let path = folder.path().join(name);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(path, content).unwrap();
+    }
+    folder
+}
+
+fn shown(answer: &Answer) -> (u16, &str) {
+    (answer.status, answer.text())
+}
+
+#[test]
+fn indexes_are_tried_in_their_order() {
+    let folder = folder(&[("a/one", "one"), ("a/two", "two"), ("b/two", "two"), ("c/index.html", "default")]);
+    fs::create_dir(folder.path().join("b/one")).unwrap();
+    let program = Program::start(folder.path(), &["--index", "one", "--index", "two", "--no-listing"]);
+    assert_eq!(shown(&get(program.address(), "/a/")), (200, "one"));
+    assert_eq!(shown(&get(program.address(), "/b/")), (200, "two"), "a folder is no index");
+    assert_eq!(get(program.address(), "/c/").status, 403, "what is named replaces the default");
+}
+
+#[test]
+fn an_earlier_index_that_appears_shows_within_a_second() {
+    let folder = folder(&[("two", "two")]);
+    let program = Program::start(folder.path(), &["--index", "one", "--index", "two"]);
+    std::thread::sleep(Duration::from_millis(3100)); // at rest, so that it is kept
+    for _ in 0..2 {
+        assert_eq!(get(program.address(), "/").text(), "two");
+    }
+    fs::write(folder.path().join("one"), "one").unwrap();
+    wait_until("the other index", || get(program.address(), "/").text() == "one");
+    fs::remove_file(folder.path().join("one")).unwrap();
+    assert_eq!(get(program.address(), "/").text(), "two", "what was served and is gone shows at once");
+}
+
+#[test]
+fn a_fallback_answers_for_pages_alone() {
+    let folder = folder(&[("app.html", "the app"), ("there.js", "js"), ("sub/x", "x")]);
+    let program = Program::start(folder.path(), &["--fallback", "app.html", "--no-listing"]);
+    let html = "Accept: text/html,application/xhtml+xml;q=0.9,*/*;q=0.8\r\n";
+    for (target, fields, expected) in [
+        ("/users/7", "", (200, true)),
+        ("/users/7?tab=a", html, (200, true)),
+        ("/users/john.doe", html, (200, true)),
+        ("/users/7/", "", (200, true)),
+        ("/missing.js", "Accept: */*\r\n", (404, false)),
+        ("/missing.png", "", (404, false)),
+        ("/there.js", html, (200, false)),
+        ("/sub/", html, (403, false)),
+    ] {
+        for method in ["GET", "HEAD"] {
+            let answer = get_as(program.address(), method, target, fields);
+            let is_app = answer.field("ETag").is_some() && answer.content_length() == Some("the app".len());
+            assert_eq!((answer.status, is_app), expected, "{method} {target}");
+        }
+    }
+    let answer = get(program.address(), "/users/7");
+    assert_eq!(answer.field("Content-Type"), Some("text/html; charset=utf-8"));
+    let tag = answer.field("ETag").unwrap();
+    let again = get_as(program.address(), "GET", "/users/8", &format!("If-None-Match: {tag}\r\n"));
+    assert_eq!(again.status, 304);
+    assert_eq!(exchange(program.address(), b"DELETE /users/7 HTTP/1.0\r\n\r\n").status, 405);
+}
+
+#[test]
+fn error_pages_are_the_owners() {
+    let folder = folder(&[("404.html", "not here"), ("all.txt", "refused"), ("empty/x", "")]);
+    let options = ["--error-page", "404=/404.html", "--error-page", "405=all.txt", "--error-page", "416=all.txt"];
+    let more = ["--error-page", "400=all.txt", "--error-page", "403=all.txt", "--no-listing"];
+    let program = Program::start(folder.path(), &[&options[..], &more].concat());
+    let missing = get(program.address(), "/none");
+    assert_eq!(shown(&missing), (404, "not here"));
+    assert_eq!(missing.field("Content-Type"), Some("text/html; charset=utf-8"));
+    for name in ["ETag", "Last-Modified", "Accept-Ranges"] {
+        assert_eq!(missing.field(name), None, "{name} would tell of another resource");
+    }
+    let head = get_as(program.address(), "HEAD", "/none", "");
+    assert_eq!((head.status, head.content_length()), (404, Some(8)));
+    let refused = exchange(program.address(), b"DELETE / HTTP/1.0\r\n\r\n");
+    assert_eq!(shown(&refused), (405, "refused"));
+    assert_eq!(refused.field("Allow"), Some("GET, HEAD, OPTIONS"), "what the status needs stays");
+    let behind = get_as(program.address(), "GET", "/all.txt", "Range: bytes=99-\r\n");
+    assert_eq!((shown(&behind), behind.field("Content-Range")), ((416, "refused"), Some("bytes */7")));
+    assert_eq!(shown(&exchange(program.address(), b"nonsense\r\n\r\n")), (400, "refused"));
+    assert_eq!(shown(&get(program.address(), "/empty/")), (403, "refused"));
+    assert_eq!(shown(&get(program.address(), "/404.html")), (200, "not here"));
+    fs::remove_file(folder.path().join("404.html")).unwrap();
+    let own = get(program.address(), "/none");
+    assert!(own.status == 404 && own.text().contains("<h1>404 Not Found</h1>"), "{}", own.text());
+}
+
+#[test]
+fn fields_of_the_owner_are_on_every_answer() {
+    let folder = folder(&[("a.txt", "text"), ("sub/x", "")]);
+    let program = Program::start(
+        folder.path(),
+        &["--header", "X-One: 1", "--header", "x-two:  a, b ", "--cache-control", "no-store", "--header", "X-One: 2"],
+    );
+    let tag = get(program.address(), "/a.txt").field("ETag").unwrap().to_owned();
+    for (request, status, is_file) in [
+        ("GET /a.txt HTTP/1.0\r\n\r\n".to_owned(), 200, true),
+        ("HEAD /a.txt HTTP/1.0\r\n\r\n".to_owned(), 200, true),
+        ("GET /a.txt HTTP/1.0\r\nRange: bytes=1-\r\n\r\n".to_owned(), 206, true),
+        (format!("GET /a.txt HTTP/1.0\r\nIf-None-Match: {tag}\r\n\r\n"), 304, true),
+        ("GET /sub HTTP/1.0\r\n\r\n".to_owned(), 301, false),
+        ("GET /sub/ HTTP/1.0\r\n\r\n".to_owned(), 200, false),
+        ("GET /none HTTP/1.0\r\n\r\n".to_owned(), 404, false),
+        ("OPTIONS / HTTP/1.0\r\n\r\n".to_owned(), 200, false),
+        ("nonsense\r\n\r\n".to_owned(), 400, false),
+    ] {
+        let answer = exchange(program.address(), request.as_bytes());
+        assert_eq!(answer.status, status, "{request}");
+        assert!(
+            answer.head.contains("\r\nX-One: 1\r\n") && answer.head.contains("\r\nX-One: 2\r\n"),
+            "{}",
+            answer.head
+        );
+        assert_eq!(answer.field("x-two"), Some("a, b"), "{request}");
+        assert_eq!(answer.field("X-Content-Type-Options"), Some("nosniff"), "{request}");
+        assert_eq!(answer.field("Cache-Control") == Some("no-store"), is_file, "{request}");
+        assert!(!answer.head.contains("Access-Control"), "{request}");
+    }
+    drop(program);
+    let program = Program::start(folder.path(), &["--header", "X-Content-Type-Options: sniff"]);
+    assert_eq!(get(program.address(), "/a.txt").field("X-Content-Type-Options"), Some("sniff"));
+}
+
+// The Fetch standard, "CORS protocol".
+#[test]
+fn other_origins_may_read_if_the_owner_says_so() {
+    let folder = folder(&[("a.txt", "text")]);
+    let program = Program::start(folder.path(), &["--cors"]);
+    let origin = "Origin: https://a.example\r\n";
+    for target in ["/a.txt", "/none", "/"] {
+        let answer = get_as(program.address(), "GET", target, origin);
+        assert_eq!(answer.field("Access-Control-Allow-Origin"), Some("*"), "{target}");
+        assert_eq!(answer.field("Access-Control-Expose-Headers"), Some("*"), "{target}");
+        assert_eq!(answer.field("Access-Control-Allow-Methods"), None, "{target}");
+    }
+    let preflight = "Access-Control-Request-Method: GET\r\nAccess-Control-Request-Headers: range, x-a\r\n";
+    let answer = get_as(program.address(), "OPTIONS", "/a.txt", &format!("{origin}{preflight}"));
+    assert_eq!((answer.status, answer.field("Access-Control-Allow-Origin")), (200, Some("*")));
+    assert_eq!(answer.field("Access-Control-Allow-Methods"), Some("GET, HEAD, OPTIONS"));
+    assert_eq!(answer.field("Access-Control-Allow-Headers"), Some("*, Authorization"));
+    assert_eq!(answer.field("Access-Control-Max-Age"), Some("86400"));
+    drop(program);
+    let program = Program::start(folder.path(), &[]);
+    assert!(!get_as(program.address(), "OPTIONS", "/a.txt", preflight).head.contains("Access-Control"));
+}
+
+#[test]
+fn types_and_charsets_are_the_owners() {
+    let folder = folder(&[("a.gmi", "x"), ("a.html", "x"), ("a.css", "x")]);
+    let program = Program::start(
+        folder.path(),
+        &["--type", "gmi=text/gemini; lang=en", "--type", ".css=text/x", "--charset", "koi8-r"],
+    );
+    let types = ["/a.gmi", "/a.html", "/a.css"]
+        .map(|path| get(program.address(), path).field("Content-Type").unwrap().to_owned());
+    assert_eq!(types, ["text/gemini; lang=en", "text/html; charset=koi8-r", "text/x"]);
+}
+
+// V18, V7
+#[test]
+fn hidden_names_and_links_are_the_owners_to_give() {
+    let outer = folder(&[("secret", "secret"), ("www/.hidden/x", "hidden"), ("www/.dot", "dot")]);
+    let root = outer.path().join("www");
+    symlink("../secret", root.join("link")).unwrap();
+    symlink(outer.path().join("secret"), root.join("absolute")).unwrap();
+    let statuses = |options: &[&str]| {
+        let program = Program::start(&root, options);
+        let listing = get(program.address(), "/");
+        let statuses = ["/.hidden/x", "/.dot", "/link", "/absolute"].map(|path| get(program.address(), path).status);
+        (statuses, listing.text().contains(".dot"), listing.text().contains("link"))
+    };
+    assert_eq!(statuses(&[]), ([404, 404, 403, 403], false, false));
+    assert_eq!(statuses(&["--hidden"]), ([200, 200, 403, 403], true, false));
+    assert_eq!(statuses(&["--follow-links"]), ([404, 404, 200, 200], false, true));
+}
+
+#[test]
+fn what_cannot_be_is_said_at_the_start() {
+    let folder = folder(&[("a", "a"), ("sub/x", "")]);
+    let path = folder.path().to_str().unwrap();
+    for (option, value, status, says) in [
+        ("--fallback", "none", 1, "there is no file \"none\" below"),
+        ("--fallback", "sub", 1, "there is no file \"sub\" below"),
+        ("--error-page", "404=none", 1, "there is no file \"none\" below"),
+        ("--error-page", "404=../../etc/passwd", 1, "there is no file"),
+        ("--error-page", "200=a", 2, "expected a status from 400 to 599"),
+        ("--header", "Content-Length: 3", 2, "written by the server"),
+        ("--header", "X", 2, "expected NAME: VALUE"),
+        ("--type", "a", 2, "expected EXT=TYPE"),
+        ("--charset", "a b", 2, "expected the name of a charset"),
+        ("--cache-control", "a\nb", 2, "without control characters"),
+    ] {
+        let output = output_of(&["--port", "0", option, value, path]);
+        let said = String::from_utf8(output.stderr).unwrap();
+        assert_eq!(output.status.code(), Some(status), "{option} {value}: {said}");
+        assert!(said.contains(says), "{option} {value}: {said}");
+    }
+}
+
+// V7: the way to a file is looked at once a second, not only the file.
+#[test]
+fn a_folder_that_becomes_a_link_out_is_no_more_served() {
+    let outer = folder(&[("www/d/file", "file")]);
+    let root = outer.path().join("www");
+    let program = Program::start(&root, &[]);
+    std::thread::sleep(Duration::from_millis(3100)); // at rest, so that it is kept
+    for _ in 0..2 {
+        assert_eq!(shown(&get(program.address(), "/d/file")), (200, "file"));
+    }
+    fs::rename(root.join("d"), outer.path().join("outside")).unwrap();
+    symlink("../outside", root.join("d")).unwrap();
+    wait_until("the way out is seen", || get(program.address(), "/d/file").status == 403);
+}

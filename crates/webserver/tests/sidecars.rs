@@ -1,0 +1,179 @@
+//! Codings in files beside a file: who gets which, what is said of it, and when it is not believed.
+// Clippy then takes the helpers, too, for tests.
+#![cfg(test)]
+
+mod support;
+
+use std::fs::{self, File};
+use std::os::unix::fs::symlink;
+use std::path::Path;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use tempfile::TempDir;
+
+use support::{Answer, Program, get_as, wait_until};
+
+const PLAIN: &[u8] = b"body { color: plain; color: plain; color: plain }";
+
+/// A file, and when it was changed, in seconds of 2001.
+fn write(folder: &Path, name: &str, content: &[u8], second: u64) {
+    let path = folder.join(name);
+    fs::create_dir_all(path.parent().unwrap()).unwrap();
+    fs::write(&path, content).unwrap();
+    let time = UNIX_EPOCH + Duration::from_secs(1_000_000_000 + second);
+    File::options().write(true).open(&path).unwrap().set_modified(time).unwrap();
+}
+
+fn style() -> TempDir {
+    let folder = TempDir::new().unwrap();
+    write(folder.path(), "a.css", PLAIN, 0);
+    write(folder.path(), "a.css.br", b"coded br", 0);
+    write(folder.path(), "a.css.zst", b"coded zstd", 1);
+    write(folder.path(), "a.css.gz", b"coded gzip!", 2);
+    folder
+}
+
+fn ask(program: &Program, method: &str, target: &str, accept: &str, fields: &str) -> Answer {
+    let accept = if accept.is_empty() { String::new() } else { format!("Accept-Encoding: {accept}\r\n") };
+    get_as(program.address(), method, target, &format!("{accept}{fields}"))
+}
+
+fn coding(answer: &Answer) -> &str {
+    answer.field("Content-Encoding").unwrap_or("")
+}
+
+// R9110-12.5.5, R9110-9.3.2
+#[test]
+fn who_can_decode_gets_the_best_coding() {
+    let folder = style();
+    let program = Program::start(folder.path(), &["--header", "X-A: b"]);
+    for (accept, expected) in [
+        ("", ""),
+        ("br", "br"),
+        ("gzip, deflate, br, zstd", "br"),
+        ("gzip, zstd", "zstd"),
+        ("x-gzip", "gzip"),
+        ("GZIP", "gzip"),
+        ("br;q=0.1, gzip;q=0.9", "gzip"),
+        ("br;q=0, zstd;q=0.000, gzip;q=0.001", "gzip"),
+        ("*", "br"),
+        ("*;q=0.5, br;q=0", "zstd"),
+        ("identity", ""),
+        ("identity, br;q=0.5", ""),
+        ("deflate, compress", ""),
+        ("identity;q=0", ""),
+        ("*;q=0", ""),
+    ] {
+        for _ in 0..2 {
+            let got = ask(&program, "GET", "/a.css", accept, "");
+            let head = ask(&program, "HEAD", "/a.css", accept, "");
+            assert_eq!((got.status, coding(&got)), (200, expected), "{accept}");
+            let body = if expected.is_empty() { PLAIN.to_vec() } else { format!("coded {expected}").into_bytes() };
+            assert!(got.body.starts_with(&body) && got.content_length() == Some(got.body.len()), "{accept}");
+            assert_eq!(got.field("Vary"), Some("Accept-Encoding"), "{accept}: plain or not");
+            assert_eq!(got.field("Content-Type"), Some("text/css; charset=utf-8"), "{accept}");
+            assert_eq!(got.field("X-A"), Some("b"));
+            for name in ["Content-Length", "Content-Encoding", "Content-Type", "ETag", "Last-Modified", "Vary"] {
+                assert_eq!(head.field(name), got.field(name), "{accept}: HEAD has another {name}");
+            }
+        }
+    }
+    // Asked for by its own name it is a file like any other.
+    let own = ask(&program, "GET", "/a.css.gz", "gzip", "");
+    assert_eq!((own.field("Content-Type"), coding(&own)), (Some("application/gzip"), ""));
+    assert_eq!(own.field("Vary"), None, "there is no choice");
+}
+
+// R9110-8.8.3, R9110-15.4.5, R9110-13.1.5: each coding is a representation of its own.
+#[test]
+fn validators_and_ranges_are_of_what_is_sent() {
+    let folder = style();
+    let program = Program::start(folder.path(), &[]);
+    let forms = ["", "br", "zstd", "gzip"];
+    let tags = forms.map(|accept| ask(&program, "GET", "/a.css", accept, "").field("ETag").unwrap().to_owned());
+    for (n, tag) in tags.iter().enumerate() {
+        assert!(!tags[..n].contains(tag), "{tags:?}");
+        for (m, accept) in forms.iter().enumerate() {
+            let answer = ask(&program, "GET", "/a.css", accept, &format!("If-None-Match: {tag}\r\n"));
+            assert_eq!(answer.status, if n == m { 304 } else { 200 }, "{tag} for {accept}");
+            assert_eq!(answer.field("Vary"), Some("Accept-Encoding"));
+            let range = format!("Range: bytes=0-4\r\nIf-Range: {tag}\r\n");
+            let part = ask(&program, "GET", "/a.css", accept, &range);
+            assert_eq!(part.status, if n == m { 206 } else { 200 }, "{tag} for {accept}");
+        }
+    }
+    let part = ask(&program, "GET", "/a.css", "gzip", "Range: bytes=6-9\r\n");
+    assert_eq!((part.text(), coding(&part)), ("gzip", "gzip"));
+    assert_eq!(part.field("Content-Range"), Some("bytes 6-9/11"));
+}
+
+#[test]
+fn what_could_lie_is_not_used() {
+    let folder = TempDir::new().unwrap();
+    let at = |name: &str| folder.path().join(name);
+    for name in ["older", "longer", "same", "out", "folder", "twins"] {
+        write(folder.path(), name, PLAIN, 10);
+    }
+    write(folder.path(), "older.br", b"x", 9);
+    write(folder.path(), "longer.br", &PLAIN.repeat(2), 10);
+    write(folder.path(), "same.br", &PLAIN.to_ascii_uppercase(), 10);
+    symlink("/etc/hostname", at("out.br")).unwrap();
+    fs::create_dir(at("folder.br")).unwrap();
+    // Two whose tags would be the same.
+    write(folder.path(), "twins.br", b"twin br", 11);
+    write(folder.path(), "twins.gz", b"twin gz", 11);
+    let program = Program::start(folder.path(), &[]);
+    for name in ["older", "longer", "same", "out", "folder"] {
+        let answer = ask(&program, "GET", &format!("/{name}"), "br", "");
+        assert_eq!((answer.status, coding(&answer), &*answer.body), (200, "", PLAIN), "{name}");
+        assert_eq!(answer.field("Vary"), None, "{name}");
+    }
+    assert_eq!(coding(&ask(&program, "GET", "/twins", "br", "")), "br");
+    assert_eq!(coding(&ask(&program, "GET", "/twins", "gzip", "")), "");
+    drop(program);
+    let program = Program::start(folder.path(), &["--no-sidecars"]);
+    write(folder.path(), "a", PLAIN, 0);
+    write(folder.path(), "a.br", b"x", 0);
+    assert_eq!(coding(&ask(&program, "GET", "/a", "br", "")), "");
+}
+
+// The file itself is looked at for each answer; what stands beside it is, too, once it is used, and else each second.
+#[test]
+fn changes_beside_a_file_show() {
+    let folder = style();
+    let at = |name: &str| folder.path().join(name);
+    let program = Program::start(folder.path(), &[]);
+    let ask = |accept: &str| {
+        let answer = ask(&program, "GET", "/a.css", accept, "");
+        (coding(&answer).to_owned(), String::from_utf8(answer.body).unwrap())
+    };
+    std::thread::sleep(Duration::from_millis(3100)); // at rest, so that all of it is kept
+    for _ in 0..2 {
+        assert_eq!(ask("br"), ("br".into(), "coded br".into()));
+    }
+    fs::remove_file(at("a.css.br")).unwrap();
+    assert_eq!(ask("br"), (String::new(), str::from_utf8(PLAIN).unwrap().into()), "at once");
+    assert_eq!(ask("br, gzip"), ("gzip".into(), "coded gzip!".into()));
+    fs::write(at("a.css.gz"), "again gzip").unwrap();
+    assert_eq!(ask("gzip"), ("gzip".into(), "again gzip".into()), "at once");
+    fs::write(at("a.css"), "body { color: new; color: new }").unwrap();
+    let now = SystemTime::now() - Duration::from_secs(5);
+    File::options().write(true).open(at("a.css.gz")).unwrap().set_modified(now).unwrap();
+    assert_eq!(ask("gzip"), (String::new(), "body { color: new; color: new }".into()), "the coding is the older one");
+    std::thread::sleep(Duration::from_millis(3100));
+    assert_eq!(ask("br").0, "");
+    assert_eq!(ask("br").0, "", "kept");
+    fs::write(at("a.css.br"), "new br").unwrap();
+    wait_until("one that appears shows", || ask("br") == ("br".into(), "new br".into()));
+}
+
+#[test]
+fn an_index_has_codings_too() {
+    let folder = TempDir::new().unwrap();
+    write(folder.path(), "sub/index.html", PLAIN, 0);
+    write(folder.path(), "sub/index.html.gz", b"coded", 0);
+    let program = Program::start(folder.path(), &[]);
+    let answer = ask(&program, "GET", "/sub/", "gzip", "");
+    assert_eq!((coding(&answer), answer.text()), ("gzip", "coded"));
+    assert_eq!(answer.field("Content-Type"), Some("text/html; charset=utf-8"));
+}

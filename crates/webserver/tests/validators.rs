@@ -1,0 +1,199 @@
+//! Validators: entity tags and times, what requests ask of them, and ranges that hold to them.
+// Clippy then takes the helpers, too, for tests.
+#![cfg(test)]
+
+mod support;
+
+use std::fs::{self, File};
+use std::io::{Read, Seek, SeekFrom, Write};
+use std::path::Path;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use tempfile::TempDir;
+
+use support::{Answer, Program, exchange, get, get_as};
+
+fn set_modified(path: &Path, time: SystemTime) {
+    File::options().write(true).open(path).unwrap().set_modified(time).unwrap();
+}
+
+fn write_old(path: &Path, content: &[u8]) {
+    fs::write(path, content).unwrap();
+    set_modified(path, UNIX_EPOCH + Duration::from_secs(784_111_777));
+}
+
+// R9110-13.1.1, R9110-13.1.2, R9110-13.1.3, R9110-13.1.4, R9110-13.2.1, R9110-13.2.2
+#[test]
+fn conditions_count_in_their_order() {
+    const OLD: &str = "Sun, 06 Nov 1994 08:49:36 GMT";
+    const SAME: &str = "Sun, 06 Nov 1994 08:49:37 GMT";
+    let folder = TempDir::new().unwrap();
+    write_old(&folder.path().join("a.txt"), b"0123456789");
+    let program = Program::start(folder.path(), &["--cache-control", "max-age=60"]);
+    let address = program.address();
+    let plain = get(address, "/a.txt");
+    let tag = plain.field("ETag").unwrap();
+    assert!(tag.starts_with('"') && tag.ends_with('"'), "{tag}: a file at rest has a strong one");
+    let cases = [
+        (format!("If-None-Match: {tag}"), 304),
+        (format!("If-None-Match: W/{tag}"), 304),
+        (format!("If-None-Match: \"x\", {tag}"), 304),
+        ("If-None-Match: *".into(), 304),
+        ("If-None-Match: \"x\"".into(), 200),
+        (format!("If-None-Match: \"x\"\r\nIf-Modified-Since: {SAME}"), 200),
+        (format!("If-None-Match: {tag}\r\nIf-Modified-Since: {OLD}"), 304),
+        (format!("If-Match: {tag}"), 200),
+        (format!("If-Match: W/{tag}"), 412),
+        ("If-Match: *".into(), 200),
+        ("If-Match: \"x\"".into(), 412),
+        (format!("If-Match: \"x\"\r\nIf-None-Match: {tag}"), 412),
+        (format!("If-Match: {tag}\r\nIf-Unmodified-Since: {OLD}"), 200),
+        (format!("If-Unmodified-Since: {OLD}"), 412),
+        (format!("If-Unmodified-Since: {SAME}"), 200),
+        (format!("If-Unmodified-Since: {SAME}\r\nIf-None-Match: {tag}"), 304),
+        (format!("If-Modified-Since: {SAME}"), 304),
+        (format!("If-Modified-Since: {OLD}"), 200),
+        (format!("Range: bytes=1-2\r\nIf-None-Match: {tag}"), 304),
+        (format!("Range: bytes=1-2\r\nIf-Match: {tag}"), 206),
+        (format!("Range: bytes=1-2\r\nIf-Range: {tag}"), 206),
+        (format!("Range: bytes=1-2\r\nIf-Range: W/{tag}"), 200),
+        ("Range: bytes=1-2\r\nIf-Range: \"x\"".into(), 200),
+        (format!("Range: bytes=1-2\r\nIf-Range: {SAME}"), 206),
+        (format!("Range: bytes=1-2\r\nIf-Range: {OLD}"), 200),
+        ("Range: bytes=99-\r\nIf-Range: \"x\"".into(), 200),
+        (format!("Range: bytes=99-\r\nIf-Range: {tag}"), 416),
+    ];
+    for (fields, status) in cases {
+        for method in ["GET", "HEAD"] {
+            // R9110-14.2a: Range is for GET.
+            let expected = if method == "HEAD" && matches!(status, 206 | 416) { 200 } else { status };
+            let answer = get_as(address, method, "/a.txt", &format!("{fields}\r\n"));
+            assert_eq!(answer.status, expected, "{method} {fields}");
+            // R9110-15.4.5
+            if expected < 400 {
+                for name in ["ETag", "Last-Modified", "Cache-Control"] {
+                    assert_eq!(answer.field(name), plain.field(name), "{method} {fields}: {name}");
+                }
+            }
+        }
+        // Elsewhere than at a file they say nothing.
+        let elsewhere = get_as(address, "GET", "/none", &format!("{fields}\r\n"));
+        assert_eq!(elsewhere.status, 404, "{fields}");
+    }
+}
+
+// R9110-8.8.3, V28: two states that one tick of the clock may have seen are not told apart by a strong tag.
+#[test]
+fn v28_a_young_file_has_a_weak_tag() {
+    let folder = TempDir::new().unwrap();
+    let path = folder.path().join("a");
+    let program = Program::start(folder.path(), &[]);
+    fs::write(&path, "one").unwrap();
+    let young = get(program.address(), "/a");
+    let tag = young.field("ETag").unwrap().to_owned();
+    assert!(tag.starts_with("W/\""), "{tag}");
+    // What follows a weak tag is no part, or the parts could be of two states.
+    let part = get_as(program.address(), "GET", "/a", &format!("Range: bytes=1-\r\nIf-Range: {tag}\r\n"));
+    assert_eq!((part.status, part.text()), (200, "one"));
+    fs::write(&path, "four").unwrap();
+    assert_ne!(get(program.address(), "/a").field("ETag"), Some(&*tag), "another length, another tag");
+    set_modified(&path, SystemTime::now() - Duration::from_secs(10));
+    let old = get(program.address(), "/a");
+    assert!(old.field("ETag").unwrap().starts_with('"'), "{}", old.head);
+}
+
+// V29: such times are those of stores where every file has the same; they tell nothing of a change.
+#[test]
+fn a_time_that_is_none_makes_no_validator() {
+    let folder = TempDir::new().unwrap();
+    let path = folder.path().join("a");
+    let program = Program::start(folder.path(), &[]);
+    for (seconds, validates) in [(0, false), (1, false), (2, true)] {
+        fs::write(&path, "a").unwrap();
+        set_modified(&path, UNIX_EPOCH + Duration::from_secs(seconds));
+        let answer = get(program.address(), "/a");
+        assert_eq!((answer.status, answer.field("ETag").is_some()), (200, validates), "{seconds}");
+        assert_eq!(answer.field("Last-Modified").is_some(), validates, "{seconds}");
+        let again = get_as(program.address(), "GET", "/a", "If-Modified-Since: Sun, 06 Nov 1994 08:49:37 GMT\r\n");
+        assert_eq!(again.status, if validates { 304 } else { 200 });
+        assert_eq!(get_as(program.address(), "GET", "/a", "If-None-Match: *\r\n").status, 304);
+    }
+}
+
+// D11, R9110-14.1.2, R9110-14.2b, R9110-14.2c, R9110-15.3.7, R9110-15.5.17, V9
+#[test]
+fn ranges_of_a_small_and_a_large_file() {
+    let folder = TempDir::new().unwrap();
+    for length in [1000_usize, 100_000] {
+        let content: Vec<u8> = (0..251).cycle().take(length).collect();
+        write_old(&folder.path().join("a"), &content);
+        let program = Program::start(folder.path(), &[]);
+        let last = length - 1;
+        let ask = |ranges: &str| -> Answer { get_as(program.address(), "GET", "/a", &format!("Range: {ranges}\r\n")) };
+        for (ranges, from, to) in [
+            ("bytes=0-0", 0, 0),
+            ("bytes=-1", last, last),
+            ("bytes=10-", 10, last),
+            ("bytes=0-99999999999999999999999", 0, last),
+            ("bytes=-99999999999999999999999", 0, last),
+            ("BYTES=3-4", 3, 4),
+            ("bytes=0-9,10-19", 0, 19),
+            ("bytes=10-19, 0-9", 0, 19),
+            ("bytes=0-20,10-30,30-40", 0, 40),
+            ("bytes=5-6,999999999-", 5, 6),
+        ] {
+            let answer = ask(ranges);
+            assert_eq!(answer.status, 206, "{ranges} of {length}");
+            assert_eq!(answer.field("Content-Range"), Some(&*format!("bytes {from}-{to}/{length}")), "{ranges}");
+            assert!(answer.body == content[from..=to], "{ranges} of {length}");
+            assert_eq!(answer.field("Content-Type"), Some("application/octet-stream"));
+        }
+        let many = format!("bytes={}", (0..17).map(|n| format!("{n}-{n}")).collect::<Vec<_>>().join(","));
+        for ranges in ["bytes=0-0,5-5", "bytes=5-4", "octets=0-1", "bytes=+1-2", "bytes=0x1-2", "bytes", &many] {
+            let answer = ask(ranges);
+            assert!(answer.status == 200 && answer.body == content, "{ranges} of {length}: {}", answer.head);
+        }
+        for ranges in ["bytes=100000-", "bytes=100000-100001,200000-", "bytes=-0"] {
+            let answer = ask(ranges);
+            assert_eq!(answer.status, 416, "{ranges}");
+            assert_eq!(answer.field("Content-Range"), Some(&*format!("bytes */{length}")), "{ranges}");
+        }
+    }
+}
+
+// Beyond what 32 bits count.
+#[test]
+fn a_file_of_5_gib() {
+    const LENGTH: u64 = 5 << 30;
+    let folder = TempDir::new().unwrap();
+    let mut file = File::create(folder.path().join("a")).unwrap();
+    file.set_len(LENGTH).unwrap(); // without its octets
+    file.seek(SeekFrom::End(-3)).unwrap();
+    file.write_all(b"end").unwrap();
+    let program = Program::start(folder.path(), &[]);
+    let head = get_as(program.address(), "HEAD", "/a", "");
+    assert_eq!(head.field("Content-Length"), Some("5368709120"));
+    let end = get_as(program.address(), "GET", "/a", "Range: bytes=-3\r\n");
+    assert_eq!((end.status, end.text()), (206, "end"));
+    assert_eq!(end.field("Content-Range"), Some("bytes 5368709117-5368709119/5368709120"));
+    // From before 4 GiB to behind it.
+    let over = get_as(program.address(), "GET", "/a", "Range: bytes=4294967290-4294967300\r\n");
+    assert_eq!((over.status, over.body.len()), (206, 11));
+    // All of it is promised, as far as anybody reads on.
+    let mut stream = support::connect(program.address());
+    stream.write_all(b"GET /a HTTP/1.0\r\n\r\n").unwrap();
+    let mut begin = vec![0; 1 << 20];
+    stream.read_exact(&mut begin).unwrap();
+    assert!(String::from_utf8_lossy(&begin[..400]).contains("\r\nContent-Length: 5368709120\r\n"));
+}
+
+// R9110-9.3.7: what HAProxy sends to see whether a server is up.
+#[test]
+fn a_check_by_options_succeeds() {
+    let folder = TempDir::new().unwrap();
+    let program = Program::start(folder.path(), &["--no-listing"]);
+    for target in ["/", "*", "/none"] {
+        let answer = exchange(program.address(), format!("OPTIONS {target} HTTP/1.0\r\n\r\n").as_bytes());
+        assert_eq!((answer.status, answer.field("Allow")), (200, Some("GET, HEAD, OPTIONS")), "{target}");
+    }
+}
