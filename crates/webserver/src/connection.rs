@@ -16,6 +16,7 @@ use crate::deadlines::{self, LINGER_OCTETS, REPRIEVE};
 use crate::ends::End;
 use crate::handler::{Answer, Kind, Reply, Request, Taker};
 use crate::lobby::Interest;
+use crate::notes::Notes;
 use crate::outgoing::Outgoing;
 use crate::site::Site;
 use crate::socket::{Peer, Socket, must_wait};
@@ -249,6 +250,11 @@ impl<P: Peer> Connection<P> {
         }
     }
 
+    /// Why it closes, once that is decided.
+    pub(crate) fn close_reason(&self) -> Option<CloseReason> {
+        self.protocol.close_reason()
+    }
+
     /// The site need not count its memory any more.
     pub(crate) fn let_go(&mut self, site: &Site) {
         site.incoming.change(&mut self.held_in, 0);
@@ -333,7 +339,8 @@ impl<P: Peer> Connection<P> {
                 }
                 Ok(Event::Request(head)) => {
                     let now = clock::today();
-                    let request = Request { head, peer: self.peer, now, socket: &self.socket };
+                    let notes = Notes(site.notes.as_ref());
+                    let request = Request { head, peer: self.peer, now, socket: &self.socket, notes };
                     let length = if let Framing::Length(length) = head.body { length } else { 0 };
                     let waits = length > 0 && head.expectation() == Expectation::Continue;
                     let answer = answered(|| site.handler.handle(&request));

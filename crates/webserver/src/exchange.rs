@@ -5,6 +5,7 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::os::fd::BorrowedFd;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
+use http_core::CloseReason;
 use rustix::io::{pread, retry_on_intr};
 
 use crate::connection::{Connection, Desk, Next};
@@ -32,24 +33,30 @@ use crate::socket::Peer;
 /// # Ok::<(), std::io::Error>(())
 /// ```
 pub fn exchange(handler: impl Handler, octets: &[u8]) -> Vec<u8> {
-    let site = Site::new(Box::new(handler));
-    let mut desk = Desk::new(&site.limits, None);
-    let mut heard = Vec::new();
-    let client = Client { says: octets, hears: &mut heard };
-    let mut connection = Connection::new(client, SocketAddr::from((Ipv4Addr::LOCALHOST, 49152)), &site);
-    connection.wake(true);
-    // All that it waits for here is its next turn. A reader that panics ends it short, as anywhere.
-    let mut turn = || catch_unwind(AssertUnwindSafe(|| connection.drive(&site, &mut desk)));
-    while matches!(turn(), Ok(Next::Wait(Interest::Turn))) {}
-    drop(connection);
-    heard
+    hear(&Site::new(Box::new(handler)), octets, OUTGOING).0
 }
 
-/// A client that has said all it has to say, and hears at most `OUTGOING` octets.
+/// The same for a site and at most so many octets, and why the connection closes, unless it is kept.
+pub(crate) fn hear(site: &Site, octets: &[u8], most: usize) -> (Vec<u8>, Option<CloseReason>) {
+    let mut desk = Desk::new(&site.limits, None);
+    let mut heard = Vec::new();
+    let client = Client { says: octets, hears: &mut heard, most };
+    let mut connection = Connection::new(client, SocketAddr::from((Ipv4Addr::LOCALHOST, 49152)), site);
+    connection.wake(true);
+    // All that it waits for here is its next turn. A reader that panics ends it short, as anywhere.
+    let mut turn = || catch_unwind(AssertUnwindSafe(|| connection.drive(site, &mut desk)));
+    while matches!(turn(), Ok(Next::Wait(Interest::Turn))) {}
+    let reason = connection.close_reason();
+    drop(connection);
+    (heard, reason)
+}
+
+/// A client that has said all it has to say, and hears at most so many octets.
 #[derive(Debug)]
 struct Client<'a> {
     says: &'a [u8],
     hears: &'a mut Vec<u8>,
+    most: usize,
 }
 
 /// Octets of a file that are read at once.
@@ -65,7 +72,7 @@ impl Peer for Client<'_> {
     }
 
     fn send(&mut self, octets: &[u8], _more: bool) -> io::Result<usize> {
-        match octets.len().min(OUTGOING - self.hears.len()) {
+        match octets.len().min(self.most - self.hears.len()) {
             0 => Err(io::ErrorKind::BrokenPipe.into()),
             n => io::Write::write(&mut self.hears, &octets[..n]),
         }

@@ -10,6 +10,7 @@ use std::sync::Arc;
 use http_core::server::RequestHead;
 use http_core::{Date, FieldBlock, FieldName, FieldValue, RequestError, Status, UseError, name};
 
+use crate::notes::Notes;
 use crate::socket::Peer;
 
 /// Turns requests into answers. It is called by several threads at once.
@@ -102,6 +103,7 @@ pub struct Request<'a> {
     /// The time of the request, which the reply's Date will say.
     pub now: Date,
     pub(crate) socket: &'a dyn Peer,
+    pub(crate) notes: Notes<'a>,
 }
 
 impl Request<'_> {
@@ -112,6 +114,11 @@ impl Request<'_> {
     pub fn local(&self) -> io::Result<SocketAddr> {
         // IPv4 over a socket of IPv6 is IPv4, as in `peer`.
         self.socket.local().map(|local| SocketAddr::new(local.ip().to_canonical(), local.port()))
+    }
+
+    /// Notes a decision and what is behind it, for [`explain`](crate::explain()). For all other requests it does nothing.
+    pub fn note(&self, because: &str, what: impl FnOnce() -> String) {
+        self.notes.add(because, what);
     }
 }
 

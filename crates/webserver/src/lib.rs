@@ -31,6 +31,7 @@
 //! | a request's body, collected or as it comes | [`Answer::with_body`], [`Answer::with_sink`] |
 //! | a folder of files | [`Files`] |
 //! | tests without a socket | [`exchange`](exchange()) |
+//! | why a request is answered as it is | [`explain`](explain()) |
 //! | what peers may take of time and memory | [`Deadlines`], [`Bounds`] |
 //! | what became of the connections | [`Stopper::counts`] |
 //!
@@ -62,9 +63,11 @@ mod connection;
 mod deadlines;
 mod ends;
 mod exchange;
+mod explain;
 mod files;
 mod handler;
 mod lobby;
+mod notes;
 mod outgoing;
 mod seat;
 mod server;
@@ -83,6 +86,7 @@ pub use bounds::Bounds;
 pub use deadlines::Deadlines;
 pub use ends::{Counts, End};
 pub use exchange::exchange;
+pub use explain::explain;
 pub use files::Files;
 pub use handler::{Answer, Body, Handler, Reply, Request, Sink};
 pub use server::{Running, Server, Stopper, default_threads};

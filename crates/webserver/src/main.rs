@@ -30,6 +30,10 @@ fn run(options: &Options) -> Result<(), String> {
         let limits = options.bounds(startup::descriptors());
         return writeln!(io::stdout(), "{limits}").map_err(|error| format!("cannot write: {error}"));
     }
+    if let Some(request) = &options.explain {
+        let why = startup::explain(options, request)?;
+        return io::stdout().write_all(why.as_bytes()).map_err(|error| format!("cannot write: {error}"));
+    }
     let mut signals = Signals::new([SIGINT, SIGTERM]).map_err(|error| format!("cannot wait for signals: {error}"))?;
     let running = startup::start(options)?;
     startup::print_ready_lines(options, &running);

@@ -112,6 +112,10 @@ pub(crate) struct Options {
     #[arg(long, value_name = "FORMAT", default_value = "common")]
     pub(crate) log: LogFormat,
 
+    /// How this request would be answered and why, then exit; fields may follow behind \\n
+    #[arg(long, value_name = "REQUEST")]
+    pub(crate) explain: Option<String>,
+
     /// Every bound and the memory that they add up to, then exit
     #[arg(long)]
     pub(crate) print_limits: bool,

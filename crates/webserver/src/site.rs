@@ -1,14 +1,15 @@
 //! What all connections of a server have in common: the handler, the bounds, and the memory that waiting ones hold.
 
 use std::fmt;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::Relaxed};
+use std::sync::{Arc, Mutex};
 
 use http_core::Limits;
 
 use crate::access_log::AccessLog;
 use crate::deadlines::Deadlines;
 use crate::handler::Handler;
+use crate::notes::Note;
 
 pub(crate) struct Site {
     pub(crate) handler: Box<dyn Handler>,
@@ -21,6 +22,8 @@ pub(crate) struct Site {
     pub(crate) incoming: Store,
     /// Replies from memory that their readers take slowly. When it is full, further ones are closed short.
     pub(crate) outgoing: Store,
+    /// Why requests are answered as they are, where somebody asks.
+    pub(crate) notes: Option<Mutex<Vec<Note>>>,
 }
 
 /// Octets that waiting connections may hold in all.
@@ -39,6 +42,7 @@ impl Site {
             stopping: AtomicBool::new(false),
             incoming: Store::new(INCOMING),
             outgoing: Store::new(OUTGOING),
+            notes: None,
         }
     }
 

@@ -33,6 +33,15 @@ pub(crate) fn start(options: &Options) -> Result<Running, String> {
         .map_err(|error| format!("cannot start: {error}"))
 }
 
+/// What would become of a request, whose lines may be parted by `\n` as a shell passes it on.
+pub(crate) fn explain(options: &Options, request: &str) -> Result<String, String> {
+    let lines = request.replace("\\r", "").replace("\\n", "\n");
+    let mut octets = lines.trim_end_matches('\n').replace('\n', "\r\n");
+    // A Simple-Request ends with its line, any other with an empty one.
+    octets.push_str(if octets.contains("HTTP/") { "\r\n\r\n" } else { "\r\n" });
+    Ok(webserver::explain(files(options)?, octets.as_bytes()))
+}
+
 /// The folder, served as the options say.
 fn files(options: &Options) -> Result<Files, String> {
     let root = &options.root;

@@ -244,7 +244,7 @@ fn help_lists_what_works() {
     named.sort_unstable();
     named.dedup();
     let mut known: Vec<&str> =
-        OPTIONS.iter().map(|(name, _)| *name).chain(["--help", "--print-limits", "--version"]).collect();
+        OPTIONS.iter().map(|(name, _)| *name).chain(["--explain", "--help", "--print-limits", "--version"]).collect();
     known.sort_unstable();
     known.dedup();
     assert_eq!(named, known, "{help}");

@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 use std::sync::Arc;
 
-use http_core::conditional::{self, Outcome};
+use http_core::conditional::{self, Outcome, Validators};
 use http_core::range::{self, ContentRange, Ranged};
 use http_core::server::RequestHead;
 use http_core::{FieldBlock, FieldName, FieldValue, Status, name};
@@ -36,7 +36,9 @@ impl Refusal {
 pub(super) fn answer(request: &Request<'_>, entry: &Entry) -> Result<Reply, Refusal> {
     let RequestHead { method, fields, .. } = request.head;
     let (validators, length) = (entry.validators(), entry.length());
-    match conditional::evaluate(method, &fields, &validators, request.now) {
+    let outcome = conditional::evaluate(method, &fields, &validators, request.now);
+    note_conditions(request, &validators, outcome);
+    match outcome {
         Outcome::Proceed => {}
         Outcome::NotModified => {
             return Ok(Reply { fields: entry.not_modified.clone(), ..Reply::empty(Status::NOT_MODIFIED) });
@@ -47,7 +49,17 @@ pub(super) fn answer(request: &Request<'_>, entry: &Entry) -> Result<Reply, Refu
         }
     }
     let mut whole = entry.fields.clone();
-    match range::evaluate(method, &fields, &validators, length, request.now) {
+    let ranged = range::evaluate(method, &fields, &validators, length, request.now);
+    if fields.get(name::RANGE).is_some() {
+        request.note("R9110-14.2, R9110-13.1.5, D11", || match &ranged {
+            Ranged::Whole => "Range does not count: all of it is sent".into(),
+            Ranged::Part(part) => {
+                format!("Range asks for {} octets from {} on", part.end() - part.start(), part.start())
+            }
+            Ranged::Unsatisfiable => format!("Range asks for nothing of the {length} octets"),
+        });
+    }
+    match ranged {
         Ranged::Whole => Ok(Reply { status: Status::OK, fields: whole, body: entry.whole() }),
         Ranged::Part(part) => {
             let body = entry.part(part.start(), part.end());
@@ -59,5 +71,30 @@ pub(super) fn answer(request: &Request<'_>, entry: &Entry) -> Result<Reply, Refu
             let length = ContentRange::unsatisfied(length);
             Err(Refusal::new(Status::RANGE_NOT_SATISFIABLE, why).with(name::CONTENT_RANGE, length.value()))
         }
+    }
+}
+
+fn note_conditions(request: &Request<'_>, validators: &Validators<'_>, outcome: Outcome) {
+    const CONDITIONS: [FieldName<'static>; 4] =
+        [name::IF_MATCH, name::IF_UNMODIFIED_SINCE, name::IF_NONE_MATCH, name::IF_MODIFIED_SINCE];
+    request.note("R9110-8.8.2, R9110-8.8.3", || match validators {
+        Validators { etag: None, last_modified: None } => "it has no validators: its time is none".into(),
+        Validators { etag: Some(tag), last_modified: None } => format!("its tag is {tag:?}; its second is not over"),
+        Validators { etag, last_modified } => {
+            let date = last_modified.map(|date| date.text().as_str().to_owned());
+            format!(
+                "its tag is {}, its date {}",
+                etag.map(|tag| format!("{tag:?}")).unwrap_or_default(),
+                date.unwrap_or_default()
+            )
+        }
+    });
+    let named: Vec<_> = CONDITIONS.iter().filter(|name| request.head.fields.get(**name).is_some()).collect();
+    if let Some(first) = named.first() {
+        request.note("R9110-13.2.2", || match outcome {
+            Outcome::Proceed => format!("the conditions, {first} first, let it be sent"),
+            Outcome::NotModified => format!("the conditions, {first} first, say that the client has it: 304"),
+            Outcome::PreconditionFailed => format!("the conditions, {first} first, do not hold: 412"),
+        });
     }
 }

@@ -88,6 +88,7 @@ mod tests {
     use super::super::Files;
     use super::*;
     use crate::handler::{Body, Handler, Kind, Reply, Request};
+    use crate::notes::Notes;
     use crate::socket::Peer;
     use allocation_counter::measure;
     use http_core::server::{Connection, Event};
@@ -137,7 +138,7 @@ mod tests {
         connection.space()[..octets.len()].copy_from_slice(&octets);
         connection.received(octets.len());
         let Ok(Event::Request(head)) = connection.poll() else { panic!("{request}") };
-        f(&Request { head, peer: ([127, 0, 0, 1], 1).into(), now, socket: &Nobody })
+        f(&Request { head, peer: ([127, 0, 0, 1], 1).into(), now, socket: &Nobody, notes: Notes(None) })
     }
 
     fn ask(files: &Files, request: &str, now: Date) -> Reply {

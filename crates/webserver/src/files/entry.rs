@@ -33,6 +33,8 @@ pub(super) struct Entry {
     /// Those of 304: what a cache needs of them (R9110-15.4.5).
     pub(super) not_modified: Arc<FieldBlock>,
     content_type: Box<[u8]>,
+    /// How it is coded.
+    pub(super) coding: Option<&'static str>,
     tag: Option<FileTag>,
     last_modified: Option<Date>,
     content: Content,
@@ -42,7 +44,6 @@ pub(super) struct Entry {
 #[derive(Clone, Copy)]
 pub(super) struct Kind<'a> {
     pub(super) content_type: &'a [u8],
-    /// How it is coded.
     pub(super) coding: Option<&'static str>,
     /// Whether there is a choice of codings.
     pub(super) varies: bool,
@@ -97,7 +98,8 @@ impl Entry {
         let path = CString::new(path).map_err(|_| Denied::NotFound)?; // there is no NUL in it: it has been opened
         let (fields, not_modified) = (Arc::new(fields), Arc::new(of_both));
         let content_type = kind.content_type.into();
-        Ok(Entry { path, state, fields, not_modified, content_type, tag, last_modified, content })
+        let coding = kind.coding;
+        Ok(Entry { path, state, fields, not_modified, content_type, coding, tag, last_modified, content })
     }
 
     pub(super) fn validators(&self) -> Validators<'_> {

@@ -202,6 +202,7 @@ impl Files {
 impl Files {
     fn reply(&self, request: &Request<'_>) -> Result<Reply, Refusal> {
         let method = request.head.method;
+        request.note("R9110-9.1b", || format!("files take GET, HEAD and OPTIONS; this is {method}"));
         match method {
             Method::Get | Method::Head | Method::Options => {}
             method if method.is_known() => return Err(not_allowed(format!("{method} is not allowed here."))),
@@ -211,6 +212,7 @@ impl Files {
             return Err(Refusal::new(Status::EXPECTATION_FAILED, "This server cannot meet the expectation."));
         }
         if method == Method::Options || request.head.target.form() == Form::Asterisk {
+            request.note("R9110-9.3.7", || "OPTIONS is answered before any look at a file".into());
             return Ok(self.options(&request.head.fields)); // R9110-9.3.7, before any look at the file
         }
         let resource = match self.find(request) {
@@ -221,13 +223,17 @@ impl Files {
             }
             Err(Denied::NotFound) => match &self.settings.fallback {
                 Some(path) if is_for_a_page(request) => {
+                    let name = path.escape_ascii();
+                    request.note("--fallback", || format!("a page is asked for that is not there: \"{name}\" answers"));
                     self.resource(path, request.now, |resource| resource.choose(&request.head.fields))?
                 }
                 _ => return Err(Denied::NotFound.into()),
             },
             Err(denied) => return Err(denied.into()),
         };
-        answer(request, resource.choose(&request.head.fields))
+        let chosen = resource.choose(&request.head.fields);
+        resource.note_choice(chosen, request);
+        answer(request, chosen)
     }
 
     fn options(&self, fields: &Fields<'_>) -> Reply {
@@ -260,13 +266,17 @@ impl Files {
     /// Looks for what is not kept. The name of a folder ends with a slash; that of the root is nothing else.
     fn look(&self, request: &Request<'_>, name: &[u8]) -> Result<Found, Denied> {
         if !self.settings.hidden && is_hidden(name) {
+            request.note("R1945-12.5b, --hidden", || "a name that begins with a dot is not served".into());
             return Err(Denied::NotFound);
         }
         if let Some(folder) = name.strip_suffix(b"/") {
             return self.folder(request, name, folder);
         }
-        match self.open(name)? {
-            Opened { kind: Kind::Folder, .. } => Ok(Found::Page(to_the_slash(name, &request.head.target))),
+        match self.open_noting(name, request)? {
+            Opened { kind: Kind::Folder, .. } => {
+                request.note("R1945-10.11", || "a folder is redirected to its slash".into());
+                Ok(Found::Page(to_the_slash(name, &request.head.target)))
+            }
             file => Ok(Found::Resource(self.read(name, name, file, Vec::new(), request.now)?)),
         }
     }
@@ -276,7 +286,8 @@ impl Files {
         let mut passed = Vec::new();
         for index in &self.settings.indexes {
             let index = [inside, index].concat();
-            let state = match self.open(&index) {
+            request.note("--index", || "a folder shows its index, if it has one".into());
+            let state = match self.open_noting(&index, request) {
                 Ok(file) if file.is_file() => {
                     return Ok(Found::Resource(self.read(name, &index, file, passed, request.now)?));
                 }
@@ -286,13 +297,17 @@ impl Files {
             };
             passed.extend(pass(&index, state));
         }
-        match self.open(folder)? {
+        match self.open_noting(folder, request)? {
             Opened { kind: Kind::File, .. } => Err(Denied::NotFound),
             Opened { file, .. } if self.settings.listing => {
+                request.note("--no-listing", || "a folder without an index is listed".into());
                 let entries = listing::read(&self.root, inside, file, self.settings.hidden)?;
                 Ok(Found::Page(page::reply(Status::OK, listing::page(inside, &entries))))
             }
-            _ => Err(Denied::Forbidden),
+            _ => {
+                request.note("--no-listing", || "a folder without an index is not listed".into());
+                Err(Denied::Forbidden)
+            }
         }
     }
 
@@ -320,6 +335,19 @@ impl Files {
         let resource = Arc::new(resource);
         self.cache.keep(name, &resource, now);
         Ok(resource)
+    }
+
+    fn open_noting(&self, path: &[u8], request: &Request<'_>) -> Result<Opened, Denied> {
+        let opened = self.open(path);
+        request.note(self.root.containment().rule(), || {
+            let what = match &opened {
+                Ok(Opened { kind: Kind::File, state, .. }) => format!("is a file of {} octets", state.length),
+                Ok(Opened { kind: Kind::Folder, .. }) => "is a folder".into(),
+                Err(denied) => denied.to_string(),
+            };
+            format!("\"/{}\" {what}", path.escape_ascii())
+        });
+        opened
     }
 
     fn open(&self, path: &[u8]) -> Result<Opened, Denied> {

@@ -9,6 +9,7 @@ use http_core::{Date, Fields};
 use super::entry::{Entry, Kind};
 use super::root::{Denied, Opened, Root, State};
 use super::settings::Settings;
+use crate::handler::Request;
 
 /// Codings and the names of their files, the best first.
 const CODINGS: [(&str, &[u8]); 3] = [("br", b".br"), ("zstd", b".zst"), ("gzip", b".gz")];
@@ -64,9 +65,22 @@ impl Resource {
         }
         match negotiate::choose(fields, &self.codings) {
             Choice::Coded(n) => &self.coded[n],
-            // R9110-12.5.3: to who takes neither, better this than nothing.
+            // RFC 9110 §12.5.3: to who takes neither, better this than nothing.
             Choice::Identity | Choice::Nothing => &self.plain,
         }
+    }
+
+    /// Notes what was chosen, and from what.
+    pub(super) fn note_choice(&self, chosen: &Entry, request: &Request<'_>) {
+        request
+            .note("--type, --charset", || format!("the type is {}", chosen.content_type().as_bytes().escape_ascii()));
+        request.note("R9110-12.5.5, --no-sidecars", || match (chosen.coding, self.codings.is_empty()) {
+            (_, true) => "no coding of it is used: none stands beside it, or not a newer and shorter one".into(),
+            (None, false) => format!("of its codings {} the client takes none", self.codings.join(", ")),
+            (Some(coding), false) => {
+                format!("of its codings {} the client likes {coding} best", self.codings.join(", "))
+            }
+        });
     }
 
     /// As it is, whatever the client can decode.

@@ -10,6 +10,7 @@ use rustix::fs::{
     AtFlags, CWD, FileType, Mode, OFlags, ResolveFlags, Stat, StatxFlags, fstat, makedev, openat, openat2, statx,
 };
 use rustix::io::{Errno, pread, retry_on_intr};
+use thiserror::Error;
 
 /// A folder that nothing leads out of.
 #[derive(Debug)]
@@ -48,16 +49,20 @@ pub(super) enum Kind {
 }
 
 /// Why something is not served.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Error, PartialEq, Eq)]
 pub(super) enum Denied {
+    #[error("is not there")]
     NotFound,
-    /// It is there, and not for peers: no permission, a link that leads out, a FIFO, a socket, a device.
+    /// It is there, and not for peers.
+    #[error("may not be read, leads out of the root, or is neither file nor folder")]
     Forbidden,
     /// No descriptor is left.
+    #[error("cannot be opened for want of descriptors")]
     Busy,
-    /// It is written to all the time.
+    #[error("is written to all the time")]
     Changing,
     /// The system failed.
+    #[error("cannot be read")]
     Broken,
 }
 
@@ -76,6 +81,17 @@ pub(super) enum Containment {
     Walk,
     /// Not at all.
     None,
+}
+
+impl Containment {
+    /// What stands behind it.
+    pub(super) fn rule(self) -> &'static str {
+        match self {
+            Containment::Kernel => "R1945-12.5a, openat2",
+            Containment::Walk => "R1945-12.5a, no link is followed",
+            Containment::None => "--follow-links",
+        }
+    }
 }
 
 impl Root {

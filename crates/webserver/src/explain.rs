@@ -1,0 +1,152 @@
+//! How a request would be answered, and why: it is served without a socket by the very code that serves all others, which
+//! notes its decisions.
+
+use std::fmt::Write;
+use std::sync::{Mutex, PoisonError};
+
+use http_core::server::{self, Event, RequestHead};
+use http_core::{CloseReason, Form, Framing, Limits, RequestError, TargetError};
+
+use crate::exchange::hear;
+use crate::handler::Handler;
+use crate::notes::Notes;
+use crate::site::Site;
+
+/// Each decision about a request, with the rule of the protocol or the option behind it, and the head that it would be
+/// answered with. What the client sends is octets as they would come, with the empty line at the end of its head.
+///
+/// ```
+/// use webserver::{Files, explain};
+///
+/// let why = explain(Files::new("src".as_ref())?, b"GET /files/../lib.rs HTTP/1.0\r\n\r\n");
+/// assert!(why.contains("the path names \"lib.rs\" below the root"));
+/// assert!(why.contains("HTTP/1.0 200 OK\n"));
+/// # Ok::<(), std::io::Error>(())
+/// ```
+pub fn explain(handler: impl Handler, request: &[u8]) -> String {
+    let site = Site { notes: Some(Mutex::default()), ..Site::new(Box::new(handler)) };
+    let notes = Notes(site.notes.as_ref());
+    let is_judged = judge(request, notes);
+    let (heard, reason) = hear(&site, request, HEARD);
+    match reason {
+        Some(reason) if reason != CloseReason::PeerClosed => {
+            notes.add("D15, R9112-9.3a", || format!("the connection closes: {reason}"));
+        }
+        _ => notes.add("D15, R9112-9.3a", || "the connection is kept for another request".into()),
+    }
+    let notes = site.notes.unwrap_or_default().into_inner().unwrap_or_else(PoisonError::into_inner);
+    let widest = notes.iter().map(|(_, what)| what.chars().count()).max().unwrap_or(0).min(WIDEST);
+    let mut text = String::new();
+    for (n, (because, what)) in notes.iter().enumerate() {
+        let _ = writeln!(text, "{:3}. {what:widest$}  [{because}]", n + 1); // writing to a String does not fail
+    }
+    text.push('\n');
+    match heard.windows(4).position(|four| four == b"\r\n\r\n") {
+        Some(end) if heard.starts_with(b"HTTP/") => {
+            text.push_str(&String::from_utf8_lossy(&heard[..end + 2]).replace("\r\n", "\n"));
+        }
+        _ if heard.is_empty() => text.push_str("(no answer: nothing was asked)\n"),
+        _ if is_judged => text.push_str("(the body alone, without a head: HTTP/0.9)\n"),
+        _ => text.push_str(&String::from_utf8_lossy(&heard)),
+    }
+    text
+}
+
+/// Octets of an answer that are heard: any head is shorter.
+const HEARD: usize = 1 << 20;
+/// Reasons stand in a column, unless a decision takes more room than this.
+const WIDEST: usize = 72;
+
+/// What the protocol says of the request, before anybody answers it; whether it is one.
+fn judge(request: &[u8], notes: Notes<'_>) -> bool {
+    let mut connection = server::Connection::new(Limits::default());
+    let mut rest = request;
+    loop {
+        match connection.poll() {
+            Ok(Event::NeedInput) => {
+                let room = connection.space();
+                let n = room.len().min(rest.len());
+                room[..n].copy_from_slice(&rest[..n]);
+                rest = &rest[n..];
+                match n {
+                    0 => connection.received_eof(),
+                    n => connection.received(n),
+                }
+            }
+            Ok(Event::Request(head)) => {
+                note_head(&head, notes);
+                return true;
+            }
+            Ok(_) => return false,
+            Err(error) => {
+                notes.add(rule(error), || format!("the request is answered {}: {error}", error.status()));
+                return false;
+            }
+        }
+    }
+}
+
+fn note_head(head: &RequestHead<'_>, notes: Notes<'_>) {
+    let RequestHead { method, target, path, version, fields, body } = head;
+    notes.add("R1945-5.1, D2, D4", || format!("the request line is {method}, {}, {version}", target.path()));
+    let form = match target.form() {
+        Form::Absolute => ("R9112-3.2.2a, D7", "the target is a whole URL, whose host counts instead of Host"),
+        Form::Asterisk => ("R9112-3.2.4", "the target is the server itself"),
+        _ => ("R9112-3.2.1", "the target is a path"),
+    };
+    notes.add(form.0, || form.1.into());
+    if let Some(query) = target.query() {
+        notes.add("D14", || format!("the query {query:?} is not decoded and names no file"));
+    }
+    notes.add("D1, D3, R9112-5.1a", || match fields.len() {
+        0 => "there are no fields".into(),
+        1 => "1 field is correct".into(),
+        n => format!("{n} fields are correct"),
+    });
+    match body {
+        Framing::Length(n) => notes.add("R1945-7.2a", || format!("a body of {n} octets follows")),
+        _ => notes.add("R9112-6.3c", || "no body follows".into()),
+    }
+    let mut name = Vec::new();
+    path.decode(&mut name);
+    notes.add("R1945-5.1.2b, R3986-5.2.4, D14", || match name.is_empty() {
+        true => "the path names the root".into(),
+        false => format!("the path names \"{}\" below the root", name.escape_ascii()),
+    });
+}
+
+/// The rule behind an error.
+fn rule(error: RequestError) -> &'static str {
+    match error {
+        RequestError::BlankLines => "R9112-2.2d",
+        RequestError::RequestLine => "R9112-3c, D10",
+        RequestError::Method => "R1945-5.1.1a",
+        RequestError::MethodTooLong | RequestError::TargetTooLong | RequestError::RequestLineTooLong => "R9112-3a",
+        RequestError::Target(TargetError::Octet) => "D12, D13",
+        RequestError::Target(TargetError::Scheme) => "R9110-7.4",
+        RequestError::Target(TargetError::Authority) => "R9112-3.2.2a, R9110-4.2.1",
+        RequestError::Target(TargetError::Climbs) => "R1945-12.5a, R3986-5.2.4",
+        RequestError::Target(_) => "D14, R9112-3.2.1",
+        RequestError::Version => "R9112-2.3, D4",
+        RequestError::VersionNotSupported => "R9110-6.2",
+        RequestError::Blanks => "D2, R9112-3b",
+        RequestError::BareLf => "D1, R9112-2.2b",
+        RequestError::Folded => "D3, R9112-5.2",
+        RequestError::FieldSyntax => "R1945-4.2a, R9112-5.1a",
+        RequestError::FieldLineTooLong | RequestError::TooManyFields | RequestError::HeadTooLong => "R6585-5",
+        RequestError::HostMissing => "R9112-3.2a",
+        RequestError::HostRepeated | RequestError::HostInvalid => "R9112-3.2b",
+        RequestError::ContentLength | RequestError::ContentLengthRepeated => "R9112-6.3a",
+        RequestError::ContentLengthMissing => "D8, R1945-8.3",
+        RequestError::TransferEncodingVersion => "R9112-6.1b",
+        RequestError::TransferEncodingAndLength => "R9112-6.1c",
+        RequestError::TransferEncoding => "R9112-6.1e",
+        RequestError::TransferCoding => "R9112-6.1a",
+        RequestError::Connect => "R9110-9.3.6",
+        RequestError::BodyTooLong => "R9110-5.4",
+        RequestError::Incomplete => "R9112-8, R1945-7.2.2b",
+        RequestError::TimedOut => "R9110-15.5.9",
+        RequestError::NoRoom => "R1945-9.5",
+        _ => "D16",
+    }
+}

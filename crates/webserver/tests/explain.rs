@@ -1,0 +1,127 @@
+//! `--explain`: what it says of a request is what the server does with it.
+// Clippy then takes the helpers, too, for tests.
+#![cfg(test)]
+
+mod support;
+
+use std::fs;
+use std::io::Write;
+use std::net::Shutdown;
+
+use tempfile::TempDir;
+
+use support::{Program, connect, output_of, read_to_end};
+
+fn site() -> TempDir {
+    let folder = TempDir::new().unwrap();
+    for name in ["sub", "empty", ".git"] {
+        fs::create_dir(folder.path().join(name)).unwrap();
+    }
+    for (name, content) in [("a.css", "body {}"), ("sub/index.html", "index"), (".git/config", "x"), ("404.html", "no")]
+    {
+        fs::write(folder.path().join(name), content).unwrap();
+    }
+    fs::write(folder.path().join("a.css.gz"), "gz").unwrap();
+    folder
+}
+
+fn explain(folder: &TempDir, options: &[&str], request: &str) -> String {
+    let root = folder.path().to_str().unwrap();
+    let output = output_of(&[options, &["--explain", request, root]].concat());
+    assert_eq!(
+        (output.status.code(), String::from_utf8(output.stderr).unwrap()),
+        (Some(0), String::new()),
+        "{request}"
+    );
+    String::from_utf8(output.stdout).unwrap()
+}
+
+/// Without its Date.
+fn undated(head: &str) -> String {
+    head.lines().filter(|line| !line.starts_with("Date: ")).map(|line| format!("{line}\n")).collect()
+}
+
+#[test]
+fn the_head_is_the_one_that_is_sent() {
+    let folder = site();
+    let options = ["--error-page", "404=404.html", "--header", "X-A: b", "--no-listing"];
+    let program = Program::start(folder.path(), &options);
+    std::thread::sleep(std::time::Duration::from_millis(2100)); // so that the tags of both are strong
+    for (request, status) in [
+        ("GET /a.css HTTP/1.0", "200"),
+        ("HEAD /a.css HTTP/1.0", "200"),
+        ("GET /a.css HTTP/1.0\\nAccept-Encoding: gzip", "200"),
+        ("GET /a.css HTTP/1.0\\nRange: bytes=1-2", "206"),
+        ("GET /a.css HTTP/1.0\\nRange: bytes=99-", "416"),
+        ("GET /a.css HTTP/1.1\\nHost: a\\nIf-None-Match: *", "304"),
+        ("GET /a.css HTTP/1.0\\nIf-Match: \"x\"", "412"),
+        ("GET /a.css HTTP/1.1", "400"),
+        ("GET /sub HTTP/1.0\\nConnection: keep-alive", "301"),
+        ("GET /sub/ HTTP/1.0", "200"),
+        ("GET /empty/ HTTP/1.0", "403"),
+        ("GET /.git/config HTTP/1.0", "404"),
+        ("GET /none HTTP/1.0", "404"),
+        ("GET /%2f HTTP/1.0", "400"),
+        ("GET /../a.css HTTP/1.0", "400"),
+        ("OPTIONS * HTTP/1.0", "200"),
+        ("DELETE /a.css HTTP/1.0", "405"),
+        ("BREW /a.css HTTP/1.0", "501"),
+        ("GET /a.css HTTP/2.0", "505"),
+        ("POST /a.css HTTP/1.0\\nTransfer-Encoding: chunked", "400"),
+    ] {
+        let explained = explain(&folder, &options, request);
+        let (decisions, head) = explained.split_once("\n\n").unwrap();
+        assert!(head.starts_with(&format!("HTTP/1.0 {status} ")), "{request}: {explained}");
+        let mut stream = connect(program.address());
+        let octets = format!("{}\r\n\r\n", request.replace("\\n", "\r\n"));
+        stream.write_all(octets.as_bytes()).unwrap();
+        stream.shutdown(Shutdown::Write).unwrap();
+        let sent = String::from_utf8(read_to_end(&mut stream).unwrap()).unwrap();
+        let (sent, _) = sent.split_once("\r\n\r\n").unwrap();
+        assert_eq!(undated(head), undated(sent), "{request}");
+        // Each decision stands beside what is behind it.
+        for (n, line) in decisions.lines().enumerate() {
+            assert!(line.trim_start().starts_with(&format!("{}. ", n + 1)) && line.ends_with(']'), "{line}");
+        }
+    }
+}
+
+#[test]
+fn decisions_come_in_their_order_and_say_what_is_behind_them() {
+    let folder = site();
+    for (request, options, expected) in [
+        (
+            "GET /x/../sub/ HTTP/1.1\\nHost: a",
+            &[][..],
+            &[
+                "\"sub\" below the root",
+                "index, if it has one",
+                "\"/sub/index.html\" is a file of 5",
+                "text/html",
+                "is kept",
+            ][..],
+        ),
+        ("GET /sub HTTP/1.0", &[], &["\"/sub\" is a folder", "redirected to its slash", "closes: the peer asked"]),
+        ("GET /empty/ HTTP/1.0", &[], &["index.html\" is not there", "\"/empty\" is a folder", "is listed"]),
+        ("GET /empty/ HTTP/1.0", &["--no-listing"], &["is not listed"]),
+        ("GET /.git/config HTTP/1.0", &[], &["a name that begins with a dot is not served", "--hidden"]),
+        ("GET /.git/config HTTP/1.0", &["--hidden"], &["\"/.git/config\" is a file of 1"]),
+        ("GET /users/7 HTTP/1.0", &["--fallback", "404.html"], &["is not there", "\"404.html\" answers"]),
+        ("GET /a.css HTTP/1.0\\nAccept-Encoding: br", &[], &["of its codings gzip the client takes none"]),
+        ("GET /a.css HTTP/1.0\\nAccept-Encoding: gzip", &[], &["of its codings gzip the client likes gzip best"]),
+        ("GET /a.css HTTP/1.0", &["--type", "css=text/x"], &["the type is text/x", "--type"]),
+        ("GET /a.css HTTP/1.0\\nIf-Modified-Since: x\\nIf-Match: \"y\"", &[], &["If-Match first, do not hold: 412"]),
+        ("GET /a.css HTTP/1.1", &[], &["must have a Host field", "R9112-3.2a", "closes: the request was refused"]),
+        ("GET /a.css", &[], &["HTTP/0.9", "\"/a.css\" is a file", "the body alone"]),
+    ] {
+        let explained = explain(&folder, options, request);
+        let mut rest = &*explained;
+        for part in expected {
+            let at = rest.find(part).unwrap_or_else(|| panic!("{request}: no {part:?} in order in\n{explained}"));
+            rest = &rest[at + part.len()..];
+        }
+    }
+    // Nothing that is asked reaches the terminal but as text.
+    let odd = explain(&folder, &[], "GET /\u{1b}[2J%1b HTTP/1.0\\nX: \u{1b}[2J");
+    assert!(odd.bytes().all(|c| matches!(c, b' '..=b'~' | b'\n')), "{odd:?}");
+}
