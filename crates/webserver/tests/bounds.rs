@@ -40,13 +40,6 @@ fn alone() -> impl Drop {
     guard
 }
 
-/// A figure of /proc/PID/status, in octets.
-fn memory(program: &Program, figure: &str) -> u64 {
-    let status = fs::read_to_string(format!("/proc/{}/status", program.pid().as_raw_pid())).unwrap();
-    let value = |line: &str| line.strip_prefix(figure)?.strip_prefix(':')?.trim().strip_suffix(" kB")?.parse().ok();
-    status.lines().find_map(value).map(|kib: u64| kib << 10).unwrap()
-}
-
 /// The sum that the program prints for these options, in octets.
 fn printed(options: &[&str]) -> u64 {
     let limits = String::from_utf8(output_of(&[options, &["--print-limits"]].concat()).stdout).unwrap();
@@ -150,7 +143,7 @@ fn v20_all_bounds_at_once_stay_below_the_printed_figure() {
         assert!(answer.content_length().unwrap() as u64 > 4 * MIB);
     });
 
-    let (resident, highest) = (memory(&program, "VmRSS"), memory(&program, "VmHWM"));
+    let (resident, highest) = (program.memory("VmRSS"), program.memory("VmHWM"));
     let mib = |octets: u64| octets as f64 / MIB as f64;
     println!("resident {:.1} MiB, at most {:.1} of {:.1}", mib(resident), mib(highest), mib(figure));
     assert!(highest < figure, "{:.1} MiB instead of {:.1}", mib(highest), mib(figure));
@@ -243,14 +236,14 @@ fn v21_descriptors_that_run_out_at_work() {
 
 /// How much more memory the server has of its own when so many have sent this and read nothing.
 fn grown_by(program: &Program, count: usize, request: &[u8]) -> u64 {
-    let before = memory(program, "RssAnon");
+    let before = program.memory("RssAnon");
     let streams: Vec<_> = (0..count).map(|_| send(program.address(), request)).collect();
     wait_until("it has settled", || {
         let before = program.processor_time();
         thread::sleep(Duration::from_millis(300));
         program.processor_time() - before <= Duration::from_millis(20)
     });
-    let grown = memory(program, "RssAnon").saturating_sub(before);
+    let grown = program.memory("RssAnon").saturating_sub(before);
     println!("{grown} octets, {} for each", grown / count as u64);
     drop(streams);
     grown

@@ -161,6 +161,30 @@ fn ranges_of_a_small_and_a_large_file() {
     }
 }
 
+// V10
+#[test]
+fn v10_many_ranges_cost_no_memory() {
+    let folder = TempDir::new().unwrap();
+    write_old(&folder.path().join("a"), &[b'a'; 2000]);
+    let program = Program::start(folder.path(), &["--log", "off"]);
+    for separate in [true, false] {
+        let range = |n: usize| if separate { format!("{}-{}", 2 * n, 2 * n) } else { format!("0-{n}") };
+        let ranges: Vec<_> = (0..900).map(range).collect();
+        let request = format!("GET /a HTTP/1.0\r\nRange: bytes={}\r\n\r\n", ranges.join(","));
+        let ask = |times: usize| {
+            for _ in 0..times {
+                let answer = exchange(program.address(), request.as_bytes());
+                assert!(matches!(answer.status, 200 | 206) && answer.body.len() <= 2000, "{}", answer.head);
+            }
+        };
+        ask(200);
+        let before = program.memory("VmRSS");
+        ask(2000);
+        let grown = program.memory("VmRSS").saturating_sub(before);
+        assert!(grown < 1 << 20, "{grown} octets");
+    }
+}
+
 // Beyond what 32 bits count.
 #[test]
 fn a_file_of_5_gib() {

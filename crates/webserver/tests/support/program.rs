@@ -109,6 +109,13 @@ impl Program {
         contents(&self.messages, offset)
     }
 
+    /// A figure of /proc/PID/status, in octets.
+    pub(crate) fn memory(&self, figure: &str) -> u64 {
+        let status = fs::read_to_string(format!("/proc/{}/status", self.pid().as_raw_pid())).unwrap();
+        let value = |line: &str| line.strip_prefix(figure)?.strip_prefix(':')?.trim().strip_suffix(" kB")?.parse().ok();
+        status.lines().find_map(value).map(|kib: u64| kib << 10).unwrap()
+    }
+
     /// The processor time that it has used.
     pub(crate) fn processor_time(&self) -> Duration {
         let stat = fs::read_to_string(format!("/proc/{}/stat", self.process.id())).unwrap();
