@@ -23,6 +23,8 @@ pub(crate) enum Kind {
     Nginx,
     H2o,
     Lighttpd,
+    /// The kernel's share: the same calls, and nothing around them
+    Bare,
     Hyper,
     TinyHttp,
     Python,
@@ -60,6 +62,7 @@ pub(crate) fn ready(wanted: &[Kind], webserver: Option<&Path>) -> Result<Vec<Ser
         let small_program = |name| built.program(name, &["-p", "benches", "--features", "peers", "--bin", name]);
         let (program, version) = match kind {
             Kind::Logging | Kind::Silent => continue,
+            Kind::Bare => (Some(small_program("peer-bare")?), "of this tree".into()),
             Kind::Hyper => (Some(small_program("peer-hyper")?), locked_version("hyper")?),
             Kind::TinyHttp => (Some(small_program("peer-tiny-http")?), locked_version("tiny_http")?),
             Kind::Nginx => installed("nginx", "-v"),
@@ -83,6 +86,7 @@ impl Kind {
             Self::Nginx => "nginx",
             Self::H2o => "h2o",
             Self::Lighttpd => "lighttpd",
+            Self::Bare => "bare calls",
             Self::Hyper => "hyper",
             Self::TinyHttp => "tiny_http",
             Self::Python => "Python http.server",
@@ -120,7 +124,7 @@ impl Server {
                 fs::write(&config, lighttpd(root, port))?;
                 command.arg("-D").arg("-f").arg(config);
             }
-            Kind::Hyper | Kind::TinyHttp => {
+            Kind::Bare | Kind::Hyper | Kind::TinyHttp => {
                 command.arg(port.to_string()).arg(root);
             }
             Kind::Python => {
