@@ -339,8 +339,8 @@ impl<P: Peer> Connection<P> {
                 }
                 Ok(Event::Request(head)) => {
                     let now = clock::today();
-                    let notes = Notes(site.notes.as_ref());
-                    let request = Request { head, peer: self.peer, now, socket: &self.socket, notes };
+                    let (notes, watch) = (Notes(site.notes.as_ref()), desk.watch.as_deref());
+                    let request = Request { head, peer: self.peer, now, socket: &self.socket, notes, watch };
                     let length = if let Framing::Length(length) = head.body { length } else { 0 };
                     let waits = length > 0 && head.expectation() == Expectation::Continue;
                     let answer = answered(|| site.handler.handle(&request));

@@ -12,6 +12,7 @@ use http_core::{Date, FieldBlock, FieldName, FieldValue, RequestError, Status, U
 
 use crate::notes::Notes;
 use crate::socket::Peer;
+use crate::watch::Watch;
 
 /// Turns requests into answers. It is called by several threads at once.
 ///
@@ -41,7 +42,7 @@ pub trait Handler: Send + Sync + 'static {
     /// Answers what is no valid request, comes too late or finds no room; by default with a line of text. The status is
     /// set to that of the error whatever is returned here, and the connection closes.
     fn refuse(&self, error: RequestError) -> Reply {
-        let mut reply = Reply { status: error.status(), ..Reply::text(format!("{}: {error}\n", error.status())) };
+        let mut reply = self.error(error.status(), &error.to_string());
         let needed = match error {
             // R9110-10.2.1: a 405 names the methods that are allowed; here, none.
             RequestError::Connect => Some((name::ALLOW, "")),
@@ -52,6 +53,12 @@ pub trait Handler: Send + Sync + 'static {
             let _ = reply.push(name, FieldValue::from_static(value)); // neither is one of the library's own
         }
         reply
+    }
+
+    /// The page for an error that somebody in front answers in its place, such as a [`Guard`](crate::Guard); by default a
+    /// line of text.
+    fn error(&self, status: Status, why: &str) -> Reply {
+        Reply { status, ..Reply::text(format!("{status}: {why}\n")) }
     }
 }
 
@@ -77,6 +84,10 @@ impl<H: Handler> Handler for Arc<H> {
 
     fn refuse(&self, error: RequestError) -> Reply {
         (**self).refuse(error)
+    }
+
+    fn error(&self, status: Status, why: &str) -> Reply {
+        (**self).error(status, why)
     }
 }
 
@@ -104,6 +115,7 @@ pub struct Request<'a> {
     pub now: Date,
     pub(crate) socket: &'a dyn Peer,
     pub(crate) notes: Notes<'a>,
+    pub(crate) watch: Option<&'a Watch>,
 }
 
 impl Request<'_> {
@@ -119,6 +131,13 @@ impl Request<'_> {
     /// Notes a decision and what is behind it, for [`explain`](crate::explain()). For all other requests it does nothing.
     pub fn note(&self, because: &str, what: impl FnOnce() -> String) {
         self.notes.add(because, what);
+    }
+
+    /// What a quick handler does next may take long: another worker is called to look after the others.
+    pub(crate) fn deputise(&self) {
+        if let Some(watch) = self.watch {
+            watch.deputise();
+        }
     }
 }
 

@@ -30,6 +30,7 @@
 //! | a reply from memory, a file, a reader | [`Body`] |
 //! | a request's body, collected or as it comes | [`Answer::with_body`], [`Answer::with_sink`] |
 //! | a folder of files | [`Files`] |
+//! | users and passwords in front of any of these | [`Guard`], [`Users`] |
 //! | tests without a socket | [`exchange`](exchange()) |
 //! | why a request is answered as it is | [`explain`](explain()) |
 //! | what peers may take of time and memory | [`Deadlines`], [`Bounds`] |
@@ -65,6 +66,7 @@ mod ends;
 mod exchange;
 mod explain;
 mod files;
+mod guard;
 mod handler;
 mod lobby;
 mod notes;
@@ -76,6 +78,7 @@ mod socket;
 mod sockopt;
 mod sync;
 mod ticker;
+mod users;
 mod watch;
 mod worker;
 
@@ -88,5 +91,7 @@ pub use ends::{Counts, End};
 pub use exchange::exchange;
 pub use explain::explain;
 pub use files::Files;
+pub use guard::Guard;
 pub use handler::{Answer, Body, Handler, Reply, Request, Sink};
 pub use server::{Running, Server, Stopper, default_threads};
+pub use users::{Users, UsersError};

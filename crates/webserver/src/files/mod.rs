@@ -396,6 +396,10 @@ impl Handler for Files {
         };
         self.refused(refusal, clock::today())
     }
+
+    fn error(&self, status: Status, why: &str) -> Reply {
+        self.refused(Refusal::new(status, why.to_owned()), clock::today())
+    }
 }
 
 /// What a path leads to.
