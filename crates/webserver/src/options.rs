@@ -108,6 +108,10 @@ pub(crate) struct Options {
     #[arg(long)]
     pub(crate) no_sidecars: bool,
 
+    /// Let in only who has a user and a password in this file, which `htpasswd -B` writes
+    #[arg(long, value_name = "FILE")]
+    pub(crate) auth: Option<PathBuf>,
+
     /// A line for each request on standard error
     #[arg(long, value_name = "FORMAT", default_value = "common")]
     pub(crate) log: LogFormat,

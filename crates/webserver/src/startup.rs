@@ -3,15 +3,16 @@
 use std::io::{self, ErrorKind, Write};
 use std::net::{IpAddr, SocketAddr};
 use std::os::unix::ffi::OsStrExt;
+use std::path::Path;
 
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use webserver::http_core::{FieldName, FieldValue};
-use webserver::{Files, Running, Server};
+use webserver::{Files, Guard, Running, Server, Users};
 
 use crate::options::{LogFormat, Options};
 
 pub(crate) fn start(options: &Options) -> Result<Running, String> {
-    let files = files(options)?;
+    let (files, users) = (files(options)?, users(options)?);
     let addresses = options.addresses();
     let bound = if addresses.is_empty() { Server::bind_all(options.port) } else { Server::bind(&addresses) };
     let server = bound.map_err(|error| match error.kind() {
@@ -25,12 +26,13 @@ pub(crate) fn start(options: &Options) -> Result<Running, String> {
         _ => format!("cannot listen on port {}: {error}", options.port),
     })?;
     let bounds = options.bounds(descriptors());
-    server
-        .bounds(bounds)
-        .keep_alive(!options.no_keep_alive)
-        .log(options.log == LogFormat::Common)
-        .start(files.cache(bounds.cached))
-        .map_err(|error| format!("cannot start: {error}"))
+    let server = server.bounds(bounds).keep_alive(!options.no_keep_alive).log(options.log == LogFormat::Common);
+    let files = files.cache(bounds.cached);
+    let running = match users {
+        Some(users) => server.start(Guard::new(users, files)),
+        None => server.start(files),
+    };
+    running.map_err(|error| format!("cannot start: {error}"))
 }
 
 /// What would become of a request, whose lines may be parted by `\n` as a shell passes it on.
@@ -39,7 +41,11 @@ pub(crate) fn explain(options: &Options, request: &str) -> Result<String, String
     let mut octets = lines.trim_end_matches('\n').replace('\n', "\r\n");
     // A Simple-Request ends with its line, any other with an empty one.
     octets.push_str(if octets.contains("HTTP/") { "\r\n\r\n" } else { "\r\n" });
-    Ok(webserver::explain(files(options)?, octets.as_bytes()))
+    let files = files(options)?;
+    Ok(match users(options)? {
+        Some(users) => webserver::explain(Guard::new(users, files), octets.as_bytes()),
+        None => webserver::explain(files, octets.as_bytes()),
+    })
 }
 
 /// The folder, served as the options say.
@@ -82,6 +88,19 @@ fn files(options: &Options) -> Result<Files, String> {
         files = files.error_page(*status, path.as_bytes());
     }
     Ok(files)
+}
+
+/// Who is let in, if not everybody; never by a file that is served itself.
+fn users(options: &Options) -> Result<Option<Users>, String> {
+    let Some(file) = &options.auth else { return Ok(None) };
+    let users = Users::read(file).map_err(|error| format!("--auth {file:?}: {error}"))?;
+    let is_hidden = |file: &Path| file.file_name().is_some_and(|name| name.as_bytes().starts_with(b"."));
+    match (file.canonicalize(), options.root.canonicalize()) {
+        (Ok(real), Ok(root)) if real.starts_with(&root) && (options.hidden || !is_hidden(&real)) => {
+            Err(format!("--auth {file:?}: it would be served, too; keep it out of {root:?}"))
+        }
+        _ => Ok(Some(users)),
+    }
 }
 
 /// The value of a field; the options have been checked.
