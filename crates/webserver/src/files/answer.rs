@@ -51,7 +51,7 @@ pub(super) fn answer(request: &Request<'_>, entry: &Entry) -> Result<Reply, Refu
     let mut whole = entry.fields.clone();
     let ranged = range::evaluate(method, &fields, &validators, length, request.now);
     if fields.get(name::RANGE).is_some() {
-        request.note("R9110-14.2, R9110-13.1.5, D11", || match &ranged {
+        request.note("R9110-14.2b, R9110-14.2c, D11", || match &ranged {
             Ranged::Whole => "Range does not count: all of it is sent".into(),
             Ranged::Part(part) => {
                 format!("Range asks for {} octets from {} on", part.end() - part.start(), part.start())

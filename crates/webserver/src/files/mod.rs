@@ -175,7 +175,7 @@ impl Files {
     }
 
     /// A field of every answer, be it a file, a listing or an error, unless that answer has one of its own with this name.
-    /// `X-Content-Type-Options: nosniff` is one if nothing else is said.
+    /// What has a type has `X-Content-Type-Options: nosniff` if nothing else is said.
     ///
     /// # Errors
     /// [`UseError::FieldOfTheLibrary`] for a field that tells of the connection, the length or the date.

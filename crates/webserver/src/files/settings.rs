@@ -42,14 +42,11 @@ impl Settings {
             error_pages: Vec::new(),
             types: Types::new(),
             cache_control: None,
-            fields: vec![(name::X_CONTENT_TYPE_OPTIONS.as_str().to_owned(), b"nosniff".to_vec())],
+            fields: Vec::new(),
         }
     }
 
-    /// Every answer has this field, in the place of one of ours.
     pub(super) fn add_field(&mut self, name: FieldName<'_>, value: FieldValue<'_>) {
-        let is_ours = name == name::X_CONTENT_TYPE_OPTIONS;
-        self.fields.retain(|(known, _)| !(is_ours && name.as_str().eq_ignore_ascii_case(known)));
         self.fields.push((name.as_str().to_owned(), value.as_bytes().to_vec()));
     }
 
@@ -65,8 +62,9 @@ impl Settings {
         self.error_pages.iter().rev().find(|(of, _)| *of == status).map(|(_, path)| &**path)
     }
 
-    /// Adds the fields that every answer has; one that is there already stays as it is.
+    /// Adds the fields that every answer has, and that its type is what it says; one that is there already stays as it is.
     pub(super) fn dress(&self, fields: &mut FieldBlock) {
+        let typed = fields.contains(name::CONTENT_TYPE);
         let cors = self.cors.then_some([(ALLOW_ORIGIN, &b"*"[..]), (EXPOSE, b"*")]).into_iter().flatten();
         let own = self.fields.iter().map(|(name, value)| (&**name, &**value));
         let missing: Vec<_> = own
@@ -76,6 +74,9 @@ impl Settings {
             .collect();
         for (name, value) in missing {
             push(fields, name, value);
+        }
+        if typed && !fields.contains(name::X_CONTENT_TYPE_OPTIONS) {
+            push(fields, name::X_CONTENT_TYPE_OPTIONS, FieldValue::from_static("nosniff"));
         }
     }
 }
