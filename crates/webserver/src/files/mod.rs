@@ -301,8 +301,8 @@ impl Files {
             Opened { kind: Kind::File, .. } => Err(Denied::NotFound),
             Opened { file, .. } if self.settings.listing => {
                 request.note("--no-listing", || "a folder without an index is listed".into());
-                let entries = listing::read(&self.root, inside, file, self.settings.hidden)?;
-                Ok(Found::Page(page::reply(Status::OK, listing::page(inside, &entries))))
+                let query = request.head.target.query();
+                Ok(Found::Page(listing::reply(&self.root, inside, file, query, self.settings.hidden)?))
             }
             _ => {
                 request.note("--no-listing", || "a folder without an index is not listed".into());

@@ -1,37 +1,87 @@
-//! The server's own pages: their frame, the page that says what is wrong, and how text becomes HTML.
+//! The server's own pages: their frame, the page that says what is wrong, and how text becomes HTML. A page asks for
+//! nothing else and runs nothing.
 
-use http_core::{FieldValue, Status};
+use std::sync::Arc;
 
+use http_core::{FieldName, FieldValue, Status};
+
+use super::push;
 use crate::handler::Reply;
 
 const HTML: FieldValue<'static> = FieldValue::from_static("text/html; charset=utf-8");
 
-const STYLE: &str = "body{font:1rem/1.5 system-ui,sans-serif;max-width:50rem;margin:2rem auto;padding:0 1rem}\
-    :root{color-scheme:light dark}ul{list-style:none;padding:0}";
+/// Should a name ever get out of its quotes, it could neither run, nor load, nor send anything (V17).
+const POLICY: FieldValue<'static> = FieldValue::from_static(
+    "default-src 'none'; style-src 'unsafe-inline'; img-src data:; base-uri 'none'; form-action 'none'; \
+     frame-ancestors 'self'",
+);
 
-/// A whole page; `main` is HTML already, `title` is text.
+const STYLE: &str = "\
+    :root{color-scheme:light dark}\
+    body{font:1rem/1.5 system-ui,sans-serif;max-width:60rem;margin:2rem auto;padding:0 1rem}\
+    h1{font-size:1.4rem;overflow-wrap:anywhere}";
+
+/// A whole page; `main` is HTML already, `title` is text and the heading too.
 pub(super) fn frame(title: &str, main: &str) -> String {
+    let heading = format!("<h1>{}</h1>\n", escape(title));
+    end(begin(title, "") + &heading + main)
+}
+
+/// A page up to its heading, with more style.
+pub(super) fn begin(title: &str, style: &str) -> String {
     let title = escape(title);
+    // The icon is there so that browsers do not ask for one.
     format!(
         "<!DOCTYPE html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n\
-         <meta name=\"viewport\" content=\"width=device-width\">\n<title>{title}</title>\n<style>{STYLE}</style>\n\
-         </head>\n<body>\n<h1>{title}</h1>\n{main}</body>\n</html>\n"
+         <meta name=\"viewport\" content=\"width=device-width\">\n<title>{title}</title>\n\
+         <link rel=\"icon\" href=\"data:,\">\n<style>{STYLE}{style}</style>\n</head>\n<body>\n<main>\n"
     )
+}
+
+/// A page to its end.
+pub(super) fn end(page: String) -> String {
+    page + "</main>\n</body>\n</html>\n"
 }
 
 /// A page as a reply.
 pub(super) fn reply(status: Status, page: String) -> Reply {
-    Reply { status, ..Reply::octets(HTML, page.into_bytes()) }
+    let mut reply = Reply { status, ..Reply::octets(HTML, page.into_bytes()) };
+    push(Arc::make_mut(&mut reply.fields), FieldName::from_static("Content-Security-Policy"), POLICY);
+    reply
 }
 
-/// A page that says what happened (R1945-9.4b). Nothing of the request is repeated in it.
+/// A page that says what happened, and what can be done (R1945-9.4b). Nothing of the request is repeated in it.
 pub(super) fn error(status: Status, why: &str) -> Reply {
-    reply(status, frame(&status.to_string(), &format!("<p>{}</p>\n", escape(why))))
+    let advice = advice(status);
+    reply(status, frame(&status.to_string(), &format!("<p>{}</p>\n<p>{advice}</p>\n", escape(why))))
+}
+
+/// What a reader can do about it, as HTML.
+fn advice(status: Status) -> &'static str {
+    match status.code() {
+        401 => "Load the page again to give a name and a password.",
+        403 => "If it should be open to you, tell whoever runs this server.",
+        404 => "Is the address spelt right? The <a href=\"/\">first page</a> may lead to it.",
+        405 | 501 => "Files are here to be read: with GET or HEAD.",
+        408 => "Load the page again.",
+        412 => "Load the file again to see its present state.",
+        416 => "Ask for the whole file, or for a part that it has.",
+        431 | 414 => "Make the address shorter, or remove the cookies of this site.",
+        503 => "In a moment it will work again.",
+        500.. => "Try again later. If it stays so, tell whoever runs this server.",
+        _ => "The program that asked has made a mistake; another one may do better.",
+    }
 }
 
 /// Text as HTML, in an element or between quotes (V17).
 pub(super) fn escape(text: &str) -> String {
     let mut html = String::with_capacity(text.len());
+    push_escaped(&mut html, text);
+    html
+}
+
+/// Appends text as HTML, likewise.
+pub(super) fn push_escaped(html: &mut String, text: &str) {
     for c in text.chars() {
         match c {
             '&' => html.push_str("&amp;"),
@@ -42,5 +92,4 @@ pub(super) fn escape(text: &str) -> String {
             c => html.push(c),
         }
     }
-    html
 }

@@ -7,7 +7,8 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
 use rustix::fs::{
-    AtFlags, CWD, FileType, Mode, OFlags, ResolveFlags, Stat, StatxFlags, fstat, makedev, openat, openat2, statx,
+    AtFlags, CWD, FileType, Mode, OFlags, ResolveFlags, Stat, StatxFlags, fstat, makedev, openat, openat2, statat,
+    statx,
 };
 use rustix::io::{Errno, pread, retry_on_intr};
 use thiserror::Error;
@@ -122,11 +123,7 @@ impl Root {
         let path = if path.is_empty() { b"." } else { path };
         let file = self.descriptor(OsStr::from_bytes(path))?;
         let stat = fstat(&file)?;
-        let kind = match FileType::from_raw_mode(stat.st_mode) {
-            FileType::RegularFile => Kind::File,
-            FileType::Directory => Kind::Folder,
-            _ => return Err(Denied::Forbidden),
-        };
+        let kind = Kind::of(&stat).ok_or(Denied::Forbidden)?;
         Ok(Opened { file, kind, state: State::new(&stat) })
     }
 
@@ -168,6 +165,16 @@ impl Opened {
     }
 }
 
+impl Kind {
+    fn of(stat: &Stat) -> Option<Kind> {
+        match FileType::from_raw_mode(stat.st_mode) {
+            FileType::RegularFile => Some(Kind::File),
+            FileType::Directory => Some(Kind::Folder),
+            _ => None,
+        }
+    }
+}
+
 impl State {
     pub(super) fn of(file: &OwnedFd) -> Result<State, Errno> {
         Ok(State::new(&fstat(file)?))
@@ -186,6 +193,13 @@ impl State {
 
 fn nanoseconds(seconds: i64, rest: i128) -> i128 {
     i128::from(seconds) * 1_000_000_000 + rest
+}
+
+/// What an entry of an open folder is by itself, if it may be served: one call, which opens nothing and follows no link,
+/// so that it leads nowhere. `name` is one that the folder has given.
+pub(super) fn look(folder: BorrowedFd<'_>, name: &[u8]) -> Option<(Kind, State)> {
+    let stat = statat(folder, OsStr::from_bytes(name), AtFlags::SYMLINK_NOFOLLOW | AtFlags::NO_AUTOMOUNT).ok()?;
+    Some((Kind::of(&stat)?, State::new(&stat)))
 }
 
 /// Segment by segment, following no link at all.
@@ -301,6 +315,21 @@ mod tests {
         let now = State::of(&opened.file).unwrap();
         assert_eq!((now.length, now == opened.state), (12, false));
         assert_eq!(root.state(c"folder/file"), Some(now));
+    }
+
+    // V7, V25
+    #[test]
+    fn looking_follows_nothing() {
+        let (dir, root) = tree();
+        let www = dir.path().join("www");
+        let folder = root.open_below(b"").unwrap().file;
+        let kind = |name: &str| look(folder.as_fd(), name.as_bytes()).map(|(kind, _)| kind);
+        assert_eq!(kind("folder"), Some(Kind::Folder));
+        for neither in ["inside", "outside", "absolute", "circle", "fifo", "nothing"] {
+            assert_eq!(kind(neither), None, "{neither}");
+        }
+        fs::write(www.join("file"), "content").unwrap();
+        assert_eq!(look(folder.as_fd(), b"file"), Some((Kind::File, root.open_below(b"file").unwrap().state)));
     }
 
     #[test]
