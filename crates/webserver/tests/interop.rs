@@ -2,10 +2,12 @@
 // Clippy then takes the helpers, too, for tests.
 #![cfg(test)]
 
+mod support;
+
 use std::fs::{self, File};
-use std::io::{self, BufRead, BufReader, Read, Seek, Write};
+use std::io::{BufRead, BufReader, Read, Seek};
 use std::os::unix::process::CommandExt;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::{Child, ChildStdout, Command, Output, Stdio};
 use std::sync::mpsc;
 use std::thread;
@@ -13,6 +15,8 @@ use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, Signal, kill_process_group};
 use tempfile::TempDir;
+
+use support::tool;
 
 /// One small text, one picture, one body too large for a single send.
 const FILES: [&str; 4] = ["HelloWorld.html", "style.css", "sunrise.png", "large.bin"];
@@ -279,18 +283,6 @@ impl Drop for Server {
             eprintln!("messages of the server:\n{}", text(contents(self.messages.try_clone().unwrap())));
         }
     }
-}
-
-/// Where the program is. Without it a test has nothing to say, which is said loudly; in CI that is a failure.
-fn tool(name: &str) -> Option<PathBuf> {
-    let path = std::env::var_os("PATH").unwrap_or_default();
-    let found = std::env::split_paths(&path).map(|folder| folder.join(name)).find(|file| file.is_file());
-    if found.is_none() {
-        assert!(std::env::var_os("CI").is_none(), "{name} is not installed");
-        // Past the harness, which swallows what a passing test prints.
-        let _ = io::stderr().write_all(format!("SKIPPED: {name} is not installed\n").as_bytes());
-    }
-    found
 }
 
 /// curl as it comes: no configuration file, no proxy, errors but no progress.

@@ -2,16 +2,20 @@
 //! sees every octet.
 #![allow(dead_code, unused_imports, reason = "each test uses a part of it")]
 
+mod browser;
 mod inside;
 mod program;
 mod wire;
 
+pub(crate) use browser::Browser;
 pub(crate) use inside::Inside;
 pub(crate) use program::{PROGRAM, Program, output_of};
 pub(crate) use wire::{
     Answer, PATIENCE, answers, connect, exchange, get, get_as, keep_alive, read_answer, read_to_end,
 };
 
+use std::io::{self, Write};
+use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 /// Waits until it is so; fails if that takes longer than anything should.
@@ -21,4 +25,16 @@ pub(crate) fn wait_until(what: &str, mut is_so: impl FnMut() -> bool) {
         assert!(Instant::now() < deadline, "waited in vain: {what}");
         std::thread::sleep(Duration::from_millis(5));
     }
+}
+
+/// Where a program is. Without it a test has nothing to say, which is said loudly; in CI that is a failure.
+pub(crate) fn tool(name: &str) -> Option<PathBuf> {
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    let found = std::env::split_paths(&path).map(|folder| folder.join(name)).find(|file| file.is_file());
+    if found.is_none() {
+        assert!(std::env::var_os("CI").is_none(), "{name} is not installed");
+        // Past the harness, which swallows what a passing test prints.
+        let _ = io::stderr().write_all(format!("MISSING: {name}\n").as_bytes());
+    }
+    found
 }
