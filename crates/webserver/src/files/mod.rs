@@ -93,7 +93,7 @@ impl Files {
         Ok(Files { root: Root::open(root)?, settings: Settings::new(), cache: Cache::new(CACHED) })
     }
 
-    /// Whether a folder without an index is listed; default yes. Else it is 403.
+    /// Whether a folder without an index is listed, as a page or with `?format=json` as JSON; default yes. Else it is 403.
     #[must_use]
     pub fn listing(mut self, listing: bool) -> Files {
         self.settings.listing = listing;

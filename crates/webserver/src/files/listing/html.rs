@@ -6,11 +6,11 @@ use super::{Entry, Extent, LONGEST, Listing};
 use crate::files::page;
 
 const STYLE: &str = "\
-    h1 a{padding:.2em}\
+    h1 a{text-decoration:none;padding:.2em 0}\
     table{border-collapse:collapse;width:100%}\
     caption{text-align:start;padding:0 0 1rem;opacity:.75}\
     th,td{padding:.35rem 0 .35rem 1.5rem;text-align:start;vertical-align:baseline;border-bottom:1px solid #8884}\
-    th:first-child{padding-inline:.25rem 0;width:100%}\
+    th:first-child{padding-inline-start:0;width:100%}\
     td,thead th{white-space:nowrap}\
     td{font-variant-numeric:tabular-nums}\
     td:nth-child(2),th:nth-child(2){text-align:end}\
@@ -25,7 +25,7 @@ const STYLE: &str = "\
     bdi{white-space:pre-wrap}\
     [aria-sort=ascending] a::after{content:' \u{25b2}';content:' \u{25b2}'/''}\
     [aria-sort=descending] a::after{content:' \u{25bc}';content:' \u{25bc}'/''}\
-    @media(max-width:36rem){td{white-space:normal;font-size:.85rem}th,td{padding-inline-start:.75rem}}";
+    @media(max-width:36rem){td{font-size:.85rem}th,td{padding-inline-start:.75rem}tr>:last-child{white-space:normal}time{display:block;width:6em}}";
 
 /// The page of the folder with this path.
 pub(super) fn page(path: &[u8], listing: &Listing, order: Order) -> String {
