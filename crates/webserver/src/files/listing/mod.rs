@@ -41,7 +41,7 @@ enum Extent {
     Whole,
     /// The first by name, of so many.
     First { of: usize },
-    /// The first by name of those that were read, so many; there are more.
+    /// The first by name, of so many among those that were read; there are more.
     Some { of: usize },
 }
 
@@ -81,7 +81,7 @@ impl Listing {
     /// What leads nowhere is left out.
     fn read(root: &Root, path: &[u8], folder: OwnedFd, hidden: bool) -> Result<Listing, Denied> {
         let mut folder = Dir::new(folder)?;
-        let names = Names::read(&mut folder, path, hidden)?;
+        let names = Names::read(&mut folder, path, hidden, READ)?;
         let extent = names.extent();
         let folder = folder.fd()?;
         let entries = names.first().into_iter().filter_map(|name| Entry::find(root, path, folder, name).transpose());
@@ -138,11 +138,15 @@ struct Names {
 }
 
 impl Names {
-    /// Leaves out names with a dot in front unless `hidden` ones are wanted, those that no URL can name, and what is surely not
-    /// served.
-    fn read(folder: &mut Dir, path: &[u8], hidden: bool) -> Result<Names, Denied> {
+    /// Reads so many names at most. Leaves out those with a dot in front unless `hidden` ones are wanted, those that no URL
+    /// can name, and what is surely not served.
+    fn read(folder: &mut Dir, path: &[u8], hidden: bool, most: usize) -> Result<Names, Denied> {
         let mut names = Names::default();
-        for entry in folder {
+        for (read, entry) in folder.enumerate() {
+            if read == most {
+                names.are_more = true;
+                break;
+            }
             let entry = entry?;
             let name = entry.file_name().to_bytes();
             if matches!(name, b"." | b"..") || name.iter().any(u8::is_ascii_control) {
@@ -154,10 +158,6 @@ impl Names {
             let kind = entry.file_type();
             if matches!(kind, FileType::Fifo | FileType::Socket | FileType::CharacterDevice | FileType::BlockDevice) {
                 continue;
-            }
-            if names.count == READ {
-                names.are_more = true;
-                break;
             }
             names.push(name);
         }

@@ -89,15 +89,35 @@ fn of_many_names_the_first_are_kept() {
 #[test]
 fn a_folder_of_too_many_names_says_so() {
     let folder = tempfile::tempdir().unwrap();
-    for n in 1..=MOST {
-        fs::write(folder.path().join(n.to_string()), "").unwrap();
-    }
+    let make = |n: usize| {
+        mknodat(CWD, folder.path().join(n.to_string()), FileType::RegularFile, Mode::RUSR, 0).unwrap();
+    };
+    (1..=MOST).for_each(make);
     let (names, extent) = read(folder.path(), "", false);
     assert_eq!((names.len(), extent), (MOST, Extent::Whole));
-    fs::write(folder.path().join("0"), "").unwrap();
+    make(0);
     let (names, extent) = read(folder.path(), "", false);
     assert_eq!((names.len(), extent), (MOST, Extent::First { of: MOST + 1 }));
     assert_eq!((&*names[0], &*names[MOST - 1]), ("0", "9999"));
+}
+
+// V20: what is left out is read, too.
+#[test]
+fn no_more_names_are_read_than_that() {
+    let folder = tempfile::tempdir().unwrap();
+    for name in ["a", "b", ".c", "new\nline"] {
+        fs::write(folder.path().join(name), "").unwrap();
+    }
+    // With `.` and `..` there are six.
+    for most in 0..8 {
+        let mut folder = Dir::new(fs::File::open(folder.path()).unwrap()).unwrap();
+        let names = Names::read(&mut folder, b"", false, most).unwrap();
+        match names.extent() {
+            Extent::Whole => assert!(most >= 6 && names.count == 2),
+            Extent::Some { of } => assert!(most < 6 && of == names.count && of <= most),
+            extent => panic!("{extent:?}"),
+        }
+    }
 }
 
 #[test]
