@@ -1,0 +1,525 @@
+//! Vulnerabilities that others had, each tried here: one test an advisory, with what was sent there. `docs/vulnerabilities.md`
+//! tells how each of them came about; the last test holds that page to the tests of all packages. What is sent to a
+//! running server is tried by the server's own tests.
+// Clippy then takes the helpers, too, for tests.
+#![cfg(test)]
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::io::{self, Write as _};
+use std::path::Path;
+
+use http_core::range::{Ranged, parse};
+use http_core::{
+    Authority, CloseReason, Date, FieldBlock, FieldName, FieldValue, Limits, Method, RequestError, ResponseError,
+    Status, Target, TargetError, auth, client, conditional, name, server,
+};
+
+/// What a server makes of these octets: each request as its method and target, then why it refused to read on, if it did.
+/// Every request is answered at once with 200, its body unread.
+fn served(octets: &[u8]) -> (Vec<String>, Option<RequestError>) {
+    let whole = served_in_pieces(octets, octets.len().max(1));
+    assert_eq!(served_in_pieces(octets, 1), whole, "the pieces matter: {}", octets.escape_ascii());
+    whole
+}
+
+fn served_in_pieces(octets: &[u8], size: usize) -> (Vec<String>, Option<RequestError>) {
+    let mut connection = server::Connection::new(Limits::default());
+    let (fields, mut out) = (FieldBlock::new(), Vec::new());
+    let (mut requests, mut refused) = (Vec::new(), None);
+    let mut pieces = octets.chunks(size);
+    let mut rest = &b""[..];
+    loop {
+        match connection.poll() {
+            Ok(server::Event::NeedInput) => {
+                if rest.is_empty() {
+                    rest = pieces.next().unwrap_or_default();
+                }
+                if rest.is_empty() {
+                    connection.received_eof();
+                    continue;
+                }
+                let room = connection.space();
+                let n = room.len().min(rest.len());
+                room[..n].copy_from_slice(&rest[..n]);
+                connection.received(n);
+                rest = &rest[n..];
+            }
+            Ok(server::Event::Request(request)) => {
+                requests.push(format!("{} {}", request.method, request.target.as_str()));
+                let reply = server::Reply::new(Status::OK, &fields);
+                assert_eq!(connection.respond(&reply, &mut out), Ok(server::SendBody::None));
+            }
+            Ok(server::Event::Closed) => return (requests, refused),
+            Ok(event) => panic!("{event:?}"),
+            Err(error) => {
+                assert_eq!(refused.replace(error), None, "it is refused once, and nothing is read behind it");
+                connection.refuse(None, &mut out).unwrap();
+            }
+        }
+    }
+}
+
+/// The request is refused with this error, and what stands behind it is no request.
+fn refused(request: &str, error: RequestError) {
+    let smuggled = format!("{request}GET /smuggled HTTP/1.1\r\nHost: a\r\n\r\n");
+    assert_eq!(served(smuggled.as_bytes()), (vec![], Some(error)), "{request:?}");
+}
+
+/// What a client makes of an answer to a GET: its body, or why it is none; and whether the connection may be used again.
+fn understood(answer: &[u8]) -> (Result<Vec<u8>, ResponseError>, bool) {
+    let whole = understood_in_pieces(answer, answer.len().max(1));
+    assert_eq!(understood_in_pieces(answer, 1), whole, "the pieces matter: {}", answer.escape_ascii());
+    whole
+}
+
+fn understood_in_pieces(answer: &[u8], size: usize) -> (Result<Vec<u8>, ResponseError>, bool) {
+    let mut connection = client::Connection::new(Limits::default());
+    let (host, fields) = (Authority::new(b"example.org").unwrap(), FieldBlock::new());
+    let request = client::Request::new(Method::Get, Target::new(b"/").unwrap(), host, &fields);
+    let request = client::Request { keep_alive: true, ..request };
+    let _no_body = connection.request(&request, &mut Vec::new()).unwrap();
+    let (mut pieces, mut body) = (answer.chunks(size), Vec::new());
+    loop {
+        match connection.poll() {
+            Ok(client::Event::NeedInput) => match pieces.next() {
+                Some(piece) => {
+                    connection.space()[..piece.len()].copy_from_slice(piece);
+                    connection.received(piece.len());
+                }
+                None => connection.received_eof(),
+            },
+            Ok(client::Event::Response(_)) => {}
+            Ok(client::Event::Body(octets)) => body.extend_from_slice(octets),
+            Ok(client::Event::ResponseEnd | client::Event::Closed) => return (Ok(body), connection.may_reuse()),
+            Ok(event) => panic!("{event:?}"),
+            Err(error) => return (Err(error), connection.may_reuse()),
+        }
+    }
+}
+
+fn chunked(body: &str) -> (Result<Vec<u8>, ResponseError>, bool) {
+    understood(format!("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n{body}").as_bytes())
+}
+
+/// What a request's body may not hide: it is dropped with the body, or the connection ends before it.
+fn with_smuggled_body(length: usize) -> Vec<u8> {
+    let smuggled = "GET /smuggled HTTP/1.1\r\nHost: a\r\n\r\n";
+    let head = format!("POST /a HTTP/1.1\r\nHost: a\r\nContent-Length: {length}\r\n\r\n");
+    let body = smuggled.repeat(length / smuggled.len() + 1);
+    format!("{head}{}GET /next HTTP/1.1\r\nHost: a\r\n\r\n", &body[..length]).into_bytes()
+}
+
+// V13, R9112-5.1a
+#[test]
+fn rustsec_2020_0031() {
+    use RequestError as E;
+    let head = |field: &str| format!("POST /a HTTP/1.1\r\nHost: a\r\nContent-Length: 4\r\n{field}\r\n\r\n0\r\n\r\n");
+    for field in [
+        "Transfer-Encoding : chunked",
+        "Transfer-Encoding\t: chunked",
+        " Transfer-Encoding: chunked",
+        "Transfer-Encoding: \u{b}chunked",
+        "Transfer-Encoding: chunked\0",
+        "Transfer-Encoding: chunked\rX: y",
+    ] {
+        let error = if field.starts_with(' ') { E::Folded } else { E::FieldSyntax };
+        refused(&head(field), error);
+    }
+    for field in ["Transfer-Encoding: xchunked", "Transfer-Encoding: \"chunked\"", "Transfer-Encoding:"] {
+        refused(&head(field), E::TransferEncoding);
+    }
+    refused(&head("transfer-encoding:chunked"), E::TransferEncodingAndLength);
+}
+
+// V13, R9112-9.3b
+#[test]
+fn rustsec_2020_0093() {
+    // Two requests came: the body between them is none, however long, and though nobody read it.
+    for length in [0, 1, 36, 4096, 8192, 16_384, 16_385, 65_536, 262_144] {
+        let requests = vec!["POST /a".into(), "GET /next".into()];
+        assert_eq!(served(&with_smuggled_body(length)), (requests, None), "{length}");
+    }
+    // Beyond Limits::drain the connection ends instead.
+    for length in [262_145, 300_000] {
+        assert_eq!(served(&with_smuggled_body(length)), (vec!["POST /a".into()], None), "{length}");
+    }
+}
+
+// V13, R9112-6.1e
+#[test]
+fn rustsec_2021_0020() {
+    use RequestError as E;
+    for (lines, error) in [
+        ("Transfer-Encoding: chunked\r\nTransfer-Encoding: identity", E::TransferEncoding),
+        ("Transfer-Encoding: chunked\r\nTransfer-Encoding: x", E::TransferEncoding),
+        ("Transfer-Encoding: chunked\r\nTransfer-Encoding: chunked", E::TransferEncoding),
+        ("Transfer-Encoding: identity\r\nTransfer-Encoding: chunked", E::TransferCoding),
+        ("Transfer-Encoding: chunked", E::TransferCoding),
+    ] {
+        refused(&format!("POST /a HTTP/1.1\r\nHost: a\r\n{lines}\r\n\r\n0\r\n\r\n"), error);
+    }
+}
+
+// V13, V31, R1945-10.4
+#[test]
+fn rustsec_2021_0078() {
+    for length in ["+5", "-5", "0x5", "5_0", "5 5", "5,", "5.0", "5e0", "\u{661}", "", "18446744073709551616"] {
+        refused(
+            &format!("POST /a HTTP/1.1\r\nHost: a\r\nContent-Length: {length}\r\n\r\n"),
+            RequestError::ContentLength,
+        );
+        let answer = format!("HTTP/1.1 200 OK\r\nContent-Length: {length}\r\n\r\nhello");
+        assert_eq!(understood(answer.as_bytes()), (Err(ResponseError::ContentLength), false), "{length:?}");
+    }
+}
+
+// V31, R9112-7.1
+#[test]
+fn rustsec_2021_0079() {
+    for size in ["10000000000000000", "f0000000000000003", "00000000010000000000000003"] {
+        let body = format!("{size}\r\nabc\r\n0\r\n\r\n");
+        assert_eq!(chunked(&body), (Err(ResponseError::Chunk), false), "{size}");
+    }
+    // The largest of 64 bits is waited for, and no octet less.
+    assert_eq!(chunked("ffffffffffffffff\r\nabc\r\n0\r\n\r\n"), (Err(ResponseError::BodyCutShort), false));
+    assert_eq!(chunked("0000000000000000003\r\nabc\r\n0\r\n\r\n"), (Ok(b"abc".to_vec()), true));
+}
+
+// V14, R9112-11.1
+#[test]
+fn rustsec_2017_0002() {
+    for value in ["a\r\nSet-Cookie: b", "a\nb", "a\rb", "a\0b", "a\r\n", "\r\na"] {
+        assert_eq!(FieldValue::new(value.as_bytes()), None, "{value:?}");
+    }
+    for name in ["A\r\nB", "A: b\r\nC", "A\n", "A "] {
+        assert!(FieldName::new(name.as_bytes()).is_none(), "{name:?}");
+    }
+    // Nor by any other way into a head.
+    assert!(Target::new(b"/ HTTP/1.1\r\nA: b").is_err() && Target::new(b"/a\nb").is_err());
+    assert!(Authority::new(b"a\r\nB: c").is_none() && Method::new(b"GET /\r\n").is_none());
+    assert!(auth::challenge("a\r\nB: c").is_none() && conditional::EntityTag::new(false, b"\r\n").is_none());
+}
+
+// V14, R9110-5.5
+#[test]
+fn cve_2026_66753() {
+    // What a handler takes out of a request and puts into its reply, as an open redirect does.
+    let mut fields = FieldBlock::new();
+    let from_query = b"/x\r\nSet-Cookie: session=attacker\r\n\r\n<script>";
+    assert!(FieldValue::new(from_query).is_none());
+    let harmless = FieldValue::new(b"/x%0d%0aSet-Cookie:%20a=b").unwrap();
+    fields.push(name::LOCATION, harmless).unwrap();
+    assert_eq!(fields.as_bytes(), b"Location: /x%0d%0aSet-Cookie:%20a=b\r\n");
+
+    // What came in a head is a value, too, and has no line end to give.
+    for value in ["x\ry", "x\0y", "x\r\r\ny"] {
+        let request = format!("GET / HTTP/1.0\r\nX: {value}\r\n\r\n");
+        refused(&request, RequestError::FieldSyntax);
+    }
+}
+
+// V13, R9112-6.1a
+#[test]
+fn cve_2026_66752() {
+    // Whatever its value, a Transfer-Encoding is never passed over.
+    for value in ["gzip", "gzip, chunked", "chunked, gzip", "identity", "x", ",", "chunked;q=1", "cow, chunked, x"] {
+        let request = format!("POST /a HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: {value}\r\n\r\n");
+        let (requests, error) = served(format!("{request}0\r\n\r\nGET /smuggled HTTP/1.0\r\n\r\n").as_bytes());
+        assert!(
+            requests.is_empty() && error.is_some_and(|error| matches!(error.status().code(), 400 | 501)),
+            "{value}"
+        );
+    }
+}
+
+// V13, R9112-7.1
+#[test]
+fn cve_2025_43859() {
+    for body in [
+        "3\r\nabcXX0\r\n\r\n",
+        "3\r\nabc\r0\r\n\r\n",
+        "3\r\nabc\nX0\r\n\r\n",
+        "3\r\nabc\n0\r\n\r\n",
+        "3\r\nabcd\r\n0\r\n\r\n",
+        "3\r\nabc0\r\n\r\n",
+    ] {
+        assert_eq!(chunked(body), (Err(ResponseError::Chunk), false), "{body:?}");
+    }
+    assert_eq!(chunked("3\r\nabc\r\n0\r\n\r\n"), (Ok(b"abc".to_vec()), true));
+}
+
+// V13, R9112-7.1, R9112-2.2c
+#[test]
+fn cve_2025_22871() {
+    for body in [
+        "3\nabc\r\n0\r\n\r\n",
+        "3;a\nabc\r\n0\r\n\r\n",
+        "3;a\nb\r\nabc\r\n0\r\n\r\n",
+        "3;a\rb\r\nabc\r\n0\r\n\r\n",
+        "3\r\nabc\r\n0\n\r\n",
+        "3\r\nabc\r\n0\r\n\n",
+        "3\r\nabc\r\n0\r\nA: b\n\r\n",
+    ] {
+        assert_eq!(chunked(body), (Err(ResponseError::Chunk), false), "{body:?}");
+    }
+    assert_eq!(chunked("3;a=b\r\nabc\r\n0\r\nA: b\r\n\r\n"), (Ok(b"abc".to_vec()), true));
+}
+
+// V13, R9112-6.1b, R1945-7.2.2b, D8
+#[test]
+fn cve_2026_2835() {
+    use RequestError as E;
+    for connection in ["close", "keep-alive"] {
+        let head = |field: &str| format!("POST /a HTTP/1.0\r\nConnection: {connection}\r\n{field}\r\n");
+        // A request's body does not end with the connection, and 1.0 has no transfer codings.
+        refused(&head(""), E::ContentLengthMissing);
+        refused(&head("Transfer-Encoding: chunked\r\n"), E::TransferEncodingVersion);
+        refused(&head("Transfer-Encoding: identity, chunked\r\n"), E::TransferEncodingVersion);
+        refused(&head("Transfer-Encoding: chunked\r\nContent-Length: 5\r\n"), E::TransferEncodingVersion);
+    }
+    refused("GET /a HTTP/1.0\r\nTransfer-Encoding: chunked\r\n\r\n", E::TransferEncodingVersion);
+}
+
+// V13, R9110-7.8
+#[test]
+fn cve_2026_2833() {
+    let upgrade = "GET /a HTTP/1.1\r\nHost: a\r\nConnection: Upgrade\r\nUpgrade: x\r\n\r\n";
+    let behind = "GET /b HTTP/1.1\r\nHost: a\r\n\r\n";
+    let requests = vec!["GET /a".into(), "GET /b".into()];
+    assert_eq!(served(format!("{upgrade}{behind}").as_bytes()), (requests, None), "what is behind it is a request");
+    assert_eq!(
+        understood(b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: x\r\n\r\n"),
+        (Err(ResponseError::Upgraded), false)
+    );
+}
+
+// V13, R9112-9.3b
+#[test]
+fn rustsec_2025_0037() {
+    // Answered from a cache, so to speak: before the body came.
+    let mut connection = server::Connection::new(Limits::default());
+    let head = b"GET /cached HTTP/1.1\r\nHost: a\r\nContent-Length: 33\r\n\r\n";
+    let body = b"GET /smuggled HTTP/1.0\r\nHost: b\r\n\r\n";
+    connection.space()[..head.len()].copy_from_slice(head);
+    connection.received(head.len());
+    assert!(matches!(connection.poll(), Ok(server::Event::Request(_))));
+    let fields = FieldBlock::new();
+    let _no_body = connection.respond(&server::Reply::new(Status::OK, &fields), &mut Vec::new()).unwrap();
+    assert_eq!(body.len(), 35);
+    connection.space()[..33].copy_from_slice(&body[..33]);
+    connection.received(33);
+    assert!(matches!(connection.poll(), Ok(server::Event::NeedInput)));
+    assert_eq!(connection.phase(), server::Phase::Idle, "nothing of the next request came");
+}
+
+// V13, R9112-2.2f, R9112-6.3a
+#[test]
+fn cve_2022_22720() {
+    // After whatever error, the connection ends; `refused` looks at what stands behind it.
+    use RequestError as E;
+    for (request, error) in [
+        ("GET /a HTTP/1.1\r\n\r\n", E::HostMissing),
+        ("GET /a HTTP/1.1\r\nHost: a\r\nHost: b\r\n\r\n", E::HostRepeated),
+        ("GET /a HTTP/2.0\r\n\r\n", E::VersionNotSupported),
+        ("GET /a b HTTP/1.1\r\n\r\n", E::RequestLine),
+        ("GET /a HTTP/1.1\r\nHost: a\r\nA\r\n\r\n", E::FieldSyntax),
+        ("GET /a HTTP/1.1\r\nHost: a\r\nContent-Length: x\r\n\r\n", E::ContentLength),
+        ("GET /../a HTTP/1.1\r\nHost: a\r\n\r\n", E::Target(TargetError::Climbs)),
+        ("CONNECT a:80 HTTP/1.1\r\nHost: a\r\n\r\n", E::Connect),
+    ] {
+        refused(request, error);
+    }
+}
+
+// V13, R9112-6.1c
+#[test]
+fn hyper_4123() {
+    // Both lengths in an answer: the chunks count, and then the connection ends. In a request it is an error.
+    let both = "Transfer-Encoding: chunked\r\nContent-Length: 100\r\n\r\n3\r\nabc\r\n0\r\n\r\n";
+    assert_eq!(understood(format!("HTTP/1.1 200 OK\r\n{both}").as_bytes()), (Ok(b"abc".to_vec()), false));
+    refused(&format!("POST /a HTTP/1.1\r\nHost: a\r\n{both}"), RequestError::TransferEncodingAndLength);
+}
+
+// V13, R1945-4.1, D10
+#[test]
+fn llhttp_877() {
+    // A line without a version is a whole request: no field behind it is read, and no body.
+    for behind in ["Host: a\r\nContent-Length: 5\r\n\r\nhello", "GET /smuggled HTTP/1.1\r\nHost: a\r\n\r\n"] {
+        for line_end in ["\n", "\r\n"] {
+            let request = format!("GET /x{line_end}{behind}");
+            assert_eq!(served(request.as_bytes()), (vec!["GET /x".into()], None), "{request:?}");
+        }
+    }
+    let mut connection = server::Connection::new(Limits::default());
+    let request = b"GET /x\nContent-Length: 5\r\n\r\nhello";
+    connection.space()[..request.len()].copy_from_slice(request);
+    connection.received(request.len());
+    let Ok(server::Event::Request(head)) = connection.poll() else { panic!() };
+    assert!(head.fields.is_empty() && head.body == http_core::Framing::Empty);
+    let fields = FieldBlock::new();
+    let _no_body = connection.respond(&server::Reply::new(Status::OK, &fields), &mut Vec::new()).unwrap();
+    assert_eq!(connection.close_reason(), Some(CloseReason::SimpleRequest));
+    // With the version, 1.1 is held to CRLF.
+    refused("GET /x HTTP/1.1\nHost: a\r\n\r\n", RequestError::BareLf);
+}
+
+// R9112-3c, D2
+#[test]
+fn darkhttpd_99() {
+    use RequestError as E;
+    for version in ["HTTP/1.0", "HTTP/1.1"] {
+        refused(&format!("GET /foo bar {version}\r\nHost: a\r\n\r\n"), E::RequestLine);
+        refused(&format!("GET / {version} {version}\r\nHost: a\r\n\r\n"), E::RequestLine);
+        refused(&format!("GET / {version} x\r\nHost: a\r\n\r\n"), E::RequestLine);
+        refused(&format!("GET /X-Forwarded-For: evil {version}\r\nHost: a\r\n\r\n"), E::RequestLine);
+    }
+}
+
+// R1945-4.2a
+#[test]
+fn darkhttpd_94() {
+    // A field is what stands at the front of its line, and nowhere else.
+    let mut connection = server::Connection::new(Limits::default());
+    let request =
+        b"GET /Range:bytes=0-0 HTTP/1.0\r\nReferer: X-Forwarded-For: 99.99.99.99\r\nX-Range: Range: bytes=1-1\r\n\r\n";
+    connection.space()[..request.len()].copy_from_slice(request);
+    connection.received(request.len());
+    let Ok(server::Event::Request(head)) = connection.poll() else { panic!() };
+    assert_eq!(head.fields.len(), 2);
+    assert_eq!(head.fields.get(name::RANGE), None);
+    assert_eq!(head.fields.get(FieldName::from_static("X-Forwarded-For")), None);
+}
+
+// V9, R9110-14.1.2
+#[test]
+fn cve_2017_7529() {
+    // A suffix longer than the file began before it there; here nothing lies outside of it.
+    for value in ["bytes=-9223372036854775807", "bytes=-18446744073709551615", "bytes=-99999999999999999999"] {
+        let Ranged::Part(range) = parse(value.as_bytes(), 1000) else { panic!("{value}") };
+        assert_eq!((range.start(), range.end(), range.length()), (0, 1000, 1000), "{value}");
+    }
+    let Ranged::Part(range) = parse(b"bytes=-1500,-9223372036854774308", 1000) else { panic!() };
+    assert_eq!((range.start(), range.end()), (0, 1000));
+    assert_eq!(parse(b"bytes=0-0,-9223372036854775807", u64::MAX), Ranged::Whole);
+}
+
+// V10, R9110-17.15, D11
+#[test]
+fn cve_2011_3192() {
+    // What the tool of 2011 sent: 1300 ranges, each of nearly all of the file.
+    let mut value = String::from("bytes=0-");
+    for end in 0..1300 {
+        value += &format!(",5-{end}");
+    }
+    assert_eq!(parse(value.as_bytes(), 1_000_000), Ranged::Whole);
+    // And where they are few, the reply is one piece, and never longer than the file.
+    let Ranged::Part(range) = parse(b"bytes=0-,5-10,5-11,5-12,0-", 1_000_000) else { panic!() };
+    assert_eq!(range.length(), 1_000_000);
+}
+
+// V32, R9110-5.6.1
+#[test]
+fn cve_2012_5533() {
+    let empty = ",".repeat(8000);
+    for value in ["TE,,Keep-Alive", ",keep-alive", ",,,", &empty] {
+        let request = format!("GET /a HTTP/1.1\r\nHost: a\r\nConnection: {value}\r\n\r\n");
+        assert_eq!(served(request.as_bytes()), (vec!["GET /a".into()], None), "{value}");
+    }
+}
+
+// V29
+#[test]
+fn cve_2020_25691() {
+    assert_eq!(Date::from_unix(253_402_300_800), None, "the year 10000 has no text");
+    assert_eq!(Date::from_unix(253_402_300_799).unwrap().text().as_str(), "Fri, 31 Dec 9999 23:59:59 GMT");
+    for seconds in [i64::MIN, i64::MAX, -62_167_219_201] {
+        assert_eq!(Date::from_unix(seconds), None);
+    }
+}
+
+// V19: that the time tells nothing is what `is_equal` is written for; here is its outcome.
+#[test]
+fn cve_2024_23771() {
+    let secret = b"QWxhZGRpbjpvcGVuIHNlc2FtZQ==";
+    for place in 0..secret.len() {
+        let mut guess = *secret;
+        guess[place] ^= 1;
+        assert!(!auth::is_equal(secret, &guess), "{place}");
+    }
+    assert!(auth::is_equal(secret, secret) && !auth::is_equal(secret, &secret[1..]));
+}
+
+// V1, R3986-5.2.4
+#[test]
+fn cve_2021_41773() {
+    for path in ["/cgi-bin/.%2e/.%2e/etc/passwd", "/.%2e/%2e%2e/x", "/a/%2E%2E/%2e./x", "/icons/../../x"] {
+        assert_eq!(http_core::Path::new(path.as_bytes()), Err(TargetError::Climbs), "{path}");
+    }
+}
+
+// V2
+#[test]
+fn cve_2021_42013() {
+    // Decoded once: what comes out holds a percent sign, and no dots.
+    for (path, name) in [
+        ("/%%32%65%%32%65/x", Err(TargetError::Percent)),
+        ("/%252e%252e/x", Ok("%2e%2e/x")),
+        ("/%25%32%65%25%32%65/x", Ok("%2e%2e/x")),
+    ] {
+        let decoded = http_core::Path::new(path.as_bytes()).map(|path| {
+            let mut name = Vec::new();
+            path.decode(&mut name);
+            String::from_utf8(name).unwrap()
+        });
+        assert_eq!(decoded.as_deref(), name.as_ref().copied(), "{path}");
+    }
+}
+
+// V5
+#[test]
+fn cve_2008_2938() {
+    // An overlong form is two octets of a name like any other: no decoder here makes a dot of it.
+    let mut name = Vec::new();
+    http_core::Path::new(b"/%c0%ae%c0%ae/%c0%af").unwrap().decode(&mut name);
+    assert_eq!(name, b"\xc0\xae\xc0\xae/\xc0\xaf");
+}
+
+#[test]
+fn every_test_that_the_page_names_is_there() {
+    let Some(workspace) = Path::new(env!("CARGO_MANIFEST_DIR")).ancestors().nth(2).filter(|w| w.join(PAGE).is_file())
+    else {
+        // Past the harness, which swallows what a passing test prints.
+        let _ =
+            io::stderr().write_all(b"SKIPPED: docs/vulnerabilities.md is not here, so no test of it was looked for\n");
+        return;
+    };
+    let page = fs::read_to_string(workspace.join(PAGE)).unwrap();
+    let named: BTreeSet<(&str, &str)> =
+        page.split('`').skip(1).step_by(2).filter_map(|code| code.split_once(".rs::")).collect();
+    assert!(named.len() > 40, "{} tests are not all of them", named.len());
+    let mut faults = Vec::new();
+    for &(file, test) in &named {
+        let code = fs::read_to_string(workspace.join("crates").join(file).with_extension("rs")).unwrap_or_default();
+        if !code.contains(&format!("fn {test}(")) {
+            faults.push(format!("{file}.rs::{test} is named and not there"));
+        }
+    }
+    // And each test of this file is on the page.
+    let own =
+        include_str!("vulnerabilities.rs").split("#[test]\nfn ").skip(1).filter_map(|test| test.split('(').next());
+    for test in own.filter(|test| *test != "every_test_that_the_page_names_is_there") {
+        if !named.contains(&("http-core/tests/vulnerabilities", test)) {
+            faults.push(format!("{test} is not on the page"));
+        }
+    }
+    // Every threat has its line.
+    for number in 1..=35 {
+        if ![" ", ")", ","].iter().any(|end| page.contains(&format!("V{number}{end}"))) {
+            faults.push(format!("V{number} is not on the page"));
+        }
+    }
+    assert!(faults.is_empty(), "{} faults:\n{}", faults.len(), faults.join("\n"));
+}
+
+const PAGE: &str = "docs/vulnerabilities.md";
