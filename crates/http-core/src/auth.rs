@@ -195,6 +195,7 @@ impl ProtectionSpace {
 /// assert!(http_core::auth::is_equal(b"secret", b"secret"));
 /// assert!(!http_core::auth::is_equal(b"secret", b"secreT"));
 /// ```
+#[must_use]
 pub fn is_equal(a: &[u8], b: &[u8]) -> bool {
     // The box keeps the compiler from leaving the loop as soon as the outcome is known.
     a.len() == b.len() && a.iter().zip(b).fold(0, |differences, (a, b)| black_box(differences | (a ^ b))) == 0

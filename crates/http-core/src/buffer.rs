@@ -3,13 +3,14 @@
 //! thread drives the connection.
 
 use alloc::vec::Vec;
+use core::fmt;
 
 use crate::field::FieldRange;
 
 /// Memory that a thread lends to each connection that it drives, so that a waiting connection owns none.
 ///
 /// A connection works without one and then allocates its own buffers.
-#[derive(Debug, Default)]
+#[derive(Default)]
 pub struct Workspace {
     pub(crate) bytes: Vec<u8>,
     pub(crate) fields: Vec<FieldRange>,
@@ -22,7 +23,13 @@ impl Workspace {
     }
 }
 
-#[derive(Debug)]
+impl fmt::Debug for Workspace {
+    /// Shows its size, and no octet of what any connection received in it.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Workspace({} octets)", self.bytes.len())
+    }
+}
+
 pub(crate) struct Buffer {
     /// All of it initialised; received octets stand at `start..end`.
     bytes: Vec<u8>,
@@ -144,6 +151,14 @@ impl Buffer {
     #[cfg(test)]
     pub(crate) fn owned(&self) -> usize {
         self.fields.capacity() + if self.lent { 0 } else { self.bytes.capacity() }
+    }
+}
+
+impl fmt::Debug for Buffer {
+    /// Shows how much there is, and none of it: a head may hold credentials (R1945-12.3).
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let lent = if self.lent { ", lent" } else { "" };
+        write!(f, "{} of {} octets unread{lent}", self.unread().len(), self.bytes.len())
     }
 }
 

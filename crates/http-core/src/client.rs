@@ -30,6 +30,7 @@
 //! clock; which deadline runs follows from [`phase`](Connection::phase).
 
 use alloc::vec::Vec;
+use core::fmt;
 
 use crate::buffer::{Buffer, Workspace};
 use crate::chunked::{Chunks, Next};
@@ -37,6 +38,7 @@ use crate::encode;
 use crate::error::{ResponseError, UseError};
 use crate::field::{FieldBlock, Fields, name};
 use crate::framing::{self, Framing};
+use crate::grammar::decimal;
 use crate::limits::Limits;
 use crate::method::Method;
 use crate::parse;
@@ -74,7 +76,6 @@ pub use crate::exchange::SendBody;
 /// assert!(connection.may_reuse());
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
-#[derive(Debug)]
 pub struct Connection {
     limits: Limits,
     buffer: Buffer,
@@ -216,7 +217,8 @@ pub enum Event<'a> {
 }
 
 /// An answer's head, borrowed from its connection.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy)]
+#[non_exhaustive]
 pub struct ResponseHead<'a> {
     /// The version; 0.9 for a Simple-Response, which has no head.
     pub version: Version,
@@ -230,6 +232,30 @@ pub struct ResponseHead<'a> {
     pub body: Framing,
     /// The whole head as it came, through its empty line.
     pub octets: &'a [u8],
+}
+
+impl ResponseHead<'_> {
+    /// What Content-Length says, where it stands once and is a number of 64 bits.
+    ///
+    /// How the body ends is [`body`](Self::body)'s to say; this is for answers without one: to HEAD, or 304, it is the length
+    /// that the body of a GET would have (RFC 9110 §8.6).
+    #[must_use]
+    pub fn content_length(&self) -> Option<u64> {
+        decimal(self.fields.only(name::CONTENT_LENGTH)?.as_bytes())
+    }
+}
+
+impl fmt::Debug for ResponseHead<'_> {
+    /// Shows all but the octets, which may hold credentials.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ResponseHead")
+            .field("version", &self.version)
+            .field("status", &self.status)
+            .field("reason", &format_args!("\"{}\"", self.reason.escape_ascii()))
+            .field("fields", &self.fields)
+            .field("body", &self.body)
+            .finish_non_exhaustive()
+    }
 }
 
 /// What a connection is doing: which deadline applies.
@@ -394,6 +420,19 @@ impl Connection {
     pub fn set_down(&mut self, workspace: &mut Workspace) {
         self.buffer.set_down(workspace);
         self.unfolded = Vec::new();
+    }
+}
+
+impl fmt::Debug for Connection {
+    /// Shows what it is doing, and no octet of what came.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Connection")
+            .field("state", &self.state)
+            .field("buffer", &self.buffer)
+            .field("request_body_left", &self.body_left)
+            .field("keep", &self.keep)
+            .field("eof", &self.eof)
+            .finish_non_exhaustive()
     }
 }
 

@@ -194,6 +194,7 @@ pub struct Validators<'a> {
 
 /// What the preconditions of a request make of it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[must_use]
 pub enum Outcome {
     /// Answer as if there were none.
     Proceed,

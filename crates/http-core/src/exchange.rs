@@ -28,6 +28,7 @@ pub enum Event<'a> {
 
 /// A request's head, borrowed from its connection.
 #[derive(Clone, Copy, Debug)]
+#[non_exhaustive]
 pub struct RequestHead<'a> {
     /// The method; CONNECT never comes this far.
     pub method: Method<'a>,

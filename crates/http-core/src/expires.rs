@@ -24,6 +24,7 @@ use crate::field::{FieldName, Fields, name};
 /// assert_eq!(is_expired(&fields, now), Some(true));
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
+#[must_use]
 pub fn is_expired(fields: &Fields<'_>, now: Date) -> Option<bool> {
     const EXPIRES: FieldName<'static> = FieldName::from_static("Expires");
     fields.get(EXPIRES)?;

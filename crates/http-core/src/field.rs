@@ -243,14 +243,15 @@ fn part(bytes: &[u8], (from, to): (u32, u32)) -> &[u8] {
 impl fmt::Debug for Fields<'_> {
     /// Shows every field, but no credentials.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        const SECRET: [FieldName<'static>; 4] =
-            [name::AUTHORIZATION, name::PROXY_AUTHORIZATION, name::COOKIE, name::SET_COOKIE];
-        let shown = self.iter().map(|(name, value)| {
-            let value = if SECRET.contains(&name) { FieldValue::from_static("(not shown)") } else { value };
-            (name, value)
-        });
-        f.debug_map().entries(shown).finish()
+        f.debug_map().entries(self.iter().map(shown)).finish()
     }
+}
+
+/// A field as it may stand in a log: without credentials (R1945-12.3).
+fn shown<'a>((name, value): (FieldName<'a>, FieldValue<'a>)) -> (FieldName<'a>, FieldValue<'a>) {
+    const SECRET: [FieldName<'static>; 4] =
+        [name::AUTHORIZATION, name::PROXY_AUTHORIZATION, name::COOKIE, name::SET_COOKIE];
+    (name, if SECRET.contains(&name) { FieldValue::from_static("(not shown)") } else { value })
 }
 
 /// Field lines to be sent: checked when they are pushed, and from then on only copied.
@@ -266,7 +267,7 @@ impl fmt::Debug for Fields<'_> {
 /// assert_eq!(fields.push(name::CONTENT_LENGTH, FieldValue::from_static("5")), Err(UseError::FieldOfTheLibrary));
 /// # Ok::<(), UseError>(())
 /// ```
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Default, PartialEq, Eq)]
 pub struct FieldBlock(Vec<u8>);
 
 impl FieldBlock {
@@ -304,8 +305,7 @@ impl FieldBlock {
 
     /// Whether there is a line with this name.
     pub fn contains(&self, name: FieldName<'_>) -> bool {
-        let mut lines = self.0.split(|&c| c == b'\n');
-        lines.any(|line| line.split(|&c| c == b':').next().is_some_and(|n| n.eq_ignore_ascii_case(name.0)))
+        self.lines().any(|(own, _)| own == name)
     }
 
     /// The lines as they will be sent, each with its CRLF.
@@ -316,6 +316,22 @@ impl FieldBlock {
     /// Takes all lines away and keeps the memory.
     pub fn clear(&mut self) {
         self.0.clear();
+    }
+
+    /// The lines as they were pushed; each was checked then.
+    fn lines(&self) -> impl Iterator<Item = (FieldName<'_>, FieldValue<'_>)> {
+        let lines = self.0.split(|&c| c == b'\n').filter_map(|line| line.strip_suffix(b"\r"));
+        lines.filter_map(|line| {
+            let colon = line.iter().position(|&c| c == b':')?;
+            Some((FieldName(&line[..colon]), FieldValue(&line[colon + b": ".len()..])))
+        })
+    }
+}
+
+impl fmt::Debug for FieldBlock {
+    /// Shows every field, but no credentials.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_map().entries(self.lines().map(shown)).finish()
     }
 }
 
@@ -388,5 +404,14 @@ mod tests {
         let index = [FieldRange { name: (0, 13), value: (15, 29) }, FieldRange { name: (31, 37), value: (39, 42) }];
         let shown = format!("{:?}", Fields::new(bytes, &index));
         assert!(!shown.contains("c2Vj") && shown.contains("*/*"), "{shown}");
+
+        let mut block = FieldBlock::new();
+        block.push(name::AUTHORIZATION, FieldValue::from_static("Basic c2VjcmV0")).unwrap();
+        block.push(name::ACCEPT_ENCODING, FieldValue::from_static("gzip")).unwrap();
+        block.push(name::SET_COOKIE, FieldValue::from_static("")).unwrap();
+        assert_eq!(
+            format!("{block:?}"),
+            r#"{Authorization: "(not shown)", Accept-Encoding: "gzip", Set-Cookie: "(not shown)"}"#
+        );
     }
 }

@@ -38,13 +38,14 @@ pub enum Method<'a> {
     Link,
     /// `UNLINK` (RFC 1945 §D.1.4)
     Unlink,
-    /// A token that no specification named here gives a meaning to.
-    Other(Extension<'a>),
+    /// Any other token (`extension-method`, RFC 1945 §5.1.1): no specification named here gives it a meaning.
+    Other(ExtensionMethod<'a>),
 }
 
-/// The name of a method that is not known here: a token.
+/// The name of a method that is not known here: a token. Only [`Method::new`] makes one, and only where the token is none
+/// of the names that it knows; [`Method::as_str`] reads it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub struct Extension<'a>(&'a str);
+pub struct ExtensionMethod<'a>(&'a str);
 
 impl<'a> Method<'a> {
     /// Reads a method; `None` unless it is a token (RFC 9110 §5.6.2).
@@ -61,7 +62,7 @@ impl<'a> Method<'a> {
             b"PATCH" => Method::Patch,
             b"LINK" => Method::Link,
             b"UNLINK" => Method::Unlink,
-            other if is_token(other) => Method::Other(Extension(str::from_utf8(other).ok()?)),
+            other if is_token(other) => Method::Other(ExtensionMethod(str::from_utf8(other).ok()?)),
             _ => return None,
         })
     }
@@ -80,7 +81,7 @@ impl<'a> Method<'a> {
             Method::Patch => "PATCH",
             Method::Link => "LINK",
             Method::Unlink => "UNLINK",
-            Method::Other(Extension(name)) => name,
+            Method::Other(ExtensionMethod(name)) => name,
         }
     }
 

@@ -8,6 +8,7 @@ use crate::status::Status;
 
 /// Which coding to answer with. What the answer must say of it, [`Choice::describe`] writes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[must_use]
 pub enum Choice {
     /// The one at this place of what is available.
     Coded(usize),

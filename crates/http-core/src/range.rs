@@ -20,6 +20,7 @@ use crate::method::Method;
 
 /// What a request's Range makes of the plain answer, 200.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[must_use]
 pub enum Ranged {
     /// Nothing: answer 200 with all of it.
     Whole,

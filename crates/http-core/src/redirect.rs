@@ -34,6 +34,7 @@ pub const MOST: u8 = 5;
 
 /// Where a redirected request goes on. What the first one carried for the sake of its body is not for this one.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Next {
     /// GET or HEAD.
     pub method: Method<'static>,

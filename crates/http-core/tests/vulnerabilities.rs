@@ -306,7 +306,7 @@ fn rustsec_2025_0037() {
     assert!(matches!(connection.poll(), Ok(server::Event::Request(_))));
     let fields = FieldBlock::new();
     let _no_body = connection.respond(&server::Reply::new(Status::OK, &fields), &mut Vec::new()).unwrap();
-    assert_eq!(body.len(), 35);
+    assert!(matches!(connection.poll(), Ok(server::Event::NeedInput)), "the body first");
     connection.space()[..33].copy_from_slice(&body[..33]);
     connection.received(33);
     assert!(matches!(connection.poll(), Ok(server::Event::NeedInput)));
@@ -407,12 +407,14 @@ fn cve_2017_7529() {
 // V10, R9110-17.15, D11
 #[test]
 fn cve_2011_3192() {
-    // What the tool of 2011 sent: 1300 ranges, each of nearly all of the file.
-    let mut value = String::from("bytes=0-");
-    for end in 0..1300 {
-        value += &format!(",5-{end}");
+    // What the tool of 2011 sent: 1300 ranges, each with the octets of the one before.
+    for first_end in [0, 5] {
+        let mut value = String::from("bytes=0-");
+        for end in first_end..1300 {
+            value += &format!(",5-{end}");
+        }
+        assert_eq!(parse(value.as_bytes(), 1_000_000), Ranged::Whole);
     }
-    assert_eq!(parse(value.as_bytes(), 1_000_000), Ranged::Whole);
     // And where they are few, the reply is one piece, and never longer than the file.
     let Ranged::Part(range) = parse(b"bytes=0-,5-10,5-11,5-12,0-", 1_000_000) else { panic!() };
     assert_eq!(range.length(), 1_000_000);
