@@ -10,37 +10,46 @@ use crate::status::Status;
 use crate::target::Target;
 use crate::version::Version;
 
-/// What the machine has for its caller.
+/// What the machine has for its caller. What is borrowed is gone with the next call that receives or polls.
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum Event<'a> {
-    /// Nothing can be said before more octets come.
+    /// Nothing can be said before more octets come: receive some, or the end, or let a deadline strike.
     NeedInput,
-    /// A request's head is whole and correct.
+    /// A request's head is whole and correct. It comes once a request, and its reply is due from now on.
     Request(RequestHead<'a>),
-    /// Octets of the request's body, as they came.
+    /// One or more octets of the request's body, as they came. All of them together are as many as
+    /// [`RequestHead::body`] says.
     Body(&'a [u8]),
-    /// It is the caller's turn: the request is whole and its reply is due, or not wholly sent.
+    /// It is the caller's turn. Either the request is whole, body and all, and has no reply yet; or the reply's head is
+    /// written and [`body_sent`](crate::server::Connection::body_sent) did not yet report all of its body. It comes again at
+    /// each poll until that has happened.
     ReplyDue,
-    /// The connection is to be closed.
+    /// The connection is to be closed; it comes again at each poll. Before a plain close, ask
+    /// [`must_linger`](crate::server::Connection::must_linger).
     Closed,
 }
 
-/// A request's head, borrowed from its connection.
+/// A request's head, borrowed from its connection (RFC 1945 §5). What stands in it was judged (decision D16): the caller
+/// need not check Host, framing or version again, nor whether the path climbs.
 #[derive(Clone, Copy, Debug)]
 #[non_exhaustive]
 pub struct RequestHead<'a> {
-    /// The method; CONNECT never comes this far.
+    /// The method. CONNECT never comes this far; any other does, known or not: what the resource does not allow is answered
+    /// 405, what [nobody knows](Method::is_known) 501.
     pub method: Method<'a>,
-    /// What is asked for. `*` comes with OPTIONS only.
+    /// What is asked for, as it came: in origin-form, or in absolute-form, whose host then counts instead of Host
+    /// (R9112-3.2.2b), or `*`, which comes with OPTIONS only.
     pub target: Target<'a>,
-    /// What its path names below a root; the root itself for `*`.
+    /// What its path names below a root: [decoded](Path::decode) and resolved where it is asked. The root itself for `*`.
     pub path: Path<'a>,
-    /// The version, of which 1.2 to 1.9 count as 1.1.
+    /// The version as it came: [0.9](Version::HTTP_09) for a Simple-Request, 1.0, or 1.1; 1.2 to 1.9 are treated as 1.1
+    /// (R9110-2.5). The reply is always in HTTP/1.0, or 0.9.
     pub version: Version,
-    /// The fields. A Simple-Request has none.
+    /// The fields, in their order. A Simple-Request has none.
     pub fields: Fields<'a>,
-    /// The request's body, [`Framing::Empty`] or [`Framing::Length`].
+    /// The request's body, [`Framing::Empty`] or [`Framing::Length`] with the octets that were still to come when this view
+    /// was made. It may be larger than [`Limits::body`](crate::Limits::body): that strikes when the body is polled for.
     pub body: Framing,
 }
 
@@ -48,7 +57,20 @@ impl RequestHead<'_> {
     /// What an HTTP/1.1 client expects before it sends its body; HTTP/1.0 has no expectations (R9110-10.1.1a).
     ///
     /// A server that wants the body of a request that expects [`Expectation::Continue`] answers 417, and the client
-    /// tries again without: HTTP/1.0 has no 100 (Continue). Any other final reply may be given at once.
+    /// tries again without: HTTP/1.0 has no 100 (Continue). Any other final reply may be given at once. Either way the
+    /// connection closes if the body did not come, since nobody can tell whether it will (R9110-10.1.1b).
+    ///
+    /// ```
+    /// use http_core::server::{Connection, Event, Expectation};
+    /// # use http_core::Limits;
+    /// # let mut connection = Connection::new(Limits::default());
+    /// # let head = b"PUT /a HTTP/1.1\r\nHost: b\r\nContent-Length: 5\r\nExpect: 100-continue\r\n\r\n";
+    /// # connection.space()[..head.len()].copy_from_slice(head);
+    /// # connection.received(head.len());
+    /// // Expect: 100-continue
+    /// let Ok(Event::Request(request)) = connection.poll() else { unreachable!() };
+    /// assert_eq!(request.expectation(), Expectation::Continue);
+    /// ```
     pub fn expectation(&self) -> Expectation {
         if self.version < Version::HTTP_11 {
             return Expectation::Nothing;
@@ -68,7 +90,7 @@ impl RequestHead<'_> {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Expectation {
-    /// Nothing.
+    /// Nothing: there is no such field, or the request is in HTTP/1.0.
     Nothing,
     /// `100-continue`: the body waits for a word from the server.
     Continue,
@@ -76,23 +98,38 @@ pub enum Expectation {
     Unknown,
 }
 
-/// A reply's head. Framing, Connection and Date are the library's to write.
+/// A reply's head (RFC 1945 §6). Content-Length, Connection and Date are the library's to write, out of what stands here.
+///
+/// ```
+/// use http_core::server::{Reply, ReplyBody};
+/// use http_core::{Date, FieldBlock, FieldValue, Status, name};
+///
+/// let mut fields = FieldBlock::new();
+/// fields.push(name::CONTENT_TYPE, FieldValue::from_static("text/html; charset=utf-8"))?;
+/// let now = Date::from_unix(1_000_000_000).unwrap();   // the caller's clock
+/// let reply = Reply { body: ReplyBody::Length(12), date: Some(now.text()), ..Reply::new(Status::OK, &fields) };
+/// assert!(!reply.close);
+/// # Ok::<(), http_core::UseError>(())
+/// ```
 #[derive(Clone, Copy, Debug)]
 pub struct Reply<'a> {
-    /// The status; not 1xx, which HTTP/1.0 does not have.
+    /// The status; not 1xx, which HTTP/1.0 does not have. Its usual reason phrase is sent.
     pub status: Status,
-    /// All other fields.
+    /// All other fields. A 401 needs WWW-Authenticate among them, a 405 Allow.
     pub fields: &'a FieldBlock,
-    /// The body that a GET would get. HEAD, 204 and 304 send none whatever stands here; 204 and 304 do not mention it.
+    /// The body that a GET would get, so that HEAD can be answered with the same value: HEAD, 204 and 304 send none whatever
+    /// stands here. To HEAD its length is said, in 204 and 304 it is not (R9110-8.6a).
     pub body: ReplyBody,
-    /// The time, for Date; `None` where there is no clock (RFC 9110 §6.6.1).
+    /// The time, for Date; `None` where there is no clock (RFC 9110 §6.6.1). A gateway puts the Date here that it received.
     pub date: Option<DateText>,
-    /// Ends the connection after this reply.
+    /// Ends the connection after this reply, whatever the client asked for. It ends without this, too, where the client does
+    /// not keep it or something is in doubt ([`CloseReason`](crate::CloseReason)).
     pub close: bool,
 }
 
 impl<'a> Reply<'a> {
-    /// A reply without a body and without a date that keeps the connection where it can.
+    /// A reply with no body, no Date, and a connection that is kept where it can be; what is different is written as
+    /// `Reply { body, ..Reply::new(status, &fields) }`.
     pub const fn new(status: Status, fields: &'a FieldBlock) -> Reply<'a> {
         Reply { status, fields, body: ReplyBody::Length(0), date: None, close: false }
     }
@@ -101,36 +138,41 @@ impl<'a> Reply<'a> {
 /// How long a reply's body is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ReplyBody {
-    /// So many octets; 0 for none (R1945-7.2c).
+    /// So many octets, said by Content-Length; 0 for none (R1945-7.2c).
     Length(u64),
-    /// Not known: the connection closes after it.
+    /// Not known. The connection closes after it (R2068-19.7.1b); a client cannot tell a body that was cut short from a whole
+    /// one. To HEAD it means that no length is said, and costs no connection.
     UntilClose,
 }
 
-/// What the caller has to send after the head.
+/// What the caller has to send after the head, by whatever call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[must_use]
 pub enum SendBody {
-    /// Nothing; the reply is whole.
+    /// Nothing; the message is whole.
     None,
-    /// Exactly so many octets.
+    /// Exactly so many octets, 1 or more, each reported by `body_sent`.
     Exactly(u64),
-    /// Any number, then [`Connection::body_ended`](crate::server::Connection::body_ended).
+    /// Any number, then [`Connection::body_ended`](crate::server::Connection::body_ended). For replies alone.
     UntilClose,
 }
 
-/// What a connection is doing: which deadline applies.
+/// What a connection is doing: which deadline applies. The library has no clock; beside each phase stands the time that
+/// `webserver` allows it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Phase {
-    /// No octet of a request came, line ends apart.
+    /// No octet of a request came, line ends apart: 15 s. A deadline closes without a word. For a connection that was
+    /// never asked anything, count from when it was accepted, and as for a head.
     Idle,
-    /// Within a head.
+    /// Within a head: 10 s from its first octet, however many come. A deadline is 408.
     Head,
-    /// Within a request's body.
+    /// Within a request's body, be it wanted or dropped: 10 s, and more as it moves. A deadline is 408, or closes where the
+    /// reply was given.
     Body,
-    /// A reply is due or being sent.
+    /// A reply is due or being sent: 10 s, and more as it moves. There is nothing to be told to the machine when a deadline
+    /// strikes; drop the connection.
     Replying,
-    /// All is said.
+    /// All is said: [`Connection::must_linger`](crate::server::Connection::must_linger) says how to close.
     Closing,
 }

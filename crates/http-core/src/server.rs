@@ -2,19 +2,25 @@
 //! is worth is decided in `judge`, and what that means for the connection in the files it calls.
 //!
 //! ```text
-//!            received bytes                       poll() -> Request(head)
-//!   ┌──────┐ ───────────▶ ┌──────┐ ─────────────────────────────────────▶ ┌──────┐ poll() -> Body(octets)
-//!   │ Idle │              │ Head │                                        │ Body │ ◀─┐ until all of it came
-//!   └──────┘ ◀─┐          └──────┘ ── poll() -> Err(RequestError) ─┐      └──────┘ ──┘
-//!              │ kept                                              ▼          │ respond() at any time
-//!              │          ┌─────────┐  respond() or refuse()  ┌─────────┐     │ from Request on
-//!              └───────── │  (all   │ ◀── body_sent(n) ────── │Replying │ ◀───┘
-//!   ┌─────────┐           │  sent)  │                         └─────────┘
-//!   │ Closing │ ◀── else ─┴─────────┘
-//!   └─────────┘  poll() -> Closed
+//!            received(n)         poll() -> Request(head)          poll() -> ReplyDue
+//!   ┌──────┐            ┌──────┐                         ┌──────┐                    ┌──────────┐
+//!   │ Idle │ ─────────▶ │ Head │ ──────────────────────▶ │ Body │ ─────────────────▶ │ Replying │
+//!   └──────┘            └──────┘    a body follows       └──────┘                    └──────────┘
+//!      ▲                    │                             │    ▲ poll() -> Body(octets) ▲  │
+//!      │                    │                             └────┘                        │  │
+//!      │                    └────── poll() -> Request(head), no body follows; or Err ───┘  │ respond() or refuse(),
+//!      │                                                                                   │ body_sent(n), body_ended()
+//!      └────────────────────────────────── the connection is kept ─────────────────────────┤
+//!                                                              ┌─────────┐                 │
+//!                                          poll() -> Closed ◀─ │ Closing │ ◀──── else ─────┘
+//!                                                              └─────────┘
 //! ```
 //!
-//! After every [`Connection::poll`] the caller does what the event says:
+//! A reply may be given in Body, too: what is still to come of the request's body is then dropped, up to
+//! [`Limits::drain`] octets, or the connection closes.
+//!
+//! Call [`Connection::poll`] again and again, and do each time what the event says, until it says
+//! [`NeedInput`](Event::NeedInput) or [`Closed`](Event::Closed):
 //!
 //! | event | what to do |
 //! |---|---|
@@ -27,6 +33,35 @@
 //!
 //! The value may be set down after any octet and picked up by another thread. It reads no clock: the caller says when
 //! a deadline struck ([`timed_out`](Connection::timed_out)), and which one runs follows from [`phase`](Connection::phase).
+//! When reading or writing fails, drop the value: there is nothing to undo.
+//!
+//! A request with a body, and one that is refused:
+//!
+//! ```
+//! use http_core::server::{Connection, Event, Reply};
+//! use http_core::{FieldBlock, Framing, Limits, RequestError, Status};
+//!
+//! fn receive(connection: &mut Connection, octets: &[u8]) {
+//!     connection.space()[..octets.len()].copy_from_slice(octets);
+//!     connection.received(octets.len());
+//! }
+//!
+//! let mut connection = Connection::new(Limits::default());
+//! let (fields, mut out) = (FieldBlock::new(), Vec::new());
+//! receive(&mut connection, b"POST /form HTTP/1.1\r\nHost: a\r\nContent-Length: 6\r\n\r\nx=1");
+//! let Ok(Event::Request(request)) = connection.poll() else { panic!() };
+//! assert_eq!(request.body, Framing::Length(6));
+//! assert!(matches!(connection.poll(), Ok(Event::Body(b"x=1"))));
+//! assert!(matches!(connection.poll(), Ok(Event::NeedInput)));
+//! receive(&mut connection, b"&y=GET / HTTP/1.1\r\n\r\n");                       // and a next request behind it
+//! assert!(matches!(connection.poll(), Ok(Event::Body(b"&y="))));
+//! assert!(matches!(connection.poll(), Ok(Event::ReplyDue)));
+//! let _no_body = connection.respond(&Reply::new(Status::NO_CONTENT, &fields), &mut out)?;
+//! assert!(matches!(connection.poll(), Err(RequestError::HostMissing)));        // HTTP/1.1 must have one
+//! connection.refuse(None, &mut out)?;                                          // 400, with a line of text
+//! assert!(matches!(connection.poll(), Ok(Event::Closed)));
+//! # Ok::<(), http_core::UseError>(())
+//! ```
 
 use alloc::vec::Vec;
 use core::fmt::Write as _;
@@ -46,7 +81,9 @@ use crate::version::Version;
 
 pub use crate::exchange::{Event, Expectation, Phase, Reply, ReplyBody, RequestHead, SendBody};
 
-/// One connection, seen from the server.
+/// One connection, seen from the server. The [module](self) says in which order to call what.
+///
+/// It is some 250 octets large, and `Send`; its buffers are its own, or [lent](Self::lend).
 ///
 /// ```
 /// use http_core::server::{Connection, Event, Reply, ReplyBody, SendBody};
@@ -107,7 +144,7 @@ enum State {
 }
 
 impl Connection {
-    /// A connection that nothing was received on yet.
+    /// A connection that nothing was received on yet. It allocates nothing before it is asked for [`space`](Self::space).
     pub const fn new(limits: Limits) -> Connection {
         Connection {
             limits,
@@ -128,47 +165,73 @@ impl Connection {
         }
     }
 
-    /// Answers HTTP/0.9 requests with 400.
+    /// Answers HTTP/0.9 requests with 400 (in HTTP/1.0), instead of serving them. Behind a proxy nobody sends any.
+    ///
+    /// ```
+    /// use http_core::server::Connection;
+    /// # use http_core::{Limits, RequestError};
+    /// let mut connection = Connection::new(Limits::default()).without_simple_requests();
+    /// connection.space()[..7].copy_from_slice(b"GET /\r\n");
+    /// connection.received(7);
+    /// assert_eq!(connection.poll().err(), Some(RequestError::RequestLine));
+    /// ```
     #[must_use]
     pub const fn without_simple_requests(mut self) -> Connection {
         self.simple_requests = false;
         self
     }
 
-    /// Room to receive into; at least one octet after [`Event::NeedInput`], and never more than
-    /// [`Limits::head`] in all.
+    /// Room to receive into: at least one octet after [`Event::NeedInput`], and with what came and was not yet handed out
+    /// never more than [`Limits::head`] in all. It may be larger than what is asked for, and grows by doubling from 256 octets,
+    /// unless a [`Workspace`] is lent. The octets in it mean nothing before they are written.
+    ///
+    /// It takes away the head that was handed out.
     pub fn space(&mut self) -> &mut [u8] {
         self.holds_head = false;
         self.buffer.space(self.limits.head as usize)
     }
 
-    /// `n` octets of [`space`](Self::space) are filled.
+    /// The first `n` octets of the last [`space`](Self::space) are filled. More than there was room for count as the room; 0 is
+    /// no end of the stream, which [`received_eof`](Self::received_eof) is.
     pub fn received(&mut self, n: usize) {
         self.pieces = self.pieces.saturating_add(1);
         self.buffer.received(n);
     }
 
-    /// The peer will send no more. What came before is still served (R9112-9.6c).
+    /// The peer will send no more: its stream ended in order. What came before is still served (R9112-9.6c); a request that
+    /// began and is not whole is [`RequestError::Incomplete`]. A stream that broke is nothing to tell: drop the connection.
     pub fn received_eof(&mut self) {
         self.eof = true;
     }
 
     /// The caller's deadline for the current [`phase`](Self::phase) struck: a request that has begun is refused with
-    /// 408, an idle connection closes without a word (R9112-9.5, R9110-15.5.9).
+    /// 408, an idle connection closes without a word (R9112-9.5, R9110-15.5.9). What is whole is still served. Poll next.
+    ///
+    /// ```
+    /// use http_core::server::{Connection, Event};
+    /// # use http_core::{Limits, RequestError};
+    /// let mut connection = Connection::new(Limits::default());
+    /// connection.space()[..5].copy_from_slice(b"GET /");
+    /// connection.received(5);
+    /// assert!(matches!(connection.poll(), Ok(Event::NeedInput)));
+    /// connection.timed_out();
+    /// assert_eq!(connection.poll().err(), Some(RequestError::TimedOut));
+    /// ```
     pub fn timed_out(&mut self) {
         self.timed_out = true;
     }
 
     /// The caller has no room for what comes: the request, be it whole, begun or not there yet, is refused with 503
-    /// (R1945-9.5). A reply that is under way goes on.
+    /// and `Retry-After: 1` (R1945-9.5): the next poll is [`RequestError::NoRoom`]. A reply that is under way goes on.
     pub fn no_room(&mut self) {
         self.no_room = true;
     }
 
-    /// What comes next.
+    /// What comes next. What the last call handed out is gone.
     ///
     /// # Errors
-    /// The peer's fault; the same each time, until [`refuse`](Self::refuse) or [`respond`](Self::respond) was called.
+    /// The peer's fault, for which it is to be told: the same each time, until [`refuse`](Self::refuse) or
+    /// [`respond`](Self::respond) was called. Then comes [`Event::Closed`], once that reply is sent.
     pub fn poll(&mut self) -> Result<Event<'_>, RequestError> {
         self.let_go();
         match self.advance() {
@@ -190,7 +253,8 @@ impl Connection {
         }
     }
 
-    /// The head that the last [`poll`](Self::poll) handed out, until the next call that receives or polls: for the log.
+    /// The head that the last [`poll`](Self::poll) handed out, until the next call that receives or polls; `None` otherwise.
+    /// It is there after [`respond`](Self::respond), too, which a head that is held on to would not allow: for the log.
     pub fn request(&self) -> Option<RequestHead<'_>> {
         if !self.holds_head {
             return None;
@@ -198,8 +262,8 @@ impl Connection {
         self.head.view(self.buffer.handed_out(), self.buffer.fields(), self.body_left)
     }
 
-    /// The first line as far as it came, for the log: any octets but LF. It is there while [`request`](Self::request)
-    /// is, and after an error in a head.
+    /// The first line as far as it came, for the log: any octets but LF, [`Limits::first_line`] at most, so escape them. It is
+    /// there while [`request`](Self::request) is, and after an error in a head; else it is empty.
     pub fn first_line(&self) -> &[u8] {
         if !self.holds_head && self.head.length > 0 {
             return b"";
@@ -210,12 +274,35 @@ impl Connection {
         line.strip_suffix(b"\r").unwrap_or(line)
     }
 
-    /// Appends a reply's head to `out` and says what body is to follow. For a Simple-Request there is no head.
+    /// Appends a reply's head to `out` and says what body is to follow. For a Simple-Request there is no head, and `out` stays
+    /// as it is; its body is sent as any other.
     ///
-    /// It may come before the request's body: what is then still to come of it is dropped, or the connection closes.
+    /// It may come before the request's body: what is then still to come of it is dropped, or the connection closes. One
+    /// reply answers one request, or one error of [`poll`](Self::poll). Whether the connection is kept is settled now, and
+    /// said by Connection (D15); see [`close_reason`](Self::close_reason).
     ///
     /// # Errors
-    /// [`UseError::NoReplyDue`], [`UseError::InterimStatus`], [`UseError::FieldMissing`]; nothing is written then.
+    /// [`UseError::NoReplyDue`], [`UseError::InterimStatus`], [`UseError::FieldMissing`]; nothing is written then, and a
+    /// better reply may follow.
+    ///
+    /// ```
+    /// use http_core::server::{Connection, Event, Reply, ReplyBody, SendBody};
+    /// # use http_core::{FieldBlock, Limits, Status};
+    /// # let mut connection = Connection::new(Limits::default());
+    /// # let head = b"GET / HTTP/1.1\r\nHost: a\r\n\r\n";
+    /// # connection.space()[..head.len()].copy_from_slice(head);
+    /// # connection.received(head.len());
+    /// # assert!(matches!(connection.poll(), Ok(Event::Request(_))));
+    /// # let (fields, mut out) = (FieldBlock::new(), Vec::new());
+    /// // The length is not known yet: the connection ends with the body.
+    /// let reply = Reply { body: ReplyBody::UntilClose, ..Reply::new(Status::OK, &fields) };
+    /// assert_eq!(connection.respond(&reply, &mut out)?, SendBody::UntilClose);
+    /// assert_eq!(out, b"HTTP/1.0 200 OK\r\nConnection: close\r\n\r\n");
+    /// out.extend_from_slice(b"one, two");
+    /// connection.body_ended()?;
+    /// assert!(matches!(connection.poll(), Ok(Event::Closed)));
+    /// # Ok::<(), http_core::UseError>(())
+    /// ```
     pub fn respond(&mut self, reply: &Reply<'_>, out: &mut Vec<u8>) -> Result<SendBody, UseError> {
         if self.state != State::Due {
             return Err(UseError::NoReplyDue);
@@ -265,11 +352,14 @@ impl Connection {
         Ok(send)
     }
 
-    /// Appends a whole answer to the error that [`poll`](Self::poll) returned: head, and a line of text that says what
-    /// was wrong (R1945-9.4b).
+    /// Appends a whole answer to the error that [`poll`](Self::poll) returned: its [status](RequestError::status), and a line
+    /// of text that says what was wrong (R1945-9.4b), but for HEAD. No `body_sent` is due. The connection closes after it.
+    ///
+    /// `date` is for the field Date; `None` where there is no clock. For a page of your own, [`respond`](Self::respond) with
+    /// `error.status()` instead.
     ///
     /// # Errors
-    /// [`UseError::NothingToRefuse`].
+    /// [`UseError::NothingToRefuse`] where `poll` returned no error, or it was answered.
     pub fn refuse(&mut self, date: Option<DateText>, out: &mut Vec<u8>) -> Result<(), UseError> {
         let (Some(error), State::Due) = (self.refused, self.state) else { return Err(UseError::NothingToRefuse) };
         let mut text = alloc::string::String::new();
@@ -290,10 +380,13 @@ impl Connection {
         Ok(())
     }
 
-    /// `n` octets of the reply's body were sent, by whatever call.
+    /// `n` octets of the reply's body were sent, by whatever call, or will be for certain: they stand in `out`, say. May be
+    /// called for each piece. With the last of them the reply is whole; a body of unknown length needs
+    /// [`body_ended`](Self::body_ended) besides.
     ///
     /// # Errors
-    /// [`UseError::BodyTooLong`], [`UseError::NoBodyDue`]; the connection is of no use any more if it happened.
+    /// [`UseError::BodyTooLong`] for more than the head promised, [`UseError::NoBodyDue`] where none is; if octets went out,
+    /// the connection is of no use any more. Drop it.
     pub fn body_sent(&mut self, n: u64) -> Result<(), UseError> {
         match self.state {
             State::Sending(None) => Ok(()),
@@ -307,7 +400,8 @@ impl Connection {
         }
     }
 
-    /// A body of unknown length is at its end.
+    /// A body of unknown length is at its end: [`SendBody::UntilClose`] needs this call, and after the last octet of
+    /// [`SendBody::Exactly`] it changes nothing.
     ///
     /// # Errors
     /// [`UseError::BodyTooShort`] if a length was promised and not reached: close the connection, so that the peer sees
@@ -324,7 +418,7 @@ impl Connection {
         }
     }
 
-    /// What the connection is doing.
+    /// What the connection is doing, and so which deadline runs. Ask after [`Event::NeedInput`] or [`Event::ReplyDue`].
     pub fn phase(&self) -> Phase {
         match self.state {
             State::Head if self.begun() => Phase::Head,
@@ -337,32 +431,70 @@ impl Connection {
         }
     }
 
-    /// Why the connection ends, once that is settled; for the log.
+    /// Why the connection ends, once that is settled: with the reply's head, or with [`Event::Closed`]. `None` while it is
+    /// kept. For the log.
     pub fn close_reason(&self) -> Option<CloseReason> {
         self.close_reason
     }
 
     /// Whether octets may still be on their way to us, so that a plain close could destroy the answer by a reset
     /// (R9112-9.6b): half-close, then read and drop for a bounded time and number of octets. Else a plain close will do.
+    /// Ask after [`Event::Closed`], when all of the reply is written.
     ///
     /// A head that came in one piece with nothing behind it is taken for all that its client had to say.
+    ///
+    /// ```no_run
+    /// use std::io::{self, Read};
+    /// use std::net::{Shutdown, TcpStream};
+    /// use std::time::Duration;
+    ///
+    /// fn close(connection: &http_core::server::Connection, mut socket: TcpStream) -> io::Result<()> {
+    ///     if connection.must_linger() {
+    ///         socket.shutdown(Shutdown::Write)?;
+    ///         socket.set_read_timeout(Some(Duration::from_secs(2)))?;
+    ///         let mut dropped = [0; 4096];
+    ///         let mut left = 64;   // times 4 KiB at most
+    ///         while left > 0 && socket.read(&mut dropped)? > 0 {
+    ///             left -= 1;
+    ///         }
+    ///     }
+    ///     Ok(())   // dropped, and so closed
+    /// }
+    /// ```
+    #[must_use]
     pub fn must_linger(&self) -> bool {
         let more = self.buffer.unread().len() > self.buffer.handed_out().len() || self.body_left > 0;
         !self.eof && (more || self.pieces > 1 || self.refused.is_some() || self.head.version == Version::HTTP_09)
     }
 
-    /// Works in the workspace's memory from here on, so that the connection needs none of its own.
+    /// Works in the workspace's memory from here on, until [`set_down`](Self::set_down), so that the connection needs none of
+    /// its own. A thread lends its workspace to one connection at a time; one that has unread octets of its own keeps them
+    /// where they are. The room that [`space`](Self::space) gave before is gone.
     pub fn lend(&mut self, workspace: &mut Workspace) {
         self.buffer.lend(workspace);
     }
 
-    /// Octets of memory that the connection owns by itself, not counting what is lent: 0 when it was set down idle.
+    /// Octets of heap memory that the connection owns by itself, not counting what is lent: 0 when it was set down idle. A
+    /// program that bounds the memory of all its connections adds these up.
     pub fn memory(&self) -> usize {
         self.buffer.memory()
     }
 
-    /// Gives the memory back. Octets that came and were not consumed move to memory of the connection's own; an idle
-    /// connection owns none. The last request's head is gone.
+    /// Gives the memory of [`lend`](Self::lend) back. Octets that came and were not consumed move to memory of the
+    /// connection's own; an idle connection owns none. The last request's head is gone.
+    ///
+    /// ```
+    /// use http_core::server::{Connection, Event};
+    /// use http_core::{Limits, Workspace};
+    ///
+    /// let mut workspace = Workspace::with_room(Limits::default().head as usize);   // one a thread
+    /// let mut connection = Connection::new(Limits::default());
+    /// connection.lend(&mut workspace);
+    /// assert_eq!(connection.space().len(), 16_384);
+    /// assert!(matches!(connection.poll(), Ok(Event::NeedInput)));
+    /// connection.set_down(&mut workspace);
+    /// assert_eq!(connection.memory(), 0);
+    /// ```
     pub fn set_down(&mut self, workspace: &mut Workspace) {
         self.holds_head = false;
         self.buffer.set_down(workspace);
