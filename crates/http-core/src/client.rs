@@ -13,8 +13,8 @@
 //!   └─────────┘ ◀── at any time: poll() -> Err(ResponseError)
 //! ```
 //!
-//! [`Connection::request`] writes a request's head; the caller sends it, and the body that it announced. After every
-//! [`Connection::poll`] the caller does what the event says:
+//! [`Connection::request`] writes a request's head; the caller sends it, and the body that it announced. Then call
+//! [`Connection::poll`] again and again, and do each time what the event says:
 //!
 //! | event | what to do |
 //! |---|---|
@@ -27,7 +27,45 @@
 //!
 //! A stream that broke, or a deadline of the caller's, is no end of stream: it is never reported by `received_eof`, since
 //! that may be what ends a body. The value may be set down after any octet and picked up by another thread. It reads no
-//! clock; which deadline runs follows from [`phase`](Connection::phase).
+//! clock; which deadline runs follows from [`phase`](Connection::phase). One that strikes is the caller's to act upon: drop
+//! the connection.
+//!
+//! One request over a blocking socket:
+//!
+//! ```no_run
+//! use std::io::{self, Read, Write};
+//! use std::net::TcpStream;
+//! use std::time::Duration;
+//!
+//! use http_core::client::{Connection, Event, Request};
+//! use http_core::{Authority, FieldBlock, Limits, Method, Status, Target};
+//!
+//! fn get(host: Authority<'_>, target: Target<'_>) -> io::Result<(Status, Vec<u8>)> {
+//!     let mut socket = TcpStream::connect((host.host(), host.port().unwrap_or(80)))?;
+//!     socket.set_read_timeout(Some(Duration::from_secs(10)))?;
+//!     let (mut connection, fields) = (Connection::new(Limits::default()), FieldBlock::new());
+//!     let mut out = Vec::new();
+//!     let request = Request::new(Method::Get, target, host, &fields);
+//!     let _no_body = connection.request(&request, &mut out).map_err(io::Error::other)?;
+//!     socket.write_all(&out)?;
+//!
+//!     let (mut status, mut body) = (Status::OK, Vec::new());
+//!     loop {
+//!         match connection.poll().map_err(io::Error::other)? {
+//!             Event::NeedInput => match socket.read(connection.space())? {
+//!                 0 => connection.received_eof(),
+//!                 n => connection.received(n),
+//!             },
+//!             Event::Response(head) => status = head.status,
+//!             Event::Body(octets) => body.extend_from_slice(octets),   // bound it, where the server is not yours
+//!             _ => return Ok((status, body)),                          // ResponseEnd comes first
+//!         }
+//!     }
+//! }
+//! # let host = Authority::new(b"localhost:6789").unwrap();
+//! # let (_status, _body) = get(host, Target::new(b"/").map_err(io::Error::other)?)?;
+//! # Ok::<(), io::Error>(())
+//! ```
 
 use alloc::vec::Vec;
 use core::fmt;
@@ -50,7 +88,10 @@ use crate::version::Version;
 
 pub use crate::exchange::SendBody;
 
-/// One connection, seen from the client.
+/// One connection, seen from the client. The [module](self) says in which order to call what.
+///
+/// It carries one request at a time: the next may be made when the answer before is whole. It is `Send`; its buffers are
+/// its own, or [lent](Self::lend).
 ///
 /// ```
 /// use http_core::client::{Connection, Event, Request, SendBody};
@@ -146,19 +187,40 @@ const NO_HEAD: HeadIndex = HeadIndex {
 /// What every answer but a Simple-Response begins with.
 const HTTP: &[u8] = b"HTTP/";
 
-/// A request. Framing, Host and Connection are the library's to write, and every value is valid by its type, so that no
-/// request can hold a line that nobody asked for (R9112-11.1).
+/// A request (RFC 1945 §5). Content-Length, Host and Connection are the library's to write, and every value is valid by
+/// its type, so that no request can hold a line that nobody asked for (R9112-11.1).
+///
+/// ```
+/// use http_core::client::{Connection, Request, SendBody};
+/// use http_core::{Authority, FieldBlock, FieldValue, Limits, Method, Target, name};
+///
+/// let mut fields = FieldBlock::new();
+/// fields.push(name::USER_AGENT, FieldValue::from_static("probe/1.0"))?;
+/// let host = Authority::new(b"example.org").unwrap();
+/// let request = Request {
+///     body: Some(5),
+///     to_proxy: true,
+///     ..Request::new(Method::Put, Target::new(b"/a?b")?, host, &fields)
+/// };
+/// let mut out = Vec::new();
+/// assert_eq!(Connection::new(Limits::default()).request(&request, &mut out)?, SendBody::Exactly(5));
+/// assert!(out.starts_with(b"PUT http://example.org/a?b HTTP/1.0\r\nHost: example.org\r\nConnection: close\r\n"));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, Copy, Debug)]
 pub struct Request<'a> {
-    /// The method; not CONNECT.
+    /// The method, any but CONNECT.
     pub method: Method<'a>,
-    /// What is asked for, in any form: it is sent in the form that the receiver wants.
+    /// What is asked for, in any form: it is sent in the form that the receiver wants, in origin-form to a server and in
+    /// absolute-form to a proxy. `*` goes with OPTIONS only.
     pub target: Target<'a>,
-    /// The host that is asked; where the target is in absolute-form, the one that it names counts (RFC 9112 §3.2).
+    /// The host that is asked, for Host; where the target is in absolute-form, the one that it names is sent instead
+    /// (RFC 9112 §3.2). Whom to connect to is the caller's business, and may be another.
     pub host: Authority<'a>,
     /// All other fields.
     pub fields: &'a FieldBlock,
-    /// How many octets of body follow the head; `None` for no body.
+    /// How many octets of body follow the head; `None` for no body. POST, PUT and PATCH say `Content-Length: 0` then, other
+    /// methods nothing (R1945-7.2a). A length has to be known: HTTP/1.0 has no other way.
     pub body: Option<u64>,
     /// Asks the server to keep the connection. A proxy is never asked (R2068-19.7.1c).
     pub keep_alive: bool,
@@ -167,7 +229,8 @@ pub struct Request<'a> {
 }
 
 impl<'a> Request<'a> {
-    /// A request to a server, without a body, after which the connection closes.
+    /// A request to a server, without a body, after which the connection closes; what is different is written as
+    /// `Request { body, ..Request::new(method, target, host, &fields) }`.
     pub const fn new(
         method: Method<'a>,
         target: Target<'a>,
@@ -200,37 +263,40 @@ impl<'a> Request<'a> {
     }
 }
 
-/// What the machine has for its caller.
+/// What the machine has for its caller. What is borrowed is gone with the next call that receives or polls.
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum Event<'a> {
-    /// Nothing can be said before more octets come.
+    /// Nothing can be said before more octets come, or a request is made.
     NeedInput,
-    /// An answer's head is whole and correct. Interim answers (1xx) are skipped (R9110-15.2).
+    /// An answer's head is whole and correct. It comes once a request. Interim answers (1xx) are skipped (R9110-15.2).
     Response(ResponseHead<'a>),
-    /// Octets of the answer's body, freed of chunks.
+    /// One or more octets of the answer's body, freed of chunks. How many there will be is bounded by nobody but the caller.
     Body(&'a [u8]),
-    /// The answer is whole.
+    /// The answer is whole; it comes once after each [`Response`](Event::Response), also where there was no body.
     ResponseEnd,
-    /// The connection is to be closed.
+    /// The connection is to be closed: it cannot be kept after the last answer, or the server closed it between two. It comes
+    /// again at each poll.
     Closed,
 }
 
-/// An answer's head, borrowed from its connection.
+/// An answer's head, borrowed from its connection (RFC 1945 §6).
 #[derive(Clone, Copy)]
 #[non_exhaustive]
 pub struct ResponseHead<'a> {
-    /// The version; 0.9 for a Simple-Response, which has no head.
+    /// The version as it came, 1.0 to 1.9; [0.9](Version::HTTP_09) for a Simple-Response, which has no head.
     pub version: Version,
-    /// The status; 200 for a Simple-Response. One that has no name is to be taken for the x00 of its class (R1945-6.1.1a).
+    /// The status, never 1xx; 200 for a Simple-Response. One that has no name is to be taken for the x00 of its
+    /// [class](Status::class) (R1945-6.1.1a).
     pub status: Status,
-    /// The reason phrase as it came; it means nothing (R9112-4), and need not be ASCII.
+    /// The reason phrase as it came, which may be empty; it means nothing (R9112-4), holds no control but HTAB, and need not be
+    /// ASCII.
     pub reason: &'a [u8],
-    /// The fields. A continuation line is part of its field's value (R9112-5.2).
+    /// The fields, in their order. A continuation line is part of its field's value (R9112-5.2).
     pub fields: Fields<'a>,
-    /// How the body ends.
+    /// How the body ends: [`Framing::Empty`] to HEAD and for 204 and 304, whatever the fields say.
     pub body: Framing,
-    /// The whole head as it came, through its empty line.
+    /// The whole head as it came, through its empty line, to be shown or kept; empty for a Simple-Response.
     pub octets: &'a [u8],
 }
 
@@ -258,24 +324,25 @@ impl fmt::Debug for ResponseHead<'_> {
     }
 }
 
-/// What a connection is doing: which deadline applies.
+/// What a connection is doing: which deadline applies. The library has no clock; when a deadline strikes, drop the
+/// connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Phase {
-    /// Between a request and the next.
+    /// Between a request and the next: it is free, as far as is known ([`Connection::may_reuse`]).
     Idle,
     /// A request's body is to be sent, and no octet of an answer came.
     Sending,
-    /// An answer's head is due.
+    /// An answer's head is due, or came in part.
     Head,
     /// Within an answer's body.
     Body,
-    /// All is said.
+    /// All is said, or went wrong: close.
     Closing,
 }
 
 impl Connection {
-    /// A connection that no request was sent on yet.
+    /// A connection that no request was sent on yet. It allocates nothing before it is asked for [`space`](Self::space).
     pub const fn new(limits: Limits) -> Connection {
         Connection {
             limits,
@@ -299,17 +366,32 @@ impl Connection {
 
     /// Takes an answer that does not begin with `HTTP/` for the body of an HTTP/0.9 answer (R1945-6b), if it is the
     /// connection's first. Then every server that speaks another protocol has an answer for us: ask for this only where
-    /// an old server is expected.
+    /// an old server is expected. Otherwise such an answer is [`ResponseError::NotHttp`].
+    ///
+    /// ```
+    /// use http_core::client::{Connection, Event};
+    /// # use http_core::{Authority, FieldBlock, Limits, Method, Target, Version, client::Request};
+    /// # let (host, fields) = (Authority::new(b"example.org").unwrap(), FieldBlock::new());
+    /// let mut connection = Connection::new(Limits::default()).with_simple_responses();
+    /// # let _no_body = connection.request(&Request::new(Method::Get, Target::new(b"/")?, host, &fields), &mut Vec::new())?;
+    /// connection.space()[..5].copy_from_slice(b"hello");
+    /// connection.received(5);
+    /// let Ok(Event::Response(head)) = connection.poll() else { panic!() };
+    /// assert_eq!(head.version, Version::HTTP_09);
+    /// assert!(matches!(connection.poll(), Ok(Event::Body(b"hello"))));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     #[must_use]
     pub const fn with_simple_responses(mut self) -> Connection {
         self.simple_responses = true;
         self
     }
 
-    /// Appends a request's head to `out` and says what body is to follow: none, or exactly what was announced.
+    /// Appends a request's head to `out` and says what body is to follow: none, or exactly what was announced, each octet
+    /// reported by [`body_sent`](Self::body_sent).
     ///
     /// The server may have closed or spoken since the last answer: read what there is, without waiting, before a second
-    /// request.
+    /// request, and tell it to the machine.
     ///
     /// # Errors
     /// [`UseError::Busy`] unless [`may_reuse`](Self::may_reuse); [`UseError::TargetForm`]. Nothing is written then.
@@ -340,38 +422,41 @@ impl Connection {
         Ok(if self.body_left == 0 { SendBody::None } else { SendBody::Exactly(self.body_left) })
     }
 
-    /// `n` octets of the request's body were sent. An answer may come before all of them; if it is an error, no more
-    /// need be sent (R1945-9.4a), but then the connection closes.
+    /// `n` octets of the request's body were sent. May be called for each piece. An answer may come before all of them; if
+    /// it is an error, no more need be sent (R1945-9.4a), but then the connection closes.
     ///
     /// # Errors
-    /// [`UseError::BodyTooLong`] if more were sent than announced; the connection is of no use any more if it happened.
+    /// [`UseError::BodyTooLong`] if more were sent than announced; if they went out, the connection is of no use any more.
     pub fn body_sent(&mut self, n: u64) -> Result<(), UseError> {
         self.body_left = self.body_left.checked_sub(n).ok_or(UseError::BodyTooLong)?;
         Ok(())
     }
 
-    /// Room to receive into; at least one octet after [`Event::NeedInput`], and never more than
-    /// [`Limits::head`] in all.
+    /// Room to receive into: at least one octet after [`Event::NeedInput`], and with what came and was not yet handed out
+    /// never more than [`Limits::head`] in all. It takes away what was handed out. The octets in it mean nothing before they
+    /// are written.
     pub fn space(&mut self) -> &mut [u8] {
         self.buffer.space(self.limits.head as usize)
     }
 
-    /// `n` octets of [`space`](Self::space) are filled.
+    /// The first `n` octets of the last [`space`](Self::space) are filled. More than there was room for count as the room; 0 is
+    /// no end of the stream, which [`received_eof`](Self::received_eof) is.
     pub fn received(&mut self, n: usize) {
         self.unanswered &= n == 0;
         self.buffer.received(n);
     }
 
-    /// The peer will send no more: its stream ended in order.
+    /// The peer will send no more: its stream ended in order. That may be what ends a body
+    /// ([`Framing::UntilClose`]), so tell it for no other reason: a stream that broke, or took too long, is to be dropped.
     pub fn received_eof(&mut self) {
         self.eof = true;
     }
 
-    /// What comes next.
+    /// What comes next. What the last call handed out is gone.
     ///
     /// # Errors
-    /// The peer's fault; the same each time. The connection is of no use any more. What came of a body before it was
-    /// handed out.
+    /// The peer's fault; the same each time. The connection is of no use any more. What came of a body before the error was
+    /// handed out, so a body is whole only with [`Event::ResponseEnd`].
     pub fn poll(&mut self) -> Result<Event<'_>, ResponseError> {
         self.buffer.let_go();
         match self.advance() {
@@ -387,7 +472,7 @@ impl Connection {
         }
     }
 
-    /// What the connection is doing.
+    /// What the connection is doing, and so which deadline runs.
     pub fn phase(&self) -> Phase {
         match self.state {
             State::Idle => Phase::Idle,
@@ -400,22 +485,26 @@ impl Connection {
 
     /// Whether a request may be made: none is being answered, the last answer left no doubt about where it ended, both
     /// sides keep the connection, and nothing came behind the answer (R9112-6.3d).
+    #[must_use]
     pub fn may_reuse(&self) -> bool {
         self.state == State::Idle && !self.eof && self.buffer.unread().is_empty()
     }
 
     /// Whether the request that failed may be sent again, once, on a new connection: the method is idempotent, and the
     /// server closed a reused connection before the first octet of an answer, as it does when it was idle for too long.
+    #[must_use]
     pub fn may_resend(&self) -> bool {
         self.unanswered && self.reused && self.is_idempotent
     }
 
-    /// Works in the workspace's memory from here on, so that the connection needs none of its own.
+    /// Works in the workspace's memory from here on, until [`set_down`](Self::set_down), so that the connection needs none of
+    /// its own. A thread lends its workspace to one connection at a time; one that has unread octets of its own keeps them
+    /// where they are. The room that [`space`](Self::space) gave before is gone.
     pub fn lend(&mut self, workspace: &mut Workspace) {
         self.buffer.lend(workspace);
     }
 
-    /// Gives the memory back. Octets that came and were not consumed move to memory of the connection's own; an idle
+    /// Gives the memory of [`lend`](Self::lend) back. Octets that came and were not consumed move to memory of the connection's own; an idle
     /// connection owns none. The last answer's head is gone.
     pub fn set_down(&mut self, workspace: &mut Workspace) {
         self.buffer.set_down(workspace);
