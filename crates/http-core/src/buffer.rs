@@ -9,7 +9,9 @@ use crate::field::FieldRange;
 
 /// Memory that a thread lends to each connection that it drives, so that a waiting connection owns none.
 ///
-/// A connection works without one and then allocates its own buffers.
+/// A connection works without one and then allocates its own buffers. One connection at a time has it:
+/// [`lend`](crate::server::Connection::lend) takes its memory out, [`set_down`](crate::server::Connection::set_down) puts it
+/// back. What one connection received is never shown to another.
 #[derive(Default)]
 pub struct Workspace {
     pub(crate) bytes: Vec<u8>,
@@ -17,7 +19,8 @@ pub struct Workspace {
 }
 
 impl Workspace {
-    /// A workspace with room for `octets` received octets; [`Limits::head`](crate::Limits::head) is a good number.
+    /// A workspace with room for `octets` received octets; [`Limits::head`](crate::Limits::head) is a good number, and a larger
+    /// one is of no use. `default()` has no room, and takes what the first connection allocates.
     pub fn with_room(octets: usize) -> Workspace {
         Workspace { bytes: alloc::vec![0; octets], fields: Vec::new() }
     }

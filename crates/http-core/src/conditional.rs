@@ -192,13 +192,13 @@ pub struct Validators<'a> {
     pub last_modified: Option<Date>,
 }
 
-/// What the preconditions of a request make of it.
+/// What the preconditions of a request make of it (RFC 9110 §13.2).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[must_use]
 pub enum Outcome {
     /// Answer as if there were none.
     Proceed,
-    /// Answer 304, without a body.
+    /// Answer 304, without a body, with the fields of the 200 that a cache needs (R9110-15.4.5).
     NotModified,
     /// Answer 412, and do not perform the method.
     PreconditionFailed,

@@ -23,17 +23,27 @@ const DAY: i64 = 86_400;
 
 impl Date {
     /// The date so many seconds after 1970-01-01 00:00:00 UTC, leap seconds not counted; `None` where its year has no
-    /// four digits (V29).
+    /// four digits. To get one out of a clock:
+    ///
+    /// ```
+    /// use std::time::{SystemTime, UNIX_EPOCH};
+    /// use http_core::Date;
+    ///
+    /// let since = SystemTime::now().duration_since(UNIX_EPOCH)?.as_secs();
+    /// let now = i64::try_from(since).ok().and_then(Date::from_unix);
+    /// assert!(now.is_some());
+    /// # Ok::<(), std::time::SystemTimeError>(())
+    /// ```
     pub const fn from_unix(seconds: i64) -> Option<Date> {
         if FIRST <= seconds && seconds <= LAST { Some(Date(seconds)) } else { None }
     }
 
-    /// Seconds since 1970-01-01 00:00:00 UTC, leap seconds not counted.
+    /// Seconds since 1970-01-01 00:00:00 UTC, leap seconds not counted; negative before.
     pub const fn unix(self) -> i64 {
         self.0
     }
 
-    /// The date as it is sent: always the form of RFC 1123, always GMT (R1945-3.3b).
+    /// The date as it is sent: always the form of RFC 1123, always GMT (R1945-3.3b). It allocates nothing.
     pub fn text(self) -> DateText {
         let days = self.0.div_euclid(DAY);
         let second = self.0.rem_euclid(DAY);
@@ -129,12 +139,12 @@ impl fmt::Debug for DateText {
 pub struct DateCache(Option<(Date, DateText)>);
 
 impl DateCache {
-    /// An empty cache.
+    /// An empty cache; a thread has one of its own.
     pub const fn new() -> DateCache {
         DateCache(None)
     }
 
-    /// The text of this date.
+    /// The text of this date: the one before, where it is the same second.
     pub fn text(&mut self, now: Date) -> DateText {
         match self.0 {
             Some((date, text)) if date == now => text,

@@ -7,7 +7,8 @@ use core::fmt;
 use crate::error::UseError;
 use crate::grammar::{elements, is_token, is_value_text, trim};
 
-/// A field name: a token, compared without regard to case (RFC 1945 §4.2, RFC 9110 §5.1).
+/// A field name: a token (letters, digits and ``!#$%&'*+-.^_`|~``), compared without regard to case (RFC 1945 §4.2,
+/// RFC 9110 §5.1). It is sent as it is written here.
 ///
 /// ```
 /// use http_core::{FieldName, name};
@@ -19,7 +20,7 @@ use crate::grammar::{elements, is_token, is_value_text, trim};
 pub struct FieldName<'a>(&'a [u8]);
 
 impl<'a> FieldName<'a> {
-    /// A field name; `None` unless it is a token.
+    /// A field name; `None` unless it is a token, and so not empty.
     pub const fn new(name: &'a [u8]) -> Option<FieldName<'a>> {
         if is_token(name) { Some(FieldName(name)) } else { None }
     }
@@ -27,7 +28,7 @@ impl<'a> FieldName<'a> {
     /// A field name that is known when the program is compiled.
     ///
     /// # Panics
-    /// If it is no token; in a `const` that is a compile error.
+    /// If it is no token. Write it in a `const`, and that is an error of compilation instead.
     pub const fn from_static(name: &'static str) -> FieldName<'static> {
         assert!(is_token(name.as_bytes()), "a field name is a token");
         FieldName(name.as_bytes())
@@ -80,18 +81,18 @@ impl<'a> FieldValue<'a> {
     /// A field value that is known when the program is compiled.
     ///
     /// # Panics
-    /// If it holds a control octet; in a `const` that is a compile error.
+    /// If it holds a control octet other than HTAB. Write it in a `const`, and that is an error of compilation instead.
     pub const fn from_static(value: &'static str) -> FieldValue<'static> {
         assert!(is_value_text(value.as_bytes()), "a field value holds no control octet");
         FieldValue(trim(value.as_bytes()))
     }
 
-    /// The octets of the value.
+    /// The octets of the value, without the blanks around it. Octets 80–FF may be among them; their charset is not known.
     pub const fn as_bytes(&self) -> &'a [u8] {
         self.0
     }
 
-    /// The value as text, where it is UTF-8.
+    /// The value as text, where it is UTF-8; `None` otherwise.
     pub const fn as_str(&self) -> Option<&'a str> {
         match str::from_utf8(self.0) {
             Ok(text) => Some(text),
@@ -106,53 +107,54 @@ impl fmt::Debug for FieldValue<'_> {
     }
 }
 
-/// Names of fields that this workspace reads or writes.
+/// Names of fields that this workspace reads or writes, and where they are defined. Others are made by
+/// [`FieldName::from_static`](super::FieldName::from_static) and [`FieldName::new`](super::FieldName::new).
 pub mod name {
     use super::FieldName;
 
     macro_rules! names {
-        ($($constant:ident $name:literal;)+) => {
+        ($($constant:ident $name:literal $source:literal;)+) => {
             $(
-                #[doc = concat!("`", $name, "`")]
+                #[doc = concat!("`", $name, "` (", $source, ")")]
                 pub const $constant: FieldName<'static> = FieldName::from_static($name);
             )+
         };
     }
 
     names! {
-        ACCEPT_ENCODING "Accept-Encoding";
-        ACCEPT_RANGES "Accept-Ranges";
-        ALLOW "Allow";
-        AUTHORIZATION "Authorization";
-        CACHE_CONTROL "Cache-Control";
-        CONNECTION "Connection";
-        CONTENT_ENCODING "Content-Encoding";
-        CONTENT_LENGTH "Content-Length";
-        CONTENT_RANGE "Content-Range";
-        CONTENT_TYPE "Content-Type";
-        COOKIE "Cookie";
-        DATE "Date";
-        ETAG "ETag";
-        EXPECT "Expect";
-        HOST "Host";
-        IF_MATCH "If-Match";
-        IF_MODIFIED_SINCE "If-Modified-Since";
-        IF_NONE_MATCH "If-None-Match";
-        IF_RANGE "If-Range";
-        IF_UNMODIFIED_SINCE "If-Unmodified-Since";
-        LAST_MODIFIED "Last-Modified";
-        LOCATION "Location";
-        PROXY_AUTHORIZATION "Proxy-Authorization";
-        RANGE "Range";
-        REFERER "Referer";
-        RETRY_AFTER "Retry-After";
-        SERVER "Server";
-        SET_COOKIE "Set-Cookie";
-        TRANSFER_ENCODING "Transfer-Encoding";
-        USER_AGENT "User-Agent";
-        VARY "Vary";
-        WWW_AUTHENTICATE "WWW-Authenticate";
-        X_CONTENT_TYPE_OPTIONS "X-Content-Type-Options";
+        ACCEPT_ENCODING "Accept-Encoding" "RFC 9110 §12.5.3";
+        ACCEPT_RANGES "Accept-Ranges" "RFC 9110 §14.3";
+        ALLOW "Allow" "RFC 9110 §10.2.1";
+        AUTHORIZATION "Authorization" "RFC 9110 §11.6.2";
+        CACHE_CONTROL "Cache-Control" "RFC 9111 §5.2";
+        CONNECTION "Connection" "RFC 9110 §7.6.1";
+        CONTENT_ENCODING "Content-Encoding" "RFC 9110 §8.4";
+        CONTENT_LENGTH "Content-Length" "RFC 9110 §8.6";
+        CONTENT_RANGE "Content-Range" "RFC 9110 §14.4";
+        CONTENT_TYPE "Content-Type" "RFC 9110 §8.3";
+        COOKIE "Cookie" "RFC 6265 §4.2";
+        DATE "Date" "RFC 9110 §6.6.1";
+        ETAG "ETag" "RFC 9110 §8.8.3";
+        EXPECT "Expect" "RFC 9110 §10.1.1";
+        HOST "Host" "RFC 9110 §7.2";
+        IF_MATCH "If-Match" "RFC 9110 §13.1.1";
+        IF_MODIFIED_SINCE "If-Modified-Since" "RFC 9110 §13.1.3";
+        IF_NONE_MATCH "If-None-Match" "RFC 9110 §13.1.2";
+        IF_RANGE "If-Range" "RFC 9110 §13.1.5";
+        IF_UNMODIFIED_SINCE "If-Unmodified-Since" "RFC 9110 §13.1.4";
+        LAST_MODIFIED "Last-Modified" "RFC 9110 §8.8.2";
+        LOCATION "Location" "RFC 9110 §10.2.2";
+        PROXY_AUTHORIZATION "Proxy-Authorization" "RFC 9110 §11.7.2";
+        RANGE "Range" "RFC 9110 §14.2";
+        REFERER "Referer" "RFC 9110 §10.1.3";
+        RETRY_AFTER "Retry-After" "RFC 9110 §10.2.3";
+        SERVER "Server" "RFC 9110 §10.2.4";
+        SET_COOKIE "Set-Cookie" "RFC 6265 §4.1";
+        TRANSFER_ENCODING "Transfer-Encoding" "RFC 9112 §6.1";
+        USER_AGENT "User-Agent" "RFC 9110 §10.1.5";
+        VARY "Vary" "RFC 9110 §12.5.5";
+        WWW_AUTHENTICATE "WWW-Authenticate" "RFC 9110 §11.6.1";
+        X_CONTENT_TYPE_OPTIONS "X-Content-Type-Options" "Fetch Standard";
     }
 }
 
@@ -163,7 +165,11 @@ pub(crate) struct FieldRange {
     pub(crate) value: (u32, u32),
 }
 
-/// The fields of a received head, in order, borrowed from the connection that received them.
+/// The fields of a received head, in order, borrowed from the connection that received them. At most
+/// [`Limits::fields`](crate::Limits::fields) lines; each look-up is linear in their number.
+///
+/// Which look-up is right depends on the field: one value ([`only`](Self::only)), a list ([`tokens`](Self::tokens)), or
+/// lines that are read one by one ([`get_all`](Self::get_all)).
 ///
 /// ```
 /// # use http_core::{server::{Connection, Event}, Limits, name};
@@ -175,7 +181,11 @@ pub(crate) struct FieldRange {
 /// let fields = request.fields;
 /// assert_eq!(fields.len(), 2);
 /// assert_eq!(fields.get(name::CONNECTION).unwrap().as_bytes(), b"TE,");        // the first
-/// assert!(fields.tokens(name::CONNECTION).any(|t| t.eq_ignore_ascii_case(b"keep-alive")));   // all of them
+/// assert_eq!(fields.only(name::CONNECTION), None);                             // there are two
+/// assert!(fields.tokens(name::CONNECTION).eq([&b"TE"[..], b"Keep-Alive"]));    // the elements of all of them
+/// for (name, value) in fields.iter() {
+///     println!("{name}: {}", value.as_bytes().escape_ascii());
+/// }
 /// ```
 #[derive(Clone, Copy)]
 pub struct Fields<'a> {
@@ -188,7 +198,7 @@ impl<'a> Fields<'a> {
         Fields { bytes, index }
     }
 
-    /// The number of field lines.
+    /// The number of field lines; a name that stands on two lines counts twice, a continuation line not at all.
     pub const fn len(&self) -> usize {
         self.index.len()
     }
@@ -198,14 +208,14 @@ impl<'a> Fields<'a> {
         self.index.is_empty()
     }
 
-    /// Every field line, as it came.
+    /// Every field line, in the order and spelling in which they came. Name and value live as long as the head.
     pub fn iter(&self) -> impl Iterator<Item = (FieldName<'a>, FieldValue<'a>)> + use<'a> {
         // What the parser has indexed is a token and a value: nothing is checked again.
         let bytes = self.bytes;
         self.index.iter().map(move |field| (FieldName(part(bytes, field.name)), FieldValue(part(bytes, field.value))))
     }
 
-    /// The values of all lines with this name.
+    /// The values of all lines with this name, in any case, in their order.
     pub fn get_all<'n>(&self, name: FieldName<'n>) -> impl Iterator<Item = FieldValue<'a>> + use<'a, 'n> {
         let (bytes, name) = (self.bytes, name.0);
         // Lengths first: a head is searched for five names, and few of its fields are as long as one of them.
@@ -215,7 +225,8 @@ impl<'a> Fields<'a> {
         self.index.iter().filter(has_name).map(move |field| FieldValue(part(bytes, field.value)))
     }
 
-    /// The value of the first line with this name.
+    /// The value of the first line with this name. For a field that means something only when it stands alone, ask
+    /// [`only`](Self::only).
     pub fn get(&self, name: FieldName<'_>) -> Option<FieldValue<'a>> {
         self.get_all(name).next()
     }
@@ -230,7 +241,8 @@ impl<'a> Fields<'a> {
         }
     }
 
-    /// The list elements of all lines with this name; empty ones do not count (R9110-5.6.1).
+    /// The list elements of all lines with this name, cut at commas and trimmed; empty ones do not count (R1945-2.1,
+    /// R9110-5.6.1). Not for fields with quoted strings or dates in them, whose commas are no ends.
     pub fn tokens<'n>(&self, name: FieldName<'n>) -> impl Iterator<Item = &'a [u8]> + use<'a, 'n> {
         self.get_all(name).flat_map(|value| elements(value.0))
     }
@@ -257,7 +269,9 @@ fn shown<'a>((name, value): (FieldName<'a>, FieldValue<'a>)) -> (FieldName<'a>, 
 /// Field lines to be sent: checked when they are pushed, and from then on only copied.
 ///
 /// The fields that frame a message or end a connection are the library's to write, so they cannot be pushed:
-/// Connection, Content-Length, Date, Host, Keep-Alive, Transfer-Encoding.
+/// Connection, Content-Length, Date, Host, Keep-Alive, Transfer-Encoding. How long it may grow, the caller decides.
+///
+/// It is borrowed by a [`Reply`](crate::server::Reply) or [`Request`](crate::client::Request), and may be used for many.
 ///
 /// ```
 /// use http_core::{FieldBlock, FieldValue, UseError, name};
@@ -276,10 +290,10 @@ impl FieldBlock {
         FieldBlock(Vec::new())
     }
 
-    /// Adds one line.
+    /// Adds one line behind the others. The same name may stand on several lines.
     ///
     /// # Errors
-    /// [`UseError::FieldOfTheLibrary`] for a field that the library alone writes.
+    /// [`UseError::FieldOfTheLibrary`] for a field that the library alone writes; nothing is added then.
     pub fn push(&mut self, name: FieldName<'_>, value: FieldValue<'_>) -> Result<(), UseError> {
         const OWNED: [FieldName<'static>; 6] = [
             name::CONNECTION,
@@ -298,12 +312,12 @@ impl FieldBlock {
         Ok(())
     }
 
-    /// Adds the lines of another block.
+    /// Adds the lines of another block behind the others.
     pub fn append(&mut self, other: &FieldBlock) {
         self.0.extend_from_slice(&other.0);
     }
 
-    /// Whether there is a line with this name.
+    /// Whether there is a line with this name, in any case.
     pub fn contains(&self, name: FieldName<'_>) -> bool {
         self.lines().any(|(own, _)| own == name)
     }

@@ -8,17 +8,19 @@ use crate::method::Method;
 use crate::status::Status;
 use crate::version::Version;
 
-/// How the end of a body is found.
+/// How the end of a body is found (RFC 1945 §7.2, RFC 9112 §6.3). The machines count it; it is here for who has to know
+/// beforehand.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Framing {
-    /// No body at all.
+    /// No body at all, or one of no octets.
     Empty,
-    /// So many octets.
+    /// So many octets, 1 or more, as Content-Length said.
     Length(u64),
     /// All octets until the connection ends; responses only (R1945-7.2.2a).
     UntilClose,
-    /// Chunks, from servers that ignore the version of the request; received responses only (R9112-7.1).
+    /// Chunks, from servers that ignore the version of the request; received responses only (R9112-7.1). What is handed out
+    /// are the octets within them.
     Chunked,
 }
 

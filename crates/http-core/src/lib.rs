@@ -447,6 +447,11 @@ extern crate alloc;
 #[cfg(test)]
 extern crate std;
 
+/// The example of the package's page is compiled and run like the others.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+mod readme {}
+
 pub mod auth;
 mod buffer;
 mod chunked;

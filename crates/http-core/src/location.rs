@@ -59,7 +59,7 @@ impl Location {
     /// stays there. The work is linear in the lengths.
     ///
     /// # Errors
-    /// [`LocationError`].
+    /// [`LocationError`]: the answer may be shown, and not followed.
     pub fn resolve(
         host: Authority<'_>,
         target: Target<'_>,
@@ -113,7 +113,7 @@ impl Location {
         Ok(Location { url, parts, leaves_origin: Origin::new(authority) != Origin::new(asked) })
     }
 
-    /// The URL.
+    /// The URL, in ASCII, without a fragment; `Display` writes the same.
     pub fn as_str(&self) -> &str {
         &self.url
     }

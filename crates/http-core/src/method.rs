@@ -16,21 +16,21 @@ use crate::grammar::is_token;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Method<'a> {
-    /// `GET`
+    /// `GET` (RFC 9110 §9.3.1)
     Get,
-    /// `HEAD`: the answer to GET without its body.
+    /// `HEAD`: the answer to GET without its body (RFC 9110 §9.3.2).
     Head,
-    /// `POST`
+    /// `POST` (RFC 9110 §9.3.3)
     Post,
-    /// `PUT`
+    /// `PUT` (RFC 9110 §9.3.4)
     Put,
-    /// `DELETE`
+    /// `DELETE` (RFC 9110 §9.3.5)
     Delete,
-    /// `OPTIONS`
+    /// `OPTIONS` (RFC 9110 §9.3.7)
     Options,
-    /// `TRACE`
+    /// `TRACE` (RFC 9110 §9.3.8)
     Trace,
-    /// `CONNECT`
+    /// `CONNECT` (RFC 9110 §9.3.6); the machines know it to refuse it.
     Connect,
     /// `PATCH` (RFC 5789)
     Patch,
@@ -48,7 +48,8 @@ pub enum Method<'a> {
 pub struct ExtensionMethod<'a>(&'a str);
 
 impl<'a> Method<'a> {
-    /// Reads a method; `None` unless it is a token (RFC 9110 §5.6.2).
+    /// Reads a method; `None` unless it is a token (RFC 9110 §5.6.2), and so not empty. Names are compared in their case
+    /// (R1945-5.1.1a).
     pub fn new(token: &'a [u8]) -> Option<Method<'a>> {
         Some(match token {
             b"GET" => Method::Get,
@@ -67,7 +68,7 @@ impl<'a> Method<'a> {
         })
     }
 
-    /// The method as it stands in a request line.
+    /// The method as it stands in a request line; `Display` writes the same.
     pub const fn as_str(&self) -> &'a str {
         match *self {
             Method::Get => "GET",

@@ -8,7 +8,10 @@ use crate::error::TargetError;
 use crate::grammar::{hex, is_unreserved};
 
 /// The path of a request, which names something below a root: it does not climb above it, and no segment of it decodes
-/// to what could be taken for more than a segment.
+/// to what could be taken for more than a segment. A [`RequestHead`](crate::server::RequestHead) has one.
+///
+/// It keeps what came, and decodes where it is asked. Links of a file system are not known here: a program that opens files
+/// has to keep these below its root itself.
 ///
 /// ```
 /// use http_core::{Path, TargetError};
@@ -27,7 +30,8 @@ impl<'a> Path<'a> {
     /// Reads a path as it came, percent-encoded.
     ///
     /// # Errors
-    /// [`TargetError::Percent`], [`TargetError::Segment`], [`TargetError::Climbs`]: a climb is refused and never clamped.
+    /// [`TargetError::Percent`], [`TargetError::Segment`], [`TargetError::Climbs`]: a climb is refused and never clamped
+    /// (R3986-5.2.4). Other octets than a [`Target`](crate::Target) may hold are not looked for.
     pub fn new(raw: &'a [u8]) -> Result<Path<'a>, TargetError> {
         let mut depth = 0usize;
         for segment in raw.split(|&c| c == b'/') {
@@ -54,7 +58,7 @@ impl<'a> Path<'a> {
         Path(raw)
     }
 
-    /// Appends the decoded path, relative to a root: segments joined by `/`, without dot segments, empty segments or a
+    /// Appends the decoded path to `out`, relative to a root, which is empty for the root itself: segments joined by `/`, without dot segments, empty segments or a
     /// slash at either end. No segment holds a slash, a NUL or another control octet, so that the result names
     /// something below the root wherever no link leads out of it (R1945-5.1.2b, R3986-5.2.4, V1–V6).
     ///
@@ -78,7 +82,7 @@ impl<'a> Path<'a> {
         }
     }
 
-    /// Whether the path asks for a folder: it ends with `/`, `.` or `..`.
+    /// Whether the path asks for a folder: its last segment is empty, `.` or `..`, encoded or not.
     pub fn is_folder(&self) -> bool {
         let last = self.0.rsplit(|&c| c == b'/').next().unwrap_or_default();
         dots(last).is_some()
@@ -131,8 +135,8 @@ pub(crate) fn decoded(raw: &[u8]) -> impl Iterator<Item = Option<u8>> {
     })
 }
 
-/// Appends a path segment, percent-encoded so that it stands for itself in any URL: all but letters, digits and
-/// `-._~` (RFC 3986 §2.3).
+/// Appends a path segment to `out`, percent-encoded so that it stands for itself in any URL: all but letters, digits and
+/// `-._~` (RFC 3986 §2.3), each octet in upper case, `%2F` for a slash. Encode segment by segment, and join by `/`.
 ///
 /// ```
 /// let mut href = String::new();

@@ -27,38 +27,40 @@ pub(crate) fn asked(fields: &Fields<'_>) -> Asked {
     asked
 }
 
-/// Why a connection ends: for the log.
+/// Why a connection ends: for the log. Where several reasons hold when the reply is given, one is told, in this order:
+/// Refused, SimpleRequest, Tolerated, PeerAsked, CallerAsked, UntilClose, UnreadBody. `Display` is a phrase in English.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
 #[non_exhaustive]
 pub enum CloseReason {
     /// The peer's stream ended between two requests.
     #[error("the peer closed the connection")]
     PeerClosed,
-    /// The peer said `Connection: close`, or spoke HTTP/1.0 without `keep-alive`.
+    /// The peer said `Connection: close`, or spoke HTTP/1.0 without `keep-alive` (R2068-19.7.1a, R9112-9.3a).
     #[error("the peer asked for no more than one request")]
     PeerAsked,
-    /// A Simple-Request, which knows nothing else.
+    /// A Simple-Request, which knows nothing else (R1945-3.1a).
     #[error("an HTTP/0.9 request ends its connection")]
     SimpleRequest,
-    /// The request was in error.
+    /// The request was in error (R9112-2.2f).
     #[error("the request was refused: {0}")]
     Refused(RequestError),
     /// The request was tolerated, but another reader might have understood another one (D1, D2, D3).
     #[error("the request was not strictly correct")]
     Tolerated,
-    /// The caller asked for it.
+    /// The caller asked for it, by [`Reply::close`](crate::server::Reply::close).
     #[error("the server closes the connection")]
     CallerAsked,
-    /// Only the close can end the body of the reply.
+    /// Only the close can end the body of the reply (R2068-19.7.1b).
     #[error("the reply's length was not known")]
     UntilClose,
-    /// The reply came before the request's body, of which too much is still to come.
+    /// The reply came before the request's body, of which more than [`Limits::drain`](crate::Limits::drain) is still to come, or
+    /// nobody can tell whether it will (R9112-9.3b, R9110-10.1.1b).
     #[error("the request's body was not read")]
     UnreadBody,
     /// The request was answered, but its body did not come whole.
     #[error("the request's body did not come whole")]
     BodyIncomplete,
-    /// The caller's deadline struck while the connection was idle.
+    /// The caller's deadline struck while the connection was idle (R9112-9.5).
     #[error("the connection was idle for too long")]
     Idle,
 }

@@ -18,15 +18,15 @@ use crate::field::{FieldValue, Fields, name};
 use crate::grammar::{decimal, elements};
 use crate::method::Method;
 
-/// What a request's Range makes of the plain answer, 200.
+/// What a request's Range makes of the plain answer, 200 (RFC 9110 §14.2).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[must_use]
 pub enum Ranged {
     /// Nothing: answer 200 with all of it.
     Whole,
-    /// Answer 206 with these octets, and say so in Content-Range.
+    /// Answer 206 with these octets, and say so by [`ByteRange::content_range`] (R9110-14.2c).
     Part(ByteRange),
-    /// Answer 416, with [`ContentRange::unsatisfied`].
+    /// Answer 416, with [`ContentRange::unsatisfied`] (R9110-15.5.17).
     Unsatisfiable,
 }
 
@@ -103,7 +103,7 @@ impl ContentRange {
         ContentRange::new(format_args!("bytes */{complete_length}"))
     }
 
-    /// The text.
+    /// The text, such as `bytes 0-4/10` or `bytes */10`.
     pub fn as_str(&self) -> &str {
         str::from_utf8(&self.text[..self.length]).unwrap_or_default() // it is ASCII
     }

@@ -36,7 +36,7 @@ pub const MOST: u8 = 5;
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Next {
-    /// GET or HEAD.
+    /// [`Get`](Method::Get) or [`Head`](Method::Head).
     pub method: Method<'static>,
     /// What is asked for; where it [leaves its origin](Location::leaves_origin), credentials stay behind.
     pub location: Location,

@@ -2,7 +2,7 @@
 
 use core::fmt;
 
-/// A status code: three digits, 100 to 999 (RFC 1945 §6.1.1, RFC 9110 §15).
+/// A status code: three digits, 100 to 999 (RFC 1945 §6.1.1, RFC 9110 §15). `Display` writes it with its phrase.
 ///
 /// ```
 /// use http_core::Status;
@@ -21,7 +21,7 @@ macro_rules! statuses {
                 pub const $name: Status = Status($code);
             )+
 
-            /// The usual reason phrase; empty for a code that has none here. Clients ignore it (R9112-4).
+            /// The usual reason phrase, in ASCII; empty for a code that has none here. Clients ignore it (R9112-4).
             pub const fn reason(self) -> &'static str {
                 match self.0 {
                     $($code => $reason,)+
@@ -94,18 +94,18 @@ impl Status {
         }
     }
 
-    /// The number.
+    /// The number, 100 to 999.
     pub const fn code(self) -> u16 {
         self.0
     }
 
-    /// The three digits.
+    /// The three digits, in ASCII.
     pub const fn digits(self) -> [u8; 3] {
         let c = self.0;
         [b'0' + (c / 100) as u8, b'0' + (c / 10 % 10) as u8, b'0' + (c % 10) as u8]
     }
 
-    /// The first digit. A code that is not known is to be treated as the x00 of its class (R1945-6.1.1a).
+    /// The first digit, 1 to 9. A code that is not known is to be treated as the x00 of its class (R1945-6.1.1a).
     pub const fn class(self) -> u16 {
         self.0 / 100
     }

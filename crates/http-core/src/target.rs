@@ -26,7 +26,7 @@ pub struct Target<'a> {
     parts: TargetParts,
 }
 
-/// The form of a request-target (RFC 9112 §3.2). The authority-form is CONNECT's alone, which is refused.
+/// The form of a request-target (RFC 9112 §3.2). The authority-form is CONNECT's alone, which is refused (R9112-3.2.3).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Form {
@@ -49,10 +49,12 @@ pub(crate) struct TargetParts {
 const SCHEME: &[u8] = b"http://";
 
 impl<'a> Target<'a> {
-    /// Reads a request-target in origin-form, absolute-form or asterisk-form.
+    /// Reads a request-target in origin-form, absolute-form or asterisk-form. It keeps the octets as they are: nothing is
+    /// decoded, encoded or resolved.
     ///
     /// # Errors
-    /// A [`TargetError`], of which each is answered with 400.
+    /// [`TargetError`], all but [`Segment`](TargetError::Segment) and [`Climbs`](TargetError::Climbs), which are a path's. What
+    /// holds other octets than a target may, [`percent_encode`](crate::percent_encode) writes.
     pub fn new(raw: &'a [u8]) -> Result<Target<'a>, TargetError> {
         TargetParts::new(raw).map(|parts| Target { raw, parts })
     }
@@ -61,7 +63,7 @@ impl<'a> Target<'a> {
         Target { raw, parts }
     }
 
-    /// The target as it came.
+    /// The target as it came; all of it is visible ASCII.
     pub fn as_str(&self) -> &'a str {
         ascii(self.raw)
     }
@@ -71,7 +73,7 @@ impl<'a> Target<'a> {
         self.parts.form
     }
 
-    /// The host and port of an absolute-form.
+    /// The host and port of an absolute-form; `None` for the other forms.
     pub fn authority(&self) -> Option<Authority<'a>> {
         match self.parts.form {
             Form::Absolute => Authority::new(self.slice(self.parts.authority)),
@@ -88,7 +90,8 @@ impl<'a> Target<'a> {
         }
     }
 
-    /// What follows the first `?`, as it came (R3986-3.4).
+    /// What follows the first `?`, as it came (R3986-3.4): `Some("")` for `/a?`, `None` for `/a`. What it means is the
+    /// program's, decoding included.
     pub fn query(&self) -> Option<&'a str> {
         let behind = &self.raw[self.parts.path.1 as usize..];
         behind.split_first().map(|(_, query)| ascii(query))
@@ -155,7 +158,9 @@ fn has_scheme(raw: &[u8]) -> bool {
     scheme > 0 && raw[scheme..].starts_with(b"://")
 }
 
-/// `host [ ":" port ]` (RFC 3986 §3.2): what Host and absolute-form carry. No userinfo, and a host that is not empty.
+/// `host [ ":" port ]` (RFC 3986 §3.2): what Host and absolute-form carry. No userinfo, and a host that is not empty: a name of
+/// letters, digits and ``-._~!$&'()*+,;=``, an IPv4 address, or an IPv6 address in brackets. `==` compares octets; for the same
+/// server, compare [`Origin`](crate::Origin)s.
 ///
 /// ```
 /// use http_core::Authority;
@@ -171,7 +176,8 @@ pub struct Authority<'a> {
 }
 
 impl<'a> Authority<'a> {
-    /// Reads an authority; `None` if it names no host, or a port beyond 65535.
+    /// Reads an authority; `None` if it names no host, or a port that is no number up to 65535 (R9110-4.2.1, R9110-4.2.4).
+    /// The port may be empty.
     pub fn new(raw: &'a [u8]) -> Option<Authority<'a>> {
         let host = match raw {
             [b'[', rest @ ..] => {
@@ -202,12 +208,12 @@ impl<'a> Authority<'a> {
         self.raw
     }
 
-    /// The host: a name, an IPv4 address, or an IPv6 address in brackets.
+    /// The host, in the case in which it came: a name, an IPv4 address, or an IPv6 address in brackets.
     pub fn host(&self) -> &'a str {
         &self.raw[..self.host]
     }
 
-    /// The port, unless it is left out or empty.
+    /// The port, unless it is left out or empty; then it is 80 (R1945-3.2.2).
     pub fn port(&self) -> Option<u16> {
         self.raw.get(self.host + 1..)?.parse().ok()
     }

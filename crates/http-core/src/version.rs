@@ -16,19 +16,19 @@ pub struct Version {
 }
 
 impl Version {
-    /// A message without a version: the Simple-Request and the Simple-Response.
+    /// A message without a version: the Simple-Request and the Simple-Response (R1945-3.1a).
     pub const HTTP_09: Version = Version { major: 0, minor: 9 };
-    /// What this library speaks.
+    /// What this library speaks: every head that it writes says so (R1945-3.1d).
     pub const HTTP_10: Version = Version { major: 1, minor: 0 };
-    /// What most peers speak.
+    /// What most peers speak. 1.2 to 1.9 are greater than this, and treated alike (R9110-2.5).
     pub const HTTP_11: Version = Version { major: 1, minor: 1 };
 
-    /// The digit before the point.
+    /// The digit before the point, 0 to 9.
     pub const fn major(self) -> u8 {
         self.major
     }
 
-    /// The digit after the point.
+    /// The digit after the point, 0 to 9.
     pub const fn minor(self) -> u8 {
         self.minor
     }
