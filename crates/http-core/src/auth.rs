@@ -117,7 +117,7 @@ impl<'a> Challenge<'a> {
         str::from_utf8(self.scheme).unwrap_or_default() // a token is ASCII
     }
 
-    /// Whether [`Basic`] credentials are wanted.
+    /// Whether [`Basic`] credentials are wanted: the scheme is `Basic`, in any case (R1945-11.1).
     pub fn is_basic(&self) -> bool {
         self.scheme.eq_ignore_ascii_case(b"Basic")
     }

@@ -56,7 +56,7 @@ impl<'a> EntityTag<'a> {
         EntityTag::at_front(text).filter(|(_, rest)| rest.is_empty()).map(|(tag, _)| tag)
     }
 
-    /// Whether the tag is marked as weak.
+    /// Whether the tag is marked as weak, by `W/` (RFC 9110 §8.8.1).
     pub const fn is_weak(&self) -> bool {
         self.weak
     }
@@ -152,7 +152,7 @@ impl FileTag {
         tag
     }
 
-    /// The tag, to be compared.
+    /// The tag, to be compared: for [`Validators::etag`].
     pub fn as_tag(&self) -> EntityTag<'_> {
         EntityTag { weak: self.is_weak, opaque: &self.text[b"W/\"".len()..self.length - b"\"".len()] }
     }
@@ -186,7 +186,7 @@ impl fmt::Debug for FileTag {
 /// plain answer say.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Validators<'a> {
-    /// The value of ETag.
+    /// The value of ETag; `None` where the answer has none.
     pub etag: Option<EntityTag<'a>>,
     /// The value of Last-Modified: never later than the answer's Date (R9110-8.8.2).
     pub last_modified: Option<Date>,

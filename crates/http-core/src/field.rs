@@ -34,7 +34,7 @@ impl<'a> FieldName<'a> {
         FieldName(name.as_bytes())
     }
 
-    /// The name as it was written.
+    /// The name as it was written, in ASCII; `Display` writes the same.
     pub fn as_str(&self) -> &'a str {
         str::from_utf8(self.0).unwrap_or_default() // a token is ASCII
     }
@@ -203,7 +203,7 @@ impl<'a> Fields<'a> {
         self.index.len()
     }
 
-    /// Whether there is no field at all.
+    /// Whether there is no field at all, as in a Simple-Request.
     pub const fn is_empty(&self) -> bool {
         self.index.is_empty()
     }
@@ -285,7 +285,7 @@ fn shown<'a>((name, value): (FieldName<'a>, FieldValue<'a>)) -> (FieldName<'a>, 
 pub struct FieldBlock(Vec<u8>);
 
 impl FieldBlock {
-    /// No field lines.
+    /// No field lines. It allocates with the first.
     pub const fn new() -> FieldBlock {
         FieldBlock(Vec::new())
     }

@@ -318,6 +318,9 @@
 //! - **Fields.** Those of one hop are not passed on (RFC 9110 §7.6.1): Connection and whatever it names, Keep-Alive,
 //!   Proxy-Connection, TE, Trailer, Transfer-Encoding, Upgrade. [`FieldBlock::push`] refuses Connection, Content-Length,
 //!   Date, Host, Keep-Alive and Transfer-Encoding, since the machines write these. Via and Forwarded are yours to add.
+//! - **Order.** A head is gone when the next call polls: write the request for the server behind first, then poll for the
+//!   body and pass on each piece as it comes, and report it by [`body_sent`](client::Connection::body_sent). The answer goes
+//!   back in the same way. If it comes before the request's body was sent, [`respond`](server::Connection::respond) at once.
 //! - **Target and host.** `head.target` may be given to [`client::Request::new`] as it is: an absolute-form is sent as the
 //!   path that it holds, and then its own host is sent, not the one of the request. `head.target` is not resolved; to check
 //!   a path against a rule, ask [`Path::decode`].

@@ -68,7 +68,7 @@ impl<'a> Target<'a> {
         ascii(self.raw)
     }
 
-    /// Its form.
+    /// Its form, which its first octets tell.
     pub const fn form(&self) -> Form {
         self.parts.form
     }
@@ -203,7 +203,7 @@ impl<'a> Authority<'a> {
         Some(Authority { raw: str::from_utf8(raw).ok()?, host })
     }
 
-    /// The whole of it, as it came.
+    /// The whole of it, as it came: what a Host field says.
     pub const fn as_str(&self) -> &'a str {
         self.raw
     }

@@ -235,6 +235,27 @@ fn answers_without_a_body() {
     }
 }
 
+// R9110-8.6a, R9110-9.3.2: what HEAD asks for, though there is no body.
+#[test]
+fn an_answer_says_what_content_length_said() {
+    for (fields, expected) in [
+        ("", None),
+        ("Content-Length: 5\r\n", Some(5)),
+        ("content-length:18446744073709551615\r\n", Some(u64::MAX)),
+        ("Content-Length: 18446744073709551616\r\n", None),
+        ("Content-Length: +5\r\n", None),
+        ("Content-Length: 5, 5\r\n", None),
+        ("Content-Length: 5\r\nContent-Length: 5\r\n", None),
+    ] {
+        let mut connection = asked(Method::Head);
+        let head = format!("HTTP/1.0 200 OK\r\n{fields}\r\n");
+        connection.space()[..head.len()].copy_from_slice(head.as_bytes());
+        connection.received(head.len());
+        let Ok(Event::Response(head)) = connection.poll() else { panic!("{fields}") };
+        assert_eq!((head.content_length(), head.body), (expected, Framing::Empty), "{fields:?}");
+    }
+}
+
 // R1945-7.1, R1945-10.12, R1945-D.2.7, R2068-19.7.1d, R9112-C.2.2: neither where the body ends, nor what it is.
 #[test]
 fn fields_that_mean_nothing_to_a_client() {

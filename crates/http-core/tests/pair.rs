@@ -3,7 +3,8 @@
 
 use http_core::server::{self, Event, Reply, ReplyBody, SendBody};
 use http_core::{
-    Authority, FieldBlock, FieldValue, Limits, Method, RequestError, ResponseError, Status, Target, client, name,
+    Authority, FieldBlock, FieldValue, Limits, Method, RequestError, ResponseError, Status, Target, Workspace, client,
+    name,
 };
 use proptest::prelude::*;
 
@@ -222,6 +223,47 @@ fn an_answer_cut_short_is_an_error() {
         pair.serve(&last).unwrap();
         pair.to_client.truncate(cut);
         assert!(pair.hear().is_err_and(ResponseError::is_cut_short), "{cut}");
+    }
+}
+
+// R1945-12.3
+#[test]
+fn debug_shows_no_secret_of_either_side() {
+    let (mut client, mut server) =
+        (client::Connection::new(Limits::default()), server::Connection::new(Limits::default()));
+    let (mut workspace, mut shown) = (Workspace::with_room(4096), String::new());
+    let mut fields = FieldBlock::new();
+    fields.push(name::AUTHORIZATION, FieldValue::from_static("Basic c2VjcmV0")).unwrap();
+    fields.push(name::COOKIE, FieldValue::from_static("c2VjcmV0")).unwrap();
+    let request = client::Request::new(Method::Get, Target::new(b"/").unwrap(), Authority::new(b"a").unwrap(), &fields);
+    let mut wire = Vec::new();
+    let _no_body = client.request(&request, &mut wire).unwrap();
+    shown += &format!("{request:?}{client:?}");
+
+    server.lend(&mut workspace);
+    server.space()[..wire.len()].copy_from_slice(&wire);
+    server.received(wire.len());
+    shown += &format!("{server:?}");
+    shown += &format!("{:?}", server.poll());
+    shown += &format!("{server:?}");
+    let mut fields = FieldBlock::new();
+    fields.push(name::SET_COOKIE, FieldValue::from_static("c2VjcmV0")).unwrap();
+    let reply = Reply::new(Status::OK, &fields);
+    wire.clear();
+    let _no_body = server.respond(&reply, &mut wire).unwrap();
+    server.set_down(&mut workspace);
+    shown += &format!("{reply:?}{server:?}{workspace:?}");
+
+    client.space()[..wire.len()].copy_from_slice(&wire);
+    client.received(wire.len());
+    shown += &format!("{client:?}");
+    shown += &format!("{:?}", client.poll());
+    // Neither as text nor octet by octet.
+    for secret in ["c2VjcmV0".to_string(), format!("{:?}", b"c2Vj").replace(['[', ']'], "")] {
+        assert!(!shown.contains(&secret), "{secret} in {shown}");
+    }
+    for field in ["Authorization", "Cookie", "Set-Cookie", "(not shown)"] {
+        assert!(shown.contains(field), "{field} not in {shown}");
     }
 }
 
