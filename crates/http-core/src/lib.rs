@@ -25,12 +25,12 @@
 //! [asked to](client::Connection::with_simple_responses), and decodes the chunked answers of servers that ignore the
 //! version of its request.
 //!
-//! **Not supported**, and why:
+//! **Not supported**, and what there is instead:
 //!
-//! | | instead |
+//! | not supported | instead |
 //! |---|---|
 //! | HTTP/1.1 on the sending side: `100 (Continue)`, chunked bodies, trailers | every head that is sent says `HTTP/1.0`; a body has a Content-Length or ends with the connection |
-//! | transfer codings in a request | 501, or 400 where HTTP/1.0 or a Content-Length stands beside them |
+//! | transfer codings in a request | 501; 400 in HTTP/1.0, and beside a Content-Length |
 //! | HTTP/2, HTTP/3, WebSocket, Upgrade | Upgrade means nothing to the server; a 101 that nobody asked for is an error |
 //! | CONNECT | the server refuses it with 405 and closes; the client sends none |
 //! | TLS, `https` URLs | put a TLS proxy in front, or give the machines the octets of a TLS stream |
@@ -60,8 +60,9 @@
 //!   │ Idle │ ───────▶ │ Head │ ──────────────────────▶ │ Body │ ───────▶ │ Replying │
 //!   └──────┘          └──────┘                         └──────┘          └──────────┘
 //!      ▲                  │ Request without a body, or Err                   ▲  │
-//!      │                  └──────────────────────────────────────────────────┘  │ respond() or refuse(),
-//!      │ the connection is kept                                                 │ then body_sent(n), body_ended()
+//!      │                  └──────────────────────────────────────────────────┘  │
+//!      │                  respond() or refuse(), then body_sent(n), body_ended()│
+//!      │ the connection is kept                                                 │
 //!      └────────────────────────────────────────────────────────────────────────┤
 //!                                                       ┌─────────┐  else       │
 //!                                               Closed  │ Closing │ ◀───────────┘

@@ -2,18 +2,21 @@
 //! is worth is decided in `judge`, and what that means for the connection in the files it calls.
 //!
 //! ```text
-//!            received(n)         poll() -> Request(head)          poll() -> ReplyDue
-//!   ┌──────┐            ┌──────┐                         ┌──────┐                    ┌──────────┐
-//!   │ Idle │ ─────────▶ │ Head │ ──────────────────────▶ │ Body │ ─────────────────▶ │ Replying │
-//!   └──────┘            └──────┘    a body follows       └──────┘                    └──────────┘
-//!      ▲                    │                             │    ▲ poll() -> Body(octets) ▲  │
-//!      │                    │                             └────┘                        │  │
-//!      │                    └────── poll() -> Request(head), no body follows; or Err ───┘  │ respond() or refuse(),
-//!      │                                                                                   │ body_sent(n), body_ended()
-//!      └────────────────────────────────── the connection is kept ─────────────────────────┤
-//!                                                              ┌─────────┐                 │
-//!                                          poll() -> Closed ◀─ │ Closing │ ◀──── else ─────┘
-//!                                                              └─────────┘
+//!            received(n)      poll: Request, a body follows      poll: ReplyDue
+//!   ┌──────┐          ┌──────┐                         ┌──────┐          ┌──────────┐
+//!   │ Idle │ ───────▶ │ Head │ ──────────────────────▶ │ Body │ ───────▶ │ Replying │
+//!   └──────┘          └──────┘                         └──────┘          └──────────┘
+//!      ▲                  │                             │    ▲               ▲  │
+//!      │                  │                             └────┘ poll: Body    │  │
+//!      │                  │ poll: Request, no body follows                   │  │
+//!      │                  │ poll: Err                                        │  │
+//!      │                  └──────────────────────────────────────────────────┘  │
+//!      │                  respond() or refuse(), then body_sent(n), body_ended()│
+//!      │ the connection is kept                                                 │
+//!      └────────────────────────────────────────────────────────────────────────┤
+//!                                                       ┌─────────┐  else       │
+//!                                      poll: Closed ◀── │ Closing │ ◀───────────┘
+//!                                                       └─────────┘
 //! ```
 //!
 //! A reply may be given in Body, too: what is still to come of the request's body is then dropped, up to
@@ -53,12 +56,14 @@
 //! assert_eq!(request.body, Framing::Length(6));
 //! assert!(matches!(connection.poll(), Ok(Event::Body(b"x=1"))));
 //! assert!(matches!(connection.poll(), Ok(Event::NeedInput)));
-//! receive(&mut connection, b"&y=GET / HTTP/1.1\r\n\r\n");                       // and a next request behind it
+//! // The rest of the body, and a next request behind it.
+//! receive(&mut connection, b"&y=GET / HTTP/1.1\r\n\r\n");
 //! assert!(matches!(connection.poll(), Ok(Event::Body(b"&y="))));
 //! assert!(matches!(connection.poll(), Ok(Event::ReplyDue)));
 //! let _no_body = connection.respond(&Reply::new(Status::NO_CONTENT, &fields), &mut out)?;
-//! assert!(matches!(connection.poll(), Err(RequestError::HostMissing)));        // HTTP/1.1 must have one
-//! connection.refuse(None, &mut out)?;                                          // 400, with a line of text
+//! // HTTP/1.1 must have a Host. It is answered 400, with a line of text.
+//! assert!(matches!(connection.poll(), Err(RequestError::HostMissing)));
+//! connection.refuse(None, &mut out)?;
 //! assert!(matches!(connection.poll(), Ok(Event::Closed)));
 //! # Ok::<(), http_core::UseError>(())
 //! ```
