@@ -88,7 +88,7 @@ pub enum RequestError {
     #[error("no transfer coding is understood here, send a Content-Length")]
     TransferCoding,
     /// CONNECT: what follows it may not be HTTP.
-    #[error("this is no proxy: CONNECT is not allowed")]
+    #[error("CONNECT is not allowed here: nothing but HTTP passes")]
     Connect,
     /// A body beyond [`Limits::body`](crate::Limits::body).
     #[error("the request body is too long")]
