@@ -83,7 +83,7 @@ pub struct Reply<'a> {
     /// All other fields.
     pub fields: &'a FieldBlock,
     /// The body that a GET would get. HEAD, 204 and 304 send none whatever stands here; 204 and 304 do not mention it.
-    pub body: ReplyBody,
+    pub body: ReplyBody<'a>,
     /// The time, for Date; `None` where there is no clock (RFC 9110 §6.6.1).
     pub date: Option<DateText>,
     /// Ends the connection after this reply.
@@ -97,16 +97,29 @@ impl<'a> Reply<'a> {
     }
 }
 
-/// How long a reply's body is.
+/// A reply's body, or how long it is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum ReplyBody {
-    /// So many octets; 0 for none (R1945-7.2c).
+pub enum ReplyBody<'a> {
+    /// These octets; they are written behind the head, but to HEAD.
+    Octets(&'a [u8]),
+    /// So many octets that the caller sends; 0 for none (R1945-7.2c).
     Length(u64),
     /// Not known: the connection closes after it.
     UntilClose,
 }
 
-/// What the caller has to send after the head.
+impl ReplyBody<'_> {
+    /// How many octets a GET would get, if that is known.
+    pub(crate) const fn length(&self) -> Option<u64> {
+        match self {
+            ReplyBody::Octets(octets) => Some(octets.len() as u64),
+            ReplyBody::Length(length) => Some(*length),
+            ReplyBody::UntilClose => None,
+        }
+    }
+}
+
+/// What the caller has to send after what was written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[must_use]
 pub enum SendBody {

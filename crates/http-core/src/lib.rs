@@ -26,10 +26,8 @@
 //! let server::Event::Request(head) = server.poll()? else { unreachable!() };
 //! assert_eq!((head.method, head.target.path()), (Method::Get, "/hello"));
 //! wire.clear();
-//! let reply = server::Reply { body: server::ReplyBody::Length(5), ..server::Reply::new(Status::OK, &fields) };
-//! let _five = server.respond(&reply, &mut wire)?;
-//! wire.extend_from_slice(b"world");
-//! server.body_sent(5)?;
+//! let body = server::ReplyBody::Octets(b"world");
+//! let _whole = server.respond(&server::Reply { body, ..server::Reply::new(Status::OK, &fields) }, &mut wire)?;
 //! assert!(matches!(server.poll()?, server::Event::Closed));
 //!
 //! // … and the client understands.

@@ -210,7 +210,8 @@ impl Connection {
         line.strip_suffix(b"\r").unwrap_or(line)
     }
 
-    /// Appends a reply's head to `out` and says what body is to follow. For a Simple-Request there is no head.
+    /// Appends a reply's head to `out`, with its body if that is [`ReplyBody::Octets`], and says what is to follow. For a
+    /// Simple-Request there is no head.
     ///
     /// It may come before the request's body: what is then still to come of it is dropped, or the connection closes.
     ///
@@ -247,16 +248,17 @@ impl Connection {
                 status: reply.status,
                 date: reply.date,
                 keep_alive: self.close_reason.is_none(),
-                length: match reply.body {
-                    ReplyBody::Length(length) if !reply.status.is_bodiless() => Some(length), // R9110-8.6a
-                    _ => None,
-                },
+                length: reply.body.length().filter(|_| !reply.status.is_bodiless()), // R9110-8.6a
                 fields: reply.fields,
             };
             encode::response_head(&head, out);
         }
         let (send, state) = match reply.body {
             _ if bodiless => (SendBody::None, State::Dropping),
+            ReplyBody::Octets(octets) => {
+                out.extend_from_slice(octets);
+                (SendBody::None, State::Dropping)
+            }
             ReplyBody::Length(0) => (SendBody::None, State::Dropping),
             ReplyBody::Length(length) => (SendBody::Exactly(length), State::Sending(Some(length))),
             ReplyBody::UntilClose => (SendBody::UntilClose, State::Sending(None)),
@@ -282,11 +284,8 @@ impl Connection {
         if error == RequestError::NoRoom {
             fields.push(name::RETRY_AFTER, FieldValue::from_static("1"))?; // R1945-9.5
         }
-        let body = ReplyBody::Length(text.len() as u64);
-        if let SendBody::Exactly(n) = self.respond(&Reply { body, date, ..Reply::new(error.status(), &fields) }, out)? {
-            out.extend_from_slice(text.as_bytes());
-            self.body_sent(n)?;
-        }
+        let body = ReplyBody::Octets(text.as_bytes());
+        let _whole = self.respond(&Reply { body, date, ..Reply::new(error.status(), &fields) }, out)?;
         Ok(())
     }
 
