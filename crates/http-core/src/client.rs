@@ -176,11 +176,13 @@ impl<'a> Request<'a> {
         Request { method, target, host, fields, body: None, keep_alive: false, to_proxy: false }
     }
 
-    /// R9112-3.2.1, R1945-5.1.2a, R1945-5.1.2c
+    /// R9112-3.2.1, R9112-3.2.4, R1945-5.1.2a, R1945-5.1.2c
     fn target_pieces(&self) -> [&'a str; 5] {
         let (scheme, host) = if self.to_proxy { ("http://", self.authority().as_str()) } else { ("", "") };
-        match (self.target.form(), self.target.query()) {
-            (Form::Asterisk, _) if self.to_proxy => [scheme, host, "", "", ""], // RFC 9112 §3.2.4
+        let whole_server = self.method == Method::Options && self.target.is_whole_server();
+        match (whole_server, self.target.query()) {
+            (true, _) if self.to_proxy => [scheme, host, "", "", ""],
+            (true, _) => ["*", "", "", "", ""],
             (_, None) => [scheme, host, self.target.path(), "", ""],
             (_, Some(query)) => [scheme, host, self.target.path(), "?", query],
         }

@@ -94,6 +94,12 @@ impl<'a> Target<'a> {
         behind.split_first().map(|(_, query)| ascii(query))
     }
 
+    /// `*`, or what OPTIONS means it by (R9112-3.2.4): a URL without a path and a query.
+    pub(crate) fn is_whole_server(&self) -> bool {
+        let (from, to) = self.parts.path;
+        self.parts.form == Form::Asterisk || (from == to && self.query().is_none())
+    }
+
     fn slice(&self, (from, to): (u32, u32)) -> &'a [u8] {
         &self.raw[from as usize..to as usize]
     }

@@ -570,6 +570,11 @@ fn request_heads() {
         (Request { to_proxy: true, ..get("http://o") }, "GET http://o/", "o", "close\r\n"),
         (request(Method::Options, "*"), "OPTIONS *", "h:8080", "close\r\n"),
         (Request { to_proxy: true, ..request(Method::Options, "*") }, "OPTIONS http://h:8080", "h:8080", "close\r\n"),
+        // R9112-3.2.4: as a proxy gets it from its client, and as it is passed on.
+        (request(Method::Options, "http://o:1"), "OPTIONS *", "o:1", "close\r\n"),
+        (request(Method::Options, "http://o:1/"), "OPTIONS /", "o:1", "close\r\n"),
+        (request(Method::Options, "http://o?b"), "OPTIONS /?b", "o", "close\r\n"),
+        (Request { to_proxy: true, ..request(Method::Options, "http://o") }, "OPTIONS http://o", "o", "close\r\n"),
         (put, "PUT /a", "h:8080", "close\r\nContent-Length: 0\r\n"),
         (Request { body: Some(7), ..put }, "PUT /a", "h:8080", "close\r\nContent-Length: 7\r\n"),
         (request(Method::Post, "/a"), "POST /a", "h:8080", "close\r\nContent-Length: 0\r\n"),
