@@ -235,6 +235,28 @@ fn answers_without_a_body() {
     }
 }
 
+// R9110-8.6a: what a proxy passes on of it.
+#[test]
+fn the_length_that_an_answer_speaks_of() {
+    for (method, reply, length) in [
+        (Method::Get, "HTTP/1.0 200 OK\r\nContent-Length: 5\r\n\r\n", Some(5)),
+        (Method::Get, "HTTP/1.0 200 OK\r\nContent-Length: 0\r\n\r\n", Some(0)),
+        (Method::Get, "HTTP/1.0 200 OK\r\n\r\n", None),
+        (Method::Get, "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\nContent-Length: 5\r\n\r\n", None),
+        (Method::Head, "HTTP/1.0 200 OK\r\nContent-Length: 5\r\n\r\n", Some(5)),
+        (Method::Head, "HTTP/1.0 200 OK\r\nContent-Length: 5, 6\r\n\r\n", None),
+        (Method::Head, "HTTP/1.0 200 OK\r\n\r\n", None),
+        (Method::Get, "HTTP/1.0 304 Not Modified\r\nContent-Length: 5\r\n\r\n", Some(5)),
+        (Method::Get, "HTTP/1.0 204 No Content\r\n\r\n", None),
+    ] {
+        let mut connection = asked(method);
+        connection.space()[..reply.len()].copy_from_slice(reply.as_bytes());
+        connection.received(reply.len());
+        let Ok(Event::Response(head)) = connection.poll() else { panic!("{reply:?}") };
+        assert_eq!(head.content_length(), length, "{method} {reply:?}");
+    }
+}
+
 // R1945-7.1, R1945-10.12, R1945-D.2.7, R2068-19.7.1d, R9112-C.2.2: neither where the body ends, nor what it is.
 #[test]
 fn fields_that_mean_nothing_to_a_client() {
