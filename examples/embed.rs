@@ -15,7 +15,7 @@ const FORM: &[u8] = b"<!DOCTYPE html><title>Hello</title>\n\
 
 fn main() -> io::Result<()> {
     let port = std::env::args().nth(1).map_or(Ok(6789), |port| port.parse()).map_err(io::Error::other)?;
-    let running = Server::bind(&[([127, 0, 0, 1], port).into()])?.threads(2).start(answer)?;
+    let running = Server::bind(("127.0.0.1", port))?.threads(2).start(answer)?;
     println!("listening on http://{}/, until you press Enter", running.addresses()[0]);
 
     io::stdin().read_line(&mut String::new())?;

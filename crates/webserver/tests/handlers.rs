@@ -501,9 +501,15 @@ fn both_ends_have_an_address() {
         running.stopper().stop();
         assert_eq!(running.join().completed, reached_by.len() as u64);
     };
-    let bind = |address: &str| Server::bind(&[address.parse().unwrap()]);
-    listens(bind("127.0.0.1:0").unwrap(), &["127.0.0.1"]);
-    match bind("[::1]:0") {
+    listens(Server::bind("127.0.0.1:0").unwrap(), &["127.0.0.1"]);
+    let two = [SocketAddr::from(([127, 0, 0, 1], 0)), SocketAddr::from(([127, 0, 0, 2], 0))];
+    let several = Server::bind(&two[..]).unwrap().threads(1).start(both).unwrap();
+    assert_eq!(several.addresses().iter().map(SocketAddr::ip).collect::<Vec<_>>(), two.map(|address| address.ip()));
+    several.addresses().iter().for_each(|address| told(*address));
+    several.stopper().stop();
+    assert_eq!(several.join().completed, 2);
+    assert_eq!(Server::bind(&[][..]).unwrap_err().kind(), io::ErrorKind::InvalidInput);
+    match Server::bind("[::1]:0") {
         Ok(server) => {
             listens(server, &["::1"]);
             listens(Server::bind_all(0).unwrap(), &["127.0.0.1", "::1"]);
