@@ -47,9 +47,8 @@ fn hello(form: Vec<u8>) -> Reply {
 }
 
 fn not_allowed(methods: &'static str) -> Reply {
-    let mut reply = Reply { status: Status::METHOD_NOT_ALLOWED, ..Reply::text("That cannot be done here.\n") };
-    let _ = reply.push(name::ALLOW, FieldValue::from_static(methods)); // fails for Connection and the like only
-    reply
+    Reply { status: Status::METHOD_NOT_ALLOWED, ..Reply::text("That cannot be done here.\n") }
+        .with_field(name::ALLOW, FieldValue::from_static(methods))
 }
 
 /// The value of a field of a form, as browsers encode it.

@@ -10,7 +10,7 @@ use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use http_core::{FieldValue, Status};
+use http_core::{FieldValue, Status, name};
 use webserver::{Answer, Body, Counts, Deadlines, Reply, Request, Server, Sink};
 
 use support::{Inside, answers, connect, exchange, get, keep_alive, read_answer, read_to_end, wait_until};
@@ -314,6 +314,17 @@ impl Sink for DropPanics {
 impl Drop for DropPanics {
     fn drop(&mut self) {
         panic!("as it was told");
+    }
+}
+
+#[test]
+fn a_field_of_the_library_is_not_a_handlers_to_write() {
+    for (name, status) in [(name::ALLOW, "200"), (name::CONNECTION, "500"), (name::CONTENT_LENGTH, "500")] {
+        let handler = move |_: &Request<'_>| Reply::text("").with_field(name, FieldValue::from_static("0"));
+        let heard = webserver::exchange(handler, b"GET / HTTP/1.0\r\n\r\n");
+        let heard = String::from_utf8(heard).unwrap();
+        assert!(heard.starts_with(&format!("HTTP/1.0 {status} ")), "{name}: {heard}");
+        assert_eq!(heard.contains("\r\nAllow: 0\r\n"), status == "200", "{name}: {heard}");
     }
 }
 
