@@ -142,6 +142,7 @@ pub mod name {
         IF_UNMODIFIED_SINCE "If-Unmodified-Since";
         LAST_MODIFIED "Last-Modified";
         LOCATION "Location";
+        MAX_FORWARDS "Max-Forwards";
         PROXY_AUTHORIZATION "Proxy-Authorization";
         RANGE "Range";
         REFERER "Referer";
@@ -151,6 +152,7 @@ pub mod name {
         TRANSFER_ENCODING "Transfer-Encoding";
         USER_AGENT "User-Agent";
         VARY "Vary";
+        VIA "Via";
         WWW_AUTHENTICATE "WWW-Authenticate";
         X_CONTENT_TYPE_OPTIONS "X-Content-Type-Options";
     }

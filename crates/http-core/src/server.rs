@@ -218,19 +218,28 @@ impl Connection {
     /// # Errors
     /// [`UseError::NoReplyDue`], [`UseError::InterimStatus`], [`UseError::FieldMissing`]; nothing is written then.
     pub fn respond(&mut self, reply: &Reply<'_>, out: &mut Vec<u8>) -> Result<SendBody, UseError> {
-        if self.state != State::Due {
-            return Err(UseError::NoReplyDue);
-        }
-        if reply.status.is_informational() {
-            return Err(UseError::InterimStatus);
-        }
         let needed = match reply.status {
             Status::UNAUTHORIZED => Some(name::WWW_AUTHENTICATE), // R1945-9.4d, R9110-11.6.1
             Status::METHOD_NOT_ALLOWED => Some(name::ALLOW),      // R9110-10.2.1
             _ => None,
         };
-        if needed.is_some_and(|name| !reply.fields.contains(name)) {
+        if self.state == State::Due && needed.is_some_and(|name| !reply.fields.contains(name)) {
             return Err(UseError::FieldMissing);
+        }
+        self.forward(reply, out)
+    }
+
+    /// Like [`respond`](Self::respond), for an answer that comes from another server and is passed on: it need not carry
+    /// what that server has left out.
+    ///
+    /// # Errors
+    /// [`UseError::NoReplyDue`], [`UseError::InterimStatus`]; nothing is written then.
+    pub fn forward(&mut self, reply: &Reply<'_>, out: &mut Vec<u8>) -> Result<SendBody, UseError> {
+        if self.state != State::Due {
+            return Err(UseError::NoReplyDue);
+        }
+        if reply.status.is_informational() {
+            return Err(UseError::InterimStatus);
         }
         let bodiless = reply.status.is_bodiless() || self.head.is_head;
         self.close_reason = persist::close_reason(&Facts {

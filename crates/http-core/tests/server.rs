@@ -296,6 +296,9 @@ fn misuse_is_told() {
     fn responds(status: Status) -> impl Fn(&mut Connection, &mut Vec<u8>) -> Result<(), UseError> {
         move |connection, out| connection.respond(&Reply::new(status, &FieldBlock::new()), out).map(drop)
     }
+    fn forwards(status: Status) -> impl Fn(&mut Connection, &mut Vec<u8>) -> Result<(), UseError> {
+        move |connection, out| connection.forward(&Reply::new(status, &FieldBlock::new()), out).map(drop)
+    }
     fn due() -> Connection {
         let mut connection = after(KEPT);
         assert_eq!(event(&mut connection), "GET /kept");
@@ -323,6 +326,12 @@ fn misuse_is_told() {
         // R1945-9.4d, R9110-11.6.1, R9110-10.2.1
         (due(), Box::new(responds(Status::UNAUTHORIZED)), Err(UseError::FieldMissing)),
         (due(), Box::new(responds(Status::METHOD_NOT_ALLOWED)), Err(UseError::FieldMissing)),
+        // The other server has left it out.
+        (due(), Box::new(forwards(Status::UNAUTHORIZED)), Ok(())),
+        (due(), Box::new(forwards(Status::METHOD_NOT_ALLOWED)), Ok(())),
+        (due(), Box::new(forwards(Status::new(199).unwrap())), Err(UseError::InterimStatus)),
+        (after(""), Box::new(forwards(Status::UNAUTHORIZED)), Err(UseError::NoReplyDue)),
+        (after(""), Box::new(responds(Status::UNAUTHORIZED)), Err(UseError::NoReplyDue)),
         (after(""), refuses(), Err(UseError::NothingToRefuse)),
         (due(), refuses(), Err(UseError::NothingToRefuse)),
         (after("\0"), refuses(), Err(UseError::NothingToRefuse)), // not polled yet
