@@ -237,9 +237,6 @@ pub struct ResponseHead<'a> {
 impl ResponseHead<'_> {
     /// What Content-Length says: of this body, or, in an answer to HEAD or a 304, of the one that a GET would get
     /// (RFC 9110 §8.6). `None` where it says nothing, or chunks do.
-    ///
-    /// A proxy that passes an answer on replies with
-    /// `content_length().map_or(ReplyBody::UntilClose, ReplyBody::Length)`, whatever the method and the status.
     pub fn content_length(&self) -> Option<u64> {
         match framing::of_response(Method::Get, Status::OK, &self.fields) {
             Ok(Framing::Empty) => Some(0),

@@ -2,7 +2,11 @@
 
 use alloc::format;
 
+use crate::client::{Request, ResponseHead};
+use crate::date::Date;
+use crate::exchange::{Reply, ReplyBody, RequestHead};
 use crate::field::{FieldBlock, FieldName, FieldValue, Fields, name};
+use crate::framing::Framing;
 use crate::target::Authority;
 use crate::version::Version;
 
@@ -49,12 +53,39 @@ impl FieldBlock {
     }
 }
 
+impl<'a> Request<'a> {
+    /// The request by which a proxy passes one on that came to it, with the fields that it has made of those that came.
+    /// `None` where the target is no URL and names no host: it was meant for the proxy itself.
+    pub fn forwarded(received: &RequestHead<'a>, fields: &'a FieldBlock) -> Option<Request<'a>> {
+        let request = Request::new(received.method, received.target, received.target.authority()?, fields);
+        let Framing::Length(octets) = received.body else { return Some(request) };
+        Some(Request { body: Some(octets), ..request })
+    }
+}
+
+impl<'a> Reply<'a> {
+    /// The reply by which a proxy passes an answer on, with the fields that it has made of those of the answer. It is
+    /// framed anew, dated as the answer is, or now where that has no date, and given to
+    /// [`forward`](crate::server::Connection::forward).
+    pub fn forwarded(answer: &ResponseHead<'_>, fields: &'a FieldBlock, now: Option<Date>) -> Reply<'a> {
+        let own = answer.fields.get(name::DATE).zip(now).and_then(|(date, now)| Date::parse(date.as_bytes(), now));
+        Reply {
+            // R9110-8.6a: of the body that a GET would get, too.
+            body: answer.content_length().map_or(ReplyBody::UntilClose, ReplyBody::Length),
+            date: own.or(now).map(Date::text), // R9110-6.6.1
+            ..Reply::new(answer.status, fields)
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use alloc::string::String;
     use alloc::vec::Vec;
 
     use super::*;
+    use crate::client::{Connection, Event};
+    use crate::{Limits, Method, Target, server};
 
     // R9110-7.6.1, R9110-7.6.3
     #[test]
@@ -79,6 +110,53 @@ mod tests {
             ),
         ] {
             assert_eq!(passed(head.as_bytes()), format!("{expected}Via: 1.0 p:1\r\n"), "{head:?}");
+        }
+    }
+    // R9112-3.2.2a
+    #[test]
+    fn a_request_is_sent_to_whom_its_url_names() {
+        for (received, expected) in [
+            ("GET http://o:1/a?b HTTP/1.1\r\nHost: x\r\n\r\n", Some("GET /a?b HTTP/1.0\r\nHost: o:1")),
+            ("POST http://o HTTP/1.0\r\nContent-Length: 3\r\n\r\n", Some("POST / HTTP/1.0\r\nHost: o")),
+            ("GET /a HTTP/1.1\r\nHost: o\r\n\r\n", None),
+            ("OPTIONS * HTTP/1.1\r\nHost: o\r\n\r\n", None),
+        ] {
+            let mut connection = server::Connection::new(Limits::default());
+            connection.space()[..received.len()].copy_from_slice(received.as_bytes());
+            connection.received(received.len());
+            let Ok(server::Event::Request(head)) = connection.poll() else { panic!("{received}") };
+            let (fields, mut out) = (FieldBlock::new(), Vec::new());
+            let sent = Request::forwarded(&head, &fields).map(|request| {
+                assert_eq!(request.body, received.contains("Length").then_some(3));
+                let _body = Connection::new(Limits::default()).request(&request, &mut out).unwrap();
+                String::from_utf8(out).unwrap()
+            });
+            assert_eq!(sent.as_deref().and_then(|sent| sent.split_once("\r\nConnection")).map(|(it, _)| it), expected);
+        }
+    }
+
+    // R9110-6.6.1, R9110-8.6a
+    #[test]
+    fn an_answer_is_framed_anew_and_keeps_its_date() {
+        const SENT: &str = "Sun, 06 Nov 1994 08:49:37 GMT";
+        let received = Date::from_unix(784_111_778).unwrap();
+        for (method, lines, body, date) in [
+            (Method::Get, "Content-Length: 5\r\nDate: Sun, 06 Nov 1994 08:49:37 GMT", ReplyBody::Length(5), SENT),
+            (Method::Get, "Date: Sunday, 06-Nov-94 08:49:37 GMT", ReplyBody::UntilClose, SENT),
+            (Method::Get, "Transfer-Encoding: chunked\r\nDate: soon", ReplyBody::UntilClose, received.text().as_str()),
+            (Method::Head, "Content-Length: 5", ReplyBody::Length(5), received.text().as_str()),
+        ] {
+            let (mut connection, fields) = (Connection::new(Limits::default()), FieldBlock::new());
+            let host = Authority::new(b"a").unwrap();
+            let request = Request::new(method, Target::new(b"/").unwrap(), host, &fields);
+            let _no_body = connection.request(&request, &mut Vec::new()).unwrap();
+            let head = format!("HTTP/1.1 203 x\r\n{lines}\r\n\r\n");
+            connection.space()[..head.len()].copy_from_slice(head.as_bytes());
+            connection.received(head.len());
+            let Ok(Event::Response(head)) = connection.poll() else { panic!("{lines}") };
+            let reply = Reply::forwarded(&head, &fields, Some(received));
+            assert_eq!((reply.status.code(), reply.body), (203, body), "{lines}");
+            assert_eq!(reply.date.unwrap().as_str(), date, "{lines}");
         }
     }
 }
