@@ -7,15 +7,16 @@
 //!     curl -x localhost:3128 http://example.org/
 //!
 //! It leaves out CONNECT, and so `https` (the core answers 405), request bodies in chunks (501), a cache, connections kept
-//! to servers, and authentication: whoever reaches its port reaches what this machine does. Its thread hears one side at
-//! a time, the server when the whole request is sent; and whoever moves an octet has another 30 s.
+//! to servers, and authentication: whoever reaches its port reaches what this machine does. Clients that expect a 100
+//! (Continue) get none, and go on after a while. Its thread hears one side at a time, the server when the whole request
+//! is sent; and whoever moves an octet has another 30 s.
 
 use std::io::{self, ErrorKind, Read, Write};
 use std::net::{Shutdown, TcpListener, TcpStream};
 use std::thread;
 use std::time::{Duration, UNIX_EPOCH};
 
-use http_core::server::{self, Event, Expectation, Reply, ReplyBody, RequestHead};
+use http_core::server::{self, Event, Reply, ReplyBody, RequestHead};
 use http_core::{Authority, Date, FieldBlock, Limits, Method, Status, client, name};
 use rustix::net::sockopt::set_socket_linger;
 
@@ -87,8 +88,6 @@ fn ask(head: &RequestHead<'_>, own_name: Authority<'_>) -> Result<Origin, (Statu
         return Err((Status::NOT_IMPLEMENTED, "this proxy does not count down Max-Forwards"));
     } else if head.fields.tokens(name::VIA).any(|via| via.ends_with(own_name.as_str().as_bytes())) {
         return Err((Status::BAD_GATEWAY, "the request has come round in a circle"));
-    } else if head.expectation() != Expectation::Nothing {
-        return Err((Status::EXPECTATION_FAILED, "the body is taken without waiting for a word"));
     }
     let (mut fields, mut out) = (FieldBlock::new(), Vec::new());
     fields.forward(&head.fields, head.version, own_name);
