@@ -15,7 +15,7 @@ const FORM: &[u8] = b"<!DOCTYPE html><title>Hello</title>\n\
 
 fn main() -> io::Result<()> {
     let port = std::env::args().nth(1).map_or(Ok(6789), |port| port.parse()).map_err(io::Error::other)?;
-    let running = Server::bind(&[([127, 0, 0, 1], port).into()])?.threads(2).start(answer)?;
+    let running = Server::bind(("127.0.0.1", port))?.threads(2).start(answer)?;
     println!("listening on http://{}/, until you press Enter", running.addresses()[0]);
 
     io::stdin().read_line(&mut String::new())?;
@@ -47,9 +47,8 @@ fn hello(form: Vec<u8>) -> Reply {
 }
 
 fn not_allowed(methods: &'static str) -> Reply {
-    let mut reply = Reply { status: Status::METHOD_NOT_ALLOWED, ..Reply::text("That cannot be done here.\n") };
-    let _ = reply.push(name::ALLOW, FieldValue::from_static(methods)); // fails for Connection and the like only
-    reply
+    Reply { status: Status::METHOD_NOT_ALLOWED, ..Reply::text("That cannot be done here.\n") }
+        .with_field(name::ALLOW, FieldValue::from_static(methods))
 }
 
 /// The value of a field of a form, as browsers encode it.

@@ -35,11 +35,9 @@ fn main() -> Result<(), Box<dyn Error>> {
                 };
                 let mut fields = FieldBlock::new();
                 fields.push(name::CONTENT_TYPE, FieldValue::from_static("text/html; charset=utf-8"))?;
-                let length = server::ReplyBody::Length(body.len() as u64);
-                let reply = server::Reply { body: length, ..server::Reply::new(status, &fields) };
-                let _body_length = server.respond(&reply, &mut to_client)?;
-                to_client.extend_from_slice(body.as_bytes());
-                server.body_sent(body.len() as u64)?;
+                let body = server::ReplyBody::Octets(body.as_bytes());
+                let _whole =
+                    server.respond(&server::Reply { body, ..server::Reply::new(status, &fields) }, &mut to_client)?;
             }
         }
         print!("{}", String::from_utf8_lossy(&to_client));

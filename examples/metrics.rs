@@ -25,7 +25,7 @@ fn main() -> io::Result<()> {
         ),
         _ => Reply { status: Status::NOT_FOUND, ..Reply::text("The numbers are at /metrics.\n") },
     };
-    let numbers = Server::bind(&[([127, 0, 0, 1], port(3, "6790")?).into()])?.threads(1).start(metrics)?;
+    let numbers = Server::bind(("127.0.0.1", port(3, "6790")?))?.threads(1).start(metrics)?;
 
     println!("listening on http://localhost:{}/", files.addresses()[0].port());
     println!("listening on http://{}/metrics", numbers.addresses()[0]);

@@ -11,7 +11,7 @@ use std::io::{self, Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::path::Path;
 
-use http_core::server::{Connection, Event, Reply, ReplyBody, SendBody};
+use http_core::server::{Connection, Event, Reply, ReplyBody};
 use http_core::{FieldBlock, Limits, Status};
 
 fn main() -> io::Result<()> {
@@ -43,14 +43,11 @@ fn serve(mut client: TcpStream, folder: &Path) -> io::Result<()> {
             Err(error) => (error.status(), format!("{error}\n").into_bytes()),
         };
         let fields = FieldBlock::new();
-        let length = ReplyBody::Length(body.len() as u64);
         // `close`: this server has time for one request a connection only.
-        let reply = Reply { body: length, close: true, ..Reply::new(status, &fields) };
+        let reply = Reply { body: ReplyBody::Octets(&body), close: true, ..Reply::new(status, &fields) };
         let mut out = Vec::new();
-        // To a HEAD no body is sent, and the library says so.
-        if connection.respond(&reply, &mut out).map_err(io::Error::other)? != SendBody::None {
-            out.extend_from_slice(&body);
-        }
+        // To a HEAD no body is sent, and the library knows.
+        let _whole = connection.respond(&reply, &mut out).map_err(io::Error::other)?;
         return client.write_all(&out);
     }
 }

@@ -11,7 +11,7 @@ use std::net::{TcpListener, TcpStream};
 use std::path::Path;
 use std::thread;
 
-use http_core::server::{Connection, Event, Reply, ReplyBody, SendBody};
+use http_core::server::{Connection, Event, Reply, ReplyBody};
 use http_core::{FieldBlock, Limits, Status};
 
 fn main() -> io::Result<()> {
@@ -43,13 +43,10 @@ fn serve(mut client: TcpStream, folder: &Path) -> io::Result<()> {
             Err(error) => (error.status(), format!("{error}\n").into_bytes()),
         };
         let fields = FieldBlock::new();
-        let reply = Reply { body: ReplyBody::Length(body.len() as u64), ..Reply::new(status, &fields) };
+        let reply = Reply { body: ReplyBody::Octets(&body), ..Reply::new(status, &fields) };
         let mut out = Vec::new();
-        // To a HEAD no body is sent, and the library says so.
-        if let SendBody::Exactly(length) = connection.respond(&reply, &mut out).map_err(io::Error::other)? {
-            out.extend_from_slice(&body);
-            connection.body_sent(length).map_err(io::Error::other)?;
-        }
+        // To a HEAD no body is sent, and the library knows.
+        let _whole = connection.respond(&reply, &mut out).map_err(io::Error::other)?;
         client.write_all(&out)?;
     }
 }

@@ -218,7 +218,7 @@ struct Answer {
     status: Status,
     fields: FieldBlock,
     lines: Vec<u8>,
-    body: ReplyBody,
+    body: ReplyBody<'static>,
     close: bool,
     simple: bool,
     of_head: bool,

@@ -76,7 +76,6 @@ use crate::encode;
 use crate::error::{ResponseError, UseError};
 use crate::field::{FieldBlock, Fields, name};
 use crate::framing::{self, Framing};
-use crate::grammar::decimal;
 use crate::limits::Limits;
 use crate::method::Method;
 use crate::parse;
@@ -240,11 +239,13 @@ impl<'a> Request<'a> {
         Request { method, target, host, fields, body: None, keep_alive: false, to_proxy: false }
     }
 
-    /// R9112-3.2.1, R1945-5.1.2a, R1945-5.1.2c
+    /// R9112-3.2.1, R9112-3.2.4, R1945-5.1.2a, R1945-5.1.2c
     fn target_pieces(&self) -> [&'a str; 5] {
         let (scheme, host) = if self.to_proxy { ("http://", self.authority().as_str()) } else { ("", "") };
-        match (self.target.form(), self.target.query()) {
-            (Form::Asterisk, _) if self.to_proxy => [scheme, host, "", "", ""], // RFC 9112 §3.2.4
+        let whole_server = self.method == Method::Options && self.target.is_whole_server();
+        match (whole_server, self.target.query()) {
+            (true, _) if self.to_proxy => [scheme, host, "", "", ""],
+            (true, _) => ["*", "", "", "", ""],
             (_, None) => [scheme, host, self.target.path(), "", ""],
             (_, Some(query)) => [scheme, host, self.target.path(), "?", query],
         }
@@ -301,13 +302,15 @@ pub struct ResponseHead<'a> {
 }
 
 impl ResponseHead<'_> {
-    /// What Content-Length says, where it stands once and is a number of 64 bits.
-    ///
-    /// How the body ends is [`body`](Self::body)'s to say; this is for answers without one: to HEAD, or 304, it is the length
-    /// that the body of a GET would have (RFC 9110 §8.6).
+    /// What Content-Length says: of this body, or, in an answer to HEAD or a 304, of the one that a GET would get
+    /// (RFC 9110 §8.6). `None` where it says nothing, or chunks do. How the body ends is [`body`](Self::body)'s to say.
     #[must_use]
     pub fn content_length(&self) -> Option<u64> {
-        decimal(self.fields.only(name::CONTENT_LENGTH)?.as_bytes())
+        match framing::of_response(Method::Get, Status::OK, &self.fields) {
+            Ok(Framing::Empty) => Some(0),
+            Ok(Framing::Length(octets)) => Some(octets),
+            _ => None,
+        }
     }
 }
 

@@ -94,7 +94,7 @@ pub enum RequestError {
     #[error("no transfer coding is understood here, send a Content-Length")]
     TransferCoding,
     /// CONNECT, 405: what follows it may not be HTTP (R9110-9.3.6).
-    #[error("this is no proxy: CONNECT is not allowed")]
+    #[error("CONNECT is not allowed here: nothing but HTTP passes")]
     Connect,
     /// A body beyond [`Limits::body`](crate::Limits::body) that the caller polled for: 413.
     #[error("the request body is too long")]

@@ -119,7 +119,7 @@ pub struct Reply<'a> {
     pub fields: &'a FieldBlock,
     /// The body that a GET would get, so that HEAD can be answered with the same value: HEAD, 204 and 304 send none whatever
     /// stands here. To HEAD its length is said, in 204 and 304 it is not (R9110-8.6a).
-    pub body: ReplyBody,
+    pub body: ReplyBody<'a>,
     /// The time, for Date; `None` where there is no clock (RFC 9110 §6.6.1). A gateway puts the Date here that it received.
     pub date: Option<DateText>,
     /// Ends the connection after this reply, whatever the client asked for. It ends without this, too, where the client does
@@ -135,17 +135,30 @@ impl<'a> Reply<'a> {
     }
 }
 
-/// How long a reply's body is.
+/// A reply's body, or how long it is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum ReplyBody {
-    /// So many octets, said by Content-Length; 0 for none (R1945-7.2c).
+pub enum ReplyBody<'a> {
+    /// These octets; they are written behind the head, but to HEAD.
+    Octets(&'a [u8]),
+    /// So many octets that the caller sends, said by Content-Length; 0 for none (R1945-7.2c).
     Length(u64),
     /// Not known. The connection closes after it (R2068-19.7.1b); a client cannot tell a body that was cut short from a whole
     /// one. To HEAD it means that no length is said, and costs no connection.
     UntilClose,
 }
 
-/// What the caller has to send after the head, by whatever call.
+impl ReplyBody<'_> {
+    /// How many octets a GET would get, if that is known.
+    pub(crate) const fn length(&self) -> Option<u64> {
+        match self {
+            ReplyBody::Octets(octets) => Some(octets.len() as u64),
+            ReplyBody::Length(length) => Some(*length),
+            ReplyBody::UntilClose => None,
+        }
+    }
+}
+
+/// What the caller has to send after what was written, by whatever call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[must_use]
 pub enum SendBody {

@@ -144,6 +144,7 @@ pub mod name {
         IF_UNMODIFIED_SINCE "If-Unmodified-Since" "RFC 9110 §13.1.4";
         LAST_MODIFIED "Last-Modified" "RFC 9110 §8.8.2";
         LOCATION "Location" "RFC 9110 §10.2.2";
+        MAX_FORWARDS "Max-Forwards" "RFC 9110 §7.6.2";
         PROXY_AUTHORIZATION "Proxy-Authorization" "RFC 9110 §11.7.2";
         RANGE "Range" "RFC 9110 §14.2";
         REFERER "Referer" "RFC 9110 §10.1.3";
@@ -153,6 +154,7 @@ pub mod name {
         TRANSFER_ENCODING "Transfer-Encoding" "RFC 9112 §6.1";
         USER_AGENT "User-Agent" "RFC 9110 §10.1.5";
         VARY "Vary" "RFC 9110 §12.5.5";
+        VIA "Via" "RFC 9110 §7.6.3";
         WWW_AUTHENTICATE "WWW-Authenticate" "RFC 9110 §11.6.1";
         X_CONTENT_TYPE_OPTIONS "X-Content-Type-Options" "Fetch Standard";
     }

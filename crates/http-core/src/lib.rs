@@ -467,6 +467,7 @@ mod error;
 mod exchange;
 mod expires;
 mod field;
+mod forward;
 mod framing;
 mod grammar;
 mod judge;

@@ -279,8 +279,8 @@ impl Connection {
         line.strip_suffix(b"\r").unwrap_or(line)
     }
 
-    /// Appends a reply's head to `out` and says what body is to follow. For a Simple-Request there is no head, and `out` stays
-    /// as it is; its body is sent as any other.
+    /// Appends a reply's head to `out`, with its body if that is [`ReplyBody::Octets`], and says what is to follow. For a
+    /// Simple-Request there is no head; its body is sent as any other.
     ///
     /// It may come before the request's body: what is then still to come of it is dropped, or the connection closes. One
     /// reply answers one request, or one error of [`poll`](Self::poll). Whether the connection is kept is settled now, and
@@ -309,19 +309,28 @@ impl Connection {
     /// # Ok::<(), http_core::UseError>(())
     /// ```
     pub fn respond(&mut self, reply: &Reply<'_>, out: &mut Vec<u8>) -> Result<SendBody, UseError> {
-        if self.state != State::Due {
-            return Err(UseError::NoReplyDue);
-        }
-        if reply.status.is_informational() {
-            return Err(UseError::InterimStatus);
-        }
         let needed = match reply.status {
             Status::UNAUTHORIZED => Some(name::WWW_AUTHENTICATE), // R1945-9.4d, R9110-11.6.1
             Status::METHOD_NOT_ALLOWED => Some(name::ALLOW),      // R9110-10.2.1
             _ => None,
         };
-        if needed.is_some_and(|name| !reply.fields.contains(name)) {
+        if self.state == State::Due && needed.is_some_and(|name| !reply.fields.contains(name)) {
             return Err(UseError::FieldMissing);
+        }
+        self.forward(reply, out)
+    }
+
+    /// Like [`respond`](Self::respond), for an answer that comes from another server and is passed on: it need not carry
+    /// what that server has left out.
+    ///
+    /// # Errors
+    /// [`UseError::NoReplyDue`], [`UseError::InterimStatus`]; nothing is written then.
+    pub fn forward(&mut self, reply: &Reply<'_>, out: &mut Vec<u8>) -> Result<SendBody, UseError> {
+        if self.state != State::Due {
+            return Err(UseError::NoReplyDue);
+        }
+        if reply.status.is_informational() {
+            return Err(UseError::InterimStatus);
         }
         let bodiless = reply.status.is_bodiless() || self.head.is_head;
         self.close_reason = persist::close_reason(&Facts {
@@ -339,16 +348,17 @@ impl Connection {
                 status: reply.status,
                 date: reply.date,
                 keep_alive: self.close_reason.is_none(),
-                length: match reply.body {
-                    ReplyBody::Length(length) if !reply.status.is_bodiless() => Some(length), // R9110-8.6a
-                    _ => None,
-                },
+                length: reply.body.length().filter(|_| !reply.status.is_bodiless()), // R9110-8.6a
                 fields: reply.fields,
             };
             encode::response_head(&head, out);
         }
         let (send, state) = match reply.body {
             _ if bodiless => (SendBody::None, State::Dropping),
+            ReplyBody::Octets(octets) => {
+                out.extend_from_slice(octets);
+                (SendBody::None, State::Dropping)
+            }
             ReplyBody::Length(0) => (SendBody::None, State::Dropping),
             ReplyBody::Length(length) => (SendBody::Exactly(length), State::Sending(Some(length))),
             ReplyBody::UntilClose => (SendBody::UntilClose, State::Sending(None)),
@@ -377,11 +387,8 @@ impl Connection {
         if error == RequestError::NoRoom {
             fields.push(name::RETRY_AFTER, FieldValue::from_static("1"))?; // R1945-9.5
         }
-        let body = ReplyBody::Length(text.len() as u64);
-        if let SendBody::Exactly(n) = self.respond(&Reply { body, date, ..Reply::new(error.status(), &fields) }, out)? {
-            out.extend_from_slice(text.as_bytes());
-            self.body_sent(n)?;
-        }
+        let body = ReplyBody::Octets(text.as_bytes());
+        let _whole = self.respond(&Reply { body, date, ..Reply::new(error.status(), &fields) }, out)?;
         Ok(())
     }
 

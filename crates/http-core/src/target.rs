@@ -97,6 +97,12 @@ impl<'a> Target<'a> {
         behind.split_first().map(|(_, query)| ascii(query))
     }
 
+    /// `*`, or what OPTIONS means it by (R9112-3.2.4): a URL without a path and a query.
+    pub(crate) fn is_whole_server(&self) -> bool {
+        let (from, to) = self.parts.path;
+        self.parts.form == Form::Asterisk || (from == to && self.query().is_none())
+    }
+
     fn slice(&self, (from, to): (u32, u32)) -> &'a [u8] {
         &self.raw[from as usize..to as usize]
     }
@@ -217,6 +223,12 @@ impl<'a> Authority<'a> {
     pub fn port(&self) -> Option<u16> {
         self.raw.get(self.host + 1..)?.parse().ok()
     }
+
+    /// Whom to connect to, as `std::net::TcpStream::connect` takes it: the host, an IPv6 address without its brackets, and
+    /// the port, 80 where none is named (R1945-3.2.2).
+    pub fn endpoint(&self) -> (&'a str, u16) {
+        (self.host().trim_matches(['[', ']']), self.port().unwrap_or(80))
+    }
 }
 
 fn ascii(octets: &[u8]) -> &str {
@@ -266,6 +278,20 @@ mod tests {
         assert_eq!(parts("http://h?q"), (Form::Absolute, "/", Some("q")));
         assert_eq!(parts("/a^{|}[]`/%2f/../..?%zz"), (Form::Origin, "/a^{|}[]`/%2f/../..", Some("%zz")));
         assert_eq!(parts("http://h:/p"), (Form::Absolute, "/p", None));
+    }
+
+    // R1945-3.2.2
+    #[test]
+    fn endpoints() {
+        for (raw, endpoint) in [
+            ("a.example", ("a.example", 80)),
+            ("a:", ("a", 80)),
+            ("127.0.0.1:81", ("127.0.0.1", 81)),
+            ("[::1]", ("::1", 80)),
+            ("[::1]:81", ("::1", 81)),
+        ] {
+            assert_eq!(Authority::new(raw.as_bytes()).unwrap().endpoint(), endpoint);
+        }
     }
 
     // R9112-3.2b, R1945-3.2.2

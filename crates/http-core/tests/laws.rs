@@ -283,7 +283,7 @@ enum Call {
     TimedOut,
     NoRoom,
     Poll,
-    Respond(u16, ReplyBody, bool),
+    Respond(u16, ReplyBody<'static>, bool),
     Refuse,
     BodySent(u64),
     BodyEnded,
@@ -302,7 +302,8 @@ fn call() -> impl Strategy<Value = Call> {
         "\0",
         "PUT /%2e%2e/ HTTP/1.1\r\nHost: a\r\n\r\n",
     ];
-    let body = prop_oneof![(0u64..12).prop_map(ReplyBody::Length), Just(ReplyBody::UntilClose)];
+    let octets_at_hand = select(vec![ReplyBody::Octets(b""), ReplyBody::Octets(b"hello")]);
+    let body = prop_oneof![(0u64..12).prop_map(ReplyBody::Length), octets_at_hand, Just(ReplyBody::UntilClose)];
     prop_oneof![
         6 => select(&TEXTS[..]).prop_map(|text| Call::Receive(text.into())),
         2 => octets(20).prop_map(Call::Receive),

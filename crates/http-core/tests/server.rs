@@ -116,6 +116,30 @@ fn only_what_may_have_a_body_has_one() {
     }
 }
 
+// R1945-7.2b, R1945-8.2a, R1945-4.1, R9110-8.6a
+#[test]
+fn octets_at_hand_are_written_where_a_body_may_be() {
+    for (request, status, octets, length, written) in [
+        ("GET / HTTP/1.0", 200, "hello", Some("5"), "hello"),
+        ("GET / HTTP/1.0", 200, "", Some("0"), ""),
+        ("GET / HTTP/1.0", 304, "hello", None, ""),
+        ("HEAD / HTTP/1.0", 200, "hello", Some("5"), ""),
+        ("GET /", 200, "hello", None, "hello"),
+    ] {
+        let mut connection = after(&format!("{request}\r\nConnection: keep-alive\r\n\r\n"));
+        event(&mut connection);
+        let (block, mut out) = (FieldBlock::new(), Vec::new());
+        let body = ReplyBody::Octets(octets.as_bytes());
+        let reply = Reply { body, ..Reply::new(Status::new(status).unwrap(), &block) };
+        assert_eq!(connection.respond(&reply, &mut out), Ok(SendBody::None), "{request} {status}");
+        let out = String::from_utf8(out).unwrap();
+        let (head, body) = out.split_once("\r\n\r\n").unwrap_or(("", &out));
+        assert_eq!((field(head, "Content-Length"), body), (length, written), "{request} {status}");
+        let next = if head.is_empty() { "Closed" } else { "NeedInput" };
+        assert_eq!(event(&mut connection), next, "{request} {status}: the reply is whole");
+    }
+}
+
 // R1945-4.1, R1945-5a, R1945-6a, R9112-9.6b
 #[test]
 fn a_simple_request_gets_a_body_and_nothing_else() {
@@ -272,12 +296,15 @@ fn misuse_is_told() {
     fn responds(status: Status) -> impl Fn(&mut Connection, &mut Vec<u8>) -> Result<(), UseError> {
         move |connection, out| connection.respond(&Reply::new(status, &FieldBlock::new()), out).map(drop)
     }
+    fn forwards(status: Status) -> impl Fn(&mut Connection, &mut Vec<u8>) -> Result<(), UseError> {
+        move |connection, out| connection.forward(&Reply::new(status, &FieldBlock::new()), out).map(drop)
+    }
     fn due() -> Connection {
         let mut connection = after(KEPT);
         assert_eq!(event(&mut connection), "GET /kept");
         connection
     }
-    fn sending(body: ReplyBody) -> Connection {
+    fn sending(body: ReplyBody<'_>) -> Connection {
         let (mut connection, block) = (due(), FieldBlock::new());
         let reply = Reply { body, ..Reply::new(Status::OK, &block) };
         connection.respond(&reply, &mut Vec::new()).map(drop).unwrap();
@@ -294,10 +321,17 @@ fn misuse_is_told() {
         (after(KEPT), ok(), Err(UseError::NoReplyDue)), // not handed out yet
         (sends_five(), ok(), Err(UseError::NoReplyDue)),
         (sending(ReplyBody::Length(0)), ok(), Err(UseError::NoReplyDue)),
+        (sending(ReplyBody::Octets(b"hello")), sent(1), Err(UseError::NoBodyDue)), // they were written
         (due(), Box::new(responds(Status::new(100).unwrap())), Err(UseError::InterimStatus)),
         // R1945-9.4d, R9110-11.6.1, R9110-10.2.1
         (due(), Box::new(responds(Status::UNAUTHORIZED)), Err(UseError::FieldMissing)),
         (due(), Box::new(responds(Status::METHOD_NOT_ALLOWED)), Err(UseError::FieldMissing)),
+        // The other server has left it out.
+        (due(), Box::new(forwards(Status::UNAUTHORIZED)), Ok(())),
+        (due(), Box::new(forwards(Status::METHOD_NOT_ALLOWED)), Ok(())),
+        (due(), Box::new(forwards(Status::new(199).unwrap())), Err(UseError::InterimStatus)),
+        (after(""), Box::new(forwards(Status::UNAUTHORIZED)), Err(UseError::NoReplyDue)),
+        (after(""), Box::new(responds(Status::UNAUTHORIZED)), Err(UseError::NoReplyDue)),
         (after(""), refuses(), Err(UseError::NothingToRefuse)),
         (due(), refuses(), Err(UseError::NothingToRefuse)),
         (after("\0"), refuses(), Err(UseError::NothingToRefuse)), // not polled yet

@@ -42,17 +42,13 @@ pub trait Handler: Send + Sync + 'static {
     /// Answers what is no valid request, comes too late or finds no room; by default with a line of text. The status is
     /// set to that of the error whatever is returned here, and the connection closes.
     fn refuse(&self, error: RequestError) -> Reply {
-        let mut reply = self.error(error.status(), &error.to_string());
-        let needed = match error {
+        let reply = self.error(error.status(), &error.to_string());
+        match error {
             // R9110-10.2.1: a 405 names the methods that are allowed; here, none.
-            RequestError::Connect => Some((name::ALLOW, "")),
-            RequestError::NoRoom => Some((name::RETRY_AFTER, "1")),
-            _ => None,
-        };
-        if let Some((name, value)) = needed {
-            let _ = reply.push(name, FieldValue::from_static(value)); // neither is one of the library's own
+            RequestError::Connect => reply.with_field(name::ALLOW, FieldValue::from_static("")),
+            RequestError::NoRoom => reply.with_field(name::RETRY_AFTER, FieldValue::from_static("1")),
+            _ => reply,
         }
-        reply
     }
 
     /// The page for an error that somebody in front answers in its place, such as a [`Guard`](crate::Guard); by default a
@@ -285,9 +281,7 @@ impl fmt::Debug for Taker {
 ///
 /// let missing = Reply { status: Status::NOT_FOUND, ..Reply::text("no such thing\n") };
 ///
-/// let mut moved = Reply::empty(Status::MOVED_PERMANENTLY);
-/// moved.push(name::LOCATION, FieldValue::from_static("/new"))?;
-/// # Ok::<(), webserver::http_core::UseError>(())
+/// let moved = Reply::empty(Status::MOVED_PERMANENTLY).with_field(name::LOCATION, FieldValue::from_static("/new"));
 /// ```
 #[derive(Debug)]
 pub struct Reply {
@@ -312,9 +306,20 @@ impl Reply {
 
     /// A reply of this type, status 200.
     pub fn octets(content_type: FieldValue<'_>, octets: impl Into<Cow<'static, [u8]>>) -> Reply {
-        let mut reply = Reply { body: Body::Octets(octets.into()), ..Reply::empty(Status::OK) };
-        let _ = reply.push(name::CONTENT_TYPE, content_type); // it is not one of the library's own
-        reply
+        let reply = Reply { body: Body::Octets(octets.into()), ..Reply::empty(Status::OK) };
+        reply.with_field(name::CONTENT_TYPE, content_type)
+    }
+
+    /// The reply with one field more, whose name is known when the program is written.
+    ///
+    /// # Panics
+    /// If it is a field that the library writes itself: Connection, Content-Length, Date, Host, Keep-Alive,
+    /// Transfer-Encoding. In a handler that is a 500. For names from elsewhere there is [`push`](Self::push).
+    #[must_use]
+    pub fn with_field(mut self, name: FieldName<'static>, value: FieldValue<'_>) -> Reply {
+        let pushed = self.push(name, value);
+        assert!(pushed.is_ok(), "{name} is the library's to write");
+        self
     }
 
     /// Adds a field.

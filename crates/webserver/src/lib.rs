@@ -17,7 +17,7 @@
 //!     }
 //! }
 //!
-//! let running = Server::bind(&[([127, 0, 0, 1], 0).into()])?.start(answer)?;
+//! let running = Server::bind("127.0.0.1:0")?.start(answer)?;
 //! println!("listening on http://{}/", running.addresses()[0]);
 //! let stopper = running.stopper(); // for whoever is to stop it
 //! # stopper.stop();

@@ -1,7 +1,7 @@
 //! The server: its listeners, its threads, and how it is stopped.
 
 use std::io;
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, ToSocketAddrs};
 use std::os::fd::OwnedFd;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
@@ -27,7 +27,7 @@ use crate::worker::Engine;
 /// ```
 /// use webserver::{Reply, Request, Server};
 ///
-/// let server = Server::bind(&["127.0.0.1:0".parse().unwrap()])?.threads(2);
+/// let server = Server::bind("127.0.0.1:0")?.threads(2);
 /// let running = server.start(|request: &Request<'_>| Reply::text(format!("{}\n", request.head.target.path())))?;
 /// let address = running.addresses()[0];
 /// // … until somebody calls this from any thread:
@@ -50,12 +50,17 @@ pub struct Server {
 const BACKLOG: i32 = 4096;
 
 impl Server {
-    /// Listens on exactly these addresses; port 0 is any free one.
+    /// Listens on exactly these addresses: one, several, or all that a name stands for, as `localhost:6789` does for
+    /// those of IPv6 and IPv4. Port 0 is any free one.
     ///
     /// # Errors
-    /// Of the system, for the first address that cannot be had.
-    pub fn bind(addresses: &[SocketAddr]) -> io::Result<Server> {
-        let listeners = addresses.iter().map(|address| listener(*address, true)).collect::<io::Result<_>>()?;
+    /// Of the system, for the first address that cannot be had; `InvalidInput` if there is none.
+    pub fn bind(addresses: impl ToSocketAddrs) -> io::Result<Server> {
+        let listeners: Vec<_> =
+            addresses.to_socket_addrs()?.map(|address| listener(address, true)).collect::<io::Result<_>>()?;
+        if listeners.is_empty() {
+            return Err(io::Error::new(io::ErrorKind::InvalidInput, "there is no address to listen on"));
+        }
         Server::on(listeners)
     }
 

@@ -14,7 +14,7 @@ use crate::options::{LogFormat, Options};
 pub(crate) fn start(options: &Options) -> Result<Running, String> {
     let (files, users) = (files(options)?, users(options)?);
     let addresses = options.addresses();
-    let bound = if addresses.is_empty() { Server::bind_all(options.port) } else { Server::bind(&addresses) };
+    let bound = if addresses.is_empty() { Server::bind_all(options.port) } else { Server::bind(&*addresses) };
     let server = bound.map_err(|error| match error.kind() {
         ErrorKind::AddrInUse => {
             format!("port {} is in use; choose another by --port PORT, or any free one by --port 0", options.port)

@@ -10,7 +10,7 @@ use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use http_core::{FieldValue, Status};
+use http_core::{FieldValue, Status, name};
 use webserver::{Answer, Body, Counts, Deadlines, Reply, Request, Server, Sink};
 
 use support::{Inside, answers, connect, exchange, get, keep_alive, read_answer, read_to_end, wait_until};
@@ -317,6 +317,17 @@ impl Drop for DropPanics {
     }
 }
 
+#[test]
+fn a_field_of_the_library_is_not_a_handlers_to_write() {
+    for (name, status) in [(name::ALLOW, "200"), (name::CONNECTION, "500"), (name::CONTENT_LENGTH, "500")] {
+        let handler = move |_: &Request<'_>| Reply::text("").with_field(name, FieldValue::from_static("0"));
+        let heard = webserver::exchange(handler, b"GET / HTTP/1.0\r\n\r\n");
+        let heard = String::from_utf8(heard).unwrap();
+        assert!(heard.starts_with(&format!("HTTP/1.0 {status} ")), "{name}: {heard}");
+        assert_eq!(heard.contains("\r\nAllow: 0\r\n"), status == "200", "{name}: {heard}");
+    }
+}
+
 // R1945-9.5
 #[test]
 fn who_panics_costs_no_more_than_its_reply() {
@@ -501,9 +512,15 @@ fn both_ends_have_an_address() {
         running.stopper().stop();
         assert_eq!(running.join().completed, reached_by.len() as u64);
     };
-    let bind = |address: &str| Server::bind(&[address.parse().unwrap()]);
-    listens(bind("127.0.0.1:0").unwrap(), &["127.0.0.1"]);
-    match bind("[::1]:0") {
+    listens(Server::bind("127.0.0.1:0").unwrap(), &["127.0.0.1"]);
+    let two = [SocketAddr::from(([127, 0, 0, 1], 0)), SocketAddr::from(([127, 0, 0, 2], 0))];
+    let several = Server::bind(&two[..]).unwrap().threads(1).start(both).unwrap();
+    assert_eq!(several.addresses().iter().map(SocketAddr::ip).collect::<Vec<_>>(), two.map(|address| address.ip()));
+    several.addresses().iter().for_each(|address| told(*address));
+    several.stopper().stop();
+    assert_eq!(several.join().completed, 2);
+    assert_eq!(Server::bind(&[][..]).unwrap_err().kind(), io::ErrorKind::InvalidInput);
+    match Server::bind("[::1]:0") {
         Ok(server) => {
             listens(server, &["::1"]);
             listens(Server::bind_all(0).unwrap(), &["127.0.0.1", "::1"]);

@@ -1,0 +1,162 @@
+//! Which fields of a received message a proxy passes on, and what it adds to them (RFC 9110 §7.6, RFC 2068 §13.5.1).
+
+use alloc::format;
+
+use crate::client::{Request, ResponseHead};
+use crate::date::Date;
+use crate::exchange::{Reply, ReplyBody, RequestHead};
+use crate::field::{FieldBlock, FieldName, FieldValue, Fields, name};
+use crate::framing::Framing;
+use crate::target::Authority;
+use crate::version::Version;
+
+/// Fields that are for one hop by themselves, whether Connection names them or not. Connection, Keep-Alive and
+/// Transfer-Encoding are not among them, as no [`FieldBlock`] takes them.
+const FOR_ONE_HOP: [FieldName<'static>; 6] = [
+    FieldName::from_static("Proxy-Authenticate"),
+    name::PROXY_AUTHORIZATION,
+    FieldName::from_static("Proxy-Connection"),
+    FieldName::from_static("TE"),
+    FieldName::from_static("Trailer"),
+    FieldName::from_static("Upgrade"),
+];
+
+impl FieldBlock {
+    /// Adds the field lines of a received message that a proxy passes on, in order: all but those for one hop, which
+    /// Connection names or which are so by themselves, and those that the machines write anew (see [`FieldBlock`]). Via
+    /// then says in which version the message came and who passes it on: a host and port, or a pseudonym.
+    ///
+    /// It looks through the Connection fields once for every field line.
+    ///
+    /// ```
+    /// # use http_core::{server::{Connection, Event}, Limits};
+    /// # let mut connection = Connection::new(Limits::default());
+    /// # let head = b"GET / HTTP/1.1\r\nHost: a\r\nConnection: X-Secret, close\r\nX-Secret: 1\r\nTE: trailers\r\nAccept: */*\r\n\r\n";
+    /// # connection.space()[..head.len()].copy_from_slice(head);
+    /// # connection.received(head.len());
+    /// # let Ok(Event::Request(request)) = connection.poll() else { unreachable!() };
+    /// // Host: a, Connection: X-Secret, close, X-Secret: 1, TE: trailers, Accept: */*
+    /// let mut fields = http_core::FieldBlock::new();
+    /// fields.forward(&request.fields, request.version, http_core::Authority::new(b"proxy:3128").unwrap());
+    /// assert_eq!(fields.as_bytes(), b"Accept: */*\r\nVia: 1.1 proxy:3128\r\n");
+    /// ```
+    pub fn forward(&mut self, received: &Fields<'_>, version: Version, by: Authority<'_>) {
+        for (name, value) in received.iter() {
+            let is_named = || received.tokens(name::CONNECTION).any(|token| FieldName::new(token) == Some(name));
+            if !FOR_ONE_HOP.contains(&name) && !is_named() {
+                let _ = self.push(name, value); // what it does not take, the machines write
+            }
+        }
+        // R9110-7.6.3
+        let via = format!("{}.{} {}", version.major(), version.minor(), by.as_str());
+        let _ = FieldValue::new(via.as_bytes()).map(|via| self.push(name::VIA, via)); // it is one, and none of theirs
+    }
+}
+
+impl<'a> Request<'a> {
+    /// The request by which a proxy passes one on that came to it, with the fields that it has made of those that came.
+    /// `None` where the target is no URL and names no host: it was meant for the proxy itself.
+    pub fn forwarded(received: &RequestHead<'a>, fields: &'a FieldBlock) -> Option<Request<'a>> {
+        let request = Request::new(received.method, received.target, received.target.authority()?, fields);
+        let Framing::Length(octets) = received.body else { return Some(request) };
+        Some(Request { body: Some(octets), ..request })
+    }
+}
+
+impl<'a> Reply<'a> {
+    /// The reply by which a proxy passes an answer on, with the fields that it has made of those of the answer. It is
+    /// framed anew, dated as the answer is, or now where that has no date, and given to
+    /// [`forward`](crate::server::Connection::forward).
+    pub fn forwarded(answer: &ResponseHead<'_>, fields: &'a FieldBlock, now: Option<Date>) -> Reply<'a> {
+        let own = answer.fields.get(name::DATE).zip(now).and_then(|(date, now)| Date::parse(date.as_bytes(), now));
+        Reply {
+            // R9110-8.6a: of the body that a GET would get, too.
+            body: answer.content_length().map_or(ReplyBody::UntilClose, ReplyBody::Length),
+            date: own.or(now).map(Date::text), // R9110-6.6.1
+            ..Reply::new(answer.status, fields)
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use alloc::string::String;
+    use alloc::vec::Vec;
+
+    use super::*;
+    use crate::client::{Connection, Event};
+    use crate::{Limits, Method, Target, server};
+
+    // R9110-7.6.1, R9110-7.6.3
+    #[test]
+    fn what_is_for_one_hop_ends_here() {
+        let passed = |head: &[u8]| {
+            let mut index = Vec::new();
+            crate::parse::fields(head, 0, 99, &mut index).unwrap();
+            let mut fields = FieldBlock::new();
+            fields.forward(&Fields::new(head, &index), Version::HTTP_10, Authority::new(b"p:1").unwrap());
+            String::from_utf8(fields.as_bytes().to_vec()).unwrap()
+        };
+        for (head, expected) in [
+            ("A: 1\r\nB: 2\r\nA: 3\r\n\r\n", "A: 1\r\nB: 2\r\nA: 3\r\n"),
+            ("Connection: b\r\nA: 1\r\nB: 2\r\nb: 3\r\n\r\n", "A: 1\r\n"),
+            ("B: 2\r\nA: 1\r\nConnection: close\r\nCONNECTION: , x,b\t,\r\n\r\n", "A: 1\r\n"),
+            ("Connection: a b, \"a\", a=1\r\nA: 1\r\n\r\n", "A: 1\r\n"), // no names
+            ("Keep-Alive: 5\r\nProxy-Connection: x\r\nTE: x\r\nTrailer: A\r\nUpgrade: x\r\nA: 1\r\n\r\n", "A: 1\r\n"),
+            ("Proxy-Authorization: x\r\nProxy-Authenticate: x\r\nAuthorization: y\r\n\r\n", "Authorization: y\r\n"),
+            (
+                "Host: a\r\nContent-Length: 1\r\nDate: x\r\nTransfer-Encoding: chunked\r\nVia: 1.1 p\r\n\r\n",
+                "Via: 1.1 p\r\n",
+            ),
+        ] {
+            assert_eq!(passed(head.as_bytes()), format!("{expected}Via: 1.0 p:1\r\n"), "{head:?}");
+        }
+    }
+    // R9112-3.2.2a
+    #[test]
+    fn a_request_is_sent_to_whom_its_url_names() {
+        for (received, expected) in [
+            ("GET http://o:1/a?b HTTP/1.1\r\nHost: x\r\n\r\n", Some("GET /a?b HTTP/1.0\r\nHost: o:1")),
+            ("POST http://o HTTP/1.0\r\nContent-Length: 3\r\n\r\n", Some("POST / HTTP/1.0\r\nHost: o")),
+            ("GET /a HTTP/1.1\r\nHost: o\r\n\r\n", None),
+            ("OPTIONS * HTTP/1.1\r\nHost: o\r\n\r\n", None),
+        ] {
+            let mut connection = server::Connection::new(Limits::default());
+            connection.space()[..received.len()].copy_from_slice(received.as_bytes());
+            connection.received(received.len());
+            let Ok(server::Event::Request(head)) = connection.poll() else { panic!("{received}") };
+            let (fields, mut out) = (FieldBlock::new(), Vec::new());
+            let sent = Request::forwarded(&head, &fields).map(|request| {
+                assert_eq!(request.body, received.contains("Length").then_some(3));
+                let _body = Connection::new(Limits::default()).request(&request, &mut out).unwrap();
+                String::from_utf8(out).unwrap()
+            });
+            assert_eq!(sent.as_deref().and_then(|sent| sent.split_once("\r\nConnection")).map(|(it, _)| it), expected);
+        }
+    }
+
+    // R9110-6.6.1, R9110-8.6a
+    #[test]
+    fn an_answer_is_framed_anew_and_keeps_its_date() {
+        const SENT: &str = "Sun, 06 Nov 1994 08:49:37 GMT";
+        let received = Date::from_unix(784_111_778).unwrap();
+        for (method, lines, body, date) in [
+            (Method::Get, "Content-Length: 5\r\nDate: Sun, 06 Nov 1994 08:49:37 GMT", ReplyBody::Length(5), SENT),
+            (Method::Get, "Date: Sunday, 06-Nov-94 08:49:37 GMT", ReplyBody::UntilClose, SENT),
+            (Method::Get, "Transfer-Encoding: chunked\r\nDate: soon", ReplyBody::UntilClose, received.text().as_str()),
+            (Method::Head, "Content-Length: 5", ReplyBody::Length(5), received.text().as_str()),
+        ] {
+            let (mut connection, fields) = (Connection::new(Limits::default()), FieldBlock::new());
+            let host = Authority::new(b"a").unwrap();
+            let request = Request::new(method, Target::new(b"/").unwrap(), host, &fields);
+            let _no_body = connection.request(&request, &mut Vec::new()).unwrap();
+            let head = format!("HTTP/1.1 203 x\r\n{lines}\r\n\r\n");
+            connection.space()[..head.len()].copy_from_slice(head.as_bytes());
+            connection.received(head.len());
+            let Ok(Event::Response(head)) = connection.poll() else { panic!("{lines}") };
+            let reply = Reply::forwarded(&head, &fields, Some(received));
+            assert_eq!((reply.status.code(), reply.body), (203, body), "{lines}");
+            assert_eq!(reply.date.unwrap().as_str(), date, "{lines}");
+        }
+    }
+}

@@ -1,0 +1,396 @@
+//! The programs that drive the machines each in a way of their own do what they say: each is started as a program, and met
+//! by sockets, by curl and by each other.
+#![cfg(test)]
+
+#[path = "../test_double.rs"]
+#[allow(dead_code)]
+mod test_double;
+
+use std::io::{self, BufRead, BufReader, ErrorKind, Read, Write};
+use std::net::{Shutdown, TcpListener, TcpStream};
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use http_core::{RequestError, Status};
+use test_double::{Play, TestDouble};
+
+const WWW: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/www");
+
+/// A server program, ended with its test.
+struct Server {
+    child: Child,
+    port: u16,
+}
+
+impl Server {
+    fn start(program: &str, arguments: &[&str]) -> Server {
+        let mut child = Command::new(program).args(arguments).stdout(Stdio::piped()).spawn().unwrap();
+        let mut line = String::new();
+        BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
+        let port = line.trim_end().trim_end_matches('/').rsplit(':').next().unwrap().parse().unwrap();
+        Server { child, port }
+    }
+
+    fn connect(&self) -> TcpStream {
+        let stream = TcpStream::connect(("localhost", self.port)).unwrap();
+        stream.set_read_timeout(Some(Duration::from_secs(60))).unwrap();
+        stream
+    }
+
+    /// All that is answered to these octets until the server closes.
+    fn ask(&self, octets: &str) -> String {
+        let mut stream = self.connect();
+        stream.write_all(octets.as_bytes()).unwrap();
+        read_to_end(&mut stream)
+    }
+
+    /// Seconds of processor time that it has used.
+    fn used(&self) -> f64 {
+        let line = std::fs::read_to_string(format!("/proc/{}/stat", self.child.id())).unwrap();
+        let fields: Vec<&str> = line.rsplit(") ").next().unwrap().split(' ').collect();
+        (fields[11].parse::<f64>().unwrap() + fields[12].parse::<f64>().unwrap()) / 100.0
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+fn read_to_end(stream: &mut TcpStream) -> String {
+    let mut octets = Vec::new();
+    stream.read_to_end(&mut octets).unwrap();
+    String::from_utf8_lossy(&octets).into_owned()
+}
+
+/// curl's exit status and what it printed; `None` if there is no curl, which is said, and is an error where all is tested.
+fn curl(arguments: &[&str]) -> Option<(i32, String)> {
+    let always = ["-q", "-sS", "-i", "--noproxy", "", "-m", "60"];
+    match Command::new("curl").args(always).args(arguments).env_clear().output() {
+        Ok(output) => Some((output.status.code().unwrap(), String::from_utf8_lossy(&output.stdout).into_owned())),
+        Err(error) if error.kind() == ErrorKind::NotFound && std::env::var_os("CI").is_none() => {
+            // Past the harness, which swallows what a passing test prints.
+            let _ = io::stderr().write_all(b"MISSING: curl\n");
+            None
+        }
+        Err(error) => panic!("curl: {error}"),
+    }
+}
+
+// --- event_loop
+
+fn event_loop(folder: &str) -> Server {
+    Server::start(env!("CARGO_BIN_EXE_event_loop"), &[folder, "0"])
+}
+
+const KEPT: &str = "GET /HelloWorld.html HTTP/1.0\r\nConnection: keep-alive\r\n\r\n";
+
+#[test]
+fn the_event_loop_answers_pipelined_requests_beside_silent_peers() {
+    let server = event_loop(WWW);
+    let _silent: Vec<TcpStream> = (0..50).map(|_| server.connect()).collect();
+    let page = std::fs::read_to_string(format!("{WWW}/HelloWorld.html")).unwrap();
+    let answer = server.ask(&format!("{}GET /nothing HTTP/1.0\r\n\r\n", KEPT.repeat(50)));
+    assert_eq!((answer.matches("HTTP/1.0 200 OK\r\n").count(), answer.matches(&page).count()), (50, 50));
+    assert!(answer.contains("HTTP/1.0 404 ") && answer.contains("\r\nDate: "));
+    let head = server.ask("HEAD /HelloWorld.html HTTP/1.0\r\n\r\n");
+    assert!(head.contains(&format!("\r\nContent-Length: {}\r\n", page.len())) && head.ends_with("\r\n\r\n"));
+    assert!(server.ask("GET /../x HTTP/1.0\r\n\r\n").starts_with("HTTP/1.0 400 "));
+    assert!(server.ask("DELETE /HelloWorld.html HTTP/1.0\r\n\r\n").starts_with("HTTP/1.0 501 "));
+    // Its end of the stream comes before its answer.
+    let mut half_closed = server.connect();
+    half_closed.write_all(KEPT.as_bytes()).unwrap();
+    half_closed.shutdown(Shutdown::Write).unwrap();
+    assert!(read_to_end(&mut half_closed).ends_with(&page));
+}
+
+#[test]
+fn the_event_loop_has_deadlines_and_uses_no_time_until_then() {
+    let server = event_loop(WWW);
+    let (start, mut idle, mut begun) = (Instant::now(), server.connect(), server.connect());
+    begun.write_all(b"GET / HT").unwrap();
+    assert_eq!(read_to_end(&mut idle), "");
+    assert!(read_to_end(&mut begun).starts_with("HTTP/1.0 408 "));
+    assert!(start.elapsed() >= Duration::from_secs(4), "they had their time");
+    assert!(server.used() < 0.5, "a loop that is busy for 5 s");
+}
+
+#[test]
+fn the_event_loop_reads_nothing_while_a_reply_waits() {
+    let folder = std::env::temp_dir().join(format!("event-loop-{}", std::process::id()));
+    std::fs::create_dir_all(&folder).unwrap();
+    std::fs::write(folder.join("large"), vec![b'x'; 16 << 20]).unwrap();
+    let server = event_loop(folder.to_str().unwrap());
+    let mut stream = server.connect();
+    stream.set_write_timeout(Some(Duration::from_millis(500))).unwrap();
+    let get = format!("GET /large HTTP/1.0\r\nConnection: keep-alive\r\nA: {}\r\n\r\n", "a".repeat(8000));
+    // Beyond what the kernels keep for both sides, the client cannot write on.
+    let sent = (0..20_000).take_while(|_| stream.write_all(get.as_bytes()).is_ok()).count();
+    assert!((1..20_000).contains(&sent), "{sent} requests");
+    // And still the first answer comes whole, and others are served.
+    assert!(server.ask("GET /nothing HTTP/1.0\r\n\r\n").starts_with("HTTP/1.0 404 "));
+    let mut answer = vec![0; 16 << 20];
+    stream.read_exact(&mut answer).unwrap();
+    assert!(answer.starts_with(b"HTTP/1.0 200 OK\r\n") && answer.ends_with(b"xxxx"));
+    std::fs::remove_dir_all(folder).unwrap();
+}
+
+#[test]
+fn the_event_loop_lets_its_answer_be_read_before_it_closes() {
+    let server = event_loop(WWW);
+    for _ in 0..10 {
+        let mut stream = server.connect();
+        let octets = format!("GET / HTTP/1.1\r\n\r\n{}", "x".repeat(300_000));
+        stream.write_all(octets.as_bytes()).unwrap();
+        stream.shutdown(Shutdown::Write).unwrap();
+        assert!(read_to_end(&mut stream).starts_with("HTTP/1.0 400 "));
+    }
+}
+
+// --- forward_proxy
+
+fn proxy() -> Server {
+    Server::start(env!("CARGO_BIN_EXE_forward_proxy"), &["0"])
+}
+
+fn says(octets: &str) -> Vec<Play> {
+    vec![Play::Octets(octets.into())]
+}
+
+#[test]
+fn the_proxy_passes_on_what_every_kind_of_server_answers() {
+    let head = "HTTP/1.1 200 OK\r\nDate: Sun, 06 Nov 1994 08:49:37 GMT\r\nX-A: 1\r\nX-B: 2\r\nConnection: x-b\r\n";
+    let origin = TestDouble::start(&[
+        says(&format!("{head}Transfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n3;x\r\n wo\r\n0\r\nT: 1\r\n\r\n")),
+        says(&format!("{head}\r\nhello wo")),
+        says(&format!("{head}Content-Length: 8\r\n\r\nhello wo")),
+        vec![Play::reply(Status::UNAUTHORIZED, &[], "hello wo")],
+    ])
+    .unwrap();
+    let proxy = proxy();
+    for (status, length) in [(200, false), (200, false), (200, true), (401, true)] {
+        let answer = proxy.ask(&format!("GET {} HTTP/1.0\r\n\r\n", origin.url("/a?b")));
+        assert!(answer.starts_with(&format!("HTTP/1.0 {status} ")) && answer.ends_with("\r\n\r\nhello wo"), "{answer}");
+        assert_eq!(answer.contains("\r\nContent-Length: 8\r\n"), length, "{answer}");
+        assert_eq!(answer.matches("\r\nDate: ").count(), 1, "{answer}");
+        if status == 200 {
+            assert!(answer.contains("\r\nX-A: 1\r\n") && answer.contains("\r\nDate: Sun, 06 Nov 1994 "), "{answer}");
+            assert!(answer.contains(&format!("\r\nVia: 1.1 127.0.0.1:{}\r\n", proxy.port)), "{answer}");
+        }
+        assert!(!answer.contains("X-B") && !answer.contains("Transfer-Encoding"), "{answer}");
+    }
+}
+
+#[test]
+fn the_proxy_passes_on_no_more_than_is_for_the_other_end() {
+    let ok = || vec![Play::reply(Status::OK, &[], "")];
+    let origin = TestDouble::start(&[ok(), ok(), ok()]).unwrap();
+    let (proxy, url) = (proxy(), origin.url(""));
+    let host = url.trim_start_matches("http://");
+    let request = format!(
+        "POST {url}/p HTTP/1.1\r\nHost: other\r\nConnection: X-Secret, close\r\nX-Secret: 1\r\nTE: trailers\r\n\
+         Upgrade: h2c\r\nProxy-Connection: keep-alive\r\nProxy-Authorization: Basic eDp5\r\nAccept: */*\r\n\
+         Via: 1.0 fred\r\nContent-Length: 5\r\n\r\nhello"
+    );
+    assert!(proxy.ask(&request).starts_with("HTTP/1.0 200 OK\r\n"));
+    let via = format!("1.1 127.0.0.1:{}", proxy.port);
+    let expected = format!(
+        "POST /p HTTP/1.0\nHost: {host}\nConnection: close\nContent-Length: 5\nAccept: */*\n\
+         Via: 1.0 fred\nVia: {via}\n\nhello"
+    );
+    assert_eq!(origin.seen(), [Ok(expected)]);
+    // R9112-3.2.4
+    proxy.ask(&format!("OPTIONS {url} HTTP/1.0\r\n\r\n"));
+    assert!(origin.seen()[0].as_ref().unwrap().starts_with("OPTIONS * HTTP/1.0\n"));
+    // Two requests over one kept connection, the first answered without a body, as it is to HEAD.
+    let get = format!("GET {url}/ HTTP/1.0\r\n\r\n");
+    let answers = proxy.ask(&format!("HEAD {url}/ HTTP/1.0\r\nConnection: keep-alive\r\n\r\n{get}"));
+    assert_eq!((answers.matches("HTTP/1.0 ").count(), origin.left(), origin.seen().len()), (2, 0, 2));
+}
+
+#[test]
+fn the_proxy_refuses_what_it_cannot_pass_on() {
+    let origin = TestDouble::start(&[]).unwrap();
+    let (proxy, url) = (proxy(), origin.url("/"));
+    let dead = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    for (request, status) in [
+        (format!("GET http://{dead}/ HTTP/1.0\r\n\r\n"), 502),
+        ("GET http://name.invalid/ HTTP/1.0\r\n\r\n".into(), 502),
+        ("GET /own HTTP/1.0\r\n\r\n".into(), 400),
+        ("GET https://localhost/ HTTP/1.0\r\n\r\n".into(), 400),
+        ("CONNECT localhost:443 HTTP/1.1\r\nHost: localhost:443\r\n\r\n".into(), 405),
+        (format!("GET http://localhost:{}/ HTTP/1.0\r\n\r\n", proxy.port), 502), // itself
+        (format!("OPTIONS {url} HTTP/1.0\r\nMax-Forwards: 0\r\n\r\n"), 501),
+        // What two readers could take for two requests, or for one.
+        (
+            format!(
+                "POST {url} HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n"
+            ),
+            400,
+        ),
+        (format!("POST {url} HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\nContent-Length: 6\r\n\r\nhello"), 400),
+        (format!("POST {url} HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: xchunked\r\n\r\n"), 400),
+        (format!("POST {url} HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n"), 501),
+        (format!("POST {url} HTTP/1.0\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n"), 400),
+        (format!("GET {url} HTTP/1.1\r\nHost: a\r\nContent-Length : 5\r\n\r\nhello"), 400),
+        (format!("GET {url} HTTP/1.1\r\nHost: a\nX: b\r\n\r\n"), 400),
+    ] {
+        let answer = proxy.ask(&request);
+        assert!(answer.starts_with(&format!("HTTP/1.0 {status} ")), "{request}{answer}");
+    }
+    assert_eq!(origin.seen(), [], "none of it came through");
+}
+
+#[test]
+fn the_proxy_says_what_failed_behind_it_or_breaks_off() {
+    let origin = TestDouble::start(&[
+        vec![],
+        vec![Play::Reset],
+        says("SSH-2.0-x\r\n"),
+        says("HTTP/1.1 200 OK\r\nContent-Length: 1, 2\r\n\r\n"),
+        // From here on the reply has begun.
+        says("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n"),
+        says("HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nhello"),
+        vec![Play::Octets(b"HTTP/1.1 200 OK\r\n\r\nhello".into()), Play::Wait(Duration::from_millis(200)), Play::Reset],
+    ])
+    .unwrap();
+    let (proxy, get) = (proxy(), format!("GET {} HTTP/1.0\r\n\r\n", origin.url("/")));
+    for _ in 0..4 {
+        assert!(proxy.ask(&get).starts_with("HTTP/1.0 502 "));
+    }
+    for _ in 0..3 {
+        let mut stream = proxy.connect();
+        stream.write_all(get.as_bytes()).unwrap();
+        let error = stream.read_to_end(&mut Vec::new()).expect_err("it looks whole");
+        assert_eq!(error.kind(), ErrorKind::ConnectionReset);
+    }
+}
+
+#[test]
+fn the_proxy_streams_bodies_both_ways_for_curl() {
+    let length = 64 << 20;
+    let folder = std::env::temp_dir().join(format!("forward-proxy-{}", std::process::id()));
+    std::fs::create_dir_all(&folder).unwrap();
+    std::fs::write(folder.join("large"), vec![b'x'; length]).unwrap();
+    let (proxy, server) = (proxy(), event_loop(folder.to_str().unwrap()));
+    let (through, large) = (format!("localhost:{}", proxy.port), folder.join("large").display().to_string());
+    let url = format!("http://localhost:{}/large", server.port);
+    if let Some((status, answer)) = curl(&["-x", &through, &url]) {
+        assert!(status == 0 && answer.starts_with("HTTP/1.0 200 OK\r\n") && answer.len() > length);
+        let origin = TestDouble::start(&[vec![Play::reply(Status::OK, &[], "thanks")]]).unwrap();
+        // curl waits for a 100 (Continue), for a second.
+        let (status, answer) = curl(&["-x", &through, "-T", &large, &origin.url("/up")]).unwrap();
+        assert!(status == 0 && answer.ends_with("thanks"), "{status} {answer}");
+        assert!(origin.seen()[0].as_ref().unwrap().len() > length);
+        let (status, answer) = curl(&["-x", &through, "https://localhost/"]).unwrap();
+        assert!(status == 56 || status == 7, "{status} {answer}");
+    }
+    let memory = std::fs::read_to_string(format!("/proc/{}/status", proxy.child.id())).unwrap();
+    let most: usize =
+        memory.lines().find_map(|line| line.strip_prefix("VmHWM:")?.trim().split(' ').next()?.parse().ok()).unwrap();
+    assert!(most < 32 << 10, "{most} KiB of memory for bodies of 64 MiB");
+    std::fs::remove_dir_all(folder).unwrap();
+}
+
+// --- test_double
+
+#[test]
+fn the_double_plays_to_its_client() {
+    let output = Command::new(env!("CARGO_BIN_EXE_test_double")).output().unwrap();
+    let shown = String::from_utf8(output.stdout).unwrap();
+    assert!(output.status.success());
+    for said in ["302 Found", "cut short", "longer than 0.2 s", "expected a status line", "reset by peer"] {
+        assert_eq!(
+            shown.lines().filter(|line| line.contains("the client got") && line.contains(said)).count(),
+            1,
+            "{shown}"
+        );
+    }
+    assert_eq!(shown.matches("the double saw Ok(\"GET /").count(), 5, "{shown}");
+}
+
+#[test]
+fn the_double_plays_to_curl_and_tells_what_it_saw() {
+    let slow = Play::Wait(Duration::from_secs(20));
+    let double = TestDouble::start(&[
+        vec![Play::reply(Status::OK, &[("X-A", "b")], "hello")],
+        says("HTTP/1.0 200 OK\r\nContent-Length: 9\r\n\r\nhalf"),
+        vec![],
+        vec![Play::Reset],
+        vec![slow, Play::reply(Status::OK, &[], "late")],
+        says("nonsense\r\n"),
+    ])
+    .unwrap();
+    let url = double.url("/a");
+    let Some((status, answer)) = curl(&["-d", "posted", &url]) else { return };
+    assert!(status == 0 && answer.contains("\r\nX-A: b\r\n") && answer.ends_with("\r\n\r\nhello"), "{answer}");
+    let seen = double.seen();
+    assert!(seen[0].as_ref().unwrap().starts_with("POST /a HTTP/1.1\nHost: 127.0.0.1:"), "{seen:?}");
+    assert!(seen[0].as_ref().unwrap().ends_with("\n\nposted"), "{seen:?}");
+    for (expected, arguments) in [(18, &[][..]), (52, &[]), (56, &[]), (28, &["-m", "1"]), (1, &[])] {
+        let (status, answer) = curl(&[arguments, &[url.as_str()]].concat()).unwrap();
+        assert_eq!(status, expected, "{answer}");
+    }
+    assert_eq!((double.seen().len(), double.left()), (5, 0));
+
+    let mut stream = TcpStream::connect(double.url("").trim_start_matches("http://")).unwrap();
+    stream.write_all(b"GET  / HTTP/1.1\r\n\r\n").unwrap();
+    assert!(read_to_end_of(&mut stream).starts_with("HTTP/1.0 400 "));
+    assert_eq!(double.seen(), [Err(RequestError::Blanks)]);
+}
+
+fn read_to_end_of(stream: &mut TcpStream) -> String {
+    stream.shutdown(Shutdown::Write).unwrap();
+    read_to_end(stream)
+}
+
+// --- load
+
+fn load(url: &str, connections: &str, seconds: &str) -> String {
+    let mut load = Command::new(env!("CARGO_BIN_EXE_load"));
+    let output = load.args([url, connections, seconds]).output().unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    String::from_utf8(output.stdout).unwrap()
+}
+
+#[test]
+fn load_counts_what_was_answered() {
+    let server = event_loop(WWW);
+    let shown = load(&format!("http://localhost:{}/HelloWorld.html", server.port), "4", "0.5");
+    let number = |behind: &str, before: &str| -> f64 {
+        let from = shown.find(behind).unwrap() + behind.len();
+        shown[from..].split(before).next().unwrap().parse().unwrap()
+    };
+    let requests = number("", " requests");
+    let length = server.ask(KEPT.replace("keep-alive", "close").as_str()).len() + "keep-alive".len() - "close".len();
+    assert!(requests > 20.0 && shown.contains("\n4 connections\n") && !shown.contains("failed"), "{shown}");
+    assert_eq!(number("a second\n", " octets"), requests * length as f64, "{shown}");
+    let times = [number("p50 ", ","), number("p99 ", ","), number("p99.9 ", ","), number("max ", "\n")];
+    assert!(times.is_sorted() && times[0] > 0.0 && times[3] < 500.0 * 60.0, "{shown}");
+}
+
+#[test]
+fn load_tells_failures_apart() {
+    let close = || vec![Play::reply(Status::OK, &[], "")];
+    let double = TestDouble::start(&[
+        vec![Play::reply(Status::NOT_FOUND, &[], "")],
+        vec![], // over a kept connection: asked again
+        close(),
+        says("HTTP/1.0 200 OK\r\nContent-Length: 9\r\n\r\nhalf"),
+        says("nonsense\r\n"),
+    ])
+    .unwrap();
+    let shown = load(&double.url("/"), "1", "0.3");
+    assert!(shown.starts_with("2 requests in "), "{shown}");
+    assert!(
+        shown.contains("failed 1 times: 404 Not Found\n") && shown.contains("failed 1 times: the body was cut short\n")
+    );
+    assert!(shown.contains("failed 1 times: expected a status line"), "{shown}");
+    let dead = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let shown = load(&format!("http://{dead}/"), "2", "0.3");
+    assert!(shown.starts_with("0 requests in ") && shown.contains("Connection refused"), "{shown}");
+    let output = Command::new(env!("CARGO_BIN_EXE_load")).arg("/no-url").output().unwrap();
+    assert!(!output.status.success() && String::from_utf8_lossy(&output.stderr).contains("expected a URL"));
+}
