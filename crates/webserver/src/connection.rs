@@ -513,7 +513,7 @@ impl<P: Peer> Connection<P> {
 impl Connection {
     /// A connection over this socket.
     pub(crate) fn over(socket: OwnedFd, peer: SocketAddr, site: &Site) -> Connection {
-        Connection::new(Socket::new(socket), peer, site)
+        Connection::new(Socket::new(socket, peer), peer, site)
     }
 }
 

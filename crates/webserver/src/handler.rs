@@ -105,7 +105,8 @@ impl<H: Handler> Handler for Arc<H> {
 pub struct Request<'a> {
     /// Method, target, version and fields.
     pub head: RequestHead<'a>,
-    /// The other end of the connection; a proxy's, if there is one in between.
+    /// The other end of the connection; a proxy's, if there is one in between. Who comes over the unix domain has
+    /// `0.0.0.0:0`.
     pub peer: SocketAddr,
     /// The time of the request, which the reply's Date will say.
     pub now: Date,
@@ -118,7 +119,7 @@ impl Request<'_> {
     /// This end of the connection: which of the server's addresses the peer has reached. It costs a call of the system.
     ///
     /// # Errors
-    /// Of the system.
+    /// Of the system; the unix domain has no such address.
     pub fn local(&self) -> io::Result<SocketAddr> {
         // IPv4 over a socket of IPv6 is IPv4, as in `peer`.
         self.socket.local().map(|local| SocketAddr::new(local.ip().to_canonical(), local.port()))

@@ -13,10 +13,11 @@ use std::sync::Arc;
 
 use rustix::event::epoll::EventFlags;
 use rustix::io::Errno;
-use rustix::net::{Shutdown, SocketFlags, acceptfrom_with, shutdown};
+use rustix::net::{SocketFlags, acceptfrom_with};
 
 use crate::clock::Millis;
 use crate::seat::{Patience, Seat};
+use crate::socket::NOWHERE;
 use crate::sync::{Mutex, lock};
 use crate::watch::{WAKE, Watch};
 
@@ -33,7 +34,6 @@ const MOST_IDLE: usize = 1024;
 #[derive(Debug)]
 pub(crate) struct Lobby<C> {
     pub(crate) watch: Arc<Watch>,
-    listeners: Vec<OwnedFd>,
     seats: Box<[Seat<Box<Guest<C>>>]>,
     door: Mutex<Door>,
 }
@@ -41,6 +41,7 @@ pub(crate) struct Lobby<C> {
 /// Who may come in.
 #[derive(Debug)]
 struct Door {
+    listeners: Vec<OwnedFd>,
     free: Vec<u32>,
     /// Seats for those who are told that there is none.
     reserved: Vec<u32>,
@@ -105,6 +106,7 @@ impl<C: AsFd> Lobby<C> {
             watch.add(listener, key, EventFlags::IN)?;
         }
         let door = Door {
+            listeners,
             // Low indices first, so that the ticker's eyes stay where the guests are.
             free: (0..seats).rev().collect(),
             reserved: (seats..seats + RESERVED).collect(),
@@ -115,7 +117,6 @@ impl<C: AsFd> Lobby<C> {
         };
         Ok(Lobby {
             watch: Arc::new(watch),
-            listeners,
             seats: (0..seats + RESERVED).map(|_| Seat::new()).collect(),
             door: Mutex::new(door),
         })
@@ -216,12 +217,13 @@ impl<C: AsFd> Lobby<C> {
 
     /// Lets nobody in any more; who is in stays.
     pub(crate) fn close_door(&self) {
-        lock(&self.door).closed = true;
-        for listener in &self.listeners {
-            // Taken out first: a hang-up is reported whatever a descriptor is armed for. New peers are told at once, those
-            // who sent nothing yet when they do. Neither can fail on a listening socket of ours, and nothing depends on it.
-            let _ = self.watch.delete(listener);
-            let _ = shutdown(listener, Shutdown::Both);
+        let mut door = lock(&self.door);
+        door.closed = true;
+        for listener in door.listeners.drain(..) {
+            // Another process may hold it too, and then it stays watched until it is taken out. It is only closed: who
+            // waits to be accepted waits for the other, and is told at once where there is none. It cannot fail on a
+            // socket of ours, and nothing depends on it.
+            let _ = self.watch.delete(&listener);
         }
     }
 
@@ -231,15 +233,15 @@ impl<C: AsFd> Lobby<C> {
     }
 
     fn accept(&self, listener: usize) -> Option<Arrival<C>> {
-        let listener = self.listeners.get(listener)?;
         let mut door = lock(&self.door);
         if door.closed || door.shut {
             return None;
         }
+        let listener = door.listeners.get(listener)?;
         match acceptfrom_with(listener, SocketFlags::CLOEXEC) {
             Ok((socket, peer)) => {
                 let peer = peer.and_then(|peer| SocketAddr::try_from(peer).ok());
-                let peer = peer.unwrap_or_else(|| SocketAddr::from(([0, 0, 0, 0], 0)));
+                let peer = peer.unwrap_or(NOWHERE);
                 if let Some(seat) = door.free.pop() {
                     return Some(Arrival::Stranger(socket, peer, seat));
                 }
@@ -271,7 +273,7 @@ impl<C: AsFd> Lobby<C> {
                 let idle = self.longest_idle(&mut door);
                 if idle.is_none() {
                     door.shut = true;
-                    self.arm_listeners(EventFlags::empty());
+                    self.arm_listeners(&door, EventFlags::empty());
                 }
                 idle.map(Arrival::Shed)
             }
@@ -300,12 +302,12 @@ impl<C: AsFd> Lobby<C> {
     fn open(&self, door: &mut Door) {
         if door.shut && !door.closed {
             door.shut = false;
-            self.arm_listeners(EventFlags::IN);
+            self.arm_listeners(door, EventFlags::IN);
         }
     }
 
-    fn arm_listeners(&self, flags: EventFlags) {
-        for (key, listener) in (FIRST_LISTENER..).zip(&self.listeners) {
+    fn arm_listeners(&self, door: &Door, flags: EventFlags) {
+        for (key, listener) in (FIRST_LISTENER..).zip(&door.listeners) {
             // It fails only for descriptors that are not in the set, and these are.
             let _ = self.watch.modify(listener, key, flags);
         }

@@ -3,12 +3,13 @@
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, ToSocketAddrs};
 use std::os::fd::OwnedFd;
+use std::os::unix::net::{SocketAddr as UnixAddr, UnixListener};
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 use std::thread::{self, JoinHandle, Thread};
 use std::time::Duration;
 
-use rustix::io::Errno;
+use rustix::io::{Errno, ioctl_fionbio};
 use rustix::net::{AddressFamily, SocketFlags, SocketType, bind, getsockname, listen, socket_with, sockopt as options};
 
 use crate::access_log::{AccessLog, Writer};
@@ -39,11 +40,18 @@ use crate::worker::Engine;
 /// ```
 #[derive(Debug)]
 pub struct Server {
-    listeners: Vec<OwnedFd>,
-    addresses: Vec<SocketAddr>,
+    listeners: Listeners,
     bounds: Bounds,
     keep_alive: bool,
     log: bool,
+}
+
+/// Listening sockets, and where they listen.
+#[derive(Debug, Default)]
+struct Listeners {
+    sockets: Vec<OwnedFd>,
+    addresses: Vec<SocketAddr>,
+    unix_addresses: Vec<UnixAddr>,
 }
 
 /// Connections that the kernel has set up and nobody has accepted yet.
@@ -74,18 +82,50 @@ impl Server {
             Err(error) if is_no_ipv6(&error) => all(Ipv4Addr::UNSPECIFIED.into())?,
             other => other?,
         };
-        Server::on(vec![socket])
+        Server::on([socket])
     }
 
-    fn on(listeners: Vec<OwnedFd>) -> io::Result<Server> {
-        let address = |socket: &OwnedFd| Ok(SocketAddr::try_from(getsockname(socket)?)?);
-        Ok(Server {
-            addresses: listeners.iter().map(address).collect::<io::Result<_>>()?,
-            listeners,
-            bounds: Bounds::default(),
-            keep_alive: true,
-            log: false,
-        })
+    /// Takes sockets that listen already, of TCP or of the unix domain: those that systemd hands over, or those that a
+    /// program bound before it gave its privileges up. A peer over the unix domain has the address `0.0.0.0:0`.
+    ///
+    /// When the server stops they are closed, and nothing more: connections that nobody has accepted wait for whoever
+    /// else holds the socket.
+    ///
+    /// ```
+    /// use std::net::TcpListener;
+    /// use webserver::Server;
+    ///
+    /// let listener = TcpListener::bind("127.0.0.1:0")?;
+    /// let server = Server::on([listener.into()])?;
+    /// # let _ = server;
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// `InvalidInput` for what is no listening socket of these kinds; those of the system.
+    pub fn on(listeners: impl IntoIterator<Item = OwnedFd>) -> io::Result<Server> {
+        let mut all = Listeners::default();
+        listeners.into_iter().try_for_each(|socket| all.take(socket))?;
+        Ok(Server { listeners: all, bounds: Bounds::default(), keep_alive: true, log: false })
+    }
+
+    /// Listens where the other does, too; everything else of the other is dropped.
+    ///
+    /// ```
+    /// use webserver::Server;
+    ///
+    /// let folder = tempfile::tempdir()?;
+    /// let socket = std::os::unix::net::UnixListener::bind(folder.path().join("socket"))?;
+    /// let server = Server::bind("127.0.0.1:0")?.and(Server::on([socket.into()])?);
+    /// # let _ = server;
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
+    #[must_use]
+    pub fn and(mut self, other: Server) -> Server {
+        self.listeners.sockets.extend(other.listeners.sockets);
+        self.listeners.addresses.extend(other.listeners.addresses);
+        self.listeners.unix_addresses.extend(other.listeners.unix_addresses);
+        self
     }
 
     /// The size of the pool, at least 1; default [`default_threads`].
@@ -150,8 +190,9 @@ impl Server {
     /// Of the system, if it has no thread or descriptor left.
     pub fn start(self, handler: impl Handler) -> io::Result<Running> {
         let log = self.log.then(|| Arc::new(AccessLog::default()));
+        let Listeners { sockets, addresses, unix_addresses } = self.listeners;
         let engine = Arc::new(Engine {
-            lobby: Lobby::new(self.listeners, self.bounds.connections)?,
+            lobby: Lobby::new(sockets, self.bounds.connections)?,
             site: Site {
                 log: log.clone(),
                 deadlines: self.bounds.deadlines,
@@ -170,7 +211,7 @@ impl Server {
         let workers: io::Result<Vec<_>> = (0..self.bounds.threads).map(worker).collect();
         let stopper = Stopper { engine, ticker: ticker.thread().clone() };
         match workers {
-            Ok(workers) => Ok(Running { stopper, addresses: self.addresses, ticker, workers, writer }),
+            Ok(workers) => Ok(Running { stopper, addresses, unix_addresses, ticker, workers, writer }),
             Err(error) => {
                 stopper.stop(); // those that were started end by themselves
                 Err(error)
@@ -189,15 +230,21 @@ pub fn default_threads() -> usize {
 pub struct Running {
     stopper: Stopper,
     addresses: Vec<SocketAddr>,
+    unix_addresses: Vec<UnixAddr>,
     ticker: JoinHandle<()>,
     workers: Vec<JoinHandle<()>>,
     writer: Option<Writer>,
 }
 
 impl Running {
-    /// The addresses it listens on, with their real ports.
+    /// The addresses of TCP that it listens on, with their real ports.
     pub fn addresses(&self) -> &[SocketAddr] {
         &self.addresses
+    }
+
+    /// The addresses of the unix domain that it listens on.
+    pub fn unix_addresses(&self) -> &[UnixAddr] {
+        &self.unix_addresses
     }
 
     /// A handle that stops it, from any thread.
@@ -241,16 +288,41 @@ impl Stopper {
     }
 }
 
+impl Listeners {
+    fn take(&mut self, socket: OwnedFd) -> io::Result<()> {
+        let is_stream = options::socket_type(&socket)? == SocketType::STREAM;
+        if !is_stream || !options::socket_acceptconn(&socket)? {
+            return Err(io::Error::new(io::ErrorKind::InvalidInput, "not a stream socket that listens"));
+        }
+        ioctl_fionbio(&socket, true)?;
+        let address = getsockname(&socket)?;
+        let socket = match SocketAddr::try_from(address.clone()) {
+            Ok(address) => {
+                // Inherited by every accepted socket, so it costs no call there. Either only saves time.
+                let _ = options::set_tcp_nodelay(&socket, true);
+                let _ = sockopt::defer_accept(&socket);
+                self.addresses.push(address);
+                socket
+            }
+            Err(_) if address.address_family() == AddressFamily::UNIX => {
+                let socket = UnixListener::from(socket);
+                self.unix_addresses.push(socket.local_addr()?);
+                socket.into()
+            }
+            Err(_) => return Err(io::Error::new(io::ErrorKind::InvalidInput, "a socket of neither TCP nor unix")),
+        };
+        self.sockets.push(socket);
+        Ok(())
+    }
+}
+
 fn listener(address: SocketAddr, only_v6: bool) -> io::Result<OwnedFd> {
     let family = if address.is_ipv6() { AddressFamily::INET6 } else { AddressFamily::INET };
-    let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
-    let socket = socket_with(family, SocketType::STREAM, flags, None)?;
+    let socket = socket_with(family, SocketType::STREAM, SocketFlags::CLOEXEC, None)?;
     if address.is_ipv6() {
         options::set_ipv6_v6only(&socket, only_v6)?;
     }
     options::set_socket_reuseaddr(&socket, true)?;
-    options::set_tcp_nodelay(&socket, true)?; // inherited by every accepted socket, so it costs no call there
-    sockopt::defer_accept(&socket)?;
     bind(&socket, &address)?;
     listen(&socket, BACKLOG)?;
     Ok(socket)
