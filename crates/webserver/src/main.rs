@@ -1,7 +1,10 @@
 //! The program `webserver`: options to a server, signals to its end.
 
+mod listening;
 mod options;
 mod startup;
+mod systemd;
+mod unix;
 
 use std::io::Write;
 use std::process::ExitCode;
@@ -34,20 +37,19 @@ fn run(options: &Options) -> Result<(), String> {
         let why = startup::explain(options, request)?;
         return io::stdout().write_all(why.as_bytes()).map_err(|error| format!("cannot write: {error}"));
     }
-    let mut signals = Signals::new([SIGINT, SIGTERM]).map_err(|error| format!("cannot wait for signals: {error}"))?;
-    let running = startup::start(options)?;
-    startup::print_ready_lines(options, &running);
-
-    let stopper = running.stopper();
+    let mut signals = Signals::new([SIGINT, SIGTERM])
+        .map_err(|error| format!("cannot wait for signals: {}", startup::cause(&error)))?;
+    let started = startup::start(options)?;
+    let stop = started.stop();
     thread::spawn(move || {
         let mut signals = signals.forever();
         signals.next();
-        stopper.stop();
+        stop();
         if let Some(signal) = signals.next() {
             process::exit(128 + signal);
         }
     });
-    say_at_last(format!("webserver: {}\n", running.join()));
+    say_at_last(format!("webserver: {}\n", started.join()));
     Ok(())
 }
 

@@ -20,13 +20,17 @@ pub(crate) struct Options {
     #[arg(default_value = ".")]
     pub(crate) root: PathBuf,
 
-    /// The port to listen on; 0: any free one
-    #[arg(short, long, default_value_t = 6789, value_parser = number::<u16>)]
-    pub(crate) port: u16,
+    /// The port to listen on; 0: any free one [default: 6789]
+    #[arg(short, long, value_parser = number::<u16>)]
+    port: Option<u16>,
 
     /// An address to listen on, repeatable [default: all, IPv6 and IPv4]
     #[arg(short, long = "bind", value_name = "ADDRESS")]
     bind: Vec<IpAddr>,
+
+    /// A socket of the unix domain to listen on; without --port and --bind on nothing else
+    #[arg(long, value_name = "PATH")]
+    pub(crate) unix: Option<PathBuf>,
 
     /// The size of the pool; 1: one request at a time [default: 4 a core]
     #[arg(short, long, value_name = "N", value_parser = number::<NonZeroU16>)]
@@ -137,9 +141,28 @@ pub(crate) enum LogFormat {
 const OURS: u64 = 32;
 
 impl Options {
-    /// The addresses asked for; empty for all.
+    /// The port of TCP.
+    pub(crate) fn port(&self) -> u16 {
+        self.port.unwrap_or(6789)
+    }
+
+    /// The addresses of TCP asked for; empty for all.
     pub(crate) fn addresses(&self) -> Vec<SocketAddr> {
-        self.bind.iter().map(|&address| SocketAddr::new(address, self.port)).collect()
+        self.bind.iter().map(|&address| SocketAddr::new(address, self.port())).collect()
+    }
+
+    /// Whether TCP is asked for, by name or for want of anything else.
+    pub(crate) fn wants_tcp(&self) -> bool {
+        self.unix.is_none() || self.names_tcp()
+    }
+
+    /// Whether it is said where to listen.
+    pub(crate) fn names_sockets(&self) -> bool {
+        self.unix.is_some() || self.names_tcp()
+    }
+
+    fn names_tcp(&self) -> bool {
+        self.port.is_some() || !self.bind.is_empty()
     }
 
     /// The bounds asked for, with no more descriptors than there are.
@@ -307,9 +330,23 @@ mod tests {
     #[test]
     fn the_defaults_are_those_of_the_documentation() {
         let options = Options::try_parse_from(["webserver"]).unwrap();
-        assert_eq!((options.port, options.max_connections.get()), (6789, 10_000));
+        assert_eq!((options.port(), options.max_connections.get()), (6789, 10_000));
         assert_eq!(options.root, PathBuf::from("."));
         assert_eq!([options.head_timeout, options.idle_timeout, options.grace].map(|d| d.as_secs()), [10, 15, 5]);
         assert!(options.addresses().is_empty() && options.log == LogFormat::Common);
+    }
+
+    #[test]
+    fn who_asks_for_unix_alone_gets_no_tcp() {
+        for (arguments, tcp, named) in [
+            (&[][..], true, false),
+            (&["--unix", "a"], false, true),
+            (&["--unix", "a", "--port", "6789"], true, true),
+            (&["--unix", "a", "--bind", "::1"], true, true),
+            (&["--port", "6789"], true, true),
+        ] {
+            let options = Options::try_parse_from([&["webserver"], arguments].concat()).unwrap();
+            assert_eq!((options.wants_tcp(), options.names_sockets()), (tcp, named), "{arguments:?}");
+        }
     }
 }

@@ -1,38 +1,68 @@
-//! From options to a server at work; what can go wrong on the way is one line that says what to do.
+//! From options to servers at work; what can go wrong on the way is one line that says what to do.
 
 use std::io::{self, ErrorKind, Write};
-use std::net::{IpAddr, SocketAddr};
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
+use rustix::io::Errno;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use webserver::http_core::{FieldName, FieldValue};
-use webserver::{Files, Guard, Running, Server, Users};
+use webserver::{Counts, Files, Guard, Running, Users};
 
+use crate::listening;
 use crate::options::{LogFormat, Options};
+use crate::systemd::Notified;
+use crate::unix::SocketFile;
 
-pub(crate) fn start(options: &Options) -> Result<Running, String> {
-    let (files, users) = (files(options)?, users(options)?);
-    let addresses = options.addresses();
-    let bound = if addresses.is_empty() { Server::bind_all(options.port) } else { Server::bind(&*addresses) };
-    let server = bound.map_err(|error| match error.kind() {
-        ErrorKind::AddrInUse => {
-            format!("port {} is in use; choose another by --port PORT, or any free one by --port 0", options.port)
-        }
-        ErrorKind::PermissionDenied => {
-            format!("port {} may not be used without privileges; choose one from 1024 on by --port PORT", options.port)
-        }
-        ErrorKind::AddrNotAvailable => format!("an address of --bind is none of this machine's: {error}"),
-        _ => format!("cannot listen on port {}: {error}", options.port),
-    })?;
-    let bounds = options.bounds(descriptors());
+/// All that is at work.
+#[derive(Debug)]
+pub(crate) struct Started {
+    files: Running,
+    notified: Notified,
+    _socket: Option<SocketFile>,
+}
+
+/// Descriptors without which it cannot serve.
+const FEWEST: u64 = 40;
+
+/// Starts everything. What opens files or sockets comes first, then come the threads.
+pub(crate) fn start(options: &Options) -> Result<Started, String> {
+    let descriptors = descriptors();
+    if descriptors < FEWEST {
+        return Err(format!(
+            "it takes {FEWEST} open files, and {descriptors} are allowed; raise the limit: ulimit -n 1024"
+        ));
+    }
+    let bounds = options.bounds(descriptors);
+    let (files, users) = (files(options)?.cache(bounds.cached), users(options)?);
+    let (server, socket) = listening::server(options)?;
+    let notified = Notified::from_env();
     let server = server.bounds(bounds).keep_alive(!options.no_keep_alive).log(options.log == LogFormat::Common);
-    let files = files.cache(bounds.cached);
-    let running = match users {
+    let files = match users {
         Some(users) => server.start(Guard::new(users, files)),
         None => server.start(files),
     };
-    running.map_err(|error| format!("cannot start: {error}"))
+    let files = files.map_err(|error| format!("cannot start: {}", cause(&error)))?;
+    // Nobody may be listening to us; that is no reason not to serve.
+    let _ = io::stdout().write_all(listening::ready_lines(options, &files).as_bytes());
+    notified.tell("READY=1");
+    Ok(Started { files, notified, _socket: socket })
+}
+
+impl Started {
+    /// What begins to stop it all, from any thread.
+    pub(crate) fn stop(&self) -> impl Fn() + Send + 'static {
+        let (files, notified) = (self.files.stopper(), self.notified.clone());
+        move || {
+            notified.tell("STOPPING=1");
+            files.stop();
+        }
+    }
+
+    /// Waits until it was stopped and has ended.
+    pub(crate) fn join(self) -> Counts {
+        self.files.join()
+    }
 }
 
 /// What would become of a request, whose lines may be parted by `\n` as a shell passes it on.
@@ -54,7 +84,10 @@ fn files(options: &Options) -> Result<Files, String> {
     let mut files = Files::new(root).map_err(|error| match error.kind() {
         ErrorKind::NotFound => format!("there is no folder {root:?}; name the folder to serve: webserver FOLDER"),
         ErrorKind::NotADirectory => format!("{root:?} is no folder; name the folder to serve: webserver FOLDER"),
-        _ => format!("cannot open the folder {root:?}: {error}"),
+        ErrorKind::PermissionDenied => {
+            format!("the folder {root:?} may not be read; let this user read it, or name another: webserver FOLDER")
+        }
+        _ => format!("cannot open the folder {root:?}: {}", cause(&error)),
     })?;
     files = files
         .listing(!options.no_listing)
@@ -108,30 +141,14 @@ fn valid(value: &str) -> Result<FieldValue<'_>, String> {
     FieldValue::new(value.as_bytes()).ok_or_else(|| format!("{value:?} is no value of a field"))
 }
 
-/// Where a browser finds the server, one address a line: the first that is printed, once connections are accepted.
-pub(crate) fn print_ready_lines(options: &Options, running: &Running) {
-    let mut lines = String::new();
-    for address in running.addresses() {
-        if options.addresses().is_empty() {
-            lines.push_str(&format!("listening on http://localhost:{}/\n", address.port()));
-            for interface in if_addrs::get_if_addrs().unwrap_or_default() {
-                let ip = interface.ip();
-                let reached = !ip.is_loopback() && (ip.is_ipv4() || address.is_ipv6()) && !is_link_local(ip);
-                if reached {
-                    lines.push_str(&format!("listening on http://{}/\n", SocketAddr::new(ip, address.port())));
-                }
-            }
-        } else {
-            lines.push_str(&format!("listening on http://{address}/\n"));
-        }
+/// What the system says, and what to do where that is known.
+pub(crate) fn cause(error: &io::Error) -> String {
+    match error.raw_os_error().map(Errno::from_raw_os_error) {
+        Some(Errno::MFILE) => "too few open files are allowed; raise the limit: ulimit -n 1024".into(),
+        Some(Errno::NFILE) => "the whole system has too many open files; end something that holds many".into(),
+        Some(Errno::AGAIN) => "too few threads are allowed; ask for fewer by --threads N, or raise ulimit -u".into(),
+        _ => error.to_string(),
     }
-    // Nobody may be listening to us; that is no reason not to serve.
-    let _ = io::stdout().write_all(lines.as_bytes());
-}
-
-/// Such an address needs a zone, which no URL of a browser can name.
-fn is_link_local(ip: IpAddr) -> bool {
-    matches!(ip, IpAddr::V6(ip) if ip.is_unicast_link_local())
 }
 
 /// Raises the soft limit of descriptors to the hard one, and says how many that is.

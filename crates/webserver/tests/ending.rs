@@ -141,7 +141,8 @@ fn a_signal_to_an_idle_program_ends_it() {
         program.signal(signal);
         assert_eq!(program.ended(Duration::from_secs(4)).and_then(|status| status.code()), Some(0));
         let counts = "webserver: 0 connections: 0 completed, 0 refused, 0 timed out, 0 aborted, 0 failed\n";
-        assert_eq!(program.messages(), counts);
+        let messages = program.messages();
+        assert!(messages.ends_with(counts) && !messages.contains("\" 200 "), "{messages}");
     }
 }
 
@@ -212,9 +213,10 @@ fn version_and_help_are_printed() {
 // What the help names works: it serves with all of it.
 #[test]
 fn help_lists_what_works() {
-    const OPTIONS: [(&str, &str); 24] = [
+    const OPTIONS: &[(&str, &str)] = &[
         ("--port", "0"),
         ("--bind", "127.0.0.1"),
+        ("--unix", "socket"),
         ("--threads", "3"),
         ("--max-connections", "100"),
         ("--cache-size", "1"),
@@ -258,7 +260,7 @@ fn help_lists_what_works() {
     for (name, value) in &OPTIONS[..OPTIONS.len() - 1] {
         command.arg(name).args(Some(value).filter(|value| !value.is_empty()));
     }
-    let program = Program::run(command.arg(folder.path()));
+    let program = Program::run(command.current_dir(folder.path()).arg(folder.path()));
     assert_eq!(get(program.address(), "/small").text(), "small");
     program.finish();
 }
@@ -289,7 +291,7 @@ fn ready_lines_name_addresses_of_ipv6_in_brackets() {
     let [line] = program.ready()[..] else { panic!("{:?}", program.ready()) };
     assert!(line.starts_with("listening on http://[::1]:"), "{line}");
     assert_eq!(get(address_in(line), "/small").text(), "small");
-    assert!(program.finish().starts_with("::1 - - ["));
+    assert!(program.finish().contains("::1 - - ["));
 }
 
 #[test]

@@ -1,0 +1,178 @@
+//! The socket of the unix domain that `--unix` asks for: made for a proxy's group, put in the place of one that nobody
+//! accepts on any more, and removed at the end.
+
+use std::ffi::{OsStr, OsString};
+use std::io::{self, ErrorKind};
+use std::os::fd::OwnedFd;
+use std::os::unix::net::UnixListener;
+use std::path::{Path, PathBuf};
+use std::thread;
+use std::time::Duration;
+
+use rustix::fs::{AtFlags, CWD, FileType, FlockOperation, Mode, OFlags, Stat, flock, openat, statat, unlinkat};
+use rustix::io::Errno;
+use rustix::net::{AddressFamily, SocketAddrUnix, SocketFlags, SocketType, connect, socket_with};
+use rustix::process::umask;
+
+/// A socket's file. It is removed with the value, unless somebody has put another in its place.
+#[derive(Debug)]
+pub(crate) struct SocketFile {
+    folder: OwnedFd,
+    name: OsString,
+    is: Identity,
+}
+
+/// Whoever is not the owner or of the group may not connect; a proxy of another user belongs to the group.
+const FORBIDDEN: Mode = Mode::RWXO.union(Mode::XUSR).union(Mode::XGRP);
+
+impl SocketFile {
+    /// Listens at this path. While nobody else's threads run: the mask of modes is the process's.
+    pub(crate) fn bind(path: &Path) -> Result<(UnixListener, SocketFile), String> {
+        let Some(name) = path.file_name() else {
+            return Err(format!("{path:?} names no file; name the socket to make: --unix FOLDER/NAME"));
+        };
+        let folder = folder_of(path).map_err(|error| match error {
+            Errno::NOENT => format!("there is no folder for {path:?}; make it, or name another by --unix PATH"),
+            _ => format!("cannot open the folder of {path:?}: {error}"),
+        })?;
+        let is_ours = lock(&folder);
+        let listener = listen(path).or_else(|error| match error.kind() {
+            ErrorKind::AddrInUse if is_ours && is_left(path) => {
+                unlinkat(&folder, name, AtFlags::empty())?;
+                listen(path)
+            }
+            _ => Err(error),
+        });
+        let listener = listener.map_err(|error| match error.kind() {
+            ErrorKind::AddrInUse if !is_socket(path) => {
+                format!("{path:?} is there and is no socket; name another by --unix PATH")
+            }
+            ErrorKind::AddrInUse => format!("{path:?} is in use; choose another by --unix PATH"),
+            ErrorKind::InvalidInput => {
+                format!("{path:?} is too long for a socket, which has 107 octets; name a shorter one by --unix PATH")
+            }
+            ErrorKind::PermissionDenied | ErrorKind::ReadOnlyFilesystem => {
+                format!("cannot make {path:?}: {error}; choose a folder that you may write in by --unix PATH")
+            }
+            _ => format!("cannot listen on {path:?}: {error}"),
+        })?;
+        let is = identity(&folder, name).map_err(|error| format!("cannot look at {path:?}: {error}"))?;
+        let _ = flock(&folder, FlockOperation::Unlock);
+        Ok((listener, SocketFile { folder, name: name.into(), is }))
+    }
+}
+
+impl Drop for SocketFile {
+    fn drop(&mut self) {
+        if lock(&self.folder) && identity(&self.folder, &self.name) == Ok(self.is) {
+            let _ = unlinkat(&self.folder, &self.name, AtFlags::empty());
+        }
+    }
+}
+
+/// Two that start at once must not take each other's socket for a left one: whoever replaces or removes one has the lock of
+/// its folder, for as long as the descriptor. It waits for a second at most. Where there are no locks, it goes without.
+fn lock(folder: &OwnedFd) -> bool {
+    (0..20).any(|attempt| {
+        if attempt > 0 {
+            thread::sleep(Duration::from_millis(50));
+        }
+        flock(folder, FlockOperation::NonBlockingLockExclusive) != Err(Errno::WOULDBLOCK)
+    })
+}
+
+/// Device, inode and the time of the last change: an inode's number is soon another file's.
+type Identity = (u64, u64, i64, u64);
+
+fn identity(folder: &OwnedFd, name: &OsStr) -> Result<Identity, Errno> {
+    let stat: Stat = statat(folder, name, AtFlags::SYMLINK_NOFOLLOW)?;
+    Ok((stat.st_dev, stat.st_ino, stat.st_ctime, stat.st_ctime_nsec))
+}
+
+fn folder_of(path: &Path) -> Result<OwnedFd, Errno> {
+    let folder =
+        path.parent().filter(|folder| !folder.as_os_str().is_empty()).map_or(PathBuf::from("."), Path::to_owned);
+    openat(CWD, &folder, OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty())
+}
+
+fn listen(path: &Path) -> io::Result<UnixListener> {
+    let mask = umask(FORBIDDEN);
+    let listener = UnixListener::bind(path);
+    umask(mask);
+    listener
+}
+
+fn is_socket(path: &Path) -> bool {
+    statat(CWD, path, AtFlags::SYMLINK_NOFOLLOW)
+        .is_ok_and(|stat| FileType::from_raw_mode(stat.st_mode) == FileType::Socket)
+}
+
+/// Whether it is a socket on which nobody accepts. It never waits for who is slow to accept.
+fn is_left(path: &Path) -> bool {
+    let knock = || -> Result<(), Errno> {
+        let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
+        let socket = socket_with(AddressFamily::UNIX, SocketType::STREAM, flags, None)?;
+        connect(&socket, &SocketAddrUnix::new(path)?)
+    };
+    is_socket(path) && knock() == Err(Errno::CONNREFUSED)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::fs;
+    use std::os::unix::fs::PermissionsExt;
+    use std::os::unix::net::UnixStream;
+
+    #[test]
+    fn a_socket_is_the_groups_and_goes_with_the_value() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("socket");
+        let (_listener, file) = SocketFile::bind(&path).unwrap();
+        assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o7777, 0o660);
+        assert!(UnixStream::connect(&path).is_ok());
+        drop(file);
+        assert!(!path.exists());
+    }
+
+    #[test]
+    fn a_left_one_is_replaced_and_a_live_one_is_not() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("socket");
+        let first = UnixListener::bind(&path).unwrap();
+        assert!(SocketFile::bind(&path).unwrap_err().contains("in use"));
+        drop(first);
+        let (second, file) = SocketFile::bind(&path).unwrap();
+        assert!(SocketFile::bind(&path).unwrap_err().contains("in use"));
+        drop(second);
+        let (_third, third_file) = SocketFile::bind(&path).unwrap();
+        drop(file);
+        assert!(UnixStream::connect(&path).is_ok(), "the first took away what is the second's");
+        drop(third_file);
+        assert!(!path.exists());
+    }
+
+    #[test]
+    fn a_left_one_is_replaced_by_one_at_a_time() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("socket");
+        drop(UnixListener::bind(&path).unwrap());
+        let other = folder_of(&path).unwrap();
+        assert!(lock(&other));
+        assert!(SocketFile::bind(&path).unwrap_err().contains("in use"));
+        drop(other);
+        assert!(SocketFile::bind(&path).is_ok());
+    }
+
+    #[test]
+    fn what_is_no_socket_stays() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("file");
+        fs::write(&path, "precious").unwrap();
+        assert!(SocketFile::bind(&path).unwrap_err().contains("no socket"));
+        let link = folder.path().join("link");
+        std::os::unix::fs::symlink(&path, &link).unwrap();
+        assert!(SocketFile::bind(&link).unwrap_err().contains("no socket"));
+        assert_eq!(fs::read(&path).unwrap(), b"precious");
+    }
+}
