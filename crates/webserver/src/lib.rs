@@ -36,7 +36,7 @@
 //! | what peers may take of time and memory | [`Deadlines`], [`Bounds`] |
 //! | what became of the connections | [`Stopper::counts`] |
 //!
-//! The library touches no signals and no resource limits, and writes to standard error only if [`Server::log`] is asked
+//! The library touches no signals and no resource limits, confines nothing, and writes to standard error only if [`Server::log`] is asked
 //! for; those are the program's.
 //!
 //! # How it works
@@ -90,7 +90,7 @@ pub use deadlines::Deadlines;
 pub use ends::{Counts, End};
 pub use exchange::exchange;
 pub use explain::explain;
-pub use files::Files;
+pub use files::{Containment, Files};
 pub use guard::Guard;
 pub use handler::{Answer, Body, Handler, Reply, Request, Sink};
 pub use server::{Running, Server, Stopper, default_threads};

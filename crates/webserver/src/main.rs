@@ -1,5 +1,6 @@
 //! The program `webserver`: options to a server, signals to its end.
 
+mod confine;
 mod listening;
 mod options;
 mod startup;

@@ -1,14 +1,16 @@
 //! From options to servers at work; what can go wrong on the way is one line that says what to do.
 
 use std::io::{self, ErrorKind, Write};
+use std::os::fd::AsFd;
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
 use rustix::io::Errno;
-use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+use rustix::process::{Resource, Rlimit, geteuid, getrlimit, setrlimit};
 use webserver::http_core::{FieldName, FieldValue};
-use webserver::{Counts, Files, Guard, Running, Users};
+use webserver::{Containment, Counts, Files, Guard, Running, Users};
 
+use crate::confine::{self, Allowed};
 use crate::listening;
 use crate::options::{LogFormat, Options};
 use crate::systemd::Notified;
@@ -25,7 +27,7 @@ pub(crate) struct Started {
 /// Descriptors without which it cannot serve.
 const FEWEST: u64 = 40;
 
-/// Starts everything. What opens files or sockets comes first, then come the threads.
+/// Starts everything. What opens files or sockets comes first, then the process is confined, then come the threads.
 pub(crate) fn start(options: &Options) -> Result<Started, String> {
     let descriptors = descriptors();
     if descriptors < FEWEST {
@@ -37,12 +39,27 @@ pub(crate) fn start(options: &Options) -> Result<Started, String> {
     let (files, users) = (files(options)?.cache(bounds.cached), users(options)?);
     let (server, socket) = listening::server(options)?;
     let notified = Notified::from_env();
+    let confined = confine::confine(&Allowed {
+        reading: Some(files.as_fd()).filter(|_| !options.follow_links),
+        writing: None,
+        removing: socket.as_ref().map(SocketFile::folder),
+    });
+    let requests = match files.containment() {
+        Containment::Kernel => "requests stay below the folder, by openat2",
+        Containment::Walk => "requests stay below the folder, by following no links, for want of openat2",
+        _ => "requests go wherever links lead",
+    };
+
     let server = server.bounds(bounds).keep_alive(!options.no_keep_alive).log(options.log == LogFormat::Common);
     let files = match users {
         Some(users) => server.start(Guard::new(users, files)),
         None => server.start(files),
     };
     let files = files.map_err(|error| format!("cannot start: {}", cause(&error)))?;
+    if geteuid().is_root() {
+        say("warning: started as root, and serving files needs no privileges; start it as another user");
+    }
+    say(&format!("{requests}; the process is {confined}"));
     // Nobody may be listening to us; that is no reason not to serve.
     let _ = io::stdout().write_all(listening::ready_lines(options, &files).as_bytes());
     notified.tell("READY=1");
@@ -149,6 +166,11 @@ pub(crate) fn cause(error: &io::Error) -> String {
         Some(Errno::AGAIN) => "too few threads are allowed; ask for fewer by --threads N, or raise ulimit -u".into(),
         _ => error.to_string(),
     }
+}
+
+/// One line on standard error.
+fn say(what: &str) {
+    let _ = writeln!(io::stderr(), "webserver: {what}");
 }
 
 /// Raises the soft limit of descriptors to the hard one, and says how many that is.

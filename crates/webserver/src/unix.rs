@@ -3,7 +3,7 @@
 
 use std::ffi::{OsStr, OsString};
 use std::io::{self, ErrorKind};
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::net::UnixListener;
 use std::path::{Path, PathBuf};
 use std::thread;
@@ -59,6 +59,11 @@ impl SocketFile {
         let is = identity(&folder, name).map_err(|error| format!("cannot look at {path:?}: {error}"))?;
         let _ = flock(&folder, FlockOperation::Unlock);
         Ok((listener, SocketFile { folder, name: name.into(), is }))
+    }
+
+    /// Where it lies.
+    pub(crate) fn folder(&self) -> BorrowedFd<'_> {
+        self.folder.as_fd()
     }
 }
 

@@ -14,6 +14,7 @@ mod types;
 use std::borrow::Cow;
 use std::cell::Cell;
 use std::io;
+use std::os::fd::{AsFd, BorrowedFd};
 use std::path::Path;
 use std::sync::Arc;
 
@@ -27,6 +28,7 @@ use self::answer::{Refusal, answer};
 use self::cache::Cache;
 use self::entry::Entry;
 use self::resource::{Passed, Resource, pass};
+pub use self::root::Containment;
 use self::root::{Denied, Kind, Opened, Root};
 use self::settings::Settings;
 use crate::clock;
@@ -195,6 +197,11 @@ impl Files {
     /// Whether there is a file below the folder that has this path and can be opened now.
     pub fn contains(&self, path: &[u8]) -> bool {
         self.open(path).is_ok_and(|opened| opened.is_file())
+    }
+
+    /// How every open is kept below the folder.
+    pub fn containment(&self) -> Containment {
+        self.root.containment()
     }
 }
 
@@ -376,6 +383,13 @@ impl Files {
         own.append(&fields);
         self.settings.dress(own);
         reply
+    }
+}
+
+/// The folder.
+impl AsFd for Files {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.root.folder()
     }
 }
 

@@ -73,14 +73,15 @@ const OPEN: OFlags = OFlags::RDONLY.union(OFlags::NONBLOCK).union(OFlags::NOCTTY
 /// The kernel's own rule.
 const RESOLVE: ResolveFlags = ResolveFlags::BENEATH.union(ResolveFlags::NO_MAGICLINKS);
 
-/// How far the root is contained.
+/// How every open of [`Files`](crate::Files) is kept below its folder.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Containment {
-    /// By the kernel: nothing below leads out, and links that stay below are followed.
+#[non_exhaustive]
+pub enum Containment {
+    /// By the kernel's own rule, `openat2`: nothing below leads out, and links that stay below are followed.
     Kernel,
-    /// Segment by segment, and no link is followed.
+    /// Segment by segment, for want of `openat2`, and no link is followed.
     Walk,
-    /// Not at all.
+    /// Not at all: links are followed wherever they lead.
     None,
 }
 
@@ -116,6 +117,10 @@ impl Root {
             (false, true) => Containment::Walk,
             (false, false) => Containment::Kernel,
         }
+    }
+
+    pub(super) fn folder(&self) -> BorrowedFd<'_> {
+        self.folder.as_fd()
     }
 
     /// Opens a name that `http_core::Path::decode` has made; empty for the root itself.

@@ -1,0 +1,110 @@
+//! What the program may do on its machine is as little as it needs, and it says what holds it.
+// Clippy then takes the helpers, too, for tests.
+#![cfg(test)]
+
+mod support;
+
+use std::fs;
+use std::path::Path;
+use std::process::Command;
+
+use rustix::process::Signal;
+use tempfile::TempDir;
+
+use support::{PATIENCE, PROGRAM, Program, get, keep_alive};
+
+fn folder() -> TempDir {
+    let folder = TempDir::new().unwrap();
+    fs::write(folder.path().join("small"), "small").unwrap();
+    fs::write(folder.path().join("large"), vec![b'x'; 100_000]).unwrap();
+    std::os::unix::fs::symlink("/etc/passwd", folder.path().join("link")).unwrap();
+    folder
+}
+
+/// A call that opens a file, and one that may make or change something.
+const OPENS: [&str; 4] = ["open(", "openat(", "openat2(", "creat("];
+const WRITES: [&str; 5] = ["O_WRONLY", "O_RDWR", "O_CREAT", "O_TRUNC", "O_APPEND"];
+
+// V35: from its start to its end, under all that a peer can ask for.
+#[test]
+fn v35_no_other_program_is_run_and_no_file_is_written() {
+    if Command::new("strace").arg("--version").output().is_err() {
+        println!("MISSING: strace");
+        assert!(std::env::var_os("CI").is_none(), "continuous integration has strace");
+        return;
+    }
+    let (folder, place) = (folder(), TempDir::new().unwrap());
+    let trace = place.path().join("trace");
+    let socket = place.path().join("socket");
+    let mut command = Command::new("strace");
+    command.args(["-f", "-e", "trace=%file,%process,/^landlock", "-o"]).arg(&trace);
+    command.arg(PROGRAM).args(["-p", "0", "-b", "127.0.0.1", "--unix"]).arg(&socket).arg(folder.path());
+    let mut program = Program::run(&mut command);
+    let address = program.address();
+    for (target, status) in
+        [("/small", 200), ("/large", 200), ("/", 200), ("/missing", 404), ("/link", 403), ("/../etc/passwd", 400)]
+    {
+        for _ in 0..3 {
+            assert_eq!(get(address, target).status, status, "{target}");
+        }
+    }
+    drop(std::io::Write::write_all(&mut support::connect(address), &keep_alive("/large")));
+    let traced = first_process(&trace);
+    rustix::process::kill_process(traced, Signal::TERM).unwrap();
+    assert!(program.ended(PATIENCE).unwrap().success(), "{}", program.messages());
+    assert!(!socket.exists());
+
+    let trace = fs::read_to_string(&trace).unwrap();
+    let calls = || trace.lines().filter_map(|line| line.split_once(' ').map(|(_, call)| call.trim_start()));
+    let executed: Vec<&str> = calls().filter(|call| call.starts_with("execve")).collect();
+    assert!(matches!(executed[..], [only] if only.contains(PROGRAM)), "{executed:#?}");
+    let opened: Vec<&str> = calls().filter(|call| OPENS.iter().any(|open| call.starts_with(open))).collect();
+    assert!(opened.iter().any(|call| call.contains("\"small\"")), "what it opens is seen: {trace}");
+    let written: Vec<&&str> = opened.iter().filter(|call| WRITES.iter().any(|flag| call.contains(flag))).collect();
+    assert!(written.is_empty(), "{written:#?}");
+    // All that it changes on disk is its socket.
+    let changes = ["unlink", "rename", "mkdir", "rmdir", "link", "symlink", "truncate", "chmod", "chown", "mknod"];
+    let changed: Vec<&str> = calls().filter(|call| changes.iter().any(|change| call.starts_with(change))).collect();
+    assert!(matches!(changed[..], [only] if only.starts_with("unlinkat(")), "{changed:#?}");
+    // How far reading is confined cannot be seen otherwise: what leads out is refused before.
+    if has_landlock() {
+        let landlock: Vec<&str> = calls().filter(|call| call.starts_with("landlock_")).collect();
+        let given_up = ["READ_FILE", "READ_DIR", "WRITE_FILE", "EXECUTE"].map(|what| format!("ACCESS_FS_{what}"));
+        let is_whole = |call: &&&str| given_up.iter().all(|what| call.contains(what));
+        assert!(
+            landlock.iter().filter(is_whole).any(|call| call.starts_with("landlock_create_ruleset(")),
+            "{landlock:#?}"
+        );
+        let reads = |call: &&&str| call.starts_with("landlock_add_rule(") && call.contains("READ_FILE");
+        assert_eq!(landlock.iter().filter(reads).count(), 1, "{landlock:#?}");
+        assert!(
+            landlock.last().is_some_and(|call| call.starts_with("landlock_restrict_self(") && call.ends_with("= 0"))
+        );
+    }
+}
+
+fn first_process(trace: &Path) -> rustix::process::Pid {
+    let trace = fs::read_to_string(trace).unwrap();
+    let number = trace.split(' ').next().and_then(|number| number.parse().ok()).unwrap();
+    rustix::process::Pid::from_raw(number).unwrap()
+}
+
+fn has_landlock() -> bool {
+    let folder = folder();
+    Program::start(folder.path(), &[]).finish().contains("confined by Landlock")
+}
+
+// V35
+#[test]
+fn it_says_what_holds_it() {
+    let folder = folder();
+    for (options, says) in [
+        (&[][..], "\nwebserver: requests stay below the folder, by "),
+        (&["--follow-links"], "\nwebserver: requests go wherever links lead; the process is "),
+    ] {
+        let messages = format!("\n{}", Program::start(folder.path(), options).finish());
+        assert!(messages.contains(says), "{messages}");
+        let root = rustix::process::geteuid().is_root();
+        assert_eq!(messages.matches("\nwebserver: warning: ").count(), usize::from(root), "{messages}");
+    }
+}
