@@ -474,6 +474,7 @@ impl<P: Peer> Connection<P> {
     /// Writes the line of the reply that was being sent, whole or not.
     fn record(&mut self, site: &Site) {
         if let Doing::Replying { status, date, head, .. } = self.doing {
+            site.traffic.replied(status, self.moved);
             if let Some(log) = &site.log {
                 let sent = self.moved.saturating_sub(head);
                 log.record(&Entry { peer: self.peer.ip(), date, line: &self.line, status, sent });

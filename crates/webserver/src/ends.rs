@@ -34,6 +34,10 @@ pub struct Counts {
     pub aborted: u64,
     /// See [`End::Failed`].
     pub failed: u64,
+    /// Replies that have ended, whole or cut short, by the class of their status: 2xx, 3xx, 4xx, 5xx.
+    pub replies: [u64; 4],
+    /// Octets of these replies that the system has taken, heads and bodies.
+    pub sent: u64,
     /// Lines of the access log that were lost; known when the server has ended.
     pub lost_lines: u64,
 }
@@ -47,7 +51,7 @@ impl Counts {
 
 impl fmt::Display for Counts {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Counts { accepted, completed, refused, timed_out, aborted, failed, lost_lines } = self;
+        let Counts { accepted, completed, refused, timed_out, aborted, failed, lost_lines, .. } = self;
         write!(f, "{accepted} connections: {completed} completed, {refused} refused, ")?;
         write!(f, "{timed_out} timed out, {aborted} aborted, {failed} failed")?;
         match lost_lines {
@@ -76,6 +80,14 @@ impl Counters {
     pub(crate) fn counts(&self) -> Counts {
         let [completed, refused, timed_out, aborted, failed] = [0, 1, 2, 3, 4].map(|i| self.ends[i].load(Relaxed));
         // Read last, so that it is never less than the sum of the others.
-        Counts { accepted: self.accepted.load(Relaxed), completed, refused, timed_out, aborted, failed, lost_lines: 0 }
+        Counts {
+            accepted: self.accepted.load(Relaxed),
+            completed,
+            refused,
+            timed_out,
+            aborted,
+            failed,
+            ..Counts::default()
+        }
     }
 }

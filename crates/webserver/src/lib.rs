@@ -78,6 +78,7 @@ mod socket;
 mod sockopt;
 mod sync;
 mod ticker;
+mod traffic;
 mod users;
 mod watch;
 mod worker;

@@ -2,6 +2,7 @@
 
 mod confine;
 mod listening;
+mod metrics;
 mod options;
 mod startup;
 mod systemd;
@@ -31,7 +32,7 @@ fn main() -> ExitCode {
 
 fn run(options: &Options) -> Result<(), String> {
     if options.print_limits {
-        let limits = options.bounds(startup::descriptors());
+        let limits = options.limits(startup::descriptors());
         return writeln!(io::stdout(), "{limits}").map_err(|error| format!("cannot write: {error}"));
     }
     if let Some(request) = &options.explain {

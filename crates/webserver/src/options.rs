@@ -12,6 +12,8 @@ use clap::{Parser, ValueEnum};
 use webserver::http_core::{FieldBlock, FieldName, FieldValue, Status, name};
 use webserver::{Bounds, Deadlines};
 
+use crate::metrics;
+
 /// Serves a folder of files over HTTP/1.0.
 #[derive(Debug, Parser)]
 #[command(version, max_term_width = 100)]
@@ -31,6 +33,10 @@ pub(crate) struct Options {
     /// A socket of the unix domain to listen on; without --port and --bind on nothing else
     #[arg(long, value_name = "PATH")]
     pub(crate) unix: Option<PathBuf>,
+
+    /// Counters for Prometheus, at http://ADDRESS/metrics
+    #[arg(long, value_name = "ADDRESS", value_parser = ip_and_port)]
+    pub(crate) metrics: Option<SocketAddr>,
 
     /// The size of the pool; 1: one request at a time [default: 4 a core]
     #[arg(short, long, value_name = "N", value_parser = number::<NonZeroU16>)]
@@ -137,7 +143,7 @@ pub(crate) enum LogFormat {
     Off,
 }
 
-/// Descriptors for what is no connection and no file.
+/// Descriptors of the server itself.
 const OURS: u64 = 32;
 
 impl Options {
@@ -165,13 +171,27 @@ impl Options {
         self.port.is_some() || !self.bind.is_empty()
     }
 
+    /// Every bound, as a text.
+    pub(crate) fn limits(&self, descriptors: u64) -> String {
+        let mut text = self.bounds(descriptors).to_string();
+        if self.metrics.is_some() {
+            text.push_str(&format!("\n--metrics takes {} MiB more", metrics::MEMORY >> 20));
+        }
+        text
+    }
+
+    /// Descriptors for what is no connection and no file.
+    fn ours(&self) -> u64 {
+        OURS + if self.metrics.is_some() { metrics::DESCRIPTORS } else { 0 }
+    }
+
     /// The bounds asked for, with no more descriptors than there are.
     pub(crate) fn bounds(&self, descriptors: u64) -> Bounds {
         let cached = (usize::from(self.cache_size) * 64)
             .min(usize::try_from(descriptors).unwrap_or(usize::MAX).saturating_mul(2));
         // One each, beside those of the cache. An eighth is left for files that are sent and not kept, and for newcomers
         // who are told that there is no room; where it is not enough, they are told so for want of descriptors.
-        let connections = descriptors.saturating_sub(OURS + cached as u64 / 16) / 8 * 7;
+        let connections = descriptors.saturating_sub(self.ours() + cached as u64 / 16) / 8 * 7;
         Bounds {
             threads: self.threads.map_or_else(webserver::default_threads, |threads| usize::from(threads.get())),
             connections: self.max_connections.get().min(u32::try_from(connections).unwrap_or(u32::MAX)).max(1),
@@ -259,6 +279,11 @@ fn number<N: FromStr<Err: Display>>(text: &str) -> Result<N, String> {
     text.parse().map_err(|error: N::Err| error.to_string())
 }
 
+/// An address of TCP, whole.
+fn ip_and_port(text: &str) -> Result<SocketAddr, String> {
+    text.parse().map_err(|_| "expected IP:PORT, like 127.0.0.1:9100 or [::1]:9100".into())
+}
+
 /// Seconds, decimals allowed; up to a day.
 fn seconds(text: &str) -> Result<Duration, String> {
     let plain = text.bytes().all(|c| c.is_ascii_digit() || c == b'.');
@@ -293,6 +318,8 @@ mod tests {
             ["--max-connections", "+1"],
             ["--threads", "0"],
             ["--bind", "nowhere"],
+            ["--metrics", "9100"],
+            ["--metrics", "127.0.0.1"],
         ] {
             assert!(Options::try_parse_from(["webserver"].into_iter().chain(bad)).is_err(), "{bad:?}");
         }

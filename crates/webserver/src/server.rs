@@ -264,7 +264,7 @@ impl Running {
             let _ = thread.join(); // a panic was reported where it happened
         }
         let lost_lines = self.writer.map_or(0, Writer::finish);
-        Counts { lost_lines, ..self.stopper.engine.counters.counts() }
+        Counts { lost_lines, ..self.stopper.counts() }
     }
 }
 
@@ -284,7 +284,7 @@ impl Stopper {
 
     /// The numbers of the server's connections so far.
     pub fn counts(&self) -> Counts {
-        self.engine.counters.counts()
+        self.engine.site.traffic.add_to(self.engine.counters.counts())
     }
 }
 

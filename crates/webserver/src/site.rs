@@ -10,6 +10,7 @@ use crate::access_log::AccessLog;
 use crate::deadlines::Deadlines;
 use crate::handler::Handler;
 use crate::notes::Note;
+use crate::traffic::Traffic;
 
 pub(crate) struct Site {
     pub(crate) handler: Box<dyn Handler>,
@@ -18,6 +19,7 @@ pub(crate) struct Site {
     pub(crate) limits: Limits,
     pub(crate) keep_alive: bool,
     pub(crate) stopping: AtomicBool,
+    pub(crate) traffic: Traffic,
     /// Partial heads, and bodies that are collected. When it is full, who brings more is answered 503.
     pub(crate) incoming: Store,
     /// Replies from memory that their readers take slowly. When it is full, further ones are closed short.
@@ -40,6 +42,7 @@ impl Site {
             limits: Limits { body: u64::MAX, ..Limits::default() },
             keep_alive: true,
             stopping: AtomicBool::new(false),
+            traffic: Traffic::default(),
             incoming: Store::new(INCOMING),
             outgoing: Store::new(OUTGOING),
             notes: None,

@@ -4,6 +4,7 @@ use std::io::{self, ErrorKind, Write};
 use std::os::fd::AsFd;
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
+use std::sync::Arc;
 
 use rustix::io::Errno;
 use rustix::process::{Resource, Rlimit, geteuid, getrlimit, setrlimit};
@@ -11,15 +12,16 @@ use webserver::http_core::{FieldName, FieldValue};
 use webserver::{Containment, Counts, Files, Guard, Running, Users};
 
 use crate::confine::{self, Allowed};
-use crate::listening;
 use crate::options::{LogFormat, Options};
 use crate::systemd::Notified;
 use crate::unix::SocketFile;
+use crate::{listening, metrics};
 
 /// All that is at work.
 #[derive(Debug)]
 pub(crate) struct Started {
     files: Running,
+    metrics: Option<Running>,
     notified: Notified,
     _socket: Option<SocketFile>,
 }
@@ -36,8 +38,9 @@ pub(crate) fn start(options: &Options) -> Result<Started, String> {
         ));
     }
     let bounds = options.bounds(descriptors);
-    let (files, users) = (files(options)?.cache(bounds.cached), users(options)?);
+    let (files, users) = (Arc::new(files(options)?.cache(bounds.cached)), users(options)?);
     let (server, socket) = listening::server(options)?;
+    let metrics = options.metrics.map(metrics::bind).transpose()?;
     let notified = Notified::from_env();
     let confined = confine::confine(&Allowed {
         reading: Some(files.as_fd()).filter(|_| !options.follow_links),
@@ -51,19 +54,25 @@ pub(crate) fn start(options: &Options) -> Result<Started, String> {
     };
 
     let server = server.bounds(bounds).keep_alive(!options.no_keep_alive).log(options.log == LogFormat::Common);
-    let files = match users {
-        Some(users) => server.start(Guard::new(users, files)),
-        None => server.start(files),
+    let running = match users {
+        Some(users) => server.start(Guard::new(users, files.clone())),
+        None => server.start(files.clone()),
     };
-    let files = files.map_err(|error| format!("cannot start: {}", cause(&error)))?;
+    let cannot_start = |error| format!("cannot start: {}", cause(&error));
+    let running = running.map_err(cannot_start)?;
+    let metrics = metrics.map(|server| metrics::start(server, running.stopper(), files));
+    let metrics = metrics.transpose().map_err(cannot_start)?;
     if geteuid().is_root() {
         say("warning: started as root, and serving files needs no privileges; start it as another user");
     }
+    for address in metrics.iter().flat_map(Running::addresses) {
+        say(&format!("metrics at http://{address}/metrics"));
+    }
     say(&format!("{requests}; the process is {confined}"));
     // Nobody may be listening to us; that is no reason not to serve.
-    let _ = io::stdout().write_all(listening::ready_lines(options, &files).as_bytes());
+    let _ = io::stdout().write_all(listening::ready_lines(options, &running).as_bytes());
     notified.tell("READY=1");
-    Ok(Started { files, notified, _socket: socket })
+    Ok(Started { files: running, metrics, notified, _socket: socket })
 }
 
 impl Started {
@@ -78,7 +87,12 @@ impl Started {
 
     /// Waits until it was stopped and has ended.
     pub(crate) fn join(self) -> Counts {
-        self.files.join()
+        let counts = self.files.join();
+        if let Some(metrics) = self.metrics {
+            metrics.stopper().stop(); // not before: they tell how the end goes
+            metrics.join();
+        }
+        counts
     }
 }
 

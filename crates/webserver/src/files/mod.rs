@@ -17,6 +17,7 @@ use std::io;
 use std::os::fd::{AsFd, BorrowedFd};
 use std::path::Path;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
 use http_core::server::Expectation;
 use http_core::{
@@ -60,6 +61,7 @@ pub struct Files {
     root: Root,
     settings: Settings,
     cache: Cache,
+    reads: AtomicU64,
 }
 
 const ALLOW: FieldValue<'static> = FieldValue::from_static("GET, HEAD, OPTIONS");
@@ -92,7 +94,12 @@ impl Files {
     /// # Errors
     /// Of the system, if it is no folder or may not be read.
     pub fn new(root: &Path) -> io::Result<Files> {
-        Ok(Files { root: Root::open(root)?, settings: Settings::new(), cache: Cache::new(CACHED) })
+        Ok(Files {
+            root: Root::open(root)?,
+            settings: Settings::new(),
+            cache: Cache::new(CACHED),
+            reads: AtomicU64::new(0),
+        })
     }
 
     /// Whether a folder without an index is listed, as a page or with `?format=json` as JSON; default yes. Else it is 403.
@@ -192,6 +199,11 @@ impl Files {
     #[must_use]
     pub fn cache(self, entries: usize) -> Files {
         Files { cache: Cache::new(entries), ..self }
+    }
+
+    /// How many files were read so far: those that were asked for and not kept, or not as fresh as they were then.
+    pub fn read_so_far(&self) -> u64 {
+        self.reads.load(Relaxed)
     }
 
     /// Whether there is a file below the folder that has this path and can be opened now.
@@ -341,6 +353,7 @@ impl Files {
         let resource = Resource::read(path, opened, passed, &self.settings, now, |path| self.open(path))?;
         let resource = Arc::new(resource);
         self.cache.keep(name, &resource, now);
+        self.reads.fetch_add(1, Relaxed);
         Ok(resource)
     }
 

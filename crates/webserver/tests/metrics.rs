@@ -1,0 +1,203 @@
+//! The counters that `--metrics` shows are right, in Prometheus' format, and are shown nowhere else.
+// Clippy then takes the helpers, too, for tests.
+#![cfg(test)]
+
+mod support;
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::io::Write;
+use std::net::SocketAddr;
+use std::thread;
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use tempfile::TempDir;
+
+use support::{Program, answers, connect, get, get_as, keep_alive, read_answer, read_to_end, wait_until};
+
+fn folder() -> TempDir {
+    let folder = TempDir::new().unwrap();
+    fs::write(folder.path().join("small"), "small").unwrap();
+    fs::create_dir(folder.path().join("folder")).unwrap();
+    folder
+}
+
+fn start(folder: &TempDir, options: &[&str]) -> (Program, SocketAddr) {
+    let program = Program::start(folder.path(), &[&["--metrics", "127.0.0.1:0"], options].concat());
+    let address = |messages: String| {
+        let line = messages.lines().find_map(|line| line.strip_prefix("webserver: metrics at http://"))?;
+        line.strip_suffix("/metrics")?.parse().ok()
+    };
+    let metrics = address(program.messages()).expect("it says where before it is ready");
+    (program, metrics)
+}
+
+/// All samples, by name and label. Each has a help and a type, each stands once, and each line is well formed.
+fn samples(text: &str) -> BTreeMap<String, f64> {
+    let mut samples = BTreeMap::new();
+    let mut kind = "";
+    let mut described = "";
+    assert!(text.ends_with('\n'));
+    for line in text.lines() {
+        if let Some(help) = line.strip_prefix("# HELP ") {
+            described = help.split_once(' ').unwrap().0;
+        } else if let Some(of) = line.strip_prefix("# TYPE ") {
+            let (name, its_kind) = of.split_once(' ').unwrap();
+            assert_eq!(name, described);
+            kind = its_kind;
+            assert_eq!(kind == "counter", name.ends_with("_total"), "{line}");
+        } else {
+            let (name, value) = line.rsplit_once(' ').unwrap();
+            let bare = name.split('{').next().unwrap();
+            assert!(bare == described && ["counter", "gauge"].contains(&kind), "{line}");
+            assert!(bare.bytes().all(|c| c.is_ascii_lowercase() || c == b'_'), "{line}");
+            assert!(samples.insert(name.to_owned(), value.parse().unwrap()).is_none(), "{line}");
+        }
+    }
+    samples
+}
+
+fn scrape(metrics: SocketAddr) -> BTreeMap<String, f64> {
+    let answer = get(metrics, "/metrics");
+    assert_eq!(answer.status, 200);
+    assert_eq!(answer.field("Content-Type"), Some("text/plain; version=0.0.4; charset=utf-8"));
+    samples(answer.text())
+}
+
+/// The sum of a name's samples.
+fn sum(samples: &BTreeMap<String, f64>, name: &str) -> f64 {
+    samples.iter().filter(|(sample, _)| sample.split('{').next() == Some(name)).map(|(_, value)| value).sum()
+}
+
+#[test]
+fn the_counters_are_those_of_what_was_served() {
+    let folder = folder();
+    let (program, metrics) = start(&folder, &[]);
+    let address = program.address();
+    let mut octets = 0;
+    for (method, target, fields) in [
+        ("GET", "/small", ""),
+        ("GET", "/", ""),
+        ("GET", "/small", "Range: bytes=1-2\r\n"),
+        ("HEAD", "/small", ""),
+        ("GET", "/folder", ""),
+        ("GET", "/missing", ""),
+        ("DELETE", "/small", ""),
+        ("BREW", "/small", ""),
+    ] {
+        let answer = get_as(address, method, target, fields);
+        octets += answer.head.len() + answer.body.len();
+    }
+    let mut gone = connect(address);
+    gone.write_all(b"GET / HTT").unwrap();
+    drop(gone);
+    let mut kept = connect(address);
+    for _ in 0..3 {
+        kept.write_all(&keep_alive("/small")).unwrap();
+        let answer = read_answer(&mut kept);
+        octets += answer.head.len() + answer.body.len();
+    }
+    let ended = "webserver_connections_ended_total";
+    wait_until("all but one have ended", || sum(&scrape(metrics), ended) == 9.0);
+    let now = scrape(metrics);
+    for (name, expected) in [
+        ("webserver_connections_accepted_total", 10.0),
+        ("webserver_connections", 1.0),
+        ("webserver_connections_ended_total{end=\"completed\"}", 8.0),
+        ("webserver_connections_ended_total{end=\"aborted\"}", 1.0),
+        ("webserver_connections_ended_total{end=\"refused\"}", 0.0),
+        ("webserver_connections_ended_total{end=\"timed_out\"}", 0.0),
+        ("webserver_connections_ended_total{end=\"failed\"}", 0.0),
+        ("webserver_replies_total{class=\"2xx\"}", 7.0),
+        ("webserver_replies_total{class=\"3xx\"}", 1.0),
+        ("webserver_replies_total{class=\"5xx\"}", 1.0),
+        ("webserver_log_lines_lost_total", 0.0),
+    ] {
+        assert_eq!(now.get(name), Some(&expected), "{name}: {now:#?}");
+    }
+    // The half request is answered with 400, which nobody reads, if the end of its stream comes first.
+    let refused = now["webserver_replies_total{class=\"4xx\"}"];
+    assert!((2.0..=3.0).contains(&refused), "{now:#?}");
+    let sent = now["webserver_sent_bytes_total"];
+    assert!(sent >= octets as f64 && sent < octets as f64 + 2000.0, "{octets}: {now:#?}");
+    assert!((1.0..=7.0).contains(&now["webserver_files_read_total"]), "{now:#?}");
+    let seconds = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs_f64();
+    assert!((0.0..600.0).contains(&(seconds - now["process_start_time_seconds"])));
+
+    drop(kept);
+    wait_until("nobody is left", || {
+        let now = scrape(metrics);
+        now["webserver_connections"] == 0.0 && sum(&now, ended) == now["webserver_connections_accepted_total"]
+    });
+    let messages = program.finish();
+    assert!(!messages.contains("/metrics HTTP"), "the log is that of the service: {messages}");
+}
+
+// A scrape at any time shows no more ends than beginnings, nothing goes backwards, and the sums are right at rest.
+#[test]
+fn under_load_every_scrape_is_consistent() {
+    const CLIENTS: usize = 8;
+    const EACH: usize = 150;
+    let folder = folder();
+    let (program, metrics) = start(&folder, &["--threads", "4", "--log", "off"]);
+    let address = program.address();
+    thread::scope(|scope| {
+        let clients: Vec<_> = (0..CLIENTS)
+            .map(|_| {
+                scope.spawn(move || {
+                    for n in 0..EACH {
+                        assert!(get(address, if n % 3 == 0 { "/missing" } else { "/small" }).status < 500);
+                    }
+                })
+            })
+            .collect();
+        let mut before = BTreeMap::new();
+        while clients.iter().any(|client| !client.is_finished()) {
+            let now = scrape(metrics);
+            let (accepted, ended) =
+                (now["webserver_connections_accepted_total"], sum(&now, "webserver_connections_ended_total"));
+            assert!(accepted >= ended && now["webserver_connections"] == accepted - ended, "{now:#?}");
+            for (name, value) in before.iter().filter(|(name, _): &(&String, &f64)| name.contains("_total")) {
+                assert!(now[name] >= *value, "{name}");
+            }
+            before = now;
+        }
+    });
+    let all = (CLIENTS * EACH) as f64;
+    wait_until("all have ended", || sum(&scrape(metrics), "webserver_connections_ended_total") == all);
+    let now = scrape(metrics);
+    assert_eq!(now["webserver_connections_accepted_total"], all);
+    assert_eq!(now["webserver_replies_total{class=\"4xx\"}"], all / 3.0);
+    assert_eq!(sum(&now, "webserver_replies_total"), all);
+    program.finish();
+}
+
+#[test]
+fn they_are_shown_on_their_own_listener_alone() {
+    let folder = folder();
+    let (program, metrics) = start(&folder, &[]);
+    assert_eq!(get(program.address(), "/metrics").status, 404);
+    assert_eq!(get(metrics, "/small").status, 404);
+    assert_eq!(get_as(metrics, "DELETE", "/metrics", "").status, 405);
+    assert_eq!(get_as(metrics, "HEAD", "/metrics", "").status, 200);
+    assert_eq!(program.ready().len(), 1, "{:?}", program.ready());
+    program.finish();
+}
+
+// Who holds every place of the small server has no part of the other, and keeps it from no end.
+#[test]
+fn the_service_is_not_disturbed() {
+    let folder = folder();
+    let (program, metrics) = start(&folder, &[]);
+    let mut silent: Vec<_> = (0..200).map(|_| connect(metrics)).collect();
+    for stream in &mut silent {
+        let _ = stream.write_all(b"GET /metrics HT");
+    }
+    assert_eq!(get(program.address(), "/small").text(), "small");
+    let mut told = connect(metrics);
+    told.write_all(b"GET /metrics HTTP/1.0\r\n\r\n").unwrap();
+    if let Ok(octets) = read_to_end(&mut told) {
+        assert!(answers(&octets, false).unwrap().iter().all(|answer| answer.status == 503));
+    }
+    program.finish();
+}
