@@ -4,9 +4,12 @@
 
 mod support;
 
-use std::fs::{self, File};
+use std::fs::{self, File, Permissions};
 use std::io::{BufRead, BufReader, ErrorKind, Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::os::unix::fs::PermissionsExt;
+use std::os::unix::process::CommandExt;
+use std::path::Path;
 use std::process::{Command, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -14,7 +17,10 @@ use std::time::{Duration, Instant};
 use rustix::process::{Pid, Signal};
 use tempfile::TempDir;
 
-use support::{PROGRAM, Program, answers, connect, get, keep_alive, output_of, read_answer, read_to_end, wait_until};
+use support::{
+    PROGRAM, Program, answers, connect, get, keep_alive, output_of, output_of_command, read_answer, read_to_end,
+    wait_until,
+};
 
 /// Far more than socket buffers hold.
 const LARGE: u64 = 64 << 20;
@@ -146,28 +152,89 @@ fn a_signal_to_an_idle_program_ends_it() {
     }
 }
 
+/// The one line with which a start ends that cannot be: what is wrong, and what to do.
+fn hindrance(command: &mut Command) -> String {
+    let output = output_of_command(command);
+    let (out, err) = (String::from_utf8(output.stdout).unwrap(), String::from_utf8(output.stderr).unwrap());
+    assert_eq!((output.status.code(), &*out), (Some(1), ""), "{command:?}: {err}");
+    assert_eq!(err.matches('\n').count(), 1, "{command:?}: {err}");
+    assert!(err.starts_with("webserver: ") && err.ends_with('\n'), "{command:?}: {err}");
+    err
+}
+
 #[test]
 fn what_hinders_a_start_is_one_line_that_says_what_to_do() {
     let folder = folder();
     let root = folder.path().to_str().unwrap();
     let taken = TcpListener::bind("127.0.0.1:0").unwrap();
+    let taken_address = taken.local_addr().unwrap().to_string();
     let port = taken.local_addr().unwrap().port().to_string();
     let missing = format!("{root}/missing");
     let file = format!("{root}/small");
     let in_use = format!("port {port} is in use");
+    let socket = |name: &str| format!("{root}/{name}");
+    let (long, lost) = (socket(&"x".repeat(108)), socket("missing/socket"));
     for (arguments, says, advises) in [
         (&["--bind", "127.0.0.1", "--port", &port, root][..], &*in_use, "--port"),
         (&["--port", &port, root], &in_use, "--port"),
         (&["--port", "0", &missing], "there is no folder", "webserver FOLDER"),
         (&["--port", "0", &file], "is no folder", "webserver FOLDER"),
-        (&["--port", "0", "--bind", "203.0.113.1", root], "none of this machine's", "--bind"),
+        (&["--port", "0", "--bind", "203.0.113.1", root], "203.0.113.1 is none of this machine's", "--bind"),
+        (&["--port", "0", "--bind", "127.0.0.1", "--bind", "203.0.113.1", root], "203.0.113.1 is none", "--bind"),
+        (&["--unix", &long, root], "too long for a socket", "--unix"),
+        (&["--unix", &lost, root], "no folder for", "--unix"),
+        (&["--unix", &file, root], "is no socket", "--unix"),
+        (&["--unix", "/", root], "names no file", "--unix"),
+        (&["--unix", "/proc/socket", root], "cannot", ""),
+        (&["--port", "0", "--metrics", &taken_address, root], "is in use", "--metrics"),
+        (&["--port", "0", "--metrics", "203.0.113.1:0", root], "none of this machine's", "--metrics"),
     ] {
-        let output = output_of(arguments);
-        let (out, err) = (String::from_utf8(output.stdout).unwrap(), String::from_utf8(output.stderr).unwrap());
-        assert_eq!((output.status.code(), &*out), (Some(1), ""), "{arguments:?}: {err}");
-        assert_eq!(err.matches('\n').count(), 1, "{arguments:?}: {err}");
-        assert!(err.starts_with("webserver: ") && err.ends_with('\n'), "{arguments:?}: {err}");
-        assert!(err.contains(says) && err.contains(advises), "{arguments:?}: {err}");
+        let said = hindrance(Command::new(PROGRAM).args(arguments));
+        assert!(said.contains(says) && said.contains(advises), "{arguments:?}: {said}");
+    }
+    assert_eq!(fs::read_dir(root).unwrap().count(), 2, "nothing is left behind");
+}
+
+#[test]
+fn too_few_descriptors_are_said_before_the_start() {
+    let folder = folder();
+    for descriptors in [8, 20, 39] {
+        let mut command = Command::new("sh");
+        command.args(["-c", &format!("ulimit -n {descriptors} && exec \"$0\" --port 0 \"$1\""), PROGRAM]);
+        let said = hindrance(command.arg(folder.path()));
+        assert!(said.contains("open files") && said.contains("ulimit -n"), "{said}");
+    }
+}
+
+#[test]
+fn what_a_user_may_not_do_is_said() {
+    let folder = folder();
+    let at = |name: &str| folder.path().join(name);
+    let mode = |path: &Path, mode| fs::set_permissions(path, Permissions::from_mode(mode)).unwrap();
+    fs::create_dir(at("locked")).unwrap();
+    mode(folder.path(), 0o755);
+    // Root may do all of this, and what nobody may execute lies where all can.
+    let program = at("program");
+    let user = || {
+        let mut command = Command::new(PROGRAM);
+        if rustix::process::geteuid().is_root() {
+            command = Command::new(&program);
+            command.uid(65534).gid(65534);
+        }
+        command
+    };
+    // Not by this process: a child of another test would hold the copy open, and it could not be executed.
+    assert!(Command::new("cp").arg(PROGRAM).arg(&program).status().unwrap().success());
+    mode(&at("locked"), 0o000);
+    let said = hindrance(user().args(["--port", "0"]).arg(at("locked")));
+    assert!(said.contains("may not be read") && said.contains("webserver FOLDER"), "{said}");
+    mode(&at("locked"), 0o555);
+    let said = hindrance(user().arg("--unix").arg(at("locked/socket")).arg(folder.path()));
+    assert!(said.contains("cannot make") && said.contains("--unix"), "{said}");
+    let first_free = fs::read_to_string("/proc/sys/net/ipv4/ip_unprivileged_port_start");
+    if first_free.is_ok_and(|port| port.trim().parse::<u16>().is_ok_and(|port| port > 1)) {
+        let said = hindrance(user().args(["--port", "1"]).arg(folder.path()));
+        assert!(said.contains("port 1 ") && said.contains("privileges") && said.contains("--port"), "{said}");
     }
 }
 

@@ -19,7 +19,7 @@ use rustix::process::Signal;
 use tempfile::TempDir;
 use webserver::{Reply, Request, Server};
 
-use support::{PATIENCE, PROGRAM, Program, answers, get, output_of, wait_until};
+use support::{PATIENCE, PROGRAM, Program, answers, get, output_of, output_of_command, wait_until};
 
 fn folder() -> TempDir {
     let folder = TempDir::new().unwrap();
@@ -197,7 +197,7 @@ fn handed_over(sockets: &[&dyn AsFd], arguments: &[&str], root: &Path) -> (Comma
 
 /// The one line with which it ends at once.
 fn refused(sockets: &[&dyn AsFd], arguments: &[&str], root: &Path) -> String {
-    let output = handed_over(sockets, arguments, root).0.output().unwrap();
+    let output = output_of_command(&mut handed_over(sockets, arguments, root).0);
     let said = String::from_utf8(output.stderr).unwrap();
     assert_eq!((output.status.code(), said.lines().count()), (Some(1), 1), "{said}");
     said

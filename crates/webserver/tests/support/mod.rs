@@ -9,7 +9,7 @@ mod wire;
 
 pub(crate) use browser::Browser;
 pub(crate) use inside::Inside;
-pub(crate) use program::{PROGRAM, Program, output_of};
+pub(crate) use program::{PROGRAM, Program, output_of, output_of_command};
 pub(crate) use wire::{
     Answer, PATIENCE, answers, connect, exchange, get, get_as, keep_alive, read_answer, read_to_end,
 };

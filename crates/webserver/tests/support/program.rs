@@ -140,19 +140,18 @@ impl Drop for Program {
 
 /// Runs the program with arguments with which it ends by itself.
 pub(crate) fn output_of(arguments: &[&str]) -> Output {
-    let mut process = Command::new(PROGRAM)
-        .args(arguments)
-        .stdin(Stdio::null())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .spawn()
-        .unwrap();
+    output_of_command(Command::new(PROGRAM).args(arguments))
+}
+
+/// The same, as the command says.
+pub(crate) fn output_of_command(command: &mut Command) -> Output {
+    let mut process = command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
     let deadline = Instant::now() + Duration::from_secs(5);
     while process.try_wait().unwrap().is_none() {
         if Instant::now() > deadline {
             let _ = process.kill();
             let _ = process.wait();
-            panic!("{arguments:?}: it serves instead of ending");
+            panic!("{command:?}: it serves instead of ending");
         }
         thread::sleep(Duration::from_millis(5));
     }
