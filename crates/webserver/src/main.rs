@@ -4,6 +4,7 @@ mod confine;
 mod listening;
 mod metrics;
 mod options;
+mod printed;
 mod startup;
 mod systemd;
 mod unix;
@@ -31,13 +32,8 @@ fn main() -> ExitCode {
 }
 
 fn run(options: &Options) -> Result<(), String> {
-    if options.print_limits {
-        let limits = options.limits(startup::descriptors());
-        return writeln!(io::stdout(), "{limits}").map_err(|error| format!("cannot write: {error}"));
-    }
-    if let Some(request) = &options.explain {
-        let why = startup::explain(options, request)?;
-        return io::stdout().write_all(why.as_bytes()).map_err(|error| format!("cannot write: {error}"));
+    if let Some(text) = printed::text(options)? {
+        return io::stdout().write_all(&text).map_err(|error| format!("cannot write: {error}"));
     }
     let mut signals = Signals::new([SIGINT, SIGTERM])
         .map_err(|error| format!("cannot wait for signals: {}", startup::cause(&error)))?;

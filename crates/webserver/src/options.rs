@@ -8,132 +8,206 @@ use std::path::PathBuf;
 use std::str::FromStr;
 use std::time::Duration;
 
-use clap::{Parser, ValueEnum};
+use clap::{ArgAction, Parser, ValueEnum};
+use clap_complete::Shell;
 use webserver::http_core::{FieldBlock, FieldName, FieldValue, Status, name};
 use webserver::{Bounds, Deadlines};
 
 use crate::metrics;
 
+/// What the manual says behind the options.
+const BEHIND: &str = "Exit status: 0: ended in order by SIGINT or SIGTERM; 1: could not start, one line says what and what \
+    to do; 2: a wrong option; 128 + n: a second signal n ended it at once.";
+
 /// Serves a folder of files over HTTP/1.0.
 #[derive(Debug, Parser)]
-#[command(version, max_term_width = 100)]
+#[command(version, max_term_width = 100, disable_help_flag = true, disable_version_flag = true)]
+#[command(after_long_help = BEHIND)]
 pub(crate) struct Options {
     /// The folder to serve
     #[arg(default_value = ".")]
     pub(crate) root: PathBuf,
 
-    /// The port to listen on; 0: any free one [default: 6789]
-    #[arg(short, long, value_parser = number::<u16>)]
+    /// The port; 0: any free one [default: 6789]
+    #[arg(short, long, help_heading = LISTENING, value_parser = number::<u16>)]
     port: Option<u16>,
 
-    /// An address to listen on, repeatable [default: all, IPv6 and IPv4]
-    #[arg(short, long = "bind", value_name = "ADDRESS")]
+    /// An address, repeatable [default: all]
+    ///
+    /// By default all addresses, of IPv6 and IPv4, by one socket.
+    #[arg(short, long = "bind", help_heading = LISTENING, value_name = "IP")]
     bind: Vec<IpAddr>,
 
-    /// A socket of the unix domain to listen on; without --port and --bind on nothing else
-    #[arg(long, value_name = "PATH")]
+    /// A unix socket; alone it opens no port
+    ///
+    /// Its mode is 0660, for the group of a proxy. One that an ended server has left is replaced; at the end it is removed.
+    /// With --port or --bind there is TCP beside it.
+    #[arg(long, help_heading = LISTENING, value_name = "PATH")]
     pub(crate) unix: Option<PathBuf>,
 
-    /// Counters for Prometheus, at http://ADDRESS/metrics
-    #[arg(long, value_name = "ADDRESS", value_parser = ip_and_port)]
+    /// Serve counters for Prometheus here
+    ///
+    /// At http://IP:PORT/metrics, by a server of its own; nowhere else.
+    #[arg(long, help_heading = LISTENING, value_name = "IP:PORT", value_parser = ip_and_port)]
     pub(crate) metrics: Option<SocketAddr>,
 
-    /// The size of the pool; 1: one request at a time [default: 4 a core]
-    #[arg(short, long, value_name = "N", value_parser = number::<NonZeroU16>)]
-    threads: Option<NonZeroU16>,
-
-    /// How many connections there may be at once; less where the limit of open files is lower
-    #[arg(long, value_name = "N", default_value = "10000", value_parser = number::<NonZeroU32>)]
-    max_connections: NonZeroU32,
-
-    /// How much memory files may take that are asked for often; 0: none are kept
-    #[arg(long, value_name = "MIB", default_value_t = 64, value_parser = number::<u16>)]
-    cache_size: u16,
-
-    /// How long the head of a request may take
-    #[arg(long, value_name = "SECONDS", default_value = "10", value_parser = seconds)]
-    head_timeout: Duration,
-
-    /// How long a kept connection may be idle
-    #[arg(long, value_name = "SECONDS", default_value = "15", value_parser = seconds)]
-    idle_timeout: Duration,
-
-    /// Bytes a second that a peer must keep up with, after 10 seconds; 0: any
-    #[arg(long, value_name = "RATE", default_value_t = 1024, value_parser = number::<u64>)]
-    min_rate: u64,
-
-    /// How long replies may go on after a signal to end
-    #[arg(long, value_name = "SECONDS", default_value = "5", value_parser = seconds)]
-    grace: Duration,
-
-    /// One request a connection, as in RFC 1945
-    #[arg(long)]
-    pub(crate) no_keep_alive: bool,
-
-    /// A file that stands for its folder, repeatable, the best first [default: index.html]
-    #[arg(long, value_name = "NAME")]
+    /// What a folder shows [default: index.html]
+    ///
+    /// Repeatable, the best first.
+    #[arg(long, help_heading = CONTENT, value_name = "NAME")]
     pub(crate) index: Vec<OsString>,
 
-    /// No listing of folders that have no such file
-    #[arg(long)]
+    /// List no folder that has no index
+    #[arg(long, help_heading = CONTENT)]
     pub(crate) no_listing: bool,
 
-    /// Serve and list names that begin with a dot, too
-    #[arg(long)]
-    pub(crate) hidden: bool,
-
-    /// Follow links out of the folder, too: gives up what keeps requests within it
-    #[arg(long)]
-    pub(crate) follow_links: bool,
-
-    /// A file below ROOT that answers for pages that are not there, as in single-page applications
-    #[arg(long, value_name = "FILE")]
+    /// Answers for pages that are not there
+    ///
+    /// A file below ROOT, as single-page applications need it.
+    #[arg(long, help_heading = CONTENT, value_name = "FILE")]
     pub(crate) fallback: Option<OsString>,
 
-    /// A file below ROOT that is shown with this status, repeatable; like 404=404.html
-    #[arg(long, value_name = "STATUS=FILE", value_parser = error_page)]
+    /// The page for a status, like 404=404.html
+    ///
+    /// A file below ROOT; repeatable.
+    #[arg(long, help_heading = CONTENT, value_name = "STATUS=FILE", value_parser = error_page)]
     pub(crate) error_page: Vec<(Status, OsString)>,
 
-    /// A field of every answer, repeatable
-    #[arg(long, value_name = "NAME: VALUE", value_parser = field)]
-    pub(crate) header: Vec<(String, String)>,
-
-    /// Let pages of all other origins read what is served
-    #[arg(long)]
-    pub(crate) cors: bool,
-
-    /// The Cache-Control of files, like max-age=3600
-    #[arg(long, value_name = "VALUE", value_parser = value)]
-    pub(crate) cache_control: Option<String>,
-
-    /// The type of files with this extension, repeatable; like gmi=text/gemini
-    #[arg(long = "type", value_name = "EXT=TYPE", value_parser = media_type)]
+    /// The type of files, like gmi=text/gemini
+    ///
+    /// By their extension; repeatable.
+    #[arg(long = "type", help_heading = CONTENT, value_name = "EXT=TYPE", value_parser = media_type)]
     pub(crate) types: Vec<(String, String)>,
 
-    /// The charset of text; none: do not say
-    #[arg(long, value_name = "NAME", default_value = "utf-8", value_parser = charset)]
+    /// The charset of text, or none
+    #[arg(long, help_heading = CONTENT, value_name = "NAME", default_value = "utf-8", value_parser = charset)]
     pub(crate) charset: String,
 
-    /// Do not send FILE.br, FILE.zst or FILE.gz in the place of FILE
-    #[arg(long)]
+    /// Send no FILE.br, .zst or .gz for FILE
+    ///
+    /// By default they go in the place of FILE to who can decode them, if they are not older.
+    #[arg(long, help_heading = CONTENT)]
     pub(crate) no_sidecars: bool,
 
-    /// Let in only who has a user and a password in this file, which `htpasswd -B` writes
-    #[arg(long, value_name = "FILE")]
+    /// A field of every answer, repeatable
+    #[arg(long, help_heading = FIELDS, value_name = "NAME: VALUE", value_parser = field)]
+    pub(crate) header: Vec<(String, String)>,
+
+    /// How long copies last, like max-age=3600
+    ///
+    /// The value of Cache-Control for files.
+    #[arg(long, help_heading = FIELDS, value_name = "VALUE", value_parser = value)]
+    pub(crate) cache_control: Option<String>,
+
+    /// Let pages of other sites read the files
+    #[arg(long, help_heading = FIELDS)]
+    pub(crate) cors: bool,
+
+    /// Users who may come in, of htpasswd -B
+    ///
+    /// A file of names and hashed passwords; who is in none of its lines is asked for both.
+    #[arg(long, help_heading = ACCESS, value_name = "FILE")]
     pub(crate) auth: Option<PathBuf>,
 
-    /// A line for each request on standard error
-    #[arg(long, value_name = "FORMAT", default_value = "common")]
+    /// Serve names that begin with a dot
+    ///
+    /// By default they are neither served nor listed; /.well-known/ is.
+    #[arg(long, help_heading = ACCESS)]
+    pub(crate) hidden: bool,
+
+    /// Follow links out of the folder: unsafe
+    ///
+    /// It gives up what keeps requests within the folder.
+    #[arg(long, help_heading = ACCESS)]
+    pub(crate) follow_links: bool,
+
+    /// A line for each request: common or off
+    ///
+    /// On standard error, in the Common Log Format.
+    #[arg(long, help_heading = LOG, value_name = "FORMAT", default_value = "common", hide_possible_values = true)]
     pub(crate) log: LogFormat,
 
-    /// How this request would be answered and why, then exit; fields may follow behind \\n
-    #[arg(long, value_name = "REQUEST")]
+    /// Size of the pool [default: 4 a core]
+    ///
+    /// 1: one request at a time.
+    #[arg(short, long, help_heading = LIMITS, value_name = "N", value_parser = number::<NonZeroU16>)]
+    threads: Option<NonZeroU16>,
+
+    /// Connections at once
+    ///
+    /// Less where the limit of open files is lower.
+    #[arg(long, help_heading = LIMITS, value_name = "N", default_value = "10000", value_parser = number::<NonZeroU32>)]
+    max_connections: NonZeroU32,
+
+    /// Memory for files; 0: none
+    ///
+    /// For those that are asked for often.
+    #[arg(long, help_heading = LIMITS, value_name = "MIB", default_value_t = 64, value_parser = number::<u16>)]
+    cache_size: u16,
+
+    /// Time for a request's head
+    #[arg(long, help_heading = LIMITS, value_name = "SECONDS", default_value = "10", value_parser = seconds)]
+    head_timeout: Duration,
+
+    /// Time between two requests
+    ///
+    /// Of one connection.
+    #[arg(long, help_heading = LIMITS, value_name = "SECONDS", default_value = "15", value_parser = seconds)]
+    idle_timeout: Duration,
+
+    /// Bytes a second at least; 0: any
+    ///
+    /// What a peer must keep up with, after 10 seconds.
+    #[arg(long, help_heading = LIMITS, value_name = "N", default_value_t = 1024, value_parser = number::<u64>)]
+    min_rate: u64,
+
+    /// Time for replies after a signal
+    #[arg(long, help_heading = LIMITS, value_name = "SECONDS", default_value = "5", value_parser = seconds)]
+    grace: Duration,
+
+    /// One request a connection
+    ///
+    /// As in RFC 1945.
+    #[arg(long, help_heading = LIMITS)]
+    pub(crate) no_keep_alive: bool,
+
+    /// How it would be answered, and why
+    ///
+    /// Fields may follow behind \n.
+    #[arg(long, help_heading = PRINTING, value_name = "REQUEST")]
     pub(crate) explain: Option<String>,
 
-    /// Every bound and the memory that they add up to, then exit
-    #[arg(long)]
+    /// Every bound, and the memory of all
+    #[arg(long, help_heading = PRINTING)]
     pub(crate) print_limits: bool,
+
+    /// For bash, elvish, fish, powershell or zsh
+    ///
+    /// A script that completes these options.
+    #[arg(long, help_heading = PRINTING, value_name = "SHELL", hide_possible_values = true)]
+    pub(crate) completions: Option<Shell>,
+
+    /// The manual, for man -l
+    #[arg(long, help_heading = PRINTING)]
+    pub(crate) man: bool,
+
+    /// These options
+    #[arg(short, long, help_heading = PRINTING, action = ArgAction::HelpShort)]
+    help: Option<bool>,
+
+    /// The version
+    #[arg(short = 'V', long, help_heading = PRINTING, action = ArgAction::Version)]
+    version: Option<bool>,
 }
+
+// The tasks by which the options are grouped.
+const LISTENING: &str = "Listening";
+const CONTENT: &str = "Content";
+const FIELDS: &str = "Fields of answers";
+const ACCESS: &str = "Access";
+const LOG: &str = "Log";
+const LIMITS: &str = "Limits";
+const PRINTING: &str = "Print, and exit";
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(crate) enum LogFormat {
@@ -169,15 +243,6 @@ impl Options {
 
     fn names_tcp(&self) -> bool {
         self.port.is_some() || !self.bind.is_empty()
-    }
-
-    /// Every bound, as a text.
-    pub(crate) fn limits(&self, descriptors: u64) -> String {
-        let mut text = self.bounds(descriptors).to_string();
-        if self.metrics.is_some() {
-            text.push_str(&format!("\n--metrics takes {} MiB more", metrics::MEMORY >> 20));
-        }
-        text
     }
 
     /// Descriptors for what is no connection and no file.
@@ -301,6 +366,9 @@ mod tests {
     #[test]
     fn the_definition_is_consistent() {
         Options::command().debug_assert();
+        for option in Options::command().get_arguments() {
+            assert!(option.is_positional() || option.get_help_heading().is_some(), "{option} belongs to no task");
+        }
     }
 
     // V31

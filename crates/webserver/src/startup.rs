@@ -96,21 +96,8 @@ impl Started {
     }
 }
 
-/// What would become of a request, whose lines may be parted by `\n` as a shell passes it on.
-pub(crate) fn explain(options: &Options, request: &str) -> Result<String, String> {
-    let lines = request.replace("\\r", "").replace("\\n", "\n");
-    let mut octets = lines.trim_end_matches('\n').replace('\n', "\r\n");
-    // A Simple-Request ends with its line, any other with an empty one.
-    octets.push_str(if octets.contains("HTTP/") { "\r\n\r\n" } else { "\r\n" });
-    let files = files(options)?;
-    Ok(match users(options)? {
-        Some(users) => webserver::explain(Guard::new(users, files), octets.as_bytes()),
-        None => webserver::explain(files, octets.as_bytes()),
-    })
-}
-
 /// The folder, served as the options say.
-fn files(options: &Options) -> Result<Files, String> {
+pub(crate) fn files(options: &Options) -> Result<Files, String> {
     let root = &options.root;
     let mut files = Files::new(root).map_err(|error| match error.kind() {
         ErrorKind::NotFound => format!("there is no folder {root:?}; name the folder to serve: webserver FOLDER"),
@@ -155,7 +142,7 @@ fn files(options: &Options) -> Result<Files, String> {
 }
 
 /// Who is let in, if not everybody; never by a file that is served itself.
-fn users(options: &Options) -> Result<Option<Users>, String> {
+pub(crate) fn users(options: &Options) -> Result<Option<Users>, String> {
     let Some(file) = &options.auth else { return Ok(None) };
     let users = Users::read(file).map_err(|error| format!("--auth {file:?}: {error}"))?;
     let is_hidden = |file: &Path| file.file_name().is_some_and(|name| name.as_bytes().starts_with(b"."));

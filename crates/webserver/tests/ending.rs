@@ -319,7 +319,7 @@ fn help_lists_what_works() {
     let mut known: Vec<&str> = OPTIONS
         .iter()
         .map(|(name, _)| *name)
-        .chain(["--auth", "--explain", "--help", "--print-limits", "--version"])
+        .chain(["--auth", "--completions", "--explain", "--help", "--man", "--print-limits", "--version"])
         .collect();
     known.sort_unstable();
     known.dedup();
