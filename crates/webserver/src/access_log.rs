@@ -34,6 +34,8 @@ struct Lines {
     stamp: Stamp,
     recorded: u64,
     written: u64,
+    /// For want of room, or because they could not be written.
+    lost: u64,
     closed: bool,
 }
 
@@ -55,6 +57,7 @@ impl AccessLog {
         let mut lines = self.lock();
         lines.recorded += 1;
         if lines.waiting.len() >= ROOM {
+            lines.lost += 1;
             return;
         }
         let was_empty = lines.waiting.is_empty();
@@ -70,6 +73,11 @@ impl AccessLog {
     pub(crate) fn close(&self) {
         self.lock().closed = true;
         self.changed.notify_one();
+    }
+
+    /// Lines that are lost already; others still wait.
+    pub(crate) fn lost_so_far(&self) -> u64 {
+        self.lock().lost
     }
 
     /// Lines that were recorded and not written.
@@ -91,9 +99,11 @@ impl AccessLog {
             let mut lines = self.lock();
             std::mem::swap(&mut lines.waiting, &mut writing);
             drop(lines);
-            if out.write_all(&writing).and_then(|()| out.flush()).is_ok() {
-                self.lock().written += writing.iter().filter(|&&octet| octet == b'\n').count() as u64;
-            }
+            let written = out.write_all(&writing).and_then(|()| out.flush());
+            let count = writing.iter().filter(|&&octet| octet == b'\n').count() as u64;
+            let mut lines = self.lock();
+            *if written.is_ok() { &mut lines.written } else { &mut lines.lost } += count;
+            drop(lines);
             if closed && writing.is_empty() {
                 return;
             }
@@ -278,7 +288,7 @@ mod tests {
         }
         log.close();
         let (out, lost) = writer.join().unwrap();
-        assert_eq!((out.iter().filter(|&&c| c == b'\n').count(), lost), (100, 0));
+        assert_eq!((out.iter().filter(|&&c| c == b'\n').count(), lost, log.lost_so_far()), (100, 0, 0));
     }
 
     #[test]
@@ -297,9 +307,11 @@ mod tests {
             log.record(&entry(b"GET / HTTP/1.0"));
         }
         let waiting = log.lock().waiting.iter().filter(|&&c| c == b'\n').count() as u64;
+        assert_eq!(log.lost_so_far(), 0);
         log.record(&entry(b"GET / HTTP/1.0"));
+        assert_eq!(log.lost_so_far(), 1);
         log.close();
         log.write_to(Full);
-        assert_eq!(log.lost(), waiting + 1);
+        assert_eq!((log.lost(), log.lost_so_far()), (waiting + 1, waiting + 1));
     }
 }

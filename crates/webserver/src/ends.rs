@@ -38,7 +38,7 @@ pub struct Counts {
     pub replies: [u64; 4],
     /// Octets of these replies that the system has taken, heads and bodies.
     pub sent: u64,
-    /// Lines of the access log that were lost; known when the server has ended.
+    /// Lines of the access log that were lost so far; once the server has ended, also those that nobody has read.
     pub lost_lines: u64,
 }
 

@@ -284,7 +284,9 @@ impl Stopper {
 
     /// The numbers of the server's connections so far.
     pub fn counts(&self) -> Counts {
-        self.engine.site.traffic.add_to(self.engine.counters.counts())
+        let Engine { site, counters, .. } = &*self.engine;
+        let lost_lines = site.log.as_ref().map_or(0, |log| log.lost_so_far());
+        site.traffic.add_to(Counts { lost_lines, ..counters.counts() })
     }
 }
 
