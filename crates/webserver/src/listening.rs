@@ -7,8 +7,8 @@ use std::os::unix::net::SocketAddr as UnixAddr;
 
 use webserver::{Running, Server};
 
+use crate::cause::cause;
 use crate::options::Options;
-use crate::startup::cause;
 use crate::systemd;
 use crate::unix::SocketFile;
 

@@ -1,5 +1,6 @@
 //! The program `webserver`: options to a server, signals to its end.
 
+mod cause;
 mod confine;
 mod listening;
 mod metrics;
@@ -36,7 +37,7 @@ fn run(options: &Options) -> Result<(), String> {
         return io::stdout().write_all(&text).map_err(|error| format!("cannot write: {error}"));
     }
     let mut signals = Signals::new([SIGINT, SIGTERM])
-        .map_err(|error| format!("cannot wait for signals: {}", startup::cause(&error)))?;
+        .map_err(|error| format!("cannot wait for signals: {}", cause::cause(&error)))?;
     let started = startup::start(options)?;
     let stop = started.stop();
     thread::spawn(move || {

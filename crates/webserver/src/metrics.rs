@@ -9,7 +9,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use webserver::http_core::{FieldValue, Method, Status, name};
 use webserver::{Bounds, Counts, Files, Reply, Request, Running, Server, Stopper};
 
-use crate::startup::cause;
+use crate::cause::cause;
 
 /// Descriptors that it takes: its own, those of its connections, and of those who are told that there is no room.
 pub(crate) const DESCRIPTORS: u64 = 88;

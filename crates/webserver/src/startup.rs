@@ -6,11 +6,11 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 use std::sync::Arc;
 
-use rustix::io::Errno;
 use rustix::process::{Resource, Rlimit, geteuid, getrlimit, setrlimit};
 use webserver::http_core::{FieldName, FieldValue};
 use webserver::{Containment, Counts, Files, Guard, Running, Users};
 
+use crate::cause::cause;
 use crate::confine::{self, Allowed};
 use crate::options::{LogFormat, Options};
 use crate::systemd::Notified;
@@ -157,16 +157,6 @@ pub(crate) fn users(options: &Options) -> Result<Option<Users>, String> {
 /// The value of a field; the options have been checked.
 fn valid(value: &str) -> Result<FieldValue<'_>, String> {
     FieldValue::new(value.as_bytes()).ok_or_else(|| format!("{value:?} is no value of a field"))
-}
-
-/// What the system says, and what to do where that is known.
-pub(crate) fn cause(error: &io::Error) -> String {
-    match error.raw_os_error().map(Errno::from_raw_os_error) {
-        Some(Errno::MFILE) => "too few open files are allowed; raise the limit: ulimit -n 1024".into(),
-        Some(Errno::NFILE) => "the whole system has too many open files; end something that holds many".into(),
-        Some(Errno::AGAIN) => "too few threads are allowed; ask for fewer by --threads N, or raise ulimit -u".into(),
-        _ => error.to_string(),
-    }
 }
 
 /// One line on standard error.
