@@ -35,9 +35,10 @@
 //! | why a request is answered as it is | [`explain`](explain()) |
 //! | what peers may take of time and memory | [`Deadlines`], [`Bounds`] |
 //! | what became of the connections | [`Stopper::counts`] |
+//! | a line for each request | [`Log`] |
 //!
-//! The library touches no signals and no resource limits, and writes to standard error only if [`Server::log`] is asked
-//! for; those are the program's.
+//! The library touches no signals and no resource limits, and writes to standard error only what a [`Log`] is asked
+//! for, or cannot write; those are the program's.
 //!
 //! # How it works
 //!
@@ -85,6 +86,7 @@ mod worker;
 /// The protocol: statuses, methods, fields and dates of requests and replies.
 pub use http_core;
 
+pub use access_log::{Log, LogFormat, LogOpener};
 pub use bounds::Bounds;
 pub use deadlines::Deadlines;
 pub use ends::{Counts, End};

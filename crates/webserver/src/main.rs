@@ -10,7 +10,7 @@ use std::time::Duration;
 use std::{io, process, thread};
 
 use clap::Parser;
-use signal_hook::consts::{SIGINT, SIGTERM};
+use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM, SIGXFSZ};
 use signal_hook::iterator::Signals;
 
 use crate::options::Options;
@@ -34,17 +34,25 @@ fn run(options: &Options) -> Result<(), String> {
         let why = startup::explain(options, request)?;
         return io::stdout().write_all(why.as_bytes()).map_err(|error| format!("cannot write: {error}"));
     }
-    let mut signals = Signals::new([SIGINT, SIGTERM]).map_err(|error| format!("cannot wait for signals: {error}"))?;
+    // SIGXFSZ would end us where the log's file is as long as it may be; that is an error of its write like any other.
+    let mut signals = Signals::new([SIGINT, SIGTERM, SIGHUP, SIGXFSZ])
+        .map_err(|error| format!("cannot wait for signals: {error}"))?;
     let running = startup::start(options)?;
     startup::print_ready_lines(options, &running);
 
-    let stopper = running.stopper();
+    let (stopper, log) = (running.stopper(), running.log_opener());
     thread::spawn(move || {
-        let mut signals = signals.forever();
-        signals.next();
-        stopper.stop();
-        if let Some(signal) = signals.next() {
-            process::exit(128 + signal);
+        let mut stopping = false;
+        for signal in signals.forever() {
+            match signal {
+                SIGHUP => log.open_anew(),
+                SIGXFSZ => {}
+                _ if stopping => process::exit(128 + signal),
+                _ => {
+                    stopping = true;
+                    stopper.stop();
+                }
+            }
         }
     });
     say_at_last(format!("webserver: {}\n", running.join()));

@@ -2,6 +2,7 @@
 
 use std::ffi::OsString;
 use std::fmt::Display;
+use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::num::{NonZeroU16, NonZeroU32};
 use std::path::PathBuf;
@@ -10,7 +11,7 @@ use std::time::Duration;
 
 use clap::{Parser, ValueEnum};
 use webserver::http_core::{FieldBlock, FieldName, FieldValue, Status, name};
-use webserver::{Bounds, Deadlines};
+use webserver::{Bounds, Deadlines, Log};
 
 /// Serves a folder of files over HTTP/1.0.
 #[derive(Debug, Parser)]
@@ -112,9 +113,13 @@ pub(crate) struct Options {
     #[arg(long, value_name = "FILE")]
     pub(crate) auth: Option<PathBuf>,
 
-    /// A line for each request on standard error
+    /// A line for each request
     #[arg(long, value_name = "FORMAT", default_value = "common")]
-    pub(crate) log: LogFormat,
+    log: LogFormat,
+
+    /// A file for these lines, opened anew at SIGHUP [default: standard error]
+    #[arg(long, value_name = "FILE")]
+    pub(crate) log_file: Option<PathBuf>,
 
     /// How this request would be answered and why, then exit; fields may follow behind \\n
     #[arg(long, value_name = "REQUEST")]
@@ -129,8 +134,24 @@ pub(crate) struct Options {
 pub(crate) enum LogFormat {
     /// The Common Log Format
     Common,
+    /// The same with Referer and User-Agent
+    Combined,
+    /// An object for each request
+    Json,
     /// No log
     Off,
+}
+
+impl LogFormat {
+    /// What the library calls it, unless there is to be none.
+    fn format(self) -> Option<webserver::LogFormat> {
+        match self {
+            LogFormat::Common => Some(webserver::LogFormat::Common),
+            LogFormat::Combined => Some(webserver::LogFormat::Combined),
+            LogFormat::Json => Some(webserver::LogFormat::Json),
+            LogFormat::Off => None,
+        }
+    }
 }
 
 /// Descriptors for what is no connection and no file.
@@ -140,6 +161,18 @@ impl Options {
     /// The addresses asked for; empty for all.
     pub(crate) fn addresses(&self) -> Vec<SocketAddr> {
         self.bind.iter().map(|&address| SocketAddr::new(address, self.port)).collect()
+    }
+
+    /// The log asked for, if one is; its file is open then.
+    ///
+    /// # Errors
+    /// Of the system.
+    pub(crate) fn log(&self) -> io::Result<Option<Log>> {
+        let log = |format| match &self.log_file {
+            Some(path) => Log::to_file(format, path),
+            None => Log::to_standard_error(format),
+        };
+        self.log.format().map(log).transpose()
     }
 
     /// The bounds asked for, with no more descriptors than there are.

@@ -11,7 +11,7 @@ use std::time::Duration;
 use rustix::io::Errno;
 use rustix::net::{AddressFamily, SocketFlags, SocketType, bind, getsockname, listen, socket_with, sockopt as options};
 
-use crate::access_log::{AccessLog, Writer};
+use crate::access_log::{Log, LogOpener, Writer};
 use crate::bounds::Bounds;
 use crate::deadlines::Deadlines;
 use crate::ends::{Counters, Counts};
@@ -43,7 +43,7 @@ pub struct Server {
     addresses: Vec<SocketAddr>,
     bounds: Bounds,
     keep_alive: bool,
-    log: bool,
+    log: Option<Log>,
 }
 
 /// Connections that the kernel has set up and nobody has accepted yet.
@@ -84,7 +84,7 @@ impl Server {
             listeners,
             bounds: Bounds::default(),
             keep_alive: true,
-            log: false,
+            log: None,
         })
     }
 
@@ -129,10 +129,10 @@ impl Server {
         Server { keep_alive, ..self }
     }
 
-    /// Whether each request is written to standard error in the Common Log Format; default no.
+    /// A line for each request; default none.
     #[must_use]
-    pub fn log(self, log: bool) -> Server {
-        Server { log, ..self }
+    pub fn log(self, log: Log) -> Server {
+        Server { log: Some(log), ..self }
     }
 
     /// Starts all threads and serves for as long as the process lives. A program that is to end in order calls
@@ -149,18 +149,17 @@ impl Server {
     /// # Errors
     /// Of the system, if it has no thread or descriptor left.
     pub fn start(self, handler: impl Handler) -> io::Result<Running> {
-        let log = self.log.then(|| Arc::new(AccessLog::default()));
+        let writer = self.log.map(Writer::start).transpose()?;
         let engine = Arc::new(Engine {
             lobby: Lobby::new(self.listeners, self.bounds.connections)?,
             site: Site {
-                log: log.clone(),
+                log: writer.as_ref().map(Writer::log),
                 deadlines: self.bounds.deadlines,
                 keep_alive: self.keep_alive,
                 ..Site::new(Box::new(handler))
             },
             counters: Counters::default(),
         });
-        let writer = log.map(Writer::start).transpose()?;
         let spawn = |name: String, run: Box<dyn FnOnce(&Engine) + Send>| {
             let engine = engine.clone();
             thread::Builder::new().name(name).spawn(move || run(&engine))
@@ -203,6 +202,11 @@ impl Running {
     /// A handle that stops it, from any thread.
     pub fn stopper(&self) -> Stopper {
         self.stopper.clone()
+    }
+
+    /// A handle by which the log's file is opened anew, from any thread; without such a file it does nothing.
+    pub fn log_opener(&self) -> LogOpener {
+        LogOpener(self.stopper.engine.site.log.clone())
     }
 
     /// The numbers of its connections so far.

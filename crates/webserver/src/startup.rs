@@ -9,10 +9,14 @@ use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use webserver::http_core::{FieldName, FieldValue};
 use webserver::{Files, Guard, Running, Server, Users};
 
-use crate::options::{LogFormat, Options};
+use crate::options::Options;
 
 pub(crate) fn start(options: &Options) -> Result<Running, String> {
     let (files, users) = (files(options)?, users(options)?);
+    let log = options.log().map_err(|error| match &options.log_file {
+        Some(file) => format!("cannot open the log's file {file:?}: {error}; name another by --log-file FILE"),
+        None => format!("cannot write to standard error: {error}"),
+    })?;
     let addresses = options.addresses();
     let bound = if addresses.is_empty() { Server::bind_all(options.port) } else { Server::bind(&*addresses) };
     let server = bound.map_err(|error| match error.kind() {
@@ -26,7 +30,11 @@ pub(crate) fn start(options: &Options) -> Result<Running, String> {
         _ => format!("cannot listen on port {}: {error}", options.port),
     })?;
     let bounds = options.bounds(descriptors());
-    let server = server.bounds(bounds).keep_alive(!options.no_keep_alive).log(options.log == LogFormat::Common);
+    let server = match log {
+        Some(log) => server.log(log),
+        None => server,
+    };
+    let server = server.bounds(bounds).keep_alive(!options.no_keep_alive);
     let files = files.cache(bounds.cached);
     let running = match users {
         Some(users) => server.start(Guard::new(users, files)),

@@ -153,12 +153,14 @@ fn what_hinders_a_start_is_one_line_that_says_what_to_do() {
     let port = taken.local_addr().unwrap().port().to_string();
     let missing = format!("{root}/missing");
     let file = format!("{root}/small");
+    let missing_log = format!("{missing}/log");
     let in_use = format!("port {port} is in use");
     for (arguments, says, advises) in [
         (&["--bind", "127.0.0.1", "--port", &port, root][..], &*in_use, "--port"),
         (&["--port", &port, root], &in_use, "--port"),
         (&["--port", "0", &missing], "there is no folder", "webserver FOLDER"),
         (&["--port", "0", &file], "is no folder", "webserver FOLDER"),
+        (&["--port", "0", "--log-file", &missing_log, root], "cannot open the log's file", "--log-file"),
         (&["--port", "0", "--bind", "203.0.113.1", root], "none of this machine's", "--bind"),
     ] {
         let output = output_of(arguments);
@@ -212,7 +214,7 @@ fn version_and_help_are_printed() {
 // What the help names works: it serves with all of it.
 #[test]
 fn help_lists_what_works() {
-    const OPTIONS: [(&str, &str); 24] = [
+    const OPTIONS: [(&str, &str); 27] = [
         ("--port", "0"),
         ("--bind", "127.0.0.1"),
         ("--threads", "3"),
@@ -235,6 +237,9 @@ fn help_lists_what_works() {
         ("--type", "gmi=text/gemini"),
         ("--charset", "none"),
         ("--no-sidecars", ""),
+        ("--log-file", "/dev/null"),
+        ("--log", "json"),
+        ("--log", "combined"),
         ("--log", "off"),
         ("--log", "common"),
     ];
@@ -255,7 +260,7 @@ fn help_lists_what_works() {
 
     let folder = folder();
     let mut command = Command::new(PROGRAM);
-    for (name, value) in &OPTIONS[..OPTIONS.len() - 1] {
+    for (name, value) in &OPTIONS[..OPTIONS.len() - 3] {
         command.arg(name).args(Some(value).filter(|value| !value.is_empty()));
     }
     let program = Program::run(command.arg(folder.path()));
