@@ -17,7 +17,7 @@ use crate::ends::Reason;
 use crate::handler::{Answer, Kind, Reply, Request, Taker};
 use crate::lobby::Interest;
 use crate::notes::Notes;
-use crate::outgoing::Outgoing;
+use crate::outgoing::{FileChanged, Outgoing};
 use crate::site::Site;
 use crate::socket::{Peer, Socket, must_wait};
 use crate::watch::Watch;
@@ -526,6 +526,7 @@ impl<P: Peer> Connection<P> {
                 true => Reason::Complete,
                 false => Reason::ClientAbort,
             },
+            _ if error.get_ref().is_some_and(|error| error.is::<FileChanged>()) => Reason::FileChanged,
             _ => Reason::Failed,
         }
     }

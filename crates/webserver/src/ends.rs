@@ -32,6 +32,8 @@ pub(crate) enum Reason {
     BodyTimeout,
     /// The reply was not read in time.
     SlowSend,
+    /// The file was not any more what the head had promised.
+    FileChanged,
     /// There was no room for the request.
     NoRoom,
     /// There was no room for what the peer did not read.
@@ -50,7 +52,7 @@ impl Reason {
             Reason::ClientAbort => End::Aborted,
             Reason::HeadTimeout | Reason::BodyTimeout | Reason::SlowSend => End::TimedOut,
             Reason::NoRoom => End::Refused,
-            Reason::Unread | Reason::Shutdown | Reason::Failed => End::Failed,
+            Reason::FileChanged | Reason::Unread | Reason::Shutdown | Reason::Failed => End::Failed,
         }
     }
 
@@ -62,6 +64,7 @@ impl Reason {
             Reason::HeadTimeout => "head-timeout",
             Reason::BodyTimeout => "body-timeout",
             Reason::SlowSend => "slow-send",
+            Reason::FileChanged => "file-changed",
             Reason::NoRoom => "no-room",
             Reason::Unread => "unread",
             Reason::Shutdown => "shutdown",

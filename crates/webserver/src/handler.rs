@@ -6,6 +6,7 @@ use std::io;
 use std::net::SocketAddr;
 use std::os::fd::OwnedFd;
 use std::sync::Arc;
+use std::time::SystemTime;
 
 use http_core::server::RequestHead;
 use http_core::{Date, FieldBlock, FieldName, FieldValue, RequestError, Status, UseError, name};
@@ -339,7 +340,8 @@ pub enum Body {
     Octets(Cow<'static, [u8]>),
     /// From memory that others use too; it counts for none of them.
     Shared(Arc<[u8]>),
-    /// Octets of a file, sent by the kernel. If the file turns out to be shorter, the connection closes short.
+    /// Octets of a file, sent by the kernel. Before each piece of at most 512 KiB the file is looked at: if it is shorter
+    /// than that, or was modified, the connection closes short.
     File {
         /// A regular file.
         file: Arc<OwnedFd>,
@@ -347,6 +349,8 @@ pub enum Body {
         offset: u64,
         /// How many octets.
         length: u64,
+        /// When the file was modified last, as the reply's head has it; `None`: whenever.
+        modified: Option<SystemTime>,
     },
     /// What a reader gives, at most 16 KiB at a time and as the peer takes it. While it blocks, it blocks a worker.
     ///

@@ -280,8 +280,8 @@ pub(super) mod tests {
         entry.draft = Draft { client: "2001:db8::1".parse().unwrap(), user: b"me", ..entry.draft };
         (expected["client"], expected["peer"], expected["user"]) =
             ("2001:db8::1".into(), "127.0.0.1".into(), "me".into());
-        (entry.sent, entry.reason) = (u64::MAX, Reason::Failed);
-        (expected["sent"], expected["end"]) = (u64::MAX.into(), "failed".into());
+        (entry.sent, entry.reason) = (u64::MAX, Reason::FileChanged);
+        (expected["sent"], expected["end"]) = (u64::MAX.into(), "file-changed".into());
         assert_eq!(read(&entry), expected);
     }
 

@@ -62,7 +62,7 @@ pub enum LogFormat {
     ///
     /// The duration runs from the first octet of a request, or from the accept for the first of a connection, until the
     /// kernel has the last octet of the reply; it is as coarse as the kernel's tick. How it ended is one of `complete`, `client-abort`, `head-timeout`, `body-timeout`,
-    /// `slow-send`, `no-room` (told 503), `unread` (what its client did not read had no room),
+    /// `slow-send`, `file-changed`, `no-room` (told 503), `unread` (what its client did not read had no room),
     /// `shutdown` and `failed`.
     Json,
 }

@@ -151,7 +151,7 @@ mod tests {
         match body {
             Body::Octets(octets) => octets.to_vec(),
             Body::Shared(octets) => octets.to_vec(),
-            Body::File { file, offset, length } => {
+            Body::File { file, offset, length, .. } => {
                 let mut octets = vec![0; *length as usize];
                 File::from(file.try_clone().unwrap()).read_exact_at(&mut octets, *offset).unwrap();
                 octets
