@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use http_core::Limits;
 
-use crate::connection::{Connection, Desk, DRAFT};
+use crate::connection::{Connection, DRAFT, Desk};
 use crate::deadlines::{self, Deadlines};
 use crate::lobby::{Guest, RESERVED};
 use crate::seat::Seat;

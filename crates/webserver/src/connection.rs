@@ -10,10 +10,11 @@ use std::sync::Arc;
 use http_core::server::{self, Event, Expectation, Phase, ReplyBody, SendBody};
 use http_core::{CloseReason, Date, DateCache, Framing, Limits, RequestError, Status, UseError};
 
-use crate::access_log::{self, Entry, Draft};
+use crate::access_log::{self, Draft, Entry};
 use crate::clock::{self, Millis};
 use crate::deadlines::{self, LINGER_OCTETS, REPRIEVE};
 use crate::ends::Reason;
+use crate::forwarded;
 use crate::handler::{Answer, Kind, Reply, Request, Taker};
 use crate::lobby::Interest;
 use crate::notes::Notes;
@@ -344,8 +345,8 @@ impl<P: Peer> Connection<P> {
                 Ok(Event::Request(head)) => {
                     let now = clock::today();
                     let (notes, watch) = (Notes(site.notes.as_ref()), desk.watch.as_deref());
-                    let client = self.peer.ip();
-                    let request = Request { head, peer: self.peer, now, socket: &self.socket, notes, watch };
+                    let client = forwarded::client(&site.trusted, self.peer.ip(), &head.fields);
+                    let request = Request { head, peer: self.peer, client, now, socket: &self.socket, notes, watch };
                     let length = if let Framing::Length(length) = head.body { length } else { 0 };
                     let waits = length > 0 && head.expectation() == Expectation::Continue;
                     let answer = answered(|| site.handler.handle(&request));

@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 use std::fmt;
 use std::io;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::os::fd::OwnedFd;
 use std::sync::Arc;
 use std::time::SystemTime;
@@ -108,6 +108,10 @@ pub struct Request<'a> {
     pub head: RequestHead<'a>,
     /// The other end of the connection; a proxy's, if there is one in between.
     pub peer: SocketAddr,
+    /// Who asks: the peer's address, unless it is one of
+    /// [`Server::trust_proxies`](crate::Server::trust_proxies). Then it is the last hop of X-Forwarded-For that is not
+    /// one of them, or the first where all are; what stands before that hop, anybody may have made up.
+    pub client: IpAddr,
     /// The time of the request, which the reply's Date will say.
     pub now: Date,
     pub(crate) socket: &'a dyn Peer,

@@ -36,6 +36,7 @@
 //! | what peers may take of time and memory | [`Deadlines`], [`Bounds`] |
 //! | what became of the connections | [`Stopper::counts`] |
 //! | a line for each request | [`Log`] |
+//! | clients behind proxies | [`TrustedProxy`], [`Request::client`] |
 //!
 //! The library touches no signals and no resource limits, and writes to standard error only what a [`Log`] is asked
 //! for, or cannot write; those are the program's.
@@ -67,6 +68,7 @@ mod ends;
 mod exchange;
 mod explain;
 mod files;
+mod forwarded;
 mod guard;
 mod handler;
 mod lobby;
@@ -93,6 +95,7 @@ pub use ends::{Counts, End};
 pub use exchange::exchange;
 pub use explain::explain;
 pub use files::Files;
+pub use forwarded::{NoTrustedProxy, TrustedProxy};
 pub use guard::Guard;
 pub use handler::{Answer, Body, Handler, Reply, Request, Sink};
 pub use server::{Running, Server, Stopper, default_threads};

@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use clap::{Parser, ValueEnum};
 use webserver::http_core::{FieldBlock, FieldName, FieldValue, Status, name};
-use webserver::{Bounds, Deadlines, Log};
+use webserver::{Bounds, Deadlines, Log, TrustedProxy};
 
 /// Serves a folder of files over HTTP/1.0.
 #[derive(Debug, Parser)]
@@ -120,6 +120,10 @@ pub(crate) struct Options {
     /// A file for these lines, opened anew at SIGHUP [default: standard error]
     #[arg(long, value_name = "FILE")]
     pub(crate) log_file: Option<PathBuf>,
+
+    /// Proxies whose X-Forwarded-For says who the client is: a network, an address, or unix; repeatable
+    #[arg(long, value_name = "CIDR")]
+    pub(crate) trust_proxy: Vec<TrustedProxy>,
 
     /// How this request would be answered and why, then exit; fields may follow behind \\n
     #[arg(long, value_name = "REQUEST")]

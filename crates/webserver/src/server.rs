@@ -15,6 +15,7 @@ use crate::access_log::{Log, LogOpener, Writer};
 use crate::bounds::Bounds;
 use crate::deadlines::Deadlines;
 use crate::ends::{Counters, Counts};
+use crate::forwarded::TrustedProxy;
 use crate::handler::Handler;
 use crate::lobby::Lobby;
 use crate::site::Site;
@@ -44,6 +45,7 @@ pub struct Server {
     bounds: Bounds,
     keep_alive: bool,
     log: Option<Log>,
+    trusted: Vec<TrustedProxy>,
 }
 
 /// Connections that the kernel has set up and nobody has accepted yet.
@@ -85,6 +87,7 @@ impl Server {
             bounds: Bounds::default(),
             keep_alive: true,
             log: None,
+            trusted: Vec::new(),
         })
     }
 
@@ -135,6 +138,13 @@ impl Server {
         Server { log: Some(log), ..self }
     }
 
+    /// Peers that are believed when they say, by X-Forwarded-For, who their client is; see
+    /// [`Request::client`](crate::Request::client). Default none.
+    #[must_use]
+    pub fn trust_proxies(self, proxies: impl IntoIterator<Item = TrustedProxy>) -> Server {
+        Server { trusted: proxies.into_iter().collect(), ..self }
+    }
+
     /// Starts all threads and serves for as long as the process lives. A program that is to end in order calls
     /// [`start`](Self::start), which gives a way to stop.
     ///
@@ -154,6 +164,7 @@ impl Server {
             lobby: Lobby::new(self.listeners, self.bounds.connections)?,
             site: Site {
                 log: writer.as_ref().map(Writer::log),
+                trusted: self.trusted.into(),
                 deadlines: self.bounds.deadlines,
                 keep_alive: self.keep_alive,
                 ..Site::new(Box::new(handler))

@@ -8,12 +8,14 @@ use http_core::Limits;
 
 use crate::access_log::AccessLog;
 use crate::deadlines::Deadlines;
+use crate::forwarded::TrustedProxy;
 use crate::handler::Handler;
 use crate::notes::Note;
 
 pub(crate) struct Site {
     pub(crate) handler: Box<dyn Handler>,
     pub(crate) log: Option<Arc<AccessLog>>,
+    pub(crate) trusted: Box<[TrustedProxy]>,
     pub(crate) deadlines: Deadlines,
     pub(crate) limits: Limits,
     pub(crate) keep_alive: bool,
@@ -35,6 +37,7 @@ impl Site {
         Site {
             handler,
             log: None,
+            trusted: Box::default(),
             deadlines: Deadlines::default(),
             // A handler that wants a body says how long it may be.
             limits: Limits { body: u64::MAX, ..Limits::default() },

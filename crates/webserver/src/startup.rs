@@ -34,7 +34,8 @@ pub(crate) fn start(options: &Options) -> Result<Running, String> {
         Some(log) => server.log(log),
         None => server,
     };
-    let server = server.bounds(bounds).keep_alive(!options.no_keep_alive);
+    let server =
+        server.bounds(bounds).keep_alive(!options.no_keep_alive).trust_proxies(options.trust_proxy.iter().copied());
     let files = files.cache(bounds.cached);
     let running = match users {
         Some(users) => server.start(Guard::new(users, files)),

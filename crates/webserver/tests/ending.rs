@@ -189,6 +189,7 @@ fn a_wrong_command_line_is_2() {
         &["--head-timeout", "soon"],
         &["--grace", "-1"],
         &["--log", "xml"],
+        &["--trust-proxy", "10.0.0.0/33"],
         &["--no-such-option"],
         &["one", "two"],
     ] {
@@ -214,7 +215,7 @@ fn version_and_help_are_printed() {
 // What the help names works: it serves with all of it.
 #[test]
 fn help_lists_what_works() {
-    const OPTIONS: [(&str, &str); 27] = [
+    const OPTIONS: [(&str, &str); 28] = [
         ("--port", "0"),
         ("--bind", "127.0.0.1"),
         ("--threads", "3"),
@@ -238,6 +239,7 @@ fn help_lists_what_works() {
         ("--charset", "none"),
         ("--no-sidecars", ""),
         ("--log-file", "/dev/null"),
+        ("--trust-proxy", "10.0.0.0/8"),
         ("--log", "json"),
         ("--log", "combined"),
         ("--log", "off"),

@@ -1,4 +1,4 @@
-//! The access log: its formats, its file, and what it says of how requests end.
+//! The access log: its formats, its file, what it says of how requests end, and who it takes for the client.
 // Clippy then takes the helpers, too, for tests.
 #![cfg(test)]
 
@@ -17,7 +17,9 @@ use tempfile::TempDir;
 use webserver::http_core::Status;
 use webserver::{Answer, Body, Deadlines, Log, LogFormat, Reply, Request, Server};
 
-use support::{Inside, Program, connect, exchange, get, keep_alive, output_of, read_answer, read_to_end, wait_until};
+use support::{
+    Inside, Program, connect, exchange, get, get_as, keep_alive, output_of, read_answer, read_to_end, wait_until,
+};
 
 /// Far more than socket buffers hold.
 const LARGE: u64 = 64 << 20;
@@ -141,10 +143,11 @@ fn v16_no_octets_of_a_peer_make_a_line() {
         [&octets[..], b"\r\n\r\n"].concat(),
         [b"GET / HTTP/1.0\r\n", &field("Referer")[..], &field("User-Agent"), b"\r\n"].concat(),
         format!("GET / HTTP/1.0\r\nAuthorization: Basic {base64}\r\n\r\n").into_bytes(),
+        [b"GET / HTTP/1.0\r\n", &field("X-Forwarded-For")[..], b"\r\n"].concat(),
     ];
     for format in ["common", "combined", "json"] {
         let site = Site::new();
-        let program = site.serve(&["--log", format]);
+        let program = site.serve(&["--log", format, "--trust-proxy", "127.0.0.1"]);
         for request in &requests {
             exchange(program.address(), request);
         }
@@ -447,4 +450,32 @@ fn a_file_that_cannot_be_opened_is_no_start() {
     let log = site.logs.path().join("missing/log");
     let output = output_of(&["--port", "0", "--log-file", log.to_str().unwrap(), site.root.path().to_str().unwrap()]);
     assert_eq!((output.status.code(), output.stdout.len()), (Some(1), 0));
+}
+
+/// The client of requests with this X-Forwarded-For, as handler and log have it.
+#[test]
+fn a_trusted_proxy_is_believed_and_no_other() {
+    let who = |request: &Request<'_>| Reply::text(format!("{} by {}", request.client, request.peer.ip()));
+    let fields = "X-Forwarded-For: 198.51.100.1\r\nX-Forwarded-For: 192.0.2.1, 10.0.0.1\r\n";
+    for (trusted, client) in [
+        (&[][..], "127.0.0.1"),
+        (&["127.0.0.1"], "10.0.0.1"),
+        (&["127.0.0.0/8", "10.0.0.0/8"], "192.0.2.1"),
+        (&["10.0.0.0/8", "unix"], "127.0.0.1"),
+    ] {
+        let site = Site::new();
+        let log = Log::to_file(LogFormat::Json, &site.log()).unwrap();
+        let proxies: Vec<_> = trusted.iter().map(|proxy| proxy.parse().unwrap()).collect();
+        let inside = Inside::start(|server| server.log(log).trust_proxies(proxies), who);
+        assert_eq!(get_as(inside.address(), "GET", "/", fields).text(), format!("{client} by 127.0.0.1"));
+        inside.finish();
+        let object = site.objects(1).remove(0);
+        assert_eq!(object["client"], client);
+        assert_eq!(object.get("peer"), (client != "127.0.0.1").then_some(&Value::from("127.0.0.1")));
+    }
+    let site = Site::new();
+    let program = site.serve(&["--trust-proxy", "127.0.0.0/8", "--trust-proxy", "10.0.0.0/8"]);
+    get_as(program.address(), "GET", "/small", fields);
+    program.finish();
+    assert!(site.lines()[0].starts_with("192.0.2.1 - - ["), "{:?}", site.lines());
 }

@@ -1,8 +1,8 @@
 //! The access log: one line a request, written by a thread of its own behind a bounded buffer. A log that cannot be
 //! written loses lines, which are counted; it never stops the service.
 
-mod line;
 mod draft;
+mod line;
 mod target;
 
 use std::io::{self, Write};
@@ -17,8 +17,8 @@ use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use self::line::{LONGEST, Stamp};
 use self::target::Target;
 
+pub(crate) use self::draft::{Draft, LONGEST as LONGEST_DRAFT};
 pub(crate) use self::line::Entry;
-pub(crate) use self::draft::{LONGEST as LONGEST_DRAFT, Draft};
 
 /// What a log says of each request, and where.
 ///

@@ -138,7 +138,15 @@ mod tests {
         connection.space()[..octets.len()].copy_from_slice(&octets);
         connection.received(octets.len());
         let Ok(Event::Request(head)) = connection.poll() else { panic!("{request}") };
-        f(&Request { head, peer: ([127, 0, 0, 1], 1).into(), now, socket: &Nobody, notes: Notes(None), watch: None })
+        f(&Request {
+            head,
+            peer: ([127, 0, 0, 1], 1).into(),
+            client: [127, 0, 0, 1].into(),
+            now,
+            socket: &Nobody,
+            notes: Notes(None),
+            watch: None,
+        })
     }
 
     fn ask(files: &Files, request: &str, now: Date) -> Reply {
