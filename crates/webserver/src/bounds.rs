@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use http_core::Limits;
 
-use crate::connection::{Connection, Desk, LINE};
+use crate::connection::{Connection, DRAFT, Desk};
 use crate::deadlines::{self, Deadlines};
 use crate::lobby::{Guest, RESERVED};
 use crate::seat::Seat;
@@ -65,7 +65,7 @@ impl Bounds {
         [
             (
                 "connections that wait",
-                (self.connections as usize + RESERVED as usize).saturating_mul(CONNECTION + LINE),
+                (self.connections as usize + RESERVED as usize).saturating_mul(CONNECTION + DRAFT),
             ),
             ("heads and bodies that they sent", INCOMING),
             ("replies that they have not read", OUTGOING),

@@ -10,14 +10,15 @@ use std::sync::Arc;
 use http_core::server::{self, Event, Expectation, Phase, ReplyBody, SendBody};
 use http_core::{CloseReason, Date, DateCache, Framing, Limits, RequestError, Status, UseError};
 
-use crate::access_log::Entry;
+use crate::access_log::{self, Draft, Entry};
 use crate::clock::{self, Millis};
 use crate::deadlines::{self, LINGER_OCTETS, REPRIEVE};
-use crate::ends::End;
+use crate::ends::Reason;
+use crate::forwarded;
 use crate::handler::{Answer, Kind, Reply, Request, Taker};
 use crate::lobby::Interest;
 use crate::notes::Notes;
-use crate::outgoing::Outgoing;
+use crate::outgoing::{FileChanged, Outgoing};
 use crate::site::Site;
 use crate::socket::{Peer, Socket, must_wait};
 use crate::watch::Watch;
@@ -32,8 +33,8 @@ const LONG_TURN: u64 = 2 << 20;
 /// Buffers that grew beyond this for one reply are not kept.
 const KEPT_BUFFER: usize = 64 << 10;
 
-/// A request line of this length belongs to what any connection costs.
-pub(crate) const LINE: usize = 256;
+/// What the log notes of a request belongs to what any connection costs, up to this length.
+pub(crate) const DRAFT: usize = 256;
 
 /// What a thread lends to each connection that it drives, so that a waiting connection owns no buffers.
 pub(crate) struct Desk {
@@ -41,21 +42,21 @@ pub(crate) struct Desk {
     pub(crate) watch: Option<Arc<Watch>>,
     workspace: http_core::Workspace,
     outgoing: Vec<u8>,
-    line: Vec<u8>,
+    draft: Vec<u8>,
     dates: DateCache,
     dropped: Vec<u8>,
 }
 
 impl Desk {
     /// Octets of one desk at most.
-    pub(crate) const MEMORY: usize = (16 << 10) + 256 * 16 + KEPT_BUFFER + (8 << 10) + DROPPED;
+    pub(crate) const MEMORY: usize = (16 << 10) + 256 * 16 + KEPT_BUFFER + access_log::LONGEST_DRAFT + DROPPED;
 
     pub(crate) fn new(limits: &Limits, watch: Option<Arc<Watch>>) -> Desk {
         Desk {
             watch,
             workspace: http_core::Workspace::with_room(limits.head as usize),
             outgoing: Vec::new(),
-            line: Vec::new(),
+            draft: Vec::new(),
             dates: DateCache::new(),
             dropped: vec![0; DROPPED],
         }
@@ -70,7 +71,7 @@ pub(crate) enum Next {
     /// The peer is not ready, or others are to have their turn.
     Wait(Interest),
     /// The connection is to be closed.
-    End(End),
+    End(Reason),
 }
 
 #[derive(Debug)]
@@ -79,8 +80,8 @@ pub(crate) struct Connection<P = Socket> {
     peer: SocketAddr,
     protocol: server::Connection,
     outgoing: Outgoing,
-    /// The request line of what is being done, for the log.
-    line: Vec<u8>,
+    /// What the log will say of what is being done.
+    draft: Vec<u8>,
     doing: Doing,
     /// Replies that were sent whole.
     replies: u64,
@@ -101,7 +102,8 @@ pub(crate) struct Connection<P = Socket> {
     slow: bool,
     /// The deadline of this phase was put off.
     reprieved: bool,
-    expired: bool,
+    /// The deadline struck, for this.
+    expired: Option<Reason>,
 }
 
 #[derive(Debug)]
@@ -113,7 +115,7 @@ enum Doing {
     /// A reply is being sent: its status, the time that it says, and octets of head and of body; `None`: until the close.
     Replying { status: Status, date: Date, head: u64, body: Option<u64> },
     /// All is said and half-closed; what still comes is dropped.
-    Lingering { end: End },
+    Lingering { reason: Reason },
 }
 
 impl<P: Peer> Connection<P> {
@@ -123,7 +125,7 @@ impl<P: Peer> Connection<P> {
             peer: SocketAddr::new(peer.ip().to_canonical(), peer.port()),
             protocol: server::Connection::new(site.limits),
             outgoing: Outgoing::default(),
-            line: Vec::new(),
+            draft: Vec::new(),
             doing: Doing::Nothing,
             replies: 0,
             phase: Phase::Head,
@@ -137,7 +139,7 @@ impl<P: Peer> Connection<P> {
             ending: false,
             slow: false,
             reprieved: false,
-            expired: false,
+            expired: None,
         }
     }
 
@@ -160,7 +162,7 @@ impl<P: Peer> Connection<P> {
                     self.protocol.no_room();
                     self.turn(site, desk)
                 }
-                Doing::Replying { .. } => Next::End(End::Failed), // it asks on, and does not read
+                Doing::Replying { .. } => Next::End(Reason::Unread), // it asks on, and does not read
                 Doing::Lingering { .. } => next,
             };
         }
@@ -168,13 +170,13 @@ impl<P: Peer> Connection<P> {
             self.waits_for = interest;
             let (incoming, outgoing) = (self.incoming(), self.outgoing());
             if outgoing > self.held_out as usize && site.outgoing.is_full() {
-                next = Next::End(End::Failed);
+                next = Next::End(Reason::Unread);
             }
             site.incoming.change(&mut self.held_in, incoming);
             site.outgoing.change(&mut self.held_out, outgoing);
         }
-        if let Next::End(_) = next {
-            self.record(site);
+        if let Next::End(reason) = next {
+            self.record(site, reason);
         }
         next
     }
@@ -191,8 +193,8 @@ impl<P: Peer> Connection<P> {
     /// The deadline struck: says so where the peer waits for an answer, and ends. It asks no handler for more than a
     /// refusal, since it is called by the ticker.
     pub(crate) fn expire(&mut self, site: &Site, desk: &mut Desk) -> Next {
-        if let Doing::Lingering { end } = self.doing {
-            return Next::End(end);
+        if let Doing::Lingering { reason } = self.doing {
+            return Next::End(reason);
         }
         if self.waits_for == Interest::Write && !self.slow {
             self.slow = true;
@@ -201,8 +203,8 @@ impl<P: Peer> Connection<P> {
         }
         if self.waits_for != Interest::Read {
             // It does not read what it asked for; it may have asked for more, which nobody answers now.
-            self.record(site);
-            return Next::End(End::TimedOut);
+            self.record(site, Reason::SlowSend);
+            return Next::End(Reason::SlowSend);
         }
         if !self.reprieved && self.socket.is_readable() {
             // It was in time, and the workers were not: once, they get another second.
@@ -210,18 +212,21 @@ impl<P: Peer> Connection<P> {
             (self.since, self.progress) = (self.since + REPRIEVE, self.progress + REPRIEVE);
             return Next::Wait(Interest::Turn);
         }
-        self.expired = true;
+        self.expired = Some(match self.protocol.phase() {
+            Phase::Body => Reason::BodyTimeout,
+            _ => Reason::HeadTimeout,
+        });
         self.protocol.timed_out();
         self.drive(site, desk)
     }
 
-    /// The peer has gone, or we must: how this connection ends without another word.
-    pub(crate) fn cut(&mut self, site: &Site, within: End) -> End {
-        self.record(site);
+    /// The peer has gone, or we must: why this connection ends without another word; `within`: if something had begun.
+    pub(crate) fn cut(&mut self, site: &Site, within: Reason) -> Reason {
+        self.record(site, within);
         match self.doing {
-            Doing::Lingering { end } => end,
-            _ if self.is_idle() && self.replies > 0 => End::Completed,
-            _ if self.is_idle() => End::Aborted,
+            Doing::Lingering { reason } => reason,
+            _ if self.is_idle() && self.replies > 0 => Reason::Complete,
+            _ if self.is_idle() => Reason::ClientAbort,
             _ => within,
         }
     }
@@ -265,9 +270,9 @@ impl<P: Peer> Connection<P> {
     fn turn(&mut self, site: &Site, desk: &mut Desk) -> Next {
         self.protocol.lend(&mut desk.workspace);
         lend(&mut self.outgoing.octets, &mut desk.outgoing);
-        lend(&mut self.line, &mut desk.line);
+        lend(&mut self.draft, &mut desk.draft);
         let next = match self.doing {
-            Doing::Lingering { end } => self.read_on(end, desk),
+            Doing::Lingering { reason } => self.read_on(reason, desk),
             _ => self.serve(site, desk).unwrap_or_else(|error| match must_wait(&error) {
                 true if self.outgoing.is_empty() => Next::Wait(Interest::Read),
                 true => Next::Wait(Interest::Write),
@@ -282,10 +287,10 @@ impl<P: Peer> Connection<P> {
             desk.outgoing = std::mem::take(&mut self.outgoing.octets);
             desk.outgoing.shrink_to(KEPT_BUFFER);
         }
-        if self.line.is_empty() {
-            desk.line = std::mem::take(&mut self.line);
+        if self.draft.is_empty() {
+            desk.draft = std::mem::take(&mut self.draft);
         } else {
-            self.line.shrink_to(LINE); // the desk's may have been longer
+            self.draft.shrink_to(DRAFT); // the desk's may have been longer
         }
         next
     }
@@ -313,7 +318,7 @@ impl<P: Peer> Connection<P> {
                 }
                 .map_err(io::Error::other)?;
                 self.replies += 1;
-                self.record(site);
+                self.record(site, self.said());
                 replies += 1;
             }
             if replies >= TURN_REPLIES || octets >= TURN_OCTETS {
@@ -340,11 +345,17 @@ impl<P: Peer> Connection<P> {
                 Ok(Event::Request(head)) => {
                     let now = clock::today();
                     let (notes, watch) = (Notes(site.notes.as_ref()), desk.watch.as_deref());
-                    let request = Request { head, peer: self.peer, now, socket: &self.socket, notes, watch };
+                    let client = forwarded::client(&site.trusted, self.peer.ip(), &head.fields);
+                    let request = Request { head, peer: self.peer, client, now, socket: &self.socket, notes, watch };
                     let length = if let Framing::Length(length) = head.body { length } else { 0 };
                     let waits = length > 0 && head.expectation() == Expectation::Continue;
                     let answer = answered(|| site.handler.handle(&request));
-                    self.line.extend_from_slice(self.protocol.first_line());
+                    if let Some(log) = &site.log {
+                        // The phase is that of what came before, if all of it was there at once.
+                        let began = if self.phase == Phase::Head { self.since } else { self.progress };
+                        Draft::begin(&mut self.draft, log.format, began, client, Some(&head.fields));
+                        self.draft.extend_from_slice(self.protocol.first_line());
+                    }
                     match answer.0 {
                         Kind::Reply(reply) => self.respond(site, desk, reply)?,
                         Kind::Body { .. } if waits => self.respond(site, desk, error(Status::EXPECTATION_FAILED))?,
@@ -371,8 +382,11 @@ impl<P: Peer> Connection<P> {
                 Ok(Event::Closed) => return Ok(self.close(desk)),
                 Ok(_) => return Err(io::Error::other("an event that nobody knows")),
                 Err(error) => {
-                    if self.line.is_empty() {
-                        self.line.extend_from_slice(self.protocol.first_line());
+                    if let Some(log) = &site.log
+                        && self.draft.is_empty()
+                    {
+                        Draft::begin(&mut self.draft, log.format, self.since, self.peer.ip(), None);
+                        self.draft.extend_from_slice(self.protocol.first_line());
                     }
                     self.respond(site, desk, refusal(site, error))?;
                 }
@@ -414,26 +428,33 @@ impl<P: Peer> Connection<P> {
 
     /// All is said: a plain close will do, unless a reset could destroy the answer.
     fn close(&mut self, desk: &mut Desk) -> Next {
-        let end = match self.protocol.close_reason() {
-            Some(CloseReason::Refused(RequestError::NoRoom)) => End::Refused,
-            Some(CloseReason::Refused(RequestError::TimedOut)) => End::TimedOut,
-            Some(CloseReason::BodyIncomplete) if self.expired => End::TimedOut,
-            Some(CloseReason::BodyIncomplete | CloseReason::Refused(RequestError::Incomplete)) => End::Aborted,
-            _ if self.replies > 0 => End::Completed,
-            _ => End::Aborted,
+        let reason = match self.protocol.close_reason() {
+            Some(CloseReason::BodyIncomplete) => self.expired.unwrap_or(Reason::ClientAbort),
+            _ if self.replies > 0 => self.said(),
+            _ => Reason::ClientAbort,
         };
         // While a reply took several turns, more may have come.
         let more = self.protocol.must_linger() || (self.unread && self.socket.is_readable());
         if !more || self.socket.half_close().is_err() {
-            return Next::End(end);
+            return Next::End(reason);
         }
-        self.doing = Doing::Lingering { end };
+        self.doing = Doing::Lingering { reason };
         self.enter(Phase::Closing);
-        self.read_on(end, desk)
+        self.read_on(reason, desk)
+    }
+
+    /// Why the last reply was what it was: it answered a request, or said what came of none.
+    fn said(&self) -> Reason {
+        match self.protocol.close_reason() {
+            Some(CloseReason::Refused(RequestError::NoRoom)) => Reason::NoRoom,
+            Some(CloseReason::Refused(RequestError::TimedOut)) => self.expired.unwrap_or(Reason::HeadTimeout),
+            Some(CloseReason::Refused(RequestError::Incomplete)) => Reason::ClientAbort,
+            _ => Reason::Complete,
+        }
     }
 
     /// Reads and drops, so that no reset destroys the answer.
-    fn read_on(&mut self, end: End, desk: &mut Desk) -> Next {
+    fn read_on(&mut self, reason: Reason, desk: &mut Desk) -> Next {
         let most = self.moved + TURN_OCTETS;
         while self.moved < LINGER_OCTETS {
             if self.moved >= most {
@@ -445,7 +466,7 @@ impl<P: Peer> Connection<P> {
                 _ => break,
             }
         }
-        Next::End(end)
+        Next::End(reason)
     }
 
     /// Notes since when the connection has been doing what it does.
@@ -472,17 +493,18 @@ impl<P: Peer> Connection<P> {
     }
 
     /// Writes the line of the reply that was being sent, whole or not.
-    fn record(&mut self, site: &Site) {
+    fn record(&mut self, site: &Site, reason: Reason) {
         if let Doing::Replying { status, date, head, .. } = self.doing {
             site.traffic.replied(status, self.moved);
             if let Some(log) = &site.log {
+                let draft = Draft::read(&self.draft);
                 let sent = self.moved.saturating_sub(head);
-                log.record(&Entry { peer: self.peer.ip(), date, line: &self.line, status, sent });
+                log.record(&Entry { peer: self.peer.ip(), draft, date, status, sent, reason });
             }
             self.doing = Doing::Nothing;
         }
         if !matches!(self.doing, Doing::Taking(_)) {
-            self.line.clear();
+            self.draft.clear();
         }
     }
 
@@ -491,22 +513,23 @@ impl<P: Peer> Connection<P> {
         self.protocol.memory() + if let Doing::Taking(taker) = &self.doing { taker.memory() } else { 0 }
     }
 
-    /// Octets of replies that wait to be sent, and of request lines that are longer than usual.
+    /// Octets of replies that wait to be sent, and of drafts that are longer than usual.
     fn outgoing(&self) -> usize {
-        self.outgoing.memory() + self.line.capacity().saturating_sub(LINE)
+        self.outgoing.memory() + self.draft.capacity().saturating_sub(DRAFT)
     }
 
-    fn end_by(&self, error: &io::Error) -> End {
+    fn end_by(&self, error: &io::Error) -> Reason {
         match error.kind() {
             io::ErrorKind::ConnectionReset
             | io::ErrorKind::BrokenPipe
             | io::ErrorKind::TimedOut
             | io::ErrorKind::HostUnreachable
             | io::ErrorKind::NetworkUnreachable => match self.is_kept() {
-                true => End::Completed,
-                false => End::Aborted,
+                true => Reason::Complete,
+                false => Reason::ClientAbort,
             },
-            _ => End::Failed,
+            _ if error.get_ref().is_some_and(|error| error.is::<FileChanged>()) => Reason::FileChanged,
+            _ => Reason::Failed,
         }
     }
 }
@@ -551,6 +574,7 @@ fn lend(own: &mut Vec<u8>, others: &mut Vec<u8>) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::access_log::{AccessLog, LogFormat};
     use crate::handler::Body;
     use allocation_counter::measure;
     use std::net::Ipv4Addr;
@@ -561,7 +585,7 @@ mod tests {
 
     impl Peer for Asks {
         fn receive(&mut self, room: &mut [u8]) -> io::Result<usize> {
-            io::Read::read(&mut &b"GET /a%20b HTTP/1.1\r\nHost: a\r\nAccept: */*\r\n\r\n"[..], room)
+            io::Read::read(&mut &b"GET /a%20b HTTP/1.1\r\nHost: a\r\nReferer: b\r\nUser-Agent: c\r\n\r\n"[..], room)
         }
         fn is_readable(&self) -> bool {
             true
@@ -580,27 +604,31 @@ mod tests {
         }
     }
 
-    // What a hit of the cache and a line of the log allocate, which is nothing, is shown where they are.
+    // What a hit of the cache allocates, which is nothing, is shown where it is.
     #[test]
     fn a_kept_connection_allocates_nothing_for_a_request() {
         let content: Arc<[u8]> = vec![b'x'; 1024].into();
         let Reply { fields, .. } = Reply::text("");
-        let handler = move |_: &Request<'_>| Reply {
-            status: Status::OK,
-            fields: fields.clone(),
-            body: Body::Shared(content.clone()),
-        };
-        let site = Site::new(Box::new(handler));
-        let mut desk = Desk::new(&site.limits, None);
-        let mut connection = Connection::new(Asks, SocketAddr::from((Ipv4Addr::LOCALHOST, 1)), &site);
-        let mut turn = || {
-            connection.wake(false);
-            assert_eq!(connection.drive(&site, &mut desk), Next::Wait(Interest::Read));
-            assert!(connection.is_kept());
-        };
-        turn(); // the desk's buffers find their size
-        assert_eq!(measure(|| (0..100).for_each(|_| turn())).count_total, 0);
-        assert_eq!(connection.replies, 101);
-        assert_eq!((connection.incoming(), connection.outgoing()), (0, 0), "and it owns none while it waits");
+        for format in [None, Some(LogFormat::Common), Some(LogFormat::Combined), Some(LogFormat::Json)] {
+            let (content, fields) = (content.clone(), fields.clone());
+            let handler = move |_: &Request<'_>| Reply {
+                status: Status::OK,
+                fields: fields.clone(),
+                body: Body::Shared(content.clone()),
+            };
+            let log = format.map(|format| Arc::new(AccessLog::with_room(format)));
+            let site = Site { log, ..Site::new(Box::new(handler)) };
+            let mut desk = Desk::new(&site.limits, None);
+            let mut connection = Connection::new(Asks, SocketAddr::from((Ipv4Addr::LOCALHOST, 1)), &site);
+            let mut turn = || {
+                connection.wake(false);
+                assert_eq!(connection.drive(&site, &mut desk), Next::Wait(Interest::Read));
+                assert!(connection.is_kept());
+            };
+            turn(); // the desk's buffers find their size
+            assert_eq!(measure(|| (0..100).for_each(|_| turn())).count_total, 0, "{format:?}");
+            assert_eq!(connection.replies, 101);
+            assert_eq!((connection.incoming(), connection.outgoing()), (0, 0), "and it owns none while it waits");
+        }
     }
 }

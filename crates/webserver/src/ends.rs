@@ -1,4 +1,5 @@
-//! How connections end, and how many ended each way: the numbers of a server. Every accepted connection ends exactly once.
+//! How requests and connections end, and how many connections ended each way: the numbers of a server. Every accepted
+//! connection ends exactly once.
 
 use std::fmt;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
@@ -16,6 +17,60 @@ pub enum End {
     Aborted,
     /// By us: a file changed, an error of the system, a shutdown within a reply, a panic.
     Failed,
+}
+
+/// Why a request or a connection ended as it did: finer than [`End`], for the log.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Reason {
+    /// The reply is whole.
+    Complete,
+    /// The peer went away within its request or our reply, or before a byte of one.
+    ClientAbort,
+    /// The head did not come in time.
+    HeadTimeout,
+    /// The body did not come in time.
+    BodyTimeout,
+    /// The reply was not read in time.
+    SlowSend,
+    /// The file was not any more what the head had promised.
+    FileChanged,
+    /// There was no room for the request.
+    NoRoom,
+    /// There was no room for what the peer did not read.
+    Unread,
+    /// The grace was over.
+    Shutdown,
+    /// An error of the system or of a handler.
+    Failed,
+}
+
+impl Reason {
+    /// What a connection that ends for this reason counts as: the one table of it.
+    pub(crate) fn end(self) -> End {
+        match self {
+            Reason::Complete => End::Completed,
+            Reason::ClientAbort => End::Aborted,
+            Reason::HeadTimeout | Reason::BodyTimeout | Reason::SlowSend => End::TimedOut,
+            Reason::NoRoom => End::Refused,
+            Reason::FileChanged | Reason::Unread | Reason::Shutdown | Reason::Failed => End::Failed,
+        }
+    }
+
+    /// As the log says it.
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Reason::Complete => "complete",
+            Reason::ClientAbort => "client-abort",
+            Reason::HeadTimeout => "head-timeout",
+            Reason::BodyTimeout => "body-timeout",
+            Reason::SlowSend => "slow-send",
+            Reason::FileChanged => "file-changed",
+            Reason::NoRoom => "no-room",
+            Reason::Unread => "unread",
+            Reason::Shutdown => "shutdown",
+            Reason::Failed => "failed",
+        }
+    }
 }
 
 /// The numbers of a server; of its connections, `accepted` is the sum of the others once all have ended.
@@ -73,8 +128,8 @@ impl Counters {
         self.accepted.fetch_add(1, Relaxed);
     }
 
-    pub(crate) fn end(&self, end: End) {
-        self.ends[end as usize].fetch_add(1, Relaxed);
+    pub(crate) fn end(&self, reason: Reason) {
+        self.ends[reason.end() as usize].fetch_add(1, Relaxed);
     }
 
     pub(crate) fn counts(&self) -> Counts {

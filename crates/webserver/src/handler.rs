@@ -3,9 +3,10 @@
 use std::borrow::Cow;
 use std::fmt;
 use std::io;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::os::fd::OwnedFd;
 use std::sync::Arc;
+use std::time::SystemTime;
 
 use http_core::server::RequestHead;
 use http_core::{Date, FieldBlock, FieldName, FieldValue, RequestError, Status, UseError, name};
@@ -108,6 +109,10 @@ pub struct Request<'a> {
     /// The other end of the connection; a proxy's, if there is one in between. Who comes over the unix domain has
     /// `0.0.0.0:0`.
     pub peer: SocketAddr,
+    /// Who asks: the peer's address, unless it is one of
+    /// [`Server::trust_proxies`](crate::Server::trust_proxies). Then it is the last hop of X-Forwarded-For that is not
+    /// one of them, or the first where all are; what stands before that hop, anybody may have made up.
+    pub client: IpAddr,
     /// The time of the request, which the reply's Date will say.
     pub now: Date,
     pub(crate) socket: &'a dyn Peer,
@@ -340,7 +345,8 @@ pub enum Body {
     Octets(Cow<'static, [u8]>),
     /// From memory that others use too; it counts for none of them.
     Shared(Arc<[u8]>),
-    /// Octets of a file, sent by the kernel. If the file turns out to be shorter, the connection closes short.
+    /// Octets of a file, sent by the kernel. Before each piece of at most 512 KiB the file is looked at: if it is shorter
+    /// than that, or was modified, the connection closes short.
     File {
         /// A regular file.
         file: Arc<OwnedFd>,
@@ -348,6 +354,8 @@ pub enum Body {
         offset: u64,
         /// How many octets.
         length: u64,
+        /// When the file was modified last, as the reply's head has it; `None`: whenever.
+        modified: Option<SystemTime>,
     },
     /// What a reader gives, at most 16 KiB at a time and as the peer takes it. While it blocks, it blocks a worker.
     ///

@@ -35,9 +35,11 @@
 //! | why a request is answered as it is | [`explain`](explain()) |
 //! | what peers may take of time and memory | [`Deadlines`], [`Bounds`] |
 //! | what became of the connections | [`Stopper::counts`] |
+//! | a line for each request | [`Log`] |
+//! | clients behind proxies | [`TrustedProxy`], [`Request::client`] |
 //!
-//! The library touches no signals and no resource limits, confines nothing, and writes to standard error only if [`Server::log`] is asked
-//! for; those are the program's.
+//! The library touches no signals and no resource limits, confines nothing, and writes to standard error only what a [`Log`]
+//! is asked for, or cannot write; those are the program's.
 //!
 //! # How it works
 //!
@@ -66,6 +68,7 @@ mod ends;
 mod exchange;
 mod explain;
 mod files;
+mod forwarded;
 mod guard;
 mod handler;
 mod lobby;
@@ -86,12 +89,14 @@ mod worker;
 /// The protocol: statuses, methods, fields and dates of requests and replies.
 pub use http_core;
 
+pub use access_log::{Log, LogFormat, LogOpener};
 pub use bounds::Bounds;
 pub use deadlines::Deadlines;
 pub use ends::{Counts, End};
 pub use exchange::exchange;
 pub use explain::explain;
 pub use files::{Containment, Files};
+pub use forwarded::{NoTrustedProxy, TrustedProxy};
 pub use guard::Guard;
 pub use handler::{Answer, Body, Handler, Reply, Request, Sink};
 pub use server::{Running, Server, Stopper, default_threads};

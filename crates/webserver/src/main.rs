@@ -13,14 +13,17 @@ mod unix;
 use std::io::Write;
 use std::process::ExitCode;
 use std::sync::mpsc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use std::{io, process, thread};
 
 use clap::Parser;
-use signal_hook::consts::{SIGINT, SIGTERM};
+use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM, SIGXFSZ};
 use signal_hook::iterator::Signals;
 
 use crate::options::Options;
+
+/// Signals that come so soon behind one are the same wish.
+const AT_ONCE: Duration = Duration::from_millis(50);
 
 fn main() -> ExitCode {
     match run(&Options::parse()) {
@@ -36,16 +39,25 @@ fn run(options: &Options) -> Result<(), String> {
     if let Some(text) = printed::text(options)? {
         return io::stdout().write_all(&text).map_err(|error| format!("cannot write: {error}"));
     }
-    let mut signals = Signals::new([SIGINT, SIGTERM])
+    // SIGXFSZ would end us where the log's file is as long as it may be; that is an error of its write like any other.
+    let mut signals = Signals::new([SIGINT, SIGTERM, SIGHUP, SIGXFSZ])
         .map_err(|error| format!("cannot wait for signals: {}", cause::cause(&error)))?;
     let started = startup::start(options)?;
-    let stop = started.stop();
+    let (stop, log) = (started.stop(), started.log_opener());
     thread::spawn(move || {
-        let mut signals = signals.forever();
-        signals.next();
-        stop();
-        if let Some(signal) = signals.next() {
-            process::exit(128 + signal);
+        let mut stopping: Option<Instant> = None;
+        for signal in signals.forever() {
+            match (signal, stopping) {
+                (SIGHUP, _) => log.open_anew(),
+                (SIGXFSZ, _) => {}
+                (_, None) => {
+                    stopping = Some(Instant::now());
+                    stop();
+                }
+                // Some programs tell a process and then its group, which is one wish.
+                (_, Some(since)) if since.elapsed() < AT_ONCE => {}
+                _ => process::exit(128 + signal),
+            }
         }
     });
     say_at_last(format!("webserver: {}\n", started.join()));

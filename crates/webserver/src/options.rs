@@ -2,6 +2,7 @@
 
 use std::ffi::OsString;
 use std::fmt::Display;
+use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::num::{NonZeroU16, NonZeroU32};
 use std::path::PathBuf;
@@ -11,7 +12,7 @@ use std::time::Duration;
 use clap::{ArgAction, Parser, ValueEnum};
 use clap_complete::Shell;
 use webserver::http_core::{FieldBlock, FieldName, FieldValue, Status, name};
-use webserver::{Bounds, Deadlines};
+use webserver::{Bounds, Deadlines, Log, TrustedProxy};
 
 use crate::metrics;
 
@@ -121,11 +122,23 @@ pub(crate) struct Options {
     #[arg(long, help_heading = ACCESS)]
     pub(crate) follow_links: bool,
 
-    /// A line for each request: common or off
+    /// common, combined, json or off
     ///
-    /// On standard error, in the Common Log Format.
+    /// What is written of each request; the first two are formats that every analyser knows.
     #[arg(long, help_heading = LOG, value_name = "FORMAT", default_value = "common", hide_possible_values = true)]
-    pub(crate) log: LogFormat,
+    log: LogFormat,
+
+    /// Its file [default: standard error]
+    ///
+    /// It is appended to, and opened anew at SIGHUP.
+    #[arg(long, help_heading = LOG, value_name = "FILE")]
+    pub(crate) log_file: Option<PathBuf>,
+
+    /// A proxy that says who the client is
+    ///
+    /// A network, an address, or unix, whose X-Forwarded-For is believed; repeatable.
+    #[arg(long, help_heading = LOG, value_name = "CIDR")]
+    pub(crate) trust_proxy: Vec<TrustedProxy>,
 
     /// Size of the pool [default: 4 a core]
     ///
@@ -213,8 +226,24 @@ const PRINTING: &str = "Print, and exit";
 pub(crate) enum LogFormat {
     /// The Common Log Format
     Common,
+    /// The same with Referer and User-Agent
+    Combined,
+    /// An object for each request
+    Json,
     /// No log
     Off,
+}
+
+impl LogFormat {
+    /// What the library calls it, unless there is to be none.
+    fn format(self) -> Option<webserver::LogFormat> {
+        match self {
+            LogFormat::Common => Some(webserver::LogFormat::Common),
+            LogFormat::Combined => Some(webserver::LogFormat::Combined),
+            LogFormat::Json => Some(webserver::LogFormat::Json),
+            LogFormat::Off => None,
+        }
+    }
 }
 
 /// Descriptors of the server itself.
@@ -248,6 +277,18 @@ impl Options {
     /// Descriptors for what is no connection and no file.
     fn ours(&self) -> u64 {
         OURS + if self.metrics.is_some() { metrics::DESCRIPTORS } else { 0 }
+    }
+
+    /// The log asked for, if one is; its file is open then.
+    ///
+    /// # Errors
+    /// Of the system.
+    pub(crate) fn log(&self) -> io::Result<Option<Log>> {
+        let log = |format| match &self.log_file {
+            Some(path) => Log::to_file(format, path),
+            None => Log::to_standard_error(format),
+        };
+        self.log.format().map(log).transpose()
     }
 
     /// The bounds asked for, with no more descriptors than there are.

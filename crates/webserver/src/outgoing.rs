@@ -2,8 +2,12 @@
 
 use std::borrow::Cow;
 use std::io;
-use std::os::fd::AsFd;
+use std::os::fd::{AsFd, OwnedFd};
+use std::time::SystemTime;
 
+use rustix::fs::fstat;
+
+use crate::clock;
 use crate::handler::Body;
 use crate::socket::Peer;
 
@@ -30,6 +34,11 @@ struct Rest {
     /// Octets that are still to come; `None`: until its end.
     left: Option<u64>,
 }
+
+/// A file is not any more what the head of its reply was written for.
+#[derive(Clone, Copy, Debug, thiserror::Error)]
+#[error("the file changed while it was sent")]
+pub(crate) struct FileChanged;
 
 impl Outgoing {
     /// Sends this body behind the octets in hand.
@@ -66,7 +75,7 @@ impl Outgoing {
     /// Sends one piece, and says of how many octets.
     ///
     /// # Errors
-    /// Of the peer; or `UnexpectedEof` where a body is shorter than was promised: visibly broken, never padded (V26).
+    /// Of the peer; or where a body is not what was promised: visibly broken, never padded (V26).
     pub(crate) fn send(&mut self, peer: &mut impl Peer) -> io::Result<u64> {
         if self.sent == self.octets.len() {
             self.octets.clear();
@@ -112,7 +121,16 @@ impl Outgoing {
         let n = match body {
             Body::Octets(octets) => peer.send(&octets[*sent as usize..], false)?,
             Body::Shared(octets) => peer.send(&octets[*sent as usize..], false)?,
-            Body::File { file, offset, .. } => peer.send_file(file.as_fd(), offset, left.unwrap_or(0))?,
+            Body::File { file, offset, modified, .. } => {
+                let left = left.unwrap_or(0);
+                if has_changed(file, *modified, *offset + left)? {
+                    return Err(io::Error::other(FileChanged));
+                }
+                match peer.send_file(file.as_fd(), offset, left)? {
+                    0 => return Err(io::Error::other(FileChanged)), // cut since it was looked at
+                    n => n,
+                }
+            }
             Body::Reader { .. } => return Ok(0),
         };
         self.took(n, n == 0).map(|()| n)
@@ -131,4 +149,12 @@ impl Outgoing {
         }
         Ok(())
     }
+}
+
+/// Whether the file has another time than it had, or ends before `end` (V26, V27). Its name may have gone meanwhile: that
+/// changes the time of its last change, which does not count.
+fn has_changed(file: &OwnedFd, modified: Option<SystemTime>, end: u64) -> io::Result<bool> {
+    let stat = fstat(file)?;
+    let is_other = |modified| clock::of_file(stat.st_mtime, stat.st_mtime_nsec.into()) != Some(modified);
+    Ok(modified.is_some_and(is_other) || u64::try_from(stat.st_size).unwrap_or(0) < end)
 }

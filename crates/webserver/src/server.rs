@@ -12,10 +12,11 @@ use std::time::Duration;
 use rustix::io::{Errno, ioctl_fionbio};
 use rustix::net::{AddressFamily, SocketFlags, SocketType, bind, getsockname, listen, socket_with, sockopt as options};
 
-use crate::access_log::{AccessLog, Writer};
+use crate::access_log::{Log, LogOpener, Writer};
 use crate::bounds::Bounds;
 use crate::deadlines::Deadlines;
 use crate::ends::{Counters, Counts};
+use crate::forwarded::TrustedProxy;
 use crate::handler::Handler;
 use crate::lobby::Lobby;
 use crate::site::Site;
@@ -43,7 +44,8 @@ pub struct Server {
     listeners: Listeners,
     bounds: Bounds,
     keep_alive: bool,
-    log: bool,
+    log: Option<Log>,
+    trusted: Vec<TrustedProxy>,
 }
 
 /// Listening sockets, and where they listen.
@@ -106,7 +108,7 @@ impl Server {
     pub fn on(listeners: impl IntoIterator<Item = OwnedFd>) -> io::Result<Server> {
         let mut all = Listeners::default();
         listeners.into_iter().try_for_each(|socket| all.take(socket))?;
-        Ok(Server { listeners: all, bounds: Bounds::default(), keep_alive: true, log: false })
+        Ok(Server { listeners: all, bounds: Bounds::default(), keep_alive: true, log: None, trusted: Vec::new() })
     }
 
     /// Listens where the other does, too; everything else of the other is dropped.
@@ -169,10 +171,17 @@ impl Server {
         Server { keep_alive, ..self }
     }
 
-    /// Whether each request is written to standard error in the Common Log Format; default no.
+    /// A line for each request; default none.
     #[must_use]
-    pub fn log(self, log: bool) -> Server {
-        Server { log, ..self }
+    pub fn log(self, log: Log) -> Server {
+        Server { log: Some(log), ..self }
+    }
+
+    /// Peers that are believed when they say, by X-Forwarded-For, who their client is; see
+    /// [`Request::client`](crate::Request::client). Default none.
+    #[must_use]
+    pub fn trust_proxies(self, proxies: impl IntoIterator<Item = TrustedProxy>) -> Server {
+        Server { trusted: proxies.into_iter().collect(), ..self }
     }
 
     /// Starts all threads and serves for as long as the process lives. A program that is to end in order calls
@@ -189,19 +198,19 @@ impl Server {
     /// # Errors
     /// Of the system, if it has no thread or descriptor left.
     pub fn start(self, handler: impl Handler) -> io::Result<Running> {
-        let log = self.log.then(|| Arc::new(AccessLog::default()));
+        let writer = self.log.map(Writer::start).transpose()?;
         let Listeners { sockets, addresses, unix_addresses } = self.listeners;
         let engine = Arc::new(Engine {
             lobby: Lobby::new(sockets, self.bounds.connections)?,
             site: Site {
-                log: log.clone(),
+                log: writer.as_ref().map(Writer::log),
+                trusted: self.trusted.into(),
                 deadlines: self.bounds.deadlines,
                 keep_alive: self.keep_alive,
                 ..Site::new(Box::new(handler))
             },
             counters: Counters::default(),
         });
-        let writer = log.map(Writer::start).transpose()?;
         let spawn = |name: String, run: Box<dyn FnOnce(&Engine) + Send>| {
             let engine = engine.clone();
             thread::Builder::new().name(name).spawn(move || run(&engine))
@@ -250,6 +259,11 @@ impl Running {
     /// A handle that stops it, from any thread.
     pub fn stopper(&self) -> Stopper {
         self.stopper.clone()
+    }
+
+    /// A handle by which the log's file is opened anew, from any thread; without such a file it does nothing.
+    pub fn log_opener(&self) -> LogOpener {
+        LogOpener(self.stopper.engine.site.log.clone())
     }
 
     /// The numbers of its connections so far.

@@ -8,6 +8,7 @@ use http_core::Limits;
 
 use crate::access_log::AccessLog;
 use crate::deadlines::Deadlines;
+use crate::forwarded::TrustedProxy;
 use crate::handler::Handler;
 use crate::notes::Note;
 use crate::traffic::Traffic;
@@ -15,6 +16,7 @@ use crate::traffic::Traffic;
 pub(crate) struct Site {
     pub(crate) handler: Box<dyn Handler>,
     pub(crate) log: Option<Arc<AccessLog>>,
+    pub(crate) trusted: Box<[TrustedProxy]>,
     pub(crate) deadlines: Deadlines,
     pub(crate) limits: Limits,
     pub(crate) keep_alive: bool,
@@ -37,6 +39,7 @@ impl Site {
         Site {
             handler,
             log: None,
+            trusted: Box::default(),
             deadlines: Deadlines::default(),
             // A handler that wants a body says how long it may be.
             limits: Limits { body: u64::MAX, ..Limits::default() },

@@ -1,18 +1,19 @@
 //! From options to servers at work; what can go wrong on the way is one line that says what to do.
 
 use std::io::{self, ErrorKind, Write};
-use std::os::fd::AsFd;
+use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 use std::sync::Arc;
 
+use rustix::fs::{CWD, Mode, OFlags, openat};
 use rustix::process::{Resource, Rlimit, geteuid, getrlimit, setrlimit};
 use webserver::http_core::{FieldName, FieldValue};
-use webserver::{Containment, Counts, Files, Guard, Running, Users};
+use webserver::{Containment, Counts, Files, Guard, Log, LogOpener, Running, Users};
 
 use crate::cause::cause;
 use crate::confine::{self, Allowed};
-use crate::options::{LogFormat, Options};
+use crate::options::Options;
 use crate::systemd::Notified;
 use crate::unix::SocketFile;
 use crate::{listening, metrics};
@@ -42,9 +43,10 @@ pub(crate) fn start(options: &Options) -> Result<Started, String> {
     let (server, socket) = listening::server(options)?;
     let metrics = options.metrics.map(metrics::bind).transpose()?;
     let notified = Notified::from_env();
+    let (log, log_folder) = log(options)?;
     let confined = confine::confine(&Allowed {
         reading: Some(files.as_fd()).filter(|_| !options.follow_links),
-        writing: None,
+        writing: log_folder.as_ref().map(AsFd::as_fd),
         removing: socket.as_ref().map(SocketFile::folder),
     });
     let requests = match files.containment() {
@@ -53,7 +55,12 @@ pub(crate) fn start(options: &Options) -> Result<Started, String> {
         _ => "requests go wherever links lead",
     };
 
-    let server = server.bounds(bounds).keep_alive(!options.no_keep_alive).log(options.log == LogFormat::Common);
+    let server = match log {
+        Some(log) => server.log(log),
+        None => server,
+    };
+    let trusted = options.trust_proxy.iter().copied();
+    let server = server.bounds(bounds).keep_alive(!options.no_keep_alive).trust_proxies(trusted);
     let running = match users {
         Some(users) => server.start(Guard::new(users, files.clone())),
         None => server.start(files.clone()),
@@ -85,6 +92,11 @@ impl Started {
         }
     }
 
+    /// What opens the log's file anew, from any thread.
+    pub(crate) fn log_opener(&self) -> LogOpener {
+        self.files.log_opener()
+    }
+
     /// Waits until it was stopped and has ended.
     pub(crate) fn join(self) -> Counts {
         let counts = self.files.join();
@@ -94,6 +106,30 @@ impl Started {
         }
         counts
     }
+}
+
+/// The log, and the folder in which its file will be made again.
+fn log(options: &Options) -> Result<(Option<Log>, Option<OwnedFd>), String> {
+    let Some(file) = &options.log_file else {
+        let log = options.log().map_err(|error| format!("cannot write to standard error: {}", cause(&error)))?;
+        return Ok((log, None));
+    };
+    let cannot_open = |error: io::Error| {
+        format!("cannot open the log's file {file:?}: {}; name another by --log-file FILE", cause(&error))
+    };
+    let log = options.log().map_err(cannot_open)?;
+    let folder = match file.parent() {
+        Some(folder) if !folder.as_os_str().is_empty() => folder,
+        _ => Path::new("."),
+    };
+    let opened = openat(CWD, folder, OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty());
+    let opened = opened.map_err(|error| cannot_open(error.into()))?;
+    if let (Ok(folder), Ok(root)) = (folder.canonicalize(), options.root.canonicalize())
+        && folder.starts_with(root)
+    {
+        say(&format!("warning: the log's file {file:?} lies below the folder that is served, and can be read by all"));
+    }
+    Ok((log, Some(opened)))
 }
 
 /// The folder, served as the options say.

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use crate::clock;
 use crate::connection::{Connection, Desk};
-use crate::ends::End;
+use crate::ends::Reason;
 use crate::worker::Engine;
 
 const TICK: Duration = Duration::from_millis(100);
@@ -46,7 +46,7 @@ pub(crate) fn run(engine: &Engine, grace: Duration) {
         });
         let over = now.saturating_sub(stopped_at) >= grace.as_millis() as u64;
         for guest in engine.lobby.sweep(|connection| over || connection.is_idle()) {
-            engine.cut(guest, End::Failed);
+            engine.cut(guest, Reason::Shutdown);
         }
         if over {
             engine.lobby.dismiss();

@@ -4,7 +4,7 @@
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use crate::connection::{Connection, Desk, Next};
-use crate::ends::{Counters, End};
+use crate::ends::{Counters, Reason};
 use crate::lobby::{Arrival, Guest, Lobby};
 use crate::seat::Patience;
 use crate::site::Site;
@@ -44,16 +44,16 @@ impl Engine {
                 Arrival::Refused(socket) => {
                     self.counters.accept();
                     drop(socket);
-                    self.counters.end(End::Refused);
+                    self.counters.end(Reason::NoRoom);
                 }
                 Arrival::Instead(socket, peer, mut idle) => {
                     self.counters.accept();
-                    let end = idle.connection.cut(&self.site, End::Aborted);
-                    let seat = self.see_out(idle, end);
+                    let reason = idle.connection.cut(&self.site, Reason::ClientAbort);
+                    let seat = self.see_out(idle, reason);
                     let connection = Connection::over(socket, peer, &self.site);
                     self.turn(self.lobby.welcome(connection, seat), &mut desk, Connection::drive);
                 }
-                Arrival::Gone(guest) | Arrival::Shed(guest) => self.cut(guest, End::Aborted),
+                Arrival::Gone(guest) | Arrival::Shed(guest) => self.cut(guest, Reason::ClientAbort),
             }
         }
     }
@@ -71,36 +71,36 @@ impl Engine {
                 let connection = &guest.connection;
                 let patience = Patience { until: connection.deadline(&self.site), idle: connection.is_kept() };
                 if let Err(guest) = self.lobby.set_down(guest, interest, patience) {
-                    self.cut(guest, End::Failed);
+                    self.cut(guest, Reason::Failed);
                 }
             }
-            Ok(Next::End(end)) => self.end(guest, end),
+            Ok(Next::End(reason)) => self.end(guest, reason),
             Err(_) => {
                 *desk = Desk::new(&self.site.limits, desk.watch.take());
-                guest.connection.cut(&self.site, End::Failed);
-                self.end(guest, End::Failed);
+                guest.connection.cut(&self.site, Reason::Failed);
+                self.end(guest, Reason::Failed);
             }
         }
     }
 
-    /// Ends a guest without another word; `within` is how it ends if something had begun.
-    pub(crate) fn cut(&self, mut guest: Box<Guest<Connection>>, within: End) {
-        let end = guest.connection.cut(&self.site, within);
-        self.end(guest, end);
+    /// Ends a guest without another word; `within` is why, if something had begun.
+    pub(crate) fn cut(&self, mut guest: Box<Guest<Connection>>, within: Reason) {
+        let reason = guest.connection.cut(&self.site, within);
+        self.end(guest, reason);
     }
 
-    fn end(&self, guest: Box<Guest<Connection>>, end: End) {
-        let seat = self.see_out(guest, end);
+    fn end(&self, guest: Box<Guest<Connection>>, reason: Reason) {
+        let seat = self.see_out(guest, reason);
         self.lobby.release(seat);
     }
 
     /// Ends a guest, and says whose seat is free.
-    fn see_out(&self, mut guest: Box<Guest<Connection>>, end: End) -> u32 {
+    fn see_out(&self, mut guest: Box<Guest<Connection>>, reason: Reason) -> u32 {
         guest.connection.let_go(&self.site);
         let seat = guest.seat();
         // The socket closes before its seat is another's. A handler's sink or reader may panic on its way out.
         let _ = catch_unwind(AssertUnwindSafe(|| drop(guest)));
-        self.counters.end(end);
+        self.counters.end(reason);
         seat
     }
 }

@@ -171,6 +171,7 @@ fn what_hinders_a_start_is_one_line_that_says_what_to_do() {
     let port = taken.local_addr().unwrap().port().to_string();
     let missing = format!("{root}/missing");
     let file = format!("{root}/small");
+    let missing_log = format!("{missing}/log");
     let in_use = format!("port {port} is in use");
     let socket = |name: &str| format!("{root}/{name}");
     let (long, lost) = (socket(&"x".repeat(108)), socket("missing/socket"));
@@ -188,6 +189,7 @@ fn what_hinders_a_start_is_one_line_that_says_what_to_do() {
         (&["--unix", "/proc/socket", root], "cannot", ""),
         (&["--port", "0", "--metrics", &taken_address, root], "is in use", "--metrics"),
         (&["--port", "0", "--metrics", "203.0.113.1:0", root], "none of this machine's", "--metrics"),
+        (&["--port", "0", "--log-file", &missing_log, root], "cannot open the log's file", "--log-file"),
     ] {
         let said = hindrance(Command::new(PROGRAM).args(arguments));
         assert!(said.contains(says) && said.contains(advises), "{arguments:?}: {said}");
@@ -257,6 +259,7 @@ fn a_wrong_command_line_is_2() {
         &["--head-timeout", "soon"],
         &["--grace", "-1"],
         &["--log", "xml"],
+        &["--trust-proxy", "10.0.0.0/33"],
         &["--no-such-option"],
         &["one", "two"],
     ] {
@@ -307,6 +310,10 @@ fn help_lists_what_works() {
         ("--type", "gmi=text/gemini"),
         ("--charset", "none"),
         ("--no-sidecars", ""),
+        ("--log-file", "/dev/null"),
+        ("--trust-proxy", "10.0.0.0/8"),
+        ("--log", "json"),
+        ("--log", "combined"),
         ("--log", "off"),
         ("--log", "common"),
     ];
@@ -327,7 +334,7 @@ fn help_lists_what_works() {
 
     let folder = folder();
     let mut command = Command::new(PROGRAM);
-    for (name, value) in &OPTIONS[..OPTIONS.len() - 1] {
+    for (name, value) in &OPTIONS[..OPTIONS.len() - 3] {
         command.arg(name).args(Some(value).filter(|value| !value.is_empty()));
     }
     let program = Program::run(command.current_dir(folder.path()).arg(folder.path()));

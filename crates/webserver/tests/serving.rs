@@ -637,19 +637,6 @@ fn v26_a_file_truncated_while_it_is_sent_ends_short() {
 }
 
 #[test]
-fn v27_a_file_that_grows_while_it_is_sent_ends_where_it_was_promised() {
-    let site = Site::new();
-    let path = site.write("large", &content(LARGE));
-    let program = site.serve(&[]);
-    let (mut stream, mut octets) = begin_download(&program, "/large");
-    File::options().append(true).open(path).unwrap().write_all(&content(1 << 20)).unwrap();
-    stream.read_to_end(&mut octets).unwrap();
-    let answers = answers(&octets, false).unwrap();
-    assert_eq!((answers.len(), answers[0].content_length()), (1, Some(LARGE)));
-    assert!(answers[0].body == content(LARGE));
-}
-
-#[test]
 fn a_download_outlives_a_rename_over_its_name() {
     let site = Site::new();
     let path = site.write("large", &content(LARGE));

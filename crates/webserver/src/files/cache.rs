@@ -138,7 +138,15 @@ mod tests {
         connection.space()[..octets.len()].copy_from_slice(&octets);
         connection.received(octets.len());
         let Ok(Event::Request(head)) = connection.poll() else { panic!("{request}") };
-        f(&Request { head, peer: ([127, 0, 0, 1], 1).into(), now, socket: &Nobody, notes: Notes(None), watch: None })
+        f(&Request {
+            head,
+            peer: ([127, 0, 0, 1], 1).into(),
+            client: [127, 0, 0, 1].into(),
+            now,
+            socket: &Nobody,
+            notes: Notes(None),
+            watch: None,
+        })
     }
 
     fn ask(files: &Files, request: &str, now: Date) -> Reply {
@@ -151,7 +159,7 @@ mod tests {
         match body {
             Body::Octets(octets) => octets.to_vec(),
             Body::Shared(octets) => octets.to_vec(),
-            Body::File { file, offset, length } => {
+            Body::File { file, offset, length, .. } => {
                 let mut octets = vec![0; *length as usize];
                 File::from(file.try_clone().unwrap()).read_exact_at(&mut octets, *offset).unwrap();
                 octets

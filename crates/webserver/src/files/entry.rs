@@ -124,7 +124,7 @@ impl Entry {
     pub(super) fn whole(&self) -> Body {
         match &self.content {
             Content::Memory(octets) => Body::Shared(octets.clone()),
-            Content::File(file) => Body::File { file: file.clone(), offset: 0, length: self.length() },
+            Content::File(file) => self.file(file, 0, self.length()),
         }
     }
 
@@ -132,8 +132,12 @@ impl Entry {
     pub(super) fn part(&self, start: u64, end: u64) -> Body {
         match &self.content {
             Content::Memory(octets) => Body::Octets(octets[start as usize..end as usize].to_vec().into()),
-            Content::File(file) => Body::File { file: file.clone(), offset: start, length: end - start },
+            Content::File(file) => self.file(file, start, end - start),
         }
+    }
+
+    fn file(&self, file: &Arc<OwnedFd>, offset: u64, length: u64) -> Body {
+        Body::File { file: file.clone(), offset, length, modified: self.state.modified() }
     }
 }
 

@@ -5,6 +5,7 @@ use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
+use std::time::SystemTime;
 
 use rustix::fs::{
     AtFlags, CWD, FileType, Mode, OFlags, ResolveFlags, Stat, StatxFlags, fstat, makedev, openat, openat2, statat,
@@ -12,6 +13,8 @@ use rustix::fs::{
 };
 use rustix::io::{Errno, pread, retry_on_intr};
 use thiserror::Error;
+
+use crate::clock;
 
 /// A folder that nothing leads out of.
 #[derive(Debug)]
@@ -183,6 +186,12 @@ impl Kind {
 impl State {
     pub(super) fn of(file: &OwnedFd) -> Result<State, Errno> {
         Ok(State::new(&fstat(file)?))
+    }
+
+    /// When its content was modified last.
+    pub(super) fn modified(&self) -> Option<SystemTime> {
+        let (seconds, rest) = (self.modified.div_euclid(1_000_000_000), self.modified.rem_euclid(1_000_000_000));
+        clock::of_file(i64::try_from(seconds).ok()?, rest)
     }
 
     fn new(stat: &Stat) -> State {

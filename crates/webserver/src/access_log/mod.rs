@@ -1,0 +1,381 @@
+//! The access log: one line a request, written by a thread of its own behind a bounded buffer. A log that cannot be
+//! written loses lines, which are counted; it never stops the service.
+
+mod draft;
+mod line;
+mod target;
+
+use std::io::{self, Write};
+use std::path::Path;
+use std::sync::mpsc::{self, Receiver};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::thread;
+use std::time::Duration;
+
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+
+use self::line::{LONGEST, Stamp};
+use self::target::Target;
+
+pub(crate) use self::draft::{Draft, LONGEST as LONGEST_DRAFT};
+pub(crate) use self::line::Entry;
+
+/// What a log says of each request, and where.
+///
+/// Nothing that a peer sends can end a line or stand in it but as printable ASCII. A thread of its own writes, within
+/// 100 ms; when it cannot keep up, or cannot write, lines are lost and [counted](crate::Counts::lost_lines).
+///
+/// ```
+/// use webserver::{Log, LogFormat, Reply, Request, Server};
+///
+/// # let folder = std::env::temp_dir().join(format!("log-{}", std::process::id()));
+/// # std::fs::create_dir_all(&folder)?;
+/// let log = Log::to_file(LogFormat::Combined, &folder.join("access.log"))?;
+/// let server = Server::bind(&["127.0.0.1:0".parse().unwrap()])?.log(log);
+/// let running = server.start(|_: &Request<'_>| Reply::text("hello\n"))?;
+/// // Whoever has moved the file away:
+/// running.log_opener().open_anew();
+/// # running.stopper().stop();
+/// # assert_eq!(running.join().lost_lines, 0);
+/// # std::fs::remove_dir_all(folder)?;
+/// # Ok::<(), std::io::Error>(())
+/// ```
+#[derive(Debug)]
+pub struct Log {
+    format: LogFormat,
+    target: Target,
+}
+
+/// How a line of the log is written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum LogFormat {
+    /// The Common Log Format: `client - user [date] "request line" status octets`, the octets those of the body that were
+    /// sent. Quotes and backslashes stand behind a backslash; octets that are not printable ASCII as `\xff`, and so does a
+    /// blank in the name of a user.
+    Common,
+    /// The same, and `"referer" "user agent"` behind it.
+    Combined,
+    /// A JSON object: `time` (RFC 3339), `client`, `peer` where that is another, `user`, `request` (the request line),
+    /// `status`, `sent` (octets of body), `duration_ms`, `end`, `referer`, `user_agent`; `null` for a text that is not
+    /// there. An octet beyond ASCII is the character with its number.
+    ///
+    /// The duration runs from the first octet of a request, or from the accept for the first of a connection, until the
+    /// kernel has the last octet of the reply; it is as coarse as the kernel's tick. How it ended is one of `complete`, `client-abort`, `head-timeout`, `body-timeout`,
+    /// `slow-send`, `file-changed`, `no-room` (told 503), `unread` (what its client did not read had no room),
+    /// `shutdown` and `failed`.
+    Json,
+}
+
+impl Log {
+    /// To standard error.
+    ///
+    /// # Errors
+    /// Of the system, if it has no descriptor left.
+    pub fn to_standard_error(format: LogFormat) -> io::Result<Log> {
+        Ok(Log { format, target: Target::standard_error()? })
+    }
+
+    /// To a file, behind what it holds; it is made, with mode 0640, if it is not there. What is wrong with it later, a
+    /// full disk for one, is said on standard error once, and once more when it is over.
+    ///
+    /// # Errors
+    /// Of the system.
+    pub fn to_file(format: LogFormat, path: &Path) -> io::Result<Log> {
+        Ok(Log { format, target: Target::file(path)? })
+    }
+}
+
+/// Opens the file of a log anew; see [`Running::log_opener`](crate::Running::log_opener).
+#[derive(Clone, Debug)]
+pub struct LogOpener(pub(crate) Option<Arc<AccessLog>>);
+
+impl LogOpener {
+    /// Has the file of the same name opened before any further line is written, since the one before may have been moved
+    /// away. It returns at once. If that fails, lines go on to the old one, and standard error says so.
+    pub fn open_anew(&self) {
+        if let Some(log) = &self.0 {
+            log.lock().reopen = true;
+            log.changed.notify_one();
+        }
+    }
+}
+
+/// Octets of lines that may wait to be written.
+const ROOM: usize = 1 << 20;
+/// What the lines that wait, those that are written and one that was torn may take: each buffer may have grown by doubling.
+pub(crate) const MEMORY: usize = 4 * (ROOM + LONGEST) + 2 * LONGEST;
+/// How long lines are gathered before they are written.
+const GATHER: Duration = Duration::from_millis(50);
+/// How long the end of the server waits for whoever reads the last lines.
+const LAST_LINES: Duration = Duration::from_secs(1);
+
+/// Where lines go on their way to the writer.
+#[derive(Debug)]
+pub(crate) struct AccessLog {
+    pub(crate) format: LogFormat,
+    lines: Mutex<Lines>,
+    changed: Condvar,
+}
+
+#[derive(Debug)]
+struct Lines {
+    waiting: Vec<u8>,
+    stamp: Stamp,
+    recorded: u64,
+    written: u64,
+    /// Of those that the writer has tried.
+    lost: u64,
+    reopen: bool,
+    closed: bool,
+}
+
+impl AccessLog {
+    fn new(format: LogFormat) -> AccessLog {
+        let stamp = Stamp::new(format);
+        let lines =
+            Lines { waiting: Vec::new(), stamp, recorded: 0, written: 0, lost: 0, reopen: false, closed: false };
+        AccessLog { format, lines: Mutex::new(lines), changed: Condvar::new() }
+    }
+
+    /// One whose lines grow into room that is there.
+    #[cfg(test)]
+    pub(crate) fn with_room(format: LogFormat) -> AccessLog {
+        let log = AccessLog::new(format);
+        log.lock().waiting.reserve(ROOM);
+        log
+    }
+
+    /// Adds a line, or drops it when the writer is too far behind. It never waits for the writer.
+    pub(crate) fn record(&self, entry: &Entry<'_>) {
+        let mut lines = self.lock();
+        lines.recorded += 1;
+        if lines.waiting.len() >= ROOM {
+            return;
+        }
+        let was_empty = lines.waiting.is_empty();
+        let Lines { waiting, stamp, .. } = &mut *lines;
+        line::write(waiting, entry, stamp);
+        drop(lines);
+        if was_empty {
+            self.changed.notify_one();
+        }
+    }
+
+    /// Lets the writer write what waits, and end.
+    fn close(&self) {
+        self.lock().closed = true;
+        self.changed.notify_one();
+    }
+
+    /// Lines that are lost already; others still wait. It never goes down.
+    pub(crate) fn lost_so_far(&self) -> u64 {
+        self.lock().lost
+    }
+
+    /// Lines that were recorded and not written.
+    fn lost(&self) -> u64 {
+        let lines = self.lock();
+        lines.recorded - lines.written
+    }
+
+    /// Writes lines until the log is closed; says when it cannot, and when it can again.
+    fn write_to<W: Write>(
+        &self,
+        mut target: Target<W>,
+        open_anew: impl Fn(&mut Target<W>) -> io::Result<()>,
+        say: impl Fn(String),
+    ) {
+        let mut writing = Vec::new();
+        let (mut is_failing, mut lost) = (false, 0);
+        loop {
+            let lines = self.lock();
+            let is_idle = |lines: &mut Lines| lines.waiting.is_empty() && !lines.closed && !lines.reopen;
+            let lines = self.changed.wait_while(lines, is_idle).unwrap_or_else(PoisonError::into_inner);
+            let gathers = !lines.closed && !lines.reopen;
+            drop(lines);
+            if gathers {
+                thread::sleep(GATHER);
+            }
+            let mut lines = self.lock();
+            std::mem::swap(&mut lines.waiting, &mut writing);
+            let (closed, reopen) = (lines.closed, std::mem::take(&mut lines.reopen));
+            let missing = lines.recorded - lines.written;
+            drop(lines);
+            let is_last = closed && writing.is_empty();
+
+            let (written, result) = target.write(&mut writing);
+            writing.clear();
+            let mut lines = self.lock();
+            lines.written += written;
+            lines.lost = lines.lost.max(missing - written); // a torn line is lost until it is finished
+            drop(lines);
+            match result {
+                Ok(()) if written > 0 => {
+                    if is_failing {
+                        say(format!(
+                            "the access log is written again; {} of its lines were lost",
+                            missing - written - lost
+                        ));
+                    }
+                    (is_failing, lost) = (false, missing - written);
+                }
+                Err(error) if !is_failing => {
+                    say(format!(
+                        "cannot write the access log: {error}; its lines are lost until it can be written again"
+                    ));
+                    is_failing = true;
+                }
+                _ => {}
+            }
+            if is_last {
+                return;
+            }
+            if reopen && let Err(error) = open_anew(&mut target) {
+                say(format!("cannot open the access log anew: {error}; its lines go on to where they went"));
+            }
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Lines> {
+        self.lines.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// The thread that writes a log.
+#[derive(Debug)]
+pub(crate) struct Writer {
+    log: Arc<AccessLog>,
+    ended: Receiver<()>,
+}
+
+impl Writer {
+    pub(crate) fn start(Log { format, target }: Log) -> io::Result<Writer> {
+        let log = Arc::new(AccessLog::new(format));
+        let (end, ended) = mpsc::channel();
+        let lines = log.clone();
+        let write = move || {
+            let is_file = target.is_file();
+            lines.write_to(target, Target::open_anew, |what| {
+                if is_file {
+                    say(&what);
+                }
+            });
+            end.send(())
+        };
+        thread::Builder::new().name("access-log".into()).spawn(write)?;
+        Ok(Writer { log, ended })
+    }
+
+    pub(crate) fn log(&self) -> Arc<AccessLog> {
+        self.log.clone()
+    }
+
+    /// Writes what waits, unless nobody reads it; returns how many lines were lost.
+    pub(crate) fn finish(self) -> u64 {
+        self.log.close();
+        let _ = self.ended.recv_timeout(LAST_LINES);
+        self.log.lost()
+    }
+}
+
+impl Drop for Writer {
+    fn drop(&mut self) {
+        self.log.close();
+    }
+}
+
+/// Says something on standard error, unless that would have to wait for its reader.
+fn say(what: &str) {
+    let stderr = io::stderr();
+    let room = poll(&mut [PollFd::new(&stderr, PollFlags::OUT)], Some(&Timespec::default()));
+    if room == Ok(1) {
+        let _ = rustix::io::write(&stderr, format!("webserver: {what}\n").as_bytes()); // nobody is left to be told
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::line::tests::entry;
+    use super::*;
+    use std::sync::mpsc::{Sender, channel};
+
+    #[test]
+    fn every_line_is_written_before_the_end() {
+        let log = Arc::new(AccessLog::new(LogFormat::Common));
+        let writer = thread::spawn({
+            let log = log.clone();
+            move || {
+                let mut out = Vec::new();
+                log.write_to(Target::new(&mut out), |_| Ok(()), |what| panic!("{what}"));
+                (out, log.lost())
+            }
+        });
+        for _ in 0..100 {
+            log.record(&entry(b"GET / HTTP/1.0"));
+        }
+        log.close();
+        let (out, lost) = writer.join().unwrap();
+        assert_eq!((out.iter().filter(|&&c| c == b'\n').count(), lost), (100, 0));
+    }
+
+    /// Takes so many octets and then none, and tells of each try.
+    struct Disk {
+        room: Arc<Mutex<usize>>,
+        tried: Sender<()>,
+    }
+
+    impl Write for Disk {
+        fn write(&mut self, octets: &[u8]) -> io::Result<usize> {
+            let mut room = self.room.lock().unwrap();
+            let n = octets.len().min(*room);
+            *room -= n;
+            let _ = self.tried.send(());
+            if n == 0 { Err(io::ErrorKind::StorageFull.into()) } else { Ok(n) }
+        }
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    #[test]
+    fn a_log_that_cannot_be_written_loses_lines_and_counts_them() {
+        let log = AccessLog::new(LogFormat::Common);
+        while log.lock().waiting.len() < ROOM {
+            log.record(&entry(b"GET / HTTP/1.0"));
+        }
+        let waiting = log.lock().waiting.iter().filter(|&&c| c == b'\n').count() as u64;
+        log.record(&entry(b"GET / HTTP/1.0"));
+        log.close();
+        let (tried, _) = channel();
+        log.write_to(Target::new(Disk { room: Arc::default(), tried }), |_| Ok(()), |_| ());
+        assert_eq!(log.lost(), waiting + 1);
+    }
+
+    #[test]
+    fn a_disk_that_fills_is_told_of_once_and_once_when_there_is_room() {
+        let log = Arc::new(AccessLog::new(LogFormat::Common));
+        let room = Arc::new(Mutex::new(100)); // a line and a part of another
+        let (tried, tries) = channel();
+        let (says, said) = channel();
+        let target = Target::new(Disk { room: room.clone(), tried });
+        let writer = thread::spawn({
+            let log = log.clone();
+            move || log.write_to(target, |_| Ok(()), |what| says.send(what).unwrap())
+        });
+        for _ in 0..3 {
+            (0..3).for_each(|_| log.record(&entry(b"GET / HTTP/1.0")));
+            tries.recv().unwrap(); // the disk is full, or becomes so
+            while tries.recv_timeout(Duration::from_millis(200)).is_ok() {}
+        }
+        assert_eq!(log.lost(), 8);
+        *room.lock().unwrap() = 1 << 20;
+        log.record(&entry(b"GET / HTTP/1.0"));
+        let said: Vec<String> = said.iter().take(2).collect();
+        assert!(said[0].starts_with("cannot write the access log: "), "{said:?}");
+        assert_eq!(said[1], "the access log is written again; 7 of its lines were lost");
+        log.close();
+        writer.join().unwrap();
+        assert_eq!(log.lost(), 7, "what was torn is whole");
+    }
+}

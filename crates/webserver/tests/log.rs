@@ -1,0 +1,481 @@
+//! The access log: its formats, its file, what it says of how requests end, and who it takes for the client.
+// Clippy then takes the helpers, too, for tests.
+#![cfg(test)]
+
+mod support;
+
+use std::fs::{self, File};
+use std::io::{Read, Write};
+use std::net::{Shutdown, SocketAddr, TcpStream};
+use std::os::unix::fs::{MetadataExt, symlink};
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use rustix::process::{Resource, Rlimit, Signal, prlimit};
+use serde_json::Value;
+use tempfile::TempDir;
+use webserver::http_core::Status;
+use webserver::{Answer, Body, Deadlines, Log, LogFormat, Reply, Request, Server};
+
+use support::{
+    Inside, Program, connect, exchange, get, get_as, keep_alive, output_of, read_answer, read_to_end, wait_until,
+};
+
+/// Far more than socket buffers hold.
+const LARGE: u64 = 64 << 20;
+
+/// A folder to serve, and one for the log beside it.
+struct Site {
+    root: TempDir,
+    logs: TempDir,
+}
+
+impl Site {
+    fn new() -> Site {
+        let root = TempDir::new().unwrap();
+        fs::write(root.path().join("small"), "small").unwrap();
+        File::create(root.path().join("large")).unwrap().set_len(LARGE).unwrap();
+        Site { root, logs: TempDir::new().unwrap() }
+    }
+
+    fn log(&self) -> PathBuf {
+        self.logs.path().join("access.log")
+    }
+
+    /// With its log in the file.
+    fn serve(&self, options: &[&str]) -> Program {
+        let log = self.log();
+        Program::start(self.root.path(), &[&["--log-file", log.to_str().unwrap()], options].concat())
+    }
+
+    fn lines(&self) -> Vec<String> {
+        lines(&self.log())
+    }
+
+    /// The objects of the log, once there are so many.
+    fn objects(&self, count: usize) -> Vec<Value> {
+        wait_until("the lines are written", || self.lines().len() >= count);
+        let lines = self.lines();
+        assert_eq!(lines.len(), count, "{lines:#?}");
+        lines.iter().map(|line| serde_json::from_str(line).unwrap()).collect()
+    }
+}
+
+fn lines(path: &Path) -> Vec<String> {
+    fs::read_to_string(path).unwrap_or_default().lines().map(str::to_owned).collect()
+}
+
+fn send(address: SocketAddr, request: &[u8]) -> TcpStream {
+    let mut stream = connect(address);
+    stream.write_all(request).unwrap();
+    stream
+}
+
+const REQUEST: &[u8] = b"GET /small HTTP/1.0\r\nReferer: http://a/\r\nUser-Agent: me \"1\"\r\n\
+    Authorization: Basic QWxhZGRpbjpvcGVuIHNlc2FtZQ==\r\n\r\n";
+
+/// A line without its date.
+fn undated(line: &str) -> String {
+    let (begin, rest) = line.split_once('[').unwrap();
+    let (date, end) = rest.split_once(']').unwrap();
+    assert_eq!(date.len(), "06/Nov/1994:08:49:37 +0000".len(), "{line}");
+    format!("{begin}[]{end}")
+}
+
+#[test]
+fn each_format_says_what_it_is_to_say() {
+    for (format, expected) in [
+        ("common", r#"127.0.0.1 - Aladdin [] "GET /small HTTP/1.0" 200 5"#),
+        ("combined", r#"127.0.0.1 - Aladdin [] "GET /small HTTP/1.0" 200 5 "http://a/" "me \"1\"""#),
+    ] {
+        let site = Site::new();
+        let program = site.serve(&["--log", format]);
+        exchange(program.address(), REQUEST);
+        assert_eq!(read_to_end(&mut send(program.address(), b"GET /small\r\n")).unwrap(), b"small");
+        let messages = program.finish();
+        assert_eq!(messages.lines().count(), 1, "its last word alone: {messages}");
+        let lines: Vec<String> = site.lines().iter().map(|line| undated(line)).collect();
+        let dashes = if format == "combined" { r#" "-" "-""# } else { "" };
+        assert_eq!(lines, [expected.to_owned(), format!(r#"127.0.0.1 - - [] "GET /small" 200 5{dashes}"#)]);
+    }
+    let site = Site::new();
+    let program = site.serve(&["--log", "json"]);
+    exchange(program.address(), REQUEST);
+    program.finish();
+    let object = site.objects(1).remove(0);
+    let expected = [
+        ("client", Value::from("127.0.0.1")),
+        ("user", "Aladdin".into()),
+        ("request", "GET /small HTTP/1.0".into()),
+        ("status", 200.into()),
+        ("sent", 5.into()),
+        ("end", "complete".into()),
+        ("referer", "http://a/".into()),
+        ("user_agent", "me \"1\"".into()),
+    ];
+    for (name, value) in &expected {
+        assert_eq!(object[name], *value, "{name}");
+    }
+    assert_eq!(object.as_object().unwrap().len(), expected.len() + 2, "{object}");
+    assert!(object["duration_ms"].as_u64().unwrap() < 10_000);
+    assert!(object["time"].as_str().unwrap().ends_with('Z'));
+    assert!(!fs::read_to_string(site.log()).unwrap().contains("sesame"));
+}
+
+#[test]
+fn no_log_is_no_file() {
+    let site = Site::new();
+    let program = site.serve(&["--log", "off"]);
+    get(program.address(), "/small");
+    assert_eq!(program.finish().lines().count(), 1);
+    assert!(!site.log().exists());
+}
+
+// R1945-12.3, V16: in whatever part of a request they stand.
+#[test]
+fn v16_no_octets_of_a_peer_make_a_line() {
+    let octets: Vec<u8> = (1..=255).filter(|c| !b"\r\n".contains(c)).collect();
+    let value: Vec<u8> = octets.iter().copied().filter(|&c| c == b'\t' || (c >= b' ' && c != 0x7f)).collect();
+    let field = |name: &str| [name.as_bytes(), b": x", &value, b"x\r\n"].concat();
+    let base64 = "eFwiIFsgfl0gIFx4MGE6cA=="; // x\" [ ~]  \x0a:p
+    let requests = [
+        [b"GET /", &octets[..], b" HTTP/1.0\r\n\r\n"].concat(),
+        [&octets[..], b"\r\n\r\n"].concat(),
+        [b"GET / HTTP/1.0\r\n", &field("Referer")[..], &field("User-Agent"), b"\r\n"].concat(),
+        format!("GET / HTTP/1.0\r\nAuthorization: Basic {base64}\r\n\r\n").into_bytes(),
+        [b"GET / HTTP/1.0\r\n", &field("X-Forwarded-For")[..], b"\r\n"].concat(),
+    ];
+    for format in ["common", "combined", "json"] {
+        let site = Site::new();
+        let program = site.serve(&["--log", format, "--trust-proxy", "127.0.0.1"]);
+        for request in &requests {
+            exchange(program.address(), request);
+        }
+        program.finish();
+        let log = fs::read(site.log()).unwrap();
+        assert!(log.iter().all(|c| matches!(c, b' '..=b'~' | b'\n')), "{}", log.escape_ascii());
+        assert_eq!(site.lines().len(), requests.len(), "{format}");
+        if format == "json" {
+            let objects = site.objects(requests.len());
+            let latin: String = value.iter().map(|&c| char::from(c)).collect();
+            assert_eq!(objects[2]["referer"], format!("x{latin}x"));
+            assert_eq!(objects[3]["user"], "x\\\" [ ~]  \\x0a");
+        } else {
+            assert!(
+                site.lines()[3].starts_with(r#"127.0.0.1 - x\\\"\x20[\x20~]\x20\x20\\x0a ["#),
+                "{:?}",
+                site.lines()
+            );
+        }
+    }
+}
+
+/// What the log of a server says of the one request that this does.
+fn end_of(options: &[&str], request: impl FnOnce(SocketAddr, Program) -> Option<Program>) -> Value {
+    let site = Site::new();
+    let program = site.serve(&[&["--log", "json"], options].concat());
+    if let Some(program) = request(program.address(), program) {
+        wait_until("its line is written", || !site.lines().is_empty());
+        program.finish();
+    }
+    site.objects(1).remove(0)
+}
+
+fn said(object: &Value) -> (&str, u64) {
+    (object["end"].as_str().unwrap(), object["status"].as_u64().unwrap())
+}
+
+#[test]
+fn a_whole_reply_is_complete_be_it_a_refusal() {
+    for (request, status) in [(&b"GET /small HTTP/1.0\r\n\r\n"[..], 200), (b"nonsense\r\n\r\n", 400)] {
+        let object = end_of(&[], |address, program| {
+            exchange(address, request);
+            Some(program)
+        });
+        assert_eq!(said(&object), ("complete", status));
+    }
+}
+
+#[test]
+fn a_peer_that_goes_is_client_abort() {
+    let within_its_head = end_of(&[], |address, program| {
+        let mut stream = send(address, b"GET /small HTTP/1.0\r\nA");
+        stream.shutdown(Shutdown::Write).unwrap();
+        read_to_end(&mut stream).unwrap();
+        Some(program)
+    });
+    assert_eq!(said(&within_its_head), ("client-abort", 400));
+    assert_eq!(within_its_head["request"], "GET /small HTTP/1.0");
+    let within_the_reply = end_of(&[], |address, program| {
+        let mut stream = send(address, b"GET /large HTTP/1.0\r\n\r\n");
+        stream.read_exact(&mut [0; 1000]).unwrap();
+        drop(stream); // with octets unread: a reset
+        Some(program)
+    });
+    assert_eq!(said(&within_the_reply), ("client-abort", 200));
+    assert!(within_the_reply["sent"].as_u64().unwrap() < LARGE, "{within_the_reply}");
+}
+
+#[test]
+fn a_late_head_is_head_timeout() {
+    let object = end_of(&["--head-timeout", "0.3"], |address, program| {
+        read_to_end(&mut send(address, b"GET /small HTTP/1.0\r\nA")).unwrap();
+        Some(program)
+    });
+    assert_eq!(said(&object), ("head-timeout", 408));
+    assert!((200..10_000).contains(&object["duration_ms"].as_u64().unwrap()), "{object}");
+}
+
+/// The same for a handler of our own.
+fn inside_end_of(
+    configure: impl FnOnce(Server) -> Server,
+    handler: fn(&Request<'_>) -> Answer,
+    request: impl FnOnce(SocketAddr),
+) -> Value {
+    let site = Site::new();
+    let log = Log::to_file(LogFormat::Json, &site.log()).unwrap();
+    let inside = Inside::start(|server| configure(server).log(log), handler);
+    request(inside.address());
+    wait_until("its line is written", || !site.lines().is_empty());
+    inside.finish();
+    site.objects(1).remove(0)
+}
+
+// The least rate is so high that nothing is earned.
+#[test]
+fn a_late_body_is_body_timeout() {
+    let deadlines = Deadlines { min_rate: 1 << 30, ..Deadlines::default() };
+    let object = inside_end_of(
+        |server| server.deadlines(deadlines),
+        |_| Answer::with_body(|_| Reply::text("")),
+        |address| {
+            let mut stream = send(address, b"POST / HTTP/1.0\r\nContent-Length: 9\r\n\r\nfew");
+            stream.set_read_timeout(Some(Duration::from_secs(60))).unwrap();
+            assert!(read_to_end(&mut stream).unwrap().starts_with(b"HTTP/1.0 408 "));
+        },
+    );
+    assert_eq!(said(&object), ("body-timeout", 408));
+}
+
+#[test]
+fn a_reply_that_is_not_read_is_slow_send() {
+    let deadlines = Deadlines { min_rate: 1 << 30, ..Deadlines::default() };
+    let endless = |_: &Request<'_>| {
+        let body = Body::Reader { reader: Box::new(std::io::repeat(b'x')), length: Some(1 << 40) };
+        Reply { body, ..Reply::empty(Status::OK) }.into()
+    };
+    let site = Site::new();
+    let log = Log::to_file(LogFormat::Json, &site.log()).unwrap();
+    let inside = Inside::start(|server| server.deadlines(deadlines).log(log), endless as fn(&Request<'_>) -> Answer);
+    let _stream = send(inside.address(), b"GET / HTTP/1.0\r\n\r\n");
+    let deadline = Instant::now() + Duration::from_secs(60); // a body has 10 s
+    while inside.running().counts().timed_out == 0 {
+        assert!(Instant::now() < deadline, "it is still waited for");
+        std::thread::sleep(Duration::from_millis(50));
+    }
+    inside.finish();
+    assert_eq!(said(&site.objects(1)[0]), ("slow-send", 200));
+}
+
+#[test]
+fn a_request_without_room_is_no_room() {
+    let site = Site::new();
+    let program = site.serve(&["--log", "json", "--max-connections", "1"]);
+    let mut first = send(program.address(), b"GET /small HTTP/1.0\r\nA");
+    let mut second = send(program.address(), b"GET /small HTTP/1.0\r\n\r\n");
+    assert!(read_to_end(&mut second).unwrap().starts_with(b"HTTP/1.0 503 "));
+    first.write_all(b": b\r\n\r\n").unwrap();
+    read_to_end(&mut first).unwrap();
+    program.finish();
+    let objects = site.objects(2);
+    assert_eq!((said(&objects[0]), said(&objects[1])), (("no-room", 503), ("complete", 200)));
+}
+
+#[test]
+fn a_reply_that_there_is_no_memory_for_is_unread() {
+    let site = Site::new();
+    let log = Log::to_file(LogFormat::Json, &site.log()).unwrap();
+    let large = |_: &Request<'_>| Reply::text("x".repeat(65 << 20));
+    let inside = Inside::start(|server| server.threads(1).log(log), large);
+    let mut first = send(inside.address(), b"GET / HTTP/1.0\r\n\r\n");
+    first.read_exact(&mut [0; 1000]).unwrap();
+    let second = read_to_end(&mut send(inside.address(), b"GET /second HTTP/1.0\r\n\r\n")).unwrap();
+    assert!(second.len() < 65 << 20);
+    let object = site.objects(1).remove(0);
+    assert_eq!((said(&object), object["request"].as_str()), (("unread", 200), Some("GET /second HTTP/1.0")));
+    drop(first);
+    inside.finish();
+}
+
+#[test]
+fn a_reply_that_the_grace_is_too_short_for_is_shutdown() {
+    let object = end_of(&["--grace", "0.2"], |address, program| {
+        let mut stream = send(address, b"GET /large HTTP/1.0\r\n\r\n");
+        stream.read_exact(&mut [0; 1000]).unwrap();
+        program.finish();
+        None
+    });
+    assert_eq!(said(&object), ("shutdown", 200));
+}
+
+#[test]
+fn a_reader_that_fails_is_failed() {
+    let object = inside_end_of(
+        |server| server,
+        |_| {
+            let body = Body::Reader { reader: Box::new(&b"too little"[..]), length: Some(100) };
+            Reply { body, ..Reply::empty(Status::OK) }.into()
+        },
+        |address| drop(read_to_end(&mut send(address, b"GET / HTTP/1.0\r\n\r\n"))),
+    );
+    assert_eq!((said(&object), object["sent"].as_u64()), (("failed", 200), Some(10)));
+}
+
+#[test]
+fn sighup_opens_the_file_anew_and_loses_nothing() {
+    let site = Site::new();
+    let program = site.serve(&[]);
+    let mode = || fs::metadata(site.log()).unwrap().mode() & 0o777;
+    assert_eq!(mode() & !0o640, 0, "nobody else reads it");
+    let mut stream = connect(program.address());
+    let mut expected = Vec::new();
+    for turn in 0..4 {
+        for n in 0..50 {
+            stream.write_all(&keep_alive(&format!("/{turn}/{n}"))).unwrap();
+            assert_eq!(read_answer(&mut stream).status, 404);
+            expected.push(format!("GET /{turn}/{n} HTTP/1.0"));
+        }
+        if turn < 3 {
+            fs::rename(site.log(), site.logs.path().join(format!("old.{turn}"))).unwrap();
+            program.signal(Signal::HUP);
+            wait_until("there is a new file", || site.log().exists());
+            assert_eq!(mode() & !0o640, 0);
+        }
+    }
+    program.finish();
+    let files = ["old.0", "old.1", "old.2", "access.log"].map(|name| lines(&site.logs.path().join(name)));
+    assert!(files.iter().all(|lines| !lines.is_empty()), "{files:?}");
+    let named: Vec<&str> = files.iter().flatten().map(|line| line.split('"').nth(1).unwrap()).collect();
+    assert_eq!(named, expected);
+}
+
+#[test]
+fn sighup_without_a_file_or_with_a_bad_one_ends_nothing() {
+    let site = Site::new();
+    let mut plain = Program::start(site.root.path(), &[]);
+    plain.signal(Signal::HUP);
+    let mut program = site.serve(&[]);
+    let moved = site.logs.path().join("moved");
+    fs::rename(site.log(), &moved).unwrap();
+    fs::create_dir(site.log()).unwrap();
+    program.signal(Signal::HUP);
+    wait_until("it says so", || program.messages().contains("cannot open the access log anew"));
+    get(program.address(), "/small");
+    assert_eq!((plain.ended(Duration::ZERO), program.ended(Duration::ZERO)), (None, None));
+    program.finish();
+    assert_eq!(lines(&moved).len(), 1, "it goes on where it was");
+    get(plain.address(), "/small");
+    assert!(plain.finish().starts_with("127.0.0.1 - - ["));
+}
+
+#[test]
+fn lines_are_there_within_a_tenth_of_a_second_or_so() {
+    let site = Site::new();
+    let program = site.serve(&[]);
+    get(program.address(), "/small");
+    wait_until("the line is there before the end", || site.lines().len() == 1);
+    // Behind what others wrote.
+    program.finish();
+    let program = site.serve(&[]);
+    get(program.address(), "/small");
+    program.finish();
+    assert_eq!(site.lines().len(), 2);
+}
+
+#[test]
+fn a_device_that_is_always_full_costs_lines_alone() {
+    let site = Site::new();
+    symlink("/dev/full", site.log()).unwrap();
+    let program = site.serve(&[]);
+    for _ in 0..20 {
+        assert_eq!(get(program.address(), "/small").text(), "small");
+        std::thread::sleep(Duration::from_millis(10)); // several writes
+    }
+    let messages = program.finish();
+    let (first, last) = messages.split_once('\n').unwrap();
+    assert!(first.starts_with("webserver: cannot write the access log: No space left on device"), "{messages}");
+    assert!(last.ends_with("; 20 lines of the log lost\n") && last.lines().count() == 1, "{messages}");
+}
+
+// A limit of the file's length is a disk that is full and has room again, with the lines torn where it ends.
+#[test]
+fn a_full_disk_stops_nothing_and_tears_no_line() {
+    let site = Site::new();
+    let program = site.serve(&[]);
+    let limit = |octets: Option<u64>| {
+        prlimit(Some(program.pid()), Resource::Fsize, Rlimit { current: octets, maximum: None }).unwrap();
+    };
+    let line = format!("/{}", "x".repeat(100));
+    let ask = |count: usize| (0..count).for_each(|_| assert_eq!(get(program.address(), &line).status, 404));
+    ask(1);
+    wait_until("there is a line", || site.lines().len() == 1);
+    for round in 1..=2 {
+        let length = fs::metadata(site.log()).unwrap().len();
+        limit(Some(length + 50));
+        let failures = || program.messages().matches("cannot write the access log: File too large").count();
+        while failures() < round {
+            ask(5);
+            std::thread::sleep(Duration::from_millis(20));
+        }
+        ask(5);
+        limit(None);
+        let again = || program.messages().matches("the access log is written again; ").count();
+        while again() < round {
+            ask(1);
+            std::thread::sleep(Duration::from_millis(20));
+        }
+        assert_eq!((failures(), again()), (round, round), "{}", program.messages());
+    }
+    let messages = program.finish();
+    assert!(messages.lines().last().unwrap().ends_with(" lines of the log lost"), "{messages}");
+    assert_eq!(messages.lines().count(), 5, "{messages}");
+    let expected = format!("127.0.0.1 - - [] \"GET {line} HTTP/1.0\" 404 ");
+    let lines = site.lines();
+    assert!(lines.len() >= 5 && lines.iter().all(|line| undated(line).starts_with(&expected)), "{lines:#?}");
+}
+
+#[test]
+fn a_file_that_cannot_be_opened_is_no_start() {
+    let site = Site::new();
+    let log = site.logs.path().join("missing/log");
+    let output = output_of(&["--port", "0", "--log-file", log.to_str().unwrap(), site.root.path().to_str().unwrap()]);
+    assert_eq!((output.status.code(), output.stdout.len()), (Some(1), 0));
+}
+
+/// The client of requests with this X-Forwarded-For, as handler and log have it.
+#[test]
+fn a_trusted_proxy_is_believed_and_no_other() {
+    let who = |request: &Request<'_>| Reply::text(format!("{} by {}", request.client, request.peer.ip()));
+    let fields = "X-Forwarded-For: 198.51.100.1\r\nX-Forwarded-For: 192.0.2.1, 10.0.0.1\r\n";
+    for (trusted, client) in [
+        (&[][..], "127.0.0.1"),
+        (&["127.0.0.1"], "10.0.0.1"),
+        (&["127.0.0.0/8", "10.0.0.0/8"], "192.0.2.1"),
+        (&["10.0.0.0/8", "unix"], "127.0.0.1"),
+    ] {
+        let site = Site::new();
+        let log = Log::to_file(LogFormat::Json, &site.log()).unwrap();
+        let proxies: Vec<_> = trusted.iter().map(|proxy| proxy.parse().unwrap()).collect();
+        let inside = Inside::start(|server| server.log(log).trust_proxies(proxies), who);
+        assert_eq!(get_as(inside.address(), "GET", "/", fields).text(), format!("{client} by 127.0.0.1"));
+        inside.finish();
+        let object = site.objects(1).remove(0);
+        assert_eq!(object["client"], client);
+        assert_eq!(object.get("peer"), (client != "127.0.0.1").then_some(&Value::from("127.0.0.1")));
+    }
+    let site = Site::new();
+    let program = site.serve(&["--trust-proxy", "127.0.0.0/8", "--trust-proxy", "10.0.0.0/8"]);
+    get_as(program.address(), "GET", "/small", fields);
+    program.finish();
+    assert!(site.lines()[0].starts_with("192.0.2.1 - - ["), "{:?}", site.lines());
+}

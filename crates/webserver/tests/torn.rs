@@ -1,0 +1,223 @@
+//! Never torn: a file that changes while it is sent comes whole, as it was when its head was written, or visibly short.
+// Clippy then takes the helpers, too, for tests.
+#![cfg(test)]
+
+mod support;
+
+use std::fs::{self, File, OpenOptions};
+use std::io::{Read, Write};
+use std::net::TcpStream;
+use std::os::unix::fs::FileExt;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use serde_json::Value;
+use tempfile::TempDir;
+use webserver::{Body, Log, LogFormat, Reply, Request};
+
+use support::{Inside, Program, connect, keep_alive, read_to_end, wait_until};
+
+/// Far more than socket buffers hold.
+const LENGTH: usize = 100 << 20;
+
+/// Each page of a version has an octet of its own, and no two versions have a page in common.
+fn content(version: u8, length: usize) -> Vec<u8> {
+    let mut octets = Vec::with_capacity(length + 4096);
+    for page in 0..length.div_ceil(4096) {
+        octets.extend_from_slice(&[(page % 125) as u8 * 2 + version; 4096]);
+    }
+    octets.truncate(length);
+    octets
+}
+
+fn is_of(version: u8, octets: &[u8], from: usize) -> bool {
+    content(version, from + octets.len())[from..] == *octets
+}
+
+struct Site {
+    root: TempDir,
+    program: Program,
+}
+
+impl Site {
+    fn new() -> Site {
+        let root = TempDir::new().unwrap();
+        fs::write(root.path().join("file"), content(0, LENGTH)).unwrap();
+        let program = Program::start(root.path(), &["--log", "json", "--threads", "2"]);
+        Site { root, program }
+    }
+
+    fn file(&self) -> PathBuf {
+        self.root.path().join("file")
+    }
+
+    /// A download that has begun, and cannot have gone far.
+    fn begin(&self, range: &str) -> Download {
+        let mut stream = connect(self.program.address());
+        let request = format!("GET /file HTTP/1.0\r\nConnection: keep-alive\r\n{range}\r\n");
+        stream.write_all(request.as_bytes()).unwrap();
+        let (mut head, mut octet) = (Vec::new(), [0]);
+        while !head.ends_with(b"\r\n\r\n") {
+            stream.read_exact(&mut octet).unwrap();
+            head.push(octet[0]);
+        }
+        let head = String::from_utf8(head).unwrap();
+        let length = head.split("\r\n").find_map(|line| line.strip_prefix("Content-Length: ")).unwrap();
+        Download { length: length.parse().unwrap(), stream }
+    }
+
+    /// How the log says that it ended, and after how many octets.
+    fn said(&self) -> (String, usize) {
+        let object = || {
+            let messages = self.program.messages();
+            messages.lines().find_map(|line| serde_json::from_str::<Value>(line).ok())
+        };
+        wait_until("the log has a line", || object().is_some());
+        let object = object().unwrap();
+        (object["end"].as_str().unwrap().into(), object["sent"].as_u64().unwrap() as usize)
+    }
+}
+
+struct Download {
+    length: usize,
+    stream: TcpStream,
+}
+
+impl Download {
+    /// The rest, up to the close, which must not be long in coming.
+    fn short(mut self) -> Vec<u8> {
+        let began = Instant::now();
+        let octets = read_to_end(&mut self.stream).unwrap();
+        assert!(began.elapsed() < Duration::from_secs(10), "it waits for a file");
+        assert!(octets.len() < self.length, "all of {} octets came of a file that had changed", self.length);
+        octets
+    }
+
+    /// The whole body, behind which the connection lives on.
+    fn whole(mut self) -> Vec<u8> {
+        let mut octets = vec![0; self.length];
+        self.stream.read_exact(&mut octets).unwrap();
+        self.stream.write_all(&keep_alive("/")).unwrap();
+        let mut next = [0; 12];
+        self.stream.read_exact(&mut next).unwrap();
+        assert_eq!(&next, b"HTTP/1.0 200");
+        octets
+    }
+}
+
+// V26
+#[test]
+fn v26_a_file_that_is_cut_is_not_padded() {
+    for length in [0, 1, LENGTH / 2, LENGTH - 1] {
+        let site = Site::new();
+        let download = site.begin("");
+        File::options().write(true).open(site.file()).unwrap().set_len(length as u64).unwrap();
+        let octets = download.short();
+        // A page that was with the kernel when its rest was cut off has become zeros: what was sent are the file's pages.
+        let sure = octets.len().min(length) / 4096 * 4096;
+        assert!(is_of(0, &octets[..sure], 0));
+        assert_eq!(site.said(), ("file-changed".into(), octets.len()));
+        site.program.finish();
+    }
+}
+
+// V27: that it grows does not show, unless by an end before the end.
+#[test]
+fn v27_a_file_that_grows_ends_short() {
+    let site = Site::new();
+    let download = site.begin("");
+    OpenOptions::new().append(true).open(site.file()).unwrap().write_all(&[b'x'; 10_000]).unwrap();
+    let octets = download.short();
+    assert!(is_of(0, &octets, 0));
+    assert_eq!(site.said(), ("file-changed".into(), octets.len()));
+    site.program.finish();
+}
+
+// V27: what has been sent since the change is less than a piece and what the kernel holds.
+#[test]
+fn v27_a_file_that_is_written_anew_in_place_ends_short() {
+    let site = Site::new();
+    let download = site.begin("");
+    File::options().write(true).open(site.file()).unwrap().write_all_at(&content(1, LENGTH), 0).unwrap();
+    let octets = download.short();
+    assert!(octets.len() < LENGTH / 2, "{} octets", octets.len());
+    assert_eq!(site.said(), ("file-changed".into(), octets.len()));
+    site.program.finish();
+}
+
+#[test]
+fn v27_parts_are_no_more_torn_than_the_whole() {
+    let site = Site::new();
+    let download = site.begin("Range: bytes=1000000-99999999\r\n");
+    assert_eq!(download.length, 99_000_000);
+    // Behind the part, and of the same length.
+    File::options().write(true).open(site.file()).unwrap().write_all_at(b"x", LENGTH as u64 - 1).unwrap();
+    let octets = download.short();
+    assert!(is_of(0, &octets, 1_000_000));
+    assert_eq!(site.said(), ("file-changed".into(), octets.len()));
+    site.program.finish();
+}
+
+fn replace(path: &Path, length: usize) {
+    let new = path.with_extension("new");
+    fs::write(&new, content(1, length)).unwrap();
+    fs::rename(new, path).unwrap();
+}
+
+// V26, V27: what a name had when it was asked for is sent whole, whatever becomes of the name. A rename changes the time
+// of the last change, but not of the last modification.
+#[test]
+fn a_file_that_is_replaced_ends_whole() {
+    type Change = fn(&Path);
+    let changes: [Change; 4] = [
+        |path| replace(path, LENGTH),
+        |path| replace(path, 10),
+        |path| fs::remove_file(path).unwrap(),
+        |path| fs::rename(path, path.with_extension("old")).unwrap(),
+    ];
+    for change in changes {
+        let site = Site::new();
+        let download = site.begin("");
+        change(&site.file());
+        let octets = download.whole();
+        assert!(octets.len() == LENGTH && is_of(0, &octets, 0));
+        assert_eq!(site.said(), ("complete".into(), LENGTH));
+        site.program.finish();
+    }
+}
+
+// A handler that says nothing of the file's time is held to its length alone.
+#[test]
+fn a_file_of_a_handler_is_sent_as_it_says() {
+    let folder = TempDir::new().unwrap();
+    let path = folder.path().join("file");
+    fs::write(&path, content(0, LENGTH)).unwrap();
+    let log_path = folder.path().join("log");
+    let log = Log::to_file(LogFormat::Json, &log_path).unwrap();
+    let file = std::sync::Arc::new(std::os::fd::OwnedFd::from(File::open(&path).unwrap()));
+    let handler = move |_: &Request<'_>| {
+        let body = Body::File { file: file.clone(), offset: 0, length: LENGTH as u64, modified: None };
+        Reply { body, ..Reply::text("") }
+    };
+    let inside = Inside::start(|server| server.log(log), handler);
+    for (change, is_whole) in [(true, true), (false, false)] {
+        let mut stream = connect(inside.address());
+        stream.write_all(b"GET / HTTP/1.0\r\n\r\n").unwrap();
+        stream.read_exact(&mut [0; 1]).unwrap();
+        let file = File::options().write(true).open(&path).unwrap();
+        if change {
+            file.write_all_at(b"x", LENGTH as u64 - 1).unwrap();
+        } else {
+            file.set_len(LENGTH as u64 - 1).unwrap();
+        }
+        let octets = read_to_end(&mut stream).unwrap();
+        assert_eq!(octets.len() > LENGTH, is_whole, "{}", octets.len());
+    }
+    inside.finish();
+    let log = fs::read_to_string(log_path).unwrap();
+    let ends: Vec<String> = log
+        .lines()
+        .map(|line| serde_json::from_str::<Value>(line).unwrap()["end"].as_str().unwrap().to_owned())
+        .collect();
+    assert_eq!(ends, ["complete", "file-changed"]);
+}
