@@ -75,8 +75,8 @@ impl Head {
         Ok(())
     }
 
-    /// The whole head, from its first octet through its empty line; fills the index of its fields.
-    pub(crate) fn judge(
+    /// The field lines, from the head's first octet through its empty line; fills their index.
+    pub(crate) fn judge_fields(
         &mut self,
         bytes: &mut [u8],
         scanner: &Scanner,
@@ -91,7 +91,11 @@ impl Head {
             _ => {}
         }
         self.tolerated |= scanner.bare_lf || scanner.folded;
-        parse::fields(bytes, from, scanner.field_lines, index).ok_or(RequestError::FieldSyntax)?;
+        parse::fields(bytes, from, scanner.field_lines, index).ok_or(RequestError::FieldSyntax)
+    }
+
+    /// The whole head, whose first line and field lines were judged before.
+    pub(crate) fn judge(&mut self, bytes: &[u8], index: &[FieldRange]) -> Result<(), RequestError> {
         let fields = Fields::new(bytes, index);
         judge_host(self.version, &fields)?;
         let method = Method::new(&bytes[..self.method_end as usize]).ok_or(RequestError::Method)?;
@@ -105,7 +109,7 @@ impl Head {
         }
         self.parts = Some(parts);
         self.asked = persist::asked(&fields);
-        self.expects_continue = strict && fields.get(name::EXPECT).is_some();
+        self.expects_continue = self.version >= Version::HTTP_11 && fields.get(name::EXPECT).is_some();
         self.body = if let Framing::Length(octets) = framing { octets } else { 0 };
         Ok(())
     }

@@ -8,6 +8,7 @@ use core::ops::Range;
 use crate::error::{RequestError, ResponseError};
 use crate::field::{FieldName, FieldRange, name};
 use crate::grammar::{is_blank, is_token, is_value_text, trim};
+use crate::limits::Limits;
 use crate::scan::MOST_FIELDS;
 use crate::status::Status;
 use crate::version::Version;
@@ -124,25 +125,39 @@ pub(crate) fn status_line(line: &[u8]) -> Result<StatusLine, ResponseError> {
 /// first line. `None` if a line is no field line.
 pub(crate) fn fields(head: &[u8], from: usize, lines: u16, index: &mut Vec<FieldRange>) -> Option<()> {
     // Clearing room for 256 fields costs 660 instructions, 6 % of receiving a usual head.
-    if lines <= 24 {
-        fields_up_to::<24>(head, from, index)
-    } else {
-        fields_up_to::<{ MOST_FIELDS as usize }>(head, from, index)
-    }
+    let length = match lines {
+        ..=USUAL_FIELDS => fields_up_to::<{ USUAL_FIELDS as usize }>(head, from, index),
+        _ => fields_up_to::<{ MOST_FIELDS as usize }>(head, from, index),
+    }?;
+    // The scanner and httparse must agree about where the head ends.
+    debug_assert_eq!(length, head.len());
+    (length == head.len()).then_some(())
 }
 
-fn fields_up_to<const N: usize>(head: &[u8], from: usize, index: &mut Vec<FieldRange>) -> Option<()> {
+/// The same for octets of which nobody knows yet where the head among them ends; gives its length. `None` unless all of
+/// it is there and the scanner could find nothing in it to remark: then the search for line ends, a fifth of the work
+/// for a usual head, is saved. The octets are looked at once more if it is not so; that is tried once a head.
+pub(crate) fn plain_fields(bytes: &[u8], from: usize, limits: &Limits, index: &mut Vec<FieldRange>) -> Option<usize> {
+    let length = fields_up_to::<{ USUAL_FIELDS as usize }>(bytes, from, index)?;
+    let within_limits = index.len() <= limits.fields as usize
+        && length <= limits.head as usize
+        && length - from <= limits.field_line as usize;
+    let starts = index.iter().map(|field| field.name.0 as usize).chain([length - 2, length]);
+    let mut lines = starts.map(|start| &bytes[..start]);
+    (within_limits && lines.all(|before| before.ends_with(b"\r\n"))).then_some(length)
+}
+
+/// More than browsers send.
+const USUAL_FIELDS: u16 = 24;
+
+/// The index of the fields behind `from`, and where the head that holds them ends.
+fn fields_up_to<const N: usize>(bytes: &[u8], from: usize, index: &mut Vec<FieldRange>) -> Option<usize> {
     let mut room = [httparse::EMPTY_HEADER; N];
-    let Ok(httparse::Status::Complete((length, fields))) = httparse::parse_headers(&head[from..], &mut room) else {
+    let Ok(httparse::Status::Complete((length, fields))) = httparse::parse_headers(&bytes[from..], &mut room) else {
         return None;
     };
-    // The scanner and httparse must agree about where the head ends.
-    debug_assert_eq!(from + length, head.len());
-    if from + length != head.len() {
-        return None;
-    }
     let range = |part: &[u8]| {
-        let start = (part.as_ptr() as usize).wrapping_sub(head.as_ptr() as usize) as u32;
+        let start = (part.as_ptr() as usize).wrapping_sub(bytes.as_ptr() as usize) as u32;
         (start, start + part.len() as u32)
     };
     index.clear();
@@ -152,7 +167,7 @@ fn fields_up_to<const N: usize>(head: &[u8], from: usize, index: &mut Vec<FieldR
         let value = if value.is_empty() { (0, 0) } else { range(value) };
         FieldRange { name: range(field.name.as_bytes()), value }
     }));
-    Some(())
+    Some(from + length)
 }
 
 /// Joins continuation lines to their field: each line end before a blank becomes blanks (R1945-2.2b, R9112-5.2).

@@ -604,11 +604,20 @@ impl Connection {
                         self.buffer.parts().1.clear();
                         return Ok(self.hand_out(next)); // whole with its line
                     }
+                    let (bytes, index) = self.buffer.parts();
+                    if !self.scanner.bare_lf
+                        && let Some(length) = parse::plain_fields(bytes, next, &self.limits, index)
+                    {
+                        self.head.judge(&bytes[..length], index)?;
+                        return Ok(self.hand_out(length));
+                    }
                     continue;
                 }
                 Ok(Found::HeadEnd(length)) => {
                     let (bytes, index) = self.buffer.parts();
-                    self.head.judge(&mut bytes[..length], &self.scanner, index)?;
+                    let bytes = &mut bytes[..length];
+                    self.head.judge_fields(bytes, &self.scanner, index)?;
+                    self.head.judge(bytes, index)?;
                     return Ok(self.hand_out(length));
                 }
                 Err(TooLong::FirstLine) => {
