@@ -6,8 +6,8 @@ use alloc::vec::Vec;
 use core::ops::Range;
 
 use crate::error::{RequestError, ResponseError};
-use crate::field::{FieldName, FieldRange, name};
-use crate::grammar::{is_blank, is_token, is_value_text, trim};
+use crate::field::{FieldName, FieldRange, Place, name};
+use crate::grammar::{is_blank, is_token, is_value_text};
 use crate::limits::Limits;
 use crate::scan::MOST_FIELDS;
 use crate::status::Status;
@@ -142,7 +142,7 @@ pub(crate) fn plain_fields(bytes: &[u8], from: usize, limits: &Limits, index: &m
     let within_limits = index.len() <= limits.fields as usize
         && length <= limits.head as usize
         && length - from <= limits.field_line as usize;
-    let starts = index.iter().map(|field| field.name.0 as usize).chain([length - 2, length]);
+    let starts = index.iter().map(|field| field.name.start as usize).chain([length - 2, length]);
     let mut lines = starts.map(|start| &bytes[..start]);
     (within_limits && lines.all(|before| before.ends_with(b"\r\n"))).then_some(length)
 }
@@ -156,17 +156,15 @@ fn fields_up_to<const N: usize>(bytes: &[u8], from: usize, index: &mut Vec<Field
     let Ok(httparse::Status::Complete((length, fields))) = httparse::parse_headers(&bytes[from..], &mut room) else {
         return None;
     };
-    let range = |part: &[u8]| {
-        let start = (part.as_ptr() as usize).wrapping_sub(bytes.as_ptr() as usize) as u32;
-        (start, start + part.len() as u32)
+    // httparse leaves names and trimmed values where they stand.
+    let place = |part: &[u8]| {
+        let start = (part.as_ptr() as usize).wrapping_sub(bytes.as_ptr() as usize);
+        Place { start: start as u32, length: part.len() as u32 }
     };
     index.clear();
-    index.extend(fields.iter().map(|field| {
-        // httparse leaves the name's slice in place; an empty value's slice may stand anywhere.
-        let value = trim(field.value);
-        let value = if value.is_empty() { (0, 0) } else { range(value) };
-        FieldRange { name: range(field.name.as_bytes()), value }
-    }));
+    index.extend(
+        fields.iter().map(|field| FieldRange { name: place(field.name.as_bytes()), value: place(field.value) }),
+    );
     Some(from + length)
 }
 
