@@ -5,6 +5,8 @@
 use alloc::vec::Vec;
 use core::ops::Range;
 
+use memchr::memchr2;
+
 use crate::error::{RequestError, ResponseError};
 use crate::field::{FieldName, FieldRange, Place, name};
 use crate::grammar::{is_blank, is_token, is_value_text};
@@ -30,7 +32,7 @@ pub(crate) fn request_line(line: &[u8]) -> Result<RequestLine, RequestError> {
     if is_blank(first) || is_blank(last) {
         return Err(RequestError::RequestLine);
     }
-    let method = 0..line.iter().position(is_blank).unwrap_or(line.len());
+    let method = word(line, 0);
     if !is_token(&line[method.clone()]) {
         return Err(RequestError::Method);
     }
@@ -65,11 +67,10 @@ pub(crate) fn request_line(line: &[u8]) -> Result<RequestLine, RequestError> {
 
 /// The next word after `from`: blanks are skipped; empty at the end of the line.
 fn word(line: &[u8], from: usize) -> Range<usize> {
-    let skip = |from: usize, blank: bool| {
-        line[from..].iter().position(|c| is_blank(c) != blank).map_or(line.len(), |n| from + n)
-    };
-    let start = skip(from, true);
-    start..skip(start, false)
+    let blanks = line[from..].iter().take_while(|c| is_blank(c)).count();
+    let start = from + blanks;
+    let end = memchr2(b' ', b'\t', &line[start..]).map_or(line.len(), |length| start + length);
+    start..end
 }
 
 /// What to say of a first line that grew beyond its bound; `line` is that many octets and one (R9112-3a).

@@ -3,8 +3,10 @@
 use core::fmt;
 use core::net::Ipv6Addr;
 
+use memchr::memchr;
+
 use crate::error::TargetError;
-use crate::grammar::{is_reg_name, is_target_text};
+use crate::grammar::{is_plain_path, is_reg_name, is_target_text};
 use crate::path::decoded;
 
 /// A request-target (RFC 1945 §5.1.2, RFC 9112 §3.2): its octets are allowed, the percent-encodings of its path are
@@ -134,13 +136,15 @@ impl TargetParts {
             _ if has_scheme(raw) => return Err(TargetError::Scheme), // R9110-7.4
             _ => return Err(TargetError::Form),
         };
-        let path_length = raw[path_start..].iter().position(|&c| c == b'?').unwrap_or(raw.len() - path_start);
+        let path_length = memchr(b'?', &raw[path_start..]).unwrap_or(raw.len() - path_start);
         let path = &raw[path_start..path_start + path_length];
-        if path.contains(&b'\\') {
-            return Err(TargetError::Octet); // D13: no browser sends one; some resolvers take it for a slash
-        }
-        if decoded(path).any(|octet| octet.is_none()) {
-            return Err(TargetError::Percent);
+        if !is_plain_path(path) {
+            if path.contains(&b'\\') {
+                return Err(TargetError::Octet); // D13: no browser sends one; some resolvers take it for a slash
+            }
+            if decoded(path).any(|octet| octet.is_none()) {
+                return Err(TargetError::Percent);
+            }
         }
         Ok(TargetParts { form, authority, path: (path_start as u32, (path_start + path_length) as u32) })
     }
