@@ -1,11 +1,9 @@
 //! What a server judges of a head before its caller sees it, in the order of D16: line grammar, version, fields, Host,
 //! framing, CONNECT, target. Each judgement itself is in the file that it calls.
 
-use alloc::vec::Vec;
-
 use crate::error::{RequestError, TargetError};
 use crate::exchange::RequestHead;
-use crate::field::{FieldRange, Fields, name};
+use crate::field::{Fields, Index, name};
 use crate::framing::{self, Framing};
 use crate::method::Method;
 use crate::parse;
@@ -80,7 +78,7 @@ impl Head {
         &mut self,
         bytes: &mut [u8],
         scanner: &Scanner,
-        index: &mut Vec<FieldRange>,
+        index: &mut Index,
     ) -> Result<(), RequestError> {
         let strict = self.version >= Version::HTTP_11;
         let from = self.first_line_end as usize;
@@ -95,7 +93,7 @@ impl Head {
     }
 
     /// The whole head, whose first line and field lines were judged before.
-    pub(crate) fn judge(&mut self, bytes: &[u8], index: &[FieldRange]) -> Result<(), RequestError> {
+    pub(crate) fn judge(&mut self, bytes: &[u8], index: &Index) -> Result<(), RequestError> {
         let fields = Fields::new(bytes, index);
         judge_host(self.version, &fields)?;
         let method = Method::new(&bytes[..self.method_end as usize]).ok_or(RequestError::Method)?;
@@ -115,7 +113,7 @@ impl Head {
     }
 
     /// The head as its caller sees it, with `body` octets still to come.
-    pub(crate) fn view<'a>(&self, bytes: &'a [u8], index: &'a [FieldRange], body: u64) -> Option<RequestHead<'a>> {
+    pub(crate) fn view<'a>(&self, bytes: &'a [u8], index: &'a Index, body: u64) -> Option<RequestHead<'a>> {
         let target = self.target_of(bytes);
         let parts = self.parts?;
         Some(RequestHead {

@@ -119,11 +119,10 @@ pub(crate) fn server_keeps(version: Version, asked: Asked, own_end: bool, doubtf
 mod tests {
     use super::*;
     use alloc::format;
-    use alloc::vec::Vec;
 
     fn asked_by(lines: &str) -> Asked {
         let head = format!("{lines}\r\n");
-        let mut index = Vec::new();
+        let mut index = crate::field::Index::new();
         crate::parse::fields(head.as_bytes(), 0, 9, &mut index).unwrap();
         asked(&Fields::new(head.as_bytes(), &index))
     }
