@@ -19,7 +19,7 @@ const CLASSES: [u8; 256] = {
         }
         if c > b' ' && c < 0x7f && !is_one_of(c, b"\"<>#") {
             table[octet] |= TARGET;
-            if !is_one_of(c, b"%?\\") {
+            if !is_one_of(c, b"%\\") {
                 table[octet] |= PLAIN;
             }
         }

@@ -10,7 +10,7 @@ use crate::parse;
 use crate::path::Path;
 use crate::persist::{self, Asked};
 use crate::scan::Scanner;
-use crate::target::{Authority, Form, Target, TargetParts};
+use crate::target::{Form, Target, TargetParts, host_length};
 use crate::version::Version;
 
 /// What is known of a head, and where its parts stand: offsets from its first octet.
@@ -145,7 +145,7 @@ fn judge_host(version: Version, fields: &Fields<'_>) -> Result<(), RequestError>
         (None, _) if version >= Version::HTTP_11 => Err(RequestError::HostMissing),
         (None, _) => Ok(()),
         (Some(_), Some(_)) => Err(RequestError::HostRepeated),
-        (Some(host), None) => match Authority::new(host.as_bytes()) {
+        (Some(host), None) => match host_length(host.as_bytes()) {
             Some(_) => Ok(()),
             None => Err(RequestError::HostInvalid),
         },

@@ -20,7 +20,7 @@ pub(crate) fn asked(fields: &Fields<'_>) -> Asked {
     for token in fields.tokens(name::CONNECTION) {
         if token.eq_ignore_ascii_case(b"close") {
             return Asked::Close;
-        } else if token.eq_ignore_ascii_case(b"keep-alive") {
+        } else if token == b"keep-alive" || token.eq_ignore_ascii_case(b"keep-alive") {
             asked = Asked::KeepAlive;
         }
     }

@@ -189,27 +189,7 @@ impl<'a> Authority<'a> {
     /// Reads an authority; `None` if it names no host, or a port that is no number up to 65535 (R9110-4.2.1, R9110-4.2.4).
     /// The port may be empty.
     pub fn new(raw: &'a [u8]) -> Option<Authority<'a>> {
-        let host = match raw {
-            [b'[', rest @ ..] => {
-                let length = rest.iter().position(|&c| c == b']')?;
-                str::from_utf8(&rest[..length]).ok()?.parse::<Ipv6Addr>().ok()?;
-                length + 2
-            }
-            _ => {
-                let length = raw.iter().position(|&c| c == b':').unwrap_or(raw.len());
-                if length == 0 || !is_reg_name(&raw[..length]) {
-                    return None;
-                }
-                length
-            }
-        };
-        match &raw[host..] {
-            b"" | b":" => {}
-            [b':', port @ ..] => {
-                crate::grammar::decimal(port).filter(|&port| port <= 65_535)?;
-            }
-            _ => return None,
-        }
+        let host = host_length(raw)?;
         Some(Authority { raw: str::from_utf8(raw).ok()?, host })
     }
 
@@ -233,6 +213,32 @@ impl<'a> Authority<'a> {
     pub fn endpoint(&self) -> (&'a str, u16) {
         (self.host().trim_matches(['[', ']']), self.port().unwrap_or(80))
     }
+}
+
+/// How long the host of an authority is; `None` if it is none, that is what [`Authority::new`] refuses.
+pub(crate) fn host_length(raw: &[u8]) -> Option<usize> {
+    let length = match raw {
+        [b'[', rest @ ..] => {
+            let length = rest.iter().position(|&c| c == b']')?;
+            str::from_utf8(&rest[..length]).ok()?.parse::<Ipv6Addr>().ok()?;
+            length + 2
+        }
+        _ => {
+            let length = raw.iter().position(|&c| c == b':').unwrap_or(raw.len());
+            if length == 0 || !is_reg_name(&raw[..length]) {
+                return None;
+            }
+            length
+        }
+    };
+    match &raw[length..] {
+        b"" | b":" => {}
+        [b':', port @ ..] => {
+            crate::grammar::decimal(port).filter(|&port| port <= 65_535)?;
+        }
+        _ => return None,
+    }
+    Some(length)
 }
 
 fn ascii(octets: &[u8]) -> &str {
