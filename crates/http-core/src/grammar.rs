@@ -6,7 +6,7 @@ const TARGET: u8 = 2; // in a request-target, D13: what browsers send as it is
 const VALUE: u8 = 4; // in a field value: HTAB, SP, VCHAR, obs-text (RFC 9110 §5.5)
 const REG_NAME: u8 = 8; // in a host: unreserved and sub-delims (RFC 3986 §3.2.2)
 const UNRESERVED: u8 = 16; // RFC 3986 §2.3
-const PLAIN: u8 = 32; // in the path of a request-target, and it stands for itself wherever the path is read
+const PLAIN: u8 = 32; // in a request-target, and in its path it stands for itself
 
 const CLASSES: [u8; 256] = {
     let mut table = [0; 256];
@@ -69,8 +69,8 @@ pub(crate) const fn is_target_text(text: &[u8]) -> bool {
     all(text, TARGET)
 }
 
-/// Whether a path is as it would be decoded, and nothing in it needs a closer look but its slashes and dots.
-pub(crate) const fn is_plain_path(text: &[u8]) -> bool {
+/// The same without `%`, of which the path may need decoding, and `\`, which it may not hold.
+pub(crate) const fn is_plain_target_text(text: &[u8]) -> bool {
     all(text, PLAIN)
 }
 
@@ -80,8 +80,8 @@ pub(crate) const fn is_value_text(text: &[u8]) -> bool {
 }
 
 /// `reg-name` without percent-encodings, which no host of an `http` URI needs (RFC 3986 §3.2.2).
-pub(crate) const fn is_reg_name(text: &[u8]) -> bool {
-    all(text, REG_NAME)
+pub(crate) const fn is_reg_name_octet(c: u8) -> bool {
+    CLASSES[c as usize] & REG_NAME != 0
 }
 
 /// `unreserved` (RFC 3986 §2.3): what never needs percent-encoding.

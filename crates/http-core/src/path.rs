@@ -5,7 +5,7 @@ use alloc::vec::Vec;
 use core::fmt;
 
 use crate::error::TargetError;
-use crate::grammar::{hex, is_plain_path, is_unreserved};
+use crate::grammar::{hex, is_plain_target_text, is_unreserved};
 
 /// The path of a request, which names something below a root: it does not climb above it, and no segment of it decodes
 /// to what could be taken for more than a segment. A [`RequestHead`](crate::server::RequestHead) has one.
@@ -38,7 +38,7 @@ impl<'a> Path<'a> {
             match dots(segment) {
                 Some(Dots::Nothing | Dots::One) => {}
                 Some(Dots::Two) => depth = depth.checked_sub(1).ok_or(TargetError::Climbs)?,
-                None if is_plain_path(segment) => depth += 1,
+                None if is_plain_target_text(segment) => depth += 1,
                 None => {
                     depth += 1;
                     for octet in decoded(segment) {

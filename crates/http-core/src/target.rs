@@ -6,7 +6,7 @@ use core::net::Ipv6Addr;
 use memchr::memchr;
 
 use crate::error::TargetError;
-use crate::grammar::{is_plain_path, is_reg_name, is_target_text};
+use crate::grammar::{is_plain_target_text, is_reg_name_octet, is_target_text};
 use crate::path::decoded;
 
 /// A request-target (RFC 1945 §5.1.2, RFC 9112 §3.2): its octets are allowed, the percent-encodings of its path are
@@ -118,7 +118,8 @@ impl fmt::Debug for Target<'_> {
 
 impl TargetParts {
     pub(crate) fn new(raw: &[u8]) -> Result<TargetParts, TargetError> {
-        if !is_target_text(raw) {
+        let plain = is_plain_target_text(raw);
+        if !plain && !is_target_text(raw) {
             return Err(TargetError::Octet);
         }
         let (form, authority, path_start) = match raw {
@@ -138,7 +139,7 @@ impl TargetParts {
         };
         let path_length = memchr(b'?', &raw[path_start..]).unwrap_or(raw.len() - path_start);
         let path = &raw[path_start..path_start + path_length];
-        if !is_plain_path(path) {
+        if !plain {
             if path.contains(&b'\\') {
                 return Err(TargetError::Octet); // D13: no browser sends one; some resolvers take it for a slash
             }
@@ -224,8 +225,8 @@ pub(crate) fn host_length(raw: &[u8]) -> Option<usize> {
             length + 2
         }
         _ => {
-            let length = raw.iter().position(|&c| c == b':').unwrap_or(raw.len());
-            if length == 0 || !is_reg_name(&raw[..length]) {
+            let length = raw.iter().take_while(|c| is_reg_name_octet(**c)).count();
+            if length == 0 {
                 return None;
             }
             length
