@@ -31,7 +31,7 @@ pub(crate) fn request_line(line: &[u8]) -> Result<RequestLine, RequestError> {
     if is_blank(first) || is_blank(last) {
         return Err(RequestError::RequestLine);
     }
-    let method = word(line, 0);
+    let method = 0..line.iter().position(is_blank).unwrap_or(line.len());
     if !is_token(&line[method.clone()]) {
         return Err(RequestError::Method);
     }

@@ -33,6 +33,10 @@ impl<'a> Path<'a> {
     /// [`TargetError::Percent`], [`TargetError::Segment`], [`TargetError::Climbs`]: a climb is refused and never clamped
     /// (R3986-5.2.4). Other octets than a [`Target`](crate::Target) may hold are not looked for.
     pub fn new(raw: &'a [u8]) -> Result<Path<'a>, TargetError> {
+        // Most paths have no segment that begins with a dot, and nothing to decode.
+        if is_plain_target_text(raw) && !raw.starts_with(b".") && !raw.windows(2).any(|two| two == b"/.") {
+            return Ok(Path(raw));
+        }
         let mut depth = 0usize;
         for segment in raw.split(|&c| c == b'/') {
             match dots(segment) {
@@ -180,6 +184,9 @@ mod tests {
             ("/%5c..%5c:%c0", Ok("\\..\\:\u{fffd}")),
             ("//etc/passwd", Ok("etc/passwd")),
             ("/a^{|}[]`", Ok("a^{|}[]`")),
+            ("a", Ok("a")),
+            ("./a", Ok("a")),
+            ("..", Err(TargetError::Climbs)),
             ("/..", Err(TargetError::Climbs)),
             ("/a/../../b", Err(TargetError::Climbs)),
             ("/.%2e/x", Err(TargetError::Climbs)),
