@@ -306,7 +306,11 @@ impl<'a> Fields<'a> {
 
     /// The value of the first line with this name. For a field that means something only when it stands alone, ask
     /// [`only`](Self::only).
+    #[inline]
     pub fn get(&self, name: FieldName<'_>) -> Option<FieldValue<'a>> {
+        if self.index.at_most(name.0) == 0 {
+            return None;
+        }
         self.get_all(name).next()
     }
 
