@@ -36,8 +36,8 @@ pub(crate) fn request_line(line: &[u8]) -> Result<RequestLine, RequestError> {
         return Err(RequestError::Method);
     }
     let target = word(line, method.end);
-    let version = word(line, target.end);
-    if target.is_empty() || version.end != line.len() {
+    let version = behind_blanks(line, target.end)..line.len();
+    if target.is_empty() {
         return Err(RequestError::RequestLine);
     }
     if version.is_empty() {
@@ -53,9 +53,10 @@ pub(crate) fn request_line(line: &[u8]) -> Result<RequestLine, RequestError> {
     }
     let single = |from: usize, to: usize| to - from == 1 && line[from] == b' ';
     let tolerated = !(single(method.end, target.start) && single(target.end, version.start));
-    let version = match Version::parse(&line[version]) {
+    let version = match Version::parse(&line[version.clone()]) {
         Some(version) if version.major() == 1 => version,
         Some(version) if version.major() > 1 && !tolerated => return Err(RequestError::VersionNotSupported),
+        None if line[version].iter().any(is_blank) => return Err(RequestError::RequestLine), // several words
         _ => return Err(RequestError::Version), // D4; R9110-6.2: HTTP/0.x written out is no version
     };
     if tolerated && version > Version::HTTP_10 {
@@ -66,10 +67,13 @@ pub(crate) fn request_line(line: &[u8]) -> Result<RequestLine, RequestError> {
 
 /// The next word after `from`: blanks are skipped; empty at the end of the line.
 fn word(line: &[u8], from: usize) -> Range<usize> {
-    let blanks = line[from..].iter().take_while(|c| is_blank(c)).count();
-    let start = from + blanks;
+    let start = behind_blanks(line, from);
     let end = memchr2(b' ', b'\t', &line[start..]).map_or(line.len(), |length| start + length);
     start..end
+}
+
+fn behind_blanks(line: &[u8], from: usize) -> usize {
+    from + line[from..].iter().take_while(|c| is_blank(c)).count()
 }
 
 /// What to say of a first line that grew beyond its bound; `line` is that many octets and one (R9112-3a).
