@@ -134,7 +134,7 @@ impl Head {
 /// A target that a server can have: its path stays below the root.
 fn judge_target(raw: &[u8]) -> Result<TargetParts, RequestError> {
     let parts = TargetParts::new(raw)?;
-    Path::new(parts.path(raw))?;
+    Path::read(parts.path(raw), parts.is_plain())?;
     Ok(parts)
 }
 

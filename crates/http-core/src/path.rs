@@ -33,8 +33,13 @@ impl<'a> Path<'a> {
     /// [`TargetError::Percent`], [`TargetError::Segment`], [`TargetError::Climbs`]: a climb is refused and never clamped
     /// (R3986-5.2.4). Other octets than a [`Target`](crate::Target) may hold are not looked for.
     pub fn new(raw: &'a [u8]) -> Result<Path<'a>, TargetError> {
+        Path::read(raw, is_plain_target_text(raw))
+    }
+
+    /// The same for a path of which it is known whether it is plain target text.
+    pub(crate) fn read(raw: &'a [u8], plain: bool) -> Result<Path<'a>, TargetError> {
         // Most paths have no segment that begins with a dot, and nothing to decode.
-        if is_plain_target_text(raw) && !raw.starts_with(b".") && !raw.windows(2).any(|two| two == b"/.") {
+        if plain && !raw.starts_with(b".") && !raw.windows(2).any(|two| two == b"/.") {
             return Ok(Path(raw));
         }
         let mut depth = 0usize;

@@ -46,6 +46,8 @@ pub(crate) struct TargetParts {
     form: Form,
     authority: (u32, u32),
     path: (u32, u32),
+    /// Nothing in the path is to be decoded.
+    plain: bool,
 }
 
 const SCHEME: &[u8] = b"http://";
@@ -123,7 +125,7 @@ impl TargetParts {
             return Err(TargetError::Octet);
         }
         let (form, authority, path_start) = match raw {
-            b"*" => return Ok(TargetParts { form: Form::Asterisk, authority: (0, 0), path: (0, 1) }),
+            b"*" => return Ok(TargetParts { form: Form::Asterisk, authority: (0, 0), path: (0, 1), plain: true }),
             [b'/', ..] => (Form::Origin, (0, 0), 0),
             // R1945-3.2.2: scheme and host in any case.
             _ if raw.len() >= SCHEME.len() && raw[..SCHEME.len()].eq_ignore_ascii_case(SCHEME) => {
@@ -147,7 +149,7 @@ impl TargetParts {
                 return Err(TargetError::Percent);
             }
         }
-        Ok(TargetParts { form, authority, path: (path_start as u32, (path_start + path_length) as u32) })
+        Ok(TargetParts { form, authority, path: (path_start as u32, (path_start + path_length) as u32), plain })
     }
 
     /// The raw path within its target; empty for the asterisk-form, which has none.
@@ -156,6 +158,11 @@ impl TargetParts {
             Form::Asterisk => b"",
             _ => &raw[self.path.0 as usize..self.path.1 as usize],
         }
+    }
+
+    /// Whether the path stands for itself: nothing in it needs decoding.
+    pub(crate) const fn is_plain(&self) -> bool {
+        self.plain
     }
 
     pub(crate) const fn form(&self) -> Form {
