@@ -39,9 +39,9 @@ pub(crate) struct Buffer {
     start: usize,
     end: usize,
     /// Octets from `start` on that were handed out to the caller; they go at the next call.
-    handed_out: usize,
+    handed_out: u32,
     /// Octets of room that were given to the caller: no more can be received.
-    offered: usize,
+    offered: u32,
     lent: bool,
     /// The index of the current head.
     fields: Index,
@@ -71,17 +71,17 @@ impl Buffer {
 
     /// The first `n` unread octets are the caller's until [`let_go`](Self::let_go).
     pub(crate) fn hand_out(&mut self, n: usize) {
-        self.handed_out = n;
+        self.handed_out = n as u32;
     }
 
     pub(crate) fn handed_out(&self) -> &[u8] {
-        &self.unread()[..self.handed_out]
+        &self.unread()[..self.handed_out as usize]
     }
 
     /// Drops what was handed out.
     pub(crate) fn let_go(&mut self) {
         let n = core::mem::take(&mut self.handed_out);
-        self.consume(n);
+        self.consume(n as usize);
     }
 
     /// Room to receive into: never empty while fewer than `limit` octets are unread, never beyond `limit`.
@@ -98,15 +98,15 @@ impl Buffer {
             self.bytes.resize((2 * self.end).clamp(SMALLEST.min(limit), limit), 0);
         }
         let room = limit.saturating_sub(self.end - self.start).min(self.bytes.len() - self.end);
-        self.offered = room;
+        self.offered = room as u32;
         &mut self.bytes[self.end..self.end + room]
     }
 
     /// `n` octets of the space are now filled; more than there was room for count as the room, so that what stands behind
     /// it, another connection's in a lent buffer, is never taken for received.
     pub(crate) fn received(&mut self, n: usize) {
-        let n = n.min(self.offered);
-        self.offered -= n;
+        let n = n.min(self.offered as usize);
+        self.offered -= n as u32;
         self.end += n;
     }
 

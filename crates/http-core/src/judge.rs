@@ -28,8 +28,6 @@ pub(crate) struct Head {
     pub(crate) tolerated: bool,
     pub(crate) expects_continue: bool,
     pub(crate) asked: Asked,
-    /// Octets of body that follow.
-    pub(crate) body: u64,
 }
 
 impl Head {
@@ -44,7 +42,6 @@ impl Head {
         tolerated: false,
         expects_continue: false,
         asked: Asked::Nothing,
-        body: 0,
     };
 
     /// The request line, without its line end; `next` is where the line behind it begins.
@@ -92,8 +89,8 @@ impl Head {
         parse::fields(bytes, from, scanner.field_lines, index).ok_or(RequestError::FieldSyntax)
     }
 
-    /// The whole head, whose first line and field lines were judged before.
-    pub(crate) fn judge(&mut self, bytes: &[u8], index: &Index) -> Result<(), RequestError> {
+    /// The whole head, whose first line and field lines were judged before: what body follows.
+    pub(crate) fn judge(&mut self, bytes: &[u8], index: &Index) -> Result<Framing, RequestError> {
         let fields = Fields::new(bytes, index);
         judge_host(self.version, &fields)?;
         let method = Method::new(&bytes[..self.method_end as usize]).ok_or(RequestError::Method)?;
@@ -108,8 +105,7 @@ impl Head {
         self.parts = Some(parts);
         self.asked = persist::asked(&fields);
         self.expects_continue = self.version >= Version::HTTP_11 && fields.get(name::EXPECT).is_some();
-        self.body = if let Framing::Length(octets) = framing { octets } else { 0 };
-        Ok(())
+        Ok(framing)
     }
 
     /// The head as its caller sees it, with `body` octets still to come.
