@@ -230,7 +230,7 @@ pub(crate) struct FieldRange {
     pub(crate) value: Place,
 }
 
-/// Where a part of a field stands, from the head's first octet, and its octets.
+/// Where a part of a field stands, from the head's first octet, and how long it is; an empty one stands anywhere.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Place {
     pub(crate) start: u32,
@@ -239,7 +239,8 @@ pub(crate) struct Place {
 
 impl Place {
     fn of(self, head: &[u8]) -> &[u8] {
-        &head[self.start as usize..][..self.length as usize]
+        let behind = head.get(self.start as usize..).unwrap_or_default();
+        behind.get(..self.length as usize).unwrap_or_default()
     }
 }
 
@@ -488,6 +489,27 @@ mod tests {
             let (fields, a) = (Fields::new(head.as_bytes(), &index), FieldName::from_static("A"));
             assert_eq!(fields.only(a).and_then(|value| value.as_str()), only, "{lines:?}");
             assert!(fields.tokens(a).eq(tokens.iter().map(|token| token.as_bytes())), "{lines:?}");
+        }
+    }
+
+    // The kinds of names save searches and change no result.
+    #[test]
+    fn whatever_its_kind_a_name_is_found_where_it_stands() {
+        let names: Vec<_> = (1..40).flat_map(|n| [b'a', b'B', b'_'].map(|c| [c].repeat(n))).collect();
+        let kinds: std::collections::HashSet<_> = names.iter().map(|name| kind(name)).collect();
+        assert!(kinds.len() < names.len(), "several names are of one kind");
+        for (i, first) in names.iter().enumerate() {
+            let present = [first, &names[(i * 7 + 1) % names.len()], first, &names[(i * 5 + 2) % names.len()]];
+            let lines: Vec<_> = present.iter().map(|name| [name, &b": x\r\n"[..]].concat()).collect();
+            let head = [lines.concat(), b"\r\n".to_vec()].concat();
+            let mut index = Index::new();
+            crate::parse::fields(&head, 0, 9, &mut index).unwrap();
+            let fields = Fields::new(&head, &index);
+            for name in &names {
+                let name = FieldName::new(name).unwrap();
+                let lines = fields.iter().filter(|line| line.0 == name).count();
+                assert_eq!((fields.get(name).is_some(), fields.get_all(name).count()), (lines > 0, lines), "{name}");
+            }
         }
     }
 

@@ -47,7 +47,6 @@ impl<'a> Path<'a> {
             match dots(segment) {
                 Some(Dots::Nothing | Dots::One) => {}
                 Some(Dots::Two) => depth = depth.checked_sub(1).ok_or(TargetError::Climbs)?,
-                None if is_plain_target_text(segment) => depth += 1,
                 None => {
                     depth += 1;
                     for octet in decoded(segment) {
