@@ -7,7 +7,7 @@
 
 use std::hint::black_box;
 
-use benches::{BROWSER, exchange, receive};
+use benches::{BROWSER, exchange, exchange_of_ureq_proto, receive};
 use http_core::server::{Connection, Reply, ReplyBody};
 use http_core::{FieldBlock, Limits, Status, Workspace};
 
@@ -39,6 +39,13 @@ fn main() {
                 black_box(&out);
             }
         }
-        _ => panic!("usage: count httparse|receive|exchange"),
+        Some("ureq-proto") => {
+            let mut out = [0; 512];
+            for _ in 0..TIMES {
+                black_box(exchange_of_ureq_proto(black_box(BROWSER), &mut out));
+                black_box(&out);
+            }
+        }
+        _ => panic!("usage: count httparse|receive|exchange|ureq-proto"),
     }
 }
