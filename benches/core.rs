@@ -62,15 +62,24 @@ fn exchange(c: &mut Criterion) {
     let fields = fields();
     let date = Date::from_unix(784_111_777).map(Date::text);
     let reply = Reply { body: ReplyBody::Length(1024), date, ..Reply::new(Status::OK, &fields) };
-    let mut workspace = Workspace::with_room(16_384);
-    let mut connection = Connection::new(Limits::default());
-    let mut out = Vec::with_capacity(512);
-    c.bench_function("one whole exchange in memory, connection kept", |b| {
+    let mut group = c.benchmark_group("one whole exchange in memory, connection kept");
+    group.bench_function("http-core", |b| {
+        let mut workspace = Workspace::with_room(16_384);
+        let mut connection = Connection::new(Limits::default());
+        let mut out = Vec::with_capacity(512);
         b.iter(|| {
             benches::exchange(&mut connection, &mut workspace, &reply, &mut out);
             black_box(&out);
         });
     });
+    group.bench_function("ureq-proto, with fewer fields", |b| {
+        let mut out = [0; 512];
+        b.iter(|| {
+            black_box(benches::exchange_of_ureq_proto(black_box(BROWSER), &mut out));
+            black_box(&out);
+        });
+    });
+    group.finish();
 }
 
 criterion_group!(benches, parse, serialize, exchange);

@@ -6,8 +6,9 @@
 #![allow(clippy::unwrap_used, clippy::panic)] // a benchmark that goes wrong is to stop
 
 use std::hint::black_box;
+use std::io::Write as _;
 
-use benches::{BROWSER, exchange, receive};
+use benches::{BROWSER, exchange, exchange_of_ureq_proto, receive};
 use http_core::server::{Connection, Reply, ReplyBody};
 use http_core::{FieldBlock, Limits, Status, Workspace};
 
@@ -39,6 +40,15 @@ fn main() {
                 black_box(&out);
             }
         }
-        _ => panic!("usage: count httparse|receive|exchange"),
+        Some("ureq-proto") => {
+            let mut out = [0; 512];
+            for _ in 0..TIMES {
+                black_box(exchange_of_ureq_proto(black_box(BROWSER), &mut out));
+                black_box(&out);
+            }
+        }
+        // What all of them receive, for those that are not written in Rust.
+        Some("head") => std::io::stdout().write_all(BROWSER).unwrap(),
+        _ => panic!("usage: count httparse|receive|exchange|ureq-proto|head"),
     }
 }

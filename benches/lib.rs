@@ -1,8 +1,10 @@
 //! What the benchmarks share: the request that a browser sends, and how it is received and answered.
 #![allow(clippy::unwrap_used, clippy::panic)] // a benchmark that goes wrong is to stop
 
+use http::header::{CONTENT_LENGTH, HeaderValue};
 use http_core::Workspace;
 use http_core::server::{Connection, Event, Reply, SendBody};
+use ureq_proto::server::{RecvRequestResult, SendResponseResult};
 
 /// A request head of 640 octets, as Chromium sends it for a page.
 pub const BROWSER: &[u8] = b"GET /folder/page.html?from=here HTTP/1.1\r\n\
@@ -39,4 +41,21 @@ pub fn exchange(connection: &mut Connection, workspace: &mut Workspace, reply: &
     connection.body_sent(length).unwrap();
     let Ok(Event::NeedInput) = connection.poll() else { panic!() };
     connection.set_down(workspace);
+}
+
+/// The same exchange in `ureq-proto`, which reads and writes where its caller says and has no connection between two
+/// exchanges; gives the octets of the reply's head.
+pub fn exchange_of_ureq_proto(received: &[u8], out: &mut [u8]) -> usize {
+    let mut request = ureq_proto::server::Reply::new().unwrap();
+    let (used, head) = request.try_request(received).unwrap();
+    assert!(used == received.len() && head.is_some());
+    let Some(RecvRequestResult::ProvideResponse(reply)) = request.proceed() else { panic!() };
+    let mut response = http::Response::new(());
+    response.headers_mut().insert(CONTENT_LENGTH, HeaderValue::from_static("1024"));
+    let mut reply = reply.provide(response).unwrap();
+    let length = reply.write(out).unwrap();
+    let SendResponseResult::SendBody(mut body) = reply.proceed() else { panic!() };
+    body.consume_direct_write(1024).unwrap();
+    assert!(!body.proceed().must_close_connection());
+    length
 }

@@ -5,7 +5,7 @@
 use alloc::vec::Vec;
 use core::fmt;
 
-use crate::field::FieldRange;
+use crate::field::Index;
 
 /// Memory that a thread lends to each connection that it drives, so that a waiting connection owns none.
 ///
@@ -15,14 +15,14 @@ use crate::field::FieldRange;
 #[derive(Default)]
 pub struct Workspace {
     pub(crate) bytes: Vec<u8>,
-    pub(crate) fields: Vec<FieldRange>,
+    pub(crate) fields: Index,
 }
 
 impl Workspace {
     /// A workspace with room for `octets` received octets; [`Limits::head`](crate::Limits::head) is a good number, and a larger
     /// one is of no use. `default()` has no room, and takes what the first connection allocates.
     pub fn with_room(octets: usize) -> Workspace {
-        Workspace { bytes: alloc::vec![0; octets], fields: Vec::new() }
+        Workspace { bytes: alloc::vec![0; octets], fields: Index::new() }
     }
 }
 
@@ -39,19 +39,19 @@ pub(crate) struct Buffer {
     start: usize,
     end: usize,
     /// Octets from `start` on that were handed out to the caller; they go at the next call.
-    handed_out: usize,
+    handed_out: u32,
     /// Octets of room that were given to the caller: no more can be received.
-    offered: usize,
+    offered: u32,
     lent: bool,
     /// The index of the current head.
-    fields: Vec<FieldRange>,
+    fields: Index,
 }
 
 const SMALLEST: usize = 256;
 
 impl Buffer {
     pub(crate) const fn new() -> Buffer {
-        Buffer { bytes: Vec::new(), start: 0, end: 0, handed_out: 0, offered: 0, lent: false, fields: Vec::new() }
+        Buffer { bytes: Vec::new(), start: 0, end: 0, handed_out: 0, offered: 0, lent: false, fields: Index::new() }
     }
 
     /// What came and was not consumed.
@@ -60,28 +60,28 @@ impl Buffer {
     }
 
     /// The same, to be changed, and the index to be filled.
-    pub(crate) fn parts(&mut self) -> (&mut [u8], &mut Vec<FieldRange>) {
+    pub(crate) fn parts(&mut self) -> (&mut [u8], &mut Index) {
         (&mut self.bytes[self.start..self.end], &mut self.fields)
     }
 
     /// The index of the current head.
-    pub(crate) fn fields(&self) -> &[FieldRange] {
+    pub(crate) fn fields(&self) -> &Index {
         &self.fields
     }
 
     /// The first `n` unread octets are the caller's until [`let_go`](Self::let_go).
     pub(crate) fn hand_out(&mut self, n: usize) {
-        self.handed_out = n;
+        self.handed_out = n as u32;
     }
 
     pub(crate) fn handed_out(&self) -> &[u8] {
-        &self.unread()[..self.handed_out]
+        &self.unread()[..self.handed_out as usize]
     }
 
     /// Drops what was handed out.
     pub(crate) fn let_go(&mut self) {
         let n = core::mem::take(&mut self.handed_out);
-        self.consume(n);
+        self.consume(n as usize);
     }
 
     /// Room to receive into: never empty while fewer than `limit` octets are unread, never beyond `limit`.
@@ -98,15 +98,15 @@ impl Buffer {
             self.bytes.resize((2 * self.end).clamp(SMALLEST.min(limit), limit), 0);
         }
         let room = limit.saturating_sub(self.end - self.start).min(self.bytes.len() - self.end);
-        self.offered = room;
+        self.offered = room as u32;
         &mut self.bytes[self.end..self.end + room]
     }
 
     /// `n` octets of the space are now filled; more than there was room for count as the room, so that what stands behind
     /// it, another connection's in a lent buffer, is never taken for received.
     pub(crate) fn received(&mut self, n: usize) {
-        let n = n.min(self.offered);
-        self.offered -= n;
+        let n = n.min(self.offered as usize);
+        self.offered -= n as u32;
         self.end += n;
     }
 
@@ -121,7 +121,7 @@ impl Buffer {
             core::mem::swap(&mut self.bytes, &mut workspace.bytes);
             self.lent = true;
         }
-        if self.fields.capacity() == 0 {
+        if self.fields.memory() == 0 {
             core::mem::swap(&mut self.fields, &mut workspace.fields);
         }
     }
@@ -129,7 +129,7 @@ impl Buffer {
     /// Octets that are allocated and not lent.
     pub(crate) fn memory(&self) -> usize {
         let bytes = if self.lent { 0 } else { self.bytes.capacity() };
-        bytes + self.fields.capacity() * size_of::<FieldRange>()
+        bytes + self.fields.memory()
     }
 
     /// Gives the workspace's memory back; what is unread moves to memory of its own, and the index is gone.
@@ -137,7 +137,7 @@ impl Buffer {
         self.let_go();
         self.offered = 0;
         let mut fields = core::mem::take(&mut self.fields);
-        if workspace.fields.capacity() == 0 {
+        if workspace.fields.memory() == 0 {
             fields.clear();
             workspace.fields = fields;
         }
@@ -153,7 +153,7 @@ impl Buffer {
     /// Octets of heap memory that it owns.
     #[cfg(test)]
     pub(crate) fn owned(&self) -> usize {
-        self.fields.capacity() + if self.lent { 0 } else { self.bytes.capacity() }
+        self.fields.memory() + if self.lent { 0 } else { self.bytes.capacity() }
     }
 }
 

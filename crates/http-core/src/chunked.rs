@@ -2,10 +2,8 @@
 //! of servers that ignore the version of its request. Strict, since what is no chunk has no meaning: digits without
 //! sign or prefix, CRLF alone ends a line, extensions and trailers are bounded, checked and passed over.
 
-use alloc::vec::Vec;
-
 use crate::error::ResponseError;
-use crate::field::FieldRange;
+use crate::field::Index;
 use crate::grammar::{hex, is_value_text, trim};
 use crate::limits::Limits;
 use crate::parse;
@@ -50,12 +48,7 @@ impl Chunks {
 
     /// Goes on. Until it names octets, `bytes` only grow; those that it names are gone at the next call.
     /// `index` is room for the fields of the trailer section.
-    pub(crate) fn step(
-        &mut self,
-        bytes: &[u8],
-        limits: &Limits,
-        index: &mut Vec<FieldRange>,
-    ) -> Result<Next, ResponseError> {
+    pub(crate) fn step(&mut self, bytes: &[u8], limits: &Limits, index: &mut Index) -> Result<Next, ResponseError> {
         match self.state {
             State::Line => self.line(bytes, limits, index),
             State::Data(left) => {
@@ -75,7 +68,7 @@ impl Chunks {
     }
 
     /// The last chunk's line and the trailer section have the form of a head, and get the bounds of one.
-    fn line(&mut self, bytes: &[u8], limits: &Limits, index: &mut Vec<FieldRange>) -> Result<Next, ResponseError> {
+    fn line(&mut self, bytes: &[u8], limits: &Limits, index: &mut Index) -> Result<Next, ResponseError> {
         loop {
             let found = self.scanner.step(bytes, limits).map_err(|_| ResponseError::Chunk)?;
             if self.scanner.bare_lf || self.scanner.folded {

@@ -326,7 +326,7 @@ mod tests {
     fn with_fields<T>(lines: &str, f: impl Fn(&Fields<'_>) -> T) -> T {
         let lines = lines.replace("{m}", MODIFIED).replace("{b}", BEFORE).replace("{a}", AFTER).replace("{f}", FUTURE);
         let head = format!("{}\r\n\r\n", lines.replace('|', "\r\n"));
-        let mut index = Vec::new();
+        let mut index = crate::field::Index::new();
         crate::parse::fields(head.as_bytes(), 0, 9, &mut index).unwrap();
         f(&Fields::new(head.as_bytes(), &index))
     }

@@ -37,7 +37,6 @@ pub fn is_expired(fields: &Fields<'_>, now: Date) -> Option<bool> {
 mod tests {
     use super::*;
     use alloc::format;
-    use alloc::vec::Vec;
 
     // R1945-10.7
     #[test]
@@ -65,7 +64,7 @@ mod tests {
             ("Expires: Mon, 15 Jun 2026 13:00:00 GMT|Date: 0", Some(false)),
         ] {
             let head = format!("{}\r\n\r\n", lines.replace('|', "\r\n"));
-            let mut index = Vec::new();
+            let mut index = crate::field::Index::new();
             crate::parse::fields(head.as_bytes(), 0, 9, &mut index).unwrap();
             assert_eq!(is_expired(&Fields::new(head.as_bytes(), &index), now), expected, "{lines}");
         }

@@ -42,7 +42,7 @@ impl<'a> FieldName<'a> {
 
 impl PartialEq for FieldName<'_> {
     fn eq(&self, other: &FieldName<'_>) -> bool {
-        self.0.eq_ignore_ascii_case(other.0)
+        self.0 == other.0 || self.0.eq_ignore_ascii_case(other.0) // most are written in the usual way
     }
 }
 
@@ -160,11 +160,88 @@ pub mod name {
     }
 }
 
-/// Where one field stands in its head; offsets from the head's first octet.
-#[derive(Clone, Copy, Debug, Default)]
+/// Where the fields of a head stand, in order, and which kinds of names they have.
+///
+/// A head is searched for a dozen names, of which few occur: most searches end before they begin.
+#[derive(Debug, Default)]
+pub(crate) struct Index {
+    fields: Vec<FieldRange>,
+    /// A bit for each kind that occurs.
+    seen: u64,
+    /// A bit for each kind that occurs more than once.
+    repeated: u64,
+}
+
+impl Index {
+    pub(crate) const fn new() -> Index {
+        Index { fields: Vec::new(), seen: 0, repeated: 0 }
+    }
+
+    pub(crate) fn clear(&mut self) {
+        self.fields.clear();
+        (self.seen, self.repeated) = (0, 0);
+    }
+
+    /// Replaces all fields, of which each comes with its name.
+    pub(crate) fn fill<'a>(&mut self, fields: impl Iterator<Item = (&'a [u8], FieldRange)>) {
+        self.clear();
+        let (mut seen, mut repeated) = (0, 0);
+        self.fields.extend(fields.map(|(name, field)| {
+            let kind = kind(name);
+            repeated |= seen & kind;
+            seen |= kind;
+            field
+        }));
+        (self.seen, self.repeated) = (seen, repeated);
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.fields.len()
+    }
+
+    /// Octets of memory.
+    pub(crate) const fn memory(&self) -> usize {
+        self.fields.capacity() * size_of::<FieldRange>()
+    }
+
+    /// Where the names begin.
+    pub(crate) fn names(&self) -> impl Iterator<Item = usize> {
+        self.fields.iter().map(|field| field.name.start as usize)
+    }
+
+    /// How many lines can have this name, by its kind: none, one, or any number.
+    fn at_most(&self, name: &[u8]) -> usize {
+        let kind = kind(name);
+        if self.repeated & kind == 0 { usize::from(self.seen & kind != 0) } else { usize::MAX }
+    }
+}
+
+/// One bit of 64, which is the same for equal names in any case, and seldom for others: the 13 was chosen by the names
+/// that browsers send and those that servers look for.
+const fn kind(name: &[u8]) -> u64 {
+    let [first, ..] = name else { return 0 };
+    1u64.wrapping_shl((name.len() as u32).wrapping_mul(13).wrapping_add(*first as u32 & 0x1f))
+}
+
+/// Where one field stands in its head.
+#[derive(Clone, Copy, Debug)]
 pub(crate) struct FieldRange {
-    pub(crate) name: (u32, u32),
-    pub(crate) value: (u32, u32),
+    pub(crate) name: Place,
+    pub(crate) value: Place,
+}
+
+/// Where a part of a field stands, from the head's first octet, and how long it is; an empty one stands anywhere.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Place {
+    pub(crate) start: u32,
+    pub(crate) length: u32,
+}
+
+impl Place {
+    fn of(self, head: &[u8]) -> &[u8] {
+        let behind = head.get(self.start as usize..).unwrap_or_default();
+        behind.get(..self.length as usize).unwrap_or_default()
+    }
 }
 
 /// The fields of a received head, in order, borrowed from the connection that received them. At most
@@ -192,44 +269,49 @@ pub(crate) struct FieldRange {
 #[derive(Clone, Copy)]
 pub struct Fields<'a> {
     bytes: &'a [u8],
-    index: &'a [FieldRange],
+    index: &'a Index,
 }
 
 impl<'a> Fields<'a> {
-    pub(crate) const fn new(bytes: &'a [u8], index: &'a [FieldRange]) -> Fields<'a> {
+    pub(crate) const fn new(bytes: &'a [u8], index: &'a Index) -> Fields<'a> {
         Fields { bytes, index }
     }
 
     /// The number of field lines; a name that stands on two lines counts twice, a continuation line not at all.
     pub const fn len(&self) -> usize {
-        self.index.len()
+        self.index.fields.len()
     }
 
     /// Whether there is no field at all, as in a Simple-Request.
     pub const fn is_empty(&self) -> bool {
-        self.index.is_empty()
+        self.index.fields.is_empty()
     }
 
     /// Every field line, in the order and spelling in which they came. Name and value live as long as the head.
     pub fn iter(&self) -> impl Iterator<Item = (FieldName<'a>, FieldValue<'a>)> + use<'a> {
         // What the parser has indexed is a token and a value: nothing is checked again.
         let bytes = self.bytes;
-        self.index.iter().map(move |field| (FieldName(part(bytes, field.name)), FieldValue(part(bytes, field.value))))
+        self.index.fields.iter().map(move |field| (FieldName(field.name.of(bytes)), FieldValue(field.value.of(bytes))))
     }
 
     /// The values of all lines with this name, in any case, in their order.
     pub fn get_all<'n>(&self, name: FieldName<'n>) -> impl Iterator<Item = FieldValue<'a>> + use<'a, 'n> {
         let (bytes, name) = (self.bytes, name.0);
-        // Lengths first: a head is searched for five names, and few of its fields are as long as one of them.
+        // Lengths first: few of the fields have names as long as this.
         let has_name = move |field: &&FieldRange| {
-            (field.name.1 - field.name.0) as usize == name.len() && part(bytes, field.name).eq_ignore_ascii_case(name)
+            field.name.length as usize == name.len() && FieldName(field.name.of(bytes)) == FieldName(name)
         };
-        self.index.iter().filter(has_name).map(move |field| FieldValue(part(bytes, field.value)))
+        let lines = self.index.fields.iter().filter(has_name).take(self.index.at_most(name));
+        lines.map(move |field| FieldValue(field.value.of(bytes)))
     }
 
     /// The value of the first line with this name. For a field that means something only when it stands alone, ask
     /// [`only`](Self::only).
+    #[inline]
     pub fn get(&self, name: FieldName<'_>) -> Option<FieldValue<'a>> {
+        if self.index.at_most(name.0) == 0 {
+            return None;
+        }
         self.get_all(name).next()
     }
 
@@ -248,10 +330,6 @@ impl<'a> Fields<'a> {
     pub fn tokens<'n>(&self, name: FieldName<'n>) -> impl Iterator<Item = &'a [u8]> + use<'a, 'n> {
         self.get_all(name).flat_map(|value| elements(value.0))
     }
-}
-
-fn part(bytes: &[u8], (from, to): (u32, u32)) -> &[u8] {
-    &bytes[from as usize..to as usize]
 }
 
 impl fmt::Debug for Fields<'_> {
@@ -406,7 +484,7 @@ mod tests {
             ("B: z\r\n", None, &[]),
         ] {
             let head = format!("{lines}\r\n");
-            let mut index = Vec::new();
+            let mut index = Index::new();
             crate::parse::fields(head.as_bytes(), 0, 9, &mut index).unwrap();
             let (fields, a) = (Fields::new(head.as_bytes(), &index), FieldName::from_static("A"));
             assert_eq!(fields.only(a).and_then(|value| value.as_str()), only, "{lines:?}");
@@ -414,10 +492,32 @@ mod tests {
         }
     }
 
+    // The kinds of names save searches and change no result.
+    #[test]
+    fn whatever_its_kind_a_name_is_found_where_it_stands() {
+        let names: Vec<_> = (1..40).flat_map(|n| [b'a', b'B', b'_'].map(|c| [c].repeat(n))).collect();
+        let kinds: std::collections::HashSet<_> = names.iter().map(|name| kind(name)).collect();
+        assert!(kinds.len() < names.len(), "several names are of one kind");
+        for (i, first) in names.iter().enumerate() {
+            let present = [first, &names[(i * 7 + 1) % names.len()], first, &names[(i * 5 + 2) % names.len()]];
+            let lines: Vec<_> = present.iter().map(|name| [name, &b": x\r\n"[..]].concat()).collect();
+            let head = [lines.concat(), b"\r\n".to_vec()].concat();
+            let mut index = Index::new();
+            crate::parse::fields(&head, 0, 9, &mut index).unwrap();
+            let fields = Fields::new(&head, &index);
+            for name in &names {
+                let name = FieldName::new(name).unwrap();
+                let lines = fields.iter().filter(|line| line.0 == name).count();
+                assert_eq!((fields.get(name).is_some(), fields.get_all(name).count()), (lines > 0, lines), "{name}");
+            }
+        }
+    }
+
     #[test]
     fn debug_shows_no_credentials() {
-        let bytes = b"Authorization: Basic c2VjcmV0\r\nAccept: */*\r\n";
-        let index = [FieldRange { name: (0, 13), value: (15, 29) }, FieldRange { name: (31, 37), value: (39, 42) }];
+        let bytes = b"Authorization: Basic c2VjcmV0\r\nAccept: */*\r\n\r\n";
+        let mut index = Index::new();
+        crate::parse::fields(bytes, 0, 2, &mut index).unwrap();
         let shown = format!("{:?}", Fields::new(bytes, &index));
         assert!(!shown.contains("c2Vj") && shown.contains("*/*"), "{shown}");
 

@@ -113,11 +113,10 @@ fn transfer_coding(fields: &Fields<'_>) -> Coding {
 mod tests {
     use super::*;
     use alloc::format;
-    use alloc::vec::Vec;
 
     fn with_fields<T>(lines: &str, f: impl Fn(&Fields<'_>) -> T) -> T {
         let head = format!("{lines}\r\n");
-        let mut index = Vec::new();
+        let mut index = crate::field::Index::new();
         crate::parse::fields(head.as_bytes(), 0, 9, &mut index).unwrap();
         f(&Fields::new(head.as_bytes(), &index))
     }

@@ -6,6 +6,7 @@ const TARGET: u8 = 2; // in a request-target, D13: what browsers send as it is
 const VALUE: u8 = 4; // in a field value: HTAB, SP, VCHAR, obs-text (RFC 9110 §5.5)
 const REG_NAME: u8 = 8; // in a host: unreserved and sub-delims (RFC 3986 §3.2.2)
 const UNRESERVED: u8 = 16; // RFC 3986 §2.3
+const PLAIN: u8 = 32; // in a request-target, and in its path it stands for itself
 
 const CLASSES: [u8; 256] = {
     let mut table = [0; 256];
@@ -18,6 +19,9 @@ const CLASSES: [u8; 256] = {
         }
         if c > b' ' && c < 0x7f && !is_one_of(c, b"\"<>#") {
             table[octet] |= TARGET;
+            if !is_one_of(c, b"%\\") {
+                table[octet] |= PLAIN;
+            }
         }
         if c == b'\t' || (c >= b' ' && c != 0x7f) {
             table[octet] |= VALUE;
@@ -44,15 +48,15 @@ const fn is_one_of(c: u8, set: &[u8]) -> bool {
     false
 }
 
+/// Looks at each octet, whatever the others are: that is half of the work, since few texts fail.
 const fn all(text: &[u8], class: u8) -> bool {
+    let mut common = class;
     let mut i = 0;
     while i < text.len() {
-        if CLASSES[text[i] as usize] & class == 0 {
-            return false;
-        }
+        common &= CLASSES[text[i] as usize];
         i += 1;
     }
-    true
+    common != 0
 }
 
 /// `token = 1*tchar` (RFC 9110 §5.6.2)
@@ -65,14 +69,19 @@ pub(crate) const fn is_target_text(text: &[u8]) -> bool {
     all(text, TARGET)
 }
 
+/// The same without `%`, of which the path may need decoding, and `\`, which it may not hold.
+pub(crate) const fn is_plain_target_text(text: &[u8]) -> bool {
+    all(text, PLAIN)
+}
+
 /// The octets that a field value may hold: no control but HTAB, so no CR, LF, NUL (R9110-5.5).
 pub(crate) const fn is_value_text(text: &[u8]) -> bool {
     all(text, VALUE)
 }
 
 /// `reg-name` without percent-encodings, which no host of an `http` URI needs (RFC 3986 §3.2.2).
-pub(crate) const fn is_reg_name(text: &[u8]) -> bool {
-    all(text, REG_NAME)
+pub(crate) const fn is_reg_name_octet(c: u8) -> bool {
+    CLASSES[c as usize] & REG_NAME != 0
 }
 
 /// `unreserved` (RFC 3986 §2.3): what never needs percent-encoding.

@@ -1,18 +1,16 @@
 //! What a server judges of a head before its caller sees it, in the order of D16: line grammar, version, fields, Host,
 //! framing, CONNECT, target. Each judgement itself is in the file that it calls.
 
-use alloc::vec::Vec;
-
 use crate::error::{RequestError, TargetError};
 use crate::exchange::RequestHead;
-use crate::field::{FieldRange, Fields, name};
+use crate::field::{Fields, Index, name};
 use crate::framing::{self, Framing};
 use crate::method::Method;
 use crate::parse;
 use crate::path::Path;
 use crate::persist::{self, Asked};
 use crate::scan::Scanner;
-use crate::target::{Authority, Form, Target, TargetParts};
+use crate::target::{Form, Target, TargetParts, host_length};
 use crate::version::Version;
 
 /// What is known of a head, and where its parts stand: offsets from its first octet.
@@ -30,8 +28,6 @@ pub(crate) struct Head {
     pub(crate) tolerated: bool,
     pub(crate) expects_continue: bool,
     pub(crate) asked: Asked,
-    /// Octets of body that follow.
-    pub(crate) body: u64,
 }
 
 impl Head {
@@ -46,7 +42,6 @@ impl Head {
         tolerated: false,
         expects_continue: false,
         asked: Asked::Nothing,
-        body: 0,
     };
 
     /// The request line, without its line end; `next` is where the line behind it begins.
@@ -75,12 +70,12 @@ impl Head {
         Ok(())
     }
 
-    /// The whole head, from its first octet through its empty line; fills the index of its fields.
-    pub(crate) fn judge(
+    /// The field lines, from the head's first octet through its empty line; fills their index.
+    pub(crate) fn judge_fields(
         &mut self,
         bytes: &mut [u8],
         scanner: &Scanner,
-        index: &mut Vec<FieldRange>,
+        index: &mut Index,
     ) -> Result<(), RequestError> {
         let strict = self.version >= Version::HTTP_11;
         let from = self.first_line_end as usize;
@@ -91,7 +86,11 @@ impl Head {
             _ => {}
         }
         self.tolerated |= scanner.bare_lf || scanner.folded;
-        parse::fields(bytes, from, scanner.field_lines, index).ok_or(RequestError::FieldSyntax)?;
+        parse::fields(bytes, from, scanner.field_lines, index).ok_or(RequestError::FieldSyntax)
+    }
+
+    /// The whole head, whose first line and field lines were judged before: what body follows.
+    pub(crate) fn judge(&mut self, bytes: &[u8], index: &Index) -> Result<Framing, RequestError> {
         let fields = Fields::new(bytes, index);
         judge_host(self.version, &fields)?;
         let method = Method::new(&bytes[..self.method_end as usize]).ok_or(RequestError::Method)?;
@@ -105,13 +104,12 @@ impl Head {
         }
         self.parts = Some(parts);
         self.asked = persist::asked(&fields);
-        self.expects_continue = strict && fields.get(name::EXPECT).is_some();
-        self.body = if let Framing::Length(octets) = framing { octets } else { 0 };
-        Ok(())
+        self.expects_continue = self.version >= Version::HTTP_11 && fields.get(name::EXPECT).is_some();
+        Ok(framing)
     }
 
     /// The head as its caller sees it, with `body` octets still to come.
-    pub(crate) fn view<'a>(&self, bytes: &'a [u8], index: &'a [FieldRange], body: u64) -> Option<RequestHead<'a>> {
+    pub(crate) fn view<'a>(&self, bytes: &'a [u8], index: &'a Index, body: u64) -> Option<RequestHead<'a>> {
         let target = self.target_of(bytes);
         let parts = self.parts?;
         Some(RequestHead {
@@ -132,7 +130,7 @@ impl Head {
 /// A target that a server can have: its path stays below the root.
 fn judge_target(raw: &[u8]) -> Result<TargetParts, RequestError> {
     let parts = TargetParts::new(raw)?;
-    Path::new(parts.path(raw))?;
+    Path::read(parts.path(raw), parts.is_plain())?;
     Ok(parts)
 }
 
@@ -143,7 +141,7 @@ fn judge_host(version: Version, fields: &Fields<'_>) -> Result<(), RequestError>
         (None, _) if version >= Version::HTTP_11 => Err(RequestError::HostMissing),
         (None, _) => Ok(()),
         (Some(_), Some(_)) => Err(RequestError::HostRepeated),
-        (Some(host), None) => match Authority::new(host.as_bytes()) {
+        (Some(host), None) => match host_length(host.as_bytes()) {
             Some(_) => Ok(()),
             None => Err(RequestError::HostInvalid),
         },

@@ -167,11 +167,10 @@ mod tests {
 
     use Choice::{Coded, Identity, Nothing};
     use alloc::format;
-    use alloc::vec::Vec;
 
     fn with_fields<T>(lines: &str, f: impl Fn(&Fields<'_>) -> T) -> T {
         let head = format!("{lines}\r\n\r\n");
-        let mut index = Vec::new();
+        let mut index = crate::field::Index::new();
         crate::parse::fields(head.as_bytes(), 0, 9, &mut index).unwrap();
         f(&Fields::new(head.as_bytes(), &index))
     }

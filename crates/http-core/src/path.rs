@@ -5,7 +5,7 @@ use alloc::vec::Vec;
 use core::fmt;
 
 use crate::error::TargetError;
-use crate::grammar::{hex, is_unreserved};
+use crate::grammar::{hex, is_plain_target_text, is_unreserved};
 
 /// The path of a request, which names something below a root: it does not climb above it, and no segment of it decodes
 /// to what could be taken for more than a segment. A [`RequestHead`](crate::server::RequestHead) has one.
@@ -33,6 +33,15 @@ impl<'a> Path<'a> {
     /// [`TargetError::Percent`], [`TargetError::Segment`], [`TargetError::Climbs`]: a climb is refused and never clamped
     /// (R3986-5.2.4). Other octets than a [`Target`](crate::Target) may hold are not looked for.
     pub fn new(raw: &'a [u8]) -> Result<Path<'a>, TargetError> {
+        Path::read(raw, is_plain_target_text(raw))
+    }
+
+    /// The same for a path of which it is known whether it is plain target text.
+    pub(crate) fn read(raw: &'a [u8], plain: bool) -> Result<Path<'a>, TargetError> {
+        // Most paths have no segment that begins with a dot, and nothing to decode.
+        if plain && !raw.starts_with(b".") && !raw.windows(2).any(|two| two == b"/.") {
+            return Ok(Path(raw));
+        }
         let mut depth = 0usize;
         for segment in raw.split(|&c| c == b'/') {
             match dots(segment) {
@@ -179,6 +188,9 @@ mod tests {
             ("/%5c..%5c:%c0", Ok("\\..\\:\u{fffd}")),
             ("//etc/passwd", Ok("etc/passwd")),
             ("/a^{|}[]`", Ok("a^{|}[]`")),
+            ("a", Ok("a")),
+            ("./a", Ok("a")),
+            ("..", Err(TargetError::Climbs)),
             ("/..", Err(TargetError::Climbs)),
             ("/a/../../b", Err(TargetError::Climbs)),
             ("/.%2e/x", Err(TargetError::Climbs)),

@@ -4,10 +4,11 @@ use thiserror::Error;
 
 use crate::error::RequestError;
 use crate::field::{Fields, name};
+use crate::grammar::elements;
 use crate::version::Version;
 
-/// What the Connection fields of a message ask for; over all its lines, and `close` wins.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+/// What the Connection fields of a message ask for, over all its lines; what stands below here wins.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Asked {
     #[default]
     Nothing,
@@ -16,15 +17,21 @@ pub(crate) enum Asked {
 }
 
 pub(crate) fn asked(fields: &Fields<'_>) -> Asked {
-    let mut asked = Asked::Nothing;
-    for token in fields.tokens(name::CONNECTION) {
-        if token.eq_ignore_ascii_case(b"close") {
-            return Asked::Close;
-        } else if token.eq_ignore_ascii_case(b"keep-alive") {
-            asked = Asked::KeepAlive;
-        }
+    let lines = fields.get_all(name::CONNECTION).map(|value| match value.as_bytes() {
+        b"keep-alive" => Asked::KeepAlive, // as all browsers write it
+        list => elements(list).map(asked_by).max().unwrap_or_default(),
+    });
+    lines.max().unwrap_or_default()
+}
+
+fn asked_by(token: &[u8]) -> Asked {
+    if token.eq_ignore_ascii_case(b"close") {
+        Asked::Close
+    } else if token.eq_ignore_ascii_case(b"keep-alive") {
+        Asked::KeepAlive
+    } else {
+        Asked::Nothing
     }
-    asked
 }
 
 /// Why a connection ends: for the log. Where several reasons hold when the reply is given, one is told, in this order:
@@ -119,11 +126,10 @@ pub(crate) fn server_keeps(version: Version, asked: Asked, own_end: bool, doubtf
 mod tests {
     use super::*;
     use alloc::format;
-    use alloc::vec::Vec;
 
     fn asked_by(lines: &str) -> Asked {
         let head = format!("{lines}\r\n");
-        let mut index = Vec::new();
+        let mut index = crate::field::Index::new();
         crate::parse::fields(head.as_bytes(), 0, 9, &mut index).unwrap();
         asked(&Fields::new(head.as_bytes(), &index))
     }

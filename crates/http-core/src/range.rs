@@ -247,7 +247,6 @@ mod tests {
     use Ranged::{Unsatisfiable, Whole};
     use alloc::format;
     use alloc::string::String;
-    use alloc::vec::Vec;
     use proptest::prelude::*;
 
     fn part(start: u64, end: u64, complete: u64) -> Ranged {
@@ -365,7 +364,7 @@ mod tests {
             (Method::Post, "Range: bytes=5-", Whole),
         ] {
             let head = format!("{lines}\r\n\r\n");
-            let mut index = Vec::new();
+            let mut index = crate::field::Index::new();
             crate::parse::fields(head.as_bytes(), 0, 9, &mut index).unwrap();
             let fields = Fields::new(head.as_bytes(), &index);
             assert_eq!(evaluate(method, &fields, &validators, 10, now), expected, "{method} {lines}");

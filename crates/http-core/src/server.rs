@@ -76,6 +76,7 @@ use crate::date::DateText;
 use crate::encode;
 use crate::error::{RequestError, UseError};
 use crate::field::{FieldBlock, FieldValue, name};
+use crate::framing::Framing;
 use crate::judge::Head;
 use crate::limits::Limits;
 use crate::parse;
@@ -602,14 +603,23 @@ impl Connection {
                     self.head.judge_first_line(&bytes[line], next, self.simple_requests)?;
                     if self.head.version == Version::HTTP_09 {
                         self.buffer.parts().1.clear();
-                        return Ok(self.hand_out(next)); // whole with its line
+                        return Ok(self.hand_out(next, Framing::Empty)); // whole with its line
+                    }
+                    let (bytes, index) = self.buffer.parts();
+                    if !self.scanner.bare_lf
+                        && let Some(length) = parse::plain_fields(bytes, next, &self.limits, index)
+                    {
+                        let body = self.head.judge(&bytes[..length], index)?;
+                        return Ok(self.hand_out(length, body));
                     }
                     continue;
                 }
                 Ok(Found::HeadEnd(length)) => {
                     let (bytes, index) = self.buffer.parts();
-                    self.head.judge(&mut bytes[..length], &self.scanner, index)?;
-                    return Ok(self.hand_out(length));
+                    let bytes = &mut bytes[..length];
+                    self.head.judge_fields(bytes, &self.scanner, index)?;
+                    let body = self.head.judge(bytes, index)?;
+                    return Ok(self.hand_out(length, body));
                 }
                 Err(TooLong::FirstLine) => {
                     let line = &bytes[..self.limits.first_line as usize + 1];
@@ -623,11 +633,11 @@ impl Connection {
         }
     }
 
-    fn hand_out(&mut self, length: usize) -> Step {
+    fn hand_out(&mut self, length: usize, body: Framing) -> Step {
         self.head.length = length as u32;
         self.buffer.hand_out(length);
         self.holds_head = true;
-        self.body_left = self.head.body;
+        self.body_left = if let Framing::Length(octets) = body { octets } else { 0 };
         self.state = State::Due;
         Step::Request
     }

@@ -3,8 +3,10 @@
 use core::fmt;
 use core::net::Ipv6Addr;
 
+use memchr::memchr;
+
 use crate::error::TargetError;
-use crate::grammar::{is_reg_name, is_target_text};
+use crate::grammar::{is_plain_target_text, is_reg_name_octet, is_target_text};
 use crate::path::decoded;
 
 /// A request-target (RFC 1945 §5.1.2, RFC 9112 §3.2): its octets are allowed, the percent-encodings of its path are
@@ -44,6 +46,8 @@ pub(crate) struct TargetParts {
     form: Form,
     authority: (u32, u32),
     path: (u32, u32),
+    /// Nothing in the path is to be decoded.
+    plain: bool,
 }
 
 const SCHEME: &[u8] = b"http://";
@@ -116,11 +120,12 @@ impl fmt::Debug for Target<'_> {
 
 impl TargetParts {
     pub(crate) fn new(raw: &[u8]) -> Result<TargetParts, TargetError> {
-        if !is_target_text(raw) {
+        let plain = is_plain_target_text(raw);
+        if !plain && !is_target_text(raw) {
             return Err(TargetError::Octet);
         }
         let (form, authority, path_start) = match raw {
-            b"*" => return Ok(TargetParts { form: Form::Asterisk, authority: (0, 0), path: (0, 1) }),
+            b"*" => return Ok(TargetParts { form: Form::Asterisk, authority: (0, 0), path: (0, 1), plain: true }),
             [b'/', ..] => (Form::Origin, (0, 0), 0),
             // R1945-3.2.2: scheme and host in any case.
             _ if raw.len() >= SCHEME.len() && raw[..SCHEME.len()].eq_ignore_ascii_case(SCHEME) => {
@@ -134,15 +139,17 @@ impl TargetParts {
             _ if has_scheme(raw) => return Err(TargetError::Scheme), // R9110-7.4
             _ => return Err(TargetError::Form),
         };
-        let path_length = raw[path_start..].iter().position(|&c| c == b'?').unwrap_or(raw.len() - path_start);
+        let path_length = memchr(b'?', &raw[path_start..]).unwrap_or(raw.len() - path_start);
         let path = &raw[path_start..path_start + path_length];
-        if path.contains(&b'\\') {
-            return Err(TargetError::Octet); // D13: no browser sends one; some resolvers take it for a slash
+        if !plain {
+            if path.contains(&b'\\') {
+                return Err(TargetError::Octet); // D13: no browser sends one; some resolvers take it for a slash
+            }
+            if decoded(path).any(|octet| octet.is_none()) {
+                return Err(TargetError::Percent);
+            }
         }
-        if decoded(path).any(|octet| octet.is_none()) {
-            return Err(TargetError::Percent);
-        }
-        Ok(TargetParts { form, authority, path: (path_start as u32, (path_start + path_length) as u32) })
+        Ok(TargetParts { form, authority, path: (path_start as u32, (path_start + path_length) as u32), plain })
     }
 
     /// The raw path within its target; empty for the asterisk-form, which has none.
@@ -151,6 +158,11 @@ impl TargetParts {
             Form::Asterisk => b"",
             _ => &raw[self.path.0 as usize..self.path.1 as usize],
         }
+    }
+
+    /// Whether the path stands for itself: nothing in it needs decoding.
+    pub(crate) const fn is_plain(&self) -> bool {
+        self.plain
     }
 
     pub(crate) const fn form(&self) -> Form {
@@ -185,27 +197,7 @@ impl<'a> Authority<'a> {
     /// Reads an authority; `None` if it names no host, or a port that is no number up to 65535 (R9110-4.2.1, R9110-4.2.4).
     /// The port may be empty.
     pub fn new(raw: &'a [u8]) -> Option<Authority<'a>> {
-        let host = match raw {
-            [b'[', rest @ ..] => {
-                let length = rest.iter().position(|&c| c == b']')?;
-                str::from_utf8(&rest[..length]).ok()?.parse::<Ipv6Addr>().ok()?;
-                length + 2
-            }
-            _ => {
-                let length = raw.iter().position(|&c| c == b':').unwrap_or(raw.len());
-                if length == 0 || !is_reg_name(&raw[..length]) {
-                    return None;
-                }
-                length
-            }
-        };
-        match &raw[host..] {
-            b"" | b":" => {}
-            [b':', port @ ..] => {
-                crate::grammar::decimal(port).filter(|&port| port <= 65_535)?;
-            }
-            _ => return None,
-        }
+        let host = host_length(raw)?;
         Some(Authority { raw: str::from_utf8(raw).ok()?, host })
     }
 
@@ -229,6 +221,32 @@ impl<'a> Authority<'a> {
     pub fn endpoint(&self) -> (&'a str, u16) {
         (self.host().trim_matches(['[', ']']), self.port().unwrap_or(80))
     }
+}
+
+/// How long the host of an authority is; `None` if it is none, that is what [`Authority::new`] refuses.
+pub(crate) fn host_length(raw: &[u8]) -> Option<usize> {
+    let length = match raw {
+        [b'[', rest @ ..] => {
+            let length = rest.iter().position(|&c| c == b']')?;
+            str::from_utf8(&rest[..length]).ok()?.parse::<Ipv6Addr>().ok()?;
+            length + 2
+        }
+        _ => {
+            let length = raw.iter().take_while(|c| is_reg_name_octet(**c)).count();
+            if length == 0 {
+                return None;
+            }
+            length
+        }
+    };
+    match &raw[length..] {
+        b"" | b":" => {}
+        [b':', port @ ..] => {
+            crate::grammar::decimal(port).filter(|&port| port <= 65_535)?;
+        }
+        _ => return None,
+    }
+    Some(length)
 }
 
 fn ascii(octets: &[u8]) -> &str {
