@@ -106,9 +106,20 @@ fn a_second_signal_ends_at_once() {
         let _download = begin_download(program.address());
         program.signal(first);
         wait_until("new ones are refused", || is_refused(program.address()));
+        thread::sleep(Duration::from_millis(200)); // else it is the same wish
         program.signal(second);
         assert_eq!(program.ended(Duration::from_secs(10)).and_then(|status| status.code()), Some(code));
     }
+}
+
+// As `timeout` sends them, to the process and then to its group.
+#[test]
+fn two_signals_at_once_are_one_wish() {
+    let folder = folder();
+    let mut program = Program::start(folder.path(), &[]);
+    program.signal(Signal::TERM);
+    program.signal(Signal::TERM);
+    assert_eq!(program.ended(Duration::from_secs(10)).and_then(|status| status.code()), Some(0));
 }
 
 #[test]
