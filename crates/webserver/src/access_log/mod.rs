@@ -31,7 +31,7 @@ pub(crate) use self::line::Entry;
 /// # let folder = std::env::temp_dir().join(format!("log-{}", std::process::id()));
 /// # std::fs::create_dir_all(&folder)?;
 /// let log = Log::to_file(LogFormat::Combined, &folder.join("access.log"))?;
-/// let server = Server::bind(&["127.0.0.1:0".parse().unwrap()])?.log(log);
+/// let server = Server::bind("127.0.0.1:0")?.log(log);
 /// let running = server.start(|_: &Request<'_>| Reply::text("hello\n"))?;
 /// // Whoever has moved the file away:
 /// running.log_opener().open_anew();
