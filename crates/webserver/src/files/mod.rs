@@ -350,7 +350,7 @@ impl Files {
         passed: Vec<Passed>,
         now: Date,
     ) -> Result<Arc<Resource>, Denied> {
-        let resource = Resource::read(path, opened, passed, &self.settings, now, |path| self.open(path))?;
+        let resource = Resource::read(path, opened, passed, &self.settings, now, &self.root, |path| self.open(path))?;
         let resource = Arc::new(resource);
         self.cache.keep(name, &resource, now);
         self.reads.fetch_add(1, Relaxed);

@@ -36,15 +36,18 @@ impl Resource {
         mut passed: Vec<Passed>,
         settings: &Settings,
         now: Date,
+        root: &Root,
         open: impl Fn(&[u8]) -> Result<Opened, Denied>,
     ) -> Result<Resource, Denied> {
         let mut sidecars = Vec::new();
         for (coding, suffix) in CODINGS.into_iter().filter(|_| settings.sidecars) {
             let path = [path, suffix].concat();
-            let found = open(&path).ok();
+            let Ok(name) = CString::new(&*path) else { continue }; // there is no NUL in it: its beginning has been opened
+            // Mostly there is none, which a look tells for half of what an open costs.
+            let found = root.state(&name).and_then(|_| open(&path).ok());
             match found {
                 Some(sidecar) if stands_for(&sidecar, &opened, &sidecars) => sidecars.push((coding, path, sidecar)),
-                other => passed.extend(pass(&path, other.map(|opened| opened.state))),
+                other => passed.push((name, other.map(|opened| opened.state))),
             }
         }
         let content_type = settings.types.of(path);
