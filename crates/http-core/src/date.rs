@@ -473,6 +473,13 @@ mod tests {
     }
 
     #[test]
+    fn a_date_shows_its_text_and_its_seconds() {
+        let (date, text) = (date(784_111_777), "Sun, 06 Nov 1994 08:49:37 GMT");
+        assert_eq!((format!("{}", date.text()), format!("{:?}", date.text())), (text.into(), format!("{text:?}")));
+        assert_eq!(date.unix(), 784_111_777);
+    }
+
+    #[test]
     fn the_cache_is_never_a_second_old() {
         let mut cache = DateCache::new();
         for seconds in [NOW, NOW, NOW + 1, NOW, 0] {
