@@ -56,7 +56,21 @@ fn an_idle_connection_owns_no_memory() {
     assert_eq!((measured.count_current, measured.bytes_current), (0, 0));
 }
 
-/// The same for a client.
+#[test]
+fn a_connection_knows_what_memory_it_owns() {
+    let mut owned = 0;
+    let measured = measure(|| {
+        let mut connection = Connection::new(Limits::default());
+        receive(&mut connection, REQUEST);
+        assert!(matches!(connection.poll(), Ok(Event::Request(_))));
+        owned = connection.memory();
+        std::mem::forget(connection); // whatever it owned would be missed
+    });
+    assert!(owned > REQUEST.len());
+    assert_eq!(measured.bytes_current, owned as i64);
+}
+
+/// An exchange as a client has it.
 fn ask(connection: &mut client::Connection, workspace: &mut Workspace, fields: &FieldBlock, out: &mut Vec<u8>) {
     connection.lend(workspace);
     out.clear();
