@@ -211,6 +211,9 @@ mod tests {
         let mut buffer = Buffer::new();
         buffer.lend(&mut Workspace::with_room(64));
         assert_eq!(buffer.space(1000).len(), 64);
+        buffer.received(60);
+        buffer.received(60);
+        assert_eq!(buffer.unread().len(), 64, "no more than was offered in all");
         let mut buffer = Buffer::new();
         let mut rooms = Vec::new();
         while rooms.last() != Some(&0) {
