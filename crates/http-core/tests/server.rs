@@ -5,8 +5,8 @@
 
 use http_core::server::{Connection, Event, Expectation, Phase, Reply, ReplyBody, SendBody};
 use http_core::{
-    CloseReason, Date, FieldBlock, FieldValue, Framing, Limits, RequestError, Status, TargetError, UseError, Version,
-    Workspace, name,
+    CloseReason, Date, FieldBlock, FieldValue, Form, Framing, Limits, RequestError, Status, TargetError, UseError,
+    Version, Workspace, name,
 };
 
 const KEPT: &str = "GET /kept HTTP/1.0\r\nConnection: keep-alive\r\n\r\n";
@@ -482,6 +482,16 @@ fn an_absolute_target_makes_host_mean_nothing_and_yet_needed() {
             assert_eq!(request.target.authority().map(|authority| authority.as_str()), Some("a:1"), "{fields:?}");
         }
     }
+}
+
+// R9112-3.2.4: the asterisk stands for the server, and its path for the root.
+#[test]
+fn an_asterisk_is_no_name_below_the_root() {
+    let mut connection = after("OPTIONS * HTTP/1.1\r\nHost: a\r\n\r\n");
+    assert_eq!(event(&mut connection), "OPTIONS *");
+    let (request, mut path) = (connection.request().unwrap(), Vec::new());
+    request.path.decode(&mut path);
+    assert_eq!((request.target.form(), path.as_slice()), (Form::Asterisk, &b""[..]));
 }
 
 // D16: every set of faults, and which of them is answered. What comes behind the target is the handler's to judge.
