@@ -208,8 +208,9 @@ mod tests {
 
     #[test]
     fn memory_is_what_was_asked_for_or_doubles() {
-        let mut buffer = Buffer::new();
-        buffer.lend(&mut Workspace::with_room(64));
+        let (mut buffer, mut workspace) = (Buffer::new(), Workspace::with_room(64));
+        assert_eq!(alloc::format!("{workspace:?}"), "Workspace(64 octets)");
+        buffer.lend(&mut workspace);
         assert_eq!(buffer.space(1000).len(), 64);
         buffer.received(60);
         buffer.received(60);

@@ -476,6 +476,17 @@ mod tests {
         assert!(block.as_bytes().is_empty());
     }
 
+    // What this decides is only how long a search takes: it may say more than there is, never less.
+    #[test]
+    fn the_index_knows_what_cannot_be_found() {
+        let head = b"A: x\r\nBb: y\r\na: z\r\n\r\n";
+        let mut index = Index::new();
+        crate::parse::fields(head, 0, 9, &mut index).unwrap();
+        for (name, expected) in [(&b"a"[..], usize::MAX), (b"bB", 1), (b"Cc", 0)] {
+            assert_eq!(index.at_most(name), expected, "{}", name.escape_ascii());
+        }
+    }
+
     // R1945-4.2b, R1945-2.1
     #[test]
     fn a_field_on_several_lines_is_a_list_or_nothing() {
