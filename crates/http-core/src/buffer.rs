@@ -215,6 +215,8 @@ mod tests {
         buffer.received(60);
         buffer.received(60);
         assert_eq!(buffer.unread().len(), 64, "no more than was offered in all");
+        buffer.consume(1);
+        assert_eq!(alloc::format!("{buffer:?}"), "63 of 64 octets unread, lent");
         let mut buffer = Buffer::new();
         let mut rooms = Vec::new();
         while rooms.last() != Some(&0) {

@@ -472,6 +472,10 @@ mod tests {
         block.push(name::VARY, FieldValue::from_static("server: x")).unwrap();
         assert!(block.contains(FieldName::from_static("allow")) && block.contains(name::VARY));
         assert!(!block.contains(name::SERVER) && !block.contains(FieldName::from_static("GET")));
+        let mut two = FieldBlock::new();
+        two.append(&block);
+        two.append(&block);
+        assert_eq!(two.as_bytes(), block.as_bytes().repeat(2));
         block.clear();
         assert!(block.as_bytes().is_empty());
     }
