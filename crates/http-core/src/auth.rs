@@ -496,6 +496,7 @@ mod tests {
             ("W: Basic realm=\"a\" x", &[]),
             ("W: Basic realm=\"a\" Basic realm=\"b\", Basic realm=\"c\"", &["Basic realm=\"c\""]),
             ("W: Basic realm=\"a\", x=\", Basic realm=b", &[]),
+            ("W: Basic realm=\"a\", x = y z, Basic realm=\"b\"", &["Basic realm=\"b\""]),
             ("W: Basic realm=\"a\", =x, Basic realm=\"b\"", &["Basic realm=\"b\""]),
             ("W: Basic realm=\"a\", realm=\"b\", Digest realm=\"c\"", &["Digest realm=\"c\""]),
             ("W: Basic realm=\"a\", Realm=\"a\"", &[]),

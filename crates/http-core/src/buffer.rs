@@ -205,4 +205,40 @@ mod tests {
         buffer.set_down(&mut workspace);
         assert_eq!(buffer.owned(), 0, "and none afterwards");
     }
+
+    #[test]
+    fn memory_is_what_was_asked_for_or_doubles() {
+        let (mut buffer, mut workspace) = (Buffer::new(), Workspace::with_room(64));
+        assert_eq!(alloc::format!("{workspace:?}"), "Workspace(64 octets)");
+        buffer.lend(&mut workspace);
+        assert_eq!(buffer.space(1000).len(), 64);
+        buffer.received(60);
+        buffer.received(60);
+        assert_eq!(buffer.unread().len(), 64, "no more than was offered in all");
+        buffer.consume(1);
+        assert_eq!(alloc::format!("{buffer:?}"), "63 of 64 octets unread, lent");
+        let mut buffer = Buffer::new();
+        let mut rooms = Vec::new();
+        while rooms.last() != Some(&0) {
+            rooms.push(buffer.space(1000).len());
+            buffer.received(1000);
+        }
+        assert_eq!(rooms, [256, 256, 488, 0]);
+        let mut buffer = Buffer::new();
+        assert_eq!(buffer.space(100).len(), 100, "no more than may ever be needed");
+        assert_eq!(buffer.memory(), 100);
+    }
+
+    // What came is not moved for each of many small requests, but well before the room is gone.
+    #[test]
+    fn octets_move_to_the_front_when_less_than_half_is_free() {
+        for (received, room) in [(31, 33), (32, 32), (33, 32), (63, 2)] {
+            let mut buffer = Buffer::new();
+            buffer.lend(&mut Workspace::with_room(64));
+            assert_eq!(buffer.space(64).len(), 64);
+            buffer.received(received);
+            buffer.consume(1);
+            assert_eq!(buffer.space(64).len(), room, "{received}");
+        }
+    }
 }

@@ -424,6 +424,8 @@ mod tests {
             (NOW, "14-Jun-76 12:00:00", "2076"),
             (NOW, "15-Jun-76 12:00:00", "2076"),
             (NOW, "15-Jun-76 12:00:01", "1976"),
+            (NOW + 1230, "15-Jun-76 12:20:30", "2076"),
+            (NOW + 1230, "15-Jun-76 12:20:31", "1976"),
             (NOW, "01-Jan-77 00:00:00", "1977"),
             (784_111_777, "01-Jan-10 00:00:00", "2010"), // 1994
             (784_111_777, "01-Jan-45 00:00:00", "1945"),
@@ -470,6 +472,13 @@ mod tests {
             };
         }
         assert_eq!((year, month, day), (10_000, 1, 1));
+    }
+
+    #[test]
+    fn a_date_shows_its_text_and_its_seconds() {
+        let (date, text) = (date(784_111_777), "Sun, 06 Nov 1994 08:49:37 GMT");
+        assert_eq!((format!("{}", date.text()), format!("{:?}", date.text())), (text.into(), format!("{text:?}")));
+        assert_eq!(date.unix(), 784_111_777);
     }
 
     #[test]

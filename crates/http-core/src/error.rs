@@ -267,6 +267,14 @@ mod tests {
     use super::*;
     use alloc::string::ToString;
 
+    // R9112-8
+    #[test]
+    fn what_ends_too_early_is_no_malformed_answer() {
+        use ResponseError::*;
+        assert!([NoAnswer, HeadCutShort, BodyCutShort].into_iter().all(ResponseError::is_cut_short));
+        assert!(![NotHttp, StatusLine, FieldSyntax, Chunk, Unasked].into_iter().any(ResponseError::is_cut_short));
+    }
+
     #[test]
     fn errors_are_small_and_say_what_was_expected() {
         assert!(size_of::<RequestError>() <= 2 && size_of::<ResponseError>() == 1 && size_of::<UseError>() == 1);

@@ -455,6 +455,8 @@ mod tests {
         for bad in ["", "a b", "a:", "a\r", "X(1)", "caf\u{e9}"] {
             assert!(FieldName::new(bad.as_bytes()).is_none(), "{bad}");
         }
+        let name = FieldName::new(b"hoSt").unwrap();
+        assert_eq!((format!("{name}"), format!("{name:?}")), ("hoSt".into(), "hoSt".into()), "as it came");
     }
 
     // R9112-6.1d: and so no caller can send a transfer coding.
@@ -470,6 +472,23 @@ mod tests {
         block.push(name::VARY, FieldValue::from_static("server: x")).unwrap();
         assert!(block.contains(FieldName::from_static("allow")) && block.contains(name::VARY));
         assert!(!block.contains(name::SERVER) && !block.contains(FieldName::from_static("GET")));
+        let mut two = FieldBlock::new();
+        two.append(&block);
+        two.append(&block);
+        assert_eq!(two.as_bytes(), block.as_bytes().repeat(2));
+        block.clear();
+        assert!(block.as_bytes().is_empty());
+    }
+
+    // What this decides is only how long a search takes: it may say more than there is, never less.
+    #[test]
+    fn the_index_knows_what_cannot_be_found() {
+        let head = b"A: x\r\nBb: y\r\na: z\r\n\r\n";
+        let mut index = Index::new();
+        crate::parse::fields(head, 0, 9, &mut index).unwrap();
+        for (name, expected) in [(&b"a"[..], usize::MAX), (b"bB", 1), (b"Cc", 0)] {
+            assert_eq!(index.at_most(name), expected, "{}", name.escape_ascii());
+        }
     }
 
     // R1945-4.2b, R1945-2.1
@@ -482,12 +501,14 @@ mod tests {
             ("A: x\r\nA: x\r\n", None, &["x", "x"]),
             ("A:\r\nA: y\r\n", None, &["y"]),
             ("B: z\r\n", None, &[]),
+            ("", None, &[]),
         ] {
             let head = format!("{lines}\r\n");
             let mut index = Index::new();
             crate::parse::fields(head.as_bytes(), 0, 9, &mut index).unwrap();
             let (fields, a) = (Fields::new(head.as_bytes(), &index), FieldName::from_static("A"));
             assert_eq!(fields.only(a).and_then(|value| value.as_str()), only, "{lines:?}");
+            assert_eq!((fields.len(), fields.is_empty()), (lines.lines().count(), lines.is_empty()));
             assert!(fields.tokens(a).eq(tokens.iter().map(|token| token.as_bytes())), "{lines:?}");
         }
     }

@@ -168,8 +168,11 @@ mod tests {
         }
         assert!(is_target_text(b"/a^{|}[]`\\%?&'();="));
         for c in b" \"<>#\x7f\x80\xff" {
-            assert!(!is_target_text(&[*c]), "{c}");
+            assert!(!is_target_text(&[*c]) && !is_plain_target_text(&[*c]), "{c}");
         }
+        assert!(
+            is_plain_target_text(b"/a^{|}[]`?&'();=") && ![b'%', b'\\'].iter().any(|c| is_plain_target_text(&[*c]))
+        );
         assert_eq!(trim(b" \t a b \t"), b"a b");
         assert_eq!(trim(b" \t "), b"");
         assert_eq!((hex(b'f'), hex(b'F'), hex(b'g')), (Some(15), Some(15), None));

@@ -232,6 +232,10 @@ mod tests {
         let target = Target::new(base.as_bytes()).unwrap();
         let location = Location::resolve(host, target, FieldValue::new(reference).unwrap())?;
         assert_eq!(Target::new(location.as_str().as_bytes()), Ok(location.target()));
+        assert_eq!(
+            (format!("{location}"), format!("{location:?}")),
+            (location.url.clone(), format!("{:?}", location.url))
+        );
         Ok(location.url)
     }
 

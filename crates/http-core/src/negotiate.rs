@@ -185,6 +185,7 @@ mod tests {
             ("GZip", Coded(1)),
             ("x-gzip", Coded(1)),
             ("X-GZIP;q=1", Coded(1)),
+            ("x-br", Identity),
             ("deflate", Identity),
             ("gzip, br", Coded(0)),
             ("gzip, deflate, br, zstd", Coded(0)),

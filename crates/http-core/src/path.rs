@@ -210,6 +210,7 @@ mod tests {
             });
             assert_eq!(decoded.as_deref(), expected.as_ref().map(|s| *s), "{raw}");
         }
+        assert_eq!(alloc::format!("{:?}", Path::new(b"/a%20b")), "Ok(\"/a%20b\")", "as it came");
     }
 
     #[test]

@@ -378,9 +378,12 @@ mod tests {
         let text = |start, end, of| String::from(ByteRange::new(start, end, of).unwrap().content_range().as_str());
         assert_eq!(text(0, 5, 10), "bytes 0-4/10");
         assert_eq!(text(0, 1, 1), "bytes 0-0/1");
+        let range = ByteRange::new(2, 5, 10).unwrap();
+        assert_eq!((range.start(), range.end(), range.length(), range.complete_length()), (2, 5, 3, 10));
         assert_eq!(text(MAX - 1, MAX, MAX), "bytes 18446744073709551614-18446744073709551614/18446744073709551615");
         assert_eq!(ContentRange::unsatisfied(10).as_str(), "bytes */10");
         assert_eq!(ContentRange::unsatisfied(0).value().as_bytes(), b"bytes */0");
+        assert_eq!(format!("{:?}", ContentRange::unsatisfied(10)), "\"bytes */10\"");
     }
 
     /// Numbers near zero, near each other and near the end of 64 bits, as well as any.

@@ -273,6 +273,7 @@ mod tests {
             ("", TargetError::Form),
             ("../a", TargetError::Form),
             ("localhost:80", TargetError::Form),
+            ("://a/", TargetError::Form),
             ("https://a/", TargetError::Scheme),
             ("http:///a", TargetError::Authority),
             ("http://a:80x/", TargetError::Authority),
@@ -296,6 +297,8 @@ mod tests {
         assert_eq!(parts("http://h?q"), (Form::Absolute, "/", Some("q")));
         assert_eq!(parts("/a^{|}[]`/%2f/../..?%zz"), (Form::Origin, "/a^{|}[]`/%2f/../..", Some("%zz")));
         assert_eq!(parts("http://h:/p"), (Form::Absolute, "/p", None));
+        let target = Target::new(b"/a?b").unwrap();
+        assert_eq!((target.as_str(), alloc::format!("{target:?}")), ("/a?b", "\"/a?b\"".into()));
     }
 
     // R1945-3.2.2

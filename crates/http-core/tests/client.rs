@@ -303,6 +303,10 @@ fn a_head_is_handed_out_as_it_came() {
     assert_eq!(response.reason, b"nicht  gef\xfcnden ");
     assert_eq!((response.octets, response.body), (&head[..], Framing::UntilClose));
     assert_eq!(response.fields.get(name::SERVER).unwrap().as_bytes(), b"");
+    // What is printed of it leads a reader on, and holds no octet that might be a secret.
+    let (head, machine) = (format!("{response:?}"), format!("{connection:?}"));
+    assert!(head.contains("nicht  gef\\xfcnden") && head.contains("UntilClose") && !head.contains("octets"), "{head}");
+    assert!(machine.contains("keep: false") && !machine.contains("nicht"), "{machine}");
 }
 
 // R9112-7.1, R9112-2.2c, V13: what is no chunk is no body.

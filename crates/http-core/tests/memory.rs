@@ -3,7 +3,7 @@
 
 use allocation_counter::measure;
 use http_core::server::{Connection, Event, Reply, ReplyBody, SendBody};
-use http_core::{FieldBlock, Limits, Status, Workspace, client};
+use http_core::{Authority, FieldBlock, Limits, Method, Status, Target, Workspace, client};
 
 const REQUEST: &[u8] = b"GET /a HTTP/1.1\r\nHost: localhost\r\nUser-Agent: x\r\nAccept: */*\r\n\r\n";
 
@@ -54,6 +54,51 @@ fn an_idle_connection_owns_no_memory() {
         std::mem::forget(connection); // whatever it owned would be missed
     });
     assert_eq!((measured.count_current, measured.bytes_current), (0, 0));
+}
+
+#[test]
+fn a_connection_knows_what_memory_it_owns() {
+    let mut owned = 0;
+    let measured = measure(|| {
+        let mut connection = Connection::new(Limits::default());
+        receive(&mut connection, REQUEST);
+        assert!(matches!(connection.poll(), Ok(Event::Request(_))));
+        owned = connection.memory();
+        std::mem::forget(connection); // whatever it owned would be missed
+    });
+    assert!(owned > REQUEST.len());
+    assert_eq!(measured.bytes_current, owned as i64);
+}
+
+/// An exchange as a client has it.
+fn ask(connection: &mut client::Connection, workspace: &mut Workspace, fields: &FieldBlock, out: &mut Vec<u8>) {
+    connection.lend(workspace);
+    out.clear();
+    let (target, host) = (Target::new(b"/a").unwrap(), Authority::new(b"localhost").unwrap());
+    let request = client::Request { keep_alive: true, ..client::Request::new(Method::Get, target, host, fields) };
+    assert_eq!(connection.request(&request, out), Ok(SendBody::None));
+    let answer = b"HTTP/1.1 200 OK\r\nServer: x\r\nContent-Length: 5\r\n\r\nhello";
+    connection.space()[..answer.len()].copy_from_slice(answer);
+    connection.received(answer.len());
+    assert!(matches!(connection.poll(), Ok(client::Event::Response(_))));
+    assert!(matches!(connection.poll(), Ok(client::Event::Body(b"hello"))));
+    assert!(matches!(connection.poll(), Ok(client::Event::ResponseEnd)));
+    connection.set_down(workspace);
+}
+
+#[test]
+fn a_client_works_in_the_memory_it_is_lent_and_keeps_none() {
+    let mut workspace = Workspace::with_room(16_384);
+    let (fields, mut out) = (FieldBlock::new(), Vec::with_capacity(512));
+    ask(&mut client::Connection::new(Limits::default()), &mut workspace, &fields, &mut out); // it finds its size
+    let measured = measure(|| {
+        let mut connection = client::Connection::new(Limits::default());
+        for _ in 0..100 {
+            ask(&mut connection, &mut workspace, &fields, &mut out);
+        }
+        std::mem::forget(connection); // whatever it owned would be missed
+    });
+    assert_eq!((measured.count_total, measured.bytes_current), (0, 0));
 }
 
 // V20: what a slow peer has sent is kept, and little more.

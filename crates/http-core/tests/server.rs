@@ -5,8 +5,8 @@
 
 use http_core::server::{Connection, Event, Expectation, Phase, Reply, ReplyBody, SendBody};
 use http_core::{
-    CloseReason, Date, FieldBlock, FieldValue, Framing, Limits, RequestError, Status, TargetError, UseError, Version,
-    Workspace, name,
+    CloseReason, Date, FieldBlock, FieldValue, Form, Framing, Limits, RequestError, Status, TargetError, UseError,
+    Version, Workspace, name,
 };
 
 const KEPT: &str = "GET /kept HTTP/1.0\r\nConnection: keep-alive\r\n\r\n";
@@ -341,6 +341,7 @@ fn misuse_is_told() {
         (sends_five(), ended(), Err(UseError::BodyTooShort)),
         (sends_any(), sent(u64::MAX), Ok(())),
         (sends_any(), ended(), Ok(())),
+        (sending(ReplyBody::Length(0)), ended(), Ok(())), // nothing is missing
         (after(""), sent(1), Err(UseError::NoBodyDue)),
         (due(), sent(1), Err(UseError::NoBodyDue)),
         (due(), sent(0), Ok(())),
@@ -483,6 +484,16 @@ fn an_absolute_target_makes_host_mean_nothing_and_yet_needed() {
     }
 }
 
+// R9112-3.2.4: the asterisk stands for the server, and its path for the root.
+#[test]
+fn an_asterisk_is_no_name_below_the_root() {
+    let mut connection = after("OPTIONS * HTTP/1.1\r\nHost: a\r\n\r\n");
+    assert_eq!(event(&mut connection), "OPTIONS *");
+    let (request, mut path) = (connection.request().unwrap(), Vec::new());
+    request.path.decode(&mut path);
+    assert_eq!((request.target.form(), path.as_slice()), (Form::Asterisk, &b""[..]));
+}
+
 // D16: every set of faults, and which of them is answered. What comes behind the target is the handler's to judge.
 #[test]
 fn of_several_faults_the_first_in_the_order_is_answered() {
@@ -561,22 +572,24 @@ fn lingering() {
         (&["GET / HTTP/1.1\r\n\r\n"], true, false),
         (&[KEPT], true, false),
         (&[&[KEPT, PLAIN].concat()], false, false),
+        (&[KEPT, PLAIN], false, false),
+        (&[&[KEPT, "GET / HT"].concat(), "TP/1.0\r\n\r\n"], false, true), // one that began behind another
     ] {
         let mut connection = after("");
+        let answer_all = |connection: &mut Connection| loop {
+            match event(connection).as_str() {
+                end @ ("Closed" | "NeedInput") => break end.to_owned(),
+                _ => drop(reply(connection, 1)),
+            }
+        };
         for piece in pieces {
-            assert_eq!(event(&mut connection), "NeedInput");
+            assert_eq!(answer_all(&mut connection), "NeedInput");
             receive(&mut connection, piece);
         }
         if ends {
             connection.received_eof();
         }
-        loop {
-            match event(&mut connection).as_str() {
-                "Closed" => break,
-                "NeedInput" => panic!("{pieces:?} does not end"),
-                _ => drop(reply(&mut connection, 1)),
-            }
-        }
+        assert_eq!(answer_all(&mut connection), "Closed", "{pieces:?}");
         assert_eq!(connection.must_linger(), expected, "{pieces:?} {ends}");
     }
 }

@@ -1,0 +1,289 @@
+//! The same replies, usual, odd and broken, through http-core's client machine and through curl in both versions: the
+//! outcomes are equal, or the case says what curl makes of it and why. `docs/differential.md` lists these, and the test
+//! holds the page to it. Other curls than the one named there may do as we do or as that one did.
+// Clippy then takes the helpers, too, for tests.
+#![cfg(test)]
+
+use std::fmt;
+use std::fs;
+use std::io::{self, Read as _, Write as _};
+use std::net::{Shutdown, SocketAddr, TcpListener};
+use std::process::{Command, Stdio};
+use std::thread;
+use std::time::Duration;
+
+use http_core::client::{Connection, Event, Request};
+use http_core::{Authority, FieldBlock, Limits, Method, Target};
+
+/// What came of a reply, and the body as far as it was handed on.
+#[derive(Clone, Debug, PartialEq)]
+struct Outcome {
+    end: End,
+    body: Vec<u8>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum End {
+    /// A whole answer with this status.
+    Whole(u16),
+    CutShort,
+    Refused,
+}
+use End::{CutShort, Refused, Whole};
+
+struct Case {
+    /// As the page calls it.
+    name: &'static str,
+    method: Method<'static>,
+    reply: Vec<u8>,
+    /// What curl makes of it otherwise, and why.
+    differs: Option<Difference>,
+}
+
+struct Difference {
+    curl: Outcome,
+    why: &'static str,
+    rules: &'static str,
+}
+
+/// Nothing depends on which it speaks.
+const VERSIONS: [&str; 2] = ["--http1.0", "--http1.1"];
+
+fn same(name: &'static str, reply: impl Into<Vec<u8>>) -> Case {
+    Case { name, method: Method::Get, reply: reply.into(), differs: None }
+}
+
+fn to_head(name: &'static str, reply: &str) -> Case {
+    Case { method: Method::Head, ..same(name, reply) }
+}
+
+impl Case {
+    fn differs(self, end: End, body: &str, why: &'static str, rules: &'static str) -> Case {
+        Case { differs: Some(Difference { curl: Outcome { end, body: body.into() }, why, rules }), ..self }
+    }
+}
+
+fn cases() -> Vec<Case> {
+    let chunked = "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n";
+    let ok = "HTTP/1.0 200 OK\r\n";
+    vec![
+        // Where a body ends.
+        same("a length", format!("{ok}Content-Length: 2\r\n\r\nab")),
+        same("no length", format!("{ok}\r\nab")),
+        same("no length in 1.1", "HTTP/1.1 200 OK\r\n\r\nab"),
+        same("length 0", format!("{ok}Content-Length: 0\r\n\r\n")),
+        same("less than the length", format!("{ok}Content-Length: 5\r\n\r\nab")),
+        same("more than the length", format!("{ok}Content-Length: 2\r\n\r\nabc")),
+        same("two equal lengths", format!("{ok}Content-Length: 2\r\nContent-Length: 2\r\n\r\nab")),
+        same("two lengths", format!("{ok}Content-Length: 2\r\nContent-Length: 3\r\n\r\nabc")).differs(Whole(200), "abc", "curl takes the last; we refuse what two readers take in two ways", "R9112-6.3a"),
+        same("two lengths, the longer first", format!("{ok}Content-Length: 3\r\nContent-Length: 2\r\n\r\nabc")).differs(Whole(200), "ab", "as before", "R9112-6.3a"),
+        same("two equal lengths in one line", format!("{ok}Content-Length: 2, 2\r\n\r\nab")),
+        same("two lengths in one line", format!("{ok}Content-Length: 2, 3\r\n\r\nabc")).differs(Whole(200), "ab", "curl takes the first number and does not look behind it", "R9112-6.3a"),
+        same("a length with a sign", format!("{ok}Content-Length: +2\r\n\r\nab")).differs(Whole(200), "ab", "curl reads it; a length is digits", "R1945-10.4"),
+        same("a length below 0", format!("{ok}Content-Length: -2\r\n\r\nab")),
+        same("no digit in a length", format!("{ok}Content-Length: two\r\n\r\nab")),
+        same("an empty length", format!("{ok}Content-Length:\r\n\r\nab")),
+        same("a letter behind a length", format!("{ok}Content-Length: 2x\r\n\r\nab")).differs(Whole(200), "ab", "curl does not look behind the digits", "R1945-10.4"),
+        same("a length of 63 bits and one more", format!("{ok}Content-Length: 9223372036854775808\r\n\r\nab")).differs(Whole(200), "ab", "curl drops a length that does not fit in 63 bits and reads to the close; 64 bits fit here, and are not reached", "R9110-8.6b"),
+        same("a length of 64 bits and one more", format!("{ok}Content-Length: 18446744073709551616\r\n\r\nab")).differs(Whole(200), "ab", "curl drops the length; we refuse it", "R9110-8.6b"),
+        // Chunks, that a 1.0 request cannot be answered with.
+        same("chunks", format!("{chunked}\r\n2\r\nab\r\n0\r\n\r\n")),
+        same("chunks in a 1.0 answer", format!("{ok}Transfer-Encoding: chunked\r\n\r\n2\r\nab\r\n0\r\n\r\n")),
+        same("chunks and a length", format!("{chunked}Content-Length: 1\r\n\r\n2\r\nab\r\n0\r\n\r\n")),
+        same("chunks with extensions and a trailer", format!("{chunked}\r\n2;a=b\r\nab\r\n0\r\nX: y\r\n\r\n")),
+        same("chunks cut short", format!("{chunked}\r\n5\r\nab")),
+        same("no last chunk", format!("{chunked}\r\n2\r\nab\r\n")),
+        same("no end behind the last chunk", format!("{chunked}\r\n2\r\nab\r\n0\r\n")),
+        same("no number of a chunk", format!("{chunked}\r\nx\r\nab\r\n0\r\n\r\n")),
+        same("a blank before the number of a chunk", format!("{chunked}\r\n 2\r\nab\r\n0\r\n\r\n")),
+        same("chunks whose lines end with LF", format!("{chunked}\r\n2\nab\n0\n\n")).differs(Whole(200), "ab", "curl takes LF for CRLF; readers that do so and readers that do not see other chunks", "R9112-7.1"),
+        same("a chunk longer than it says", format!("{chunked}\r\n1\r\nab\r\n0\r\n\r\n")),
+        same("chunked twice", format!("{chunked}Transfer-Encoding: chunked\r\n\r\n2\r\nab\r\n0\r\n\r\n")).differs(Whole(200), "ab", "curl decodes once; what the second means nobody says", "R9112-6.1e"),
+        same("another coding", "HTTP/1.1 200 OK\r\nTransfer-Encoding: zap\r\n\r\nab"),
+        same("identity", "HTTP/1.1 200 OK\r\nTransfer-Encoding: identity\r\n\r\nab").differs(Whole(200), "ab", "curl knows the coding, which RFC 7230 abolished; we know `chunked` alone", "R9112-6.1a"),
+        // Answers that have no body.
+        to_head("HEAD", "HTTP/1.0 200 OK\r\nContent-Length: 2\r\n\r\n"),
+        to_head("HEAD with a body", "HTTP/1.0 200 OK\r\nContent-Length: 2\r\n\r\nab"),
+        to_head("HEAD and chunks", "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"),
+        same("204", "HTTP/1.0 204 No Content\r\n\r\n"),
+        same("204 with a body", "HTTP/1.0 204 No Content\r\nContent-Length: 2\r\n\r\nab"),
+        same("304 with a length", "HTTP/1.0 304 Not Modified\r\nContent-Length: 2\r\n\r\n"),
+        same("304 with chunks", "HTTP/1.1 304 Not Modified\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nab\r\n0\r\n\r\n"),
+        // Interim answers.
+        same("100 before", format!("HTTP/1.1 100 Continue\r\n\r\n{ok}\r\nab")),
+        same("103 with fields before", format!("HTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\n{ok}\r\nab")),
+        same("100 with a length before", format!("HTTP/1.1 100 Continue\r\nContent-Length: 9\r\n\r\n{ok}\r\nab")),
+        same("100 and no more", "HTTP/1.1 100 Continue\r\n\r\n"),
+        same("nine 100 before", "HTTP/1.1 100 Continue\r\n\r\n".repeat(9) + ok + "\r\nab").differs(Whole(200), "ab", "curl takes them; a bound keeps a server from holding us for ever", "R9110-15.2"),
+        same("101", "HTTP/1.1 101 Switching Protocols\r\nUpgrade: h2c\r\n\r\nab").differs(Whole(101), "ab", "curl takes it for the last answer; nobody asked for another protocol", "R9110-7.8"),
+        // Status lines.
+        same("no reason", "HTTP/1.0 200\r\n\r\nab"),
+        same("an empty reason", "HTTP/1.0 200 \r\n\r\nab"),
+        same("several blanks", "HTTP/1.0  200  OK\r\n\r\nab"),
+        same("a status that nobody knows", "HTTP/1.0 799 Odd\r\n\r\nab"),
+        same("HTTP/1.7", "HTTP/1.7 200 OK\r\n\r\nab").differs(Refused, "", "curl knows 1.0 and 1.1; later minors count as 1.1", "R9110-2.5"),
+        same("HTTP/2.0", "HTTP/2.0 200 OK\r\n\r\nab").differs(Whole(200), "ab", "curl takes the line as it comes; HTTP/2 is no text", "R9110-6.2"),
+        same("HTTP/0.9", "HTTP/0.9 200 OK\r\n\r\nab"),
+        same("HTTP/1.10", "HTTP/1.10 200 OK\r\n\r\nab"),
+        same("http in lower case", "http/1.0 200 OK\r\n\r\nab").differs(Whole(200), "ab", "curl takes it; the name is compared in its case", "R9112-2.3"),
+        same("another protocol", "ICY 200 OK\r\n\r\nab"),
+        same("two digits", "HTTP/1.0 20 OK\r\n\r\nab"),
+        same("four digits", "HTTP/1.0 2000 OK\r\n\r\nab"),
+        same("a status below 100", "HTTP/1.0 099 Odd\r\n\r\nab"),
+        same("no blank before the status", "HTTP/1.0200 OK\r\n\r\nab"),
+        same("an empty line before", format!("\r\n{ok}\r\nab")),
+        same("HTTP/0.9, as nobody asked for it", "<p>ab"),
+        // Fields.
+        same("a folded field", format!("{ok}X: a\r\n b\r\n\r\nab")),
+        same("a folded length", format!("{ok}Content-Length:\r\n 2\r\n\r\nabc")).differs(Refused, "", "curl reads the line by itself, and misses the number; a client joins lines first", "R9112-5.2, D3"),
+        same("a blank before the first field", format!("{ok} X: a\r\n\r\nab")),
+        same("LF alone", "HTTP/1.0 200 OK\nContent-Length: 2\n\nabc"),
+        same("a blank before a colon", format!("{ok}Content-Length : 2\r\n\r\nabc")).differs(Whole(200), "abc", "curl takes it for another field and reads to the close, others for the length: it is refused", "R9112-5.1a"),
+        same("no colon", format!("{ok}Content-Length 2\r\n\r\nabc")),
+        same("no name", format!("{ok}: 2\r\n\r\nab")).differs(Whole(200), "ab", "curl passes over it; it is no field", "R1945-4.2a"),
+        same("a blank in a name", format!("{ok}X Y: 2\r\n\r\nab")).differs(Whole(200), "ab", "curl passes over it; it is no field", "R1945-4.2a"),
+        same("NUL in a value", format!("{ok}X: a\0b\r\n\r\nab")),
+        same("CR in a value", format!("{ok}X: a\rb\r\n\r\nab")).differs(Whole(200), "ab", "curl hands it on; others end the line there", "R9112-2.2c"),
+        same("another control in a value", format!("{ok}X: a\x01b\r\n\r\nab")).differs(Whole(200), "ab", "curl hands it on; no value may hold one", "R9110-5.5"),
+        same("octets that are no ASCII", [ok.as_bytes(), b"X: \xe4\xff\r\n\r\nab"].concat()),
+        // Bounds.
+        same("a field of 8000 octets", format!("{ok}X: {}\r\n\r\nab", "x".repeat(7997))),
+        same("a field of 9000 octets", format!("{ok}X: {}\r\n\r\nab", "x".repeat(8997))).differs(Whole(200), "ab", "curl's bound is 100 KiB, ours 8192 octets", "R9110-2.3"),
+        same("a head of 500 KiB", format!("{ok}{}\r\nab", format!("X: {}\r\n", "x".repeat(1019)).repeat(500))),
+        same("101 fields", format!("{ok}{}\r\nab", "X: y\r\n".repeat(101))).differs(Whole(200), "ab", "curl bounds octets and not fields; ours are 100", "R9110-2.3"),
+        // Ends.
+        same("nothing", ""),
+        same("the beginning of a status line", "HTT"),
+        same("a status line and no more", ok).differs(Whole(200), "", "curl takes the end of the stream for the end of the head; a head cut short is no answer", "R9112-8"),
+        same("a head cut short", format!("{ok}X: y\r\n")).differs(Whole(200), "", "as before", "R9112-8"),
+        same("content in a coding", format!("{ok}Content-Encoding: gzip\r\n\r\nab")),
+        same("a second answer", format!("HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nab{ok}\r\nno")),
+    ]
+}
+
+#[test]
+fn replies_fare_as_with_curl() {
+    let (cases, curl) = (cases(), curl());
+    let (mut faults, mut table, mut differing) = (Vec::new(), String::new(), 0);
+    for case in &cases {
+        let (name, reply, here) = (case.name, shown(&case.reply), of_core(case));
+        if let Some(Difference { curl, why, rules }) = &case.differs {
+            table += &format!("| {name} | `{reply}` | {here} | {curl} | {why} | {rules} |\n");
+            differing += 1;
+            if *curl == here {
+                faults.push(format!("{name}: it does not differ"));
+            }
+        }
+        for version in VERSIONS.iter().filter(|_| curl) {
+            let there = of_curl(case, version);
+            if there != here && case.differs.as_ref().is_none_or(|difference| difference.curl != there) {
+                faults.push(format!("{name} ({reply}): {here}, curl {version}: {there}"));
+            }
+        }
+    }
+    assert!(faults.is_empty(), "{} faults:\n{}", faults.len(), faults.join("\n"));
+
+    let page = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/differential.md");
+    // Absent where this package was taken out of the workspace.
+    if let Ok(page) = fs::read_to_string(page) {
+        assert!(page.contains(&table), "docs/differential.md should have these rows of curl:\n{table}");
+        let counts = format!("{} replies, of which {differing}", cases.len());
+        assert!(page.contains(&counts), "docs/differential.md should say: {counts}");
+    }
+}
+
+/// Whether curl is here. Where all is checked it must be.
+fn curl() -> bool {
+    let found =
+        Command::new("curl").arg("--version").stdout(Stdio::null()).status().is_ok_and(|status| status.success());
+    if !found {
+        assert!(std::env::var_os("CI").is_none(), "curl is not installed");
+        // Past the harness, which swallows what a passing test prints.
+        let _ = io::stderr().write_all(b"SKIPPED: curl is not installed\n");
+    }
+    found
+}
+
+fn of_core(case: &Case) -> Outcome {
+    let mut connection = Connection::new(Limits::default());
+    let (target, host, fields) =
+        (Target::new(b"/a").unwrap(), Authority::new(b"localhost").unwrap(), FieldBlock::new());
+    let request = Request::new(case.method, target, host, &fields);
+    let _no_body = connection.request(&request, &mut Vec::new()).unwrap();
+    let (mut rest, mut status, mut body) = (&case.reply[..], 0, Vec::new());
+    let end = loop {
+        match connection.poll() {
+            Ok(Event::NeedInput) if rest.is_empty() => connection.received_eof(),
+            Ok(Event::NeedInput) => {
+                let space = connection.space();
+                let n = space.len().min(rest.len());
+                space[..n].copy_from_slice(&rest[..n]);
+                connection.received(n);
+                rest = &rest[n..];
+            }
+            Ok(Event::Response(head)) => status = head.status.code(),
+            Ok(Event::Body(octets)) => body.extend_from_slice(octets),
+            Ok(Event::ResponseEnd) => break Whole(status),
+            Err(error) if error.is_cut_short() => break CutShort,
+            Err(_) => break Refused,
+            Ok(event) => panic!("{}: {event:?}", case.name),
+        }
+    };
+    Outcome { end, body }
+}
+
+/// What curl prints and how it exits. 18 is a body cut short, 52 no answer at all.
+fn of_curl(case: &Case, version: &str) -> Outcome {
+    let address = serve(case.reply.clone());
+    let mut command = Command::new("curl");
+    command.args(["--disable", "--noproxy", "*", "--silent", "--max-time", "60", version]);
+    command.args(["--write-out", "%{stderr}%{http_code}"]).arg(format!("http://{address}/a"));
+    if case.method == Method::Head {
+        command.args(["--head", "--output", "/dev/null"]); // its output would be the head
+    }
+    let output = command.stdin(Stdio::null()).output().unwrap();
+    let status = String::from_utf8(output.stderr).unwrap().parse().unwrap();
+    let end = match output.status.code().unwrap() {
+        0 => Whole(status),
+        18 | 52 => CutShort,
+        28 => panic!("{}: curl waits for ever", case.name),
+        _ => Refused,
+    };
+    Outcome { end, body: output.stdout }
+}
+
+/// Answers one request with these octets and ends the stream in order.
+fn serve(reply: Vec<u8>) -> SocketAddr {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap();
+    thread::spawn(move || {
+        let (mut stream, _) = listener.accept().unwrap();
+        stream.set_read_timeout(Some(Duration::from_secs(60))).unwrap();
+        let (mut head, mut octet) = (Vec::new(), [0]);
+        while !head.ends_with(b"\r\n\r\n") {
+            stream.read_exact(&mut octet).unwrap();
+            head.push(octet[0]);
+        }
+        // The client may have had enough at any point.
+        let _ = stream.write_all(&reply);
+        let _ = stream.shutdown(Shutdown::Write);
+        let _ = io::copy(&mut stream, &mut io::sink());
+    });
+    address
+}
+
+impl fmt::Display for Outcome {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.end {
+            Whole(status) => write!(f, "{status}")?,
+            CutShort => write!(f, "cut short")?,
+            Refused => write!(f, "refused")?,
+        }
+        if self.body.is_empty() { Ok(()) } else { write!(f, " `{}`", shown(&self.body)) }
+    }
+}
+
+/// A long text by its beginning.
+fn shown(octets: &[u8]) -> String {
+    if octets.len() <= 80 { octets.escape_ascii().to_string() } else { format!("{}...", octets[..16].escape_ascii()) }
+}
