@@ -92,7 +92,7 @@ mod tests {
     use crate::socket::Peer;
     use allocation_counter::measure;
     use http_core::server::{Connection, Event};
-    use http_core::{Limits, name};
+    use http_core::{Limits, Status, name};
     use std::fs::{self, File};
     use std::io;
     use std::net::SocketAddr;
@@ -307,6 +307,22 @@ mod tests {
         fs::rename(folder.path().join("sub/x"), folder.path().join("sub/index.html")).unwrap();
         assert_eq!(get(&files, "/sub/"), (200, b"aaaaaaaa".into()));
         assert_eq!((get(&files, "/sub").0, get(&files, "/small/").0), (301, 404));
+    }
+
+    // V18
+    #[test]
+    fn a_page_of_the_owners_with_a_hidden_name_is_not_served_by_that_name() {
+        let folder = folder();
+        fs::create_dir(folder.path().join(".own")).unwrap();
+        for name in ["404.html", "app.html"] {
+            fs::write(folder.path().join(".own").join(name), name).unwrap();
+        }
+        let files = Files::new(folder.path()).unwrap().error_page(Status::NOT_FOUND, ".own/404.html");
+        assert_eq!((get(&files, "/a.b").0, is_kept(&files, ".own/404.html")), (404, true));
+        assert_eq!(get(&files, "/.own/404.html").0, 404);
+        let files = Files::new(folder.path()).unwrap().fallback(".own/app.html");
+        assert_eq!((get(&files, "/a").0, is_kept(&files, ".own/app.html")), (200, true));
+        assert_eq!(get(&files, "/.own/app.html").0, 404);
     }
 
     // R1945-10.10

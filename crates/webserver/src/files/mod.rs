@@ -276,18 +276,20 @@ impl Files {
         if request.head.path.is_folder() {
             name.push(b'/');
         }
-        let kept = self.cache.get(&name, &self.root, request.now, |resource| resource.choose(&request.head.fields));
-        let found = kept.map_or_else(|| self.look(request, &name), |resource| Ok(Found::Resource(resource)));
+        let found = if !self.settings.hidden && is_hidden(&name) {
+            // Before the cache is asked: a page of the owner's may be kept under such a name.
+            request.note("R1945-12.5b, --hidden", || "a name that begins with a dot is not served".into());
+            Err(Denied::NotFound)
+        } else {
+            let kept = self.cache.get(&name, &self.root, request.now, |resource| resource.choose(&request.head.fields));
+            kept.map_or_else(|| self.look(request, &name), |resource| Ok(Found::Resource(resource)))
+        };
         ROOM.set(name);
         found
     }
 
     /// Looks for what is not kept. The name of a folder ends with a slash; that of the root is nothing else.
     fn look(&self, request: &Request<'_>, name: &[u8]) -> Result<Found, Denied> {
-        if !self.settings.hidden && is_hidden(name) {
-            request.note("R1945-12.5b, --hidden", || "a name that begins with a dot is not served".into());
-            return Err(Denied::NotFound);
-        }
         if let Some(folder) = name.strip_suffix(b"/") {
             return self.folder(request, name, folder);
         }
