@@ -69,6 +69,9 @@ fn a_fallback_answers_for_pages_alone() {
             let answer = get_as(program.address(), method, target, fields);
             let is_app = answer.field("ETag").is_some() && answer.content_length() == Some("the app".len());
             assert_eq!((answer.status, is_app), expected, "{method} {target}");
+            // R9110-12.5.5: where Accept has chosen, a cache is told so.
+            let chosen = ["/users/john.doe", "/missing.js", "/missing.png"].contains(&target);
+            assert_eq!(answer.field("Vary"), chosen.then_some("Accept"), "{method} {target}");
         }
     }
     let answer = get(program.address(), "/users/7");
