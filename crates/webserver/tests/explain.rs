@@ -87,6 +87,24 @@ fn the_head_is_the_one_that_is_sent() {
 }
 
 #[test]
+fn it_knows_the_options_and_forms_of_a_request_that_count() {
+    let folder = site();
+    fs::write(folder.path().join("none.txt"), "").unwrap();
+    fs::write(folder.path().join("talk.txt"), "HTTP/1.0 200 OK\r\nX-Not: a head\r\n\r\n").unwrap();
+    let kept = "GET /a.css HTTP/1.0\\nConnection: keep-alive";
+    for (request, options, says, does_not) in [
+        (kept, &[][..], "\nConnection: keep-alive\n", "the connection closes"),
+        (kept, &["--no-keep-alive"], "the connection closes", "Connection: keep-alive"),
+        ("GET /a.css HTTP/1.0\r\nX: y\r\n\r\n", &[], "HTTP/1.0 200 OK", "HTTP/1.0 400"),
+        ("GET /none.txt", &[], "the body alone", "nothing was asked"),
+        ("GET /talk.txt", &[], "the body alone", "X-Not"),
+    ] {
+        let explained = explain(&folder, options, request);
+        assert!(explained.contains(says) && !explained.contains(does_not), "{request}: {explained}");
+    }
+}
+
+#[test]
 fn decisions_come_in_their_order_and_say_what_is_behind_them() {
     let folder = site();
     for (request, options, expected) in [
