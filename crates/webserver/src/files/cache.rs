@@ -42,7 +42,7 @@ impl Cache {
         let cache = self.0.as_ref()?;
         let resource = cache.get(name)?;
         let chosen = choose(&resource);
-        if is_at_rest(&resource, now) && resource.is_current(chosen, root, now) {
+        if are_at_rest(&resource, now) && resource.is_current(chosen, root, now) {
             return Some(resource);
         }
         cache.remove(name);
@@ -52,7 +52,7 @@ impl Cache {
     /// Keeps a resource, unless it is too young. `now` is a moment before it was read.
     pub(super) fn keep(&self, name: &[u8], resource: &Arc<Resource>, now: Date) {
         if let Some(cache) = &self.0
-            && is_at_rest(resource, now)
+            && are_at_rest(resource, now)
         {
             cache.insert(name.into(), resource.clone());
         }
@@ -68,10 +68,16 @@ impl Cache {
 
 /// Whether any change from now on will show in the times of its files. A clock that was set back makes it young again: no
 /// Last-Modified is later than Date.
-fn is_at_rest(resource: &Resource, now: Date) -> bool {
+fn are_at_rest(resource: &Resource, now: Date) -> bool {
+    resource
+        .entries()
+        .all(|Entry { state: State { modified, changed, .. }, .. }| is_at_rest(*modified.max(changed), now))
+}
+
+/// Whether this time of a file is long past.
+pub(super) fn is_at_rest(time: i128, now: Date) -> bool {
     // `now` is the beginning of its second, so that the true age is never overrated.
-    let rested = i128::from(now.unix()) * 1_000_000_000 - REST;
-    resource.entries().all(|Entry { state: State { modified, changed, .. }, .. }| modified.max(changed) <= &rested)
+    time <= i128::from(now.unix()) * 1_000_000_000 - REST
 }
 
 #[derive(Clone, Debug)]

@@ -132,7 +132,7 @@ impl Files {
     }
 
     /// Whether `FILE.br`, `FILE.zst` and `FILE.gz` are sent in the place of `FILE` to who can decode them; default yes.
-    /// They are used if they are shorter than the file and not older.
+    /// They are used if they are shorter than the file and not older, and have not been written to for two seconds.
     #[must_use]
     pub fn sidecars(mut self, sidecars: bool) -> Files {
         self.settings.sidecars = sidecars;

@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicI64, Ordering::Relaxed};
 use http_core::negotiate::{self, Choice};
 use http_core::{Date, Fields};
 
+use super::cache::is_at_rest;
 use super::entry::{Entry, Kind};
 use super::root::{Denied, Opened, Root, State};
 use super::settings::Settings;
@@ -41,7 +42,9 @@ impl Resource {
         let mut sidecars = Vec::new();
         for (coding, suffix) in CODINGS.into_iter().filter(|_| settings.sidecars) {
             let path = [path, suffix].concat();
-            let found = open(&path).ok();
+            // What is young may be half written: most programs write a coding in its place. It counts as absent, so that
+            // it is looked at again in the next second, changed or not.
+            let found = open(&path).ok().filter(|sidecar| is_at_rest(sidecar.state.modified, now));
             match found {
                 Some(sidecar) if stands_for(&sidecar, &opened, &sidecars) => sidecars.push((coding, path, sidecar)),
                 other => passed.extend(pass(&path, other.map(|opened| opened.state))),
