@@ -5,7 +5,7 @@ use std::fmt::Write;
 use std::sync::{Mutex, PoisonError};
 
 use http_core::server::{self, Event, RequestHead};
-use http_core::{CloseReason, Form, Framing, Limits, RequestError, TargetError};
+use http_core::{CloseReason, Form, Framing, Limits, RequestError, TargetError, Version};
 
 use crate::exchange::hear;
 use crate::handler::Handler;
@@ -13,20 +13,21 @@ use crate::notes::Notes;
 use crate::site::Site;
 
 /// Each decision about a request, with the rule of the protocol or the option behind it, and the head that it would be
-/// answered with. What the client sends is octets as they would come, with the empty line at the end of its head.
+/// answered with, by a server that keeps connections or does not. What the client sends is octets as they would come, with
+/// the empty line at the end of its head.
 ///
 /// ```
 /// use webserver::{Files, explain};
 ///
-/// let why = explain(Files::new("src".as_ref())?, b"GET /files/../lib.rs HTTP/1.0\r\n\r\n");
+/// let why = explain(Files::new("src".as_ref())?, true, b"GET /files/../lib.rs HTTP/1.0\r\n\r\n");
 /// assert!(why.contains("the path names \"lib.rs\" below the root"));
 /// assert!(why.contains("HTTP/1.0 200 OK\n"));
 /// # Ok::<(), std::io::Error>(())
 /// ```
-pub fn explain(handler: impl Handler, request: &[u8]) -> String {
-    let site = Site { notes: Some(Mutex::default()), ..Site::new(Box::new(handler)) };
+pub fn explain(handler: impl Handler, keep_alive: bool, request: &[u8]) -> String {
+    let site = Site { keep_alive, notes: Some(Mutex::default()), ..Site::new(Box::new(handler)) };
     let notes = Notes(site.notes.as_ref());
-    let is_judged = judge(request, notes);
+    let version = judge(request, notes);
     let (heard, reason) = hear(&site, request, HEARD);
     match reason {
         Some(reason) if reason != CloseReason::PeerClosed => {
@@ -42,11 +43,11 @@ pub fn explain(handler: impl Handler, request: &[u8]) -> String {
     }
     text.push('\n');
     match heard.windows(4).position(|four| four == b"\r\n\r\n") {
+        _ if version == Some(Version::HTTP_09) => text.push_str("(the body alone, without a head: HTTP/0.9)\n"),
         Some(end) if heard.starts_with(b"HTTP/") => {
             text.push_str(&String::from_utf8_lossy(&heard[..end + 2]).replace("\r\n", "\n"));
         }
         _ if heard.is_empty() => text.push_str("(no answer: nothing was asked)\n"),
-        _ if is_judged => text.push_str("(the body alone, without a head: HTTP/0.9)\n"),
         _ => text.push_str(&String::from_utf8_lossy(&heard)),
     }
     text
@@ -57,8 +58,8 @@ const HEARD: usize = 1 << 20;
 /// Reasons stand in a column, unless a decision takes more room than this.
 const WIDEST: usize = 72;
 
-/// What the protocol says of the request, before anybody answers it; whether it is one.
-fn judge(request: &[u8], notes: Notes<'_>) -> bool {
+/// What the protocol says of the request, before anybody answers it; its version, if it is one.
+fn judge(request: &[u8], notes: Notes<'_>) -> Option<Version> {
     let mut connection = server::Connection::new(Limits::default());
     let mut rest = request;
     loop {
@@ -75,12 +76,12 @@ fn judge(request: &[u8], notes: Notes<'_>) -> bool {
             }
             Ok(Event::Request(head)) => {
                 note_head(&head, notes);
-                return true;
+                return Some(head.version);
             }
-            Ok(_) => return false,
+            Ok(_) => return None,
             Err(error) => {
                 notes.add(rule(error), || format!("the request is answered {}: {error}", error.status()));
-                return false;
+                return None;
             }
         }
     }

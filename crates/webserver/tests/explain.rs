@@ -4,9 +4,10 @@
 
 mod support;
 
-use std::fs;
+use std::fs::{self, File};
 use std::io::Write;
 use std::net::Shutdown;
+use std::time::{Duration, SystemTime};
 
 use tempfile::TempDir;
 
@@ -22,6 +23,11 @@ fn site() -> TempDir {
         fs::write(folder.path().join(name), content).unwrap();
     }
     fs::write(folder.path().join("a.css.gz"), "gz").unwrap();
+    // Long ago, so that tags are strong and the coding is used.
+    let time = SystemTime::now() - Duration::from_secs(60);
+    for name in ["a.css", "a.css.gz", "sub/index.html"] {
+        File::options().write(true).open(folder.path().join(name)).unwrap().set_modified(time).unwrap();
+    }
     folder
 }
 
@@ -46,7 +52,6 @@ fn the_head_is_the_one_that_is_sent() {
     let folder = site();
     let options = ["--error-page", "404=404.html", "--header", "X-A: b", "--no-listing"];
     let program = Program::start(folder.path(), &options);
-    std::thread::sleep(std::time::Duration::from_millis(2100)); // so that the tags of both are strong
     for (request, status) in [
         ("GET /a.css HTTP/1.0", "200"),
         ("HEAD /a.css HTTP/1.0", "200"),
@@ -83,6 +88,24 @@ fn the_head_is_the_one_that_is_sent() {
         for (n, line) in decisions.lines().enumerate() {
             assert!(line.trim_start().starts_with(&format!("{}. ", n + 1)) && line.ends_with(']'), "{line}");
         }
+    }
+}
+
+#[test]
+fn it_knows_the_options_and_forms_of_a_request_that_count() {
+    let folder = site();
+    fs::write(folder.path().join("none.txt"), "").unwrap();
+    fs::write(folder.path().join("talk.txt"), "HTTP/1.0 200 OK\r\nX-Not: a head\r\n\r\n").unwrap();
+    let kept = "GET /a.css HTTP/1.0\\nConnection: keep-alive";
+    for (request, options, says, does_not) in [
+        (kept, &[][..], "\nConnection: keep-alive\n", "the connection closes"),
+        (kept, &["--no-keep-alive"], "the connection closes", "Connection: keep-alive"),
+        ("GET /a.css HTTP/1.0\r\nX: y\r\n\r\n", &[], "HTTP/1.0 200 OK", "HTTP/1.0 400"),
+        ("GET /none.txt", &[], "the body alone", "nothing was asked"),
+        ("GET /talk.txt", &[], "the body alone", "X-Not"),
+    ] {
+        let explained = explain(&folder, options, request);
+        assert!(explained.contains(says) && !explained.contains(does_not), "{request}: {explained}");
     }
 }
 

@@ -69,6 +69,9 @@ fn a_fallback_answers_for_pages_alone() {
             let answer = get_as(program.address(), method, target, fields);
             let is_app = answer.field("ETag").is_some() && answer.content_length() == Some("the app".len());
             assert_eq!((answer.status, is_app), expected, "{method} {target}");
+            // R9110-12.5.5: where Accept has chosen, a cache is told so.
+            let chosen = ["/users/john.doe", "/missing.js", "/missing.png"].contains(&target);
+            assert_eq!(answer.field("Vary"), chosen.then_some("Accept"), "{method} {target}");
         }
     }
     let answer = get(program.address(), "/users/7");
@@ -164,6 +167,36 @@ fn other_origins_may_read_if_the_owner_says_so() {
     drop(program);
     let program = Program::start(folder.path(), &[]);
     assert!(!get_as(program.address(), "OPTIONS", "/a.txt", preflight).head.contains("Access-Control"));
+}
+
+// A browser refuses an answer that allows two origins.
+#[test]
+fn what_the_owner_says_of_other_origins_stands_alone() {
+    let folder = folder(&[("a.txt", "text")]);
+    let program =
+        Program::start(folder.path(), &["--cors", "--header", "Access-Control-Allow-Origin: https://a.example"]);
+    for (method, target) in [("GET", "/a.txt"), ("GET", "/none"), ("GET", "/"), ("OPTIONS", "/a.txt")] {
+        let answer = get_as(program.address(), method, target, "");
+        assert_eq!(answer.head.matches("Access-Control-Allow-Origin").count(), 1, "{}", answer.head);
+        assert_eq!(answer.field("Access-Control-Allow-Origin"), Some("https://a.example"), "{target}");
+        assert_eq!(answer.field("Access-Control-Expose-Headers"), Some("*"), "{target}");
+    }
+}
+
+// R9110-12.5.5
+#[test]
+fn what_the_owner_says_of_vary_is_added() {
+    let folder = folder(&[("a.txt", "long text"), ("a.txt.gz", "short")]);
+    let old = std::time::SystemTime::now() - Duration::from_secs(60);
+    for name in ["a.txt", "a.txt.gz"] {
+        fs::File::options().write(true).open(folder.path().join(name)).unwrap().set_modified(old).unwrap();
+    }
+    let program = Program::start(folder.path(), &["--header", "Vary: Origin"]);
+    for fields in ["", "If-None-Match: *\r\n"] {
+        let answer = get_as(program.address(), "GET", "/a.txt", fields);
+        let head = answer.head;
+        assert!(head.contains("\r\nVary: Accept-Encoding\r\n") && head.contains("\r\nVary: Origin\r\n"), "{head}");
+    }
 }
 
 #[test]

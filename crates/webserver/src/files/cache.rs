@@ -42,7 +42,7 @@ impl Cache {
         let cache = self.0.as_ref()?;
         let resource = cache.get(name)?;
         let chosen = choose(&resource);
-        if is_at_rest(&resource, now) && resource.is_current(chosen, root, now) {
+        if are_at_rest(&resource, now) && resource.is_current(chosen, root, now) {
             return Some(resource);
         }
         cache.remove(name);
@@ -52,7 +52,7 @@ impl Cache {
     /// Keeps a resource, unless it is too young. `now` is a moment before it was read.
     pub(super) fn keep(&self, name: &[u8], resource: &Arc<Resource>, now: Date) {
         if let Some(cache) = &self.0
-            && is_at_rest(resource, now)
+            && are_at_rest(resource, now)
         {
             cache.insert(name.into(), resource.clone());
         }
@@ -68,10 +68,16 @@ impl Cache {
 
 /// Whether any change from now on will show in the times of its files. A clock that was set back makes it young again: no
 /// Last-Modified is later than Date.
-fn is_at_rest(resource: &Resource, now: Date) -> bool {
+fn are_at_rest(resource: &Resource, now: Date) -> bool {
+    resource
+        .entries()
+        .all(|Entry { state: State { modified, changed, .. }, .. }| is_at_rest(*modified.max(changed), now))
+}
+
+/// Whether this time of a file is long past.
+pub(super) fn is_at_rest(time: i128, now: Date) -> bool {
     // `now` is the beginning of its second, so that the true age is never overrated.
-    let rested = i128::from(now.unix()) * 1_000_000_000 - REST;
-    resource.entries().all(|Entry { state: State { modified, changed, .. }, .. }| modified.max(changed) <= &rested)
+    time <= i128::from(now.unix()) * 1_000_000_000 - REST
 }
 
 #[derive(Clone, Debug)]
@@ -92,7 +98,7 @@ mod tests {
     use crate::socket::Peer;
     use allocation_counter::measure;
     use http_core::server::{Connection, Event};
-    use http_core::{Limits, name};
+    use http_core::{Limits, Status, name};
     use std::fs::{self, File};
     use std::io;
     use std::net::SocketAddr;
@@ -307,6 +313,22 @@ mod tests {
         fs::rename(folder.path().join("sub/x"), folder.path().join("sub/index.html")).unwrap();
         assert_eq!(get(&files, "/sub/"), (200, b"aaaaaaaa".into()));
         assert_eq!((get(&files, "/sub").0, get(&files, "/small/").0), (301, 404));
+    }
+
+    // V18
+    #[test]
+    fn a_page_of_the_owners_with_a_hidden_name_is_not_served_by_that_name() {
+        let folder = folder();
+        fs::create_dir(folder.path().join(".own")).unwrap();
+        for name in ["404.html", "app.html"] {
+            fs::write(folder.path().join(".own").join(name), name).unwrap();
+        }
+        let files = Files::new(folder.path()).unwrap().error_page(Status::NOT_FOUND, ".own/404.html");
+        assert_eq!((get(&files, "/a.b").0, is_kept(&files, ".own/404.html")), (404, true));
+        assert_eq!(get(&files, "/.own/404.html").0, 404);
+        let files = Files::new(folder.path()).unwrap().fallback(".own/app.html");
+        assert_eq!((get(&files, "/a").0, is_kept(&files, ".own/app.html")), (200, true));
+        assert_eq!(get(&files, "/.own/app.html").0, 404);
     }
 
     // R1945-10.10

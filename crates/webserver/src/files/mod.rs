@@ -132,7 +132,7 @@ impl Files {
     }
 
     /// Whether `FILE.br`, `FILE.zst` and `FILE.gz` are sent in the place of `FILE` to who can decode them; default yes.
-    /// They are used if they are shorter than the file and not older.
+    /// They are used if they are shorter than the file and not older, and have not been written to for two seconds.
     #[must_use]
     pub fn sidecars(mut self, sidecars: bool) -> Files {
         self.settings.sidecars = sidecars;
@@ -240,19 +240,29 @@ impl Files {
                 self.settings.dress(Arc::make_mut(&mut page.fields));
                 return Ok(page);
             }
-            Err(Denied::NotFound) => match &self.settings.fallback {
-                Some(path) if is_for_a_page(request) => {
-                    let name = path.escape_ascii();
-                    request.note("--fallback", || format!("a page is asked for that is not there: \"{name}\" answers"));
-                    self.resource(path, request.now, |resource| resource.choose(&request.head.fields))?
-                }
-                _ => return Err(Denied::NotFound.into()),
-            },
+            Err(Denied::NotFound) => return self.missing(request),
             Err(denied) => return Err(denied.into()),
         };
-        let chosen = resource.choose(&request.head.fields);
-        resource.note_choice(chosen, request);
-        answer(request, chosen)
+        show(&resource, request)
+    }
+
+    /// What answers for a path that leads nowhere.
+    fn missing(&self, request: &Request<'_>) -> Result<Reply, Refusal> {
+        let Some(path) = &self.settings.fallback else { return Err(Denied::NotFound.into()) };
+        if !has_extension(request) {
+            return self.fall_back(path, request);
+        }
+        let answered = if wants_html(request) { self.fall_back(path, request) } else { Err(Denied::NotFound.into()) };
+        // R9110-12.5.5: Accept has chosen, and a cache must not give a script's caller the page, nor a reader the refusal.
+        let reply = answered.map(|reply| reply.with_field(name::VARY, FieldValue::from_static("Accept")));
+        reply.map_err(|refusal| refusal.with(name::VARY, FieldValue::from_static("Accept")))
+    }
+
+    fn fall_back(&self, path: &[u8], request: &Request<'_>) -> Result<Reply, Refusal> {
+        let name = path.escape_ascii();
+        request.note("--fallback", || format!("a page is asked for that is not there: \"{name}\" answers"));
+        let resource = self.resource(path, request.now, |resource| resource.choose(&request.head.fields))?;
+        show(&resource, request)
     }
 
     fn options(&self, fields: &Fields<'_>) -> Reply {
@@ -276,18 +286,20 @@ impl Files {
         if request.head.path.is_folder() {
             name.push(b'/');
         }
-        let kept = self.cache.get(&name, &self.root, request.now, |resource| resource.choose(&request.head.fields));
-        let found = kept.map_or_else(|| self.look(request, &name), |resource| Ok(Found::Resource(resource)));
+        let found = if !self.settings.hidden && is_hidden(&name) {
+            // Before the cache is asked: a page of the owner's may be kept under such a name.
+            request.note("R1945-12.5b, --hidden", || "a name that begins with a dot is not served".into());
+            Err(Denied::NotFound)
+        } else {
+            let kept = self.cache.get(&name, &self.root, request.now, |resource| resource.choose(&request.head.fields));
+            kept.map_or_else(|| self.look(request, &name), |resource| Ok(Found::Resource(resource)))
+        };
         ROOM.set(name);
         found
     }
 
     /// Looks for what is not kept. The name of a folder ends with a slash; that of the root is nothing else.
     fn look(&self, request: &Request<'_>, name: &[u8]) -> Result<Found, Denied> {
-        if !self.settings.hidden && is_hidden(name) {
-            request.note("R1945-12.5b, --hidden", || "a name that begins with a dot is not served".into());
-            return Err(Denied::NotFound);
-        }
         if let Some(folder) = name.strip_suffix(b"/") {
             return self.folder(request, name, folder);
         }
@@ -457,13 +469,22 @@ fn try_again(why: impl Into<Cow<'static, str>>) -> Refusal {
     Refusal::new(Status::SERVICE_UNAVAILABLE, why).with(name::RETRY_AFTER, FieldValue::from_static("1"))
 }
 
-/// Whether somebody asks for a page, and not for a part of one: a browser that opens an address says that it wants HTML,
-/// and the paths of pages have no extension.
-fn is_for_a_page(request: &Request<'_>) -> bool {
+/// The answer that shows a file.
+fn show(resource: &Resource, request: &Request<'_>) -> Result<Reply, Refusal> {
+    let chosen = resource.choose(&request.head.fields);
+    resource.note_choice(chosen, request);
+    answer(request, chosen)
+}
+
+/// Whether a part of a page may be asked for: the paths of pages have no extension.
+fn has_extension(request: &Request<'_>) -> bool {
+    request.head.target.path().rsplit('/').next().unwrap_or_default().contains('.')
+}
+
+/// Whether somebody asks for a page after all: a browser that opens an address says that it wants HTML.
+fn wants_html(request: &Request<'_>) -> bool {
     let is_html = |range: &[u8]| range.get(..9).is_some_and(|name| name.eq_ignore_ascii_case(b"text/html"));
-    let path = request.head.target.path();
-    let last = path.rsplit('/').next().unwrap_or_default();
-    !last.contains('.') || request.head.fields.tokens(ACCEPT).any(is_html)
+    request.head.fields.tokens(ACCEPT).any(is_html)
 }
 
 /// Whether a segment begins with a dot; `.well-known` at the root is not hidden (R1945-12.5b, V18).

@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicI64, Ordering::Relaxed};
 use http_core::negotiate::{self, Choice};
 use http_core::{Date, Fields};
 
+use super::cache::is_at_rest;
 use super::entry::{Entry, Kind};
 use super::root::{Denied, Opened, Root, State};
 use super::settings::Settings;
@@ -43,8 +44,11 @@ impl Resource {
         for (coding, suffix) in CODINGS.into_iter().filter(|_| settings.sidecars) {
             let path = [path, suffix].concat();
             let Ok(name) = CString::new(&*path) else { continue }; // there is no NUL in it: its beginning has been opened
-            // Mostly there is none, which a look tells for half of what an open costs.
+            // Mostly there is none, which a look tells for half of what an open costs. What is young may be half written: most
+            // programs write a coding in its place. It counts as absent, so that it is looked at again in the next second,
+            // changed or not.
             let found = root.state(&name).and_then(|_| open(&path).ok());
+            let found = found.filter(|sidecar| is_at_rest(sidecar.state.modified, now));
             match found {
                 Some(sidecar) if stands_for(&sidecar, &opened, &sidecars) => sidecars.push((coding, path, sidecar)),
                 other => passed.push((name, other.map(|opened| opened.state))),

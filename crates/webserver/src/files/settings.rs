@@ -63,20 +63,27 @@ impl Settings {
     }
 
     /// Adds the fields that every answer has, and that its type is what it says; one that is there already stays as it is.
+    /// Vary is a list, of which each line is a part.
     pub(super) fn dress(&self, fields: &mut FieldBlock) {
         let typed = fields.contains(name::CONTENT_TYPE);
-        let cors = self.cors.then_some([(ALLOW_ORIGIN, &b"*"[..]), (EXPOSE, b"*")]).into_iter().flatten();
         let own = self.fields.iter().map(|(name, value)| (&**name, &**value));
-        let missing: Vec<_> = own
-            .chain(cors)
-            .filter_map(|(name, value)| Some((FieldName::new(name.as_bytes())?, FieldValue::new(value)?)))
-            .filter(|(name, _)| !fields.contains(*name))
-            .collect();
-        for (name, value) in missing {
-            push(fields, name, value);
+        add(fields, own);
+        if self.cors {
+            add(fields, [(ALLOW_ORIGIN, &b"*"[..]), (EXPOSE, b"*")].into_iter());
         }
         if typed && !fields.contains(name::X_CONTENT_TYPE_OPTIONS) {
             push(fields, name::X_CONTENT_TYPE_OPTIONS, FieldValue::from_static("nosniff"));
         }
+    }
+}
+
+/// Adds those whose names are not there yet; of one name there may be several.
+fn add<'a>(fields: &mut FieldBlock, others: impl Iterator<Item = (&'a str, &'a [u8])>) {
+    let missing: Vec<_> = others
+        .filter_map(|(name, value)| Some((FieldName::new(name.as_bytes())?, FieldValue::new(value)?)))
+        .filter(|(field, _)| *field == name::VARY || !fields.contains(*field))
+        .collect();
+    for (name, value) in missing {
+        push(fields, name, value);
     }
 }
