@@ -450,6 +450,33 @@ fn a_full_disk_stops_nothing_and_tears_no_line() {
     assert!(lines.len() >= 5 && lines.iter().all(|line| undated(line).starts_with(&expected)), "{lines:#?}");
 }
 
+// A full disk is when somebody looks after the log. The process may not read its log any more, to see how it ends.
+#[test]
+fn sighup_while_a_line_is_torn_puts_nothing_behind_its_half() {
+    let site = Site::new();
+    let program = site.serve(&[]);
+    let limit = |octets: Option<u64>| {
+        prlimit(Some(program.pid()), Resource::Fsize, Rlimit { current: octets, maximum: None }).unwrap();
+    };
+    let line = format!("/{}", "x".repeat(100));
+    let ask = || assert_eq!(get(program.address(), &line).status, 404);
+    (0..40).for_each(|_| ask());
+    wait_until("they are there", || site.lines().len() == 40);
+    limit(Some(fs::metadata(site.log()).unwrap().len() + 50));
+    ask();
+    wait_until("the disk is full", || program.messages().contains("cannot write the access log"));
+    program.signal(Signal::HUP);
+    std::thread::sleep(Duration::from_millis(200)); // nothing shows that it was opened anew
+    limit(None);
+    ask();
+    wait_until("it is written again", || program.messages().contains("the access log is written again"));
+    program.finish();
+    let expected = format!("127.0.0.1 - - [] \"GET {line} HTTP/1.0\" 404 ");
+    let lines = site.lines();
+    assert!(lines.iter().all(|line| undated(line).starts_with(&expected)), "{lines:#?}");
+    assert_eq!(lines.len(), 42);
+}
+
 #[test]
 fn a_file_that_cannot_be_opened_is_no_start() {
     let site = Site::new();
