@@ -485,6 +485,22 @@ fn a_file_that_cannot_be_opened_is_no_start() {
     assert_eq!((output.status.code(), output.stdout.len()), (Some(1), 0));
 }
 
+// Whoever drops what `start` gave lets the server go on, and so its log.
+#[test]
+fn the_log_of_a_server_that_nobody_waits_for_goes_on() {
+    let site = Site::new();
+    let log = Log::to_file(LogFormat::Common, &site.log()).unwrap();
+    let server = Server::bind("127.0.0.1:0").unwrap().log(log);
+    let running = server.start(|_: &Request<'_>| Reply::text("here\n")).unwrap();
+    let (address, stopper) = (running.addresses()[0], running.stopper());
+    drop(running);
+    for count in 1..=2 {
+        assert_eq!(get(address, "/").text(), "here\n");
+        wait_until("its line is written", || site.lines().len() == count);
+    }
+    stopper.stop();
+}
+
 /// The client of requests with this X-Forwarded-For, as handler and log have it.
 #[test]
 fn a_trusted_proxy_is_believed_and_no_other() {
