@@ -31,7 +31,7 @@ pub(crate) struct Started {
 const FEWEST: u64 = 40;
 
 /// Starts everything. What opens files or sockets comes first, then the process is confined, then come the threads.
-pub(crate) fn start(options: &Options) -> Result<Started, String> {
+pub(crate) fn start(options: &Options, handed: Vec<OwnedFd>) -> Result<Started, String> {
     let descriptors = descriptors();
     if descriptors < FEWEST {
         return Err(format!(
@@ -40,7 +40,7 @@ pub(crate) fn start(options: &Options) -> Result<Started, String> {
     }
     let bounds = options.bounds(descriptors);
     let (files, users) = (Arc::new(files(options)?.cache(bounds.cached)), users(options)?);
-    let (server, socket) = listening::server(options)?;
+    let (server, socket) = listening::server(options, handed)?;
     let metrics = options.metrics.map(metrics::bind).transpose()?;
     let notified = Notified::from_env();
     let (log, log_folder) = log(options)?;
