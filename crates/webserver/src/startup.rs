@@ -118,7 +118,9 @@ fn log(options: &Options) -> Result<(Option<Log>, Option<OwnedFd>), String> {
         format!("cannot open the log's file {file:?}: {}; name another by --log-file FILE", cause(&error))
     };
     let log = options.log().map_err(cannot_open)?;
-    let folder = match file.parent() {
+    // That of the file itself, where the name is a link to it.
+    let real = file.canonicalize();
+    let folder = match real.as_deref().unwrap_or(file).parent() {
         Some(folder) if !folder.as_os_str().is_empty() => folder,
         _ => Path::new("."),
     };

@@ -11,6 +11,7 @@ use std::os::unix::fs::{MetadataExt, symlink};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
+use rustix::fs::{CWD, FileType, Mode, OFlags, mknodat, open};
 use rustix::process::{Resource, Rlimit, Signal, prlimit};
 use serde_json::Value;
 use tempfile::TempDir;
@@ -499,6 +500,41 @@ fn the_log_of_a_server_that_nobody_waits_for_goes_on() {
         wait_until("its line is written", || site.lines().len() == count);
     }
     stopper.stop();
+}
+
+// Else it would wait for one, deaf to signals.
+#[test]
+fn a_pipe_that_nobody_reads_is_no_start() {
+    let site = Site::new();
+    let log = site.log();
+    mknodat(CWD, &log, FileType::Fifo, Mode::from_raw_mode(0o600), 0).unwrap();
+    let arguments = ["--port", "0", "--log-file", log.to_str().unwrap(), site.root.path().to_str().unwrap()];
+    let output = output_of(&arguments);
+    assert_eq!(output.status.code(), Some(1));
+    let reader = File::from(open(&log, OFlags::RDONLY | OFlags::NONBLOCK, Mode::empty()).unwrap());
+    let program = site.serve(&[]);
+    get(program.address(), "/small");
+    program.finish();
+    let mut text = String::new();
+    (&reader).read_to_string(&mut text).unwrap();
+    assert_eq!(text.lines().count(), 1, "{text}");
+}
+
+#[test]
+fn a_log_behind_a_link_is_opened_anew_where_it_is() {
+    let site = Site::new();
+    let elsewhere = TempDir::new().unwrap();
+    let (real, moved) = (elsewhere.path().join("real"), elsewhere.path().join("moved"));
+    symlink(&real, site.log()).unwrap();
+    let program = site.serve(&[]);
+    get(program.address(), "/small");
+    wait_until("its line is written", || lines(&real).len() == 1);
+    fs::rename(&real, &moved).unwrap();
+    program.signal(Signal::HUP);
+    wait_until("there is a new file", || real.exists());
+    get(program.address(), "/small");
+    program.finish();
+    assert_eq!((lines(&moved).len(), lines(&real).len()), (1, 1));
 }
 
 /// The client of requests with this X-Forwarded-For, as handler and log have it.

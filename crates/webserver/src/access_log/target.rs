@@ -7,6 +7,8 @@ use std::os::fd::AsFd;
 use std::os::unix::fs::{FileExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
+use rustix::fs::{OFlags, fcntl_setfl};
+
 /// Something that lines are written to.
 #[derive(Debug)]
 pub(super) struct Target<W = File> {
@@ -30,7 +32,10 @@ impl Target {
     /// # Errors
     /// Of the system.
     pub(super) fn file(path: &Path) -> io::Result<Target> {
-        let out = OpenOptions::new().append(true).create(true).mode(0o640).open(path)?;
+        // A pipe without a reader is an error then, and not waited for.
+        let nonblocking = OFlags::NONBLOCK.bits().cast_signed();
+        let out = OpenOptions::new().append(true).create(true).mode(0o640).custom_flags(nonblocking).open(path)?;
+        fcntl_setfl(&out, OFlags::APPEND)?;
         let unended = !ends_a_line(&out, path);
         Ok(Target { path: Some(path.into()), unended, ..Target::new(out) })
     }
