@@ -2,6 +2,7 @@
 
 use std::io::{self, ErrorKind};
 use std::net::{IpAddr, SocketAddr};
+use std::os::fd::OwnedFd;
 use std::os::linux::net::SocketAddrExt;
 use std::os::unix::net::SocketAddr as UnixAddr;
 
@@ -9,12 +10,10 @@ use webserver::{Running, Server};
 
 use crate::cause::cause;
 use crate::options::Options;
-use crate::systemd;
 use crate::unix::SocketFile;
 
-/// The server, bound, and the file of its socket of the unix domain.
-pub(crate) fn server(options: &Options) -> Result<(Server, Option<SocketFile>), String> {
-    let handed = systemd::sockets()?;
+/// The server, on what was handed over or else bound, and the file of its socket of the unix domain.
+pub(crate) fn server(options: &Options, handed: Vec<OwnedFd>) -> Result<(Server, Option<SocketFile>), String> {
     if !handed.is_empty() {
         if options.names_sockets() {
             return Err("sockets were handed over (LISTEN_FDS); leave out --port, --bind and --unix".into());

@@ -39,10 +39,12 @@ fn run(options: &Options) -> Result<(), String> {
     if let Some(text) = printed::text(options)? {
         return io::stdout().write_all(&text).map_err(|error| format!("cannot write: {error}"));
     }
+    // Before anything is opened, which could be taken for what was handed over.
+    let handed = systemd::sockets()?;
     // SIGXFSZ would end us where the log's file is as long as it may be; that is an error of its write like any other.
     let mut signals = Signals::new([SIGINT, SIGTERM, SIGHUP, SIGXFSZ])
         .map_err(|error| format!("cannot wait for signals: {}", cause::cause(&error)))?;
-    let started = startup::start(options)?;
+    let started = startup::start(options, handed)?;
     let (stop, log) = (started.stop(), started.log_opener());
     thread::spawn(move || {
         let mut stopping: Option<Instant> = None;

@@ -1,6 +1,7 @@
 //! The server: its listeners, its threads, and how it is stopped.
 
 use std::io;
+use std::mem::ManuallyDrop;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, ToSocketAddrs};
 use std::os::fd::OwnedFd;
 use std::os::unix::net::{SocketAddr as UnixAddr, UnixListener};
@@ -220,7 +221,10 @@ impl Server {
         let workers: io::Result<Vec<_>> = (0..self.bounds.threads).map(worker).collect();
         let stopper = Stopper { engine, ticker: ticker.thread().clone() };
         match workers {
-            Ok(workers) => Ok(Running { stopper, addresses, unix_addresses, ticker, workers, writer }),
+            Ok(workers) => {
+                let writer = writer.map(ManuallyDrop::new);
+                Ok(Running { stopper, addresses, unix_addresses, ticker, workers, writer })
+            }
             Err(error) => {
                 stopper.stop(); // those that were started end by themselves
                 Err(error)
@@ -242,7 +246,8 @@ pub struct Running {
     unix_addresses: Vec<UnixAddr>,
     ticker: JoinHandle<()>,
     workers: Vec<JoinHandle<()>>,
-    writer: Option<Writer>,
+    /// Whoever drops this lets the server go on, and so its log.
+    writer: Option<ManuallyDrop<Writer>>,
 }
 
 impl Running {
@@ -277,7 +282,7 @@ impl Running {
         for thread in self.workers.into_iter().chain([self.ticker]) {
             let _ = thread.join(); // a panic was reported where it happened
         }
-        let lost_lines = self.writer.map_or(0, Writer::finish);
+        let lost_lines = self.writer.map_or(0, |writer| ManuallyDrop::into_inner(writer).finish());
         Counts { lost_lines, ..self.stopper.counts() }
     }
 }

@@ -31,7 +31,7 @@ pub(crate) struct Started {
 const FEWEST: u64 = 40;
 
 /// Starts everything. What opens files or sockets comes first, then the process is confined, then come the threads.
-pub(crate) fn start(options: &Options) -> Result<Started, String> {
+pub(crate) fn start(options: &Options, handed: Vec<OwnedFd>) -> Result<Started, String> {
     let descriptors = descriptors();
     if descriptors < FEWEST {
         return Err(format!(
@@ -40,7 +40,7 @@ pub(crate) fn start(options: &Options) -> Result<Started, String> {
     }
     let bounds = options.bounds(descriptors);
     let (files, users) = (Arc::new(files(options)?.cache(bounds.cached)), users(options)?);
-    let (server, socket) = listening::server(options)?;
+    let (server, socket) = listening::server(options, handed)?;
     let metrics = options.metrics.map(metrics::bind).transpose()?;
     let notified = Notified::from_env();
     let (log, log_folder) = log(options)?;
@@ -118,7 +118,9 @@ fn log(options: &Options) -> Result<(Option<Log>, Option<OwnedFd>), String> {
         format!("cannot open the log's file {file:?}: {}; name another by --log-file FILE", cause(&error))
     };
     let log = options.log().map_err(cannot_open)?;
-    let folder = match file.parent() {
+    // That of the file itself, where the name is a link to it.
+    let real = file.canonicalize();
+    let folder = match real.as_deref().unwrap_or(file).parent() {
         Some(folder) if !folder.as_os_str().is_empty() => folder,
         _ => Path::new("."),
     };

@@ -10,7 +10,8 @@ use std::sync::Arc;
 
 use listenfd::ListenFd;
 
-/// The sockets that were handed over to this process, none of which is another's.
+/// The sockets that were handed over to this process, none of which is another's. To be called once, before anything else
+/// is opened: the numbers of descriptors are all that there is to go by.
 pub(crate) fn sockets() -> Result<Vec<OwnedFd>, String> {
     let mut handed = ListenFd::from_env();
     let count = handed.len();

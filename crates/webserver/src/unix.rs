@@ -1,7 +1,7 @@
 //! The socket of the unix domain that `--unix` asks for: made for a proxy's group, put in the place of one that nobody
 //! accepts on any more, and removed at the end.
 
-use std::ffi::{OsStr, OsString};
+use std::ffi::OsString;
 use std::io::{self, ErrorKind};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::net::UnixListener;
@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use std::thread;
 use std::time::Duration;
 
-use rustix::fs::{AtFlags, CWD, FileType, FlockOperation, Mode, OFlags, Stat, flock, openat, statat, unlinkat};
+use rustix::fs::{AtFlags, CWD, FileType, FlockOperation, Mode, OFlags, flock, fstat, openat, statat, unlinkat};
 use rustix::io::Errno;
 use rustix::net::{AddressFamily, SocketAddrUnix, SocketFlags, SocketType, connect, socket_with};
 use rustix::process::umask;
@@ -19,7 +19,8 @@ use rustix::process::umask;
 pub(crate) struct SocketFile {
     folder: OwnedFd,
     name: OsString,
-    is: Identity,
+    /// Held open, since an inode's number is soon another file's.
+    file: OwnedFd,
 }
 
 /// Whoever is not the owner or of the group may not connect; a proxy of another user belongs to the group.
@@ -56,9 +57,10 @@ impl SocketFile {
             }
             _ => format!("cannot listen on {path:?}: {error}"),
         })?;
-        let is = identity(&folder, name).map_err(|error| format!("cannot look at {path:?}: {error}"))?;
+        let file = openat(&folder, name, OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC, Mode::empty())
+            .map_err(|error| format!("cannot look at {path:?}: {error}"))?;
         let _ = flock(&folder, FlockOperation::Unlock);
-        Ok((listener, SocketFile { folder, name: name.into(), is }))
+        Ok((listener, SocketFile { folder, name: name.into(), file }))
     }
 
     /// Where it lies.
@@ -69,7 +71,11 @@ impl SocketFile {
 
 impl Drop for SocketFile {
     fn drop(&mut self) {
-        if lock(&self.folder) && identity(&self.folder, &self.name) == Ok(self.is) {
+        let is_ours = || {
+            let (there, ours) = (statat(&self.folder, &self.name, AtFlags::SYMLINK_NOFOLLOW)?, fstat(&self.file)?);
+            Ok::<_, Errno>((there.st_dev, there.st_ino) == (ours.st_dev, ours.st_ino))
+        };
+        if lock(&self.folder) && is_ours() == Ok(true) {
             let _ = unlinkat(&self.folder, &self.name, AtFlags::empty());
         }
     }
@@ -84,14 +90,6 @@ fn lock(folder: &OwnedFd) -> bool {
         }
         flock(folder, FlockOperation::NonBlockingLockExclusive) != Err(Errno::WOULDBLOCK)
     })
-}
-
-/// Device, inode and the time of the last change: an inode's number is soon another file's.
-type Identity = (u64, u64, i64, u64);
-
-fn identity(folder: &OwnedFd, name: &OsStr) -> Result<Identity, Errno> {
-    let stat: Stat = statat(folder, name, AtFlags::SYMLINK_NOFOLLOW)?;
-    Ok((stat.st_dev, stat.st_ino, stat.st_ctime, stat.st_ctime_nsec))
 }
 
 fn folder_of(path: &Path) -> Result<OwnedFd, Errno> {
@@ -136,6 +134,17 @@ mod tests {
         let (_listener, file) = SocketFile::bind(&path).unwrap();
         assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o7777, 0o660);
         assert!(UnixStream::connect(&path).is_ok());
+        drop(file);
+        assert!(!path.exists());
+    }
+
+    // As an administrator does it who gives the proxy access.
+    #[test]
+    fn a_socket_whose_mode_was_changed_goes_with_the_value() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("socket");
+        let (_listener, file) = SocketFile::bind(&path).unwrap();
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o666)).unwrap();
         drop(file);
         assert!(!path.exists());
     }

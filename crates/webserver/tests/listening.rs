@@ -254,6 +254,19 @@ fn what_was_handed_to_another_is_left_alone() {
     program.finish();
 }
 
+// Nothing that the program has opened itself is taken for it: it would be closed twice.
+#[test]
+fn what_was_promised_and_not_handed_over_is_an_error() {
+    let folder = folder();
+    for count in 1..=8 {
+        let script = format!("LISTEN_PID=$$ LISTEN_FDS={count} exec \"$0\" \"$@\" 3<&-");
+        let mut command = Command::new("bash");
+        let output = output_of_command(command.args(["-c", &script, PROGRAM]).arg(folder.path()));
+        let said = String::from_utf8(output.stderr).unwrap();
+        assert!(output.status.code() == Some(1) && said.contains("LISTEN_FDS"), "{:?}: {said}", output.status);
+    }
+}
+
 #[test]
 fn who_waits_for_it_is_told_when_it_is_ready_and_when_it_stops() {
     let (folder, place) = (folder(), TempDir::new().unwrap());

@@ -11,6 +11,7 @@ use std::os::unix::fs::{MetadataExt, symlink};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
+use rustix::fs::{CWD, FileType, Mode, OFlags, mknodat, open};
 use rustix::process::{Resource, Rlimit, Signal, prlimit};
 use serde_json::Value;
 use tempfile::TempDir;
@@ -377,8 +378,14 @@ fn sighup_without_a_file_or_with_a_bad_one_ends_nothing() {
     wait_until("it says so", || program.messages().contains("cannot open the access log anew"));
     get(program.address(), "/small");
     assert_eq!((plain.ended(Duration::ZERO), program.ended(Duration::ZERO)), (None, None));
-    program.finish();
-    assert_eq!(lines(&moved).len(), 1, "it goes on where it was");
+    wait_until("it goes on where it was", || lines(&moved).len() == 1);
+    // What was in the way has gone, and nobody has to say so.
+    fs::remove_dir(site.log()).unwrap();
+    while !site.log().is_file() {
+        get(program.address(), "/small");
+    }
+    let messages = program.finish();
+    assert_eq!(messages.matches("cannot open the access log anew").count(), 1, "{messages}");
     get(plain.address(), "/small");
     assert!(after_start(&plain.finish())[0].starts_with("127.0.0.1 - - ["));
 }
@@ -450,12 +457,90 @@ fn a_full_disk_stops_nothing_and_tears_no_line() {
     assert!(lines.len() >= 5 && lines.iter().all(|line| undated(line).starts_with(&expected)), "{lines:#?}");
 }
 
+// A full disk is when somebody looks after the log. The process may not read its log any more, to see how it ends.
+#[test]
+fn sighup_while_a_line_is_torn_puts_nothing_behind_its_half() {
+    let site = Site::new();
+    let program = site.serve(&[]);
+    let limit = |octets: Option<u64>| {
+        prlimit(Some(program.pid()), Resource::Fsize, Rlimit { current: octets, maximum: None }).unwrap();
+    };
+    let line = format!("/{}", "x".repeat(100));
+    let ask = || assert_eq!(get(program.address(), &line).status, 404);
+    (0..40).for_each(|_| ask());
+    wait_until("they are there", || site.lines().len() == 40);
+    limit(Some(fs::metadata(site.log()).unwrap().len() + 50));
+    ask();
+    wait_until("the disk is full", || program.messages().contains("cannot write the access log"));
+    program.signal(Signal::HUP);
+    std::thread::sleep(Duration::from_millis(200)); // nothing shows that it was opened anew
+    limit(None);
+    ask();
+    wait_until("it is written again", || program.messages().contains("the access log is written again"));
+    program.finish();
+    let expected = format!("127.0.0.1 - - [] \"GET {line} HTTP/1.0\" 404 ");
+    let lines = site.lines();
+    assert!(lines.iter().all(|line| undated(line).starts_with(&expected)), "{lines:#?}");
+    assert_eq!(lines.len(), 42);
+}
+
 #[test]
 fn a_file_that_cannot_be_opened_is_no_start() {
     let site = Site::new();
     let log = site.logs.path().join("missing/log");
     let output = output_of(&["--port", "0", "--log-file", log.to_str().unwrap(), site.root.path().to_str().unwrap()]);
     assert_eq!((output.status.code(), output.stdout.len()), (Some(1), 0));
+}
+
+// Whoever drops what `start` gave lets the server go on, and so its log.
+#[test]
+fn the_log_of_a_server_that_nobody_waits_for_goes_on() {
+    let site = Site::new();
+    let log = Log::to_file(LogFormat::Common, &site.log()).unwrap();
+    let server = Server::bind("127.0.0.1:0").unwrap().log(log);
+    let running = server.start(|_: &Request<'_>| Reply::text("here\n")).unwrap();
+    let (address, stopper) = (running.addresses()[0], running.stopper());
+    drop(running);
+    for count in 1..=2 {
+        assert_eq!(get(address, "/").text(), "here\n");
+        wait_until("its line is written", || site.lines().len() == count);
+    }
+    stopper.stop();
+}
+
+// Else it would wait for one, deaf to signals.
+#[test]
+fn a_pipe_that_nobody_reads_is_no_start() {
+    let site = Site::new();
+    let log = site.log();
+    mknodat(CWD, &log, FileType::Fifo, Mode::from_raw_mode(0o600), 0).unwrap();
+    let arguments = ["--port", "0", "--log-file", log.to_str().unwrap(), site.root.path().to_str().unwrap()];
+    let output = output_of(&arguments);
+    assert_eq!(output.status.code(), Some(1));
+    let reader = File::from(open(&log, OFlags::RDONLY | OFlags::NONBLOCK, Mode::empty()).unwrap());
+    let program = site.serve(&[]);
+    get(program.address(), "/small");
+    program.finish();
+    let mut text = String::new();
+    (&reader).read_to_string(&mut text).unwrap();
+    assert_eq!(text.lines().count(), 1, "{text}");
+}
+
+#[test]
+fn a_log_behind_a_link_is_opened_anew_where_it_is() {
+    let site = Site::new();
+    let elsewhere = TempDir::new().unwrap();
+    let (real, moved) = (elsewhere.path().join("real"), elsewhere.path().join("moved"));
+    symlink(&real, site.log()).unwrap();
+    let program = site.serve(&[]);
+    get(program.address(), "/small");
+    wait_until("its line is written", || lines(&real).len() == 1);
+    fs::rename(&real, &moved).unwrap();
+    program.signal(Signal::HUP);
+    wait_until("there is a new file", || real.exists());
+    get(program.address(), "/small");
+    program.finish();
+    assert_eq!((lines(&moved).len(), lines(&real).len()), (1, 1));
 }
 
 /// The client of requests with this X-Forwarded-For, as handler and log have it.

@@ -1,4 +1,5 @@
 //! Never torn: a file that changes while it is sent comes whole, as it was when its head was written, or visibly short.
+//! What the kernel has taken of it is out of our hands: it holds a file's pages, not what stood in them.
 // Clippy then takes the helpers, too, for tests.
 #![cfg(test)]
 

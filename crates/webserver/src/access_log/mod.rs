@@ -92,7 +92,8 @@ pub struct LogOpener(pub(crate) Option<Arc<AccessLog>>);
 
 impl LogOpener {
     /// Has the file of the same name opened before any further line is written, since the one before may have been moved
-    /// away. It returns at once. If that fails, lines go on to the old one, and standard error says so.
+    /// away. It returns at once. If that fails, lines go on to the old one until it can be opened, and
+    /// standard error says so.
     pub fn open_anew(&self) {
         if let Some(log) = &self.0 {
             log.lock().reopen = true;
@@ -188,6 +189,7 @@ impl AccessLog {
     ) {
         let mut writing = Vec::new();
         let (mut is_failing, mut lost) = (false, 0);
+        let mut is_overdue = false;
         loop {
             let lines = self.lock();
             let is_idle = |lines: &mut Lines| lines.waiting.is_empty() && !lines.closed && !lines.reopen;
@@ -231,8 +233,17 @@ impl AccessLog {
             if is_last {
                 return;
             }
-            if reopen && let Err(error) = open_anew(&mut target) {
-                say(format!("cannot open the access log anew: {error}; its lines go on to where they went"));
+            if reopen || is_overdue {
+                // There may be no descriptor now, and one later.
+                let opened = open_anew(&mut target);
+                is_overdue = opened.is_err();
+                if let Err(error) = opened
+                    && reopen
+                {
+                    say(format!(
+                        "cannot open the access log anew: {error}; its lines go on to where they went until it can"
+                    ));
+                }
             }
         }
     }

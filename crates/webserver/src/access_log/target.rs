@@ -4,8 +4,10 @@
 use std::fs::{File, OpenOptions};
 use std::io::{self, ErrorKind, Write};
 use std::os::fd::AsFd;
-use std::os::unix::fs::{FileExt, OpenOptionsExt};
+use std::os::unix::fs::{FileExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
+
+use rustix::fs::{OFlags, fcntl_setfl};
 
 /// Something that lines are written to.
 #[derive(Debug)]
@@ -30,7 +32,10 @@ impl Target {
     /// # Errors
     /// Of the system.
     pub(super) fn file(path: &Path) -> io::Result<Target> {
-        let out = OpenOptions::new().append(true).create(true).mode(0o640).open(path)?;
+        // A pipe without a reader is an error then, and not waited for.
+        let nonblocking = OFlags::NONBLOCK.bits().cast_signed();
+        let out = OpenOptions::new().append(true).create(true).mode(0o640).custom_flags(nonblocking).open(path)?;
+        fcntl_setfl(&out, OFlags::APPEND)?;
         let unended = !ends_a_line(&out, path);
         Ok(Target { path: Some(path.into()), unended, ..Target::new(out) })
     }
@@ -41,7 +46,11 @@ impl Target {
     /// Of the system; then the old one stays.
     pub(super) fn open_anew(&mut self) -> io::Result<()> {
         if let Some(path) = &self.path {
-            *self = Target::file(path)?;
+            let anew = Target::file(path)?;
+            // A line that is torn is finished where it was begun.
+            if identity(&anew.out)? != identity(&self.out)? {
+                *self = anew;
+            }
         }
         Ok(())
     }
@@ -84,6 +93,11 @@ impl<W: Write> Target<W> {
     }
 }
 
+/// Which file it is, whatever its name.
+fn identity(file: &File) -> io::Result<(u64, u64)> {
+    file.metadata().map(|data| (data.dev(), data.ino()))
+}
+
 /// Whether nothing stands behind the last end of a line; of what is no file or may not be read, it is assumed.
 fn ends_a_line(file: &File, path: &Path) -> bool {
     let length = file.metadata().map_or(0, |data| if data.is_file() { data.len() } else { 0 });
@@ -100,7 +114,6 @@ fn ends_a_line(file: &File, path: &Path) -> bool {
 mod tests {
     use super::*;
     use std::fs;
-    use std::os::unix::fs::MetadataExt;
 
     /// Room for so many octets.
     struct Disk {
