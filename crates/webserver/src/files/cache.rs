@@ -11,10 +11,7 @@ use quick_cache::Weighter;
 
 use super::entry::Entry;
 use super::resource::Resource;
-use super::root::{Root, State};
-
-/// Nanoseconds since its last change after which a file is at rest: the coarsest tick of a file system in use.
-const REST: i128 = 2_000_000_000;
+use super::root::{Root, State, is_past};
 
 /// What an entry with a descriptor counts, so that there are never too few of these for connections.
 const DESCRIPTOR: u64 = 16;
@@ -69,15 +66,7 @@ impl Cache {
 /// Whether any change from now on will show in the times of its files. A clock that was set back makes it young again: no
 /// Last-Modified is later than Date.
 fn are_at_rest(resource: &Resource, now: Date) -> bool {
-    resource
-        .entries()
-        .all(|Entry { state: State { modified, changed, .. }, .. }| is_at_rest(*modified.max(changed), now))
-}
-
-/// Whether this time of a file is long past.
-pub(super) fn is_at_rest(time: i128, now: Date) -> bool {
-    // `now` is the beginning of its second, so that the true age is never overrated.
-    time <= i128::from(now.unix()) * 1_000_000_000 - REST
+    resource.entries().all(|Entry { state: State { modified, changed, .. }, .. }| is_past(*modified.max(changed), now))
 }
 
 #[derive(Clone, Debug)]

@@ -6,9 +6,8 @@ use std::sync::atomic::{AtomicI64, Ordering::Relaxed};
 use http_core::negotiate::{self, Choice};
 use http_core::{Date, Fields};
 
-use super::cache::is_at_rest;
 use super::entry::{Entry, Kind};
-use super::root::{Denied, Opened, Root, State};
+use super::root::{Denied, Opened, Root, State, is_past};
 use super::settings::Settings;
 use crate::handler::Request;
 
@@ -48,7 +47,7 @@ impl Resource {
             // programs write a coding in its place. It counts as absent, so that it is looked at again in the next second,
             // changed or not.
             let found = root.state(&name).and_then(|_| open(&path).ok());
-            let found = found.filter(|sidecar| is_at_rest(sidecar.state.modified, now));
+            let found = found.filter(|sidecar| is_past(sidecar.state.modified, now));
             match found {
                 Some(sidecar) if stands_for(&sidecar, &opened, &sidecars) => sidecars.push((coding, path, sidecar)),
                 other => passed.push((name, other.map(|opened| opened.state))),

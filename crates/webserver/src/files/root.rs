@@ -7,6 +7,7 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 use std::time::SystemTime;
 
+use http_core::Date;
 use rustix::fs::{
     AtFlags, CWD, FileType, Mode, OFlags, ResolveFlags, Stat, StatxFlags, fstat, makedev, openat, openat2, statat,
     statx,
@@ -203,6 +204,15 @@ impl State {
             changed: nanoseconds(stat.st_ctime, stat.st_ctime_nsec.into()),
         }
     }
+}
+
+/// Nanoseconds since its last change after which a file is at rest: the coarsest tick of a file system in use.
+const REST: i128 = 2_000_000_000;
+
+/// Whether a file whose last change was at this time is at rest, so that any other change will show in its times.
+pub(super) fn is_past(time: i128, now: Date) -> bool {
+    // `now` is the beginning of its second, so that the true age is never overrated.
+    time <= i128::from(now.unix()) * 1_000_000_000 - REST
 }
 
 fn nanoseconds(seconds: i64, rest: i128) -> i128 {
