@@ -65,7 +65,7 @@ pub(crate) struct Options {
     /// Answers for pages that are not there
     ///
     /// A file below ROOT, as single-page applications need it.
-    #[arg(long, help_heading = CONTENT, value_name = "FILE")]
+    #[arg(long, help_heading = CONTENT, value_name = "FILE", value_parser = below_root)]
     pub(crate) fallback: Option<OsString>,
 
     /// The page for a status, like 404=404.html
@@ -312,11 +312,17 @@ impl Options {
 fn error_page(text: &str) -> Result<(Status, OsString), String> {
     let (status, path) = text.split_once('=').ok_or("expected STATUS=FILE, like 404=404.html")?;
     let status = number::<u16>(status).ok().filter(|code| (400..600).contains(code)).and_then(Status::new);
-    let path = path.trim_start_matches('/');
-    match status {
-        None => Err("expected a status from 400 to 599".into()),
-        Some(_) if path.is_empty() => Err("expected a file below ROOT behind the =".into()),
-        Some(status) => Ok((status, path.into())),
+    let status = status.ok_or("expected a status from 400 to 599")?;
+    Ok((status, below_root(path)?))
+}
+
+/// A path below the root, be it written as in a URL.
+fn below_root(path: &str) -> Result<OsString, String> {
+    match path.trim_start_matches('/') {
+        path if path.is_empty() || path.split('/').any(|segment| segment == "..") => {
+            Err("expected the path of a file below ROOT".into())
+        }
+        path => Ok(path.into()),
     }
 }
 
@@ -456,7 +462,7 @@ mod tests {
             assert!(media_type(bad).is_err(), "{bad:?}");
         }
         assert_eq!(error_page("404=/404.html"), Ok((Status::NOT_FOUND, "404.html".into())));
-        for bad in ["404", "404=", "404=/", "200=a", "600=a", "=a", "4o4=a", "+404=a"] {
+        for bad in ["404", "404=", "404=/", "200=a", "600=a", "=a", "4o4=a", "+404=a", "404=../a"] {
             assert!(error_page(bad).is_err(), "{bad:?}");
         }
         assert_eq!((charset("none"), charset("koi8-r")), (Ok(String::new()), Ok("koi8-r".into())));

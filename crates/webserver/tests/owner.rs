@@ -53,7 +53,7 @@ fn an_earlier_index_that_appears_shows_within_a_second() {
 #[test]
 fn a_fallback_answers_for_pages_alone() {
     let folder = folder(&[("app.html", "the app"), ("there.js", "js"), ("sub/x", "x")]);
-    let program = Program::start(folder.path(), &["--fallback", "app.html", "--no-listing"]);
+    let program = Program::start(folder.path(), &["--fallback", "/app.html", "--no-listing"]);
     let html = "Accept: text/html,application/xhtml+xml;q=0.9,*/*;q=0.8\r\n";
     for (target, fields, expected) in [
         ("/users/7", "", (200, true)),
@@ -237,7 +237,8 @@ fn what_cannot_be_is_said_at_the_start() {
         ("--fallback", "none", 1, "there is no file \"none\" below"),
         ("--fallback", "sub", 1, "there is no file \"sub\" below"),
         ("--error-page", "404=none", 1, "there is no file \"none\" below"),
-        ("--error-page", "404=../../etc/passwd", 1, "there is no file"),
+        ("--error-page", "404=../../etc/passwd", 2, "below ROOT"),
+        ("--fallback", "/../a", 2, "below ROOT"),
         ("--error-page", "200=a", 2, "expected a status from 400 to 599"),
         ("--header", "Content-Length: 3", 2, "written by the server"),
         ("--header", "X", 2, "expected NAME: VALUE"),
