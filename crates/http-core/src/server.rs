@@ -249,8 +249,11 @@ impl Connection {
             Err(error) => {
                 if self.refused.is_none() {
                     if self.state == State::Head {
-                        // No line need be whole for its answer to be one to HEAD, without a body.
-                        self.head.is_head = matches!(self.buffer.unread(), [b'H', b'E', b'A', b'D', b' ' | b'\t', ..]);
+                        // No line need be whole for its answer to be one to HEAD, without a body. Of what came, only as
+                        // much counts as a line may have, or the pieces would decide.
+                        let line = self.buffer.unread();
+                        let line = &line[..line.len().min(self.limits.first_line as usize)];
+                        self.head.is_head = matches!(line, [b'H', b'E', b'A', b'D', b' ' | b'\t', ..]);
                     }
                     (self.refused, self.state, self.body_left) = (Some(error), State::Due, 0);
                 }

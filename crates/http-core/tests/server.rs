@@ -547,6 +547,29 @@ fn a_refusal_of_head_has_no_body() {
     }
 }
 
+// Whatever the bound: how much has come when it strikes does not decide what is said.
+#[test]
+fn a_refusal_is_the_same_for_any_pieces() {
+    for first_line in 1..12 {
+        for line in ["HEAD \0D", "HEAD /a HTTP/1.0", "HHEAD \0 x", "HEAD\t/ HTTP/1.1", "GET /abcdefghijk"] {
+            let [whole, octets] = [64, 1].map(|size| {
+                let mut connection = Connection::new(Limits { first_line, ..Limits::default() });
+                let error = line.as_bytes().chunks(size).find_map(|piece| {
+                    connection.space()[..piece.len()].copy_from_slice(piece);
+                    connection.received(piece.len());
+                    connection.poll().err()
+                });
+                let mut out = Vec::new();
+                if error.is_some() {
+                    connection.refuse(None, &mut out).unwrap();
+                }
+                (error, String::from_utf8(out).unwrap())
+            });
+            assert_eq!(whole, octets, "{line:?} with {first_line}");
+        }
+    }
+}
+
 // R1945-9.4b: the caller may answer an error with a page of its own; it closes all the same.
 #[test]
 fn an_error_may_be_answered_with_another_page() {
