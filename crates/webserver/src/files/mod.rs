@@ -13,6 +13,7 @@ mod types;
 
 use std::borrow::Cow;
 use std::cell::Cell;
+use std::ffi::CString;
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd};
 use std::path::Path;
@@ -28,7 +29,7 @@ use http_core::{
 use self::answer::{Refusal, answer};
 use self::cache::Cache;
 use self::entry::Entry;
-use self::resource::{Passed, Resource, pass};
+use self::resource::{Passed, Resource};
 pub use self::root::Containment;
 use self::root::{Denied, Kind, Opened, Root};
 use self::settings::Settings;
@@ -326,7 +327,7 @@ impl Files {
                 Err(Denied::NotFound) => None,
                 Err(denied) => return Err(denied),
             };
-            passed.extend(pass(&index, state));
+            passed.extend(CString::new(index).ok().map(|index| (index, state)));
         }
         match self.open_noting(folder, request)? {
             Opened { kind: Kind::File, .. } => Err(Denied::NotFound),

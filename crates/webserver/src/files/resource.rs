@@ -121,11 +121,6 @@ impl Resource {
     }
 }
 
-/// Notes a name that was passed over.
-pub(super) fn pass(path: &[u8], state: Option<State>) -> Option<Passed> {
-    Some((CString::new(path).ok()?, state))
-}
-
 fn is_same(entry: &Entry, root: &Root) -> bool {
     root.state(&entry.path) == Some(entry.state)
 }
