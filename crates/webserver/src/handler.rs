@@ -345,7 +345,7 @@ pub enum Body {
     Octets(Cow<'static, [u8]>),
     /// From memory that others use too; it counts for none of them.
     Shared(Arc<[u8]>),
-    /// Octets of a file, sent by the kernel. Before each piece of at most 512 KiB the file is looked at: if it is shorter
+    /// Octets of a file, sent by the kernel. Before each piece of at most 320 KiB the file is looked at: if it is shorter
     /// than that, or was modified, the connection closes short. What the kernel has taken, up to several MiB, it holds by
     /// reference: what is written over in place before the peer has it goes out as it is then. Replace files by a rename.
     File {

@@ -38,8 +38,8 @@ pub(crate) trait Peer: fmt::Debug {
     fn local(&self) -> io::Result<SocketAddr>;
 }
 
-/// At most so many octets a `sendfile`, a turn's worth.
-const LARGEST_PIECE: u64 = 512 << 10;
+/// At most so many octets a `sendfile`, a turn's worth of whole segments.
+const LARGEST_PIECE: u64 = 5 * 65_483;
 
 /// A connected socket, in blocking mode until a file is sent over it.
 #[derive(Debug)]
