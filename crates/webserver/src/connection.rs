@@ -8,7 +8,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
 use http_core::server::{self, Event, Expectation, Phase, ReplyBody, SendBody};
-use http_core::{CloseReason, Date, DateCache, Framing, Limits, RequestError, Status, UseError};
+use http_core::{CloseReason, Date, DateCache, Framing, RequestError, Status, UseError, Workspace};
 
 use crate::access_log::{self, Draft, Entry};
 use crate::clock::{self, Millis};
@@ -17,11 +17,12 @@ use crate::ends::Reason;
 use crate::forwarded;
 use crate::handler::{Answer, Kind, Reply, Request, Taker};
 use crate::lobby::Interest;
+use crate::moment::Moment;
 use crate::notes::Notes;
 use crate::outgoing::{FileChanged, Outgoing};
 use crate::site::Site;
 use crate::socket::{Peer, Socket, must_wait};
-use crate::watch::Watch;
+use crate::watch::{EVENTS, Watch};
 
 /// A turn ends after so many replies or octets, so that one peer does not keep a worker from the others. It is a few whole
 /// segments of the loopback interface: where the kernel paces (BBR), 1 MiB costs half as much again in turns of 512 KiB.
@@ -40,7 +41,8 @@ pub(crate) const DRAFT: usize = 256;
 pub(crate) struct Desk {
     /// Where to say that a turn may take long.
     pub(crate) watch: Option<Arc<Watch>>,
-    workspace: http_core::Workspace,
+    /// One for the connection that is driven, and one for each that lets others go first; they may come back to another.
+    workspaces: Vec<Workspace>,
     outgoing: Vec<u8>,
     draft: Vec<u8>,
     dates: DateCache,
@@ -49,16 +51,27 @@ pub(crate) struct Desk {
 
 impl Desk {
     /// Octets of one desk at most.
-    pub(crate) const MEMORY: usize = (16 << 10) + 256 * 16 + KEPT_BUFFER + access_log::LONGEST_DRAFT + DROPPED;
+    pub(crate) const MEMORY: usize =
+        EVENTS * ((16 << 10) + 256 * 16) + KEPT_BUFFER + access_log::LONGEST_DRAFT + DROPPED;
 
-    pub(crate) fn new(limits: &Limits, watch: Option<Arc<Watch>>) -> Desk {
+    pub(crate) fn new(watch: Option<Arc<Watch>>) -> Desk {
         Desk {
             watch,
-            workspace: http_core::Workspace::with_room(limits.head as usize),
+            workspaces: Vec::new(),
             outgoing: Vec::new(),
             draft: Vec::new(),
             dates: DateCache::new(),
             dropped: vec![0; DROPPED],
+        }
+    }
+
+    fn workspace(&mut self, site: &Site) -> Workspace {
+        self.workspaces.pop().unwrap_or_else(|| Workspace::with_room(site.limits.head as usize))
+    }
+
+    fn put_back(&mut self, workspace: Workspace) {
+        if self.workspaces.len() < EVENTS {
+            self.workspaces.push(workspace);
         }
     }
 }
@@ -85,11 +98,12 @@ pub(crate) struct Connection<P = Socket> {
     doing: Doing,
     /// Replies that were sent whole.
     replies: u64,
-    /// What the deadline is for, since when, how many octets moved for it, and when last.
+    /// What the deadline is for, since when, how many octets moved for it, and when last; and when octets last came.
     phase: Phase,
     since: Millis,
     moved: u64,
     progress: Millis,
+    received: Moment,
     /// Octets of memory that the site knows of.
     held_in: u32,
     held_out: u32,
@@ -132,6 +146,7 @@ impl<P: Peer> Connection<P> {
             since: clock::now(),
             moved: 0,
             progress: 0,
+            received: Moment::default(),
             held_in: 0,
             held_out: 0,
             waits_for: Interest::Read,
@@ -147,7 +162,9 @@ impl<P: Peer> Connection<P> {
     pub(crate) fn wake(&mut self, ending: bool) {
         self.unread = true;
         self.ending |= ending;
-        self.waits_for = Interest::Read;
+        if self.waits_for != Interest::Behind {
+            self.waits_for = Interest::Read;
+        }
     }
 
     /// Goes on as far as the peer allows, within one turn.
@@ -181,6 +198,27 @@ impl<P: Peer> Connection<P> {
         next
     }
 
+    /// Receives what may be a request, and goes on when the others who are ready have done so too: then one look at a file
+    /// serves all who ask for it. What it is in the middle of, it goes on with at once.
+    pub(crate) fn receive(&mut self, site: &Site, desk: &mut Desk) -> Next {
+        if !self.is_idle() || self.ending {
+            return self.drive(site, desk);
+        }
+        let mut workspace = desk.workspace(site);
+        self.protocol.lend(&mut workspace);
+        match self.read() {
+            Ok(_) => self.waits_for = Interest::Behind,
+            Err(error) => {
+                self.protocol.set_down(&mut workspace);
+                desk.put_back(workspace);
+                if !must_wait(&error) {
+                    return Next::End(self.end_by(&error));
+                }
+            }
+        }
+        Next::Wait(self.waits_for)
+    }
+
     /// A newcomer for whom there is no place: what has come is read once and answered 503.
     pub(crate) fn turn_away(&mut self, site: &Site, desk: &mut Desk) -> Next {
         if let Ok(n) = self.socket.receive(self.protocol.space()) {
@@ -200,6 +238,9 @@ impl<P: Peer> Connection<P> {
             self.slow = true;
             self.socket.bound_unsent();
             return Next::Wait(Interest::Write);
+        }
+        if self.waits_for == Interest::Behind {
+            return Next::Wait(Interest::Turn); // it was in time, and it is our turn
         }
         if self.waits_for != Interest::Read {
             // It does not read what it asked for; it may have asked for more, which nobody answers now.
@@ -268,7 +309,11 @@ impl<P: Peer> Connection<P> {
 
     /// One turn, in the memory of the desk.
     fn turn(&mut self, site: &Site, desk: &mut Desk) -> Next {
-        self.protocol.lend(&mut desk.workspace);
+        let mut workspace = match std::mem::replace(&mut self.waits_for, Interest::Read) {
+            Interest::Behind => Workspace::default(), // it has one
+            _ => desk.workspace(site),
+        };
+        self.protocol.lend(&mut workspace);
         lend(&mut self.outgoing.octets, &mut desk.outgoing);
         lend(&mut self.draft, &mut desk.draft);
         let next = match self.doing {
@@ -282,7 +327,8 @@ impl<P: Peer> Connection<P> {
         if next != Next::Wait(Interest::Turn) {
             self.settle(); // else it goes on with what it did
         }
-        self.protocol.set_down(&mut desk.workspace);
+        self.protocol.set_down(&mut workspace);
+        desk.put_back(workspace);
         if self.outgoing.octets.is_empty() {
             desk.outgoing = std::mem::take(&mut self.outgoing.octets);
             desk.outgoing.shrink_to(KEPT_BUFFER);
@@ -330,23 +376,14 @@ impl<P: Peer> Connection<P> {
                     if !self.unread {
                         return Ok(Next::Wait(Interest::Read));
                     }
-                    let room = self.protocol.space();
-                    let (all, n) = (room.len(), self.socket.receive(room)?);
-                    match n {
-                        0 => self.protocol.received_eof(),
-                        n => self.protocol.received(n),
-                    }
-                    // A short read took all there was, and what comes later is announced: one call less a request. (It is
-                    // not so at an urgent mark, whose sender then waits for its deadline.)
-                    self.unread = n == all || self.ending;
-                    octets += n as u64;
-                    self.moves(n as u64);
+                    octets += self.read()?;
                 }
                 Ok(Event::Request(head)) => {
                     let now = clock::today();
                     let (notes, watch) = (Notes(site.notes.as_ref()), desk.watch.as_deref());
                     let client = forwarded::client(&site.trusted, self.peer.ip(), &head.fields);
-                    let request = Request { head, peer: self.peer, client, now, socket: &self.socket, notes, watch };
+                    let (peer, whole, socket) = (self.peer, self.received, &self.socket);
+                    let request = Request { head, peer, client, now, whole, socket, notes, watch };
                     let length = if let Framing::Length(length) = head.body { length } else { 0 };
                     let waits = length > 0 && head.expectation() == Expectation::Continue;
                     let answer = answered(|| site.handler.handle(&request));
@@ -392,6 +429,22 @@ impl<P: Peer> Connection<P> {
                 }
             }
         }
+    }
+
+    /// Reads what is there, and says of how many octets.
+    fn read(&mut self) -> io::Result<u64> {
+        let room = self.protocol.space();
+        let (all, n) = (room.len(), self.socket.receive(room)?);
+        self.received = Moment::of_receipt();
+        match n {
+            0 => self.protocol.received_eof(),
+            n => self.protocol.received(n),
+        }
+        // A short read took all there was, and what comes later is announced: one call less a request. (It is not so at an
+        // urgent mark, whose sender then waits for its deadline.)
+        self.unread = n == all || self.ending;
+        self.moves(n as u64);
+        Ok(n as u64)
     }
 
     fn respond(&mut self, site: &Site, desk: &mut Desk, reply: Reply) -> io::Result<()> {
@@ -604,6 +657,32 @@ mod tests {
         }
     }
 
+    #[test]
+    fn who_steps_behind_may_be_resumed_by_anybody_and_was_in_time() {
+        let site = Site::new(Box::new(|request: &Request<'_>| Reply::text(request.peer.to_string())));
+        let (mut desk, mut another) = (Desk::new(None), Desk::new(None));
+        let mut connection = Connection::new(Asks, SocketAddr::from((Ipv4Addr::LOCALHOST, 1)), &site);
+        for round in 0..9 {
+            let replies = connection.replies;
+            connection.wake(false);
+            assert_eq!(connection.receive(&site, &mut desk), Next::Wait(Interest::Behind));
+            assert_eq!((connection.incoming(), connection.is_idle()), (0, false));
+            assert_eq!(connection.expire(&site, &mut another), Next::Wait(Interest::Turn), "it waits for us");
+            if round % 2 == 0 {
+                connection.wake(false); // its turn is announced before it is back
+                assert_eq!(connection.receive(&site, &mut another), Next::Wait(Interest::Read));
+            } else {
+                assert_eq!(connection.drive(&site, &mut another), Next::Wait(Interest::Read));
+            }
+            assert!(connection.replies > replies && connection.is_kept());
+        }
+        assert_eq!(
+            (desk.workspaces.len(), another.workspaces.len()),
+            (0, 9),
+            "what was lent comes back, to whom it comes"
+        );
+    }
+
     // What a hit of the cache allocates, which is nothing, is shown where it is.
     #[test]
     fn a_kept_connection_allocates_nothing_for_a_request() {
@@ -618,15 +697,20 @@ mod tests {
             };
             let log = format.map(|format| Arc::new(AccessLog::with_room(format)));
             let site = Site { log, ..Site::new(Box::new(handler)) };
-            let mut desk = Desk::new(&site.limits, None);
+            let mut desk = Desk::new(None);
             let mut connection = Connection::new(Asks, SocketAddr::from((Ipv4Addr::LOCALHOST, 1)), &site);
-            let mut turn = || {
+            let mut turn = |behind| {
                 connection.wake(false);
+                if behind {
+                    assert_eq!(connection.receive(&site, &mut desk), Next::Wait(Interest::Behind));
+                    assert!(!connection.is_idle(), "it has a request in hand");
+                }
                 assert_eq!(connection.drive(&site, &mut desk), Next::Wait(Interest::Read));
                 assert!(connection.is_kept());
             };
-            turn(); // the desk's buffers find their size
-            assert_eq!(measure(|| (0..100).for_each(|_| turn())).count_total, 0, "{format:?}");
+            turn(true); // the desk's buffers find their size
+            let measured = measure(|| (0..100).for_each(|n| turn(n % 3 == 0)));
+            assert_eq!(measured.count_total, 0, "{format:?}");
             assert_eq!(connection.replies, 101);
             assert_eq!((connection.incoming(), connection.outgoing()), (0, 0), "and it owns none while it waits");
         }

@@ -11,6 +11,7 @@ use std::time::SystemTime;
 use http_core::server::RequestHead;
 use http_core::{Date, FieldBlock, FieldName, FieldValue, RequestError, Status, UseError, name};
 
+use crate::moment::Moment;
 use crate::notes::Notes;
 use crate::socket::Peer;
 use crate::watch::Watch;
@@ -115,6 +116,8 @@ pub struct Request<'a> {
     pub client: IpAddr,
     /// The time of the request, which the reply's Date will say.
     pub now: Date,
+    /// When it had come whole.
+    pub(crate) whole: Moment,
     pub(crate) socket: &'a dyn Peer,
     pub(crate) notes: Notes<'a>,
     pub(crate) watch: Option<&'a Watch>,

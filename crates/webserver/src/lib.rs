@@ -72,6 +72,7 @@ mod forwarded;
 mod guard;
 mod handler;
 mod lobby;
+mod moment;
 mod notes;
 mod outgoing;
 mod seat;

@@ -74,8 +74,10 @@ pub(crate) enum Arrival<C> {
     Surplus(OwnedFd, SocketAddr, u32),
     /// The same, and it cannot even be told so.
     Refused(OwnedFd),
-    /// A guest whose peer is ready, or has ended its stream too.
-    Ready { guest: Box<Guest<C>>, ending: bool },
+    /// A guest whose peer is ready, or has ended its stream too; and whether others wait.
+    Ready { guest: Box<Guest<C>>, ending: bool, others: bool },
+    /// A guest who has let the others go first.
+    Back(Box<Guest<C>>),
     /// A guest whose connection broke.
     Gone(Box<Guest<C>>),
     /// A new connection, and an idle guest that has to make room for it.
@@ -93,6 +95,8 @@ pub(crate) enum Interest {
     Write,
     /// Its next turn, which comes by itself where there is room to write.
     Turn,
+    /// Its next turn, when the others who are ready now have had theirs.
+    Behind,
 }
 
 impl<C: AsFd> Lobby<C> {
@@ -125,7 +129,7 @@ impl<C: AsFd> Lobby<C> {
     /// The next that needs a worker; `None` once the workers may leave.
     pub(crate) fn next(&self) -> Option<Arrival<C>> {
         loop {
-            let (key, flags) = self.watch.next()?;
+            let (key, flags, others) = self.watch.next()?;
             if key >= FIRST_LISTENER {
                 if let Some(arrival) = self.accept((key - FIRST_LISTENER) as usize) {
                     self.watch.again(key);
@@ -137,9 +141,11 @@ impl<C: AsFd> Lobby<C> {
             let Some(guest) = seat.announce((key >> 32) as u32) else { continue };
             // A hang-up alone may have octets before it: a peer that ends while we linger. They are to be read, or our
             // close becomes a reset that destroys what is on its way to it.
-            return Some(match flags.contains(EventFlags::ERR) {
-                true => Arrival::Gone(guest),
-                false => Arrival::Ready { guest, ending: flags.intersects(EventFlags::RDHUP | EventFlags::HUP) },
+            let ending = flags.intersects(EventFlags::RDHUP | EventFlags::HUP);
+            return Some(match flags {
+                _ if flags.is_empty() => Arrival::Back(guest),
+                _ if flags.contains(EventFlags::ERR) => Arrival::Gone(guest),
+                _ => Arrival::Ready { guest, ending, others },
             });
         }
     }
@@ -154,14 +160,14 @@ impl<C: AsFd> Lobby<C> {
         interest: Interest,
         patience: Patience,
     ) -> Result<(), Box<Guest<C>>> {
+        let key = u64::from(guest.generation) << 32 | u64::from(guest.seat);
         self.seats[guest.seat as usize].put(guest, patience, |guest, announced| {
             if !interest.must_be_armed(guest.armed, announced) {
                 return true; // the edge is still to come
             }
-            let key = u64::from(guest.generation) << 32 | u64::from(guest.seat);
             let flags = EventFlags::ET
                 | match interest {
-                    Interest::Read => EventFlags::IN | EventFlags::RDHUP,
+                    Interest::Read | Interest::Behind => EventFlags::IN | EventFlags::RDHUP,
                     Interest::Write => EventFlags::OUT,
                     Interest::Turn => EventFlags::IN | EventFlags::RDHUP | EventFlags::OUT,
                 };
@@ -171,7 +177,11 @@ impl<C: AsFd> Lobby<C> {
             };
             guest.armed = Some(interest);
             armed.is_ok()
-        })
+        })?;
+        if interest == Interest::Behind {
+            self.watch.behind(key); // now that there is somebody to be found
+        }
+        Ok(())
     }
 
     /// Takes guests out whose patience has ended, at most `most`.
@@ -317,7 +327,7 @@ impl<C: AsFd> Lobby<C> {
 impl Interest {
     /// Whether the kernel must be told of it, if it was last told of `armed`.
     pub(crate) fn must_be_armed(self, armed: Option<Interest>, announced: bool) -> bool {
-        armed != Some(self) || self == Interest::Turn || announced
+        announced || self != Interest::Behind && (armed != Some(self) || self == Interest::Turn)
     }
 }
 
@@ -376,7 +386,7 @@ mod tests {
     fn an_edge_that_came_while_the_guest_was_away_is_announced_again() {
         let (lobby, mut peer) = seated(1, SOON);
         peer.write_all(b"x").unwrap();
-        let Some(Arrival::Ready { mut guest, ending: false }) = lobby.next() else { panic!("not ready") };
+        let Some(Arrival::Ready { mut guest, ending: false, .. }) = lobby.next() else { panic!("not ready") };
         let mut octet = [0];
         io::Read::read_exact(&mut guest.connection, &mut octet).unwrap();
         thread::scope(|scope| {
@@ -392,11 +402,33 @@ mod tests {
     fn a_turn_comes_by_itself_and_the_end_of_a_stream_is_told() {
         let (lobby, peer) = seated(1, SOON);
         drop(peer);
-        let Some(Arrival::Ready { guest, ending: true }) = lobby.next() else { panic!("not ready") };
+        let Some(Arrival::Ready { guest, ending: true, .. }) = lobby.next() else { panic!("not ready") };
         lobby.set_down(guest, Interest::Turn, SOON).unwrap();
         assert!(matches!(lobby.next(), Some(Arrival::Ready { .. })));
         lobby.dismiss();
         assert!(lobby.next().is_none() && lobby.next().is_none());
+    }
+
+    #[test]
+    fn who_steps_behind_comes_back_after_the_others() {
+        let (lobby, mut first) = seated(4, SOON);
+        let mut peers = [(); 3].map(|()| seat(&lobby, SOON));
+        for peer in std::iter::once(&mut first).chain(&mut peers) {
+            peer.write_all(b"x").unwrap();
+        }
+        let mut order = Vec::new();
+        for last in [false, false, false, true] {
+            let Some(Arrival::Ready { guest, others, .. }) = lobby.next() else { panic!("not ready") };
+            assert_eq!(others, !last);
+            if !last {
+                order.push(guest.seat());
+                lobby.set_down(guest, Interest::Behind, SOON).unwrap();
+            }
+        }
+        for seat in order {
+            let Some(Arrival::Back(guest)) = lobby.next() else { panic!("not back") };
+            assert_eq!(guest.seat(), seat);
+        }
     }
 
     #[test]

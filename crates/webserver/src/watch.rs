@@ -14,7 +14,7 @@ use rustix::event::{EventfdFlags, eventfd};
 use rustix::io::Result;
 
 /// Events that are taken from the kernel at once; when there are so many, one worker cannot keep up.
-const EVENTS: usize = 64;
+pub(crate) const EVENTS: usize = 64;
 
 /// The key of what wakes who waits; all others are the caller's.
 pub(crate) const WAKE: u64 = u64::MAX;
@@ -30,7 +30,7 @@ pub(crate) struct Watch {
 
 #[derive(Debug, Default)]
 struct State {
-    /// What the kernel reported and nobody took yet: keys, and what happened.
+    /// What the kernel reported and nobody took yet: keys, and what happened; nothing, for who stepped behind the others.
     events: VecDeque<(u64, EventFlags)>,
     /// Somebody waits for the kernel.
     kept: bool,
@@ -49,16 +49,17 @@ impl Watch {
         Ok(Watch { epoll, state: Mutex::default(), called: Condvar::new(), wake })
     }
 
-    /// The next event; `None` once it is over.
-    pub(crate) fn next(&self) -> Option<(u64, EventFlags)> {
+    /// The next event, and whether the one behind it is from the kernel too; `None` once it is over.
+    pub(crate) fn next(&self) -> Option<(u64, EventFlags, bool)> {
         let mut state = self.lock();
         loop {
             if state.over {
                 return None;
             }
-            if let Some(event) = state.events.pop_front() {
+            if let Some((key, flags)) = state.events.pop_front() {
                 state.progress += 1;
-                return Some(event);
+                let others = state.events.front().is_some_and(|(_, flags)| !flags.is_empty());
+                return Some((key, flags, others));
             }
             state = if state.kept { self.sleep(state) } else { self.wait(state) };
         }
@@ -71,6 +72,11 @@ impl Watch {
         if !state.events.is_empty() {
             state.events.insert(1, (key, EventFlags::IN));
         }
+    }
+
+    /// This one comes again, without flags, when all that wait have come.
+    pub(crate) fn behind(&self, key: u64) {
+        self.lock().events.push_back((key, EventFlags::empty()));
     }
 
     /// What the caller does next may take long: somebody else is to wait meanwhile.

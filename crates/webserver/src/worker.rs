@@ -20,17 +20,19 @@ pub(crate) struct Engine {
 impl Engine {
     /// One worker's life.
     pub(crate) fn work(&self) {
-        let mut desk = Desk::new(&self.site.limits, Some(self.lobby.watch.clone()));
+        let mut desk = Desk::new(Some(self.lobby.watch.clone()));
         let may_wait = !self.site.handler.is_quick();
         while let Some(arrival) = self.lobby.next() {
             if may_wait {
                 self.lobby.watch.deputise();
             }
             match arrival {
-                Arrival::Ready { mut guest, ending } => {
+                Arrival::Ready { mut guest, ending, others } => {
                     guest.connection.wake(ending);
-                    self.turn(guest, &mut desk, Connection::drive);
+                    let steps_behind = others && !may_wait;
+                    self.turn(guest, &mut desk, if steps_behind { Connection::receive } else { Connection::drive });
                 }
+                Arrival::Back(guest) => self.turn(guest, &mut desk, Connection::drive),
                 Arrival::Stranger(socket, peer, seat) => {
                     self.counters.accept();
                     let connection = Connection::over(socket, peer, &self.site);
@@ -76,7 +78,7 @@ impl Engine {
             }
             Ok(Next::End(reason)) => self.end(guest, reason),
             Err(_) => {
-                *desk = Desk::new(&self.site.limits, desk.watch.take());
+                *desk = Desk::new(desk.watch.take());
                 guest.connection.cut(&self.site, Reason::Failed);
                 self.end(guest, Reason::Failed);
             }

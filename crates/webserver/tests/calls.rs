@@ -85,7 +85,8 @@ fn calls(kept: bool) -> Option<f64> {
 #[test]
 fn a_request_on_a_kept_connection() {
     let Some(mean) = calls(true) else { return };
-    assert!(mean <= 5.2, "{mean:.2} calls a request");
+    // Of 64 several are ready at once, and one look at the file serves them.
+    assert!(mean <= 2.7, "{mean:.2} calls a request");
 }
 
 #[test]

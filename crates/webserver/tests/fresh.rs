@@ -177,6 +177,45 @@ fn a_file_that_has_been_kept_changes_at_once() {
 }
 
 // V7: the file that was kept lies below a folder that is swapped for a link which leads out, and back.
+// One look at a file serves many requests, and none that was not whole before it.
+#[test]
+fn a_request_that_ends_after_a_change_sees_it() {
+    let folder = TempDir::new().unwrap();
+    let at = |name: &str| folder.path().join(name);
+    let names: Vec<String> = (0..60).map(|n| format!("file{n}")).collect();
+    names.iter().for_each(|name| fs::write(at(name), version(0)).unwrap());
+    let program = Program::start(folder.path(), &["--log", "off", "--threads", "4"]);
+    let connect = || connect(program.address());
+    let (mut early, mut late): (Vec<_>, Vec<_>) = (0..24).map(|_| (connect(), connect())).unzip();
+    thread::sleep(REST);
+    for name in &names {
+        let request = keep_alive(&format!("/{name}"));
+        let (begin, end) = request.split_at(request.len() / 2);
+        late.iter_mut().for_each(|peer| peer.write_all(begin).unwrap());
+        let is_done = AtomicUsize::new(0);
+        thread::scope(|scope| {
+            scope.spawn(|| {
+                while is_done.load(SeqCst) == 0 {
+                    early.iter_mut().for_each(|peer| peer.write_all(&request).unwrap());
+                    for peer in &mut early {
+                        let answer = read_answer(peer);
+                        assert!(answer.status == 200 && [version(0), version(1)].contains(&answer.body), "{name}");
+                    }
+                }
+            });
+            thread::sleep(Duration::from_millis(3));
+            fs::write(at("new"), version(1)).unwrap();
+            fs::rename(at("new"), at(name)).unwrap();
+            late.iter_mut().for_each(|peer| peer.write_all(end).unwrap());
+            let answers: Vec<_> = late.iter_mut().map(read_answer).collect();
+            is_done.store(1, SeqCst);
+            let old = answers.iter().filter(|answer| answer.body != version(1)).count();
+            assert_eq!(old, 0, "{name}: of {}", answers.len());
+        });
+    }
+    program.finish();
+}
+
 #[test]
 fn what_is_kept_opens_no_way_out() {
     let outer = TempDir::new().unwrap();

@@ -1,6 +1,6 @@
 //! Files that were asked for before, and whether they still are as they were: the only home of freshness.
 //!
-//! No response shows octets older than what its path held when its request was sent: at each use the path is looked up
+//! No response shows octets older than what its path held when its request was sent: after that the path is looked up
 //! again, and must lead to the very file and state that were read. Only a file that has been at rest is kept, since two
 //! changes within one tick of a clock leave one time behind.
 
@@ -12,6 +12,7 @@ use quick_cache::Weighter;
 use super::entry::Entry;
 use super::resource::Resource;
 use super::root::{Root, State, is_past};
+use crate::moment::Moment;
 
 /// What an entry with a descriptor counts, so that there are never too few of these for connections.
 const DESCRIPTOR: u64 = 16;
@@ -27,19 +28,20 @@ impl Cache {
         Cache((entries > 0).then(cache))
     }
 
-    /// What this name leads to at this very moment, if it is what it led to before, in the form that `choose` takes of it.
-    /// `now` is a moment that has passed.
+    /// What this name leads to, for a request that was whole at this moment, if it is what it led to before, in the form
+    /// that `choose` takes of it. `now` has passed.
     pub(super) fn get(
         &self,
         name: &[u8],
         root: &Root,
         now: Date,
+        whole: Moment,
         choose: impl Fn(&Resource) -> &Entry,
     ) -> Option<Arc<Resource>> {
         let cache = self.0.as_ref()?;
         let resource = cache.get(name)?;
         let chosen = choose(&resource);
-        if are_at_rest(&resource, now) && resource.is_current(chosen, root, now) {
+        if are_at_rest(&resource, now) && resource.is_current(chosen, root, now, whole) {
             return Some(resource);
         }
         cache.remove(name);
@@ -138,6 +140,7 @@ mod tests {
             peer: ([127, 0, 0, 1], 1).into(),
             client: [127, 0, 0, 1].into(),
             now,
+            whole: Moment::of_receipt(),
             socket: &Nobody,
             notes: Notes(None),
             watch: None,
@@ -171,7 +174,7 @@ mod tests {
     }
 
     fn is_hit(files: &Files, name: &str) -> bool {
-        files.cache.get(name.as_bytes(), &files.root, after(10), Resource::plain).is_some()
+        files.cache.get(name.as_bytes(), &files.root, after(10), Moment::of_receipt(), Resource::plain).is_some()
     }
 
     fn is_kept(files: &Files, name: &str) -> bool {

@@ -13,6 +13,7 @@ use super::push;
 use super::root::{Denied, Opened, State, read};
 use super::settings::Settings;
 use crate::handler::Body;
+use crate::moment::Look;
 
 /// Files up to here go out from memory, head and body in one call; larger ones by `sendfile`.
 pub(super) const SMALL: u64 = 16 << 10;
@@ -28,6 +29,8 @@ pub(super) struct Entry {
     /// Relative to the root.
     pub(super) path: CString,
     pub(super) state: State,
+    /// When its path was last found to lead to this state.
+    pub(super) looked: Look,
     /// Those of the plain answer, 200.
     pub(super) fields: Arc<FieldBlock>,
     /// Those of 304: what a cache needs of them (R9110-15.4.5).
@@ -99,7 +102,8 @@ impl Entry {
         let (fields, not_modified) = (Arc::new(fields), Arc::new(of_both));
         let content_type = kind.content_type.into();
         let coding = kind.coding;
-        Ok(Entry { path, state, fields, not_modified, content_type, coding, tag, last_modified, content })
+        let looked = Look::default();
+        Ok(Entry { path, state, looked, fields, not_modified, content_type, coding, tag, last_modified, content })
     }
 
     pub(super) fn validators(&self) -> Validators<'_> {

@@ -35,6 +35,7 @@ use self::root::{Denied, Kind, Opened, Root};
 use self::settings::Settings;
 use crate::clock;
 use crate::handler::{Answer, Handler, Reply, Request};
+use crate::moment::Moment;
 
 /// A folder of files, served by GET and HEAD.
 ///
@@ -292,7 +293,8 @@ impl Files {
             request.note("R1945-12.5b, --hidden", || "a name that begins with a dot is not served".into());
             Err(Denied::NotFound)
         } else {
-            let kept = self.cache.get(&name, &self.root, request.now, |resource| resource.choose(&request.head.fields));
+            let Request { head, now, whole, .. } = request;
+            let kept = self.cache.get(&name, &self.root, *now, *whole, |resource| resource.choose(&head.fields));
             kept.map_or_else(|| self.look(request, &name), |resource| Ok(Found::Resource(resource)))
         };
         ROOM.set(name);
@@ -345,7 +347,7 @@ impl Files {
 
     /// A file below the root, by its path.
     fn resource(&self, path: &[u8], now: Date, choose: impl Fn(&Resource) -> &Entry) -> Result<Arc<Resource>, Denied> {
-        match self.cache.get(path, &self.root, now, choose) {
+        match self.cache.get(path, &self.root, now, Moment::of_receipt(), choose) {
             Some(resource) => Ok(resource),
             None => match self.open(path)? {
                 file if file.is_file() => self.read(path, path, file, Vec::new(), now),

@@ -10,6 +10,7 @@ use super::entry::{Entry, Kind};
 use super::root::{Denied, Opened, Root, State, is_past};
 use super::settings::Settings;
 use crate::handler::Request;
+use crate::moment::Moment;
 
 /// Codings and the names of their files, the best first.
 const CODINGS: [(&str, &[u8]); 3] = [("br", b".br"), ("zstd", b".zst"), ("gzip", b".gz")];
@@ -98,11 +99,13 @@ impl Resource {
         self.coded.iter().chain([&self.plain])
     }
 
-    /// Whether, at this moment, the name leads to this very state of this form of it. What it would lead to otherwise,
-    /// and whether folders on the way have become links out of the root, is looked at once a second.
-    pub(super) fn is_current(&self, chosen: &Entry, root: &Root, now: Date) -> bool {
+    /// Whether, for a request that was whole at this moment, the name leads to this very state of this form of it. What it
+    /// would lead to otherwise, and whether folders on the way have become links out of the root, is looked at once a
+    /// second.
+    pub(super) fn is_current(&self, chosen: &Entry, root: &Root, now: Date, whole: Moment) -> bool {
         let is_coded = !std::ptr::eq(chosen, &self.plain);
-        (!is_coded || is_same(chosen, root)) && is_same(&self.plain, root) && self.is_first(root, now)
+        let is_same = |entry: &Entry| entry.looked.holds(whole, || root.state(&entry.path) == Some(entry.state));
+        (!is_coded || is_same(chosen)) && is_same(&self.plain) && self.is_first(root, now)
     }
 
     fn is_first(&self, root: &Root, now: Date) -> bool {
@@ -119,10 +122,6 @@ impl Resource {
         }
         holds
     }
-}
-
-fn is_same(entry: &Entry, root: &Root) -> bool {
-    root.state(&entry.path) == Some(entry.state)
 }
 
 /// Whether a file is a coding of this state of another: it is not older, saves something, and could not be taken for one

@@ -1,0 +1,66 @@
+//! Moments: when a request had come whole, and when something was looked at. A look serves every request that was whole
+//! before it, as if it had been made for that one.
+
+use std::sync::atomic::{AtomicU64, Ordering::AcqRel, Ordering::Acquire, Ordering::Relaxed};
+
+/// How often octets were received, by all workers of all servers: they may share what they look at.
+static RECEIPTS: AtomicU64 = AtomicU64::new(0);
+
+/// A place among the receipts.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Moment(u64);
+
+impl Moment {
+    /// Octets were received just now. What begins later, begins at no smaller moment.
+    pub(crate) fn of_receipt() -> Moment {
+        Moment(RECEIPTS.fetch_add(1, AcqRel) + 1)
+    }
+}
+
+/// When something was last found to be as it was.
+#[derive(Debug, Default)]
+pub(crate) struct Look(AtomicU64);
+
+impl Look {
+    /// Whether it is still so, for a request that was whole at this moment: `see` looks, unless somebody has since.
+    pub(crate) fn holds(&self, whole: Moment, see: impl FnOnce() -> bool) -> bool {
+        if self.0.load(Relaxed) >= whole.0 {
+            return true;
+        }
+        let begun = RECEIPTS.load(Acquire);
+        let holds = see();
+        if holds {
+            self.0.store(begun, Relaxed);
+        }
+        holds
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_look_serves_who_was_whole_before_it_and_nobody_else() {
+        let look = Look::default();
+        let (first, second) = (Moment::of_receipt(), Moment::of_receipt());
+        assert!(look.holds(first, || true), "nobody has looked");
+        let never = || -> bool { panic!("it was looked at since") };
+        assert!(look.holds(second, never) && look.holds(first, never));
+        let third = Moment::of_receipt();
+        let mut fourth = third;
+        assert!(!look.holds(third, || false), "it came after the look");
+        let see = || {
+            fourth = Moment::of_receipt(); // while it is looked at
+            true
+        };
+        assert!(look.holds(third, see), "what was found to be otherwise is looked at again");
+        let mut looks = 0;
+        assert!(look.holds(third, never));
+        assert!(look.holds(fourth, || {
+            looks += 1;
+            true
+        }));
+        assert_eq!(looks, 1, "it may have come after what was seen");
+    }
+}
