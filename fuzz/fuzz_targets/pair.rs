@@ -292,10 +292,13 @@ impl<'p, 'a> Pair<'p, 'a> {
         assert_eq!(self.request_left, body.unwrap_or(0));
         let authority = target.authority().unwrap_or(host).as_str();
         let query = target.query().map(|query| format!("?{query}")).unwrap_or_default();
-        let path = match (target.form(), to_proxy) {
-            (Form::Asterisk, true) => format!("http://{authority}"),
-            (_, true) => format!("http://{authority}{}{query}", target.path()),
-            _ => format!("{}{query}", target.path()),
+        // R9112-3.2.4: what OPTIONS asks of a server as a whole.
+        let of_all = method == Method::Options && ["*", "http://[::1]"].contains(&target.as_str());
+        let path = match (of_all, to_proxy) {
+            (true, true) => format!("http://{authority}"),
+            (true, false) => "*".to_string(),
+            (false, true) => format!("http://{authority}{}{query}", target.path()),
+            (false, false) => format!("{}{query}", target.path()),
         };
         self.requests.push_back(Said {
             head: format!("{method} {path} {authority}"),
