@@ -85,14 +85,15 @@ fn calls(kept: bool) -> Option<f64> {
 #[test]
 fn a_request_on_a_kept_connection() {
     let Some(mean) = calls(true) else { return };
-    // Of 64 several are ready at once, and one look at the file serves them.
+    // At most 5.2 is asked for. Of 64 several are ready at once, and one look at the file serves them.
     assert!(mean <= 2.7, "{mean:.2} calls a request");
 }
 
 #[test]
 fn a_connection_for_one_request() {
     let Some(mean) = calls(false) else { return };
-    assert!(mean <= 7.0, "{mean:.2} calls a request");
+    // At most 7 is asked for. Several that come at once are received first, and one wait and one look serve them.
+    assert!(mean <= 5.2, "{mean:.2} calls a request");
 }
 
 /// Where the program is. Without it a test has nothing to say.
