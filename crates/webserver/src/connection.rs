@@ -8,7 +8,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
 use http_core::server::{self, Event, Expectation, Phase, ReplyBody, SendBody};
-use http_core::{CloseReason, Date, DateCache, Framing, RequestError, Status, UseError, Workspace};
+use http_core::{CloseReason, Date, DateCache, Framing, Limits, RequestError, Status, UseError, Workspace};
 
 use crate::access_log::{self, Draft, Entry};
 use crate::clock::{self, Millis};
@@ -22,7 +22,7 @@ use crate::notes::Notes;
 use crate::outgoing::{FileChanged, Outgoing};
 use crate::site::Site;
 use crate::socket::{Peer, Socket, must_wait};
-use crate::watch::{EVENTS, Watch};
+use crate::watch::{GROUP, Watch};
 
 /// A turn ends after so many replies or octets, so that one peer does not keep a worker from the others. It is a few whole
 /// segments of the loopback interface: where the kernel paces (BBR), 1 MiB costs half as much again in turns of 512 KiB.
@@ -41,8 +41,10 @@ pub(crate) const DRAFT: usize = 256;
 pub(crate) struct Desk {
     /// Where to say that a turn may take long.
     pub(crate) watch: Option<Arc<Watch>>,
-    /// One for the connection that is driven, and one for each that lets others go first; they may come back to another.
-    workspaces: Vec<Workspace>,
+    /// For the connection that is driven.
+    workspace: Workspace,
+    /// For those that let others go first; they may come back to another desk.
+    set_aside: Vec<Workspace>,
     outgoing: Vec<u8>,
     draft: Vec<u8>,
     dates: DateCache,
@@ -52,12 +54,13 @@ pub(crate) struct Desk {
 impl Desk {
     /// Octets of one desk at most.
     pub(crate) const MEMORY: usize =
-        EVENTS * ((16 << 10) + 256 * 16) + KEPT_BUFFER + access_log::LONGEST_DRAFT + DROPPED;
+        (1 + GROUP) * ((16 << 10) + 256 * 16) + KEPT_BUFFER + access_log::LONGEST_DRAFT + DROPPED;
 
-    pub(crate) fn new(watch: Option<Arc<Watch>>) -> Desk {
+    pub(crate) fn new(limits: &Limits, watch: Option<Arc<Watch>>) -> Desk {
         Desk {
             watch,
-            workspaces: Vec::new(),
+            workspace: Workspace::with_room(limits.head as usize),
+            set_aside: Vec::new(),
             outgoing: Vec::new(),
             draft: Vec::new(),
             dates: DateCache::new(),
@@ -65,18 +68,16 @@ impl Desk {
         }
     }
 
-    fn workspace(&mut self, site: &Site) -> Workspace {
-        self.workspaces.pop().unwrap_or_else(|| Workspace::with_room(site.limits.head as usize))
-    }
-
-    fn put_back(&mut self, workspace: Workspace) {
-        if self.workspaces.len() < EVENTS {
-            self.workspaces.push(workspace);
+    fn put_aside(&mut self, workspace: Workspace) {
+        if self.set_aside.len() < GROUP {
+            self.set_aside.push(workspace);
         }
     }
 }
 
 const DROPPED: usize = 16 << 10;
+/// Room for a request that lets others go first, at the beginning: many are no longer, and it grows where they are.
+const ASIDE: usize = 1 << 10;
 
 /// How a turn ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -204,13 +205,13 @@ impl<P: Peer> Connection<P> {
         if !self.is_idle() || self.ending {
             return self.drive(site, desk);
         }
-        let mut workspace = desk.workspace(site);
+        let mut workspace = desk.set_aside.pop().unwrap_or_else(|| Workspace::with_room(ASIDE));
         self.protocol.lend(&mut workspace);
         match self.read() {
             Ok(_) => self.waits_for = Interest::Behind,
             Err(error) => {
                 self.protocol.set_down(&mut workspace);
-                desk.put_back(workspace);
+                desk.put_aside(workspace);
                 if !must_wait(&error) {
                     return Next::End(self.end_by(&error));
                 }
@@ -309,11 +310,10 @@ impl<P: Peer> Connection<P> {
 
     /// One turn, in the memory of the desk.
     fn turn(&mut self, site: &Site, desk: &mut Desk) -> Next {
-        let mut workspace = match std::mem::replace(&mut self.waits_for, Interest::Read) {
-            Interest::Behind => Workspace::default(), // it has one
-            _ => desk.workspace(site),
-        };
-        self.protocol.lend(&mut workspace);
+        let has_workspace = std::mem::replace(&mut self.waits_for, Interest::Read) == Interest::Behind;
+        if !has_workspace {
+            self.protocol.lend(&mut desk.workspace);
+        }
         lend(&mut self.outgoing.octets, &mut desk.outgoing);
         lend(&mut self.draft, &mut desk.draft);
         let next = match self.doing {
@@ -327,8 +327,13 @@ impl<P: Peer> Connection<P> {
         if next != Next::Wait(Interest::Turn) {
             self.settle(); // else it goes on with what it did
         }
-        self.protocol.set_down(&mut workspace);
-        desk.put_back(workspace);
+        if has_workspace {
+            let mut workspace = Workspace::default();
+            self.protocol.set_down(&mut workspace);
+            desk.put_aside(workspace);
+        } else {
+            self.protocol.set_down(&mut desk.workspace);
+        }
         if self.outgoing.octets.is_empty() {
             desk.outgoing = std::mem::take(&mut self.outgoing.octets);
             desk.outgoing.shrink_to(KEPT_BUFFER);
@@ -660,7 +665,7 @@ mod tests {
     #[test]
     fn who_steps_behind_may_be_resumed_by_anybody_and_was_in_time() {
         let site = Site::new(Box::new(|request: &Request<'_>| Reply::text(request.peer.to_string())));
-        let (mut desk, mut another) = (Desk::new(None), Desk::new(None));
+        let (mut desk, mut another) = (Desk::new(&site.limits, None), Desk::new(&site.limits, None));
         let mut connection = Connection::new(Asks, SocketAddr::from((Ipv4Addr::LOCALHOST, 1)), &site);
         for round in 0..9 {
             let replies = connection.replies;
@@ -677,7 +682,7 @@ mod tests {
             assert!(connection.replies > replies && connection.is_kept());
         }
         assert_eq!(
-            (desk.workspaces.len(), another.workspaces.len()),
+            (desk.set_aside.len(), another.set_aside.len()),
             (0, 9),
             "what was lent comes back, to whom it comes"
         );
@@ -697,7 +702,7 @@ mod tests {
             };
             let log = format.map(|format| Arc::new(AccessLog::with_room(format)));
             let site = Site { log, ..Site::new(Box::new(handler)) };
-            let mut desk = Desk::new(None);
+            let mut desk = Desk::new(&site.limits, None);
             let mut connection = Connection::new(Asks, SocketAddr::from((Ipv4Addr::LOCALHOST, 1)), &site);
             let mut turn = |behind| {
                 connection.wake(false);
@@ -709,9 +714,10 @@ mod tests {
                 assert!(connection.is_kept());
             };
             turn(true); // the desk's buffers find their size
+            turn(false);
             let measured = measure(|| (0..100).for_each(|n| turn(n % 3 == 0)));
             assert_eq!(measured.count_total, 0, "{format:?}");
-            assert_eq!(connection.replies, 101);
+            assert_eq!(connection.replies, 102);
             assert_eq!((connection.incoming(), connection.outgoing()), (0, 0), "and it owns none while it waits");
         }
     }

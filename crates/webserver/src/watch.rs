@@ -14,7 +14,10 @@ use rustix::event::{EventfdFlags, eventfd};
 use rustix::io::Result;
 
 /// Events that are taken from the kernel at once; when there are so many, one worker cannot keep up.
-pub(crate) const EVENTS: usize = 64;
+const EVENTS: usize = 64;
+
+/// So many together, about, may let each other go first.
+pub(crate) const GROUP: usize = 16;
 
 /// The key of what wakes who waits; all others are the caller's.
 pub(crate) const WAKE: u64 = u64::MAX;
@@ -72,13 +75,14 @@ impl Watch {
         if events.iter().any(|(other, _)| *other == key) {
             return; // who waits for the kernel may have heard of it meanwhile
         }
-        let is_next = events.front().is_none_or(|(_, flags)| flags.is_empty()) && events.len() < EVENTS;
+        let is_next = events.front().is_none_or(|(_, flags)| flags.is_empty()) && events.len() < GROUP;
         events.insert(usize::from(!is_next), (key, EventFlags::IN));
     }
 
-    /// This one comes again, without flags, when all that wait have come.
+    /// This one comes again, without flags, when the others of its group have come.
     pub(crate) fn behind(&self, key: u64) {
-        self.lock().events.push_back((key, EventFlags::empty()));
+        let events = &mut self.lock().events;
+        events.insert(events.len().min(GROUP - 1), (key, EventFlags::empty()));
     }
 
     /// What the caller does next may take long: somebody else is to wait meanwhile.
@@ -177,10 +181,33 @@ mod tests {
         watch.again(9);
         watch.behind(2);
         assert_eq!([next(), next(), next()], [Some((9, false)), Some((1, false)), Some((2, false))]);
-        for key in 0..EVENTS as u64 {
+        for key in 0..GROUP as u64 {
             watch.behind(key);
         }
         watch.again(99);
         assert_eq!([next(), next()], [Some((0, true)), Some((99, false))], "not for ever");
+    }
+
+    #[test]
+    fn a_group_comes_back_before_the_next_one_begins() {
+        let watch = Watch::new().unwrap();
+        let all = 2 * GROUP as u64 + 1;
+        watch.lock().events.extend((0..all).map(|key| (key, EventFlags::IN)));
+        let (mut behind, mut order) = (VecDeque::new(), Vec::new());
+        while order.len() < all as usize {
+            match watch.next().unwrap() {
+                (key, flags, true) if !flags.is_empty() => {
+                    watch.behind(key);
+                    behind.push_back(key);
+                    assert!(behind.len() < GROUP);
+                }
+                (key, flags, _) => {
+                    assert!(!flags.is_empty() || behind.pop_front() == Some(key));
+                    order.push(key);
+                }
+            }
+        }
+        let last = GROUP as u64 - 1;
+        assert_eq!((order[0], order[1], order[GROUP]), (last, 0, last + GROUP as u64), "the last of each at once");
     }
 }

@@ -20,7 +20,7 @@ pub(crate) struct Engine {
 impl Engine {
     /// One worker's life.
     pub(crate) fn work(&self) {
-        let mut desk = Desk::new(Some(self.lobby.watch.clone()));
+        let mut desk = Desk::new(&self.site.limits, Some(self.lobby.watch.clone()));
         let may_wait = !self.site.handler.is_quick();
         let receive = if may_wait { Connection::drive } else { Connection::receive };
         while let Some(arrival) = self.lobby.next() {
@@ -78,7 +78,7 @@ impl Engine {
             }
             Ok(Next::End(reason)) => self.end(guest, reason),
             Err(_) => {
-                *desk = Desk::new(desk.watch.take());
+                *desk = Desk::new(&self.site.limits, desk.watch.take());
                 guest.connection.cut(&self.site, Reason::Failed);
                 self.end(guest, Reason::Failed);
             }
