@@ -98,7 +98,7 @@ pub(crate) struct Connection<P = Socket> {
     draft: Vec<u8>,
     doing: Doing,
     /// Replies that were sent whole.
-    replies: u64,
+    replies: u32,
     /// What the deadline is for, since when, how many octets moved for it, and when last; and when octets last came.
     phase: Phase,
     since: Millis,
@@ -368,7 +368,7 @@ impl<P: Peer> Connection<P> {
                     None => self.protocol.body_ended(),
                 }
                 .map_err(io::Error::other)?;
-                self.replies += 1;
+                self.replies = self.replies.saturating_add(1);
                 self.record(site, self.said());
                 replies += 1;
             }

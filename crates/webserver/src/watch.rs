@@ -68,15 +68,13 @@ impl Watch {
         }
     }
 
-    /// There may be more behind this event: it comes again, behind the next one of the kernel's. So newcomers and guests are
-    /// served in turn. Who stepped behind waits for more of their kind, up to a bound.
+    /// There may be more behind this event: it comes again, behind the next one, if any waits. So newcomers and guests are
+    /// served in turn, and who comes alone costs no further look.
     pub(crate) fn again(&self, key: u64) {
-        let events = &mut self.lock().events;
-        if events.iter().any(|(other, _)| *other == key) {
-            return; // who waits for the kernel may have heard of it meanwhile
+        let mut state = self.lock();
+        if !state.events.is_empty() {
+            state.events.insert(1, (key, EventFlags::IN));
         }
-        let is_next = events.front().is_none_or(|(_, flags)| flags.is_empty()) && events.len() < GROUP;
-        events.insert(usize::from(!is_next), (key, EventFlags::IN));
     }
 
     /// This one comes again, without flags, when the others of its group have come.
@@ -168,25 +166,6 @@ impl Watch {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn newcomers_and_guests_come_in_turn_and_before_who_stepped_behind() {
-        let watch = Watch::new().unwrap();
-        let next = || watch.next().map(|(key, _, others)| (key, others));
-        watch.lock().events.extend([(1, EventFlags::IN), (2, EventFlags::IN)]);
-        watch.again(9);
-        assert_eq!([next(), next(), next()], [Some((1, true)), Some((9, true)), Some((2, false))]);
-        watch.behind(1);
-        watch.again(9);
-        watch.again(9);
-        watch.behind(2);
-        assert_eq!([next(), next(), next()], [Some((9, false)), Some((1, false)), Some((2, false))]);
-        for key in 0..GROUP as u64 {
-            watch.behind(key);
-        }
-        watch.again(99);
-        assert_eq!([next(), next()], [Some((0, true)), Some((99, false))], "not for ever");
-    }
 
     #[test]
     fn a_group_comes_back_before_the_next_one_begins() {

@@ -22,7 +22,6 @@ impl Engine {
     pub(crate) fn work(&self) {
         let mut desk = Desk::new(&self.site.limits, Some(self.lobby.watch.clone()));
         let may_wait = !self.site.handler.is_quick();
-        let receive = if may_wait { Connection::drive } else { Connection::receive };
         while let Some(arrival) = self.lobby.next() {
             if may_wait {
                 self.lobby.watch.deputise();
@@ -30,13 +29,14 @@ impl Engine {
             match arrival {
                 Arrival::Ready { mut guest, ending, others } => {
                     guest.connection.wake(ending);
-                    self.turn(guest, &mut desk, if others { receive } else { Connection::drive });
+                    let steps_behind = others && !may_wait;
+                    self.turn(guest, &mut desk, if steps_behind { Connection::receive } else { Connection::drive });
                 }
                 Arrival::Back(guest) => self.turn(guest, &mut desk, Connection::drive),
                 Arrival::Stranger(socket, peer, seat) => {
                     self.counters.accept();
                     let connection = Connection::over(socket, peer, &self.site);
-                    self.turn(self.lobby.welcome(connection, seat), &mut desk, receive);
+                    self.turn(self.lobby.welcome(connection, seat), &mut desk, Connection::drive);
                 }
                 Arrival::Surplus(socket, peer, seat) => {
                     self.counters.accept();

@@ -92,8 +92,7 @@ fn a_request_on_a_kept_connection() {
 #[test]
 fn a_connection_for_one_request() {
     let Some(mean) = calls(false) else { return };
-    // At most 7 is asked for. Several that come at once are received first, and one wait and one look serve them.
-    assert!(mean <= 5.2, "{mean:.2} calls a request");
+    assert!(mean <= 7.0, "{mean:.2} calls a request");
 }
 
 /// Where the program is. Without it a test has nothing to say.
