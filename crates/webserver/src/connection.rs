@@ -21,13 +21,13 @@ use crate::moment::Moment;
 use crate::notes::Notes;
 use crate::outgoing::{FileChanged, Outgoing};
 use crate::site::Site;
-use crate::socket::{Peer, Socket, must_wait};
+use crate::socket::{LARGEST_PIECE, Peer, Socket, must_wait};
 use crate::watch::{GROUP, Watch};
 
-/// A turn ends after so many replies or octets, so that one peer does not keep a worker from the others. It is a few whole
-/// segments of the loopback interface: where the kernel paces (BBR), 1 MiB costs half as much again in turns of 512 KiB.
+/// A turn ends after so many replies or octets, so that one peer does not keep a worker from the others. It is one
+/// piece of a file.
 const TURN_REPLIES: u32 = 16;
-const TURN_OCTETS: u64 = 5 * 65_483;
+const TURN_OCTETS: u64 = LARGEST_PIECE;
 /// The turns of a long reply grow up to this: what it sends is in no cache any more, and fewer turns cost less.
 const LONG_TURN: u64 = 2 << 20;
 
@@ -147,7 +147,7 @@ impl<P: Peer> Connection<P> {
             since: clock::now(),
             moved: 0,
             progress: 0,
-            received: Moment::default(),
+            received: Moment::NONE,
             held_in: 0,
             held_out: 0,
             waits_for: Interest::Read,

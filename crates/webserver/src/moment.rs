@@ -7,10 +7,13 @@ use std::sync::atomic::{AtomicU64, Ordering::AcqRel, Ordering::Acquire, Ordering
 static RECEIPTS: AtomicU64 = AtomicU64::new(0);
 
 /// A place among the receipts.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Copy, Debug)]
 pub(crate) struct Moment(u64);
 
 impl Moment {
+    /// Nothing was received yet: no look is late enough.
+    pub(crate) const NONE: Moment = Moment(u64::MAX);
+
     /// Octets were received just now. What begins later, begins at no smaller moment.
     pub(crate) fn of_receipt() -> Moment {
         Moment(RECEIPTS.fetch_add(1, AcqRel) + 1)
@@ -43,6 +46,7 @@ mod tests {
     #[test]
     fn a_look_serves_who_was_whole_before_it_and_nobody_else() {
         let look = Look::default();
+        assert!(!look.holds(Moment::NONE, || false), "it is looked at");
         let (first, second) = (Moment::of_receipt(), Moment::of_receipt());
         assert!(look.holds(first, || true), "nobody has looked");
         let never = || -> bool { panic!("it was looked at since") };
