@@ -210,6 +210,7 @@ impl Index {
     }
 
     /// How many lines can have this name, by its kind: none, one, or any number.
+    #[inline]
     fn at_most(&self, name: &[u8]) -> usize {
         let kind = kind(name);
         if self.repeated & kind == 0 { usize::from(self.seen & kind != 0) } else { usize::MAX }
@@ -218,6 +219,7 @@ impl Index {
 
 /// One bit of 64, which is the same for equal names in any case, and seldom for others: the 13 was chosen by the names
 /// that browsers send and those that servers look for.
+#[inline]
 const fn kind(name: &[u8]) -> u64 {
     let [first, ..] = name else { return 0 };
     1u64.wrapping_shl((name.len() as u32).wrapping_mul(13).wrapping_add(*first as u32 & 0x1f))
@@ -309,20 +311,21 @@ impl<'a> Fields<'a> {
     /// [`only`](Self::only).
     #[inline]
     pub fn get(&self, name: FieldName<'_>) -> Option<FieldValue<'a>> {
-        if self.index.at_most(name.0) == 0 {
-            return None;
-        }
-        self.get_all(name).next()
+        if self.index.at_most(name.0) == 0 { None } else { self.find(name, false) }
     }
 
     /// The value of the one line with this name; `None` if there is none, or several, which mean nothing in a field
     /// that is no list (R1945-4.2b).
+    #[inline]
     pub fn only(&self, name: FieldName<'_>) -> Option<FieldValue<'a>> {
+        if self.index.at_most(name.0) == 0 { None } else { self.find(name, true) }
+    }
+
+    /// The first value; `alone`: unless there are others. Most names that are looked for do not occur, which costs no call.
+    #[inline(never)]
+    fn find(&self, name: FieldName<'_>, alone: bool) -> Option<FieldValue<'a>> {
         let mut all = self.get_all(name);
-        match (all.next(), all.next()) {
-            (Some(value), None) => Some(value),
-            _ => None,
-        }
+        all.next().filter(|_| !alone || all.next().is_none())
     }
 
     /// The list elements of all lines with this name, cut at commas and trimmed; empty ones do not count (R1945-2.1,

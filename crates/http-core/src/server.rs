@@ -71,6 +71,8 @@
 use alloc::vec::Vec;
 use core::fmt::Write as _;
 
+use memchr::memchr;
+
 use crate::buffer::{Buffer, Workspace};
 use crate::date::DateText;
 use crate::encode;
@@ -278,8 +280,8 @@ impl Connection {
             return b"";
         }
         let unread = self.buffer.unread();
-        let line = unread.split(|&c| c == b'\n').next().unwrap_or_default();
-        let line = &line[..line.len().min(self.limits.first_line as usize)];
+        let length = memchr(b'\n', unread).unwrap_or(unread.len());
+        let line = &unread[..length.min(self.limits.first_line as usize)];
         line.strip_suffix(b"\r").unwrap_or(line)
     }
 
