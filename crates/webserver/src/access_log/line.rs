@@ -150,36 +150,38 @@ fn push_address(address: IpAddr, out: &mut Vec<u8>) {
     }
 }
 
-fn push_decimal(mut number: u64, out: &mut Vec<u8>) {
-    let mut digits = *b"18446744073709551615";
-    let mut at = digits.len();
-    loop {
-        at -= 1;
-        digits[at] = b'0' + (number % 10) as u8;
-        number /= 10;
-        if number == 0 {
-            break out.extend_from_slice(&digits[at..]);
+fn push_decimal(number: u64, out: &mut Vec<u8>) {
+    let digit = |n: u64| b'0' + (n % 10) as u8;
+    match number {
+        0..10 => out.push(digit(number)),
+        10..100 => out.extend_from_slice(&[digit(number / 10), digit(number)]),
+        _ => {
+            if number >= 1000 {
+                push_decimal(number / 1000, out);
+            }
+            out.extend_from_slice(&[digit(number / 100), digit(number / 10), digit(number)]);
         }
     }
 }
 
 /// Nothing that a peer sends can end a line, close a quote or reach a terminal (R1945-12.3, V16). Octets from `first` to
 /// 0x7E are themselves; all others stand as two digits behind `code`.
-fn escape(mut octets: &[u8], first: u8, code: &[u8], out: &mut Vec<u8>) {
-    let is_special = |&c: &u8| c < first || c > b'~' || matches!(c, b'"' | b'\\');
-    while let Some(at) = octets.iter().position(is_special) {
-        let (plain, rest) = octets.split_at(at);
-        out.extend_from_slice(plain);
-        match rest[0] {
-            c @ (b'"' | b'\\') => out.extend([b'\\', c]),
+fn escape(octets: &[u8], first: u8, code: &[u8], out: &mut Vec<u8>) {
+    let is_plain = |&c: &u8| (c >= first) & (c <= b'~') & (c != b'"') & (c != b'\\');
+    // Without a branch for each octet, several are looked at together.
+    if octets.iter().fold(true, |all, c| all & is_plain(c)) {
+        return out.extend_from_slice(octets);
+    }
+    for &c in octets {
+        match c {
+            b'"' | b'\\' => out.extend([b'\\', c]),
+            c if is_plain(&c) => out.push(c),
             c => {
                 out.extend_from_slice(code);
                 out.extend([HEX[usize::from(c >> 4)], HEX[usize::from(c & 15)]]);
             }
         }
-        octets = &rest[1..];
     }
-    out.extend_from_slice(octets);
 }
 
 const HEX: &[u8; 16] = b"0123456789abcdef";

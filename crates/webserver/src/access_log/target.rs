@@ -7,6 +7,7 @@ use std::os::fd::AsFd;
 use std::os::unix::fs::{FileExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
+use memchr::memchr_iter;
 use rustix::fs::{OFlags, fcntl_setfl};
 
 /// Something that lines are written to.
@@ -89,7 +90,7 @@ impl<W: Write> Target<W> {
         if written.last().map_or(was_torn, |&last| last != b'\n') {
             self.torn.extend(rest.split_inclusive(|&c| c == b'\n').next().unwrap_or_default());
         }
-        (written.iter().filter(|&&octet| octet == b'\n').count() as u64, result)
+        (memchr_iter(b'\n', written).count() as u64, result)
     }
 }
 
