@@ -22,7 +22,7 @@ use crate::notes::Notes;
 use crate::outgoing::{FileChanged, Outgoing};
 use crate::site::Site;
 use crate::socket::{LARGEST_PIECE, Peer, Socket, must_wait};
-use crate::watch::{GROUP, Watch};
+use crate::watch::{Deputise, GROUP};
 
 /// A turn ends after so many replies or octets, so that one peer does not keep a worker from the others. It is one
 /// piece of a file.
@@ -40,11 +40,9 @@ pub(crate) const DRAFT: usize = 256;
 /// What a thread lends to each connection that it drives, so that a waiting connection owns no buffers.
 pub(crate) struct Desk {
     /// Where to say that a turn may take long.
-    pub(crate) watch: Option<Arc<Watch>>,
-    /// For the connection that is driven.
-    workspace: Workspace,
-    /// For those that let others go first; they may come back to another desk.
-    set_aside: Vec<Workspace>,
+    pub(crate) watch: Option<Arc<dyn Deputise>>,
+    /// Those that no connection has; one that lets others go first keeps its own, and may bring it to another desk.
+    workspaces: Vec<Workspace>,
     outgoing: Vec<u8>,
     draft: Vec<u8>,
     dates: DateCache,
@@ -54,13 +52,12 @@ pub(crate) struct Desk {
 impl Desk {
     /// Octets of one desk at most.
     pub(crate) const MEMORY: usize =
-        (1 + GROUP) * ((16 << 10) + 256 * 16) + KEPT_BUFFER + access_log::LONGEST_DRAFT + DROPPED;
+        GROUP * ((16 << 10) + 256 * 16) + KEPT_BUFFER + access_log::LONGEST_DRAFT + DROPPED;
 
-    pub(crate) fn new(limits: &Limits, watch: Option<Arc<Watch>>) -> Desk {
+    pub(crate) fn new(watch: Option<Arc<dyn Deputise>>) -> Desk {
         Desk {
             watch,
-            workspace: Workspace::with_room(limits.head as usize),
-            set_aside: Vec::new(),
+            workspaces: Vec::new(),
             outgoing: Vec::new(),
             draft: Vec::new(),
             dates: DateCache::new(),
@@ -68,22 +65,26 @@ impl Desk {
         }
     }
 
-    fn put_aside(&mut self, workspace: Workspace) {
-        if self.set_aside.len() < GROUP {
-            self.set_aside.push(workspace);
+    fn workspace(&mut self, limits: &Limits) -> Workspace {
+        self.workspaces.pop().unwrap_or_else(|| Workspace::with_room(limits.head as usize))
+    }
+
+    fn put_back(&mut self, workspace: Workspace) {
+        if self.workspaces.len() < GROUP {
+            self.workspaces.push(workspace);
         }
     }
 }
 
 const DROPPED: usize = 16 << 10;
-/// Room for a request that lets others go first, at the beginning: many are no longer, and it grows where they are.
-const ASIDE: usize = 1 << 10;
 
 /// How a turn ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Next {
     /// The peer is not ready, or others are to have their turn.
     Wait(Interest),
+    /// It has received what may be a request, and is to go on when the others who are ready have done so too.
+    StepBehind,
     /// The connection is to be closed.
     End(Reason),
 }
@@ -111,6 +112,8 @@ pub(crate) struct Connection<P = Socket> {
     waits_for: Interest,
     /// Octets may be there that nothing announces any more.
     unread: bool,
+    /// A desk's workspace is with it.
+    has_workspace: bool,
     /// The peer has ended its stream, so that a short read is not the end of what can be read.
     ending: bool,
     /// It has made us wait with a reply, so that the kernel holds less of one.
@@ -152,6 +155,7 @@ impl<P: Peer> Connection<P> {
             held_out: 0,
             waits_for: Interest::Read,
             unread: true,
+            has_workspace: false,
             ending: false,
             slow: false,
             reprieved: false,
@@ -163,9 +167,7 @@ impl<P: Peer> Connection<P> {
     pub(crate) fn wake(&mut self, ending: bool) {
         self.unread = true;
         self.ending |= ending;
-        if self.waits_for != Interest::Behind {
-            self.waits_for = Interest::Read;
-        }
+        self.waits_for = Interest::Read;
     }
 
     /// Goes on as far as the peer allows, within one turn.
@@ -205,19 +207,15 @@ impl<P: Peer> Connection<P> {
         if !self.is_idle() || self.ending {
             return self.drive(site, desk);
         }
-        let mut workspace = desk.set_aside.pop().unwrap_or_else(|| Workspace::with_room(ASIDE));
+        let mut workspace = desk.workspace(&site.limits);
         self.protocol.lend(&mut workspace);
-        match self.read() {
-            Ok(_) => self.waits_for = Interest::Behind,
-            Err(error) => {
-                self.protocol.set_down(&mut workspace);
-                desk.put_aside(workspace);
-                if !must_wait(&error) {
-                    return Next::End(self.end_by(&error));
-                }
-            }
-        }
-        Next::Wait(self.waits_for)
+        let Err(error) = self.read() else {
+            self.has_workspace = true;
+            return Next::StepBehind;
+        };
+        self.protocol.set_down(&mut workspace);
+        desk.put_back(workspace);
+        if must_wait(&error) { Next::Wait(Interest::Read) } else { Next::End(self.end_by(&error)) }
     }
 
     /// A newcomer for whom there is no place: what has come is read once and answered 503.
@@ -239,9 +237,6 @@ impl<P: Peer> Connection<P> {
             self.slow = true;
             self.socket.bound_unsent();
             return Next::Wait(Interest::Write);
-        }
-        if self.waits_for == Interest::Behind {
-            return Next::Wait(Interest::Turn); // it was in time, and it is our turn
         }
         if self.waits_for != Interest::Read {
             // It does not read what it asked for; it may have asked for more, which nobody answers now.
@@ -310,10 +305,10 @@ impl<P: Peer> Connection<P> {
 
     /// One turn, in the memory of the desk.
     fn turn(&mut self, site: &Site, desk: &mut Desk) -> Next {
-        let has_workspace = std::mem::replace(&mut self.waits_for, Interest::Read) == Interest::Behind;
-        if !has_workspace {
-            self.protocol.lend(&mut desk.workspace);
-        }
+        self.waits_for = Interest::Read;
+        let mut workspace =
+            if std::mem::take(&mut self.has_workspace) { Workspace::default() } else { desk.workspace(&site.limits) };
+        self.protocol.lend(&mut workspace);
         lend(&mut self.outgoing.octets, &mut desk.outgoing);
         lend(&mut self.draft, &mut desk.draft);
         let next = match self.doing {
@@ -327,13 +322,8 @@ impl<P: Peer> Connection<P> {
         if next != Next::Wait(Interest::Turn) {
             self.settle(); // else it goes on with what it did
         }
-        if has_workspace {
-            let mut workspace = Workspace::default();
-            self.protocol.set_down(&mut workspace);
-            desk.put_aside(workspace);
-        } else {
-            self.protocol.set_down(&mut desk.workspace);
-        }
+        self.protocol.set_down(&mut workspace);
+        desk.put_back(workspace);
         if self.outgoing.octets.is_empty() {
             desk.outgoing = std::mem::take(&mut self.outgoing.octets);
             desk.outgoing.shrink_to(KEPT_BUFFER);
@@ -663,26 +653,20 @@ mod tests {
     }
 
     #[test]
-    fn who_steps_behind_may_be_resumed_by_anybody_and_was_in_time() {
+    fn who_steps_behind_may_be_resumed_by_anybody() {
         let site = Site::new(Box::new(|request: &Request<'_>| Reply::text(request.peer.to_string())));
-        let (mut desk, mut another) = (Desk::new(&site.limits, None), Desk::new(&site.limits, None));
+        let (mut desk, mut another) = (Desk::new(None), Desk::new(None));
         let mut connection = Connection::new(Asks, SocketAddr::from((Ipv4Addr::LOCALHOST, 1)), &site);
-        for round in 0..9 {
+        for _ in 0..9 {
             let replies = connection.replies;
             connection.wake(false);
-            assert_eq!(connection.receive(&site, &mut desk), Next::Wait(Interest::Behind));
+            assert_eq!(connection.receive(&site, &mut desk), Next::StepBehind);
             assert_eq!((connection.incoming(), connection.is_idle()), (0, false));
-            assert_eq!(connection.expire(&site, &mut another), Next::Wait(Interest::Turn), "it waits for us");
-            if round % 2 == 0 {
-                connection.wake(false); // its turn is announced before it is back
-                assert_eq!(connection.receive(&site, &mut another), Next::Wait(Interest::Read));
-            } else {
-                assert_eq!(connection.drive(&site, &mut another), Next::Wait(Interest::Read));
-            }
+            assert_eq!(connection.drive(&site, &mut another), Next::Wait(Interest::Read));
             assert!(connection.replies > replies && connection.is_kept());
         }
         assert_eq!(
-            (desk.set_aside.len(), another.set_aside.len()),
+            (desk.workspaces.len(), another.workspaces.len()),
             (0, 9),
             "what was lent comes back, to whom it comes"
         );
@@ -702,12 +686,12 @@ mod tests {
             };
             let log = format.map(|format| Arc::new(AccessLog::with_room(format)));
             let site = Site { log, ..Site::new(Box::new(handler)) };
-            let mut desk = Desk::new(&site.limits, None);
+            let mut desk = Desk::new(None);
             let mut connection = Connection::new(Asks, SocketAddr::from((Ipv4Addr::LOCALHOST, 1)), &site);
             let mut turn = |behind| {
                 connection.wake(false);
                 if behind {
-                    assert_eq!(connection.receive(&site, &mut desk), Next::Wait(Interest::Behind));
+                    assert_eq!(connection.receive(&site, &mut desk), Next::StepBehind);
                     assert!(!connection.is_idle(), "it has a request in hand");
                 }
                 assert_eq!(connection.drive(&site, &mut desk), Next::Wait(Interest::Read));

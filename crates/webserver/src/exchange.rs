@@ -38,7 +38,7 @@ pub fn exchange(handler: impl Handler, octets: &[u8]) -> Vec<u8> {
 
 /// The same for a site and at most so many octets, and why the connection closes, unless it is kept.
 pub(crate) fn hear(site: &Site, octets: &[u8], most: usize) -> (Vec<u8>, Option<CloseReason>) {
-    let mut desk = Desk::new(&site.limits, None);
+    let mut desk = Desk::new(None);
     let mut heard = Vec::new();
     let client = Client { says: octets, hears: &mut heard, most };
     let mut connection = Connection::new(client, SocketAddr::from((Ipv4Addr::LOCALHOST, 49152)), site);

@@ -14,7 +14,7 @@ use http_core::{Date, FieldBlock, FieldName, FieldValue, RequestError, Status, U
 use crate::moment::Moment;
 use crate::notes::Notes;
 use crate::socket::Peer;
-use crate::watch::Watch;
+use crate::watch::Deputise;
 
 /// Turns requests into answers. It is called by several threads at once.
 ///
@@ -120,7 +120,7 @@ pub struct Request<'a> {
     pub(crate) whole: Moment,
     pub(crate) socket: &'a dyn Peer,
     pub(crate) notes: Notes<'a>,
-    pub(crate) watch: Option<&'a Watch>,
+    pub(crate) watch: Option<&'a dyn Deputise>,
 }
 
 impl Request<'_> {

@@ -19,7 +19,7 @@ use crate::clock::Millis;
 use crate::seat::{Patience, Seat};
 use crate::socket::NOWHERE;
 use crate::sync::{Mutex, lock};
-use crate::watch::{WAKE, Watch};
+use crate::watch::{Event, WAKE, Watch};
 
 /// Keys of what is no guest; a guest's key has a smaller index.
 const FIRST_LISTENER: u64 = WAKE - MOST_LISTENERS;
@@ -33,7 +33,7 @@ const MOST_IDLE: usize = 1024;
 
 #[derive(Debug)]
 pub(crate) struct Lobby<C> {
-    pub(crate) watch: Arc<Watch>,
+    pub(crate) watch: Arc<Watch<Box<Guest<C>>>>,
     seats: Box<[Seat<Box<Guest<C>>>]>,
     door: Mutex<Door>,
 }
@@ -95,8 +95,6 @@ pub(crate) enum Interest {
     Write,
     /// Its next turn, which comes by itself where there is room to write.
     Turn,
-    /// Its next turn, when the others who are ready now have had theirs.
-    Behind,
 }
 
 impl<C: AsFd> Lobby<C> {
@@ -126,10 +124,14 @@ impl<C: AsFd> Lobby<C> {
         })
     }
 
-    /// The next that needs a worker; `None` once the workers may leave.
-    pub(crate) fn next(&self) -> Option<Arrival<C>> {
+    /// The next that needs a worker; `None` once the workers may leave. `behind` is to come back when the others who are
+    /// ready have had their turn.
+    pub(crate) fn next(&self, mut behind: Option<Box<Guest<C>>>) -> Option<Arrival<C>> {
         loop {
-            let (key, flags, others) = self.watch.next()?;
+            let (key, flags, others) = match self.watch.next(behind.take())? {
+                Event::Ready { key, flags, others } => (key, flags, others),
+                Event::Behind(guest) => return Some(Arrival::Back(guest)),
+            };
             if key >= FIRST_LISTENER {
                 if let Some(arrival) = self.accept((key - FIRST_LISTENER) as usize) {
                     self.watch.again(key);
@@ -143,7 +145,6 @@ impl<C: AsFd> Lobby<C> {
             // close becomes a reset that destroys what is on its way to it.
             let ending = flags.intersects(EventFlags::RDHUP | EventFlags::HUP);
             return Some(match flags {
-                _ if flags.is_empty() => Arrival::Back(guest),
                 _ if flags.contains(EventFlags::ERR) => Arrival::Gone(guest),
                 _ => Arrival::Ready { guest, ending, others },
             });
@@ -167,7 +168,7 @@ impl<C: AsFd> Lobby<C> {
             }
             let flags = EventFlags::ET
                 | match interest {
-                    Interest::Read | Interest::Behind => EventFlags::IN | EventFlags::RDHUP,
+                    Interest::Read => EventFlags::IN | EventFlags::RDHUP,
                     Interest::Write => EventFlags::OUT,
                     Interest::Turn => EventFlags::IN | EventFlags::RDHUP | EventFlags::OUT,
                 };
@@ -177,11 +178,7 @@ impl<C: AsFd> Lobby<C> {
             };
             guest.armed = Some(interest);
             armed.is_ok()
-        })?;
-        if interest == Interest::Behind {
-            self.watch.behind(key); // now that there is somebody to be found
-        }
-        Ok(())
+        })
     }
 
     /// Takes guests out whose patience has ended, at most `most`.
@@ -327,7 +324,7 @@ impl<C: AsFd> Lobby<C> {
 impl Interest {
     /// Whether the kernel must be told of it, if it was last told of `armed`.
     pub(crate) fn must_be_armed(self, armed: Option<Interest>, announced: bool) -> bool {
-        announced || self != Interest::Behind && (armed != Some(self) || self == Interest::Turn)
+        announced || armed != Some(self) || self == Interest::Turn
     }
 }
 
@@ -369,14 +366,14 @@ mod tests {
         peer.write_all(b"x").unwrap();
         assert_eq!((lobby.expired(Millis::MAX, 9).count(), lobby.sweep(|_| true).count()), (0, 0));
         lobby.dismiss();
-        assert!(lobby.next().is_none(), "an event that comes too late finds nothing");
+        assert!(lobby.next(None).is_none(), "an event that comes too late finds nothing");
     }
 
     #[test]
     fn a_guest_that_was_served_meanwhile_is_not_expired() {
         let (lobby, mut peer) = seated(1, SOON);
         peer.write_all(b"x").unwrap();
-        let Some(Arrival::Ready { guest, .. }) = lobby.next() else { panic!("not ready") };
+        let Some(Arrival::Ready { guest, .. }) = lobby.next(None) else { panic!("not ready") };
         assert_eq!(lobby.expired(1500, 9).count(), 0, "it is the worker's now");
         lobby.set_down(guest, Interest::Read, Patience { until: 16_000, idle: false }).unwrap();
         assert_eq!(lobby.expired(1500, 9).count(), 0);
@@ -386,11 +383,11 @@ mod tests {
     fn an_edge_that_came_while_the_guest_was_away_is_announced_again() {
         let (lobby, mut peer) = seated(1, SOON);
         peer.write_all(b"x").unwrap();
-        let Some(Arrival::Ready { mut guest, ending: false, .. }) = lobby.next() else { panic!("not ready") };
+        let Some(Arrival::Ready { mut guest, ending: false, .. }) = lobby.next(None) else { panic!("not ready") };
         let mut octet = [0];
         io::Read::read_exact(&mut guest.connection, &mut octet).unwrap();
         thread::scope(|scope| {
-            let worker = scope.spawn(|| lobby.next());
+            let worker = scope.spawn(|| lobby.next(None));
             peer.write_all(b"y").unwrap(); // the other worker finds nobody
             thread::sleep(Duration::from_millis(50));
             lobby.set_down(guest, Interest::Read, SOON).unwrap();
@@ -402,11 +399,11 @@ mod tests {
     fn a_turn_comes_by_itself_and_the_end_of_a_stream_is_told() {
         let (lobby, peer) = seated(1, SOON);
         drop(peer);
-        let Some(Arrival::Ready { guest, ending: true, .. }) = lobby.next() else { panic!("not ready") };
+        let Some(Arrival::Ready { guest, ending: true, .. }) = lobby.next(None) else { panic!("not ready") };
         lobby.set_down(guest, Interest::Turn, SOON).unwrap();
-        assert!(matches!(lobby.next(), Some(Arrival::Ready { .. })));
+        assert!(matches!(lobby.next(None), Some(Arrival::Ready { .. })));
         lobby.dismiss();
-        assert!(lobby.next().is_none() && lobby.next().is_none());
+        assert!(lobby.next(None).is_none() && lobby.next(None).is_none());
     }
 
     #[test]
@@ -416,17 +413,17 @@ mod tests {
         for peer in std::iter::once(&mut first).chain(&mut peers) {
             peer.write_all(b"x").unwrap();
         }
-        let mut order = Vec::new();
+        let (mut behind, mut order) = (None, Vec::new());
         for last in [false, false, false, true] {
-            let Some(Arrival::Ready { guest, others, .. }) = lobby.next() else { panic!("not ready") };
+            let Some(Arrival::Ready { guest, others, .. }) = lobby.next(behind.take()) else { panic!("not ready") };
             assert_eq!(others, !last);
             if !last {
                 order.push(guest.seat());
-                lobby.set_down(guest, Interest::Behind, SOON).unwrap();
+                behind = Some(guest);
             }
         }
         for seat in order {
-            let Some(Arrival::Back(guest)) = lobby.next() else { panic!("not back") };
+            let Some(Arrival::Back(guest)) = lobby.next(None) else { panic!("not back") };
             assert_eq!(guest.seat(), seat);
         }
     }

@@ -112,11 +112,10 @@ impl Patience {
 #[cfg(test)] // clippy knows tests by this alone
 mod tests {
     use super::*;
-    use crate::lobby::Interest::{self, Behind, Read, Turn, Write};
+    use crate::lobby::Interest::{self, Read, Turn, Write};
     use loom::cell::Cell;
     use loom::sync::Arc;
     use loom::thread;
-    use std::collections::VecDeque;
     use std::sync::atomic::AtomicUsize;
 
     /// Deadlines: one that has struck, and one that has not.
@@ -151,8 +150,7 @@ mod tests {
         fn give(&self, what: Interest) {
             let mut entry = lock(&self.0);
             *entry.level(what) += 1;
-            let armed = |interest| if interest == Behind { Read } else { interest };
-            entry.listed |= entry.armed.is_some_and(|(_, interest)| armed(interest) == what);
+            entry.listed |= entry.armed.is_some_and(|(_, interest)| interest == what);
         }
 
         fn take(&self, what: Interest, most: usize) -> usize {
@@ -199,29 +197,26 @@ mod tests {
                 let had = self.had.get();
                 let what = *self.plan.get(had)?;
                 let most = self.plan[had..].iter().take_while(|next| **next == what).count();
-                let is_turn = what == Turn || what == Behind;
-                let taken = if is_turn { 1 } else { self.socket.take(what, most) };
+                let taken = if what == Turn { 1 } else { self.socket.take(what, most) };
                 self.had.set(had + taken);
                 // Less than was asked for is all there was. It does not look again: what comes later is announced.
-                if is_turn || taken < most {
+                if what == Turn || taken < most {
                     return Some(what);
                 }
             }
         }
     }
 
-    /// One seat, its guest's socket, who has stepped behind, and how many guests have ended.
+    /// One seat, its guest's socket, and how many guests have ended.
     struct Scene {
         seat: Seat<Guest>,
         socket: Arc<Socket>,
-        behind: Mutex<VecDeque<u32>>,
         ended: AtomicUsize,
     }
 
     impl Scene {
         fn new() -> Arc<Scene> {
-            let behind = Mutex::default();
-            Arc::new(Scene { seat: Seat::new(), socket: Arc::default(), behind, ended: AtomicUsize::new(0) })
+            Arc::new(Scene { seat: Seat::new(), socket: Arc::default(), ended: AtomicUsize::new(0) })
         }
 
         fn guest(&self, plan: &'static [Interest]) -> Guest {
@@ -231,8 +226,7 @@ mod tests {
 
         /// A worker's life, until nothing is reported: one that would wait longer is one that comes later.
         fn work(&self, socket: &Arc<Socket>) {
-            let behind = || lock(&self.behind).pop_front();
-            while let Some(generation) = behind().or_else(|| socket.reported()) {
+            while let Some(generation) = socket.reported() {
                 if let Some(guest) = self.seat.announce(generation) {
                     assert!(Arc::ptr_eq(&guest.socket, socket), "another's edge");
                     self.turn(guest, FAR);
@@ -249,7 +243,6 @@ mod tests {
 
         fn set_down(&self, mut guest: Guest, interest: Interest, patience: Patience) {
             guest.patience = patience;
-            let generation = guest.generation;
             let put = self.seat.put(guest, patience, |guest, announced| {
                 if interest.must_be_armed(guest.armed, announced) {
                     guest.socket.arm(guest.generation, interest);
@@ -258,9 +251,6 @@ mod tests {
                 true
             });
             assert!(put.is_ok());
-            if interest == Behind {
-                lock(&self.behind).push_back(generation);
-            }
         }
 
         fn end(&self, guest: Guest) {
@@ -327,14 +317,6 @@ mod tests {
         model(6, |scene| {
             let left = given(&scene, &[Read, Read, Write], &[Read, Write, Turn, Turn, Read]);
             assert!(matches!(left, (1, None)), "octets or room that nobody took");
-        });
-    }
-
-    #[test]
-    fn who_steps_behind_comes_back() {
-        model(5, |scene| {
-            let left = given(&scene, &[Read; 2], &[Read, Behind, Read, Behind]);
-            assert!(matches!(left, (1, None)), "octets that nobody took, or it was forgotten");
         });
     }
 

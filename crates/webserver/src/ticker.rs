@@ -20,7 +20,7 @@ const MOST_A_TICK: usize = 256;
 
 /// The ticker's life; it ends when the server is stopping and nobody is left.
 pub(crate) fn run(engine: &Engine, grace: Duration) {
-    let mut desk = Desk::new(&engine.site.limits, None);
+    let mut desk = Desk::new(None);
     let (mut seen, mut ticked) = (0, 0);
     let mut busy = false;
     let mut stopped_at = None;

@@ -6,6 +6,7 @@
 //! sees that for a while nobody waited and nothing was taken.
 
 use std::collections::VecDeque;
+use std::fmt;
 use std::os::fd::{AsFd, OwnedFd};
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 
@@ -22,19 +23,34 @@ pub(crate) const GROUP: usize = 16;
 /// The key of what wakes who waits; all others are the caller's.
 pub(crate) const WAKE: u64 = u64::MAX;
 
+/// Calls another worker.
+pub(crate) trait Deputise: fmt::Debug + Send + Sync {
+    /// What the caller does next may take long: somebody else is to wait meanwhile.
+    fn deputise(&self);
+}
+
+/// What a worker is to take care of.
 #[derive(Debug)]
-pub(crate) struct Watch {
+pub(crate) enum Event<G> {
+    /// The kernel has reported this key; `others`: and more that nobody took yet.
+    Ready { key: u64, flags: EventFlags, others: bool },
+    /// Who let the others go first.
+    Behind(G),
+}
+
+#[derive(Debug)]
+pub(crate) struct Watch<G> {
     epoll: OwnedFd,
-    state: Mutex<State>,
+    state: Mutex<State<G>>,
     called: Condvar,
     /// Readable once the workers may leave, and from then on for good.
     wake: OwnedFd,
 }
 
-#[derive(Debug, Default)]
-struct State {
-    /// What the kernel reported and nobody took yet: keys, and what happened; nothing, for who stepped behind the others.
-    events: VecDeque<(u64, EventFlags)>,
+#[derive(Debug)]
+struct State<G> {
+    /// What nobody took yet.
+    events: VecDeque<Event<G>>,
     /// Somebody waits for the kernel.
     kept: bool,
     /// So many wait to be called.
@@ -44,25 +60,32 @@ struct State {
     over: bool,
 }
 
-impl Watch {
-    pub(crate) fn new() -> Result<Watch> {
+impl<G> Watch<G> {
+    pub(crate) fn new() -> Result<Watch<G>> {
         let epoll = epoll::create(CreateFlags::CLOEXEC)?;
         let wake = eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK)?;
         epoll::add(&epoll, &wake, EventData::new_u64(WAKE), EventFlags::IN)?;
-        Ok(Watch { epoll, state: Mutex::default(), called: Condvar::new(), wake })
+        let state = State { events: VecDeque::new(), kept: false, asleep: 0, progress: 0, over: false };
+        Ok(Watch { epoll, state: Mutex::new(state), called: Condvar::new(), wake })
     }
 
-    /// The next event, and whether the one behind it is from the kernel too; `None` once it is over.
-    pub(crate) fn next(&self) -> Option<(u64, EventFlags, bool)> {
+    /// The next event; `None` once it is over. `behind` comes again when the others of its group have come.
+    pub(crate) fn next(&self, behind: Option<G>) -> Option<Event<G>> {
         let mut state = self.lock();
+        if let Some(guest) = behind {
+            let place = state.events.len().min(GROUP - 1);
+            state.events.insert(place, Event::Behind(guest));
+        }
         loop {
+            if let Some(mut event) = state.events.pop_front() {
+                state.progress += 1;
+                if let Event::Ready { others, .. } = &mut event {
+                    *others = matches!(state.events.front(), Some(Event::Ready { .. }));
+                }
+                return Some(event);
+            }
             if state.over {
                 return None;
-            }
-            if let Some((key, flags)) = state.events.pop_front() {
-                state.progress += 1;
-                let others = state.events.front().is_some_and(|(_, flags)| !flags.is_empty());
-                return Some((key, flags, others));
             }
             state = if state.kept { self.sleep(state) } else { self.wait(state) };
         }
@@ -73,21 +96,7 @@ impl Watch {
     pub(crate) fn again(&self, key: u64) {
         let mut state = self.lock();
         if !state.events.is_empty() {
-            state.events.insert(1, (key, EventFlags::IN));
-        }
-    }
-
-    /// This one comes again, without flags, when the others of its group have come.
-    pub(crate) fn behind(&self, key: u64) {
-        let events = &mut self.lock().events;
-        events.insert(events.len().min(GROUP - 1), (key, EventFlags::empty()));
-    }
-
-    /// What the caller does next may take long: somebody else is to wait meanwhile.
-    pub(crate) fn deputise(&self) {
-        let state = self.lock();
-        if !state.kept {
-            self.call(&state);
+            state.events.insert(1, Event::Ready { key, flags: EventFlags::IN, others: false });
         }
     }
 
@@ -124,13 +133,13 @@ impl Watch {
         epoll::delete(&self.epoll, fd)
     }
 
-    fn call(&self, state: &State) {
+    fn call(&self, state: &State<G>) {
         if state.asleep > 0 {
             self.called.notify_one();
         }
     }
 
-    fn sleep<'a>(&'a self, mut state: MutexGuard<'a, State>) -> MutexGuard<'a, State> {
+    fn sleep<'a>(&'a self, mut state: MutexGuard<'a, State<G>>) -> MutexGuard<'a, State<G>> {
         state.asleep += 1;
         state = self.called.wait(state).unwrap_or_else(PoisonError::into_inner);
         state.asleep -= 1;
@@ -138,7 +147,7 @@ impl Watch {
     }
 
     /// Waits for the kernel.
-    fn wait<'a>(&'a self, mut state: MutexGuard<'a, State>) -> MutexGuard<'a, State> {
+    fn wait<'a>(&'a self, mut state: MutexGuard<'a, State<G>>) -> MutexGuard<'a, State<G>> {
         state.kept = true;
         drop(state);
         let mut room = [epoll::Event { flags: EventFlags::empty(), data: EventData::new_u64(WAKE) }; EVENTS];
@@ -149,7 +158,7 @@ impl Watch {
         state.progress += 1;
         state.events.extend(room.iter().take(n).filter(|event| event.data.u64() != WAKE).map(|event| {
             let epoll::Event { flags, data } = *event;
-            (data.u64(), flags)
+            Event::Ready { key: data.u64(), flags, others: false }
         }));
         if n == EVENTS {
             self.call(&state);
@@ -158,8 +167,17 @@ impl Watch {
     }
 
     /// A lock whose holder panicked guards what it did before: each value here is changed in one step.
-    fn lock(&self) -> MutexGuard<'_, State> {
+    fn lock(&self) -> MutexGuard<'_, State<G>> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl<G: fmt::Debug + Send> Deputise for Watch<G> {
+    fn deputise(&self) {
+        let state = self.lock();
+        if !state.kept {
+            self.call(&state);
+        }
     }
 }
 
@@ -171,22 +189,33 @@ mod tests {
     fn a_group_comes_back_before_the_next_one_begins() {
         let watch = Watch::new().unwrap();
         let all = 2 * GROUP as u64 + 1;
-        watch.lock().events.extend((0..all).map(|key| (key, EventFlags::IN)));
-        let (mut behind, mut order) = (VecDeque::new(), Vec::new());
+        let ready = |key| Event::Ready { key, flags: EventFlags::IN, others: false };
+        watch.lock().events.extend((0..all).map(ready));
+        let (mut behind, mut order) = (None, Vec::new());
+        let mut stepped = VecDeque::new();
         while order.len() < all as usize {
-            match watch.next().unwrap() {
-                (key, flags, true) if !flags.is_empty() => {
-                    watch.behind(key);
-                    behind.push_back(key);
-                    assert!(behind.len() < GROUP);
+            match watch.next(behind.take()).unwrap() {
+                Event::Ready { key, others: true, .. } => {
+                    behind = Some(key);
+                    stepped.push_back(key);
+                    assert!(stepped.len() < GROUP);
                 }
-                (key, flags, _) => {
-                    assert!(!flags.is_empty() || behind.pop_front() == Some(key));
+                Event::Ready { key, .. } => order.push(key),
+                Event::Behind(key) => {
+                    assert_eq!(stepped.pop_front(), Some(key));
                     order.push(key);
                 }
             }
         }
         let last = GROUP as u64 - 1;
         assert_eq!((order[0], order[1], order[GROUP]), (last, 0, last + GROUP as u64), "the last of each at once");
+    }
+
+    #[test]
+    fn who_steps_behind_comes_back_even_if_it_is_over() {
+        let watch = Watch::new().unwrap();
+        watch.end();
+        assert!(matches!(watch.next(Some(1)), Some(Event::Behind(1))));
+        assert!(watch.next(None).is_none());
     }
 }

@@ -8,6 +8,7 @@ use crate::ends::{Counters, Reason};
 use crate::lobby::{Arrival, Guest, Lobby};
 use crate::seat::Patience;
 use crate::site::Site;
+use crate::watch::Deputise as _;
 
 /// What workers and ticker share.
 #[derive(Debug)]
@@ -20,53 +21,58 @@ pub(crate) struct Engine {
 impl Engine {
     /// One worker's life.
     pub(crate) fn work(&self) {
-        let mut desk = Desk::new(&self.site.limits, Some(self.lobby.watch.clone()));
+        let mut desk = Desk::new(Some(self.lobby.watch.clone()));
         let may_wait = !self.site.handler.is_quick();
-        while let Some(arrival) = self.lobby.next() {
+        let mut behind = None;
+        while let Some(arrival) = self.lobby.next(behind.take()) {
             if may_wait {
                 self.lobby.watch.deputise();
             }
-            match arrival {
+            behind = match arrival {
                 Arrival::Ready { mut guest, ending, others } => {
                     guest.connection.wake(ending);
-                    let steps_behind = others && !may_wait;
-                    self.turn(guest, &mut desk, if steps_behind { Connection::receive } else { Connection::drive });
+                    let may_step_behind = others && !may_wait;
+                    self.turn(guest, &mut desk, if may_step_behind { Connection::receive } else { Connection::drive })
                 }
                 Arrival::Back(guest) => self.turn(guest, &mut desk, Connection::drive),
                 Arrival::Stranger(socket, peer, seat) => {
                     self.counters.accept();
                     let connection = Connection::over(socket, peer, &self.site);
-                    self.turn(self.lobby.welcome(connection, seat), &mut desk, Connection::drive);
+                    self.turn(self.lobby.welcome(connection, seat), &mut desk, Connection::drive)
                 }
                 Arrival::Surplus(socket, peer, seat) => {
                     self.counters.accept();
                     let connection = Connection::over(socket, peer, &self.site);
-                    self.turn(self.lobby.welcome(connection, seat), &mut desk, Connection::turn_away);
+                    self.turn(self.lobby.welcome(connection, seat), &mut desk, Connection::turn_away)
                 }
                 Arrival::Refused(socket) => {
                     self.counters.accept();
                     drop(socket);
                     self.counters.end(Reason::NoRoom);
+                    None
                 }
                 Arrival::Instead(socket, peer, mut idle) => {
                     self.counters.accept();
                     let reason = idle.connection.cut(&self.site, Reason::ClientAbort);
                     let seat = self.see_out(idle, reason);
                     let connection = Connection::over(socket, peer, &self.site);
-                    self.turn(self.lobby.welcome(connection, seat), &mut desk, Connection::drive);
+                    self.turn(self.lobby.welcome(connection, seat), &mut desk, Connection::drive)
                 }
-                Arrival::Gone(guest) | Arrival::Shed(guest) => self.cut(guest, Reason::ClientAbort),
-            }
+                Arrival::Gone(guest) | Arrival::Shed(guest) => {
+                    self.cut(guest, Reason::ClientAbort);
+                    None
+                }
+            };
         }
     }
 
-    /// Gives a guest one turn, and sees to it that it waits or ends afterwards.
+    /// Gives a guest one turn, and sees to it that it waits or ends afterwards, unless it is to step behind others.
     pub(crate) fn turn(
         &self,
         mut guest: Box<Guest<Connection>>,
         desk: &mut Desk,
         drive: impl FnOnce(&mut Connection, &Site, &mut Desk) -> Next,
-    ) {
+    ) -> Option<Box<Guest<Connection>>> {
         let next = catch_unwind(AssertUnwindSafe(|| drive(&mut guest.connection, &self.site, desk)));
         match next {
             Ok(Next::Wait(interest)) => {
@@ -76,13 +82,15 @@ impl Engine {
                     self.cut(guest, Reason::Failed);
                 }
             }
+            Ok(Next::StepBehind) => return Some(guest),
             Ok(Next::End(reason)) => self.end(guest, reason),
             Err(_) => {
-                *desk = Desk::new(&self.site.limits, desk.watch.take());
+                *desk = Desk::new(desk.watch.take());
                 guest.connection.cut(&self.site, Reason::Failed);
                 self.end(guest, Reason::Failed);
             }
         }
+        None
     }
 
     /// Ends a guest without another word; `within` is why, if something had begun.
