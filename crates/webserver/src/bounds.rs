@@ -5,8 +5,9 @@ use std::time::Duration;
 
 use http_core::Limits;
 
-use crate::connection::{Connection, DRAFT, Desk};
+use crate::connection::Connection;
 use crate::deadlines::{self, Deadlines};
+use crate::desk::{DRAFT, Desk};
 use crate::lobby::{Guest, RESERVED};
 use crate::seat::Seat;
 use crate::site::{INCOMING, OUTGOING};

@@ -5,14 +5,14 @@ use std::io;
 use std::net::SocketAddr;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::Arc;
 
 use http_core::server::{self, Event, Expectation, Phase, ReplyBody, SendBody};
-use http_core::{CloseReason, Date, DateCache, Framing, Limits, RequestError, Status, UseError, Workspace};
+use http_core::{CloseReason, Date, Framing, RequestError, Status, UseError, Workspace};
 
-use crate::access_log::{self, Draft, Entry};
+use crate::access_log::{Draft, Entry};
 use crate::clock::{self, Millis};
 use crate::deadlines::{self, LINGER_OCTETS, REPRIEVE};
+use crate::desk::{DRAFT, Desk};
 use crate::ends::Reason;
 use crate::forwarded;
 use crate::handler::{Answer, Kind, Reply, Request, Taker};
@@ -22,7 +22,6 @@ use crate::notes::Notes;
 use crate::outgoing::{FileChanged, Outgoing};
 use crate::site::Site;
 use crate::socket::{LARGEST_PIECE, Peer, Socket, must_wait};
-use crate::watch::{Deputise, GROUP};
 
 /// A turn ends after so many replies or octets, so that one peer does not keep a worker from the others. It is one
 /// piece of a file.
@@ -30,53 +29,6 @@ const TURN_REPLIES: u32 = 16;
 const TURN_OCTETS: u64 = LARGEST_PIECE;
 /// The turns of a long reply grow up to this: what it sends is in no cache any more, and fewer turns cost less.
 const LONG_TURN: u64 = 2 << 20;
-
-/// Buffers that grew beyond this for one reply are not kept.
-const KEPT_BUFFER: usize = 64 << 10;
-
-/// What the log notes of a request belongs to what any connection costs, up to this length.
-pub(crate) const DRAFT: usize = 256;
-
-/// What a thread lends to each connection that it drives, so that a waiting connection owns no buffers.
-pub(crate) struct Desk {
-    /// Where to say that a turn may take long.
-    pub(crate) watch: Option<Arc<dyn Deputise>>,
-    /// Those that no connection has; one that lets others go first keeps its own, and may bring it to another desk.
-    workspaces: Vec<Workspace>,
-    outgoing: Vec<u8>,
-    draft: Vec<u8>,
-    dates: DateCache,
-    dropped: Vec<u8>,
-}
-
-impl Desk {
-    /// Octets of one desk at most.
-    pub(crate) const MEMORY: usize =
-        GROUP * ((16 << 10) + 256 * 16) + KEPT_BUFFER + access_log::LONGEST_DRAFT + DROPPED;
-
-    pub(crate) fn new(watch: Option<Arc<dyn Deputise>>) -> Desk {
-        Desk {
-            watch,
-            workspaces: Vec::new(),
-            outgoing: Vec::new(),
-            draft: Vec::new(),
-            dates: DateCache::new(),
-            dropped: vec![0; DROPPED],
-        }
-    }
-
-    fn workspace(&mut self, limits: &Limits) -> Workspace {
-        self.workspaces.pop().unwrap_or_else(|| Workspace::with_room(limits.head as usize))
-    }
-
-    fn put_back(&mut self, workspace: Workspace) {
-        if self.workspaces.len() < GROUP {
-            self.workspaces.push(workspace);
-        }
-    }
-}
-
-const DROPPED: usize = 16 << 10;
 
 /// How a turn ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -309,8 +261,7 @@ impl<P: Peer> Connection<P> {
         let mut workspace =
             if std::mem::take(&mut self.has_workspace) { Workspace::default() } else { desk.workspace(&site.limits) };
         self.protocol.lend(&mut workspace);
-        lend(&mut self.outgoing.octets, &mut desk.outgoing);
-        lend(&mut self.draft, &mut desk.draft);
+        desk.lend(&mut self.outgoing.octets, &mut self.draft);
         let next = match self.doing {
             Doing::Lingering { reason } => self.read_on(reason, desk),
             _ => self.serve(site, desk).unwrap_or_else(|error| match must_wait(&error) {
@@ -324,15 +275,7 @@ impl<P: Peer> Connection<P> {
         }
         self.protocol.set_down(&mut workspace);
         desk.put_back(workspace);
-        if self.outgoing.octets.is_empty() {
-            desk.outgoing = std::mem::take(&mut self.outgoing.octets);
-            desk.outgoing.shrink_to(KEPT_BUFFER);
-        }
-        if self.draft.is_empty() {
-            desk.draft = std::mem::take(&mut self.draft);
-        } else {
-            self.draft.shrink_to(DRAFT); // the desk's may have been longer
-        }
+        desk.take_back(&mut self.outgoing.octets, &mut self.draft);
         next
     }
 
@@ -612,13 +555,6 @@ fn error(status: Status) -> Reply {
     Reply { status, ..Reply::text(format!("{status}\n")) }
 }
 
-/// Works in the other's memory, unless it has its own.
-fn lend(own: &mut Vec<u8>, others: &mut Vec<u8>) {
-    if own.capacity() == 0 {
-        std::mem::swap(own, others);
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -626,6 +562,7 @@ mod tests {
     use crate::handler::Body;
     use allocation_counter::measure;
     use std::net::Ipv4Addr;
+    use std::sync::Arc;
 
     /// Asks again each time, and takes every answer.
     #[derive(Debug)]

@@ -8,7 +8,8 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use http_core::CloseReason;
 use rustix::io::{pread, retry_on_intr};
 
-use crate::connection::{Connection, Desk, Next};
+use crate::connection::{Connection, Next};
+use crate::desk::Desk;
 use crate::handler::Handler;
 use crate::lobby::Interest;
 use crate::site::{OUTGOING, Site};

@@ -64,6 +64,7 @@ mod bounds;
 mod clock;
 mod connection;
 mod deadlines;
+mod desk;
 mod ends;
 mod exchange;
 mod explain;

@@ -6,7 +6,8 @@ use std::thread;
 use std::time::Duration;
 
 use crate::clock;
-use crate::connection::{Connection, Desk};
+use crate::connection::Connection;
+use crate::desk::Desk;
 use crate::ends::Reason;
 use crate::worker::Engine;
 

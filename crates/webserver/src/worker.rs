@@ -3,7 +3,8 @@
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
-use crate::connection::{Connection, Desk, Next};
+use crate::connection::{Connection, Next};
+use crate::desk::Desk;
 use crate::ends::{Counters, Reason};
 use crate::lobby::{Arrival, Guest, Lobby};
 use crate::seat::Patience;
