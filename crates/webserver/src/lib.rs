@@ -66,6 +66,7 @@ mod connection;
 mod deadlines;
 mod desk;
 mod ends;
+mod epoll;
 mod exchange;
 mod explain;
 mod files;

@@ -11,15 +11,15 @@ use std::net::SocketAddr;
 use std::os::fd::{AsFd, OwnedFd};
 use std::sync::Arc;
 
-use rustix::event::epoll::EventFlags;
 use rustix::io::Errno;
 use rustix::net::{SocketFlags, acceptfrom_with};
 
 use crate::clock::Millis;
+use crate::epoll::{Epoll, EventFlags, WAKE};
 use crate::seat::{Patience, Seat};
 use crate::socket::NOWHERE;
 use crate::sync::{Mutex, lock};
-use crate::watch::{Event, WAKE, Watch};
+use crate::watch::{Event, Watch};
 
 /// Keys of what is no guest; a guest's key has a smaller index.
 const FIRST_LISTENER: u64 = WAKE - MOST_LISTENERS;
@@ -103,9 +103,9 @@ impl<C: AsFd> Lobby<C> {
         if listeners.len() as u64 > MOST_LISTENERS {
             return Err(io::Error::new(io::ErrorKind::InvalidInput, "too many addresses to listen on"));
         }
-        let watch = Watch::new()?;
+        let watch = Watch::new(Epoll::new()?);
         for (key, listener) in (FIRST_LISTENER..).zip(&listeners) {
-            watch.add(listener, key, EventFlags::IN)?;
+            watch.kernel.add(listener, key, EventFlags::IN)?;
         }
         let door = Door {
             listeners,
@@ -173,8 +173,8 @@ impl<C: AsFd> Lobby<C> {
                     Interest::Turn => EventFlags::IN | EventFlags::RDHUP | EventFlags::OUT,
                 };
             let armed = match guest.armed {
-                None => self.watch.add(&guest.connection, key, flags),
-                Some(_) => self.watch.modify(&guest.connection, key, flags),
+                None => self.watch.kernel.add(&guest.connection, key, flags),
+                Some(_) => self.watch.kernel.modify(&guest.connection, key, flags),
             };
             guest.armed = Some(interest);
             armed.is_ok()
@@ -230,7 +230,7 @@ impl<C: AsFd> Lobby<C> {
             // Another process may hold it too, and then it stays watched until it is taken out. It is only closed: who
             // waits to be accepted waits for the other, and is told at once where there is none. It cannot fail on a
             // socket of ours, and nothing depends on it.
-            let _ = self.watch.delete(&listener);
+            let _ = self.watch.kernel.delete(&listener);
         }
     }
 
@@ -316,7 +316,7 @@ impl<C: AsFd> Lobby<C> {
     fn arm_listeners(&self, door: &Door, flags: EventFlags) {
         for (key, listener) in (FIRST_LISTENER..).zip(&door.listeners) {
             // It fails only for descriptors that are not in the set, and these are.
-            let _ = self.watch.modify(listener, key, flags);
+            let _ = self.watch.kernel.modify(listener, key, flags);
         }
     }
 }

@@ -4,12 +4,12 @@ use std::sync::PoisonError;
 
 #[cfg(all(loom, test))]
 pub(crate) use loom::sync::{
-    Mutex, MutexGuard,
+    Condvar, Mutex, MutexGuard,
     atomic::{AtomicU64, Ordering::Relaxed},
 };
 #[cfg(not(all(loom, test)))]
 pub(crate) use std::sync::{
-    Mutex, MutexGuard,
+    Condvar, Mutex, MutexGuard,
     atomic::{AtomicU64, Ordering::Relaxed},
 };
 

@@ -1,4 +1,4 @@
-//! The watch: where the kernel's events come in, and who waits for them.
+//! The watch: who waits for the kernel's events.
 //!
 //! One worker waits. It serves what it saw by itself and then waits again, while the others sleep: passing each event on
 //! would cost a fifth of a small request, and several that wait cost twice as much as one. Others are called when there
@@ -7,21 +7,13 @@
 
 use std::collections::VecDeque;
 use std::fmt;
-use std::os::fd::{AsFd, OwnedFd};
-use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::PoisonError;
 
-use rustix::event::epoll::{self, CreateFlags, EventData, EventFlags};
-use rustix::event::{EventfdFlags, eventfd};
-use rustix::io::Result;
-
-/// Events that are taken from the kernel at once; when there are so many, one worker cannot keep up.
-const EVENTS: usize = 64;
+use crate::epoll::{EVENTS, Epoll, EventFlags, Kernel, WAKE};
+use crate::sync::{Condvar, Mutex, MutexGuard, lock};
 
 /// So many together, about, may let each other go first.
 pub(crate) const GROUP: usize = 16;
-
-/// The key of what wakes who waits; all others are the caller's.
-pub(crate) const WAKE: u64 = u64::MAX;
 
 /// Calls another worker.
 pub(crate) trait Deputise: fmt::Debug + Send + Sync {
@@ -39,12 +31,10 @@ pub(crate) enum Event<G> {
 }
 
 #[derive(Debug)]
-pub(crate) struct Watch<G> {
-    epoll: OwnedFd,
+pub(crate) struct Watch<G, K = Epoll> {
+    pub(crate) kernel: K,
     state: Mutex<State<G>>,
     called: Condvar,
-    /// Readable once the workers may leave, and from then on for good.
-    wake: OwnedFd,
 }
 
 #[derive(Debug)]
@@ -60,18 +50,15 @@ struct State<G> {
     over: bool,
 }
 
-impl<G> Watch<G> {
-    pub(crate) fn new() -> Result<Watch<G>> {
-        let epoll = epoll::create(CreateFlags::CLOEXEC)?;
-        let wake = eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK)?;
-        epoll::add(&epoll, &wake, EventData::new_u64(WAKE), EventFlags::IN)?;
+impl<G, K: Kernel> Watch<G, K> {
+    pub(crate) fn new(kernel: K) -> Watch<G, K> {
         let state = State { events: VecDeque::new(), kept: false, asleep: 0, progress: 0, over: false };
-        Ok(Watch { epoll, state: Mutex::new(state), called: Condvar::new(), wake })
+        Watch { kernel, state: Mutex::new(state), called: Condvar::new() }
     }
 
     /// The next event; `None` once it is over. `behind` comes again when the others of its group have come.
     pub(crate) fn next(&self, behind: Option<G>) -> Option<Event<G>> {
-        let mut state = self.lock();
+        let mut state = lock(&self.state);
         if let Some(guest) = behind {
             let place = state.events.len().min(GROUP - 1);
             state.events.insert(place, Event::Behind(guest));
@@ -94,7 +81,7 @@ impl<G> Watch<G> {
     /// There may be more behind this event: it comes again, behind the next one, if any waits. So newcomers and guests are
     /// served in turn, and who comes alone costs no further look.
     pub(crate) fn again(&self, key: u64) {
-        let mut state = self.lock();
+        let mut state = lock(&self.state);
         if !state.events.is_empty() {
             state.events.insert(1, Event::Ready { key, flags: EventFlags::IN, others: false });
         }
@@ -102,7 +89,7 @@ impl<G> Watch<G> {
 
     /// Sees to it that somebody waits, if since the last call nobody did; whether there was anything to do.
     pub(crate) fn relieve(&self, seen: &mut u64) -> bool {
-        let state = self.lock();
+        let state = lock(&self.state);
         let goes_on = state.progress != *seen;
         *seen = state.progress;
         if !goes_on && !state.kept {
@@ -113,24 +100,9 @@ impl<G> Watch<G> {
 
     /// Lets all workers leave.
     pub(crate) fn end(&self) {
-        self.lock().over = true;
+        lock(&self.state).over = true;
         self.called.notify_all();
-        // Level-triggered and never read.
-        let _ = rustix::io::write(&self.wake, &1u64.to_ne_bytes());
-    }
-
-    /// Begins to watch a descriptor.
-    pub(crate) fn add(&self, fd: impl AsFd, key: u64, flags: EventFlags) -> Result<()> {
-        epoll::add(&self.epoll, fd, EventData::new_u64(key), flags)
-    }
-
-    /// Watches for something else, and reports anew what is so already.
-    pub(crate) fn modify(&self, fd: impl AsFd, key: u64, flags: EventFlags) -> Result<()> {
-        epoll::modify(&self.epoll, fd, EventData::new_u64(key), flags)
-    }
-
-    pub(crate) fn delete(&self, fd: impl AsFd) -> Result<()> {
-        epoll::delete(&self.epoll, fd)
+        self.kernel.wake();
     }
 
     fn call(&self, state: &State<G>) {
@@ -150,31 +122,24 @@ impl<G> Watch<G> {
     fn wait<'a>(&'a self, mut state: MutexGuard<'a, State<G>>) -> MutexGuard<'a, State<G>> {
         state.kept = true;
         drop(state);
-        let mut room = [epoll::Event { flags: EventFlags::empty(), data: EventData::new_u64(WAKE) }; EVENTS];
-        // EINTR is all that can go wrong: the descriptor is ours and valid.
-        let n = epoll::wait(&self.epoll, &mut room, None).unwrap_or(0);
-        let mut state = self.lock();
+        let (room, n) = self.kernel.wait();
+        let mut state = lock(&self.state);
         state.kept = false;
         state.progress += 1;
         state.events.extend(room.iter().take(n).filter(|event| event.data.u64() != WAKE).map(|event| {
-            let epoll::Event { flags, data } = *event;
-            Event::Ready { key: data.u64(), flags, others: false }
+            let (key, flags) = (event.data.u64(), event.flags);
+            Event::Ready { key, flags, others: false }
         }));
         if n == EVENTS {
             self.call(&state);
         }
         state
     }
-
-    /// A lock whose holder panicked guards what it did before: each value here is changed in one step.
-    fn lock(&self) -> MutexGuard<'_, State<G>> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
-    }
 }
 
-impl<G: fmt::Debug + Send> Deputise for Watch<G> {
+impl<G: fmt::Debug + Send, K: Kernel> Deputise for Watch<G, K> {
     fn deputise(&self) {
-        let state = self.lock();
+        let state = lock(&self.state);
         if !state.kept {
             self.call(&state);
         }
@@ -184,38 +149,216 @@ impl<G: fmt::Debug + Send> Deputise for Watch<G> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::epoll;
+    use rustix::event::epoll::EventData;
 
-    #[test]
-    fn a_group_comes_back_before_the_next_one_begins() {
-        let watch = Watch::new().unwrap();
-        let all = 2 * GROUP as u64 + 1;
-        let ready = |key| Event::Ready { key, flags: EventFlags::IN, others: false };
-        watch.lock().events.extend((0..all).map(ready));
-        let (mut behind, mut order) = (None, Vec::new());
-        let mut stepped = VecDeque::new();
-        while order.len() < all as usize {
-            match watch.next(behind.take()).unwrap() {
-                Event::Ready { key, others: true, .. } => {
-                    behind = Some(key);
-                    stepped.push_back(key);
-                    assert!(stepped.len() < GROUP);
+    /// A kernel in small.
+    #[derive(Debug, Default)]
+    struct Few {
+        state: Mutex<FewState>,
+        changed: Condvar,
+    }
+
+    #[derive(Debug, Default)]
+    struct FewState {
+        ready: Vec<u64>,
+        woken: bool,
+        waited_for: bool,
+    }
+
+    impl Few {
+        fn report(&self, keys: impl IntoIterator<Item = u64>) {
+            lock(&self.state).ready.extend(keys);
+            self.changed.notify_all();
+        }
+    }
+
+    impl Kernel for Few {
+        fn wait(&self) -> ([epoll::Event; EVENTS], usize) {
+            let mut state = lock(&self.state);
+            assert!(!std::mem::replace(&mut state.waited_for, true), "two wait");
+            while state.ready.is_empty() && !state.woken {
+                state = self.changed.wait(state).unwrap();
+            }
+            state.waited_for = false;
+            let mut room = [epoll::Event { flags: EventFlags::IN, data: EventData::new_u64(WAKE) }; EVENTS];
+            let n = state.ready.len().clamp(1, EVENTS); // who was woken sees that
+            for (event, key) in room.iter_mut().zip(state.ready.drain(..)) {
+                event.data = EventData::new_u64(key);
+            }
+            (room, n)
+        }
+
+        fn wake(&self) {
+            lock(&self.state).woken = true;
+            self.changed.notify_all();
+        }
+    }
+
+    #[cfg(not(loom))]
+    mod one_order {
+        use super::*;
+        use std::sync::mpsc;
+        use std::thread;
+        use std::time::Duration;
+
+        #[test]
+        fn a_group_comes_back_before_the_next_one_begins() {
+            let watch = Watch::new(Few::default());
+            let all = 2 * GROUP as u64 + 1;
+            watch.kernel.report(0..all);
+            let (mut behind, mut order) = (None, Vec::new());
+            let mut stepped = VecDeque::new();
+            while order.len() < all as usize {
+                match watch.next(behind.take()).unwrap() {
+                    Event::Ready { key, others: true, .. } => {
+                        behind = Some(key);
+                        stepped.push_back(key);
+                        assert!(stepped.len() < GROUP);
+                    }
+                    Event::Ready { key, .. } => order.push(key),
+                    Event::Behind(key) => {
+                        assert_eq!(stepped.pop_front(), Some(key));
+                        order.push(key);
+                    }
                 }
-                Event::Ready { key, .. } => order.push(key),
-                Event::Behind(key) => {
-                    assert_eq!(stepped.pop_front(), Some(key));
-                    order.push(key);
+            }
+            let last = GROUP as u64 - 1;
+            assert_eq!((order[0], order[1], order[GROUP]), (last, 0, last + GROUP as u64), "the last of each at once");
+        }
+
+        #[test]
+        fn who_steps_behind_comes_back_even_if_it_is_over() {
+            let watch = Watch::new(Few::default());
+            watch.end();
+            assert!(matches!(watch.next(Some(1)), Some(Event::Behind(1))));
+            assert!(watch.next(None).is_none());
+        }
+
+        // None of the two says a word, and no ticker looks.
+        #[test]
+        fn a_full_batch_calls_another() {
+            let watch = Watch::<u64, _>::new(Few::default());
+            let (taken, keys) = mpsc::channel();
+            thread::scope(|scope| {
+                for taken in [taken.clone(), taken] {
+                    let watch = &watch;
+                    scope.spawn(move || taken.send(watch.next(None)));
+                }
+                while lock(&watch.state).asleep == 0 || !lock(&watch.kernel.state).waited_for {
+                    thread::sleep(Duration::from_millis(1));
+                }
+                watch.kernel.report(0..EVENTS as u64);
+                let keys = [(); 2].map(|()| keys.recv_timeout(Duration::from_secs(10)));
+                watch.end();
+                let is_taken =
+                    |key| keys.iter().any(|event| matches!(event, Ok(Some(Event::Ready { key: k, .. })) if *k == key));
+                assert!(is_taken(0) && is_taken(1), "{keys:?}");
+            });
+        }
+    }
+
+    /// Every order of the steps of two workers and whoever calls them, tried by loom. What is proven: each event is served
+    /// once, one waits at a time, who is held up holds up nobody else, and all leave when it is over.
+    #[cfg(loom)]
+    mod every_order {
+        use super::*;
+        use loom::sync::Arc;
+        use loom::thread;
+
+        /// Waits until the last was served.
+        const SLOW: u64 = 0;
+        const LAST: u64 = 1;
+        const ANOTHER: u64 = 2;
+
+        struct Scene {
+            watch: Watch<u64, Few>,
+            served: Mutex<Vec<u64>>,
+            changed: Condvar,
+            deputises: bool,
+        }
+
+        impl Scene {
+            /// A worker's life.
+            fn work(&self) {
+                let mut behind = None;
+                while let Some(event) = self.watch.next(behind.take()) {
+                    match event {
+                        Event::Ready { key, others: true, .. } => behind = Some(key),
+                        Event::Ready { key, .. } | Event::Behind(key) => self.serve(key),
+                    }
+                }
+            }
+
+            fn serve(&self, key: u64) {
+                if key == SLOW {
+                    if self.deputises {
+                        self.watch.deputise();
+                    }
+                    self.wait_for(|served| served.contains(&LAST));
+                }
+                lock(&self.served).push(key);
+                self.changed.notify_all();
+            }
+
+            fn wait_for(&self, so: impl Fn(&[u64]) -> bool) {
+                let mut served = lock(&self.served);
+                while !so(&served) {
+                    served = self.changed.wait(served).unwrap();
+                }
+            }
+
+            /// The ticker's life.
+            fn tick(&self) {
+                let mut seen = 0;
+                while !lock(&self.served).contains(&LAST) {
+                    self.watch.relieve(&mut seen);
+                    thread::yield_now();
                 }
             }
         }
-        let last = GROUP as u64 - 1;
-        assert_eq!((order[0], order[1], order[GROUP]), (last, 0, last + GROUP as u64), "the last of each at once");
-    }
 
-    #[test]
-    fn who_steps_behind_comes_back_even_if_it_is_over() {
-        let watch = Watch::new().unwrap();
-        watch.end();
-        assert!(matches!(watch.next(Some(1)), Some(Event::Behind(1))));
-        assert!(watch.next(None).is_none());
+        /// Two workers, to whom these come at once and the last at any moment.
+        fn model(stops: usize, first: &'static [u64], deputises: bool) {
+            let mut model = loom::model::Builder::new();
+            model.preemption_bound = Some(stops);
+            model.check(move || {
+                let (served, changed) = (Mutex::default(), Condvar::new());
+                let scene = Arc::new(Scene { watch: Watch::new(Few::default()), served, changed, deputises });
+                scene.watch.kernel.report(first.iter().copied());
+                let workers = [(); 2].map(|()| {
+                    let scene = scene.clone();
+                    thread::spawn(move || scene.work())
+                });
+                scene.watch.kernel.report([LAST]);
+                if !deputises {
+                    scene.tick();
+                }
+                scene.wait_for(|served| served.len() > first.len());
+                scene.watch.end();
+                for worker in workers {
+                    worker.join().unwrap();
+                }
+                let (mut served, mut all) = (lock(&scene.served), [first, &[LAST]].concat());
+                served.sort_unstable();
+                all.sort_unstable();
+                assert_eq!(*served, all, "each once");
+            });
+        }
+
+        #[test]
+        fn who_calls_another_holds_up_nobody() {
+            model(3, &[SLOW], true);
+        }
+
+        #[test]
+        fn who_steps_behind_is_served_once() {
+            model(3, &[SLOW, ANOTHER], true);
+        }
+
+        #[test]
+        fn who_is_held_up_without_a_word_is_relieved_by_the_ticker() {
+            model(3, &[SLOW], false);
+        }
     }
 }
