@@ -85,7 +85,10 @@ impl<'a> Path<'a> {
                     if out.len() > root {
                         out.push(b'/');
                     }
-                    out.extend(decoded(segment).flatten());
+                    match segment.contains(&b'%') {
+                        true => out.extend(decoded(segment).flatten()),
+                        false => out.extend_from_slice(segment), // most of them, at once
+                    }
                 }
             }
         }

@@ -310,10 +310,10 @@ impl<P: Peer> Connection<P> {
             }
             match self.protocol.poll() {
                 Ok(Event::NeedInput) => {
-                    self.settle();
                     if !self.unread {
                         return Ok(Next::Wait(Interest::Read));
                     }
+                    self.settle();
                     octets += self.read()?;
                 }
                 Ok(Event::Request(head)) => {
