@@ -35,7 +35,7 @@ const LONG_TURN: u64 = 2 << 20;
 pub(crate) enum Next {
     /// The peer is not ready, or others are to have their turn.
     Wait(Interest),
-    /// It has received what may be a request, and is to go on when the others who are ready have done so too.
+    /// It has received what may be a request, and is to go on when others who are ready have done so too.
     StepBehind,
     /// The connection is to be closed.
     End(Reason),
@@ -64,7 +64,7 @@ pub(crate) struct Connection<P = Socket> {
     waits_for: Interest,
     /// Octets may be there that nothing announces any more.
     unread: bool,
-    /// A desk's workspace is with it.
+    /// It has stepped behind others, with a workspace of a desk.
     has_workspace: bool,
     /// The peer has ended its stream, so that a short read is not the end of what can be read.
     ending: bool,
@@ -119,7 +119,6 @@ impl<P: Peer> Connection<P> {
     pub(crate) fn wake(&mut self, ending: bool) {
         self.unread = true;
         self.ending |= ending;
-        self.waits_for = Interest::Read;
     }
 
     /// Goes on as far as the peer allows, within one turn.
@@ -153,10 +152,10 @@ impl<P: Peer> Connection<P> {
         next
     }
 
-    /// Receives what may be a request, and goes on when the others who are ready have done so too: then one look at a file
-    /// serves all who ask for it. What it is in the middle of, it goes on with at once.
+    /// Receives what may be a request, and goes on when others who are ready have done so too: then one look at a file
+    /// serves all who ask for it. What it is in the middle of, or has octets of, it goes on with at once.
     pub(crate) fn receive(&mut self, site: &Site, desk: &mut Desk) -> Next {
-        if !self.is_idle() || self.ending {
+        if !self.is_idle() || self.protocol.memory() > 0 || self.ending {
             return self.drive(site, desk);
         }
         let mut workspace = desk.workspace(&site.limits);
@@ -258,8 +257,7 @@ impl<P: Peer> Connection<P> {
     /// One turn, in the memory of the desk.
     fn turn(&mut self, site: &Site, desk: &mut Desk) -> Next {
         self.waits_for = Interest::Read;
-        let mut workspace =
-            if std::mem::take(&mut self.has_workspace) { Workspace::default() } else { desk.workspace(&site.limits) };
+        let mut workspace = if self.has_workspace { Workspace::default() } else { desk.workspace(&site.limits) };
         self.protocol.lend(&mut workspace);
         desk.lend(&mut self.outgoing.octets, &mut self.draft);
         let next = match self.doing {
@@ -275,6 +273,7 @@ impl<P: Peer> Connection<P> {
         }
         self.protocol.set_down(&mut workspace);
         desk.put_back(workspace);
+        self.has_workspace = false;
         desk.take_back(&mut self.outgoing.octets, &mut self.draft);
         next
     }
@@ -424,8 +423,8 @@ impl<P: Peer> Connection<P> {
             _ if self.replies > 0 => self.said(),
             _ => Reason::ClientAbort,
         };
-        // While a reply took several turns, more may have come.
-        let more = self.protocol.must_linger() || (self.unread && self.socket.is_readable());
+        // While a reply took several turns, or others went first, more may have come.
+        let more = self.protocol.must_linger() || ((self.unread || self.has_workspace) && self.socket.is_readable());
         if !more || self.socket.half_close().is_err() {
             return Next::End(reason);
         }
@@ -589,11 +588,104 @@ mod tests {
         }
     }
 
+    /// Says all of this, and then waits.
+    #[derive(Debug)]
+    struct Says(Vec<u8>);
+
+    impl Peer for Says {
+        fn receive(&mut self, room: &mut [u8]) -> io::Result<usize> {
+            let n = room.len().min(self.0.len());
+            room[..n].copy_from_slice(&self.0[..n]);
+            self.0.drain(..n);
+            if n == 0 { Err(rustix::io::Errno::AGAIN.into()) } else { Ok(n) }
+        }
+        fn is_readable(&self) -> bool {
+            !self.0.is_empty()
+        }
+        fn send(&mut self, octets: &[u8], _: bool) -> io::Result<usize> {
+            Ok(octets.len())
+        }
+        fn send_file(&mut self, _: BorrowedFd<'_>, _: &mut u64, _: u64) -> io::Result<usize> {
+            Ok(0)
+        }
+        fn half_close(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+        fn local(&self) -> io::Result<SocketAddr> {
+            Err(io::ErrorKind::NotConnected.into())
+        }
+    }
+
+    const GET: &[u8] = b"GET / HTTP/1.1\r\nHost: a\r\n\r\n";
+
+    fn connected<P: Peer>(socket: P, site: &Site) -> Connection<P> {
+        Connection::new(socket, SocketAddr::from((Ipv4Addr::LOCALHOST, 1)), site)
+    }
+
+    #[test]
+    fn requests_in_hand_are_answered_though_nothing_more_comes() {
+        let site = Site::new(Box::new(|_: &Request<'_>| Reply::text("x")));
+        let mut desk = Desk::new(None);
+        let mut connection = connected(Says(GET.repeat(40)), &site);
+        assert_eq!(connection.drive(&site, &mut desk), Next::Wait(Interest::Turn));
+        for (replies, next) in [(32, Interest::Turn), (40, Interest::Read)] {
+            connection.wake(false);
+            assert!(!connection.is_idle(), "it neither makes room nor ends at a stop");
+            assert_eq!(connection.receive(&site, &mut desk), Next::Wait(next));
+            assert_eq!(connection.replies, replies);
+        }
+        assert!(connection.is_kept());
+    }
+
+    #[test]
+    fn after_a_turn_that_ends_with_a_reply_it_is_idle() {
+        let long = || Reply { body: Body::Shared(vec![0; 1 << 20].into()), ..Reply::text("") };
+        let site = Site::new(Box::new(move |_: &Request<'_>| long()));
+        let mut desk = Desk::new(None);
+        let mut connection = connected(Says(GET.to_vec()), &site);
+        assert_eq!(connection.drive(&site, &mut desk), Next::Wait(Interest::Turn));
+        assert_eq!((connection.replies, connection.outgoing.is_empty()), (1, true));
+        connection.wake(false);
+        assert_eq!(connection.receive(&site, &mut desk), Next::Wait(Interest::Read));
+        assert!(connection.is_kept() && connection.phase == Phase::Idle, "{:?}", connection.phase);
+    }
+
+    #[test]
+    fn who_has_octets_of_its_own_takes_no_workspace_with_it() {
+        let site = Site::new(Box::new(|_: &Request<'_>| Reply::text("x")));
+        let mut desk = Desk::new(None);
+        for _ in 0..3 {
+            let mut connection = connected(Says(b"\r".to_vec()), &site);
+            assert_eq!(connection.drive(&site, &mut desk), Next::Wait(Interest::Read));
+            connection.socket.0 = [b"\n", GET].concat();
+            connection.wake(false);
+            assert_eq!(connection.receive(&site, &mut desk), Next::Wait(Interest::Read));
+            assert_eq!(connection.replies, 1);
+        }
+        let workspaces: Vec<_> = desk.workspaces.iter().map(|workspace| format!("{workspace:?}")).collect();
+        assert_eq!(workspaces, ["Workspace(16384 octets)"]);
+    }
+
+    // R9112-9.6b
+    #[test]
+    fn what_came_while_others_went_first_is_read_before_the_close() {
+        let site = Site::new(Box::new(|_: &Request<'_>| Reply::text("x")));
+        let mut desk = Desk::new(None);
+        for (behind, lingers) in [(&b""[..], false), (GET, true)] {
+            let mut connection = connected(Says(b"GET / HTTP/1.0\r\n\r\n".to_vec()), &site);
+            assert_eq!(connection.receive(&site, &mut desk), Next::StepBehind);
+            connection.socket.0 = behind.to_vec();
+            let next = connection.drive(&site, &mut desk);
+            let expected = if lingers { Next::Wait(Interest::Read) } else { Next::End(Reason::Complete) };
+            assert_eq!((next, connection.socket.0.is_empty()), (expected, true));
+        }
+    }
+
     #[test]
     fn who_steps_behind_may_be_resumed_by_anybody() {
         let site = Site::new(Box::new(|request: &Request<'_>| Reply::text(request.peer.to_string())));
         let (mut desk, mut another) = (Desk::new(None), Desk::new(None));
-        let mut connection = Connection::new(Asks, SocketAddr::from((Ipv4Addr::LOCALHOST, 1)), &site);
+        let mut connection = connected(Asks, &site);
         for _ in 0..9 {
             let replies = connection.replies;
             connection.wake(false);
@@ -624,7 +716,7 @@ mod tests {
             let log = format.map(|format| Arc::new(AccessLog::with_room(format)));
             let site = Site { log, ..Site::new(Box::new(handler)) };
             let mut desk = Desk::new(None);
-            let mut connection = Connection::new(Asks, SocketAddr::from((Ipv4Addr::LOCALHOST, 1)), &site);
+            let mut connection = connected(Asks, &site);
             let mut turn = |behind| {
                 connection.wake(false);
                 if behind {

@@ -7,7 +7,7 @@ use http_core::{DateCache, Limits, Workspace};
 use crate::access_log;
 use crate::watch::{Deputise, GROUP};
 
-/// What the log notes of a request belongs to what any connection costs, up to this length.
+/// Octets that the log may note of a request in any connection; what is longer counts as memory of its own.
 pub(crate) const DRAFT: usize = 256;
 
 /// Buffers that grew beyond this for one reply are not kept.
@@ -21,7 +21,7 @@ pub(crate) struct Desk {
     pub(crate) dates: DateCache,
     /// Room for octets that nobody reads.
     pub(crate) dropped: Vec<u8>,
-    /// Those that no connection has; one that steps behind others keeps its own, and may bring it to another desk.
+    /// Those that no connection has; one that steps behind others takes its with it, perhaps to another desk.
     pub(crate) workspaces: Vec<Workspace>,
     outgoing: Vec<u8>,
     draft: Vec<u8>,

@@ -35,7 +35,8 @@ pub(crate) fn run(engine: &Engine, grace: Duration) {
         }
         ticked = now;
         for guest in engine.lobby.expired(now, MOST_A_TICK) {
-            engine.turn(guest, &mut desk, Connection::expire);
+            let behind = engine.turn(guest, &mut desk, Connection::expire);
+            debug_assert!(behind.is_none(), "who expires steps behind nobody");
         }
         engine.lobby.tick();
         if !stopping {

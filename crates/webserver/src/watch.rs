@@ -12,7 +12,7 @@ use std::sync::PoisonError;
 use crate::epoll::{EVENTS, Epoll, EventFlags, Kernel, WAKE};
 use crate::sync::{Condvar, Mutex, MutexGuard, lock};
 
-/// So many together, about, may let each other go first.
+/// One lets at most so many others go first, but for one.
 pub(crate) const GROUP: usize = 16;
 
 /// Calls another worker.
@@ -24,20 +24,18 @@ pub(crate) trait Deputise: fmt::Debug + Send + Sync {
 /// What a worker is to take care of.
 #[derive(Debug)]
 pub(crate) enum Event<G> {
-    /// The kernel has reported this key; `others`: and more that nobody took yet.
+    /// The kernel has reported this key; `others`: and the next event is of this kind, too.
     Ready { key: u64, flags: EventFlags, others: bool },
-    /// Who let the others go first.
+    /// Who let others go first.
     Behind(G),
 }
 
-#[derive(Debug)]
 pub(crate) struct Watch<G, K = Epoll> {
     pub(crate) kernel: K,
     state: Mutex<State<G>>,
     called: Condvar,
 }
 
-#[derive(Debug)]
 struct State<G> {
     /// What nobody took yet.
     events: VecDeque<Event<G>>,
@@ -56,7 +54,7 @@ impl<G, K: Kernel> Watch<G, K> {
         Watch { kernel, state: Mutex::new(state), called: Condvar::new() }
     }
 
-    /// The next event; `None` once it is over. `behind` comes again when the others of its group have come.
+    /// The next event; `None` once it is over. `behind` comes again when others of those who are ready have come.
     pub(crate) fn next(&self, behind: Option<G>) -> Option<Event<G>> {
         let mut state = lock(&self.state);
         if let Some(guest) = behind {
@@ -139,7 +137,14 @@ impl<G, K: Kernel> Watch<G, K> {
     }
 }
 
-impl<G: fmt::Debug + Send, K: Kernel> Deputise for Watch<G, K> {
+impl<G, K> fmt::Debug for Watch<G, K> {
+    /// Shows nobody: a handler has one, with the requests of others in it.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Watch")
+    }
+}
+
+impl<G: Send, K: Kernel> Deputise for Watch<G, K> {
     fn deputise(&self) {
         let state = lock(&self.state);
         if !state.kept {
@@ -234,6 +239,13 @@ mod tests {
             watch.end();
             assert!(matches!(watch.next(Some(1)), Some(Event::Behind(1))));
             assert!(watch.next(None).is_none());
+        }
+
+        #[test]
+        fn nobody_is_shown_who_waits() {
+            let watch = Watch::new(Few::default());
+            lock(&watch.state).events.push_back(Event::Behind("198.51.100.1"));
+            assert_eq!(format!("{:?}", &watch as &dyn Deputise), "Watch");
         }
 
         // None of the two says a word, and no ticker looks.
@@ -360,6 +372,11 @@ mod tests {
         #[test]
         fn who_is_held_up_without_a_word_is_relieved_by_the_ticker() {
             model(3, &[SLOW], false);
+        }
+
+        #[test]
+        fn who_stepped_behind_one_who_is_held_up_is_served_by_another() {
+            model(2, &[ANOTHER, SLOW], false);
         }
     }
 }

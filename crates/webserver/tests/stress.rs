@@ -18,7 +18,7 @@ use std::time::{Duration, Instant};
 
 use http_core::Method;
 use rustix::net::sockopt::set_socket_linger;
-use webserver::{Answer, Deadlines, Reply, Request, Sink};
+use webserver::{Answer, Deadlines, Handler, Reply, Request, Sink};
 
 use support::{Inside, PATIENCE, wait_until};
 
@@ -79,24 +79,36 @@ fn received(body: &[u8]) -> Reply {
 }
 
 /// `/n` is n octets; a body is taken whole, or by a sink, or not at all.
-fn serve(request: &Request<'_>) -> Answer {
-    let path = request.head.target.path();
-    match (request.head.method == Method::Post, path) {
-        (true, "/whole") => Answer::with_body(|body| received(&body)).up_to(1 << 20),
-        (true, "/sink") => {
-            SINKS.fetch_add(1, Relaxed);
-            Answer::with_sink(Counting(Vec::new())).up_to(4 << 20)
+struct Serve {
+    /// Then who is ready may step behind others.
+    is_quick: bool,
+}
+
+impl Handler for Serve {
+    fn handle(&self, request: &Request<'_>) -> Answer {
+        let path = request.head.target.path();
+        match (request.head.method == Method::Post, path) {
+            (true, "/whole") => Answer::with_body(|body| received(&body)).up_to(1 << 20),
+            (true, "/sink") => {
+                SINKS.fetch_add(1, Relaxed);
+                Answer::with_sink(Counting(Vec::new())).up_to(4 << 20)
+            }
+            _ => Reply::octets(TEXT, content(path[1..].parse().unwrap_or(0))).into(),
         }
-        _ => Reply::octets(TEXT, content(path[1..].parse().unwrap_or(0))).into(),
+    }
+
+    fn is_quick(&self) -> bool {
+        self.is_quick
     }
 }
 
 const TEXT: http_core::FieldValue<'static> = http_core::FieldValue::from_static("text/plain");
 
-/// A request, and the body of its answer if the server has the time and the room.
-fn request(chance: &mut Chance, keep: bool) -> (Vec<u8>, Vec<u8>) {
+/// A request, one of a few, and the body of its answer if the server has the time and the room.
+fn request(chance: &mut Chance, keep: bool, few: bool) -> (Vec<u8>, Vec<u8>) {
     let keep = if keep { "Connection: keep-alive\r\n" } else { "" };
     let length = match chance.below(8) {
+        _ if !few => chance.below(300),
         0 => chance.below(2 << 20),
         1 | 2 => chance.below(100_000),
         _ => chance.below(300),
@@ -118,8 +130,9 @@ fn visit(address: SocketAddr, mut chance: Chance, in_peace: bool) {
     let Ok(mut stream) = TcpStream::connect_timeout(&address, PATIENCE) else { return };
     stream.set_read_timeout(Some(PATIENCE)).unwrap();
     stream.set_write_timeout(Some(PATIENCE)).unwrap();
-    let requests = 1 + chance.below(6);
-    let (sent, expected): (Vec<_>, Vec<_>) = (1..=requests).map(|n| request(&mut chance, n < requests)).unzip();
+    let few = !chance.one_in(4);
+    let requests = 1 + chance.below(if few { 6 } else { 60 });
+    let (sent, expected): (Vec<_>, Vec<_>) = (1..=requests).map(|n| request(&mut chance, n < requests, few)).unzip();
     let mut sent = sent.concat();
     let whole = !chance.one_in(4);
     if !whole {
@@ -219,6 +232,7 @@ fn round(seed: u64) {
         [millis(40, 140), millis(40, 140), millis(0, 100), millis(100, 200), millis(50, 200)];
     let (threads, seats) = (1 + chance.below(3), 1 + chance.below(8) as u32);
     let in_peace = chance.one_in(3);
+    let is_quick = chance.one_in(2);
     let inside = Inside::start(
         |server| match server.threads(threads) {
             server if in_peace => server,
@@ -227,7 +241,7 @@ fn round(seed: u64) {
                 server.max_connections(seats).deadlines(deadlines).grace(grace)
             }
         },
-        serve,
+        Serve { is_quick },
     );
     let address = inside.address();
     let counts = thread::scope(|scope| {
