@@ -563,40 +563,23 @@ mod tests {
     use std::net::Ipv4Addr;
     use std::sync::Arc;
 
-    /// Asks again each time, and takes every answer.
+    /// Says all of this, once or each time, and takes every answer.
     #[derive(Debug)]
-    struct Asks;
+    struct Says(Vec<u8>, Often);
 
-    impl Peer for Asks {
-        fn receive(&mut self, room: &mut [u8]) -> io::Result<usize> {
-            io::Read::read(&mut &b"GET /a%20b HTTP/1.1\r\nHost: a\r\nReferer: b\r\nUser-Agent: c\r\n\r\n"[..], room)
-        }
-        fn is_readable(&self) -> bool {
-            true
-        }
-        fn send(&mut self, octets: &[u8], _: bool) -> io::Result<usize> {
-            Ok(octets.len())
-        }
-        fn send_file(&mut self, _: BorrowedFd<'_>, _: &mut u64, _: u64) -> io::Result<usize> {
-            Ok(0)
-        }
-        fn half_close(&mut self) -> io::Result<()> {
-            Ok(())
-        }
-        fn local(&self) -> io::Result<SocketAddr> {
-            Err(io::ErrorKind::NotConnected.into())
-        }
+    #[derive(Debug, PartialEq)]
+    enum Often {
+        Once,
+        EachTime,
     }
-
-    /// Says all of this, and then waits.
-    #[derive(Debug)]
-    struct Says(Vec<u8>);
 
     impl Peer for Says {
         fn receive(&mut self, room: &mut [u8]) -> io::Result<usize> {
             let n = room.len().min(self.0.len());
             room[..n].copy_from_slice(&self.0[..n]);
-            self.0.drain(..n);
+            if self.1 == Often::Once {
+                self.0.drain(..n);
+            }
             if n == 0 { Err(rustix::io::Errno::AGAIN.into()) } else { Ok(n) }
         }
         fn is_readable(&self) -> bool {
@@ -617,6 +600,7 @@ mod tests {
     }
 
     const GET: &[u8] = b"GET / HTTP/1.1\r\nHost: a\r\n\r\n";
+    const LONG: &[u8] = b"GET /a%20b HTTP/1.1\r\nHost: a\r\nReferer: b\r\nUser-Agent: c\r\n\r\n";
 
     fn connected<P: Peer>(socket: P, site: &Site) -> Connection<P> {
         Connection::new(socket, SocketAddr::from((Ipv4Addr::LOCALHOST, 1)), site)
@@ -626,7 +610,7 @@ mod tests {
     fn requests_in_hand_are_answered_though_nothing_more_comes() {
         let site = Site::new(Box::new(|_: &Request<'_>| Reply::text("x")));
         let mut desk = Desk::new(None);
-        let mut connection = connected(Says(GET.repeat(40)), &site);
+        let mut connection = connected(Says(GET.repeat(40), Often::Once), &site);
         assert_eq!(connection.drive(&site, &mut desk), Next::Wait(Interest::Turn));
         for (replies, next) in [(32, Interest::Turn), (40, Interest::Read)] {
             connection.wake(false);
@@ -642,7 +626,7 @@ mod tests {
         let long = || Reply { body: Body::Shared(vec![0; 1 << 20].into()), ..Reply::text("") };
         let site = Site::new(Box::new(move |_: &Request<'_>| long()));
         let mut desk = Desk::new(None);
-        let mut connection = connected(Says(GET.to_vec()), &site);
+        let mut connection = connected(Says(GET.to_vec(), Often::Once), &site);
         assert_eq!(connection.drive(&site, &mut desk), Next::Wait(Interest::Turn));
         assert_eq!((connection.replies, connection.outgoing.is_empty()), (1, true));
         connection.wake(false);
@@ -655,7 +639,7 @@ mod tests {
         let site = Site::new(Box::new(|_: &Request<'_>| Reply::text("x")));
         let mut desk = Desk::new(None);
         for _ in 0..3 {
-            let mut connection = connected(Says(b"\r".to_vec()), &site);
+            let mut connection = connected(Says(b"\r".to_vec(), Often::Once), &site);
             assert_eq!(connection.drive(&site, &mut desk), Next::Wait(Interest::Read));
             connection.socket.0 = [b"\n", GET].concat();
             connection.wake(false);
@@ -672,7 +656,7 @@ mod tests {
         let site = Site::new(Box::new(|_: &Request<'_>| Reply::text("x")));
         let mut desk = Desk::new(None);
         for (behind, lingers) in [(&b""[..], false), (GET, true)] {
-            let mut connection = connected(Says(b"GET / HTTP/1.0\r\n\r\n".to_vec()), &site);
+            let mut connection = connected(Says(b"GET / HTTP/1.0\r\n\r\n".to_vec(), Often::Once), &site);
             assert_eq!(connection.receive(&site, &mut desk), Next::StepBehind);
             connection.socket.0 = behind.to_vec();
             let next = connection.drive(&site, &mut desk);
@@ -685,7 +669,7 @@ mod tests {
     fn who_steps_behind_may_be_resumed_by_anybody() {
         let site = Site::new(Box::new(|request: &Request<'_>| Reply::text(request.peer.to_string())));
         let (mut desk, mut another) = (Desk::new(None), Desk::new(None));
-        let mut connection = connected(Asks, &site);
+        let mut connection = connected(Says(LONG.to_vec(), Often::EachTime), &site);
         for _ in 0..9 {
             let replies = connection.replies;
             connection.wake(false);
@@ -716,7 +700,7 @@ mod tests {
             let log = format.map(|format| Arc::new(AccessLog::with_room(format)));
             let site = Site { log, ..Site::new(Box::new(handler)) };
             let mut desk = Desk::new(None);
-            let mut connection = connected(Asks, &site);
+            let mut connection = connected(Says(LONG.to_vec(), Often::EachTime), &site);
             let mut turn = |behind| {
                 connection.wake(false);
                 if behind {
