@@ -98,7 +98,12 @@ fn the_counters_are_those_of_what_was_served() {
         octets += answer.head.len() + answer.body.len();
     }
     let ended = "webserver_connections_ended_total";
-    wait_until("all but one have ended", || sum(&scrape(metrics), ended) == 9.0);
+    // A reply may be read before it is counted.
+    let is_over = |now: &BTreeMap<String, f64>| {
+        let is_counted = now.get("webserver_replies_total{class=\"2xx\"}") == Some(&7.0);
+        sum(now, ended) == 9.0 && is_counted && now["webserver_sent_bytes_total"] >= octets as f64
+    };
+    wait_until("all but one have ended, all replies too", || is_over(&scrape(metrics)));
     let now = scrape(metrics);
     for (name, expected) in [
         ("webserver_connections_accepted_total", 10.0),
