@@ -12,7 +12,7 @@ use std::sync::PoisonError;
 use crate::epoll::{EVENTS, Epoll, EventFlags, Kernel, WAKE};
 use crate::sync::{Condvar, Mutex, MutexGuard, lock};
 
-/// One lets at most so many others go first, but for one.
+/// So many are a group: who steps behind lets at most the others of one go first.
 pub(crate) const GROUP: usize = 16;
 
 /// Calls another worker.
