@@ -106,8 +106,9 @@ impl LogOpener {
 const ROOM: usize = 1 << 20;
 /// What the lines that wait, those that are written and one that was torn may take: each buffer may have grown by doubling.
 pub(crate) const MEMORY: usize = 4 * (ROOM + LONGEST) + 2 * LONGEST;
-/// How long lines are gathered before they are written.
+/// How long lines are gathered before they are written, unless there are so many octets of them.
 const GATHER: Duration = Duration::from_millis(50);
+const ENOUGH: usize = 64 << 10;
 /// How long the end of the server waits for whoever reads the last lines.
 const LAST_LINES: Duration = Duration::from_secs(1);
 
@@ -154,11 +155,12 @@ impl AccessLog {
         if lines.waiting.len() >= ROOM {
             return;
         }
-        let was_empty = lines.waiting.is_empty();
         let Lines { waiting, stamp, .. } = &mut *lines;
+        let before = waiting.len();
         line::write(waiting, entry, stamp);
+        let enough = before < ENOUGH && waiting.len() >= ENOUGH;
         drop(lines);
-        if was_empty {
+        if before == 0 || enough {
             self.changed.notify_one();
         }
     }
@@ -184,6 +186,7 @@ impl AccessLog {
     fn write_to<W: Write>(
         &self,
         mut target: Target<W>,
+        gather: Duration,
         open_anew: impl Fn(&mut Target<W>) -> io::Result<()>,
         say: impl Fn(String),
     ) {
@@ -194,12 +197,9 @@ impl AccessLog {
             let lines = self.lock();
             let is_idle = |lines: &mut Lines| lines.waiting.is_empty() && !lines.closed && !lines.reopen;
             let lines = self.changed.wait_while(lines, is_idle).unwrap_or_else(PoisonError::into_inner);
-            let gathers = !lines.closed && !lines.reopen;
-            drop(lines);
-            if gathers {
-                thread::sleep(GATHER);
-            }
-            let mut lines = self.lock();
+            let gathers = |lines: &mut Lines| lines.waiting.len() < ENOUGH && !lines.closed && !lines.reopen;
+            let gathered = self.changed.wait_timeout_while(lines, gather, gathers);
+            let (mut lines, _) = gathered.unwrap_or_else(PoisonError::into_inner);
             std::mem::swap(&mut lines.waiting, &mut writing);
             let (closed, reopen) = (lines.closed, std::mem::take(&mut lines.reopen));
             let missing = lines.recorded - lines.written;
@@ -267,7 +267,7 @@ impl Writer {
         let lines = log.clone();
         let write = move || {
             let is_file = target.is_file();
-            lines.write_to(target, Target::open_anew, |what| {
+            lines.write_to(target, GATHER, Target::open_anew, |what| {
                 if is_file {
                     say(&what);
                 }
@@ -318,7 +318,7 @@ mod tests {
             let log = log.clone();
             move || {
                 let mut out = Vec::new();
-                log.write_to(Target::new(&mut out), |_| Ok(()), |what| panic!("{what}"));
+                log.write_to(Target::new(&mut out), GATHER, |_| Ok(()), |what| panic!("{what}"));
                 (out, log.lost())
             }
         });
@@ -350,6 +350,23 @@ mod tests {
     }
 
     #[test]
+    fn many_lines_are_written_before_there_is_no_room_for_more() {
+        let log = Arc::new(AccessLog::new(LogFormat::Common));
+        let room = Arc::new(Mutex::new(usize::MAX));
+        let (tried, tries) = channel();
+        let target = Target::new(Disk { room: room.clone(), tried });
+        let writer = thread::spawn({
+            let log = log.clone();
+            move || log.write_to(target, Duration::from_secs(3600), |_| Ok(()), |what| panic!("{what}"))
+        });
+        (0..1000).for_each(|_| log.record(&entry(b"GET / HTTP/1.0")));
+        tries.recv_timeout(Duration::from_secs(60)).expect("it waits for time to pass");
+        assert!(usize::MAX - *room.lock().unwrap() >= ENOUGH);
+        log.close();
+        writer.join().unwrap();
+    }
+
+    #[test]
     fn a_log_that_cannot_be_written_loses_lines_and_counts_them() {
         let log = AccessLog::new(LogFormat::Common);
         while log.lock().waiting.len() < ROOM {
@@ -359,7 +376,7 @@ mod tests {
         log.record(&entry(b"GET / HTTP/1.0"));
         log.close();
         let (tried, _) = channel();
-        log.write_to(Target::new(Disk { room: Arc::default(), tried }), |_| Ok(()), |_| ());
+        log.write_to(Target::new(Disk { room: Arc::default(), tried }), GATHER, |_| Ok(()), |_| ());
         assert_eq!(log.lost(), waiting + 1);
     }
 
@@ -372,7 +389,7 @@ mod tests {
         let target = Target::new(Disk { room: room.clone(), tried });
         let writer = thread::spawn({
             let log = log.clone();
-            move || log.write_to(target, |_| Ok(()), |what| says.send(what).unwrap())
+            move || log.write_to(target, GATHER, |_| Ok(()), |what| says.send(what).unwrap())
         });
         for _ in 0..3 {
             (0..3).for_each(|_| log.record(&entry(b"GET / HTTP/1.0")));
