@@ -1,12 +1,13 @@
 //! Moments: when a request had come whole, and when something was looked at. A look serves every request that was whole
 //! before it, as if it had been made for that one.
 
-use std::sync::atomic::{AtomicU64, Ordering::AcqRel, Ordering::Acquire, Ordering::Relaxed};
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed, Ordering::SeqCst, fence};
 
-/// How often octets were received, by all workers of all servers: they may share what they look at.
-static RECEIPTS: AtomicU64 = AtomicU64::new(0);
+/// How many looks have begun, by all workers of all servers: they may share what they look at.
+static LOOKS: AtomicU64 = AtomicU64::new(0);
 
-/// A place among the receipts.
+/// So many looks had begun. One with a greater number sees what is so then or later, since all can read its number before it
+/// sees anything.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Moment(u64);
 
@@ -14,26 +15,27 @@ impl Moment {
     /// Nothing was received yet: no look is late enough.
     pub(crate) const NONE: Moment = Moment(u64::MAX);
 
-    /// Octets were received just now. What begins later, begins at no smaller moment.
+    /// Octets were received just now.
     pub(crate) fn of_receipt() -> Moment {
-        Moment(RECEIPTS.fetch_add(1, AcqRel) + 1)
+        Moment(LOOKS.load(SeqCst))
     }
 }
 
-/// When something was last found to be as it was.
+/// The number of the last look that found something to be as it was.
 #[derive(Debug, Default)]
 pub(crate) struct Look(AtomicU64);
 
 impl Look {
     /// Whether it is still so, for a request that was whole at this moment: `see` looks, unless somebody has since.
     pub(crate) fn holds(&self, whole: Moment, see: impl FnOnce() -> bool) -> bool {
-        if self.0.load(Relaxed) >= whole.0 {
+        if self.0.load(Relaxed) > whole.0 {
             return true;
         }
-        let begun = RECEIPTS.load(Acquire);
+        let number = LOOKS.fetch_add(1, SeqCst) + 1;
+        fence(SeqCst); // nothing is seen before all can read it
         let holds = see();
         if holds {
-            self.0.store(begun, Relaxed);
+            self.0.store(number, Relaxed);
         }
         holds
     }
