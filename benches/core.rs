@@ -6,8 +6,8 @@ use std::hint::black_box;
 
 use benches::{BROWSER, receive};
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
-use http_core::server::{Connection, Reply, ReplyBody};
-use http_core::{Date, FieldBlock, FieldValue, Limits, Status, Workspace, name};
+use http_core::server::{Connection, Response, ResponseBody};
+use http_core::{Date, FieldBlock, FieldValue, Limits, Status, Workspace, header};
 
 fn parse(c: &mut Criterion) {
     let mut group = c.benchmark_group("parse a browser's request head");
@@ -24,7 +24,7 @@ fn parse(c: &mut Criterion) {
         b.iter(|| {
             let mut connection = Connection::new(Limits::default());
             black_box(receive(&mut connection, &mut workspace));
-            connection.set_down(&mut workspace);
+            connection.detach(&mut workspace);
         });
     });
     group.finish();
@@ -32,15 +32,15 @@ fn parse(c: &mut Criterion) {
 
 fn fields() -> FieldBlock {
     let mut fields = FieldBlock::new();
-    fields.push(name::CONTENT_TYPE, FieldValue::from_static("text/html; charset=utf-8")).unwrap();
-    fields.push(name::LAST_MODIFIED, FieldValue::from_static("Sun, 06 Nov 1994 08:49:37 GMT")).unwrap();
+    fields.push(header::CONTENT_TYPE, FieldValue::from_static("text/html; charset=utf-8")).unwrap();
+    fields.push(header::LAST_MODIFIED, FieldValue::from_static("Sun, 06 Nov 1994 08:49:37 GMT")).unwrap();
     fields
 }
 
 fn serialize(c: &mut Criterion) {
     let fields = fields();
     let date = Date::from_unix(784_111_777).map(Date::text);
-    let reply = Reply { body: ReplyBody::Length(1024), date, ..Reply::new(Status::OK, &fields) };
+    let reply = Response { body: ResponseBody::Length(1024), date, ..Response::new(Status::OK, &fields) };
     let mut out = Vec::with_capacity(512);
     c.bench_function("serialize one response head", |b| {
         b.iter_batched_ref(
@@ -61,7 +61,7 @@ fn serialize(c: &mut Criterion) {
 fn exchange(c: &mut Criterion) {
     let fields = fields();
     let date = Date::from_unix(784_111_777).map(Date::text);
-    let reply = Reply { body: ReplyBody::Length(1024), date, ..Reply::new(Status::OK, &fields) };
+    let reply = Response { body: ResponseBody::Length(1024), date, ..Response::new(Status::OK, &fields) };
     let mut group = c.benchmark_group("one whole exchange in memory, connection kept");
     group.bench_function("http-core", |b| {
         let mut workspace = Workspace::with_room(16_384);

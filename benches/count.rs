@@ -9,7 +9,7 @@ use std::hint::black_box;
 use std::io::Write as _;
 
 use benches::{BROWSER, exchange, exchange_of_ureq_proto, receive};
-use http_core::server::{Connection, Reply, ReplyBody};
+use http_core::server::{Connection, Response, ResponseBody};
 use http_core::{FieldBlock, Limits, Status, Workspace};
 
 const TIMES: usize = 10_000;
@@ -28,13 +28,13 @@ fn main() {
             for _ in 0..TIMES {
                 let mut connection = Connection::new(Limits::default());
                 black_box(receive(&mut connection, &mut workspace));
-                connection.set_down(&mut workspace);
+                connection.detach(&mut workspace);
             }
         }
         Some("exchange") => {
             let mut connection = Connection::new(Limits::default());
             let (fields, mut out) = (FieldBlock::new(), Vec::with_capacity(512));
-            let reply = Reply { body: ReplyBody::Length(1024), ..Reply::new(Status::OK, &fields) };
+            let reply = Response { body: ResponseBody::Length(1024), ..Response::new(Status::OK, &fields) };
             for _ in 0..TIMES {
                 exchange(&mut connection, &mut workspace, &reply, &mut out);
                 black_box(&out);

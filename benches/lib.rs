@@ -3,11 +3,11 @@
 
 use http::header::{CONTENT_LENGTH, HeaderValue};
 use http_core::Workspace;
-use http_core::server::{Connection, Event, Reply, SendBody};
+use http_core::server::{Connection, Event, Response, SendBody};
 use ureq_proto::server::{RecvRequestResult, SendResponseResult};
 
-/// A request head of 640 octets, as Chromium sends it for a page.
-pub const BROWSER: &[u8] = b"GET /folder/page.html?from=here HTTP/1.1\r\n\
+/// A request head of 640 bytes, as Chromium sends it for a page.
+pub const BROWSER: &[u8] = b"GET /directory/page.html?from=here HTTP/1.1\r\n\
 Host: localhost:6789\r\n\
 Connection: keep-alive\r\n\
 Cache-Control: max-age=0\r\n\
@@ -27,24 +27,24 @@ Accept-Language: en-GB,en;q=0.9\r\n\
 
 /// Receives one request; the workspace is a worker's, so nothing is allocated.
 pub fn receive<'c>(connection: &'c mut Connection, workspace: &mut Workspace) -> Event<'c> {
-    connection.lend(workspace);
-    connection.space()[..BROWSER.len()].copy_from_slice(BROWSER);
+    connection.attach(workspace);
+    connection.receive_buffer()[..BROWSER.len()].copy_from_slice(BROWSER);
     connection.received(BROWSER.len());
     connection.poll().unwrap()
 }
 
 /// One whole exchange: the request in, the head of the reply out, and the connection ready for the next.
-pub fn exchange(connection: &mut Connection, workspace: &mut Workspace, reply: &Reply<'_>, out: &mut Vec<u8>) {
+pub fn exchange(connection: &mut Connection, workspace: &mut Workspace, reply: &Response<'_>, out: &mut Vec<u8>) {
     let Event::Request(_) = receive(connection, workspace) else { panic!() };
     out.clear();
     let Ok(SendBody::Exactly(length)) = connection.respond(reply, out) else { panic!() };
     connection.body_sent(length).unwrap();
     let Ok(Event::NeedInput) = connection.poll() else { panic!() };
-    connection.set_down(workspace);
+    connection.detach(workspace);
 }
 
 /// The same exchange in `ureq-proto`, which reads and writes where its caller says and has no connection between two
-/// exchanges; gives the octets of the reply's head.
+/// exchanges; gives the bytes of the reply's head.
 pub fn exchange_of_ureq_proto(received: &[u8], out: &mut [u8]) -> usize {
     let mut request = ureq_proto::server::Reply::new().unwrap();
     let (used, head) = request.try_request(received).unwrap();

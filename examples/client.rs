@@ -32,12 +32,12 @@ fn main() -> Result<(), Box<dyn Error>> {
     let mut shown = io::stdout().lock();
     loop {
         match connection.poll()? {
-            Event::NeedInput => match server.read(connection.space())? {
+            Event::NeedInput => match server.read(connection.receive_buffer())? {
                 0 => connection.received_eof(),
                 n => connection.received(n),
             },
-            Event::Response(head) => shown.write_all(head.octets)?,
-            Event::Body(octets) => shown.write_all(octets)?,
+            Event::Response(head) => shown.write_all(head.bytes)?,
+            Event::Body(bytes) => shown.write_all(bytes)?,
             _ => return Ok(()), // the answer is whole
         }
     }

@@ -7,8 +7,8 @@
 
 use std::io;
 
-use webserver::http_core::{FieldValue, Method, Status, name};
-use webserver::{Answer, Reply, Request, Server};
+use webserver::http_core::{FieldValue, Method, Status, header};
+use webserver::{Answer, Request, Response, Server};
 
 const FORM: &[u8] = b"<!DOCTYPE html><title>Hello</title>\n\
     <form method=post action=/hello><input name=who> <button>Greet</button></form>\n";
@@ -29,38 +29,38 @@ fn answer(request: &Request<'_>) -> Answer {
     let (method, path) = (request.head.method, request.head.target.path());
     match (path, method) {
         ("/", Method::Get | Method::Head) => {
-            Reply::octets(FieldValue::from_static("text/html; charset=utf-8"), FORM).into()
+            Response::bytes(FieldValue::from_static("text/html; charset=utf-8"), FORM).into()
         }
         // 64 KiB at most, or else the answer is 413 without us.
         ("/hello", Method::Post) => Answer::with_body(hello),
         ("/", _) => not_allowed("GET, HEAD").into(),
         ("/hello", _) => not_allowed("POST").into(),
-        _ => Reply { status: Status::NOT_FOUND, ..Reply::text("There is nothing here.\n") }.into(),
+        _ => Response { status: Status::NOT_FOUND, ..Response::text("There is nothing here.\n") }.into(),
     }
 }
 
-fn hello(form: Vec<u8>) -> Reply {
+fn hello(form: Vec<u8>) -> Response {
     match value(&form, "who") {
-        Some(who) => Reply::text(format!("Hello, {who}!\n")),
-        None => Reply { status: Status::BAD_REQUEST, ..Reply::text("Say who.\n") },
+        Some(who) => Response::text(format!("Hello, {who}!\n")),
+        None => Response { status: Status::BAD_REQUEST, ..Response::text("Say who.\n") },
     }
 }
 
-fn not_allowed(methods: &'static str) -> Reply {
-    Reply { status: Status::METHOD_NOT_ALLOWED, ..Reply::text("That cannot be done here.\n") }
-        .with_field(name::ALLOW, FieldValue::from_static(methods))
+fn not_allowed(methods: &'static str) -> Response {
+    Response { status: Status::METHOD_NOT_ALLOWED, ..Response::text("That cannot be done here.\n") }
+        .with_field(header::ALLOW, FieldValue::from_static(methods))
 }
 
 /// The value of a field of a form, as browsers encode it.
 fn value(form: &[u8], name: &str) -> Option<String> {
     let value = str::from_utf8(form).ok()?.split('&').find_map(|pair| pair.strip_prefix(name)?.strip_prefix('='))?;
-    let (mut octets, mut rest) = (Vec::new(), value.bytes());
-    while let Some(octet) = rest.next() {
-        octets.push(match octet {
+    let (mut bytes, mut rest) = (Vec::new(), value.bytes());
+    while let Some(byte) = rest.next() {
+        bytes.push(match byte {
             b'+' => b' ',
             b'%' => u8::from_str_radix(str::from_utf8(&[rest.next()?, rest.next()?]).ok()?, 16).ok()?,
             other => other,
         });
     }
-    String::from_utf8(octets).ok()
+    String::from_utf8(bytes).ok()
 }

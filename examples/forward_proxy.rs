@@ -9,15 +9,15 @@
 //! It leaves out CONNECT, and so `https` (the core answers 405), request bodies in chunks (501), a cache, connections kept
 //! to servers, and authentication: whoever reaches its port reaches what this machine does. Clients that expect a 100
 //! (Continue) get none, and go on after a while. Its thread hears one side at a time, the server when the whole request
-//! is sent; and whoever moves an octet has another 30 s.
+//! is sent; and whoever moves a byte has another 30 s.
 
 use std::io::{self, ErrorKind, Read, Write};
 use std::net::{Shutdown, TcpListener, TcpStream};
 use std::thread;
 use std::time::{Duration, UNIX_EPOCH};
 
-use http_core::server::{self, Event, Reply, ReplyBody, RequestHead};
-use http_core::{Authority, Date, FieldBlock, Limits, Method, Status, client, name};
+use http_core::server::{self, Event, RequestHead, Response, ResponseBody};
+use http_core::{Authority, Date, FieldBlock, Limits, Method, Status, client, header};
 use rustix::net::sockopt::set_socket_linger;
 
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -41,25 +41,25 @@ fn serve(mut client: TcpStream, own_name: Authority<'_>) -> io::Result<()> {
         client.write_all(&out)?;
         out.clear();
         match machine.poll() {
-            Ok(Event::NeedInput) => match client.read(machine.space()) {
+            Ok(Event::NeedInput) => match client.read(machine.receive_buffer()) {
                 Ok(0) => machine.received_eof(),
                 Ok(n) => machine.received(n),
-                Err(error) if status_of(&error) == Status::GATEWAY_TIMEOUT => machine.timed_out(),
+                Err(error) if status_of(&error) == Status::GATEWAY_TIMEOUT => machine.handle_timeout(),
                 Err(error) => return Err(error),
             },
             Ok(Event::Request(head)) => match ask(&head, own_name) {
                 Ok(origin) => asked = Some(origin),
                 Err((status, why)) => say(status, why, &mut machine, &mut out)?,
             },
-            Ok(Event::Body(octets)) => {
+            Ok(Event::Body(bytes)) => {
                 // A server that takes no more may have said why, and takes none of what follows either.
                 if let Some((server, _)) = &mut asked
-                    && server.write_all(octets).is_err()
+                    && server.write_all(bytes).is_err()
                 {
                     server.shutdown(Shutdown::Write)?;
                 }
             }
-            Ok(Event::ReplyDue) => {
+            Ok(Event::NeedOutput) => {
                 let Some(origin) = asked.take() else { return Ok(()) };
                 let Err(error) = answer(origin, &mut machine, &mut client, own_name) else { continue };
                 // No reply is due any more if one has begun.
@@ -67,7 +67,7 @@ fn serve(mut client: TcpStream, own_name: Authority<'_>) -> io::Result<()> {
                     return Ok(set_socket_linger(&client, Some(Duration::ZERO))?);
                 }
             }
-            Err(_) => machine.refuse(now().map(Date::text), &mut out).map_err(io::Error::other)?,
+            Err(_) => machine.respond_error(now().map(Date::text), &mut out).map_err(io::Error::other)?,
             Ok(_) => break,
         }
     }
@@ -84,9 +84,9 @@ type Origin = (TcpStream, client::Connection);
 /// Sends the request's head to the server that it is for.
 fn ask(head: &RequestHead<'_>, own_name: Authority<'_>) -> Result<Origin, (Status, &'static str)> {
     let counts_hops = matches!(head.method, Method::Options | Method::Trace);
-    if counts_hops && head.fields.get(name::MAX_FORWARDS).is_some() {
+    if counts_hops && head.fields.get(header::MAX_FORWARDS).is_some() {
         return Err((Status::NOT_IMPLEMENTED, "this proxy does not count down Max-Forwards"));
-    } else if head.fields.tokens(name::VIA).any(|via| via.ends_with(own_name.as_str().as_bytes())) {
+    } else if head.fields.tokens(header::VIA).any(|via| via.ends_with(own_name.as_str().as_bytes())) {
         return Err((Status::BAD_GATEWAY, "the request has come round in a circle"));
     }
     let (mut fields, mut out) = (FieldBlock::new(), Vec::new());
@@ -105,30 +105,30 @@ fn answer(origin: Origin, to: &mut server::Connection, client: &mut TcpStream, o
     let (mut server, mut machine) = origin;
     loop {
         match machine.poll().map_err(io::Error::other)? {
-            client::Event::NeedInput => match server.read(machine.space())? {
+            client::Event::NeedInput => match server.read(machine.receive_buffer())? {
                 0 => machine.received_eof(),
                 n => machine.received(n),
             },
             client::Event::Response(head) => {
                 let (mut fields, mut out) = (FieldBlock::new(), Vec::new());
                 fields.forward(&head.fields, head.version, own);
-                let reply = Reply::forwarded(&head, &fields, now());
+                let reply = Response::forwarded(&head, &fields, now());
                 let _rest = to.forward(&reply, &mut out).map_err(io::Error::other)?;
                 client.write_all(&out)?;
             }
-            client::Event::Body(octets) => {
-                client.write_all(octets)?;
-                to.body_sent(octets.len() as u64).map_err(io::Error::other)?;
+            client::Event::Body(bytes) => {
+                client.write_all(bytes)?;
+                to.body_sent(bytes.len() as u64).map_err(io::Error::other)?;
             }
-            _ => return to.body_ended().map_err(io::Error::other),
+            _ => return to.finish_body().map_err(io::Error::other),
         }
     }
 }
 
 fn say(status: Status, why: &str, machine: &mut server::Connection, out: &mut Vec<u8>) -> io::Result<()> {
     let (text, fields) = (format!("{status}: {why}\n"), FieldBlock::new());
-    let (body, date) = (ReplyBody::Octets(text.as_bytes()), now().map(Date::text));
-    machine.respond(&Reply { body, date, ..Reply::new(status, &fields) }, out).map(drop).map_err(io::Error::other)
+    let (body, date) = (ResponseBody::Bytes(text.as_bytes()), now().map(Date::text));
+    machine.respond(&Response { body, date, ..Response::new(status, &fields) }, out).map(drop).map_err(io::Error::other)
 }
 
 fn prepare(stream: TcpStream) -> io::Result<TcpStream> {

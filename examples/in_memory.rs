@@ -1,13 +1,13 @@
 //! A client and a server talk to each other with no socket at all.
 //!
-//! It teaches what "sans-IO" means: the protocol is a value that is given octets and gives octets back. Two such values
+//! It teaches what "sans-IO" means: the protocol is a value that is given bytes and gives bytes back. Two such values
 //! and two vectors make an exchange that can be tested, replayed and looked at, byte for byte.
 //!
 //!     cargo run --bin in_memory
 
 use std::error::Error;
 
-use http_core::{Authority, FieldBlock, FieldValue, Limits, Method, Status, Target, client, name, server};
+use http_core::{Authority, FieldBlock, FieldValue, Limits, Method, Status, Target, client, header, server};
 
 fn main() -> Result<(), Box<dyn Error>> {
     let mut client = client::Connection::new(Limits::default());
@@ -25,8 +25,8 @@ fn main() -> Result<(), Box<dyn Error>> {
 
         // The server answers. A byte at a time, to show that it makes no difference.
         let mut to_client = Vec::new();
-        for octet in to_server {
-            server.space()[0] = octet;
+        for byte in to_server {
+            server.receive_buffer()[0] = byte;
             server.received(1);
             if let server::Event::Request(request) = server.poll()? {
                 let (status, body) = match request.target.path() {
@@ -34,25 +34,25 @@ fn main() -> Result<(), Box<dyn Error>> {
                     _ => (Status::NOT_FOUND, "<h1>There is no such file here.</h1>\n"),
                 };
                 let mut fields = FieldBlock::new();
-                fields.push(name::CONTENT_TYPE, FieldValue::from_static("text/html; charset=utf-8"))?;
-                let body = server::ReplyBody::Octets(body.as_bytes());
-                let _whole =
-                    server.respond(&server::Reply { body, ..server::Reply::new(status, &fields) }, &mut to_client)?;
+                fields.push(header::CONTENT_TYPE, FieldValue::from_static("text/html; charset=utf-8"))?;
+                let body = server::ResponseBody::Bytes(body.as_bytes());
+                let _whole = server
+                    .respond(&server::Response { body, ..server::Response::new(status, &fields) }, &mut to_client)?;
             }
         }
         print!("{}", String::from_utf8_lossy(&to_client));
 
         // The client understands what came.
-        client.space()[..to_client.len()].copy_from_slice(&to_client);
+        client.receive_buffer()[..to_client.len()].copy_from_slice(&to_client);
         client.received(to_client.len());
         loop {
             match client.poll()? {
                 client::Event::Response(head) => println!("-- the client reads: {}", head.status),
-                client::Event::Body(octets) => println!("-- and {} octets", octets.len()),
+                client::Event::Body(bytes) => println!("-- and {} bytes", bytes.len()),
                 _ => break,
             }
         }
-        println!("-- the connection is kept: {}\n", client.may_reuse());
+        println!("-- the connection is kept: {}\n", client.can_reuse());
     }
     Ok(())
 }

@@ -44,9 +44,9 @@ fn main() -> Result<(), Box<dyn Error>> {
 }
 
 struct Tally {
-    /// Nanoseconds from before a request was sent to the last octet of its answer, to three digits.
+    /// Nanoseconds from before a request was sent to the last byte of its answer, to three digits.
     times: Histogram<u64>,
-    octets: u64,
+    bytes: u64,
     connections: u64,
     failures: BTreeMap<String, u64>,
 }
@@ -54,7 +54,7 @@ struct Tally {
 impl Tally {
     fn new() -> Result<Tally, hdrhistogram::CreationError> {
         let times = Histogram::new_with_bounds(1, 60_000_000_000, 3)?;
-        Ok(Tally { times, octets: 0, connections: 0, failures: BTreeMap::new() })
+        Ok(Tally { times, bytes: 0, connections: 0, failures: BTreeMap::new() })
     }
 
     fn ask_until(mut self, end: Instant, request: &Request<'_>, addresses: &[SocketAddr]) -> Tally {
@@ -81,10 +81,10 @@ impl Tally {
         stream.set_write_timeout(Some(PATIENCE))?;
         self.connections += 1;
         let mut machine = Connection::new(Limits::default());
-        while machine.may_reuse() && Instant::now() < end {
+        while machine.can_reuse() && Instant::now() < end {
             match self.exchange(request, &mut machine, &mut stream, out) {
                 // The server has closed a kept connection, as it may at any time.
-                Err(_) if machine.may_resend() => return Ok(()),
+                Err(_) if machine.can_retry() => return Ok(()),
                 other => other?,
             }
         }
@@ -105,15 +105,15 @@ impl Tally {
         let mut status = Status::OK;
         loop {
             match machine.poll()? {
-                Event::NeedInput => match stream.read(machine.space())? {
+                Event::NeedInput => match stream.read(machine.receive_buffer())? {
                     0 => machine.received_eof(),
                     n => machine.received(n),
                 },
                 Event::Response(head) => {
                     status = head.status;
-                    self.octets += head.octets.len() as u64;
+                    self.bytes += head.bytes.len() as u64;
                 }
-                Event::Body(octets) => self.octets += octets.len() as u64,
+                Event::Body(bytes) => self.bytes += bytes.len() as u64,
                 _ => break,
             }
         }
@@ -129,7 +129,7 @@ impl Tally {
     }
 
     fn add(&mut self, other: Tally) -> Result<(), Box<dyn Error>> {
-        self.octets += other.octets;
+        self.bytes += other.bytes;
         self.connections += other.connections;
         other.failures.into_iter().for_each(|(why, count)| *self.failures.entry(why).or_default() += count);
         Ok(self.times.add(&other.times)?)
@@ -138,7 +138,7 @@ impl Tally {
     fn print(&self, seconds: f64) {
         let requests = self.times.len();
         println!("{requests} requests in {seconds:.2} s: {:.0} a second", requests as f64 / seconds);
-        println!("{} octets: {:.1} MiB a second", self.octets, self.octets as f64 / seconds / 1_048_576.0);
+        println!("{} bytes: {:.1} MiB a second", self.bytes, self.bytes as f64 / seconds / 1_048_576.0);
         let at = |quantile| self.times.value_at_quantile(quantile) as f64 / 1e6;
         println!("latency in ms: p50 {:.3}, p99 {:.3}, p99.9 {:.3}, max {:.3}", at(0.5), at(0.99), at(0.999), at(1.0));
         println!("{} connections", self.connections);

@@ -1,4 +1,4 @@
-//! A folder of files on one port, and its numbers for Prometheus on another that only this machine reaches.
+//! A directory of files on one port, and its numbers for Prometheus on another that only this machine reaches.
 //!
 //! It teaches that servers are values: two of them run beside each other, and the handler of one, a closure, holds on to
 //! the other.
@@ -9,21 +9,21 @@ use std::io;
 use std::path::Path;
 
 use webserver::http_core::{FieldValue, Method, Status};
-use webserver::{Counts, Files, Reply, Request, Server};
+use webserver::{Counts, Files, Request, Response, Server};
 
 fn main() -> io::Result<()> {
     let argument = |n, default: &str| std::env::args().nth(n).unwrap_or(default.into());
     let port = |n, default| argument(n, default).parse::<u16>().map_err(io::Error::other);
-    let folder = argument(1, ".");
+    let directory = argument(1, ".");
 
-    let files = Server::bind_all(port(2, "6789")?)?.start(Files::new(Path::new(&folder))?)?;
+    let files = Server::bind_all(port(2, "6789")?)?.start(Files::new(Path::new(&directory))?)?;
     let stopper = files.stopper();
     let metrics = move |request: &Request<'_>| match (request.head.method, request.head.target.path()) {
-        (Method::Get | Method::Head, "/metrics") => Reply::octets(
+        (Method::Get | Method::Head, "/metrics") => Response::bytes(
             FieldValue::from_static("text/plain; version=0.0.4; charset=utf-8"),
             in_prometheus_text(&stopper.counts()).into_bytes(),
         ),
-        _ => Reply { status: Status::NOT_FOUND, ..Reply::text("The numbers are at /metrics.\n") },
+        _ => Response { status: Status::NOT_FOUND, ..Response::text("The numbers are at /metrics.\n") },
     };
     let numbers = Server::bind(("127.0.0.1", port(3, "6790")?))?.threads(1).start(metrics)?;
 

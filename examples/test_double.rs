@@ -6,7 +6,7 @@
 //!
 //!     cargo run --bin test_double
 //!
-//! It leaves out TLS, and what HTTP/1.1 adds, which `Play::Octets` can say as it is.
+//! It leaves out TLS, and what HTTP/1.1 adds, which `Play::Bytes` can say as it is.
 
 use std::collections::VecDeque;
 use std::io::{self, Read, Write};
@@ -15,16 +15,16 @@ use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::Duration;
 
-use http_core::server::{Connection, Event, Reply, ReplyBody};
+use http_core::server::{Connection, Event, Response, ResponseBody};
 use http_core::{FieldBlock, FieldName, FieldValue, Limits, RequestError, Status};
 use rustix::net::sockopt::set_socket_linger;
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     let scenes = [
         vec![Play::reply(Status::FOUND, &[("Location", "/elsewhere")], "hello\n")],
-        vec![Play::Octets(b"HTTP/1.0 200 OK\r\nContent-Length: 9\r\n\r\nhalf".into())],
-        vec![Play::Octets(b"HTTP/1.0 200 OK\r\nContent-".into()), Play::Wait(Duration::from_secs(2))],
-        vec![Play::Octets(b"SSH-2.0-double\r\n".into())],
+        vec![Play::Bytes(b"HTTP/1.0 200 OK\r\nContent-Length: 9\r\n\r\nhalf".into())],
+        vec![Play::Bytes(b"HTTP/1.0 200 OK\r\nContent-".into()), Play::Wait(Duration::from_secs(2))],
+        vec![Play::Bytes(b"SSH-2.0-double\r\n".into())],
         vec![Play::Reset],
     ];
     let double = TestDouble::start(&scenes)?;
@@ -40,8 +40,8 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
 /// A part of what is done about a request.
 #[derive(Clone, Debug)]
 pub enum Play {
-    Reply(Status, FieldBlock, Vec<u8>), // a whole one
-    Octets(Vec<u8>),                    // whatever they are
+    Response(Status, FieldBlock, Vec<u8>), // a whole one
+    Bytes(Vec<u8>),                        // whatever they are
     Wait(Duration),
     Reset, // makes the close an error
 }
@@ -50,12 +50,12 @@ impl Play {
     /// A whole reply; a 401 or 405 may lack what it must have.
     ///
     /// # Panics
-    /// If a field is none, or one that frames the reply, as Content-Length does: [`Play::Octets`] says anything.
+    /// If a field is none, or one that frames the reply, as Content-Length does: [`Play::Bytes`] says anything.
     pub fn reply(status: Status, fields: &[(&'static str, &'static str)], body: &str) -> Play {
         let mut block = FieldBlock::new();
         let lines = fields.iter().map(|(name, value)| (FieldName::from_static(name), FieldValue::from_static(value)));
         lines.for_each(|(name, value)| block.push(name, value).unwrap());
-        Play::Reply(status, block, body.into())
+        Play::Response(status, block, body.into())
     }
 }
 
@@ -104,7 +104,7 @@ impl TestDouble {
             stream.write_all(&out)?;
             out.clear();
             match machine.poll() {
-                Ok(Event::NeedInput) => match stream.read(machine.space())? {
+                Ok(Event::NeedInput) => match stream.read(machine.receive_buffer())? {
                     0 => machine.received_eof(),
                     n => machine.received(n),
                 },
@@ -112,17 +112,17 @@ impl TestDouble {
                     let lines =
                         head.fields.iter().map(|(n, value)| format!("{n}: {}\n", value.as_bytes().escape_ascii()));
                     let fields = lines.collect::<String>();
-                    request = [machine.first_line(), b"\n", fields.as_bytes(), b"\n"].concat();
+                    request = [machine.start_line(), b"\n", fields.as_bytes(), b"\n"].concat();
                 }
-                Ok(Event::Body(octets)) => request.extend_from_slice(octets),
-                Ok(Event::ReplyDue) => {
+                Ok(Event::Body(bytes)) => request.extend_from_slice(bytes),
+                Ok(Event::NeedOutput) => {
                     self.seen.lock().unwrap().push(Ok(String::from_utf8_lossy(&request).into_owned()));
                     let scene = self.scenes.lock().unwrap().pop_front().unwrap_or_default();
                     play(scene, &mut machine, &mut stream, &mut out)?;
                 }
                 Err(error) => {
                     self.seen.lock().unwrap().push(Err(error));
-                    machine.refuse(None, &mut out).map_err(io::Error::other)?;
+                    machine.respond_error(None, &mut out).map_err(io::Error::other)?;
                 }
                 Ok(_) => {
                     stream.shutdown(Shutdown::Write)?;
@@ -136,11 +136,11 @@ impl TestDouble {
 fn play(scene: Vec<Play>, machine: &mut Connection, stream: &mut TcpStream, out: &mut Vec<u8>) -> io::Result<()> {
     for play in scene {
         match play {
-            Play::Octets(octets) => stream.write_all(&octets)?,
+            Play::Bytes(bytes) => stream.write_all(&bytes)?,
             Play::Wait(time) => thread::sleep(time),
             Play::Reset => set_socket_linger(&*stream, Some(Duration::ZERO))?, // at the close
-            Play::Reply(status, fields, body) => {
-                let reply = Reply { body: ReplyBody::Octets(&body), ..Reply::new(status, &fields) };
+            Play::Response(status, fields, body) => {
+                let reply = Response { body: ResponseBody::Bytes(&body), ..Response::new(status, &fields) };
                 return machine.forward(&reply, out).map(drop).map_err(io::Error::other);
             }
         }

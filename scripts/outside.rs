@@ -1,18 +1,18 @@
 //! A package outside the workspace that depends on `http-core` by its path alone: it builds, and runs an exchange.
 
-use http_core::server::{Connection, Event, Reply, ReplyBody};
+use http_core::server::{Connection, Event, Response, ResponseBody};
 use http_core::{FieldBlock, Limits, Status};
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     let mut connection = Connection::new(Limits::default());
     let bytes = b"GET /hello HTTP/1.0\r\n\r\n";
-    connection.space()[..bytes.len()].copy_from_slice(bytes);
+    connection.receive_buffer()[..bytes.len()].copy_from_slice(bytes);
     connection.received(bytes.len());
     let Event::Request(request) = connection.poll()? else { return Err("expected a request".into()) };
     assert_eq!(request.target.path(), "/hello");
 
     let (fields, mut out) = (FieldBlock::new(), Vec::new());
-    let reply = Reply { body: ReplyBody::Length(5), ..Reply::new(Status::OK, &fields) };
+    let reply = Response { body: ResponseBody::Length(5), ..Response::new(Status::OK, &fields) };
     let _body = connection.respond(&reply, &mut out)?;
     assert_eq!(out, b"HTTP/1.0 200 OK\r\nConnection: close\r\nContent-Length: 5\r\n\r\n");
     println!("an exchange outside the workspace: ok");

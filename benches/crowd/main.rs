@@ -71,7 +71,7 @@ struct Figures {
     lost: Vec<String>,
     /// Descriptors of the server beside the whole crowd.
     descriptors: usize,
-    /// Octets of memory that a seat takes from the start, and a connection of each kind when it is there.
+    /// Bytes of memory that a seat takes from the start, and a connection of each kind when it is there.
     seat: f64,
     each: [(Kind, f64); 3],
     /// Of one processor, beside the crowd.
@@ -91,9 +91,9 @@ fn main() -> Result<ExitCode, Why> {
         Some(program) => program.canonicalize()?,
         None => built::Built::new()?.program("webserver", &["-p", "webserver"])?,
     };
-    let folder = tempfile::tempdir()?;
-    fs::write(folder.path().join(SMALL.0), vec![b'a'; SMALL.1])?;
-    File::create(folder.path().join(LARGE.0))?.set_len(LARGE.1)?;
+    let directory = tempfile::tempdir()?;
+    fs::write(directory.path().join(SMALL.0), vec![b'a'; SMALL.1])?;
+    File::create(directory.path().join(LARGE.0))?.set_len(LARGE.1)?;
     thread::sleep(Duration::from_secs(3)); // files that have just been written are not kept by the server
 
     let taken = connections(&webserver)?;
@@ -106,7 +106,7 @@ fn main() -> Result<ExitCode, Why> {
             WHOLE.total()
         );
     }
-    let figures = measure(&webserver, folder.path(), sizes, Duration::from_secs(options.seconds))?;
+    let figures = measure(&webserver, directory.path(), sizes, Duration::from_secs(options.seconds))?;
     Ok(if report::print(&figures) { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
@@ -156,7 +156,7 @@ fn options(connections: u32) -> Vec<String> {
     options.split(' ').map(String::from).collect()
 }
 
-/// A server over this folder, warm, and its port.
+/// A server over this directory, warm, and its port.
 fn start(webserver: &Path, root: &Path, connections: u32) -> Result<(Process, u16), Why> {
     let port = TcpListener::bind("127.0.0.1:0")?.local_addr()?.port();
     let mut command = Command::new(webserver);
@@ -175,7 +175,7 @@ fn start(webserver: &Path, root: &Path, connections: u32) -> Result<(Process, u1
     Ok((server, port))
 }
 
-/// Memory of the server's own in octets, once it has done what it has to do.
+/// Memory of the server's own in bytes, once it has done what it has to do.
 fn settled(server: &Process) -> Result<f64, Why> {
     let mut last = server.memory("RssAnon")?;
     for _ in 0..20 {

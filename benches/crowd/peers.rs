@@ -27,7 +27,7 @@ pub(crate) struct Sizes {
     pub(crate) reading: usize,
 }
 
-/// An octet of a head for each that dribbles, and a sip for each reader: eight times the least rate of a server.
+/// A byte of a head for each that dribbles, and a sip for each reader: eight times the least rate of a server.
 const DRIBBLE: Duration = Duration::from_secs(5);
 const SIP: (Duration, usize) = (Duration::from_secs(1), 8 << 10);
 

@@ -5,7 +5,7 @@ use std::time::Duration;
 use crate::peers::Kind;
 use crate::{DEADLINE, Figures};
 
-/// Octets of the server's memory for a parked connection without bytes.
+/// Bytes of the server's memory for a parked connection without bytes.
 const PARKED: f64 = 512.0;
 
 /// Prints it, and says whether every goal was met.
@@ -33,14 +33,14 @@ pub(crate) fn print(figures: &Figures) -> bool {
     row("descriptors of the server", descriptors.to_string(), format!("at least {crowd}"), Some(*descriptors >= crowd));
     let seconds = DEADLINE.as_secs();
     row("all was over within", time(*lasted), format!("{seconds} s"), Some(*lasted < DEADLINE));
-    for (kind, octets) in each {
+    for (kind, bytes) in each {
         // Its seat was there before it.
-        let octets = octets + seat;
+        let bytes = bytes + seat;
         let (goal, met) = match kind {
-            Kind::Idle => (format!("at most {PARKED}"), Some(octets <= PARKED)),
+            Kind::Idle => (format!("at most {PARKED}"), Some(bytes <= PARKED)),
             _ => (String::new(), None),
         };
-        row(&format!("octets of memory, {}", kind.name()), format!("{octets:.0}"), goal, met);
+        row(&format!("bytes of memory, {}", kind.name()), format!("{bytes:.0}"), goal, met);
     }
     row("of these, its seat", format!("{seat:.0}"), String::new(), None);
     row("processors that the server kept busy", format!("{processor:.2}"), String::new(), None);

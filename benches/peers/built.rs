@@ -16,7 +16,7 @@ pub(crate) struct Built {
 impl Built {
     pub(crate) fn new() -> Result<Self, Why> {
         let this = env::current_exe()?; // target/release/deps/peers-…
-        Ok(Self { target: this.ancestors().nth(3).ok_or("not in a folder of cargo's")?.to_owned() })
+        Ok(Self { target: this.ancestors().nth(3).ok_or("not in a directory of cargo's")?.to_owned() })
     }
 
     /// A call of cargo for each: built together, one package would switch on features of another's dependencies.

@@ -1,4 +1,4 @@
-//! The servers: finding or building each, and how each is told to serve the folder.
+//! The servers: finding or building each, and how each is told to serve the directory.
 
 use std::env;
 use std::fs::{self, File};
@@ -137,7 +137,7 @@ impl Server {
 
 /// `open_file_cache` stays off, which is its default: files may change at any time, as with the others.
 fn nginx(root: &Path, scratch: &Path, port: u16) -> String {
-    // As root it would give its workers to another user, who may not read the folder.
+    // As root it would give its workers to another user, who may not read the directory.
     let user = if rustix::process::geteuid().is_root() { "user root;" } else { "" };
     let (root, scratch) = (root.display(), scratch.display());
     format!(
@@ -191,8 +191,8 @@ pub(crate) fn cores() -> usize {
 /// In PATH, or where daemons are and PATH may not say so. An empty path and version when it is nowhere.
 pub(crate) fn installed(program: &str, version: &str) -> (Option<PathBuf>, String) {
     let path = env::var_os("PATH").unwrap_or_default();
-    let mut folders = env::split_paths(&path).chain(["/usr/sbin", "/usr/local/sbin"].map(PathBuf::from));
-    let found = folders.find_map(|folder| Some(folder.join(program)).filter(|file| file.is_file()));
+    let mut directories = env::split_paths(&path).chain(["/usr/sbin", "/usr/local/sbin"].map(PathBuf::from));
+    let found = directories.find_map(|directory| Some(directory.join(program)).filter(|file| file.is_file()));
     let version = found.as_ref().map(|program| said_by(Command::new(program).arg(version))).unwrap_or_default();
     (found, version)
 }

@@ -137,7 +137,9 @@ fn there_is_room(root: &Path, size: u64) -> Result<(), Why> {
     let wanted = size + size / 2;
     let disk = rustix::fs::statvfs(root)?;
     if disk.f_bavail * disk.f_frsize < wanted {
-        return Err(format!("there is no room for a file of 1 GiB in {root:?}; name another folder by TMPDIR").into());
+        return Err(
+            format!("there is no room for a file of 1 GiB in {root:?}; name another directory by TMPDIR").into()
+        );
     }
     let memory = fs::read_to_string("/proc/meminfo")?;
     let available = memory.lines().find_map(|line| line.strip_prefix("MemAvailable:")?.trim().strip_suffix(" kB"));

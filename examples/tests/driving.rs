@@ -37,10 +37,10 @@ impl Server {
         stream
     }
 
-    /// All that is answered to these octets until the server closes.
-    fn ask(&self, octets: &str) -> String {
+    /// All that is answered to these bytes until the server closes.
+    fn ask(&self, bytes: &str) -> String {
         let mut stream = self.connect();
-        stream.write_all(octets.as_bytes()).unwrap();
+        stream.write_all(bytes.as_bytes()).unwrap();
         read_to_end(&mut stream)
     }
 
@@ -60,9 +60,9 @@ impl Drop for Server {
 }
 
 fn read_to_end(stream: &mut TcpStream) -> String {
-    let mut octets = Vec::new();
-    stream.read_to_end(&mut octets).unwrap();
-    String::from_utf8_lossy(&octets).into_owned()
+    let mut bytes = Vec::new();
+    stream.read_to_end(&mut bytes).unwrap();
+    String::from_utf8_lossy(&bytes).into_owned()
 }
 
 /// curl's exit status and what it printed; `None` if there is no curl, which is said, and is an error where all is tested.
@@ -81,8 +81,8 @@ fn curl(arguments: &[&str]) -> Option<(i32, String)> {
 
 // --- event_loop
 
-fn event_loop(folder: &str) -> Server {
-    Server::start(env!("CARGO_BIN_EXE_event_loop"), &[folder, "0"])
+fn event_loop(directory: &str) -> Server {
+    Server::start(env!("CARGO_BIN_EXE_event_loop"), &[directory, "0"])
 }
 
 const KEPT: &str = "GET /HelloWorld.html HTTP/1.0\r\nConnection: keep-alive\r\n\r\n";
@@ -119,10 +119,10 @@ fn the_event_loop_has_deadlines_and_uses_no_time_until_then() {
 
 #[test]
 fn the_event_loop_reads_nothing_while_a_reply_waits() {
-    let folder = std::env::temp_dir().join(format!("event-loop-{}", std::process::id()));
-    std::fs::create_dir_all(&folder).unwrap();
-    std::fs::write(folder.join("large"), vec![b'x'; 16 << 20]).unwrap();
-    let server = event_loop(folder.to_str().unwrap());
+    let directory = std::env::temp_dir().join(format!("event-loop-{}", std::process::id()));
+    std::fs::create_dir_all(&directory).unwrap();
+    std::fs::write(directory.join("large"), vec![b'x'; 16 << 20]).unwrap();
+    let server = event_loop(directory.to_str().unwrap());
     let mut stream = server.connect();
     stream.set_write_timeout(Some(Duration::from_millis(500))).unwrap();
     let get = format!("GET /large HTTP/1.0\r\nConnection: keep-alive\r\nA: {}\r\n\r\n", "a".repeat(8000));
@@ -134,7 +134,7 @@ fn the_event_loop_reads_nothing_while_a_reply_waits() {
     let mut answer = vec![0; 16 << 20];
     stream.read_exact(&mut answer).unwrap();
     assert!(answer.starts_with(b"HTTP/1.0 200 OK\r\n") && answer.ends_with(b"xxxx"));
-    std::fs::remove_dir_all(folder).unwrap();
+    std::fs::remove_dir_all(directory).unwrap();
 }
 
 #[test]
@@ -142,8 +142,8 @@ fn the_event_loop_lets_its_answer_be_read_before_it_closes() {
     let server = event_loop(WWW);
     for _ in 0..10 {
         let mut stream = server.connect();
-        let octets = format!("GET / HTTP/1.1\r\n\r\n{}", "x".repeat(300_000));
-        stream.write_all(octets.as_bytes()).unwrap();
+        let bytes = format!("GET / HTTP/1.1\r\n\r\n{}", "x".repeat(300_000));
+        stream.write_all(bytes.as_bytes()).unwrap();
         stream.shutdown(Shutdown::Write).unwrap();
         assert!(read_to_end(&mut stream).starts_with("HTTP/1.0 400 "));
     }
@@ -155,8 +155,8 @@ fn proxy() -> Server {
     Server::start(env!("CARGO_BIN_EXE_forward_proxy"), &["0"])
 }
 
-fn says(octets: &str) -> Vec<Play> {
-    vec![Play::Octets(octets.into())]
+fn says(bytes: &str) -> Vec<Play> {
+    vec![Play::Bytes(bytes.into())]
 }
 
 #[test]
@@ -253,7 +253,7 @@ fn the_proxy_says_what_failed_behind_it_or_breaks_off() {
         // From here on the reply has begun.
         says("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n"),
         says("HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nhello"),
-        vec![Play::Octets(b"HTTP/1.1 200 OK\r\n\r\nhello".into()), Play::Wait(Duration::from_millis(200)), Play::Reset],
+        vec![Play::Bytes(b"HTTP/1.1 200 OK\r\n\r\nhello".into()), Play::Wait(Duration::from_millis(200)), Play::Reset],
     ])
     .unwrap();
     let (proxy, get) = (proxy(), format!("GET {} HTTP/1.0\r\n\r\n", origin.url("/")));
@@ -271,11 +271,11 @@ fn the_proxy_says_what_failed_behind_it_or_breaks_off() {
 #[test]
 fn the_proxy_streams_bodies_both_ways_for_curl() {
     let length = 64 << 20;
-    let folder = std::env::temp_dir().join(format!("forward-proxy-{}", std::process::id()));
-    std::fs::create_dir_all(&folder).unwrap();
-    std::fs::write(folder.join("large"), vec![b'x'; length]).unwrap();
-    let (proxy, server) = (proxy(), event_loop(folder.to_str().unwrap()));
-    let (through, large) = (format!("localhost:{}", proxy.port), folder.join("large").display().to_string());
+    let directory = std::env::temp_dir().join(format!("forward-proxy-{}", std::process::id()));
+    std::fs::create_dir_all(&directory).unwrap();
+    std::fs::write(directory.join("large"), vec![b'x'; length]).unwrap();
+    let (proxy, server) = (proxy(), event_loop(directory.to_str().unwrap()));
+    let (through, large) = (format!("localhost:{}", proxy.port), directory.join("large").display().to_string());
     let url = format!("http://localhost:{}/large", server.port);
     if let Some((status, answer)) = curl(&["-x", &through, &url]) {
         assert!(status == 0 && answer.starts_with("HTTP/1.0 200 OK\r\n") && answer.len() > length);
@@ -291,7 +291,7 @@ fn the_proxy_streams_bodies_both_ways_for_curl() {
     let most: usize =
         memory.lines().find_map(|line| line.strip_prefix("VmHWM:")?.trim().split(' ').next()?.parse().ok()).unwrap();
     assert!(most < 32 << 10, "{most} KiB of memory for bodies of 64 MiB");
-    std::fs::remove_dir_all(folder).unwrap();
+    std::fs::remove_dir_all(directory).unwrap();
 }
 
 // --- test_double
@@ -338,7 +338,7 @@ fn the_double_plays_to_curl_and_tells_what_it_saw() {
     let mut stream = TcpStream::connect(double.url("").trim_start_matches("http://")).unwrap();
     stream.write_all(b"GET  / HTTP/1.1\r\n\r\n").unwrap();
     assert!(read_to_end_of(&mut stream).starts_with("HTTP/1.0 400 "));
-    assert_eq!(double.seen(), [Err(RequestError::Blanks)]);
+    assert_eq!(double.seen(), [Err(RequestError::Whitespace)]);
 }
 
 fn read_to_end_of(stream: &mut TcpStream) -> String {
@@ -366,7 +366,7 @@ fn load_counts_what_was_answered() {
     let requests = number("", " requests");
     let length = server.ask(KEPT.replace("keep-alive", "close").as_str()).len() + "keep-alive".len() - "close".len();
     assert!(requests > 20.0 && shown.contains("\n4 connections\n") && !shown.contains("failed"), "{shown}");
-    assert_eq!(number("a second\n", " octets"), requests * length as f64, "{shown}");
+    assert_eq!(number("a second\n", " bytes"), requests * length as f64, "{shown}");
     let times = [number("p50 ", ","), number("p99 ", ","), number("p99.9 ", ","), number("max ", "\n")];
     assert!(times.is_sorted() && times[0] > 0.0 && times[3] < 500.0 * 60.0, "{shown}");
 }

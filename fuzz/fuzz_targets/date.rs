@@ -1,4 +1,4 @@
-//! Whatever octets are read as a date: it prints, reads again as itself, and says what the octets say.
+//! Whatever bytes are read as a date: it prints, reads again as itself, and says what the bytes say.
 #![no_main]
 
 use http_core::Date;
@@ -7,23 +7,23 @@ use libfuzzer_sys::fuzz_target;
 const FIFTY_YEARS: i64 = 50 * 366 * 86_400;
 
 fuzz_target!(|input: (i64, &[u8])| {
-    let (seconds, octets) = input;
+    let (seconds, bytes) = input;
     // Any time that a date can say, of which most are near ours.
     let now = Date::from_unix(seconds % 253_402_300_800).or(Date::from_unix(0)).unwrap();
-    let Some(date) = Date::parse(octets, now) else { return };
+    let Some(date) = Date::parse(bytes, now) else { return };
 
     let text = date.text();
     assert_eq!(Date::parse(text.as_bytes(), now), Some(date));
     assert_eq!(Date::from_unix(date.unix()), Some(date));
     assert!(text.as_bytes().iter().all(|c| (b' '..=b'z').contains(c)));
 
-    let leap_second = octets.windows(3).any(|part| part == b":60");
+    let leap_second = bytes.windows(3).any(|part| part == b":60");
     let printed = text.as_str();
-    let said = |from: usize, to: usize| str::from_utf8(&octets[from..to]).unwrap();
-    match octets[3] {
+    let said = |from: usize, to: usize| str::from_utf8(&bytes[from..to]).unwrap();
+    match bytes[3] {
         _ if leap_second => {}
         // Sun, 06 Nov 1994 08:49:37 GMT
-        b',' => assert_eq!(said(3, octets.len()), &printed[3..]),
+        b',' => assert_eq!(said(3, bytes.len()), &printed[3..]),
         // Sun Nov  6 08:49:37 1994
         b' ' => {
             assert_eq!((said(4, 7), said(11, 19), said(20, 24)), (&printed[8..11], &printed[17..25], &printed[12..16]));
@@ -31,7 +31,7 @@ fuzz_target!(|input: (i64, &[u8])| {
         }
         // Sunday, 06-Nov-94 08:49:37 GMT
         _ => {
-            let day = octets.iter().position(|&c| c == b' ').unwrap() + 1;
+            let day = bytes.iter().position(|&c| c == b' ').unwrap() + 1;
             assert_eq!((said(day, day + 2), said(day + 3, day + 6)), (&printed[5..7], &printed[8..11]));
             assert_eq!((said(day + 7, day + 9), said(day + 10, day + 18)), (&printed[14..16], &printed[17..25]));
             let ahead = date.unix() - now.unix();

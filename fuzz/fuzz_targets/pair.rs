@@ -5,10 +5,10 @@ use std::collections::VecDeque;
 use std::io::Read as _;
 
 use arbitrary::Arbitrary;
-use http_core::server::{Reply, ReplyBody};
+use http_core::server::{Response, ResponseBody};
 use http_core::{
     Authority, FieldBlock, FieldName, FieldValue, Fields, Form, Framing, Limits, Method, ResponseError, Status, Target,
-    UseError, Workspace, client, name, server,
+    UsageError, Workspace, client, header, server,
 };
 use libfuzzer_sys::fuzz_target;
 
@@ -90,7 +90,7 @@ struct Pair<'p, 'a> {
     served: usize,
     requests: VecDeque<Said>,
     replies: VecDeque<Said>,
-    /// Of the current messages: to be sent, sent (which says what octet is next), received.
+    /// Of the current messages: to be sent, sent (which says what byte is next), received.
     request_left: u64,
     request_sent: u64,
     request_received: u64,
@@ -102,7 +102,7 @@ struct Pair<'p, 'a> {
 }
 
 const LIMITS: Limits =
-    Limits { first_line: 64, field_line: 64, head: 200, fields: 6, blank_lines: 1, body: 300, drain: 100, interim: 1 };
+    Limits { start_line: 64, field_line: 64, head: 200, fields: 6, blank_lines: 1, body: 300, drain: 100, interim: 1 };
 
 impl<'p, 'a> Pair<'p, 'a> {
     fn new(plan: &'p Plan<'a>) -> Self {
@@ -152,14 +152,14 @@ impl<'p, 'a> Pair<'p, 'a> {
     }
 
     fn put_down(&mut self) {
-        self.client.set_down(&mut self.workspaces[0]);
-        self.server.set_down(&mut self.workspaces[1]);
-        self.client.lend(&mut self.workspaces[0]);
-        self.server.lend(&mut self.workspaces[1]);
+        self.client.detach(&mut self.workspaces[0]);
+        self.server.detach(&mut self.workspaces[1]);
+        self.client.attach(&mut self.workspaces[0]);
+        self.server.attach(&mut self.workspaces[1]);
     }
 
     fn reach_server(&mut self, n: usize) -> bool {
-        let n = give(&mut self.to_server, self.server.space(), n);
+        let n = give(&mut self.to_server, self.server.receive_buffer(), n);
         self.server.received(n);
         if self.client_ended && self.to_server.is_empty() {
             self.server.received_eof();
@@ -171,7 +171,7 @@ impl<'p, 'a> Pair<'p, 'a> {
         if self.client_done {
             return false;
         }
-        let n = give(&mut self.to_client, self.client.space(), n);
+        let n = give(&mut self.to_client, self.client.receive_buffer(), n);
         self.client.received(n);
         if (self.server_closed || self.server_broke) && self.to_client.is_empty() {
             // A stream that broke within a body that the close ends is a reset, not an end.
@@ -206,7 +206,7 @@ impl<'p, 'a> Pair<'p, 'a> {
         self.server.body_sent(n).unwrap();
         self.reply_left = Some(left - n).filter(|&left| left > 0);
         if self.reply_left.is_none() {
-            self.server.body_ended().unwrap();
+            self.server.finish_body().unwrap();
             self.reply_whole = true;
         }
         true
@@ -220,31 +220,31 @@ impl<'p, 'a> Pair<'p, 'a> {
         match self.client.poll() {
             Ok(client::Event::NeedInput) => {
                 let free = !self.in_response && self.requests.is_empty() && self.replies.is_empty();
-                !self.client_ended && free && self.client.may_reuse() && self.client_asks()
+                !self.client_ended && free && self.client.can_reuse() && self.client_asks()
             }
             Ok(client::Event::Response(head)) => {
                 let said = self.replies.front().expect("a response that no server sent");
                 assert_eq!(head.status.to_string(), said.head);
-                let own = [name::CONNECTION, name::CONTENT_LENGTH, name::CONTENT_TYPE, name::ALLOW, name::DATE];
+                let own = [header::CONNECTION, header::CONTENT_LENGTH, header::CONTENT_TYPE, header::ALLOW, header::DATE];
                 assert_eq!(lines(&head.fields, &own), without(&said.fields, &own));
                 assert_eq!(head.body == Framing::UntilClose, said.until_close, "{:?}", head.body);
                 assert!(!self.in_response);
                 (self.in_response, self.reply_received) = (true, 0);
                 true
             }
-            Ok(client::Event::Body(octets)) => {
-                assert_eq!(octets, part(self.reply_received, octets.len() as u64));
-                self.reply_received += octets.len() as u64;
+            Ok(client::Event::Body(bytes)) => {
+                assert_eq!(bytes, part(self.reply_received, bytes.len() as u64));
+                self.reply_received += bytes.len() as u64;
                 true
             }
             Ok(client::Event::ResponseEnd) => {
                 let said = self.replies.pop_front().expect("an end that no server sent");
                 assert!(self.in_response && self.reply_received == said.body, "a cut body was taken for whole");
                 assert!(self.reply_whole, "a body is whole before its server says so");
-                assert!(!self.client.may_reuse() || said.keeps, "it would send on what the server closes");
-                assert!(!self.client.may_reuse() || self.request_left == 0, "it would send within a body");
+                assert!(!self.client.can_reuse() || said.keeps, "it would send on what the server closes");
+                assert!(!self.client.can_reuse() || self.request_left == 0, "it would send within a body");
                 self.in_response = false;
-                if !self.client.may_reuse() {
+                if !self.client.can_reuse() {
                     // It may be that the server would still read a body, or that another request was asked for.
                     self.client_ended = true;
                 }
@@ -257,8 +257,8 @@ impl<'p, 'a> Pair<'p, 'a> {
             Ok(event) => panic!("a new event: {event:?}"),
             Err(error) => {
                 let gone = self.client_ended || self.server_broke;
-                assert!(gone && error.is_cut_short(), "{error:?}, and nobody went away");
-                assert_eq!(error == ResponseError::BodyCutShort, self.in_response, "{error:?}");
+                assert!(gone && error.is_truncated(), "{error:?}, and nobody went away");
+                assert_eq!(error == ResponseError::BodyTruncated, self.in_response, "{error:?}");
                 (self.client_done, self.client_ended) = (true, true);
                 false
             }
@@ -321,10 +321,10 @@ impl<'p, 'a> Pair<'p, 'a> {
             Ok(server::Event::NeedInput) => false,
             Ok(server::Event::Request(head)) => {
                 let said = self.requests.front().expect("a request that no client sent");
-                let host = head.fields.only(name::HOST).unwrap();
+                let host = head.fields.only(header::HOST).unwrap();
                 let host = str::from_utf8(host.as_bytes()).unwrap();
                 assert_eq!(format!("{} {} {host}", head.method, head.target.as_str()), said.head);
-                let own = [name::HOST, name::CONNECTION, name::CONTENT_LENGTH];
+                let own = [header::HOST, header::CONNECTION, header::CONTENT_LENGTH];
                 assert_eq!(lines(&head.fields, &own), said.fields);
                 let expected = if said.body == 0 { Framing::Empty } else { Framing::Length(said.body) };
                 assert_eq!(head.body, expected);
@@ -334,12 +334,12 @@ impl<'p, 'a> Pair<'p, 'a> {
                 }
                 true
             }
-            Ok(server::Event::Body(octets)) => {
-                assert_eq!(octets, part(self.request_received, octets.len() as u64));
-                self.request_received += octets.len() as u64;
+            Ok(server::Event::Body(bytes)) => {
+                assert_eq!(bytes, part(self.request_received, bytes.len() as u64));
+                self.request_received += bytes.len() as u64;
                 true
             }
-            Ok(server::Event::ReplyDue) => {
+            Ok(server::Event::NeedOutput) => {
                 let said = self.requests.front().expect("a reply without a request");
                 assert_eq!(self.request_received, said.body, "a cut body was taken for whole");
                 self.server_replies();
@@ -366,7 +366,7 @@ impl<'p, 'a> Pair<'p, 'a> {
                 assert!(cut || (small && self.plan.small), "{error:?}");
                 let mut out = Vec::new();
                 let of_head = self.requests.pop_front().is_some_and(|said| said.head.starts_with("HEAD "));
-                self.server.refuse(None, &mut out).unwrap();
+                self.server.respond_error(None, &mut out).unwrap();
                 let at = out.windows(4).position(|end| end == b"\r\n\r\n").unwrap() + 4;
                 self.to_client.extend(&out[..at]);
                 assert_eq!(of_head, out.len() == at);
@@ -412,17 +412,17 @@ impl<'p, 'a> Pair<'p, 'a> {
         let status = Status::new(200 + exchange.status % 800).unwrap();
         let mut fields = self.block(exchange.reply_fields);
         let needed = match status {
-            Status::UNAUTHORIZED => Some(name::WWW_AUTHENTICATE),
-            Status::METHOD_NOT_ALLOWED => Some(name::ALLOW),
+            Status::UNAUTHORIZED => Some(header::WWW_AUTHENTICATE),
+            Status::METHOD_NOT_ALLOWED => Some(header::ALLOW),
             _ => None,
         };
         if let Some(needed) = needed.filter(|needed| !fields.contains(*needed)) {
-            let without = self.server.respond(&Reply::new(status, &fields), &mut Vec::new());
-            assert_eq!(without, Err(UseError::FieldMissing));
+            let without = self.server.respond(&Response::new(status, &fields), &mut Vec::new());
+            assert_eq!(without, Err(UsageError::MissingField));
             fields.push(needed, FieldValue::from_static("x")).unwrap();
         }
-        let body = exchange.reply_body.map_or(ReplyBody::UntilClose, |n| ReplyBody::Length(length(n)));
-        let reply = Reply { body, close: exchange.close, ..Reply::new(status, &fields) };
+        let body = exchange.reply_body.map_or(ResponseBody::UntilClose, |n| ResponseBody::Length(length(n)));
+        let reply = Response { body, close: exchange.close, ..Response::new(status, &fields) };
         let mut out = Vec::new();
         let send = self.server.respond(&reply, &mut out).unwrap();
         self.to_client.extend(out);
@@ -435,8 +435,8 @@ impl<'p, 'a> Pair<'p, 'a> {
         self.reply_whole = self.reply_left.is_none();
         let keeps = self.server.close_reason().is_none();
         assert!(!keeps || (said.keeps && !exchange.close));
-        let until_close = body == ReplyBody::UntilClose && !bodiless;
-        assert_eq!(self.reply_left.is_some(), !bodiless && body != ReplyBody::Length(0));
+        let until_close = body == ResponseBody::UntilClose && !bodiless;
+        assert_eq!(self.reply_left.is_some(), !bodiless && body != ResponseBody::Length(0));
         self.replies.push_back(Said {
             head: status.to_string(),
             fields: fields.as_bytes().to_vec(),
@@ -452,7 +452,7 @@ fn length(choice: u16) -> u64 {
     u64::from(if choice % 64 == 63 { choice } else { choice % 512 })
 }
 
-/// Any body is the first so many octets of this one.
+/// Any body is the first so many bytes of this one.
 static BODY: [u8; 65_536] = {
     let mut body = [0; 65_536];
     let mut at = 0;

@@ -1,13 +1,13 @@
 //! Any Range over a file of any length means what a naive reader says, and a part lies in the file.
 #![no_main]
 
-use http_core::range::{ByteRange, Ranged, parse};
+use http_core::range::{ByteRange, RangeOutcome, parse};
 use libfuzzer_sys::fuzz_target;
 
 fuzz_target!(|input: (u64, &[u8])| {
     let (length, value) = input;
     let ranged = parse(value, length);
-    if let Ranged::Part(part) = ranged {
+    if let RangeOutcome::Partial(part) = ranged {
         assert!(part.start() < part.end() && part.end() <= length && part.complete_length() == length);
         assert_eq!(part.length(), part.end() - part.start());
         let expected = format!("bytes {}-{}/{length}", part.start(), part.end() - 1);
@@ -18,24 +18,24 @@ fuzz_target!(|input: (u64, &[u8])| {
 });
 
 /// In numbers that hold everything, with no thought of speed.
-fn naive(value: &[u8], length: u128) -> Ranged {
+fn naive(value: &[u8], length: u128) -> RangeOutcome {
     let Some(set) = value.to_ascii_lowercase().strip_prefix(b"bytes=").map(<[u8]>::to_vec) else {
-        return Ranged::Whole;
+        return RangeOutcome::Full;
     };
     let specs: Vec<&[u8]> = set.split(|&c| c == b',').map(trim).filter(|spec| !spec.is_empty()).collect();
     if specs.is_empty() || specs.len() > 16 {
-        return Ranged::Whole;
+        return RangeOutcome::Full;
     }
     let mut ranges = Vec::new();
     for spec in specs {
         let dash = spec.iter().position(|&c| c == b'-').unwrap_or(0);
         let (from, to) = match (number(&spec[..dash]), number(&spec[dash..][1..])) {
-            _ if spec[dash] != b'-' => return Ranged::Whole,
-            (Number::Wrong, _) | (_, Number::Wrong) | (Number::None, Number::None) => return Ranged::Whole,
+            _ if spec[dash] != b'-' => return RangeOutcome::Full,
+            (Number::Wrong, _) | (_, Number::Wrong) | (Number::None, Number::None) => return RangeOutcome::Full,
             (Number::None, Number::Some(0)) => continue,
             (Number::None, Number::Some(last)) => (length.saturating_sub(last), length),
             (Number::Some(first), Number::None) => (first, length),
-            (Number::Some(first), Number::Some(last)) if first > last => return Ranged::Whole,
+            (Number::Some(first), Number::Some(last)) if first > last => return RangeOutcome::Full,
             (Number::Some(first), Number::Some(last)) => (first, length.min(last + 1)),
         };
         let suffix_of_nothing = spec[0] == b'-' && length == 0;
@@ -44,12 +44,12 @@ fn naive(value: &[u8], length: u128) -> Ranged {
         }
     }
     let (Some(&(start, _)), Some(&(_, end))) = (ranges.iter().min(), ranges.iter().max_by_key(|range| range.1)) else {
-        return Ranged::Unsatisfiable;
+        return RangeOutcome::NotSatisfiable;
     };
     // They are one if behind none of them is a gap: each but the first begins where an earlier one still goes on.
     let one = ranges.iter().all(|&(from, _)| from == start || ranges.iter().any(|&(f, to)| f < from && to >= from));
     let part = ByteRange::new(start as u64, end as u64, length as u64);
-    part.filter(|_| one).map_or(Ranged::Whole, Ranged::Part)
+    part.filter(|_| one).map_or(RangeOutcome::Full, RangeOutcome::Partial)
 }
 
 enum Number {

@@ -1,4 +1,4 @@
-//! Whatever octets a client receives: no panic, bounded room, and no body is whole that is not as long as it says.
+//! Whatever bytes a client receives: no panic, bounded room, and no body is whole that is not as long as it says.
 #![no_main]
 
 use http_core::{Framing, ResponseError};
@@ -6,11 +6,11 @@ use http_core_fuzz::{Answered, Choices, ask};
 use libfuzzer_sys::fuzz_target;
 
 fuzz_target!(|input: &[u8]| {
-    let Some((choices, octets)) = Choices::split(input) else { return };
-    let seen = ask(choices, octets, true);
-    let mut rest = octets;
+    let Some((choices, bytes)) = Choices::split(input) else { return };
+    let seen = ask(choices, bytes, true);
+    let mut rest = bytes;
     for (number, event) in seen.iter().enumerate() {
-        let Answered::Response { octets: head, body: framing, .. } = event else { continue };
+        let Answered::Response { bytes: head, body: framing, .. } = event else { continue };
         let (body, end) = match &seen[number + 1..] {
             [Answered::Body(body), end, ..] => (&body[..], end),
             [end, ..] => (&b""[..], end),
@@ -20,11 +20,11 @@ fuzz_target!(|input: &[u8]| {
         match (framing, end) {
             (Framing::Empty, Answered::End) => assert_eq!(length, 0),
             (Framing::Length(n), Answered::End) => assert_eq!(length, *n),
-            (Framing::Length(n), Answered::Failed(ResponseError::BodyCutShort)) => assert!(length < *n),
-            (Framing::UntilClose, Answered::End) => assert!(octets.ends_with(body)),
+            (Framing::Length(n), Answered::Failed(ResponseError::BodyTruncated)) => assert!(length < *n),
+            (Framing::UntilClose, Answered::End) => assert!(bytes.ends_with(body)),
             (
                 Framing::Chunked,
-                Answered::End | Answered::Failed(ResponseError::BodyCutShort | ResponseError::Chunk),
+                Answered::End | Answered::Failed(ResponseError::BodyTruncated | ResponseError::InvalidChunk),
             ) => {}
             other => panic!("{other:?}"),
         }

@@ -9,25 +9,25 @@ use http_core::negotiate::{self, Choice};
 use http_core::redirect::{self, RedirectError};
 use http_core::{
     Authority, Date, FieldBlock, FieldName, FieldValue, Fields, Form, Limits, Location, LocationError, Method, Origin,
-    Status, Target, is_expired, name, percent_encode,
+    Status, Target, is_expired, header, percent_encode,
 };
 use libfuzzer_sys::fuzz_target;
 
 const EXPIRES: FieldName<'static> = FieldName::from_static("Expires");
 
-/// The first octet of a line says which: `a` is If-Match.
+/// The first byte of a line says which: `a` is If-Match.
 const NAMES: [FieldName<'static>; 11] = [
-    name::IF_MATCH,
-    name::IF_NONE_MATCH,
-    name::IF_MODIFIED_SINCE,
-    name::IF_UNMODIFIED_SINCE,
-    name::IF_RANGE,
-    name::ACCEPT_ENCODING,
-    name::AUTHORIZATION,
-    name::WWW_AUTHENTICATE,
-    name::LOCATION,
+    header::IF_MATCH,
+    header::IF_NONE_MATCH,
+    header::IF_MODIFIED_SINCE,
+    header::IF_UNMODIFIED_SINCE,
+    header::IF_RANGE,
+    header::ACCEPT_ENCODING,
+    header::AUTHORIZATION,
+    header::WWW_AUTHENTICATE,
+    header::LOCATION,
     EXPIRES,
-    name::DATE,
+    header::DATE,
 ];
 const METHODS: [Method<'static>; 8] = [
     Method::Get,
@@ -42,7 +42,7 @@ const METHODS: [Method<'static>; 8] = [
 const STATUSES: [u16; 8] = [301, 302, 303, 307, 308, 304, 200, 300];
 const TIMES: [i64; 4] = [784_111_777, 784_111_778, 1_000_000_000, 253_402_300_799];
 
-// An octet of choices, two lines of our own, and a line for each field.
+// A byte of choices, two lines of our own, and a line for each field.
 fuzz_target!(|input: &[u8]| {
     let Some((&choices, text)) = input.split_first() else { return };
     let mut lines = text.split(|&c| c == b'\n');
@@ -65,27 +65,27 @@ fuzz_target!(|input: &[u8]| {
         preconditions(own, method, &head.fields, now);
         codings(own[0], &head.fields);
         let date = |name| head.fields.only(name).and_then(|value| Date::parse(value.as_bytes(), now));
-        let is_fresh = date(EXPIRES).is_some_and(|date| date > now) && date(EXPIRES) > date(name::DATE);
+        let is_fresh = date(EXPIRES).is_some_and(|date| date > now) && date(EXPIRES) > date(header::DATE);
         assert_eq!(is_expired(&head.fields, now), head.fields.get(EXPIRES).map(|_| !is_fresh));
     });
 });
 
 /// The fields as a client receives them.
 fn with_head(status: u16, fields: &[(FieldName<'_>, FieldValue<'_>)], look: impl FnOnce(&ResponseHead<'_>)) {
-    let mut octets = format!("HTTP/1.0 {status} x\r\n").into_bytes();
+    let mut bytes = format!("HTTP/1.0 {status} x\r\n").into_bytes();
     for (name, value) in fields {
-        octets.extend([name.as_str().as_bytes(), b": ", value.as_bytes(), b"\r\n"].concat());
+        bytes.extend([name.as_str().as_bytes(), b": ", value.as_bytes(), b"\r\n"].concat());
     }
-    octets.extend_from_slice(b"\r\n");
+    bytes.extend_from_slice(b"\r\n");
     let limits =
-        Limits { first_line: u32::MAX, field_line: u32::MAX, head: u32::MAX, fields: 256, ..Limits::default() };
+        Limits { start_line: u32::MAX, field_line: u32::MAX, head: u32::MAX, fields: 256, ..Limits::default() };
     let mut connection = Connection::new(limits);
     let (target, host) = (Target::new(b"/").unwrap(), Authority::new(b"a").unwrap());
     let _no_body =
         connection.request(&Request::new(Method::Get, target, host, &FieldBlock::new()), &mut Vec::new()).unwrap();
-    let mut rest = &octets[..];
+    let mut rest = &bytes[..];
     while !rest.is_empty() {
-        let room = connection.space();
+        let room = connection.receive_buffer();
         let n = room.len().min(rest.len());
         room[..n].copy_from_slice(&rest[..n]);
         connection.received(n);
@@ -101,8 +101,8 @@ fn basic([user, password]: [&[u8]; 2], fields: &Fields<'_>) {
     let readable = !user.contains(&b':') && ![user, password].concat().iter().any(u8::is_ascii_control);
     let own = Basic::new(user, password);
     assert_eq!(own.is_some(), readable);
-    assert_eq!(auth::is_equal(user, password), user == password);
-    let received = fields.get_all(name::AUTHORIZATION).filter_map(|value| Some((Basic::parse(value)?, value)));
+    assert_eq!(auth::constant_time_eq(user, password), user == password);
+    let received = fields.get_all(header::AUTHORIZATION).filter_map(|value| Some((Basic::parse(value)?, value)));
     for (basic, value) in own.map(|basic| (basic, None)).into_iter().chain(received.map(|(b, v)| (b, Some(v)))) {
         assert!(!basic.user().contains(&b':'));
         assert!(![basic.user(), basic.password()].concat().iter().any(u8::is_ascii_control));
@@ -133,7 +133,7 @@ fn challenges([realm, other]: [&[u8]; 2], fields: &Fields<'_>) {
             written.extend([b" realm=\"", realm, b"\""].concat());
         }
     }
-    with_head(401, &[(name::WWW_AUTHENTICATE, FieldValue::new(&written).unwrap())], |head| {
+    with_head(401, &[(header::WWW_AUTHENTICATE, FieldValue::new(&written).unwrap())], |head| {
         assert_eq!(auth::challenges(&head.fields).collect::<Vec<_>>(), read);
     });
 
@@ -141,13 +141,13 @@ fn challenges([realm, other]: [&[u8]; 2], fields: &Fields<'_>) {
     let is_same = ProtectionSpace::new(host, realm) == ProtectionSpace::new(host, other);
     assert_eq!(is_same, realm == other);
     let Ok(realm) = str::from_utf8(realm) else { return };
-    let written = auth::challenge(realm);
+    let written = auth::basic_challenge(realm);
     assert_eq!(written.is_some(), realm.chars().all(|c| (' '..='~').contains(&c) && !"\"\\".contains(c)));
     let Some(written) = written else { return };
     // It is read as it was written, whatever stands in the lines before it.
-    let mut lines: Vec<_> = fields.iter().filter(|(name, _)| *name == name::WWW_AUTHENTICATE).collect();
+    let mut lines: Vec<_> = fields.iter().filter(|(name, _)| *name == header::WWW_AUTHENTICATE).collect();
     lines.truncate(255);
-    lines.push((name::WWW_AUTHENTICATE, FieldValue::new(written.as_bytes()).unwrap()));
+    lines.push((header::WWW_AUTHENTICATE, FieldValue::new(written.as_bytes()).unwrap()));
     with_head(401, &lines, |head| {
         let last = auth::challenges(&head.fields).last().unwrap();
         let is_own = last.scheme() == "Basic" && last.realm() == Some(realm.as_bytes());
@@ -160,7 +160,7 @@ fn redirects([target, host]: [&[u8]; 2], method: Method<'_>, head: &ResponseHead
     let target = Target::new(target).or(Target::new(b"/a/b?c")).unwrap();
     let host = Authority::new(host).or(Authority::new(b"example.org")).unwrap();
     let asked = target.authority().unwrap_or(host);
-    for reference in head.fields.get_all(name::LOCATION) {
+    for reference in head.fields.get_all(header::LOCATION) {
         let location = Location::resolve(host, target, reference);
         let expected = resolved(asked, target, reference.as_bytes());
         assert_eq!(location.as_ref().map(|location| location.as_str()), expected.as_deref());
@@ -181,7 +181,7 @@ fn redirects([target, host]: [&[u8]; 2], method: Method<'_>, head: &ResponseHead
     }
 
     let fields = FieldBlock::new();
-    let next = redirect::next(&Request::new(method, target, host, &fields), head, followed);
+    let next = redirect::follow(&Request::new(method, target, host, &fields), head, followed);
     let repeats = matches!(method, Method::Get | Method::Head);
     let expected = match head.status.code() {
         300 | 304 | 200 => Ok(None),
@@ -192,11 +192,11 @@ fn redirects([target, host]: [&[u8]; 2], method: Method<'_>, head: &ResponseHead
     match (expected, next) {
         (Ok(None), next) => assert_eq!(next, Ok(None)),
         (Err(error), next) => assert_eq!(next, Err(error)),
-        (Ok(Some(_)), Err(RedirectError::TooMany)) => assert!(followed >= redirect::MOST),
-        (Ok(Some(_)), Err(RedirectError::NoLocation)) => assert!(head.fields.only(name::LOCATION).is_none()),
+        (Ok(Some(_)), Err(RedirectError::TooMany)) => assert!(followed >= redirect::MAX_REDIRECTS),
+        (Ok(Some(_)), Err(RedirectError::NoLocation)) => assert!(head.fields.only(header::LOCATION).is_none()),
         (Ok(Some(method)), next) => {
-            assert!(followed < redirect::MOST);
-            let location = Location::resolve(host, target, head.fields.only(name::LOCATION).unwrap());
+            assert!(followed < redirect::MAX_REDIRECTS);
+            let location = Location::resolve(host, target, head.fields.only(header::LOCATION).unwrap());
             assert_eq!(
                 next.map(|next| next.map(|next| (next.method, next.location))),
                 match location {
@@ -235,8 +235,8 @@ fn resolved(asked: Authority<'_>, base: Target<'_>, reference: &[u8]) -> Result<
         (None, []) => (base_path.into(), query.or(base.query().map(str::as_bytes))),
         (None, [b'/', ..]) => (remove_dot_segments(reference), query),
         (None, _) => {
-            let (folder, _) = base_path.rsplit_once('/').unwrap();
-            (remove_dot_segments(&[folder.as_bytes(), b"/", reference].concat()), query)
+            let (directory, _) = base_path.rsplit_once('/').unwrap();
+            (remove_dot_segments(&[directory.as_bytes(), b"/", reference].concat()), query)
         }
     };
     let mut url = format!("http://{}", authority.as_str());
@@ -273,13 +273,13 @@ fn remove_dot_segments(path: &[u8]) -> Vec<u8> {
 }
 
 fn encode(text: &[u8], out: &mut String) {
-    for (at, &octet) in text.iter().enumerate() {
+    for (at, &byte) in text.iter().enumerate() {
         let is_encoding = text[at + 1..].iter().take(2).filter(|c| c.is_ascii_hexdigit()).count() == 2;
-        match octet {
+        match byte {
             b'%' if is_encoding => out.push('%'),
-            b'%' | b'"' | b'<' | b'>' | b'\\' | b'#' => percent_encode(&[octet], out),
-            b'!'..=b'~' => out.push(char::from(octet)),
-            _ => percent_encode(&[octet], out),
+            b'%' | b'"' | b'<' | b'>' | b'\\' | b'#' => percent_encode(&[byte], out),
+            b'!'..=b'~' => out.push(char::from(byte)),
+            _ => percent_encode(&[byte], out),
         }
     }
 }
@@ -298,7 +298,7 @@ fn preconditions([tag, date]: [&[u8]; 2], method: Method<'_>, fields: &Fields<'_
     let expected = naive(method, fields, &validators, now);
     assert_eq!(conditional::evaluate(method, fields, &validators, now), expected);
 
-    let holds = match fields.get(name::IF_RANGE).map(|_| fields.only(name::IF_RANGE)) {
+    let holds = match fields.get(header::IF_RANGE).map(|_| fields.only(header::IF_RANGE)) {
         None => true,
         Some(None) => false,
         Some(Some(value)) => {
@@ -318,19 +318,19 @@ fn naive(method: Method<'_>, fields: &Fields<'_>, validators: &Validators<'_>, n
     }
     let date = |name| fields.only(name).and_then(|value| Date::parse(value.as_bytes(), now));
     let modified = validators.last_modified;
-    if let Some(matched) = names(fields, name::IF_MATCH, validators, false) {
+    if let Some(matched) = names(fields, header::IF_MATCH, validators, false) {
         if !matched {
             return Outcome::PreconditionFailed;
         }
-    } else if date(name::IF_UNMODIFIED_SINCE).is_some_and(|since| modified.is_some_and(|modified| modified > since)) {
+    } else if date(header::IF_UNMODIFIED_SINCE).is_some_and(|since| modified.is_some_and(|modified| modified > since)) {
         return Outcome::PreconditionFailed;
     }
-    match names(fields, name::IF_NONE_MATCH, validators, true) {
+    match names(fields, header::IF_NONE_MATCH, validators, true) {
         Some(false) => return Outcome::Proceed,
         Some(true) => return if reads { Outcome::NotModified } else { Outcome::PreconditionFailed },
         None => {}
     }
-    let since = date(name::IF_MODIFIED_SINCE).filter(|&since| reads && since <= now);
+    let since = date(header::IF_MODIFIED_SINCE).filter(|&since| reads && since <= now);
     match (since, modified) {
         (Some(since), Some(modified)) if modified <= since => Outcome::NotModified,
         _ => Outcome::Proceed,
@@ -382,13 +382,13 @@ fn joined(fields: &Fields<'_>, name: FieldName<'_>) -> Option<Vec<u8>> {
 fn codings(own: &[u8], fields: &Fields<'_>) {
     let own = str::from_utf8(own).unwrap_or("br,gzip");
     let available: Vec<_> = own.split(',').filter(|coding| FieldName::new(coding.as_bytes()).is_some()).collect();
-    let accepted = accepted(&joined(fields, name::ACCEPT_ENCODING).unwrap_or_default());
+    let accepted = accepted(&joined(fields, header::ACCEPT_ENCODING).unwrap_or_default());
     let weight = |coding: &str| {
         let of = |wanted: String| accepted.iter().find(|(named, _)| *named == wanted).map(|&(_, weight)| weight);
         of(plain(coding)).or(of("*".into()))
     };
     let identity = weight("identity");
-    let mut expected = if identity == Some(0) { Choice::Nothing } else { Choice::Identity };
+    let mut expected = if identity == Some(0) { Choice::NotAcceptable } else { Choice::Identity };
     let mut best = 0;
     for (place, coding) in available.iter().enumerate() {
         let weight = weight(coding).unwrap_or(0);
@@ -396,7 +396,7 @@ fn codings(own: &[u8], fields: &Fields<'_>) {
             (best, expected) = (weight, Choice::Coded(place));
         }
     }
-    let choice = negotiate::choose(fields, &available);
+    let choice = negotiate::content_coding(fields, &available);
     assert_eq!(choice, expected, "{available:?}");
 
     let mut lines = "Vary: Accept-Encoding\r\n".to_owned();

@@ -4,20 +4,20 @@
 use http_core::{Authority, Form, Path, Target, percent_encode};
 use libfuzzer_sys::fuzz_target;
 
-fuzz_target!(|octets: &[u8]| {
-    path(octets);
-    if let Some(authority) = Authority::new(octets) {
-        assert_eq!(authority.as_str().as_bytes(), octets);
-        assert!(!authority.host().is_empty() && !octets.contains(&b'@') && !octets.contains(&b'/'));
+fuzz_target!(|bytes: &[u8]| {
+    path(bytes);
+    if let Some(authority) = Authority::new(bytes) {
+        assert_eq!(authority.as_str().as_bytes(), bytes);
+        assert!(!authority.host().is_empty() && !bytes.contains(&b'@') && !bytes.contains(&b'/'));
         assert!(authority.as_str().starts_with(authority.host()));
     }
-    let Ok(target) = Target::new(octets) else { return };
-    assert_eq!(target.as_str().as_bytes(), octets);
-    assert!(octets.iter().all(|c| (b'!'..=b'~').contains(c)), "it would end a line or a word of it");
+    let Ok(target) = Target::new(bytes) else { return };
+    assert_eq!(target.as_str().as_bytes(), bytes);
+    assert!(bytes.iter().all(|c| (b'!'..=b'~').contains(c)), "it would end a line or a word of it");
     let shown = format!("{}{}", target.path(), target.query().map(|query| format!("?{query}")).unwrap_or_default());
     match target.form() {
-        Form::Origin => assert!(shown.as_bytes() == octets && target.authority().is_none()),
-        Form::Asterisk => assert!(octets == b"*" && shown == "*" && target.authority().is_none()),
+        Form::Origin => assert!(shown.as_bytes() == bytes && target.authority().is_none()),
+        Form::Asterisk => assert!(bytes == b"*" && shown == "*" && target.authority().is_none()),
         Form::Absolute => {
             let authority = target.authority().unwrap().as_str();
             let behind = &target.as_str()["http://".len() + authority.len()..];
@@ -35,7 +35,7 @@ fn path(raw: &[u8]) {
     let path = Path::new(raw).ok();
     let decoded = path.map(|path| {
         let mut out = b"root".to_vec();
-        path.decode(&mut out);
+        path.decode_to(&mut out);
         out.strip_prefix(b"root").expect("it only appends").to_vec()
     });
     assert_eq!(decoded, naive(raw), "{}", raw.escape_ascii());
@@ -49,17 +49,17 @@ fn path(raw: &[u8]) {
         percent_encode(segment, &mut href);
     }
     if href.is_empty() {
-        assert!(path.is_folder());
+        assert!(path.is_directory());
         return;
     }
     let target = Target::new(href.as_bytes()).unwrap();
     assert_eq!((target.form(), target.path(), target.query()), (Form::Origin, href.as_str(), None));
     let mut again = Vec::new();
-    Path::new(href.as_bytes()).unwrap().decode(&mut again);
+    Path::new(href.as_bytes()).unwrap().decode_to(&mut again);
     assert_eq!(again, decoded);
 }
 
-/// Segments first, then their octets, then what they mean; `None` for what is refused.
+/// Segments first, then their bytes, then what they mean; `None` for what is refused.
 fn naive(raw: &[u8]) -> Option<Vec<u8>> {
     let mut stack: Vec<Vec<u8>> = Vec::new();
     for segment in raw.split(|&c| c == b'/') {

@@ -1,31 +1,31 @@
-//! What the targets share: how any octets are given to one of the machines, and what is seen of it.
+//! What the targets share: how any bytes are given to one of the machines, and what is seen of it.
 
-use http_core::server::{Event, Reply, ReplyBody, SendBody};
+use http_core::server::{Event, Response, ResponseBody, SendBody};
 use http_core::{Authority, CloseReason, Date, FieldBlock, FieldName, FieldValue, Framing, Limits, Method};
 use http_core::{RequestError, ResponseError, Status, Target, Workspace, client, server};
 
-/// How a connection is driven; the first octets of an input choose it: one for what is done, one for how the octets come,
+/// How a connection is driven; the first bytes of an input choose it: one for what is done, one for how the bytes come,
 /// and where that one says so, four for the limits.
 #[derive(Clone, Copy, Debug)]
 pub struct Choices {
     bits: u8,
-    /// How the octets are cut: 0 not at all, 1 one by one, others in pieces of any length.
+    /// How the bytes are cut: 0 not at all, 1 one by one, others in pieces of any length.
     cut: u8,
     no_room: bool,
     pub limits: Limits,
 }
 
 const SMALL: Limits =
-    Limits { first_line: 40, field_line: 32, head: 96, fields: 3, blank_lines: 1, body: 40, drain: 20, interim: 1 };
+    Limits { start_line: 40, field_line: 32, head: 96, fields: 3, blank_lines: 1, body: 40, drain: 20, interim: 1 };
 
 impl Choices {
     pub fn split(input: &[u8]) -> Option<(Choices, &[u8])> {
-        let (&[bits, cut], octets) = input.split_first_chunk()?;
-        let (limits, octets) = match cut & 0x80 {
-            0 => (one_of_four(bits), octets),
-            _ => octets.split_first_chunk().map(|(digits, octets)| (extreme(*digits), octets))?,
+        let (&[bits, cut], bytes) = input.split_first_chunk()?;
+        let (limits, bytes) = match cut & 0x80 {
+            0 => (one_of_four(bits), bytes),
+            _ => bytes.split_first_chunk().map(|(digits, bytes)| (extreme(*digits), bytes))?,
         };
-        Some((Choices { bits, cut: cut & 0x3f, no_room: cut & 0x40 != 0, limits }, octets))
+        Some((Choices { bits, cut: cut & 0x3f, no_room: cut & 0x40 != 0, limits }, bytes))
     }
 
     pub fn with_cut(self, cut: u8) -> Choices {
@@ -63,19 +63,19 @@ fn one_of_four(bits: u8) -> Limits {
         0 => Limits::default(),
         1 => Limits { body: 4, drain: 0, interim: 2, ..Limits::default() },
         2 => SMALL,
-        _ => Limits { first_line: 200, field_line: 100, head: 300, ..Limits::default() },
+        _ => Limits { start_line: 200, field_line: 100, head: 300, ..Limits::default() },
     }
 }
 
-/// Each limit by itself, by half an octet: the least there are, a small one, the default, the greatest.
+/// Each limit by itself, by half a byte: the least there are, a small one, the default, the greatest.
 fn extreme(digits: [u8; 4]) -> Limits {
     macro_rules! limit {
-        ($name:ident, $octet:literal >> $half:literal) => {
-            [0, 1, 2, SMALL.$name, Limits::default().$name, !0][usize::from(digits[$octet] >> $half) % 16 % 6]
+        ($name:ident, $byte:literal >> $half:literal) => {
+            [0, 1, 2, SMALL.$name, Limits::default().$name, !0][usize::from(digits[$byte] >> $half) % 16 % 6]
         };
     }
     Limits {
-        first_line: limit!(first_line, 0 >> 4),
+        start_line: limit!(start_line, 0 >> 4),
         field_line: limit!(field_line, 0 >> 0),
         head: limit!(head, 1 >> 4),
         fields: limit!(fields, 1 >> 0),
@@ -86,18 +86,18 @@ fn extreme(digits: [u8; 4]) -> Limits {
     }
 }
 
-/// The pieces of an input; where they are cut follows from one octet.
-fn pieces(mut octets: &[u8], cut: u8) -> impl Iterator<Item = &[u8]> {
+/// The pieces of an input; where they are cut follows from one byte.
+fn pieces(mut bytes: &[u8], cut: u8) -> impl Iterator<Item = &[u8]> {
     let mut state = u32::from(cut);
     std::iter::from_fn(move || {
         state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
         let length = match cut {
-            0 => octets.len(),
+            0 => bytes.len(),
             1 => 1,
             _ => 1 + (state >> 16) as usize % (usize::from(cut) + 1),
         };
-        let (piece, rest) = octets.split_at(length.min(octets.len()));
-        octets = rest;
+        let (piece, rest) = bytes.split_at(length.min(bytes.len()));
+        bytes = rest;
         (!piece.is_empty()).then_some(piece)
     })
 }
@@ -111,51 +111,51 @@ pub enum Served {
     Closed(Option<CloseReason>),
 }
 
-/// Gives all octets and then the end to a server's connection, answers everything, and watches what is written. If it is
-/// `crowded`, the room may be gone behind the first piece, and what then is served depends on how the octets come.
-pub fn serve(choices: Choices, octets: &[u8], crowded: bool) -> (Vec<Served>, Vec<u8>) {
+/// Gives all bytes and then the end to a server's connection, answers everything, and watches what is written. If it is
+/// `crowded`, the room may be gone behind the first piece, and what then is served depends on how the bytes come.
+pub fn serve(choices: Choices, bytes: &[u8], crowded: bool) -> (Vec<Served>, Vec<u8>) {
     let limits = choices.limits;
     let mut connection = server::Connection::new(limits);
     if choices.simple() {
-        connection = connection.without_simple_requests();
+        connection = connection.allow_http09(false);
     }
     let mut workspace = Workspace::with_room(64);
     let (mut seen, mut out) = (Vec::new(), Vec::new());
-    let mut pieces = pieces(octets, choices.cut);
+    let mut pieces = pieces(bytes, choices.cut);
     let (mut rest, mut ended, mut no_room) = (&b""[..], false, false);
     let mut due: Option<Answer> = None;
     loop {
         match connection.poll() {
             Ok(Event::NeedInput) => {
                 if choices.lends() {
-                    connection.set_down(&mut workspace);
-                    connection.lend(&mut workspace);
+                    connection.detach(&mut workspace);
+                    connection.attach(&mut workspace);
                 }
                 if rest.is_empty() {
                     rest = pieces.next().unwrap_or_default();
                 }
-                // At most 16 octets for where a field stands, and a field has 3 itself; both grow by doubling.
-                assert!(connection.memory() <= 256 + 16 * octets.len(), "{} octets are owned", connection.memory());
+                // At most 16 bytes for where a field stands, and a field has 3 itself; both grow by doubling.
+                assert!(connection.heap_size() <= 256 + 16 * bytes.len(), "{} bytes are owned", connection.heap_size());
                 if rest.is_empty() {
                     assert!(!ended, "it waits for more after the end");
                     if choices.no_room && !no_room {
                         no_room = true;
-                        connection.no_room();
+                        connection.reject_overloaded();
                         continue; // what is dropped behind a reply still has to come
                     }
                     ended = true;
                     match choices.ends_by_deadline() {
-                        true => connection.timed_out(),
+                        true => connection.handle_timeout(),
                         false => connection.received_eof(),
                     }
                     continue;
                 }
-                let n = fill(connection.space(), rest, octets, &limits);
+                let n = fill(connection.receive_buffer(), rest, bytes, &limits);
                 connection.received(n);
                 rest = &rest[n..];
                 if crowded && choices.no_room && rest.is_empty() {
                     no_room = true;
-                    connection.no_room();
+                    connection.reject_overloaded();
                 }
             }
             Ok(Event::Request(request)) => {
@@ -169,14 +169,14 @@ pub fn serve(choices: Choices, octets: &[u8], crowded: bool) -> (Vec<Served>, Ve
                     false => answer.send(&mut connection, &mut out),
                 }
             }
-            Ok(Event::Body(octets)) => {
-                assert!(!no_room && !octets.is_empty() && octets.len() <= limits.head as usize);
+            Ok(Event::Body(bytes)) => {
+                assert!(!no_room && !bytes.is_empty() && bytes.len() <= limits.head as usize);
                 match seen.last_mut() {
-                    Some(Served::Body(body)) => body.extend_from_slice(octets),
-                    _ => seen.push(Served::Body(octets.to_vec())),
+                    Some(Served::Body(body)) => body.extend_from_slice(bytes),
+                    _ => seen.push(Served::Body(bytes.to_vec())),
                 }
             }
-            Ok(Event::ReplyDue) => due.take().expect("it was answered before").send(&mut connection, &mut out),
+            Ok(Event::NeedOutput) => due.take().expect("it was answered before").send(&mut connection, &mut out),
             Ok(Event::Closed) => {
                 seen.push(Served::Closed(connection.close_reason()));
                 assert!(matches!(connection.poll(), Ok(Event::Closed)));
@@ -185,10 +185,10 @@ pub fn serve(choices: Choices, octets: &[u8], crowded: bool) -> (Vec<Served>, Ve
             Ok(event) => panic!("a new event: {event:?}"),
             Err(error) => {
                 assert!(matches!(connection.poll(), Err(again) if again == error));
-                assert!(!connection.first_line().contains(&b'\n'));
+                assert!(!connection.start_line().contains(&b'\n'));
                 seen.push(Served::Refused(error));
                 let from = out.len();
-                connection.refuse(Some(now().text()), &mut out).unwrap();
+                connection.respond_error(Some(now().text()), &mut out).unwrap();
                 is_refusal(&out[from..], error);
             }
         }
@@ -196,11 +196,11 @@ pub fn serve(choices: Choices, octets: &[u8], crowded: bool) -> (Vec<Served>, Ve
 }
 
 /// Nothing but the library's own lines, and one line of text.
-fn is_refusal(octets: &[u8], error: RequestError) {
-    let text = str::from_utf8(octets).expect("a refusal is text");
+fn is_refusal(bytes: &[u8], error: RequestError) {
+    let text = str::from_utf8(bytes).expect("a refusal is text");
     let (head, body) = text.split_once("\r\n\r\n").expect("a refusal has a head");
-    assert_eq!(text.contains("\r\nAllow: \r\n"), error == RequestError::Connect);
-    assert_eq!(text.contains("\r\nRetry-After: 1\r\n"), error == RequestError::NoRoom);
+    assert_eq!(text.contains("\r\nAllow: \r\n"), error == RequestError::ConnectMethod);
+    assert_eq!(text.contains("\r\nRetry-After: 1\r\n"), error == RequestError::Overloaded);
     let mut lines = head.split("\r\n");
     assert_eq!(lines.next(), Some(format!("HTTP/1.0 {} {}", error.status().code(), error.status().reason()).as_str()));
     for line in lines {
@@ -218,7 +218,7 @@ struct Answer {
     status: Status,
     fields: FieldBlock,
     lines: Vec<u8>,
-    body: ReplyBody<'static>,
+    body: ResponseBody<'static>,
     close: bool,
     simple: bool,
     of_head: bool,
@@ -228,10 +228,10 @@ impl Answer {
     fn to(request: &server::RequestHead<'_>) -> Answer {
         let (mut fields, mut lines) = (FieldBlock::new(), Vec::new());
         let mut path = Vec::new();
-        request.path.decode(&mut path);
+        request.path.decode_to(&mut path);
         let texts = [&path[..], request.target.as_str().as_bytes(), request.target.path().as_bytes()];
         let echoed = request.fields.iter().map(|(name, value)| (name, value.as_bytes()));
-        let own = texts.into_iter().map(|text| (http_core::name::LOCATION, text));
+        let own = texts.into_iter().map(|text| (http_core::header::LOCATION, text));
         for (name, value) in own.chain(echoed) {
             let Some(value) = FieldValue::new(value) else { continue };
             assert_eq!(FieldName::new(name.as_str().as_bytes()), Some(name));
@@ -245,7 +245,7 @@ impl Answer {
             status: Status::new(status).unwrap(),
             fields,
             lines,
-            body: if choice & 24 == 24 { ReplyBody::UntilClose } else { ReplyBody::Length(u64::from(choice & 24)) },
+            body: if choice & 24 == 24 { ResponseBody::UntilClose } else { ResponseBody::Length(u64::from(choice & 24)) },
             close: choice & 0x60 == 0x60,
             simple: request.version == http_core::Version::HTTP_09,
             of_head: request.method == Method::Head,
@@ -256,33 +256,33 @@ impl Answer {
         let Answer { status, body, close, .. } = *self;
         let date = Some(now().text());
         let from = out.len();
-        let send = connection.respond(&Reply { status, fields: &self.fields, body, date, close }, out).unwrap();
+        let send = connection.respond(&Response { status, fields: &self.fields, body, date, close }, out).unwrap();
         let mut expected = Vec::new();
         if !self.simple {
             let word = if connection.close_reason().is_some() { "close" } else { "keep-alive" };
             let (code, reason) = (status.code(), status.reason());
             let date = now().text();
             expected = format!("HTTP/1.0 {code} {reason}\r\nDate: {date}\r\nConnection: {word}\r\n").into_bytes();
-            if let (ReplyBody::Length(n), false) = (body, status.is_bodiless()) {
+            if let (ResponseBody::Length(n), false) = (body, status.is_bodiless()) {
                 expected.extend(format!("Content-Length: {n}\r\n").into_bytes());
             }
             expected.extend_from_slice(&self.lines);
             expected.extend_from_slice(b"\r\n");
         }
         assert_eq!(out[from..].escape_ascii().to_string(), expected.escape_ascii().to_string());
-        let bodiless = self.of_head || status.is_bodiless() || body == ReplyBody::Length(0);
+        let bodiless = self.of_head || status.is_bodiless() || body == ResponseBody::Length(0);
         match send {
             SendBody::None => assert!(bodiless),
             SendBody::Exactly(n) => {
-                assert!(!bodiless && body == ReplyBody::Length(n));
+                assert!(!bodiless && body == ResponseBody::Length(n));
                 out.resize(out.len() + n as usize, b'.');
                 connection.body_sent(n).unwrap();
             }
             SendBody::UntilClose => {
-                assert!(!bodiless && body == ReplyBody::UntilClose && connection.close_reason().is_some());
+                assert!(!bodiless && body == ResponseBody::UntilClose && connection.close_reason().is_some());
                 out.extend_from_slice(b"...");
                 connection.body_sent(3).unwrap();
-                connection.body_ended().unwrap();
+                connection.finish_body().unwrap();
             }
         }
     }
@@ -291,32 +291,32 @@ impl Answer {
 /// What is seen of a client's connection.
 #[derive(Debug, PartialEq)]
 pub enum Answered {
-    Response { head: String, octets: Vec<u8>, body: Framing },
+    Response { head: String, bytes: Vec<u8>, body: Framing },
     Body(Vec<u8>),
     End,
     Closed,
     Failed(ResponseError),
 }
 
-/// Gives all octets and then the end to a client's connection that has asked. If it `reuses`, it asks again wherever it
-/// may, which depends on how the octets come.
-pub fn ask(choices: Choices, octets: &[u8], reuses: bool) -> Vec<Answered> {
+/// Gives all bytes and then the end to a client's connection that has asked. If it `reuses`, it asks again wherever it
+/// may, which depends on how the bytes come.
+pub fn ask(choices: Choices, bytes: &[u8], reuses: bool) -> Vec<Answered> {
     let limits = choices.limits;
     let mut connection = client::Connection::new(limits);
     if choices.simple() {
-        connection = connection.with_simple_responses();
+        connection = connection.allow_http09(true);
     }
     let mut workspace = Workspace::with_room(64);
     let mut seen = Vec::new();
-    let mut pieces = pieces(octets, choices.cut);
+    let mut pieces = pieces(bytes, choices.cut);
     let (mut rest, mut ended) = (&b""[..], false);
     request(&mut connection, choices);
     loop {
         match connection.poll() {
             Ok(client::Event::NeedInput) => {
                 if choices.lends() {
-                    connection.set_down(&mut workspace);
-                    connection.lend(&mut workspace);
+                    connection.detach(&mut workspace);
+                    connection.attach(&mut workspace);
                 }
                 if rest.is_empty() {
                     rest = pieces.next().unwrap_or_default();
@@ -327,43 +327,43 @@ pub fn ask(choices: Choices, octets: &[u8], reuses: bool) -> Vec<Answered> {
                     connection.received_eof();
                     continue;
                 }
-                let n = fill(connection.space(), rest, octets, &limits);
+                let n = fill(connection.receive_buffer(), rest, bytes, &limits);
                 connection.received(n);
                 rest = &rest[n..];
             }
             Ok(client::Event::Response(head)) => {
-                assert!(!head.status.is_informational() && head.octets.len() <= limits.head as usize);
-                assert!(head.octets.ends_with(b"\n") || (head.octets.is_empty() && choices.simple()));
+                assert!(!head.status.is_informational() && head.bytes.len() <= limits.head as usize);
+                assert!(head.bytes.ends_with(b"\n") || (head.bytes.is_empty() && choices.simple()));
                 for (name, value) in head.fields.iter() {
                     assert_eq!(FieldName::new(name.as_str().as_bytes()), Some(name));
                     assert_eq!(FieldValue::new(value.as_bytes()), Some(value));
                 }
-                let (octets, body) = (head.octets.to_vec(), head.body);
-                seen.push(Answered::Response { head: format!("{head:?}"), octets, body });
+                let (bytes, body) = (head.bytes.to_vec(), head.body);
+                seen.push(Answered::Response { head: format!("{head:?}"), bytes, body });
             }
-            Ok(client::Event::Body(octets)) => {
-                assert!(!octets.is_empty() && octets.len() <= limits.head as usize);
+            Ok(client::Event::Body(bytes)) => {
+                assert!(!bytes.is_empty() && bytes.len() <= limits.head as usize);
                 match seen.last_mut() {
-                    Some(Answered::Body(body)) => body.extend_from_slice(octets),
-                    _ => seen.push(Answered::Body(octets.to_vec())),
+                    Some(Answered::Body(body)) => body.extend_from_slice(bytes),
+                    _ => seen.push(Answered::Body(bytes.to_vec())),
                 }
             }
             Ok(client::Event::ResponseEnd) => {
                 seen.push(Answered::End);
-                if reuses && connection.may_reuse() {
+                if reuses && connection.can_reuse() {
                     request(&mut connection, choices);
                 }
             }
             Ok(client::Event::Closed) => {
                 seen.push(Answered::Closed);
-                assert!(!connection.may_reuse());
+                assert!(!connection.can_reuse());
                 return seen;
             }
             Ok(event) => panic!("a new event: {event:?}"),
             Err(error) => {
                 assert!(matches!(connection.poll(), Err(again) if again == error));
-                assert!(!connection.may_reuse());
-                assert!(!connection.may_resend() || error == ResponseError::NoAnswer);
+                assert!(!connection.can_reuse());
+                assert!(!connection.can_retry() || error == ResponseError::NoResponse);
                 seen.push(Answered::Failed(error));
                 return seen;
             }
@@ -381,8 +381,8 @@ fn request(connection: &mut client::Connection, choices: Choices) {
 }
 
 /// The room is there, and it is bounded, by what comes too: a limit that nobody makes use of costs nothing.
-fn fill(room: &mut [u8], rest: &[u8], octets: &[u8], limits: &Limits) -> usize {
-    let most = (limits.head as usize).min(256.max(2 * octets.len()));
+fn fill(room: &mut [u8], rest: &[u8], bytes: &[u8], limits: &Limits) -> usize {
+    let most = (limits.head as usize).min(256.max(2 * bytes.len()));
     assert!((1..=most).contains(&room.len()), "room for {}", room.len());
     let n = room.len().min(rest.len());
     room[..n].copy_from_slice(&rest[..n]);

@@ -3,7 +3,7 @@
 
 use thiserror::Error;
 
-use crate::status::Status;
+use crate::message::status::Status;
 
 /// The client's fault: a request that cannot be served as it came. [`server::Connection::poll`](crate::server::Connection::poll)
 /// returns it, [`status`](Self::status) answers it, and the connection closes after that. Which of several faults is told is
@@ -19,10 +19,10 @@ pub enum RequestError {
     /// The first line is none of the forms that RFC 1945 §5 knows.
     #[error("expected a request line like \"GET /path HTTP/1.0\"")]
     RequestLine,
-    /// The first word holds an octet that no method may hold (R1945-5.1.1a).
+    /// The first word holds a byte that no method may hold (R1945-5.1.1a).
     #[error("the method is no token")]
     Method,
-    /// The first line is beyond [`Limits::first_line`](crate::Limits::first_line) and holds no blank: a method that nobody
+    /// The first line is beyond [`Limits::start_line`](crate::Limits::start_line) and holds no blank: a method that nobody
     /// knows, 501.
     #[error("the method is longer than a request line may be")]
     MethodTooLong,
@@ -43,14 +43,14 @@ pub enum RequestError {
     VersionNotSupported,
     /// Several blanks, or a tab, between the words of an HTTP/1.1 request line (D2).
     #[error("expected one space between the words of the request line")]
-    Blanks,
+    Whitespace,
     /// A line of an HTTP/1.1 head that ends with LF alone (D1).
     #[error("expected CRLF at the end of each line, got LF alone")]
     BareLf,
     /// A continuation line in an HTTP/1.1 head, or in a field that decides about the message (D3).
     #[error("a field is folded over several lines")]
-    Folded,
-    /// A line that is no field line: without a colon, with a blank before it, or with a control octet (R1945-4.2a,
+    ObsFold,
+    /// A line that is no field line: without a colon, with a blank before it, or with a control byte (R1945-4.2a,
     /// R9112-5.1a, R9110-5.5).
     #[error("expected field lines like \"Name: value\"")]
     FieldSyntax,
@@ -73,7 +73,7 @@ pub enum RequestError {
     #[error("the Host field names no host")]
     HostInvalid,
     /// A Content-Length that is no decimal number of 64 bits (R1945-10.4, R9110-8.6b).
-    #[error("the Content-Length is no number of octets")]
+    #[error("the Content-Length is no number of bytes")]
     ContentLength,
     /// More than one Content-Length field, be they equal or not (R9112-6.3a).
     #[error("there is more than one Content-Length field")]
@@ -83,7 +83,7 @@ pub enum RequestError {
     ContentLengthMissing,
     /// Transfer-Encoding in HTTP/1.0, which has none (R9112-6.1b).
     #[error("HTTP/1.0 has no Transfer-Encoding")]
-    TransferEncodingVersion,
+    TransferEncodingInHttp10,
     /// Transfer-Encoding and Content-Length in one message (R9112-6.1c).
     #[error("there are both Transfer-Encoding and Content-Length")]
     TransferEncodingAndLength,
@@ -92,10 +92,10 @@ pub enum RequestError {
     TransferEncoding,
     /// A transfer coding, well written; this library decodes none in a request: 501 (R9112-6.1a).
     #[error("no transfer coding is understood here, send a Content-Length")]
-    TransferCoding,
+    UnsupportedTransferCoding,
     /// CONNECT, 405: what follows it may not be HTTP (R9110-9.3.6).
     #[error("CONNECT is not allowed here: nothing but HTTP passes")]
-    Connect,
+    ConnectMethod,
     /// A body beyond [`Limits::body`](crate::Limits::body) that the caller polled for: 413.
     #[error("the request body is too long")]
     BodyTooLong,
@@ -105,9 +105,9 @@ pub enum RequestError {
     /// The caller's deadline struck within a request: 408 (R9110-15.5.9).
     #[error("the request did not come in time")]
     TimedOut,
-    /// The caller [has no room](crate::server::Connection::no_room), 503: nobody's fault, and worth another try (R1945-9.5).
+    /// The caller [has no room](crate::server::Connection::reject_overloaded), 503: nobody's fault, and worth another try (R1945-9.5).
     #[error("the server has no room for this request now, please try again")]
-    NoRoom,
+    Overloaded,
 }
 
 impl RequestError {
@@ -120,16 +120,16 @@ impl RequestError {
     /// ```
     pub const fn status(self) -> Status {
         match self {
-            RequestError::MethodTooLong | RequestError::TransferCoding => Status::NOT_IMPLEMENTED,
+            RequestError::MethodTooLong | RequestError::UnsupportedTransferCoding => Status::NOT_IMPLEMENTED,
             RequestError::TargetTooLong => Status::URI_TOO_LONG,
             RequestError::VersionNotSupported => Status::HTTP_VERSION_NOT_SUPPORTED,
             RequestError::FieldLineTooLong | RequestError::TooManyFields | RequestError::HeadTooLong => {
                 Status::REQUEST_HEADER_FIELDS_TOO_LARGE
             }
-            RequestError::Connect => Status::METHOD_NOT_ALLOWED,
+            RequestError::ConnectMethod => Status::METHOD_NOT_ALLOWED,
             RequestError::BodyTooLong => Status::CONTENT_TOO_LARGE,
             RequestError::TimedOut => Status::REQUEST_TIMEOUT,
-            RequestError::NoRoom => Status::SERVICE_UNAVAILABLE,
+            RequestError::Overloaded => Status::SERVICE_UNAVAILABLE,
             _ => Status::BAD_REQUEST,
         }
     }
@@ -139,9 +139,9 @@ impl RequestError {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
 #[non_exhaustive]
 pub enum TargetError {
-    /// An octet that must be percent-encoded (D12, D13).
-    #[error("holds an octet that must be percent-encoded")]
-    Octet,
+    /// A byte that must be percent-encoded (D12, D13).
+    #[error("holds a byte that must be percent-encoded")]
+    InvalidByte,
     /// Neither a path nor an absolute URL nor, for OPTIONS, `*`.
     #[error("is neither a path that begins with \"/\" nor an http URL")]
     Form,
@@ -153,13 +153,13 @@ pub enum TargetError {
     Authority,
     /// `%` without two hexadecimal digits in the path (R3986-2.1).
     #[error("has a \"%\" without two hexadecimal digits")]
-    Percent,
-    /// A segment that decodes to a slash or a control octet (D14).
-    #[error("hides a slash or a control octet behind a \"%\"")]
-    Segment,
-    /// More `..` than there are folders (R3986-5.2.4).
+    PercentEncoding,
+    /// A segment that decodes to a slash or a control byte (D14).
+    #[error("hides a slash or a control byte behind a \"%\"")]
+    EncodedSeparator,
+    /// More `..` than there are directories (R3986-5.2.4).
     #[error("climbs above the root")]
-    Climbs,
+    EscapesRoot,
 }
 
 /// The server's fault: an answer that cannot be taken as it came. [`client::Connection::poll`](crate::client::Connection::poll)
@@ -167,7 +167,7 @@ pub enum TargetError {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
 #[non_exhaustive]
 pub enum ResponseError {
-    /// The first octets are no status line: not HTTP, or HTTP/0.9, which must be asked for.
+    /// The first bytes are no status line: not HTTP, or HTTP/0.9, which must be asked for.
     #[error("expected a status line like \"HTTP/1.0 200 OK\"")]
     NotHttp,
     /// A status line that begins with `HTTP/` and goes wrong (R1945-6.1b).
@@ -187,76 +187,76 @@ pub enum ResponseError {
     TooManyInterim,
     /// 101, though no upgrade was asked for (R9110-7.8).
     #[error("the server switched to a protocol that nobody asked for")]
-    Upgraded,
+    UnexpectedUpgrade,
     /// Content-Length fields that are no numbers or not equal (R9112-6.3a).
-    #[error("the Content-Length is no single number of octets")]
+    #[error("the Content-Length is no single number of bytes")]
     ContentLength,
     /// A Transfer-Encoding other than `chunked` alone (R9112-6.1e).
     #[error("the Transfer-Encoding is not understood")]
     TransferEncoding,
     /// A body whose chunks are malformed (R9112-7.1).
     #[error("the chunks of the body are malformed")]
-    Chunk,
-    /// The stream ended before the first octet of an answer; see
-    /// [`may_resend`](crate::client::Connection::may_resend).
+    InvalidChunk,
+    /// The stream ended before the first byte of an answer; see
+    /// [`can_retry`](crate::client::Connection::can_retry).
     #[error("the server closed the connection without an answer")]
-    NoAnswer,
+    NoResponse,
     /// The stream ended within the head (R9112-8).
     #[error("the head was cut short")]
-    HeadCutShort,
+    HeadTruncated,
     /// The stream ended within a body that has an end of its own (R9112-6.3b, R9112-8).
     #[error("the body was cut short")]
-    BodyCutShort,
-    /// Octets that no request asked for: before the first one, or behind an answer (R9112-6.3d).
+    BodyTruncated,
+    /// Bytes that no request asked for: before the first one, or behind an answer (R9112-6.3d).
     #[error("the server spoke without being asked")]
-    Unasked,
+    Unsolicited,
 }
 
 impl ResponseError {
     /// Whether the stream ended too early, as against what came being malformed (R9112-8): `webclient` exits with 18 then.
-    pub const fn is_cut_short(self) -> bool {
-        matches!(self, ResponseError::NoAnswer | ResponseError::HeadCutShort | ResponseError::BodyCutShort)
+    pub const fn is_truncated(self) -> bool {
+        matches!(self, ResponseError::NoResponse | ResponseError::HeadTruncated | ResponseError::BodyTruncated)
     }
 }
 
 /// The caller's fault: a call that makes no sense at this point, or a value that may not be sent. Nothing has changed by
-/// it. In a program that follows the events of `poll` none of them comes up, but for [`FieldMissing`](Self::FieldMissing) and
-/// [`FieldOfTheLibrary`](Self::FieldOfTheLibrary) where fields come from elsewhere.
+/// it. In a program that follows the events of `poll` none of them comes up, but for [`MissingField`](Self::MissingField) and
+/// [`ReservedField`](Self::ReservedField) where fields come from elsewhere.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
 #[non_exhaustive]
-pub enum UseError {
+pub enum UsageError {
     /// A reply without a request, or a second one to the same request.
     #[error("no reply is due: the machine has handed out no request that is still to be answered")]
-    NoReplyDue,
-    /// [`refuse`](crate::server::Connection::refuse), though the request is not in error, or was answered.
+    NoResponseDue,
+    /// [`respond_error`](crate::server::Connection::respond_error), though the request is not in error, or was answered.
     #[error("there is nothing to refuse: the request is not in error")]
-    NothingToRefuse,
+    NoErrorToReport,
     /// A 1xx status for a reply: HTTP/1.0 has none (R1945-9.1).
     #[error("a 1xx status is no final reply, and HTTP/1.0 has no other")]
-    InterimStatus,
+    InformationalStatus,
     /// A 401 without WWW-Authenticate or a 405 without Allow, without which they mean nothing (R9110-11.6.1, R9110-10.2.1).
     #[error("a 401 must carry WWW-Authenticate, and a 405 Allow")]
-    FieldMissing,
+    MissingField,
     /// A field that the library alone writes, pushed to a [`FieldBlock`](crate::FieldBlock) (R9112-6.1d).
     #[error("the library alone writes Connection, Content-Length, Date, Host, Keep-Alive and Transfer-Encoding")]
-    FieldOfTheLibrary,
+    ReservedField,
     /// A content coding that is not among those that were chosen from; see
-    /// [`Choice::describe`](crate::negotiate::Choice::describe).
+    /// [`Choice::describe`](crate::semantics::negotiate::Choice::describe).
     #[error("the content coding is not among those that were chosen from")]
-    NoCoding,
-    /// More octets were sent as body than the head promised.
-    #[error("more octets of body were sent than the head promised")]
+    UnknownCoding,
+    /// More bytes were sent as body than the head promised.
+    #[error("more bytes of body were sent than the head promised")]
     BodyTooLong,
-    /// [`body_ended`](crate::server::Connection::body_ended) for a body whose length was promised and is not reached.
+    /// [`finish_body`](crate::server::Connection::finish_body) for a body whose length was promised and is not reached.
     #[error("the body is shorter than the head promised: close the connection")]
     BodyTooShort,
     /// A body was sent when none is due.
     #[error("no body is being sent")]
     NoBodyDue,
     /// A request before the one before was answered, or on a connection that is not kept; see
-    /// [`may_reuse`](crate::client::Connection::may_reuse).
+    /// [`can_reuse`](crate::client::Connection::can_reuse).
     #[error("the connection is not free for a request")]
-    Busy,
+    ConnectionBusy,
     /// A request for `*` that is no OPTIONS, or a CONNECT, for which there is no tunnel here (R9112-3.2.4).
     #[error("no request-target of this form goes with this method")]
     TargetForm,
@@ -271,13 +271,18 @@ mod tests {
     #[test]
     fn what_ends_too_early_is_no_malformed_answer() {
         use ResponseError::*;
-        assert!([NoAnswer, HeadCutShort, BodyCutShort].into_iter().all(ResponseError::is_cut_short));
-        assert!(![NotHttp, StatusLine, FieldSyntax, Chunk, Unasked].into_iter().any(ResponseError::is_cut_short));
+        assert!([NoResponse, HeadTruncated, BodyTruncated].into_iter().all(ResponseError::is_truncated));
+        assert!(
+            ![NotHttp, StatusLine, FieldSyntax, InvalidChunk, Unsolicited].into_iter().any(ResponseError::is_truncated)
+        );
     }
 
     #[test]
     fn errors_are_small_and_say_what_was_expected() {
-        assert!(size_of::<RequestError>() <= 2 && size_of::<ResponseError>() == 1 && size_of::<UseError>() == 1);
-        assert_eq!(RequestError::Target(TargetError::Climbs).to_string(), "the request-target climbs above the root");
+        assert!(size_of::<RequestError>() <= 2 && size_of::<ResponseError>() == 1 && size_of::<UsageError>() == 1);
+        assert_eq!(
+            RequestError::Target(TargetError::EscapesRoot).to_string(),
+            "the request-target climbs above the root"
+        );
     }
 }

@@ -6,7 +6,7 @@
 //! - [`server::Connection`]: requests in, replies out;
 //! - [`client::Connection`]: requests out, answers in.
 //!
-//! Both are plain values. They may be set down after any octet, moved to another thread, and picked up there. Around them
+//! Both are plain values. They may be set down after any byte, moved to another thread, and picked up there. Around them
 //! stand the semantics that a server or client needs, as functions over values: dates, conditional requests, ranges,
 //! redirects, negotiation, credentials.
 //!
@@ -21,8 +21,8 @@
 //! **Supported**, on both sides: all of RFC 1945 (HTTP/1.0), its keep-alive extension (RFC 2068 §19.7.1), and what RFC 9110
 //! and 9112 ask of an HTTP/1.0 endpoint that meets HTTP/1.1 peers: Host, the absolute-form, Expect, pipelining, lingering
 //! close. The server takes HTTP/0.9 requests, too (unless it is
-//! [told not to](server::Connection::without_simple_requests)); the client takes HTTP/0.9 answers where it is
-//! [asked to](client::Connection::with_simple_responses), and decodes the chunked answers of servers that ignore the
+//! [told not to](server::Connection::allow_http09)); the client takes HTTP/0.9 answers where it is
+//! [asked to](client::Connection::allow_http09), and decodes the chunked answers of servers that ignore the
 //! version of its request.
 //!
 //! **Not supported**, and what there is instead:
@@ -33,9 +33,9 @@
 //! | transfer codings in a request | 501; 400 in HTTP/1.0, and beside a Content-Length |
 //! | HTTP/2, HTTP/3, WebSocket, Upgrade | Upgrade means nothing to the server; a 101 that nobody asked for is an error |
 //! | CONNECT | the server refuses it with 405 and closes; the client sends none |
-//! | TLS, `https` URLs | put a TLS proxy in front, or give the machines the octets of a TLS stream |
+//! | TLS, `https` URLs | put a TLS proxy in front, or give the machines the bytes of a TLS stream |
 //! | multipart, several ranges in one answer | one range, or the whole (decision D11) |
-//! | cookies, content codings, caches | fields are handed on; [`negotiate`] chooses a coding, [`is_expired`] judges an answer |
+//! | cookies, content codings, caches | fields are handed on; [`negotiate`] chooses a coding, [`expires::is_expired`] judges an answer |
 //!
 //! # Why this crate, and when not
 //!
@@ -56,12 +56,12 @@
 //! ```text
 //! server::Connection
 //!
-//!   ┌──────┐ an octet ┌──────┐ Request, a body follows ┌──────┐ ReplyDue ┌──────────┐
-//!   │ Idle │ ───────▶ │ Head │ ──────────────────────▶ │ Body │ ───────▶ │ Replying │
+//!   ┌──────┐ a byte ┌──────┐ Request, a body follows ┌──────┐ NeedOutput ┌──────────┐
+//!   │ Idle │ ───────▶ │ Head │ ──────────────────────▶ │ Body │ ───────▶ │ Responding │
 //!   └──────┘          └──────┘                         └──────┘          └──────────┘
 //!      ▲                  │ Request without a body, or Err                   ▲  │
 //!      │                  └──────────────────────────────────────────────────┘  │
-//!      │                  respond() or refuse(), then body_sent(n), body_ended()│
+//!      │                  respond() or respond_error(), then body_sent(n), finish_body()│
 //!      │ the connection is kept                                                 │
 //!      └────────────────────────────────────────────────────────────────────────┤
 //!                                                       ┌─────────┐  else       │
@@ -70,7 +70,7 @@
 //!
 //! client::Connection
 //!
-//!   ┌──────┐ request() ┌─────────┐ body_sent(n) ┌──────┐ Response ┌──────┐ Body(octets)
+//!   ┌──────┐ request() ┌─────────┐ body_sent(n) ┌──────┐ Response ┌──────┐ Body(bytes)
 //!   │ Idle │ ────────▶ │ Sending │ ───────────▶ │ Head │ ───────▶ │ Body │ ──┐
 //!   └──────┘           └─────────┘              └──────┘          └──────┘ ◀─┘
 //!      ▲                 without a body: Head at once                │ ResponseEnd
@@ -82,9 +82,9 @@
 //! ```
 //!
 //! Every call has one of three directions. What came is told to the machine ([`received`](server::Connection::received),
-//! [`received_eof`](server::Connection::received_eof), [`timed_out`](server::Connection::timed_out)). What it has for you
+//! [`received_eof`](server::Connection::received_eof), [`handle_timeout`](server::Connection::handle_timeout)). What it has for you
 //! comes from `poll`, one event a call, until it says `NeedInput`. What you want is a verb
-//! ([`respond`](server::Connection::respond), [`request`](client::Connection::request)): it appends octets to a `Vec` of
+//! ([`respond`](server::Connection::respond), [`request`](client::Connection::request)): it appends bytes to a `Vec` of
 //! yours, which you send and clear. Heads are borrowed from the connection and gone with its next call.
 //!
 //! # A whole exchange
@@ -92,7 +92,7 @@
 //! A client asks, a server answers, and no socket is involved. Bodies are yours to send: the machine writes heads and counts.
 //!
 //! ```
-//! use http_core::{Authority, FieldBlock, FieldValue, Limits, Method, Status, Target, client, name, server};
+//! use http_core::{Authority, FieldBlock, FieldValue, Limits, Method, Status, Target, client, header, server};
 //!
 //! let mut client = client::Connection::new(Limits::default());
 //! let mut server = server::Connection::new(Limits::default());
@@ -108,33 +108,33 @@
 //! assert!(wire.starts_with(b"POST /echo?x=1 HTTP/1.0\r\nHost: localhost:6789\r\nConnection: keep-alive\r\n"));
 //!
 //! // … the server is given what was sent …
-//! server.space()[..wire.len()].copy_from_slice(&wire);
+//! server.receive_buffer()[..wire.len()].copy_from_slice(&wire);
 //! server.received(wire.len());
 //! wire.clear();
 //! let server::Event::Request(head) = server.poll()? else { unreachable!() };
 //! assert_eq!((head.method, head.target.path(), head.target.query()), (Method::Post, "/echo", Some("x=1")));
-//! let server::Event::Body(octets) = server.poll()? else { unreachable!() };
-//! let body = octets.to_vec();
-//! assert!(matches!(server.poll()?, server::Event::ReplyDue));
+//! let server::Event::Body(bytes) = server.poll()? else { unreachable!() };
+//! let body = bytes.to_vec();
+//! assert!(matches!(server.poll()?, server::Event::NeedOutput));
 //!
 //! // … and answers …
 //! let mut fields = FieldBlock::new();
-//! fields.push(name::CONTENT_TYPE, FieldValue::from_static("text/plain"))?;
-//! let length = server::ReplyBody::Length(body.len() as u64);
-//! let reply = server::Reply { body: length, ..server::Reply::new(Status::OK, &fields) };
+//! fields.push(header::CONTENT_TYPE, FieldValue::from_static("text/plain"))?;
+//! let length = server::ResponseBody::Length(body.len() as u64);
+//! let reply = server::Response { body: length, ..server::Response::new(Status::OK, &fields) };
 //! let server::SendBody::Exactly(5) = server.respond(&reply, &mut wire)? else { unreachable!() };
 //! wire.extend_from_slice(&body);
 //! server.body_sent(5)?;
 //! assert!(matches!(server.poll()?, server::Event::NeedInput));   // the connection is kept
 //!
 //! // … and the client understands.
-//! client.space()[..wire.len()].copy_from_slice(&wire);
+//! client.receive_buffer()[..wire.len()].copy_from_slice(&wire);
 //! client.received(wire.len());
 //! let client::Event::Response(head) = client.poll()? else { unreachable!() };
 //! assert_eq!(head.status, Status::OK);
 //! assert!(matches!(client.poll()?, client::Event::Body(b"hello")));
 //! assert!(matches!(client.poll()?, client::Event::ResponseEnd));
-//! assert!(client.may_reuse());
+//! assert!(client.can_reuse());
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!
@@ -146,7 +146,7 @@
 //! ```
 //! use std::io::{self, Read, Write};
 //!
-//! use http_core::server::{Connection, Event, Reply, ReplyBody, SendBody};
+//! use http_core::server::{Connection, Event, Response, ResponseBody, SendBody};
 //! use http_core::{FieldBlock, Limits, Status};
 //!
 //! fn serve(mut stream: impl Read + Write) -> io::Result<()> {
@@ -154,15 +154,15 @@
 //!     let mut out = Vec::new();
 //!     loop {
 //!         match connection.poll() {
-//!             Ok(Event::NeedInput) => match stream.read(connection.space())? {
+//!             Ok(Event::NeedInput) => match stream.read(connection.receive_buffer())? {
 //!                 0 => connection.received_eof(),
 //!                 n => connection.received(n),
 //!             },
 //!             Ok(Event::Request(head)) => {
 //!                 let body = format!("You asked for {}\n", head.target.path());
 //!                 let fields = FieldBlock::new();
-//!                 let length = ReplyBody::Length(body.len() as u64);
-//!                 let reply = Reply { body: length, ..Reply::new(Status::OK, &fields) };
+//!                 let length = ResponseBody::Length(body.len() as u64);
+//!                 let reply = Response { body: length, ..Response::new(Status::OK, &fields) };
 //!                 // To a HEAD no body is sent, and the machine says so.
 //!                 if let SendBody::Exactly(length) = connection.respond(&reply, &mut out).map_err(io::Error::other)? {
 //!                     out.extend_from_slice(body.as_bytes());
@@ -171,7 +171,7 @@
 //!             }
 //!             Ok(Event::Closed) => return Ok(()),   // and close; if must_linger() says so, in steps
 //!             Ok(_) => {}                           // the request's body, which nobody wants here
-//!             Err(_) => connection.refuse(None, &mut out).map_err(io::Error::other)?,
+//!             Err(_) => connection.respond_error(None, &mut out).map_err(io::Error::other)?,
 //!         }
 //!         stream.write_all(&out)?;
 //!         out.clear();
@@ -180,7 +180,7 @@
 //! # struct Wire(io::Cursor<Vec<u8>>, Vec<u8>);
 //! # impl Read for Wire { fn read(&mut self, room: &mut [u8]) -> io::Result<usize> { self.0.read(room) } }
 //! # impl Write for Wire {
-//! #     fn write(&mut self, octets: &[u8]) -> io::Result<usize> { self.1.write(octets) }
+//! #     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> { self.1.write(bytes) }
 //! #     fn flush(&mut self) -> io::Result<()> { Ok(()) }
 //! # }
 //! # let mut wire = Wire(io::Cursor::new(b"GET /a HTTP/1.0\r\n\r\n".to_vec()), Vec::new());
@@ -192,14 +192,14 @@
 //! # From an event loop
 //!
 //! The same machine, given what came when it came. A connection that waits is this value and nothing else; where there are
-//! many, [`lend`](server::Connection::lend) each the one [`Workspace`] of its thread, so that those who wait own no buffer.
+//! many, [`attach`](server::Connection::attach) each the one [`Workspace`] of its thread, so that those who wait own no buffer.
 //! Which deadline runs follows from [`phase`](server::Connection::phase), and when it strikes,
-//! [`timed_out`](server::Connection::timed_out) is all that you have to say.
+//! [`handle_timeout`](server::Connection::handle_timeout) is all that you have to say.
 //!
 //! ```
 //! use std::io::{self, ErrorKind, Read};
 //!
-//! use http_core::server::{Connection, Event, Reply};
+//! use http_core::server::{Connection, Event, Response};
 //! use http_core::{FieldBlock, Limits, Status, Workspace};
 //!
 //! /// The socket is readable: everything that can be done now. `Ok(true)` if the connection is at its end.
@@ -209,10 +209,10 @@
 //!     workspace: &mut Workspace,
 //!     out: &mut Vec<u8>,   // to be sent when the socket is writable
 //! ) -> io::Result<bool> {
-//!     connection.lend(workspace);
+//!     connection.attach(workspace);
 //!     let ended = loop {
 //!         match connection.poll() {
-//!             Ok(Event::NeedInput) => match socket.read(connection.space()) {
+//!             Ok(Event::NeedInput) => match socket.read(connection.receive_buffer()) {
 //!                 Ok(0) => connection.received_eof(),
 //!                 Ok(n) => connection.received(n),
 //!                 Err(error) if error.kind() == ErrorKind::WouldBlock => break false,
@@ -220,14 +220,14 @@
 //!             },
 //!             Ok(Event::Request(_)) => {
 //!                 let fields = FieldBlock::new();
-//!                 let _no_body = connection.respond(&Reply::new(Status::NO_CONTENT, &fields), out).map_err(io::Error::other)?;
+//!                 let _no_body = connection.respond(&Response::new(Status::NO_CONTENT, &fields), out).map_err(io::Error::other)?;
 //!             }
 //!             Ok(Event::Closed) => break true,
 //!             Ok(_) => {}
-//!             Err(_) => connection.refuse(None, out).map_err(io::Error::other)?,
+//!             Err(_) => connection.respond_error(None, out).map_err(io::Error::other)?,
 //!         }
 //!     };
-//!     connection.set_down(workspace);
+//!     connection.detach(workspace);
 //!     Ok(ended)
 //! }
 //! # struct Later<'a>(&'a [u8]);
@@ -246,26 +246,26 @@
 //!
 //! # In tests
 //!
-//! What a program does with a request can be tested with the octets alone, and without a port, a thread or a sleep.
+//! What a program does with a request can be tested with the bytes alone, and without a port, a thread or a sleep.
 //!
 //! ```
 //! use http_core::server::{Connection, Event};
 //! use http_core::{Limits, RequestError, Status};
 //!
 //! let mut connection = Connection::new(Limits::default());
-//! for octet in b"GET /../secret HTTP/1.0\r\n\r" {
-//!     connection.space()[0] = *octet;
+//! for byte in b"GET /../secret HTTP/1.0\r\n\r" {
+//!     connection.receive_buffer()[0] = *byte;
 //!     connection.received(1);
 //!     assert!(matches!(connection.poll(), Ok(Event::NeedInput)));   // a head is judged when it is whole
 //! }
-//! connection.space()[0] = b'\n';
+//! connection.receive_buffer()[0] = b'\n';
 //! connection.received(1);
 //! let Err(error @ RequestError::Target(_)) = connection.poll() else { panic!() };
 //! assert_eq!(error.status(), Status::BAD_REQUEST);
 //! let mut out = Vec::new();
-//! connection.refuse(None, &mut out)?;
+//! connection.respond_error(None, &mut out)?;
 //! assert!(out.ends_with(b"\r\n\r\n400 Bad Request: the request-target climbs above the root\n"));
-//! # Ok::<(), http_core::UseError>(())
+//! # Ok::<(), http_core::UsageError>(())
 //! ```
 //!
 //! # On a machine without std
@@ -277,23 +277,23 @@
 //! extern crate alloc;
 //! use alloc::vec::Vec;
 //!
-//! use http_core::server::{Connection, Event, Reply, ReplyBody};
-//! use http_core::{FieldBlock, Limits, Status, UseError};
+//! use http_core::server::{Connection, Event, Response, ResponseBody};
+//! use http_core::{FieldBlock, Limits, Status, UsageError};
 //!
 //! fn limits() -> Limits {
-//!     Limits { first_line: 128, field_line: 256, head: 1024, fields: 16, body: 0, ..Limits::default() }
+//!     Limits { start_line: 128, field_line: 256, head: 1024, fields: 16, body: 0, ..Limits::default() }
 //! }
 //!
-//! /// One octet came over the serial line; what is to be sent is appended. `Ok(false)` at the end of the connection.
-//! fn octet_came(connection: &mut Connection, octet: u8, out: &mut Vec<u8>) -> Result<bool, UseError> {
-//!     connection.space()[0] = octet;
+//! /// One byte came over the serial line; what is to be sent is appended. `Ok(false)` at the end of the connection.
+//! fn byte_received(connection: &mut Connection, byte: u8, out: &mut Vec<u8>) -> Result<bool, UsageError> {
+//!     connection.receive_buffer()[0] = byte;
 //!     connection.received(1);
 //!     loop {
 //!         match connection.poll() {
 //!             Ok(Event::NeedInput) => return Ok(true),
 //!             Ok(Event::Request(_)) => {
 //!                 let fields = FieldBlock::new();
-//!                 let reply = Reply { body: ReplyBody::Length(6), close: true, ..Reply::new(Status::OK, &fields) };
+//!                 let reply = Response { body: ResponseBody::Length(6), close: true, ..Response::new(Status::OK, &fields) };
 //!                 if connection.respond(&reply, out)? != http_core::server::SendBody::None {
 //!                     out.extend_from_slice(b"21 \xb0C\n");   // how warm it is
 //!                     connection.body_sent(6)?;
@@ -301,12 +301,12 @@
 //!             }
 //!             Ok(Event::Closed) => return Ok(false),
 //!             Ok(_) => {}
-//!             Err(_) => connection.refuse(None, out)?,
+//!             Err(_) => connection.respond_error(None, out)?,
 //!         }
 //!     }
 //! }
 //! # let (mut connection, mut out) = (Connection::new(limits()), Vec::new());
-//! # let ended = b"GET / HTTP/1.0\r\n\r\n".iter().map(|&octet| octet_came(&mut connection, octet, &mut out).unwrap());
+//! # let ended = b"GET / HTTP/1.0\r\n\r\n".iter().map(|&byte| byte_received(&mut connection, byte, &mut out).unwrap());
 //! # assert_eq!(ended.collect::<Vec<_>>().iter().position(|goes_on| !goes_on), Some(17));
 //! # assert!(out.ends_with(b"\r\n\r\n21 \xb0C\n"));
 //! ```
@@ -324,13 +324,13 @@
 //!   back in the same way. If it comes before the request's body was sent, [`respond`](server::Connection::respond) at once.
 //! - **Target and host.** `head.target` may be given to [`client::Request::new`] as it is: an absolute-form is sent as the
 //!   path that it holds, and then its own host is sent, not the one of the request. `head.target` is not resolved; to check
-//!   a path against a rule, ask [`Path::decode`].
+//!   a path against a rule, ask [`Path::decode_to`].
 //! - **The request's body** has a length or is empty ([`Framing`]), and so [`client::Request::body`] is known. A client that
 //!   [expects](server::RequestHead::expectation) 100 is answered 417: this server sends no 100.
-//! - **The answer's body**: [`Framing::Length`] goes on as [`ReplyBody::Length`](server::ReplyBody::Length); chunks and
-//!   [`Framing::UntilClose`] as [`ReplyBody::UntilClose`](server::ReplyBody::UntilClose). To a HEAD there is none, and
+//! - **The answer's body**: [`Framing::Length`] goes on as [`ResponseBody::Length`](server::ResponseBody::Length); chunks and
+//!   [`Framing::UntilClose`] as [`ResponseBody::UntilClose`](server::ResponseBody::UntilClose). To a HEAD there is none, and
 //!   [`content_length`](client::ResponseHead::content_length) says what Content-Length said.
-//! - **Date** is passed on by [`Reply::date`](server::Reply::date): parse it, and take its [`text`](Date::text).
+//! - **Date** is passed on by [`Response::date`](server::Response::date): parse it, and take its [`text`](Date::text).
 //! - **401 and 405** need WWW-Authenticate and Allow, or [`respond`](server::Connection::respond) fails: answer 502 then.
 //! - **Faults behind you**: a [`ResponseError`], or no connection, is 502 to the client, a deadline 504. Once the head of a
 //!   reply is written there is no other answer: drop both connections, so that the client sees the body cut short. One that
@@ -338,8 +338,8 @@
 //!
 //! ```
 //! use http_core::client::ResponseHead;
-//! use http_core::server::{Reply, ReplyBody, RequestHead};
-//! use http_core::{Authority, Date, FieldBlock, FieldName, Fields, Framing, Method, UseError, client, name};
+//! use http_core::server::{Response, ResponseBody, RequestHead};
+//! use http_core::{Authority, Date, FieldBlock, FieldName, Fields, Framing, Method, UsageError, client, header};
 //!
 //! /// The fields that are meant for the next hop, too.
 //! fn end_to_end(from: &Fields<'_>, to: &mut FieldBlock) {
@@ -348,13 +348,13 @@
 //!         FieldName::from_static("TE"),
 //!         FieldName::from_static("Trailer"),
 //!         FieldName::from_static("Upgrade"),
-//!         name::EXPECT,   // answered here
+//!         header::EXPECT,   // answered here
 //!     ];
 //!     for (field, value) in from.iter() {
-//!         let is_named = from.tokens(name::CONNECTION).any(|token| FieldName::new(token) == Some(field));
+//!         let is_named = from.tokens(header::CONNECTION).any(|token| FieldName::new(token) == Some(field));
 //!         if !is_named && !HOP_BY_HOP.contains(&field) {
 //!             match to.push(field, value) {
-//!                 Ok(()) | Err(UseError::FieldOfTheLibrary) => {}
+//!                 Ok(()) | Err(UsageError::ReservedField) => {}
 //!                 Err(error) => unreachable!("{error}"),
 //!             }
 //!         }
@@ -364,29 +364,29 @@
 //! /// The request for the server behind; `fields` are those of `end_to_end`.
 //! fn forward<'a>(head: &RequestHead<'a>, behind: Authority<'a>, fields: &'a FieldBlock) -> client::Request<'a> {
 //!     // The Host of the client, where there is one: it was judged, and is there once at most.
-//!     let host = head.fields.get(name::HOST).and_then(|host| Authority::new(host.as_bytes())).unwrap_or(behind);
+//!     let host = head.fields.get(header::HOST).and_then(|host| Authority::new(host.as_bytes())).unwrap_or(behind);
 //!     let body = match head.body {
-//!         Framing::Length(octets) => Some(octets),
+//!         Framing::Length(bytes) => Some(bytes),
 //!         _ => None,   // requests have no other
 //!     };
 //!     client::Request { body, keep_alive: true, ..client::Request::new(head.method, head.target, host, fields) }
 //! }
 //!
 //! /// The reply to the client.
-//! fn back<'a>(head: &ResponseHead<'_>, to: Method<'_>, fields: &'a FieldBlock, now: Date) -> Reply<'a> {
+//! fn back<'a>(head: &ResponseHead<'_>, to: Method<'_>, fields: &'a FieldBlock, now: Date) -> Response<'a> {
 //!     let body = match (to, head.body) {
-//!         (Method::Head, _) => head.content_length().map_or(ReplyBody::UntilClose, ReplyBody::Length),
-//!         (_, Framing::Empty) => ReplyBody::Length(0),
-//!         (_, Framing::Length(octets)) => ReplyBody::Length(octets),
-//!         _ => ReplyBody::UntilClose,
+//!         (Method::Head, _) => head.content_length().map_or(ResponseBody::UntilClose, ResponseBody::Length),
+//!         (_, Framing::Empty) => ResponseBody::Length(0),
+//!         (_, Framing::Length(bytes)) => ResponseBody::Length(bytes),
+//!         _ => ResponseBody::UntilClose,
 //!     };
-//!     let date = head.fields.only(name::DATE).and_then(|date| Date::parse(date.as_bytes(), now));
-//!     Reply { body, date: Some(date.unwrap_or(now).text()), ..Reply::new(head.status, fields) }
+//!     let date = head.fields.only(header::DATE).and_then(|date| Date::parse(date.as_bytes(), now));
+//!     Response { body, date: Some(date.unwrap_or(now).text()), ..Response::new(head.status, fields) }
 //! }
 //! # use http_core::{Limits, Status, server};
 //! # let mut in_front = server::Connection::new(Limits::default());
 //! # let head = b"HEAD http://a/b?c HTTP/1.1\r\nHost: x\r\nConnection: x-y\r\nX-Y: z\r\nKeep-Alive: 1\r\nAccept: */*\r\n\r\n";
-//! # in_front.space()[..head.len()].copy_from_slice(head);
+//! # in_front.receive_buffer()[..head.len()].copy_from_slice(head);
 //! # in_front.received(head.len());
 //! # let server::Event::Request(head) = in_front.poll()? else { unreachable!() };
 //! # let (mut fields, mut out) = (FieldBlock::new(), Vec::new());
@@ -395,7 +395,7 @@
 //! # let _none = behind.request(&forward(&head, Authority::new(b"b:81").unwrap(), &fields), &mut out)?;
 //! # assert_eq!(out, b"HEAD /b?c HTTP/1.0\r\nHost: a\r\nConnection: keep-alive\r\nAccept: */*\r\n\r\n");
 //! # let answer = b"HTTP/1.1 200 OK\r\nContent-Length: 7\r\nDate: Thu, 01 Jan 1970 00:00:00 GMT\r\n\r\n";
-//! # behind.space()[..answer.len()].copy_from_slice(answer);
+//! # behind.receive_buffer()[..answer.len()].copy_from_slice(answer);
 //! # behind.received(answer.len());
 //! # let client::Event::Response(answer) = behind.poll()? else { unreachable!() };
 //! # let mut fields = FieldBlock::new();
@@ -413,34 +413,34 @@
 //! |---|---|
 //! | What came, and what is to be done? | [`server::Connection::poll`], [`client::Connection::poll`] |
 //! | What does a request say? | [`server::RequestHead`]: [`Method`], [`Target`], [`Path`], [`Version`], [`Fields`], [`Framing`] |
-//! | Which file does it mean? | [`Path::decode`], [`Path::is_folder`] |
+//! | Which file does it mean? | [`Path::decode_to`], [`Path::is_directory`] |
 //! | What does an answer say? | [`client::ResponseHead`]: [`Status`], [`Fields`], [`Framing`] |
 //! | How are fields made? | [`FieldBlock::push`] of a [`FieldName`] (usual ones in [`name`]) and a [`FieldValue`] |
-//! | May the connection be used again? | the machines say so: [`server::Connection::close_reason`], [`client::Connection::may_reuse`] |
+//! | May the connection be used again? | the machines say so: [`server::Connection::close_reason`], [`client::Connection::can_reuse`] |
 //! | How much may a peer send? | [`Limits`] |
-//! | Whose fault was it? | [`RequestError`], [`ResponseError`]: the peer's; [`UseError`]: yours |
+//! | Whose fault was it? | [`RequestError`], [`ResponseError`]: the peer's; [`UsageError`]: yours |
 //! | Dates | [`Date::parse`], [`Date::text`], [`DateCache`] |
 //! | 304 and 412, entity tags | [`conditional`] |
 //! | 206 and 416 | [`range`] |
 //! | gzip or not | [`negotiate`] |
 //! | Who asks | [`auth`]: Basic credentials, challenges |
 //! | Where does a redirect lead? | [`redirect`], [`Location`], [`Origin`] |
-//! | Is what I have still fresh? | [`is_expired`] |
+//! | Is what I have still fresh? | [`expires::is_expired`] |
 //! | Links and file names | [`percent_encode`] |
-//! | How many connections fit into memory? | [`Workspace`], [`server::Connection::memory`] |
+//! | How many connections fit into memory? | [`Workspace`], [`server::Connection::heap_size`] |
 //!
 //! # Promises
 //!
 //! - **Input.** Nothing that a peer sends causes a panic, unbounded memory or more than linear work; [`Limits`] has the
-//!   bounds. Pieces do not matter: the same octets give the same events, however they were cut.
+//!   bounds. Pieces do not matter: the same bytes give the same events, however they were cut.
 //! - **Output.** No output holds a line that the caller did not ask for: a [`FieldValue`] with a line end cannot be built.
-//! - **Errors** say whose fault it is. A call in the wrong order is a [`UseError`], and has changed nothing.
+//! - **Errors** say whose fault it is. A call in the wrong order is a [`UsageError`], and has changed nothing.
 //! - **Panics.** Three functions panic, at once and for the caller's fault alone: [`FieldName::from_static`] and
 //!   [`FieldValue::from_static`] with text that is no name or value (in a `const` the compiler says so), and indexing beyond
-//!   what [`space`](server::Connection::space) lent, which is the caller's own slice. There are `debug_assert`s of the crate
+//!   what [`receive_buffer`](server::Connection::receive_buffer) lent, which is the caller's own slice. There are `debug_assert`s of the crate
 //!   about itself; if one fails, that is a bug here.
 //! - **Secrets.** `Debug` shows no value of Authorization, Proxy-Authorization, Cookie or Set-Cookie, no password and no
-//!   octet of a receive buffer. It does show targets, with their queries.
+//!   byte of a receive buffer. It does show targets, with their queries.
 //! - **Versions.** Semantic versioning. The least Rust version is 1.88, and a newer one is a minor release. Enums that may
 //!   grow, and structs that only the crate makes, are `#[non_exhaustive]`; enums that a caller must decide about one by one,
 //!   such as [`server::SendBody`] or [`conditional::Outcome`], are not.
@@ -456,48 +456,26 @@ extern crate std;
 #[doc = include_str!("../README.md")]
 mod readme {}
 
-pub mod auth;
-mod buffer;
-mod chunked;
 pub mod client;
-pub mod conditional;
-mod date;
-mod encode;
 mod error;
-mod exchange;
-mod expires;
-mod field;
-mod forward;
-mod framing;
-mod grammar;
-mod judge;
 mod limits;
-mod location;
 pub mod manual;
-mod method;
-pub mod negotiate;
-mod parse;
-mod path;
-mod persist;
-pub mod range;
-pub mod redirect;
-mod scan;
+mod message;
+mod semantics;
 pub mod server;
-mod status;
-mod target;
-mod version;
+mod wire;
 
-pub use buffer::Workspace;
-pub use date::{Date, DateCache, DateText};
-pub use error::{RequestError, ResponseError, TargetError, UseError};
-pub use expires::is_expired;
-pub use field::{FieldBlock, FieldName, FieldValue, Fields, name};
-pub use framing::Framing;
+pub use error::{RequestError, ResponseError, TargetError, UsageError};
 pub use limits::Limits;
-pub use location::{Location, LocationError, Origin};
-pub use method::{ExtensionMethod, Method};
-pub use path::{Path, percent_encode};
-pub use persist::CloseReason;
-pub use status::Status;
-pub use target::{Authority, Form, Target};
-pub use version::Version;
+pub use message::date::{Date, DateCache, DateText};
+pub use message::field::{FieldBlock, FieldName, FieldValue, Fields, header};
+pub use message::method::{ExtensionMethod, Method};
+pub use message::path::{Path, percent_encode};
+pub use message::status::Status;
+pub use message::target::{Authority, Form, Target};
+pub use message::version::Version;
+pub use semantics::location::{Location, LocationError, Origin};
+pub use semantics::{auth, conditional, expires, negotiate, range, redirect};
+pub use wire::framing::Framing;
+pub use wire::persistence::CloseReason;
+pub use wire::recv_buffer::Workspace;

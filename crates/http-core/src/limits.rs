@@ -2,7 +2,7 @@
 
 /// The bounds of a connection. What breaks one is answered with the status beside it, never with memory or time; a client
 /// has the error [`ResponseError::HeadTooLong`](crate::ResponseError::HeadTooLong). Each bound may be reached, and the first
-/// octet beyond it is refused, wherever a head was cut into pieces.
+/// byte beyond it is refused, wherever a head was cut into pieces.
 ///
 /// They are chosen when a connection is made. There are no values that do harm; very small ones refuse everybody.
 ///
@@ -13,23 +13,23 @@
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Limits {
-    /// Octets of a request line or status line, its line end not counted: 8192. RFC 9112 §3 asks for at least 8000.
+    /// Bytes of a request line or status line, its line end not counted: 8192. RFC 9112 §3 asks for at least 8000.
     /// Beyond: 400, 414 or 501, by where the line grew too long.
-    pub first_line: u32,
-    /// Octets of one field line, its line end not counted: 8192, as in Apache. A continuation line counts for itself.
+    pub start_line: u32,
+    /// Bytes of one field line, its line end not counted: 8192, as in Apache. A continuation line counts for itself.
     /// Beyond: 431.
     pub field_line: u32,
-    /// Octets of a whole head, from its first line through its empty line: 16384, as in h11. Beyond: 431.
+    /// Bytes of a whole head, from its first line through its empty line: 16384, as in h11. Beyond: 431.
     pub head: u32,
     /// Field lines of a head: 100, as in Apache and hyper; values above 256 count as 256. A continuation line counts for none.
     /// Beyond: 431.
     pub fields: u16,
     /// Empty lines before a request line: 2. RFC 9112 §2.2 asks for at least one. Beyond: 400.
     pub blank_lines: u8,
-    /// Octets of a request body that the caller polls for: 1 MiB, as in nginx. Beyond: 413. A caller that answers without
+    /// Bytes of a request body that the caller polls for: 1 MiB, as in nginx. Beyond: 413. A caller that answers without
     /// polling for the body never meets it. Bodies of answers have no bound here: the caller sees each piece, and may stop.
     pub body: u64,
-    /// Octets of a request body that are still to come when the reply is given, and are read and dropped to keep the
+    /// Bytes of a request body that are still to come when the reply is given, and are read and dropped to keep the
     /// connection: 256 KiB, as in Go's `net/http`. Beyond, the connection closes.
     pub drain: u64,
     /// Interim (1xx) answers that a client skips before the final one: 8. Beyond: an error.
@@ -40,7 +40,7 @@ impl Default for Limits {
     /// The numbers that are named above, field by field.
     fn default() -> Limits {
         Limits {
-            first_line: 8192,
+            start_line: 8192,
             field_line: 8192,
             head: 16_384,
             fields: 100,

@@ -4,8 +4,8 @@
 
 use http_core::client::{Connection, Event, Phase, Request, SendBody};
 use http_core::{
-    Authority, FieldBlock, FieldValue, Framing, Limits, Method, ResponseError, Target, UseError, Version, Workspace,
-    name,
+    Authority, FieldBlock, FieldValue, Framing, Limits, Method, ResponseError, Target, UsageError, Version, Workspace,
+    header,
 };
 use proptest::prelude::*;
 
@@ -46,7 +46,7 @@ fn asked(method: Method<'_>) -> Connection {
     connection
 }
 
-fn ask(connection: &mut Connection, method: Method<'_>) -> Result<(), UseError> {
+fn ask(connection: &mut Connection, method: Method<'_>) -> Result<(), UsageError> {
     let host = Authority::new(b"example.org").unwrap();
     let target = Target::new(b"/a").unwrap();
     let fields = FieldBlock::new();
@@ -61,7 +61,7 @@ fn receive(connection: &mut Connection, bytes: &[u8], piece: usize) -> Seen {
     for piece in bytes.chunks(piece.max(1)) {
         let mut rest = piece;
         while !rest.is_empty() && seen.end == End::Open {
-            let space = connection.space();
+            let space = connection.receive_buffer();
             let n = space.len().min(rest.len());
             assert!(n > 0, "there is room after NeedInput");
             space[..n].copy_from_slice(&rest[..n]);
@@ -70,11 +70,11 @@ fn receive(connection: &mut Connection, bytes: &[u8], piece: usize) -> Seen {
             poll(connection, &mut seen);
         }
         if matches!(seen.end, End::Kept) && !rest.is_empty() {
-            connection.space()[0] = rest[0];
+            connection.receive_buffer()[0] = rest[0];
             connection.received(1);
         }
     }
-    if matches!(seen.end, End::Kept) && connection.may_reuse() {
+    if matches!(seen.end, End::Kept) && connection.can_reuse() {
         return seen;
     }
     connection.received_eof();
@@ -89,18 +89,18 @@ fn poll(connection: &mut Connection, seen: &mut Seen) {
             Ok(Event::Response(head)) => {
                 assert_eq!(seen.status, 0, "one answer a request");
                 seen.status = head.status.code();
-                seen.head = head.octets.to_vec();
+                seen.head = head.bytes.to_vec();
                 seen.fields = head.fields.iter().map(|(n, v)| (n.to_string(), v.as_bytes().to_vec())).collect();
             }
-            Ok(Event::Body(octets)) => {
-                assert!(!octets.is_empty());
-                seen.body.extend_from_slice(octets);
+            Ok(Event::Body(bytes)) => {
+                assert!(!bytes.is_empty());
+                seen.body.extend_from_slice(bytes);
             }
             Ok(Event::ResponseEnd) => seen.end = if connection.phase() == Phase::Idle { Kept } else { Closed },
             Ok(Event::Closed) => return assert!(matches!(seen.end, Kept | Closed)),
             Ok(event) => panic!("{event:?}"),
             Err(error) => {
-                assert!(!connection.may_reuse());
+                assert!(!connection.can_reuse());
                 seen.end = match seen.end {
                     Kept | Closed | End::WholeThen(_) => End::WholeThen(error),
                     _ => End::Error(error),
@@ -155,15 +155,15 @@ fn answers_that_a_server_may_send() {
         ("HTTP/1.0 +20 x\r\n\r\n", 0, "", error(E::StatusLine)),
         ("HTTP/1.0 200 O\rK\r\n\r\n", 0, "", error(E::StatusLine)),
         // A Content-Length and what came.
-        ("HTTP/1.0 200 OK\r\nContent-Length: 5\r\n\r\nab", 200, "ab", error(E::BodyCutShort)),
+        ("HTTP/1.0 200 OK\r\nContent-Length: 5\r\n\r\nab", 200, "ab", error(E::BodyTruncated)),
         ("HTTP/1.0 200 OK\r\nContent-Length: 2\r\n\r\nabc", 200, "ab", Closed),
         (
             "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nabHTTP/1.1 200 OK\r\n\r\n",
             200,
             "ab",
-            End::WholeThen(E::Unasked),
+            End::WholeThen(E::Unsolicited),
         ),
-        ("HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n\r\n", 200, "", End::WholeThen(E::Unasked)),
+        ("HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n\r\n", 200, "", End::WholeThen(E::Unsolicited)),
         ("HTTP/1.0 200 OK\r\nContent-Length: 2\r\nContent-Length: 2\r\n\r\nab", 200, "ab", Closed),
         ("HTTP/1.0 200 OK\r\nContent-Length: 2\r\nContent-Length: 3\r\n\r\nabc", 0, "", error(E::ContentLength)),
         ("HTTP/1.0 200 OK\r\nContent-Length: 2, 3\r\n\r\nabc", 0, "", error(E::ContentLength)),
@@ -171,7 +171,7 @@ fn answers_that_a_server_may_send() {
         ("HTTP/1.0 200 OK\r\nContent-Length: -1\r\n\r\nabcde", 0, "", error(E::ContentLength)),
         ("HTTP/1.0 200 OK\r\nContent-Length:\r\n\r\nabcde", 0, "", error(E::ContentLength)),
         ("HTTP/1.0 200 OK\r\nContent-Length: 18446744073709551616\r\n\r\na", 0, "", error(E::ContentLength)),
-        ("HTTP/1.0 200 OK\r\nContent-Length: 18446744073709551615\r\n\r\na", 200, "a", error(E::BodyCutShort)),
+        ("HTTP/1.0 200 OK\r\nContent-Length: 18446744073709551615\r\n\r\na", 200, "a", error(E::BodyTruncated)),
         // Chunks, never raw.
         ("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nab\r\n0\r\n\r\n", 200, "ab", Kept),
         (
@@ -196,9 +196,9 @@ fn answers_that_a_server_may_send() {
             "a",
             Kept,
         ),
-        ("HTTP/1.1 100 Continue\r\n\r\n", 0, "", error(E::NoAnswer)),
+        ("HTTP/1.1 100 Continue\r\n\r\n", 0, "", error(E::NoResponse)),
         ("HTTP/1.1 100 Continue\r\n\r\n<html>", 0, "", error(E::NotHttp)),
-        ("HTTP/1.1 101 Switching Protocols\r\nUpgrade: h2c\r\n\r\n\0\0\0", 0, "", error(E::Upgraded)),
+        ("HTTP/1.1 101 Switching Protocols\r\nUpgrade: h2c\r\n\r\n\0\0\0", 0, "", error(E::UnexpectedUpgrade)),
         // Fields.
         ("HTTP/1.0 200 OK\r\nX: a\rb\r\n\r\n", 0, "", error(E::FieldSyntax)),
         ("HTTP/1.0 200 OK\r\nX: a\0b\r\n\r\n", 0, "", error(E::FieldSyntax)),
@@ -207,9 +207,9 @@ fn answers_that_a_server_may_send() {
         ("HTTP/1.0 200 OK\r\n X: y\r\n\r\n", 0, "", error(E::FieldSyntax)),
         ("HTTP/1.1 100 Continue\r\nX: a\0b\r\n\r\nHTTP/1.0 200 OK\r\n\r\n", 0, "", error(E::FieldSyntax)),
         // Ends.
-        ("", 0, "", error(E::NoAnswer)),
-        ("HTTP", 0, "", error(E::HeadCutShort)),
-        ("HTTP/1.0 200 OK\r\n", 0, "", error(E::HeadCutShort)),
+        ("", 0, "", error(E::NoResponse)),
+        ("HTTP", 0, "", error(E::HeadTruncated)),
+        ("HTTP/1.0 200 OK\r\n", 0, "", error(E::HeadTruncated)),
         ("HTTP/1.0 200 OK\r\n\r\nuntil the close", 200, "until the close", Closed),
     ] {
         let seen = get(reply);
@@ -223,7 +223,7 @@ fn answers_without_a_body() {
     for (method, reply, end) in [
         (Method::Head, "HTTP/1.0 200 OK\r\nContent-Length: 5\r\n\r\n", Closed),
         (Method::Head, "HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\n", Kept),
-        (Method::Head, "HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nbogus", End::WholeThen(E::Unasked)),
+        (Method::Head, "HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nbogus", End::WholeThen(E::Unsolicited)),
         (Method::Head, "HTTP/1.0 200 OK\r\n\r\nbogus", Closed),
         (Method::Get, "HTTP/1.1 204 No Content\r\nContent-Length: 5\r\n\r\n", Kept),
         (Method::Get, "HTTP/1.0 204 No Content\r\n\r\nbogus", Closed),
@@ -250,7 +250,7 @@ fn the_length_that_an_answer_speaks_of() {
         (Method::Get, "HTTP/1.0 204 No Content\r\n\r\n", None),
     ] {
         let mut connection = asked(method);
-        connection.space()[..reply.len()].copy_from_slice(reply.as_bytes());
+        connection.receive_buffer()[..reply.len()].copy_from_slice(reply.as_bytes());
         connection.received(reply.len());
         let Ok(Event::Response(head)) = connection.poll() else { panic!("{reply:?}") };
         assert_eq!(head.content_length(), length, "{method} {reply:?}");
@@ -296,16 +296,16 @@ fn a_folded_field_is_joined() {
 fn a_head_is_handed_out_as_it_came() {
     let mut connection = asked(Method::Get);
     let head = b"HTTP/1.1   404 \t nicht  gef\xfcnden \r\nX:  y \r\nServer:\r\n\r\n";
-    connection.space()[..head.len()].copy_from_slice(head);
+    connection.receive_buffer()[..head.len()].copy_from_slice(head);
     connection.received(head.len());
     let Ok(Event::Response(response)) = connection.poll() else { panic!() };
     assert_eq!((response.version, response.status.code()), (Version::HTTP_11, 404));
     assert_eq!(response.reason, b"nicht  gef\xfcnden ");
-    assert_eq!((response.octets, response.body), (&head[..], Framing::UntilClose));
-    assert_eq!(response.fields.get(name::SERVER).unwrap().as_bytes(), b"");
-    // What is printed of it leads a reader on, and holds no octet that might be a secret.
+    assert_eq!((response.bytes, response.body), (&head[..], Framing::UntilClose));
+    assert_eq!(response.fields.get(header::SERVER).unwrap().as_bytes(), b"");
+    // What is printed of it leads a reader on, and holds no byte that might be a secret.
     let (head, machine) = (format!("{response:?}"), format!("{connection:?}"));
-    assert!(head.contains("nicht  gef\\xfcnden") && head.contains("UntilClose") && !head.contains("octets"), "{head}");
+    assert!(head.contains("nicht  gef\\xfcnden") && head.contains("UntilClose") && !head.contains("bytes"), "{head}");
     assert!(machine.contains("keep: false") && !machine.contains("nicht"), "{machine}");
 }
 
@@ -313,7 +313,7 @@ fn a_head_is_handed_out_as_it_came() {
 #[test]
 fn chunks_are_read_strictly() {
     let limits = Limits::default();
-    let long = "x".repeat(limits.first_line as usize);
+    let long = "x".repeat(limits.start_line as usize);
     let many = "X: y\r\n".repeat(usize::from(limits.fields) + 1);
     let large = format!("0\r\n{}\r\n", format!("X: {}\r\n", "y".repeat(8000)).repeat(3));
     for (chunks, body, end) in [
@@ -324,47 +324,47 @@ fn chunks_are_read_strictly() {
         ("1;name=\"v\\\"al\"\r\na\r\n1 ; x\r\nb\r\n0;last\r\n\r\n", "ab", Kept),
         ("1\r\na\r\n0\r\nTrailer: dropped\r\nContent-Length: 9\r\n\r\n", "a", Kept),
         ("2\r\n\r\n\r\n0\r\n\r\n", "\r\n", Kept),
-        ("0\r\n\r\nHTTP/1.1 200 OK\r\n\r\n", "", End::WholeThen(E::Unasked)),
+        ("0\r\n\r\nHTTP/1.1 200 OK\r\n\r\n", "", End::WholeThen(E::Unsolicited)),
         // Numbers.
-        ("\r\n", "", error(E::Chunk)),
-        ("+5\r\nabcde\r\n0\r\n\r\n", "", error(E::Chunk)),
-        ("-1\r\n", "", error(E::Chunk)),
-        ("0x5\r\nabcde\r\n", "", error(E::Chunk)),
-        (" 5\r\nabcde\r\n", "", error(E::Chunk)),
-        ("5 \r\nabcde\r\n", "", error(E::Chunk)),
-        ("5 5\r\nabcde\r\n", "", error(E::Chunk)),
-        ("5_0\r\n", "", error(E::Chunk)),
-        ("g\r\n", "", error(E::Chunk)),
-        (";x\r\n", "", error(E::Chunk)),
-        ("10000000000000000\r\na", "", error(E::Chunk)),
-        ("ffffffffffffffffff\r\na", "", error(E::Chunk)),
-        ("ffffffffffffffff\r\na", "a", error(E::BodyCutShort)),
+        ("\r\n", "", error(E::InvalidChunk)),
+        ("+5\r\nabcde\r\n0\r\n\r\n", "", error(E::InvalidChunk)),
+        ("-1\r\n", "", error(E::InvalidChunk)),
+        ("0x5\r\nabcde\r\n", "", error(E::InvalidChunk)),
+        (" 5\r\nabcde\r\n", "", error(E::InvalidChunk)),
+        ("5 \r\nabcde\r\n", "", error(E::InvalidChunk)),
+        ("5 5\r\nabcde\r\n", "", error(E::InvalidChunk)),
+        ("5_0\r\n", "", error(E::InvalidChunk)),
+        ("g\r\n", "", error(E::InvalidChunk)),
+        (";x\r\n", "", error(E::InvalidChunk)),
+        ("10000000000000000\r\na", "", error(E::InvalidChunk)),
+        ("ffffffffffffffffff\r\na", "", error(E::InvalidChunk)),
+        ("ffffffffffffffff\r\na", "a", error(E::BodyTruncated)),
         // Line ends.
-        ("1\na\r\n0\r\n\r\n", "", error(E::Chunk)),
-        ("1\r\na\n0\r\n\r\n", "a", error(E::Chunk)),
-        ("1\r\nab\r\n0\r\n\r\n", "a", error(E::Chunk)),
-        ("1\r\na0\r\n\r\n", "a", error(E::Chunk)),
-        ("1\r\na\r0\r\n\r\n", "a", error(E::Chunk)),
-        ("1;a\rb\r\na\r\n0\r\n\r\n", "", error(E::Chunk)),
-        ("1;a\0b\r\na\r\n0\r\n\r\n", "", error(E::Chunk)),
-        ("0\r\n\n", "", error(E::Chunk)),
+        ("1\na\r\n0\r\n\r\n", "", error(E::InvalidChunk)),
+        ("1\r\na\n0\r\n\r\n", "a", error(E::InvalidChunk)),
+        ("1\r\nab\r\n0\r\n\r\n", "a", error(E::InvalidChunk)),
+        ("1\r\na0\r\n\r\n", "a", error(E::InvalidChunk)),
+        ("1\r\na\r0\r\n\r\n", "a", error(E::InvalidChunk)),
+        ("1;a\rb\r\na\r\n0\r\n\r\n", "", error(E::InvalidChunk)),
+        ("1;a\0b\r\na\r\n0\r\n\r\n", "", error(E::InvalidChunk)),
+        ("0\r\n\n", "", error(E::InvalidChunk)),
         // Trailers and extensions have bounds.
-        ("0\r\nno field\r\n\r\n", "", error(E::Chunk)),
-        ("0\r\nX: a\r\n b\r\n\r\n", "", error(E::Chunk)),
-        (&format!("1;{long}\r\na\r\n0\r\n\r\n"), "", error(E::Chunk)),
-        (&format!("0\r\n{many}\r\n"), "", error(E::Chunk)),
-        (&large, "", error(E::Chunk)),
+        ("0\r\nno field\r\n\r\n", "", error(E::InvalidChunk)),
+        ("0\r\nX: a\r\n b\r\n\r\n", "", error(E::InvalidChunk)),
+        (&format!("1;{long}\r\na\r\n0\r\n\r\n"), "", error(E::InvalidChunk)),
+        (&format!("0\r\n{many}\r\n"), "", error(E::InvalidChunk)),
+        (&large, "", error(E::InvalidChunk)),
         // Ends.
-        ("", "", error(E::BodyCutShort)),
-        ("0\r\n", "", error(E::BodyCutShort)),
-        ("1\r\na\r\n", "a", error(E::BodyCutShort)),
+        ("", "", error(E::BodyTruncated)),
+        ("0\r\n", "", error(E::BodyTruncated)),
+        ("1\r\na\r\n", "a", error(E::BodyTruncated)),
     ] {
         let seen = get(&format!("HTTP/1.1 200 OK\r\nTransfer-Encoding: Chunked\r\n\r\n{chunks}"));
         assert_eq!((seen.body.as_slice(), seen.end), (body.as_bytes(), end), "{:.99}", chunks.escape_debug());
     }
 }
 
-// R9112-8, R9112-6.3b, R9112-7.1: cut short at every octet, and told apart from a clean end.
+// R9112-8, R9112-6.3b, R9112-7.1: cut short at every byte, and told apart from a clean end.
 #[test]
 fn every_truncation_is_seen() {
     for (head, body) in [
@@ -382,12 +382,12 @@ fn every_truncation_is_seen() {
         for cut in 0..whole.len() {
             let seen = get(&whole[..cut]);
             let expected = match cut {
-                0 => E::NoAnswer,
-                _ if cut == last_head => E::NoAnswer,
-                _ if cut < head.len() => E::HeadCutShort,
-                _ => E::BodyCutShort,
+                0 => E::NoResponse,
+                _ if cut == last_head => E::NoResponse,
+                _ if cut < head.len() => E::HeadTruncated,
+                _ => E::BodyTruncated,
             };
-            assert!(expected.is_cut_short());
+            assert!(expected.is_truncated());
             assert_eq!(seen.end, error(expected), "{:?}", &whole[..cut]);
             assert!(b"Hello world!".starts_with(&seen.body));
         }
@@ -421,11 +421,11 @@ fn heads_are_bounded() {
     }
 }
 
-// A bound that ends within the first five octets is broken in any pieces, or in none.
+// A bound that ends within the first five bytes is broken in any pieces, or in none.
 #[test]
 fn the_least_bounds_are_judged_in_any_pieces() {
-    for (first_line, reply, end) in [
-        (0, "", error(E::NoAnswer)),
+    for (start_line, reply, end) in [
+        (0, "", error(E::NoResponse)),
         (0, "X", error(E::NotHttp)),
         (0, "HX", error(E::HeadTooLong)),
         (0, "H\n", error(E::HeadTooLong)),
@@ -437,9 +437,9 @@ fn the_least_bounds_are_judged_in_any_pieces() {
         (12, "HTTP/1.0 200\r\n\r\n", Closed),
     ] {
         for piece in [usize::MAX, 1] {
-            let mut connection = Connection::new(Limits { first_line, ..Limits::default() });
+            let mut connection = Connection::new(Limits { start_line, ..Limits::default() });
             ask(&mut connection, Method::Get).unwrap();
-            assert_eq!(receive(&mut connection, reply.as_bytes(), piece).end, end, "{first_line} {reply:?} {piece}");
+            assert_eq!(receive(&mut connection, reply.as_bytes(), piece).end, end, "{start_line} {reply:?} {piece}");
         }
     }
 }
@@ -455,7 +455,7 @@ fn an_http_09_answer_is_taken_only_where_it_is_asked_for() {
         ("220 ready\r\n", "220 ready\r\n"),
     ] {
         for piece in [1, usize::MAX] {
-            let mut connection = Connection::new(Limits::default()).with_simple_responses();
+            let mut connection = Connection::new(Limits::default()).allow_http09(true);
             ask(&mut connection, Method::Get).unwrap();
             let seen = receive(&mut connection, reply.as_bytes(), piece);
             assert_eq!((seen.status, seen.body.as_slice(), seen.end), (200, body.as_bytes(), Closed));
@@ -463,13 +463,13 @@ fn an_http_09_answer_is_taken_only_where_it_is_asked_for() {
         }
     }
     for (replies, expected) in
-        [("", E::NoAnswer), ("HTTP/1.0 20x\r\n\r\n", E::StatusLine), ("HTTP/1.1 100 \r\n\r\n<html>", E::NotHttp)]
+        [("", E::NoResponse), ("HTTP/1.0 20x\r\n\r\n", E::StatusLine), ("HTTP/1.1 100 \r\n\r\n<html>", E::NotHttp)]
     {
-        let mut connection = Connection::new(Limits::default()).with_simple_responses();
+        let mut connection = Connection::new(Limits::default()).allow_http09(true);
         ask(&mut connection, Method::Get).unwrap();
         assert_eq!(receive(&mut connection, replies.as_bytes(), 1).end, error(expected));
     }
-    let mut connection = Connection::new(Limits::default()).with_simple_responses();
+    let mut connection = Connection::new(Limits::default()).allow_http09(true);
     ask(&mut connection, Method::Get).unwrap();
     assert_eq!(receive(&mut connection, b"HTTP/1.1 204 \r\n\r\n", 1).end, Kept);
     ask(&mut connection, Method::Get).unwrap();
@@ -505,7 +505,7 @@ fn a_connection_is_reused_only_where_nothing_is_in_doubt() {
             assert_eq!(connection.request(&request, &mut Vec::new()), Ok(SendBody::None));
             let seen = receive(&mut connection, reply.as_bytes(), usize::MAX);
             assert_eq!(seen.end, if kept && !close { Kept } else { Closed }, "{reply:?}");
-            assert_eq!(connection.may_reuse(), kept && !close);
+            assert_eq!(connection.can_reuse(), kept && !close);
             assert_eq!(ask(&mut connection, Method::Get).is_ok(), kept && !close);
         }
     }
@@ -515,7 +515,7 @@ fn a_connection_is_reused_only_where_nothing_is_in_doubt() {
 fn a_kept_connection_brings_one_answer_after_the_other() {
     let mut connection = asked(Method::Get);
     for n in 0..3 {
-        assert_eq!(ask(&mut connection, Method::Get), Err(UseError::Busy), "one request at a time");
+        assert_eq!(ask(&mut connection, Method::Get), Err(UsageError::ConnectionBusy), "one request at a time");
         assert_eq!(connection.phase(), Phase::Head);
         let seen = receive(&mut connection, format!("HTTP/1.1 200 OK\r\nContent-Length: 1\r\n\r\n{n}").as_bytes(), 1);
         assert_eq!((seen.body, seen.end), (n.to_string().into_bytes(), Kept));
@@ -526,8 +526,8 @@ fn a_kept_connection_brings_one_answer_after_the_other() {
         }
     }
     connection.received_eof();
-    assert!(matches!(connection.poll(), Err(E::NoAnswer)));
-    assert!(matches!(connection.poll(), Err(E::NoAnswer)), "the same each time");
+    assert!(matches!(connection.poll(), Err(E::NoResponse)));
+    assert!(matches!(connection.poll(), Err(E::NoResponse)), "the same each time");
     assert_eq!(connection.phase(), Phase::Closing);
 }
 
@@ -535,16 +535,16 @@ fn a_kept_connection_brings_one_answer_after_the_other() {
 #[test]
 fn nothing_is_an_answer_that_no_request_asked_for() {
     let mut fresh = Connection::new(Limits::default());
-    assert!(fresh.may_reuse() && matches!(fresh.poll(), Ok(Event::NeedInput)));
-    fresh.space()[0] = b'H';
+    assert!(fresh.can_reuse() && matches!(fresh.poll(), Ok(Event::NeedInput)));
+    fresh.receive_buffer()[0] = b'H';
     fresh.received(1);
-    assert_eq!(ask(&mut fresh, Method::Get), Err(UseError::Busy));
-    assert!(matches!(fresh.poll(), Err(E::Unasked)));
+    assert_eq!(ask(&mut fresh, Method::Get), Err(UsageError::ConnectionBusy));
+    assert!(matches!(fresh.poll(), Err(E::Unsolicited)));
 
     let mut idle = asked(Method::Get);
     assert_eq!(receive(&mut idle, b"HTTP/1.1 204 \r\n\r\n", 9).end, Kept);
     idle.received_eof();
-    assert_eq!(ask(&mut idle, Method::Get), Err(UseError::Busy));
+    assert_eq!(ask(&mut idle, Method::Get), Err(UsageError::ConnectionBusy));
     assert!(matches!(idle.poll(), Ok(Event::Closed)) && matches!(idle.poll(), Ok(Event::Closed)));
 }
 
@@ -567,12 +567,12 @@ fn a_request_is_sent_again_only_over_a_reused_connection_that_brought_nothing() 
             ask(&mut connection, Method::Get).unwrap();
             receive(&mut connection, b"HTTP/1.1 204 \r\n\r\n", 99);
         }
-        assert!(!connection.may_resend());
+        assert!(!connection.can_retry());
         ask(&mut connection, method).unwrap();
-        assert_eq!(connection.may_resend(), reused && (again || !came.is_empty()), "before anything came");
+        assert_eq!(connection.can_retry(), reused && (again || !came.is_empty()), "before anything came");
         let seen = receive(&mut connection, came.as_bytes(), 1);
-        assert!(matches!(seen.end, End::Error(error) if error.is_cut_short()));
-        assert_eq!(connection.may_resend(), again, "{method} {reused} {came:?}");
+        assert!(matches!(seen.end, End::Error(error) if error.is_truncated()));
+        assert_eq!(connection.can_retry(), again, "{method} {reused} {came:?}");
     }
 }
 
@@ -582,7 +582,7 @@ fn a_request_is_sent_again_only_over_a_reused_connection_that_brought_nothing() 
 fn request_heads() {
     let host = Authority::new(b"h:8080").unwrap();
     let mut fields = FieldBlock::new();
-    fields.push(name::USER_AGENT, FieldValue::from_static("t/1")).unwrap();
+    fields.push(header::USER_AGENT, FieldValue::from_static("t/1")).unwrap();
     let request =
         |method, target: &'static str| Request::new(method, Target::new(target.as_bytes()).unwrap(), host, &fields);
     let get = |target| request(Method::Get, target);
@@ -614,7 +614,7 @@ fn request_heads() {
     }
     for request in [request(Method::Connect, "/"), request(Method::Get, "*")] {
         let mut out = Vec::new();
-        assert_eq!(Connection::new(Limits::default()).request(&request, &mut out), Err(UseError::TargetForm));
+        assert_eq!(Connection::new(Limits::default()).request(&request, &mut out), Err(UsageError::TargetForm));
         assert!(out.is_empty());
     }
 }
@@ -629,7 +629,7 @@ fn an_answer_may_come_before_the_body_of_its_request() {
         let request = Request { keep_alive: true, body: Some(7), ..Request::new(Method::Put, target, host, &none) };
         assert_eq!(connection.request(&request, &mut Vec::new()), Ok(SendBody::Exactly(7)));
         assert_eq!(connection.phase(), Phase::Sending);
-        assert_eq!(connection.body_sent(8), Err(UseError::BodyTooLong));
+        assert_eq!(connection.body_sent(8), Err(UsageError::BodyTooLong));
         connection.body_sent(sent).unwrap();
         let seen = receive(&mut connection, b"HTTP/1.1 413 \r\nContent-Length: 0\r\n\r\n", 1);
         assert_eq!((seen.status, seen.end), (413, if kept { Kept } else { Closed }));
@@ -641,20 +641,20 @@ fn a_connection_can_be_set_down_after_any_octet() {
     let bytes = b"HTTP/1.1 100 \r\n\r\nHTTP/1.1 200 OK\r\nX: a\r\n b\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nHello\r\n0\r\n\r\n";
     let mut workspaces = [Workspace::with_room(16_384), Workspace::default()];
     let (mut connection, mut seen) = (asked(Method::Get), Seen::default());
-    for (n, octet) in bytes.iter().enumerate() {
+    for (n, byte) in bytes.iter().enumerate() {
         let workspace = &mut workspaces[n % 2];
-        connection.lend(workspace);
-        connection.space()[0] = *octet;
+        connection.attach(workspace);
+        connection.receive_buffer()[0] = *byte;
         connection.received(1);
         poll(&mut connection, &mut seen);
-        connection.set_down(workspace);
+        connection.detach(workspace);
         connection = std::thread::spawn(move || connection).join().unwrap();
     }
     assert_eq!((seen.body.as_slice(), seen.end), (&b"Hello"[..], Closed));
 }
 
 proptest! {
-    // R9112-2.2a, R9110-2.3: any octets in any pieces; no panic, and the same events.
+    // R9112-2.2a, R9110-2.3: any bytes in any pieces; no panic, and the same events.
     #[test]
     fn any_pieces_of_anything_give_the_same_events(
         parts in prop::collection::vec(prop_oneof![

@@ -6,7 +6,7 @@
 mod site;
 
 use http_core::{CloseReason, Limits};
-use site::{Plan, Run, Seen, drive, octets_of};
+use site::{Plan, Run, Seen, bytes_of, drive};
 
 struct Case {
     id: String,
@@ -20,14 +20,14 @@ fn cases() -> Vec<Case> {
     let text = |case: &serde_json::Value, key: &str| case[key].as_str().unwrap().to_owned();
     let case = |case| Case {
         id: text(&case, "id"),
-        bytes: octets_of(&case),
+        bytes: bytes_of(&case),
         class: text(&case, "expect").split('|').next().unwrap().into(),
         responses: case["responses"].as_u64(),
     };
     site::cases().into_iter().map(case).collect()
 }
 
-/// Bodies are left to the machine, and the stream ends after the last octet.
+/// Bodies are left to the machine, and the stream ends after the last byte.
 fn usual() -> Plan {
     Plan { limits: Limits::default(), reads_bodies: false, ends_by_deadline: false }
 }
@@ -85,13 +85,13 @@ fn a_deadline_is_answered_only_where_a_request_has_begun() {
     let with_body = "GET / HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\n\r\nhell";
     let mut faults = Vec::new();
     for (bytes, reads_bodies, class, responses, reason) in [
-        ("", false, "close", 0, Some(CloseReason::Idle)),
-        ("\r", false, "close", 0, Some(CloseReason::Idle)),
-        ("\r\n", false, "close", 0, Some(CloseReason::Idle)),
-        ("\r\n\r\n", false, "close", 0, Some(CloseReason::Idle)),
-        ("\n\r", false, "close", 0, Some(CloseReason::Idle)),
-        (kept, false, "200", 1, Some(CloseReason::Idle)),
-        (&format!("{kept}\r\n"), false, "200", 1, Some(CloseReason::Idle)),
+        ("", false, "close", 0, Some(CloseReason::IdleTimeout)),
+        ("\r", false, "close", 0, Some(CloseReason::IdleTimeout)),
+        ("\r\n", false, "close", 0, Some(CloseReason::IdleTimeout)),
+        ("\r\n\r\n", false, "close", 0, Some(CloseReason::IdleTimeout)),
+        ("\n\r", false, "close", 0, Some(CloseReason::IdleTimeout)),
+        (kept, false, "200", 1, Some(CloseReason::IdleTimeout)),
+        (&format!("{kept}\r\n"), false, "200", 1, Some(CloseReason::IdleTimeout)),
         ("G", false, "408", 1, None),
         ("\r\nG", false, "408", 1, None),
         ("GET / HTTP/1.0", false, "408", 1, None),
@@ -122,19 +122,19 @@ fn list(faults: &[String]) -> String {
 /// Requests on both sides of each limit, and what they are answered with.
 fn limit_cases() -> Vec<(&'static str, Vec<u8>, &'static str)> {
     let limits = Limits::default();
-    let (line, field) = (limits.first_line as usize, limits.field_line as usize);
+    let (line, field) = (limits.start_line as usize, limits.field_line as usize);
     let (head, fields, blank_lines) =
         (limits.head as usize, usize::from(limits.fields), usize::from(limits.blank_lines));
     let get = |fields: &str| format!("GET / HTTP/1.0\r\n{fields}\r\n").into_bytes();
-    // A request line of so many octets, the version behind the query.
-    let long_line = |octets: usize| {
-        let query = "q".repeat(octets - "GET /? HTTP/1.0".len());
+    // A request line of so many bytes, the version behind the query.
+    let long_line = |bytes: usize| {
+        let query = "q".repeat(bytes - "GET /? HTTP/1.0".len());
         format!("GET /?{query} HTTP/1.0\r\n\r\n").into_bytes()
     };
-    let long_field = |octets: usize| get(&format!("A: {}\r\n", "v".repeat(octets - "A: ".len())));
-    let long_head = |octets: usize| {
+    let long_field = |bytes: usize| get(&format!("A: {}\r\n", "v".repeat(bytes - "A: ".len())));
+    let long_head = |bytes: usize| {
         let first = format!("A: {}\r\n", "v".repeat(4000)).repeat(3);
-        let rest = octets - get(&first).len() - "B: \r\n".len();
+        let rest = bytes - get(&first).len() - "B: \r\n".len();
         get(&format!("{first}B: {}\r\n", "w".repeat(rest)))
     };
     let many_fields = |count: usize| get(&"A: b\r\n".repeat(count));
@@ -171,7 +171,7 @@ fn cuts_of(bytes: &[u8]) -> Vec<usize> {
     });
     let longest = lines.max_by_key(|(length, _)| *length).map_or(0, |(_, start)| start);
     let blank_lines = 2 * usize::from(limits.blank_lines) + 2;
-    [blank_lines, limits.first_line as usize, longest + limits.field_line as usize, limits.head as usize]
+    [blank_lines, limits.start_line as usize, longest + limits.field_line as usize, limits.head as usize]
         .into_iter()
         .flat_map(|limit| limit.saturating_sub(4)..=limit + 4)
         .filter(|&cut| 0 < cut && cut < bytes.len())
@@ -294,7 +294,7 @@ impl<'a> Response<'a> {
     }
 }
 
-/// Cuts the octets that were written into responses with status lines; a Simple-Response is none.
+/// Cuts the bytes that were written into responses with status lines; a Simple-Response is none.
 fn responses<'a>(request: &[u8], run: &'a Run) -> Result<Vec<Response<'a>>, String> {
     let mut responses = Vec::new();
     let mut rest = &run.out[..];
@@ -343,7 +343,7 @@ fn exchanges(run: &Run) -> Vec<&Seen> {
     exchanges
 }
 
-/// Whether the answer number `i` is one to HEAD: for the first by the octets that came, then by what was seen.
+/// Whether the answer number `i` is one to HEAD: for the first by the bytes that came, then by what was seen.
 fn is_head(request: &[u8], run: &Run, i: usize) -> bool {
     let from = request.iter().position(|c| !matches!(c, b'\r' | b'\n')).unwrap_or(0);
     match i {

@@ -216,10 +216,10 @@ const CAUSES: [Cause; 22] = [
                 E::ContentLength,
                 E::ContentLengthRepeated,
                 E::ContentLengthMissing,
-                E::TransferEncodingVersion,
+                E::TransferEncodingInHttp10,
                 E::TransferEncodingAndLength,
                 E::TransferEncoding,
-                E::TransferCoding,
+                E::UnsupportedTransferCoding,
             ])
         },
     },
@@ -237,7 +237,7 @@ const CAUSES: [Cause; 22] = [
     },
     Cause {
         peer: HTTPARSE,
-        what: "refused here: the target names nothing below the root; to httparse it is octets",
+        what: "refused here: the target names nothing below the root; to httparse it is bytes",
         rules: "R9112-3.2.1, R9112-3.2.4, R3986-2.1, R3986-5.2.4, D12 to D14",
         explains: |difference| difference.refused_for_target(),
     },
@@ -245,7 +245,7 @@ const CAUSES: [Cause; 22] = [
         peer: HTTPARSE,
         what: "refused here: CONNECT; to httparse any token is a method",
         rules: "R9110-9.3.6",
-        explains: |difference| difference.refused_for(&[E::Connect]),
+        explains: |difference| difference.refused_for(&[E::ConnectMethod]),
     },
     Cause {
         peer: HTTPARSE,
@@ -281,7 +281,7 @@ const CAUSES: [Cause; 22] = [
     },
     Cause {
         peer: H11,
-        what: "accepted by both: the lines of a folded value are joined by blanks, there by one, here by one for each octet that parted them",
+        what: "accepted by both: the lines of a folded value are joined by blanks, there by one, here by one for each byte that parted them",
         rules: "R1945-2.2b, D3",
         explains: |difference| {
             let joined =
@@ -311,23 +311,23 @@ const CAUSES: [Cause; 22] = [
         peer: H11,
         what: "refused here: two equal Content-Lengths, and `chunked`, which h11 decodes",
         rules: "R9112-6.3a, R9112-6.1a",
-        explains: |difference| difference.refused_for(&[E::ContentLengthRepeated, E::TransferCoding]),
+        explains: |difference| difference.refused_for(&[E::ContentLengthRepeated, E::UnsupportedTransferCoding]),
     },
     Cause {
         peer: H11,
         what: "refused here: the target names nothing below the root, or the method is CONNECT; h11 leaves both to its caller",
         rules: "R9112-3.2.1, R9112-3.2.4, R3986-2.1, R3986-5.2.4, R9110-9.3.6, D12 to D14",
-        explains: |difference| difference.refused_for_target() || difference.refused_for(&[E::Connect]),
+        explains: |difference| difference.refused_for_target() || difference.refused_for(&[E::ConnectMethod]),
     },
     Cause {
         peer: H11,
         what: "refused here: LF alone or a folded field in HTTP/1.1, and one of the four fields folded in any version; h11 takes both everywhere",
         rules: "D1, D3",
-        explains: |difference| difference.refused_for(&[E::BareLf, E::Folded]),
+        explains: |difference| difference.refused_for(&[E::BareLf, E::ObsFold]),
     },
     Cause {
         peer: H11,
-        what: "refused here: a control octet in a value; h11 refuses NUL, CR and LF alone",
+        what: "refused here: a control byte in a value; h11 refuses NUL, CR and LF alone",
         rules: "R9110-5.5",
         explains: |difference| difference.refused_for(&[E::FieldSyntax]),
     },
@@ -366,7 +366,7 @@ fn requests() -> Vec<Request> {
     cases.chain(edits()).collect()
 }
 
-/// Each octet of a usual request removed, replaced and preceded by another one; as in `scripts/differential-h11`.
+/// Each byte of a usual request removed, replaced and preceded by another one; as in `scripts/differential-h11`.
 fn edits() -> Vec<Request> {
     let mut edits = Vec::new();
     for (name, base) in [
@@ -375,24 +375,24 @@ fn edits() -> Vec<Request> {
         ("edit-1.1", "POST /a?b HTTP/1.1\r\nHost: h\r\nContent-Length: 2\r\n\r\nhi"),
         ("edit-folded", "GET /a HTTP/1.0\r\nX: b\r\n c\r\n\r\n"),
     ] {
-        for (at, &octet) in base.as_bytes().iter().enumerate() {
+        for (at, &byte) in base.as_bytes().iter().enumerate() {
             let mut edit = |how: String, middle: &[u8]| {
                 let bytes = [&base.as_bytes()[..at], middle, &base.as_bytes()[at + 1..]].concat();
                 edits.push(Request { id: format!("{name}-{at}-{how}"), bytes });
             };
             edit("removed".into(), &[]);
             for other in *b"\0\t\n\r ,:\x80" {
-                if other != octet {
+                if other != byte {
                     edit(format!("is-{other:02x}"), &[other]);
                 }
-                edit(format!("after-{other:02x}"), &[other, octet]);
+                edit(format!("after-{other:02x}"), &[other, byte]);
             }
         }
     }
     edits
 }
 
-/// What http-core makes of these octets and the end of the stream behind them.
+/// What http-core makes of these bytes and the end of the stream behind them.
 fn of_core(bytes: &[u8]) -> Result<Outcome, RequestError> {
     let mut connection = Connection::new(Limits::default());
     let (mut rest, mut ended, mut head, mut body) = (bytes, false, None, Vec::new());
@@ -404,7 +404,7 @@ fn of_core(bytes: &[u8]) -> Result<Outcome, RequestError> {
                 connection.received_eof();
             }
             Event::NeedInput => {
-                let room = connection.space();
+                let room = connection.receive_buffer();
                 let n = room.len().min(rest.len());
                 room[..n].copy_from_slice(&rest[..n]);
                 connection.received(n);
@@ -415,8 +415,8 @@ fn of_core(bytes: &[u8]) -> Result<Outcome, RequestError> {
                 let (method, version) = (request.method.as_str(), request.version.to_string());
                 head = Some(head_of(method, request.target.as_str(), &version, fields));
             }
-            Event::Body(octets) => body.extend_from_slice(octets),
-            Event::ReplyDue => return Ok(Outcome::Accepted { head: head.unwrap(), body: shown(&body) }),
+            Event::Body(bytes) => body.extend_from_slice(bytes),
+            Event::NeedOutput => return Ok(Outcome::Accepted { head: head.unwrap(), body: shown(&body) }),
             Event::Closed => return Ok(Outcome::Nothing),
             event => panic!("a new event: {event:?}"),
         }
@@ -467,17 +467,17 @@ fn head_of<'a>(method: &str, target: &str, version: &str, fields: impl Iterator<
 }
 
 /// A long text by its beginning and its length.
-fn shown(octets: &[u8]) -> String {
-    let escaped = |octets: &[u8]| {
+fn shown(bytes: &[u8]) -> String {
+    let escaped = |bytes: &[u8]| {
         let mut text = String::new();
-        for &octet in octets {
-            match octet {
+        for &byte in bytes {
+            match byte {
                 b'\\' => text.push_str("\\\\"),
-                b' '..=b'~' => text.push(char::from(octet)),
-                _ => text += &format!("\\x{octet:02x}"),
+                b' '..=b'~' => text.push(char::from(byte)),
+                _ => text += &format!("\\x{byte:02x}"),
             }
         }
         text
     };
-    if octets.len() <= 64 { escaped(octets) } else { format!("{}... of {}", escaped(&octets[..16]), octets.len()) }
+    if bytes.len() <= 64 { escaped(bytes) } else { format!("{}... of {}", escaped(&bytes[..16]), bytes.len()) }
 }

@@ -8,12 +8,12 @@ mod site;
 use std::sync::mpsc;
 use std::thread;
 
-use http_core::server::{Connection, Event, Phase, Reply, ReplyBody};
-use http_core::{FieldBlock, FieldName, FieldValue, Limits, Status, UseError, Workspace};
+use http_core::server::{Connection, Event, Phase, Response, ResponseBody};
+use http_core::{FieldBlock, FieldName, FieldValue, Limits, Status, UsageError, Workspace};
 use proptest::collection::vec;
 use proptest::prelude::*;
 use proptest::sample::{Index, select};
-use site::{Plan, cases, drive, drive_from_hand_to_hand, now, octets_of};
+use site::{Plan, bytes_of, cases, drive, drive_from_hand_to_hand, now};
 
 fn config(cases: u32) -> ProptestConfig {
     // No files beside the tests: a failure shows its input, which then becomes a case.
@@ -24,7 +24,7 @@ fn config(cases: u32) -> ProptestConfig {
 proptest! {
     #![proptest_config(config(768))]
     #[test]
-    fn any_pieces_give_the_same_events_and_octets(input in input(), cuts in vec(any::<Index>(), 0..12), plan in plan()) {
+    fn any_pieces_give_the_same_events_and_bytes(input in input(), cuts in vec(any::<Index>(), 0..12), plan in plan()) {
         let whole = drive(plan, &[&input]);
         prop_assert_eq!(&drive(plan, &pieces(&input, &cuts)), &whole);
         if input.len() <= 512 {
@@ -34,11 +34,11 @@ proptest! {
     }
 }
 
-// V11: parking is a move. A worker sets the connection down after any octet, and any other picks it up.
+// V11: parking is a move. A worker sets the connection down after any byte, and any other picks it up.
 proptest! {
     #![proptest_config(config(128))]
     #[test]
-    fn any_hands_give_the_same_events_and_octets(input in input(), cuts in vec(any::<Index>(), 0..40), plan in plan()) {
+    fn any_hands_give_the_same_events_and_bytes(input in input(), cuts in vec(any::<Index>(), 0..40), plan in plan()) {
         let whole = drive(plan, &[&input]);
         let pieces = match input.len() {
             0..=256 => input.chunks(1).collect(),
@@ -47,8 +47,8 @@ proptest! {
         // One thread with one workspace.
         let mut workspace = Workspace::with_room(64);
         let here = drive_from_hand_to_hand(plan, &pieces, |mut connection| {
-            connection.set_down(&mut workspace);
-            connection.lend(&mut workspace);
+            connection.detach(&mut workspace);
+            connection.attach(&mut workspace);
             connection
         });
         prop_assert_eq!(&here, &whole);
@@ -59,17 +59,17 @@ proptest! {
             scope.spawn(move || {
                 let mut workspace = Workspace::default();
                 for mut connection in from_one {
-                    connection.lend(&mut workspace);
-                    connection.set_down(&mut workspace);
+                    connection.attach(&mut workspace);
+                    connection.detach(&mut workspace);
                     to_one.send(connection).unwrap();
                 }
             });
             let mut workspace = Workspace::with_room(16_384);
             drive_from_hand_to_hand(plan, &pieces, move |mut connection| {
-                connection.set_down(&mut workspace);
+                connection.detach(&mut workspace);
                 to_other.send(connection).unwrap();
                 let mut connection = from_other.recv().unwrap();
-                connection.lend(&mut workspace);
+                connection.attach(&mut workspace);
                 connection
             })
         });
@@ -176,7 +176,7 @@ proptest! {
     // V14: of what a caller pushes, each field is one line, in order, and nothing else is.
     #[test]
     fn a_head_holds_the_lines_that_were_asked_for(
-        pushed in vec((octets(12), octets(24)), 0..8),
+        pushed in vec((bytes(12), bytes(24)), 0..8),
         status in (200u16..=999).prop_map(|code| Status::new(code).unwrap()),
         length in any::<u64>(),
         dated in any::<bool>(),
@@ -195,7 +195,7 @@ proptest! {
             let (Some(name), Some(value)) = (FieldName::new(name), FieldValue::new(value)) else { continue };
             match fields.push(name, value) {
                 Ok(()) => lines.push([name.as_str().as_bytes(), b": ", value.as_bytes()].concat()),
-                Err(error) => prop_assert_eq!(error, UseError::FieldOfTheLibrary),
+                Err(error) => prop_assert_eq!(error, UsageError::ReservedField),
             }
         }
         let mut connection = Connection::new(Limits::default());
@@ -203,11 +203,11 @@ proptest! {
         prop_assert!(matches!(connection.poll(), Ok(Event::Request(_))));
         let mut out = Vec::new();
         let date = dated.then(|| now().text());
-        let body = ReplyBody::Length(length);
-        let written = connection.respond(&Reply { body, date, close, ..Reply::new(status, &fields) }, &mut out);
+        let body = ResponseBody::Length(length);
+        let written = connection.respond(&Response { body, date, close, ..Response::new(status, &fields) }, &mut out);
         if matches!(status.code(), 401 | 405) {
             // What these must carry is hardly ever among fields of chance.
-            prop_assume!(written != Err(UseError::FieldMissing));
+            prop_assume!(written != Err(UsageError::MissingField));
         }
         prop_assert!(written.is_ok());
         let expected: Vec<u8> = lines.iter().flat_map(|line| [&line[..], b"\r\n"].concat()).chain(*b"\r\n").collect();
@@ -226,8 +226,8 @@ proptest! {
         for call in calls {
             let before = (format!("{connection:?}"), out.len());
             let misused = match call {
-                Call::Receive(octets) => {
-                    receive(&mut connection, &octets);
+                Call::Receive(bytes) => {
+                    receive(&mut connection, &bytes);
                     false
                 }
                 Call::Eof => {
@@ -235,11 +235,11 @@ proptest! {
                     false
                 }
                 Call::TimedOut => {
-                    connection.timed_out();
+                    connection.handle_timeout();
                     false
                 }
-                Call::NoRoom => {
-                    connection.no_room();
+                Call::Overloaded => {
+                    connection.reject_overloaded();
                     false
                 }
                 Call::Poll => {
@@ -251,18 +251,18 @@ proptest! {
                     false
                 }
                 Call::Respond(code, body, close) => {
-                    let reply = Reply { body, close, ..Reply::new(Status::new(code).unwrap(), &block) };
+                    let reply = Response { body, close, ..Response::new(Status::new(code).unwrap(), &block) };
                     connection.respond(&reply, &mut out).is_err()
                 }
-                Call::Refuse => connection.refuse(None, &mut out).is_err(),
+                Call::Refuse => connection.respond_error(None, &mut out).is_err(),
                 Call::BodySent(n) => connection.body_sent(n).is_err(),
-                Call::BodyEnded => connection.body_ended().is_err(),
+                Call::BodyEnded => connection.finish_body().is_err(),
                 Call::SetDown => {
-                    connection.set_down(&mut workspace);
+                    connection.detach(&mut workspace);
                     false
                 }
                 Call::Lend => {
-                    connection.lend(&mut workspace);
+                    connection.attach(&mut workspace);
                     false
                 }
             };
@@ -270,7 +270,7 @@ proptest! {
             // Whoever logs may look at any time.
             let head = connection.request().map(|head| format!("{head:?} {:?}", head.expectation()));
             prop_assert!(head.is_none() || connection.phase() != Phase::Head, "a request within a head");
-            prop_assert!(!connection.first_line().contains(&b'\n'));
+            prop_assert!(!connection.start_line().contains(&b'\n'));
             let _ = (connection.must_linger(), connection.close_reason());
         }
     }
@@ -281,9 +281,9 @@ enum Call {
     Receive(Vec<u8>),
     Eof,
     TimedOut,
-    NoRoom,
+    Overloaded,
     Poll,
-    Respond(u16, ReplyBody<'static>, bool),
+    Respond(u16, ResponseBody<'static>, bool),
     Refuse,
     BodySent(u64),
     BodyEnded,
@@ -302,11 +302,11 @@ fn call() -> impl Strategy<Value = Call> {
         "\0",
         "PUT /%2e%2e/ HTTP/1.1\r\nHost: a\r\n\r\n",
     ];
-    let octets_at_hand = select(vec![ReplyBody::Octets(b""), ReplyBody::Octets(b"hello")]);
-    let body = prop_oneof![(0u64..12).prop_map(ReplyBody::Length), octets_at_hand, Just(ReplyBody::UntilClose)];
+    let bytes_at_hand = select(vec![ResponseBody::Bytes(b""), ResponseBody::Bytes(b"hello")]);
+    let body = prop_oneof![(0u64..12).prop_map(ResponseBody::Length), bytes_at_hand, Just(ResponseBody::UntilClose)];
     prop_oneof![
         6 => select(&TEXTS[..]).prop_map(|text| Call::Receive(text.into())),
-        2 => octets(20).prop_map(Call::Receive),
+        2 => bytes(20).prop_map(Call::Receive),
         8 => Just(Call::Poll),
         4 => (select(&[100u16, 200, 204, 304, 404][..]), body, any::<bool>())
             .prop_map(|(code, body, close)| Call::Respond(code, body, close)),
@@ -315,31 +315,31 @@ fn call() -> impl Strategy<Value = Call> {
         1 => Just(Call::Refuse),
         1 => Just(Call::Eof),
         1 => Just(Call::TimedOut),
-        1 => Just(Call::NoRoom),
+        1 => Just(Call::Overloaded),
         1 => Just(Call::SetDown),
         1 => Just(Call::Lend),
     ]
 }
 
-fn receive(connection: &mut Connection, octets: &[u8]) {
-    let room = connection.space();
-    let n = room.len().min(octets.len());
-    room[..n].copy_from_slice(&octets[..n]);
+fn receive(connection: &mut Connection, bytes: &[u8]) {
+    let room = connection.receive_buffer();
+    let n = room.len().min(bytes.len());
+    room[..n].copy_from_slice(&bytes[..n]);
     connection.received(n);
 }
 
-/// Random octets, of which most matter to a parser.
-fn octets(most: usize) -> impl Strategy<Value = Vec<u8>> {
-    let octet = prop_oneof![select(&b"\r\n\t :/%.,AGET10\0"[..]), any::<u8>()];
-    vec(octet, 0..most)
+/// Random bytes, of which most matter to a parser.
+fn bytes(most: usize) -> impl Strategy<Value = Vec<u8>> {
+    let byte = prop_oneof![select(&b"\r\n\t :/%.,AGET10\0"[..]), any::<u8>()];
+    vec(byte, 0..most)
 }
 
-/// Random octets, and cases of conformance that were changed here and there and set behind one another.
+/// Random bytes, and cases of conformance that were changed here and there and set behind one another.
 fn input() -> impl Strategy<Value = Vec<u8>> {
-    let long: Vec<Vec<u8>> = cases().iter().map(octets_of).collect();
+    let long: Vec<Vec<u8>> = cases().iter().map(bytes_of).collect();
     let short: Vec<Vec<u8>> = long.iter().filter(|bytes| bytes.len() < 2048).cloned().collect();
     let first = select(&["", "GET /HelloWorld.html HTTP/1.0\r\nConnection: keep-alive\r\n\r\n"][..]);
-    let changes = vec((any::<Index>(), 0..6usize, octets(6)), 0..6);
+    let changes = vec((any::<Index>(), 0..6usize, bytes(6)), 0..6);
     let changed = (first, vec(select(short), 1..4), changes).prop_map(|(first, requests, changes)| {
         let mut bytes = [first.as_bytes(), &requests.concat()].concat();
         for (at, removed, inserted) in changes {
@@ -349,12 +349,12 @@ fn input() -> impl Strategy<Value = Vec<u8>> {
         }
         bytes
     });
-    prop_oneof![2 => octets(200), 6 => changed, 1 => select(long)]
+    prop_oneof![2 => bytes(200), 6 => changed, 1 => select(long)]
 }
 
 fn limits() -> impl Strategy<Value = Limits> {
     let small =
-        Limits { first_line: 40, field_line: 32, head: 96, fields: 3, blank_lines: 1, body: 40, drain: 20, interim: 1 };
+        Limits { start_line: 40, field_line: 32, head: 96, fields: 3, blank_lines: 1, body: 40, drain: 20, interim: 1 };
     select(vec![Limits::default(), small, Limits { body: 4, drain: 0, ..Limits::default() }])
 }
 
@@ -378,21 +378,21 @@ fn pieces<'a>(input: &'a [u8], cuts: &[Index]) -> Vec<&'a [u8]> {
 fn no_more_is_received_than_there_was_room_for() {
     let mut workspace = Workspace::with_room(64);
     let mut first = Connection::new(Limits::default());
-    first.lend(&mut workspace);
+    first.attach(&mut workspace);
     receive(&mut first, b"GET /secret HTTP/1.0\r\n\r\n");
     assert!(matches!(first.poll(), Ok(Event::Request(_))));
-    first.set_down(&mut workspace);
+    first.detach(&mut workspace);
     let mut second = Connection::new(Limits::default());
-    second.lend(&mut workspace);
+    second.attach(&mut workspace);
     second.received(24);
     assert!(matches!(second.poll(), Ok(Event::NeedInput)));
-    second.space()[0] = b'G';
+    second.receive_buffer()[0] = b'G';
     second.received(1);
     second.received(0);
     assert!(matches!(second.poll(), Ok(Event::NeedInput)));
     let mut small = Connection::new(Limits { head: 16, ..Limits::default() });
-    small.lend(&mut Workspace::with_room(4096));
-    assert_eq!(small.space().len(), 16);
+    small.attach(&mut Workspace::with_room(4096));
+    assert_eq!(small.receive_buffer().len(), 16);
     small.received(usize::MAX);
-    assert!(small.poll().is_err(), "16 octets without an end, and no octet more");
+    assert!(small.poll().is_err(), "16 bytes without an end, and no byte more");
 }

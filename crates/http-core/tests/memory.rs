@@ -2,14 +2,14 @@
 #![cfg(test)]
 
 use allocation_counter::measure;
-use http_core::server::{Connection, Event, Reply, ReplyBody, SendBody};
+use http_core::server::{Connection, Event, Response, ResponseBody, SendBody};
 use http_core::{Authority, FieldBlock, Limits, Method, Status, Target, Workspace, client};
 
 const REQUEST: &[u8] = b"GET /a HTTP/1.1\r\nHost: localhost\r\nUser-Agent: x\r\nAccept: */*\r\n\r\n";
 
 fn receive(connection: &mut Connection, mut bytes: &[u8]) {
     while !bytes.is_empty() {
-        let space = connection.space();
+        let space = connection.receive_buffer();
         let n = space.len().min(bytes.len());
         space[..n].copy_from_slice(&bytes[..n]);
         connection.received(n);
@@ -18,15 +18,15 @@ fn receive(connection: &mut Connection, mut bytes: &[u8]) {
 }
 
 fn exchange(connection: &mut Connection, workspace: &mut Workspace, fields: &FieldBlock, out: &mut Vec<u8>) {
-    connection.lend(workspace);
+    connection.attach(workspace);
     receive(connection, REQUEST);
     assert!(matches!(connection.poll(), Ok(Event::Request(_))));
     out.clear();
-    let reply = Reply { body: ReplyBody::Length(5), ..Reply::new(Status::OK, fields) };
+    let reply = Response { body: ResponseBody::Length(5), ..Response::new(Status::OK, fields) };
     assert_eq!(connection.respond(&reply, out), Ok(SendBody::Exactly(5)));
     connection.body_sent(5).unwrap();
     assert!(matches!(connection.poll(), Ok(Event::NeedInput)));
-    connection.set_down(workspace);
+    connection.detach(workspace);
 }
 
 #[test]
@@ -63,7 +63,7 @@ fn a_connection_knows_what_memory_it_owns() {
         let mut connection = Connection::new(Limits::default());
         receive(&mut connection, REQUEST);
         assert!(matches!(connection.poll(), Ok(Event::Request(_))));
-        owned = connection.memory();
+        owned = connection.heap_size();
         std::mem::forget(connection); // whatever it owned would be missed
     });
     assert!(owned > REQUEST.len());
@@ -72,18 +72,18 @@ fn a_connection_knows_what_memory_it_owns() {
 
 /// An exchange as a client has it.
 fn ask(connection: &mut client::Connection, workspace: &mut Workspace, fields: &FieldBlock, out: &mut Vec<u8>) {
-    connection.lend(workspace);
+    connection.attach(workspace);
     out.clear();
     let (target, host) = (Target::new(b"/a").unwrap(), Authority::new(b"localhost").unwrap());
     let request = client::Request { keep_alive: true, ..client::Request::new(Method::Get, target, host, fields) };
     assert_eq!(connection.request(&request, out), Ok(SendBody::None));
     let answer = b"HTTP/1.1 200 OK\r\nServer: x\r\nContent-Length: 5\r\n\r\nhello";
-    connection.space()[..answer.len()].copy_from_slice(answer);
+    connection.receive_buffer()[..answer.len()].copy_from_slice(answer);
     connection.received(answer.len());
     assert!(matches!(connection.poll(), Ok(client::Event::Response(_))));
     assert!(matches!(connection.poll(), Ok(client::Event::Body(b"hello"))));
     assert!(matches!(connection.poll(), Ok(client::Event::ResponseEnd)));
-    connection.set_down(workspace);
+    connection.detach(workspace);
 }
 
 #[test]
@@ -110,18 +110,18 @@ fn a_partial_head_owns_about_its_own_size() {
             REQUEST.iter().copied().chain(*b"x").cycle().take(40).chain((40..size).map(|_| b'x')).take(size).collect();
         let measured = measure(|| {
             let mut connection =
-                Connection::new(Limits { first_line: 16_000, field_line: 16_000, ..Limits::default() });
-            for octet in &head {
-                connection.lend(&mut workspace);
-                receive(&mut connection, &[*octet]);
+                Connection::new(Limits { start_line: 16_000, field_line: 16_000, ..Limits::default() });
+            for byte in &head {
+                connection.attach(&mut workspace);
+                receive(&mut connection, &[*byte]);
                 assert!(matches!(connection.poll(), Ok(Event::NeedInput)));
-                connection.set_down(&mut workspace);
+                connection.detach(&mut workspace);
             }
-            assert!(connection.memory() >= size && connection.memory() <= 256.max(2 * size));
+            assert!(connection.heap_size() >= size && connection.heap_size() <= 256.max(2 * size));
             std::mem::forget(connection);
         });
         assert!(measured.bytes_current as usize <= 256.max(2 * size), "{size}: {measured:?}");
-        // Grown by doubling, not copied for each octet.
+        // Grown by doubling, not copied for each byte.
         assert!(measured.bytes_total as usize <= 1024 + 4 * size, "{size}: {measured:?}");
     }
 }

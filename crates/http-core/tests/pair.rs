@@ -1,10 +1,10 @@
 //! A client's and a server's machine joined by two vectors, without a socket: whole conversations, in pieces of any size.
 #![cfg(test)]
 
-use http_core::server::{self, Event, Reply, ReplyBody, SendBody};
+use http_core::server::{self, Event, Response, ResponseBody, SendBody};
 use http_core::{
     Authority, FieldBlock, FieldValue, Limits, Method, RequestError, ResponseError, Status, Target, Workspace, client,
-    name,
+    header,
 };
 use proptest::prelude::*;
 
@@ -12,10 +12,10 @@ use proptest::prelude::*;
 #[derive(Clone, Debug)]
 struct Turn {
     method: Method<'static>,
-    /// Octets of the request's body.
+    /// Bytes of the request's body.
     body: Option<usize>,
     status: Status,
-    /// Octets of the reply's body; `None` for one that only the close ends.
+    /// Bytes of the reply's body; `None` for one that only the close ends.
     reply: Option<usize>,
     /// The reply comes before the request's body was read.
     early: bool,
@@ -52,7 +52,7 @@ impl Pair {
         }
     }
 
-    /// The server reads what there is and answers one request; the octets of the body that it saw.
+    /// The server reads what there is and answers one request; the bytes of the body that it saw.
     fn serve(&mut self, turn: &Turn) -> Result<Vec<u8>, RequestError> {
         let mut seen = Vec::new();
         loop {
@@ -60,7 +60,7 @@ impl Pair {
                 Ok(Event::NeedInput) => {
                     let n = self.piece.min(self.to_server.len());
                     assert!(n > 0, "the server waits for what the client never sends: {turn:?}");
-                    let space = self.server.space();
+                    let space = self.server.receive_buffer();
                     let n = n.min(space.len());
                     space[..n].copy_from_slice(&self.to_server[..n]);
                     self.to_server.drain(..n);
@@ -72,19 +72,19 @@ impl Pair {
                         break;
                     }
                 }
-                Ok(Event::Body(octets)) => seen.extend_from_slice(octets),
-                Ok(Event::ReplyDue) => break,
+                Ok(Event::Body(bytes)) => seen.extend_from_slice(bytes),
+                Ok(Event::NeedOutput) => break,
                 Ok(_) => panic!("closed before a reply"),
                 Err(error) => {
-                    self.server.refuse(None, &mut self.to_client).unwrap();
+                    self.server.respond_error(None, &mut self.to_client).unwrap();
                     return Err(error);
                 }
             }
         }
         let mut fields = FieldBlock::new();
-        fields.push(name::ALLOW, FieldValue::from_static("GET")).unwrap();
-        let body = turn.reply.map_or(ReplyBody::UntilClose, |n| ReplyBody::Length(n as u64));
-        let reply = Reply { body, ..Reply::new(turn.status, &fields) };
+        fields.push(header::ALLOW, FieldValue::from_static("GET")).unwrap();
+        let body = turn.reply.map_or(ResponseBody::UntilClose, |n| ResponseBody::Length(n as u64));
+        let reply = Response { body, ..Response::new(turn.status, &fields) };
         match self.server.respond(&reply, &mut self.to_client).unwrap() {
             SendBody::None => {}
             SendBody::Exactly(n) => {
@@ -93,7 +93,7 @@ impl Pair {
             }
             SendBody::UntilClose => {
                 self.to_client.extend_from_slice(b"until the close");
-                self.server.body_ended().unwrap();
+                self.server.finish_body().unwrap();
             }
         }
         Ok(seen)
@@ -110,15 +110,15 @@ impl Pair {
                     self.client.received_eof();
                 }
                 client::Event::NeedInput => {
-                    let space = self.client.space();
+                    let space = self.client.receive_buffer();
                     let n = self.piece.min(self.to_client.len()).min(space.len());
                     space[..n].copy_from_slice(&self.to_client[..n]);
                     self.to_client.drain(..n);
                     self.client.received(n);
                 }
                 client::Event::Response(head) => status = head.status.code(),
-                client::Event::Body(octets) => body.extend_from_slice(octets),
-                client::Event::ResponseEnd => return Ok((status, body, self.client.may_reuse())),
+                client::Event::Body(bytes) => body.extend_from_slice(bytes),
+                client::Event::ResponseEnd => return Ok((status, body, self.client.can_reuse())),
                 _ => panic!("closed within an answer"),
             }
         }
@@ -127,7 +127,7 @@ impl Pair {
     /// The server lets go of what is left of the last request.
     fn settle(&mut self) {
         while !self.to_server.is_empty() && matches!(self.server.poll(), Ok(Event::NeedInput)) {
-            let space = self.server.space();
+            let space = self.server.receive_buffer();
             let n = space.len().min(self.to_server.len());
             space[..n].copy_from_slice(&self.to_server[..n]);
             self.to_server.drain(..n);
@@ -222,7 +222,7 @@ fn an_answer_cut_short_is_an_error() {
         pair.ask(&last);
         pair.serve(&last).unwrap();
         pair.to_client.truncate(cut);
-        assert!(pair.hear().is_err_and(ResponseError::is_cut_short), "{cut}");
+        assert!(pair.hear().is_err_and(ResponseError::is_truncated), "{cut}");
     }
 }
 
@@ -233,32 +233,32 @@ fn debug_shows_no_secret_of_either_side() {
         (client::Connection::new(Limits::default()), server::Connection::new(Limits::default()));
     let (mut workspace, mut shown) = (Workspace::with_room(4096), String::new());
     let mut fields = FieldBlock::new();
-    fields.push(name::AUTHORIZATION, FieldValue::from_static("Basic c2VjcmV0")).unwrap();
-    fields.push(name::COOKIE, FieldValue::from_static("c2VjcmV0")).unwrap();
+    fields.push(header::AUTHORIZATION, FieldValue::from_static("Basic c2VjcmV0")).unwrap();
+    fields.push(header::COOKIE, FieldValue::from_static("c2VjcmV0")).unwrap();
     let request = client::Request::new(Method::Get, Target::new(b"/").unwrap(), Authority::new(b"a").unwrap(), &fields);
     let mut wire = Vec::new();
     let _no_body = client.request(&request, &mut wire).unwrap();
     shown += &format!("{request:?}{client:?}");
 
-    server.lend(&mut workspace);
-    server.space()[..wire.len()].copy_from_slice(&wire);
+    server.attach(&mut workspace);
+    server.receive_buffer()[..wire.len()].copy_from_slice(&wire);
     server.received(wire.len());
     shown += &format!("{server:?}");
     shown += &format!("{:?}", server.poll());
     shown += &format!("{server:?}");
     let mut fields = FieldBlock::new();
-    fields.push(name::SET_COOKIE, FieldValue::from_static("c2VjcmV0")).unwrap();
-    let reply = Reply::new(Status::OK, &fields);
+    fields.push(header::SET_COOKIE, FieldValue::from_static("c2VjcmV0")).unwrap();
+    let reply = Response::new(Status::OK, &fields);
     wire.clear();
     let _no_body = server.respond(&reply, &mut wire).unwrap();
-    server.set_down(&mut workspace);
+    server.detach(&mut workspace);
     shown += &format!("{reply:?}{server:?}{workspace:?}");
 
-    client.space()[..wire.len()].copy_from_slice(&wire);
+    client.receive_buffer()[..wire.len()].copy_from_slice(&wire);
     client.received(wire.len());
     shown += &format!("{client:?}");
     shown += &format!("{:?}", client.poll());
-    // Neither as text nor octet by octet.
+    // Neither as text nor byte by byte.
     for secret in ["c2VjcmV0".to_string(), format!("{:?}", b"c2Vj").replace(['[', ']'], "")] {
         assert!(!shown.contains(&secret), "{secret} in {shown}");
     }

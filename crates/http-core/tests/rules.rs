@@ -41,7 +41,7 @@ fn every_rule_has_a_test_and_every_name_is_that_of_a_rule() {
 
 const PAGE: &str = "docs/protocol.md";
 
-/// The folder with all packages; none where this one was taken out of it, which is said loudly.
+/// The directory with all packages; none where this one was taken out of it, which is said loudly.
 fn workspace() -> Option<PathBuf> {
     let package = Path::new(env!("CARGO_MANIFEST_DIR"));
     let workspace = package.parent()?.parent()?;
@@ -127,9 +127,9 @@ fn tests_from(code: &str) -> usize {
     code.find("\n#[cfg(test)]\nmod ").unwrap_or(code.len())
 }
 
-/// The Rust files below a folder, but for what was built.
-fn collect(folder: &Path, files: &mut Vec<PathBuf>) {
-    for entry in fs::read_dir(folder).unwrap() {
+/// The Rust files below a directory, but for what was built.
+fn collect(directory: &Path, files: &mut Vec<PathBuf>) {
+    for entry in fs::read_dir(directory).unwrap() {
         let path = entry.unwrap().path();
         let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
         if path.is_dir() && !path.is_symlink() && name != "target" && !name.starts_with('.') {

@@ -1,12 +1,12 @@
 //! The contract of the server's machine, call by call: what `poll` says when, what a reply may be, what ends a connection
-//! and why, and what each misuse is told. What the octets of a request mean is in `conformance.rs`.
+//! and why, and what each misuse is told. What the bytes of a request mean is in `conformance.rs`.
 // Clippy then takes the helpers, too, for tests.
 #![cfg(test)]
 
-use http_core::server::{Connection, Event, Expectation, Phase, Reply, ReplyBody, SendBody};
+use http_core::server::{Connection, Event, Expectation, Phase, Response, ResponseBody, SendBody};
 use http_core::{
-    CloseReason, Date, FieldBlock, FieldValue, Form, Framing, Limits, RequestError, Status, TargetError, UseError,
-    Version, Workspace, name,
+    CloseReason, Date, FieldBlock, FieldValue, Form, Framing, Limits, RequestError, Status, TargetError, UsageError,
+    Version, Workspace, header,
 };
 
 const KEPT: &str = "GET /kept HTTP/1.0\r\nConnection: keep-alive\r\n\r\n";
@@ -38,14 +38,14 @@ fn pipelined_requests_come_one_by_one_and_in_order() {
     let mut connection = after(&[KEPT, "\r\n\r\n", KEPT, "\r\n\r\n", PLAIN, PLAIN].concat());
     for path in ["GET /kept", "GET /kept", "GET /plain"] {
         assert_eq!(event(&mut connection), path);
-        assert_eq!(event(&mut connection), "ReplyDue", "the next waits for this one's reply");
+        assert_eq!(event(&mut connection), "NeedOutput", "the next waits for this one's reply");
         reply(&mut connection, 1);
     }
     assert_eq!(event(&mut connection), "Closed");
     assert!(connection.must_linger(), "the last was never looked at");
 }
 
-// R9110-2.3, R9110-5.3, R9112-2.2f: all is said with the octet that settles it, neither before nor after.
+// R9110-2.3, R9110-5.3, R9112-2.2f: all is said with the byte that settles it, neither before nor after.
 #[test]
 fn events_come_with_the_octet_that_settles_them() {
     for (bytes, settled) in [
@@ -58,9 +58,9 @@ fn events_come_with_the_octet_that_settles_them() {
         ("GET / HTTP/1.1\r\n\r\n", "400"),
     ] {
         let mut connection = after("");
-        for octet in 0..bytes.len() {
-            assert_eq!(event(&mut connection), "NeedInput", "{bytes:?} at {octet}");
-            receive(&mut connection, &bytes[octet..=octet]);
+        for byte in 0..bytes.len() {
+            assert_eq!(event(&mut connection), "NeedInput", "{bytes:?} at {byte}");
+            receive(&mut connection, &bytes[byte..=byte]);
         }
         assert_eq!(event(&mut connection), settled, "{bytes:?}");
     }
@@ -80,7 +80,7 @@ fn a_half_closed_client_gets_its_answer() {
 // R1945-7.2b, R1945-7.2c, R1945-8.2a, R9110-8.6a, R2068-19.7.1b
 #[test]
 fn only_what_may_have_a_body_has_one() {
-    use ReplyBody::{Length, UntilClose};
+    use ResponseBody::{Length, UntilClose};
     for (method, status, body, send, length, kept) in [
         ("GET", 200, Length(5), SendBody::Exactly(5), Some("5"), true),
         ("GET", 404, Length(0), SendBody::None, Some("0"), true),
@@ -97,7 +97,7 @@ fn only_what_may_have_a_body_has_one() {
         let mut connection = after(&format!("{method} / HTTP/1.0\r\nConnection: keep-alive\r\n\r\n"));
         assert_eq!(event(&mut connection), format!("{method} /"));
         let block = FieldBlock::new();
-        let reply = Reply { body, ..Reply::new(Status::new(status).unwrap(), &block) };
+        let reply = Response { body, ..Response::new(Status::new(status).unwrap(), &block) };
         let mut out = Vec::new();
         assert_eq!(connection.respond(&reply, &mut out), Ok(send), "{what}");
         let head = String::from_utf8(out).unwrap();
@@ -105,12 +105,12 @@ fn only_what_may_have_a_body_has_one() {
         assert_eq!(field(&head, "Connection"), Some(if kept { "keep-alive" } else { "close" }), "{what}");
         match send {
             SendBody::None => {}
-            _ => assert_eq!(event(&mut connection), "ReplyDue", "{what}: its body is missing"),
+            _ => assert_eq!(event(&mut connection), "NeedOutput", "{what}: its body is missing"),
         }
         match send {
             SendBody::None => {}
             SendBody::Exactly(n) => connection.body_sent(n).unwrap(),
-            SendBody::UntilClose => connection.body_ended().unwrap(),
+            SendBody::UntilClose => connection.finish_body().unwrap(),
         }
         assert_eq!(event(&mut connection), if kept { "NeedInput" } else { "Closed" }, "{what}");
     }
@@ -118,8 +118,8 @@ fn only_what_may_have_a_body_has_one() {
 
 // R1945-7.2b, R1945-8.2a, R1945-4.1, R9110-8.6a
 #[test]
-fn octets_at_hand_are_written_where_a_body_may_be() {
-    for (request, status, octets, length, written) in [
+fn bytes_at_hand_are_written_where_a_body_may_be() {
+    for (request, status, bytes, length, written) in [
         ("GET / HTTP/1.0", 200, "hello", Some("5"), "hello"),
         ("GET / HTTP/1.0", 200, "", Some("0"), ""),
         ("GET / HTTP/1.0", 304, "hello", None, ""),
@@ -129,8 +129,8 @@ fn octets_at_hand_are_written_where_a_body_may_be() {
         let mut connection = after(&format!("{request}\r\nConnection: keep-alive\r\n\r\n"));
         event(&mut connection);
         let (block, mut out) = (FieldBlock::new(), Vec::new());
-        let body = ReplyBody::Octets(octets.as_bytes());
-        let reply = Reply { body, ..Reply::new(Status::new(status).unwrap(), &block) };
+        let body = ResponseBody::Bytes(bytes.as_bytes());
+        let reply = Response { body, ..Response::new(Status::new(status).unwrap(), &block) };
         assert_eq!(connection.respond(&reply, &mut out), Ok(SendBody::None), "{request} {status}");
         let out = String::from_utf8(out).unwrap();
         let (head, body) = out.split_once("\r\n\r\n").unwrap_or(("", &out));
@@ -151,7 +151,7 @@ fn a_simple_request_gets_a_body_and_nothing_else() {
     assert_eq!((event(&mut connection).as_str(), connection.must_linger()), ("Closed", true));
     assert_eq!(connection.close_reason(), Some(CloseReason::SimpleRequest));
 
-    let mut strict = Connection::new(Limits::default()).without_simple_requests();
+    let mut strict = Connection::new(Limits::default()).allow_http09(false);
     receive(&mut strict, "GET /old\r\n");
     assert!(matches!(strict.poll(), Err(RequestError::RequestLine)));
     assert!(refusal(&mut strict).starts_with("HTTP/1.0 400 "));
@@ -170,27 +170,27 @@ fn a_body_is_given_as_it_comes_and_no_octet_more() {
     assert_eq!(event(&mut connection), "NeedInput");
     receive(&mut connection, &["hi", "\r\n", PLAIN].concat());
     assert_eq!(event(&mut connection), "Body \"hi\"");
-    assert_eq!(event(&mut connection), "ReplyDue");
+    assert_eq!(event(&mut connection), "NeedOutput");
     reply(&mut connection, 0);
     assert_eq!(event(&mut connection), "GET /plain");
 }
 
-// R1945-12.3, V16: what the log asks for is the request's, or nothing; never octets of a body.
+// R1945-12.3, V16: what the log asks for is the request's, or nothing; never bytes of a body.
 #[test]
 fn a_request_can_be_looked_at_until_the_next_call() {
     let head = "POST /a HTTP/1.1\r\nHost: a\r\nContent-Length: 99\r\n\r\n";
     let mut connection = after("");
-    assert!(connection.request().is_none() && connection.first_line().is_empty());
+    assert!(connection.request().is_none() && connection.start_line().is_empty());
     for piece in ["\r\n", "POST /a HTTP/1.1\r\n", "Host: a\r\nContent-Length: 99\r\n"] {
         receive(&mut connection, piece);
         assert_eq!(event(&mut connection), "NeedInput");
         assert!(connection.request().is_none(), "within a head");
     }
-    assert_eq!(connection.first_line(), b"POST /a HTTP/1.1");
+    assert_eq!(connection.start_line(), b"POST /a HTTP/1.1");
     receive(&mut connection, "\r\n");
     assert_eq!(event(&mut connection), "POST /a");
     assert_eq!(connection.request().map(|request| request.target.path()), Some("/a"));
-    assert_eq!(connection.first_line(), b"POST /a HTTP/1.1");
+    assert_eq!(connection.start_line(), b"POST /a HTTP/1.1");
     reply(&mut connection, 3);
     assert_eq!(
         connection.request().map(|request| request.target.path()),
@@ -203,11 +203,11 @@ fn a_request_can_be_looked_at_until_the_next_call() {
         assert_eq!(event(&mut connection), "POST /a");
         assert!(event(&mut connection).starts_with("Body"));
         assert!(connection.request().is_none(), "a request was made of {body:?}");
-        assert_eq!(connection.first_line().escape_ascii().to_string(), "", "a line was made of {body:?}");
+        assert_eq!(connection.start_line().escape_ascii().to_string(), "", "a line was made of {body:?}");
     }
     let mut connection = after("GET / HTTP/1.1\r\nno field\r\n\r\n");
     assert!(connection.poll().is_err() && connection.request().is_none());
-    assert_eq!(connection.first_line(), b"GET / HTTP/1.1");
+    assert_eq!(connection.start_line(), b"GET / HTTP/1.1");
 }
 
 // R9112-9.3b, R9110-9.3.1, V13
@@ -285,7 +285,7 @@ fn expectations() {
     // Read first, it did come.
     let mut connection = after(&[head, "hi"].concat());
     assert_eq!(event(&mut connection), "POST /");
-    assert_eq!((event(&mut connection).as_str(), event(&mut connection).as_str()), ("Body \"hi\"", "ReplyDue"));
+    assert_eq!((event(&mut connection).as_str(), event(&mut connection).as_str()), ("Body \"hi\"", "NeedOutput"));
     reply(&mut connection, 0);
     assert_eq!(connection.close_reason(), None);
 }
@@ -293,60 +293,60 @@ fn expectations() {
 // R1945-9.1, R9112-11.1, V14: each misuse has its error, changes nothing, and writes nothing.
 #[test]
 fn misuse_is_told() {
-    fn responds(status: Status) -> impl Fn(&mut Connection, &mut Vec<u8>) -> Result<(), UseError> {
-        move |connection, out| connection.respond(&Reply::new(status, &FieldBlock::new()), out).map(drop)
+    fn responds(status: Status) -> impl Fn(&mut Connection, &mut Vec<u8>) -> Result<(), UsageError> {
+        move |connection, out| connection.respond(&Response::new(status, &FieldBlock::new()), out).map(drop)
     }
-    fn forwards(status: Status) -> impl Fn(&mut Connection, &mut Vec<u8>) -> Result<(), UseError> {
-        move |connection, out| connection.forward(&Reply::new(status, &FieldBlock::new()), out).map(drop)
+    fn forwards(status: Status) -> impl Fn(&mut Connection, &mut Vec<u8>) -> Result<(), UsageError> {
+        move |connection, out| connection.forward(&Response::new(status, &FieldBlock::new()), out).map(drop)
     }
     fn due() -> Connection {
         let mut connection = after(KEPT);
         assert_eq!(event(&mut connection), "GET /kept");
         connection
     }
-    fn sending(body: ReplyBody<'_>) -> Connection {
+    fn sending(body: ResponseBody<'_>) -> Connection {
         let (mut connection, block) = (due(), FieldBlock::new());
-        let reply = Reply { body, ..Reply::new(Status::OK, &block) };
+        let reply = Response { body, ..Response::new(Status::OK, &block) };
         connection.respond(&reply, &mut Vec::new()).map(drop).unwrap();
         connection
     }
-    let (sends_five, sends_any) = (|| sending(ReplyBody::Length(5)), || sending(ReplyBody::UntilClose));
-    type Call = Box<dyn Fn(&mut Connection, &mut Vec<u8>) -> Result<(), UseError>>;
+    let (sends_five, sends_any) = (|| sending(ResponseBody::Length(5)), || sending(ResponseBody::UntilClose));
+    type Call = Box<dyn Fn(&mut Connection, &mut Vec<u8>) -> Result<(), UsageError>>;
     let ok = || -> Call { Box::new(responds(Status::OK)) };
-    let refuses = || -> Call { Box::new(|connection, out| connection.refuse(None, out)) };
+    let refuses = || -> Call { Box::new(|connection, out| connection.respond_error(None, out)) };
     let sent = |n| -> Call { Box::new(move |connection, _| connection.body_sent(n)) };
-    let ended = || -> Call { Box::new(|connection, _| connection.body_ended()) };
+    let ended = || -> Call { Box::new(|connection, _| connection.finish_body()) };
     for (i, (connection, call, expected)) in [
-        (after(""), ok(), Err(UseError::NoReplyDue)),
-        (after(KEPT), ok(), Err(UseError::NoReplyDue)), // not handed out yet
-        (sends_five(), ok(), Err(UseError::NoReplyDue)),
-        (sending(ReplyBody::Length(0)), ok(), Err(UseError::NoReplyDue)),
-        (sending(ReplyBody::Octets(b"hello")), sent(1), Err(UseError::NoBodyDue)), // they were written
-        (due(), Box::new(responds(Status::new(100).unwrap())), Err(UseError::InterimStatus)),
+        (after(""), ok(), Err(UsageError::NoResponseDue)),
+        (after(KEPT), ok(), Err(UsageError::NoResponseDue)), // not handed out yet
+        (sends_five(), ok(), Err(UsageError::NoResponseDue)),
+        (sending(ResponseBody::Length(0)), ok(), Err(UsageError::NoResponseDue)),
+        (sending(ResponseBody::Bytes(b"hello")), sent(1), Err(UsageError::NoBodyDue)), // they were written
+        (due(), Box::new(responds(Status::new(100).unwrap())), Err(UsageError::InformationalStatus)),
         // R1945-9.4d, R9110-11.6.1, R9110-10.2.1
-        (due(), Box::new(responds(Status::UNAUTHORIZED)), Err(UseError::FieldMissing)),
-        (due(), Box::new(responds(Status::METHOD_NOT_ALLOWED)), Err(UseError::FieldMissing)),
+        (due(), Box::new(responds(Status::UNAUTHORIZED)), Err(UsageError::MissingField)),
+        (due(), Box::new(responds(Status::METHOD_NOT_ALLOWED)), Err(UsageError::MissingField)),
         // The other server has left it out.
         (due(), Box::new(forwards(Status::UNAUTHORIZED)), Ok(())),
         (due(), Box::new(forwards(Status::METHOD_NOT_ALLOWED)), Ok(())),
-        (due(), Box::new(forwards(Status::new(199).unwrap())), Err(UseError::InterimStatus)),
-        (after(""), Box::new(forwards(Status::UNAUTHORIZED)), Err(UseError::NoReplyDue)),
-        (after(""), Box::new(responds(Status::UNAUTHORIZED)), Err(UseError::NoReplyDue)),
-        (after(""), refuses(), Err(UseError::NothingToRefuse)),
-        (due(), refuses(), Err(UseError::NothingToRefuse)),
-        (after("\0"), refuses(), Err(UseError::NothingToRefuse)), // not polled yet
-        (sends_five(), sent(6), Err(UseError::BodyTooLong)),
-        (sends_five(), sent(u64::MAX), Err(UseError::BodyTooLong)),
+        (due(), Box::new(forwards(Status::new(199).unwrap())), Err(UsageError::InformationalStatus)),
+        (after(""), Box::new(forwards(Status::UNAUTHORIZED)), Err(UsageError::NoResponseDue)),
+        (after(""), Box::new(responds(Status::UNAUTHORIZED)), Err(UsageError::NoResponseDue)),
+        (after(""), refuses(), Err(UsageError::NoErrorToReport)),
+        (due(), refuses(), Err(UsageError::NoErrorToReport)),
+        (after("\0"), refuses(), Err(UsageError::NoErrorToReport)), // not polled yet
+        (sends_five(), sent(6), Err(UsageError::BodyTooLong)),
+        (sends_five(), sent(u64::MAX), Err(UsageError::BodyTooLong)),
         (sends_five(), sent(5), Ok(())),
-        (sends_five(), ended(), Err(UseError::BodyTooShort)),
+        (sends_five(), ended(), Err(UsageError::BodyTooShort)),
         (sends_any(), sent(u64::MAX), Ok(())),
         (sends_any(), ended(), Ok(())),
-        (sending(ReplyBody::Length(0)), ended(), Ok(())), // nothing is missing
-        (after(""), sent(1), Err(UseError::NoBodyDue)),
-        (due(), sent(1), Err(UseError::NoBodyDue)),
+        (sending(ResponseBody::Length(0)), ended(), Ok(())), // nothing is missing
+        (after(""), sent(1), Err(UsageError::NoBodyDue)),
+        (due(), sent(1), Err(UsageError::NoBodyDue)),
         (due(), sent(0), Ok(())),
-        (after(""), ended(), Err(UseError::NoBodyDue)),
-        (due(), ended(), Err(UseError::NoBodyDue)),
+        (after(""), ended(), Err(UsageError::NoBodyDue)),
+        (due(), ended(), Err(UsageError::NoBodyDue)),
     ]
     .into_iter()
     .enumerate()
@@ -358,19 +358,19 @@ fn misuse_is_told() {
             assert_eq!((format!("{connection:?}"), out.len()), (before, 0), "row {i}");
         }
     }
-    let owned = FieldBlock::new().push(name::DATE, FieldValue::from_static("now"));
-    assert_eq!(owned, Err(UseError::FieldOfTheLibrary));
+    let owned = FieldBlock::new().push(header::DATE, FieldValue::from_static("now"));
+    assert_eq!(owned, Err(UsageError::ReservedField));
 }
 
 // R9112-2.2f, R9112-3a, R9112-3c, R9110-5.4, R6585-5, R9112-6.3a, R9112-6.3b, R9110-15.5.9, R9110-7.4, R1945-7.2.2b,
-// R1945-9.4b, D1 to D4, D8 to D10, D16: each error that a request can be, the octets that are it, and its answer.
+// R1945-9.4b, D1 to D4, D8 to D10, D16: each error that a request can be, the bytes that are it, and its answer.
 #[test]
 fn every_error_is_reached_and_refused() {
     use RequestError as E;
     let long = |before: &str, after: &str| format!("{before}{}{after}", "x".repeat(100));
     let fields = |fields: &str| format!("GET / HTTP/1.0\r\n{fields}\r\n");
     let post = |version: &str, fields: &str| format!("POST / HTTP/{version}\r\nHost: a\r\n{fields}\r\n");
-    let limits = Limits { first_line: 100, field_line: 100, head: 300, fields: 4, body: 10, ..Limits::default() };
+    let limits = Limits { start_line: 100, field_line: 100, head: 300, fields: 4, body: 10, ..Limits::default() };
     for (bytes, error, status) in [
         ("\r\n\r\n\r\n".into(), E::BlankLines, 400),
         ("GET /\r\n\r\n"[..3].into(), E::Incomplete, 400),
@@ -380,21 +380,21 @@ fn every_error_is_reached_and_refused() {
         (long("x", ""), E::MethodTooLong, 501),
         (long("GET /", ""), E::TargetTooLong, 414),
         (long("GET / ", ""), E::RequestLineTooLong, 400),
-        ("GET /\" HTTP/1.0\r\n\r\n".into(), E::Target(TargetError::Octet), 400),
+        ("GET /\" HTTP/1.0\r\n\r\n".into(), E::Target(TargetError::InvalidByte), 400),
         ("GET a HTTP/1.0\r\n\r\n".into(), E::Target(TargetError::Form), 400),
         ("GET * HTTP/1.0\r\n\r\n".into(), E::Target(TargetError::Form), 400),
         ("GET https://a/ HTTP/1.0\r\n\r\n".into(), E::Target(TargetError::Scheme), 400),
         ("GET http:///a HTTP/1.0\r\n\r\n".into(), E::Target(TargetError::Authority), 400),
-        ("GET /%zz HTTP/1.0\r\n\r\n".into(), E::Target(TargetError::Percent), 400),
-        ("GET /a%2fb HTTP/1.0\r\n\r\n".into(), E::Target(TargetError::Segment), 400),
-        ("GET /../a HTTP/1.0\r\n\r\n".into(), E::Target(TargetError::Climbs), 400),
+        ("GET /%zz HTTP/1.0\r\n\r\n".into(), E::Target(TargetError::PercentEncoding), 400),
+        ("GET /a%2fb HTTP/1.0\r\n\r\n".into(), E::Target(TargetError::EncodedSeparator), 400),
+        ("GET /../a HTTP/1.0\r\n\r\n".into(), E::Target(TargetError::EscapesRoot), 400),
         ("GET / HTTP/01.0\r\n".into(), E::Version, 400),
         ("GET / HTTP/2.0\r\n".into(), E::VersionNotSupported, 505),
-        ("GET  / HTTP/1.1\r\n".into(), E::Blanks, 400),
+        ("GET  / HTTP/1.1\r\n".into(), E::Whitespace, 400),
         ("GET / HTTP/1.1\r\nHost: a\n\r\n".into(), E::BareLf, 400),
         ("\nGET / HTTP/1.1\r\nHost: a\r\n\r\n".into(), E::BareLf, 400),
-        ("GET / HTTP/1.1\r\nHost: a\r\nB: c\r\n d\r\n\r\n".into(), E::Folded, 400),
-        (fields("Host:\r\n a\r\n"), E::Folded, 400),
+        ("GET / HTTP/1.1\r\nHost: a\r\nB: c\r\n d\r\n\r\n".into(), E::ObsFold, 400),
+        (fields("Host:\r\n a\r\n"), E::ObsFold, 400),
         (fields("A : b\r\n"), E::FieldSyntax, 400),
         (long("GET / HTTP/1.0\r\n", ""), E::Incomplete, 400),
         (long("GET / HTTP/1.0\r\nx", ""), E::FieldLineTooLong, 431),
@@ -406,25 +406,25 @@ fn every_error_is_reached_and_refused() {
         (post("1.0", "Content-Length: +5\r\n"), E::ContentLength, 400),
         (post("1.0", "Content-Length: 5\r\nContent-Length: 5\r\n"), E::ContentLengthRepeated, 400),
         (post("1.0", ""), E::ContentLengthMissing, 400),
-        (post("1.0", "Transfer-Encoding: chunked\r\n"), E::TransferEncodingVersion, 400),
+        (post("1.0", "Transfer-Encoding: chunked\r\n"), E::TransferEncodingInHttp10, 400),
         (post("1.1", "Transfer-Encoding: chunked\r\nContent-Length: 5\r\n"), E::TransferEncodingAndLength, 400),
         (post("1.1", "Transfer-Encoding: identity\r\n"), E::TransferEncoding, 400),
-        (post("1.1", "Transfer-Encoding: chunked\r\n"), E::TransferCoding, 501),
-        ("CONNECT a:443 HTTP/1.0\r\n\r\n".into(), E::Connect, 405),
+        (post("1.1", "Transfer-Encoding: chunked\r\n"), E::UnsupportedTransferCoding, 501),
+        ("CONNECT a:443 HTTP/1.0\r\n\r\n".into(), E::ConnectMethod, 405),
         (post("1.1", "Content-Length: 11\r\n"), E::BodyTooLong, 413),
         (post("1.1", "Content-Length: 5\r\n"), E::Incomplete, 400),
         ("GET / HT".into(), E::TimedOut, 408),
         (post("1.1", "Content-Length: 6\r\n"), E::TimedOut, 408),
-        ("".into(), E::NoRoom, 503),
-        ("GET / HT".into(), E::NoRoom, 503),
-        ("GET / HTTP/1.0\r\n\r\n".into(), E::NoRoom, 503),
+        ("".into(), E::Overloaded, 503),
+        ("GET / HT".into(), E::Overloaded, 503),
+        ("GET / HTTP/1.0\r\n\r\n".into(), E::Overloaded, 503),
     ] {
         let bytes: String = bytes;
         let mut connection = Connection::new(limits);
         receive(&mut connection, &bytes);
         match error {
-            E::TimedOut => connection.timed_out(),
-            E::NoRoom => connection.no_room(),
+            E::TimedOut => connection.handle_timeout(),
+            E::Overloaded => connection.reject_overloaded(),
             _ => connection.received_eof(),
         }
         let mut polled = connection.poll().map(drop);
@@ -434,7 +434,7 @@ fn every_error_is_reached_and_refused() {
         assert_eq!(polled, Err(error), "{bytes:?}");
         assert_eq!(connection.poll().map(drop), Err(error), "{bytes:?} again");
         assert_eq!(error.status().code(), status, "{error:?}");
-        assert_eq!(connection.phase(), Phase::Replying);
+        assert_eq!(connection.phase(), Phase::Responding);
 
         let answer = refusal(&mut connection);
         let (head, text) = answer.split_once("\r\n\r\n").unwrap();
@@ -490,7 +490,7 @@ fn an_asterisk_is_no_name_below_the_root() {
     let mut connection = after("OPTIONS * HTTP/1.1\r\nHost: a\r\n\r\n");
     assert_eq!(event(&mut connection), "OPTIONS *");
     let (request, mut path) = (connection.request().unwrap(), Vec::new());
-    request.path.decode(&mut path);
+    request.path.decode_to(&mut path);
     assert_eq!((request.target.form(), path.as_slice()), (Form::Asterisk, &b""[..]));
 }
 
@@ -503,7 +503,7 @@ fn of_several_faults_the_first_in_the_order_is_answered() {
         RequestError::FieldSyntax,
         RequestError::HostMissing,
         RequestError::ContentLength,
-        RequestError::Connect,
+        RequestError::ConnectMethod,
         RequestError::Target(TargetError::Form),
     ];
     for set in 1..1 << errors.len() {
@@ -550,22 +550,22 @@ fn a_refusal_of_head_has_no_body() {
 // Whatever the bound: how much has come when it strikes does not decide what is said.
 #[test]
 fn a_refusal_is_the_same_for_any_pieces() {
-    for first_line in 1..12 {
+    for start_line in 1..12 {
         for line in ["HEAD \0D", "HEAD /a HTTP/1.0", "HHEAD \0 x", "HEAD\t/ HTTP/1.1", "GET /abcdefghijk"] {
-            let [whole, octets] = [64, 1].map(|size| {
-                let mut connection = Connection::new(Limits { first_line, ..Limits::default() });
+            let [whole, bytes] = [64, 1].map(|size| {
+                let mut connection = Connection::new(Limits { start_line, ..Limits::default() });
                 let error = line.as_bytes().chunks(size).find_map(|piece| {
-                    connection.space()[..piece.len()].copy_from_slice(piece);
+                    connection.receive_buffer()[..piece.len()].copy_from_slice(piece);
                     connection.received(piece.len());
                     connection.poll().err()
                 });
                 let mut out = Vec::new();
                 if error.is_some() {
-                    connection.refuse(None, &mut out).unwrap();
+                    connection.respond_error(None, &mut out).unwrap();
                 }
                 (error, String::from_utf8(out).unwrap())
             });
-            assert_eq!(whole, octets, "{line:?} with {first_line}");
+            assert_eq!(whole, bytes, "{line:?} with {start_line}");
         }
     }
 }
@@ -630,10 +630,10 @@ fn phases_of_an_exchange() {
     assert_eq!(event(&mut connection), "POST /");
     steps.push(connection.phase());
     receive(&mut connection, "body");
-    assert_eq!((event(&mut connection).as_str(), event(&mut connection).as_str()), ("Body \"body\"", "ReplyDue"));
+    assert_eq!((event(&mut connection).as_str(), event(&mut connection).as_str()), ("Body \"body\"", "NeedOutput"));
     steps.push(connection.phase());
     let block = FieldBlock::new();
-    let reply_of_five = Reply { body: ReplyBody::Length(5), ..Reply::new(Status::OK, &block) };
+    let reply_of_five = Response { body: ResponseBody::Length(5), ..Response::new(Status::OK, &block) };
     assert_eq!(connection.respond(&reply_of_five, &mut Vec::new()), Ok(SendBody::Exactly(5)));
     connection.body_sent(4).unwrap();
     steps.push(connection.phase());
@@ -649,32 +649,37 @@ fn phases_of_an_exchange() {
     steps.push(connection.phase());
     reply(&mut connection, 0);
     steps.push(connection.phase());
-    use Phase::{Body, Closing, Head, Idle, Replying};
-    assert_eq!(steps, [Idle, Idle, Head, Body, Replying, Replying, Idle, Body, Replying, Closing]);
+    use Phase::{Body, Closing, Head, Idle, Responding};
+    assert_eq!(steps, [Idle, Idle, Head, Body, Responding, Responding, Idle, Body, Responding, Closing]);
 }
 
 // D15, R9112-9.3a, R9112-9.3c: each reason, and that the reply says so.
 #[test]
 fn reasons_to_close() {
     let unfinished = "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 300000\r\n\r\n";
-    let (length, until_close) = (ReplyBody::Length(1), ReplyBody::UntilClose);
+    let (length, until_close) = (ResponseBody::Length(1), ResponseBody::UntilClose);
     for (bytes, body, close, expected) in [
-        (PLAIN, length, true, CloseReason::PeerAsked),
-        ("GET / HTTP/1.1\r\nHost: a\r\nConnection: keep-alive, close\r\n\r\n", length, false, CloseReason::PeerAsked),
+        (PLAIN, length, true, CloseReason::PeerRequested),
+        (
+            "GET / HTTP/1.1\r\nHost: a\r\nConnection: keep-alive, close\r\n\r\n",
+            length,
+            false,
+            CloseReason::PeerRequested,
+        ),
         ("GET /\r\n", length, false, CloseReason::SimpleRequest),
         ("GET / HTTP/1.1\r\n\r\n", length, false, CloseReason::Refused(RequestError::HostMissing)),
-        ("GET  / HTTP/1.0\r\nConnection: keep-alive\r\n\r\n", length, false, CloseReason::Tolerated), // D2
-        ("GET / HTTP/1.0\nConnection: keep-alive\r\n\r\n", length, false, CloseReason::Tolerated),    // D1
-        ("GET / HTTP/1.0\r\nConnection: keep-alive\r\nA: b\r\n c\r\n\r\n", length, false, CloseReason::Tolerated), // D3
-        (KEPT, length, true, CloseReason::CallerAsked),
-        (KEPT, until_close, false, CloseReason::UntilClose),
+        ("GET  / HTTP/1.0\r\nConnection: keep-alive\r\n\r\n", length, false, CloseReason::LenientParse), // D2
+        ("GET / HTTP/1.0\nConnection: keep-alive\r\n\r\n", length, false, CloseReason::LenientParse),    // D1
+        ("GET / HTTP/1.0\r\nConnection: keep-alive\r\nA: b\r\n c\r\n\r\n", length, false, CloseReason::LenientParse), // D3
+        (KEPT, length, true, CloseReason::CallerRequested),
+        (KEPT, until_close, false, CloseReason::UnknownLength),
         (unfinished, length, false, CloseReason::UnreadBody),
     ] {
         let mut connection = after(bytes);
         event(&mut connection);
         assert_eq!(connection.close_reason(), None, "not settled yet");
         let (block, mut out) = (FieldBlock::new(), Vec::new());
-        let reply = Reply { body, close, ..Reply::new(Status::OK, &block) };
+        let reply = Response { body, close, ..Response::new(Status::OK, &block) };
         connection.respond(&reply, &mut out).map(drop).unwrap();
         assert_eq!(connection.close_reason(), Some(expected), "{bytes:?}");
         assert!(out.is_empty() || field(str::from_utf8(&out).unwrap(), "Connection") == Some("close"), "{bytes:?}");
@@ -689,7 +694,7 @@ fn reasons_to_close() {
         connection.close_reason()
     };
     assert_eq!(silent(Connection::received_eof), Some(CloseReason::PeerClosed));
-    assert_eq!(silent(Connection::timed_out), Some(CloseReason::Idle));
+    assert_eq!(silent(Connection::handle_timeout), Some(CloseReason::IdleTimeout));
     // It was kept, and then the rest of the body did not come.
     let mut connection = after("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 9\r\n\r\n");
     event(&mut connection);
@@ -709,15 +714,15 @@ fn a_connection_may_be_set_down_after_any_octet() {
     for cut in 0..=bytes.len() {
         let (mut one, mut other) = (Workspace::with_room(1024), Workspace::with_room(1024));
         let mut connection = Connection::new(Limits::default());
-        connection.lend(&mut one);
+        connection.attach(&mut one);
         receive(&mut connection, &bytes[..cut]);
         let mut events = vec![event(&mut connection)];
-        connection.set_down(&mut one);
+        connection.detach(&mut one);
         if events[0] != "NeedInput" {
             reply(&mut connection, 0);
             events.clear();
         }
-        connection.lend(&mut other);
+        connection.attach(&mut other);
         receive(&mut connection, &bytes[cut..]);
         if !events.is_empty() {
             assert_eq!(event(&mut connection), "GET /long", "cut at {cut}");
@@ -735,7 +740,7 @@ fn a_connection_may_be_set_down_after_any_octet() {
 fn a_connection_is_a_small_plain_value() {
     fn is_plain<T: Send + 'static>() {}
     is_plain::<Connection>();
-    assert!(size_of::<Connection>() <= 256, "{} octets", size_of::<Connection>());
+    assert!(size_of::<Connection>() <= 256, "{} bytes", size_of::<Connection>());
 }
 
 fn after(bytes: &str) -> Connection {
@@ -747,7 +752,7 @@ fn after(bytes: &str) -> Connection {
 fn receive(connection: &mut Connection, bytes: &str) {
     let mut rest = bytes.as_bytes();
     while !rest.is_empty() {
-        let room = connection.space();
+        let room = connection.receive_buffer();
         let n = room.len().min(rest.len());
         if n == 0 {
             return; // beyond what a head may be; the rest stays with the peer
@@ -762,16 +767,16 @@ fn receive(connection: &mut Connection, bytes: &str) {
 fn event(connection: &mut Connection) -> String {
     match connection.poll() {
         Ok(Event::Request(request)) => format!("{} {}", request.method, request.target.path()),
-        Ok(Event::Body(octets)) => format!("Body \"{}\"", octets.escape_ascii()),
+        Ok(Event::Body(bytes)) => format!("Body \"{}\"", bytes.escape_ascii()),
         Ok(event) => format!("{event:?}"),
         Err(error) => error.status().code().to_string(),
     }
 }
 
-/// Answers 200 with so many octets, and gives the head back.
-fn reply(connection: &mut Connection, octets: u64) -> String {
+/// Answers 200 with so many bytes, and gives the head back.
+fn reply(connection: &mut Connection, bytes: u64) -> String {
     let (block, mut head) = (FieldBlock::new(), Vec::new());
-    let reply = Reply { body: ReplyBody::Length(octets), ..Reply::new(Status::OK, &block) };
+    let reply = Response { body: ResponseBody::Length(bytes), ..Response::new(Status::OK, &block) };
     if let SendBody::Exactly(n) = connection.respond(&reply, &mut head).unwrap() {
         connection.body_sent(n).unwrap();
     }
@@ -780,7 +785,7 @@ fn reply(connection: &mut Connection, octets: u64) -> String {
 
 fn refusal(connection: &mut Connection) -> String {
     let mut out = Vec::new();
-    connection.refuse(Some(Date::from_unix(1_000_000_000).unwrap().text()), &mut out).unwrap();
+    connection.respond_error(Some(Date::from_unix(1_000_000_000).unwrap().text()), &mut out).unwrap();
     String::from_utf8(out).unwrap()
 }
 

@@ -4,7 +4,7 @@ use std::io;
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use http_core::{ResponseError, TargetError, UseError};
+use http_core::{ResponseError, TargetError, UsageError};
 use thiserror::Error;
 
 /// Why there is no answer, or not a whole one.
@@ -16,7 +16,7 @@ pub enum Error {
     Url(#[from] UrlError),
     /// The caller's fault: no such request can be made.
     #[error(transparent)]
-    Use(#[from] UseError),
+    Use(#[from] UsageError),
     /// The name has no address, or nobody could be asked for it.
     #[error("cannot find the address of {host}: {source}")]
     NotResolved {
@@ -69,7 +69,7 @@ impl Error {
             Error::Url(_) | Error::Use(_) => 2,
             Error::NotResolved { .. } => 6,
             Error::NotConnected { .. } => 7,
-            Error::Response { source, .. } if source.is_cut_short() => 18,
+            Error::Response { source, .. } if source.is_truncated() => 18,
             Error::Response { .. } => 8,
             Error::Broken { .. } => 18,
             Error::Write(_) => 23,

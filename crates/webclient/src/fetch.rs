@@ -1,4 +1,4 @@
-//! One exchange over a socket: find the host, connect, send, receive. Every wait has a bound. What the octets mean is
+//! One exchange over a socket: find the host, connect, send, receive. Every wait has a bound. What the bytes mean is
 //! decided by `http_core::client`.
 
 use std::io::{ErrorKind, Read as _, Write as _};
@@ -8,7 +8,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use http_core::client::{Connection, Event, Request, ResponseHead};
-use http_core::{FieldBlock, FieldValue, Limits, Method, ResponseError, Status, name};
+use http_core::{FieldBlock, FieldValue, Limits, Method, ResponseError, Status, header};
 
 use crate::error::Error;
 use crate::url::Url;
@@ -18,7 +18,7 @@ use crate::url::Url;
 pub struct Timeouts {
     /// For the host's addresses and a connection to one of them, in all: 10 s.
     pub connect: Duration,
-    /// For each next octet, sent or received: 30 s. Less than a millisecond counts as one.
+    /// For each next byte, sent or received: 30 s. Less than a millisecond counts as one.
     pub idle: Duration,
 }
 
@@ -34,7 +34,7 @@ impl Default for Timeouts {
 pub enum Part<'a> {
     /// The head, whole.
     Head(ResponseHead<'a>),
-    /// Octets of the body, free of any coding of the transfer.
+    /// Bytes of the body, free of any coding of the transfer.
     Body(&'a [u8]),
 }
 
@@ -84,7 +84,7 @@ pub fn fetch(
 ) -> Result<Answer, Error> {
     let (target, host) = url.target()?;
     let mut fields = FieldBlock::new();
-    fields.push(name::USER_AGENT, USER_AGENT)?;
+    fields.push(header::USER_AGENT, USER_AGENT)?;
     let mut connection = Connection::new(Limits::default());
     let mut request = Vec::new();
     let _ = connection.request(&Request::new(Method::Get, target, host, &fields), &mut request)?; // has no body
@@ -107,7 +107,7 @@ pub fn fetch(
     let mut answer = Answer { status: Status::OK, reason: String::new() };
     loop {
         match connection.poll() {
-            Ok(Event::NeedInput) => match stream.read(connection.space()) {
+            Ok(Event::NeedInput) => match stream.read(connection.receive_buffer()) {
                 Ok(0) => connection.received_eof(),
                 Ok(n) => connection.received(n),
                 Err(error) if error.kind() == ErrorKind::Interrupted => {}
@@ -118,9 +118,9 @@ pub fn fetch(
                 answer = Answer { status: head.status, reason: head.reason.escape_ascii().to_string() };
                 receive(Part::Head(head)).map_err(Error::Write)?;
             }
-            Ok(Event::Body(octets)) => receive(Part::Body(octets)).map_err(Error::Write)?,
+            Ok(Event::Body(bytes)) => receive(Part::Body(bytes)).map_err(Error::Write)?,
             Ok(Event::ResponseEnd) => return Ok(answer),
-            Ok(_) => return Err(wrong(ResponseError::NoAnswer)),
+            Ok(_) => return Err(wrong(ResponseError::NoResponse)),
             Err(error) => return Err(wrong(error)),
         }
     }

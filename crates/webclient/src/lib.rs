@@ -8,12 +8,12 @@
 //! let url: Url = "http://localhost:6789/HelloWorld.html".parse()?;
 //! let mut page = Vec::new();
 //! let answer = fetch(&url, &Timeouts::default(), |part| {
-//!     if let Part::Body(octets) = part {
-//!         page.extend_from_slice(octets);
+//!     if let Part::Body(bytes) = part {
+//!         page.extend_from_slice(bytes);
 //!     }
 //!     Ok(())
 //! })?;
-//! println!("{}: {} octets", answer.status, page.len());
+//! println!("{}: {} bytes", answer.status, page.len());
 //! # Ok::<(), webclient::Error>(())
 //! ```
 #![forbid(unsafe_code)]

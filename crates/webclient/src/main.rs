@@ -35,10 +35,10 @@ fn run(options: &Options) -> Result<Answer, Error> {
 fn show(options: &Options, mut out: impl Write) -> Result<Answer, Error> {
     fetch(&options.url, &options.timeouts, |part| {
         match part {
-            Part::Head(head) if options.head => out.write_all(head.octets)?,
-            Part::Body(octets) => out.write_all(octets)?,
+            Part::Head(head) if options.head => out.write_all(head.bytes)?,
+            Part::Body(bytes) => out.write_all(bytes)?,
             _ => {}
         }
-        out.flush() // as it comes: the next octets may be long in coming
+        out.flush() // as it comes: the next bytes may be long in coming
     })
 }

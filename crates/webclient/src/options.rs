@@ -34,7 +34,7 @@ struct Arguments {
     port: Option<String>,
     /// What to fetch; a "/" before it may be left out
     file: Option<OsString>,
-    /// How long to wait for a connection, and then for each next octet [default: 10 and 30]
+    /// How long to wait for a connection, and then for each next byte [default: 10 and 30]
     #[arg(long, value_name = "SECONDS", value_parser = seconds)]
     timeout: Option<Duration>,
 }

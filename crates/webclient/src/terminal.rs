@@ -1,8 +1,8 @@
-//! What came, as a terminal may show it: there control octets are commands. A file or a pipe gets them as they are.
+//! What came, as a terminal may show it: there control bytes are commands. A file or a pipe gets them as they are.
 
 use std::io::{self, Write};
 
-/// Writes to a terminal: a control character other than tab, line feed and carriage return, or an octet that is no
+/// Writes to a terminal: a control character other than tab, line feed and carriage return, or a byte that is no
 /// UTF-8, is shown as `\xHH`.
 ///
 /// ```
@@ -16,7 +16,7 @@ use std::io::{self, Write};
 #[derive(Debug)]
 pub struct Escaped<W> {
     inner: W,
-    /// The beginning of a character whose other octets did not come yet.
+    /// The beginning of a character whose other bytes did not come yet.
     held: Vec<u8>,
 }
 
@@ -43,9 +43,9 @@ impl<W: Write> Escaped<W> {
 }
 
 impl<W: Write> Write for Escaped<W> {
-    fn write(&mut self, octets: &[u8]) -> io::Result<usize> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         let mut text = std::mem::take(&mut self.held);
-        text.extend_from_slice(octets);
+        text.extend_from_slice(bytes);
         let mut shown = Vec::with_capacity(text.len());
         let mut chunks = text.utf8_chunks().peekable();
         while let Some(chunk) = chunks.next() {
@@ -67,7 +67,7 @@ impl<W: Write> Write for Escaped<W> {
             }
         }
         self.inner.write_all(&shown)?;
-        Ok(octets.len())
+        Ok(bytes.len())
     }
 
     fn flush(&mut self) -> io::Result<()> {
@@ -81,7 +81,7 @@ mod tests {
 
     #[test]
     fn a_terminal_gets_no_commands() {
-        for (octets, shown) in [
+        for (bytes, shown) in [
             (&b"a\tb\r\nc"[..], "a\tb\r\nc"),
             (b"\x1b]0;title\x07", "\\x1b]0;title\\x07"),
             (b"\x00\x08\x7f", "\\x00\\x08\\x7f"),
@@ -92,7 +92,7 @@ mod tests {
         ] {
             for piece in [1, 2, 3, 99] {
                 let mut out = Escaped::new(Vec::new());
-                octets.chunks(piece).for_each(|piece| out.write_all(piece).unwrap());
+                bytes.chunks(piece).for_each(|piece| out.write_all(piece).unwrap());
                 out.finish().unwrap();
                 assert_eq!(String::from_utf8(out.into_inner()).unwrap(), shown, "pieces of {piece}");
             }

@@ -29,7 +29,7 @@ const DEFAULT_PORT: u16 = 80;
 impl Url {
     /// The URL of a file on a server. The host is a name or an address; `/` before the file may be left out.
     ///
-    /// The file is what a URL says after its host, a query included; octets that no URL may hold are percent-encoded,
+    /// The file is what a URL says after its host, a query included; bytes that no URL may hold are percent-encoded,
     /// `#` too, and encodings that are there are kept (R1945-3.2.1).
     ///
     /// # Errors
@@ -101,15 +101,15 @@ impl fmt::Display for Url {
 
 /// Path and query: what RFC 3986 allows there stands for itself; nothing else gets through, no line end above all.
 fn encode(file: &[u8], out: &mut String) {
-    for (n, octet) in file.iter().enumerate() {
-        match octet {
+    for (n, byte) in file.iter().enumerate() {
+        match byte {
             b'/' | b'?' | b':' | b'@' | b'!' | b'$' | b'&' | b'\'' | b'(' | b')' | b'*' | b'+' | b',' | b';' | b'=' => {
-                out.push(char::from(*octet));
+                out.push(char::from(*byte));
             }
             b'%' if matches!(file[n + 1..], [a, b, ..] if a.is_ascii_hexdigit() && b.is_ascii_hexdigit()) => {
                 out.push('%');
             }
-            _ => percent_encode(&[*octet], out),
+            _ => percent_encode(&[*byte], out),
         }
     }
 }

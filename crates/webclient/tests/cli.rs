@@ -32,9 +32,9 @@ impl Server {
             stream.set_read_timeout(Some(PATIENCE)).unwrap();
             let mut head = Vec::new();
             while !head.ends_with(b"\r\n\r\n") {
-                let mut octet = [0];
-                stream.read_exact(&mut octet).unwrap();
-                head.push(octet[0]);
+                let mut byte = [0];
+                stream.read_exact(&mut byte).unwrap();
+                head.push(byte[0]);
             }
             sender.send(String::from_utf8(head).unwrap()).unwrap();
             script(stream);
@@ -42,7 +42,7 @@ impl Server {
         Server { address, request }
     }
 
-    /// Answers with these octets and closes.
+    /// Answers with these bytes and closes.
     fn plays(answer: impl Into<Vec<u8>>) -> Server {
         let answer = answer.into();
         Server::start("127.0.0.1:0", move |mut stream| {
@@ -103,7 +103,7 @@ fn a_file_is_shown_with_its_head_as_it_was_received() {
     assert_eq!(server.request(), expected);
 }
 
-// R1945-3.6.1: octet for octet.
+// R1945-3.6.1: byte for byte.
 #[test]
 fn a_url_shows_the_body_alone() {
     let body: Vec<u8> = (0..=255).cycle().take(300_000).collect();
@@ -357,7 +357,7 @@ fn a_server_that_stops_is_not_waited_for() {
 }
 
 #[test]
-fn octets_are_shown_as_they_come() {
+fn bytes_are_shown_as_they_come() {
     let (seen, go_on) = channel();
     let server = Server::start("127.0.0.1:0", move |mut stream| {
         stream.write_all(b"HTTP/1.0 200 OK\r\n\r\nno line end").unwrap();

@@ -145,12 +145,12 @@ fn cases() -> Vec<Case> {
         same("NUL in a value", format!("{ok}X: a\0b\r\n\r\nab")),
         same("CR in a value", format!("{ok}X: a\rb\r\n\r\nab")).differs(Whole(200), "ab", "curl hands it on; others end the line there", "R9112-2.2c"),
         same("another control in a value", format!("{ok}X: a\x01b\r\n\r\nab")).differs(Whole(200), "ab", "curl hands it on; no value may hold one", "R9110-5.5"),
-        same("octets that are no ASCII", [ok.as_bytes(), b"X: \xe4\xff\r\n\r\nab"].concat()),
+        same("bytes that are no ASCII", [ok.as_bytes(), b"X: \xe4\xff\r\n\r\nab"].concat()),
         // Bounds.
-        same("a field of 8000 octets", format!("{ok}X: {}\r\n\r\nab", "x".repeat(7997))),
-        same("a field of 9000 octets", format!("{ok}X: {}\r\n\r\nab", "x".repeat(8997))).differs(Whole(200), "ab", "curl's bound is 100 KiB, ours 8192 octets", "R9110-2.3"),
+        same("a field of 8000 bytes", format!("{ok}X: {}\r\n\r\nab", "x".repeat(7997))),
+        same("a field of 9000 bytes", format!("{ok}X: {}\r\n\r\nab", "x".repeat(8997))).differs(Whole(200), "ab", "curl's bound is 100 KiB, ours 8192 bytes", "R9110-2.3"),
         same("a head of 500 KiB", format!("{ok}{}\r\nab", format!("X: {}\r\n", "x".repeat(1019)).repeat(500))),
-        same("101 fields", format!("{ok}{}\r\nab", "X: y\r\n".repeat(101))).differs(Whole(200), "ab", "curl bounds octets and not fields; ours are 100", "R9110-2.3"),
+        same("101 fields", format!("{ok}{}\r\nab", "X: y\r\n".repeat(101))).differs(Whole(200), "ab", "curl bounds bytes and not fields; ours are 100", "R9110-2.3"),
         // Ends.
         same("nothing", ""),
         same("the beginning of a status line", "HTT"),
@@ -215,16 +215,16 @@ fn of_core(case: &Case) -> Outcome {
         match connection.poll() {
             Ok(Event::NeedInput) if rest.is_empty() => connection.received_eof(),
             Ok(Event::NeedInput) => {
-                let space = connection.space();
+                let space = connection.receive_buffer();
                 let n = space.len().min(rest.len());
                 space[..n].copy_from_slice(&rest[..n]);
                 connection.received(n);
                 rest = &rest[n..];
             }
             Ok(Event::Response(head)) => status = head.status.code(),
-            Ok(Event::Body(octets)) => body.extend_from_slice(octets),
+            Ok(Event::Body(bytes)) => body.extend_from_slice(bytes),
             Ok(Event::ResponseEnd) => break Whole(status),
-            Err(error) if error.is_cut_short() => break CutShort,
+            Err(error) if error.is_truncated() => break CutShort,
             Err(_) => break Refused,
             Ok(event) => panic!("{}: {event:?}", case.name),
         }
@@ -252,17 +252,17 @@ fn of_curl(case: &Case, version: &str) -> Outcome {
     Outcome { end, body: output.stdout }
 }
 
-/// Answers one request with these octets and ends the stream in order.
+/// Answers one request with these bytes and ends the stream in order.
 fn serve(reply: Vec<u8>) -> SocketAddr {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = listener.local_addr().unwrap();
     thread::spawn(move || {
         let (mut stream, _) = listener.accept().unwrap();
         stream.set_read_timeout(Some(Duration::from_secs(60))).unwrap();
-        let (mut head, mut octet) = (Vec::new(), [0]);
+        let (mut head, mut byte) = (Vec::new(), [0]);
         while !head.ends_with(b"\r\n\r\n") {
-            stream.read_exact(&mut octet).unwrap();
-            head.push(octet[0]);
+            stream.read_exact(&mut byte).unwrap();
+            head.push(byte[0]);
         }
         // The client may have had enough at any point.
         let _ = stream.write_all(&reply);
@@ -284,6 +284,6 @@ impl fmt::Display for Outcome {
 }
 
 /// A long text by its beginning.
-fn shown(octets: &[u8]) -> String {
-    if octets.len() <= 80 { octets.escape_ascii().to_string() } else { format!("{}...", octets[..16].escape_ascii()) }
+fn shown(bytes: &[u8]) -> String {
+    if bytes.len() <= 80 { bytes.escape_ascii().to_string() } else { format!("{}...", bytes[..16].escape_ascii()) }
 }

@@ -57,9 +57,9 @@ const STACK: usize = 2 << 20;
 const PROGRAM: usize = 16 << 20;
 
 impl Bounds {
-    /// Octets of memory in all, without what the kernel holds for sockets and threads.
+    /// Bytes of memory in all, without what the kernel holds for sockets and threads.
     pub fn memory(&self) -> u64 {
-        self.parts().iter().map(|(_, octets)| *octets as u64).sum()
+        self.parts().iter().map(|(_, bytes)| *bytes as u64).sum()
     }
 
     fn parts(&self) -> [(&'static str, usize); 7] {
@@ -84,24 +84,24 @@ impl Bounds {
 impl fmt::Display for Bounds {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Bounds { threads, connections, deadlines, grace, cached } = self;
-        let Limits { first_line, field_line, head, fields, blank_lines, drain, .. } = Limits::default();
+        let Limits { start_line, field_line, head, fields, blank_lines, drain, .. } = Limits::default();
         let seconds = |time: Duration| format!("{} s", time.as_secs_f64());
         let lines = [
             ("threads", threads.to_string(), "none of which waits for a peer"),
             ("connections", connections.to_string(), "beyond: the longest idle one closes, or 503 with Retry-After"),
             ("  told 503 at once", RESERVED.to_string(), "beyond: a plain close"),
-            ("request line", format!("{first_line} octets"), "beyond: 400, 414 or 501"),
-            ("field line", format!("{field_line} octets"), "beyond: 431"),
+            ("request line", format!("{start_line} bytes"), "beyond: 400, 414 or 501"),
+            ("field line", format!("{field_line} bytes"), "beyond: 431"),
             ("fields", fields.to_string(), "beyond: 431"),
-            ("head", format!("{head} octets"), "beyond: 431"),
+            ("head", format!("{head} bytes"), "beyond: 431"),
             ("blank lines before it", blank_lines.to_string(), "beyond: 400"),
-            ("body that is dropped", format!("{drain} octets"), "beyond: the connection closes"),
+            ("body that is dropped", format!("{drain} bytes"), "beyond: the connection closes"),
             ("time for a head", seconds(deadlines.head), "then 408, or a close if no byte came"),
             ("time between requests", seconds(deadlines.idle), "then a close"),
-            ("time for a body", format!("{} s", deadlines::BODY / 1000), "and what its octets earn at the least rate"),
-            ("  least rate", format!("{} octets/s", deadlines.min_rate), "0: any"),
-            ("  time without an octet", format!("{} s", deadlines.stall() / 1000), "then a close"),
-            ("time to linger", format!("{} s", deadlines::LINGER / 1000), "or 2 MiB, or 2 s without an octet"),
+            ("time for a body", format!("{} s", deadlines::BODY / 1000), "and what its bytes earn at the least rate"),
+            ("  least rate", format!("{} bytes/s", deadlines.min_rate), "0: any"),
+            ("  time without a byte", format!("{} s", deadlines.stall() / 1000), "then a close"),
+            ("time to linger", format!("{} s", deadlines::LINGER / 1000), "or 2 MiB, or 2 s without a byte"),
             ("time after a stop", seconds(*grace), "then replies end short"),
             ("files in memory", cached.to_string(), "of 16 KiB; or a 16th as many descriptors of larger ones"),
         ];
@@ -109,8 +109,8 @@ impl fmt::Display for Bounds {
             writeln!(f, "{name:32} {bound:>14}   {meaning}")?;
         }
         writeln!(f, "\nmemory, at most")?;
-        for (name, octets) in self.parts() {
-            writeln!(f, "{name:32} {:>10.1} MiB", octets as f64 / f64::from(1 << 20))?;
+        for (name, bytes) in self.parts() {
+            writeln!(f, "{name:32} {:>10.1} MiB", bytes as f64 / f64::from(1 << 20))?;
         }
         write!(f, "{:32} {:>10.1} MiB", "in all", self.memory() as f64 / f64::from(1 << 20))
     }

@@ -1,4 +1,4 @@
-//! Landlock: from here on the process reads below one folder, writes in one other at most, executes nothing, opens no
+//! Landlock: from here on the process reads below one directory, writes in one other at most, executes nothing, opens no
 //! connection and listens nowhere else. It is the second wall behind that of `files/root.rs`, and holds against what goes
 //! wrong in this very program.
 
@@ -9,10 +9,10 @@ use landlock::{
     RestrictionStatus, Ruleset, RulesetAttr, RulesetCreatedAttr, RulesetError, RulesetStatus, Scope,
 };
 
-/// What may still be done, by folder: there and below.
+/// What may still be done, by directory: there and below.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Allowed<'a> {
-    /// Files are read and folders are listed.
+    /// Files are read and directories are listed.
     pub(crate) reading: Option<BorrowedFd<'a>>,
     /// Files are made and written.
     pub(crate) writing: Option<BorrowedFd<'a>>,
@@ -50,7 +50,7 @@ fn restrict(allowed: &Allowed<'_>) -> Result<RestrictionStatus, RulesetError> {
         (allowed.writing, AccessFs::WriteFile | AccessFs::MakeReg),
         (allowed.removing, AccessFs::RemoveFile.into()),
     ];
-    let rules = rules.into_iter().filter_map(|(folder, access)| Some(PathBeneath::new(folder?, access)));
+    let rules = rules.into_iter().filter_map(|(directory, access)| Some(PathBeneath::new(directory?, access)));
     Ruleset::default()
         .set_compatibility(CompatLevel::BestEffort)
         .handle_access(handled)?
@@ -101,7 +101,7 @@ mod tests {
         symlink("/etc/passwd", root.path().join("link")).unwrap();
         fs::write(logs.path().join("log"), "").unwrap();
         fs::write(sockets.path().join("socket"), "").unwrap();
-        let open = |folder: &tempfile::TempDir| File::open(folder.path()).unwrap();
+        let open = |directory: &tempfile::TempDir| File::open(directory.path()).unwrap();
         let (reading, writing, removing) = (open(&root), open(&logs), open(&sockets));
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let address = listener.local_addr().unwrap();
@@ -123,7 +123,7 @@ mod tests {
                 File::options().append(true).open(&inside).map(|_| ()),
                 fs::remove_file(&inside),
                 fs::rename(&inside, root.path().join("other")),
-                fs::create_dir(root.path().join("folder")),
+                fs::create_dir(root.path().join("directory")),
                 File::open(logs.path().join("log")).map(|_| ()),
                 fs::remove_file(logs.path().join("log")),
                 File::create(sockets.path().join("new")).map(|_| ()),
@@ -148,8 +148,8 @@ mod tests {
     fn where_links_may_lead_out_all_is_read_and_nothing_else() {
         let root = tempfile::tempdir().unwrap();
         confined(&Allowed { reading: None, writing: None, removing: None }, || {
-            let mut octets = Vec::new();
-            File::open("/etc/passwd").unwrap().read_to_end(&mut octets).unwrap();
+            let mut bytes = Vec::new();
+            File::open("/etc/passwd").unwrap().read_to_end(&mut bytes).unwrap();
             assert_eq!(File::create(root.path().join("new")).unwrap_err().kind(), PermissionDenied);
             assert_eq!(Command::new("true").status().unwrap_err().kind(), PermissionDenied);
         });

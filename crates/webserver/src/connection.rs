@@ -6,16 +6,16 @@ use std::net::SocketAddr;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
-use http_core::server::{self, Event, Expectation, Phase, ReplyBody, SendBody};
-use http_core::{CloseReason, Date, Framing, RequestError, Status, UseError, Workspace};
+use http_core::server::{self, Event, Expectation, Phase, ResponseBody, SendBody};
+use http_core::{CloseReason, Date, Framing, RequestError, Status, UsageError, Workspace};
 
 use crate::access_log::{Draft, Entry};
 use crate::clock::{self, Millis};
-use crate::deadlines::{self, LINGER_OCTETS, REPRIEVE};
+use crate::deadlines::{self, LINGER_BYTES, REPRIEVE};
 use crate::desk::{DRAFT, Desk};
 use crate::ends::Reason;
 use crate::forwarded;
-use crate::handler::{Answer, Kind, Reply, Request, Taker};
+use crate::handler::{Answer, Kind, Request, Response, Taker};
 use crate::lobby::Interest;
 use crate::moment::Moment;
 use crate::notes::Notes;
@@ -23,10 +23,10 @@ use crate::outgoing::{FileChanged, Outgoing};
 use crate::site::Site;
 use crate::socket::{LARGEST_PIECE, Peer, Socket, must_wait};
 
-/// A turn ends after so many replies or octets, so that one peer does not keep a worker from the others. It is one
+/// A turn ends after so many replies or bytes, so that one peer does not keep a worker from the others. It is one
 /// piece of a file.
 const TURN_REPLIES: u32 = 16;
-const TURN_OCTETS: u64 = LARGEST_PIECE;
+const TURN_BYTES: u64 = LARGEST_PIECE;
 /// The turns of a long reply grow up to this: what it sends is in no cache any more, and fewer turns cost less.
 const LONG_TURN: u64 = 2 << 20;
 
@@ -52,17 +52,17 @@ pub(crate) struct Connection<P = Socket> {
     doing: Doing,
     /// Replies that were sent whole.
     replies: u32,
-    /// What the deadline is for, since when, how many octets moved for it, and when last; and when octets last came.
+    /// What the deadline is for, since when, how many bytes moved for it, and when last; and when bytes last came.
     phase: Phase,
     since: Millis,
     moved: u64,
     progress: Millis,
     received: Moment,
-    /// Octets of memory that the site knows of.
+    /// Bytes of memory that the site knows of.
     held_in: u32,
     held_out: u32,
     waits_for: Interest,
-    /// Octets may be there that nothing announces any more.
+    /// Bytes may be there that nothing announces any more.
     unread: bool,
     /// It has stepped behind others, with a workspace of a desk.
     has_workspace: bool,
@@ -82,8 +82,8 @@ enum Doing {
     Nothing,
     /// A handler wants the body of this request.
     Taking(Taker),
-    /// A reply is being sent: its status, the time that it says, and octets of head and of body; `None`: until the close.
-    Replying { status: Status, date: Date, head: u64, body: Option<u64> },
+    /// A reply is being sent: its status, the time that it says, and bytes of head and of body; `None`: until the close.
+    SendingReply { status: Status, date: Date, head: u64, body: Option<u64> },
     /// All is said and half-closed; what still comes is dropped.
     Lingering { reason: Reason },
 }
@@ -130,10 +130,10 @@ impl<P: Peer> Connection<P> {
         {
             next = match self.doing {
                 Doing::Nothing | Doing::Taking(_) => {
-                    self.protocol.no_room();
+                    self.protocol.reject_overloaded();
                     self.turn(site, desk)
                 }
-                Doing::Replying { .. } => Next::End(Reason::Unread), // it asks on, and does not read
+                Doing::SendingReply { .. } => Next::End(Reason::Unread), // it asks on, and does not read
                 Doing::Lingering { .. } => next,
             };
         }
@@ -153,28 +153,28 @@ impl<P: Peer> Connection<P> {
     }
 
     /// Receives what may be a request, and goes on when others who are ready have done so too: then one look at a file
-    /// serves all who ask for it. What it is in the middle of, or has octets of, it goes on with at once.
+    /// serves all who ask for it. What it is in the middle of, or has bytes of, it goes on with at once.
     pub(crate) fn receive(&mut self, site: &Site, desk: &mut Desk) -> Next {
-        if !self.is_idle() || self.protocol.memory() > 0 || self.ending {
+        if !self.is_idle() || self.protocol.heap_size() > 0 || self.ending {
             return self.drive(site, desk);
         }
         let mut workspace = desk.workspace(&site.limits);
-        self.protocol.lend(&mut workspace);
+        self.protocol.attach(&mut workspace);
         let Err(error) = self.read() else {
             self.has_workspace = true;
             return Next::StepBehind;
         };
-        self.protocol.set_down(&mut workspace);
+        self.protocol.detach(&mut workspace);
         desk.put_back(workspace);
         if must_wait(&error) { Next::Wait(Interest::Read) } else { Next::End(self.end_by(&error)) }
     }
 
     /// A newcomer for whom there is no place: what has come is read once and answered 503.
     pub(crate) fn turn_away(&mut self, site: &Site, desk: &mut Desk) -> Next {
-        if let Ok(n) = self.socket.receive(self.protocol.space()) {
+        if let Ok(n) = self.socket.receive(self.protocol.receive_buffer()) {
             self.protocol.received(n);
         }
-        self.protocol.no_room();
+        self.protocol.reject_overloaded();
         self.drive(site, desk)
     }
 
@@ -204,7 +204,7 @@ impl<P: Peer> Connection<P> {
             Phase::Body => Reason::BodyTimeout,
             _ => Reason::HeadTimeout,
         });
-        self.protocol.timed_out();
+        self.protocol.handle_timeout();
         self.drive(site, desk)
     }
 
@@ -258,8 +258,8 @@ impl<P: Peer> Connection<P> {
     fn turn(&mut self, site: &Site, desk: &mut Desk) -> Next {
         self.waits_for = Interest::Read;
         let mut workspace = if self.has_workspace { Workspace::default() } else { desk.workspace(&site.limits) };
-        self.protocol.lend(&mut workspace);
-        desk.lend(&mut self.outgoing.octets, &mut self.draft);
+        self.protocol.attach(&mut workspace);
+        desk.lend_buffers(&mut self.outgoing.bytes, &mut self.draft);
         let next = match self.doing {
             Doing::Lingering { reason } => self.read_on(reason, desk),
             _ => self.serve(site, desk).unwrap_or_else(|error| match must_wait(&error) {
@@ -271,15 +271,15 @@ impl<P: Peer> Connection<P> {
         if next != Next::Wait(Interest::Turn) {
             self.settle(); // else it goes on with what it did
         }
-        self.protocol.set_down(&mut workspace);
+        self.protocol.detach(&mut workspace);
         desk.put_back(workspace);
         self.has_workspace = false;
-        desk.take_back(&mut self.outgoing.octets, &mut self.draft);
+        desk.take_back(&mut self.outgoing.bytes, &mut self.draft);
         next
     }
 
     fn serve(&mut self, site: &Site, desk: &mut Desk) -> io::Result<Next> {
-        let (mut replies, mut octets) = (0, 0);
+        let (mut replies, mut bytes) = (0, 0);
         loop {
             if self.outgoing.is_long()
                 && let Some(watch) = &desk.watch
@@ -287,24 +287,24 @@ impl<P: Peer> Connection<P> {
                 watch.deputise();
             }
             while !self.outgoing.is_empty() {
-                if octets >= (self.moved / 2).clamp(TURN_OCTETS, LONG_TURN) {
+                if bytes >= (self.moved / 2).clamp(TURN_BYTES, LONG_TURN) {
                     return Ok(Next::Wait(Interest::Turn));
                 }
                 let n = self.outgoing.send(&mut self.socket)?;
-                octets += n;
+                bytes += n;
                 self.moves(n);
             }
-            if let Doing::Replying { body, .. } = self.doing {
+            if let Doing::SendingReply { body, .. } = self.doing {
                 match body {
                     Some(body) => self.protocol.body_sent(body),
-                    None => self.protocol.body_ended(),
+                    None => self.protocol.finish_body(),
                 }
                 .map_err(io::Error::other)?;
                 self.replies = self.replies.saturating_add(1);
                 self.record(site, self.said());
                 replies += 1;
             }
-            if replies >= TURN_REPLIES || octets >= TURN_OCTETS {
+            if replies >= TURN_REPLIES || bytes >= TURN_BYTES {
                 return Ok(Next::Wait(Interest::Turn)); // what is to be done next may be in our hands already
             }
             match self.protocol.poll() {
@@ -313,7 +313,7 @@ impl<P: Peer> Connection<P> {
                         return Ok(Next::Wait(Interest::Read));
                     }
                     self.settle();
-                    octets += self.read()?;
+                    bytes += self.read()?;
                 }
                 Ok(Event::Request(head)) => {
                     let now = clock::today();
@@ -328,10 +328,10 @@ impl<P: Peer> Connection<P> {
                         // The phase is that of what came before, if all of it was there at once.
                         let began = if self.phase == Phase::Head { self.since } else { self.progress };
                         Draft::begin(&mut self.draft, log.format, began, client, Some(&head.fields));
-                        self.draft.extend_from_slice(self.protocol.first_line());
+                        self.draft.extend_from_slice(self.protocol.start_line());
                     }
                     match answer.0 {
-                        Kind::Reply(reply) => self.respond(site, desk, reply)?,
+                        Kind::Response(reply) => self.respond(site, desk, reply)?,
                         Kind::Body { .. } if waits => self.respond(site, desk, error(Status::EXPECTATION_FAILED))?,
                         Kind::Body { limit, .. } if length > limit => {
                             self.respond(site, desk, refusal(site, RequestError::BodyTooLong))?;
@@ -346,7 +346,7 @@ impl<P: Peer> Connection<P> {
                         self.respond(site, desk, reply)?;
                     }
                 }
-                Ok(Event::ReplyDue) => {
+                Ok(Event::NeedOutput) => {
                     let Doing::Taking(taker) = std::mem::replace(&mut self.doing, Doing::Nothing) else {
                         return Err(io::Error::other("a reply is due that nobody gives"));
                     };
@@ -360,7 +360,7 @@ impl<P: Peer> Connection<P> {
                         && self.draft.is_empty()
                     {
                         Draft::begin(&mut self.draft, log.format, self.since, self.peer.ip(), None);
-                        self.draft.extend_from_slice(self.protocol.first_line());
+                        self.draft.extend_from_slice(self.protocol.start_line());
                     }
                     self.respond(site, desk, refusal(site, error))?;
                 }
@@ -368,9 +368,9 @@ impl<P: Peer> Connection<P> {
         }
     }
 
-    /// Reads what is there, and says of how many octets.
+    /// Reads what is there, and says of how many bytes.
     fn read(&mut self) -> io::Result<u64> {
-        let room = self.protocol.space();
+        let room = self.protocol.receive_buffer();
         let (all, n) = (room.len(), self.socket.receive(room)?);
         self.received = Moment::of_receipt();
         match n {
@@ -384,32 +384,32 @@ impl<P: Peer> Connection<P> {
         Ok(n as u64)
     }
 
-    fn respond(&mut self, site: &Site, desk: &mut Desk, reply: Reply) -> io::Result<()> {
+    fn respond(&mut self, site: &Site, desk: &mut Desk, reply: Response) -> io::Result<()> {
         let date = clock::today();
-        self.enter(Phase::Replying);
+        self.enter(Phase::Responding);
         let body = reply.body.length();
-        let head = server::Reply {
+        let head = server::Response {
             status: reply.status,
             fields: &reply.fields,
-            body: body.map_or(ReplyBody::UntilClose, ReplyBody::Length),
+            body: body.map_or(ResponseBody::UntilClose, ResponseBody::Length),
             date: Some(desk.dates.text(date)),
             close: !site.keep_alive || site.is_stopping(),
         };
-        let send = match self.protocol.respond(&head, &mut self.outgoing.octets) {
+        let send = match self.protocol.respond(&head, &mut self.outgoing.bytes) {
             Ok(send) => send,
             // The handler's fault: such a reply is none, and nothing of it was written.
-            Err(UseError::InterimStatus | UseError::FieldMissing) => {
+            Err(UsageError::InformationalStatus | UsageError::MissingField) => {
                 return self.respond(site, desk, error(Status::INTERNAL_SERVER_ERROR));
             }
             Err(error) => return Err(io::Error::other(error)),
         };
-        let head = self.outgoing.octets.len() as u64;
+        let head = self.outgoing.bytes.len() as u64;
         let body = match send {
             SendBody::Exactly(length) => Some(length),
             SendBody::UntilClose => None,
             _ => Some(0),
         };
-        self.doing = Doing::Replying { status: reply.status, date, head, body };
+        self.doing = Doing::SendingReply { status: reply.status, date, head, body };
         if body != Some(0) {
             self.outgoing.push(reply.body);
         }
@@ -436,7 +436,7 @@ impl<P: Peer> Connection<P> {
     /// Why the last reply was what it was: it answered a request, or said what came of none.
     fn said(&self) -> Reason {
         match self.protocol.close_reason() {
-            Some(CloseReason::Refused(RequestError::NoRoom)) => Reason::NoRoom,
+            Some(CloseReason::Refused(RequestError::Overloaded)) => Reason::Overloaded,
             Some(CloseReason::Refused(RequestError::TimedOut)) => self.expired.unwrap_or(Reason::HeadTimeout),
             Some(CloseReason::Refused(RequestError::Incomplete)) => Reason::ClientAbort,
             _ => Reason::Complete,
@@ -445,8 +445,8 @@ impl<P: Peer> Connection<P> {
 
     /// Reads and drops, so that no reset destroys the answer.
     fn read_on(&mut self, reason: Reason, desk: &mut Desk) -> Next {
-        let most = self.moved + TURN_OCTETS;
-        while self.moved < LINGER_OCTETS {
+        let most = self.moved + TURN_BYTES;
+        while self.moved < LINGER_BYTES {
             if self.moved >= most {
                 return Next::Wait(Interest::Turn);
             }
@@ -463,7 +463,7 @@ impl<P: Peer> Connection<P> {
     fn settle(&mut self) {
         // The first head's time runs from accept, be there a byte of it or not.
         let phase = match self.protocol.phase() {
-            _ if matches!(self.doing, Doing::Replying { .. }) => Phase::Replying,
+            _ if matches!(self.doing, Doing::SendingReply { .. }) => Phase::Responding,
             Phase::Idle if self.replies == 0 => Phase::Head,
             phase => phase,
         };
@@ -477,14 +477,14 @@ impl<P: Peer> Connection<P> {
         (self.phase, self.since, self.moved, self.progress, self.reprieved) = (phase, now, 0, now, false);
     }
 
-    fn moves(&mut self, octets: u64) {
-        self.moved += octets;
+    fn moves(&mut self, bytes: u64) {
+        self.moved += bytes;
         self.progress = clock::now();
     }
 
     /// Writes the line of the reply that was being sent, whole or not.
     fn record(&mut self, site: &Site, reason: Reason) {
-        if let Doing::Replying { status, date, head, .. } = self.doing {
+        if let Doing::SendingReply { status, date, head, .. } = self.doing {
             site.traffic.replied(status, self.moved);
             if let Some(log) = &site.log {
                 let draft = Draft::read(&self.draft);
@@ -498,12 +498,12 @@ impl<P: Peer> Connection<P> {
         }
     }
 
-    /// Octets that it has received and keeps while it waits.
+    /// Bytes that it has received and keeps while it waits.
     fn incoming(&self) -> usize {
-        self.protocol.memory() + if let Doing::Taking(taker) = &self.doing { taker.memory() } else { 0 }
+        self.protocol.heap_size() + if let Doing::Taking(taker) = &self.doing { taker.memory() } else { 0 }
     }
 
-    /// Octets of replies that wait to be sent, and of drafts that are longer than usual.
+    /// Bytes of replies that wait to be sent, and of drafts that are longer than usual.
     fn outgoing(&self) -> usize {
         self.outgoing.memory() + self.draft.capacity().saturating_sub(DRAFT)
     }
@@ -543,15 +543,15 @@ fn answered(handle: impl FnOnce() -> Answer) -> Answer {
 }
 
 /// What the handler says about a request that is none.
-fn refusal(site: &Site, error: RequestError) -> Reply {
-    match catch_unwind(AssertUnwindSafe(|| site.handler.refuse(error))) {
-        Ok(reply) => Reply { status: error.status(), ..reply },
+fn refusal(site: &Site, error: RequestError) -> Response {
+    match catch_unwind(AssertUnwindSafe(|| site.handler.request_error(error))) {
+        Ok(reply) => Response { status: error.status(), ..reply },
         Err(_) => self::error(Status::INTERNAL_SERVER_ERROR),
     }
 }
 
-fn error(status: Status) -> Reply {
-    Reply { status, ..Reply::text(format!("{status}\n")) }
+fn error(status: Status) -> Response {
+    Response { status, ..Response::text(format!("{status}\n")) }
 }
 
 #[cfg(test)]
@@ -585,8 +585,8 @@ mod tests {
         fn is_readable(&self) -> bool {
             !self.0.is_empty()
         }
-        fn send(&mut self, octets: &[u8], _: bool) -> io::Result<usize> {
-            Ok(octets.len())
+        fn send(&mut self, bytes: &[u8], _: bool) -> io::Result<usize> {
+            Ok(bytes.len())
         }
         fn send_file(&mut self, _: BorrowedFd<'_>, _: &mut u64, _: u64) -> io::Result<usize> {
             Ok(0)
@@ -608,7 +608,7 @@ mod tests {
 
     #[test]
     fn requests_in_hand_are_answered_though_nothing_more_comes() {
-        let site = Site::new(Box::new(|_: &Request<'_>| Reply::text("x")));
+        let site = Site::new(Box::new(|_: &Request<'_>| Response::text("x")));
         let mut desk = Desk::new(None);
         let mut connection = connected(Says(GET.repeat(40), Often::Once), &site);
         assert_eq!(connection.drive(&site, &mut desk), Next::Wait(Interest::Turn));
@@ -623,7 +623,7 @@ mod tests {
 
     #[test]
     fn after_a_turn_that_ends_with_a_reply_it_is_idle() {
-        let long = || Reply { body: Body::Shared(vec![0; 1 << 20].into()), ..Reply::text("") };
+        let long = || Response { body: Body::Shared(vec![0; 1 << 20].into()), ..Response::text("") };
         let site = Site::new(Box::new(move |_: &Request<'_>| long()));
         let mut desk = Desk::new(None);
         let mut connection = connected(Says(GET.to_vec(), Often::Once), &site);
@@ -636,7 +636,7 @@ mod tests {
 
     #[test]
     fn who_has_octets_of_its_own_takes_no_workspace_with_it() {
-        let site = Site::new(Box::new(|_: &Request<'_>| Reply::text("x")));
+        let site = Site::new(Box::new(|_: &Request<'_>| Response::text("x")));
         let mut desk = Desk::new(None);
         for _ in 0..3 {
             let mut connection = connected(Says(b"\r".to_vec(), Often::Once), &site);
@@ -647,13 +647,13 @@ mod tests {
             assert_eq!(connection.replies, 1);
         }
         let workspaces: Vec<_> = desk.workspaces.iter().map(|workspace| format!("{workspace:?}")).collect();
-        assert_eq!(workspaces, ["Workspace(16384 octets)"]);
+        assert_eq!(workspaces, ["Workspace(16384 bytes)"]);
     }
 
     // R9112-9.6b
     #[test]
     fn what_came_while_others_went_first_is_read_before_the_close() {
-        let site = Site::new(Box::new(|_: &Request<'_>| Reply::text("x")));
+        let site = Site::new(Box::new(|_: &Request<'_>| Response::text("x")));
         let mut desk = Desk::new(None);
         for (behind, lingers) in [(&b""[..], false), (GET, true)] {
             let mut connection = connected(Says(b"GET / HTTP/1.0\r\n\r\n".to_vec(), Often::Once), &site);
@@ -667,7 +667,7 @@ mod tests {
 
     #[test]
     fn who_steps_behind_may_be_resumed_by_anybody() {
-        let site = Site::new(Box::new(|request: &Request<'_>| Reply::text(request.peer.to_string())));
+        let site = Site::new(Box::new(|request: &Request<'_>| Response::text(request.peer.to_string())));
         let (mut desk, mut another) = (Desk::new(None), Desk::new(None));
         let mut connection = connected(Says(LONG.to_vec(), Often::EachTime), &site);
         for _ in 0..9 {
@@ -689,10 +689,10 @@ mod tests {
     #[test]
     fn a_kept_connection_allocates_nothing_for_a_request() {
         let content: Arc<[u8]> = vec![b'x'; 1024].into();
-        let Reply { fields, .. } = Reply::text("");
+        let Response { fields, .. } = Response::text("");
         for format in [None, Some(LogFormat::Common), Some(LogFormat::Combined), Some(LogFormat::Json)] {
             let (content, fields) = (content.clone(), fields.clone());
-            let handler = move |_: &Request<'_>| Reply {
+            let handler = move |_: &Request<'_>| Response {
                 status: Status::OK,
                 fields: fields.clone(),
                 body: Body::Shared(content.clone()),

@@ -12,7 +12,7 @@ pub struct Deadlines {
     pub head: Duration,
     /// For the next request on a kept connection. 15 s.
     pub idle: Duration,
-    /// Octets a second that a reply's reader, or a body's sender, must keep up with after its first 10 s: 1024. 0: any.
+    /// Bytes a second that a reply's reader, or a body's sender, must keep up with after its first 10 s: 1024. 0: any.
     pub min_rate: u64,
 }
 
@@ -28,16 +28,16 @@ pub(crate) const BODY: Millis = 10_000;
 /// A reply that waits for so long has a slow reader.
 pub(crate) const SLOW: Millis = 1_000;
 
-/// What a peer gets more if its octets were there when the deadline struck; a tick is too short for busy workers.
+/// What a peer gets more if its bytes were there when the deadline struck; a tick is too short for busy workers.
 pub(crate) const REPRIEVE: Millis = 1_000;
 
 /// After half-closing we read and drop: until the end of the stream, for 2 s without a byte, 10 s in all, or 2 MiB.
 const LINGER_QUIET: Millis = 2_000;
 pub(crate) const LINGER: Millis = 10_000;
-pub(crate) const LINGER_OCTETS: u64 = 2 << 20;
+pub(crate) const LINGER_BYTES: u64 = 2 << 20;
 
 impl Deadlines {
-    /// For a body, in either direction, of which so many octets have moved, the last of them at `progress`.
+    /// For a body, in either direction, of which so many bytes have moved, the last of them at `progress`.
     pub(crate) fn body(&self, since: Millis, moved: u64, progress: Millis) -> Millis {
         let earned = self.earned(moved);
         since.saturating_add(BODY).saturating_add(earned).min(progress.saturating_add(self.stall()))
@@ -49,8 +49,8 @@ impl Deadlines {
         self.earned(STEP as u64).max(BODY)
     }
 
-    fn earned(&self, octets: u64) -> Millis {
-        octets.saturating_mul(1000).checked_div(self.min_rate).unwrap_or(Millis::MAX)
+    fn earned(&self, bytes: u64) -> Millis {
+        bytes.saturating_mul(1000).checked_div(self.min_rate).unwrap_or(Millis::MAX)
     }
 }
 

@@ -7,7 +7,7 @@ use http_core::{DateCache, Limits, Workspace};
 use crate::access_log;
 use crate::watch::{Deputise, GROUP};
 
-/// Octets that the log may note of a request in any connection; what is longer counts as memory of its own.
+/// Bytes that the log may note of a request in any connection; what is longer counts as memory of its own.
 pub(crate) const DRAFT: usize = 256;
 
 /// Buffers that grew beyond this for one reply are not kept.
@@ -19,7 +19,7 @@ pub(crate) struct Desk {
     /// Where to say that a turn may take long.
     pub(crate) watch: Option<Arc<dyn Deputise>>,
     pub(crate) dates: DateCache,
-    /// Room for octets that nobody reads.
+    /// Room for bytes that nobody reads.
     pub(crate) dropped: Vec<u8>,
     /// Those that no connection has; one that steps behind others takes its with it, perhaps to another desk.
     pub(crate) workspaces: Vec<Workspace>,
@@ -28,7 +28,7 @@ pub(crate) struct Desk {
 }
 
 impl Desk {
-    /// Octets of one desk at most.
+    /// Bytes of one desk at most.
     pub(crate) const MEMORY: usize =
         GROUP * ((16 << 10) + 256 * 16) + KEPT_BUFFER + access_log::LONGEST_DRAFT + DROPPED;
 
@@ -55,7 +55,7 @@ impl Desk {
     }
 
     /// Lends buffers for what is sent and what is logged, unless there are some.
-    pub(crate) fn lend(&mut self, outgoing: &mut Vec<u8>, draft: &mut Vec<u8>) {
+    pub(crate) fn lend_buffers(&mut self, outgoing: &mut Vec<u8>, draft: &mut Vec<u8>) {
         for (own, ours) in [(outgoing, &mut self.outgoing), (draft, &mut self.draft)] {
             if own.capacity() == 0 {
                 std::mem::swap(own, ours);

@@ -35,7 +35,7 @@ pub(crate) enum Reason {
     /// The file was not any more what the head had promised.
     FileChanged,
     /// There was no room for the request.
-    NoRoom,
+    Overloaded,
     /// There was no room for what the peer did not read.
     Unread,
     /// The grace was over.
@@ -51,7 +51,7 @@ impl Reason {
             Reason::Complete => End::Completed,
             Reason::ClientAbort => End::Aborted,
             Reason::HeadTimeout | Reason::BodyTimeout | Reason::SlowSend => End::TimedOut,
-            Reason::NoRoom => End::Refused,
+            Reason::Overloaded => End::Refused,
             Reason::FileChanged | Reason::Unread | Reason::Shutdown | Reason::Failed => End::Failed,
         }
     }
@@ -65,7 +65,7 @@ impl Reason {
             Reason::BodyTimeout => "body-timeout",
             Reason::SlowSend => "slow-send",
             Reason::FileChanged => "file-changed",
-            Reason::NoRoom => "no-room",
+            Reason::Overloaded => "no-room",
             Reason::Unread => "unread",
             Reason::Shutdown => "shutdown",
             Reason::Failed => "failed",
@@ -91,7 +91,7 @@ pub struct Counts {
     pub failed: u64,
     /// Replies that have ended, whole or cut short, by the class of their status: 2xx, 3xx, 4xx, 5xx.
     pub replies: [u64; 4],
-    /// Octets of these replies that the system has taken, heads and bodies.
+    /// Bytes of these replies that the system has taken, heads and bodies.
     pub sent: u64,
     /// Lines of the access log that were lost so far; once the server has ended, also those that nobody has read.
     pub lost_lines: u64,

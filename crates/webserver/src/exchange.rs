@@ -15,7 +15,7 @@ use crate::lobby::Interest;
 use crate::site::{OUTGOING, Site};
 use crate::socket::Peer;
 
-/// Everything that a server with this handler answers to a client that sends these octets and then ends its stream, as
+/// Everything that a server with this handler answers to a client that sends these bytes and then ends its stream, as
 /// a test of a handler wants it: without a socket or a thread. To ask one handler several times, put it into an
 /// [`Arc`](std::sync::Arc).
 ///
@@ -23,9 +23,9 @@ use crate::socket::Peer;
 /// 127.0.0.1:80. After 64 MiB the client goes away, so that this ends whenever handler, sink and reader return.
 ///
 /// ```
-/// use webserver::{Answer, Files, Reply, Request, exchange};
+/// use webserver::{Answer, Files, Response, Request, exchange};
 ///
-/// let echo = |_: &Request<'_>| Answer::with_body(|body| Reply::text(String::from_utf8_lossy(&body)));
+/// let echo = |_: &Request<'_>| Answer::with_body(|body| Response::text(String::from_utf8_lossy(&body)));
 /// let heard = exchange(echo, b"POST / HTTP/1.0\r\nContent-Length: 5\r\n\r\nhello");
 /// assert!(heard.starts_with(b"HTTP/1.0 200 OK\r\n") && heard.ends_with(b"\r\n\r\nhello"));
 ///
@@ -33,15 +33,15 @@ use crate::socket::Peer;
 /// assert!(heard.starts_with(b"HTTP/1.0 404 Not Found\r\n") && heard.ends_with(b"\r\n\r\n"));
 /// # Ok::<(), std::io::Error>(())
 /// ```
-pub fn exchange(handler: impl Handler, octets: &[u8]) -> Vec<u8> {
-    hear(&Site::new(Box::new(handler)), octets, OUTGOING).0
+pub fn exchange(handler: impl Handler, bytes: &[u8]) -> Vec<u8> {
+    hear(&Site::new(Box::new(handler)), bytes, OUTGOING).0
 }
 
-/// The same for a site and at most so many octets, and why the connection closes, unless it is kept.
-pub(crate) fn hear(site: &Site, octets: &[u8], most: usize) -> (Vec<u8>, Option<CloseReason>) {
+/// The same for a site and at most so many bytes, and why the connection closes, unless it is kept.
+pub(crate) fn hear(site: &Site, bytes: &[u8], most: usize) -> (Vec<u8>, Option<CloseReason>) {
     let mut desk = Desk::new(None);
     let mut heard = Vec::new();
-    let client = Client { says: octets, hears: &mut heard, most };
+    let client = Client { says: bytes, hears: &mut heard, most };
     let mut connection = Connection::new(client, SocketAddr::from((Ipv4Addr::LOCALHOST, 49152)), site);
     connection.wake(true);
     // All that it waits for here is its next turn. A reader that panics ends it short, as anywhere.
@@ -52,7 +52,7 @@ pub(crate) fn hear(site: &Site, octets: &[u8], most: usize) -> (Vec<u8>, Option<
     (heard, reason)
 }
 
-/// A client that has said all it has to say, and hears at most so many octets.
+/// A client that has said all it has to say, and hears at most so many bytes.
 #[derive(Debug)]
 struct Client<'a> {
     says: &'a [u8],
@@ -60,7 +60,7 @@ struct Client<'a> {
     most: usize,
 }
 
-/// Octets of a file that are read at once.
+/// Bytes of a file that are read at once.
 const PIECE: usize = 64 << 10;
 
 impl Peer for Client<'_> {
@@ -72,10 +72,10 @@ impl Peer for Client<'_> {
         !self.says.is_empty()
     }
 
-    fn send(&mut self, octets: &[u8], _more: bool) -> io::Result<usize> {
-        match octets.len().min(self.most - self.hears.len()) {
+    fn send(&mut self, bytes: &[u8], _more: bool) -> io::Result<usize> {
+        match bytes.len().min(self.most - self.hears.len()) {
             0 => Err(io::ErrorKind::BrokenPipe.into()),
-            n => io::Write::write(&mut self.hears, &octets[..n]),
+            n => io::Write::write(&mut self.hears, &bytes[..n]),
         }
     }
 
@@ -103,7 +103,7 @@ mod tests {
     use std::sync::Arc;
 
     use super::exchange;
-    use crate::{Body, Files, Reply, Request};
+    use crate::{Body, Files, Request, Response};
     use http_core::Status;
 
     fn ends_with(heard: &[u8], body: &[u8]) -> bool {
@@ -112,7 +112,7 @@ mod tests {
 
     #[test]
     fn all_requests_are_answered_and_nothing_else_is() {
-        let path = Arc::new(|request: &Request<'_>| Reply::text(request.head.target.path()));
+        let path = Arc::new(|request: &Request<'_>| Response::text(request.head.target.path()));
         let get = b"GET /a HTTP/1.0\r\nConnection: keep-alive\r\n\r\n";
         let heard = exchange(path.clone(), &get.repeat(50)); // more than a turn
         assert_eq!(heard.windows(6).filter(|w| w == b"\r\n\r\n/a").count(), 50);
@@ -124,20 +124,23 @@ mod tests {
 
     #[test]
     fn files_of_any_size_are_sent() {
-        let folder = tempfile::TempDir::new().unwrap();
-        let files = Arc::new(Files::new(folder.path()).unwrap());
-        for octets in [0, 1, 16 << 10, (16 << 10) + 1, (3 << 20) + 1] {
-            let body: Vec<u8> = (0..251).cycle().take(octets).collect();
-            std::fs::write(folder.path().join(octets.to_string()), &body).unwrap();
-            let heard = exchange(files.clone(), format!("GET /{octets} HTTP/1.0\r\n\r\n").as_bytes());
-            assert!(heard.starts_with(b"HTTP/1.0 200 ") && ends_with(&heard, &body), "{octets}");
+        let directory = tempfile::TempDir::new().unwrap();
+        let files = Arc::new(Files::new(directory.path()).unwrap());
+        for bytes in [0, 1, 16 << 10, (16 << 10) + 1, (3 << 20) + 1] {
+            let body: Vec<u8> = (0..251).cycle().take(bytes).collect();
+            std::fs::write(directory.path().join(bytes.to_string()), &body).unwrap();
+            let heard = exchange(files.clone(), format!("GET /{bytes} HTTP/1.0\r\n\r\n").as_bytes());
+            assert!(heard.starts_with(b"HTTP/1.0 200 ") && ends_with(&heard, &body), "{bytes}");
         }
     }
 
     #[test]
     fn it_ends_whatever_the_handler_does() {
         let reader = |reader: fn() -> Box<dyn std::io::Read + Send>, length| {
-            move |_: &Request<'_>| Reply { body: Body::Reader { reader: reader(), length }, ..Reply::empty(Status::OK) }
+            move |_: &Request<'_>| Response {
+                body: Body::Reader { reader: reader(), length },
+                ..Response::empty(Status::OK)
+            }
         };
         struct Panics;
         impl std::io::Read for Panics {
@@ -150,7 +153,7 @@ mod tests {
         assert_eq!(exchange(reader(|| Box::new(std::io::repeat(b'x')), Some(1 << 40)), get).len(), super::OUTGOING);
         assert!(exchange(reader(|| Box::new(std::io::empty()), Some(9)), get).ends_with(b"\r\n\r\n"));
         assert!(exchange(reader(|| Box::new(Panics), Some(9)), get).len() < 200);
-        let panics = |_: &Request<'_>| -> Reply { panic!("as it was told") };
+        let panics = |_: &Request<'_>| -> Response { panic!("as it was told") };
         assert!(exchange(panics, get).starts_with(b"HTTP/1.0 500 "));
     }
 }

@@ -13,7 +13,7 @@ use crate::notes::Notes;
 use crate::site::Site;
 
 /// Each decision about a request, with the rule of the protocol or the option behind it, and the head that it would be
-/// answered with, by a server that keeps connections or does not. What the client sends is octets as they would come, with
+/// answered with, by a server that keeps connections or does not. What the client sends is bytes as they would come, with
 /// the empty line at the end of its head.
 ///
 /// ```
@@ -53,7 +53,7 @@ pub fn explain(handler: impl Handler, keep_alive: bool, request: &[u8]) -> Strin
     text
 }
 
-/// Octets of an answer that are heard: any head is shorter.
+/// Bytes of an answer that are heard: any head is shorter.
 const HEARD: usize = 1 << 20;
 /// Reasons stand in a column, unless a decision takes more room than this.
 const WIDEST: usize = 72;
@@ -65,7 +65,7 @@ fn judge(request: &[u8], notes: Notes<'_>) -> Option<Version> {
     loop {
         match connection.poll() {
             Ok(Event::NeedInput) => {
-                let room = connection.space();
+                let room = connection.receive_buffer();
                 let n = room.len().min(rest.len());
                 room[..n].copy_from_slice(&rest[..n]);
                 rest = &rest[n..];
@@ -105,11 +105,11 @@ fn note_head(head: &RequestHead<'_>, notes: Notes<'_>) {
         n => format!("{n} fields are correct"),
     });
     match body {
-        Framing::Length(n) => notes.add("R1945-7.2a", || format!("a body of {n} octets follows")),
+        Framing::Length(n) => notes.add("R1945-7.2a", || format!("a body of {n} bytes follows")),
         _ => notes.add("R9112-6.3c", || "no body follows".into()),
     }
     let mut name = Vec::new();
-    path.decode(&mut name);
+    path.decode_to(&mut name);
     notes.add("R1945-5.1.2b, R3986-5.2.4, D14", || match name.is_empty() {
         true => "the path names the root".into(),
         false => format!("the path names \"{}\" below the root", name.escape_ascii()),
@@ -123,31 +123,31 @@ fn rule(error: RequestError) -> &'static str {
         RequestError::RequestLine => "R9112-3c, D10",
         RequestError::Method => "R1945-5.1.1a",
         RequestError::MethodTooLong | RequestError::TargetTooLong | RequestError::RequestLineTooLong => "R9112-3a",
-        RequestError::Target(TargetError::Octet) => "D12, D13",
+        RequestError::Target(TargetError::InvalidByte) => "D12, D13",
         RequestError::Target(TargetError::Scheme) => "R9110-7.4",
         RequestError::Target(TargetError::Authority) => "R9112-3.2.2a, R9110-4.2.1",
-        RequestError::Target(TargetError::Climbs) => "R1945-12.5a, R3986-5.2.4",
+        RequestError::Target(TargetError::EscapesRoot) => "R1945-12.5a, R3986-5.2.4",
         RequestError::Target(_) => "D14, R9112-3.2.1",
         RequestError::Version => "R9112-2.3, D4",
         RequestError::VersionNotSupported => "R9110-6.2",
-        RequestError::Blanks => "D2, R9112-3b",
+        RequestError::Whitespace => "D2, R9112-3b",
         RequestError::BareLf => "D1, R9112-2.2b",
-        RequestError::Folded => "D3, R9112-5.2",
+        RequestError::ObsFold => "D3, R9112-5.2",
         RequestError::FieldSyntax => "R1945-4.2a, R9112-5.1a",
         RequestError::FieldLineTooLong | RequestError::TooManyFields | RequestError::HeadTooLong => "R6585-5",
         RequestError::HostMissing => "R9112-3.2a",
         RequestError::HostRepeated | RequestError::HostInvalid => "R9112-3.2b",
         RequestError::ContentLength | RequestError::ContentLengthRepeated => "R9112-6.3a",
         RequestError::ContentLengthMissing => "D8, R1945-8.3",
-        RequestError::TransferEncodingVersion => "R9112-6.1b",
+        RequestError::TransferEncodingInHttp10 => "R9112-6.1b",
         RequestError::TransferEncodingAndLength => "R9112-6.1c",
         RequestError::TransferEncoding => "R9112-6.1e",
-        RequestError::TransferCoding => "R9112-6.1a",
-        RequestError::Connect => "R9110-9.3.6",
+        RequestError::UnsupportedTransferCoding => "R9112-6.1a",
+        RequestError::ConnectMethod => "R9110-9.3.6",
         RequestError::BodyTooLong => "R9110-5.4",
         RequestError::Incomplete => "R9112-8, R1945-7.2.2b",
         RequestError::TimedOut => "R9110-15.5.9",
-        RequestError::NoRoom => "R1945-9.5",
+        RequestError::Overloaded => "R1945-9.5",
         _ => "D16",
     }
 }

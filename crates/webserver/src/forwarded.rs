@@ -77,7 +77,7 @@ impl TrustedProxy {
 /// The client of a request with these fields: the last hop that is not trusted, or the first where all are. What is no
 /// address, such as `unknown`, ends what can be known; then it is the hop that said so.
 ///
-/// One way through the field's octets, whatever is in them.
+/// One way through the field's bytes, whatever is in them.
 pub(crate) fn client(trusted: &[TrustedProxy], peer: IpAddr, fields: &Fields<'_>) -> IpAddr {
     let is_trusted = |hop: IpAddr| trusted.iter().any(|proxy| proxy.is(hop));
     if !is_trusted(peer) {
@@ -121,11 +121,11 @@ mod tests {
     fn client_of(trusted: &str, peer: &str, lines: &[&str]) -> String {
         let mut connection = Connection::new(Limits::default());
         let lines: String = lines.iter().map(|line| format!("x-forwarded-FOR: {line}\r\n")).collect();
-        let octets = format!("GET / HTTP/1.0\r\nVia: a\r\n{lines}\r\n").into_bytes();
-        let mut rest = &octets[..];
+        let bytes = format!("GET / HTTP/1.0\r\nVia: a\r\n{lines}\r\n").into_bytes();
+        let mut rest = &bytes[..];
         while !rest.is_empty() {
             assert!(matches!(connection.poll(), Ok(Event::NeedInput)));
-            let n = io::Read::read(&mut rest, connection.space()).unwrap();
+            let n = io::Read::read(&mut rest, connection.receive_buffer()).unwrap();
             connection.received(n);
         }
         let Ok(Event::Request(head)) = connection.poll() else { panic!("{lines}") };

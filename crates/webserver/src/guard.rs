@@ -4,10 +4,10 @@
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::{Mutex, TryLockError};
 
-use http_core::auth::{Basic, challenge};
-use http_core::{FieldName, FieldValue, Method, RequestError, Status, name};
+use http_core::auth::{Basic, basic_challenge};
+use http_core::{FieldName, FieldValue, Method, RequestError, Status, header};
 
-use crate::handler::{Answer, Handler, Reply, Request};
+use crate::handler::{Answer, Handler, Request, Response};
 use crate::users::Users;
 
 /// Lets only known users to another handler, by Basic credentials (RFC 7617). Without TLS in front, everybody on the way
@@ -27,9 +27,9 @@ use crate::users::Users;
 /// by [`Basic::parse`].
 ///
 /// ```
-/// use webserver::{Guard, Reply, Request, Users, exchange};
+/// use webserver::{Guard, Response, Request, Users, exchange};
 ///
-/// let secret = |_: &Request<'_>| Reply::text("it is under the mat\n");
+/// let secret = |_: &Request<'_>| Response::text("it is under the mat\n");
 /// let users = Users::parse(b"U:$2a$05$CCCCCCCCCCCCCCCCCCCCC.E5YPO9kmyuRGyh0XouQYb4YMJKvyOeW")?;
 /// let guard = std::sync::Arc::new(Guard::new(users, secret));
 ///
@@ -63,10 +63,10 @@ impl<H: Handler> Guard<H> {
     }
 
     /// Another realm: what these credentials are good for, which clients show to their users. Each guard of a server has
-    /// its own. `None` if [`challenge`] cannot say it.
+    /// its own. `None` if [`basic_challenge`] cannot say it.
     #[must_use]
     pub fn realm(self, realm: &str) -> Option<Guard<H>> {
-        Some(Guard { challenge: with_charset(&challenge(realm)?), ..self })
+        Some(Guard { challenge: with_charset(&basic_challenge(realm)?), ..self })
     }
 
     /// How many verifications were begun, of right and of wrong passwords.
@@ -75,7 +75,7 @@ impl<H: Handler> Guard<H> {
     }
 
     fn judge(&self, request: &Request<'_>) -> Verdict {
-        let Some(credentials) = request.head.fields.only(name::AUTHORIZATION).and_then(Basic::parse) else {
+        let Some(credentials) = request.head.fields.only(header::AUTHORIZATION).and_then(Basic::parse) else {
             return Verdict::Unknown;
         };
         if self.users.remembers(&credentials) {
@@ -91,12 +91,12 @@ impl<H: Handler> Guard<H> {
         if self.users.verify(&credentials) { Verdict::Known } else { Verdict::Unknown }
     }
 
-    fn denied(&self, status: Status, why: &str, name: FieldName<'_>, value: &str) -> Reply {
+    fn denied(&self, status: Status, why: &str, name: FieldName<'_>, value: &str) -> Response {
         let mut reply = self.inner.error(status, why);
         if let Some(value) = FieldValue::new(value.as_bytes()) {
             let _ = reply.push(name, value); // it is not one of the library's own
         }
-        Reply { status, ..reply }
+        Response { status, ..reply }
     }
 }
 
@@ -114,11 +114,11 @@ impl<H: Handler> Handler for Guard<H> {
             Verdict::Unknown => {
                 request.note("R1945-9.4d, --auth", || "there are no credentials, or they are not right".into());
                 let why = "A user and a password that are known here are needed.";
-                self.denied(Status::UNAUTHORIZED, why, name::WWW_AUTHENTICATE, &self.challenge)
+                self.denied(Status::UNAUTHORIZED, why, header::WWW_AUTHENTICATE, &self.challenge)
             }
             Verdict::Busy => {
                 let why = "Another password is being verified. Please try again.";
-                self.denied(Status::SERVICE_UNAVAILABLE, why, name::RETRY_AFTER, "1")
+                self.denied(Status::SERVICE_UNAVAILABLE, why, header::RETRY_AFTER, "1")
             }
         };
         reply.into()
@@ -129,16 +129,16 @@ impl<H: Handler> Handler for Guard<H> {
         self.inner.is_quick()
     }
 
-    fn refuse(&self, error: RequestError) -> Reply {
-        self.inner.refuse(error)
+    fn request_error(&self, error: RequestError) -> Response {
+        self.inner.request_error(error)
     }
 
-    fn error(&self, status: Status, why: &str) -> Reply {
+    fn error(&self, status: Status, why: &str) -> Response {
         self.inner.error(status, why)
     }
 }
 
-/// RFC 7617 §2.1: the octets that are compared are those of UTF-8.
+/// RFC 7617 §2.1: the bytes that are compared are those of UTF-8.
 fn with_charset(challenge: &str) -> String {
     format!("{challenge}, charset=\"UTF-8\"")
 }

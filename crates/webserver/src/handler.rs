@@ -9,7 +9,7 @@ use std::sync::Arc;
 use std::time::SystemTime;
 
 use http_core::server::RequestHead;
-use http_core::{Date, FieldBlock, FieldName, FieldValue, RequestError, Status, UseError, name};
+use http_core::{Date, FieldBlock, FieldName, FieldValue, RequestError, Status, UsageError, header};
 
 use crate::moment::Moment;
 use crate::notes::Notes;
@@ -21,12 +21,12 @@ use crate::watch::Deputise;
 /// A handler that blocks for long blocks one worker of the pool, and as many of them as there are workers stop the
 /// server. One that panics has answered 500; the pool serves on.
 ///
-/// Every function from a request to a [`Reply`] or an [`Answer`] is a handler. A closure says the type of its request:
+/// Every function from a request to a [`Response`] or an [`Answer`] is a handler. A closure says the type of its request:
 ///
 /// ```
-/// use webserver::{Reply, Request, exchange};
+/// use webserver::{Response, Request, exchange};
 ///
-/// let handler = |request: &Request<'_>| Reply::text(format!("you are {}\n", request.peer.ip()));
+/// let handler = |request: &Request<'_>| Response::text(format!("you are {}\n", request.peer.ip()));
 /// assert!(exchange(handler, b"GET / HTTP/1.0\r\n\r\n").ends_with(b"\r\n\r\nyou are 127.0.0.1\n"));
 /// ```
 pub trait Handler: Send + Sync + 'static {
@@ -43,20 +43,20 @@ pub trait Handler: Send + Sync + 'static {
 
     /// Answers what is no valid request, comes too late or finds no room; by default with a line of text. The status is
     /// set to that of the error whatever is returned here, and the connection closes.
-    fn refuse(&self, error: RequestError) -> Reply {
+    fn request_error(&self, error: RequestError) -> Response {
         let reply = self.error(error.status(), &error.to_string());
         match error {
             // R9110-10.2.1: a 405 names the methods that are allowed; here, none.
-            RequestError::Connect => reply.with_field(name::ALLOW, FieldValue::from_static("")),
-            RequestError::NoRoom => reply.with_field(name::RETRY_AFTER, FieldValue::from_static("1")),
+            RequestError::ConnectMethod => reply.with_field(header::ALLOW, FieldValue::from_static("")),
+            RequestError::Overloaded => reply.with_field(header::RETRY_AFTER, FieldValue::from_static("1")),
             _ => reply,
         }
     }
 
     /// The page for an error that somebody in front answers in its place, such as a [`Guard`](crate::Guard); by default a
     /// line of text.
-    fn error(&self, status: Status, why: &str) -> Reply {
-        Reply { status, ..Reply::text(format!("{status}: {why}\n")) }
+    fn error(&self, status: Status, why: &str) -> Response {
+        Response { status, ..Response::text(format!("{status}: {why}\n")) }
     }
 }
 
@@ -80,11 +80,11 @@ impl<H: Handler> Handler for Arc<H> {
         (**self).is_quick()
     }
 
-    fn refuse(&self, error: RequestError) -> Reply {
-        (**self).refuse(error)
+    fn request_error(&self, error: RequestError) -> Response {
+        (**self).request_error(error)
     }
 
-    fn error(&self, status: Status, why: &str) -> Reply {
+    fn error(&self, status: Status, why: &str) -> Response {
         (**self).error(status, why)
     }
 }
@@ -93,12 +93,12 @@ impl<H: Handler> Handler for Arc<H> {
 ///
 /// ```
 /// use webserver::http_core::name;
-/// use webserver::{Reply, Request, exchange};
+/// use webserver::{Response, Request, exchange};
 ///
 /// let handler = |request: &Request<'_>| {
 ///     let query = request.head.target.query().unwrap_or("nothing");
-///     let agent = request.head.fields.get(name::USER_AGENT).and_then(|value| value.as_str());
-///     Reply::text(format!("{} asks for {query}", agent.unwrap_or("somebody")))
+///     let agent = request.head.fields.get(header::USER_AGENT).and_then(|value| value.as_str());
+///     Response::text(format!("{} asks for {query}", agent.unwrap_or("somebody")))
 /// };
 /// let heard = exchange(handler, b"GET /search?tea HTTP/1.0\r\nUser-Agent: me\r\n\r\n");
 /// assert!(heard.ends_with(b"\r\n\r\nme asks for tea"));
@@ -147,9 +147,9 @@ impl Request<'_> {
 }
 
 /// What a handler does about a request: it replies at once, or once it has the request's body. While a body comes no
-/// thread waits for it. A [`Reply`] becomes an answer by `into()`.
+/// thread waits for it. A [`Response`] becomes an answer by `into()`.
 ///
-/// A request without a body has one of no octets. A body that nobody asked for is dropped. One that ends too early or is
+/// A request without a body has one of no bytes. A body that nobody asked for is dropped. One that ends too early or is
 /// slower than [`Deadlines::min_rate`](crate::Deadlines::min_rate) is answered 400 or 408 without the handler. A client
 /// that waits for `100 Continue` before it sends a body which the handler wants is answered 417, and sends it without
 /// waiting (R9110-10.1.1b).
@@ -158,13 +158,13 @@ pub struct Answer(pub(crate) Kind);
 
 #[derive(Debug)]
 pub(crate) enum Kind {
-    Reply(Reply),
+    Response(Response),
     Body { limit: u64, taker: Taker },
 }
 
 /// Who takes a request's body.
 pub(crate) enum Taker {
-    Whole(Vec<u8>, Box<dyn FnOnce(Vec<u8>) -> Reply + Send>),
+    Whole(Vec<u8>, Box<dyn FnOnce(Vec<u8>) -> Response + Send>),
     Sink(Box<dyn Sink>),
 }
 
@@ -172,18 +172,18 @@ pub(crate) enum Taker {
 /// [`end`](Sink::end) if the body does not come whole. If it panics, the reply is 500.
 ///
 /// ```
-/// use webserver::{Answer, Reply, Request, Sink, exchange};
+/// use webserver::{Answer, Response, Request, Sink, exchange};
 ///
 /// struct Lines(usize);
 ///
 /// impl Sink for Lines {
-///     fn take(&mut self, octets: &[u8]) -> Result<(), Reply> {
-///         self.0 += octets.iter().filter(|&&octet| octet == b'\n').count();
+///     fn take(&mut self, bytes: &[u8]) -> Result<(), Response> {
+///         self.0 += bytes.iter().filter(|&&byte| byte == b'\n').count();
 ///         Ok(())
 ///     }
 ///
-///     fn end(self: Box<Self>) -> Reply {
-///         Reply::text(format!("{} lines\n", self.0))
+///     fn end(self: Box<Self>) -> Response {
+///         Response::text(format!("{} lines\n", self.0))
 ///     }
 /// }
 ///
@@ -192,19 +192,19 @@ pub(crate) enum Taker {
 /// assert!(heard.ends_with(b"\r\n\r\n2 lines\n"));
 /// ```
 pub trait Sink: Send {
-    /// Takes the next octets, at least one and at most 16 KiB of them ([`Limits::head`](http_core::Limits::head)). While
+    /// Takes the next bytes, at least one and at most 16 KiB of them ([`Limits::head`](http_core::Limits::head)). While
     /// it blocks, it blocks a worker.
     ///
     /// # Errors
     /// A reply to be sent at once. The rest of the body is dropped; if that is more than 256 KiB
     /// ([`Limits::drain`](http_core::Limits::drain)), the connection closes.
-    fn take(&mut self, octets: &[u8]) -> Result<(), Reply>;
+    fn take(&mut self, bytes: &[u8]) -> Result<(), Response>;
 
     /// The body is whole. Replies to it.
-    fn end(self: Box<Self>) -> Reply;
+    fn end(self: Box<Self>) -> Response;
 }
 
-/// Octets of a request body that are collected if nothing else is said.
+/// Bytes of a request body that are collected if nothing else is said.
 const BODY: u64 = 64 << 10;
 
 impl Answer {
@@ -214,13 +214,13 @@ impl Answer {
     /// answered 503; for bodies of many MiB there is [`with_sink`](Self::with_sink).
     ///
     /// ```
-    /// use webserver::{Answer, Reply, Request, exchange};
+    /// use webserver::{Answer, Response, Request, exchange};
     ///
-    /// let handler = |_: &Request<'_>| Answer::with_body(|body| Reply::text(format!("{} octets\n", body.len())));
+    /// let handler = |_: &Request<'_>| Answer::with_body(|body| Response::text(format!("{} bytes\n", body.len())));
     /// let heard = exchange(handler, b"POST / HTTP/1.0\r\nContent-Length: 5\r\n\r\nhello");
-    /// assert!(heard.ends_with(b"\r\n\r\n5 octets\n"));
+    /// assert!(heard.ends_with(b"\r\n\r\n5 bytes\n"));
     /// ```
-    pub fn with_body(then: impl FnOnce(Vec<u8>) -> Reply + Send + 'static) -> Answer {
+    pub fn with_body(then: impl FnOnce(Vec<u8>) -> Response + Send + 'static) -> Answer {
         Answer(Kind::Body { limit: BODY, taker: Taker::Whole(Vec::new(), Box::new(then)) })
     }
 
@@ -229,41 +229,41 @@ impl Answer {
         Answer(Kind::Body { limit: BODY, taker: Taker::Sink(Box::new(sink)) })
     }
 
-    /// Another limit for the body, in octets. A longer one is answered 413, before any of it is taken.
+    /// Another limit for the body, in bytes. A longer one is answered 413, before any of it is taken.
     #[must_use]
     pub fn up_to(self, limit: u64) -> Answer {
         match self.0 {
             Kind::Body { taker, .. } => Answer(Kind::Body { limit, taker }),
-            reply @ Kind::Reply(_) => Answer(reply),
+            reply @ Kind::Response(_) => Answer(reply),
         }
     }
 }
 
-impl From<Reply> for Answer {
-    fn from(reply: Reply) -> Answer {
-        Answer(Kind::Reply(reply))
+impl From<Response> for Answer {
+    fn from(reply: Response) -> Answer {
+        Answer(Kind::Response(reply))
     }
 }
 
 impl Taker {
-    pub(crate) fn take(&mut self, octets: &[u8]) -> Result<(), Reply> {
+    pub(crate) fn take(&mut self, bytes: &[u8]) -> Result<(), Response> {
         match self {
             Taker::Whole(body, _) => {
-                body.extend_from_slice(octets);
+                body.extend_from_slice(bytes);
                 Ok(())
             }
-            Taker::Sink(sink) => sink.take(octets),
+            Taker::Sink(sink) => sink.take(bytes),
         }
     }
 
-    pub(crate) fn end(self) -> Reply {
+    pub(crate) fn end(self) -> Response {
         match self {
             Taker::Whole(body, then) => then(body),
             Taker::Sink(sink) => sink.end(),
         }
     }
 
-    /// Octets that were collected.
+    /// Bytes that were collected.
     pub(crate) fn memory(&self) -> usize {
         match self {
             Taker::Whole(body, _) => body.capacity(),
@@ -275,7 +275,7 @@ impl Taker {
 impl fmt::Debug for Taker {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Taker::Whole(body, _) => write!(f, "Whole({} octets)", body.len()),
+            Taker::Whole(body, _) => write!(f, "Whole({} bytes)", body.len()),
             Taker::Sink(_) => f.write_str("Sink"),
         }
     }
@@ -285,15 +285,15 @@ impl fmt::Debug for Taker {
 /// without WWW-Authenticate or a 405 without Allow, is answered for with 500.
 ///
 /// ```
-/// use webserver::Reply;
-/// use webserver::http_core::{FieldValue, Status, name};
+/// use webserver::Response;
+/// use webserver::http_core::{FieldValue, Status, header};
 ///
-/// let missing = Reply { status: Status::NOT_FOUND, ..Reply::text("no such thing\n") };
+/// let missing = Response { status: Status::NOT_FOUND, ..Response::text("no such thing\n") };
 ///
-/// let moved = Reply::empty(Status::MOVED_PERMANENTLY).with_field(name::LOCATION, FieldValue::from_static("/new"));
+/// let moved = Response::empty(Status::MOVED_PERMANENTLY).with_field(header::LOCATION, FieldValue::from_static("/new"));
 /// ```
 #[derive(Debug)]
-pub struct Reply {
+pub struct Response {
     /// The status; not 1xx.
     pub status: Status,
     /// All other fields; shared, so that a reply which is made often is made once.
@@ -302,21 +302,21 @@ pub struct Reply {
     pub body: Body,
 }
 
-impl Reply {
+impl Response {
     /// A reply without a body.
-    pub fn empty(status: Status) -> Reply {
-        Reply { status, fields: Arc::default(), body: Body::Octets(Cow::Borrowed(b"")) }
+    pub fn empty(status: Status) -> Response {
+        Response { status, fields: Arc::default(), body: Body::Bytes(Cow::Borrowed(b"")) }
     }
 
     /// A reply of plain text in UTF-8, status 200.
-    pub fn text(text: impl Into<String>) -> Reply {
-        Reply::octets(FieldValue::from_static("text/plain; charset=utf-8"), text.into().into_bytes())
+    pub fn text(text: impl Into<String>) -> Response {
+        Response::bytes(FieldValue::from_static("text/plain; charset=utf-8"), text.into().into_bytes())
     }
 
     /// A reply of this type, status 200.
-    pub fn octets(content_type: FieldValue<'_>, octets: impl Into<Cow<'static, [u8]>>) -> Reply {
-        let reply = Reply { body: Body::Octets(octets.into()), ..Reply::empty(Status::OK) };
-        reply.with_field(name::CONTENT_TYPE, content_type)
+    pub fn bytes(content_type: FieldValue<'_>, bytes: impl Into<Cow<'static, [u8]>>) -> Response {
+        let reply = Response { body: Body::Bytes(bytes.into()), ..Response::empty(Status::OK) };
+        reply.with_field(header::CONTENT_TYPE, content_type)
     }
 
     /// The reply with one field more, whose name is known when the program is written.
@@ -325,7 +325,7 @@ impl Reply {
     /// If it is a field that the library writes itself: Connection, Content-Length, Date, Host, Keep-Alive,
     /// Transfer-Encoding. In a handler that is a 500. For names from elsewhere there is [`push`](Self::push).
     #[must_use]
-    pub fn with_field(mut self, name: FieldName<'static>, value: FieldValue<'_>) -> Reply {
+    pub fn with_field(mut self, name: FieldName<'static>, value: FieldValue<'_>) -> Response {
         let pushed = self.push(name, value);
         assert!(pushed.is_ok(), "{name} is the library's to write");
         self
@@ -335,7 +335,7 @@ impl Reply {
     ///
     /// # Errors
     /// Those of [`FieldBlock::push`]: it is a field that the library writes itself.
-    pub fn push(&mut self, name: FieldName<'_>, value: FieldValue<'_>) -> Result<(), UseError> {
+    pub fn push(&mut self, name: FieldName<'_>, value: FieldValue<'_>) -> Result<(), UsageError> {
         Arc::make_mut(&mut self.fields).push(name, value)
     }
 }
@@ -345,18 +345,18 @@ impl Reply {
 pub enum Body {
     /// From memory. All of these that wait for their readers hold 64 MiB in all; when that is full, further ones are
     /// closed short, and so is a single one of that size.
-    Octets(Cow<'static, [u8]>),
+    Bytes(Cow<'static, [u8]>),
     /// From memory that others use too; it counts for none of them.
     Shared(Arc<[u8]>),
-    /// Octets of a file, sent by the kernel. Before each piece of at most 320 KiB the file is looked at: if it is shorter
+    /// Bytes of a file, sent by the kernel. Before each piece of at most 320 KiB the file is looked at: if it is shorter
     /// than that, or was modified, the connection closes short. What the kernel has taken, up to several MiB, it holds by
     /// reference: what is written over in place before the peer has it goes out as it is then. Replace files by a rename.
     File {
         /// A regular file.
         file: Arc<OwnedFd>,
-        /// Where to begin, in octets.
+        /// Where to begin, in bytes.
         offset: u64,
-        /// How many octets.
+        /// How many bytes.
         length: u64,
         /// When the file was modified last, as the reply's head has it; `None`: whenever.
         modified: Option<SystemTime>,
@@ -365,11 +365,11 @@ pub enum Body {
     ///
     /// ```
     /// use webserver::http_core::Status;
-    /// use webserver::{Body, Reply, Request, exchange};
+    /// use webserver::{Body, Response, Request, exchange};
     ///
     /// let handler = |_: &Request<'_>| {
     ///     let body = Body::Reader { reader: Box::new(&b"of any length"[..]), length: None };
-    ///     Reply { body, ..Reply::empty(Status::OK) }
+    ///     Response { body, ..Response::empty(Status::OK) }
     /// };
     /// assert!(exchange(handler, b"GET / HTTP/1.0\r\n\r\n").ends_with(b"\r\n\r\nof any length"));
     /// ```
@@ -383,11 +383,11 @@ pub enum Body {
 }
 
 impl Body {
-    /// Its length in octets, if it is known.
+    /// Its length in bytes, if it is known.
     pub fn length(&self) -> Option<u64> {
         match self {
-            Body::Octets(octets) => Some(octets.len() as u64),
-            Body::Shared(octets) => Some(octets.len() as u64),
+            Body::Bytes(bytes) => Some(bytes.len() as u64),
+            Body::Shared(bytes) => Some(bytes.len() as u64),
             Body::File { length, .. } => Some(*length),
             Body::Reader { length, .. } => *length,
         }
@@ -397,7 +397,7 @@ impl Body {
 impl fmt::Debug for Body {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let kind = match self {
-            Body::Octets(_) => "Octets",
+            Body::Bytes(_) => "Bytes",
             Body::Shared(_) => "Shared",
             Body::File { .. } => "File",
             Body::Reader { .. } => "Reader",

@@ -1,19 +1,19 @@
-//! A server for HTTP/1.0 on blocking sockets and a fixed pool of threads, and a handler that serves a folder of files.
+//! A server for HTTP/1.0 on blocking sockets and a fixed pool of threads, and a handler that serves a directory of files.
 //!
 //! # A server of your own
 //!
-//! A handler is a function from a [`Request`] to a [`Reply`], or to an [`Answer`] that wants the request's body first.
+//! A handler is a function from a [`Request`] to a [`Response`], or to an [`Answer`] that wants the request's body first.
 //! A [`Server`] is bound, configured and started; then it is [`Running`], and a [`Stopper`] ends it in order.
 //!
 //! ```
 //! use webserver::http_core::{Method, Status};
-//! use webserver::{Answer, Reply, Request, Server};
+//! use webserver::{Answer, Response, Request, Server};
 //!
 //! fn answer(request: &Request<'_>) -> Answer {
 //!     match (request.head.method, request.head.target.path()) {
-//!         (Method::Get | Method::Head, "/") => Reply::text("hello\n").into(),
-//!         (Method::Post, "/count") => Answer::with_body(|body| Reply::text(format!("{} octets\n", body.len()))),
-//!         _ => Reply { status: Status::NOT_FOUND, ..Reply::text("there is nothing here\n") }.into(),
+//!         (Method::Get | Method::Head, "/") => Response::text("hello\n").into(),
+//!         (Method::Post, "/count") => Answer::with_body(|body| Response::text(format!("{} bytes\n", body.len()))),
+//!         _ => Response { status: Status::NOT_FOUND, ..Response::text("there is nothing here\n") }.into(),
 //!     }
 //! }
 //!
@@ -29,7 +29,7 @@
 //! |---|---|
 //! | a reply from memory, a file, a reader | [`Body`] |
 //! | a request's body, collected or as it comes | [`Answer::with_body`], [`Answer::with_sink`] |
-//! | a folder of files | [`Files`] |
+//! | a directory of files | [`Files`] |
 //! | users and passwords in front of any of these | [`Guard`], [`Users`] |
 //! | tests without a socket | [`exchange`](exchange()) |
 //! | why a request is answered as it is | [`explain`](explain()) |
@@ -101,6 +101,6 @@ pub use explain::explain;
 pub use files::{Containment, Files};
 pub use forwarded::{NoTrustedProxy, TrustedProxy};
 pub use guard::Guard;
-pub use handler::{Answer, Body, Handler, Reply, Request, Sink};
+pub use handler::{Answer, Body, Handler, Request, Response, Sink};
 pub use server::{Running, Server, Stopper, default_threads};
 pub use users::{Users, UsersError};

@@ -141,7 +141,7 @@ impl<C: AsFd> Lobby<C> {
             }
             let Some(seat) = self.seats.get(key as u32 as usize) else { continue };
             let Some(guest) = seat.announce((key >> 32) as u32) else { continue };
-            // A hang-up alone may have octets before it: a peer that ends while we linger. They are to be read, or our
+            // A hang-up alone may have bytes before it: a peer that ends while we linger. They are to be read, or our
             // close becomes a reset that destroys what is on its way to it.
             let ending = flags.intersects(EventFlags::RDHUP | EventFlags::HUP);
             return Some(match flags {
@@ -155,7 +155,7 @@ impl<C: AsFd> Lobby<C> {
     ///
     /// # Errors
     /// The guest itself, if the kernel does not take it.
-    pub(crate) fn set_down(
+    pub(crate) fn park(
         &self,
         guest: Box<Guest<C>>,
         interest: Interest,
@@ -353,7 +353,7 @@ mod tests {
     fn seat(lobby: &Lobby<UnixStream>, patience: Patience) -> UnixStream {
         let (ours, theirs) = UnixStream::pair().unwrap();
         let seat = lock(&lobby.door).free.pop().unwrap();
-        lobby.set_down(lobby.welcome(ours, seat), Interest::Read, patience).unwrap();
+        lobby.park(lobby.welcome(ours, seat), Interest::Read, patience).unwrap();
         theirs
     }
 
@@ -375,7 +375,7 @@ mod tests {
         peer.write_all(b"x").unwrap();
         let Some(Arrival::Ready { guest, .. }) = lobby.next(None) else { panic!("not ready") };
         assert_eq!(lobby.expired(1500, 9).count(), 0, "it is the worker's now");
-        lobby.set_down(guest, Interest::Read, Patience { until: 16_000, idle: false }).unwrap();
+        lobby.park(guest, Interest::Read, Patience { until: 16_000, idle: false }).unwrap();
         assert_eq!(lobby.expired(1500, 9).count(), 0);
     }
 
@@ -384,13 +384,13 @@ mod tests {
         let (lobby, mut peer) = seated(1, SOON);
         peer.write_all(b"x").unwrap();
         let Some(Arrival::Ready { mut guest, ending: false, .. }) = lobby.next(None) else { panic!("not ready") };
-        let mut octet = [0];
-        io::Read::read_exact(&mut guest.connection, &mut octet).unwrap();
+        let mut byte = [0];
+        io::Read::read_exact(&mut guest.connection, &mut byte).unwrap();
         thread::scope(|scope| {
             let worker = scope.spawn(|| lobby.next(None));
             peer.write_all(b"y").unwrap(); // the other worker finds nobody
             thread::sleep(Duration::from_millis(50));
-            lobby.set_down(guest, Interest::Read, SOON).unwrap();
+            lobby.park(guest, Interest::Read, SOON).unwrap();
             assert!(matches!(worker.join().unwrap(), Some(Arrival::Ready { ending: false, .. })));
         });
     }
@@ -400,7 +400,7 @@ mod tests {
         let (lobby, peer) = seated(1, SOON);
         drop(peer);
         let Some(Arrival::Ready { guest, ending: true, .. }) = lobby.next(None) else { panic!("not ready") };
-        lobby.set_down(guest, Interest::Turn, SOON).unwrap();
+        lobby.park(guest, Interest::Turn, SOON).unwrap();
         assert!(matches!(lobby.next(None), Some(Arrival::Ready { .. })));
         lobby.dismiss();
         assert!(lobby.next(None).is_none() && lobby.next(None).is_none());

@@ -6,14 +6,14 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use webserver::http_core::{FieldValue, Method, Status, name};
-use webserver::{Bounds, Counts, Files, Reply, Request, Running, Server, Stopper};
+use webserver::http_core::{FieldValue, Method, Status, header};
+use webserver::{Bounds, Counts, Files, Request, Response, Running, Server, Stopper};
 
 use crate::cause::cause;
 
 /// Descriptors that it takes: its own, those of its connections, and of those who are told that there is no room.
 pub(crate) const DESCRIPTORS: u64 = 88;
-/// Octets of memory: two stacks, and as many heads.
+/// Bytes of memory: two stacks, and as many heads.
 pub(crate) const MEMORY: u64 = 6 << 20;
 
 const CONNECTIONS: u32 = 16;
@@ -37,14 +37,14 @@ pub(crate) fn start(server: Server, counted: Stopper, files: Arc<Files>) -> io::
     let started = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0.0, |since| since.as_secs_f64());
     server.start(move |request: &Request<'_>| match (request.head.method, request.head.target.path()) {
         (Method::Get | Method::Head, "/metrics") => {
-            Reply::octets(TYPE, text(&counted.counts(), files.read_so_far(), started).into_bytes())
+            Response::bytes(TYPE, text(&counted.counts(), files.read_so_far(), started).into_bytes())
         }
         (_, "/metrics") => {
-            let mut reply = Reply { status: Status::METHOD_NOT_ALLOWED, ..Reply::text("Only GET and HEAD.\n") };
-            let _ = reply.push(name::ALLOW, FieldValue::from_static("GET, HEAD")); // it is not one of the library's own
+            let mut reply = Response { status: Status::METHOD_NOT_ALLOWED, ..Response::text("Only GET and HEAD.\n") };
+            let _ = reply.push(header::ALLOW, FieldValue::from_static("GET, HEAD")); // it is not one of the library's own
             reply
         }
-        _ => Reply { status: Status::NOT_FOUND, ..Reply::text("The numbers are at /metrics.\n") },
+        _ => Response { status: Status::NOT_FOUND, ..Response::text("The numbers are at /metrics.\n") },
     })
 }
 

@@ -15,7 +15,7 @@ impl Moment {
     /// Nothing was received yet: no look is late enough.
     pub(crate) const NONE: Moment = Moment(u64::MAX);
 
-    /// Octets were received just now.
+    /// Bytes were received just now.
     pub(crate) fn of_receipt() -> Moment {
         Moment(LOOKS.load(SeqCst))
     }

@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use clap::{ArgAction, Parser, ValueEnum};
 use clap_complete::Shell;
-use webserver::http_core::{FieldBlock, FieldName, FieldValue, Status, name};
+use webserver::http_core::{FieldBlock, FieldName, FieldValue, Status, header};
 use webserver::{Bounds, Deadlines, Log, TrustedProxy};
 
 use crate::metrics;
@@ -20,12 +20,12 @@ use crate::metrics;
 const BEHIND: &str = "Exit status: 0: ended in order by SIGINT or SIGTERM; 1: could not start, one line says what and what \
     to do; 2: a wrong option; 128 + n: a second signal n ended it at once.";
 
-/// Serves a folder of files over HTTP/1.0.
+/// Serves a directory of files over HTTP/1.0.
 #[derive(Debug, Parser)]
 #[command(version, max_term_width = 100, disable_help_flag = true, disable_version_flag = true)]
 #[command(after_long_help = BEHIND)]
 pub(crate) struct Options {
-    /// The folder to serve
+    /// The directory to serve
     #[arg(default_value = ".")]
     pub(crate) root: PathBuf,
 
@@ -52,13 +52,13 @@ pub(crate) struct Options {
     #[arg(long, help_heading = LISTENING, value_name = "IP:PORT", value_parser = ip_and_port)]
     pub(crate) metrics: Option<SocketAddr>,
 
-    /// What a folder shows [default: index.html]
+    /// What a directory shows [default: index.html]
     ///
     /// Repeatable, the best first.
     #[arg(long, help_heading = CONTENT, value_name = "NAME")]
     pub(crate) index: Vec<OsString>,
 
-    /// List no folder that has no index
+    /// List no directory that has no index
     #[arg(long, help_heading = CONTENT)]
     pub(crate) no_listing: bool,
 
@@ -116,9 +116,9 @@ pub(crate) struct Options {
     #[arg(long, help_heading = ACCESS)]
     pub(crate) hidden: bool,
 
-    /// Follow links out of the folder: unsafe
+    /// Follow links out of the directory: unsafe
     ///
-    /// It gives up what keeps requests within the folder.
+    /// It gives up what keeps requests within the directory.
     #[arg(long, help_heading = ACCESS)]
     pub(crate) follow_links: bool,
 
@@ -329,14 +329,14 @@ fn below_root(path: &str) -> Result<OsString, String> {
 /// `Name: value`, but for what tells of the one answer or of the connection.
 fn field(text: &str) -> Result<(String, String), String> {
     const OURS: [FieldName<'static>; 8] = [
-        name::ACCEPT_RANGES,
-        name::ALLOW,
-        name::CONTENT_ENCODING,
-        name::CONTENT_RANGE,
-        name::CONTENT_TYPE,
-        name::ETAG,
-        name::LAST_MODIFIED,
-        name::LOCATION,
+        header::ACCEPT_RANGES,
+        header::ALLOW,
+        header::CONTENT_ENCODING,
+        header::CONTENT_RANGE,
+        header::CONTENT_TYPE,
+        header::ETAG,
+        header::LAST_MODIFIED,
+        header::LOCATION,
     ];
     let (given, text) = text.split_once(':').ok_or("expected NAME: VALUE, like Referrer-Policy: no-referrer")?;
     let field =

@@ -1,4 +1,4 @@
-//! What is still to be sent to a peer: octets in hand, and the rest of a body where that is.
+//! What is still to be sent to a peer: bytes in hand, and the rest of a body where that is.
 
 use std::borrow::Cow;
 use std::io;
@@ -19,8 +19,8 @@ const LONG: u64 = 2 << 20;
 
 #[derive(Debug, Default)]
 pub(crate) struct Outgoing {
-    /// A head, and perhaps a body or a piece of one; the first `sent` octets are with the kernel.
-    pub(crate) octets: Vec<u8>,
+    /// A head, and perhaps a body or a piece of one; the first `sent` bytes are with the kernel.
+    pub(crate) bytes: Vec<u8>,
     sent: usize,
     /// In a box, so that a connection without is small.
     rest: Option<Box<Rest>>,
@@ -29,9 +29,9 @@ pub(crate) struct Outgoing {
 #[derive(Debug)]
 struct Rest {
     body: Body,
-    /// Octets of it that were sent.
+    /// Bytes of it that were sent.
     sent: u64,
-    /// Octets that are still to come; `None`: until its end.
+    /// Bytes that are still to come; `None`: until its end.
     left: Option<u64>,
 }
 
@@ -41,11 +41,11 @@ struct Rest {
 pub(crate) struct FileChanged;
 
 impl Outgoing {
-    /// Sends this body behind the octets in hand.
+    /// Sends this body behind the bytes in hand.
     pub(crate) fn push(&mut self, body: Body) {
         match &body {
-            Body::Octets(octets) if octets.len() <= COPIED => self.octets.extend_from_slice(octets),
-            Body::Shared(octets) if octets.len() <= COPIED => self.octets.extend_from_slice(octets),
+            Body::Bytes(bytes) if bytes.len() <= COPIED => self.bytes.extend_from_slice(bytes),
+            Body::Shared(bytes) if bytes.len() <= COPIED => self.bytes.extend_from_slice(bytes),
             _ => {
                 let left = body.length();
                 self.rest = Some(Box::new(Rest { body, sent: 0, left }));
@@ -54,7 +54,7 @@ impl Outgoing {
     }
 
     pub(crate) fn is_empty(&self) -> bool {
-        self.sent == self.octets.len() && self.rest.is_none()
+        self.sent == self.bytes.len() && self.rest.is_none()
     }
 
     /// Whether a piece of it may take the kernel longer than several small replies.
@@ -62,36 +62,36 @@ impl Outgoing {
         self.rest.as_ref().is_some_and(|rest| rest.left.is_none_or(|left| left >= LONG))
     }
 
-    /// Octets of memory that wait here.
+    /// Bytes of memory that wait here.
     pub(crate) fn memory(&self) -> usize {
         let body = match self.rest.as_deref() {
-            Some(Rest { body: Body::Octets(Cow::Owned(octets)), .. }) => octets.capacity(),
+            Some(Rest { body: Body::Bytes(Cow::Owned(bytes)), .. }) => bytes.capacity(),
             Some(Rest { body: Body::Reader { .. }, .. }) => COPIED,
             _ => 0,
         };
-        self.octets.capacity() + body
+        self.bytes.capacity() + body
     }
 
-    /// Sends one piece, and says of how many octets.
+    /// Sends one piece, and says of how many bytes.
     ///
     /// # Errors
     /// Of the peer; or where a body is not what was promised: visibly broken, never padded (V26).
     pub(crate) fn send(&mut self, peer: &mut impl Peer) -> io::Result<u64> {
-        if self.sent == self.octets.len() {
-            self.octets.clear();
+        if self.sent == self.bytes.len() {
+            self.bytes.clear();
             self.sent = 0;
             self.read_on()?;
         }
-        let n = if self.octets.is_empty() {
+        let n = if self.bytes.is_empty() {
             self.send_rest(peer)?
         } else {
             let file_follows = matches!(self.rest.as_deref(), Some(Rest { body: Body::File { .. }, .. }));
-            let n = peer.send(&self.octets[self.sent..], file_follows)?;
+            let n = peer.send(&self.bytes[self.sent..], file_follows)?;
             self.sent += n;
             n
         };
-        if self.sent == self.octets.len() {
-            self.octets.clear();
+        if self.sent == self.bytes.len() {
+            self.bytes.clear();
             self.sent = 0;
         }
         Ok(n as u64)
@@ -103,15 +103,15 @@ impl Outgoing {
             return Ok(());
         };
         let piece = left.map_or(COPIED, |left| left.min(COPIED as u64) as usize);
-        self.octets.resize(piece, 0);
+        self.bytes.resize(piece, 0);
         let n = loop {
-            match reader.read(&mut self.octets) {
+            match reader.read(&mut self.bytes) {
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
                 // Whatever it is, it is not the peer's.
                 other => break other.map_err(io::Error::other)?.min(piece),
             }
         };
-        self.octets.truncate(n);
+        self.bytes.truncate(n);
         self.took(n, n == 0)
     }
 
@@ -119,8 +119,8 @@ impl Outgoing {
     fn send_rest(&mut self, peer: &mut impl Peer) -> io::Result<usize> {
         let Some(Rest { body, sent, left }) = self.rest.as_deref_mut() else { return Ok(0) };
         let n = match body {
-            Body::Octets(octets) => peer.send(&octets[*sent as usize..], false)?,
-            Body::Shared(octets) => peer.send(&octets[*sent as usize..], false)?,
+            Body::Bytes(bytes) => peer.send(&bytes[*sent as usize..], false)?,
+            Body::Shared(bytes) => peer.send(&bytes[*sent as usize..], false)?,
             Body::File { file, offset, modified, .. } => {
                 let left = left.unwrap_or(0);
                 if has_changed(file, *modified, *offset + left)? {
@@ -136,7 +136,7 @@ impl Outgoing {
         self.took(n, n == 0).map(|()| n)
     }
 
-    /// So many octets were taken from the rest, or it has ended.
+    /// So many bytes were taken from the rest, or it has ended.
     fn took(&mut self, n: usize, ended: bool) -> io::Result<()> {
         let Some(rest) = &mut self.rest else { return Ok(()) };
         rest.sent += n as u64;

@@ -36,14 +36,14 @@ fn limits(options: &Options) -> String {
 /// What would become of a request, whose lines may be parted by `\n` as a shell passes it on, or by what that stands for.
 fn explain(options: &Options, request: &str) -> Result<String, String> {
     let lines = request.replace("\\r", "").replace("\\n", "\n").replace("\r\n", "\n");
-    let mut octets = lines.trim_end_matches('\n').replace('\n', "\r\n");
+    let mut bytes = lines.trim_end_matches('\n').replace('\n', "\r\n");
     // A Simple-Request ends with its line, any other with an empty one.
-    octets.push_str(if octets.contains("HTTP/") { "\r\n\r\n" } else { "\r\n" });
+    bytes.push_str(if bytes.contains("HTTP/") { "\r\n\r\n" } else { "\r\n" });
     let files = startup::files(options)?;
     let keeps = !options.no_keep_alive;
     Ok(match startup::users(options)? {
-        Some(users) => webserver::explain(Guard::new(users, files), keeps, octets.as_bytes()),
-        None => webserver::explain(files, keeps, octets.as_bytes()),
+        Some(users) => webserver::explain(Guard::new(users, files), keeps, bytes.as_bytes()),
+        None => webserver::explain(files, keeps, bytes.as_bytes()),
     })
 }
 

@@ -128,7 +128,7 @@ mod tests {
 
     #[derive(Default)]
     struct Entry {
-        octets: usize,
+        bytes: usize,
         room: usize,
         armed: Option<(u32, Interest)>,
         /// In the list of those that may be ready, which holds each once.
@@ -137,7 +137,7 @@ mod tests {
 
     impl Entry {
         fn level(&mut self, interest: Interest) -> &mut usize {
-            if interest == Write { &mut self.room } else { &mut self.octets }
+            if interest == Write { &mut self.room } else { &mut self.bytes }
         }
 
         fn is_ready(&mut self, interest: Interest) -> bool {
@@ -146,7 +146,7 @@ mod tests {
     }
 
     impl Socket {
-        /// The peer sends an octet, or makes room for one.
+        /// The peer sends a byte, or makes room for one.
         fn give(&self, what: Interest) {
             let mut entry = lock(&self.0);
             *entry.level(what) += 1;
@@ -236,12 +236,12 @@ mod tests {
 
         fn turn(&self, mut guest: Guest, patience: Patience) {
             match guest.drive() {
-                Some(interest) => self.set_down(guest, interest, patience),
+                Some(interest) => self.detach(guest, interest, patience),
                 None => self.end(guest),
             }
         }
 
-        fn set_down(&self, mut guest: Guest, interest: Interest, patience: Patience) {
+        fn park(&self, mut guest: Guest, interest: Interest, patience: Patience) {
             guest.patience = patience;
             let put = self.seat.put(guest, patience, |guest, announced| {
                 if interest.must_be_armed(guest.armed, announced) {
@@ -307,7 +307,7 @@ mod tests {
     #[test]
     fn no_edge_is_lost() {
         model(6, |scene| match given(&scene, &[Read; 2], &[Read; 3]) {
-            (0, Some(guest)) => assert_eq!(guest.had.get(), 2, "octets that nobody took"),
+            (0, Some(guest)) => assert_eq!(guest.had.get(), 2, "bytes that nobody took"),
             _ => panic!("it has ended, or is nowhere"),
         });
     }
@@ -316,20 +316,20 @@ mod tests {
     fn no_edge_is_lost_where_interests_change() {
         model(6, |scene| {
             let left = given(&scene, &[Read, Read, Write], &[Read, Write, Turn, Turn, Read]);
-            assert!(matches!(left, (1, None)), "octets or room that nobody took");
+            assert!(matches!(left, (1, None)), "bytes or room that nobody took");
         });
     }
 
-    // The ticker gives it another turn, somebody needs its seat, and its octets come: one gets it at a time, and it sits
+    // The ticker gives it another turn, somebody needs its seat, and its bytes come: one gets it at a time, and it sits
     // or has ended.
     #[test]
     fn who_gets_up_gets_up_once() {
         model(4, |scene| {
-            scene.set_down(scene.guest(&[Read, Read]), Read, STRUCK);
+            scene.detach(scene.guest(&[Read, Read]), Read, STRUCK);
             let worker = spawn(&scene, |scene| scene.work(&scene.socket));
             let ticker = spawn(&scene, |scene| {
                 if let Some(guest) = scene.expired() {
-                    scene.set_down(guest, Turn, FAR);
+                    scene.detach(guest, Turn, FAR);
                 }
             });
             let shedder = spawn(&scene, |scene| {
@@ -344,7 +344,7 @@ mod tests {
             }
             match scene.at_rest() {
                 (1, None) => {}
-                (0, Some(guest)) => assert_eq!(guest.had.get(), 1, "its octet was not taken"),
+                (0, Some(guest)) => assert_eq!(guest.had.get(), 1, "its byte was not taken"),
                 (ended, guest) => panic!("{ended} ended, and {} sits", if guest.is_some() { "one" } else { "none" }),
             }
         });
@@ -353,7 +353,7 @@ mod tests {
     #[test]
     fn nobody_gets_up_for_the_last_guests_edge() {
         model(6, |scene| {
-            scene.set_down(scene.guest(&[Read]), Read, STRUCK);
+            scene.detach(scene.guest(&[Read]), Read, STRUCK);
             let next: Arc<Socket> = Arc::default();
             let worker = spawn(&scene, |scene| scene.work(&scene.socket));
             let ticker = spawn(&scene, {

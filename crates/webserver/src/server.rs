@@ -28,10 +28,10 @@ use crate::worker::Engine;
 /// A server that is bound and not yet serving.
 ///
 /// ```
-/// use webserver::{Reply, Request, Server};
+/// use webserver::{Response, Request, Server};
 ///
 /// let server = Server::bind("127.0.0.1:0")?.threads(2);
-/// let running = server.start(|request: &Request<'_>| Reply::text(format!("{}\n", request.head.target.path())))?;
+/// let running = server.start(|request: &Request<'_>| Response::text(format!("{}\n", request.head.target.path())))?;
 /// let address = running.addresses()[0];
 /// // … until somebody calls this from any thread:
 /// running.stopper().stop();
@@ -117,8 +117,8 @@ impl Server {
     /// ```
     /// use webserver::Server;
     ///
-    /// let folder = tempfile::tempdir()?;
-    /// let socket = std::os::unix::net::UnixListener::bind(folder.path().join("socket"))?;
+    /// let directory = tempfile::tempdir()?;
+    /// let socket = std::os::unix::net::UnixListener::bind(directory.path().join("socket"))?;
     /// let server = Server::bind("127.0.0.1:0")?.and(Server::on([socket.into()])?);
     /// # let _ = server;
     /// # Ok::<(), std::io::Error>(())

@@ -30,7 +30,7 @@ pub(crate) struct Site {
     pub(crate) notes: Option<Mutex<Vec<Note>>>,
 }
 
-/// Octets that waiting connections may hold in all.
+/// Bytes that waiting connections may hold in all.
 pub(crate) const INCOMING: usize = 16 << 20;
 pub(crate) const OUTGOING: usize = 64 << 20;
 
@@ -63,7 +63,7 @@ impl fmt::Debug for Site {
     }
 }
 
-/// A sum of octets, and its bound.
+/// A sum of bytes, and its bound.
 #[derive(Debug)]
 pub(crate) struct Store {
     held: AtomicUsize,
@@ -76,12 +76,12 @@ impl Store {
     }
 
     /// One share of the sum changes.
-    pub(crate) fn change(&self, share: &mut u32, octets: usize) {
-        let octets = u32::try_from(octets).unwrap_or(u32::MAX);
-        if octets != *share {
-            self.held.fetch_add(octets as usize, Relaxed);
+    pub(crate) fn change(&self, share: &mut u32, bytes: usize) {
+        let bytes = u32::try_from(bytes).unwrap_or(u32::MAX);
+        if bytes != *share {
+            self.held.fetch_add(bytes as usize, Relaxed);
             self.held.fetch_sub(*share as usize, Relaxed);
-            *share = octets;
+            *share = bytes;
         }
     }
 

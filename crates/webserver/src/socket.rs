@@ -18,12 +18,12 @@ pub(crate) trait Peer: fmt::Debug {
     /// 0 at the end of the peer's stream.
     fn receive(&mut self, room: &mut [u8]) -> io::Result<usize>;
 
-    /// Whether octets are there to be received.
+    /// Whether bytes are there to be received.
     fn is_readable(&self) -> bool;
 
     /// Sends what is taken at once. `more`: a file follows, so that both can share a packet (saves a quarter of the work
     /// at 100 KB).
-    fn send(&mut self, octets: &[u8], more: bool) -> io::Result<usize>;
+    fn send(&mut self, bytes: &[u8], more: bool) -> io::Result<usize>;
 
     /// Sends a piece of a file from `offset`, which it moves on; 0 where the file has ended.
     fn send_file(&mut self, file: BorrowedFd<'_>, offset: &mut u64, length: u64) -> io::Result<usize>;
@@ -38,7 +38,7 @@ pub(crate) trait Peer: fmt::Debug {
     fn local(&self) -> io::Result<SocketAddr>;
 }
 
-/// At most so many octets a `sendfile`: a few whole segments of the loopback interface. Where the kernel paces (BBR), 1 MiB
+/// At most so many bytes a `sendfile`: a few whole segments of the loopback interface. Where the kernel paces (BBR), 1 MiB
 /// costs half as much again in pieces of 512 KiB.
 pub(crate) const LARGEST_PIECE: u64 = 5 * 65_483;
 
@@ -75,9 +75,9 @@ impl Peer for Socket {
         recv(&self.fd, &mut [0; 1], RecvFlags::DONTWAIT | RecvFlags::PEEK).is_ok_and(|(n, _)| n > 0)
     }
 
-    fn send(&mut self, octets: &[u8], more: bool) -> io::Result<usize> {
+    fn send(&mut self, bytes: &[u8], more: bool) -> io::Result<usize> {
         let flags = SendFlags::DONTWAIT | SendFlags::NOSIGNAL | if more { SendFlags::MORE } else { SendFlags::empty() };
-        Ok(retry_on_intr(|| send(&self.fd, octets, flags))?)
+        Ok(retry_on_intr(|| send(&self.fd, bytes, flags))?)
     }
 
     fn send_file(&mut self, file: BorrowedFd<'_>, offset: &mut u64, length: u64) -> io::Result<usize> {

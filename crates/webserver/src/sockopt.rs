@@ -7,7 +7,7 @@ use std::os::fd::{AsFd, AsRawFd};
 
 use libc::{IPPROTO_TCP, TCP_DEFER_ACCEPT, TCP_NOTSENT_LOWAT, c_int, setsockopt, socklen_t};
 
-/// The listener reports a connection when its first octets are there, or after a second: a connection a request costs a
+/// The listener reports a connection when its first bytes are there, or after a second: a connection a request costs a
 /// fifth less. It promises nothing: the first `recv` may still find nothing.
 pub(crate) fn defer_accept(listener: &impl AsFd) -> io::Result<()> {
     set(listener, TCP_DEFER_ACCEPT, 1)
@@ -20,12 +20,12 @@ pub(crate) fn bound_unsent(socket: &impl AsFd) -> io::Result<()> {
     set(socket, TCP_NOTSENT_LOWAT, 2 * STEP)
 }
 
-/// Octets after which a slow reader is seen to have read.
+/// Bytes after which a slow reader is seen to have read.
 pub(crate) const STEP: c_int = 64 << 10;
 
 fn set(socket: &impl AsFd, option: c_int, value: c_int) -> io::Result<()> {
     let length = size_of::<c_int>() as socklen_t;
-    // SAFETY: the descriptor is borrowed, hence open; the kernel reads `length` octets of `value`, which lives here.
+    // SAFETY: the descriptor is borrowed, hence open; the kernel reads `length` bytes of `value`, which lives here.
     let failed =
         unsafe { setsockopt(socket.as_fd().as_raw_fd(), IPPROTO_TCP, option, (&raw const value).cast(), length) != 0 };
     if failed { Err(io::Error::last_os_error()) } else { Ok(()) }

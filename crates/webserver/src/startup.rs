@@ -43,15 +43,15 @@ pub(crate) fn start(options: &Options, handed: Vec<OwnedFd>) -> Result<Started, 
     let (server, socket) = listening::server(options, handed)?;
     let metrics = options.metrics.map(metrics::bind).transpose()?;
     let notified = Notified::from_env();
-    let (log, log_folder) = log(options)?;
+    let (log, log_directory) = log(options)?;
     let confined = confine::confine(&Allowed {
         reading: Some(files.as_fd()).filter(|_| !options.follow_links),
-        writing: log_folder.as_ref().map(AsFd::as_fd),
-        removing: socket.as_ref().map(SocketFile::folder),
+        writing: log_directory.as_ref().map(AsFd::as_fd),
+        removing: socket.as_ref().map(SocketFile::directory),
     });
     let requests = match files.containment() {
-        Containment::Kernel => "requests stay below the folder, by openat2",
-        Containment::Walk => "requests stay below the folder, by following no links, for want of openat2",
+        Containment::Kernel => "requests stay below the directory, by openat2",
+        Containment::Walk => "requests stay below the directory, by following no links, for want of openat2",
         _ => "requests go wherever links lead",
     };
 
@@ -108,7 +108,7 @@ impl Started {
     }
 }
 
-/// The log, and the folder in which its file will be made again.
+/// The log, and the directory in which its file will be made again.
 fn log(options: &Options) -> Result<(Option<Log>, Option<OwnedFd>), String> {
     let Some(file) = &options.log_file else {
         let log = options.log().map_err(|error| format!("cannot write to standard error: {}", cause(&error)))?;
@@ -120,30 +120,32 @@ fn log(options: &Options) -> Result<(Option<Log>, Option<OwnedFd>), String> {
     let log = options.log().map_err(cannot_open)?;
     // That of the file itself, where the name is a link to it.
     let real = file.canonicalize();
-    let folder = match real.as_deref().unwrap_or(file).parent() {
-        Some(folder) if !folder.as_os_str().is_empty() => folder,
+    let directory = match real.as_deref().unwrap_or(file).parent() {
+        Some(directory) if !directory.as_os_str().is_empty() => directory,
         _ => Path::new("."),
     };
-    let opened = openat(CWD, folder, OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty());
+    let opened = openat(CWD, directory, OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty());
     let opened = opened.map_err(|error| cannot_open(error.into()))?;
-    if let (Ok(folder), Ok(root)) = (folder.canonicalize(), options.root.canonicalize())
-        && folder.starts_with(root)
+    if let (Ok(directory), Ok(root)) = (directory.canonicalize(), options.root.canonicalize())
+        && directory.starts_with(root)
     {
-        say(&format!("warning: the log's file {file:?} lies below the folder that is served, and can be read by all"));
+        say(&format!(
+            "warning: the log's file {file:?} lies below the directory that is served, and can be read by all"
+        ));
     }
     Ok((log, Some(opened)))
 }
 
-/// The folder, served as the options say.
+/// The directory, served as the options say.
 pub(crate) fn files(options: &Options) -> Result<Files, String> {
     let root = &options.root;
     let mut files = Files::new(root).map_err(|error| match error.kind() {
-        ErrorKind::NotFound => format!("there is no folder {root:?}; name the folder to serve: webserver FOLDER"),
-        ErrorKind::NotADirectory => format!("{root:?} is no folder; name the folder to serve: webserver FOLDER"),
+        ErrorKind::NotFound => format!("there is no directory {root:?}; name the directory to serve: webserver FOLDER"),
+        ErrorKind::NotADirectory => format!("{root:?} is no directory; name the directory to serve: webserver FOLDER"),
         ErrorKind::PermissionDenied => {
-            format!("the folder {root:?} may not be read; let this user read it, or name another: webserver FOLDER")
+            format!("the directory {root:?} may not be read; let this user read it, or name another: webserver FOLDER")
         }
-        _ => format!("cannot open the folder {root:?}: {}", cause(&error)),
+        _ => format!("cannot open the directory {root:?}: {}", cause(&error)),
     })?;
     files = files
         .listing(!options.no_listing)

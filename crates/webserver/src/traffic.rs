@@ -1,4 +1,4 @@
-//! What was answered: replies by the class of their status, and how many octets they had.
+//! What was answered: replies by the class of their status, and how many bytes they had.
 
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
@@ -15,11 +15,11 @@ pub(crate) struct Traffic {
 }
 
 impl Traffic {
-    /// A reply has ended, whole or cut short, after so many octets.
-    pub(crate) fn replied(&self, status: Status, octets: u64) {
+    /// A reply has ended, whole or cut short, after so many bytes.
+    pub(crate) fn replied(&self, status: Status, bytes: u64) {
         let class = usize::from(status.code() / 100).clamp(2, 5);
         self.replies[class - 2].fetch_add(1, Relaxed);
-        self.sent.fetch_add(octets, Relaxed);
+        self.sent.fetch_add(bytes, Relaxed);
     }
 
     /// Puts its numbers into those of the server.

@@ -17,7 +17,7 @@ use rustix::process::umask;
 /// A socket's file. It is removed with the value, unless somebody has put another in its place.
 #[derive(Debug)]
 pub(crate) struct SocketFile {
-    folder: OwnedFd,
+    directory: OwnedFd,
     name: OsString,
     /// Held open, since an inode's number is soon another file's.
     file: OwnedFd,
@@ -32,14 +32,14 @@ impl SocketFile {
         let Some(name) = path.file_name() else {
             return Err(format!("{path:?} names no file; name the socket to make: --unix FOLDER/NAME"));
         };
-        let folder = folder_of(path).map_err(|error| match error {
-            Errno::NOENT => format!("there is no folder for {path:?}; make it, or name another by --unix PATH"),
-            _ => format!("cannot open the folder of {path:?}: {error}"),
+        let directory = directory_of(path).map_err(|error| match error {
+            Errno::NOENT => format!("there is no directory for {path:?}; make it, or name another by --unix PATH"),
+            _ => format!("cannot open the directory of {path:?}: {error}"),
         })?;
-        let is_ours = lock(&folder);
+        let is_ours = lock(&directory);
         let listener = listen(path).or_else(|error| match error.kind() {
             ErrorKind::AddrInUse if is_ours && is_left(path) => {
-                unlinkat(&folder, name, AtFlags::empty())?;
+                unlinkat(&directory, name, AtFlags::empty())?;
                 listen(path)
             }
             _ => Err(error),
@@ -50,52 +50,52 @@ impl SocketFile {
             }
             ErrorKind::AddrInUse => format!("{path:?} is in use; choose another by --unix PATH"),
             ErrorKind::InvalidInput => {
-                format!("{path:?} is too long for a socket, which has 107 octets; name a shorter one by --unix PATH")
+                format!("{path:?} is too long for a socket, which has 107 bytes; name a shorter one by --unix PATH")
             }
             ErrorKind::PermissionDenied | ErrorKind::ReadOnlyFilesystem => {
-                format!("cannot make {path:?}: {error}; choose a folder that you may write in by --unix PATH")
+                format!("cannot make {path:?}: {error}; choose a directory that you may write in by --unix PATH")
             }
             _ => format!("cannot listen on {path:?}: {error}"),
         })?;
-        let file = openat(&folder, name, OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC, Mode::empty())
+        let file = openat(&directory, name, OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC, Mode::empty())
             .map_err(|error| format!("cannot look at {path:?}: {error}"))?;
-        let _ = flock(&folder, FlockOperation::Unlock);
-        Ok((listener, SocketFile { folder, name: name.into(), file }))
+        let _ = flock(&directory, FlockOperation::Unlock);
+        Ok((listener, SocketFile { directory, name: name.into(), file }))
     }
 
     /// Where it lies.
-    pub(crate) fn folder(&self) -> BorrowedFd<'_> {
-        self.folder.as_fd()
+    pub(crate) fn directory(&self) -> BorrowedFd<'_> {
+        self.directory.as_fd()
     }
 }
 
 impl Drop for SocketFile {
     fn drop(&mut self) {
         let is_ours = || {
-            let (there, ours) = (statat(&self.folder, &self.name, AtFlags::SYMLINK_NOFOLLOW)?, fstat(&self.file)?);
+            let (there, ours) = (statat(&self.directory, &self.name, AtFlags::SYMLINK_NOFOLLOW)?, fstat(&self.file)?);
             Ok::<_, Errno>((there.st_dev, there.st_ino) == (ours.st_dev, ours.st_ino))
         };
-        if lock(&self.folder) && is_ours() == Ok(true) {
-            let _ = unlinkat(&self.folder, &self.name, AtFlags::empty());
+        if lock(&self.directory) && is_ours() == Ok(true) {
+            let _ = unlinkat(&self.directory, &self.name, AtFlags::empty());
         }
     }
 }
 
 /// Two that start at once must not take each other's socket for a left one: whoever replaces or removes one has the lock of
-/// its folder, for as long as the descriptor. It waits for a second at most. Where there are no locks, it goes without.
-fn lock(folder: &OwnedFd) -> bool {
+/// its directory, for as long as the descriptor. It waits for a second at most. Where there are no locks, it goes without.
+fn lock(directory: &OwnedFd) -> bool {
     (0..20).any(|attempt| {
         if attempt > 0 {
             thread::sleep(Duration::from_millis(50));
         }
-        flock(folder, FlockOperation::NonBlockingLockExclusive) != Err(Errno::WOULDBLOCK)
+        flock(directory, FlockOperation::NonBlockingLockExclusive) != Err(Errno::WOULDBLOCK)
     })
 }
 
-fn folder_of(path: &Path) -> Result<OwnedFd, Errno> {
-    let folder =
-        path.parent().filter(|folder| !folder.as_os_str().is_empty()).map_or(PathBuf::from("."), Path::to_owned);
-    openat(CWD, &folder, OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty())
+fn directory_of(path: &Path) -> Result<OwnedFd, Errno> {
+    let directory =
+        path.parent().filter(|directory| !directory.as_os_str().is_empty()).map_or(PathBuf::from("."), Path::to_owned);
+    openat(CWD, &directory, OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty())
 }
 
 fn listen(path: &Path) -> io::Result<UnixListener> {
@@ -129,8 +129,8 @@ mod tests {
 
     #[test]
     fn a_socket_is_the_groups_and_goes_with_the_value() {
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("socket");
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("socket");
         let (_listener, file) = SocketFile::bind(&path).unwrap();
         assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o7777, 0o660);
         assert!(UnixStream::connect(&path).is_ok());
@@ -141,8 +141,8 @@ mod tests {
     // As an administrator does it who gives the proxy access.
     #[test]
     fn a_socket_whose_mode_was_changed_goes_with_the_value() {
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("socket");
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("socket");
         let (_listener, file) = SocketFile::bind(&path).unwrap();
         fs::set_permissions(&path, fs::Permissions::from_mode(0o666)).unwrap();
         drop(file);
@@ -151,8 +151,8 @@ mod tests {
 
     #[test]
     fn a_left_one_is_replaced_and_a_live_one_is_not() {
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("socket");
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("socket");
         let first = UnixListener::bind(&path).unwrap();
         assert!(SocketFile::bind(&path).unwrap_err().contains("in use"));
         drop(first);
@@ -168,10 +168,10 @@ mod tests {
 
     #[test]
     fn a_left_one_is_replaced_by_one_at_a_time() {
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("socket");
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("socket");
         drop(UnixListener::bind(&path).unwrap());
-        let other = folder_of(&path).unwrap();
+        let other = directory_of(&path).unwrap();
         assert!(lock(&other));
         assert!(SocketFile::bind(&path).unwrap_err().contains("in use"));
         drop(other);
@@ -180,11 +180,11 @@ mod tests {
 
     #[test]
     fn what_is_no_socket_stays() {
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("file");
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("file");
         fs::write(&path, "precious").unwrap();
         assert!(SocketFile::bind(&path).unwrap_err().contains("no socket"));
-        let link = folder.path().join("link");
+        let link = directory.path().join("link");
         std::os::unix::fs::symlink(&path, &link).unwrap();
         assert!(SocketFile::bind(&link).unwrap_err().contains("no socket"));
         assert_eq!(fs::read(&path).unwrap(), b"precious");

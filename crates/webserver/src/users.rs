@@ -10,13 +10,13 @@ use std::path::Path;
 use std::sync::OnceLock;
 use std::{fmt, str};
 
-use http_core::auth::{Basic, is_equal};
+use http_core::auth::{Basic, constant_time_eq};
 use thiserror::Error;
 
 /// Users and the bcrypt hashes of their passwords: lines `USER:HASH`, as `htpasswd -B` writes them.
 ///
 /// Blank lines and those that begin with `#` do not count. A hash begins with `$2a$`, `$2b$` or `$2y$` and has a cost from
-/// 4 to 14. A user is compared octet by octet; clients are asked for UTF-8. Of a password, 72 octets count, as everywhere
+/// 4 to 14. A user is compared byte by byte; clients are asked for UTF-8. Of a password, 72 bytes count, as everywhere
 /// with bcrypt. All in all there may be 1 MiB, which is less than 17,000 users.
 ///
 /// ```
@@ -46,7 +46,7 @@ pub enum UsersError {
     /// It holds no user.
     #[error("no user stands there; expected lines as htpasswd -B writes them")]
     Empty,
-    /// A line without a colon, or whose user is empty or holds a control octet, which no credentials do.
+    /// A line without a colon, or whose user is empty or holds a control byte, which no credentials do.
     #[error("line {0}: expected USER:HASH")]
     Line(usize),
     /// A hash of another kind, or no hash at all.
@@ -65,7 +65,7 @@ const COSTS: RangeInclusive<u32> = 4..=14;
 
 const LONGEST: usize = 1 << 20;
 
-/// Octets of a password that bcrypt looks at.
+/// Bytes of a password that bcrypt looks at.
 const PASSWORD: usize = 72;
 
 impl Users {
@@ -100,7 +100,7 @@ impl Users {
     /// Whether the credentials were right before; as quick for all that were not.
     pub(crate) fn remembers(&self, credentials: &Basic) -> bool {
         let remembered = self.known.get(credentials.user()).and_then(|user| user.remembered.get());
-        let same = is_equal(remembered.unwrap_or(&[0; PASSWORD]), &seen_by_bcrypt(credentials));
+        let same = constant_time_eq(remembered.unwrap_or(&[0; PASSWORD]), &seen_by_bcrypt(credentials));
         same && remembered.is_some()
     }
 
@@ -165,7 +165,7 @@ impl User {
 /// Every password has the same length here, so that its own does not show. None holds a NUL.
 fn seen_by_bcrypt(credentials: &Basic) -> [u8; PASSWORD] {
     let mut seen = [0; PASSWORD];
-    seen.iter_mut().zip(credentials.password()).for_each(|(seen, octet)| *seen = *octet);
+    seen.iter_mut().zip(credentials.password()).for_each(|(seen, byte)| *seen = *byte);
     seen
 }
 
@@ -341,7 +341,7 @@ mod tests {
             assert_eq!(shown, expected, "{}", &text[..text.len().min(200)]);
         }
         assert_eq!(format!("{:?}", Users::parse(b"caf\xe9:x").unwrap_err()), "Hash(1)");
-        assert!(Users::parse(&[b"caf\xe9:", good.as_bytes()].concat()).is_ok(), "octets of any charset");
+        assert!(Users::parse(&[b"caf\xe9:", good.as_bytes()].concat()).is_ok(), "bytes of any charset");
         assert!(matches!(Users::read("/nowhere".as_ref()), Err(UsersError::Unreadable(_))));
         assert!(matches!(Users::read("/dev/zero".as_ref()), Err(UsersError::TooLong)));
     }

@@ -49,7 +49,7 @@ impl Engine {
                 Arrival::Refused(socket) => {
                     self.counters.accept();
                     drop(socket);
-                    self.counters.end(Reason::NoRoom);
+                    self.counters.end(Reason::Overloaded);
                     None
                 }
                 Arrival::Instead(socket, peer, mut idle) => {
@@ -79,7 +79,7 @@ impl Engine {
             Ok(Next::Wait(interest)) => {
                 let connection = &guest.connection;
                 let patience = Patience { until: connection.deadline(&self.site), idle: connection.is_kept() };
-                if let Err(guest) = self.lobby.set_down(guest, interest, patience) {
+                if let Err(guest) = self.lobby.park(guest, interest, patience) {
                     self.cut(guest, Reason::Failed);
                 }
             }

@@ -9,27 +9,27 @@ use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use http_core::{FieldValue, name};
+use http_core::{FieldValue, header};
 use tempfile::TempDir;
-use webserver::{Reply, Request};
+use webserver::{Request, Response};
 
 use support::{Answer, Inside, Program, exchange, get, get_as};
 
 /// `Sun, 06 Nov 1994 08:49:37 GMT`
 const MODIFIED: u64 = 784_111_777;
 
-fn folder() -> TempDir {
-    let folder = TempDir::new().unwrap();
+fn directory() -> TempDir {
+    let directory = TempDir::new().unwrap();
     for (name, content) in
-        [("a.txt", &b"text"[..]), ("README", b"octets"), ("sub/index.html", b"<p>index"), ("list/b", b"")]
+        [("a.txt", &b"text"[..]), ("README", b"bytes"), ("sub/index.html", b"<p>index"), ("list/b", b"")]
     {
-        let path = folder.path().join(name);
+        let path = directory.path().join(name);
         fs::create_dir_all(path.parent().unwrap()).unwrap();
         fs::write(&path, content).unwrap();
         let file = File::options().write(true).open(path).unwrap();
         file.set_modified(UNIX_EPOCH + Duration::from_secs(MODIFIED)).unwrap();
     }
-    folder
+    directory
 }
 
 /// Each kind of answer: what is asked for and with which field, and its status for GET.
@@ -54,8 +54,8 @@ fn names(answer: &Answer) -> Vec<&str> {
 // R1945-10.1, R9110-9.1a, R9110-9.1b, R9110-10.2.1, R1945-D.1
 #[test]
 fn what_allow_names_is_allowed_and_nothing_else() {
-    let folder = folder();
-    let program = Program::start(folder.path(), &[]);
+    let directory = directory();
+    let program = Program::start(directory.path(), &[]);
     for target in ["/a.txt", "/sub/", "/list/", "/"] {
         let options = get_as(program.address(), "OPTIONS", target, "");
         let allowed: Vec<&str> = options.field("Allow").unwrap().split(", ").collect();
@@ -74,8 +74,8 @@ fn what_allow_names_is_allowed_and_nothing_else() {
 // D16, R9110-13.2.1, R9110-13.2.2: every set of faults that a handler judges, and which of them is answered.
 #[test]
 fn of_several_faults_the_first_in_the_order_is_answered() {
-    let folder = folder();
-    let program = Program::start(folder.path(), &[]);
+    let directory = directory();
+    let program = Program::start(directory.path(), &[]);
     let statuses = [400, 501, 417, 404, 412, 416, 200];
     for set in 0..1_u32 << 6 {
         let either = |fault: u32, with, without| if set >> fault & 1 == 1 { with } else { without };
@@ -95,8 +95,8 @@ fn of_several_faults_the_first_in_the_order_is_answered() {
 // R1945-7.2.1, R1945-10.5, R1945-10.6, R9110-9.3.2: a body has a type, nothing else has one, and HEAD is told the same.
 #[test]
 fn a_type_comes_with_every_body() {
-    let folder = folder();
-    let program = Program::start(folder.path(), &[]);
+    let directory = directory();
+    let program = Program::start(directory.path(), &[]);
     for (target, field, status) in KINDS {
         let got = get_as(program.address(), "GET", target, field);
         assert_eq!(got.status, status, "{target} {field}");
@@ -114,8 +114,8 @@ fn a_type_comes_with_every_body() {
 // R1945-9.3d, R9110-15.4.5, R9110-8.6a
 #[test]
 fn a_304_says_of_the_200_what_a_cache_needs() {
-    let folder = folder();
-    let program = Program::start(folder.path(), &[]);
+    let directory = directory();
+    let program = Program::start(directory.path(), &[]);
     for target in ["/a.txt", "/README", "/sub/"] {
         let whole = get(program.address(), target);
         let since = format!("If-Modified-Since: {}\r\n", whole.field("Last-Modified").unwrap());
@@ -138,14 +138,14 @@ fn a_304_says_of_the_200_what_a_cache_needs() {
 // R1945-3.7, R1945-10.14, R1945-12.4
 #[test]
 fn the_server_is_not_named_but_by_a_handler() {
-    let folder = folder();
-    let program = Program::start(folder.path(), &[]);
+    let directory = directory();
+    let program = Program::start(directory.path(), &[]);
     for (target, field, _) in KINDS {
         let answer = get_as(program.address(), "GET", target, field);
         assert!(!answer.head.to_ascii_lowercase().contains("server"), "{}", answer.head);
     }
     let named = |request: &Request<'_>| {
-        Reply::text(request.head.target.path()).with_field(name::SERVER, FieldValue::from_static("mine/1"))
+        Response::text(request.head.target.path()).with_field(header::SERVER, FieldValue::from_static("mine/1"))
     };
     let inside = Inside::start(|server| server.threads(1), named);
     assert_eq!(get(inside.address(), "/").field("Server"), Some("mine/1"));
@@ -155,8 +155,8 @@ fn the_server_is_not_named_but_by_a_handler() {
 // R1945-7.1, R1945-10.2, R1945-10.12, R1945-D.2.1, R9110-7.8
 #[test]
 fn fields_that_mean_nothing_change_nothing() {
-    let folder = folder();
-    let program = Program::start(folder.path(), &[]);
+    let directory = directory();
+    let program = Program::start(directory.path(), &[]);
     for target in ["/a.txt", "/list/", "/sub", "/missing"] {
         let plain = get(program.address(), target);
         for field in [
@@ -179,10 +179,10 @@ fn fields_that_mean_nothing_change_nothing() {
     }
 }
 
-/// Every path below a folder, with its content and when it was changed last.
-fn tree(folder: &Path) -> BTreeMap<PathBuf, (SystemTime, Vec<u8>)> {
+/// Every path below a directory, with its content and when it was changed last.
+fn tree(directory: &Path) -> BTreeMap<PathBuf, (SystemTime, Vec<u8>)> {
     let mut found = BTreeMap::new();
-    for entry in fs::read_dir(folder).unwrap() {
+    for entry in fs::read_dir(directory).unwrap() {
         let path = entry.unwrap().path();
         let modified = path.metadata().unwrap().modified().unwrap();
         if path.is_dir() {
@@ -199,9 +199,9 @@ fn tree(folder: &Path) -> BTreeMap<PathBuf, (SystemTime, Vec<u8>)> {
 // R1945-12.2, V35: GET and HEAD, and the others too, with a body or without.
 #[test]
 fn nothing_that_is_asked_for_changes_a_file() {
-    let folder = folder();
-    let program = Program::start(folder.path(), &[]);
-    let before = tree(folder.path());
+    let directory = directory();
+    let program = Program::start(directory.path(), &[]);
+    let before = tree(directory.path());
     assert_eq!(before.len(), 6);
     for method in "GET HEAD OPTIONS POST PUT DELETE PATCH LINK UNLINK MOVE".split(' ') {
         for (target, field, _) in KINDS {
@@ -212,5 +212,5 @@ fn nothing_that_is_asked_for_changes_a_file() {
         }
     }
     program.finish();
-    assert!(tree(folder.path()) == before);
+    assert!(tree(directory.path()) == before);
 }

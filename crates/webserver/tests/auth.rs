@@ -15,7 +15,7 @@ use std::thread;
 use http_core::auth::Basic;
 use http_core::{FieldValue, Method};
 use tempfile::TempDir;
-use webserver::{Answer, Guard, Handler, Reply, Request, Users};
+use webserver::{Answer, Guard, Handler, Request, Response, Users};
 
 use support::{Inside, Program, connect, exchange, get_as, output_of, read_answer, read_to_end, wait_until};
 
@@ -39,22 +39,22 @@ fn status_for(address: SocketAddr, user: &str, password: &str) -> u16 {
     get_as(address, "GET", "/", &authorization(user, password)).status
 }
 
-/// A folder to serve, and a file of users beside it.
-fn folder() -> (TempDir, String) {
-    let folder = TempDir::new().unwrap();
-    fs::create_dir_all(folder.path().join("www/folder")).unwrap();
-    fs::write(folder.path().join("www/small"), "small").unwrap();
-    fs::write(folder.path().join("users"), line("me", 4) + &line("caf\u{e9}", 5)).unwrap();
-    let users = folder.path().join("users").to_str().unwrap().into();
-    (folder, users)
+/// A directory to serve, and a file of users beside it.
+fn directory() -> (TempDir, String) {
+    let directory = TempDir::new().unwrap();
+    fs::create_dir_all(directory.path().join("www/directory")).unwrap();
+    fs::write(directory.path().join("www/small"), "small").unwrap();
+    fs::write(directory.path().join("users"), line("me", 4) + &line("caf\u{e9}", 5)).unwrap();
+    let users = directory.path().join("users").to_str().unwrap().into();
+    (directory, users)
 }
 
-fn start(folder: &TempDir, users: &str) -> Program {
-    Program::start(&folder.path().join("www"), &["--auth", users, "--threads", "2"])
+fn start(directory: &TempDir, users: &str) -> Program {
+    Program::start(&directory.path().join("www"), &["--auth", users, "--threads", "2"])
 }
 
 fn whole(_: &Request<'_>) -> Answer {
-    Answer::with_body(|body| Reply::text(format!("{} octets", body.len())))
+    Answer::with_body(|body| Response::text(format!("{} bytes", body.len())))
 }
 
 fn guard(cost: u32) -> Arc<Guard<impl Handler>> {
@@ -65,8 +65,8 @@ fn guard(cost: u32) -> Arc<Guard<impl Handler>> {
 // R1945-9.4d, R1945-11.1, V19: before any look at the path.
 #[test]
 fn v19_without_credentials_nothing_is_told() {
-    let (folder, users) = folder();
-    let program = start(&folder, &users);
+    let (directory, users) = directory();
+    let program = start(&directory, &users);
     let address = program.address();
     let told = |method: &str, target: &str, fields: &str| {
         let answer = get_as(address, method, target, fields);
@@ -77,7 +77,7 @@ fn v19_without_credentials_nothing_is_told() {
     let expected = told("GET", "/small", "");
     assert!(expected.1.starts_with(b"<!DOCTYPE html>"), "the page of the files");
     assert_eq!(told("HEAD", "/small", ""), (expected.0.clone(), Vec::new()));
-    for target in ["/", "/nothing", "/folder", "/folder/", "/.hidden", "/small/", "/small?q"] {
+    for target in ["/", "/nothing", "/directory", "/directory/", "/.hidden", "/small/", "/small?q"] {
         for method in ["GET", "DELETE", "PROPFIND"] {
             assert_eq!(told(method, target, ""), expected, "{method} {target}");
         }
@@ -136,7 +136,7 @@ fn a_kept_connection_outlives_a_401() {
         write!(stream, "POST / HTTP/1.0\r\nConnection: keep-alive\r\nContent-Length: 5\r\n{fields}\r\nhello").unwrap();
         let answer = read_answer(&mut stream);
         assert!(answer.is_kept());
-        assert_eq!(answer.text() == "5 octets", fields == authorization("me", PASSWORD));
+        assert_eq!(answer.text() == "5 bytes", fields == authorization("me", PASSWORD));
     }
     drop(stream);
     inside.finish();
@@ -241,11 +241,11 @@ fn v19_debug_shows_no_secret() {
 #[test]
 fn a_handler_reads_who_asks() {
     let hello = |request: &Request<'_>| {
-        let credentials = request.head.fields.only(http_core::name::AUTHORIZATION).and_then(Basic::parse);
+        let credentials = request.head.fields.only(http_core::header::AUTHORIZATION).and_then(Basic::parse);
         let user = credentials.map_or(Vec::new(), |credentials| credentials.user().to_vec());
         match request.head.method {
-            Method::Get => Reply::octets(FieldValue::from_static("text/plain"), user),
-            _ => Reply::text("not known"),
+            Method::Get => Response::bytes(FieldValue::from_static("text/plain"), user),
+            _ => Response::text("not known"),
         }
     };
     let guard = Arc::new(Guard::new(Users::parse(line("caf\u{e9}", 4).as_bytes()).unwrap(), hello));
@@ -255,11 +255,11 @@ fn a_handler_reads_who_asks() {
 
 #[test]
 fn a_file_that_will_not_do_is_one_line_and_no_start() {
-    let (folder, users) = folder();
-    let www = folder.path().join("www");
+    let (directory, users) = directory();
+    let www = directory.path().join("www");
     fs::write(www.join("inside"), line("me", 4)).unwrap();
     fs::write(www.join(".inside"), line("me", 4)).unwrap();
-    let path = |name: &str| folder.path().join(name).to_str().unwrap().to_owned();
+    let path = |name: &str| directory.path().join(name).to_str().unwrap().to_owned();
     for (name, content) in [("none", ""), ("plain", "me:secret\n"), ("absurd", &line("me", 4).replace("$04$", "$31$"))]
     {
         fs::write(path(name), content).unwrap();
@@ -282,7 +282,7 @@ fn a_file_that_will_not_do_is_one_line_and_no_start() {
     let hidden = output_of(&["--port", "0", "--hidden", "--auth", &path("www/.inside"), www.to_str().unwrap()]);
     assert_eq!(hidden.status.code(), Some(1), "with --hidden it would be served");
     for file in [users, path("www/.inside")] {
-        let program = start(&folder, &file);
+        let program = start(&directory, &file);
         assert_eq!(status_for(program.address(), "me", PASSWORD), 200);
         let hidden = get_as(program.address(), "GET", "/.inside", &authorization("me", PASSWORD));
         assert_eq!(hidden.status, 404);
@@ -293,8 +293,8 @@ fn a_file_that_will_not_do_is_one_line_and_no_start() {
 // The owner's page and fields are those of a 401, too, and what explains a request sees it guarded.
 #[test]
 fn a_401_is_dressed_and_explained() {
-    let (folder, users) = folder();
-    let www = folder.path().join("www");
+    let (directory, users) = directory();
+    let www = directory.path().join("www");
     fs::write(www.join("who.html"), "who are you?").unwrap();
     let options = ["--auth", &users, "--error-page", "401=who.html", "--header", "X-A: b"];
     let program = Program::start(&www, &options);
@@ -326,8 +326,8 @@ fn said_by(name: &str, arguments: &[&str]) -> Option<String> {
 
 #[test]
 fn curl_comes_in() {
-    let (folder, users) = folder();
-    let program = start(&folder, &users);
+    let (directory, users) = directory();
+    let program = start(&directory, &users);
     let url = format!("http://{}/small", program.address());
     for (credentials, expected) in [
         (&["--user", "me:open sesame"][..], "small 200"),

@@ -40,7 +40,7 @@ fn alone() -> impl Drop {
     guard
 }
 
-/// The sum that the program prints for these options, in octets.
+/// The sum that the program prints for these options, in bytes.
 fn printed(options: &[&str]) -> u64 {
     let limits = String::from_utf8(output_of(&[options, &["--print-limits"]].concat()).stdout).unwrap();
     let sum = limits.lines().find_map(|line| line.strip_prefix("in all")?.trim().strip_suffix(" MiB")?.parse().ok());
@@ -82,11 +82,11 @@ fn has_heard(stream: &TcpStream) -> bool {
 fn v20_all_bounds_at_once_stay_below_the_printed_figure() {
     const FILES: usize = 4096;
     let _alone = alone();
-    let folder = TempDir::new().unwrap();
+    let directory = TempDir::new().unwrap();
     // Each makes 2 KB of a page, which has 4 MiB at most.
     let name = |n: usize| format!("{n}{}", "\"".repeat(230));
     for n in 0..FILES {
-        fs::write(folder.path().join(name(n)), [b'a'; 16 << 10]).unwrap();
+        fs::write(directory.path().join(name(n)), [b'a'; 16 << 10]).unwrap();
     }
     let path = |n: usize| format!("/{}", name(n).replace('"', "%22"));
     let rest = Instant::now() + REST;
@@ -103,7 +103,7 @@ fn v20_all_bounds_at_once_stay_below_the_printed_figure() {
             .arg(&log)
             .args(["--port", "0", "--bind", "127.0.0.1"])
             .args(options)
-            .arg(folder.path()),
+            .arg(directory.path()),
     );
     let address = program.address();
 
@@ -144,7 +144,7 @@ fn v20_all_bounds_at_once_stay_below_the_printed_figure() {
     });
 
     let (resident, highest) = (program.memory("VmRSS"), program.memory("VmHWM"));
-    let mib = |octets: u64| octets as f64 / MIB as f64;
+    let mib = |bytes: u64| bytes as f64 / MIB as f64;
     println!("resident {:.1} MiB, at most {:.1} of {:.1}", mib(resident), mib(highest), mib(figure));
     assert!(highest < figure, "{:.1} MiB instead of {:.1}", mib(highest), mib(figure));
     // The bounds were reached, or this would show nothing.
@@ -153,14 +153,14 @@ fn v20_all_bounds_at_once_stay_below_the_printed_figure() {
     assert_eq!(get(address, &path(0)).status, 200);
 }
 
-/// A folder with small files and larger ones.
-fn folder_of(large: usize) -> TempDir {
-    let folder = TempDir::new().unwrap();
-    fs::write(folder.path().join("small"), "small").unwrap();
+/// A directory with small files and larger ones.
+fn directory_of(large: usize) -> TempDir {
+    let directory = TempDir::new().unwrap();
+    fs::write(directory.path().join("small"), "small").unwrap();
     for n in 0..large {
-        fs::write(folder.path().join(n.to_string()), vec![b'a'; OPEN]).unwrap();
+        fs::write(directory.path().join(n.to_string()), vec![b'a'; OPEN]).unwrap();
     }
-    folder
+    directory
 }
 
 /// 64 descriptors, from the start on or when all is at work: kept files, files that are looked up and new connections
@@ -168,14 +168,14 @@ fn folder_of(large: usize) -> TempDir {
 fn competes_for_descriptors(limited_from_the_start: bool) {
     const LARGE: usize = 40;
     let _alone = alone();
-    let folder = folder_of(LARGE);
+    let directory = directory_of(LARGE);
     thread::sleep(REST);
     let limit = if limited_from_the_start { "64" } else { "4096" };
     let program = Program::run(
         Command::new("sh")
             .args(["-c", r#"ulimit -n "$1"; shift; exec "$0" "$@""#, PROGRAM, limit])
             .args(["--port", "0", "--bind", "127.0.0.1", "--threads", "4", "--head-timeout", "60"])
-            .arg(folder.path()),
+            .arg(directory.path()),
     );
     let address = program.address();
     let whole = |n: usize| get(address, &format!("/{n}")).body.len();
@@ -244,25 +244,28 @@ fn grown_by(program: &Program, count: usize, request: &[u8]) -> u64 {
         program.processor_time() - before <= Duration::from_millis(20)
     });
     let grown = program.memory("RssAnon").saturating_sub(before);
-    println!("{grown} octets, {} for each", grown / count as u64);
+    println!("{grown} bytes, {} for each", grown / count as u64);
     drop(streams);
     grown
 }
 
-fn serve_large(folder: &Path) -> Program {
-    fs::File::create(folder.join("large")).unwrap().set_len(64 * MIB).unwrap();
-    Program::start(folder, &["--threads", "2", "--max-connections", "4000", "--head-timeout", "60", "--log", "common"])
+fn serve_large(directory: &Path) -> Program {
+    fs::File::create(directory.join("large")).unwrap().set_len(64 * MIB).unwrap();
+    Program::start(
+        directory,
+        &["--threads", "2", "--max-connections", "4000", "--head-timeout", "60", "--log", "common"],
+    )
 }
 
 // V20: what is pipelined behind a reply that nobody reads is as bounded as any other head.
 #[test]
 fn v20_what_waits_behind_a_slow_reply_is_bounded() {
     let _alone = alone();
-    let folder = TempDir::new().unwrap();
-    let program = serve_large(folder.path());
+    let directory = TempDir::new().unwrap();
+    let program = serve_large(directory.path());
     let request = [keep_alive("/large"), half_a_head()].concat();
     let grown = grown_by(&program, 3000, &request);
-    assert!(grown < 24 * MIB, "{grown} octets for heads, instead of 16 MiB and 1 KiB for each connection");
+    assert!(grown < 24 * MIB, "{grown} bytes for heads, instead of 16 MiB and 1 KiB for each connection");
     program.finish();
 }
 
@@ -270,17 +273,17 @@ fn v20_what_waits_behind_a_slow_reply_is_bounded() {
 #[test]
 fn v20_long_request_lines_are_bounded() {
     let _alone = alone();
-    let folder = TempDir::new().unwrap();
+    let directory = TempDir::new().unwrap();
     for n in 0..2400 {
-        fs::write(folder.path().join(format!("{n}{}", "\"".repeat(230))), "").unwrap();
+        fs::write(directory.path().join(format!("{n}{}", "\"".repeat(230))), "").unwrap();
     }
-    let program = serve_large(folder.path());
+    let program = serve_large(directory.path());
     // Neither for heads nor for pages of 4 MiB there is more room.
     let heads: Vec<_> = (0..1200).map(|_| send(program.address(), &half_a_head())).collect();
     let pages: Vec<_> = (0..20).map(|_| send(program.address(), &keep_alive("/"))).collect();
     wait_until("pages come", || pages.iter().filter(|stream| has_heard(stream)).count() == pages.len());
     let grown = grown_by(&program, 2000, &keep_alive(&format!("/large?{}", "q".repeat(8000))));
-    assert!(grown < 8 * MIB, "{grown} octets for request lines");
+    assert!(grown < 8 * MIB, "{grown} bytes for request lines");
     drop((heads, pages));
     program.finish();
 }
@@ -289,8 +292,8 @@ fn v20_long_request_lines_are_bounded() {
 #[test]
 fn v20_heads_that_fill_their_room_cut_no_reply() {
     let _alone = alone();
-    let folder = TempDir::new().unwrap();
-    let program = serve_large(folder.path());
+    let directory = TempDir::new().unwrap();
+    let program = serve_large(directory.path());
     let heads: Vec<_> = (0..1200).map(|_| send(program.address(), &half_a_head())).collect();
     wait_until("heads are refused", || heads.iter().filter(|stream| has_heard(stream)).count() >= 100);
     for request in [&b"GET /large HTTP/1.0\r\n\r\n"[..], b"GET /large?abcdefghijklmnopqrstuvwxyz HTTP/1.0\r\n\r\n"] {

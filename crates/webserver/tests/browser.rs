@@ -16,8 +16,8 @@ use support::{Browser, Program, get};
 const ATTACK: &str = "<img src=x onerror=alert(1)>\"&%23.txt";
 
 /// Each holds its own name, so that its size is known too.
-fn folder() -> TempDir {
-    let folder = TempDir::new().unwrap();
+fn directory() -> TempDir {
+    let directory = TempDir::new().unwrap();
     let longest = [b'n'; 255];
     let names: [&[u8]; 14] = [
         ATTACK.as_bytes(),
@@ -36,11 +36,11 @@ fn folder() -> TempDir {
         &longest,
     ];
     for name in names {
-        fs::write(folder.path().join(OsStr::from_bytes(name)), name).unwrap();
+        fs::write(directory.path().join(OsStr::from_bytes(name)), name).unwrap();
     }
-    fs::create_dir_all(folder.path().join("sub & <b>/deeper")).unwrap();
-    fs::write(folder.path().join("sub & <b>/file"), "in sub").unwrap();
-    folder
+    fs::create_dir_all(directory.path().join("sub & <b>/deeper")).unwrap();
+    fs::write(directory.path().join("sub & <b>/file"), "in sub").unwrap();
+    directory
 }
 
 /// The rows as they are on the page: text and address of each link, and what else stands there.
@@ -65,15 +65,15 @@ fn sorted_by(browser: &mut Browser) -> Value {
 #[test]
 fn people_find_their_way_and_nothing_runs() {
     let Some(mut browser) = Browser::start() else { return };
-    let folder = folder();
-    let program = Program::start(folder.path(), &[]);
+    let directory = directory();
+    let program = Program::start(directory.path(), &[]);
     let root = format!("http://{}/", program.address());
 
     browser.open(&root);
     let rows = browser.value(ROWS);
     let rows = rows.as_array().unwrap();
     assert_eq!(rows.len(), 15);
-    assert_eq!((&rows[0]["name"], &rows[0]["size"]), (&"sub & <b>".into(), &"".into()), "folders first");
+    assert_eq!((&rows[0]["name"], &rows[0]["size"]), (&"sub & <b>".into(), &"".into()), "directories first");
     for row in &rows[1..] {
         // The link leads to that file and the size is its own.
         let answer = get(program.address(), row["path"].as_str().unwrap());
@@ -98,16 +98,16 @@ fn people_find_their_way_and_nothing_runs() {
     assert_eq!(by_size[1]["size"], "255 bytes");
     assert_eq!(by_size[14]["size"], "2 bytes");
 
-    // Into a folder and one more, up by the path, and back.
+    // Into a directory and one more, up by the path, and back.
     browser.click(&link("sub"));
     browser.arrive(&format!("{root}sub%20%26%20%3Cb%3E/"));
     browser.click(&link("deeper"));
     browser.arrive(&format!("{root}sub%20%26%20%3Cb%3E/deeper/"));
     assert_eq!(browser.value("document.querySelector('h1').textContent"), "Index of /sub & <b>/deeper/");
-    assert_eq!(browser.value("document.querySelector('caption').textContent"), "This folder is empty.");
+    assert_eq!(browser.value("document.querySelector('caption').textContent"), "This directory is empty.");
     browser.click("document.querySelectorAll('h1 a')[1]");
     browser.arrive(&format!("{root}sub%20%26%20%3Cb%3E/"));
-    browser.click(&link("Parent folder"));
+    browser.click(&link("Parent directory"));
     browser.arrive(&root);
     browser.back();
     browser.arrive(&format!("{root}sub%20%26%20%3Cb%3E/"));
@@ -143,8 +143,8 @@ fn people_find_their_way_and_nothing_runs() {
 #[test]
 fn the_page_suits_screens_and_readers() {
     let Some(mut browser) = Browser::start() else { return };
-    let folder = folder();
-    let program = Program::start(folder.path(), &[]);
+    let directory = directory();
+    let program = Program::start(directory.path(), &[]);
     browser.open(&format!("http://{}/", program.address()));
 
     // The style is in force, in spite of the policy.
@@ -171,7 +171,7 @@ fn the_page_suits_screens_and_readers() {
         let nodes = nodes.iter().filter(|node| node["role"]["value"] == role && node["ignored"] == false);
         nodes.map(|node| node["name"]["value"].as_str().unwrap_or_default()).collect::<Vec<_>>()
     };
-    assert_eq!(named("table"), ["1 folder, 14 files"]);
+    assert_eq!(named("table"), ["1 directory, 14 files"]);
     assert_eq!(named("columnheader"), ["Name", "Size", "Modified (UTC)"], "the arrow is not read out");
     assert_eq!(named("rowheader").len(), 15);
     assert_eq!(named("heading"), ["Index of /"]);

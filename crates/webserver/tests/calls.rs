@@ -22,11 +22,11 @@ const REQUESTS: u64 = 10_000;
 /// as there is contention, which a tracer makes.
 fn calls(kept: bool) -> Option<f64> {
     let (strace, ab) = (tool("strace")?, tool("ab")?);
-    let folder = TempDir::new().unwrap();
-    fs::write(folder.path().join("small"), [b'a'; 1024]).unwrap();
-    let report = folder.path().join("report");
+    let directory = TempDir::new().unwrap();
+    fs::write(directory.path().join("small"), [b'a'; 1024]).unwrap();
+    let report = directory.path().join("report");
     thread::sleep(Duration::from_secs(3)); // what was just written is not kept
-    let program = Program::start(folder.path(), &[]);
+    let program = Program::start(directory.path(), &[]);
     assert_eq!(get(program.address(), "/small").status, 200);
 
     // It is there once the server is at work: what a start costs does not count.
@@ -98,7 +98,7 @@ fn a_connection_for_one_request() {
 /// Where the program is. Without it a test has nothing to say.
 fn tool(name: &str) -> Option<PathBuf> {
     let path = std::env::var_os("PATH").unwrap_or_default();
-    let found = std::env::split_paths(&path).map(|folder| folder.join(name)).find(|file| file.is_file());
+    let found = std::env::split_paths(&path).map(|directory| directory.join(name)).find(|file| file.is_file());
     if found.is_none() {
         missing(name);
     }

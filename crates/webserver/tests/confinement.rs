@@ -13,12 +13,12 @@ use tempfile::TempDir;
 
 use support::{PATIENCE, PROGRAM, Program, get, keep_alive};
 
-fn folder() -> TempDir {
-    let folder = TempDir::new().unwrap();
-    fs::write(folder.path().join("small"), "small").unwrap();
-    fs::write(folder.path().join("large"), vec![b'x'; 100_000]).unwrap();
-    std::os::unix::fs::symlink("/etc/passwd", folder.path().join("link")).unwrap();
-    folder
+fn directory() -> TempDir {
+    let directory = TempDir::new().unwrap();
+    fs::write(directory.path().join("small"), "small").unwrap();
+    fs::write(directory.path().join("large"), vec![b'x'; 100_000]).unwrap();
+    std::os::unix::fs::symlink("/etc/passwd", directory.path().join("link")).unwrap();
+    directory
 }
 
 /// A call that opens a file, and one that may make or change something.
@@ -33,12 +33,12 @@ fn v35_no_other_program_is_run_and_no_file_is_written() {
         assert!(std::env::var_os("CI").is_none(), "continuous integration has strace");
         return;
     }
-    let (folder, place) = (folder(), TempDir::new().unwrap());
+    let (directory, place) = (directory(), TempDir::new().unwrap());
     let trace = place.path().join("trace");
     let socket = place.path().join("socket");
     let mut command = Command::new("strace");
     command.args(["-f", "-e", "trace=%file,%process,/^landlock", "-o"]).arg(&trace);
-    command.arg(PROGRAM).args(["-p", "0", "-b", "127.0.0.1", "--unix"]).arg(&socket).arg(folder.path());
+    command.arg(PROGRAM).args(["-p", "0", "-b", "127.0.0.1", "--unix"]).arg(&socket).arg(directory.path());
     let mut program = Program::run(&mut command);
     let address = program.address();
     for (target, status) in
@@ -90,19 +90,19 @@ fn first_process(trace: &Path) -> rustix::process::Pid {
 }
 
 fn has_landlock() -> bool {
-    let folder = folder();
-    Program::start(folder.path(), &[]).finish().contains("confined by Landlock")
+    let directory = directory();
+    Program::start(directory.path(), &[]).finish().contains("confined by Landlock")
 }
 
 // V35
 #[test]
 fn it_says_what_holds_it() {
-    let folder = folder();
+    let directory = directory();
     for (options, says) in [
-        (&[][..], "\nwebserver: requests stay below the folder, by "),
+        (&[][..], "\nwebserver: requests stay below the directory, by "),
         (&["--follow-links"], "\nwebserver: requests go wherever links lead; the process is "),
     ] {
-        let messages = format!("\n{}", Program::start(folder.path(), options).finish());
+        let messages = format!("\n{}", Program::start(directory.path(), options).finish());
         assert!(messages.contains(says), "{messages}");
         let root = rustix::process::geteuid().is_root();
         assert_eq!(messages.matches("\nwebserver: warning: ").count(), usize::from(root), "{messages}");

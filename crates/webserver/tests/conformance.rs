@@ -1,4 +1,4 @@
-//! The cases of conformance against the real program over real sockets, whole and an octet at a time; and what must
+//! The cases of conformance against the real program over real sockets, whole and a byte at a time; and what must
 //! hold of every answer and of every line of the log whatever was asked.
 // Clippy then takes the helpers, too, for tests.
 #![cfg(test)]
@@ -26,13 +26,13 @@ const PEERS: usize = 16;
 // Every rule that a case names; V1 to V6, V9, V13 to V16, V31, V32, V34.
 #[test]
 fn every_case_gets_its_answer_over_a_socket() {
-    let folder = TempDir::new().unwrap();
-    fs::write(folder.path().join("HelloWorld.html"), HELLO).unwrap();
-    let hello = File::options().write(true).open(folder.path().join("HelloWorld.html")).unwrap();
+    let directory = TempDir::new().unwrap();
+    fs::write(directory.path().join("HelloWorld.html"), HELLO).unwrap();
+    let hello = File::options().write(true).open(directory.path().join("HelloWorld.html")).unwrap();
     hello.set_modified(UNIX_EPOCH + Duration::from_secs(784_111_777)).unwrap(); // Sun, 06 Nov 1994 08:49:37 GMT
-    fs::create_dir(folder.path().join(".git")).unwrap();
-    fs::write(folder.path().join(".htpasswd"), "root:secret\n").unwrap();
-    fs::write(folder.path().join(".git/config"), "root:secret\n").unwrap();
+    fs::create_dir(directory.path().join(".git")).unwrap();
+    fs::write(directory.path().join(".htpasswd"), "root:secret\n").unwrap();
+    fs::write(directory.path().join(".git/config"), "root:secret\n").unwrap();
 
     let cases = cases();
     let runs: Vec<(&Case, bool)> = cases.iter().flat_map(|case| [(case, false), (case, true)]).collect();
@@ -40,9 +40,9 @@ fn every_case_gets_its_answer_over_a_socket() {
     thread::scope(|scope| {
         for _ in 0..PEERS {
             scope.spawn(|| {
-                let program = Program::start(folder.path(), &["--threads", "2"]);
+                let program = Program::start(directory.path(), &["--threads", "2"]);
                 while let Some((case, bytewise)) = runs.get(next.fetch_add(1, Relaxed)) {
-                    let how = if *bytewise { "an octet at a time" } else { "whole" };
+                    let how = if *bytewise { "a byte at a time" } else { "whole" };
                     let found = faults_of(case, *bytewise, &program);
                     faults.lock().unwrap().extend(found.iter().map(|fault| format!("{} {how}: {fault}", case.id)));
                 }
@@ -97,11 +97,11 @@ fn cases() -> Vec<Case> {
 
 /// Each limit, exactly reached and exceeded by one.
 fn limits() -> Vec<Case> {
-    let line = |octets: usize| format!("GET /{} HTTP/1.0\r\n\r\n", "q".repeat(octets - "GET / HTTP/1.0".len()));
+    let line = |bytes: usize| format!("GET /{} HTTP/1.0\r\n\r\n", "q".repeat(bytes - "GET / HTTP/1.0".len()));
     let with = |fields: &str| format!("GET /HelloWorld.html HTTP/1.0\r\n{fields}\r\n");
-    let field = |octets: usize| format!("A: {}\r\n", "v".repeat(octets - "A: ".len()));
+    let field = |bytes: usize| format!("A: {}\r\n", "v".repeat(bytes - "A: ".len()));
     let fill = || field(8000) + &field(4000);
-    let head = |octets: usize| with(&(fill() + &field(octets - with(&fill()).len() - 2)));
+    let head = |bytes: usize| with(&(fill() + &field(bytes - with(&fill()).len() - 2)));
     let after = |empty: usize| "\r\n".repeat(empty) + &with("");
     let case = |id: &str, bytes: String, class: &str| Case {
         id: id.into(),
@@ -112,7 +112,7 @@ fn limits() -> Vec<Case> {
     assert_eq!((line(8192).len(), head(16_384).len()), (8192 + 4, 16_384));
     vec![
         case("line-8192", line(8192), "404"), // no file has so long a name
-        case("line-8193", line(8193), "400"), // the octet too many stands behind the target
+        case("line-8193", line(8193), "400"), // the byte too many stands behind the target
         case("target-8193", line(8193 + " HTTP/1.0".len()), "414"),
         case("field-8192", with(&field(8192)), "200"),
         case("field-8193", with(&field(8193)), "431"),
@@ -229,7 +229,7 @@ fn program_lines(program: &Program, since: usize, count: usize) -> Vec<u8> {
     }
 }
 
-/// R1945-12.3, V16: one line a response, of printable octets.
+/// R1945-12.3, V16: one line a response, of printable bytes.
 fn log_faults(lines: &[u8], count: usize) -> Vec<String> {
     let mut faults = Vec::new();
     let ends = lines.iter().filter(|&&c| c == b'\n').count();
@@ -242,7 +242,7 @@ fn log_faults(lines: &[u8], count: usize) -> Vec<String> {
     faults
 }
 
-/// All that comes back: written while it is read, half-closed 300 ms after the last octet, read to the end.
+/// All that comes back: written while it is read, half-closed 300 ms after the last byte, read to the end.
 fn run(address: SocketAddr, bytes: &[u8], bytewise: bool) -> Result<Vec<u8>, String> {
     let mut stream = connect(address);
     let mut reading = stream.try_clone().unwrap();
@@ -264,7 +264,7 @@ fn run(address: SocketAddr, bytes: &[u8], bytewise: bool) -> Result<Vec<u8>, Str
     match reader.join().unwrap() {
         (out, Ok(_)) => Ok(out),
         (out, Err(error)) if out.is_empty() && error.kind() == ErrorKind::ConnectionReset => Ok(out),
-        (out, Err(error)) => Err(format!("{error} after {} octets", out.len())), // R9112-9.6b
+        (out, Err(error)) => Err(format!("{error} after {} bytes", out.len())), // R9112-9.6b
     }
 }
 

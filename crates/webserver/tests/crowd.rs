@@ -29,11 +29,11 @@ fn is_lost(stream: &TcpStream) -> bool {
 // V11, V12
 #[test]
 fn a_crowd_neither_hinders_nor_is_lost() {
-    let folder = TempDir::new().unwrap();
-    fs::write(folder.path().join("small"), [b'a'; 1024]).unwrap();
-    File::create(folder.path().join("large")).unwrap().set_len(LARGE).unwrap();
+    let directory = TempDir::new().unwrap();
+    fs::write(directory.path().join("small"), [b'a'; 1024]).unwrap();
+    File::create(directory.path().join("large")).unwrap().set_len(LARGE).unwrap();
     let options = ["--threads", "4", "--head-timeout", "60", "--idle-timeout", "60", "--log", "off"];
-    let program = Program::start(folder.path(), &options);
+    let program = Program::start(directory.path(), &options);
     let come = |request: &[u8]| {
         let mut stream = connect(program.address());
         stream.write_all(request).unwrap();
@@ -65,15 +65,15 @@ fn a_crowd_neither_hinders_nor_is_lost() {
             // Ten times what the benchmark allows.
             assert!(p99 < Duration::from_millis(50), "{p99:?} of {} answers", times.len());
         });
-        // An octet of each head a tenth of a second, and of each file 8 KiB.
+        // A byte of each head a tenth of a second, and of each file 8 KiB.
         while !client.is_finished() {
             for stream in &mut dribbling {
                 stream.write_all(b"a").unwrap();
             }
-            for (stream, octets) in &mut reading {
+            for (stream, bytes) in &mut reading {
                 let mut sip = [0; 8 << 10];
                 match stream.read(&mut sip) {
-                    Ok(n) => octets.extend_from_slice(&sip[..n]),
+                    Ok(n) => bytes.extend_from_slice(&sip[..n]),
                     Err(error) => assert_eq!(error.kind(), ErrorKind::WouldBlock),
                 }
             }
@@ -96,11 +96,11 @@ fn a_crowd_neither_hinders_nor_is_lost() {
         assert_eq!(answers(&read_to_end(stream).unwrap(), false).unwrap()[0].body, [b'a'; 1024]);
     }
     thread::scope(|scope| {
-        for (stream, octets) in &mut reading {
+        for (stream, bytes) in &mut reading {
             stream.set_nonblocking(false).unwrap();
             scope.spawn(|| {
-                stream.read_to_end(octets).unwrap();
-                assert_eq!(answers(octets, false).unwrap()[0].body.len() as u64, LARGE);
+                stream.read_to_end(bytes).unwrap();
+                assert_eq!(answers(bytes, false).unwrap()[0].body.len() as u64, LARGE);
             });
         }
     });

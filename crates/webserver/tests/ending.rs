@@ -25,14 +25,14 @@ use support::{
 /// Far more than socket buffers hold.
 const LARGE: u64 = 64 << 20;
 
-fn folder() -> TempDir {
-    let folder = TempDir::new().unwrap();
-    fs::write(folder.path().join("small"), "small").unwrap();
-    File::create(folder.path().join("large")).unwrap().set_len(LARGE).unwrap();
-    folder
+fn directory() -> TempDir {
+    let directory = TempDir::new().unwrap();
+    fs::write(directory.path().join("small"), "small").unwrap();
+    File::create(directory.path().join("large")).unwrap().set_len(LARGE).unwrap();
+    directory
 }
 
-/// Asks for the large file and takes the first octets; the rest has to wait.
+/// Asks for the large file and takes the first bytes; the rest has to wait.
 fn begin_download(address: SocketAddr) -> (TcpStream, Vec<u8>) {
     let mut stream = connect(address);
     stream.write_all(&keep_alive("/large")).unwrap();
@@ -48,10 +48,10 @@ fn is_refused(address: SocketAddr) -> bool {
 #[test]
 fn v30_a_signal_lets_replies_end_and_nobody_in() {
     for signal in [Signal::TERM, Signal::INT] {
-        let folder = folder();
-        let mut program = Program::start(folder.path(), &["--threads", "2", "--grace", "60"]);
+        let directory = directory();
+        let mut program = Program::start(directory.path(), &["--threads", "2", "--grace", "60"]);
         let address = program.address();
-        let (mut download, mut octets) = begin_download(address);
+        let (mut download, mut bytes) = begin_download(address);
         let mut kept = connect(address);
         kept.write_all(&keep_alive("/small")).unwrap();
         assert!(read_answer(&mut kept).is_kept());
@@ -72,8 +72,8 @@ fn v30_a_signal_lets_replies_end_and_nobody_in() {
         assert_eq!(read_to_end(&mut begun).unwrap(), b"");
 
         assert_eq!(program.ended(Duration::ZERO), None, "it does not wait for the download");
-        download.read_to_end(&mut octets).unwrap();
-        let answers = answers(&octets, false).unwrap();
+        download.read_to_end(&mut bytes).unwrap();
+        let answers = answers(&bytes, false).unwrap();
         assert_eq!((answers.len(), answers[0].body.len() as u64), (1, LARGE));
         let status = program.ended(Duration::from_secs(10)).expect("it ends with the last reply");
         assert_eq!(status.code(), Some(0));
@@ -85,8 +85,8 @@ fn v30_a_signal_lets_replies_end_and_nobody_in() {
 
 #[test]
 fn waiting_for_the_last_reply_costs_nothing() {
-    let folder = folder();
-    let program = Program::start(folder.path(), &["--threads", "2", "--grace", "60"]);
+    let directory = directory();
+    let program = Program::start(directory.path(), &["--threads", "2", "--grace", "60"]);
     let _download = begin_download(program.address());
     program.signal(Signal::TERM);
     wait_until("new ones are refused", || is_refused(program.address()));
@@ -101,8 +101,8 @@ fn a_second_signal_ends_at_once() {
     for (first, second, code) in
         [(Signal::TERM, Signal::TERM, 143), (Signal::INT, Signal::INT, 130), (Signal::TERM, Signal::INT, 130)]
     {
-        let folder = folder();
-        let mut program = Program::start(folder.path(), &["--grace", "60"]);
+        let directory = directory();
+        let mut program = Program::start(directory.path(), &["--grace", "60"]);
         let _download = begin_download(program.address());
         program.signal(first);
         wait_until("new ones are refused", || is_refused(program.address()));
@@ -115,8 +115,8 @@ fn a_second_signal_ends_at_once() {
 // As `timeout` sends them, to the process and then to its group.
 #[test]
 fn two_signals_at_once_are_one_wish() {
-    let folder = folder();
-    let mut program = Program::start(folder.path(), &[]);
+    let directory = directory();
+    let mut program = Program::start(directory.path(), &[]);
     program.signal(Signal::TERM);
     program.signal(Signal::TERM);
     assert_eq!(program.ended(Duration::from_secs(10)).and_then(|status| status.code()), Some(0));
@@ -124,9 +124,9 @@ fn two_signals_at_once_are_one_wish() {
 
 #[test]
 fn who_reads_nothing_is_waited_for_as_long_as_the_grace() {
-    let folder = folder();
-    let mut program = Program::start(folder.path(), &["--grace", "1"]);
-    let (mut download, mut octets) = begin_download(program.address());
+    let directory = directory();
+    let mut program = Program::start(directory.path(), &["--grace", "1"]);
+    let (mut download, mut bytes) = begin_download(program.address());
     let began = Instant::now();
     program.signal(Signal::TERM);
     let status = program.ended(Duration::from_secs(10)).expect("it ends by itself");
@@ -138,14 +138,14 @@ fn who_reads_nothing_is_waited_for_as_long_as_the_grace() {
         messages.ends_with("1 connections: 0 completed, 0 refused, 0 timed out, 0 aborted, 1 failed\n"),
         "{messages}"
     );
-    let _ = download.read_to_end(&mut octets);
-    assert!((octets.len() as u64) < LARGE, "visibly short");
+    let _ = download.read_to_end(&mut bytes);
+    assert!((bytes.len() as u64) < LARGE, "visibly short");
 }
 
 #[test]
 fn without_a_grace_it_ends_now() {
-    let folder = folder();
-    let mut program = Program::start(folder.path(), &["--grace", "0"]);
+    let directory = directory();
+    let mut program = Program::start(directory.path(), &["--grace", "0"]);
     let _download = begin_download(program.address());
     program.signal(Signal::TERM);
     assert_eq!(program.ended(Duration::from_secs(10)).and_then(|status| status.code()), Some(0));
@@ -154,7 +154,7 @@ fn without_a_grace_it_ends_now() {
 #[test]
 fn a_signal_to_an_idle_program_ends_it() {
     for signal in [Signal::TERM, Signal::INT] {
-        let mut program = Program::start(folder().path(), &[]);
+        let mut program = Program::start(directory().path(), &[]);
         program.signal(signal);
         assert_eq!(program.ended(Duration::from_secs(4)).and_then(|status| status.code()), Some(0));
         let counts = "webserver: 0 connections: 0 completed, 0 refused, 0 timed out, 0 aborted, 0 failed\n";
@@ -175,8 +175,8 @@ fn hindrance(command: &mut Command) -> String {
 
 #[test]
 fn what_hinders_a_start_is_one_line_that_says_what_to_do() {
-    let folder = folder();
-    let root = folder.path().to_str().unwrap();
+    let directory = directory();
+    let root = directory.path().to_str().unwrap();
     let taken = TcpListener::bind("127.0.0.1:0").unwrap();
     let taken_address = taken.local_addr().unwrap().to_string();
     let port = taken.local_addr().unwrap().port().to_string();
@@ -189,12 +189,12 @@ fn what_hinders_a_start_is_one_line_that_says_what_to_do() {
     for (arguments, says, advises) in [
         (&["--bind", "127.0.0.1", "--port", &port, root][..], &*in_use, "--port"),
         (&["--port", &port, root], &in_use, "--port"),
-        (&["--port", "0", &missing], "there is no folder", "webserver FOLDER"),
-        (&["--port", "0", &file], "is no folder", "webserver FOLDER"),
+        (&["--port", "0", &missing], "there is no directory", "webserver FOLDER"),
+        (&["--port", "0", &file], "is no directory", "webserver FOLDER"),
         (&["--port", "0", "--bind", "203.0.113.1", root], "203.0.113.1 is none of this machine's", "--bind"),
         (&["--port", "0", "--bind", "127.0.0.1", "--bind", "203.0.113.1", root], "203.0.113.1 is none", "--bind"),
         (&["--unix", &long, root], "too long for a socket", "--unix"),
-        (&["--unix", &lost, root], "no folder for", "--unix"),
+        (&["--unix", &lost, root], "no directory for", "--unix"),
         (&["--unix", &file, root], "is no socket", "--unix"),
         (&["--unix", "/", root], "names no file", "--unix"),
         (&["--unix", "/proc/socket", root], "cannot", ""),
@@ -210,22 +210,22 @@ fn what_hinders_a_start_is_one_line_that_says_what_to_do() {
 
 #[test]
 fn too_few_descriptors_are_said_before_the_start() {
-    let folder = folder();
+    let directory = directory();
     for descriptors in [8, 20, 39] {
         let mut command = Command::new("sh");
         command.args(["-c", &format!("ulimit -n {descriptors} && exec \"$0\" --port 0 \"$1\""), PROGRAM]);
-        let said = hindrance(command.arg(folder.path()));
+        let said = hindrance(command.arg(directory.path()));
         assert!(said.contains("open files") && said.contains("ulimit -n"), "{said}");
     }
 }
 
 #[test]
 fn what_a_user_may_not_do_is_said() {
-    let folder = folder();
-    let at = |name: &str| folder.path().join(name);
+    let directory = directory();
+    let at = |name: &str| directory.path().join(name);
     let mode = |path: &Path, mode| fs::set_permissions(path, Permissions::from_mode(mode)).unwrap();
     fs::create_dir(at("locked")).unwrap();
-    mode(folder.path(), 0o755);
+    mode(directory.path(), 0o755);
     // Root may do all of this, and what nobody may execute lies where all can.
     let program = at("program");
     let user = || {
@@ -242,11 +242,11 @@ fn what_a_user_may_not_do_is_said() {
     let said = hindrance(user().args(["--port", "0"]).arg(at("locked")));
     assert!(said.contains("may not be read") && said.contains("webserver FOLDER"), "{said}");
     mode(&at("locked"), 0o555);
-    let said = hindrance(user().arg("--unix").arg(at("locked/socket")).arg(folder.path()));
+    let said = hindrance(user().arg("--unix").arg(at("locked/socket")).arg(directory.path()));
     assert!(said.contains("cannot make") && said.contains("--unix"), "{said}");
     let first_free = fs::read_to_string("/proc/sys/net/ipv4/ip_unprivileged_port_start");
     if first_free.is_ok_and(|port| port.trim().parse::<u16>().is_ok_and(|port| port > 1)) {
-        let said = hindrance(user().args(["--port", "1"]).arg(folder.path()));
+        let said = hindrance(user().args(["--port", "1"]).arg(directory.path()));
         assert!(said.contains("port 1 ") && said.contains("privileges") && said.contains("--port"), "{said}");
     }
 }
@@ -343,21 +343,21 @@ fn help_lists_what_works() {
     known.dedup();
     assert_eq!(named, known, "{help}");
 
-    let folder = folder();
+    let directory = directory();
     let mut command = Command::new(PROGRAM);
     for (name, value) in &OPTIONS[..OPTIONS.len() - 3] {
         command.arg(name).args(Some(value).filter(|value| !value.is_empty()));
     }
-    let program = Program::run(command.current_dir(folder.path()).arg(folder.path()));
+    let program = Program::run(command.current_dir(directory.path()).arg(directory.path()));
     assert_eq!(get(program.address(), "/small").text(), "small");
     program.finish();
 }
 
 #[test]
 fn ready_lines_are_those_of_bind() {
-    let folder = folder();
+    let directory = directory();
     let program = Program::run(
-        Command::new(PROGRAM).args(["-p", "0", "-b", "127.0.0.1", "--bind", "127.0.0.2"]).arg(folder.path()),
+        Command::new(PROGRAM).args(["-p", "0", "-b", "127.0.0.1", "--bind", "127.0.0.2"]).arg(directory.path()),
     );
     let addresses: Vec<SocketAddr> = program.ready().into_iter().map(address_in).collect();
     assert_eq!(addresses.iter().map(|a| a.ip().to_string()).collect::<Vec<_>>(), ["127.0.0.1", "127.0.0.2"]);
@@ -374,8 +374,8 @@ fn ready_lines_name_addresses_of_ipv6_in_brackets() {
     if TcpListener::bind("[::1]:0").is_err() {
         return; // a machine without IPv6 is no error
     }
-    let folder = folder();
-    let program = Program::run(Command::new(PROGRAM).args(["--port", "0", "--bind", "::1"]).arg(folder.path()));
+    let directory = directory();
+    let program = Program::run(Command::new(PROGRAM).args(["--port", "0", "--bind", "::1"]).arg(directory.path()));
     let [line] = program.ready()[..] else { panic!("{:?}", program.ready()) };
     assert!(line.starts_with("listening on http://[::1]:"), "{line}");
     assert_eq!(get(address_in(line), "/small").text(), "small");
@@ -384,8 +384,8 @@ fn ready_lines_name_addresses_of_ipv6_in_brackets() {
 
 #[test]
 fn without_bind_localhost_comes_first() {
-    let folder = folder();
-    let program = Program::run(Command::new(PROGRAM).args(["--port", "0"]).arg(folder.path()));
+    let directory = directory();
+    let program = Program::run(Command::new(PROGRAM).args(["--port", "0"]).arg(directory.path()));
     let port = program.port();
     let ready = program.ready();
     assert_eq!(ready[0], format!("listening on http://localhost:{port}/"));
@@ -412,10 +412,10 @@ fn address_in(line: &str) -> SocketAddr {
 // A pipe that nobody reads is full after some hundred lines.
 #[test]
 fn a_log_that_nobody_reads_stops_nothing() {
-    let folder = folder();
+    let directory = directory();
     let mut process = Command::new(PROGRAM)
         .args(["--port", "0", "--bind", "127.0.0.1", "--threads", "1"])
-        .arg(folder.path())
+        .arg(directory.path())
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
         .spawn()
@@ -445,12 +445,12 @@ fn a_log_that_nobody_reads_stops_nothing() {
     assert_eq!(status.and_then(|status| status.code()), Some(0), "it waits for the reader of its log");
 }
 
-// The current folder is served where none is named.
+// The current directory is served where none is named.
 #[test]
 fn the_root_is_where_it_was_started() {
-    let folder = folder();
+    let directory = directory();
     let program =
-        Program::run(Command::new(PROGRAM).current_dir(folder.path()).args(["--port", "0", "--bind", "127.0.0.1"]));
+        Program::run(Command::new(PROGRAM).current_dir(directory.path()).args(["--port", "0", "--bind", "127.0.0.1"]));
     assert_eq!(get(program.address(), "/small").text(), "small");
     program.finish();
 }

@@ -14,25 +14,25 @@ use tempfile::TempDir;
 use support::{Program, connect, output_of, read_to_end};
 
 fn site() -> TempDir {
-    let folder = TempDir::new().unwrap();
+    let directory = TempDir::new().unwrap();
     for name in ["sub", "empty", ".git"] {
-        fs::create_dir(folder.path().join(name)).unwrap();
+        fs::create_dir(directory.path().join(name)).unwrap();
     }
     for (name, content) in [("a.css", "body {}"), ("sub/index.html", "index"), (".git/config", "x"), ("404.html", "no")]
     {
-        fs::write(folder.path().join(name), content).unwrap();
+        fs::write(directory.path().join(name), content).unwrap();
     }
-    fs::write(folder.path().join("a.css.gz"), "gz").unwrap();
+    fs::write(directory.path().join("a.css.gz"), "gz").unwrap();
     // Long ago, so that tags are strong and the coding is used.
     let time = SystemTime::now() - Duration::from_secs(60);
     for name in ["a.css", "a.css.gz", "sub/index.html"] {
-        File::options().write(true).open(folder.path().join(name)).unwrap().set_modified(time).unwrap();
+        File::options().write(true).open(directory.path().join(name)).unwrap().set_modified(time).unwrap();
     }
-    folder
+    directory
 }
 
-fn explain(folder: &TempDir, options: &[&str], request: &str) -> String {
-    let root = folder.path().to_str().unwrap();
+fn explain(directory: &TempDir, options: &[&str], request: &str) -> String {
+    let root = directory.path().to_str().unwrap();
     let output = output_of(&[options, &["--explain", request, root]].concat());
     assert_eq!(
         (output.status.code(), String::from_utf8(output.stderr).unwrap()),
@@ -49,9 +49,9 @@ fn undated(head: &str) -> String {
 
 #[test]
 fn the_head_is_the_one_that_is_sent() {
-    let folder = site();
+    let directory = site();
     let options = ["--error-page", "404=404.html", "--header", "X-A: b", "--no-listing"];
-    let program = Program::start(folder.path(), &options);
+    let program = Program::start(directory.path(), &options);
     for (request, status) in [
         ("GET /a.css HTTP/1.0", "200"),
         ("HEAD /a.css HTTP/1.0", "200"),
@@ -74,12 +74,12 @@ fn the_head_is_the_one_that_is_sent() {
         ("GET /a.css HTTP/2.0", "505"),
         ("POST /a.css HTTP/1.0\\nTransfer-Encoding: chunked", "400"),
     ] {
-        let explained = explain(&folder, &options, request);
+        let explained = explain(&directory, &options, request);
         let (decisions, head) = explained.split_once("\n\n").unwrap();
         assert!(head.starts_with(&format!("HTTP/1.0 {status} ")), "{request}: {explained}");
         let mut stream = connect(program.address());
-        let octets = format!("{}\r\n\r\n", request.replace("\\n", "\r\n"));
-        stream.write_all(octets.as_bytes()).unwrap();
+        let bytes = format!("{}\r\n\r\n", request.replace("\\n", "\r\n"));
+        stream.write_all(bytes.as_bytes()).unwrap();
         stream.shutdown(Shutdown::Write).unwrap();
         let sent = String::from_utf8(read_to_end(&mut stream).unwrap()).unwrap();
         let (sent, _) = sent.split_once("\r\n\r\n").unwrap();
@@ -93,9 +93,9 @@ fn the_head_is_the_one_that_is_sent() {
 
 #[test]
 fn it_knows_the_options_and_forms_of_a_request_that_count() {
-    let folder = site();
-    fs::write(folder.path().join("none.txt"), "").unwrap();
-    fs::write(folder.path().join("talk.txt"), "HTTP/1.0 200 OK\r\nX-Not: a head\r\n\r\n").unwrap();
+    let directory = site();
+    fs::write(directory.path().join("none.txt"), "").unwrap();
+    fs::write(directory.path().join("talk.txt"), "HTTP/1.0 200 OK\r\nX-Not: a head\r\n\r\n").unwrap();
     let kept = "GET /a.css HTTP/1.0\\nConnection: keep-alive";
     for (request, options, says, does_not) in [
         (kept, &[][..], "\nConnection: keep-alive\n", "the connection closes"),
@@ -104,14 +104,14 @@ fn it_knows_the_options_and_forms_of_a_request_that_count() {
         ("GET /none.txt", &[], "the body alone", "nothing was asked"),
         ("GET /talk.txt", &[], "the body alone", "X-Not"),
     ] {
-        let explained = explain(&folder, options, request);
+        let explained = explain(&directory, options, request);
         assert!(explained.contains(says) && !explained.contains(does_not), "{request}: {explained}");
     }
 }
 
 #[test]
 fn decisions_come_in_their_order_and_say_what_is_behind_them() {
-    let folder = site();
+    let directory = site();
     for (request, options, expected) in [
         (
             "GET /x/../sub/ HTTP/1.1\\nHost: a",
@@ -124,8 +124,8 @@ fn decisions_come_in_their_order_and_say_what_is_behind_them() {
                 "is kept",
             ][..],
         ),
-        ("GET /sub HTTP/1.0", &[], &["\"/sub\" is a folder", "redirected to its slash", "closes: the peer asked"]),
-        ("GET /empty/ HTTP/1.0", &[], &["index.html\" is not there", "\"/empty\" is a folder", "is listed"]),
+        ("GET /sub HTTP/1.0", &[], &["\"/sub\" is a directory", "redirected to its slash", "closes: the peer asked"]),
+        ("GET /empty/ HTTP/1.0", &[], &["index.html\" is not there", "\"/empty\" is a directory", "is listed"]),
         ("GET /empty/ HTTP/1.0", &["--no-listing"], &["is not listed"]),
         ("GET /.git/config HTTP/1.0", &[], &["a name that begins with a dot is not served", "--hidden"]),
         ("GET /.git/config HTTP/1.0", &["--hidden"], &["\"/.git/config\" is a file of 1"]),
@@ -137,7 +137,7 @@ fn decisions_come_in_their_order_and_say_what_is_behind_them() {
         ("GET /a.css HTTP/1.1", &[], &["must have a Host field", "R9112-3.2a", "closes: the request was refused"]),
         ("GET /a.css", &[], &["HTTP/0.9", "\"/a.css\" is a file", "the body alone"]),
     ] {
-        let explained = explain(&folder, options, request);
+        let explained = explain(&directory, options, request);
         let mut rest = &*explained;
         for part in expected {
             let at = rest.find(part).unwrap_or_else(|| panic!("{request}: no {part:?} in order in\n{explained}"));
@@ -145,6 +145,6 @@ fn decisions_come_in_their_order_and_say_what_is_behind_them() {
         }
     }
     // Nothing that is asked reaches the terminal but as text.
-    let odd = explain(&folder, &[], "GET /\u{1b}[2J%1b HTTP/1.0\\nX: \u{1b}[2J");
+    let odd = explain(&directory, &[], "GET /\u{1b}[2J%1b HTTP/1.0\\nX: \u{1b}[2J");
     assert!(odd.bytes().all(|c| matches!(c, b' '..=b'~' | b'\n')), "{odd:?}");
 }

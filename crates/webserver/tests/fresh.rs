@@ -61,7 +61,7 @@ impl Changing {
             assert_eq!(answer.status, 200, "{path}");
             let is_one = self.versions[oldest..=newest].contains(&answer.body);
             let shown = &answer.body[..answer.body.len().min(20)];
-            assert!(is_one, "{path}: {} octets, {}, of {oldest} to {newest}", answer.body.len(), shown.escape_ascii());
+            assert!(is_one, "{path}: {} bytes, {}, of {oldest} to {newest}", answer.body.len(), shown.escape_ascii());
         }
     }
 }
@@ -88,11 +88,11 @@ fn beside(readers: usize, read: impl Fn() + Sync, write: impl FnOnce()) {
 
 #[test]
 fn a_file_that_is_always_replaced_is_whole_and_new() {
-    let folder = TempDir::new().unwrap();
-    let (path, next) = (folder.path().join("a.txt"), folder.path().join("next"));
+    let directory = TempDir::new().unwrap();
+    let (path, next) = (directory.path().join("a.txt"), directory.path().join("next"));
     let file = Changing::new((0..500).map(version).collect(), true);
     fs::write(&path, version(0)).unwrap();
-    let program = Program::start(folder.path(), &["--log", "off"]);
+    let program = Program::start(directory.path(), &["--log", "off"]);
     let read = || file.read(program.address(), "/a.txt");
     beside(3, read, || {
         let until = Instant::now() + Duration::from_secs(1);
@@ -106,9 +106,9 @@ fn a_file_that_is_always_replaced_is_whole_and_new() {
 
 #[test]
 fn a_file_that_has_been_kept_changes_at_once() {
-    const KINDS: [&str; 8] = ["file", "symlink", "link", "folder", "written", "in-place", "truncated", "touched"];
-    let folder = TempDir::new().unwrap();
-    let at = |path: String| folder.path().join(path);
+    const KINDS: [&str; 8] = ["file", "symlink", "link", "directory", "written", "in-place", "truncated", "touched"];
+    let directory = TempDir::new().unwrap();
+    let at = |path: String| directory.path().join(path);
     let files: Vec<Changing> = (0..160)
         .map(|n| {
             let (kind, round) = (KINDS[n % KINDS.len()], n / KINDS.len());
@@ -122,14 +122,14 @@ fn a_file_that_has_been_kept_changes_at_once() {
                 _ if is_replaced => version(round + 7),
                 _ => version(3 * round + 4),
             };
-            for (folder, content) in [("old", &old), ("new", &new)] {
-                fs::create_dir_all(at(format!("{folder}-{n}"))).unwrap();
-                fs::write(at(format!("{folder}-{n}/{kind}")), content).unwrap();
+            for (directory, content) in [("old", &old), ("new", &new)] {
+                fs::create_dir_all(at(format!("{directory}-{n}"))).unwrap();
+                fs::write(at(format!("{directory}-{n}/{kind}")), content).unwrap();
             }
             Changing::new(vec![old, new], is_replaced)
         })
         .collect();
-    let program = Program::start(folder.path(), &["--log", "off"]);
+    let program = Program::start(directory.path(), &["--log", "off"]);
     thread::sleep(REST);
 
     let current = AtomicUsize::new(0);
@@ -150,7 +150,7 @@ fn a_file_that_has_been_kept_changes_at_once() {
                     fs::hard_link(new, at("link".into())).unwrap();
                     fs::rename(at("link".into()), old).unwrap();
                 }
-                "folder" => {
+                "directory" => {
                     let (old, new) = (at(format!("old-{n}")), at(format!("new-{n}")));
                     renameat_with(CWD, new, CWD, old, RenameFlags::EXCHANGE).unwrap();
                 }
@@ -176,15 +176,15 @@ fn a_file_that_has_been_kept_changes_at_once() {
     program.finish();
 }
 
-// V7: the file that was kept lies below a folder that is swapped for a link which leads out, and back.
+// V7: the file that was kept lies below a directory that is swapped for a link which leads out, and back.
 // One look at a file serves many requests, and none that was not whole before it.
 #[test]
 fn a_request_that_ends_after_a_change_sees_it() {
-    let folder = TempDir::new().unwrap();
-    let at = |name: &str| folder.path().join(name);
+    let directory = TempDir::new().unwrap();
+    let at = |name: &str| directory.path().join(name);
     let names: Vec<String> = (0..60).map(|n| format!("file{n}")).collect();
     names.iter().for_each(|name| fs::write(at(name), version(0)).unwrap());
-    let program = Program::start(folder.path(), &["--log", "off", "--threads", "4"]);
+    let program = Program::start(directory.path(), &["--log", "off", "--threads", "4"]);
     let connect = || connect(program.address());
     let (mut early, mut late): (Vec<_>, Vec<_>) = (0..24).map(|_| (connect(), connect())).unzip();
     thread::sleep(REST);
@@ -221,14 +221,14 @@ fn what_is_kept_opens_no_way_out() {
     let outer = TempDir::new().unwrap();
     let at = |path: &str| outer.path().join(path);
     let time = UNIX_EPOCH + Duration::from_secs(784_111_777);
-    for (folder, content) in [("www/a", "inside"), ("outside", "secret")] {
-        fs::create_dir_all(at(folder)).unwrap();
+    for (directory, content) in [("www/a", "inside"), ("outside", "secret")] {
+        fs::create_dir_all(at(directory)).unwrap();
         for name in ["small", "index.html"] {
-            fs::write(at(folder).join(name), content).unwrap();
+            fs::write(at(directory).join(name), content).unwrap();
         }
-        fs::write(at(folder).join("large"), content.repeat(10_000)).unwrap();
+        fs::write(at(directory).join("large"), content.repeat(10_000)).unwrap();
         for name in ["small", "index.html", "large"] {
-            File::options().write(true).open(at(folder).join(name)).unwrap().set_modified(time).unwrap();
+            File::options().write(true).open(at(directory).join(name)).unwrap().set_modified(time).unwrap();
         }
     }
     symlink("../outside", at("www/link")).unwrap();
@@ -257,11 +257,11 @@ fn what_is_kept_opens_no_way_out() {
 // V22: descriptors that are only kept are given up for those that are needed.
 #[test]
 fn kept_descriptors_are_given_up_where_none_is_left() {
-    let folder = TempDir::new().unwrap();
+    let directory = TempDir::new().unwrap();
     for n in 0..20 {
-        fs::write(folder.path().join(n.to_string()), version(2)).unwrap();
+        fs::write(directory.path().join(n.to_string()), version(2)).unwrap();
     }
-    let program = Program::start(folder.path(), &[]);
+    let program = Program::start(directory.path(), &[]);
     let pid = program.pid().as_raw_nonzero();
     let open = || fs::read_dir(format!("/proc/{pid}/fd")).unwrap().count();
     thread::sleep(REST);

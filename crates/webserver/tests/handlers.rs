@@ -10,17 +10,17 @@ use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use http_core::{FieldValue, Status, name};
-use webserver::{Answer, Body, Counts, Deadlines, Reply, Request, Server, Sink};
+use http_core::{FieldValue, Status, header};
+use webserver::{Answer, Body, Counts, Deadlines, Request, Response, Server, Sink};
 
 use support::{Inside, answers, connect, exchange, get, keep_alive, read_answer, read_to_end, wait_until};
 
 const OCTETS: FieldValue<'static> = FieldValue::from_static("application/octet-stream");
 const MIB: usize = 1 << 20;
 
-fn send(address: SocketAddr, octets: &[u8]) -> TcpStream {
+fn send(address: SocketAddr, bytes: &[u8]) -> TcpStream {
     let mut stream = connect(address);
-    stream.write_all(octets).unwrap();
+    stream.write_all(bytes).unwrap();
     stream
 }
 
@@ -33,30 +33,30 @@ fn post(path: &str, body: &[u8]) -> Vec<u8> {
     [post_head(path, body.len()), body.to_vec()].concat()
 }
 
-fn length_of(body: Vec<u8>) -> Reply {
-    Reply::text(body.len().to_string())
+fn length_of(body: Vec<u8>) -> Response {
+    Response::text(body.len().to_string())
 }
 
 fn echo(_: &Request<'_>) -> Answer {
-    Answer::with_body(|body| Reply::octets(OCTETS, body))
+    Answer::with_body(|body| Response::bytes(OCTETS, body))
 }
 
 /// Everything until the server closes, be it short or even by a reset.
 fn read_what_comes(stream: &mut TcpStream) -> Vec<u8> {
-    let (mut octets, mut piece) = (Vec::new(), vec![0; MIB]);
+    let (mut bytes, mut piece) = (Vec::new(), vec![0; MIB]);
     loop {
         match stream.read(&mut piece) {
-            Ok(0) => return octets,
-            Ok(n) => octets.extend_from_slice(&piece[..n]),
-            Err(error) if error.kind() == ErrorKind::ConnectionReset => return octets,
-            Err(error) => panic!("{error} after {} octets", octets.len()),
+            Ok(0) => return bytes,
+            Ok(n) => bytes.extend_from_slice(&piece[..n]),
+            Err(error) if error.kind() == ErrorKind::ConnectionReset => return bytes,
+            Err(error) => panic!("{error} after {} bytes", bytes.len()),
         }
     }
 }
 
-fn body_of(octets: &[u8]) -> &[u8] {
-    let head = octets.windows(4).position(|four| four == b"\r\n\r\n");
-    &octets[head.unwrap_or_else(|| panic!("no head: {}", octets.escape_ascii())) + 4..]
+fn body_of(bytes: &[u8]) -> &[u8] {
+    let head = bytes.windows(4).position(|four| four == b"\r\n\r\n");
+    &bytes[head.unwrap_or_else(|| panic!("no head: {}", bytes.escape_ascii())) + 4..]
 }
 
 // --- Bodies of requests
@@ -64,12 +64,12 @@ fn body_of(octets: &[u8]) -> &[u8] {
 #[test]
 fn a_body_is_collected_and_the_next_request_is_behind_it() {
     let inside = Inside::start(|server| server.threads(1), echo);
-    for octets in [0, 1, 5, 16 << 10, (16 << 10) + 1, 64 << 10] {
-        let body: Vec<u8> = (0..251).cycle().take(octets).collect();
+    for bytes in [0, 1, 5, 16 << 10, (16 << 10) + 1, 64 << 10] {
+        let body: Vec<u8> = (0..251).cycle().take(bytes).collect();
         let segment = [post("/a", &body), post("/b", b"second"), b"GET / HTTP/1.0\r\n\r\n".to_vec()].concat();
         let answers = answers(&read_to_end(&mut send(inside.address(), &segment)).unwrap(), false).unwrap();
         let bodies: Vec<&[u8]> = answers.iter().map(|answer| &*answer.body).collect();
-        assert!(bodies == [&*body, b"second", b""], "{octets} octets");
+        assert!(bodies == [&*body, b"second", b""], "{bytes} bytes");
     }
     inside.finish();
 }
@@ -78,9 +78,9 @@ fn a_body_is_collected_and_the_next_request_is_behind_it() {
 fn a_slow_body_holds_no_thread() {
     let inside = Inside::start(|server| server.threads(1), echo);
     let slow: Vec<_> = (0..8).map(|_| send(inside.address(), &post_head("/", 9))).collect();
-    for octet in b"dribbling" {
+    for byte in b"dribbling" {
         for mut stream in &slow {
-            stream.write_all(&[*octet]).unwrap();
+            stream.write_all(&[*byte]).unwrap();
         }
         let answer = exchange(inside.address(), b"POST / HTTP/1.0\r\nContent-Length: 5\r\n\r\nwhole");
         assert_eq!(answer.text(), "whole");
@@ -103,14 +103,14 @@ fn a_body_is_taken_up_to_its_limit() {
         }
     };
     let inside = Inside::start(|server| server.threads(1), handler);
-    let kept = |path, octets| {
-        let mut stream = send(inside.address(), &post(path, &vec![b'x'; octets]));
+    let kept = |path, bytes| {
+        let mut stream = send(inside.address(), &post(path, &vec![b'x'; bytes]));
         let answer = read_answer(&mut stream);
         stream.write_all(&post("/", b"on")).unwrap();
-        assert_eq!(read_answer(&mut stream).text(), "2", "{octets} to {path}");
+        assert_eq!(read_answer(&mut stream).text(), "2", "{bytes} to {path}");
         (answer.status, answer.is_kept())
     };
-    for (path, octets, status) in [
+    for (path, bytes, status) in [
         ("/", 64 << 10, 200),
         ("/", (64 << 10) + 1, 413), // dropped, and the connection lives on
         ("/0", 0, 200),
@@ -119,11 +119,11 @@ fn a_body_is_taken_up_to_its_limit() {
         ("/10", 11, 413),
         ("/3000000", 3_000_000, 200),
     ] {
-        assert_eq!(kept(path, octets), (status, true), "{octets} to {path}");
+        assert_eq!(kept(path, bytes), (status, true), "{bytes} to {path}");
     }
     // Of more than a kept connection drops, the client still hears why, though it sends all of it first (R9112-9.6b).
-    for octets in [MIB, 3 * MIB / 2] {
-        let answer = exchange(inside.address(), &post("/", &vec![b'x'; octets]));
+    for bytes in [MIB, 3 * MIB / 2] {
+        let answer = exchange(inside.address(), &post("/", &vec![b'x'; bytes]));
         assert_eq!(answer.status, 413);
     }
     // And it need not send any.
@@ -137,7 +137,7 @@ fn a_body_is_taken_up_to_its_limit() {
 fn who_waits_for_100_is_not_left_waiting() {
     let handler = |request: &Request<'_>| match request.head.target.path() {
         "/wanted" => Answer::with_body(length_of),
-        _ => Reply::text("final").into(),
+        _ => Response::text("final").into(),
     };
     let inside = Inside::start(|server| server.threads(1), handler);
     for (path, status) in [("/wanted", 417), ("/unwanted", 200)] {
@@ -151,7 +151,7 @@ fn who_waits_for_100_is_not_left_waiting() {
     inside.finish();
 }
 
-/// What has happened to sinks: octets that they took, in how many pieces, and how many were ended and dropped.
+/// What has happened to sinks: bytes that they took, in how many pieces, and how many were ended and dropped.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 struct Seen {
     taken: Vec<u8>,
@@ -175,21 +175,21 @@ impl Recorder {
 struct Recording(Recorder);
 
 impl Sink for Recording {
-    fn take(&mut self, octets: &[u8]) -> Result<(), Reply> {
-        assert!(!octets.contains(&b'?'), "as it was told");
+    fn take(&mut self, bytes: &[u8]) -> Result<(), Response> {
+        assert!(!bytes.contains(&b'?'), "as it was told");
         let mut seen = self.0.seen.lock().unwrap();
-        seen.taken.extend_from_slice(octets);
+        seen.taken.extend_from_slice(bytes);
         seen.pieces += 1;
-        match octets.contains(&b'!') {
-            true => Err(Reply { status: Status::CONFLICT, ..Reply::text("enough") }),
+        match bytes.contains(&b'!') {
+            true => Err(Response { status: Status::CONFLICT, ..Response::text("enough") }),
             false => Ok(()),
         }
     }
 
-    fn end(self: Box<Self>) -> Reply {
+    fn end(self: Box<Self>) -> Response {
         let mut seen = self.0.seen.lock().unwrap();
         seen.ended += 1;
-        Reply::text(seen.taken.len().to_string())
+        Response::text(seen.taken.len().to_string())
     }
 }
 
@@ -236,11 +236,11 @@ fn a_sink_may_reply_at_once() {
         // The rest is on its way, or is yet to come, when the reply is there.
         let mut stream = send(inside.address(), &post("/", &body)[..post_head("/", body.len()).len() + 3]);
         let answer = read_answer(&mut stream);
-        assert_eq!((answer.status, answer.is_kept(), answer.text()), (409, kept, "enough"), "and {rest} octets");
+        assert_eq!((answer.status, answer.is_kept(), answer.text()), (409, kept, "enough"), "and {rest} bytes");
         if kept {
             stream.write_all(&body[3..]).unwrap();
             stream.write_all(&post("/", b"on")).unwrap();
-            assert_eq!(read_answer(&mut stream).status, 200, "behind {rest} octets that nobody wants");
+            assert_eq!(read_answer(&mut stream).status, 200, "behind {rest} bytes that nobody wants");
         } else {
             let _ = stream.write_all(&body[3..]);
             assert!(read_what_comes(&mut stream).is_empty());
@@ -265,7 +265,7 @@ fn a_sink_is_dropped_with_its_client() {
 
 // --- Panics
 
-/// Reads some octets, and then does this.
+/// Reads some bytes, and then does this.
 struct Then<F>(io::Repeat, u64, F);
 
 impl<F: FnMut() -> io::Result<usize>> Read for Then<F> {
@@ -280,20 +280,20 @@ impl<F: FnMut() -> io::Result<usize>> Read for Then<F> {
     }
 }
 
-fn reader(octets: u64, length: Option<u64>, then: impl FnMut() -> io::Result<usize> + Send + 'static) -> Reply {
-    let reader = Box::new(Then(io::repeat(b'x'), octets, then));
-    Reply { body: Body::Reader { reader, length }, ..Reply::empty(Status::OK) }
+fn reader(bytes: u64, length: Option<u64>, then: impl FnMut() -> io::Result<usize> + Send + 'static) -> Response {
+    let reader = Box::new(Then(io::repeat(b'x'), bytes, then));
+    Response { body: Body::Reader { reader, length }, ..Response::empty(Status::OK) }
 }
 
 /// Panics when it is ended.
 struct EndPanics;
 
 impl Sink for EndPanics {
-    fn take(&mut self, _: &[u8]) -> Result<(), Reply> {
+    fn take(&mut self, _: &[u8]) -> Result<(), Response> {
         Ok(())
     }
 
-    fn end(self: Box<Self>) -> Reply {
+    fn end(self: Box<Self>) -> Response {
         panic!("as it was told")
     }
 }
@@ -302,12 +302,12 @@ impl Sink for EndPanics {
 struct DropPanics;
 
 impl Sink for DropPanics {
-    fn take(&mut self, _: &[u8]) -> Result<(), Reply> {
+    fn take(&mut self, _: &[u8]) -> Result<(), Response> {
         Ok(())
     }
 
-    fn end(self: Box<Self>) -> Reply {
-        Reply::text("ended")
+    fn end(self: Box<Self>) -> Response {
+        Response::text("ended")
     }
 }
 
@@ -319,8 +319,8 @@ impl Drop for DropPanics {
 
 #[test]
 fn a_field_of_the_library_is_not_a_handlers_to_write() {
-    for (name, status) in [(name::ALLOW, "200"), (name::CONNECTION, "500"), (name::CONTENT_LENGTH, "500")] {
-        let handler = move |_: &Request<'_>| Reply::text("").with_field(name, FieldValue::from_static("0"));
+    for (name, status) in [(header::ALLOW, "200"), (header::CONNECTION, "500"), (header::CONTENT_LENGTH, "500")] {
+        let handler = move |_: &Request<'_>| Response::text("").with_field(name, FieldValue::from_static("0"));
         let heard = webserver::exchange(handler, b"GET / HTTP/1.0\r\n\r\n");
         let heard = String::from_utf8(heard).unwrap();
         assert!(heard.starts_with(&format!("HTTP/1.0 {status} ")), "{name}: {heard}");
@@ -351,8 +351,8 @@ fn who_panics_costs_no_more_than_its_reply() {
             assert_eq!(read_answer(&mut stream).text(), "2", "behind {path}");
         }
         for path in ["/reader", "/endless"] {
-            let octets = read_what_comes(&mut send(inside.address(), &keep_alive(path)));
-            assert!(octets.starts_with(b"HTTP/1.0 200 ") && body_of(&octets).len() <= 40_000, "{path}");
+            let bytes = read_what_comes(&mut send(inside.address(), &keep_alive(path)));
+            assert!(bytes.starts_with(b"HTTP/1.0 200 ") && body_of(&bytes).len() <= 40_000, "{path}");
         }
     }
     assert_eq!(recorder.seen(), Seen { dropped: 5, ..Seen::default() });
@@ -365,7 +365,7 @@ fn who_panics_costs_no_more_than_its_reply() {
 fn what_panics_when_it_is_dropped_costs_no_thread() {
     let handler = |request: &Request<'_>| match request.head.target.path() {
         "/drop" => Answer::with_sink(DropPanics),
-        _ => Reply::text("on").into(),
+        _ => Response::text("on").into(),
     };
     let inside = Inside::start(|server| server.threads(1).grace(Duration::from_millis(100)), handler);
     let whole = b"POST /drop HTTP/1.0\r\nContent-Length: 2\r\n\r\nab";
@@ -391,24 +391,26 @@ fn every_kind_of_body_is_sent_whole_and_not_at_all_to_head() {
         let length = if path.starts_with("/small") { 100 } else { LENGTH };
         let done = || Ok(0);
         match path.rsplit('/').next().unwrap() {
-            "octets" => Reply::octets(OCTETS, vec![b'x'; length]),
-            "static" => Reply::octets(OCTETS, &b"xxxxx"[..]),
-            "shared" if length == LENGTH => Reply { body: Body::Shared(shared.clone()), ..Reply::empty(Status::OK) },
-            "shared" => Reply { body: Body::Shared(vec![b'x'; length].into()), ..Reply::empty(Status::OK) },
+            "bytes" => Response::bytes(OCTETS, vec![b'x'; length]),
+            "static" => Response::bytes(OCTETS, &b"xxxxx"[..]),
+            "shared" if length == LENGTH => {
+                Response { body: Body::Shared(shared.clone()), ..Response::empty(Status::OK) }
+            }
+            "shared" => Response { body: Body::Shared(vec![b'x'; length].into()), ..Response::empty(Status::OK) },
             "reader" => reader(length as u64, Some(length as u64), done),
             "longer" => reader(u64::MAX, Some(length as u64), done),
             "until-close" => reader(length as u64, None, done),
-            _ => Reply::empty(Status::NO_CONTENT),
+            _ => Response::empty(Status::NO_CONTENT),
         }
     };
     let inside = Inside::start(|server| server.threads(1), handler);
     for (path, length) in [
-        ("/small/octets", Some(100)),
+        ("/small/bytes", Some(100)),
         ("/static", Some(5)),
         ("/small/shared", Some(100)),
         ("/small/reader", Some(100)),
         ("/small/longer", Some(100)), // cut at its length
-        ("/large/octets", Some(LENGTH)),
+        ("/large/bytes", Some(LENGTH)),
         ("/large/shared", Some(LENGTH)),
         ("/large/reader", Some(LENGTH)),
         ("/large/longer", Some(LENGTH)),
@@ -421,18 +423,18 @@ fn every_kind_of_body_is_sent_whole_and_not_at_all_to_head() {
             let answer = read_answer(&mut stream);
             assert!(answer.is_kept() && answer.body == vec![b'x'; length], "{path}");
         } else {
-            let octets = read_to_end(&mut stream).unwrap();
-            let head = String::from_utf8_lossy(&octets[..octets.len() - body_of(&octets).len()]).into_owned();
+            let bytes = read_to_end(&mut stream).unwrap();
+            let head = String::from_utf8_lossy(&bytes[..bytes.len() - body_of(&bytes).len()]).into_owned();
             assert!(head.contains("Connection: close\r\n") && !head.contains("Content-Length"), "{path}: {head}");
             let expected = if path.starts_with("/small") { 100 } else { LENGTH };
-            assert!(body_of(&octets) == vec![b'x'; expected], "{path}");
+            assert!(body_of(&bytes) == vec![b'x'; expected], "{path}");
             stream = connect(inside.address());
         }
         // Its HEAD has the same fields, no body, and is kept though the length be unknown.
         stream.write_all(&keep_alive(path).strip_prefix(b"GET").map(|rest| [b"HEAD", rest].concat()).unwrap()).unwrap();
         stream.write_all(b"GET /empty HTTP/1.0\r\n\r\n").unwrap();
-        let octets = read_to_end(&mut stream).unwrap();
-        let text = String::from_utf8(octets).unwrap();
+        let bytes = read_to_end(&mut stream).unwrap();
+        let text = String::from_utf8(bytes).unwrap();
         let (head, next) = text.split_once("\r\n\r\n").unwrap();
         assert!(head.starts_with("HTTP/1.0 200 ") && next.starts_with("HTTP/1.0 204 "), "{path}: {text}");
         let expected = length.map(|length| format!("Content-Length: {length}"));
@@ -451,14 +453,14 @@ fn a_reader_that_breaks_its_promise_shows() {
         "/reset" => reader(50_000, Some(60_000), || Err(ErrorKind::ConnectionReset.into())),
         "/would-block" => reader(50_000, Some(60_000), || Err(io::Error::from_raw_os_error(11))),
         "/until-close" => reader(50_000, None, || Err(ErrorKind::Other.into())),
-        _ => Reply::text("on"),
+        _ => Response::text("on"),
     };
     let inside = Inside::start(|server| server.threads(1), handler);
     let paths = ["/early", "/never", "/fails", "/reset", "/would-block", "/until-close"];
     for path in paths {
-        let octets = read_what_comes(&mut send(inside.address(), &keep_alive(path).repeat(2)));
-        assert!(body_of(&octets).iter().all(|&octet| octet == b'x'), "{path}");
-        assert!(body_of(&octets).len() <= 50_000, "{path}: {}", octets.len());
+        let bytes = read_what_comes(&mut send(inside.address(), &keep_alive(path).repeat(2)));
+        assert!(body_of(&bytes).iter().all(|&byte| byte == b'x'), "{path}");
+        assert!(body_of(&bytes).len() <= 50_000, "{path}: {}", bytes.len());
         assert_eq!(get(inside.address(), "/on").text(), "on");
     }
     let Counts { failed, completed, .. } = inside.finish();
@@ -469,14 +471,14 @@ fn a_reader_that_breaks_its_promise_shows() {
 fn a_large_body_waits_for_a_slow_reader_and_holds_no_thread() {
     const LARGE: usize = 8 * MIB;
     let handler = |request: &Request<'_>| match request.head.target.path() {
-        "/octets" => Reply::octets(OCTETS, vec![b'x'; LARGE]),
+        "/bytes" => Response::bytes(OCTETS, vec![b'x'; LARGE]),
         "/reader" => reader(LARGE as u64, Some(LARGE as u64), || Ok(0)),
         "/until-close" => reader(LARGE as u64, None, || Ok(0)),
-        _ => Reply::text("small"),
+        _ => Response::text("small"),
     };
     let inside = Inside::start(|server| server.threads(1), handler);
     let ask = |path: &str| send(inside.address(), format!("GET /{path} HTTP/1.0\r\n\r\n").as_bytes());
-    let mut slow = ["octets", "reader", "until-close"].map(ask);
+    let mut slow = ["bytes", "reader", "until-close"].map(ask);
     let mut heard = [0; 3];
     for _ in 0..20 {
         assert_eq!(get(inside.address(), "/").text(), "small");
@@ -496,7 +498,7 @@ fn a_large_body_waits_for_a_slow_reader_and_holds_no_thread() {
 
 #[test]
 fn both_ends_have_an_address() {
-    let both = |request: &Request<'_>| Reply::text(format!("{} {}", request.peer, request.local().unwrap()));
+    let both = |request: &Request<'_>| Response::text(format!("{} {}", request.peer, request.local().unwrap()));
     let told = |address: SocketAddr| {
         let mut stream = send(address, b"GET / HTTP/1.0\r\n\r\n");
         let expected = format!("{} {}", stream.local_addr().unwrap(), stream.peer_addr().unwrap());
@@ -542,36 +544,36 @@ fn an_exchange_in_memory_is_the_one_over_a_socket() {
         "/reader" => reader(100_000, Some(100_000), || Ok(0)).into(),
         "/short" => reader(100_000, Some(200_000), || Ok(0)).into(),
         "/until-close" => reader(100_000, None, || Ok(0)).into(),
-        "/octets" => Reply::octets(OCTETS, vec![b'x'; 2 * MIB]).into(),
+        "/bytes" => Response::bytes(OCTETS, vec![b'x'; 2 * MIB]).into(),
         "/panic" => panic!("as it was told"),
-        "/none" => Reply::empty(Status::NO_CONTENT).into(),
-        path => Reply::text(path).into(),
+        "/none" => Response::empty(Status::NO_CONTENT).into(),
+        path => Response::text(path).into(),
     });
     let inside = Inside::start(|server| server.threads(1), handler.clone());
-    let undated = |octets: &[u8]| {
-        let lines = octets.split_inclusive(|&octet| octet == b'\n');
+    let undated = |bytes: &[u8]| {
+        let lines = bytes.split_inclusive(|&byte| byte == b'\n');
         lines.filter(|line| !line.starts_with(b"Date: ")).collect::<Vec<_>>().concat()
     };
     let simple = |path: &str| format!("GET {path} HTTP/1.0\r\n\r\n").into_bytes();
-    for octets in [
+    for bytes in [
         simple("/a"),
         [keep_alive("/a").repeat(40), simple("/b")].concat(),
         [post("/body", b"hello"), post("/body", b"more than 9"), simple("/a")].concat(),
         simple("/reader"),
         keep_alive("/short").repeat(2),
         keep_alive("/until-close").repeat(2),
-        [keep_alive("/octets"), keep_alive("/panic"), keep_alive("/none"), simple("/a")].concat(),
+        [keep_alive("/bytes"), keep_alive("/panic"), keep_alive("/none"), simple("/a")].concat(),
         b"GET /simple\r\n".to_vec(),
-        b"HEAD /octets HTTP/1.0\r\n\r\n".to_vec(),
+        b"HEAD /bytes HTTP/1.0\r\n\r\n".to_vec(),
         b"GET /half HTTP/1.0\r\nA: b".to_vec(),
         post_head("/body", 5),
         b"nonsense\r\n\r\nand more".to_vec(),
         b"".to_vec(),
     ] {
-        let mut stream = send(inside.address(), &octets);
+        let mut stream = send(inside.address(), &bytes);
         stream.shutdown(Shutdown::Write).unwrap();
-        let heard = undated(&webserver::exchange(handler.clone(), &octets));
-        assert!(undated(&read_what_comes(&mut stream)) == heard, "to {}", octets.escape_ascii());
+        let heard = undated(&webserver::exchange(handler.clone(), &bytes));
+        assert!(undated(&read_what_comes(&mut stream)) == heard, "to {}", bytes.escape_ascii());
     }
     inside.finish();
 }
@@ -649,15 +651,15 @@ fn bodies_that_are_collected_have_a_bound_in_all() {
 fn one_body_alone_has_the_same_bound() {
     let collecting = |_: &Request<'_>| Answer::with_body(length_of).up_to(1 << 40);
     let inside = Inside::start(|server| server.threads(1), collecting);
-    let octets = 200 * MIB;
-    let mut stream = send(inside.address(), &post_head("/", octets));
+    let bytes = 200 * MIB;
+    let mut stream = send(inside.address(), &post_head("/", bytes));
     let mut sending = stream.try_clone().unwrap();
     let sender = thread::spawn(move || {
         let piece = vec![b'x'; MIB];
-        (0..octets / MIB).take_while(|_| sending.write_all(&piece).is_ok()).count()
+        (0..bytes / MIB).take_while(|_| sending.write_all(&piece).is_ok()).count()
     });
     let answer = read_answer(&mut stream);
-    assert_eq!(answer.status, 503, "{} octets were collected", answer.text());
+    assert_eq!(answer.status, 503, "{} bytes were collected", answer.text());
     drop(stream);
     let sent = sender.join().unwrap();
     assert!(sent < 100, "{sent} MiB");
@@ -671,13 +673,13 @@ fn replies_that_nobody_reads_have_a_bound_in_all() {
     const LARGE: usize = 8 * MIB;
     let shared: Arc<[u8]> = vec![b'x'; LARGE].into();
     let handler = move |request: &Request<'_>| match request.head.target.path() {
-        "/octets" => Reply::octets(OCTETS, vec![b'x'; LARGE]),
-        "/shared" => Reply { body: Body::Shared(shared.clone()), ..Reply::empty(Status::OK) },
-        _ => Reply::text("small"),
+        "/bytes" => Response::bytes(OCTETS, vec![b'x'; LARGE]),
+        "/shared" => Response { body: Body::Shared(shared.clone()), ..Response::empty(Status::OK) },
+        _ => Response::text("small"),
     };
     let inside = Inside::start(|server| server.threads(2), handler);
     let ask = |path: &str| send(inside.address(), format!("GET {path} HTTP/1.0\r\n\r\n").as_bytes());
-    let readers: Vec<_> = (0..12).map(|_| ask("/octets")).collect();
+    let readers: Vec<_> = (0..12).map(|_| ask("/bytes")).collect();
     wait_until("the bound is reached", || inside.running().counts().failed == 4);
     let sharers: Vec<_> = (0..12).map(|_| ask("/shared")).collect();
     assert_eq!(get(inside.address(), "/small").text(), "small");
@@ -685,7 +687,7 @@ fn replies_that_nobody_reads_have_a_bound_in_all() {
         streams.into_iter().map(|mut stream| read_what_comes(&mut stream).len()).filter(|&n| n > LARGE).count()
     };
     assert_eq!((lengths(readers), lengths(sharers)), (8, 12), "whole ones");
-    assert_eq!(get(inside.address(), "/octets").body.len(), LARGE, "there is room again");
+    assert_eq!(get(inside.address(), "/bytes").body.len(), LARGE, "there is room again");
     let Counts { accepted, completed, failed, .. } = inside.finish();
     assert_eq!((accepted, completed, failed), (26, 22, 4));
 }
@@ -700,7 +702,7 @@ fn a_body_keeps_up_with_the_least_rate_or_is_408() {
     let deadlines = Deadlines { min_rate: rate as u64, ..Deadlines::default() };
     let inside = Inside::start(|server| server.threads(1).deadlines(deadlines), handler);
     let address = inside.address();
-    // So many octets each tenth of a second, for 14 s at most; when the answer comes, and which.
+    // So many bytes each tenth of a second, for 14 s at most; when the answer comes, and which.
     let send_at = |each: usize| {
         let mut stream = send(address, &post_head("/", 140 * each));
         stream.set_read_timeout(Some(Duration::from_secs(20))).unwrap();

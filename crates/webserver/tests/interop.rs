@@ -1,4 +1,4 @@
-//! Clients that others wrote get from the real program the bytes that lie in its folder.
+//! Clients that others wrote get from the real program the bytes that lie in its directory.
 // Clippy then takes the helpers, too, for tests.
 #![cfg(test)]
 
@@ -67,8 +67,8 @@ fn curl_asking_for_a_missing_file() {
 fn curl_keeps_its_connection() {
     let Some(curl) = tool("curl") else { return };
     let server = Server::start();
-    let first = server.folder().join("first");
-    let second = server.folder().join("second");
+    let first = server.directory().join("first");
+    let second = server.directory().join("second");
     for version in [&["--http1.1"][..], &["--http1.0", "--header", "Connection: keep-alive"]] {
         let reply = run(curl_quiet(&curl)
             .args(version)
@@ -137,7 +137,7 @@ fn figure(report: &str, name: &str) -> usize {
 fn python_keeps_its_connection() {
     const SCRIPT: &str = r#"
 import http.client, pathlib, sys
-folder, port, *files = sys.argv[1:]
+directory, port, *files = sys.argv[1:]
 peer = http.client.HTTPConnection("127.0.0.1", int(port), timeout=30)
 peer.connect()
 first = peer.sock
@@ -145,7 +145,7 @@ for file in files:
     peer.request("GET", "/" + file)
     reply = peer.getresponse()
     assert reply.status == 200, (file, reply.status)
-    assert reply.read() == pathlib.Path(folder, file).read_bytes(), file
+    assert reply.read() == pathlib.Path(directory, file).read_bytes(), file
     assert peer.sock is first, "the connection was not kept after " + file
 peer.request("GET", "/missing.html")
 reply = peer.getresponse()
@@ -157,7 +157,7 @@ assert reply.status == 404, reply.status
     };
     let server = Server::start();
     let port = server.port.to_string();
-    run(Command::new(python).args(["-c", SCRIPT]).arg(server.folder()).arg(port).args(FILES));
+    run(Command::new(python).args(["-c", SCRIPT]).arg(server.directory()).arg(port).args(FILES));
 }
 
 /// The page is the example with a script that writes down what the browser made of it.
@@ -175,7 +175,7 @@ addEventListener('load', () => {
     };
     let server = Server::start();
     let page = text(server.bytes("HelloWorld.html"));
-    fs::write(server.folder().join("probe.html"), page.replace("</body>", SCRIPT)).unwrap();
+    fs::write(server.directory().join("probe.html"), page.replace("</body>", SCRIPT)).unwrap();
 
     let profile = TempDir::new().unwrap();
     let dom = text(
@@ -201,11 +201,11 @@ fn picture_width(png: &[u8]) -> u32 {
     u32::from_be_bytes(png[16..20].try_into().unwrap())
 }
 
-/// The program under test, over a folder of its own, on a port of its own; it ends with the value.
+/// The program under test, over a directory of its own, on a port of its own; it ends with the value.
 struct Server {
     process: Child,
     port: u16,
-    folder: TempDir,
+    directory: TempDir,
     messages: File,
     /// Held open: a program whose output nobody reads may end of it.
     _output: BufReader<ChildStdout>,
@@ -213,20 +213,20 @@ struct Server {
 
 impl Server {
     fn start() -> Server {
-        let folder = TempDir::new().unwrap();
+        let directory = TempDir::new().unwrap();
         let examples = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../examples/www");
         for file in &FILES[..3] {
-            fs::copy(examples.join(file), folder.path().join(file)).unwrap();
+            fs::copy(examples.join(file), directory.path().join(file)).unwrap();
         }
         // A period that is no power of two, so that a piece at a wrong offset shows.
         let large: Vec<u8> = (0..3_000_001_u32).map(|i| (i % 251) as u8).collect();
-        fs::write(folder.path().join(FILES[3]), large).unwrap();
+        fs::write(directory.path().join(FILES[3]), large).unwrap();
 
         // A file, not a pipe: an access log that nobody reads would fill it.
         let messages = tempfile::tempfile().unwrap();
         let mut process = Command::new(env!("CARGO_BIN_EXE_webserver"))
             .args(["--port", "0", "--bind", "127.0.0.1"])
-            .arg(folder.path())
+            .arg(directory.path())
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .stderr(messages.try_clone().unwrap())
@@ -244,7 +244,7 @@ impl Server {
             let _ = process.wait();
             panic!("no ready line within 10 s: {}", text(contents(messages)));
         };
-        let mut server = Server { process, port: 0, folder, messages, _output: output };
+        let mut server = Server { process, port: 0, directory, messages, _output: output };
         let line = line.unwrap();
         let port = line.strip_prefix("listening on http://127.0.0.1:").and_then(|rest| rest.strip_suffix("/\n"));
         server.port = port.and_then(|port| port.parse().ok()).unwrap_or_else(|| panic!("the ready line is {line:?}"));
@@ -255,12 +255,12 @@ impl Server {
         format!("http://127.0.0.1:{}/{file}", self.port)
     }
 
-    fn folder(&self) -> &Path {
-        self.folder.path()
+    fn directory(&self) -> &Path {
+        self.directory.path()
     }
 
     fn bytes(&self, file: &str) -> Vec<u8> {
-        fs::read(self.folder().join(file)).unwrap()
+        fs::read(self.directory().join(file)).unwrap()
     }
 
     /// Not `assert_eq`: nobody reads three million numbers.

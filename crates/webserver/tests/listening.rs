@@ -17,15 +17,15 @@ use std::time::Duration;
 use rustix::io::{FdFlags, fcntl_dupfd_cloexec, fcntl_setfd};
 use rustix::process::Signal;
 use tempfile::TempDir;
-use webserver::{Reply, Request, Server};
+use webserver::{Request, Response, Server};
 
 use support::{PATIENCE, PROGRAM, Program, answers, get, output_of, output_of_command, wait_until};
 
-fn folder() -> TempDir {
-    let folder = TempDir::new().unwrap();
-    fs::write(folder.path().join("small"), "small").unwrap();
-    fs::write(folder.path().join("large"), vec![b'x'; 3 << 20]).unwrap();
-    folder
+fn directory() -> TempDir {
+    let directory = TempDir::new().unwrap();
+    fs::write(directory.path().join("small"), "small").unwrap();
+    fs::write(directory.path().join("large"), vec![b'x'; 3 << 20]).unwrap();
+    directory
 }
 
 fn connect(path: &Path) -> UnixStream {
@@ -39,9 +39,9 @@ fn connect(path: &Path) -> UnixStream {
 fn fetch(path: &Path, target: &str) -> Vec<u8> {
     let mut stream = connect(path);
     write!(stream, "GET {target} HTTP/1.0\r\n\r\n").unwrap();
-    let mut octets = Vec::new();
-    stream.read_to_end(&mut octets).unwrap();
-    let mut answers = answers(&octets, false).unwrap();
+    let mut bytes = Vec::new();
+    stream.read_to_end(&mut bytes).unwrap();
+    let mut answers = answers(&bytes, false).unwrap();
     assert_eq!((answers.len(), answers[0].status), (1, 200));
     answers.remove(0).body
 }
@@ -52,9 +52,9 @@ fn on_unix(path: &Path, root: &Path) -> Program {
 
 #[test]
 fn a_socket_of_the_unix_domain_serves_and_is_gone_at_the_end() {
-    let (folder, place) = (folder(), TempDir::new().unwrap());
+    let (directory, place) = (directory(), TempDir::new().unwrap());
     let path = place.path().join("socket");
-    let program = on_unix(&path, folder.path());
+    let program = on_unix(&path, directory.path());
     assert_eq!(program.ready(), [format!("listening on unix:{}", path.display())], "and on nothing else");
     assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o660);
     assert_eq!(fetch(&path, "/small"), b"small");
@@ -71,9 +71,9 @@ fn curl_over_the_unix_domain() {
         assert!(std::env::var_os("CI").is_none(), "continuous integration has curl");
         return;
     }
-    let (folder, place) = (folder(), TempDir::new().unwrap());
+    let (directory, place) = (directory(), TempDir::new().unwrap());
     let path = place.path().join("socket");
-    let program = on_unix(&path, folder.path());
+    let program = on_unix(&path, directory.path());
     let curl = |arguments: &[&str]| {
         let output = Command::new("curl")
             .args(["--disable", "--silent", "--show-error", "--max-time", "10", "--unix-socket"])
@@ -93,10 +93,10 @@ fn curl_over_the_unix_domain() {
 
 #[test]
 fn tcp_and_unix_beside_each_other() {
-    let (folder, place) = (folder(), TempDir::new().unwrap());
+    let (directory, place) = (directory(), TempDir::new().unwrap());
     let path = place.path().join("socket");
     let mut command = Command::new(PROGRAM);
-    let program = Program::run(command.args(["-p", "0", "-b", "127.0.0.1", "--unix"]).arg(&path).arg(folder.path()));
+    let program = Program::run(command.args(["-p", "0", "-b", "127.0.0.1", "--unix"]).arg(&path).arg(directory.path()));
     assert_eq!(program.ready().len(), 2, "{:?}", program.ready());
     assert_eq!((get(program.address(), "/small").text(), &*fetch(&path, "/small")), ("small", &b"small"[..]));
     program.finish();
@@ -104,10 +104,10 @@ fn tcp_and_unix_beside_each_other() {
 
 #[test]
 fn a_socket_in_use_is_an_error_and_a_left_one_is_none() {
-    let (folder, place) = (folder(), TempDir::new().unwrap());
+    let (directory, place) = (directory(), TempDir::new().unwrap());
     let path = place.path().join("socket");
-    let mut first = on_unix(&path, folder.path());
-    let root = folder.path().to_str().unwrap();
+    let mut first = on_unix(&path, directory.path());
+    let root = directory.path().to_str().unwrap();
     let second = output_of(&["--unix", path.to_str().unwrap(), root]);
     let said = String::from_utf8(second.stderr).unwrap();
     assert_eq!((second.status.code(), said.lines().count()), (Some(1), 1), "{said}");
@@ -117,7 +117,7 @@ fn a_socket_in_use_is_an_error_and_a_left_one_is_none() {
     first.signal(Signal::KILL);
     first.ended(PATIENCE).unwrap();
     assert!(path.exists(), "nobody could remove it");
-    let third = on_unix(&path, folder.path());
+    let third = on_unix(&path, directory.path());
     assert_eq!(fetch(&path, "/small"), b"small");
     third.finish();
     assert!(!path.exists());
@@ -125,18 +125,18 @@ fn a_socket_in_use_is_an_error_and_a_left_one_is_none() {
 
 #[test]
 fn a_stop_lets_nobody_in_over_the_unix_domain() {
-    let (folder, place) = (folder(), TempDir::new().unwrap());
+    let (directory, place) = (directory(), TempDir::new().unwrap());
     let path = place.path().join("socket");
     let mut command = Command::new(PROGRAM);
-    let mut program = Program::run(command.args(["--grace", "60", "--unix"]).arg(&path).arg(folder.path()));
+    let mut program = Program::run(command.args(["--grace", "60", "--unix"]).arg(&path).arg(directory.path()));
     let mut download = connect(&path);
     write!(download, "GET /large HTTP/1.0\r\n\r\n").unwrap();
-    let mut octets = vec![0; 100_000];
-    download.read_exact(&mut octets).unwrap();
+    let mut bytes = vec![0; 100_000];
+    download.read_exact(&mut bytes).unwrap();
     program.signal(Signal::TERM);
     wait_until("new ones are refused", || UnixStream::connect(&path).is_err());
-    download.read_to_end(&mut octets).unwrap();
-    assert_eq!(answers(&octets, false).unwrap()[0].body.len(), 3 << 20, "what had begun is whole");
+    download.read_to_end(&mut bytes).unwrap();
+    assert_eq!(answers(&bytes, false).unwrap()[0].body.len(), 3 << 20, "what had begun is whole");
     assert!(program.ended(PATIENCE).unwrap().success());
 }
 
@@ -147,22 +147,22 @@ fn a_reader_over_the_unix_domain_is_seen_to_read() {
     let place = TempDir::new().unwrap();
     let path = place.path().join("socket");
     let listener = UnixListener::bind(&path).unwrap();
-    let reply = |_: &Request<'_>| Reply::text("x".repeat(1 << 20));
+    let reply = |_: &Request<'_>| Response::text("x".repeat(1 << 20));
     let running = Server::on([listener.into()]).unwrap().threads(1).start(reply).unwrap();
     assert!(running.addresses().is_empty());
     assert_eq!(running.unix_addresses()[0].as_pathname(), Some(&*path));
     let mut stream = connect(&path);
     stream.write_all(b"GET / HTTP/1.0\r\n\r\n").unwrap();
     let held = || {
-        let octets = rustix::io::ioctl_fionread(&stream).unwrap();
+        let bytes = rustix::io::ioctl_fionread(&stream).unwrap();
         std::thread::sleep(Duration::from_millis(20));
-        (octets, rustix::io::ioctl_fionread(&stream).unwrap())
+        (bytes, rustix::io::ioctl_fionread(&stream).unwrap())
     };
     wait_until("the kernel takes no more", || matches!(held(), (before, after) if before > 0 && before == after));
     assert!(held().1 <= 80 << 10, "{:?}", held());
-    let mut octets = Vec::new();
-    stream.read_to_end(&mut octets).unwrap();
-    assert_eq!(answers(&octets, false).unwrap()[0].body.len(), 1 << 20);
+    let mut bytes = Vec::new();
+    stream.read_to_end(&mut bytes).unwrap();
+    assert_eq!(answers(&bytes, false).unwrap()[0].body.len(), 1 << 20);
     running.stopper().stop();
     let counts = running.join();
     assert_eq!((counts.accepted, counts.completed), (1, 1), "{counts}");
@@ -205,12 +205,12 @@ fn refused(sockets: &[&dyn AsFd], arguments: &[&str], root: &Path) -> String {
 
 #[test]
 fn sockets_that_were_handed_over_are_served() {
-    let (folder, place) = (folder(), TempDir::new().unwrap());
+    let (directory, place) = (directory(), TempDir::new().unwrap());
     let path = place.path().join("socket");
     let tcp = TcpListener::bind("127.0.0.1:0").unwrap();
     let unix = UnixListener::bind(&path).unwrap();
     let address = tcp.local_addr().unwrap();
-    let program = Program::run(&mut handed_over(&[&tcp, &unix], &[], folder.path()).0);
+    let program = Program::run(&mut handed_over(&[&tcp, &unix], &[], directory.path()).0);
     let expected = [format!("listening on http://{address}/"), format!("listening on unix:{}", path.display())];
     assert_eq!(program.ready(), expected);
     assert_eq!((get(address, "/small").text(), &*fetch(&path, "/small")), ("small", &b"small"[..]));
@@ -220,7 +220,7 @@ fn sockets_that_were_handed_over_are_served() {
     let mut early = TcpStream::connect(address).unwrap();
     early.write_all(b"GET /small HTTP/1.0\r\n\r\n").unwrap();
     assert!(path.exists());
-    let program = Program::run(&mut handed_over(&[&tcp], &[], folder.path()).0);
+    let program = Program::run(&mut handed_over(&[&tcp], &[], directory.path()).0);
     let mut answer = String::new();
     early.read_to_string(&mut answer).unwrap();
     assert!(answer.ends_with("\r\n\r\nsmall"), "{answer}");
@@ -229,16 +229,16 @@ fn sockets_that_were_handed_over_are_served() {
 
 #[test]
 fn what_is_handed_over_does_not_go_with_options() {
-    let folder = folder();
+    let directory = directory();
     let tcp = TcpListener::bind("127.0.0.1:0").unwrap();
     for option in [["--port", "0"], ["--bind", "127.0.0.1"], ["--unix", "/nowhere/socket"]] {
-        let said = refused(&[&tcp], &option, folder.path());
+        let said = refused(&[&tcp], &option, directory.path());
         assert!(said.contains("LISTEN_FDS") && said.contains(option[0]), "{said}");
     }
     let datagram = UnixDatagram::unbound().unwrap();
     let connected = UnixStream::pair().unwrap().0;
     for no_listener in [&datagram as &dyn AsFd, &connected] {
-        let said = refused(&[no_listener], &[], folder.path());
+        let said = refused(&[no_listener], &[], directory.path());
         assert!(said.contains("LISTEN_FDS"), "{said}");
     }
 }
@@ -246,9 +246,9 @@ fn what_is_handed_over_does_not_go_with_options() {
 // They are meant for whoever LISTEN_PID names.
 #[test]
 fn what_was_handed_to_another_is_left_alone() {
-    let folder = folder();
+    let directory = directory();
     let mut command = Command::new(PROGRAM);
-    command.args(["--port", "0", "--bind", "127.0.0.1"]).arg(folder.path());
+    command.args(["--port", "0", "--bind", "127.0.0.1"]).arg(directory.path());
     let program = Program::run(command.env("LISTEN_PID", "1").env("LISTEN_FDS", "1"));
     assert_eq!(get(program.address(), "/small").text(), "small");
     program.finish();
@@ -257,11 +257,11 @@ fn what_was_handed_to_another_is_left_alone() {
 // Nothing that the program has opened itself is taken for it: it would be closed twice.
 #[test]
 fn what_was_promised_and_not_handed_over_is_an_error() {
-    let folder = folder();
+    let directory = directory();
     for count in 1..=8 {
         let script = format!("LISTEN_PID=$$ LISTEN_FDS={count} exec \"$0\" \"$@\" 3<&-");
         let mut command = Command::new("bash");
-        let output = output_of_command(command.args(["-c", &script, PROGRAM]).arg(folder.path()));
+        let output = output_of_command(command.args(["-c", &script, PROGRAM]).arg(directory.path()));
         let said = String::from_utf8(output.stderr).unwrap();
         assert!(output.status.code() == Some(1) && said.contains("LISTEN_FDS"), "{:?}: {said}", output.status);
     }
@@ -269,7 +269,7 @@ fn what_was_promised_and_not_handed_over_is_an_error() {
 
 #[test]
 fn who_waits_for_it_is_told_when_it_is_ready_and_when_it_stops() {
-    let (folder, place) = (folder(), TempDir::new().unwrap());
+    let (directory, place) = (directory(), TempDir::new().unwrap());
     let path = place.path().join("notify");
     let waits = UnixDatagram::bind(&path).unwrap();
     waits.set_read_timeout(Some(PATIENCE)).unwrap();
@@ -279,7 +279,7 @@ fn who_waits_for_it_is_told_when_it_is_ready_and_when_it_stops() {
         String::from_utf8(room[..n].to_vec()).unwrap()
     };
     let mut command = Command::new(PROGRAM);
-    command.args(["--port", "0", "--bind", "127.0.0.1"]).arg(folder.path());
+    command.args(["--port", "0", "--bind", "127.0.0.1"]).arg(directory.path());
     let program = Program::run(command.env("NOTIFY_SOCKET", &path));
     assert_eq!(told(), "READY=1");
     program.finish();
@@ -287,7 +287,7 @@ fn who_waits_for_it_is_told_when_it_is_ready_and_when_it_stops() {
 
     // An address without a file, and one where nobody waits.
     let mut command = Command::new(PROGRAM);
-    command.args(["--port", "0", "--bind", "127.0.0.1"]).arg(folder.path());
+    command.args(["--port", "0", "--bind", "127.0.0.1"]).arg(directory.path());
     Program::run(command.env("NOTIFY_SOCKET", "@nobody-waits-here")).finish();
 }
 
@@ -296,7 +296,7 @@ fn a_stopped_server_leaves_a_socket_to_who_holds_it_too() {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let address: SocketAddr = listener.local_addr().unwrap();
     for _ in 0..2 {
-        let reply = |_: &Request<'_>| Reply::text("hello");
+        let reply = |_: &Request<'_>| Response::text("hello");
         let running = Server::on([listener.try_clone().unwrap().into()]).unwrap().start(reply).unwrap();
         assert_eq!(running.addresses(), [address]);
         assert_eq!(get(address, "/").text(), "hello");

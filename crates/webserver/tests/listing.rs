@@ -17,23 +17,23 @@ const POLICY: &str = "default-src 'none'; style-src 'unsafe-inline'; img-src dat
                       frame-ancestors 'self'";
 
 /// A file of this length and time.
-fn write(path: &Path, octets: usize, seconds: u64) {
-    fs::write(path, vec![b'a'; octets]).unwrap();
+fn write(path: &Path, bytes: usize, seconds: u64) {
+    fs::write(path, vec![b'a'; bytes]).unwrap();
     let modified = UNIX_EPOCH + Duration::from_secs(seconds);
     File::options().write(true).open(path).unwrap().set_modified(modified).unwrap();
 }
 
-/// Three files and two folders, in none of the orders.
-fn folder() -> TempDir {
-    let folder = TempDir::new().unwrap();
-    let at = |name: &str| folder.path().join(name);
+/// Three files and two directories, in none of the orders.
+fn directory() -> TempDir {
+    let directory = TempDir::new().unwrap();
+    let at = |name: &str| directory.path().join(name);
     write(&at("file10"), 2000, 3_000_000);
     write(&at("file2"), 3000, 1_000_000);
     write(&at("Other"), 1000, 2_000_000);
     fs::create_dir(at("sub")).unwrap();
     fs::create_dir(at("empty")).unwrap();
     write(&at("sub/inside"), 0, 0);
-    folder
+    directory
 }
 
 /// The names of its rows, in their order.
@@ -48,8 +48,8 @@ fn names_in(json: &Value) -> Vec<&str> {
 
 #[test]
 fn each_order_can_be_asked_for_of_both_formats() {
-    let folder = folder();
-    let program = Program::start(folder.path(), &[]);
+    let directory = directory();
+    let program = Program::start(directory.path(), &[]);
     for (query, expected) in [
         ("", ["empty", "sub", "file2", "file10", "Other"]),
         ("?", ["empty", "sub", "file2", "file10", "Other"]),
@@ -71,8 +71,8 @@ fn each_order_can_be_asked_for_of_both_formats() {
 
 #[test]
 fn json_is_exact() {
-    let folder = folder();
-    let program = Program::start(folder.path(), &[]);
+    let directory = directory();
+    let program = Program::start(directory.path(), &[]);
     let answer = get(program.address(), "/sub/?format=json");
     assert_eq!((answer.status, answer.field("Content-Type")), (200, Some("application/json")));
     assert_eq!(
@@ -84,7 +84,7 @@ fn json_is_exact() {
     let empty = get(program.address(), "/empty/?format=json");
     assert_eq!(empty.text(), "{\"path\":\"/empty/\",\"entries\":[\n],\"complete\":true}\n");
     // Neither an index nor a file is changed by what is asked of a listing.
-    fs::write(folder.path().join("empty/index.html"), "index").unwrap();
+    fs::write(directory.path().join("empty/index.html"), "index").unwrap();
     assert_eq!(get(program.address(), "/empty/?format=json").text(), "index");
     assert_eq!(get(program.address(), "/file2?format=json").body.len(), 3000);
 }
@@ -92,8 +92,8 @@ fn json_is_exact() {
 // R9110-9.3.2
 #[test]
 fn head_of_a_listing_is_that_of_get() {
-    let folder = folder();
-    let program = Program::start(folder.path(), &[]);
+    let directory = directory();
+    let program = Program::start(directory.path(), &[]);
     let dateless = |answer: &Answer| {
         let lines = answer.head.split("\r\n").filter(|line| !line.starts_with("Date: "));
         lines.collect::<Vec<_>>().join("\n")
@@ -108,15 +108,15 @@ fn head_of_a_listing_is_that_of_get() {
 // A listing is as it is now: it has no validator, and nobody keeps it without asking.
 #[test]
 fn a_listing_is_never_stale() {
-    let folder = folder();
-    let program = Program::start(folder.path(), &[]);
+    let directory = directory();
+    let program = Program::start(directory.path(), &[]);
     for target in ["/sub/", "/sub/?format=json"] {
         let first = get(program.address(), target);
         assert_eq!(first.field("Cache-Control"), Some("no-cache"));
         assert_eq!((first.field("ETag"), first.field("Last-Modified")), (None, None));
-        // The folder itself is not changed by this.
-        let octets = first.body.len();
-        write(&folder.path().join("sub/inside"), octets, 9);
+        // The directory itself is not changed by this.
+        let bytes = first.body.len();
+        write(&directory.path().join("sub/inside"), bytes, 9);
         let since = "If-Modified-Since: Fri, 01 Jan 2100 00:00:00 GMT\r\nIf-None-Match: \"a\"\r\n";
         let second = get_as(program.address(), "GET", target, since);
         assert_eq!(second.status, 200);
@@ -127,8 +127,8 @@ fn a_listing_is_never_stale() {
 // V17: every page of the server's own is fenced in, and of one kind.
 #[test]
 fn own_pages_are_alike_and_ask_for_nothing() {
-    let folder = folder();
-    let program = Program::start(folder.path(), &[]);
+    let directory = directory();
+    let program = Program::start(directory.path(), &[]);
     for (request, status) in [
         ("GET / HTTP/1.0\r\n\r\n", 200),
         ("GET /sub HTTP/1.0\r\n\r\n", 301),
@@ -152,7 +152,7 @@ fn own_pages_are_alike_and_ask_for_nothing() {
         }
         if status >= 400 {
             assert_eq!(page.matches("<p>").count(), 2, "what happened, and what can be done: {page}");
-            assert!(page.len() < 1024, "{} octets", page.len());
+            assert!(page.len() < 1024, "{} bytes", page.len());
         }
     }
 }

@@ -16,7 +16,7 @@ use rustix::process::{Resource, Rlimit, Signal, prlimit};
 use serde_json::Value;
 use tempfile::TempDir;
 use webserver::http_core::Status;
-use webserver::{Answer, Body, Deadlines, Log, LogFormat, Reply, Request, Server};
+use webserver::{Answer, Body, Deadlines, Log, LogFormat, Request, Response, Server};
 
 use support::{
     Inside, Program, connect, exchange, get, get_as, keep_alive, output_of, read_answer, read_to_end, wait_until,
@@ -25,7 +25,7 @@ use support::{
 /// Far more than socket buffers hold.
 const LARGE: u64 = 64 << 20;
 
-/// A folder to serve, and one for the log beside it.
+/// A directory to serve, and one for the log beside it.
 struct Site {
     root: TempDir,
     logs: TempDir,
@@ -140,13 +140,13 @@ fn no_log_is_no_file() {
 // R1945-12.3, V16: in whatever part of a request they stand.
 #[test]
 fn v16_no_octets_of_a_peer_make_a_line() {
-    let octets: Vec<u8> = (1..=255).filter(|c| !b"\r\n".contains(c)).collect();
-    let value: Vec<u8> = octets.iter().copied().filter(|&c| c == b'\t' || (c >= b' ' && c != 0x7f)).collect();
+    let bytes: Vec<u8> = (1..=255).filter(|c| !b"\r\n".contains(c)).collect();
+    let value: Vec<u8> = bytes.iter().copied().filter(|&c| c == b'\t' || (c >= b' ' && c != 0x7f)).collect();
     let field = |name: &str| [name.as_bytes(), b": x", &value, b"x\r\n"].concat();
     let base64 = "eFwiIFsgfl0gIFx4MGE6cA=="; // x\" [ ~]  \x0a:p
     let requests = [
-        [b"GET /", &octets[..], b" HTTP/1.0\r\n\r\n"].concat(),
-        [&octets[..], b"\r\n\r\n"].concat(),
+        [b"GET /", &bytes[..], b" HTTP/1.0\r\n\r\n"].concat(),
+        [&bytes[..], b"\r\n\r\n"].concat(),
         [b"GET / HTTP/1.0\r\n", &field("Referer")[..], &field("User-Agent"), b"\r\n"].concat(),
         format!("GET / HTTP/1.0\r\nAuthorization: Basic {base64}\r\n\r\n").into_bytes(),
         [b"GET / HTTP/1.0\r\n", &field("X-Forwarded-For")[..], b"\r\n"].concat(),
@@ -215,7 +215,7 @@ fn a_peer_that_goes_is_client_abort() {
     let within_the_reply = end_of(&[], |address, program| {
         let mut stream = send(address, b"GET /large HTTP/1.0\r\n\r\n");
         stream.read_exact(&mut [0; 1000]).unwrap();
-        drop(stream); // with octets unread: a reset
+        drop(stream); // with bytes unread: a reset
         Some(program)
     });
     assert_eq!(said(&within_the_reply), ("client-abort", 200));
@@ -253,7 +253,7 @@ fn a_late_body_is_body_timeout() {
     let deadlines = Deadlines { min_rate: 1 << 30, ..Deadlines::default() };
     let object = inside_end_of(
         |server| server.deadlines(deadlines),
-        |_| Answer::with_body(|_| Reply::text("")),
+        |_| Answer::with_body(|_| Response::text("")),
         |address| {
             let mut stream = send(address, b"POST / HTTP/1.0\r\nContent-Length: 9\r\n\r\nfew");
             stream.set_read_timeout(Some(Duration::from_secs(60))).unwrap();
@@ -268,7 +268,7 @@ fn a_reply_that_is_not_read_is_slow_send() {
     let deadlines = Deadlines { min_rate: 1 << 30, ..Deadlines::default() };
     let endless = |_: &Request<'_>| {
         let body = Body::Reader { reader: Box::new(std::io::repeat(b'x')), length: Some(1 << 40) };
-        Reply { body, ..Reply::empty(Status::OK) }.into()
+        Response { body, ..Response::empty(Status::OK) }.into()
     };
     let site = Site::new();
     let log = Log::to_file(LogFormat::Json, &site.log()).unwrap();
@@ -301,7 +301,7 @@ fn a_request_without_room_is_no_room() {
 fn a_reply_that_there_is_no_memory_for_is_unread() {
     let site = Site::new();
     let log = Log::to_file(LogFormat::Json, &site.log()).unwrap();
-    let large = |_: &Request<'_>| Reply::text("x".repeat(65 << 20));
+    let large = |_: &Request<'_>| Response::text("x".repeat(65 << 20));
     let inside = Inside::start(|server| server.threads(1).log(log), large);
     let mut first = send(inside.address(), b"GET / HTTP/1.0\r\n\r\n");
     first.read_exact(&mut [0; 1000]).unwrap();
@@ -330,7 +330,7 @@ fn a_reader_that_fails_is_failed() {
         |server| server,
         |_| {
             let body = Body::Reader { reader: Box::new(&b"too little"[..]), length: Some(100) };
-            Reply { body, ..Reply::empty(Status::OK) }.into()
+            Response { body, ..Response::empty(Status::OK) }.into()
         },
         |address| drop(read_to_end(&mut send(address, b"GET / HTTP/1.0\r\n\r\n"))),
     );
@@ -424,8 +424,8 @@ fn a_device_that_is_always_full_costs_lines_alone() {
 fn a_full_disk_stops_nothing_and_tears_no_line() {
     let site = Site::new();
     let program = site.serve(&[]);
-    let limit = |octets: Option<u64>| {
-        prlimit(Some(program.pid()), Resource::Fsize, Rlimit { current: octets, maximum: None }).unwrap();
+    let limit = |bytes: Option<u64>| {
+        prlimit(Some(program.pid()), Resource::Fsize, Rlimit { current: bytes, maximum: None }).unwrap();
     };
     let line = format!("/{}", "x".repeat(100));
     let ask = |count: usize| (0..count).for_each(|_| assert_eq!(get(program.address(), &line).status, 404));
@@ -462,8 +462,8 @@ fn a_full_disk_stops_nothing_and_tears_no_line() {
 fn sighup_while_a_line_is_torn_puts_nothing_behind_its_half() {
     let site = Site::new();
     let program = site.serve(&[]);
-    let limit = |octets: Option<u64>| {
-        prlimit(Some(program.pid()), Resource::Fsize, Rlimit { current: octets, maximum: None }).unwrap();
+    let limit = |bytes: Option<u64>| {
+        prlimit(Some(program.pid()), Resource::Fsize, Rlimit { current: bytes, maximum: None }).unwrap();
     };
     let line = format!("/{}", "x".repeat(100));
     let ask = || assert_eq!(get(program.address(), &line).status, 404);
@@ -498,7 +498,7 @@ fn the_log_of_a_server_that_nobody_waits_for_goes_on() {
     let site = Site::new();
     let log = Log::to_file(LogFormat::Common, &site.log()).unwrap();
     let server = Server::bind("127.0.0.1:0").unwrap().log(log);
-    let running = server.start(|_: &Request<'_>| Reply::text("here\n")).unwrap();
+    let running = server.start(|_: &Request<'_>| Response::text("here\n")).unwrap();
     let (address, stopper) = (running.addresses()[0], running.stopper());
     drop(running);
     for count in 1..=2 {
@@ -546,7 +546,7 @@ fn a_log_behind_a_link_is_opened_anew_where_it_is() {
 /// The client of requests with this X-Forwarded-For, as handler and log have it.
 #[test]
 fn a_trusted_proxy_is_believed_and_no_other() {
-    let who = |request: &Request<'_>| Reply::text(format!("{} by {}", request.client, request.peer.ip()));
+    let who = |request: &Request<'_>| Response::text(format!("{} by {}", request.client, request.peer.ip()));
     let fields = "X-Forwarded-For: 198.51.100.1\r\nX-Forwarded-For: 192.0.2.1, 10.0.0.1\r\n";
     for (trusted, client) in [
         (&[][..], "127.0.0.1"),

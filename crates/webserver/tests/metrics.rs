@@ -15,15 +15,15 @@ use tempfile::TempDir;
 
 use support::{Program, answers, connect, get, get_as, keep_alive, read_answer, read_to_end, wait_until};
 
-fn folder() -> TempDir {
-    let folder = TempDir::new().unwrap();
-    fs::write(folder.path().join("small"), "small").unwrap();
-    fs::create_dir(folder.path().join("folder")).unwrap();
-    folder
+fn directory() -> TempDir {
+    let directory = TempDir::new().unwrap();
+    fs::write(directory.path().join("small"), "small").unwrap();
+    fs::create_dir(directory.path().join("directory")).unwrap();
+    directory
 }
 
-fn start(folder: &TempDir, options: &[&str]) -> (Program, SocketAddr) {
-    let program = Program::start(folder.path(), &[&["--metrics", "127.0.0.1:0"], options].concat());
+fn start(directory: &TempDir, options: &[&str]) -> (Program, SocketAddr) {
+    let program = Program::start(directory.path(), &[&["--metrics", "127.0.0.1:0"], options].concat());
     let address = |messages: String| {
         let line = messages.lines().find_map(|line| line.strip_prefix("webserver: metrics at http://"))?;
         line.strip_suffix("/metrics")?.parse().ok()
@@ -71,22 +71,22 @@ fn sum(samples: &BTreeMap<String, f64>, name: &str) -> f64 {
 
 #[test]
 fn the_counters_are_those_of_what_was_served() {
-    let folder = folder();
-    let (program, metrics) = start(&folder, &[]);
+    let directory = directory();
+    let (program, metrics) = start(&directory, &[]);
     let address = program.address();
-    let mut octets = 0;
+    let mut bytes = 0;
     for (method, target, fields) in [
         ("GET", "/small", ""),
         ("GET", "/", ""),
         ("GET", "/small", "Range: bytes=1-2\r\n"),
         ("HEAD", "/small", ""),
-        ("GET", "/folder", ""),
+        ("GET", "/directory", ""),
         ("GET", "/missing", ""),
         ("DELETE", "/small", ""),
         ("BREW", "/small", ""),
     ] {
         let answer = get_as(address, method, target, fields);
-        octets += answer.head.len() + answer.body.len();
+        bytes += answer.head.len() + answer.body.len();
     }
     let mut gone = connect(address);
     gone.write_all(b"GET / HTT").unwrap();
@@ -95,13 +95,13 @@ fn the_counters_are_those_of_what_was_served() {
     for _ in 0..3 {
         kept.write_all(&keep_alive("/small")).unwrap();
         let answer = read_answer(&mut kept);
-        octets += answer.head.len() + answer.body.len();
+        bytes += answer.head.len() + answer.body.len();
     }
     let ended = "webserver_connections_ended_total";
     // A reply may be read before it is counted.
     let is_over = |now: &BTreeMap<String, f64>| {
         let is_counted = now.get("webserver_replies_total{class=\"2xx\"}") == Some(&7.0);
-        sum(now, ended) == 9.0 && is_counted && now["webserver_sent_bytes_total"] >= octets as f64
+        sum(now, ended) == 9.0 && is_counted && now["webserver_sent_bytes_total"] >= bytes as f64
     };
     wait_until("all but one have ended, all replies too", || is_over(&scrape(metrics)));
     let now = scrape(metrics);
@@ -124,7 +124,7 @@ fn the_counters_are_those_of_what_was_served() {
     let refused = now["webserver_replies_total{class=\"4xx\"}"];
     assert!((2.0..=3.0).contains(&refused), "{now:#?}");
     let sent = now["webserver_sent_bytes_total"];
-    assert!(sent >= octets as f64 && sent < octets as f64 + 2000.0, "{octets}: {now:#?}");
+    assert!(sent >= bytes as f64 && sent < bytes as f64 + 2000.0, "{bytes}: {now:#?}");
     assert!((1.0..=7.0).contains(&now["webserver_files_read_total"]), "{now:#?}");
     let seconds = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs_f64();
     assert!((0.0..600.0).contains(&(seconds - now["process_start_time_seconds"])));
@@ -143,8 +143,8 @@ fn the_counters_are_those_of_what_was_served() {
 fn under_load_every_scrape_is_consistent() {
     const CLIENTS: usize = 8;
     const EACH: usize = 150;
-    let folder = folder();
-    let (program, metrics) = start(&folder, &["--threads", "4", "--log", "off"]);
+    let directory = directory();
+    let (program, metrics) = start(&directory, &["--threads", "4", "--log", "off"]);
     let address = program.address();
     thread::scope(|scope| {
         let clients: Vec<_> = (0..CLIENTS)
@@ -179,8 +179,8 @@ fn under_load_every_scrape_is_consistent() {
 
 #[test]
 fn they_are_shown_on_their_own_listener_alone() {
-    let folder = folder();
-    let (program, metrics) = start(&folder, &[]);
+    let directory = directory();
+    let (program, metrics) = start(&directory, &[]);
     assert_eq!(get(program.address(), "/metrics").status, 404);
     assert_eq!(get(metrics, "/small").status, 404);
     assert_eq!(get_as(metrics, "DELETE", "/metrics", "").status, 405);
@@ -192,8 +192,8 @@ fn they_are_shown_on_their_own_listener_alone() {
 // Who holds every place of the small server has no part of the other, and keeps it from no end.
 #[test]
 fn the_service_is_not_disturbed() {
-    let folder = folder();
-    let (program, metrics) = start(&folder, &[]);
+    let directory = directory();
+    let (program, metrics) = start(&directory, &[]);
     let mut silent: Vec<_> = (0..200).map(|_| connect(metrics)).collect();
     for stream in &mut silent {
         let _ = stream.write_all(b"GET /metrics HT");
@@ -201,8 +201,8 @@ fn the_service_is_not_disturbed() {
     assert_eq!(get(program.address(), "/small").text(), "small");
     let mut told = connect(metrics);
     told.write_all(b"GET /metrics HTTP/1.0\r\n\r\n").unwrap();
-    if let Ok(octets) = read_to_end(&mut told) {
-        assert!(answers(&octets, false).unwrap().iter().all(|answer| answer.status == 503));
+    if let Ok(bytes) = read_to_end(&mut told) {
+        assert!(answers(&bytes, false).unwrap().iter().all(|answer| answer.status == 503));
     }
     program.finish();
 }

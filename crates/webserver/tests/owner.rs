@@ -1,4 +1,4 @@
-//! What the owner of a folder decides: indexes, fallback, error pages, fields, types, hidden names and links.
+//! What the owner of a directory decides: indexes, fallback, error pages, fields, types, hidden names and links.
 // Clippy then takes the helpers, too, for tests.
 #![cfg(test)]
 
@@ -12,14 +12,14 @@ use tempfile::TempDir;
 
 use support::{Answer, Program, exchange, get, get_as, output_of, wait_until};
 
-fn folder(files: &[(&str, &str)]) -> TempDir {
-    let folder = TempDir::new().unwrap();
+fn directory(files: &[(&str, &str)]) -> TempDir {
+    let directory = TempDir::new().unwrap();
     for (name, content) in files {
-        let path = folder.path().join(name);
+        let path = directory.path().join(name);
         fs::create_dir_all(path.parent().unwrap()).unwrap();
         fs::write(path, content).unwrap();
     }
-    folder
+    directory
 }
 
 fn shown(answer: &Answer) -> (u16, &str) {
@@ -28,32 +28,32 @@ fn shown(answer: &Answer) -> (u16, &str) {
 
 #[test]
 fn indexes_are_tried_in_their_order() {
-    let folder = folder(&[("a/one", "one"), ("a/two", "two"), ("b/two", "two"), ("c/index.html", "default")]);
-    fs::create_dir(folder.path().join("b/one")).unwrap();
-    let program = Program::start(folder.path(), &["--index", "one", "--index", "two", "--no-listing"]);
+    let directory = directory(&[("a/one", "one"), ("a/two", "two"), ("b/two", "two"), ("c/index.html", "default")]);
+    fs::create_dir(directory.path().join("b/one")).unwrap();
+    let program = Program::start(directory.path(), &["--index", "one", "--index", "two", "--no-listing"]);
     assert_eq!(shown(&get(program.address(), "/a/")), (200, "one"));
-    assert_eq!(shown(&get(program.address(), "/b/")), (200, "two"), "a folder is no index");
+    assert_eq!(shown(&get(program.address(), "/b/")), (200, "two"), "a directory is no index");
     assert_eq!(get(program.address(), "/c/").status, 403, "what is named replaces the default");
 }
 
 #[test]
 fn an_earlier_index_that_appears_shows_within_a_second() {
-    let folder = folder(&[("two", "two")]);
-    let program = Program::start(folder.path(), &["--index", "one", "--index", "two"]);
+    let directory = directory(&[("two", "two")]);
+    let program = Program::start(directory.path(), &["--index", "one", "--index", "two"]);
     std::thread::sleep(Duration::from_millis(3100)); // at rest, so that it is kept
     for _ in 0..2 {
         assert_eq!(get(program.address(), "/").text(), "two");
     }
-    fs::write(folder.path().join("one"), "one").unwrap();
+    fs::write(directory.path().join("one"), "one").unwrap();
     wait_until("the other index", || get(program.address(), "/").text() == "one");
-    fs::remove_file(folder.path().join("one")).unwrap();
+    fs::remove_file(directory.path().join("one")).unwrap();
     assert_eq!(get(program.address(), "/").text(), "two", "what was served and is gone shows at once");
 }
 
 #[test]
 fn a_fallback_answers_for_pages_alone() {
-    let folder = folder(&[("app.html", "the app"), ("there.js", "js"), ("sub/x", "x")]);
-    let program = Program::start(folder.path(), &["--fallback", "/app.html", "--no-listing"]);
+    let directory = directory(&[("app.html", "the app"), ("there.js", "js"), ("sub/x", "x")]);
+    let program = Program::start(directory.path(), &["--fallback", "/app.html", "--no-listing"]);
     let html = "Accept: text/html,application/xhtml+xml;q=0.9,*/*;q=0.8\r\n";
     for (target, fields, expected) in [
         ("/users/7", "", (200, true)),
@@ -84,10 +84,10 @@ fn a_fallback_answers_for_pages_alone() {
 
 #[test]
 fn error_pages_are_the_owners() {
-    let folder = folder(&[("404.html", "not here"), ("all.txt", "refused"), ("empty/x", "")]);
+    let directory = directory(&[("404.html", "not here"), ("all.txt", "refused"), ("empty/x", "")]);
     let options = ["--error-page", "404=/404.html", "--error-page", "405=all.txt", "--error-page", "416=all.txt"];
     let more = ["--error-page", "400=all.txt", "--error-page", "403=all.txt", "--no-listing"];
-    let program = Program::start(folder.path(), &[&options[..], &more].concat());
+    let program = Program::start(directory.path(), &[&options[..], &more].concat());
     let missing = get(program.address(), "/none");
     assert_eq!(shown(&missing), (404, "not here"));
     assert_eq!(missing.field("Content-Type"), Some("text/html; charset=utf-8"));
@@ -104,16 +104,16 @@ fn error_pages_are_the_owners() {
     assert_eq!(shown(&exchange(program.address(), b"nonsense\r\n\r\n")), (400, "refused"));
     assert_eq!(shown(&get(program.address(), "/empty/")), (403, "refused"));
     assert_eq!(shown(&get(program.address(), "/404.html")), (200, "not here"));
-    fs::remove_file(folder.path().join("404.html")).unwrap();
+    fs::remove_file(directory.path().join("404.html")).unwrap();
     let own = get(program.address(), "/none");
     assert!(own.status == 404 && own.text().contains("<h1>404 Not Found</h1>"), "{}", own.text());
 }
 
 #[test]
 fn fields_of_the_owner_are_on_every_answer() {
-    let folder = folder(&[("a.txt", "text"), ("sub/x", "")]);
+    let directory = directory(&[("a.txt", "text"), ("sub/x", "")]);
     let program = Program::start(
-        folder.path(),
+        directory.path(),
         &["--header", "X-One: 1", "--header", "x-two:  a, b ", "--cache-control", "no-store", "--header", "X-One: 2"],
     );
     let tag = get(program.address(), "/a.txt").field("ETag").unwrap().to_owned();
@@ -142,15 +142,15 @@ fn fields_of_the_owner_are_on_every_answer() {
         assert!(!answer.head.contains("Access-Control"), "{request}");
     }
     drop(program);
-    let program = Program::start(folder.path(), &["--header", "X-Content-Type-Options: sniff"]);
+    let program = Program::start(directory.path(), &["--header", "X-Content-Type-Options: sniff"]);
     assert_eq!(get(program.address(), "/a.txt").field("X-Content-Type-Options"), Some("sniff"));
 }
 
 // The Fetch standard, "CORS protocol".
 #[test]
 fn other_origins_may_read_if_the_owner_says_so() {
-    let folder = folder(&[("a.txt", "text")]);
-    let program = Program::start(folder.path(), &["--cors"]);
+    let directory = directory(&[("a.txt", "text")]);
+    let program = Program::start(directory.path(), &["--cors"]);
     let origin = "Origin: https://a.example\r\n";
     for target in ["/a.txt", "/none", "/"] {
         let answer = get_as(program.address(), "GET", target, origin);
@@ -165,16 +165,16 @@ fn other_origins_may_read_if_the_owner_says_so() {
     assert_eq!(answer.field("Access-Control-Allow-Headers"), Some("*, Authorization"));
     assert_eq!(answer.field("Access-Control-Max-Age"), Some("86400"));
     drop(program);
-    let program = Program::start(folder.path(), &[]);
+    let program = Program::start(directory.path(), &[]);
     assert!(!get_as(program.address(), "OPTIONS", "/a.txt", preflight).head.contains("Access-Control"));
 }
 
 // A browser refuses an answer that allows two origins.
 #[test]
 fn what_the_owner_says_of_other_origins_stands_alone() {
-    let folder = folder(&[("a.txt", "text")]);
+    let directory = directory(&[("a.txt", "text")]);
     let program =
-        Program::start(folder.path(), &["--cors", "--header", "Access-Control-Allow-Origin: https://a.example"]);
+        Program::start(directory.path(), &["--cors", "--header", "Access-Control-Allow-Origin: https://a.example"]);
     for (method, target) in [("GET", "/a.txt"), ("GET", "/none"), ("GET", "/"), ("OPTIONS", "/a.txt")] {
         let answer = get_as(program.address(), method, target, "");
         assert_eq!(answer.head.matches("Access-Control-Allow-Origin").count(), 1, "{}", answer.head);
@@ -186,12 +186,12 @@ fn what_the_owner_says_of_other_origins_stands_alone() {
 // R9110-12.5.5
 #[test]
 fn what_the_owner_says_of_vary_is_added() {
-    let folder = folder(&[("a.txt", "long text"), ("a.txt.gz", "short")]);
+    let directory = directory(&[("a.txt", "long text"), ("a.txt.gz", "short")]);
     let old = std::time::SystemTime::now() - Duration::from_secs(60);
     for name in ["a.txt", "a.txt.gz"] {
-        fs::File::options().write(true).open(folder.path().join(name)).unwrap().set_modified(old).unwrap();
+        fs::File::options().write(true).open(directory.path().join(name)).unwrap().set_modified(old).unwrap();
     }
-    let program = Program::start(folder.path(), &["--header", "Vary: Origin"]);
+    let program = Program::start(directory.path(), &["--header", "Vary: Origin"]);
     for fields in ["", "If-None-Match: *\r\n"] {
         let answer = get_as(program.address(), "GET", "/a.txt", fields);
         let head = answer.head;
@@ -201,9 +201,9 @@ fn what_the_owner_says_of_vary_is_added() {
 
 #[test]
 fn types_and_charsets_are_the_owners() {
-    let folder = folder(&[("a.gmi", "x"), ("a.html", "x"), ("a.css", "x")]);
+    let directory = directory(&[("a.gmi", "x"), ("a.html", "x"), ("a.css", "x")]);
     let program = Program::start(
-        folder.path(),
+        directory.path(),
         &["--type", "gmi=text/gemini; lang=en", "--type", ".css=text/x", "--charset", "koi8-r"],
     );
     let types = ["/a.gmi", "/a.html", "/a.css"]
@@ -214,7 +214,7 @@ fn types_and_charsets_are_the_owners() {
 // V18, V7
 #[test]
 fn hidden_names_and_links_are_the_owners_to_give() {
-    let outer = folder(&[("secret", "secret"), ("www/.hidden/x", "hidden"), ("www/.dot", "dot")]);
+    let outer = directory(&[("secret", "secret"), ("www/.hidden/x", "hidden"), ("www/.dot", "dot")]);
     let root = outer.path().join("www");
     symlink("../secret", root.join("link")).unwrap();
     symlink(outer.path().join("secret"), root.join("absolute")).unwrap();
@@ -231,8 +231,8 @@ fn hidden_names_and_links_are_the_owners_to_give() {
 
 #[test]
 fn what_cannot_be_is_said_at_the_start() {
-    let folder = folder(&[("a", "a"), ("sub/x", "")]);
-    let path = folder.path().to_str().unwrap();
+    let directory = directory(&[("a", "a"), ("sub/x", "")]);
+    let path = directory.path().to_str().unwrap();
     for (option, value, status, says) in [
         ("--fallback", "none", 1, "there is no file \"none\" below"),
         ("--fallback", "sub", 1, "there is no file \"sub\" below"),
@@ -255,8 +255,8 @@ fn what_cannot_be_is_said_at_the_start() {
 
 // V7: the way to a file is looked at once a second, not only the file.
 #[test]
-fn a_folder_that_becomes_a_link_out_is_no_more_served() {
-    let outer = folder(&[("www/d/file", "file")]);
+fn a_directory_that_becomes_a_link_out_is_no_more_served() {
+    let outer = directory(&[("www/d/file", "file")]);
     let root = outer.path().join("www");
     let program = Program::start(&root, &[]);
     std::thread::sleep(Duration::from_millis(3100)); // at rest, so that it is kept

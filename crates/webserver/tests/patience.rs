@@ -16,7 +16,7 @@ use std::time::{Duration, Instant};
 use http_core::RequestError;
 use rustix::net::SendFlags;
 use tempfile::TempDir;
-use webserver::{Answer, Counts, Deadlines, Handler, Reply, Request, Server};
+use webserver::{Answer, Counts, Deadlines, Handler, Request, Response, Server};
 
 use support::{
     Inside, PROGRAM, Program, answers, connect, exchange, get, keep_alive, read_answer, read_to_end, wait_until,
@@ -25,18 +25,18 @@ use support::{
 /// Far more than socket buffers hold.
 const LARGE: u64 = 64 << 20;
 
-/// A folder with a small file and a large one.
-fn folder() -> TempDir {
-    let folder = TempDir::new().unwrap();
-    fs::write(folder.path().join("small"), "small").unwrap();
-    File::create(folder.path().join("large")).unwrap().set_len(LARGE).unwrap();
-    folder
+/// A directory with a small file and a large one.
+fn directory() -> TempDir {
+    let directory = TempDir::new().unwrap();
+    fs::write(directory.path().join("small"), "small").unwrap();
+    File::create(directory.path().join("large")).unwrap().set_len(LARGE).unwrap();
+    directory
 }
 
 fn serve(options: &[&str]) -> (TempDir, Program) {
-    let folder = folder();
-    let program = Program::start(folder.path(), options);
-    (folder, program)
+    let directory = directory();
+    let program = Program::start(directory.path(), options);
+    (directory, program)
 }
 
 /// The client that all of this is about. A tenth of this time would be long.
@@ -55,7 +55,7 @@ fn send(address: SocketAddr, request: &[u8]) -> TcpStream {
 #[test]
 fn v11_half_requests_stop_nobody() {
     for threads in ["1", "2"] {
-        let (_folder, program) = serve(&["--threads", threads]);
+        let (_directory, program) = serve(&["--threads", threads]);
         let halves: [&[u8]; 5] = [b"", b"G", b"\r\n", b"GET /small HTTP/1.0\r\nA: b", b"GET /small HTTP/1.0\r\n"];
         let waiting: Vec<_> = halves.iter().cycle().take(200).map(|half| send(program.address(), half)).collect();
         for _ in 0..10 {
@@ -73,7 +73,7 @@ fn v11_half_requests_stop_nobody() {
 // V11: a body that does not come is waited for in the lobby, too.
 #[test]
 fn v11_bodies_that_do_not_come_stop_nobody() {
-    let (_folder, program) = serve(&["--threads", "1"]);
+    let (_directory, program) = serve(&["--threads", "1"]);
     let post = b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 1000\r\n\r\nbegin";
     let waiting: Vec<_> = (0..20).map(|_| send(program.address(), post)).collect();
     for mut stream in waiting {
@@ -85,7 +85,7 @@ fn v11_bodies_that_do_not_come_stop_nobody() {
 #[test]
 fn v12_slow_readers_stop_nobody() {
     for threads in ["1", "2"] {
-        let (_folder, program) = serve(&["--threads", threads]);
+        let (_directory, program) = serve(&["--threads", threads]);
         let get_large = b"GET /large HTTP/1.0\r\n\r\n";
         let mut slow: Vec<_> = (0..8).map(|_| send(program.address(), get_large)).collect();
         // The first one half-closes: it wants its file all the same.
@@ -102,16 +102,16 @@ fn v12_slow_readers_stop_nobody() {
         thread::sleep(Duration::from_secs(1));
         let used = program.processor_time() - used;
         assert!(used < began.elapsed() / 2, "{used:?} of {:?} spent on who does not read", began.elapsed());
-        let octets = read_to_end(&mut slow[0]).unwrap();
-        assert!(octets.len() as u64 > LARGE - 10 * 4096);
+        let bytes = read_to_end(&mut slow[0]).unwrap();
+        assert!(bytes.len() as u64 > LARGE - 10 * 4096);
     }
 }
 
 // One that reads as fast as it can is no reason to leave the others waiting: turns are bounded.
 #[test]
 fn a_fast_reader_stops_nobody() {
-    let (folder, program) = serve(&["--threads", "1"]);
-    let endless = File::create(folder.path().join("endless")).unwrap();
+    let (directory, program) = serve(&["--threads", "1"]);
+    let endless = File::create(directory.path().join("endless")).unwrap();
     endless.set_len(1 << 40).unwrap();
     let mut fast = send(program.address(), b"GET /endless HTTP/1.0\r\n\r\n");
     let stop = fast.try_clone().unwrap();
@@ -143,7 +143,7 @@ fn waited_with(address: SocketAddr, request: &[u8]) -> Vec<u8> {
 // R9112-9.5, R9110-15.5.9
 #[test]
 fn a_late_head_is_answered_408_and_no_head_is_not() {
-    let (_folder, program) = serve(&["--threads", "1", "--head-timeout", "1", "--idle-timeout", "60"]);
+    let (_directory, program) = serve(&["--threads", "1", "--head-timeout", "1", "--idle-timeout", "60"]);
     thread::scope(|scope| {
         for head in ["G", "GET /small", "GET /small HTTP/1.0\r\n", "\r\nGET", "GET /small HTTP/1.0\r\nA: b\r\n\r"] {
             let address = program.address();
@@ -164,7 +164,7 @@ fn a_late_head_is_answered_408_and_no_head_is_not() {
                 assert!(began.elapsed() >= Duration::from_millis(900), "{nothing:?} after {:?}", began.elapsed());
             });
         }
-        // On a kept connection the time runs from the first octet.
+        // On a kept connection the time runs from the first byte.
         scope.spawn(|| {
             let mut stream = send(program.address(), &keep_alive("/small"));
             assert!(read_answer(&mut stream).is_kept());
@@ -182,7 +182,7 @@ fn a_late_head_is_answered_408_and_no_head_is_not() {
 // R9112-9.5: never an unasked 408.
 #[test]
 fn an_idle_connection_is_closed_without_a_word() {
-    let (_folder, program) = serve(&["--threads", "1", "--idle-timeout", "1", "--head-timeout", "60"]);
+    let (_directory, program) = serve(&["--threads", "1", "--idle-timeout", "1", "--head-timeout", "60"]);
     thread::scope(|scope| {
         for line_ends in ["", "\r\n", "\r\n\r\n"] {
             let address = program.address();
@@ -205,8 +205,8 @@ fn an_idle_connection_is_closed_without_a_word() {
 
 #[test]
 fn v11_dribbled_octets_do_not_buy_time() {
-    let (_folder, program) = serve(&["--threads", "1", "--head-timeout", "1", "--idle-timeout", "1"]);
-    let dribbled = |before: &[u8], octets: &[u8]| {
+    let (_directory, program) = serve(&["--threads", "1", "--head-timeout", "1", "--idle-timeout", "1"]);
+    let dribbled = |before: &[u8], bytes: &[u8]| {
         let mut stream = connect(program.address());
         let mut reading = stream.try_clone().unwrap();
         if !before.is_empty() {
@@ -215,12 +215,12 @@ fn v11_dribbled_octets_do_not_buy_time() {
         }
         let began = Instant::now();
         let reader = thread::spawn(move || read_to_end(&mut reading).map_err(|error| error.kind()));
-        for octet in octets.iter().cycle() {
-            if reader.is_finished() || stream.write_all(&[*octet]).is_err() {
+        for byte in bytes.iter().cycle() {
+            if reader.is_finished() || stream.write_all(&[*byte]).is_err() {
                 break;
             }
             thread::sleep(Duration::from_millis(50));
-            assert!(began.elapsed() < Duration::from_secs(8), "every octet buys time");
+            assert!(began.elapsed() < Duration::from_secs(8), "every byte buys time");
         }
         reader.join().unwrap()
     };
@@ -244,7 +244,7 @@ fn v11_dribbled_octets_do_not_buy_time() {
 // R9112-9.6c: who has said all it had to say still hears the answer.
 #[test]
 fn a_half_closed_client_gets_its_answer() {
-    let (_folder, program) = serve(&["--threads", "1"]);
+    let (_directory, program) = serve(&["--threads", "1"]);
     let half_closed = |request: &[u8]| {
         let mut stream = send(program.address(), request);
         stream.shutdown(Shutdown::Write).unwrap();
@@ -258,8 +258,8 @@ fn a_half_closed_client_gets_its_answer() {
     program.finish();
 }
 
-fn echo(request: &Request<'_>) -> Reply {
-    Reply::text(request.head.target.path())
+fn echo(request: &Request<'_>) -> Response {
+    Response::text(request.head.target.path())
 }
 
 // R9112-9.3.2. More than one turn of a worker.
@@ -280,11 +280,11 @@ fn pipelined_requests_are_answered_in_order() {
 // Each of them larger than the buffers, none read before all were asked for.
 #[test]
 fn pipelined_files_come_in_order() {
-    let folder = TempDir::new().unwrap();
+    let directory = TempDir::new().unwrap();
     for n in 0..8_u8 {
-        fs::write(folder.path().join(n.to_string()), vec![n; 4 << 20]).unwrap();
+        fs::write(directory.path().join(n.to_string()), vec![n; 4 << 20]).unwrap();
     }
-    let program = Program::start(folder.path(), &["--threads", "2"]);
+    let program = Program::start(directory.path(), &["--threads", "2"]);
     let requests: Vec<u8> = (0..8).flat_map(|n| keep_alive(&format!("/{n}"))).collect();
     let mut stream = send(program.address(), &requests);
     for n in 0..8_u8 {
@@ -296,10 +296,10 @@ fn pipelined_files_come_in_order() {
 // The time of a reply runs from its own beginning, not from that of the one before it.
 #[test]
 fn a_reply_behind_a_slow_one_has_its_own_time() {
-    let folder = TempDir::new().unwrap();
-    File::create(folder.path().join("first")).unwrap().set_len(16 << 20).unwrap();
-    File::create(folder.path().join("second")).unwrap().set_len(1 << 20).unwrap();
-    let program = Program::start(folder.path(), &["--threads", "1"]);
+    let directory = TempDir::new().unwrap();
+    File::create(directory.path().join("first")).unwrap().set_len(16 << 20).unwrap();
+    File::create(directory.path().join("second")).unwrap().set_len(1 << 20).unwrap();
+    let program = Program::start(directory.path(), &["--threads", "1"]);
     let requests = [keep_alive("/first"), b"GET /second HTTP/1.0\r\n\r\n".to_vec()].concat();
     let mut stream = send(program.address(), &requests);
     thread::sleep(Duration::from_millis(10_500));
@@ -313,7 +313,7 @@ fn a_reply_behind_a_slow_one_has_its_own_time() {
             thread::sleep(Duration::from_millis(25)); // slow, and far above any least rate
         }
     }
-    let answers = answers(&out, false).unwrap_or_else(|fault| panic!("{fault}; {} octets in all", out.len()));
+    let answers = answers(&out, false).unwrap_or_else(|fault| panic!("{fault}; {} bytes in all", out.len()));
     assert_eq!(answers.iter().map(|answer| answer.body.len()).collect::<Vec<_>>(), [16 << 20, 1 << 20]);
 }
 
@@ -335,7 +335,7 @@ fn times(count: usize, once: impl Fn() + Sync) {
 #[test]
 fn v24_an_early_answer_reaches_who_is_still_sending() {
     const MIB: usize = 1 << 20;
-    let (_folder, program) = serve(&["--threads", "2", "--log", "off"]);
+    let (_directory, program) = serve(&["--threads", "2", "--log", "off"]);
     let post = [format!("POST /small HTTP/1.0\r\nContent-Length: {MIB}\r\n\r\n").as_bytes(), &vec![b'x'; MIB]].concat();
     let no_length = [b"POST /small HTTP/1.0\r\n\r\n", &vec![b'x'; MIB][..]].concat();
     let target = [b"GET /", &vec![b'x'; MIB][..], b" HTTP/1.0\r\n\r\n"].concat();
@@ -352,7 +352,7 @@ fn v24_an_early_answer_reaches_who_is_still_sending() {
 // R9112-9.3b: a body that nobody wants does not become a request, and a small one does not cost the connection.
 #[test]
 fn v13_an_unwanted_body_is_no_request() {
-    let (_folder, program) = serve(&["--threads", "1"]);
+    let (_directory, program) = serve(&["--threads", "1"]);
     let smuggled = b"GET /large HTTP/1.0\r\n\r\n";
     let post = format!("POST /small HTTP/1.0\r\nConnection: keep-alive\r\nContent-Length: {}\r\n\r\n", smuggled.len());
     let mut stream = send(program.address(), &[post.as_bytes(), smuggled].concat());
@@ -415,12 +415,12 @@ fn at_the_cap_with_nobody_idle_newcomers_are_told_so() {
 
 #[test]
 fn v21_fewer_descriptors_than_peers() {
-    let folder = folder();
+    let directory = directory();
     let program = Program::run(
         Command::new("sh")
             .args(["-c", r#"ulimit -n 64; exec "$0" "$@""#, PROGRAM, "--port", "0", "--bind", "127.0.0.1"])
             .args(["--threads", "2"])
-            .arg(folder.path()),
+            .arg(directory.path()),
     );
     let peers: Vec<_> = (0..200).map(|_| send(program.address(), b"GET /sm")).collect();
     thread::sleep(Duration::from_millis(200));
@@ -444,9 +444,9 @@ impl Handler for Panicking {
         echo(request).into()
     }
 
-    fn refuse(&self, error: RequestError) -> Reply {
+    fn request_error(&self, error: RequestError) -> Response {
         assert_ne!(error, RequestError::VersionNotSupported, "as it was told");
-        Reply::text("refused")
+        Response::text("refused")
     }
 }
 
@@ -505,11 +505,11 @@ fn every_connection_ends_once_whoever_ends_it() {
     assert_eq!((counts.accepted, counts.refused), (1520, 0), "{counts}");
 }
 
-// R9112-9.6b, V24: while we linger, the peer's last octets come in one segment with its end. A close without reading them
+// R9112-9.6b, V24: while we linger, the peer's last bytes come in one segment with its end. A close without reading them
 // would be a reset, and destroy what is on its way.
 #[test]
 fn v24_a_last_word_does_not_destroy_the_answer() {
-    let (_folder, program) = serve(&["--threads", "2"]);
+    let (_directory, program) = serve(&["--threads", "2"]);
     for _ in 0..5 {
         // In two pieces, so that the server lingers.
         let mut stream = send(program.address(), b"GET /large HTTP/1.0\r\nRange: bytes=0-3999999\r\n");
@@ -534,7 +534,7 @@ fn the_ticker_asks_no_handler() {
     let counted = asked_by_ticker.clone();
     let handler = move |_: &Request<'_>| {
         counted.fetch_add(usize::from(thread::current().name() == Some("ticker")), Relaxed);
-        Reply::text("x".repeat(10_000))
+        Response::text("x".repeat(10_000))
     };
     let short =
         Deadlines { head: Duration::from_millis(300), idle: Duration::from_millis(300), ..Deadlines::default() };

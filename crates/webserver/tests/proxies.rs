@@ -17,11 +17,11 @@ use support::{Program, connect, wait_until};
 struct Proxy {
     process: Child,
     port: u16,
-    _folder: TempDir,
+    _directory: TempDir,
 }
 
 impl Proxy {
-    /// Starts it, unless it is not there. `arguments` are made from its own port and a folder of its own.
+    /// Starts it, unless it is not there. `arguments` are made from its own port and a directory of its own.
     fn start(program: &str, arguments: impl FnOnce(u16, &str) -> Vec<String>) -> Option<Proxy> {
         let path = std::env::var("PATH").unwrap_or_default() + ":/usr/sbin";
         let version = Command::new(program).env("PATH", &path).arg("-v").output();
@@ -31,17 +31,17 @@ impl Proxy {
             assert!(std::env::var_os("CI").is_none(), "{program} is missing");
             return None;
         }
-        let folder = TempDir::new().unwrap();
+        let directory = TempDir::new().unwrap();
         let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
         let process = Command::new(program)
             .env("PATH", &path)
-            .args(arguments(port, folder.path().to_str().unwrap()))
+            .args(arguments(port, directory.path().to_str().unwrap()))
             .stdin(Stdio::null())
             .stdout(Stdio::null())
             .stderr(Stdio::null())
             .spawn()
             .unwrap();
-        let proxy = Proxy { process, port, _folder: folder };
+        let proxy = Proxy { process, port, _directory: directory };
         wait_until("the proxy listens", || TcpStream::connect(("127.0.0.1", port)).is_ok());
         wait_until("the proxy reaches the program", || proxy.get("/ready", "").0 == 200);
         Some(proxy)
@@ -52,21 +52,21 @@ impl Proxy {
         let mut stream = connect(([127, 0, 0, 1], self.port).into());
         let request = format!("GET {path} HTTP/1.1\r\nHost: a.example\r\nConnection: close\r\n{fields}\r\n");
         stream.write_all(request.as_bytes()).unwrap();
-        let mut octets = Vec::new();
-        stream.read_to_end(&mut octets).unwrap();
-        let Some(end) = octets.windows(4).position(|four| four == b"\r\n\r\n") else {
-            return (0, String::new(), octets);
+        let mut bytes = Vec::new();
+        stream.read_to_end(&mut bytes).unwrap();
+        let Some(end) = bytes.windows(4).position(|four| four == b"\r\n\r\n") else {
+            return (0, String::new(), bytes);
         };
-        let head = String::from_utf8(octets[..end].to_vec()).unwrap();
+        let head = String::from_utf8(bytes[..end].to_vec()).unwrap();
         let status = head.split(' ').nth(1).and_then(|status| status.parse().ok()).unwrap_or(0);
-        (status, head, octets[end + 4..].to_vec())
+        (status, head, bytes[end + 4..].to_vec())
     }
 
-    /// What passes a proxy is what lies in the folder.
+    /// What passes a proxy is what lies in the directory.
     fn carries(&self, large: &[u8]) {
         for _ in 0..20 {
             let (status, _, body) = self.get("/large", "");
-            assert!(status == 200 && body == large, "{status}, {} octets", body.len());
+            assert!(status == 200 && body == large, "{status}, {} bytes", body.len());
             let (status, head, body) = self.get("/large", "Range: bytes=100-199\r\n");
             assert!(status == 206 && body == large[100..200], "{head}");
             assert!(head.to_ascii_lowercase().contains("content-range: bytes 100-199/300000"), "{head}");
@@ -84,20 +84,20 @@ impl Drop for Proxy {
 }
 
 fn site() -> (TempDir, Vec<u8>) {
-    let folder = TempDir::new().unwrap();
+    let directory = TempDir::new().unwrap();
     let large: Vec<u8> = (0..251).cycle().take(300_000).collect();
-    fs::create_dir(folder.path().join("sub")).unwrap();
+    fs::create_dir(directory.path().join("sub")).unwrap();
     for (name, content) in [("ready", &b"ready"[..]), ("large", &large), ("text.txt", b"text")] {
-        fs::write(folder.path().join(name), content).unwrap();
+        fs::write(directory.path().join(name), content).unwrap();
     }
-    (folder, large)
+    (directory, large)
 }
 
 // R9110-9.3.7: its usual check is OPTIONS.
 #[test]
 fn haproxy_sees_it_up() {
-    let (folder, large) = site();
-    let program = Program::start(folder.path(), &[]);
+    let (directory, large) = site();
+    let program = Program::start(directory.path(), &[]);
     let Some(haproxy) = Proxy::start("haproxy", |port, own| {
         let config = format!(
             "defaults\n mode http\n timeout connect 5s\n timeout client 5s\n timeout server 5s\n\
@@ -120,9 +120,9 @@ fn haproxy_sees_it_up() {
 // In either version. It keeps no connection to a server that answers in HTTP/1.0, whatever that says.
 #[test]
 fn nginx_carries_it() {
-    let (folder, large) = site();
+    let (directory, large) = site();
     for version in ["1.0", "1.1"] {
-        let program = Program::start(folder.path(), &[]);
+        let program = Program::start(directory.path(), &[]);
         let Some(nginx) = Proxy::start("nginx", |port, own| {
             let kept = if version == "1.0" { "keep-alive" } else { "" };
             let config = format!(
@@ -148,8 +148,8 @@ fn nginx_carries_it() {
 // R9110-13.1.2, R9110-15.4.5: a shared cache asks by the tag whether it is still so, and sends what it has.
 #[test]
 fn varnish_revalidates() {
-    let (folder, large) = site();
-    let program = Program::start(folder.path(), &["--cache-control", "max-age=1"]);
+    let (directory, large) = site();
+    let program = Program::start(directory.path(), &["--cache-control", "max-age=1"]);
     let Some(varnish) = Proxy::start("varnishd", |port, own| {
         let options = format!(
             "-F -a 127.0.0.1:{port} -b 127.0.0.1:{} -n {own} -s malloc,16m -p default_keep=600 -p default_grace=0 -j none",
@@ -171,7 +171,7 @@ fn varnish_revalidates() {
     let (status, _, body) = varnish.get("/text.txt", &format!("If-None-Match: {tag}\r\n"));
     assert_eq!((status, body.len()), (304, 0));
     // Another content, another tag: not taken for the old one.
-    fs::write(folder.path().join("text.txt"), "other").unwrap();
+    fs::write(directory.path().join("text.txt"), "other").unwrap();
     wait_until("the other content", || varnish.get("/text.txt", "").2 == b"other");
     varnish.carries(&large);
     drop(varnish);

@@ -1,4 +1,4 @@
-//! What a folder's visitors get: files, their heads, listings, redirects and refusals, over real sockets.
+//! What a directory's visitors get: files, their heads, listings, redirects and refusals, over real sockets.
 // Clippy then takes the helpers, too, for tests.
 #![cfg(test)]
 
@@ -20,13 +20,13 @@ use http_core::{Date, RequestError, Status};
 use rustix::fs::{CWD, RenameFlags, renameat_with};
 use rustix::process::{Resource, Rlimit, Signal, getrlimit, prlimit};
 use tempfile::TempDir;
-use webserver::{Files, Handler, Reply, Request};
+use webserver::{Files, Handler, Request, Response};
 
 use support::{
     Inside, Program, answers, connect, exchange, get, get_as, keep_alive, read_answer, read_to_end, wait_until,
 };
 
-/// A folder to serve, and one outside of it that holds a secret.
+/// A directory to serve, and one outside of it that holds a secret.
 struct Site {
     outer: TempDir,
 }
@@ -43,7 +43,7 @@ impl Site {
         self.outer.path().join("www")
     }
 
-    /// Writes a file, and the folders that lead to it.
+    /// Writes a file, and the directories that lead to it.
     fn write(&self, name: impl AsRef<OsStr>, content: &[u8]) -> PathBuf {
         let path = self.root().join(Path::new(name.as_ref()));
         fs::create_dir_all(path.parent().unwrap()).unwrap();
@@ -57,20 +57,20 @@ impl Site {
 }
 
 /// A period that is no power of two, so that a piece at a wrong offset shows.
-fn content(octets: usize) -> Vec<u8> {
+fn content(bytes: usize) -> Vec<u8> {
     let period: Vec<u8> = (0..251).collect();
-    let mut content = period.repeat(octets / period.len() + 1);
-    content.truncate(octets);
+    let mut content = period.repeat(bytes / period.len() + 1);
+    content.truncate(bytes);
     content
 }
 
-/// A path of which every octet is encoded that may be.
+/// A path of which every byte is encoded that may be.
 fn path_of(name: &[u8]) -> String {
     let mut path = String::from("/");
-    for &octet in name {
-        match octet {
-            b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' => path.push(char::from(octet)),
-            _ => path.push_str(&format!("%{octet:02X}")),
+    for &byte in name {
+        match byte {
+            b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' => path.push(char::from(byte)),
+            _ => path.push_str(&format!("%{byte:02X}")),
         }
     }
     path
@@ -159,7 +159,7 @@ fn refusals_say_why_on_a_page() {
 
 // R1945-10.11, R9110-10.2.2: one Location, without a host that the client could have named.
 #[test]
-fn a_folder_without_its_slash_is_redirected() {
+fn a_directory_without_its_slash_is_redirected() {
     let site = Site::new();
     site.write("sub/index.html", b"index of sub");
     site.write("a b/c%d/file", b"file");
@@ -224,7 +224,7 @@ fn v14_no_header_is_split() {
 }
 
 #[test]
-fn a_folder_shows_its_index_or_its_names() {
+fn a_directory_shows_its_index_or_its_names() {
     let site = Site::new();
     site.write("b.txt", b"");
     site.write("a.txt", b"");
@@ -258,7 +258,7 @@ fn no_listing_is_403() {
     assert_eq!(get(program.address(), "/a.txt").status, 200);
 }
 
-// Every name that a folder lists leads to its file.
+// Every name that a directory lists leads to its file.
 #[test]
 fn v17_listed_names_are_links_and_nothing_else() {
     let site = Site::new();
@@ -323,7 +323,7 @@ fn hrefs(page: &str) -> Vec<&str> {
 }
 
 #[test]
-fn v17_a_folder_named_in_markup_is_escaped_on_its_page() {
+fn v17_a_directory_named_in_markup_is_escaped_on_its_page() {
     let site = Site::new();
     site.write("<b>&\"'/file", b"");
     let program = site.serve(&[]);
@@ -440,7 +440,7 @@ fn v7_no_link_leads_out() {
     link("circle", "circle");
     link("nothing", "dangling");
     link("../../secret", "index/index.html");
-    link("sub", "folder");
+    link("sub", "directory");
     link("sub/file", "inside");
     let program = site.serve(&[]);
     for target in
@@ -454,15 +454,15 @@ fn v7_no_link_leads_out() {
     assert!(get(program.address(), "/index/").text() != "secret");
     // Those that stay inside are followed.
     assert_eq!(get(program.address(), "/inside").text(), "file");
-    assert_eq!(get(program.address(), "/folder/file").text(), "file");
-    let redirect = get(program.address(), "/folder");
-    assert_eq!((redirect.status, redirect.field("Location")), (301, Some("/folder/")));
-    assert_eq!(hrefs(get(program.address(), "/folder/").text()), ["../", "./file"]);
+    assert_eq!(get(program.address(), "/directory/file").text(), "file");
+    let redirect = get(program.address(), "/directory");
+    assert_eq!((redirect.status, redirect.field("Location")), (301, Some("/directory/")));
+    assert_eq!(hrefs(get(program.address(), "/directory/").text()), ["../", "./file"]);
 }
 
 // V8: between the look and the open there is nothing to be swapped.
 #[test]
-fn v8_a_folder_swapped_for_a_link_shows_nothing() {
+fn v8_a_directory_swapped_for_a_link_shows_nothing() {
     const TIMES: usize = 100_000;
     let site = Site::new();
     site.write("d/file", b"file");
@@ -562,12 +562,12 @@ fn files_of_every_size_come_whole() {
     for size in sizes {
         let answer = get(program.address(), &format!("/{size}"));
         assert_eq!((answer.status, answer.content_length()), (200, Some(size)));
-        assert!(answer.body == content(size), "{size} octets differ");
+        assert!(answer.body == content(size), "{size} bytes differ");
         let head = get_as(program.address(), "HEAD", &format!("/{size}"), "");
         assert_eq!((head.status, head.content_length()), (200, Some(size)));
         kept.write_all(&keep_alive(&format!("/{size}"))).unwrap();
         let answer = read_answer(&mut kept);
-        assert!(answer.is_kept() && answer.body == content(size), "{size} octets on a kept connection");
+        assert!(answer.is_kept() && answer.body == content(size), "{size} bytes on a kept connection");
     }
     drop(kept);
     let messages = program.finish();
@@ -606,7 +606,7 @@ fn v25_a_fifo_a_socket_and_a_device_are_refused_at_once() {
 /// Far more than socket buffers hold.
 const LARGE: usize = 64 << 20;
 
-/// Asks for a file and takes the first octets of the answer; the rest has to wait.
+/// Asks for a file and takes the first bytes of the answer; the rest has to wait.
 fn begin_download(program: &Program, target: &str) -> (std::net::TcpStream, Vec<u8>) {
     let mut stream = connect(program.address());
     stream.write_all(format!("GET {target} HTTP/1.0\r\n\r\n").as_bytes()).unwrap();
@@ -620,16 +620,16 @@ fn v26_a_file_truncated_while_it_is_sent_ends_short() {
     let site = Site::new();
     let path = site.write("large", &content(LARGE));
     let program = site.serve(&[]);
-    let (mut stream, mut octets) = begin_download(&program, "/large");
+    let (mut stream, mut bytes) = begin_download(&program, "/large");
     let left = LARGE - (16 << 20);
     File::options().write(true).open(path).unwrap().set_len(left as u64).unwrap();
     // A reset would do as well: it is not whole, and everybody sees it.
-    let _ = stream.read_to_end(&mut octets);
-    let end = octets.windows(4).position(|four| four == b"\r\n\r\n").unwrap() + 4;
-    let head = str::from_utf8(&octets[..end]).unwrap();
+    let _ = stream.read_to_end(&mut bytes);
+    let end = bytes.windows(4).position(|four| four == b"\r\n\r\n").unwrap() + 4;
+    let head = str::from_utf8(&bytes[..end]).unwrap();
     assert!(head.contains(&format!("\r\nContent-Length: {LARGE}\r\n")), "{head}");
-    let body = &octets[end..];
-    assert!(body.len() <= left, "{} octets, padded", body.len());
+    let body = &bytes[end..];
+    assert!(body.len() <= left, "{} bytes, padded", body.len());
     assert!(body == &content(LARGE)[..body.len()]);
     assert_eq!(get(program.address(), "/large").content_length(), Some(left));
     let messages = program.finish();
@@ -642,11 +642,11 @@ fn a_download_outlives_a_rename_over_its_name() {
     let path = site.write("large", &content(LARGE));
     let new = site.write("new", b"new");
     let program = site.serve(&[]);
-    let (mut stream, mut octets) = begin_download(&program, "/large");
+    let (mut stream, mut bytes) = begin_download(&program, "/large");
     fs::rename(new, path).unwrap();
     assert_eq!(get(program.address(), "/large").text(), "new");
-    stream.read_to_end(&mut octets).unwrap();
-    assert!(answers(&octets, false).unwrap()[0].body == content(LARGE));
+    stream.read_to_end(&mut bytes).unwrap();
+    assert!(answers(&bytes, false).unwrap()[0].body == content(LARGE));
 }
 
 // V30: SIGSTOP and SIGCONT are no end.
@@ -655,13 +655,13 @@ fn v30_a_download_outlives_a_pause_of_the_program() {
     let site = Site::new();
     site.write("large", &content(LARGE));
     let program = site.serve(&[]);
-    let (mut stream, mut octets) = begin_download(&program, "/large");
+    let (mut stream, mut bytes) = begin_download(&program, "/large");
     program.signal(Signal::STOP);
-    let reading = thread::spawn(move || stream.read_to_end(&mut octets).map(|_| octets));
+    let reading = thread::spawn(move || stream.read_to_end(&mut bytes).map(|_| bytes));
     thread::sleep(Duration::from_millis(100));
     program.signal(Signal::CONT);
-    let octets = reading.join().unwrap().unwrap();
-    assert!(answers(&octets, false).unwrap()[0].body == content(LARGE));
+    let bytes = reading.join().unwrap().unwrap();
+    assert!(answers(&bytes, false).unwrap()[0].body == content(LARGE));
 }
 
 #[test]
@@ -813,8 +813,8 @@ fn a_function_is_a_handler() {
     let inside = Inside::start(
         |server| server.threads(1),
         |request: &Request<'_>| match request.head.target.path() {
-            "/empty" => Reply::empty(Status::NO_CONTENT),
-            path => Reply::text(format!("{} {path} for {}", request.head.method, request.peer.ip())),
+            "/empty" => Response::empty(Status::NO_CONTENT),
+            path => Response::text(format!("{} {path} for {}", request.head.method, request.peer.ip())),
         },
     );
     assert_eq!(get(inside.address(), "/a?b").text(), "GET /a for 127.0.0.1");
@@ -835,10 +835,10 @@ fn a_refusal_is_the_handlers_but_for_its_status() {
     struct Terse;
     impl Handler for Terse {
         fn handle(&self, _: &Request<'_>) -> webserver::Answer {
-            Reply { status: Status::CONTINUE, ..Reply::text("no reply of HTTP/1.0") }.into()
+            Response { status: Status::CONTINUE, ..Response::text("no reply of HTTP/1.0") }.into()
         }
-        fn refuse(&self, error: RequestError) -> Reply {
-            Reply::text(format!("{}", error.status().code()))
+        fn request_error(&self, error: RequestError) -> Response {
+            Response::text(format!("{}", error.status().code()))
         }
     }
     let inside = Inside::start(|server| server.threads(1), Terse);

@@ -16,8 +16,8 @@ use support::{Answer, Program, get_as, wait_until};
 const PLAIN: &[u8] = b"body { color: plain; color: plain; color: plain }";
 
 /// A file, and when it was changed, in seconds of 2001.
-fn write(folder: &Path, name: &str, content: &[u8], second: u64) {
-    let path = folder.join(name);
+fn write(directory: &Path, name: &str, content: &[u8], second: u64) {
+    let path = directory.join(name);
     fs::create_dir_all(path.parent().unwrap()).unwrap();
     fs::write(&path, content).unwrap();
     let time = UNIX_EPOCH + Duration::from_secs(1_000_000_000 + second);
@@ -25,12 +25,12 @@ fn write(folder: &Path, name: &str, content: &[u8], second: u64) {
 }
 
 fn style() -> TempDir {
-    let folder = TempDir::new().unwrap();
-    write(folder.path(), "a.css", PLAIN, 0);
-    write(folder.path(), "a.css.br", b"coded br", 0);
-    write(folder.path(), "a.css.zst", b"coded zstd", 1);
-    write(folder.path(), "a.css.gz", b"coded gzip!", 2);
-    folder
+    let directory = TempDir::new().unwrap();
+    write(directory.path(), "a.css", PLAIN, 0);
+    write(directory.path(), "a.css.br", b"coded br", 0);
+    write(directory.path(), "a.css.zst", b"coded zstd", 1);
+    write(directory.path(), "a.css.gz", b"coded gzip!", 2);
+    directory
 }
 
 fn ask(program: &Program, method: &str, target: &str, accept: &str, fields: &str) -> Answer {
@@ -45,8 +45,8 @@ fn coding(answer: &Answer) -> &str {
 // R9110-12.5.5, R9110-9.3.2
 #[test]
 fn who_can_decode_gets_the_best_coding() {
-    let folder = style();
-    let program = Program::start(folder.path(), &["--header", "X-A: b"]);
+    let directory = style();
+    let program = Program::start(directory.path(), &["--header", "X-A: b"]);
     for (accept, expected) in [
         ("", ""),
         ("br", "br"),
@@ -87,8 +87,8 @@ fn who_can_decode_gets_the_best_coding() {
 // R9110-8.8.3, R9110-15.4.5, R9110-13.1.5: each coding is a representation of its own.
 #[test]
 fn validators_and_ranges_are_of_what_is_sent() {
-    let folder = style();
-    let program = Program::start(folder.path(), &[]);
+    let directory = style();
+    let program = Program::start(directory.path(), &[]);
     let forms = ["", "br", "zstd", "gzip"];
     let tags = forms.map(|accept| ask(&program, "GET", "/a.css", accept, "").field("ETag").unwrap().to_owned());
     for (n, tag) in tags.iter().enumerate() {
@@ -109,21 +109,21 @@ fn validators_and_ranges_are_of_what_is_sent() {
 
 #[test]
 fn what_could_lie_is_not_used() {
-    let folder = TempDir::new().unwrap();
-    let at = |name: &str| folder.path().join(name);
-    for name in ["older", "longer", "same", "out", "folder", "twins"] {
-        write(folder.path(), name, PLAIN, 10);
+    let directory = TempDir::new().unwrap();
+    let at = |name: &str| directory.path().join(name);
+    for name in ["older", "longer", "same", "out", "directory", "twins"] {
+        write(directory.path(), name, PLAIN, 10);
     }
-    write(folder.path(), "older.br", b"x", 9);
-    write(folder.path(), "longer.br", &PLAIN.repeat(2), 10);
-    write(folder.path(), "same.br", &PLAIN.to_ascii_uppercase(), 10);
+    write(directory.path(), "older.br", b"x", 9);
+    write(directory.path(), "longer.br", &PLAIN.repeat(2), 10);
+    write(directory.path(), "same.br", &PLAIN.to_ascii_uppercase(), 10);
     symlink("/etc/hostname", at("out.br")).unwrap();
-    fs::create_dir(at("folder.br")).unwrap();
+    fs::create_dir(at("directory.br")).unwrap();
     // Two whose tags would be the same.
-    write(folder.path(), "twins.br", b"twin br", 11);
-    write(folder.path(), "twins.gz", b"twin gz", 11);
-    let program = Program::start(folder.path(), &[]);
-    for name in ["older", "longer", "same", "out", "folder"] {
+    write(directory.path(), "twins.br", b"twin br", 11);
+    write(directory.path(), "twins.gz", b"twin gz", 11);
+    let program = Program::start(directory.path(), &[]);
+    for name in ["older", "longer", "same", "out", "directory"] {
         let answer = ask(&program, "GET", &format!("/{name}"), "br", "");
         assert_eq!((answer.status, coding(&answer), &*answer.body), (200, "", PLAIN), "{name}");
         assert_eq!(answer.field("Vary"), None, "{name}");
@@ -131,18 +131,18 @@ fn what_could_lie_is_not_used() {
     assert_eq!(coding(&ask(&program, "GET", "/twins", "br", "")), "br");
     assert_eq!(coding(&ask(&program, "GET", "/twins", "gzip", "")), "");
     drop(program);
-    let program = Program::start(folder.path(), &["--no-sidecars"]);
-    write(folder.path(), "a", PLAIN, 0);
-    write(folder.path(), "a.br", b"x", 0);
+    let program = Program::start(directory.path(), &["--no-sidecars"]);
+    write(directory.path(), "a", PLAIN, 0);
+    write(directory.path(), "a.br", b"x", 0);
     assert_eq!(coding(&ask(&program, "GET", "/a", "br", "")), "");
 }
 
 // The file itself is looked at for each answer; what stands beside it is, too, once it is used, and else each second.
 #[test]
 fn changes_beside_a_file_show() {
-    let folder = style();
-    let at = |name: &str| folder.path().join(name);
-    let program = Program::start(folder.path(), &[]);
+    let directory = style();
+    let at = |name: &str| directory.path().join(name);
+    let program = Program::start(directory.path(), &[]);
     let ask = |accept: &str| {
         let answer = ask(&program, "GET", "/a.css", accept, "");
         (coding(&answer).to_owned(), String::from_utf8(answer.body).unwrap())
@@ -154,7 +154,7 @@ fn changes_beside_a_file_show() {
     fs::remove_file(at("a.css.br")).unwrap();
     assert_eq!(ask("br"), (String::new(), str::from_utf8(PLAIN).unwrap().into()), "at once");
     assert_eq!(ask("br, gzip"), ("gzip".into(), "coded gzip!".into()));
-    write(folder.path(), "a.css.gz", b"again gzip", 3);
+    write(directory.path(), "a.css.gz", b"again gzip", 3);
     assert_eq!(ask("gzip"), ("gzip".into(), "again gzip".into()), "at once");
     fs::write(at("a.css"), "body { color: new; color: new }").unwrap();
     let now = SystemTime::now() - Duration::from_secs(5);
@@ -170,17 +170,17 @@ fn changes_beside_a_file_show() {
 // V26: most programs that code a file write the coding in its place, and only then give it the file's time.
 #[test]
 fn a_coding_that_is_still_being_written_is_not_used() {
-    let folder = TempDir::new().unwrap();
-    write(folder.path(), "a.css", PLAIN, 0);
-    let program = Program::start(folder.path(), &[]);
-    fs::write(folder.path().join("a.css.gz"), "half").unwrap();
+    let directory = TempDir::new().unwrap();
+    write(directory.path(), "a.css", PLAIN, 0);
+    let program = Program::start(directory.path(), &[]);
+    fs::write(directory.path().join("a.css.gz"), "half").unwrap();
     for _ in 0..2 {
         let answer = ask(&program, "GET", "/a.css", "gzip", "");
         assert_eq!((coding(&answer), &*answer.body), ("", PLAIN));
     }
-    write(folder.path(), "a.css.gz", b"the whole", 0);
+    write(directory.path(), "a.css.gz", b"the whole", 0);
     wait_until("the coding that is whole", || ask(&program, "GET", "/a.css", "gzip", "").body == b"the whole");
-    fs::write(folder.path().join("a.css.gz"), "another").unwrap();
+    fs::write(directory.path().join("a.css.gz"), "another").unwrap();
     wait_until("the coding that is not touched any more", || {
         ask(&program, "GET", "/a.css", "gzip", "").body == b"another"
     });
@@ -188,10 +188,10 @@ fn a_coding_that_is_still_being_written_is_not_used() {
 
 #[test]
 fn an_index_has_codings_too() {
-    let folder = TempDir::new().unwrap();
-    write(folder.path(), "sub/index.html", PLAIN, 0);
-    write(folder.path(), "sub/index.html.gz", b"coded", 0);
-    let program = Program::start(folder.path(), &[]);
+    let directory = TempDir::new().unwrap();
+    write(directory.path(), "sub/index.html", PLAIN, 0);
+    write(directory.path(), "sub/index.html.gz", b"coded", 0);
+    let program = Program::start(directory.path(), &[]);
     let answer = ask(&program, "GET", "/sub/", "gzip", "");
     assert_eq!((coding(&answer), answer.text()), ("gzip", "coded"));
     assert_eq!(answer.field("Content-Type"), Some("text/html; charset=utf-8"));

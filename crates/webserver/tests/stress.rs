@@ -18,7 +18,7 @@ use std::time::{Duration, Instant};
 
 use http_core::Method;
 use rustix::net::sockopt::set_socket_linger;
-use webserver::{Answer, Deadlines, Handler, Reply, Request, Sink};
+use webserver::{Answer, Deadlines, Handler, Request, Response, Sink};
 
 use support::{Inside, PATIENCE, wait_until};
 
@@ -46,7 +46,7 @@ impl Chance {
     }
 }
 
-/// What so many octets of a body are, in either direction.
+/// What so many bytes of a body are, in either direction.
 fn content(length: usize) -> Vec<u8> {
     (0..length).map(|n| (n % 251) as u8).collect()
 }
@@ -57,12 +57,12 @@ static SINKS: AtomicUsize = AtomicUsize::new(0);
 struct Counting(Vec<u8>);
 
 impl Sink for Counting {
-    fn take(&mut self, octets: &[u8]) -> Result<(), Reply> {
-        self.0.extend_from_slice(octets);
+    fn take(&mut self, bytes: &[u8]) -> Result<(), Response> {
+        self.0.extend_from_slice(bytes);
         Ok(())
     }
 
-    fn end(self: Box<Self>) -> Reply {
+    fn end(self: Box<Self>) -> Response {
         received(&self.0)
     }
 }
@@ -74,11 +74,11 @@ impl Drop for Counting {
 }
 
 /// To a body: its length, if it is what peers send.
-fn received(body: &[u8]) -> Reply {
-    Reply::text(if body == content(body.len()) { format!("took {}", body.len()) } else { "wrong".into() })
+fn received(body: &[u8]) -> Response {
+    Response::text(if body == content(body.len()) { format!("took {}", body.len()) } else { "wrong".into() })
 }
 
-/// `/n` is n octets; a body is taken whole, or by a sink, or not at all.
+/// `/n` is n bytes; a body is taken whole, or by a sink, or not at all.
 struct Serve {
     /// Then who is ready may step behind others.
     is_quick: bool,
@@ -93,7 +93,7 @@ impl Handler for Serve {
                 SINKS.fetch_add(1, Relaxed);
                 Answer::with_sink(Counting(Vec::new())).up_to(4 << 20)
             }
-            _ => Reply::octets(TEXT, content(path[1..].parse().unwrap_or(0))).into(),
+            _ => Response::bytes(TEXT, content(path[1..].parse().unwrap_or(0))).into(),
         }
     }
 
@@ -136,7 +136,7 @@ fn visit(address: SocketAddr, mut chance: Chance, in_peace: bool) {
     let mut sent = sent.concat();
     let whole = !chance.one_in(4);
     if !whole {
-        // At least an octet: who says nothing is not accepted yet, and the kernel does not tell him of a stop.
+        // At least a byte: who says nothing is not accepted yet, and the kernel does not tell him of a stop.
         sent.truncate(1 + chance.below(sent.len() - 1));
     }
     let most = if chance.one_in(3) { chance.below(200_000) } else { usize::MAX };
@@ -161,15 +161,15 @@ fn visit(address: SocketAddr, mut chance: Chance, in_peace: bool) {
         if chance.one_in(3) || (in_peace && !whole) {
             let _ = stream.shutdown(Shutdown::Write);
         }
-        let (octets, end) = reader.join().unwrap();
-        let answered = check(&octets, &expected);
+        let (bytes, end) = reader.join().unwrap();
+        let answered = check(&bytes, &expected);
         assert!(
             answered == requests || !whole || most < usize::MAX || !in_peace,
-            "{answered} of {requests} answers and {end:?} after {} octets, {} of {} unsent; the last: {}",
-            octets.len(),
+            "{answered} of {requests} answers and {end:?} after {} bytes, {} of {} unsent; the last: {}",
+            bytes.len(),
             rest.len(),
             sent.len(),
-            octets[octets.len().saturating_sub(400)..].escape_ascii()
+            bytes[bytes.len().saturating_sub(400)..].escape_ascii()
         );
     });
 }
@@ -178,12 +178,12 @@ fn visit(address: SocketAddr, mut chance: Chance, in_peace: bool) {
 fn read(mut stream: TcpStream, mut chance: Chance, most: usize) -> (Vec<u8>, Option<ErrorKind>) {
     let slow = chance.one_in(3);
     let mut pauses = 32;
-    let (mut octets, mut piece) = (Vec::new(), vec![0; if slow { 3000 } else { 1 << 16 }]);
-    while octets.len() < most {
+    let (mut bytes, mut piece) = (Vec::new(), vec![0; if slow { 3000 } else { 1 << 16 }]);
+    while bytes.len() < most {
         match stream.read(&mut piece) {
-            Ok(n @ 1..) => octets.extend_from_slice(&piece[..n]),
-            Err(error) if error.kind() == ErrorKind::WouldBlock => panic!("it hangs after {} octets", octets.len()),
-            end => return (octets, end.err().map(|error| error.kind())),
+            Ok(n @ 1..) => bytes.extend_from_slice(&piece[..n]),
+            Err(error) if error.kind() == ErrorKind::WouldBlock => panic!("it hangs after {} bytes", bytes.len()),
+            end => return (bytes, end.err().map(|error| error.kind())),
         }
         if slow && pauses > 0 && chance.one_in(16) {
             pauses -= 1;
@@ -194,16 +194,16 @@ fn read(mut stream: TcpStream, mut chance: Chance, most: usize) -> (Vec<u8>, Opt
         let _ = set_socket_linger(&stream, Some(Duration::ZERO)); // its close is a reset
     }
     let _ = stream.shutdown(Shutdown::Both);
-    (octets, None)
+    (bytes, None)
 }
 
 /// Each answer is what was asked for, as far as it came, or an error that is the last. How many came whole.
-fn check(mut octets: &[u8], expected: &[Vec<u8>]) -> usize {
+fn check(mut bytes: &[u8], expected: &[Vec<u8>]) -> usize {
     for (answered, expected) in expected.iter().enumerate() {
-        let Some(end) = octets.windows(4).position(|four| four == b"\r\n\r\n") else { return answered };
-        let head = str::from_utf8(&octets[..end]).unwrap();
+        let Some(end) = bytes.windows(4).position(|four| four == b"\r\n\r\n") else { return answered };
+        let head = str::from_utf8(&bytes[..end]).unwrap();
         let status = head.strip_prefix("HTTP/1.0 ").and_then(|head| head.get(..3)).unwrap_or_else(|| panic!("{head}"));
-        let rest = &octets[end + 4..];
+        let rest = &bytes[end + 4..];
         if status != "200" {
             assert!(matches!(status, "400" | "408" | "503"), "{head}");
             assert!(head.contains("\r\nConnection: close"), "{head}");
@@ -215,9 +215,9 @@ fn check(mut octets: &[u8], expected: &[Vec<u8>]) -> usize {
         if n < expected.len() {
             return answered;
         }
-        octets = &rest[n..];
+        bytes = &rest[n..];
     }
-    assert_eq!(octets.len(), 0, "more than was asked for");
+    assert_eq!(bytes.len(), 0, "more than was asked for");
     expected.len()
 }
 

@@ -14,25 +14,25 @@ use std::time::{Duration, Instant};
 
 use serde_json::Value;
 use tempfile::TempDir;
-use webserver::{Body, Log, LogFormat, Reply, Request};
+use webserver::{Body, Log, LogFormat, Request, Response};
 
 use support::{Inside, Program, connect, keep_alive, read_to_end, wait_until};
 
 /// Far more than socket buffers hold.
 const LENGTH: usize = 100 << 20;
 
-/// Each page of a version has an octet of its own, and no two versions have a page in common.
+/// Each page of a version has a byte of its own, and no two versions have a page in common.
 fn content(version: u8, length: usize) -> Vec<u8> {
-    let mut octets = Vec::with_capacity(length + 4096);
+    let mut bytes = Vec::with_capacity(length + 4096);
     for page in 0..length.div_ceil(4096) {
-        octets.extend_from_slice(&[(page % 125) as u8 * 2 + version; 4096]);
+        bytes.extend_from_slice(&[(page % 125) as u8 * 2 + version; 4096]);
     }
-    octets.truncate(length);
-    octets
+    bytes.truncate(length);
+    bytes
 }
 
-fn is_of(version: u8, octets: &[u8], from: usize) -> bool {
-    content(version, from + octets.len())[from..] == *octets
+fn is_of(version: u8, bytes: &[u8], from: usize) -> bool {
+    content(version, from + bytes.len())[from..] == *bytes
 }
 
 struct Site {
@@ -57,17 +57,17 @@ impl Site {
         let mut stream = connect(self.program.address());
         let request = format!("GET /file HTTP/1.0\r\nConnection: keep-alive\r\n{range}\r\n");
         stream.write_all(request.as_bytes()).unwrap();
-        let (mut head, mut octet) = (Vec::new(), [0]);
+        let (mut head, mut byte) = (Vec::new(), [0]);
         while !head.ends_with(b"\r\n\r\n") {
-            stream.read_exact(&mut octet).unwrap();
-            head.push(octet[0]);
+            stream.read_exact(&mut byte).unwrap();
+            head.push(byte[0]);
         }
         let head = String::from_utf8(head).unwrap();
         let length = head.split("\r\n").find_map(|line| line.strip_prefix("Content-Length: ")).unwrap();
         Download { length: length.parse().unwrap(), stream }
     }
 
-    /// How the log says that it ended, and after how many octets.
+    /// How the log says that it ended, and after how many bytes.
     fn said(&self) -> (String, usize) {
         let object = || {
             let messages = self.program.messages();
@@ -88,21 +88,21 @@ impl Download {
     /// The rest, up to the close, which must not be long in coming.
     fn short(mut self) -> Vec<u8> {
         let began = Instant::now();
-        let octets = read_to_end(&mut self.stream).unwrap();
+        let bytes = read_to_end(&mut self.stream).unwrap();
         assert!(began.elapsed() < Duration::from_secs(10), "it waits for a file");
-        assert!(octets.len() < self.length, "all of {} octets came of a file that had changed", self.length);
-        octets
+        assert!(bytes.len() < self.length, "all of {} bytes came of a file that had changed", self.length);
+        bytes
     }
 
     /// The whole body, behind which the connection lives on.
     fn whole(mut self) -> Vec<u8> {
-        let mut octets = vec![0; self.length];
-        self.stream.read_exact(&mut octets).unwrap();
+        let mut bytes = vec![0; self.length];
+        self.stream.read_exact(&mut bytes).unwrap();
         self.stream.write_all(&keep_alive("/")).unwrap();
         let mut next = [0; 12];
         self.stream.read_exact(&mut next).unwrap();
         assert_eq!(&next, b"HTTP/1.0 200");
-        octets
+        bytes
     }
 }
 
@@ -113,11 +113,11 @@ fn v26_a_file_that_is_cut_is_not_padded() {
         let site = Site::new();
         let download = site.begin("");
         File::options().write(true).open(site.file()).unwrap().set_len(length as u64).unwrap();
-        let octets = download.short();
+        let bytes = download.short();
         // A page that was with the kernel when its rest was cut off has become zeros: what was sent are the file's pages.
-        let sure = octets.len().min(length) / 4096 * 4096;
-        assert!(is_of(0, &octets[..sure], 0));
-        assert_eq!(site.said(), ("file-changed".into(), octets.len()));
+        let sure = bytes.len().min(length) / 4096 * 4096;
+        assert!(is_of(0, &bytes[..sure], 0));
+        assert_eq!(site.said(), ("file-changed".into(), bytes.len()));
         site.program.finish();
     }
 }
@@ -128,9 +128,9 @@ fn v27_a_file_that_grows_ends_short() {
     let site = Site::new();
     let download = site.begin("");
     OpenOptions::new().append(true).open(site.file()).unwrap().write_all(&[b'x'; 10_000]).unwrap();
-    let octets = download.short();
-    assert!(is_of(0, &octets, 0));
-    assert_eq!(site.said(), ("file-changed".into(), octets.len()));
+    let bytes = download.short();
+    assert!(is_of(0, &bytes, 0));
+    assert_eq!(site.said(), ("file-changed".into(), bytes.len()));
     site.program.finish();
 }
 
@@ -140,9 +140,9 @@ fn v27_a_file_that_is_written_anew_in_place_ends_short() {
     let site = Site::new();
     let download = site.begin("");
     File::options().write(true).open(site.file()).unwrap().write_all_at(&content(1, LENGTH), 0).unwrap();
-    let octets = download.short();
-    assert!(octets.len() < LENGTH / 2, "{} octets", octets.len());
-    assert_eq!(site.said(), ("file-changed".into(), octets.len()));
+    let bytes = download.short();
+    assert!(bytes.len() < LENGTH / 2, "{} bytes", bytes.len());
+    assert_eq!(site.said(), ("file-changed".into(), bytes.len()));
     site.program.finish();
 }
 
@@ -153,9 +153,9 @@ fn v27_parts_are_no_more_torn_than_the_whole() {
     assert_eq!(download.length, 99_000_000);
     // Behind the part, and of the same length.
     File::options().write(true).open(site.file()).unwrap().write_all_at(b"x", LENGTH as u64 - 1).unwrap();
-    let octets = download.short();
-    assert!(is_of(0, &octets, 1_000_000));
-    assert_eq!(site.said(), ("file-changed".into(), octets.len()));
+    let bytes = download.short();
+    assert!(is_of(0, &bytes, 1_000_000));
+    assert_eq!(site.said(), ("file-changed".into(), bytes.len()));
     site.program.finish();
 }
 
@@ -180,8 +180,8 @@ fn a_file_that_is_replaced_ends_whole() {
         let site = Site::new();
         let download = site.begin("");
         change(&site.file());
-        let octets = download.whole();
-        assert!(octets.len() == LENGTH && is_of(0, &octets, 0));
+        let bytes = download.whole();
+        assert!(bytes.len() == LENGTH && is_of(0, &bytes, 0));
         assert_eq!(site.said(), ("complete".into(), LENGTH));
         site.program.finish();
     }
@@ -190,15 +190,15 @@ fn a_file_that_is_replaced_ends_whole() {
 // A handler that says nothing of the file's time is held to its length alone.
 #[test]
 fn a_file_of_a_handler_is_sent_as_it_says() {
-    let folder = TempDir::new().unwrap();
-    let path = folder.path().join("file");
+    let directory = TempDir::new().unwrap();
+    let path = directory.path().join("file");
     fs::write(&path, content(0, LENGTH)).unwrap();
-    let log_path = folder.path().join("log");
+    let log_path = directory.path().join("log");
     let log = Log::to_file(LogFormat::Json, &log_path).unwrap();
     let file = std::sync::Arc::new(std::os::fd::OwnedFd::from(File::open(&path).unwrap()));
     let handler = move |_: &Request<'_>| {
         let body = Body::File { file: file.clone(), offset: 0, length: LENGTH as u64, modified: None };
-        Reply { body, ..Reply::text("") }
+        Response { body, ..Response::text("") }
     };
     let inside = Inside::start(|server| server.log(log), handler);
     for (change, is_whole) in [(true, true), (false, false)] {
@@ -211,8 +211,8 @@ fn a_file_of_a_handler_is_sent_as_it_says() {
         } else {
             file.set_len(LENGTH as u64 - 1).unwrap();
         }
-        let octets = read_to_end(&mut stream).unwrap();
-        assert_eq!(octets.len() > LENGTH, is_whole, "{}", octets.len());
+        let bytes = read_to_end(&mut stream).unwrap();
+        assert_eq!(bytes.len() > LENGTH, is_whole, "{}", bytes.len());
     }
     inside.finish();
     let log = fs::read_to_string(log_path).unwrap();

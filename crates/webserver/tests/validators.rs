@@ -27,9 +27,9 @@ fn write_old(path: &Path, content: &[u8]) {
 fn conditions_count_in_their_order() {
     const OLD: &str = "Sun, 06 Nov 1994 08:49:36 GMT";
     const SAME: &str = "Sun, 06 Nov 1994 08:49:37 GMT";
-    let folder = TempDir::new().unwrap();
-    write_old(&folder.path().join("a.txt"), b"0123456789");
-    let program = Program::start(folder.path(), &["--cache-control", "max-age=60"]);
+    let directory = TempDir::new().unwrap();
+    write_old(&directory.path().join("a.txt"), b"0123456789");
+    let program = Program::start(directory.path(), &["--cache-control", "max-age=60"]);
     let address = program.address();
     let plain = get(address, "/a.txt");
     let tag = plain.field("ETag").unwrap();
@@ -85,9 +85,9 @@ fn conditions_count_in_their_order() {
 // R9110-8.8.3, V28: two states that one tick of the clock may have seen are not told apart by a strong tag.
 #[test]
 fn v28_a_young_file_has_a_weak_tag() {
-    let folder = TempDir::new().unwrap();
-    let path = folder.path().join("a");
-    let program = Program::start(folder.path(), &[]);
+    let directory = TempDir::new().unwrap();
+    let path = directory.path().join("a");
+    let program = Program::start(directory.path(), &[]);
     fs::write(&path, "one").unwrap();
     let young = get(program.address(), "/a");
     let tag = young.field("ETag").unwrap().to_owned();
@@ -114,9 +114,9 @@ fn v28_a_young_file_has_a_weak_tag() {
 // V29: such times are those of stores where every file has the same; they tell nothing of a change.
 #[test]
 fn a_time_that_is_none_makes_no_validator() {
-    let folder = TempDir::new().unwrap();
-    let path = folder.path().join("a");
-    let program = Program::start(folder.path(), &[]);
+    let directory = TempDir::new().unwrap();
+    let path = directory.path().join("a");
+    let program = Program::start(directory.path(), &[]);
     for (seconds, validates) in [(0, false), (1, false), (2, true)] {
         fs::write(&path, "a").unwrap();
         set_modified(&path, UNIX_EPOCH + Duration::from_secs(seconds));
@@ -132,11 +132,11 @@ fn a_time_that_is_none_makes_no_validator() {
 // D11, R9110-14.1.2, R9110-14.2b, R9110-14.2c, R9110-15.3.7, R9110-15.5.17, V9
 #[test]
 fn ranges_of_a_small_and_a_large_file() {
-    let folder = TempDir::new().unwrap();
+    let directory = TempDir::new().unwrap();
     for length in [1000_usize, 100_000] {
         let content: Vec<u8> = (0..251).cycle().take(length).collect();
-        write_old(&folder.path().join("a"), &content);
-        let program = Program::start(folder.path(), &[]);
+        write_old(&directory.path().join("a"), &content);
+        let program = Program::start(directory.path(), &[]);
         let last = length - 1;
         let ask = |ranges: &str| -> Answer { get_as(program.address(), "GET", "/a", &format!("Range: {ranges}\r\n")) };
         for (ranges, from, to) in [
@@ -173,9 +173,9 @@ fn ranges_of_a_small_and_a_large_file() {
 // V10
 #[test]
 fn v10_many_ranges_cost_no_memory() {
-    let folder = TempDir::new().unwrap();
-    write_old(&folder.path().join("a"), &[b'a'; 2000]);
-    let program = Program::start(folder.path(), &["--log", "off"]);
+    let directory = TempDir::new().unwrap();
+    write_old(&directory.path().join("a"), &[b'a'; 2000]);
+    let program = Program::start(directory.path(), &["--log", "off"]);
     for separate in [true, false] {
         let range = |n: usize| if separate { format!("{}-{}", 2 * n, 2 * n) } else { format!("0-{n}") };
         let ranges: Vec<_> = (0..900).map(range).collect();
@@ -190,7 +190,7 @@ fn v10_many_ranges_cost_no_memory() {
         let before = program.memory("VmRSS");
         ask(2000);
         let grown = program.memory("VmRSS").saturating_sub(before);
-        assert!(grown < 1 << 20, "{grown} octets");
+        assert!(grown < 1 << 20, "{grown} bytes");
     }
 }
 
@@ -198,12 +198,12 @@ fn v10_many_ranges_cost_no_memory() {
 #[test]
 fn a_file_of_5_gib() {
     const LENGTH: u64 = 5 << 30;
-    let folder = TempDir::new().unwrap();
-    let mut file = File::create(folder.path().join("a")).unwrap();
-    file.set_len(LENGTH).unwrap(); // without its octets
+    let directory = TempDir::new().unwrap();
+    let mut file = File::create(directory.path().join("a")).unwrap();
+    file.set_len(LENGTH).unwrap(); // without its bytes
     file.seek(SeekFrom::End(-3)).unwrap();
     file.write_all(b"end").unwrap();
-    let program = Program::start(folder.path(), &[]);
+    let program = Program::start(directory.path(), &[]);
     let head = get_as(program.address(), "HEAD", "/a", "");
     assert_eq!(head.field("Content-Length"), Some("5368709120"));
     let end = get_as(program.address(), "GET", "/a", "Range: bytes=-3\r\n");
@@ -223,8 +223,8 @@ fn a_file_of_5_gib() {
 // R9110-9.3.7: what HAProxy sends to see whether a server is up.
 #[test]
 fn a_check_by_options_succeeds() {
-    let folder = TempDir::new().unwrap();
-    let program = Program::start(folder.path(), &["--no-listing"]);
+    let directory = TempDir::new().unwrap();
+    let program = Program::start(directory.path(), &["--no-listing"]);
     for target in ["/", "*", "/none"] {
         let answer = exchange(program.address(), format!("OPTIONS {target} HTTP/1.0\r\n\r\n").as_bytes());
         assert_eq!((answer.status, answer.field("Allow")), (200, Some("GET, HEAD, OPTIONS")), "{target}");

@@ -1,11 +1,11 @@
 //! A file server without files, sockets or clocks, and the loop that drives a connection to its end for it: what every
-//! law and every case of conformance runs against. It knows what stands in the folder; all protocol is the library's.
+//! law and every case of conformance runs against. It knows what stands in the directory; all protocol is the library's.
 
 use http_core::conditional::{self, EntityTag, Outcome, Validators};
-use http_core::range::{self, ContentRange, Ranged};
-use http_core::server::{Connection, Event, Expectation, Reply, ReplyBody, RequestHead, SendBody};
+use http_core::range::{self, ContentRange, RangeOutcome};
+use http_core::server::{Connection, Event, Expectation, RequestHead, Response, ResponseBody, SendBody};
 use http_core::{
-    CloseReason, Date, FieldBlock, FieldName, FieldValue, Framing, Limits, Method, RequestError, Status, name,
+    CloseReason, Date, FieldBlock, FieldName, FieldValue, Framing, Limits, Method, RequestError, Status, header,
 };
 
 /// `Sun, 06 Nov 1994 08:49:37 GMT`
@@ -29,8 +29,8 @@ pub(crate) fn cases() -> Vec<serde_json::Value> {
     cases
 }
 
-/// The octets that a case sends.
-pub(crate) fn octets_of(case: &serde_json::Value) -> Vec<u8> {
+/// The bytes that a case sends.
+pub(crate) fn bytes_of(case: &serde_json::Value) -> Vec<u8> {
     case["bytes"].as_str().unwrap().chars().map(|c| u8::try_from(c).unwrap()).collect() // latin-1
 }
 
@@ -44,7 +44,7 @@ pub(crate) struct Plan {
     pub(crate) limits: Limits,
     /// Bodies are polled for before the reply, or left to the machine.
     pub(crate) reads_bodies: bool,
-    /// What comes after the last octet: the deadline, or the end of the stream.
+    /// What comes after the last byte: the deadline, or the end of the stream.
     pub(crate) ends_by_deadline: bool,
 }
 
@@ -61,7 +61,7 @@ pub(crate) enum Seen {
         method: String,
         rest: String,
     },
-    /// All octets of a body: how many at a time is no law.
+    /// All bytes of a body: how many at a time is no law.
     Body(Vec<u8>),
     Refused {
         error: RequestError,
@@ -98,13 +98,13 @@ pub(crate) fn drive_from_hand_to_hand(
                     assert!(!ended, "it waits for more after the end");
                     ended = true;
                     match plan.ends_by_deadline {
-                        true => connection.timed_out(),
+                        true => connection.handle_timeout(),
                         false => connection.received_eof(),
                     }
                     continue;
                 }
-                let room = connection.space();
-                assert!(!room.is_empty(), "it asks for octets and has no room");
+                let room = connection.receive_buffer();
+                assert!(!room.is_empty(), "it asks for bytes and has no room");
                 let n = room.len().min(rest.len());
                 room[..n].copy_from_slice(&rest[..n]);
                 connection.received(n);
@@ -119,11 +119,11 @@ pub(crate) fn drive_from_hand_to_hand(
                     false => answer.send(&mut connection, &mut out),
                 }
             }
-            Ok(Event::Body(octets)) => match seen.last_mut() {
-                Some(Seen::Body(body)) => body.extend_from_slice(octets),
-                _ => seen.push(Seen::Body(octets.to_vec())),
+            Ok(Event::Body(bytes)) => match seen.last_mut() {
+                Some(Seen::Body(body)) => body.extend_from_slice(bytes),
+                _ => seen.push(Seen::Body(bytes.to_vec())),
             },
-            Ok(Event::ReplyDue) => due.take().expect("it was answered before").send(&mut connection, &mut out),
+            Ok(Event::NeedOutput) => due.take().expect("it was answered before").send(&mut connection, &mut out),
             Ok(Event::Closed) => {
                 seen.push(Seen::Closed(connection.close_reason()));
                 return Run { seen, out };
@@ -131,9 +131,9 @@ pub(crate) fn drive_from_hand_to_hand(
             Ok(event) => panic!("a new event: {event:?}"),
             Err(error) => {
                 let of_head =
-                    connection.first_line().starts_with(b"HEAD ") || connection.first_line().starts_with(b"HEAD\t");
+                    connection.start_line().starts_with(b"HEAD ") || connection.start_line().starts_with(b"HEAD\t");
                 seen.push(Seen::Refused { error, of_head });
-                connection.refuse(Some(now().text()), &mut out).unwrap();
+                connection.respond_error(Some(now().text()), &mut out).unwrap();
             }
         }
     }
@@ -163,21 +163,23 @@ impl Answer {
     fn to(request: &RequestHead<'_>) -> Answer {
         match request.method {
             Method::Get | Method::Head => {}
-            Method::Options => return Answer::new(Status::OK, b"").with(name::ALLOW, METHODS),
-            method if method.is_known() => return Answer::error(Status::METHOD_NOT_ALLOWED).with(name::ALLOW, METHODS),
+            Method::Options => return Answer::new(Status::OK, b"").with(header::ALLOW, METHODS),
+            method if method.is_known() => {
+                return Answer::error(Status::METHOD_NOT_ALLOWED).with(header::ALLOW, METHODS);
+            }
             _ => return Answer::error(Status::NOT_IMPLEMENTED),
         }
         if request.expectation() == Expectation::Unknown {
             return Answer::error(Status::EXPECTATION_FAILED);
         }
         let mut path = Vec::new();
-        request.path.decode(&mut path);
+        request.path.decode_to(&mut path);
         if path.is_empty() {
             return Answer::new(Status::OK, b"HelloWorld.html\n");
         }
         let hidden = path.split(|&c| c == b'/').any(|segment| segment.starts_with(b"."));
         match FILES.iter().find(|(name, _)| name.as_bytes() == path) {
-            Some((_, content)) if !hidden && !request.path.is_folder() => Answer::with_file(request, content),
+            Some((_, content)) if !hidden && !request.path.is_directory() => Answer::with_file(request, content),
             _ => Answer::error(Status::NOT_FOUND),
         }
     }
@@ -190,23 +192,23 @@ impl Answer {
             Outcome::PreconditionFailed => return Answer::error(Status::PRECONDITION_FAILED),
             Outcome::NotModified => Answer::new(Status::NOT_MODIFIED, content),
             Outcome::Proceed => match range::evaluate(request.method, &request.fields, &validators, length, now()) {
-                Ranged::Whole => Answer::new(Status::OK, content),
-                Ranged::Part(range) => {
+                RangeOutcome::Full => Answer::new(Status::OK, content),
+                RangeOutcome::Partial(range) => {
                     Answer::new(Status::PARTIAL_CONTENT, &content[range.start() as usize..range.end() as usize])
-                        .with(name::CONTENT_RANGE, range.content_range().as_str())
+                        .with(header::CONTENT_RANGE, range.content_range().as_str())
                 }
-                Ranged::Unsatisfiable => {
+                RangeOutcome::NotSatisfiable => {
                     return Answer::error(Status::RANGE_NOT_SATISFIABLE)
-                        .with(name::CONTENT_RANGE, ContentRange::unsatisfied(length).as_str());
+                        .with(header::CONTENT_RANGE, ContentRange::unsatisfied(length).as_str());
                 }
             },
         };
-        answer.with(name::ETAG, TAG).with(name::LAST_MODIFIED, modified.text().as_str())
+        answer.with(header::ETAG, TAG).with(header::LAST_MODIFIED, modified.text().as_str())
     }
 
     fn send(&self, connection: &mut Connection, out: &mut Vec<u8>) {
-        let body = ReplyBody::Length(self.body.len() as u64);
-        let reply = Reply { body, date: Some(now().text()), ..Reply::new(self.status, &self.fields) };
+        let body = ResponseBody::Length(self.body.len() as u64);
+        let reply = Response { body, date: Some(now().text()), ..Response::new(self.status, &self.fields) };
         match connection.respond(&reply, out).unwrap() {
             SendBody::None => {}
             SendBody::Exactly(n) => {

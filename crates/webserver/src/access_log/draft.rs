@@ -1,15 +1,15 @@
-//! What the log will say of a request, from its head until its reply has ended: one buffer of octets, so that a
+//! What the log will say of a request, from its head until its reply has ended: one buffer of bytes, so that a
 //! connection that waits is small. It holds no more than the format needs.
 
 use std::net::{IpAddr, Ipv6Addr};
 
 use http_core::auth::Basic;
-use http_core::{FieldName, Fields, name};
+use http_core::{FieldName, Fields, header};
 
 use super::LogFormat;
 use crate::clock::Millis;
 
-/// Octets of a draft at most: a head's, and what stands before its texts, in a buffer that has doubled.
+/// Bytes of a draft at most: a head's, and what stands before its texts, in a buffer that has doubled.
 pub(crate) const LONGEST: usize = 2 * (17 << 10);
 
 /// A draft that is read again.
@@ -38,13 +38,13 @@ impl Draft<'_> {
         fields: Option<&Fields<'_>>,
     ) {
         // R1945-12.3: never the password.
-        let credentials = fields.and_then(|fields| fields.only(name::AUTHORIZATION)).and_then(Basic::parse);
+        let credentials = fields.and_then(|fields| fields.only(header::AUTHORIZATION)).and_then(Basic::parse);
         let text = |name: FieldName<'_>| match fields {
             Some(fields) if format != LogFormat::Common => fields.get(name).map_or(&b""[..], |value| value.as_bytes()),
             _ => b"",
         };
         let user = credentials.as_ref().map_or(&b""[..], Basic::user);
-        let texts = [user, text(name::REFERER), text(name::USER_AGENT)];
+        let texts = [user, text(header::REFERER), text(header::USER_AGENT)];
         let client = match client {
             IpAddr::V4(client) => client.to_ipv6_mapped(),
             IpAddr::V6(client) => client,
@@ -92,13 +92,13 @@ mod tests {
     /// What is noted of a request with these fields.
     fn noted(format: LogFormat, client: &str, fields: &str) -> Vec<u8> {
         let mut connection = Connection::new(Limits::default());
-        let octets = format!("GET /path HTTP/1.0\r\n{fields}\r\n").into_bytes();
-        connection.space()[..octets.len()].copy_from_slice(&octets);
-        connection.received(octets.len());
+        let bytes = format!("GET /path HTTP/1.0\r\n{fields}\r\n").into_bytes();
+        connection.receive_buffer()[..bytes.len()].copy_from_slice(&bytes);
+        connection.received(bytes.len());
         let Ok(Event::Request(head)) = connection.poll() else { panic!("{fields}") };
         let mut draft = Vec::new();
         Draft::begin(&mut draft, format, 1 << 40 | 10, client.parse().unwrap(), Some(&head.fields));
-        draft.extend_from_slice(connection.first_line());
+        draft.extend_from_slice(connection.start_line());
         draft
     }
 

@@ -1,4 +1,4 @@
-//! One line of the log, in each format. Whatever the octets of a peer, a line holds 0x20 to 0x7E and nothing else, and
+//! One line of the log, in each format. Whatever the bytes of a peer, a line holds 0x20 to 0x7E and nothing else, and
 //! stays one line.
 
 use std::io::Write as _;
@@ -19,12 +19,12 @@ pub(crate) struct Entry<'a> {
     pub(crate) draft: Draft<'a>,
     pub(crate) date: Date,
     pub(crate) status: Status,
-    /// Octets of body that were sent.
+    /// Bytes of body that were sent.
     pub(crate) sent: u64,
     pub(crate) reason: Reason,
 }
 
-/// Octets of a line at most: six for each of a head's.
+/// Bytes of a line at most: six for each of a head's.
 pub(super) const LONGEST: usize = 6 * (17 << 10);
 
 /// The last date that was written, as it stands in a line: many lines are of one second.
@@ -85,7 +85,7 @@ pub(super) fn write(out: &mut Vec<u8>, entry: &Entry<'_>, stamp: &mut Stamp) {
     out.push(b'\n');
 }
 
-/// `host - user [date] "request line" status octets`
+/// `host - user [date] "request line" status bytes`
 fn common(out: &mut Vec<u8>, entry: &Entry<'_>, stamp: &mut Stamp) {
     let Draft { client, user, line, .. } = entry.draft;
     push_address(client, out);
@@ -99,7 +99,7 @@ fn common(out: &mut Vec<u8>, entry: &Entry<'_>, stamp: &mut Stamp) {
     push_decimal(entry.sent, out);
 }
 
-/// One object. An octet beyond ASCII is the character with its number (ISO 8859-1), so that none is lost.
+/// One object. A byte beyond ASCII is the character with its number (ISO 8859-1), so that none is lost.
 fn json(out: &mut Vec<u8>, entry: &Entry<'_>, stamp: &mut Stamp) {
     let Draft { began, client, user, referer, user_agent, line } = entry.draft;
     let text = |name: &str, text: &[u8], out: &mut Vec<u8>| {
@@ -164,15 +164,15 @@ fn push_decimal(number: u64, out: &mut Vec<u8>) {
     }
 }
 
-/// Nothing that a peer sends can end a line, close a quote or reach a terminal (R1945-12.3, V16). Octets from `first` to
+/// Nothing that a peer sends can end a line, close a quote or reach a terminal (R1945-12.3, V16). Bytes from `first` to
 /// 0x7E are themselves; all others stand as two digits behind `code`.
-fn escape(octets: &[u8], first: u8, code: &[u8], out: &mut Vec<u8>) {
+fn escape(bytes: &[u8], first: u8, code: &[u8], out: &mut Vec<u8>) {
     let is_plain = |&c: &u8| (c >= first) & (c <= b'~') & (c != b'"') & (c != b'\\');
-    // Without a branch for each octet, several are looked at together.
-    if octets.iter().fold(true, |all, c| all & is_plain(c)) {
-        return out.extend_from_slice(octets);
+    // Without a branch for each byte, several are looked at together.
+    if bytes.iter().fold(true, |all, c| all & is_plain(c)) {
+        return out.extend_from_slice(bytes);
     }
-    for &c in octets {
+    for &c in bytes {
         match c {
             b'"' | b'\\' => out.extend([b'\\', c]),
             c if is_plain(&c) => out.push(c),
@@ -223,7 +223,7 @@ pub(super) mod tests {
         assert_eq!(written(LogFormat::Combined, &entry(line)), combined);
     }
 
-    // V16: whatever the octets, wherever they stand.
+    // V16: whatever the bytes, wherever they stand.
     #[test]
     fn every_octet_is_written_in_printable_ones() {
         let all: Vec<u8> = (0..=255).collect();
@@ -315,7 +315,7 @@ pub(super) mod tests {
         }
     }
 
-    // A head of the octets that take most.
+    // A head of the bytes that take most.
     #[test]
     fn the_longest_line_is_bounded() {
         let head = vec![0xff; Limits::default().head as usize];

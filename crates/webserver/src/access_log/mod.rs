@@ -26,18 +26,18 @@ pub(crate) use self::line::Entry;
 /// 100 ms; when it cannot keep up, or cannot write, lines are lost and [counted](crate::Counts::lost_lines).
 ///
 /// ```
-/// use webserver::{Log, LogFormat, Reply, Request, Server};
+/// use webserver::{Log, LogFormat, Response, Request, Server};
 ///
-/// # let folder = std::env::temp_dir().join(format!("log-{}", std::process::id()));
-/// # std::fs::create_dir_all(&folder)?;
-/// let log = Log::to_file(LogFormat::Combined, &folder.join("access.log"))?;
+/// # let directory = std::env::temp_dir().join(format!("log-{}", std::process::id()));
+/// # std::fs::create_dir_all(&directory)?;
+/// let log = Log::to_file(LogFormat::Combined, &directory.join("access.log"))?;
 /// let server = Server::bind("127.0.0.1:0")?.log(log);
-/// let running = server.start(|_: &Request<'_>| Reply::text("hello\n"))?;
+/// let running = server.start(|_: &Request<'_>| Response::text("hello\n"))?;
 /// // Whoever has moved the file away:
 /// running.log_opener().open_anew();
 /// # running.stopper().stop();
 /// # assert_eq!(running.join().lost_lines, 0);
-/// # std::fs::remove_dir_all(folder)?;
+/// # std::fs::remove_dir_all(directory)?;
 /// # Ok::<(), std::io::Error>(())
 /// ```
 #[derive(Debug)]
@@ -50,18 +50,18 @@ pub struct Log {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum LogFormat {
-    /// The Common Log Format: `client - user [date] "request line" status octets`, the octets those of the body that were
-    /// sent. Quotes and backslashes stand behind a backslash; octets that are not printable ASCII as `\xff`, and so does a
+    /// The Common Log Format: `client - user [date] "request line" status bytes`, the bytes those of the body that were
+    /// sent. Quotes and backslashes stand behind a backslash; bytes that are not printable ASCII as `\xff`, and so does a
     /// blank in the name of a user.
     Common,
     /// The same, and `"referer" "user agent"` behind it.
     Combined,
     /// A JSON object: `time` (RFC 3339), `client`, `peer` where that is another, `user`, `request` (the request line),
-    /// `status`, `sent` (octets of body), `duration_ms`, `end`, `referer`, `user_agent`; `null` for a text that is not
-    /// there. An octet beyond ASCII is the character with its number.
+    /// `status`, `sent` (bytes of body), `duration_ms`, `end`, `referer`, `user_agent`; `null` for a text that is not
+    /// there. A byte beyond ASCII is the character with its number.
     ///
-    /// The duration runs from the first octet of a request, or from the accept for the first of a connection, until the
-    /// kernel has the last octet of the reply; it is as coarse as the kernel's tick. How it ended is one of `complete`, `client-abort`, `head-timeout`, `body-timeout`,
+    /// The duration runs from the first byte of a request, or from the accept for the first of a connection, until the
+    /// kernel has the last byte of the reply; it is as coarse as the kernel's tick. How it ended is one of `complete`, `client-abort`, `head-timeout`, `body-timeout`,
     /// `slow-send`, `file-changed`, `no-room` (told 503), `unread` (what its client did not read had no room),
     /// `shutdown` and `failed`.
     Json,
@@ -102,11 +102,11 @@ impl LogOpener {
     }
 }
 
-/// Octets of lines that may wait to be written.
+/// Bytes of lines that may wait to be written.
 const ROOM: usize = 1 << 20;
 /// What the lines that wait, those that are written and one that was torn may take: each buffer may have grown by doubling.
 pub(crate) const MEMORY: usize = 4 * (ROOM + LONGEST) + 2 * LONGEST;
-/// How long lines are gathered before they are written, unless there are so many octets of them.
+/// How long lines are gathered before they are written, unless there are so many bytes of them.
 const GATHER: Duration = Duration::from_millis(50);
 const ENOUGH: usize = 64 << 10;
 /// How long the end of the server waits for whoever reads the last lines.
@@ -330,16 +330,16 @@ mod tests {
         assert_eq!((out.iter().filter(|&&c| c == b'\n').count(), lost), (100, 0));
     }
 
-    /// Takes so many octets and then none, and tells of each try.
+    /// Takes so many bytes and then none, and tells of each try.
     struct Disk {
         room: Arc<Mutex<usize>>,
         tried: Sender<()>,
     }
 
     impl Write for Disk {
-        fn write(&mut self, octets: &[u8]) -> io::Result<usize> {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
             let mut room = self.room.lock().unwrap();
-            let n = octets.len().min(*room);
+            let n = bytes.len().min(*room);
             *room -= n;
             let _ = self.tried.send(());
             if n == 0 { Err(io::ErrorKind::StorageFull.into()) } else { Ok(n) }

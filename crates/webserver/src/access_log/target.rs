@@ -116,20 +116,20 @@ mod tests {
     use super::*;
     use std::fs;
 
-    /// Room for so many octets.
+    /// Room for so many bytes.
     struct Disk {
         room: usize,
         holds: Vec<u8>,
     }
 
     impl Write for &mut Disk {
-        fn write(&mut self, octets: &[u8]) -> io::Result<usize> {
-            let n = octets.len().min(self.room);
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            let n = bytes.len().min(self.room);
             if n == 0 {
                 return Err(ErrorKind::StorageFull.into());
             }
             self.room -= n;
-            self.holds.extend_from_slice(&octets[..n]);
+            self.holds.extend_from_slice(&bytes[..n]);
             Ok(n)
         }
         fn flush(&mut self) -> io::Result<()> {
@@ -137,7 +137,7 @@ mod tests {
         }
     }
 
-    // At whichever octet the room ends, and whichever room there is later.
+    // At whichever byte the room ends, and whichever room there is later.
     #[test]
     fn a_torn_line_is_finished_and_no_other_is_put_behind_it() {
         const FIRST: &[u8] = b"one\ntwo\nthree\n";
@@ -161,8 +161,8 @@ mod tests {
 
     #[test]
     fn a_file_is_appended_to_and_opened_anew() {
-        let folder = tempfile::tempdir().unwrap();
-        let (path, moved) = (folder.path().join("log"), folder.path().join("log.1"));
+        let directory = tempfile::tempdir().unwrap();
+        let (path, moved) = (directory.path().join("log"), directory.path().join("log.1"));
         let mut target = Target::file(&path).unwrap();
         assert_eq!(fs::metadata(&path).unwrap().mode() & 0o7777 & !0o640, 0);
         let write = |target: &mut Target, text: &str| target.write(&mut text.as_bytes().to_vec()).1.unwrap();
@@ -179,8 +179,8 @@ mod tests {
         write(&mut target, "four\n");
         write(&mut target, "five\n");
         assert_eq!(fs::read_to_string(&path).unwrap(), "half\nfour\nfive\n");
-        // One whose folder has gone.
-        drop(folder);
+        // One whose directory has gone.
+        drop(directory);
         assert!(target.open_anew().is_err());
         assert_eq!(target.write(&mut b"six\n".to_vec()).0, 1, "to the old one, as before");
     }

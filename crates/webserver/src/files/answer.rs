@@ -4,13 +4,13 @@ use std::borrow::Cow;
 use std::sync::Arc;
 
 use http_core::conditional::{self, Outcome, Validators};
-use http_core::range::{self, ContentRange, Ranged};
+use http_core::range::{self, ContentRange, RangeOutcome};
 use http_core::server::RequestHead;
-use http_core::{FieldBlock, FieldName, FieldValue, Status, name};
+use http_core::{FieldBlock, FieldName, FieldValue, Status, header};
 
 use super::entry::Entry;
 use super::push;
-use crate::handler::{Reply, Request};
+use crate::handler::{Request, Response};
 
 /// Why a request is not answered with what it asked for, before it has become a page.
 #[derive(Debug)]
@@ -33,7 +33,7 @@ impl Refusal {
 }
 
 /// The answer to a GET or HEAD for this file.
-pub(super) fn answer(request: &Request<'_>, entry: &Entry) -> Result<Reply, Refusal> {
+pub(super) fn answer(request: &Request<'_>, entry: &Entry) -> Result<Response, Refusal> {
     let RequestHead { method, fields, .. } = request.head;
     let (validators, length) = (entry.validators(), entry.length());
     let outcome = conditional::evaluate(method, &fields, &validators, request.now);
@@ -41,7 +41,7 @@ pub(super) fn answer(request: &Request<'_>, entry: &Entry) -> Result<Reply, Refu
     match outcome {
         Outcome::Proceed => {}
         Outcome::NotModified => {
-            return Ok(Reply { fields: entry.not_modified.clone(), ..Reply::empty(Status::NOT_MODIFIED) });
+            return Ok(Response { fields: entry.not_modified.clone(), ..Response::empty(Status::NOT_MODIFIED) });
         }
         Outcome::PreconditionFailed => {
             let why = "The file is not in the state that was asked for.";
@@ -50,33 +50,33 @@ pub(super) fn answer(request: &Request<'_>, entry: &Entry) -> Result<Reply, Refu
     }
     let mut whole = entry.fields.clone();
     let ranged = range::evaluate(method, &fields, &validators, length, request.now);
-    if fields.get(name::RANGE).is_some() {
+    if fields.get(header::RANGE).is_some() {
         request.note("R9110-14.2b, R9110-14.2c, D11", || match &ranged {
-            Ranged::Whole => "Range does not count: all of it is sent".into(),
-            Ranged::Part(part) => {
-                format!("Range asks for {} octets from {} on", part.end() - part.start(), part.start())
+            RangeOutcome::Full => "Range does not count: all of it is sent".into(),
+            RangeOutcome::Partial(part) => {
+                format!("Range asks for {} bytes from {} on", part.end() - part.start(), part.start())
             }
-            Ranged::Unsatisfiable => format!("Range asks for nothing of the {length} octets"),
+            RangeOutcome::NotSatisfiable => format!("Range asks for nothing of the {length} bytes"),
         });
     }
     match ranged {
-        Ranged::Whole => Ok(Reply { status: Status::OK, fields: whole, body: entry.whole() }),
-        Ranged::Part(part) => {
+        RangeOutcome::Full => Ok(Response { status: Status::OK, fields: whole, body: entry.whole() }),
+        RangeOutcome::Partial(part) => {
             let body = entry.part(part.start(), part.end());
-            push(Arc::make_mut(&mut whole), name::CONTENT_RANGE, part.content_range().value());
-            Ok(Reply { status: Status::PARTIAL_CONTENT, fields: whole, body })
+            push(Arc::make_mut(&mut whole), header::CONTENT_RANGE, part.content_range().value());
+            Ok(Response { status: Status::PARTIAL_CONTENT, fields: whole, body })
         }
-        Ranged::Unsatisfiable => {
+        RangeOutcome::NotSatisfiable => {
             let why = "The file ends before the range that was asked for.";
             let length = ContentRange::unsatisfied(length);
-            Err(Refusal::new(Status::RANGE_NOT_SATISFIABLE, why).with(name::CONTENT_RANGE, length.value()))
+            Err(Refusal::new(Status::RANGE_NOT_SATISFIABLE, why).with(header::CONTENT_RANGE, length.value()))
         }
     }
 }
 
 fn note_conditions(request: &Request<'_>, validators: &Validators<'_>, outcome: Outcome) {
     const CONDITIONS: [FieldName<'static>; 4] =
-        [name::IF_MATCH, name::IF_UNMODIFIED_SINCE, name::IF_NONE_MATCH, name::IF_MODIFIED_SINCE];
+        [header::IF_MATCH, header::IF_UNMODIFIED_SINCE, header::IF_NONE_MATCH, header::IF_MODIFIED_SINCE];
     request.note("R9110-8.8.2, R9110-8.8.3", || match validators {
         Validators { etag: None, last_modified: None } => "it has no validators: its time is none".into(),
         Validators { etag: Some(tag), last_modified: None } => format!("its tag is {tag:?}; its second is not over"),

@@ -1,6 +1,6 @@
 //! Files that were asked for before, and whether they still are as they were: the only home of freshness.
 //!
-//! No response shows octets older than what its path held when its request was sent: after that the path is looked up
+//! No response shows bytes older than what its path held when its request was sent: after that the path is looked up
 //! again, and must lead to the very file and state that were read. Only a file that has been at rest is kept, since two
 //! changes within one tick of a clock leave one time behind.
 
@@ -17,7 +17,7 @@ use crate::moment::Moment;
 /// What an entry with a descriptor counts, so that there are never too few of these for connections.
 const DESCRIPTOR: u64 = 16;
 
-/// What is kept, by the decoded path that was asked for, a slash at its end where that was a folder's.
+/// What is kept, by the decoded path that was asked for, a slash at its end where that was a directory's.
 #[derive(Debug)]
 pub(super) struct Cache(Option<quick_cache::sync::Cache<Box<[u8]>, Arc<Resource>, Weight>>);
 
@@ -84,12 +84,12 @@ impl Weighter<Box<[u8]>, Arc<Resource>> for Weight {
 mod tests {
     use super::super::Files;
     use super::*;
-    use crate::handler::{Body, Handler, Kind, Reply, Request};
+    use crate::handler::{Body, Handler, Kind, Request, Response};
     use crate::notes::Notes;
     use crate::socket::Peer;
     use allocation_counter::measure;
     use http_core::server::{Connection, Event};
-    use http_core::{Limits, Status, name};
+    use http_core::{Limits, Status, header};
     use std::fs::{self, File};
     use std::io;
     use std::net::SocketAddr;
@@ -131,9 +131,9 @@ mod tests {
 
     fn with_request<T>(request: &str, now: Date, f: impl FnOnce(&Request<'_>) -> T) -> T {
         let mut connection = Connection::new(Limits::default());
-        let octets = format!("{request}\r\n\r\n").into_bytes();
-        connection.space()[..octets.len()].copy_from_slice(&octets);
-        connection.received(octets.len());
+        let bytes = format!("{request}\r\n\r\n").into_bytes();
+        connection.receive_buffer()[..bytes.len()].copy_from_slice(&bytes);
+        connection.received(bytes.len());
         let Ok(Event::Request(head)) = connection.poll() else { panic!("{request}") };
         f(&Request {
             head,
@@ -147,20 +147,20 @@ mod tests {
         })
     }
 
-    fn ask(files: &Files, request: &str, now: Date) -> Reply {
+    fn ask(files: &Files, request: &str, now: Date) -> Response {
         let answer = with_request(request, now, |request| files.handle(request));
-        let Kind::Reply(reply) = answer.0 else { panic!("{answer:?}") };
+        let Kind::Response(reply) = answer.0 else { panic!("{answer:?}") };
         reply
     }
 
     fn content(body: &Body) -> Vec<u8> {
         match body {
-            Body::Octets(octets) => octets.to_vec(),
-            Body::Shared(octets) => octets.to_vec(),
+            Body::Bytes(bytes) => bytes.to_vec(),
+            Body::Shared(bytes) => bytes.to_vec(),
             Body::File { file, offset, length, .. } => {
-                let mut octets = vec![0; *length as usize];
-                File::from(file.try_clone().unwrap()).read_exact_at(&mut octets, *offset).unwrap();
-                octets
+                let mut bytes = vec![0; *length as usize];
+                File::from(file.try_clone().unwrap()).read_exact_at(&mut bytes, *offset).unwrap();
+                bytes
             }
             Body::Reader { .. } => panic!("{body:?}"),
         }
@@ -181,20 +181,20 @@ mod tests {
         files.cache.0.as_ref().is_some_and(|cache| cache.contains_key(name.as_bytes()))
     }
 
-    fn folder() -> tempfile::TempDir {
-        let folder = tempfile::tempdir().unwrap();
-        fs::create_dir(folder.path().join("sub")).unwrap();
-        for (name, octets) in [("small", 16 << 10), ("large", (16 << 10) + 1), ("index.html", 9), ("sub/index.html", 8)]
+    fn directory() -> tempfile::TempDir {
+        let directory = tempfile::tempdir().unwrap();
+        fs::create_dir(directory.path().join("sub")).unwrap();
+        for (name, bytes) in [("small", 16 << 10), ("large", (16 << 10) + 1), ("index.html", 9), ("sub/index.html", 8)]
         {
-            fs::write(folder.path().join(name), vec![b'a'; octets]).unwrap();
+            fs::write(directory.path().join(name), vec![b'a'; bytes]).unwrap();
         }
-        folder
+        directory
     }
 
     #[test]
     fn a_hit_allocates_nothing() {
-        let folder = folder();
-        let files = Files::new(folder.path()).unwrap();
+        let directory = directory();
+        let files = Files::new(directory.path()).unwrap();
         for (path, name) in [("/small", "small"), ("/%6carge", "large"), ("/", "/"), ("/x/../sub/", "sub/")] {
             for method in ["GET", "HEAD"] {
                 let request = format!("{method} {path} HTTP/1.1\r\nHost: a\r\nAccept: */*");
@@ -204,7 +204,7 @@ mod tests {
                     let mut again = None;
                     let measured = measure(|| again = Some(files.handle(request)));
                     assert_eq!(measured.count_total, 0, "{path}");
-                    let Some(Kind::Reply(again)) = again.map(|answer| answer.0) else { panic!("{path}") };
+                    let Some(Kind::Response(again)) = again.map(|answer| answer.0) else { panic!("{path}") };
                     assert_eq!((again.status, &again.fields), (first.status, &first.fields));
                     assert_eq!(content(&again.body), content(&first.body));
                 });
@@ -214,9 +214,9 @@ mod tests {
 
     #[test]
     fn every_change_shows_at_once() {
-        let folder = folder();
-        let at = |name: &str| folder.path().join(name);
-        let files = Files::new(folder.path()).unwrap();
+        let directory = directory();
+        let at = |name: &str| directory.path().join(name);
+        let files = Files::new(directory.path()).unwrap();
         let modified = fs::metadata(at("small")).unwrap().modified().unwrap();
         let set_modified = |path: &Path, time| File::options().write(true).open(path).unwrap().set_modified(time);
         type Change<'a> = (&'a str, Box<dyn Fn() + 'a>, (u16, Vec<u8>));
@@ -274,7 +274,7 @@ mod tests {
                 (403, Vec::new()),
             ),
             ("gone", Box::new(|| fs::remove_file(at("small")).unwrap()), (404, Vec::new())),
-            ("a folder", Box::new(|| fs::create_dir(at("small")).unwrap()), (301, Vec::new())),
+            ("a directory", Box::new(|| fs::create_dir(at("small")).unwrap()), (301, Vec::new())),
             (
                 "back",
                 Box::new(|| {
@@ -296,13 +296,13 @@ mod tests {
 
     #[test]
     fn an_index_that_comes_or_goes_shows_at_once() {
-        let folder = folder();
-        let files = Files::new(folder.path()).unwrap();
+        let directory = directory();
+        let files = Files::new(directory.path()).unwrap();
         assert_eq!(get(&files, "/sub/"), (200, b"aaaaaaaa".into()));
         assert!(is_hit(&files, "sub/") && !is_hit(&files, "sub") && !is_hit(&files, "sub/index.html"));
-        fs::rename(folder.path().join("sub/index.html"), folder.path().join("sub/x")).unwrap();
+        fs::rename(directory.path().join("sub/index.html"), directory.path().join("sub/x")).unwrap();
         assert!(String::from_utf8(get(&files, "/sub/").1).unwrap().contains("./x"), "a listing");
-        fs::rename(folder.path().join("sub/x"), folder.path().join("sub/index.html")).unwrap();
+        fs::rename(directory.path().join("sub/x"), directory.path().join("sub/index.html")).unwrap();
         assert_eq!(get(&files, "/sub/"), (200, b"aaaaaaaa".into()));
         assert_eq!((get(&files, "/sub").0, get(&files, "/small/").0), (301, 404));
     }
@@ -310,15 +310,15 @@ mod tests {
     // V18
     #[test]
     fn a_page_of_the_owners_with_a_hidden_name_is_not_served_by_that_name() {
-        let folder = folder();
-        fs::create_dir(folder.path().join(".own")).unwrap();
+        let directory = directory();
+        fs::create_dir(directory.path().join(".own")).unwrap();
         for name in ["404.html", "app.html"] {
-            fs::write(folder.path().join(".own").join(name), name).unwrap();
+            fs::write(directory.path().join(".own").join(name), name).unwrap();
         }
-        let files = Files::new(folder.path()).unwrap().error_page(Status::NOT_FOUND, ".own/404.html");
+        let files = Files::new(directory.path()).unwrap().error_page(Status::NOT_FOUND, ".own/404.html");
         assert_eq!((get(&files, "/a.b").0, is_kept(&files, ".own/404.html")), (404, true));
         assert_eq!(get(&files, "/.own/404.html").0, 404);
-        let files = Files::new(folder.path()).unwrap().fallback(".own/app.html");
+        let files = Files::new(directory.path()).unwrap().fallback(".own/app.html");
         assert_eq!((get(&files, "/a").0, is_kept(&files, ".own/app.html")), (200, true));
         assert_eq!(get(&files, "/.own/app.html").0, 404);
     }
@@ -326,14 +326,14 @@ mod tests {
     // R1945-10.10
     #[test]
     fn what_is_young_or_of_the_future_is_not_kept() {
-        let folder = folder();
-        let files = Files::new(folder.path()).unwrap();
-        let last_modified = |now| ask(&files, "GET /small HTTP/1.0", now).fields.contains(name::LAST_MODIFIED);
+        let directory = directory();
+        let files = Files::new(directory.path()).unwrap();
+        let last_modified = |now| ask(&files, "GET /small HTTP/1.0", now).fields.contains(header::LAST_MODIFIED);
         assert!(!last_modified(after(0)) && !is_kept(&files, "small"));
         assert!(last_modified(after(1)) && !is_kept(&files, "small"));
         assert!(last_modified(after(3)) && is_kept(&files, "small"));
         assert!(!last_modified(after(0)) && !is_kept(&files, "small"), "the clock was set back");
-        let file = File::options().write(true).open(folder.path().join("small")).unwrap();
+        let file = File::options().write(true).open(directory.path().join("small")).unwrap();
         file.set_modified(SystemTime::now() + Duration::from_secs(3600)).unwrap();
         assert!(!last_modified(after(10)) && !is_kept(&files, "small"));
     }
@@ -341,10 +341,10 @@ mod tests {
     // V20
     #[test]
     fn no_more_is_kept_than_there_is_room_for() {
-        let folder = folder();
-        let files = Files::new(folder.path()).unwrap().cache(64);
+        let directory = directory();
+        let files = Files::new(directory.path()).unwrap().cache(64);
         for n in 0..300 {
-            let path = folder.path().join(format!("{n}"));
+            let path = directory.path().join(format!("{n}"));
             fs::write(&path, vec![b'a'; if n % 2 == 0 { 1 } else { 20_000 }]).unwrap();
             for _ in 0..3 {
                 assert_eq!(get(&files, &format!("/{n}")).0, 200);
@@ -354,14 +354,14 @@ mod tests {
             assert!(cache.len() <= 64 && open <= 4, "{} of them, {open} open", cache.len());
         }
         assert!(!files.cache.0.as_ref().unwrap().is_empty());
-        let none = Files::new(folder.path()).unwrap().cache(0);
+        let none = Files::new(directory.path()).unwrap().cache(0);
         assert_eq!((get(&none, "/small"), is_hit(&none, "small")), ((200, vec![b'a'; 16 << 10]), false));
     }
 
     #[test]
     fn descriptors_are_let_go() {
-        let folder = folder();
-        let files = Files::new(folder.path()).unwrap();
+        let directory = directory();
+        let files = Files::new(directory.path()).unwrap();
         assert_eq!((get(&files, "/small").0, get(&files, "/large").0), (200, 200));
         assert!(is_hit(&files, "small") && is_hit(&files, "large"));
         files.cache.close_files();
@@ -371,8 +371,8 @@ mod tests {
     // R9110-13.2.2, R9110-14.2a: an answer is the same whether its file was kept or not.
     #[test]
     fn conditions_and_ranges_know_no_cache() {
-        let folder = folder();
-        let files = [Files::new(folder.path()).unwrap(), Files::new(folder.path()).unwrap().cache(0)];
+        let directory = directory();
+        let files = [Files::new(directory.path()).unwrap(), Files::new(directory.path()).unwrap().cache(0)];
         let now = after(10);
         for path in ["/small", "/large"] {
             for field in [

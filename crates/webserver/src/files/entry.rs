@@ -7,7 +7,7 @@ use std::os::fd::OwnedFd;
 use std::sync::Arc;
 
 use http_core::conditional::{FileTag, Validators};
-use http_core::{Date, FieldBlock, FieldValue, name};
+use http_core::{Date, FieldBlock, FieldValue, header};
 
 use super::push;
 use super::root::{Denied, Opened, State, read};
@@ -77,23 +77,23 @@ impl Entry {
 
         let mut of_both = FieldBlock::new();
         if let Some(tag) = &tag {
-            push(&mut of_both, name::ETAG, tag.value());
+            push(&mut of_both, header::ETAG, tag.value());
         }
         if let Some(date) = last_modified {
-            push(&mut of_both, name::LAST_MODIFIED, date.text().value());
+            push(&mut of_both, header::LAST_MODIFIED, date.text().value());
         }
         if let Some(value) = settings.cache_control() {
-            push(&mut of_both, name::CACHE_CONTROL, value);
+            push(&mut of_both, header::CACHE_CONTROL, value);
         }
         if kind.varies {
-            push(&mut of_both, name::VARY, FieldValue::from_static("Accept-Encoding")); // R9110-12.5.5
+            push(&mut of_both, header::VARY, FieldValue::from_static("Accept-Encoding")); // R9110-12.5.5
         }
         let mut fields = FieldBlock::new();
-        push(&mut fields, name::CONTENT_TYPE, FieldValue::new(kind.content_type).unwrap_or(UNKNOWN));
+        push(&mut fields, header::CONTENT_TYPE, FieldValue::new(kind.content_type).unwrap_or(UNKNOWN));
         if let Some(coding) = kind.coding {
-            push(&mut fields, name::CONTENT_ENCODING, FieldValue::from_static(coding));
+            push(&mut fields, header::CONTENT_ENCODING, FieldValue::from_static(coding));
         }
-        push(&mut fields, name::ACCEPT_RANGES, FieldValue::from_static("bytes"));
+        push(&mut fields, header::ACCEPT_RANGES, FieldValue::from_static("bytes"));
         fields.append(&of_both);
         settings.dress(&mut fields);
         settings.dress(&mut of_both);
@@ -114,7 +114,7 @@ impl Entry {
         FieldValue::new(&self.content_type).unwrap_or(UNKNOWN)
     }
 
-    /// Octets of its content.
+    /// Bytes of its content.
     pub(super) fn length(&self) -> u64 {
         self.state.length
     }
@@ -127,15 +127,15 @@ impl Entry {
     /// All of its content.
     pub(super) fn whole(&self) -> Body {
         match &self.content {
-            Content::Memory(octets) => Body::Shared(octets.clone()),
+            Content::Memory(bytes) => Body::Shared(bytes.clone()),
             Content::File(file) => self.file(file, 0, self.length()),
         }
     }
 
-    /// The octets from offset `start` to before offset `end`, which there are.
+    /// The bytes from offset `start` to before offset `end`, which there are.
     pub(super) fn part(&self, start: u64, end: u64) -> Body {
         match &self.content {
-            Content::Memory(octets) => Body::Octets(octets[start as usize..end as usize].to_vec().into()),
+            Content::Memory(bytes) => Body::Bytes(bytes[start as usize..end as usize].to_vec().into()),
             Content::File(file) => self.file(file, start, end - start),
         }
     }
@@ -152,11 +152,11 @@ fn content(file: OwnedFd, state: &mut State) -> Result<Content, Denied> {
         if state.length > SMALL {
             return Ok(Content::File(Arc::new(file)));
         }
-        let mut octets: Arc<[u8]> = repeat_n(0, state.length as usize).collect();
-        let filled = read(&file, Arc::make_mut(&mut octets))?;
+        let mut bytes: Arc<[u8]> = repeat_n(0, state.length as usize).collect();
+        let filled = read(&file, Arc::make_mut(&mut bytes))?;
         let before = replace(state, State::of(&file)?);
-        if *state == before && filled == octets.len() {
-            return Ok(Content::Memory(octets));
+        if *state == before && filled == bytes.len() {
+            return Ok(Content::Memory(bytes));
         }
     }
     Err(Denied::Changing)
@@ -171,9 +171,9 @@ mod tests {
     // What was opened may have changed before it is read.
     #[test]
     fn state_and_content_are_of_one_moment() {
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("file");
-        let root = Root::open(folder.path()).unwrap();
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("file");
+        let root = Root::open(directory.path()).unwrap();
         let now = Date::from_unix(1_000_000_000).unwrap();
         let settings = Settings::new();
         let kind = Kind { content_type: b"a/b", coding: None, varies: false };
@@ -183,8 +183,8 @@ mod tests {
             fs::write(&path, vec![b'b'; after]).unwrap();
             let entry = Entry::read(b"file", opened, kind, &settings, now).unwrap();
             match &entry.content {
-                Content::Memory(octets) => {
-                    assert_eq!(**octets, vec![b'b'; after], "from {before}");
+                Content::Memory(bytes) => {
+                    assert_eq!(**bytes, vec![b'b'; after], "from {before}");
                     assert_eq!(Some(entry.state), root.state(c"file"), "from {before} to {after}");
                 }
                 // A descriptor's content is that of the moment when it is sent; if it is shorter, the connection closes.

@@ -1,4 +1,4 @@
-//! The files handler: from a request to a file, a folder's index, a listing, a redirect or a page that says what is
+//! The files handler: from a request to a file, a directory's index, a listing, a redirect or a page that says what is
 //! wrong. Which method or path gives which status is decided here; how a path becomes a file is `root`'s.
 
 mod answer;
@@ -22,7 +22,7 @@ use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
 use http_core::server::Expectation;
 use http_core::{
-    Date, FieldBlock, FieldName, FieldValue, Fields, Form, Method, RequestError, Status, Target, UseError, name,
+    Date, FieldBlock, FieldName, FieldValue, Fields, Form, Method, RequestError, Status, Target, UsageError, header,
     percent_encode,
 };
 
@@ -34,13 +34,13 @@ pub use self::root::Containment;
 use self::root::{Denied, Kind, Opened, Root};
 use self::settings::Settings;
 use crate::clock;
-use crate::handler::{Answer, Handler, Reply, Request};
+use crate::handler::{Answer, Handler, Request, Response};
 use crate::moment::Moment;
 
-/// A folder of files, served by GET and HEAD.
+/// A directory of files, served by GET and HEAD.
 ///
-/// Nothing outside of the folder is reached: every open goes below it by the kernel's own rule. Names that begin with a
-/// dot are neither listed nor served, `/.well-known/` excepted. Only regular files and folders are.
+/// Nothing outside of the directory is reached: every open goes below it by the kernel's own rule. Names that begin with a
+/// dot are neither listed nor served, `/.well-known/` excepted. Only regular files and directories are.
 ///
 /// What is often asked for is kept in memory and looked up again at each request, so that every answer shows the file as
 /// it was when it was asked for, or later. Only what a program changes through a mapping, for which the kernel notes no
@@ -71,7 +71,7 @@ const ALLOW: FieldValue<'static> = FieldValue::from_static("GET, HEAD, OPTIONS")
 /// At most 64 MiB, or 256 descriptors.
 pub(crate) const CACHED: usize = 4096;
 
-/// Octets of memory that a kept file may need, and that a listing may while it is made.
+/// Bytes of memory that a kept file may need, and that a listing may while it is made.
 pub(crate) const ENTRY: usize = entry::SMALL as usize + 2048;
 pub(crate) const LISTING: usize = 4 * listing::LONGEST;
 
@@ -89,12 +89,12 @@ thread_local! {
     static ROOM: Cell<Vec<u8>> = const { Cell::new(Vec::new()) };
 }
 
-/// How a folder is served.
+/// How a directory is served.
 impl Files {
-    /// Serves the files below this folder, which is opened once: if it is renamed later, it is still the one served.
+    /// Serves the files below this directory, which is opened once: if it is renamed later, it is still the one served.
     ///
     /// # Errors
-    /// Of the system, if it is no folder or may not be read.
+    /// Of the system, if it is no directory or may not be read.
     pub fn new(root: &Path) -> io::Result<Files> {
         Ok(Files {
             root: Root::open(root)?,
@@ -104,14 +104,14 @@ impl Files {
         })
     }
 
-    /// Whether a folder without an index is listed, as a page or with `?format=json` as JSON; default yes. Else it is 403.
+    /// Whether a directory without an index is listed, as a page or with `?format=json` as JSON; default yes. Else it is 403.
     #[must_use]
     pub fn listing(mut self, listing: bool) -> Files {
         self.settings.listing = listing;
         self
     }
 
-    /// Names of files that stand for their folder, the best first; default `index.html`.
+    /// Names of files that stand for their directory, the best first; default `index.html`.
     #[must_use]
     pub fn indexes(mut self, names: impl IntoIterator<Item = impl Into<Vec<u8>>>) -> Files {
         self.settings.indexes = names.into_iter().map(Into::into).collect();
@@ -125,7 +125,7 @@ impl Files {
         self
     }
 
-    /// Whether links are followed wherever they lead; default no. This gives up what keeps a request below the folder:
+    /// Whether links are followed wherever they lead; default no. This gives up what keeps a request below the directory:
     /// whoever can make a link there can have any file served that the process may read.
     #[must_use]
     pub fn follow_links(mut self, follow: bool) -> Files {
@@ -148,7 +148,7 @@ impl Files {
         self
     }
 
-    /// A file below the folder that answers, with 200, for each page that is not there, as applications want it that find
+    /// A file below the directory that answers, with 200, for each page that is not there, as applications want it that find
     /// their way by the path. It answers where the client asks for HTML, or where the name has no extension.
     #[must_use]
     pub fn fallback(mut self, path: impl Into<Vec<u8>>) -> Files {
@@ -156,7 +156,7 @@ impl Files {
         self
     }
 
-    /// A file below the folder that is shown with this status, in the place of our own page. If it cannot be read, that is
+    /// A file below the directory that is shown with this status, in the place of our own page. If it cannot be read, that is
     /// shown after all.
     #[must_use]
     pub fn error_page(mut self, status: Status, path: impl Into<Vec<u8>>) -> Files {
@@ -189,8 +189,8 @@ impl Files {
     /// What has a type has `X-Content-Type-Options: nosniff` if nothing else is said.
     ///
     /// # Errors
-    /// [`UseError::FieldOfTheLibrary`] for a field that tells of the connection, the length or the date.
-    pub fn field(mut self, name: FieldName<'_>, value: FieldValue<'_>) -> Result<Files, UseError> {
+    /// [`UsageError::ReservedField`] for a field that tells of the connection, the length or the date.
+    pub fn field(mut self, name: FieldName<'_>, value: FieldValue<'_>) -> Result<Files, UsageError> {
         FieldBlock::new().push(name, value)?;
         self.settings.add_field(name, value);
         Ok(self)
@@ -208,12 +208,12 @@ impl Files {
         self.reads.load(Relaxed)
     }
 
-    /// Whether there is a file below the folder that has this path and can be opened now.
+    /// Whether there is a file below the directory that has this path and can be opened now.
     pub fn contains(&self, path: &[u8]) -> bool {
         self.open(path).is_ok_and(|opened| opened.is_file())
     }
 
-    /// How every open is kept below the folder.
+    /// How every open is kept below the directory.
     pub fn containment(&self) -> Containment {
         self.root.containment()
     }
@@ -221,7 +221,7 @@ impl Files {
 
 /// How a request is answered.
 impl Files {
-    fn reply(&self, request: &Request<'_>) -> Result<Reply, Refusal> {
+    fn reply(&self, request: &Request<'_>) -> Result<Response, Refusal> {
         let method = request.head.method;
         request.note("R9110-9.1b", || format!("files take GET, HEAD and OPTIONS; this is {method}"));
         match method {
@@ -249,28 +249,28 @@ impl Files {
     }
 
     /// What answers for a path that leads nowhere.
-    fn missing(&self, request: &Request<'_>) -> Result<Reply, Refusal> {
+    fn missing(&self, request: &Request<'_>) -> Result<Response, Refusal> {
         let Some(path) = &self.settings.fallback else { return Err(Denied::NotFound.into()) };
         if !has_extension(request) {
             return self.fall_back(path, request);
         }
         let answered = if wants_html(request) { self.fall_back(path, request) } else { Err(Denied::NotFound.into()) };
         // R9110-12.5.5: Accept has chosen, and a cache must not give a script's caller the page, nor a reader the refusal.
-        let reply = answered.map(|reply| reply.with_field(name::VARY, FieldValue::from_static("Accept")));
-        reply.map_err(|refusal| refusal.with(name::VARY, FieldValue::from_static("Accept")))
+        let reply = answered.map(|reply| reply.with_field(header::VARY, FieldValue::from_static("Accept")));
+        reply.map_err(|refusal| refusal.with(header::VARY, FieldValue::from_static("Accept")))
     }
 
-    fn fall_back(&self, path: &[u8], request: &Request<'_>) -> Result<Reply, Refusal> {
+    fn fall_back(&self, path: &[u8], request: &Request<'_>) -> Result<Response, Refusal> {
         let name = path.escape_ascii();
         request.note("--fallback", || format!("a page is asked for that is not there: \"{name}\" answers"));
         let resource = self.resource(path, request.now, |resource| resource.choose(&request.head.fields))?;
         show(&resource, request)
     }
 
-    fn options(&self, fields: &Fields<'_>) -> Reply {
-        let mut reply = Reply::empty(Status::OK);
+    fn options(&self, fields: &Fields<'_>) -> Response {
+        let mut reply = Response::empty(Status::OK);
         let own = Arc::make_mut(&mut reply.fields);
-        push(own, name::ALLOW, ALLOW);
+        push(own, header::ALLOW, ALLOW);
         if self.settings.cors && fields.get(REQUEST_METHOD).is_some() {
             for (name, value) in PREFLIGHT {
                 push(own, FieldName::from_static(name), FieldValue::from_static(value));
@@ -284,8 +284,8 @@ impl Files {
     fn find(&self, request: &Request<'_>) -> Result<Found, Denied> {
         let mut name = ROOM.take();
         name.clear();
-        request.head.path.decode(&mut name);
-        if request.head.path.is_folder() {
+        request.head.path.decode_to(&mut name);
+        if request.head.path.is_directory() {
             name.push(b'/');
         }
         let found = if !self.settings.hidden && is_hidden(&name) {
@@ -301,26 +301,26 @@ impl Files {
         found
     }
 
-    /// Looks for what is not kept. The name of a folder ends with a slash; that of the root is nothing else.
+    /// Looks for what is not kept. The name of a directory ends with a slash; that of the root is nothing else.
     fn look(&self, request: &Request<'_>, name: &[u8]) -> Result<Found, Denied> {
-        if let Some(folder) = name.strip_suffix(b"/") {
-            return self.folder(request, name, folder);
+        if let Some(directory) = name.strip_suffix(b"/") {
+            return self.directory(request, name, directory);
         }
         match self.open_noting(name, request)? {
-            Opened { kind: Kind::Folder, .. } => {
-                request.note("R1945-10.11", || "a folder is redirected to its slash".into());
+            Opened { kind: Kind::Directory, .. } => {
+                request.note("R1945-10.11", || "a directory is redirected to its slash".into());
                 Ok(Found::Page(to_the_slash(name, &request.head.target)))
             }
             file => Ok(Found::Resource(self.read(name, name, file, Vec::new(), request.now)?)),
         }
     }
 
-    fn folder(&self, request: &Request<'_>, name: &[u8], folder: &[u8]) -> Result<Found, Denied> {
-        let inside = if folder.is_empty() { folder } else { name };
+    fn directory(&self, request: &Request<'_>, name: &[u8], directory: &[u8]) -> Result<Found, Denied> {
+        let inside = if directory.is_empty() { directory } else { name };
         let mut passed = Vec::new();
         for index in &self.settings.indexes {
             let index = [inside, index].concat();
-            request.note("--index", || "a folder shows its index, if it has one".into());
+            request.note("--index", || "a directory shows its index, if it has one".into());
             let state = match self.open_noting(&index, request) {
                 Ok(file) if file.is_file() => {
                     return Ok(Found::Resource(self.read(name, &index, file, passed, request.now)?));
@@ -331,15 +331,15 @@ impl Files {
             };
             passed.extend(CString::new(index).ok().map(|index| (index, state)));
         }
-        match self.open_noting(folder, request)? {
+        match self.open_noting(directory, request)? {
             Opened { kind: Kind::File, .. } => Err(Denied::NotFound),
             Opened { file, .. } if self.settings.listing => {
-                request.note("--no-listing", || "a folder without an index is listed".into());
+                request.note("--no-listing", || "a directory without an index is listed".into());
                 let query = request.head.target.query();
                 Ok(Found::Page(listing::reply(&self.root, inside, file, query, self.settings.hidden)?))
             }
             _ => {
-                request.note("--no-listing", || "a folder without an index is not listed".into());
+                request.note("--no-listing", || "a directory without an index is not listed".into());
                 Err(Denied::Forbidden)
             }
         }
@@ -376,8 +376,8 @@ impl Files {
         let opened = self.open(path);
         request.note(self.root.containment().rule(), || {
             let what = match &opened {
-                Ok(Opened { kind: Kind::File, state, .. }) => format!("is a file of {} octets", state.length),
-                Ok(Opened { kind: Kind::Folder, .. }) => "is a folder".into(),
+                Ok(Opened { kind: Kind::File, state, .. }) => format!("is a file of {} bytes", state.length),
+                Ok(Opened { kind: Kind::Directory, .. }) => "is a directory".into(),
                 Err(denied) => denied.to_string(),
             };
             format!("\"/{}\" {what}", path.escape_ascii())
@@ -396,13 +396,13 @@ impl Files {
     }
 
     /// A refusal as a reply, with the owner's page if there is one.
-    fn refused(&self, refusal: Refusal, now: Date) -> Reply {
+    fn refused(&self, refusal: Refusal, now: Date) -> Response {
         let Refusal { status, why, fields } = refusal;
         let own = self.settings.error_page(status).and_then(|path| self.resource(path, now, Resource::plain).ok());
         let mut reply = match own {
             Some(resource) => {
-                let mut reply = Reply { body: resource.plain().whole(), ..Reply::empty(status) };
-                push(Arc::make_mut(&mut reply.fields), name::CONTENT_TYPE, resource.plain().content_type());
+                let mut reply = Response { body: resource.plain().whole(), ..Response::empty(status) };
+                push(Arc::make_mut(&mut reply.fields), header::CONTENT_TYPE, resource.plain().content_type());
                 reply
             }
             None => page::error(status, &why),
@@ -414,10 +414,10 @@ impl Files {
     }
 }
 
-/// The folder.
+/// The directory.
 impl AsFd for Files {
     fn as_fd(&self) -> BorrowedFd<'_> {
-        self.root.folder()
+        self.root.directory()
     }
 }
 
@@ -430,16 +430,16 @@ impl Handler for Files {
         true // but for a disk, for which nobody else waits longer than a tenth of a second
     }
 
-    fn refuse(&self, error: RequestError) -> Reply {
+    fn request_error(&self, error: RequestError) -> Response {
         let refusal = match error {
-            RequestError::Connect => not_allowed("This is no proxy."),
-            RequestError::NoRoom => try_again(format!("This request cannot be served: {error}.")),
+            RequestError::ConnectMethod => not_allowed("This is no proxy."),
+            RequestError::Overloaded => try_again(format!("This request cannot be served: {error}.")),
             error => Refusal::new(error.status(), format!("This request cannot be served: {error}.")),
         };
         self.refused(refusal, clock::today())
     }
 
-    fn error(&self, status: Status, why: &str) -> Reply {
+    fn error(&self, status: Status, why: &str) -> Response {
         self.refused(Refusal::new(status, why.to_owned()), clock::today())
     }
 }
@@ -448,7 +448,7 @@ impl Handler for Files {
 enum Found {
     Resource(Arc<Resource>),
     /// A listing, or the way to one.
-    Page(Reply),
+    Page(Response),
 }
 
 impl From<Denied> for Refusal {
@@ -465,15 +465,15 @@ impl From<Denied> for Refusal {
 
 /// R9110-10.2.1: with Allow.
 fn not_allowed(why: impl Into<Cow<'static, str>>) -> Refusal {
-    Refusal::new(Status::METHOD_NOT_ALLOWED, why).with(name::ALLOW, ALLOW)
+    Refusal::new(Status::METHOD_NOT_ALLOWED, why).with(header::ALLOW, ALLOW)
 }
 
 fn try_again(why: impl Into<Cow<'static, str>>) -> Refusal {
-    Refusal::new(Status::SERVICE_UNAVAILABLE, why).with(name::RETRY_AFTER, FieldValue::from_static("1"))
+    Refusal::new(Status::SERVICE_UNAVAILABLE, why).with(header::RETRY_AFTER, FieldValue::from_static("1"))
 }
 
 /// The answer that shows a file.
-fn show(resource: &Resource, request: &Request<'_>) -> Result<Reply, Refusal> {
+fn show(resource: &Resource, request: &Request<'_>) -> Result<Response, Refusal> {
     let chosen = resource.choose(&request.head.fields);
     resource.note_choice(chosen, request);
     answer(request, chosen)
@@ -496,9 +496,9 @@ fn is_hidden(path: &[u8]) -> bool {
     rest.split(|&c| c == b'/').any(|segment| segment.starts_with(b"."))
 }
 
-/// A folder asked for without its slash: to the path with it. The path is written anew from its segments, so that it
+/// A directory asked for without its slash: to the path with it. The path is written anew from its segments, so that it
 /// never begins with `//` (R9110-10.2.2, V15).
-fn to_the_slash(path: &[u8], target: &Target<'_>) -> Reply {
+fn to_the_slash(path: &[u8], target: &Target<'_>) -> Response {
     let mut location = String::new();
     for segment in path.split(|&c| c == b'/') {
         location.push('/');
@@ -510,11 +510,11 @@ fn to_the_slash(path: &[u8], target: &Target<'_>) -> Reply {
         location.push_str(query);
     }
     let link = page::escape(&location); // R1945-9.3c: for who does not follow by itself
-    let main = format!("<p>This is a folder: <a href=\"{link}\">its address</a> ends with a slash.</p>\n");
+    let main = format!("<p>This is a directory: <a href=\"{link}\">its address</a> ends with a slash.</p>\n");
     let page = page::frame(&Status::MOVED_PERMANENTLY.to_string(), &main);
     let mut reply = page::reply(Status::MOVED_PERMANENTLY, page);
     if let Some(location) = FieldValue::new(location.as_bytes()) {
-        push(Arc::make_mut(&mut reply.fields), name::LOCATION, location);
+        push(Arc::make_mut(&mut reply.fields), header::LOCATION, location);
     }
     reply
 }

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use http_core::{FieldName, FieldValue, Status};
 
 use super::push;
-use crate::handler::Reply;
+use crate::handler::Response;
 
 const HTML: FieldValue<'static> = FieldValue::from_static("text/html; charset=utf-8");
 
@@ -44,14 +44,14 @@ pub(super) fn end(page: String) -> String {
 }
 
 /// A page as a reply.
-pub(super) fn reply(status: Status, page: String) -> Reply {
-    let mut reply = Reply { status, ..Reply::octets(HTML, page.into_bytes()) };
+pub(super) fn reply(status: Status, page: String) -> Response {
+    let mut reply = Response { status, ..Response::bytes(HTML, page.into_bytes()) };
     push(Arc::make_mut(&mut reply.fields), FieldName::from_static("Content-Security-Policy"), POLICY);
     reply
 }
 
 /// A page that says what happened, and what can be done (R1945-9.4b). Nothing of the request is repeated in it.
-pub(super) fn error(status: Status, why: &str) -> Reply {
+pub(super) fn error(status: Status, why: &str) -> Response {
     let advice = advice(status);
     reply(status, frame(&status.to_string(), &format!("<p>{}</p>\n<p>{advice}</p>\n", escape(why))))
 }

@@ -70,10 +70,10 @@ impl Resource {
         if self.codings.is_empty() {
             return &self.plain;
         }
-        match negotiate::choose(fields, &self.codings) {
+        match negotiate::content_coding(fields, &self.codings) {
             Choice::Coded(n) => &self.coded[n],
             // RFC 9110 §12.5.3: to who takes neither, better this than nothing.
-            Choice::Identity | Choice::Nothing => &self.plain,
+            Choice::Identity | Choice::NotAcceptable => &self.plain,
         }
     }
 
@@ -100,7 +100,7 @@ impl Resource {
     }
 
     /// Whether, for a request that was whole at this moment, the name leads to this very state of this form of it. What it
-    /// would lead to otherwise, and whether folders on the way have become links out of the root, is looked at once a
+    /// would lead to otherwise, and whether directories on the way have become links out of the root, is looked at once a
     /// second.
     pub(super) fn is_current(&self, chosen: &Entry, root: &Root, now: Date, whole: Moment) -> bool {
         let is_coded = !std::ptr::eq(chosen, &self.plain);

@@ -17,10 +17,10 @@ use thiserror::Error;
 
 use crate::clock;
 
-/// A folder that nothing leads out of.
+/// A directory that nothing leads out of.
 #[derive(Debug)]
 pub(super) struct Root {
-    folder: OwnedFd,
+    directory: OwnedFd,
     /// The kernel, or a sandbox, has no `openat2`.
     walks: bool,
     /// Links lead wherever they lead: the owner gave containment up.
@@ -40,7 +40,7 @@ pub(super) struct Opened {
 pub(super) struct State {
     device: u64,
     inode: u64,
-    /// Octets.
+    /// Bytes.
     pub(super) length: u64,
     /// Nanoseconds since 1970, as below.
     pub(super) modified: i128,
@@ -50,7 +50,7 @@ pub(super) struct State {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Kind {
     File,
-    Folder,
+    Directory,
 }
 
 /// Why something is not served.
@@ -59,7 +59,7 @@ pub(super) enum Denied {
     #[error("is not there")]
     NotFound,
     /// It is there, and not for peers.
-    #[error("may not be read, leads out of the root, or is neither file nor folder")]
+    #[error("may not be read, leads out of the root, or is neither file nor directory")]
     Forbidden,
     /// No descriptor is left.
     #[error("cannot be opened for want of descriptors")]
@@ -77,7 +77,7 @@ const OPEN: OFlags = OFlags::RDONLY.union(OFlags::NONBLOCK).union(OFlags::NOCTTY
 /// The kernel's own rule.
 const RESOLVE: ResolveFlags = ResolveFlags::BENEATH.union(ResolveFlags::NO_MAGICLINKS);
 
-/// How every open of [`Files`](crate::Files) is kept below its folder.
+/// How every open of [`Files`](crate::Files) is kept below its directory.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Containment {
@@ -102,12 +102,12 @@ impl Containment {
 
 impl Root {
     pub(super) fn open(path: &Path) -> io::Result<Root> {
-        let folder =
+        let directory =
             retry_on_intr(|| openat(CWD, path, OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty()))?;
         // The first from old kernels, the second from sandboxes. Asked once: a single file may be EPERM later.
-        let probe = retry_on_intr(|| openat2(&folder, ".", OPEN, Mode::empty(), RESOLVE));
+        let probe = retry_on_intr(|| openat2(&directory, ".", OPEN, Mode::empty(), RESOLVE));
         let walks = matches!(probe, Err(Errno::NOSYS | Errno::PERM));
-        Ok(Root { folder, walks, follows: false })
+        Ok(Root { directory, walks, follows: false })
     }
 
     /// Follows links out of the root, too, or not.
@@ -123,11 +123,11 @@ impl Root {
         }
     }
 
-    pub(super) fn folder(&self) -> BorrowedFd<'_> {
-        self.folder.as_fd()
+    pub(super) fn directory(&self) -> BorrowedFd<'_> {
+        self.directory.as_fd()
     }
 
-    /// Opens a name that `http_core::Path::decode` has made; empty for the root itself.
+    /// Opens a name that `http_core::Path::decode_to` has made; empty for the root itself.
     pub(super) fn open_below(&self, path: &[u8]) -> Result<Opened, Denied> {
         let path = if path.is_empty() { b"." } else { path };
         let file = self.descriptor(OsStr::from_bytes(path))?;
@@ -141,7 +141,7 @@ impl Root {
         const WANTED: StatxFlags =
             StatxFlags::INO.union(StatxFlags::SIZE).union(StatxFlags::MTIME).union(StatxFlags::CTIME);
         // A file system over a network is asked anew; to one on a disk the flag means nothing.
-        let stat = statx(&self.folder, path, AtFlags::STATX_FORCE_SYNC, WANTED).ok()?;
+        let stat = statx(&self.directory, path, AtFlags::STATX_FORCE_SYNC, WANTED).ok()?;
         Some(State {
             device: makedev(stat.stx_dev_major, stat.stx_dev_minor),
             inode: stat.stx_ino,
@@ -153,13 +153,13 @@ impl Root {
 
     fn descriptor(&self, path: &OsStr) -> Result<OwnedFd, Errno> {
         match self.containment() {
-            Containment::None => return retry_on_intr(|| openat(&self.folder, path, OPEN, Mode::empty())),
-            Containment::Walk => return walk(self.folder.as_fd(), path),
+            Containment::None => return retry_on_intr(|| openat(&self.directory, path, OPEN, Mode::empty())),
+            Containment::Walk => return walk(self.directory.as_fd(), path),
             Containment::Kernel => {}
         }
         let mut tries = 0;
         loop {
-            match openat2(&self.folder, path, OPEN, Mode::empty(), RESOLVE) {
+            match openat2(&self.directory, path, OPEN, Mode::empty(), RESOLVE) {
                 // Something was renamed while the kernel looked: it asks for another try.
                 Err(Errno::AGAIN | Errno::INTR) if tries < 8 => tries += 1,
                 other => return other,
@@ -178,7 +178,7 @@ impl Kind {
     fn of(stat: &Stat) -> Option<Kind> {
         match FileType::from_raw_mode(stat.st_mode) {
             FileType::RegularFile => Some(Kind::File),
-            FileType::Directory => Some(Kind::Folder),
+            FileType::Directory => Some(Kind::Directory),
             _ => None,
         }
     }
@@ -219,24 +219,24 @@ fn nanoseconds(seconds: i64, rest: i128) -> i128 {
     i128::from(seconds) * 1_000_000_000 + rest
 }
 
-/// What an entry of an open folder is by itself, if it may be served: one call, which opens nothing and follows no link,
-/// so that it leads nowhere. `name` is one that the folder has given.
-pub(super) fn look(folder: BorrowedFd<'_>, name: &[u8]) -> Option<(Kind, State)> {
-    let stat = statat(folder, OsStr::from_bytes(name), AtFlags::SYMLINK_NOFOLLOW | AtFlags::NO_AUTOMOUNT).ok()?;
+/// What an entry of an open directory is by itself, if it may be served: one call, which opens nothing and follows no link,
+/// so that it leads nowhere. `name` is one that the directory has given.
+pub(super) fn look(directory: BorrowedFd<'_>, name: &[u8]) -> Option<(Kind, State)> {
+    let stat = statat(directory, OsStr::from_bytes(name), AtFlags::SYMLINK_NOFOLLOW | AtFlags::NO_AUTOMOUNT).ok()?;
     Some((Kind::of(&stat)?, State::new(&stat)))
 }
 
 /// Segment by segment, following no link at all.
 fn walk(root: BorrowedFd<'_>, path: &OsStr) -> Result<OwnedFd, Errno> {
     let segments: Vec<&[u8]> = path.as_bytes().split(|&c| c == b'/').collect();
-    let mut folder: Option<OwnedFd> = None;
+    let mut directory: Option<OwnedFd> = None;
     for (n, segment) in segments.iter().enumerate() {
         let last = n + 1 == segments.len();
         let flags = OPEN | OFlags::NOFOLLOW | if last { OFlags::empty() } else { OFlags::DIRECTORY };
-        let at = folder.as_ref().map_or(root, AsFd::as_fd);
-        folder = Some(retry_on_intr(|| openat(at, OsStr::from_bytes(segment), flags, Mode::empty()))?);
+        let at = directory.as_ref().map_or(root, AsFd::as_fd);
+        directory = Some(retry_on_intr(|| openat(at, OsStr::from_bytes(segment), flags, Mode::empty()))?);
     }
-    folder.ok_or(Errno::NOENT)
+    directory.ok_or(Errno::NOENT)
 }
 
 /// Reads a file from its beginning until the room is full or the file ends.
@@ -273,10 +273,10 @@ mod tests {
     fn tree() -> (tempfile::TempDir, Root) {
         let dir = tempfile::tempdir().unwrap();
         let www = dir.path().join("www");
-        fs::create_dir_all(www.join("folder")).unwrap();
+        fs::create_dir_all(www.join("directory")).unwrap();
         fs::write(dir.path().join("secret"), "secret").unwrap();
-        fs::write(www.join("folder/file"), "content").unwrap();
-        symlink("folder/file", www.join("inside")).unwrap();
+        fs::write(www.join("directory/file"), "content").unwrap();
+        symlink("directory/file", www.join("inside")).unwrap();
         symlink("../secret", www.join("outside")).unwrap();
         symlink("/etc", www.join("absolute")).unwrap();
         symlink("circle", www.join("circle")).unwrap();
@@ -296,16 +296,16 @@ mod tests {
         assert!(!root.walks, "this kernel has openat2");
         for walks in [false, true] {
             root.walks = walks;
-            assert_eq!(kind(&root, ""), Ok(Kind::Folder));
-            assert_eq!(kind(&root, "folder"), Ok(Kind::Folder));
-            assert_eq!(kind(&root, "folder/file"), Ok(Kind::File));
+            assert_eq!(kind(&root, ""), Ok(Kind::Directory));
+            assert_eq!(kind(&root, "directory"), Ok(Kind::Directory));
+            assert_eq!(kind(&root, "directory/file"), Ok(Kind::File));
             assert_eq!(kind(&root, "inside"), if walks { Err(Denied::Forbidden) } else { Ok(Kind::File) });
             for out in ["outside", "absolute/passwd", "circle", "fifo"] {
                 let denied = kind(&root, out).unwrap_err();
                 let walked_into_a_link = walks && out.contains('/') && denied == Denied::NotFound;
                 assert!(denied == Denied::Forbidden || walked_into_a_link, "{out}: {denied:?}");
             }
-            for none in ["nothing", "folder/nothing", "folder/file/x", &"n".repeat(300)] {
+            for none in ["nothing", "directory/nothing", "directory/file/x", &"n".repeat(300)] {
                 assert_eq!(kind(&root, none), Err(Denied::NotFound), "{none}");
             }
         }
@@ -330,15 +330,15 @@ mod tests {
     #[test]
     fn a_path_and_what_it_opens_have_one_state() {
         let (dir, root) = tree();
-        let opened = root.open_below(b"folder/file").unwrap();
-        assert_eq!(root.state(c"folder/file"), Some(opened.state));
+        let opened = root.open_below(b"directory/file").unwrap();
+        assert_eq!(root.state(c"directory/file"), Some(opened.state));
         assert_eq!(root.state(c"inside"), Some(opened.state));
-        assert_eq!(root.state(c"folder/nothing"), None);
+        assert_eq!(root.state(c"directory/nothing"), None);
         assert_eq!(State::of(&opened.file), Ok(opened.state));
-        fs::write(dir.path().join("www/folder/file"), "more content").unwrap();
+        fs::write(dir.path().join("www/directory/file"), "more content").unwrap();
         let now = State::of(&opened.file).unwrap();
         assert_eq!((now.length, now == opened.state), (12, false));
-        assert_eq!(root.state(c"folder/file"), Some(now));
+        assert_eq!(root.state(c"directory/file"), Some(now));
     }
 
     // V7, V25
@@ -346,20 +346,20 @@ mod tests {
     fn looking_follows_nothing() {
         let (dir, root) = tree();
         let www = dir.path().join("www");
-        let folder = root.open_below(b"").unwrap().file;
-        let kind = |name: &str| look(folder.as_fd(), name.as_bytes()).map(|(kind, _)| kind);
-        assert_eq!(kind("folder"), Some(Kind::Folder));
+        let directory = root.open_below(b"").unwrap().file;
+        let kind = |name: &str| look(directory.as_fd(), name.as_bytes()).map(|(kind, _)| kind);
+        assert_eq!(kind("directory"), Some(Kind::Directory));
         for neither in ["inside", "outside", "absolute", "circle", "fifo", "nothing"] {
             assert_eq!(kind(neither), None, "{neither}");
         }
         fs::write(www.join("file"), "content").unwrap();
-        assert_eq!(look(folder.as_fd(), b"file"), Some((Kind::File, root.open_below(b"file").unwrap().state)));
+        assert_eq!(look(directory.as_fd(), b"file"), Some((Kind::File, root.open_below(b"file").unwrap().state)));
     }
 
     #[test]
     fn reading_ends_with_the_file_or_the_room() {
         let (_dir, root) = tree();
-        let opened = root.open_below(b"folder/file").unwrap();
+        let opened = root.open_below(b"directory/file").unwrap();
         let mut room = [0; 9];
         assert_eq!((read(&opened.file, &mut room), &room), (Ok(7), b"content\0\0"));
         assert_eq!(read(&opened.file, &mut room[..3]), Ok(3));

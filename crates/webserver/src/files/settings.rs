@@ -1,15 +1,15 @@
-//! What the owner of a folder may decide about how it is served.
+//! What the owner of a directory may decide about how it is served.
 
-use http_core::{FieldBlock, FieldName, FieldValue, Status, name};
+use http_core::{FieldBlock, FieldName, FieldValue, Status, header};
 
 use super::push;
 use super::types::Types;
 
 #[derive(Debug)]
 pub(super) struct Settings {
-    /// Whether a folder without an index is listed.
+    /// Whether a directory without an index is listed.
     pub(super) listing: bool,
-    /// Names that stand for their folder, the best first.
+    /// Names that stand for their directory, the best first.
     pub(super) indexes: Vec<Vec<u8>>,
     /// Whether names that begin with a dot are served.
     pub(super) hidden: bool,
@@ -65,14 +65,14 @@ impl Settings {
     /// Adds the fields that every answer has, and that its type is what it says; one that is there already stays as it is.
     /// Vary is a list, of which each line is a part.
     pub(super) fn dress(&self, fields: &mut FieldBlock) {
-        let typed = fields.contains(name::CONTENT_TYPE);
+        let typed = fields.contains(header::CONTENT_TYPE);
         let own = self.fields.iter().map(|(name, value)| (&**name, &**value));
         add(fields, own);
         if self.cors {
             add(fields, [(ALLOW_ORIGIN, &b"*"[..]), (EXPOSE, b"*")].into_iter());
         }
-        if typed && !fields.contains(name::X_CONTENT_TYPE_OPTIONS) {
-            push(fields, name::X_CONTENT_TYPE_OPTIONS, FieldValue::from_static("nosniff"));
+        if typed && !fields.contains(header::X_CONTENT_TYPE_OPTIONS) {
+            push(fields, header::X_CONTENT_TYPE_OPTIONS, FieldValue::from_static("nosniff"));
         }
     }
 }
@@ -81,7 +81,7 @@ impl Settings {
 fn add<'a>(fields: &mut FieldBlock, others: impl Iterator<Item = (&'a str, &'a [u8])>) {
     let missing: Vec<_> = others
         .filter_map(|(name, value)| Some((FieldName::new(name.as_bytes())?, FieldValue::new(value)?)))
-        .filter(|(field, _)| *field == name::VARY || !fields.contains(*field))
+        .filter(|(field, _)| *field == header::VARY || !fields.contains(*field))
         .collect();
     for (name, value) in missing {
         push(fields, name, value);

@@ -55,7 +55,7 @@ impl Types {
         self.label = label(charset);
     }
 
-    /// The type of a file with this path; `application/octet-stream` if nothing is known (R1945-7.2.1). An octet that no
+    /// The type of a file with this path; `application/octet-stream` if nothing is known (R1945-7.2.1). A byte that no
     /// field can hold does not occur in it.
     pub(super) fn of(&self, path: &[u8]) -> Cow<'_, [u8]> {
         let name = path.rsplit(|&c| c == b'/').next().unwrap_or_default();
@@ -140,7 +140,7 @@ mod tests {
             ("README", "application/octet-stream"),
             ("a.", "application/octet-stream"),
             ("a.no-such-type", "application/octet-stream"),
-            ("folder.html/file", "application/octet-stream"),
+            ("directory.html/file", "application/octet-stream"),
         ] {
             assert_eq!(str::from_utf8(&Types::new().of(path.as_bytes())), Ok(expected), "{path}");
         }

@@ -1,5 +1,5 @@
 //! What the tests over real sockets share: the program under test, the library at work in this process, and a peer that
-//! sees every octet.
+//! sees every byte.
 #![allow(dead_code, unused_imports, reason = "each test uses a part of it")]
 
 mod browser;
@@ -30,7 +30,7 @@ pub(crate) fn wait_until(what: &str, mut is_so: impl FnMut() -> bool) {
 /// Where a program is. Without it a test has nothing to say, which is said loudly; in CI that is a failure.
 pub(crate) fn tool(name: &str) -> Option<PathBuf> {
     let path = std::env::var_os("PATH").unwrap_or_default();
-    let found = std::env::split_paths(&path).map(|folder| folder.join(name)).find(|file| file.is_file());
+    let found = std::env::split_paths(&path).map(|directory| directory.join(name)).find(|file| file.is_file());
     if found.is_none() {
         assert!(std::env::var_os("CI").is_none(), "{name} is not installed");
         // Past the harness, which swallows what a passing test prints.

@@ -1,4 +1,4 @@
-//! The program under test: started over a folder, on a port of its own. It ends with the value.
+//! The program under test: started over a directory, on a port of its own. It ends with the value.
 
 use std::fs::{self, File};
 use std::io::Read;
@@ -104,12 +104,12 @@ impl Program {
         text(&self.messages)
     }
 
-    /// The same from an offset on, as octets.
+    /// The same from an offset on, as bytes.
     pub(crate) fn messages_from(&self, offset: usize) -> Vec<u8> {
         contents(&self.messages, offset)
     }
 
-    /// A figure of /proc/PID/status, in octets.
+    /// A figure of /proc/PID/status, in bytes.
     pub(crate) fn memory(&self, figure: &str) -> u64 {
         let status = fs::read_to_string(format!("/proc/{}/status", self.pid().as_raw_pid())).unwrap();
         let value = |line: &str| line.strip_prefix(figure)?.strip_prefix(':')?.trim().strip_suffix(" kB")?.parse().ok();
@@ -169,9 +169,9 @@ fn ends(messages: &str) -> Option<(u64, u64)> {
 /// Read by offset: the position is shared with the process that writes.
 fn contents(file: &File, offset: usize) -> Vec<u8> {
     let length = usize::try_from(file.metadata().unwrap().len()).unwrap();
-    let mut octets = vec![0; length.saturating_sub(offset)];
-    file.read_exact_at(&mut octets, offset as u64).unwrap();
-    octets
+    let mut bytes = vec![0; length.saturating_sub(offset)];
+    file.read_exact_at(&mut bytes, offset as u64).unwrap();
+    bytes
 }
 
 fn text(file: &File) -> String {

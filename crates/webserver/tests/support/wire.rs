@@ -1,4 +1,4 @@
-//! A peer that sees every octet: how requests are sent, and answers cut and read. It forgives nothing.
+//! A peer that sees every byte: how requests are sent, and answers cut and read. It forgives nothing.
 
 use std::io::{self, Read, Write};
 use std::net::{SocketAddr, TcpStream};
@@ -54,7 +54,7 @@ impl Answer {
         Ok(Answer { status, head: head.into(), body: Vec::new() })
     }
 
-    /// Octets of body that follow the head.
+    /// Bytes of body that follow the head.
     fn expected(&self, to_head: bool) -> Result<usize, String> {
         match self.status {
             204 | 304 => Ok(0),
@@ -74,7 +74,7 @@ pub(crate) fn answers(mut rest: &[u8], to_head: bool) -> Result<Vec<Answer>, Str
         let mut answer = Answer::from_head(head)?;
         let length = answer.expected(to_head && answers.is_empty())?;
         let cut = behind.split_at_checked(length);
-        let (body, behind) = cut.ok_or_else(|| format!("{} octets instead of {length}", behind.len()))?;
+        let (body, behind) = cut.ok_or_else(|| format!("{} bytes instead of {length}", behind.len()))?;
         answer.body = body.to_vec();
         answers.push(answer);
         rest = behind;
@@ -92,17 +92,17 @@ pub(crate) fn connect(address: SocketAddr) -> TcpStream {
 
 /// Everything until the server closes, which it must.
 pub(crate) fn read_to_end(stream: &mut TcpStream) -> io::Result<Vec<u8>> {
-    let mut octets = Vec::new();
-    stream.read_to_end(&mut octets)?;
-    Ok(octets)
+    let mut bytes = Vec::new();
+    stream.read_to_end(&mut bytes)?;
+    Ok(bytes)
 }
 
 /// One answer of a connection that may go on behind it.
 pub(crate) fn read_answer(stream: &mut impl Read) -> Answer {
-    let (mut head, mut octet) = (Vec::new(), [0]);
+    let (mut head, mut byte) = (Vec::new(), [0]);
     while !head.ends_with(b"\r\n\r\n") {
-        stream.read_exact(&mut octet).unwrap_or_else(|error| panic!("{error} after {:?}", head.escape_ascii()));
-        head.push(octet[0]);
+        stream.read_exact(&mut byte).unwrap_or_else(|error| panic!("{error} after {:?}", head.escape_ascii()));
+        head.push(byte[0]);
     }
     let mut answer = Answer::from_head(&head).unwrap();
     answer.body = vec![0; answer.expected(false).unwrap()];
@@ -114,8 +114,8 @@ pub(crate) fn read_answer(stream: &mut impl Read) -> Answer {
 pub(crate) fn exchange(address: SocketAddr, request: &[u8]) -> Answer {
     let mut stream = connect(address);
     stream.write_all(request).unwrap();
-    let octets = read_to_end(&mut stream).unwrap();
-    let mut answers = answers(&octets, request.starts_with(b"HEAD ")).unwrap();
+    let bytes = read_to_end(&mut stream).unwrap();
+    let mut answers = answers(&bytes, request.starts_with(b"HEAD ")).unwrap();
     assert_eq!(answers.len(), 1, "to {}", request.escape_ascii());
     let answer = answers.remove(0);
     assert!(!answer.is_kept());

@@ -1,4 +1,4 @@
-//! A listing for people: a table that needs no script and nothing but itself. Names are octets; they are escaped twice, as
+//! A listing for people: a table that needs no script and nothing but itself. Names are bytes; they are escaped twice, as
 //! text for HTML and as segments for URLs.
 
 use super::order::{Key, Order};
@@ -20,14 +20,14 @@ const STYLE: &str = "\
     tbody tr:hover,tbody tr:focus-within{background:#8882}\
     a:hover,a:focus-visible{text-decoration:underline}\
     a:focus-visible{outline:2px solid;outline-offset:1px}\
-    .folder{font-weight:600}\
+    .directory{font-weight:600}\
     .up{font-style:italic}\
     bdi{white-space:pre-wrap}\
     [aria-sort=ascending] a::after{content:' \u{25b2}';content:' \u{25b2}'/''}\
     [aria-sort=descending] a::after{content:' \u{25bc}';content:' \u{25bc}'/''}\
     @media(max-width:36rem){td{font-size:.85rem}th,td{padding-inline-start:.75rem}tr>:last-child{white-space:normal}time{display:block;width:6em}}";
 
-/// The page of the folder with this path.
+/// The page of the directory with this path.
 pub(super) fn page(path: &[u8], listing: &Listing, order: Order) -> String {
     let Listing { entries, extent } = listing;
     let mut html = page::begin(&format!("/{}", String::from_utf8_lossy(path)), STYLE);
@@ -41,7 +41,7 @@ pub(super) fn page(path: &[u8], listing: &Listing, order: Order) -> String {
     html.push_str("</tr>\n</thead>\n<tbody>\n");
     if !path.is_empty() {
         html.push_str(
-            "<tr><th scope=\"row\"><a class=\"up\" href=\"../\">Parent folder</a></th><td></td><td></td></tr>\n",
+            "<tr><th scope=\"row\"><a class=\"up\" href=\"../\">Parent directory</a></th><td></td><td></td></tr>\n",
         );
     }
     let mut shown = 0;
@@ -60,21 +60,21 @@ pub(super) fn page(path: &[u8], listing: &Listing, order: Order) -> String {
     page::end(html)
 }
 
-/// The path, each folder above a link. They are relative: a proxy in front may have put more before the path.
+/// The path, each directory above a link. They are relative: a proxy in front may have put more before the path.
 fn push_heading(html: &mut String, path: &[u8]) {
     html.push_str("<h1>Index of ");
     let mut above = path.iter().filter(|&&c| c == b'/').count();
-    push_folder(html, "/", above);
-    for folder in path.split_inclusive(|&c| c == b'/') {
-        let name = String::from_utf8_lossy(&folder[..folder.len() - 1]);
+    push_directory(html, "/", above);
+    for directory in path.split_inclusive(|&c| c == b'/') {
+        let name = String::from_utf8_lossy(&directory[..directory.len() - 1]);
         above -= 1;
-        push_folder(html, &format!("<bdi>{}</bdi>/", page::escape(&name)), above);
+        push_directory(html, &format!("<bdi>{}</bdi>/", page::escape(&name)), above);
     }
     html.push_str("</h1>\n");
 }
 
-/// A folder of the path, and how far it is above this one.
-fn push_folder(html: &mut String, name: &str, above: usize) {
+/// A directory of the path, and how far it is above this one.
+fn push_directory(html: &mut String, name: &str, above: usize) {
     if above == 0 {
         html.push_str(name);
     } else {
@@ -84,11 +84,11 @@ fn push_folder(html: &mut String, name: &str, above: usize) {
 
 fn caption(entries: &[Entry], extent: Extent) -> String {
     let count = |count: usize, what| format!("{count} {what}{}", if count == 1 { "" } else { "s" });
-    let folders = entries.iter().filter(|entry| entry.is_folder()).count();
-    let listed = [(folders, "folder"), (entries.len() - folders, "file")];
+    let directories = entries.iter().filter(|entry| entry.is_directory()).count();
+    let listed = [(directories, "directory"), (entries.len() - directories, "file")];
     let listed: Vec<_> = listed.into_iter().filter(|(n, _)| *n > 0).map(|(n, what)| count(n, what)).collect();
     match extent {
-        Extent::Whole if listed.is_empty() => "This folder is empty.".into(),
+        Extent::Whole if listed.is_empty() => "This directory is empty.".into(),
         Extent::Whole => listed.join(", "),
         Extent::First { of } => format!("{}: the first by name of {of}.", listed.join(", ")),
         Extent::Some { of } => {
@@ -116,7 +116,7 @@ fn push_column(html: &mut String, key: Key, title: &str, order: Order) {
 }
 
 fn push_row(html: &mut String, entry: &Entry) {
-    let (class, slash) = if entry.is_folder() { (" class=\"folder\"", "/") } else { ("", "") };
+    let (class, slash) = if entry.is_directory() { (" class=\"directory\"", "/") } else { ("", "") };
     html.push_str("<tr><th scope=\"row\"><a");
     html.push_str(class);
     html.push_str(" href=\"");
@@ -126,7 +126,7 @@ fn push_row(html: &mut String, entry: &Entry) {
     html.push_str("</bdi>");
     html.push_str(slash);
     html.push_str("</a></th>");
-    if entry.is_folder() {
+    if entry.is_directory() {
         html.push_str("<td></td>");
     } else {
         html.push_str(&format!("<td title=\"{} bytes\">{}</td>", entry.length, readable(entry.length)));
@@ -141,12 +141,12 @@ fn push_row(html: &mut String, entry: &Entry) {
 }
 
 /// A size in three or four digits.
-fn readable(octets: u64) -> String {
+fn readable(bytes: u64) -> String {
     const UNITS: [&str; 6] = ["KiB", "MiB", "GiB", "TiB", "PiB", "EiB"];
-    if octets < 1024 {
-        return format!("{octets} B");
+    if bytes < 1024 {
+        return format!("{bytes} B");
     }
-    let mut size = octets as f64 / 1024.0;
+    let mut size = bytes as f64 / 1024.0;
     let mut unit = 0;
     while size >= 1023.95 {
         size /= 1024.0;
@@ -161,7 +161,7 @@ mod tests {
 
     #[test]
     fn sizes_are_readable() {
-        for (octets, expected) in [
+        for (bytes, expected) in [
             (0, "0 B"),
             (1, "1 B"),
             (1023, "1023 B"),
@@ -176,7 +176,7 @@ mod tests {
             (1 << 50, "1.0 PiB"),
             (u64::MAX, "16.0 EiB"),
         ] {
-            assert_eq!(readable(octets), expected, "{octets}");
+            assert_eq!(readable(bytes), expected, "{bytes}");
         }
     }
 }

@@ -6,9 +6,9 @@ use http_core::FieldValue;
 use serde::Serialize;
 
 use super::{Entry, Extent, LONGEST, Listing};
-use crate::handler::Reply;
+use crate::handler::Response;
 
-/// A name that is not UTF-8 has U+FFFD for what is wrong in it; `href`, relative to the folder, is always exact.
+/// A name that is not UTF-8 has U+FFFD for what is wrong in it; `href`, relative to the directory, is always exact.
 #[derive(Serialize)]
 struct Line<'a> {
     name: Cow<'a, str>,
@@ -19,9 +19,9 @@ struct Line<'a> {
     modified: Option<String>,
 }
 
-pub(super) fn reply(path: &[u8], listing: &Listing) -> serde_json::Result<Reply> {
-    let octets = text(path, listing)?;
-    Ok(Reply::octets(FieldValue::from_static("application/json"), octets))
+pub(super) fn reply(path: &[u8], listing: &Listing) -> serde_json::Result<Response> {
+    let bytes = text(path, listing)?;
+    Ok(Response::bytes(FieldValue::from_static("application/json"), bytes))
 }
 
 fn text(path: &[u8], listing: &Listing) -> serde_json::Result<Vec<u8>> {
@@ -52,8 +52,8 @@ impl<'a> Line<'a> {
         Line {
             name: String::from_utf8_lossy(&entry.name),
             href,
-            r#type: if entry.is_folder() { "folder" } else { "file" },
-            size: (!entry.is_folder()).then_some(entry.length),
+            r#type: if entry.is_directory() { "directory" } else { "file" },
+            size: (!entry.is_directory()).then_some(entry.length),
             modified: entry.modified(),
         }
     }

@@ -1,4 +1,4 @@
-//! A folder's listing: which of its names are shown, and what is known of them. What the query asks for is read in
+//! A directory's listing: which of its names are shown, and what is known of them. What the query asks for is read in
 //! `query`, `order` sorts, `html` and `json` write.
 
 mod html;
@@ -9,32 +9,32 @@ mod query;
 use std::os::fd::{BorrowedFd, OwnedFd};
 use std::sync::Arc;
 
-use http_core::{Date, FieldValue, Status, name, percent_encode};
+use http_core::{Date, FieldValue, Status, header, percent_encode};
 use rustix::fs::{Dir, FileType};
 
 use self::query::{Format, Query};
 use super::root::{Denied, Kind, Opened, Root, State, look};
 use super::{is_hidden, page, push};
-use crate::handler::Reply;
+use crate::handler::Response;
 
-/// Octets of HTML or JSON. Neither is kept, and both are built in memory, so they are bounded: 10,000 names of 110 octets
+/// Bytes of HTML or JSON. Neither is kept, and both are built in memory, so they are bounded: 10,000 names of 110 bytes
 /// have room.
 pub(super) const LONGEST: usize = 4 << 20;
 
 /// How many names are shown.
 const MOST: usize = 10_000;
 
-/// How many are read, so that a folder of millions holds nobody up.
+/// How many are read, so that a directory of millions holds nobody up.
 const READ: usize = 100_000;
 
-/// A folder, or as much of it as has room.
+/// A directory, or as much of it as has room.
 #[derive(Debug)]
 struct Listing {
     entries: Vec<Entry>,
     extent: Extent,
 }
 
-/// How much of a folder there is in its listing.
+/// How much of a directory there is in its listing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Extent {
     /// All that may be served.
@@ -50,48 +50,48 @@ enum Extent {
 struct Entry {
     name: Box<[u8]>,
     kind: Kind,
-    /// Octets of a file.
+    /// Bytes of a file.
     length: u64,
     /// Nanoseconds since 1970.
     modified: i128,
 }
 
-/// Replies with the listing of an open folder as the query asks for it. `path` is the folder's, with a slash at its end,
+/// Replies with the listing of an open directory as the query asks for it. `path` is the directory's, with a slash at its end,
 /// or empty.
 pub(super) fn reply(
     root: &Root,
     path: &[u8],
-    folder: OwnedFd,
+    directory: OwnedFd,
     query: Option<&str>,
     hidden: bool,
-) -> Result<Reply, Denied> {
+) -> Result<Response, Denied> {
     let query = Query::new(query.unwrap_or_default());
-    let mut listing = Listing::read(root, path, folder, hidden)?;
+    let mut listing = Listing::read(root, path, directory, hidden)?;
     order::sort(&mut listing.entries, query.order);
     let mut reply = match query.format {
         Format::Html => page::reply(Status::OK, html::page(path, &listing, query.order)),
         Format::Json => json::reply(path, &listing).map_err(|_| Denied::Broken)?,
     };
-    // Nothing tells one state of it from the next: what changes in a file does not show in the times of its folder.
-    push(Arc::make_mut(&mut reply.fields), name::CACHE_CONTROL, FieldValue::from_static("no-cache"));
+    // Nothing tells one state of it from the next: what changes in a file does not show in the times of its directory.
+    push(Arc::make_mut(&mut reply.fields), header::CACHE_CONTROL, FieldValue::from_static("no-cache"));
     Ok(reply)
 }
 
 impl Listing {
     /// What leads nowhere is left out.
-    fn read(root: &Root, path: &[u8], folder: OwnedFd, hidden: bool) -> Result<Listing, Denied> {
-        let mut folder = Dir::new(folder)?;
-        let names = Names::read(&mut folder, path, hidden, READ)?;
+    fn read(root: &Root, path: &[u8], directory: OwnedFd, hidden: bool) -> Result<Listing, Denied> {
+        let mut directory = Dir::new(directory)?;
+        let names = Names::read(&mut directory, path, hidden, READ)?;
         let extent = names.extent();
-        let folder = folder.fd()?;
-        let entries = names.first().into_iter().filter_map(|name| Entry::find(root, path, folder, name).transpose());
+        let directory = directory.fd()?;
+        let entries = names.first().into_iter().filter_map(|name| Entry::find(root, path, directory, name).transpose());
         Ok(Listing { entries: entries.collect::<Result<_, _>>()?, extent })
     }
 }
 
 impl Entry {
-    fn find(root: &Root, path: &[u8], folder: BorrowedFd<'_>, name: Box<[u8]>) -> Result<Option<Entry>, Denied> {
-        let (kind, State { length, modified, .. }) = match look(folder, &name) {
+    fn find(root: &Root, path: &[u8], directory: BorrowedFd<'_>, name: Box<[u8]>) -> Result<Option<Entry>, Denied> {
+        let (kind, State { length, modified, .. }) = match look(directory, &name) {
             Some(found) => found,
             // It may be a link.
             None => match root.open_below(&[path, &name].concat()) {
@@ -103,15 +103,15 @@ impl Entry {
         Ok(Some(Entry { name, kind, length, modified }))
     }
 
-    fn is_folder(&self) -> bool {
-        self.kind == Kind::Folder
+    fn is_directory(&self) -> bool {
+        self.kind == Kind::Directory
     }
 
     /// A link to it, from the listing. Without `./` a name could be taken for a scheme (V17).
     fn push_link(&self, out: &mut String) {
         out.push_str("./");
         percent_encode(&self.name, out);
-        if self.is_folder() {
+        if self.is_directory() {
             out.push('/');
         }
     }
@@ -128,7 +128,7 @@ impl Entry {
     }
 }
 
-/// The first names of a folder in their order, however many there are.
+/// The first names of a directory in their order, however many there are.
 #[derive(Debug, Default)]
 struct Names {
     kept: Vec<Box<[u8]>>,
@@ -140,9 +140,9 @@ struct Names {
 impl Names {
     /// Reads so many names at most. Leaves out those with a dot in front unless `hidden` ones are wanted, those that no URL
     /// can name, and what is surely not served.
-    fn read(folder: &mut Dir, path: &[u8], hidden: bool, most: usize) -> Result<Names, Denied> {
+    fn read(directory: &mut Dir, path: &[u8], hidden: bool, most: usize) -> Result<Names, Denied> {
         let mut names = Names::default();
-        for (read, entry) in folder.enumerate() {
+        for (read, entry) in directory.enumerate() {
             if read == most {
                 names.are_more = true;
                 break;

@@ -1,4 +1,4 @@
-//! In which order a listing is: folders first, then by name, size or time. Names are compared as people count: `file2`
+//! In which order a listing is: directories first, then by name, size or time. Names are compared as people count: `file2`
 //! comes before `file10`.
 
 use std::cmp::Ordering;
@@ -18,17 +18,17 @@ pub(super) enum Key {
     Time,
 }
 
-/// Sorts, folders first either way; equals are by name, ascending. Folders have no size.
+/// Sorts, directories first either way; equals are by name, ascending. Directories have no size.
 pub(super) fn sort(entries: &mut [Entry], order: Order) {
     entries.sort_unstable_by(|a, b| {
         let by_key = match order.by {
             Key::Name => natural(&a.name, &b.name),
-            Key::Size if a.is_folder() => Ordering::Equal,
+            Key::Size if a.is_directory() => Ordering::Equal,
             Key::Size => a.length.cmp(&b.length),
             Key::Time => a.modified.cmp(&b.modified),
         };
         let by_key = if order.is_descending { by_key.reverse() } else { by_key };
-        b.is_folder().cmp(&a.is_folder()).then(by_key).then_with(|| natural(&a.name, &b.name))
+        b.is_directory().cmp(&a.is_directory()).then(by_key).then_with(|| natural(&a.name, &b.name))
     });
 }
 
@@ -111,7 +111,7 @@ mod tests {
             let longer = letters.map(|c| [&names[n][..], &[c]].concat());
             names.extend(longer);
         }
-        assert_eq!(names.len(), 156, "all of three octets or fewer");
+        assert_eq!(names.len(), 156, "all of three bytes or fewer");
         for a in &names {
             for b in &names {
                 let order = natural(a, b);
@@ -123,14 +123,14 @@ mod tests {
     }
 
     #[test]
-    fn folders_come_first_and_equals_are_by_name() {
+    fn directories_come_first_and_equals_are_by_name() {
         use Key::{Name, Size, Time};
         let mut entries = [
             entry("b10", Kind::File, 1, 30),
             entry("b9", Kind::File, 1, 20),
             entry("a", Kind::File, 7, 20),
-            entry("y", Kind::Folder, 5, 20),
-            entry("x", Kind::Folder, 9, 30),
+            entry("y", Kind::Directory, 5, 20),
+            entry("x", Kind::Directory, 9, 30),
         ];
         for (by, is_descending, expected) in [
             (Name, false, ["x", "y", "a", "b9", "b10"]),

@@ -25,18 +25,18 @@ fn html(path: &[u8], entries: Vec<Entry>, extent: Extent, query: &str) -> String
 
 fn json(path: &[u8], entries: Vec<Entry>, extent: Extent) -> Value {
     let reply = json::reply(path, &Listing { entries, extent }).unwrap();
-    let Body::Octets(octets) = reply.body else { panic!("{:?}", reply.body) };
-    serde_json::from_slice(&octets).unwrap()
+    let Body::Bytes(bytes) = reply.body else { panic!("{:?}", reply.body) };
+    serde_json::from_slice(&bytes).unwrap()
 }
 
-/// The listing of a folder below a root, and what of it there is.
+/// The listing of a directory below a root, and what of it there is.
 fn read(root: &Path, path: &str, hidden: bool) -> (Vec<String>, Extent) {
     let root = Root::open(root).unwrap();
-    let folder = root.open_below(path.trim_end_matches('/').as_bytes()).unwrap().file;
-    let mut listing = Listing::read(&root, path.as_bytes(), folder, hidden).unwrap();
+    let directory = root.open_below(path.trim_end_matches('/').as_bytes()).unwrap().file;
+    let mut listing = Listing::read(&root, path.as_bytes(), directory, hidden).unwrap();
     order::sort(&mut listing.entries, Query::new("").order);
     let name = |entry: &Entry| {
-        let slash = if entry.is_folder() { "/" } else { "" };
+        let slash = if entry.is_directory() { "/" } else { "" };
         format!("{}{slash}", entry.name.escape_ascii())
     };
     (listing.entries.iter().map(name).collect(), listing.extent)
@@ -44,8 +44,8 @@ fn read(root: &Path, path: &str, hidden: bool) -> (Vec<String>, Extent) {
 
 #[test]
 fn what_is_served_is_listed_and_nothing_else() {
-    let folder = tempfile::tempdir().unwrap();
-    let at = |name: &[u8]| folder.path().join(OsStr::from_bytes(name));
+    let directory = tempfile::tempdir().unwrap();
+    let at = |name: &[u8]| directory.path().join(OsStr::from_bytes(name));
     for name in [".git", ".well-known", "sub", "sub/.well-known", ".well-known/.a", ".well-known/b"] {
         fs::create_dir_all(at(name.as_bytes())).unwrap();
     }
@@ -58,12 +58,12 @@ fn what_is_served_is_listed_and_nothing_else() {
         symlink(to, at(link.as_bytes())).unwrap();
     }
     symlink("fifo", at(b"to the fifo")).unwrap();
-    let (names, extent) = read(folder.path(), "", false);
+    let (names, extent) = read(directory.path(), "", false);
     assert_eq!(names, [".well-known/", "into/", "sub/", "-rf", "a", "in", "\\xff"]);
     assert_eq!(extent, Extent::Whole);
-    assert_eq!(read(folder.path(), ".well-known/", false).0, ["b/"]);
-    assert_eq!(read(folder.path(), "sub/", false).0, [""; 0]);
-    let (names, _) = read(folder.path(), "", true);
+    assert_eq!(read(directory.path(), ".well-known/", false).0, ["b/"]);
+    assert_eq!(read(directory.path(), "sub/", false).0, [""; 0]);
+    let (names, _) = read(directory.path(), "", true);
     let with_hidden = ["...", "..x", ".git/", ".hidden", ".well-known/", "-rf", "a", "in", "into/", "sub/", "\\xff"];
     assert_eq!(BTreeSet::from_iter(names), BTreeSet::from(with_hidden.map(String::from)));
 }
@@ -87,16 +87,16 @@ fn of_many_names_the_first_are_kept() {
 }
 
 #[test]
-fn a_folder_of_too_many_names_says_so() {
-    let folder = tempfile::tempdir().unwrap();
+fn a_directory_of_too_many_names_says_so() {
+    let directory = tempfile::tempdir().unwrap();
     let make = |n: usize| {
-        mknodat(CWD, folder.path().join(n.to_string()), FileType::RegularFile, Mode::RUSR, 0).unwrap();
+        mknodat(CWD, directory.path().join(n.to_string()), FileType::RegularFile, Mode::RUSR, 0).unwrap();
     };
     (1..=MOST).for_each(make);
-    let (names, extent) = read(folder.path(), "", false);
+    let (names, extent) = read(directory.path(), "", false);
     assert_eq!((names.len(), extent), (MOST, Extent::Whole));
     make(0);
-    let (names, extent) = read(folder.path(), "", false);
+    let (names, extent) = read(directory.path(), "", false);
     assert_eq!((names.len(), extent), (MOST, Extent::First { of: MOST + 1 }));
     assert_eq!((&*names[0], &*names[MOST - 1]), ("0", "9999"));
 }
@@ -104,14 +104,14 @@ fn a_folder_of_too_many_names_says_so() {
 // V20: what is left out is read, too.
 #[test]
 fn no_more_names_are_read_than_that() {
-    let folder = tempfile::tempdir().unwrap();
+    let directory = tempfile::tempdir().unwrap();
     for name in ["a", "b", ".c", "new\nline"] {
-        fs::write(folder.path().join(name), "").unwrap();
+        fs::write(directory.path().join(name), "").unwrap();
     }
     // With `.` and `..` there are six.
     for most in 0..8 {
-        let mut folder = Dir::new(fs::File::open(folder.path()).unwrap()).unwrap();
-        let names = Names::read(&mut folder, b"", false, most).unwrap();
+        let mut directory = Dir::new(fs::File::open(directory.path()).unwrap()).unwrap();
+        let names = Names::read(&mut directory, b"", false, most).unwrap();
         match names.extent() {
             Extent::Whole => assert!(most >= 6 && names.count == 2),
             Extent::Some { of } => assert!(most < 6 && of == names.count && of <= most),
@@ -122,13 +122,13 @@ fn no_more_names_are_read_than_that() {
 
 #[test]
 fn what_is_left_out_is_said() {
-    let entries = || vec![file(b"a"), entry(b"b", Kind::Folder, 0, 0)];
+    let entries = || vec![file(b"a"), entry(b"b", Kind::Directory, 0, 0)];
     for (extent, caption, complete) in [
-        (Extent::Whole, "1 folder, 1 file", true),
-        (Extent::First { of: 12_345 }, "1 folder, 1 file: the first by name of 12345.", false),
+        (Extent::Whole, "1 directory, 1 file", true),
+        (Extent::First { of: 12_345 }, "1 directory, 1 file: the first by name of 12345.", false),
         (
             Extent::Some { of: READ },
-            "1 folder, 1 file: the first by name of 100000 that were read. There are more.",
+            "1 directory, 1 file: the first by name of 100000 that were read. There are more.",
             false,
         ),
     ] {
@@ -136,7 +136,7 @@ fn what_is_left_out_is_said() {
         assert!(page.contains(&format!("<caption>{caption}</caption>")), "{page}");
         assert_eq!(json(b"", entries(), extent)["complete"], complete);
     }
-    assert!(html(b"", Vec::new(), Extent::Whole, "").contains("<caption>This folder is empty.</caption>"));
+    assert!(html(b"", Vec::new(), Extent::Whole, "").contains("<caption>This directory is empty.</caption>"));
 }
 
 // V20
@@ -206,7 +206,7 @@ fn v17_a_name_is_text_and_a_link_and_no_more() {
     }
 }
 
-// V17: the path is in the title, and each folder in it in the heading.
+// V17: the path is in the title, and each directory in it in the heading.
 #[test]
 fn v17_a_path_is_text_and_links() {
     let page = html(b"<b>/\"/\xff/", Vec::new(), Extent::Whole, "");
@@ -215,7 +215,7 @@ fn v17_a_path_is_text_and_links() {
         "<h1>Index of <a href=\"../../../\">/</a><a href=\"../../\"><bdi>&lt;b&gt;</bdi>/</a>\
          <a href=\"../\"><bdi>&quot;</bdi>/</a><bdi>\u{fffd}</bdi>/</h1>"
     ));
-    assert!(page.contains("href=\"../\">Parent folder</a>"));
+    assert!(page.contains("href=\"../\">Parent directory</a>"));
     let root = html(b"", Vec::new(), Extent::Whole, "");
     assert!(root.contains("<h1>Index of /</h1>") && !root.contains("../"));
 }
@@ -258,7 +258,7 @@ fn sizes_and_times_are_readable_and_exact() {
         (i128::MAX, None),
         (i128::MIN, None),
     ] {
-        let entries = || vec![entry(b"a", Kind::File, 1229, modified), entry(b"b", Kind::Folder, 4096, modified)];
+        let entries = || vec![entry(b"a", Kind::File, 1229, modified), entry(b"b", Kind::Directory, 4096, modified)];
         let page = html(b"", entries(), Extent::Whole, "");
         let time =
             expected.map(|time| format!("<td><time datetime=\"{time}\">{} {}</time></td>", &time[..10], &time[11..16]));
@@ -266,11 +266,11 @@ fn sizes_and_times_are_readable_and_exact() {
         assert!(page.contains(&format!("<td title=\"1229 bytes\">1.2 KiB</td>{time}</tr>")), "{page}");
         assert!(page.contains(&format!("<td></td>{time}</tr>")), "{page}");
         let json = json(b"", entries(), Extent::Whole);
-        let (file, folder) = (&json["entries"][0], &json["entries"][1]);
+        let (file, directory) = (&json["entries"][0], &json["entries"][1]);
         assert_eq!((&file["type"], &file["size"]), (&"file".into(), &1229.into()));
-        assert_eq!((&folder["type"], folder.get("size")), (&"folder".into(), None));
-        assert_eq!((file["modified"].as_str(), folder["modified"].as_str()), (expected, expected));
-        assert_eq!((&file["href"], &folder["href"]), (&"./a".into(), &"./b/".into()));
+        assert_eq!((&directory["type"], directory.get("size")), (&"directory".into(), None));
+        assert_eq!((file["modified"].as_str(), directory["modified"].as_str()), (expected, expected));
+        assert_eq!((&file["href"], &directory["href"]), (&"./a".into(), &"./b/".into()));
     }
 }
 
@@ -286,7 +286,7 @@ fn json_is_valid_with_every_octet() {
         assert_eq!(entry["name"], String::from_utf8_lossy(name).as_ref());
         let href = entry["href"].as_str().unwrap().strip_prefix("./").unwrap();
         let mut decoded = Vec::new();
-        http_core::Path::new(format!("/{href}").as_bytes()).map(|path| path.decode(&mut decoded)).ok();
+        http_core::Path::new(format!("/{href}").as_bytes()).map(|path| path.decode_to(&mut decoded)).ok();
         // No URL may name what holds a control, so that it never comes here; all others are named exactly.
         assert!(decoded == *name || name.iter().any(u8::is_ascii_control), "{href}");
     }

@@ -7,10 +7,10 @@ use core::fmt;
 
 use thiserror::Error;
 
-use crate::field::FieldValue;
-use crate::grammar::{hex, is_target_text};
-use crate::path::percent_encode;
-use crate::target::{Authority, Form, Target, TargetParts};
+use crate::message::field::FieldValue;
+use crate::message::path::percent_encode;
+use crate::message::target::{Authority, Form, Target, TargetParts};
+use crate::wire::grammar::{hex, is_target_text};
 
 /// Why a Location leads nowhere that this library could ask: the server's fault.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
@@ -23,7 +23,7 @@ pub enum LocationError {
     #[error("the Location has no valid host and port")]
     Authority,
     /// A URL beyond [`Location::LONGEST`].
-    #[error("the Location is longer than {} octets", Location::LONGEST)]
+    #[error("the Location is longer than {} bytes", Location::LONGEST)]
     TooLong,
 }
 
@@ -48,7 +48,7 @@ pub struct Location {
 }
 
 impl Location {
-    /// The longest URL that is followed, in octets: what servers take for a request line, by default.
+    /// The longest URL that is followed, in bytes: what servers take for a request line, by default.
     pub const LONGEST: usize = 8192;
 
     /// Resolves a reference against the URL that was asked for: `host` and `target`, of which the latter counts where it
@@ -95,8 +95,8 @@ impl Location {
             }
             (Some(_), _) | (None, [b'/', ..]) => (without_dots(path), query.to_vec()),
             (None, _) => {
-                let folder = &base_path[..base_path.rfind('/').map_or(0, |slash| slash + 1)];
-                (without_dots(&[folder.as_bytes(), path].concat()), query.to_vec())
+                let directory = &base_path[..base_path.rfind('/').map_or(0, |slash| slash + 1)];
+                (without_dots(&[directory.as_bytes(), path].concat()), query.to_vec())
             }
         };
 
@@ -108,7 +108,7 @@ impl Location {
         if url.len() > Location::LONGEST {
             return Err(LocationError::TooLong);
         }
-        // Its octets were encoded and its authority was read, so that this finds nothing wrong.
+        // Its bytes were encoded and its authority was read, so that this finds nothing wrong.
         let parts = TargetParts::new(url.as_bytes()).map_err(|_| LocationError::Authority)?;
         Ok(Location { url, parts, leaves_origin: Origin::new(authority) != Origin::new(asked) })
     }
@@ -179,7 +179,7 @@ impl Origin {
     }
 }
 
-/// What comes before the first of these octets.
+/// What comes before the first of these bytes.
 fn before<'a>(text: &'a [u8], ends: &[u8]) -> &'a [u8] {
     &text[..text.iter().position(|c| ends.contains(c)).unwrap_or(text.len())]
 }
@@ -196,7 +196,7 @@ fn without_dots(path: &[u8]) -> Vec<u8> {
             out.push(b'/');
             out.extend_from_slice(segment);
         } else if segments.peek().is_none() {
-            out.push(b'/'); // a folder
+            out.push(b'/'); // a directory
         }
     }
     if out.is_empty() {
@@ -207,16 +207,16 @@ fn without_dots(path: &[u8]) -> Vec<u8> {
 
 /// Appends a path or a query so that a request-target can hold it; encodings that are there are kept.
 fn encode(text: &[u8], out: &mut String) {
-    for (n, &octet) in text.iter().enumerate() {
-        let stands_for_itself = match octet {
+    for (n, &byte) in text.iter().enumerate() {
+        let stands_for_itself = match byte {
             b'%' => matches!(text[n + 1..], [a, b, ..] if hex(a).is_some() && hex(b).is_some()),
             b'\\' => false,
-            _ => is_target_text(&[octet]),
+            _ => is_target_text(&[byte]),
         };
         if stands_for_itself {
-            out.push(char::from(octet));
+            out.push(char::from(byte));
         } else {
-            percent_encode(&[octet], out);
+            percent_encode(&[byte], out);
         }
     }
 }
@@ -330,7 +330,7 @@ mod tests {
             ("/a", " http ://h/", Err(Scheme)),
             ("/a", "./h:80", Ok("http://host.of.the.request/h:80")),
             ("/a", "?x:y", Ok("http://host.of.the.request/a?x:y")),
-            // Octets that no URL may hold; nothing of them becomes a slash, a host or a line.
+            // Bytes that no URL may hold; nothing of them becomes a slash, a host or a line.
             ("/a", "/b c\t\"<>\u{e9}", Ok("http://host.of.the.request/b%20c%09%22%3C%3E%C3%A9")),
             ("/a", "/%zz%4%41%", Ok("http://host.of.the.request/%25zz%254%41%25")),
             ("/a", "/\\h/..\\x?\\", Ok("http://host.of.the.request/%5Ch/..%5Cx?%5C")),

@@ -7,7 +7,7 @@
 //! # use http_core::{server::{Connection, Event}, Limits};
 //! # let mut connection = Connection::new(Limits::default());
 //! # let head = b"GET / HTTP/1.0\r\nIf-None-Match: \"a,b\", W/\"5-1\"\r\n\r\n";
-//! # connection.space()[..head.len()].copy_from_slice(head);
+//! # connection.receive_buffer()[..head.len()].copy_from_slice(head);
 //! # connection.received(head.len());
 //! # let Ok(Event::Request(request)) = connection.poll() else { unreachable!() };
 //! # let fields = request.fields;
@@ -21,12 +21,12 @@
 use alloc::vec::Vec;
 use core::fmt;
 
-use crate::date::Date;
-use crate::field::{FieldName, FieldValue, Fields, name};
-use crate::grammar::trim;
-use crate::method::Method;
+use crate::message::date::Date;
+use crate::message::field::{FieldName, FieldValue, Fields, header};
+use crate::message::method::Method;
+use crate::wire::grammar::trim;
 
-/// An entity tag (RFC 9110 §8.8.3): octets that mean nothing but themselves, and whether they are weak.
+/// An entity tag (RFC 9110 §8.8.3): bytes that mean nothing but themselves, and whether they are weak.
 ///
 /// There is no `==`: whether two tags match depends on what for.
 ///
@@ -44,9 +44,9 @@ pub struct EntityTag<'a> {
 }
 
 impl<'a> EntityTag<'a> {
-    /// The tag with these octets between its quotes; `None` if one is a control, a blank or a quote.
+    /// The tag with these bytes between its quotes; `None` if one is a control, a blank or a quote.
     ///
-    /// Weak is what may stay the same while octets of the representation change.
+    /// Weak is what may stay the same while bytes of the representation change.
     pub fn new(weak: bool, opaque: &'a [u8]) -> Option<EntityTag<'a>> {
         opaque.iter().all(is_etagc).then_some(EntityTag { weak, opaque })
     }
@@ -61,22 +61,22 @@ impl<'a> EntityTag<'a> {
         self.weak
     }
 
-    /// The octets between the quotes.
+    /// The bytes between the quotes.
     pub const fn opaque(&self) -> &'a [u8] {
         self.opaque
     }
 
-    /// The strong comparison (RFC 9110 §8.8.3.2): neither tag is weak, and the octets are the same.
+    /// The strong comparison (RFC 9110 §8.8.3.2): neither tag is weak, and the bytes are the same.
     pub fn matches_strongly(&self, other: EntityTag<'_>) -> bool {
         !self.weak && !other.weak && self.opaque == other.opaque
     }
 
-    /// The weak comparison (RFC 9110 §8.8.3.2): the octets are the same.
+    /// The weak comparison (RFC 9110 §8.8.3.2): the bytes are the same.
     pub fn matches_weakly(&self, other: EntityTag<'_>) -> bool {
         self.opaque == other.opaque
     }
 
-    /// Appends the tag as it stands in a field; the octets appended always are a [`FieldValue`].
+    /// Appends the tag as it stands in a field; the bytes appended always are a [`FieldValue`].
     ///
     /// ```
     /// use http_core::conditional::EntityTag;
@@ -110,21 +110,21 @@ impl fmt::Debug for EntityTag<'_> {
 
 /// The entity tag of a file, made of its length and the time of its last change, without allocating.
 ///
-/// It is strong only if it changes with every octet (R9110-8.8.3): a clock ticks, and two changes within one tick leave
+/// It is strong only if it changes with every byte (R9110-8.8.3): a clock ticks, and two changes within one tick leave
 /// one time behind, so the tag is weak until that time is two seconds past, the coarsest tick of a file system in use. It
 /// is then another one: who took the first of the two states learns that there may be a second. A
 /// program that sets a file's time back defeats that. The file's inode is left out: it differs where the same files are
 /// served from several machines, and tells about the disk.
 ///
 /// ```
-/// use http_core::{Date, FieldBlock, conditional::FileTag, name};
+/// use http_core::{Date, FieldBlock, conditional::FileTag, header};
 /// let now = Date::from_unix(1_000_000_000).unwrap();
 /// let tag = FileTag::new(5, 999_999_998_000_000_000, now);
 /// assert_eq!(tag.value().as_bytes(), b"\"5-de0b6b3302e6c00\"");
 /// assert!(FileTag::new(5, 999_999_998_000_000_001, now).as_tag().is_weak());
 /// let mut fields = FieldBlock::new();
-/// fields.push(name::ETAG, tag.value())?;
-/// # Ok::<(), http_core::UseError>(())
+/// fields.push(header::ETAG, tag.value())?;
+/// # Ok::<(), http_core::UsageError>(())
 /// ```
 #[derive(Clone, Copy)]
 pub struct FileTag {
@@ -139,7 +139,7 @@ impl FileTag {
     /// In nanoseconds.
     const TICK: i128 = 2_000_000_000;
 
-    /// The tag of a file with this length in octets, last changed so many nanoseconds after 1970-01-01 00:00:00 UTC.
+    /// The tag of a file with this length in bytes, last changed so many nanoseconds after 1970-01-01 00:00:00 UTC.
     /// `now` is to be read before the file is looked at, so that what changes meanwhile counts as new.
     pub fn new(length: u64, modified_ns: i128, now: Date) -> FileTag {
         // `now` is the beginning of its second, so that the true age is never overrated.
@@ -162,12 +162,12 @@ impl FileTag {
     /// The tag as the value of an ETag field.
     pub fn value(&self) -> FieldValue<'_> {
         let from = if self.is_weak { 0 } else { b"W/".len() };
-        FieldValue::new(&self.text[from..self.length]).unwrap_or(FieldValue::from_static("")) // no octet is a control
+        FieldValue::new(&self.text[from..self.length]).unwrap_or(FieldValue::from_static("")) // no byte is a control
     }
 
-    fn push(&mut self, octets: &[u8]) {
-        self.text[self.length..][..octets.len()].copy_from_slice(octets);
-        self.length += octets.len();
+    fn push(&mut self, bytes: &[u8]) {
+        self.text[self.length..][..bytes.len()].copy_from_slice(bytes);
+        self.length += bytes.len();
     }
 
     fn push_hex(&mut self, number: u128) {
@@ -219,27 +219,27 @@ pub fn evaluate(method: Method<'_>, fields: &Fields<'_>, validators: &Validators
     let Validators { etag, last_modified } = *validators;
 
     // R9110-13.2.2: the order is that of the lines here, whatever the order of the fields.
-    if fields.get(name::IF_MATCH).is_some() {
+    if fields.get(header::IF_MATCH).is_some() {
         // R9110-13.1.1
-        if !names(fields, name::IF_MATCH, |tag| etag.is_some_and(|own| own.matches_strongly(tag))) {
+        if !names(fields, header::IF_MATCH, |tag| etag.is_some_and(|own| own.matches_strongly(tag))) {
             return Outcome::PreconditionFailed;
         }
-    } else if let (Some(since), Some(modified)) = (date(fields, name::IF_UNMODIFIED_SINCE, now), last_modified) {
+    } else if let (Some(since), Some(modified)) = (date(fields, header::IF_UNMODIFIED_SINCE, now), last_modified) {
         // R9110-13.1.4
         if modified > since {
             return Outcome::PreconditionFailed;
         }
     }
-    if fields.get(name::IF_NONE_MATCH).is_some() {
+    if fields.get(header::IF_NONE_MATCH).is_some() {
         // R9110-13.1.2
-        let matched = names(fields, name::IF_NONE_MATCH, |tag| etag.is_some_and(|own| own.matches_weakly(tag)));
+        let matched = names(fields, header::IF_NONE_MATCH, |tag| etag.is_some_and(|own| own.matches_weakly(tag)));
         return match (matched, reads) {
             (false, _) => Outcome::Proceed,
             (true, true) => Outcome::NotModified,
             (true, false) => Outcome::PreconditionFailed,
         };
     }
-    if reads && let (Some(since), Some(modified)) = (date(fields, name::IF_MODIFIED_SINCE, now), last_modified) {
+    if reads && let (Some(since), Some(modified)) = (date(fields, header::IF_MODIFIED_SINCE, now), last_modified) {
         // R9110-13.1.3, R1945-10.9b, R1945-10.9c; D6, R1945-10.9a: a date later than now is invalid.
         if since <= now && modified <= since {
             return Outcome::NotModified;
@@ -253,10 +253,10 @@ pub fn evaluate(method: Method<'_>, fields: &Fields<'_>, validators: &Validators
 /// A tag must match strongly. A date must be that of Last-Modified, and strong (RFC 9110 §8.8.2.2): while the second
 /// that it names is not over, more than one state may bear it.
 pub fn if_range_holds(fields: &Fields<'_>, validators: &Validators<'_>, now: Date) -> bool {
-    if fields.get(name::IF_RANGE).is_none() {
+    if fields.get(header::IF_RANGE).is_none() {
         return true;
     }
-    let Some(value) = fields.only(name::IF_RANGE) else { return false };
+    let Some(value) = fields.only(header::IF_RANGE) else { return false };
     match (EntityTag::parse(value.as_bytes()), validators) {
         (Some(tag), Validators { etag: Some(etag), .. }) => etag.matches_strongly(tag),
         (None, Validators { last_modified: Some(modified), .. }) => {
@@ -328,8 +328,8 @@ mod tests {
     fn with_fields<T>(lines: &str, f: impl Fn(&Fields<'_>) -> T) -> T {
         let lines = lines.replace("{m}", MODIFIED).replace("{b}", BEFORE).replace("{a}", AFTER).replace("{f}", FUTURE);
         let head = format!("{}\r\n\r\n", lines.replace('|', "\r\n"));
-        let mut index = crate::field::Index::new();
-        crate::parse::fields(head.as_bytes(), 0, 9, &mut index).unwrap();
+        let mut index = crate::message::field::Index::new();
+        crate::wire::parse::fields(head.as_bytes(), 0, 9, &mut index).unwrap();
         f(&Fields::new(head.as_bytes(), &index))
     }
 

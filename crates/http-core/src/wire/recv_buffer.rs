@@ -5,12 +5,12 @@
 use alloc::vec::Vec;
 use core::fmt;
 
-use crate::field::Index;
+use crate::message::field::Index;
 
 /// Memory that a thread lends to each connection that it drives, so that a waiting connection owns none.
 ///
 /// A connection works without one and then allocates its own buffers. One connection at a time has it:
-/// [`lend`](crate::server::Connection::lend) takes its memory out, [`set_down`](crate::server::Connection::set_down) puts it
+/// [`attach`](crate::server::Connection::attach) takes its memory out, [`detach`](crate::server::Connection::detach) puts it
 /// back. What one connection received is never shown to another.
 #[derive(Default)]
 pub struct Workspace {
@@ -19,28 +19,28 @@ pub struct Workspace {
 }
 
 impl Workspace {
-    /// A workspace with room for `octets` received octets; [`Limits::head`](crate::Limits::head) is a good number, and a larger
+    /// A workspace with room for `bytes` received bytes; [`Limits::head`](crate::Limits::head) is a good number, and a larger
     /// one is of no use. `default()` has no room, and takes what the first connection allocates.
-    pub fn with_room(octets: usize) -> Workspace {
-        Workspace { bytes: alloc::vec![0; octets], fields: Index::new() }
+    pub fn with_room(bytes: usize) -> Workspace {
+        Workspace { bytes: alloc::vec![0; bytes], fields: Index::new() }
     }
 }
 
 impl fmt::Debug for Workspace {
-    /// Shows its size, and no octet of what any connection received in it.
+    /// Shows its size, and no byte of what any connection received in it.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Workspace({} octets)", self.bytes.len())
+        write!(f, "Workspace({} bytes)", self.bytes.len())
     }
 }
 
-pub(crate) struct Buffer {
-    /// All of it initialised; received octets stand at `start..end`.
+pub(crate) struct RecvBuffer {
+    /// All of it initialised; received bytes stand at `start..end`.
     bytes: Vec<u8>,
     start: usize,
     end: usize,
-    /// Octets from `start` on that were handed out to the caller; they go at the next call.
-    handed_out: u32,
-    /// Octets of room that were given to the caller: no more can be received.
+    /// Bytes from `start` on that were handed out to the caller; they go at the next call.
+    lent_front: u32,
+    /// Bytes of room that were given to the caller: no more can be received.
     offered: u32,
     lent: bool,
     /// The index of the current head.
@@ -49,9 +49,9 @@ pub(crate) struct Buffer {
 
 const SMALLEST: usize = 256;
 
-impl Buffer {
-    pub(crate) const fn new() -> Buffer {
-        Buffer { bytes: Vec::new(), start: 0, end: 0, handed_out: 0, offered: 0, lent: false, fields: Index::new() }
+impl RecvBuffer {
+    pub(crate) const fn new() -> RecvBuffer {
+        RecvBuffer { bytes: Vec::new(), start: 0, end: 0, lent_front: 0, offered: 0, lent: false, fields: Index::new() }
     }
 
     /// What came and was not consumed.
@@ -69,28 +69,28 @@ impl Buffer {
         &self.fields
     }
 
-    /// The first `n` unread octets are the caller's until [`let_go`](Self::let_go).
-    pub(crate) fn hand_out(&mut self, n: usize) {
-        self.handed_out = n as u32;
+    /// The first `n` unread bytes are the caller's until [`let_go`](Self::let_go).
+    pub(crate) fn lend_front(&mut self, n: usize) {
+        self.lent_front = n as u32;
     }
 
-    pub(crate) fn handed_out(&self) -> &[u8] {
-        &self.unread()[..self.handed_out as usize]
+    pub(crate) fn lent_front(&self) -> &[u8] {
+        &self.unread()[..self.lent_front as usize]
     }
 
     /// Drops what was handed out.
-    pub(crate) fn let_go(&mut self) {
-        let n = core::mem::take(&mut self.handed_out);
+    pub(crate) fn release(&mut self) {
+        let n = core::mem::take(&mut self.lent_front);
         self.consume(n as usize);
     }
 
-    /// Room to receive into: never empty while fewer than `limit` octets are unread, never beyond `limit`.
-    pub(crate) fn space(&mut self, limit: usize) -> &mut [u8] {
-        self.let_go();
+    /// Room to receive into: never empty while fewer than `limit` bytes are unread, never beyond `limit`.
+    pub(crate) fn receive_buffer(&mut self, limit: usize) -> &mut [u8] {
+        self.release();
         if self.start == self.end {
             (self.start, self.end) = (0, 0);
         } else if self.start > 0 && self.bytes.len() - self.end < self.bytes.len() / 2 {
-            // At most once a head: from then on it begins at 0, so no octet is moved twice.
+            // At most once a head: from then on it begins at 0, so no byte is moved twice.
             self.bytes.copy_within(self.start..self.end, 0);
             (self.start, self.end) = (0, self.end - self.start);
         }
@@ -102,7 +102,7 @@ impl Buffer {
         &mut self.bytes[self.end..self.end + room]
     }
 
-    /// `n` octets of the space are now filled; more than there was room for count as the room, so that what stands behind
+    /// `n` bytes of the space are now filled; more than there was room for count as the room, so that what stands behind
     /// it, another connection's in a lent buffer, is never taken for received.
     pub(crate) fn received(&mut self, n: usize) {
         let n = n.min(self.offered as usize);
@@ -115,7 +115,7 @@ impl Buffer {
     }
 
     /// Works in the workspace's memory from here on, unless something stands in its own.
-    pub(crate) fn lend(&mut self, workspace: &mut Workspace) {
+    pub(crate) fn attach(&mut self, workspace: &mut Workspace) {
         self.offered = 0;
         if self.bytes.is_empty() && !self.lent {
             core::mem::swap(&mut self.bytes, &mut workspace.bytes);
@@ -126,15 +126,15 @@ impl Buffer {
         }
     }
 
-    /// Octets that are allocated and not lent.
-    pub(crate) fn memory(&self) -> usize {
+    /// Bytes that are allocated and not lent.
+    pub(crate) fn heap_size(&self) -> usize {
         let bytes = if self.lent { 0 } else { self.bytes.capacity() };
         bytes + self.fields.memory()
     }
 
     /// Gives the workspace's memory back; what is unread moves to memory of its own, and the index is gone.
-    pub(crate) fn set_down(&mut self, workspace: &mut Workspace) {
-        self.let_go();
+    pub(crate) fn detach(&mut self, workspace: &mut Workspace) {
+        self.release();
         self.offered = 0;
         let mut fields = core::mem::take(&mut self.fields);
         if workspace.fields.memory() == 0 {
@@ -146,22 +146,22 @@ impl Buffer {
             (self.start, self.end, self.lent) = (0, own.len(), false);
             workspace.bytes = core::mem::replace(&mut self.bytes, own);
         } else if self.unread().is_empty() {
-            *self = Buffer::new();
+            *self = RecvBuffer::new();
         }
     }
 
-    /// Octets of heap memory that it owns.
+    /// Bytes of heap memory that it owns.
     #[cfg(test)]
     pub(crate) fn owned(&self) -> usize {
         self.fields.memory() + if self.lent { 0 } else { self.bytes.capacity() }
     }
 }
 
-impl fmt::Debug for Buffer {
+impl fmt::Debug for RecvBuffer {
     /// Shows how much there is, and none of it: a head may hold credentials (R1945-12.3).
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let lent = if self.lent { ", lent" } else { "" };
-        write!(f, "{} of {} octets unread{lent}", self.unread().len(), self.bytes.len())
+        write!(f, "{} of {} bytes unread{lent}", self.unread().len(), self.bytes.len())
     }
 }
 
@@ -171,10 +171,10 @@ mod tests {
 
     #[test]
     fn space_is_never_beyond_the_limit() {
-        let mut buffer = Buffer::new();
+        let mut buffer = RecvBuffer::new();
         let mut received = 0;
         loop {
-            let room = buffer.space(1000).len();
+            let room = buffer.receive_buffer(1000).len();
             if room == 0 {
                 break;
             }
@@ -184,61 +184,61 @@ mod tests {
         }
         assert_eq!((received, buffer.unread().len()), (1000, 1000));
         buffer.consume(999);
-        assert_eq!(buffer.space(1000).len(), 999, "the last octet has moved to the front");
+        assert_eq!(buffer.receive_buffer(1000).len(), 999, "the last byte has moved to the front");
     }
 
     #[test]
     fn a_lent_buffer_goes_back_and_the_rest_stays() {
         let mut workspace = Workspace::with_room(64);
-        let mut buffer = Buffer::new();
-        buffer.lend(&mut workspace);
-        buffer.space(64)[..3].copy_from_slice(b"abc");
+        let mut buffer = RecvBuffer::new();
+        buffer.attach(&mut workspace);
+        buffer.receive_buffer(64)[..3].copy_from_slice(b"abc");
         buffer.received(3);
         buffer.consume(1);
         assert_eq!(buffer.owned(), 0);
-        buffer.set_down(&mut workspace);
+        buffer.detach(&mut workspace);
         assert_eq!((workspace.bytes.len(), buffer.unread()), (64, &b"bc"[..]));
 
-        buffer.lend(&mut workspace);
+        buffer.attach(&mut workspace);
         assert_eq!(workspace.bytes.len(), 64, "it keeps its own memory while that holds something");
         buffer.consume(2);
-        buffer.set_down(&mut workspace);
+        buffer.detach(&mut workspace);
         assert_eq!(buffer.owned(), 0, "and none afterwards");
     }
 
     #[test]
     fn memory_is_what_was_asked_for_or_doubles() {
-        let (mut buffer, mut workspace) = (Buffer::new(), Workspace::with_room(64));
-        assert_eq!(alloc::format!("{workspace:?}"), "Workspace(64 octets)");
-        buffer.lend(&mut workspace);
-        assert_eq!(buffer.space(1000).len(), 64);
+        let (mut buffer, mut workspace) = (RecvBuffer::new(), Workspace::with_room(64));
+        assert_eq!(alloc::format!("{workspace:?}"), "Workspace(64 bytes)");
+        buffer.attach(&mut workspace);
+        assert_eq!(buffer.receive_buffer(1000).len(), 64);
         buffer.received(60);
         buffer.received(60);
         assert_eq!(buffer.unread().len(), 64, "no more than was offered in all");
         buffer.consume(1);
-        assert_eq!(alloc::format!("{buffer:?}"), "63 of 64 octets unread, lent");
-        let mut buffer = Buffer::new();
+        assert_eq!(alloc::format!("{buffer:?}"), "63 of 64 bytes unread, lent");
+        let mut buffer = RecvBuffer::new();
         let mut rooms = Vec::new();
         while rooms.last() != Some(&0) {
-            rooms.push(buffer.space(1000).len());
+            rooms.push(buffer.receive_buffer(1000).len());
             buffer.received(1000);
         }
         assert_eq!(rooms, [256, 256, 488, 0]);
-        let mut buffer = Buffer::new();
-        assert_eq!(buffer.space(100).len(), 100, "no more than may ever be needed");
-        assert_eq!(buffer.memory(), 100);
+        let mut buffer = RecvBuffer::new();
+        assert_eq!(buffer.receive_buffer(100).len(), 100, "no more than may ever be needed");
+        assert_eq!(buffer.heap_size(), 100);
     }
 
     // What came is not moved for each of many small requests, but well before the room is gone.
     #[test]
-    fn octets_move_to_the_front_when_less_than_half_is_free() {
+    fn bytes_move_to_the_front_when_less_than_half_is_free() {
         for (received, room) in [(31, 33), (32, 32), (33, 32), (63, 2)] {
-            let mut buffer = Buffer::new();
-            buffer.lend(&mut Workspace::with_room(64));
-            assert_eq!(buffer.space(64).len(), 64);
+            let mut buffer = RecvBuffer::new();
+            buffer.attach(&mut Workspace::with_room(64));
+            assert_eq!(buffer.receive_buffer(64).len(), 64);
             buffer.received(received);
             buffer.consume(1);
-            assert_eq!(buffer.space(64).len(), room, "{received}");
+            assert_eq!(buffer.receive_buffer(64).len(), room, "{received}");
         }
     }
 }

@@ -3,12 +3,12 @@
 //!
 //! ```
 //! use http_core::FieldValue;
-//! use http_core::auth::{Basic, challenge};
+//! use http_core::auth::{Basic, basic_challenge};
 //! let value = FieldValue::from_static("Basic QWxhZGRpbjpvcGVuIHNlc2FtZQ==");
 //! let credentials = Basic::parse(value).unwrap();
 //! assert_eq!(credentials.user(), b"Aladdin");
 //! assert_eq!(credentials.password(), b"open sesame");
-//! assert_eq!(challenge("WallyWorld").unwrap(), "Basic realm=\"WallyWorld\"");
+//! assert_eq!(basic_challenge("WallyWorld").unwrap(), "Basic realm=\"WallyWorld\"");
 //! ```
 
 use alloc::string::String;
@@ -16,23 +16,23 @@ use alloc::vec::Vec;
 use core::fmt;
 use core::hint::black_box;
 
-use crate::field::{FieldValue, Fields, name};
-use crate::grammar::{is_token, trim};
-use crate::location::Origin;
-use crate::target::Authority;
+use crate::message::field::{FieldValue, Fields, header};
+use crate::message::target::Authority;
+use crate::semantics::location::Origin;
+use crate::wire::grammar::{is_token, trim};
 
-/// A user and a password: octets without controls, and the user without a colon (RFC 1945 §11.1, RFC 7617 §2).
+/// A user and a password: bytes without controls, and the user without a colon (RFC 1945 §11.1, RFC 7617 §2).
 ///
-/// There is no `==`: see [`is_equal`].
+/// There is no `==`: see [`constant_time_eq`].
 #[derive(Clone)]
 pub struct Basic {
     /// `user ":" password`
-    octets: Vec<u8>,
+    bytes: Vec<u8>,
     colon: usize,
 }
 
 impl Basic {
-    /// Credentials to be sent; `None` if the user holds a colon, or either a control octet, which none could read back.
+    /// Credentials to be sent; `None` if the user holds a colon, or either a control byte, which none could read back.
     ///
     /// ```
     /// use http_core::auth::Basic;
@@ -61,15 +61,15 @@ impl Basic {
 
     /// The user; it may be empty.
     pub fn user(&self) -> &[u8] {
-        &self.octets[..self.colon]
+        &self.bytes[..self.colon]
     }
 
     /// The password; it may be empty, and hold colons.
     pub fn password(&self) -> &[u8] {
-        &self.octets[self.colon + 1..]
+        &self.bytes[self.colon + 1..]
     }
 
-    /// Appends the value of an Authorization field; the octets appended always are a [`FieldValue`].
+    /// Appends the value of an Authorization field; the bytes appended always are a [`FieldValue`].
     ///
     /// ```
     /// let mut value = Vec::new();
@@ -78,13 +78,13 @@ impl Basic {
     /// ```
     pub fn append_to(&self, out: &mut Vec<u8>) {
         out.extend_from_slice(b"Basic ");
-        to_base64(&self.octets, out);
+        to_base64(&self.bytes, out);
     }
 
-    fn split(octets: Vec<u8>) -> Option<Basic> {
-        let colon = octets.iter().position(|&c| c == b':')?; // R1945-11.1: the first
-        let has_control = octets.iter().any(u8::is_ascii_control);
-        (!has_control).then_some(Basic { octets, colon })
+    fn split(bytes: Vec<u8>) -> Option<Basic> {
+        let colon = bytes.iter().position(|&c| c == b':')?; // R1945-11.1: the first
+        let has_control = bytes.iter().any(u8::is_ascii_control);
+        (!has_control).then_some(Basic { bytes, colon })
     }
 }
 
@@ -99,7 +99,7 @@ impl fmt::Debug for Basic {
 ///
 /// `None` if the realm holds anything but visible ASCII and blanks, or a quote or backslash: HTTP/1.0 knows no escapes
 /// in quoted strings, and HTTP/1.1 reads them, so such a realm would not be the same to all (R1945-2.2d).
-pub fn challenge(realm: &str) -> Option<String> {
+pub fn basic_challenge(realm: &str) -> Option<String> {
     let readable = realm.bytes().all(|c| matches!(c, b' '..=b'~') && c != b'"' && c != b'\\');
     readable.then(|| ["Basic realm=\"", realm, "\""].concat())
 }
@@ -122,7 +122,7 @@ impl<'a> Challenge<'a> {
         self.scheme.eq_ignore_ascii_case(b"Basic")
     }
 
-    /// The realm without its quotes, octet for octet; it need not be ASCII. Some schemes have none.
+    /// The realm without its quotes, byte for byte; it need not be ASCII. Some schemes have none.
     pub const fn realm(&self) -> Option<&'a [u8]> {
         self.realm
     }
@@ -151,7 +151,7 @@ const MOST_CHALLENGES: usize = 16;
 /// # let (host, fields) = (Authority::new(b"example.org").unwrap(), FieldBlock::new());
 /// # let _no_body = connection.request(&Request::new(Method::Get, Target::new(b"/")?, host, &fields), &mut Vec::new())?;
 /// # let head = b"HTTP/1.0 401 x\r\nWWW-Authenticate: Digest realm=\"a\", nonce=\"x,y\", Basic realm=\"b\"\r\n\r\n";
-/// # connection.space()[..head.len()].copy_from_slice(head);
+/// # connection.receive_buffer()[..head.len()].copy_from_slice(head);
 /// # connection.received(head.len());
 /// # let Ok(Event::Response(answer)) = connection.poll() else { unreachable!() };
 /// // WWW-Authenticate: Digest realm="a", nonce="x,y", Basic realm="b"
@@ -160,7 +160,7 @@ const MOST_CHALLENGES: usize = 16;
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 pub fn challenges<'a>(fields: &Fields<'a>) -> impl Iterator<Item = Challenge<'a>> + use<'a> {
-    fields.get_all(name::WWW_AUTHENTICATE).flat_map(|value| of_one_field(value.as_bytes())).take(MOST_CHALLENGES)
+    fields.get_all(header::WWW_AUTHENTICATE).flat_map(|value| of_one_field(value.as_bytes())).take(MOST_CHALLENGES)
 }
 
 /// What credentials are good for (RFC 1945 §11, RFC 9110 §11.5): one server and one realm on it, and nothing else
@@ -181,22 +181,22 @@ pub struct ProtectionSpace {
 }
 
 impl ProtectionSpace {
-    /// The space of this realm on the server that was asked; the realm in its case, octet for octet.
+    /// The space of this realm on the server that was asked; the realm in its case, byte for byte.
     pub fn new(host: Authority<'_>, realm: &[u8]) -> ProtectionSpace {
         ProtectionSpace { origin: Origin::new(host), realm: realm.to_vec() }
     }
 }
 
-/// Whether the octets are the same, in a time that depends on the two lengths alone (V19).
+/// Whether the bytes are the same, in a time that depends on the two lengths alone (V19).
 ///
 /// The lengths are no secret here: to hide that of a password, compare digests.
 ///
 /// ```
-/// assert!(http_core::auth::is_equal(b"secret", b"secret"));
-/// assert!(!http_core::auth::is_equal(b"secret", b"secreT"));
+/// assert!(http_core::auth::constant_time_eq(b"secret", b"secret"));
+/// assert!(!http_core::auth::constant_time_eq(b"secret", b"secreT"));
 /// ```
 #[must_use]
-pub fn is_equal(a: &[u8], b: &[u8]) -> bool {
+pub fn constant_time_eq(a: &[u8], b: &[u8]) -> bool {
     // The box keeps the compiler from leaving the loop as soon as the outcome is known.
     a.len() == b.len() && a.iter().zip(b).fold(0, |differences, (a, b)| black_box(differences | (a ^ b))) == 0
 }
@@ -311,9 +311,9 @@ fn is_token68(text: &[u8]) -> bool {
 
 const DIGITS: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
 
-fn to_base64(octets: &[u8], out: &mut Vec<u8>) {
-    for group in octets.chunks(3) {
-        let bits = group.iter().fold(0, |bits, &octet| bits << 8 | u32::from(octet)) << (8 * (3 - group.len()));
+fn to_base64(bytes: &[u8], out: &mut Vec<u8>) {
+    for group in bytes.chunks(3) {
+        let bits = group.iter().fold(0, |bits, &byte| bits << 8 | u32::from(byte)) << (8 * (3 - group.len()));
         for place in 0..4 {
             let digit = DIGITS[(bits >> (18 - 6 * place)) as usize % 64];
             out.push(if place <= group.len() { digit } else { b'=' });
@@ -323,7 +323,7 @@ fn to_base64(octets: &[u8], out: &mut Vec<u8>) {
 
 fn from_base64(text: &[u8]) -> Option<Vec<u8>> {
     let (groups, []) = text.as_chunks::<4>() else { return None };
-    let mut octets = Vec::with_capacity(groups.len() * 3);
+    let mut bytes = Vec::with_capacity(groups.len() * 3);
     for (index, group) in groups.iter().enumerate() {
         let padding = match group {
             [_, _, b'=', b'='] => 2,
@@ -340,13 +340,13 @@ fn from_base64(text: &[u8]) -> Option<Vec<u8>> {
         bits <<= 6 * padding;
         let [_, decoded @ ..] = bits.to_be_bytes();
         let (decoded, beyond) = decoded.split_at(3 - padding);
-        // Bits that no octet needs are zero, or one octet would have several spellings.
-        if beyond.iter().any(|&octet| octet != 0) {
+        // Bits that no byte needs are zero, or one byte would have several spellings.
+        if beyond.iter().any(|&byte| byte != 0) {
             return None;
         }
-        octets.extend_from_slice(decoded);
+        bytes.extend_from_slice(decoded);
     }
-    Some(octets)
+    Some(bytes)
 }
 
 fn sextet(digit: u8) -> Option<u32> {
@@ -369,7 +369,7 @@ mod tests {
 
     fn parse(value: &str) -> Option<(String, String)> {
         let credentials = Basic::parse(FieldValue::new(value.as_bytes())?)?;
-        let text = |octets: &[u8]| String::from_utf8_lossy(octets).into_owned();
+        let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
         Some((text(credentials.user()), text(credentials.password())))
     }
 
@@ -408,7 +408,7 @@ mod tests {
             "Basic O===",
             "Basic =Og=",
             "Basic ====",
-            "Basic Oh==", // bits beyond the octet
+            "Basic Oh==", // bits beyond the byte
             "Basic YTp=", // likewise
             "Basic YTp-", // the other alphabet
             "Basic YTpi\u{e9}",
@@ -441,17 +441,17 @@ mod tests {
     // R1945-11a, R1945-2.2d
     #[test]
     fn challenges_to_be_sent() {
-        assert_eq!(challenge("").unwrap(), "Basic realm=\"\"");
-        assert_eq!(challenge("The cellar, left").unwrap(), "Basic realm=\"The cellar, left\"");
+        assert_eq!(basic_challenge("").unwrap(), "Basic realm=\"\"");
+        assert_eq!(basic_challenge("The cellar, left").unwrap(), "Basic realm=\"The cellar, left\"");
         for bad in ["a\"b", "a\\b", "a\r\nSet-Cookie: b", "a\0", "a\tb", "\u{7f}", "caf\u{e9}"] {
-            assert_eq!(challenge(bad), None, "{bad:?}");
+            assert_eq!(basic_challenge(bad), None, "{bad:?}");
         }
     }
 
     fn with_fields<T>(lines: &str, f: impl Fn(&Fields<'_>) -> T) -> T {
         let head = format!("{}\r\n\r\n", lines.replace('|', "\r\n"));
-        let mut index = crate::field::Index::new();
-        crate::parse::fields(head.as_bytes(), 0, 99, &mut index).unwrap();
+        let mut index = crate::message::field::Index::new();
+        crate::wire::parse::fields(head.as_bytes(), 0, 99, &mut index).unwrap();
         f(&Fields::new(head.as_bytes(), &index))
     }
 
@@ -538,7 +538,7 @@ mod tests {
     // RFC 4648 §10
     #[test]
     fn base64() {
-        for (octets, text) in [
+        for (bytes, text) in [
             ("", ""),
             ("f", "Zg=="),
             ("fo", "Zm8="),
@@ -548,9 +548,9 @@ mod tests {
             ("foobar", "Zm9vYmFy"),
         ] {
             let mut out = Vec::new();
-            to_base64(octets.as_bytes(), &mut out);
+            to_base64(bytes.as_bytes(), &mut out);
             assert_eq!(out, text.as_bytes());
-            assert_eq!(from_base64(text.as_bytes()).unwrap(), octets.as_bytes());
+            assert_eq!(from_base64(text.as_bytes()).unwrap(), bytes.as_bytes());
         }
     }
 
@@ -559,7 +559,7 @@ mod tests {
         #[test]
         fn a_challenge_is_read_as_written(realm in "[ !#-\\[\\]-~]{0,9}", before in "[a \",=\\\\]{0,9}") {
             let realm = realm.replace('|', "!"); // which parts the lines here
-            let lines = format!("WWW-Authenticate: {before}|WWW-Authenticate: {}", challenge(&realm).unwrap());
+            let lines = format!("WWW-Authenticate: {before}|WWW-Authenticate: {}", basic_challenge(&realm).unwrap());
             with_fields(&lines, |fields| {
                 let last = challenges(fields).last().unwrap();
                 assert_eq!((last.is_basic(), last.realm()), (true, Some(realm.as_bytes())), "{lines}");
@@ -567,18 +567,18 @@ mod tests {
         }
 
         #[test]
-        fn decoding_undoes_encoding(octets: Vec<u8>) {
+        fn decoding_undoes_encoding(bytes: Vec<u8>) {
             let mut text = Vec::new();
-            to_base64(&octets, &mut text);
-            prop_assert_eq!(from_base64(&text), Some(octets));
+            to_base64(&bytes, &mut text);
+            prop_assert_eq!(from_base64(&text), Some(bytes));
         }
 
-        // No octets have two spellings.
+        // No bytes have two spellings.
         #[test]
         fn encoding_undoes_decoding(text in "[A-D+/=]{0,12}") {
-            if let Some(octets) = from_base64(text.as_bytes()) {
+            if let Some(bytes) = from_base64(text.as_bytes()) {
                 let mut again = Vec::new();
-                to_base64(&octets, &mut again);
+                to_base64(&bytes, &mut again);
                 prop_assert_eq!(again, text.as_bytes());
             }
         }
@@ -586,7 +586,7 @@ mod tests {
         // V19: the outcome; the time is the loop's.
         #[test]
         fn equality_is_equality(a in "[ab]{0,4}", b in "[ab]{0,4}") {
-            prop_assert_eq!(is_equal(a.as_bytes(), b.as_bytes()), a == b);
+            prop_assert_eq!(constant_time_eq(a.as_bytes(), b.as_bytes()), a == b);
         }
     }
 }

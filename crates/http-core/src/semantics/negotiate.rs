@@ -1,10 +1,10 @@
 //! Content codings: which of those that a server has would the client like best (RFC 9110 §12.5.3)?
 //! It knows no coding but by name, and codes nothing.
 
-use crate::error::UseError;
-use crate::field::{FieldBlock, FieldValue, Fields, name};
-use crate::grammar::{is_token, trim};
-use crate::status::Status;
+use crate::error::UsageError;
+use crate::message::field::{FieldBlock, FieldValue, Fields, header};
+use crate::message::status::Status;
+use crate::wire::grammar::{is_token, trim};
 
 /// Which coding to answer with. What the answer must say of it, [`Choice::describe`] writes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -16,7 +16,7 @@ pub enum Choice {
     Identity,
     /// The client takes neither any of them nor the representation as it is: answer 406, or send it as it is all the
     /// same.
-    Nothing,
+    NotAcceptable,
 }
 
 impl Choice {
@@ -24,26 +24,26 @@ impl Choice {
     /// would give it to clients that cannot decode it (R9110-12.5.5); and Content-Encoding where something coded is sent.
     ///
     /// # Errors
-    /// [`UseError::NoCoding`] if `available` is not what was chosen from, or holds a name that is no token.
+    /// [`UsageError::UnknownCoding`] if `available` is not what was chosen from, or holds a name that is no token.
     ///
     /// ```
     /// use http_core::negotiate::Choice;
     /// use http_core::{FieldBlock, Status};
     /// let mut fields = FieldBlock::new();
-    /// Choice::Coded(1).describe(&["br", "gzip"], Status::OK, &mut fields)?;
+    /// Choice::Coded(1).write_headers(&["br", "gzip"], Status::OK, &mut fields)?;
     /// assert_eq!(fields.as_bytes(), b"Vary: Accept-Encoding\r\nContent-Encoding: gzip\r\n");
-    /// # Ok::<(), http_core::UseError>(())
+    /// # Ok::<(), http_core::UsageError>(())
     /// ```
-    pub fn describe(self, available: &[&str], status: Status, fields: &mut FieldBlock) -> Result<(), UseError> {
+    pub fn write_headers(self, available: &[&str], status: Status, fields: &mut FieldBlock) -> Result<(), UsageError> {
         let coding = match self {
             Choice::Coded(place) if !status.is_bodiless() => {
                 let coding = available.get(place).filter(|coding| is_token(coding.as_bytes()));
-                Some(coding.and_then(|coding| FieldValue::new(coding.as_bytes())).ok_or(UseError::NoCoding)?)
+                Some(coding.and_then(|coding| FieldValue::new(coding.as_bytes())).ok_or(UsageError::UnknownCoding)?)
             }
             _ => None,
         };
-        fields.push(name::VARY, FieldValue::from_static("Accept-Encoding"))?;
-        coding.map_or(Ok(()), |coding| fields.push(name::CONTENT_ENCODING, coding))
+        fields.push(header::VARY, FieldValue::from_static("Accept-Encoding"))?;
+        coding.map_or(Ok(()), |coding| fields.push(header::CONTENT_ENCODING, coding))
     }
 }
 
@@ -55,26 +55,26 @@ impl Choice {
 /// length of the fields, once for each coding.
 ///
 /// ```
-/// use http_core::negotiate::{Choice, choose};
+/// use http_core::negotiate::{Choice, content_coding};
 /// # use http_core::{server::{Connection, Event}, Limits};
 /// # let mut connection = Connection::new(Limits::default());
 /// # let head = b"GET / HTTP/1.0\r\nAccept-Encoding: br;q=0.5, x-gzip, zstd;q=0\r\n\r\n";
-/// # connection.space()[..head.len()].copy_from_slice(head);
+/// # connection.receive_buffer()[..head.len()].copy_from_slice(head);
 /// # connection.received(head.len());
 /// # let Ok(Event::Request(request)) = connection.poll() else { unreachable!() };
 /// # let fields = request.fields;
 /// // Accept-Encoding: br;q=0.5, x-gzip, zstd;q=0
-/// assert_eq!(choose(&fields, &["br", "zstd", "gzip"]), Choice::Coded(2));
-/// assert_eq!(choose(&fields, &["zstd"]), Choice::Identity);
+/// assert_eq!(content_coding(&fields, &["br", "zstd", "gzip"]), Choice::Coded(2));
+/// assert_eq!(content_coding(&fields, &["zstd"]), Choice::Identity);
 /// ```
-pub fn choose(fields: &Fields<'_>, available: &[&str]) -> Choice {
+pub fn content_coding(fields: &Fields<'_>, available: &[&str]) -> Choice {
     let identity = weight(fields, "identity");
     let coded = available.iter().enumerate().map(|(place, coding)| (weight(fields, coding).unwrap_or(0), place));
     // Of equals, this takes the last; the server's first is to be it.
     let best = coded.rev().max_by_key(|&(weight, _)| weight);
     match best {
         Some((weight, place)) if weight > 0 && weight >= identity.unwrap_or(0) => Choice::Coded(place),
-        _ if identity == Some(0) => Choice::Nothing,
+        _ if identity == Some(0) => Choice::NotAcceptable,
         _ => Choice::Identity,
     }
 }
@@ -82,7 +82,7 @@ pub fn choose(fields: &Fields<'_>, available: &[&str]) -> Choice {
 /// The weight of a coding in thousandths: its own, otherwise that of `*`. The first element that names it counts.
 fn weight(fields: &Fields<'_>, coding: &str) -> Option<u16> {
     let mut of_others = None;
-    for (named, weight) in fields.tokens(name::ACCEPT_ENCODING).filter_map(weighted) {
+    for (named, weight) in fields.tokens(header::ACCEPT_ENCODING).filter_map(weighted) {
         if is_same(named, coding.as_bytes()) {
             return Some(weight);
         }
@@ -153,25 +153,28 @@ mod tests {
             (Choice::Coded(1), Status::NOT_MODIFIED, Ok(VARY)),
             (Choice::Identity, Status::OK, Ok(VARY)),
             (Choice::Identity, Status::NOT_MODIFIED, Ok(VARY)),
-            (Choice::Nothing, Status::NOT_ACCEPTABLE, Ok(VARY)),
-            (Choice::Coded(2), Status::OK, Err(UseError::NoCoding)),
+            (Choice::NotAcceptable, Status::NOT_ACCEPTABLE, Ok(VARY)),
+            (Choice::Coded(2), Status::OK, Err(UsageError::UnknownCoding)),
         ] {
             let mut fields = FieldBlock::new();
-            let described = choice.describe(HAVE, status, &mut fields);
+            let described = choice.write_headers(HAVE, status, &mut fields);
             let text = str::from_utf8(fields.as_bytes()).unwrap();
             assert_eq!(described.map(|()| text), expected, "{choice:?} {status}");
             assert_eq!(text.is_empty(), described.is_err(), "an error changes nothing");
         }
-        assert_eq!(Choice::Coded(0).describe(&["g zip"], Status::OK, &mut FieldBlock::new()), Err(UseError::NoCoding));
+        assert_eq!(
+            Choice::Coded(0).write_headers(&["g zip"], Status::OK, &mut FieldBlock::new()),
+            Err(UsageError::UnknownCoding)
+        );
     }
 
-    use Choice::{Coded, Identity, Nothing};
+    use Choice::{Coded, Identity, NotAcceptable};
     use alloc::format;
 
     fn with_fields<T>(lines: &str, f: impl Fn(&Fields<'_>) -> T) -> T {
         let head = format!("{lines}\r\n\r\n");
-        let mut index = crate::field::Index::new();
-        crate::parse::fields(head.as_bytes(), 0, 9, &mut index).unwrap();
+        let mut index = crate::message::field::Index::new();
+        crate::wire::parse::fields(head.as_bytes(), 0, 9, &mut index).unwrap();
         f(&Fields::new(head.as_bytes(), &index))
     }
 
@@ -202,11 +205,11 @@ mod tests {
             ("*, br;q=0", Coded(1)),
             ("*;q=0.5, gzip;q=0.1", Coded(0)),
             ("*;q=0.5, br;q=0.1, gzip;q=0.1", Identity),
-            ("*;q=0", Nothing),
+            ("*;q=0", NotAcceptable),
             ("*;q=0, identity", Identity),
             ("identity;q=1, *;q=0", Identity),
-            ("identity;q=0", Nothing),
-            ("identity;q=0, deflate", Nothing),
+            ("identity;q=0", NotAcceptable),
+            ("identity;q=0, deflate", NotAcceptable),
             ("identity;q=0, gzip;q=0.001", Coded(1)),
             ("identity;q=0, *", Coded(0)),
             // The first element that names a coding counts.
@@ -215,13 +218,16 @@ mod tests {
             ("*;q=0.5, *;q=0", Coded(0)),
         ] {
             let line = format!("Accept-Encoding: {value}");
-            assert_eq!(with_fields(&line, |fields| choose(fields, &["br", "gzip"])), expected, "{value}");
+            assert_eq!(with_fields(&line, |fields| content_coding(fields, &["br", "gzip"])), expected, "{value}");
         }
-        assert_eq!(with_fields("X: y", |fields| choose(fields, &["br", "gzip"])), Identity);
-        assert_eq!(with_fields("Accept-Encoding: gzip", |fields| choose(fields, &[])), Identity);
-        assert_eq!(with_fields("Accept-Encoding: compress", |fields| choose(fields, &["x-compress"])), Coded(0));
+        assert_eq!(with_fields("X: y", |fields| content_coding(fields, &["br", "gzip"])), Identity);
+        assert_eq!(with_fields("Accept-Encoding: gzip", |fields| content_coding(fields, &[])), Identity);
+        assert_eq!(
+            with_fields("Accept-Encoding: compress", |fields| content_coding(fields, &["x-compress"])),
+            Coded(0)
+        );
         let two = "Accept-Encoding: br;q=0.1\r\nACCEPT-ENCODING: gzip";
-        assert_eq!(with_fields(two, |fields| choose(fields, &["br", "gzip"])), Coded(1));
+        assert_eq!(with_fields(two, |fields| content_coding(fields, &["br", "gzip"])), Coded(1));
     }
 
     // RFC 9110 §12.4.2

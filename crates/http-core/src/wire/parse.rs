@@ -1,4 +1,4 @@
-//! First lines and field lines: from octets to the places of their parts. Tolerance is scoped by version:
+//! First lines and field lines: from bytes to the places of their parts. Tolerance is scoped by version:
 //! what is strict for HTTP/1.1 may be let pass for HTTP/1.0 and 0.9, and then the connection closes (D1–D4, D10).
 //! What the parts mean together is not known here.
 
@@ -7,21 +7,21 @@ use core::ops::Range;
 use memchr::memchr2;
 
 use crate::error::{RequestError, ResponseError};
-use crate::field::{FieldName, FieldRange, Index, Place, name};
-use crate::grammar::{is_blank, is_token, is_value_text};
 use crate::limits::Limits;
-use crate::scan::MOST_FIELDS;
-use crate::status::Status;
-use crate::version::Version;
+use crate::message::field::{FieldName, FieldRange, Index, Place, header};
+use crate::message::status::Status;
+use crate::message::version::Version;
+use crate::wire::grammar::{is_blank, is_token, is_value_text};
+use crate::wire::scan::MOST_FIELDS;
 
-/// The parts of a request line; offsets from its first octet.
+/// The parts of a request line; offsets from its first byte.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct RequestLine {
     pub(crate) method: Range<usize>,
     pub(crate) target: Range<usize>,
     pub(crate) version: Version,
     /// Several blanks or a tab stood between the words (D2).
-    pub(crate) tolerated: bool,
+    pub(crate) lenient: bool,
 }
 
 /// Reads a request line without its line end; a Simple-Request too (R1945-4.1, R1945-5.1).
@@ -47,22 +47,22 @@ pub(crate) fn request_line(line: &[u8]) -> Result<RequestLine, RequestError> {
             && line[method.end] == b' '
             && line[target.start] == b'/';
         return match simple {
-            true => Ok(RequestLine { method, target, version: Version::HTTP_09, tolerated: false }),
+            true => Ok(RequestLine { method, target, version: Version::HTTP_09, lenient: false }),
             false => Err(RequestError::RequestLine),
         };
     }
     let single = |from: usize, to: usize| to - from == 1 && line[from] == b' ';
-    let tolerated = !(single(method.end, target.start) && single(target.end, version.start));
+    let lenient = !(single(method.end, target.start) && single(target.end, version.start));
     let version = match Version::parse(&line[version.clone()]) {
         Some(version) if version.major() == 1 => version,
-        Some(version) if version.major() > 1 && !tolerated => return Err(RequestError::VersionNotSupported),
+        Some(version) if version.major() > 1 && !lenient => return Err(RequestError::VersionNotSupported),
         None if line[version].iter().any(is_blank) => return Err(RequestError::RequestLine), // several words
         _ => return Err(RequestError::Version), // D4; R9110-6.2: HTTP/0.x written out is no version
     };
-    if tolerated && version > Version::HTTP_10 {
-        return Err(RequestError::Blanks); // D2
+    if lenient && version > Version::HTTP_10 {
+        return Err(RequestError::Whitespace); // D2
     }
-    Ok(RequestLine { method, target, version, tolerated })
+    Ok(RequestLine { method, target, version, lenient })
 }
 
 /// The next word after `from`: blanks are skipped; empty at the end of the line.
@@ -76,7 +76,7 @@ fn behind_blanks(line: &[u8], from: usize) -> usize {
     from + line[from..].iter().take_while(|c| is_blank(c)).count()
 }
 
-/// What to say of a first line that grew beyond its bound; `line` is that many octets and one (R9112-3a).
+/// What to say of a first line that grew beyond its bound; `line` is that many bytes and one (R9112-3a).
 pub(crate) fn request_line_too_long(line: &[u8]) -> RequestError {
     let method = line.iter().position(is_blank).unwrap_or(line.len());
     if !is_token(&line[..method]) {
@@ -96,7 +96,7 @@ pub(crate) fn request_line_too_long(line: &[u8]) -> RequestError {
 pub(crate) struct StatusLine {
     pub(crate) version: Version,
     pub(crate) status: Status,
-    /// Offsets from the line's first octet.
+    /// Offsets from the line's first byte.
     pub(crate) reason: Range<usize>,
 }
 
@@ -125,7 +125,7 @@ pub(crate) fn status_line(line: &[u8]) -> Result<StatusLine, ResponseError> {
     }
 }
 
-/// Finds the fields of a head; `head` is the whole of it, through its empty line, and its first `from` octets are the
+/// Finds the fields of a head; `head` is the whole of it, through its empty line, and its first `from` bytes are the
 /// first line. `None` if a line is no field line.
 pub(crate) fn fields(head: &[u8], from: usize, lines: u16, index: &mut Index) -> Option<()> {
     // Clearing room for 256 fields costs 660 instructions, 9 % of receiving a usual head.
@@ -138,9 +138,9 @@ pub(crate) fn fields(head: &[u8], from: usize, lines: u16, index: &mut Index) ->
     (length == head.len()).then_some(())
 }
 
-/// The same for octets of which nobody knows yet where the head among them ends; gives its length. `None` unless all of
+/// The same for bytes of which nobody knows yet where the head among them ends; gives its length. `None` unless all of
 /// it is there and the scanner could find nothing in it to remark: then the search for line ends, a fifth of the work
-/// for a usual head, is saved. The octets are looked at once more if it is not so; that is tried once a head.
+/// for a usual head, is saved. The bytes are looked at once more if it is not so; that is tried once a head.
 pub(crate) fn plain_fields(bytes: &[u8], from: usize, limits: &Limits, index: &mut Index) -> Option<usize> {
     let length = fields_up_to::<{ USUAL_FIELDS as usize }>(bytes, from, index)?;
     let within_limits = index.len() <= limits.fields as usize
@@ -176,7 +176,7 @@ fn fields_up_to<const N: usize>(bytes: &[u8], from: usize, index: &mut Index) ->
 /// `Err` if the folded field decides about the message (D3), or if there is no field to go on.
 pub(crate) fn unfold(head: &mut [u8], from: usize) -> Result<(), ()> {
     const STRICT: [FieldName<'static>; 4] =
-        [name::HOST, name::CONTENT_LENGTH, name::TRANSFER_ENCODING, name::CONNECTION];
+        [header::HOST, header::CONTENT_LENGTH, header::TRANSFER_ENCODING, header::CONNECTION];
     unfold_but(&STRICT, head, from)
 }
 
@@ -222,8 +222,8 @@ mod tests {
             ("GET /a", Ok((Version::HTTP_09, false))),
             ("GET  /a\tHTTP/1.0", Ok((Version::HTTP_10, true))),
             ("GET \t/a HTTP/1.0", Ok((Version::HTTP_10, true))),
-            ("GET  /a HTTP/1.1", Err(E::Blanks)),
-            ("GET /a\tHTTP/1.1", Err(E::Blanks)),
+            ("GET  /a HTTP/1.1", Err(E::Whitespace)),
+            ("GET /a\tHTTP/1.1", Err(E::Whitespace)),
             ("GET  /a", Err(E::RequestLine)),
             ("GET\t/a", Err(E::RequestLine)),
             ("GET a", Err(E::RequestLine)),
@@ -246,7 +246,7 @@ mod tests {
             ("GET / HTTP/2.0", Err(E::VersionNotSupported)),
             ("PRI * HTTP/2.0", Err(E::VersionNotSupported)),
         ] {
-            let got = request_line(line.as_bytes()).map(|line| (line.version, line.tolerated));
+            let got = request_line(line.as_bytes()).map(|line| (line.version, line.lenient));
             assert_eq!(got, expected, "{line:?}");
         }
         let line = request_line(b"GET \t /a  HTTP/1.0").unwrap();
@@ -315,7 +315,7 @@ mod tests {
         let plain = |head: &str, limits: Limits| plain_fields(head.as_bytes(), 3, &limits, &mut Index::new());
         let limits = Limits { field_line: 14, head: 17, fields: 2, ..Limits::default() };
         let head = "x\r\nA: b\r\nC: d \r\n\r\n";
-        assert_eq!((head.len(), plain(head, limits)), (18, None), "the head is one octet too long");
+        assert_eq!((head.len(), plain(head, limits)), (18, None), "the head is one byte too long");
         let limits = Limits { head: 18, ..limits };
         assert_eq!(plain(head, limits), None, "a line might be too long");
         let limits = Limits { field_line: 15, ..limits };
@@ -324,7 +324,7 @@ mod tests {
         assert_eq!(plain(head, Limits { fields: 1, ..limits }), None);
         assert_eq!(plain("x\r\n\r\n", limits), Some(5), "no field at all");
         for end in 3..head.len() {
-            assert_eq!(plain(&head[..end], limits), None, "{end} octets");
+            assert_eq!(plain(&head[..end], limits), None, "{end} bytes");
         }
         for odd in [
             "xx\nA: b\r\n\r\n",
@@ -347,7 +347,8 @@ mod tests {
         let head = b"x\r\nA:b\r\nEmpty: \t\r\nC: \td e\x80 \r\n\r\n";
         let mut index = Index::new();
         fields(head, 3, 3, &mut index).unwrap();
-        let found: Vec<_> = crate::field::Fields::new(head, &index).iter().map(|(_, v)| v.as_bytes()).collect();
+        let found: Vec<_> =
+            crate::message::field::Fields::new(head, &index).iter().map(|(_, v)| v.as_bytes()).collect();
         assert_eq!(found, [&b"b"[..], b"", b"d e\x80"]);
         for bad in ["A : b", ": b", "A", "A\x01: b", "A: b\0", "A: b\rc", "A: b\r"] {
             let head = format!("x\r\n{bad}\r\n\r\n");

@@ -2,45 +2,45 @@
 //! for responses. Nothing is guessed: what two readers could take in two ways is refused.
 
 use crate::error::{RequestError, ResponseError};
-use crate::field::{Fields, name};
-use crate::grammar::{decimal, elements, is_token, trim};
-use crate::method::Method;
-use crate::status::Status;
-use crate::version::Version;
+use crate::message::field::{Fields, header};
+use crate::message::method::Method;
+use crate::message::status::Status;
+use crate::message::version::Version;
+use crate::wire::grammar::{decimal, elements, is_token, trim};
 
 /// How the end of a body is found (RFC 1945 §7.2, RFC 9112 §6.3). The machines count it; it is here for who has to know
 /// beforehand.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Framing {
-    /// No body at all, or one of no octets.
+    /// No body at all, or one of no bytes.
     Empty,
-    /// So many octets, 1 or more, as Content-Length said.
+    /// So many bytes, 1 or more, as Content-Length said.
     Length(u64),
-    /// All octets until the connection ends; responses only (R1945-7.2.2a).
+    /// All bytes until the connection ends; responses only (R1945-7.2.2a).
     UntilClose,
     /// Chunks, from servers that ignore the version of the request; received responses only (R9112-7.1). What is handed out
-    /// are the octets within them.
+    /// are the bytes within them.
     Chunked,
 }
 
 /// The body of a request: [`Framing::Empty`] or [`Framing::Length`].
 pub(crate) fn of_request(method: Method<'_>, version: Version, fields: &Fields<'_>) -> Result<Framing, RequestError> {
-    let coded = fields.get(name::TRANSFER_ENCODING).is_some();
-    let mut lengths = fields.get_all(name::CONTENT_LENGTH);
+    let coded = fields.get(header::TRANSFER_ENCODING).is_some();
+    let mut lengths = fields.get_all(header::CONTENT_LENGTH);
     match (lengths.next(), coded) {
         // R9112-6.1b: nobody agrees about what this means, so it has no meaning here.
-        (_, true) if version < Version::HTTP_11 => Err(RequestError::TransferEncodingVersion),
+        (_, true) if version < Version::HTTP_11 => Err(RequestError::TransferEncodingInHttp10),
         (length, true) => Err(match transfer_coding(fields) {
             Coding::Faulty => RequestError::TransferEncoding, // R9112-6.1e
             _ if length.is_some() => RequestError::TransferEncodingAndLength, // R9112-6.1c
-            Coding::Chunked | Coding::OthersThenChunked => RequestError::TransferCoding, // R9112-6.1a
+            Coding::Chunked | Coding::OthersThenChunked => RequestError::UnsupportedTransferCoding, // R9112-6.1a
         }),
         // R9112-6.3a lets equal members be folded; a client that sends two is not one to guess about.
         (Some(_), _) if lengths.next().is_some() => Err(RequestError::ContentLengthRepeated),
         (Some(length), _) => match decimal(length.as_bytes()) {
             Some(0) => Ok(Framing::Empty),
-            Some(octets) => Ok(Framing::Length(octets)),
+            Some(bytes) => Ok(Framing::Length(bytes)),
             None => Err(RequestError::ContentLength),
         },
         // D8, R1945-8.3, R1945-7.2.2b: in 1.0 the close cannot end a body, and these methods have one.
@@ -56,14 +56,14 @@ pub(crate) fn of_response(method: Method<'_>, status: Status, fields: &Fields<'_
     if method == Method::Head || status.is_bodiless() {
         return Ok(Framing::Empty); // R1945-7.2b, whatever the fields say
     }
-    if fields.get(name::TRANSFER_ENCODING).is_some() {
+    if fields.get(header::TRANSFER_ENCODING).is_some() {
         return match transfer_coding(fields) {
             Coding::Chunked => Ok(Framing::Chunked),
             _ => Err(ResponseError::TransferEncoding),
         };
     }
     let mut length = None;
-    for value in fields.get_all(name::CONTENT_LENGTH) {
+    for value in fields.get_all(header::CONTENT_LENGTH) {
         // R9112-6.3a: equal members are one. An empty member is none of them.
         for member in value.as_bytes().split(|&c| c == b',').map(trim) {
             let member = decimal(member).ok_or(ResponseError::ContentLength)?;
@@ -74,7 +74,7 @@ pub(crate) fn of_response(method: Method<'_>, status: Status, fields: &Fields<'_
     }
     Ok(match length {
         Some(0) => Framing::Empty,
-        Some(octets) => Framing::Length(octets),
+        Some(bytes) => Framing::Length(bytes),
         None => Framing::UntilClose, // R1945-7.2.2a
     })
 }
@@ -90,7 +90,7 @@ enum Coding {
 
 fn transfer_coding(fields: &Fields<'_>) -> Coding {
     let (mut count, mut chunked, mut last_is_chunked) = (0, 0, false);
-    for coding in fields.get_all(name::TRANSFER_ENCODING).flat_map(|value| elements(value.as_bytes())) {
+    for coding in fields.get_all(header::TRANSFER_ENCODING).flat_map(|value| elements(value.as_bytes())) {
         let token = trim(coding.split(|&c| c == b';').next().unwrap_or_default());
         if !is_token(token) {
             return Coding::Faulty;
@@ -116,8 +116,8 @@ mod tests {
 
     fn with_fields<T>(lines: &str, f: impl Fn(&Fields<'_>) -> T) -> T {
         let head = format!("{lines}\r\n");
-        let mut index = crate::field::Index::new();
-        crate::parse::fields(head.as_bytes(), 0, 9, &mut index).unwrap();
+        let mut index = crate::message::field::Index::new();
+        crate::wire::parse::fields(head.as_bytes(), 0, 9, &mut index).unwrap();
         f(&Fields::new(head.as_bytes(), &index))
     }
 
@@ -141,14 +141,14 @@ mod tests {
             ("POST", Version::HTTP_10, "Content-Length: +5\r\n", Err(E::ContentLength)),
             ("GET", Version::HTTP_11, "Content-Length: 5, 5\r\n", Err(E::ContentLength)),
             ("POST", Version::HTTP_11, "Content-Length: 5\r\nContent-Length: 5\r\n", Err(E::ContentLengthRepeated)),
-            ("POST", Version::HTTP_10, CHUNKED, Err(E::TransferEncodingVersion)),
-            ("GET", Version::HTTP_11, CHUNKED, Err(E::TransferCoding)),
-            ("POST", Version::HTTP_11, "Transfer-Encoding: gzip, Chunked\r\n", Err(E::TransferCoding)),
+            ("POST", Version::HTTP_10, CHUNKED, Err(E::TransferEncodingInHttp10)),
+            ("GET", Version::HTTP_11, CHUNKED, Err(E::UnsupportedTransferCoding)),
+            ("POST", Version::HTTP_11, "Transfer-Encoding: gzip, Chunked\r\n", Err(E::UnsupportedTransferCoding)),
             (
                 "POST",
                 Version::HTTP_11,
                 "Transfer-Encoding: gzip\r\nTransfer-Encoding: chunked\r\n",
-                Err(E::TransferCoding),
+                Err(E::UnsupportedTransferCoding),
             ),
             ("POST", Version::HTTP_11, "Transfer-Encoding: chunked, gzip\r\n", Err(E::TransferEncoding)),
             ("POST", Version::HTTP_11, "Transfer-Encoding: identity\r\n", Err(E::TransferEncoding)),

@@ -3,7 +3,7 @@
 //!
 //! ```text
 //!             request()              poll() -> Response(head)
-//!   ┌──────┐ ──────────▶ ┌──────┐ ────────────────────────────▶ ┌──────┐ ──┐ poll() -> Body(octets)
+//!   ┌──────┐ ──────────▶ ┌──────┐ ────────────────────────────▶ ┌──────┐ ──┐ poll() -> Body(bytes)
 //!   │ Idle │             │ Head │ ──┐                           │ Body │ ◀─┘ until all of it came
 //!   └──────┘ ◀─┐         └──────┘ ◀─┘ 1xx: skipped              └──────┘
 //!              │ kept                                              │ poll() -> ResponseEnd
@@ -18,15 +18,15 @@
 //!
 //! | event | what to do |
 //! |---|---|
-//! | [`Event::NeedInput`] | read into [`space`](Connection::space), then [`received`](Connection::received) or [`received_eof`](Connection::received_eof) |
+//! | [`Event::NeedInput`] | read into [`receive_buffer`](Connection::receive_buffer), then [`received`](Connection::received) or [`received_eof`](Connection::received_eof) |
 //! | [`Event::Response`] | look at the head; it is gone at the next call |
-//! | [`Event::Body`] | use the octets; they are gone at the next call |
-//! | [`Event::ResponseEnd`] | the answer is whole; if [`may_reuse`](Connection::may_reuse), `request` again, else close |
+//! | [`Event::Body`] | use the bytes; they are gone at the next call |
+//! | [`Event::ResponseEnd`] | the answer is whole; if [`can_reuse`](Connection::can_reuse), `request` again, else close |
 //! | [`Event::Closed`] | close |
-//! | `Err(error)` | close; if [`may_resend`](Connection::may_resend), the request may go out again on a new connection |
+//! | `Err(error)` | close; if [`can_retry`](Connection::can_retry), the request may go out again on a new connection |
 //!
 //! A stream that broke, or a deadline of the caller's, is no end of stream: it is never reported by `received_eof`, since
-//! that may be what ends a body. The value may be set down after any octet and picked up by another thread. It reads no
+//! that may be what ends a body. The value may be set down after any byte and picked up by another thread. It reads no
 //! clock; which deadline runs follows from [`phase`](Connection::phase). One that strikes is the caller's to act upon: drop
 //! the connection.
 //!
@@ -52,12 +52,12 @@
 //!     let (mut status, mut body) = (Status::OK, Vec::new());
 //!     loop {
 //!         match connection.poll().map_err(io::Error::other)? {
-//!             Event::NeedInput => match socket.read(connection.space())? {
+//!             Event::NeedInput => match socket.read(connection.receive_buffer())? {
 //!                 0 => connection.received_eof(),
 //!                 n => connection.received(n),
 //!             },
 //!             Event::Response(head) => status = head.status,
-//!             Event::Body(octets) => body.extend_from_slice(octets),   // bound it, where the server is not yours
+//!             Event::Body(bytes) => body.extend_from_slice(bytes),   // bound it, where the server is not yours
 //!             _ => return Ok((status, body)),                          // ResponseEnd comes first
 //!         }
 //!     }
@@ -70,27 +70,27 @@
 use alloc::vec::Vec;
 use core::fmt;
 
-use crate::buffer::{Buffer, Workspace};
-use crate::chunked::{Chunks, Next};
-use crate::encode;
-use crate::error::{ResponseError, UseError};
-use crate::field::{FieldBlock, Fields, name};
-use crate::framing::{self, Framing};
+use crate::error::{ResponseError, UsageError};
 use crate::limits::Limits;
-use crate::method::Method;
-use crate::parse;
-use crate::persist;
-use crate::scan::{Found, Scanner};
-use crate::status::Status;
-use crate::target::{Authority, Form, Target};
-use crate::version::Version;
+use crate::message::field::{FieldBlock, Fields, header};
+use crate::message::method::Method;
+use crate::message::status::Status;
+use crate::message::target::{Authority, Form, Target};
+use crate::message::version::Version;
+use crate::wire::chunked::{Chunks, Next};
+use crate::wire::encode;
+use crate::wire::framing::{self, Framing};
+use crate::wire::parse;
+use crate::wire::persistence;
+use crate::wire::recv_buffer::{RecvBuffer, Workspace};
+use crate::wire::scan::{Found, HeadScanner};
 
-pub use crate::exchange::SendBody;
+pub use crate::server::types::SendBody;
 
 /// One connection, seen from the client. The [module](self) says in which order to call what.
 ///
 /// It carries one request at a time: the next may be made when the answer before is whole. It is `Send`; its buffers are
-/// its own, or [lent](Self::lend).
+/// its own, or [lent](Self::attach).
 ///
 /// ```
 /// use http_core::client::{Connection, Event, Request, SendBody};
@@ -106,25 +106,25 @@ pub use crate::exchange::SendBody;
 ///
 /// assert!(matches!(connection.poll(), Ok(Event::NeedInput)));
 /// let bytes = b"HTTP/1.0 200 OK\r\nConnection: keep-alive\r\nContent-Length: 5\r\n\r\nhello";
-/// connection.space()[..bytes.len()].copy_from_slice(bytes);
+/// connection.receive_buffer()[..bytes.len()].copy_from_slice(bytes);
 /// connection.received(bytes.len());
 ///
 /// let Ok(Event::Response(response)) = connection.poll() else { panic!() };
 /// assert_eq!((response.status.code(), response.reason), (200, &b"OK"[..]));
 /// assert!(matches!(connection.poll(), Ok(Event::Body(b"hello"))));
 /// assert!(matches!(connection.poll(), Ok(Event::ResponseEnd)));
-/// assert!(connection.may_reuse());
+/// assert!(connection.can_reuse());
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 pub struct Connection {
     limits: Limits,
-    buffer: Buffer,
+    buffer: RecvBuffer,
     /// The current head with its continuation lines joined; empty if there are none.
     unfolded: Vec<u8>,
-    scanner: Scanner,
+    scanner: HeadScanner,
     chunks: Chunks,
     head: HeadIndex,
-    /// Octets of the request's body that are still to be sent.
+    /// Bytes of the request's body that are still to be sent.
     body_left: u64,
     state: State,
     interim: u8,
@@ -133,11 +133,11 @@ pub struct Connection {
     is_idempotent: bool,
     /// The request asked for it, and, once the head came, the answer too.
     keep: bool,
-    /// A request was made, and no octet came since.
+    /// A request was made, and no byte came since.
     unanswered: bool,
     /// An answer was whole before.
     reused: bool,
-    simple_responses: bool,
+    allows_http09: bool,
     eof: bool,
 }
 
@@ -156,17 +156,17 @@ enum State {
 /// What is still to come of a body.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Body {
-    /// So many octets.
+    /// So many bytes.
     Length(u64),
     UntilClose,
     /// `chunks` knows.
     Chunked,
 }
 
-/// What stands where in the current head; offsets from its first octet.
+/// What stands where in the current head; offsets from its first byte.
 #[derive(Clone, Copy, Debug)]
 struct HeadIndex {
-    first_line_end: u32,
+    start_line_end: u32,
     length: u32,
     reason: (u32, u32),
     version: Version,
@@ -175,7 +175,7 @@ struct HeadIndex {
 }
 
 const NO_HEAD: HeadIndex = HeadIndex {
-    first_line_end: 0,
+    start_line_end: 0,
     length: 0,
     reason: (0, 0),
     version: Version::HTTP_09,
@@ -191,10 +191,10 @@ const HTTP: &[u8] = b"HTTP/";
 ///
 /// ```
 /// use http_core::client::{Connection, Request, SendBody};
-/// use http_core::{Authority, FieldBlock, FieldValue, Limits, Method, Target, name};
+/// use http_core::{Authority, FieldBlock, FieldValue, Limits, Method, Target, header};
 ///
 /// let mut fields = FieldBlock::new();
-/// fields.push(name::USER_AGENT, FieldValue::from_static("probe/1.0"))?;
+/// fields.push(header::USER_AGENT, FieldValue::from_static("probe/1.0"))?;
 /// let host = Authority::new(b"example.org").unwrap();
 /// let request = Request {
 ///     body: Some(5),
@@ -218,7 +218,7 @@ pub struct Request<'a> {
     pub host: Authority<'a>,
     /// All other fields.
     pub fields: &'a FieldBlock,
-    /// How many octets of body follow the head; `None` for no body. POST, PUT and PATCH say `Content-Length: 0` then, other
+    /// How many bytes of body follow the head; `None` for no body. POST, PUT and PATCH say `Content-Length: 0` then, other
     /// methods nothing (R1945-7.2a). A length has to be known: HTTP/1.0 has no other way.
     pub body: Option<u64>,
     /// Asks the server to keep the connection. A proxy is never asked (R2068-19.7.1c).
@@ -268,11 +268,11 @@ impl<'a> Request<'a> {
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum Event<'a> {
-    /// Nothing can be said before more octets come, or a request is made.
+    /// Nothing can be said before more bytes come, or a request is made.
     NeedInput,
     /// An answer's head is whole and correct. It comes once a request. Interim answers (1xx) are skipped (R9110-15.2).
     Response(ResponseHead<'a>),
-    /// One or more octets of the answer's body, freed of chunks. How many there will be is bounded by nobody but the caller.
+    /// One or more bytes of the answer's body, freed of chunks. How many there will be is bounded by nobody but the caller.
     Body(&'a [u8]),
     /// The answer is whole; it comes once after each [`Response`](Event::Response), also where there was no body.
     ResponseEnd,
@@ -298,7 +298,7 @@ pub struct ResponseHead<'a> {
     /// How the body ends: [`Framing::Empty`] to HEAD and for 204 and 304, whatever the fields say.
     pub body: Framing,
     /// The whole head as it came, through its empty line, to be shown or kept; empty for a Simple-Response.
-    pub octets: &'a [u8],
+    pub bytes: &'a [u8],
 }
 
 impl ResponseHead<'_> {
@@ -308,14 +308,14 @@ impl ResponseHead<'_> {
     pub fn content_length(&self) -> Option<u64> {
         match framing::of_response(Method::Get, Status::OK, &self.fields) {
             Ok(Framing::Empty) => Some(0),
-            Ok(Framing::Length(octets)) => Some(octets),
+            Ok(Framing::Length(bytes)) => Some(bytes),
             _ => None,
         }
     }
 }
 
 impl fmt::Debug for ResponseHead<'_> {
-    /// Shows all but the octets, which may hold credentials.
+    /// Shows all but the bytes, which may hold credentials.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("ResponseHead")
             .field("version", &self.version)
@@ -332,9 +332,9 @@ impl fmt::Debug for ResponseHead<'_> {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Phase {
-    /// Between a request and the next: it is free, as far as is known ([`Connection::may_reuse`]).
+    /// Between a request and the next: it is free, as far as is known ([`Connection::can_reuse`]).
     Idle,
-    /// A request's body is to be sent, and no octet of an answer came.
+    /// A request's body is to be sent, and no byte of an answer came.
     Sending,
     /// An answer's head is due, or came in part.
     Head,
@@ -345,13 +345,13 @@ pub enum Phase {
 }
 
 impl Connection {
-    /// A connection that no request was sent on yet. It allocates nothing before it is asked for [`space`](Self::space).
+    /// A connection that no request was sent on yet. It allocates nothing before it is asked for [`receive_buffer`](Self::receive_buffer).
     pub const fn new(limits: Limits) -> Connection {
         Connection {
             limits,
-            buffer: Buffer::new(),
+            buffer: RecvBuffer::new(),
             unfolded: Vec::new(),
-            scanner: Scanner::new(),
+            scanner: HeadScanner::new(),
             chunks: Chunks::new(),
             head: NO_HEAD,
             body_left: 0,
@@ -362,7 +362,7 @@ impl Connection {
             keep: false,
             unanswered: false,
             reused: false,
-            simple_responses: false,
+            allows_http09: false,
             eof: false,
         }
     }
@@ -375,9 +375,9 @@ impl Connection {
     /// use http_core::client::{Connection, Event};
     /// # use http_core::{Authority, FieldBlock, Limits, Method, Target, Version, client::Request};
     /// # let (host, fields) = (Authority::new(b"example.org").unwrap(), FieldBlock::new());
-    /// let mut connection = Connection::new(Limits::default()).with_simple_responses();
+    /// let mut connection = Connection::new(Limits::default()).allow_http09(true);
     /// # let _no_body = connection.request(&Request::new(Method::Get, Target::new(b"/")?, host, &fields), &mut Vec::new())?;
-    /// connection.space()[..5].copy_from_slice(b"hello");
+    /// connection.receive_buffer()[..5].copy_from_slice(b"hello");
     /// connection.received(5);
     /// let Ok(Event::Response(head)) = connection.poll() else { panic!() };
     /// assert_eq!(head.version, Version::HTTP_09);
@@ -385,26 +385,26 @@ impl Connection {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     #[must_use]
-    pub const fn with_simple_responses(mut self) -> Connection {
-        self.simple_responses = true;
+    pub const fn allow_http09(mut self, allow: bool) -> Connection {
+        self.allows_http09 = allow;
         self
     }
 
-    /// Appends a request's head to `out` and says what body is to follow: none, or exactly what was announced, each octet
+    /// Appends a request's head to `out` and says what body is to follow: none, or exactly what was announced, each byte
     /// reported by [`body_sent`](Self::body_sent).
     ///
     /// The server may have closed or spoken since the last answer: read what there is, without waiting, before a second
     /// request, and tell it to the machine.
     ///
     /// # Errors
-    /// [`UseError::Busy`] unless [`may_reuse`](Self::may_reuse); [`UseError::TargetForm`]. Nothing is written then.
-    pub fn request(&mut self, request: &Request<'_>, out: &mut Vec<u8>) -> Result<SendBody, UseError> {
-        if !self.may_reuse() {
-            return Err(UseError::Busy);
+    /// [`UsageError::ConnectionBusy`] unless [`can_reuse`](Self::can_reuse); [`UsageError::TargetForm`]. Nothing is written then.
+    pub fn request(&mut self, request: &Request<'_>, out: &mut Vec<u8>) -> Result<SendBody, UsageError> {
+        if !self.can_reuse() {
+            return Err(UsageError::ConnectionBusy);
         }
         let whole_server = request.target.form() == Form::Asterisk;
         if request.method == Method::Connect || (whole_server && request.method != Method::Options) {
-            return Err(UseError::TargetForm); // R9112-3.2.4
+            return Err(UsageError::TargetForm); // R9112-3.2.4
         }
         self.keep = request.keep_alive && !request.to_proxy;
         let head = encode::RequestHead {
@@ -417,7 +417,7 @@ impl Connection {
         };
         encode::request_head(&head, out);
         self.state = State::Head;
-        (self.scanner, self.head, self.interim) = (Scanner::new(), NO_HEAD, 0);
+        (self.scanner, self.head, self.interim) = (HeadScanner::new(), NO_HEAD, 0);
         self.is_head = request.method == Method::Head;
         self.is_idempotent = is_idempotent(request.method);
         self.unanswered = true;
@@ -425,24 +425,24 @@ impl Connection {
         Ok(if self.body_left == 0 { SendBody::None } else { SendBody::Exactly(self.body_left) })
     }
 
-    /// `n` octets of the request's body were sent. May be called for each piece. An answer may come before all of them; if
+    /// `n` bytes of the request's body were sent. May be called for each piece. An answer may come before all of them; if
     /// it is an error, no more need be sent (R1945-9.4a), but then the connection closes.
     ///
     /// # Errors
-    /// [`UseError::BodyTooLong`] if more were sent than announced; if they went out, the connection is of no use any more.
-    pub fn body_sent(&mut self, n: u64) -> Result<(), UseError> {
-        self.body_left = self.body_left.checked_sub(n).ok_or(UseError::BodyTooLong)?;
+    /// [`UsageError::BodyTooLong`] if more were sent than announced; if they went out, the connection is of no use any more.
+    pub fn body_sent(&mut self, n: u64) -> Result<(), UsageError> {
+        self.body_left = self.body_left.checked_sub(n).ok_or(UsageError::BodyTooLong)?;
         Ok(())
     }
 
-    /// Room to receive into: at least one octet after [`Event::NeedInput`], and with what came and was not yet handed out
-    /// never more than [`Limits::head`] in all. It takes away what was handed out. The octets in it mean nothing before they
+    /// Room to receive into: at least one byte after [`Event::NeedInput`], and with what came and was not yet handed out
+    /// never more than [`Limits::head`] in all. It takes away what was handed out. The bytes in it mean nothing before they
     /// are written.
-    pub fn space(&mut self) -> &mut [u8] {
-        self.buffer.space(self.limits.head as usize)
+    pub fn receive_buffer(&mut self) -> &mut [u8] {
+        self.buffer.receive_buffer(self.limits.head as usize)
     }
 
-    /// The first `n` octets of the last [`space`](Self::space) are filled. More than there was room for count as the room; 0 is
+    /// The first `n` bytes of the last [`receive_buffer`](Self::receive_buffer) are filled. More than there was room for count as the room; 0 is
     /// no end of the stream, which [`received_eof`](Self::received_eof) is.
     pub fn received(&mut self, n: usize) {
         self.unanswered &= n == 0;
@@ -461,11 +461,11 @@ impl Connection {
     /// The peer's fault; the same each time. The connection is of no use any more. What came of a body before the error was
     /// handed out, so a body is whole only with [`Event::ResponseEnd`].
     pub fn poll(&mut self) -> Result<Event<'_>, ResponseError> {
-        self.buffer.let_go();
+        self.buffer.release();
         match self.advance() {
             Ok(Step::NeedInput) => Ok(Event::NeedInput),
             Ok(Step::Response) => Ok(Event::Response(self.response())),
-            Ok(Step::Body) => Ok(Event::Body(self.buffer.handed_out())),
+            Ok(Step::Body) => Ok(Event::Body(self.buffer.lent_front())),
             Ok(Step::ResponseEnd) => Ok(Event::ResponseEnd),
             Ok(Step::Closed) => Ok(Event::Closed),
             Err(error) => {
@@ -489,34 +489,34 @@ impl Connection {
     /// Whether a request may be made: none is being answered, the last answer left no doubt about where it ended, both
     /// sides keep the connection, and nothing came behind the answer (R9112-6.3d).
     #[must_use]
-    pub fn may_reuse(&self) -> bool {
+    pub fn can_reuse(&self) -> bool {
         self.state == State::Idle && !self.eof && self.buffer.unread().is_empty()
     }
 
     /// Whether the request that failed may be sent again, once, on a new connection: the method is idempotent, and the
-    /// server closed a reused connection before the first octet of an answer, as it does when it was idle for too long.
+    /// server closed a reused connection before the first byte of an answer, as it does when it was idle for too long.
     #[must_use]
-    pub fn may_resend(&self) -> bool {
+    pub fn can_retry(&self) -> bool {
         self.unanswered && self.reused && self.is_idempotent
     }
 
-    /// Works in the workspace's memory from here on, until [`set_down`](Self::set_down), so that the connection needs none of
-    /// its own. A thread lends its workspace to one connection at a time; one that has unread octets of its own keeps them
-    /// where they are. The room that [`space`](Self::space) gave before is gone.
-    pub fn lend(&mut self, workspace: &mut Workspace) {
-        self.buffer.lend(workspace);
+    /// Works in the workspace's memory from here on, until [`detach`](Self::detach), so that the connection needs none of
+    /// its own. A thread lends its workspace to one connection at a time; one that has unread bytes of its own keeps them
+    /// where they are. The room that [`receive_buffer`](Self::receive_buffer) gave before is gone.
+    pub fn attach(&mut self, workspace: &mut Workspace) {
+        self.buffer.attach(workspace);
     }
 
-    /// Gives the memory of [`lend`](Self::lend) back. Octets that came and were not consumed move to memory of the connection's own; an idle
+    /// Gives the memory of [`attach`](Self::attach) back. Bytes that came and were not consumed move to memory of the connection's own; an idle
     /// connection owns none. The last answer's head is gone.
-    pub fn set_down(&mut self, workspace: &mut Workspace) {
-        self.buffer.set_down(workspace);
+    pub fn detach(&mut self, workspace: &mut Workspace) {
+        self.buffer.detach(workspace);
         self.unfolded = Vec::new();
     }
 }
 
 impl fmt::Debug for Connection {
-    /// Shows what it is doing, and no octet of what came.
+    /// Shows what it is doing, and no byte of what came.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Connection")
             .field("state", &self.state)
@@ -539,7 +539,7 @@ enum Step {
 impl Connection {
     fn advance(&mut self) -> Result<Step, ResponseError> {
         match self.state {
-            State::Idle if !self.buffer.unread().is_empty() => Err(ResponseError::Unasked), // R9112-6.3d
+            State::Idle if !self.buffer.unread().is_empty() => Err(ResponseError::Unsolicited), // R9112-6.3d
             State::Idle if self.eof => {
                 self.state = State::Closed;
                 Ok(Step::Closed)
@@ -556,10 +556,10 @@ impl Connection {
         loop {
             let bytes = self.buffer.unread();
             // Nor beyond the bound of the line, or the pieces would decide which of two errors it is.
-            let first = &bytes[..bytes.len().min(HTTP.len()).min((self.limits.first_line as usize).saturating_add(1))];
+            let first = &bytes[..bytes.len().min(HTTP.len()).min((self.limits.start_line as usize).saturating_add(1))];
             // What does not begin like an answer is none: another protocol's greeting does not wait for a line end.
             let simple = !HTTP.starts_with(first) || (self.eof && (1..HTTP.len()).contains(&bytes.len()));
-            if simple && self.simple_responses && !self.reused && self.interim == 0 {
+            if simple && self.allows_http09 && !self.reused && self.interim == 0 {
                 (self.keep, self.state) = (false, State::Body(Body::UntilClose));
                 self.buffer.parts().1.clear();
                 return Ok(Step::Response);
@@ -567,14 +567,14 @@ impl Connection {
             if !HTTP.starts_with(first) {
                 return Err(ResponseError::NotHttp);
             }
-            match self.scanner.step(bytes, &self.limits).map_err(|_| ResponseError::HeadTooLong)? {
-                Found::Nothing if self.eof && bytes.is_empty() => return Err(ResponseError::NoAnswer),
-                Found::Nothing if self.eof => return Err(ResponseError::HeadCutShort), // R9112-8
-                Found::Nothing => return Ok(Step::NeedInput),
-                Found::FirstLine(line, next) => {
+            match self.scanner.scan(bytes, &self.limits).map_err(|_| ResponseError::HeadTooLong)? {
+                Found::Incomplete if self.eof && bytes.is_empty() => return Err(ResponseError::NoResponse),
+                Found::Incomplete if self.eof => return Err(ResponseError::HeadTruncated), // R9112-8
+                Found::Incomplete => return Ok(Step::NeedInput),
+                Found::StartLine(line, next) => {
                     let line = parse::status_line(&bytes[line])?;
                     self.head = HeadIndex {
-                        first_line_end: next as u32,
+                        start_line_end: next as u32,
                         reason: (line.reason.start as u32, line.reason.end as u32),
                         version: line.version,
                         status: line.status,
@@ -582,24 +582,24 @@ impl Connection {
                     };
                 }
                 Found::HeadEnd(length) => {
-                    self.judge_head(length)?;
+                    self.validate_head(length)?;
                     if !self.head.status.is_informational() {
                         self.head.length = length as u32;
-                        self.buffer.hand_out(length);
+                        self.buffer.lend_front(length);
                         return Ok(Step::Response);
                     }
                     self.interim += 1;
                     self.buffer.consume(length);
-                    self.scanner = Scanner::new();
+                    self.scanner = HeadScanner::new();
                 }
             }
         }
     }
 
     /// All that is judged before a caller sees the answer.
-    fn judge_head(&mut self, length: usize) -> Result<(), ResponseError> {
-        let HeadIndex { first_line_end, version, status, .. } = self.head;
-        let from = first_line_end as usize;
+    fn validate_head(&mut self, length: usize) -> Result<(), ResponseError> {
+        let HeadIndex { start_line_end, version, status, .. } = self.head;
+        let from = start_line_end as usize;
         self.unfolded.clear();
         if self.scanner.folded {
             // On a copy: the head is also handed out as it came.
@@ -610,7 +610,7 @@ impl Connection {
         let bytes = if self.scanner.folded { &self.unfolded } else { &bytes[..length] };
         parse::fields(bytes, from, self.scanner.field_lines, index).ok_or(ResponseError::FieldSyntax)?;
         if status == Status::SWITCHING_PROTOCOLS {
-            return Err(ResponseError::Upgraded);
+            return Err(ResponseError::UnexpectedUpgrade);
         }
         if status.is_informational() {
             // Bounded, or a server could keep us for ever (R9110-15.2).
@@ -621,17 +621,18 @@ impl Connection {
         let framing = framing::of_response(method, status, &fields)?;
         // R9112-6.1b, R9112-6.1c: such an answer is read, but not trusted to end where it says. Neither is one that
         // another reader might take for another head.
-        let coded = fields.get(name::TRANSFER_ENCODING).is_some();
-        let doubtful = (coded && (version < Version::HTTP_11 || fields.get(name::CONTENT_LENGTH).is_some()))
+        let coded = fields.get(header::TRANSFER_ENCODING).is_some();
+        let doubtful = (coded && (version < Version::HTTP_11 || fields.get(header::CONTENT_LENGTH).is_some()))
             || self.scanner.bare_lf
             || self.scanner.folded;
         let own_end = framing != Framing::UntilClose;
-        self.keep &= persist::server_keeps(version, persist::asked(&fields), own_end, doubtful);
+        self.keep &=
+            persistence::server_keeps_alive(version, persistence::connection_option(&fields), own_end, doubtful);
         self.head.body = framing;
         self.chunks = Chunks::new();
         self.state = State::Body(match framing {
             Framing::Empty => Body::Length(0),
-            Framing::Length(octets) => Body::Length(octets),
+            Framing::Length(bytes) => Body::Length(bytes),
             Framing::UntilClose => Body::UntilClose,
             Framing::Chunked => Body::Chunked,
         });
@@ -640,15 +641,15 @@ impl Connection {
 
     /// The head that is handed out.
     fn response(&self) -> ResponseHead<'_> {
-        let octets = &self.buffer.unread()[..self.head.length as usize];
+        let bytes = &self.buffer.unread()[..self.head.length as usize];
         let (from, to) = self.head.reason;
         ResponseHead {
             version: self.head.version,
             status: self.head.status,
-            reason: &octets[from as usize..to as usize],
-            fields: Fields::new(if self.unfolded.is_empty() { octets } else { &self.unfolded }, self.buffer.fields()),
+            reason: &bytes[from as usize..to as usize],
+            fields: Fields::new(if self.unfolded.is_empty() { bytes } else { &self.unfolded }, self.buffer.fields()),
             body: self.head.body,
-            octets,
+            bytes,
         }
     }
 
@@ -676,14 +677,14 @@ impl Connection {
                 if let Body::Length(left) = body {
                     self.state = State::Body(Body::Length(left - n as u64));
                 }
-                self.buffer.hand_out(n);
+                self.buffer.lend_front(n);
                 return Ok(Step::Body);
             }
             return match (self.eof, body) {
                 (false, _) => Ok(Step::NeedInput),
                 (true, Body::UntilClose) => Ok(self.end()), // R1945-7.2.2a
                 // It has an end of its own, and this is not it (R9112-6.3b, R9112-8).
-                (true, _) => Err(ResponseError::BodyCutShort),
+                (true, _) => Err(ResponseError::BodyTruncated),
             };
         }
     }

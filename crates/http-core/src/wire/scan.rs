@@ -1,18 +1,18 @@
-//! Where does a line end, and where the head? Every octet is looked at once, whatever the segmentation.
+//! Where does a line end, and where the head? Every byte is looked at once, whatever the segmentation.
 //! It knows lines and their bounds; what a line says is `parse`'s.
 //!
-//! An octet is judged where it stands and not by how it came: the same head in other pieces gives the same result.
+//! A byte is judged where it stands and not by how it came: the same head in other pieces gives the same result.
 
 use core::ops::Range;
 
 use memchr::memchr;
 
-use crate::grammar::is_blank;
 use crate::limits::Limits;
+use crate::wire::grammar::is_blank;
 
-/// How far into a head we have looked. Offsets count from the first octet of the head.
+/// How far into a head we have looked. Offsets count from the first byte of the head.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Scanner {
+pub(crate) struct HeadScanner {
     scanned: u32,
     line_start: u32,
     /// Field lines so far; continuation lines do not count.
@@ -24,33 +24,33 @@ pub(crate) struct Scanner {
     pub(crate) folded: bool,
 }
 
-/// What the next octets turned out to be.
+/// What the next bytes turned out to be.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Found {
     /// Everything was looked at; more is needed.
-    Nothing,
+    Incomplete,
     /// The first line, without its line end, and where the next begins. It may be empty.
-    FirstLine(Range<usize>, usize),
-    /// The head is the first so many octets.
+    StartLine(Range<usize>, usize),
+    /// The head is the first so many bytes.
     HeadEnd(usize),
 }
 
 /// Which bound was broken.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum TooLong {
-    FirstLine,
+    StartLine,
     FieldLine,
     Fields,
     Head,
 }
 
-impl Scanner {
-    pub(crate) const fn new() -> Scanner {
-        Scanner { scanned: 0, line_start: 0, field_lines: 0, first_line_seen: false, bare_lf: false, folded: false }
+impl HeadScanner {
+    pub(crate) const fn new() -> HeadScanner {
+        HeadScanner { scanned: 0, line_start: 0, field_lines: 0, first_line_seen: false, bare_lf: false, folded: false }
     }
 
-    /// Goes on where it stopped; `head` begins with the first octet of the head and only ever grows.
-    pub(crate) fn step(&mut self, head: &[u8], limits: &Limits) -> Result<Found, TooLong> {
+    /// Goes on where it stopped; `head` begins with the first byte of the head and only ever grows.
+    pub(crate) fn scan(&mut self, head: &[u8], limits: &Limits) -> Result<Found, TooLong> {
         loop {
             let start = self.line_start as usize;
             let Some(to_lf) = memchr(b'\n', &head[self.scanned as usize..]) else {
@@ -58,8 +58,8 @@ impl Scanner {
                 // A CR at the very end may be half of the line end.
                 let line = &head[start..];
                 self.judge_length(line.len() - usize::from(line.ends_with(b"\r")), limits)?;
-                // The head needs one octet more at least.
-                return if head.len() >= limits.head as usize { Err(TooLong::Head) } else { Ok(Found::Nothing) };
+                // The head needs one byte more at least.
+                return if head.len() >= limits.head as usize { Err(TooLong::Head) } else { Ok(Found::Incomplete) };
             };
             let lf = self.scanned as usize + to_lf;
             let with_cr = lf > start && head[lf - 1] == b'\r';
@@ -74,7 +74,7 @@ impl Scanner {
 
             if !self.first_line_seen {
                 self.first_line_seen = true;
-                return Ok(Found::FirstLine(start..end, lf + 1));
+                return Ok(Found::StartLine(start..end, lf + 1));
             }
             if start == end {
                 return Ok(Found::HeadEnd(lf + 1));
@@ -91,14 +91,14 @@ impl Scanner {
     }
 
     /// The same for a head that begins behind an empty line, whose line end counts like the others (D1).
-    pub(crate) const fn behind_blank_line(&self) -> Scanner {
-        Scanner { bare_lf: self.bare_lf, ..Scanner::new() }
+    pub(crate) const fn behind_blank_line(&self) -> HeadScanner {
+        HeadScanner { bare_lf: self.bare_lf, ..HeadScanner::new() }
     }
 
-    fn judge_length(&self, octets: usize, limits: &Limits) -> Result<(), TooLong> {
+    fn judge_length(&self, bytes: usize, limits: &Limits) -> Result<(), TooLong> {
         match self.first_line_seen {
-            false if octets > limits.first_line as usize => Err(TooLong::FirstLine),
-            true if octets > limits.field_line as usize => Err(TooLong::FieldLine),
+            false if bytes > limits.start_line as usize => Err(TooLong::StartLine),
+            true if bytes > limits.field_line as usize => Err(TooLong::FieldLine),
             _ => Ok(()),
         }
     }
@@ -114,30 +114,30 @@ mod tests {
 
     const HEAD: &[u8] = b"GET / HTTP/1.0\r\nA: b\nC: d\r\n e\r\n\r\nrest";
 
-    // The resumable scan: any piece size gives the same answer, and each octet is looked at once.
+    // The resumable scan: any piece size gives the same answer, and each byte is looked at once.
     #[test]
     fn a_head_in_any_pieces_is_scanned_once() {
         for piece in 1..=HEAD.len() {
-            let (mut scanner, mut looked_at, mut found) = (Scanner::new(), 0, Vec::new());
+            let (mut scanner, mut looked_at, mut found) = (HeadScanner::new(), 0, Vec::new());
             let mut seen = 0;
             'all: while seen < HEAD.len() {
                 seen = HEAD.len().min(seen + piece);
                 loop {
                     let from = scanner.scanned;
-                    let step = scanner.step(&HEAD[..seen], &Limits::default()).unwrap();
+                    let step = scanner.scan(&HEAD[..seen], &Limits::default()).unwrap();
                     assert!(scanner.scanned >= from);
                     looked_at += scanner.scanned - from;
                     match step {
-                        Found::Nothing => break,
+                        Found::Incomplete => break,
                         Found::HeadEnd(end) => {
                             assert_eq!(end, HEAD.len() - 4);
                             break 'all;
                         }
-                        first_line => found.push(first_line),
+                        start_line => found.push(start_line),
                     }
                 }
             }
-            assert_eq!(found, [Found::FirstLine(0..14, 16)]);
+            assert_eq!(found, [Found::StartLine(0..14, 16)]);
             assert_eq!(looked_at as usize, HEAD.len() - 4, "pieces of {piece}");
             assert!(scanner.bare_lf && scanner.folded && scanner.field_lines == 2);
         }
@@ -145,12 +145,12 @@ mod tests {
 
     fn whole_and_bytewise(bytes: &[u8], limits: &Limits) -> Result<usize, TooLong> {
         let run = |pieces: usize| {
-            let mut scanner = Scanner::new();
+            let mut scanner = HeadScanner::new();
             for seen in (1..=bytes.len()).filter(|n| n % pieces == 0) {
                 loop {
-                    match scanner.step(&bytes[..seen], limits)? {
-                        Found::Nothing => break,
-                        Found::FirstLine(..) => {}
+                    match scanner.scan(&bytes[..seen], limits)? {
+                        Found::Incomplete => break,
+                        Found::StartLine(..) => {}
                         Found::HeadEnd(end) => return Ok(end),
                     }
                 }
@@ -164,10 +164,10 @@ mod tests {
 
     #[test]
     fn bounds_are_exact() {
-        let limits = Limits { first_line: 10, field_line: 6, head: 40, fields: 2, ..Limits::default() };
+        let limits = Limits { start_line: 10, field_line: 6, head: 40, fields: 2, ..Limits::default() };
         for (text, expected) in [
             ("0123456789\r\n\r\n", Ok(14)),
-            ("0123456789x\r\n\r\n", Err(TooLong::FirstLine)),
+            ("0123456789x\r\n\r\n", Err(TooLong::StartLine)),
             ("0123456789\n\n", Ok(12)),
             ("a\r\nA: bcd\r\n\r\n", Ok(13)),
             ("a\r\nA: bcde\r\n\r\n", Err(TooLong::FieldLine)),

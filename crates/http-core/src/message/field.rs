@@ -4,15 +4,15 @@
 use alloc::vec::Vec;
 use core::fmt;
 
-use crate::error::UseError;
-use crate::grammar::{elements, is_token, is_value_text, trim};
+use crate::error::UsageError;
+use crate::wire::grammar::{elements, is_token, is_value_text, trim};
 
 /// A field name: a token (letters, digits and ``!#$%&'*+-.^_`|~``), compared without regard to case (RFC 1945 §4.2,
 /// RFC 9110 §5.1). It is sent as it is written here.
 ///
 /// ```
-/// use http_core::{FieldName, name};
-/// assert_eq!(FieldName::new(b"content-TYPE"), Some(name::CONTENT_TYPE));
+/// use http_core::{FieldName, header};
+/// assert_eq!(FieldName::new(b"content-TYPE"), Some(header::CONTENT_TYPE));
 /// assert_eq!(FieldName::new(b"X-A "), None);
 /// const TRACE_ID: FieldName = FieldName::from_static("X-Trace-Id");   // checked when compiled
 /// ```
@@ -60,7 +60,7 @@ impl fmt::Display for FieldName<'_> {
     }
 }
 
-/// A field value: octets without CR, LF, NUL or any other control but HTAB, and without blanks at its ends
+/// A field value: bytes without CR, LF, NUL or any other control but HTAB, and without blanks at its ends
 /// (RFC 9110 §5.5). It may be empty, and it need not be UTF-8: old peers send ISO-8859-1.
 ///
 /// ```
@@ -72,7 +72,7 @@ impl fmt::Display for FieldName<'_> {
 pub struct FieldValue<'a>(&'a [u8]);
 
 impl<'a> FieldValue<'a> {
-    /// A field value, trimmed; `None` if it holds a control octet other than HTAB (R9110-5.5, R9112-11.1).
+    /// A field value, trimmed; `None` if it holds a control byte other than HTAB (R9110-5.5, R9112-11.1).
     pub const fn new(value: &'a [u8]) -> Option<FieldValue<'a>> {
         let value = trim(value);
         if is_value_text(value) { Some(FieldValue(value)) } else { None }
@@ -81,13 +81,13 @@ impl<'a> FieldValue<'a> {
     /// A field value that is known when the program is compiled.
     ///
     /// # Panics
-    /// If it holds a control octet other than HTAB. Write it in a `const`, and that is an error of compilation instead.
+    /// If it holds a control byte other than HTAB. Write it in a `const`, and that is an error of compilation instead.
     pub const fn from_static(value: &'static str) -> FieldValue<'static> {
-        assert!(is_value_text(value.as_bytes()), "a field value holds no control octet");
+        assert!(is_value_text(value.as_bytes()), "a field value holds no control byte");
         FieldValue(trim(value.as_bytes()))
     }
 
-    /// The octets of the value, without the blanks around it. Octets 80–FF may be among them; their charset is not known.
+    /// The bytes of the value, without the blanks around it. Bytes 80–FF may be among them; their charset is not known.
     pub const fn as_bytes(&self) -> &'a [u8] {
         self.0
     }
@@ -109,7 +109,7 @@ impl fmt::Debug for FieldValue<'_> {
 
 /// Names of fields that this workspace reads or writes, and where they are defined. Others are made by
 /// [`FieldName::from_static`](super::FieldName::from_static) and [`FieldName::new`](super::FieldName::new).
-pub mod name {
+pub mod header {
     use super::FieldName;
 
     macro_rules! names {
@@ -199,7 +199,7 @@ impl Index {
         self.fields.len()
     }
 
-    /// Octets of memory.
+    /// Bytes of memory.
     pub(crate) const fn memory(&self) -> usize {
         self.fields.capacity() * size_of::<FieldRange>()
     }
@@ -232,7 +232,7 @@ pub(crate) struct FieldRange {
     pub(crate) value: Place,
 }
 
-/// Where a part of a field stands, from the head's first octet, and how long it is; an empty one stands anywhere.
+/// Where a part of a field stands, from the head's first byte, and how long it is; an empty one stands anywhere.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Place {
     pub(crate) start: u32,
@@ -253,17 +253,17 @@ impl Place {
 /// lines that are read one by one ([`get_all`](Self::get_all)).
 ///
 /// ```
-/// # use http_core::{server::{Connection, Event}, Limits, name};
+/// # use http_core::{server::{Connection, Event}, Limits, header};
 /// # let mut connection = Connection::new(Limits::default());
 /// # let head = b"GET / HTTP/1.0\r\nConnection: TE,\r\nCONNECTION: Keep-Alive\r\n\r\n";
-/// # connection.space()[..head.len()].copy_from_slice(head);
+/// # connection.receive_buffer()[..head.len()].copy_from_slice(head);
 /// # connection.received(head.len());
 /// # let Ok(Event::Request(request)) = connection.poll() else { unreachable!() };
 /// let fields = request.fields;
 /// assert_eq!(fields.len(), 2);
-/// assert_eq!(fields.get(name::CONNECTION).unwrap().as_bytes(), b"TE,");        // the first
-/// assert_eq!(fields.only(name::CONNECTION), None);                             // there are two
-/// assert!(fields.tokens(name::CONNECTION).eq([&b"TE"[..], b"Keep-Alive"]));    // the elements of all of them
+/// assert_eq!(fields.get(header::CONNECTION).unwrap().as_bytes(), b"TE,");        // the first
+/// assert_eq!(fields.only(header::CONNECTION), None);                             // there are two
+/// assert!(fields.tokens(header::CONNECTION).eq([&b"TE"[..], b"Keep-Alive"]));    // the elements of all of them
 /// for (name, value) in fields.iter() {
 ///     println!("{name}: {}", value.as_bytes().escape_ascii());
 /// }
@@ -345,7 +345,7 @@ impl fmt::Debug for Fields<'_> {
 /// A field as it may stand in a log: without credentials (R1945-12.3).
 fn shown<'a>((name, value): (FieldName<'a>, FieldValue<'a>)) -> (FieldName<'a>, FieldValue<'a>) {
     const SECRET: [FieldName<'static>; 4] =
-        [name::AUTHORIZATION, name::PROXY_AUTHORIZATION, name::COOKIE, name::SET_COOKIE];
+        [header::AUTHORIZATION, header::PROXY_AUTHORIZATION, header::COOKIE, header::SET_COOKIE];
     (name, if SECRET.contains(&name) { FieldValue::from_static("(not shown)") } else { value })
 }
 
@@ -354,15 +354,15 @@ fn shown<'a>((name, value): (FieldName<'a>, FieldValue<'a>)) -> (FieldName<'a>, 
 /// The fields that frame a message or end a connection are the library's to write, so they cannot be pushed:
 /// Connection, Content-Length, Date, Host, Keep-Alive, Transfer-Encoding. How long it may grow, the caller decides.
 ///
-/// It is borrowed by a [`Reply`](crate::server::Reply) or [`Request`](crate::client::Request), and may be used for many.
+/// It is borrowed by a [`Response`](crate::server::Response) or [`Request`](crate::client::Request), and may be used for many.
 ///
 /// ```
-/// use http_core::{FieldBlock, FieldValue, UseError, name};
+/// use http_core::{FieldBlock, FieldValue, UsageError, header};
 /// let mut fields = FieldBlock::new();
-/// fields.push(name::CONTENT_TYPE, FieldValue::from_static("text/html; charset=utf-8"))?;
+/// fields.push(header::CONTENT_TYPE, FieldValue::from_static("text/html; charset=utf-8"))?;
 /// assert_eq!(fields.as_bytes(), b"Content-Type: text/html; charset=utf-8\r\n");
-/// assert_eq!(fields.push(name::CONTENT_LENGTH, FieldValue::from_static("5")), Err(UseError::FieldOfTheLibrary));
-/// # Ok::<(), UseError>(())
+/// assert_eq!(fields.push(header::CONTENT_LENGTH, FieldValue::from_static("5")), Err(UsageError::ReservedField));
+/// # Ok::<(), UsageError>(())
 /// ```
 #[derive(Clone, Default, PartialEq, Eq)]
 pub struct FieldBlock(Vec<u8>);
@@ -376,18 +376,18 @@ impl FieldBlock {
     /// Adds one line behind the others. The same name may stand on several lines.
     ///
     /// # Errors
-    /// [`UseError::FieldOfTheLibrary`] for a field that the library alone writes; nothing is added then.
-    pub fn push(&mut self, name: FieldName<'_>, value: FieldValue<'_>) -> Result<(), UseError> {
+    /// [`UsageError::ReservedField`] for a field that the library alone writes; nothing is added then.
+    pub fn push(&mut self, name: FieldName<'_>, value: FieldValue<'_>) -> Result<(), UsageError> {
         const OWNED: [FieldName<'static>; 6] = [
-            name::CONNECTION,
-            name::CONTENT_LENGTH,
-            name::DATE,
-            name::HOST,
+            header::CONNECTION,
+            header::CONTENT_LENGTH,
+            header::DATE,
+            header::HOST,
             FieldName::from_static("Keep-Alive"),
-            name::TRANSFER_ENCODING,
+            header::TRANSFER_ENCODING,
         ];
         if OWNED.contains(&name) {
-            return Err(UseError::FieldOfTheLibrary);
+            return Err(UsageError::ReservedField);
         }
         for part in [name.0, b": ", value.0, b"\r\n"] {
             self.0.extend_from_slice(part);
@@ -440,10 +440,10 @@ mod tests {
     // R9110-5.5, R9112-11.1, R1945-2.2a, V14
     #[test]
     fn a_value_cannot_break_its_line() {
-        for octet in 0..=255u8 {
-            let value = [b'a', octet, b'b'];
-            let ok = octet == b'\t' || (octet >= b' ' && octet != 0x7f);
-            assert_eq!(FieldValue::new(&value).is_some(), ok, "{octet}");
+        for byte in 0..=255u8 {
+            let value = [b'a', byte, b'b'];
+            let ok = byte == b'\t' || (byte >= b' ' && byte != 0x7f);
+            assert_eq!(FieldValue::new(&value).is_some(), ok, "{byte}");
         }
         for (raw, value) in [("", ""), ("  ", ""), ("\ta b ", "a b")] {
             assert_eq!(FieldValue::new(raw.as_bytes()).unwrap().as_bytes(), value.as_bytes());
@@ -454,7 +454,7 @@ mod tests {
     // R1945-4.2a
     #[test]
     fn names_are_tokens_in_any_case() {
-        assert_eq!(FieldName::new(b"host"), Some(name::HOST));
+        assert_eq!(FieldName::new(b"host"), Some(header::HOST));
         for bad in ["", "a b", "a:", "a\r", "X(1)", "caf\u{e9}"] {
             assert!(FieldName::new(bad.as_bytes()).is_none(), "{bad}");
         }
@@ -468,13 +468,13 @@ mod tests {
         let mut block = FieldBlock::new();
         for name in ["connection", "CONTENT-LENGTH", "Date", "host", "keep-alive", "transfer-encoding"] {
             let name = FieldName::new(name.as_bytes()).unwrap();
-            assert_eq!(block.push(name, FieldValue::from_static("x")), Err(UseError::FieldOfTheLibrary));
+            assert_eq!(block.push(name, FieldValue::from_static("x")), Err(UsageError::ReservedField));
         }
         assert!(block.as_bytes().is_empty());
-        block.push(name::ALLOW, FieldValue::from_static("GET")).unwrap();
-        block.push(name::VARY, FieldValue::from_static("server: x")).unwrap();
-        assert!(block.contains(FieldName::from_static("allow")) && block.contains(name::VARY));
-        assert!(!block.contains(name::SERVER) && !block.contains(FieldName::from_static("GET")));
+        block.push(header::ALLOW, FieldValue::from_static("GET")).unwrap();
+        block.push(header::VARY, FieldValue::from_static("server: x")).unwrap();
+        assert!(block.contains(FieldName::from_static("allow")) && block.contains(header::VARY));
+        assert!(!block.contains(header::SERVER) && !block.contains(FieldName::from_static("GET")));
         let mut two = FieldBlock::new();
         two.append(&block);
         two.append(&block);
@@ -488,7 +488,7 @@ mod tests {
     fn the_index_knows_what_cannot_be_found() {
         let head = b"A: x\r\nBb: y\r\na: z\r\n\r\n";
         let mut index = Index::new();
-        crate::parse::fields(head, 0, 9, &mut index).unwrap();
+        crate::wire::parse::fields(head, 0, 9, &mut index).unwrap();
         for (name, expected) in [(&b"a"[..], usize::MAX), (b"bB", 1), (b"Cc", 0)] {
             assert_eq!(index.at_most(name), expected, "{}", name.escape_ascii());
         }
@@ -508,7 +508,7 @@ mod tests {
         ] {
             let head = format!("{lines}\r\n");
             let mut index = Index::new();
-            crate::parse::fields(head.as_bytes(), 0, 9, &mut index).unwrap();
+            crate::wire::parse::fields(head.as_bytes(), 0, 9, &mut index).unwrap();
             let (fields, a) = (Fields::new(head.as_bytes(), &index), FieldName::from_static("A"));
             assert_eq!(fields.only(a).and_then(|value| value.as_str()), only, "{lines:?}");
             assert_eq!((fields.len(), fields.is_empty()), (lines.lines().count(), lines.is_empty()));
@@ -527,7 +527,7 @@ mod tests {
             let lines: Vec<_> = present.iter().map(|name| [name, &b": x\r\n"[..]].concat()).collect();
             let head = [lines.concat(), b"\r\n".to_vec()].concat();
             let mut index = Index::new();
-            crate::parse::fields(&head, 0, 9, &mut index).unwrap();
+            crate::wire::parse::fields(&head, 0, 9, &mut index).unwrap();
             let fields = Fields::new(&head, &index);
             for name in &names {
                 let name = FieldName::new(name).unwrap();
@@ -541,14 +541,14 @@ mod tests {
     fn debug_shows_no_credentials() {
         let bytes = b"Authorization: Basic c2VjcmV0\r\nAccept: */*\r\n\r\n";
         let mut index = Index::new();
-        crate::parse::fields(bytes, 0, 2, &mut index).unwrap();
+        crate::wire::parse::fields(bytes, 0, 2, &mut index).unwrap();
         let shown = format!("{:?}", Fields::new(bytes, &index));
         assert!(!shown.contains("c2Vj") && shown.contains("*/*"), "{shown}");
 
         let mut block = FieldBlock::new();
-        block.push(name::AUTHORIZATION, FieldValue::from_static("Basic c2VjcmV0")).unwrap();
-        block.push(name::ACCEPT_ENCODING, FieldValue::from_static("gzip")).unwrap();
-        block.push(name::SET_COOKIE, FieldValue::from_static("")).unwrap();
+        block.push(header::AUTHORIZATION, FieldValue::from_static("Basic c2VjcmV0")).unwrap();
+        block.push(header::ACCEPT_ENCODING, FieldValue::from_static("gzip")).unwrap();
+        block.push(header::SET_COOKIE, FieldValue::from_static("")).unwrap();
         assert_eq!(
             format!("{block:?}"),
             r#"{Authorization: "(not shown)", Accept-Encoding: "gzip", Set-Cookie: "(not shown)"}"#

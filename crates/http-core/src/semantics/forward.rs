@@ -3,18 +3,18 @@
 use alloc::format;
 
 use crate::client::{Request, ResponseHead};
-use crate::date::Date;
-use crate::exchange::{Reply, ReplyBody, RequestHead};
-use crate::field::{FieldBlock, FieldName, FieldValue, Fields, name};
-use crate::framing::Framing;
-use crate::target::Authority;
-use crate::version::Version;
+use crate::message::date::Date;
+use crate::message::field::{FieldBlock, FieldName, FieldValue, Fields, header};
+use crate::message::target::Authority;
+use crate::message::version::Version;
+use crate::server::types::{RequestHead, Response, ResponseBody};
+use crate::wire::framing::Framing;
 
 /// Fields that are for one hop by themselves, whether Connection names them or not. Connection, Keep-Alive and
 /// Transfer-Encoding are not among them, as no [`FieldBlock`] takes them.
 const FOR_ONE_HOP: [FieldName<'static>; 6] = [
     FieldName::from_static("Proxy-Authenticate"),
-    name::PROXY_AUTHORIZATION,
+    header::PROXY_AUTHORIZATION,
     FieldName::from_static("Proxy-Connection"),
     FieldName::from_static("TE"),
     FieldName::from_static("Trailer"),
@@ -32,7 +32,7 @@ impl FieldBlock {
     /// # use http_core::{server::{Connection, Event}, Limits};
     /// # let mut connection = Connection::new(Limits::default());
     /// # let head = b"GET / HTTP/1.1\r\nHost: a\r\nConnection: X-Secret, close\r\nX-Secret: 1\r\nTE: trailers\r\nAccept: */*\r\n\r\n";
-    /// # connection.space()[..head.len()].copy_from_slice(head);
+    /// # connection.receive_buffer()[..head.len()].copy_from_slice(head);
     /// # connection.received(head.len());
     /// # let Ok(Event::Request(request)) = connection.poll() else { unreachable!() };
     /// // Host: a, Connection: X-Secret, close, X-Secret: 1, TE: trailers, Accept: */*
@@ -42,14 +42,14 @@ impl FieldBlock {
     /// ```
     pub fn forward(&mut self, received: &Fields<'_>, version: Version, by: Authority<'_>) {
         for (name, value) in received.iter() {
-            let is_named = || received.tokens(name::CONNECTION).any(|token| FieldName::new(token) == Some(name));
+            let is_named = || received.tokens(header::CONNECTION).any(|token| FieldName::new(token) == Some(name));
             if !FOR_ONE_HOP.contains(&name) && !is_named() {
                 let _ = self.push(name, value); // what it does not take, the machines write
             }
         }
         // R9110-7.6.3
         let via = format!("{}.{} {}", version.major(), version.minor(), by.as_str());
-        let _ = FieldValue::new(via.as_bytes()).map(|via| self.push(name::VIA, via)); // it is one, and none of theirs
+        let _ = FieldValue::new(via.as_bytes()).map(|via| self.push(header::VIA, via)); // it is one, and none of theirs
     }
 }
 
@@ -58,22 +58,22 @@ impl<'a> Request<'a> {
     /// `None` where the target is no URL and names no host: it was meant for the proxy itself.
     pub fn forwarded(received: &RequestHead<'a>, fields: &'a FieldBlock) -> Option<Request<'a>> {
         let request = Request::new(received.method, received.target, received.target.authority()?, fields);
-        let Framing::Length(octets) = received.body else { return Some(request) };
-        Some(Request { body: Some(octets), ..request })
+        let Framing::Length(bytes) = received.body else { return Some(request) };
+        Some(Request { body: Some(bytes), ..request })
     }
 }
 
-impl<'a> Reply<'a> {
+impl<'a> Response<'a> {
     /// The reply by which a proxy passes an answer on, with the fields that it has made of those of the answer. It is
     /// framed anew, dated as the answer is, or now where that has no date, and given to
     /// [`forward`](crate::server::Connection::forward).
-    pub fn forwarded(answer: &ResponseHead<'_>, fields: &'a FieldBlock, now: Option<Date>) -> Reply<'a> {
-        let own = answer.fields.get(name::DATE).zip(now).and_then(|(date, now)| Date::parse(date.as_bytes(), now));
-        Reply {
+    pub fn forwarded(answer: &ResponseHead<'_>, fields: &'a FieldBlock, now: Option<Date>) -> Response<'a> {
+        let own = answer.fields.get(header::DATE).zip(now).and_then(|(date, now)| Date::parse(date.as_bytes(), now));
+        Response {
             // R9110-8.6a: of the body that a GET would get, too.
-            body: answer.content_length().map_or(ReplyBody::UntilClose, ReplyBody::Length),
+            body: answer.content_length().map_or(ResponseBody::UntilClose, ResponseBody::Length),
             date: own.or(now).map(Date::text), // R9110-6.6.1
-            ..Reply::new(answer.status, fields)
+            ..Response::new(answer.status, fields)
         }
     }
 }
@@ -91,8 +91,8 @@ mod tests {
     #[test]
     fn what_is_for_one_hop_ends_here() {
         let passed = |head: &[u8]| {
-            let mut index = crate::field::Index::new();
-            crate::parse::fields(head, 0, 99, &mut index).unwrap();
+            let mut index = crate::message::field::Index::new();
+            crate::wire::parse::fields(head, 0, 99, &mut index).unwrap();
             let mut fields = FieldBlock::new();
             fields.forward(&Fields::new(head, &index), Version::HTTP_10, Authority::new(b"p:1").unwrap());
             String::from_utf8(fields.as_bytes().to_vec()).unwrap()
@@ -122,7 +122,7 @@ mod tests {
             ("OPTIONS * HTTP/1.1\r\nHost: o\r\n\r\n", None),
         ] {
             let mut connection = server::Connection::new(Limits::default());
-            connection.space()[..received.len()].copy_from_slice(received.as_bytes());
+            connection.receive_buffer()[..received.len()].copy_from_slice(received.as_bytes());
             connection.received(received.len());
             let Ok(server::Event::Request(head)) = connection.poll() else { panic!("{received}") };
             let (fields, mut out) = (FieldBlock::new(), Vec::new());
@@ -141,20 +141,25 @@ mod tests {
         const SENT: &str = "Sun, 06 Nov 1994 08:49:37 GMT";
         let received = Date::from_unix(784_111_778).unwrap();
         for (method, lines, body, date) in [
-            (Method::Get, "Content-Length: 5\r\nDate: Sun, 06 Nov 1994 08:49:37 GMT", ReplyBody::Length(5), SENT),
-            (Method::Get, "Date: Sunday, 06-Nov-94 08:49:37 GMT", ReplyBody::UntilClose, SENT),
-            (Method::Get, "Transfer-Encoding: chunked\r\nDate: soon", ReplyBody::UntilClose, received.text().as_str()),
-            (Method::Head, "Content-Length: 5", ReplyBody::Length(5), received.text().as_str()),
+            (Method::Get, "Content-Length: 5\r\nDate: Sun, 06 Nov 1994 08:49:37 GMT", ResponseBody::Length(5), SENT),
+            (Method::Get, "Date: Sunday, 06-Nov-94 08:49:37 GMT", ResponseBody::UntilClose, SENT),
+            (
+                Method::Get,
+                "Transfer-Encoding: chunked\r\nDate: soon",
+                ResponseBody::UntilClose,
+                received.text().as_str(),
+            ),
+            (Method::Head, "Content-Length: 5", ResponseBody::Length(5), received.text().as_str()),
         ] {
             let (mut connection, fields) = (Connection::new(Limits::default()), FieldBlock::new());
             let host = Authority::new(b"a").unwrap();
             let request = Request::new(method, Target::new(b"/").unwrap(), host, &fields);
             let _no_body = connection.request(&request, &mut Vec::new()).unwrap();
             let head = format!("HTTP/1.1 203 x\r\n{lines}\r\n\r\n");
-            connection.space()[..head.len()].copy_from_slice(head.as_bytes());
+            connection.receive_buffer()[..head.len()].copy_from_slice(head.as_bytes());
             connection.received(head.len());
             let Ok(Event::Response(head)) = connection.poll() else { panic!("{lines}") };
-            let reply = Reply::forwarded(&head, &fields, Some(received));
+            let reply = Response::forwarded(&head, &fields, Some(received));
             assert_eq!((reply.status.code(), reply.body), (203, body), "{lines}");
             assert_eq!(reply.date.unwrap().as_str(), date, "{lines}");
         }

@@ -1,30 +1,30 @@
 //! What passes between a server's machine and its caller: events and heads out, replies in. Values only; what they
 //! mean for the connection is decided in `server`.
 
-use crate::date::DateText;
-use crate::field::{FieldBlock, Fields, name};
-use crate::framing::Framing;
-use crate::method::Method;
-use crate::path::Path;
-use crate::status::Status;
-use crate::target::Target;
-use crate::version::Version;
+use crate::message::date::DateText;
+use crate::message::field::{FieldBlock, Fields, header};
+use crate::message::method::Method;
+use crate::message::path::Path;
+use crate::message::status::Status;
+use crate::message::target::Target;
+use crate::message::version::Version;
+use crate::wire::framing::Framing;
 
 /// What the machine has for its caller. What is borrowed is gone with the next call that receives or polls.
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum Event<'a> {
-    /// Nothing can be said before more octets come: receive some, or the end, or let a deadline strike.
+    /// Nothing can be said before more bytes come: receive some, or the end, or let a deadline strike.
     NeedInput,
     /// A request's head is whole and correct. It comes once a request, and its reply is due from now on.
     Request(RequestHead<'a>),
-    /// One or more octets of the request's body, as they came. All of them together are as many as
+    /// One or more bytes of the request's body, as they came. All of them together are as many as
     /// [`RequestHead::body`] says.
     Body(&'a [u8]),
     /// It is the caller's turn. Either the request is whole, body and all, and has no reply yet; or the reply's head is
     /// written and [`body_sent`](crate::server::Connection::body_sent) did not yet report all of its body. It comes again at
     /// each poll until that has happened.
-    ReplyDue,
+    NeedOutput,
     /// The connection is to be closed; it comes again at each poll. Before a plain close, ask
     /// [`must_linger`](crate::server::Connection::must_linger).
     Closed,
@@ -41,14 +41,14 @@ pub struct RequestHead<'a> {
     /// What is asked for, as it came: in origin-form, or in absolute-form, whose host then counts instead of Host
     /// (R9112-3.2.2b), or `*`, which comes with OPTIONS only.
     pub target: Target<'a>,
-    /// What its path names below a root: [decoded](Path::decode) and resolved where it is asked. The root itself for `*`.
+    /// What its path names below a root: [decoded](Path::decode_to) and resolved where it is asked. The root itself for `*`.
     pub path: Path<'a>,
     /// The version as it came: [0.9](Version::HTTP_09) for a Simple-Request, 1.0, or 1.1; 1.2 to 1.9 are treated as 1.1
     /// (R9110-2.5). The reply is always in HTTP/1.0, or 0.9.
     pub version: Version,
     /// The fields, in their order. A Simple-Request has none.
     pub fields: Fields<'a>,
-    /// The request's body, [`Framing::Empty`] or [`Framing::Length`] with the octets that were still to come when this view
+    /// The request's body, [`Framing::Empty`] or [`Framing::Length`] with the bytes that were still to come when this view
     /// was made. It may be larger than [`Limits::body`](crate::Limits::body): that strikes when the body is polled for.
     pub body: Framing,
 }
@@ -65,7 +65,7 @@ impl RequestHead<'_> {
     /// # use http_core::Limits;
     /// # let mut connection = Connection::new(Limits::default());
     /// # let head = b"PUT /a HTTP/1.1\r\nHost: b\r\nContent-Length: 5\r\nExpect: 100-continue\r\n\r\n";
-    /// # connection.space()[..head.len()].copy_from_slice(head);
+    /// # connection.receive_buffer()[..head.len()].copy_from_slice(head);
     /// # connection.received(head.len());
     /// // Expect: 100-continue
     /// let Ok(Event::Request(request)) = connection.poll() else { unreachable!() };
@@ -76,7 +76,7 @@ impl RequestHead<'_> {
             return Expectation::Nothing;
         }
         let mut expectation = Expectation::Nothing;
-        for token in self.fields.tokens(name::EXPECT) {
+        for token in self.fields.tokens(header::EXPECT) {
             match token.eq_ignore_ascii_case(b"100-continue") {
                 true => expectation = Expectation::Continue,
                 false => return Expectation::Unknown,
@@ -101,25 +101,25 @@ pub enum Expectation {
 /// A reply's head (RFC 1945 §6). Content-Length, Connection and Date are the library's to write, out of what stands here.
 ///
 /// ```
-/// use http_core::server::{Reply, ReplyBody};
-/// use http_core::{Date, FieldBlock, FieldValue, Status, name};
+/// use http_core::server::{Response, ResponseBody};
+/// use http_core::{Date, FieldBlock, FieldValue, Status, header};
 ///
 /// let mut fields = FieldBlock::new();
-/// fields.push(name::CONTENT_TYPE, FieldValue::from_static("text/html; charset=utf-8"))?;
+/// fields.push(header::CONTENT_TYPE, FieldValue::from_static("text/html; charset=utf-8"))?;
 /// let now = Date::from_unix(1_000_000_000).unwrap();   // the caller's clock
-/// let reply = Reply { body: ReplyBody::Length(12), date: Some(now.text()), ..Reply::new(Status::OK, &fields) };
+/// let reply = Response { body: ResponseBody::Length(12), date: Some(now.text()), ..Response::new(Status::OK, &fields) };
 /// assert!(!reply.close);
-/// # Ok::<(), http_core::UseError>(())
+/// # Ok::<(), http_core::UsageError>(())
 /// ```
 #[derive(Clone, Copy, Debug)]
-pub struct Reply<'a> {
+pub struct Response<'a> {
     /// The status; not 1xx, which HTTP/1.0 does not have. Its usual reason phrase is sent.
     pub status: Status,
     /// All other fields. A 401 needs WWW-Authenticate among them, a 405 Allow.
     pub fields: &'a FieldBlock,
     /// The body that a GET would get, so that HEAD can be answered with the same value: HEAD, 204 and 304 send none whatever
     /// stands here. To HEAD its length is said, in 204 and 304 it is not (R9110-8.6a).
-    pub body: ReplyBody<'a>,
+    pub body: ResponseBody<'a>,
     /// The time, for Date; `None` where there is no clock (RFC 9110 §6.6.1). A gateway puts the Date here that it received.
     pub date: Option<DateText>,
     /// Ends the connection after this reply, whatever the client asked for. It ends without this, too, where the client does
@@ -127,33 +127,33 @@ pub struct Reply<'a> {
     pub close: bool,
 }
 
-impl<'a> Reply<'a> {
+impl<'a> Response<'a> {
     /// A reply with no body, no Date, and a connection that is kept where it can be; what is different is written as
-    /// `Reply { body, ..Reply::new(status, &fields) }`.
-    pub const fn new(status: Status, fields: &'a FieldBlock) -> Reply<'a> {
-        Reply { status, fields, body: ReplyBody::Length(0), date: None, close: false }
+    /// `Response { body, ..Response::new(status, &fields) }`.
+    pub const fn new(status: Status, fields: &'a FieldBlock) -> Response<'a> {
+        Response { status, fields, body: ResponseBody::Length(0), date: None, close: false }
     }
 }
 
 /// A reply's body, or how long it is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum ReplyBody<'a> {
-    /// These octets; they are written behind the head, but to HEAD.
-    Octets(&'a [u8]),
-    /// So many octets that the caller sends, said by Content-Length; 0 for none (R1945-7.2c).
+pub enum ResponseBody<'a> {
+    /// These bytes; they are written behind the head, but to HEAD.
+    Bytes(&'a [u8]),
+    /// So many bytes that the caller sends, said by Content-Length; 0 for none (R1945-7.2c).
     Length(u64),
     /// Not known. The connection closes after it (R2068-19.7.1b); a client cannot tell a body that was cut short from a whole
     /// one. To HEAD it means that no length is said, and costs no connection.
     UntilClose,
 }
 
-impl ReplyBody<'_> {
-    /// How many octets a GET would get, if that is known.
+impl ResponseBody<'_> {
+    /// How many bytes a GET would get, if that is known.
     pub(crate) const fn length(&self) -> Option<u64> {
         match self {
-            ReplyBody::Octets(octets) => Some(octets.len() as u64),
-            ReplyBody::Length(length) => Some(*length),
-            ReplyBody::UntilClose => None,
+            ResponseBody::Bytes(bytes) => Some(bytes.len() as u64),
+            ResponseBody::Length(length) => Some(*length),
+            ResponseBody::UntilClose => None,
         }
     }
 }
@@ -164,9 +164,9 @@ impl ReplyBody<'_> {
 pub enum SendBody {
     /// Nothing; the message is whole.
     None,
-    /// Exactly so many octets, 1 or more, each reported by `body_sent`.
+    /// Exactly so many bytes, 1 or more, each reported by `body_sent`.
     Exactly(u64),
-    /// Any number, then [`Connection::body_ended`](crate::server::Connection::body_ended). For replies alone.
+    /// Any number, then [`Connection::finish_body`](crate::server::Connection::finish_body). For replies alone.
     UntilClose,
 }
 
@@ -175,17 +175,17 @@ pub enum SendBody {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Phase {
-    /// No octet of a request came, line ends apart: 15 s. A deadline closes without a word. For a connection that was
+    /// No byte of a request came, line ends apart: 15 s. A deadline closes without a word. For a connection that was
     /// never asked anything, count from when it was accepted, and as for a head.
     Idle,
-    /// Within a head: 10 s from its first octet, however many come. A deadline is 408.
+    /// Within a head: 10 s from its first byte, however many come. A deadline is 408.
     Head,
     /// Within a request's body, be it wanted or dropped: 10 s, and more as it moves. A deadline is 408, or closes where the
     /// reply was given.
     Body,
     /// A reply is due or being sent: 10 s, and more as it moves. There is nothing to be told to the machine when a deadline
     /// strikes; drop the connection.
-    Replying,
+    Responding,
     /// All is said: [`Connection::must_linger`](crate::server::Connection::must_linger) says how to close.
     Closing,
 }

@@ -1,4 +1,4 @@
-//! Request-targets: their octets, their forms and their parts. What a path names is `path`'s.
+//! Request-targets: their bytes, their forms and their parts. What a path names is `path`'s.
 
 use core::fmt;
 use core::net::Ipv6Addr;
@@ -6,10 +6,10 @@ use core::net::Ipv6Addr;
 use memchr::memchr;
 
 use crate::error::TargetError;
-use crate::grammar::{is_plain_target_text, is_reg_name_octet, is_target_text};
-use crate::path::decoded;
+use crate::message::path::decoded;
+use crate::wire::grammar::{is_plain_target_text, is_reg_name_octet, is_target_text};
 
-/// A request-target (RFC 1945 §5.1.2, RFC 9112 §3.2): its octets are allowed, the percent-encodings of its path are
+/// A request-target (RFC 1945 §5.1.2, RFC 9112 §3.2): its bytes are allowed, the percent-encodings of its path are
 /// whole, and what it names may be sent in a request. What its path leads to, a server asks [`Path`](crate::Path).
 ///
 /// ```
@@ -19,7 +19,7 @@ use crate::path::decoded;
 /// assert_eq!(target.authority().unwrap().host(), "example.org");
 /// assert_eq!(target.path(), "/a//b/%2e%2e/c%20d");
 /// assert_eq!(target.query(), Some("x=%zz"));           // a query is never decoded
-/// assert_eq!(Target::new(b"/a b"), Err(TargetError::Octet));
+/// assert_eq!(Target::new(b"/a b"), Err(TargetError::InvalidByte));
 /// # Ok::<(), TargetError>(())
 /// ```
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -40,7 +40,7 @@ pub enum Form {
     Asterisk,
 }
 
-/// Where the parts stand; offsets from the target's first octet.
+/// Where the parts stand; offsets from the target's first byte.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct TargetParts {
     form: Form,
@@ -53,12 +53,12 @@ pub(crate) struct TargetParts {
 const SCHEME: &[u8] = b"http://";
 
 impl<'a> Target<'a> {
-    /// Reads a request-target in origin-form, absolute-form or asterisk-form. It keeps the octets as they are: nothing is
+    /// Reads a request-target in origin-form, absolute-form or asterisk-form. It keeps the bytes as they are: nothing is
     /// decoded, encoded or resolved.
     ///
     /// # Errors
-    /// [`TargetError`], all but [`Segment`](TargetError::Segment) and [`Climbs`](TargetError::Climbs), which are a path's. What
-    /// holds other octets than a target may, [`percent_encode`](crate::percent_encode) writes.
+    /// [`TargetError`], all but [`Segment`](TargetError::EncodedSeparator) and [`Climbs`](TargetError::EscapesRoot), which are a path's. What
+    /// holds other bytes than a target may, [`percent_encode`](crate::percent_encode) writes.
     pub fn new(raw: &'a [u8]) -> Result<Target<'a>, TargetError> {
         TargetParts::new(raw).map(|parts| Target { raw, parts })
     }
@@ -72,7 +72,7 @@ impl<'a> Target<'a> {
         ascii(self.raw)
     }
 
-    /// Its form, which its first octets tell.
+    /// Its form, which its first bytes tell.
     pub const fn form(&self) -> Form {
         self.parts.form
     }
@@ -122,7 +122,7 @@ impl TargetParts {
     pub(crate) fn new(raw: &[u8]) -> Result<TargetParts, TargetError> {
         let plain = is_plain_target_text(raw);
         if !plain && !is_target_text(raw) {
-            return Err(TargetError::Octet);
+            return Err(TargetError::InvalidByte);
         }
         let (form, authority, path_start) = match raw {
             b"*" => return Ok(TargetParts { form: Form::Asterisk, authority: (0, 0), path: (0, 1), plain: true }),
@@ -143,10 +143,10 @@ impl TargetParts {
         let path = &raw[path_start..path_start + path_length];
         if !plain {
             if path.contains(&b'\\') {
-                return Err(TargetError::Octet); // D13: no browser sends one; some resolvers take it for a slash
+                return Err(TargetError::InvalidByte); // D13: no browser sends one; some resolvers take it for a slash
             }
-            if decoded(path).any(|octet| octet.is_none()) {
-                return Err(TargetError::Percent);
+            if decoded(path).any(|byte| byte.is_none()) {
+                return Err(TargetError::PercentEncoding);
             }
         }
         Ok(TargetParts { form, authority, path: (path_start as u32, (path_start + path_length) as u32), plain })
@@ -177,7 +177,7 @@ fn has_scheme(raw: &[u8]) -> bool {
 }
 
 /// `host [ ":" port ]` (RFC 3986 §3.2): what Host and absolute-form carry. No userinfo, and a host that is not empty: a name of
-/// letters, digits and ``-._~!$&'()*+,;=``, an IPv4 address, or an IPv6 address in brackets. `==` compares octets; for the same
+/// letters, digits and ``-._~!$&'()*+,;=``, an IPv4 address, or an IPv6 address in brackets. `==` compares bytes; for the same
 /// server, compare [`Origin`](crate::Origin)s.
 ///
 /// ```
@@ -242,15 +242,15 @@ pub(crate) fn host_length(raw: &[u8]) -> Option<usize> {
     match &raw[length..] {
         b"" | b":" => {}
         [b':', port @ ..] => {
-            crate::grammar::decimal(port).filter(|&port| port <= 65_535)?;
+            crate::wire::grammar::decimal(port).filter(|&port| port <= 65_535)?;
         }
         _ => return None,
     }
     Some(length)
 }
 
-fn ascii(octets: &[u8]) -> &str {
-    str::from_utf8(octets).unwrap_or_default() // a target is ASCII
+fn ascii(bytes: &[u8]) -> &str {
+    str::from_utf8(bytes).unwrap_or_default() // a target is ASCII
 }
 
 #[cfg(test)]
@@ -261,14 +261,14 @@ mod tests {
     #[test]
     fn what_is_no_target() {
         for (raw, expected) in [
-            ("/a%", TargetError::Percent),
-            ("/a%2", TargetError::Percent),
-            ("/a%zz", TargetError::Percent),
-            ("/a\\b", TargetError::Octet),
-            ("/a b", TargetError::Octet),
-            ("/a#b", TargetError::Octet),
-            ("/a?\"", TargetError::Octet),
-            ("/caf\u{e9}", TargetError::Octet),
+            ("/a%", TargetError::PercentEncoding),
+            ("/a%2", TargetError::PercentEncoding),
+            ("/a%zz", TargetError::PercentEncoding),
+            ("/a\\b", TargetError::InvalidByte),
+            ("/a b", TargetError::InvalidByte),
+            ("/a#b", TargetError::InvalidByte),
+            ("/a?\"", TargetError::InvalidByte),
+            ("/caf\u{e9}", TargetError::InvalidByte),
             ("a", TargetError::Form),
             ("", TargetError::Form),
             ("../a", TargetError::Form),

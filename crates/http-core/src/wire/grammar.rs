@@ -1,6 +1,6 @@
 //! The character classes of the grammar, and lists of elements between commas. It knows no field and no message.
 
-/// Which octets may stand where; one bit a class.
+/// Which bytes may stand where; one bit a class.
 const TCHAR: u8 = 1; // RFC 9110 §5.6.2
 const TARGET: u8 = 2; // in a request-target, D13: what browsers send as it is
 const VALUE: u8 = 4; // in a field value: HTAB, SP, VCHAR, obs-text (RFC 9110 §5.5)
@@ -10,29 +10,29 @@ const PLAIN: u8 = 32; // in a request-target, and in its path it stands for itse
 
 const CLASSES: [u8; 256] = {
     let mut table = [0; 256];
-    let mut octet = 0;
-    while octet < 256 {
-        let c = octet as u8;
+    let mut byte = 0;
+    while byte < 256 {
+        let c = byte as u8;
         let alphanumeric = c.is_ascii_alphanumeric();
         if alphanumeric || is_one_of(c, b"!#$%&'*+-.^_`|~") {
-            table[octet] |= TCHAR;
+            table[byte] |= TCHAR;
         }
         if c > b' ' && c < 0x7f && !is_one_of(c, b"\"<>#") {
-            table[octet] |= TARGET;
+            table[byte] |= TARGET;
             if !is_one_of(c, b"%\\") {
-                table[octet] |= PLAIN;
+                table[byte] |= PLAIN;
             }
         }
         if c == b'\t' || (c >= b' ' && c != 0x7f) {
-            table[octet] |= VALUE;
+            table[byte] |= VALUE;
         }
         if alphanumeric || is_one_of(c, b"-._~!$&'()*+,;=") {
-            table[octet] |= REG_NAME;
+            table[byte] |= REG_NAME;
         }
         if alphanumeric || is_one_of(c, b"-._~") {
-            table[octet] |= UNRESERVED;
+            table[byte] |= UNRESERVED;
         }
-        octet += 1;
+        byte += 1;
     }
     table
 };
@@ -48,7 +48,7 @@ const fn is_one_of(c: u8, set: &[u8]) -> bool {
     false
 }
 
-/// Looks at each octet, whatever the others are: that is half of the work, since few texts fail.
+/// Looks at each byte, whatever the others are: that is half of the work, since few texts fail.
 const fn all(text: &[u8], class: u8) -> bool {
     let mut common = class;
     let mut i = 0;
@@ -64,7 +64,7 @@ pub(crate) const fn is_token(text: &[u8]) -> bool {
     !text.is_empty() && all(text, TCHAR)
 }
 
-/// The octets that a request-target may hold (D12, D13).
+/// The bytes that a request-target may hold (D12, D13).
 pub(crate) const fn is_target_text(text: &[u8]) -> bool {
     all(text, TARGET)
 }
@@ -74,7 +74,7 @@ pub(crate) const fn is_plain_target_text(text: &[u8]) -> bool {
     all(text, PLAIN)
 }
 
-/// The octets that a field value may hold: no control but HTAB, so no CR, LF, NUL (R9110-5.5).
+/// The bytes that a field value may hold: no control but HTAB, so no CR, LF, NUL (R9110-5.5).
 pub(crate) const fn is_value_text(text: &[u8]) -> bool {
     all(text, VALUE)
 }

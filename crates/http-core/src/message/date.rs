@@ -2,7 +2,7 @@
 
 use core::fmt;
 
-use crate::field::FieldValue;
+use crate::message::field::FieldValue;
 
 /// A second of UTC from 0000-01-01 00:00:00 to 9999-12-31 23:59:59: what a year of four digits can say
 /// (RFC 9110 §5.6.7).
@@ -84,12 +84,12 @@ impl Date {
     }
 }
 
-/// A date as it is sent: 29 ASCII octets, such as `Sun, 06 Nov 1994 08:49:37 GMT`. Only [`Date::text`] makes one.
+/// A date as it is sent: 29 ASCII bytes, such as `Sun, 06 Nov 1994 08:49:37 GMT`. Only [`Date::text`] makes one.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub struct DateText([u8; 29]);
 
 impl DateText {
-    /// The text as octets.
+    /// The text as bytes.
     pub const fn as_bytes(&self) -> &[u8; 29] {
         &self.0
     }
@@ -102,15 +102,15 @@ impl DateText {
     /// The text as the value of a field.
     ///
     /// ```
-    /// use http_core::{Date, FieldBlock, name};
+    /// use http_core::{Date, FieldBlock, header};
     /// let mut fields = FieldBlock::new();
     /// let modified = Date::from_unix(0).unwrap().text();
-    /// fields.push(name::LAST_MODIFIED, modified.value())?;
+    /// fields.push(header::LAST_MODIFIED, modified.value())?;
     /// assert_eq!(fields.as_bytes(), b"Last-Modified: Thu, 01 Jan 1970 00:00:00 GMT\r\n");
-    /// # Ok::<(), http_core::UseError>(())
+    /// # Ok::<(), http_core::UsageError>(())
     /// ```
     pub fn value(&self) -> FieldValue<'_> {
-        FieldValue::new(&self.0).unwrap_or(FieldValue::from_static("")) // no octet of it is a control
+        FieldValue::new(&self.0).unwrap_or(FieldValue::from_static("")) // no byte of it is a control
     }
 }
 

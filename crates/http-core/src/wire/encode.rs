@@ -1,12 +1,12 @@
-//! Heads to octets. Only validated values come in, so that no head can hold a line that nobody asked for; the fields
+//! Heads to bytes. Only validated values come in, so that no head can hold a line that nobody asked for; the fields
 //! that frame a message or end a connection are written here and nowhere else.
 
 use alloc::vec::Vec;
 
-use crate::date::DateText;
-use crate::field::{FieldBlock, FieldName, name};
-use crate::method::Method;
-use crate::status::Status;
+use crate::message::date::DateText;
+use crate::message::field::{FieldBlock, FieldName, header};
+use crate::message::method::Method;
+use crate::message::status::Status;
 
 /// What a response head says.
 pub(crate) struct ResponseHead<'a> {
@@ -44,7 +44,7 @@ pub(crate) fn request_head(head: &RequestHead<'_>, out: &mut Vec<u8>) {
     put(out, &[head.method.as_str().as_bytes(), b" "]);
     put(out, &head.target.map(str::as_bytes));
     put(out, &[b" HTTP/1.0\r\n"]);
-    field(out, name::HOST, head.host.as_bytes());
+    field(out, header::HOST, head.host.as_bytes());
     put(out, &[b"Connection: ", if head.keep_alive { b"keep-alive" } else { b"close" }, b"\r\n"]);
     finish(out, head.length, head.fields);
 }
@@ -84,7 +84,7 @@ fn decimal(mut number: u64) -> ([u8; 20], usize) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::field::FieldValue;
+    use crate::message::field::FieldValue;
     use alloc::string::ToString;
 
     #[test]
@@ -99,7 +99,7 @@ mod tests {
     #[test]
     fn a_response_head() {
         let mut fields = FieldBlock::new();
-        fields.push(name::CONTENT_TYPE, FieldValue::from_static("text/html")).unwrap();
+        fields.push(header::CONTENT_TYPE, FieldValue::from_static("text/html")).unwrap();
         let mut out = Vec::new();
         let head = ResponseHead { status: Status::OK, date: None, keep_alive: true, length: Some(12), fields: &fields };
         response_head(&head, &mut out);

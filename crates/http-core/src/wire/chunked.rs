@@ -1,20 +1,20 @@
-//! Chunks: which octets of a chunked body are data, and where it ends (R9112-7.1). Only a client meets them, in answers
+//! Chunks: which bytes of a chunked body are data, and where it ends (R9112-7.1). Only a client meets them, in answers
 //! of servers that ignore the version of its request. Strict, since what is no chunk has no meaning: digits without
 //! sign or prefix, CRLF alone ends a line, extensions and trailers are bounded, checked and passed over.
 
 use crate::error::ResponseError;
-use crate::field::Index;
-use crate::grammar::{hex, is_value_text, trim};
 use crate::limits::Limits;
-use crate::parse;
-use crate::scan::{Found, Scanner};
+use crate::message::field::Index;
+use crate::wire::grammar::{hex, is_value_text, trim};
+use crate::wire::parse;
+use crate::wire::scan::{Found, HeadScanner};
 
 /// How far into a chunked body we are.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Chunks {
     state: State,
-    scanner: Scanner,
-    /// Octets of the last chunk's line, once it came.
+    scanner: HeadScanner,
+    /// Bytes of the last chunk's line, once it came.
     last_line: usize,
 }
 
@@ -22,7 +22,7 @@ pub(crate) struct Chunks {
 enum State {
     /// The line before a chunk; for the last one, with the trailer section behind it.
     Line,
-    /// So many octets of data, 1 or more.
+    /// So many bytes of data, 1 or more.
     Data(u64),
     /// The line end behind the data.
     DataEnd,
@@ -31,22 +31,22 @@ enum State {
 /// What stands at the front of what came.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Next {
-    /// Nothing can be said before more octets come.
+    /// Nothing can be said before more bytes come.
     NeedInput,
-    /// So many octets that are no data.
+    /// So many bytes that are no data.
     Framing(usize),
-    /// So many octets of data.
+    /// So many bytes of data.
     Data(usize),
-    /// So many octets that are no data, and then the body is whole.
+    /// So many bytes that are no data, and then the body is whole.
     End(usize),
 }
 
 impl Chunks {
     pub(crate) const fn new() -> Chunks {
-        Chunks { state: State::Line, scanner: Scanner::new(), last_line: 0 }
+        Chunks { state: State::Line, scanner: HeadScanner::new(), last_line: 0 }
     }
 
-    /// Goes on. Until it names octets, `bytes` only grow; those that it names are gone at the next call.
+    /// Goes on. Until it names bytes, `bytes` only grow; those that it names are gone at the next call.
     /// `index` is room for the fields of the trailer section.
     pub(crate) fn step(&mut self, bytes: &[u8], limits: &Limits, index: &mut Index) -> Result<Next, ResponseError> {
         match self.state {
@@ -62,7 +62,7 @@ impl Chunks {
                     Ok(Next::Framing(2))
                 }
                 [] | [b'\r'] => Ok(Next::NeedInput),
-                _ => Err(ResponseError::Chunk),
+                _ => Err(ResponseError::InvalidChunk),
             },
         }
     }
@@ -70,13 +70,13 @@ impl Chunks {
     /// The last chunk's line and the trailer section have the form of a head, and get the bounds of one.
     fn line(&mut self, bytes: &[u8], limits: &Limits, index: &mut Index) -> Result<Next, ResponseError> {
         loop {
-            let found = self.scanner.step(bytes, limits).map_err(|_| ResponseError::Chunk)?;
+            let found = self.scanner.scan(bytes, limits).map_err(|_| ResponseError::InvalidChunk)?;
             if self.scanner.bare_lf || self.scanner.folded {
-                return Err(ResponseError::Chunk);
+                return Err(ResponseError::InvalidChunk);
             }
             match found {
-                Found::Nothing => return Ok(Next::NeedInput),
-                Found::FirstLine(line, next) => match chunk_size(&bytes[line]).ok_or(ResponseError::Chunk)? {
+                Found::Incomplete => return Ok(Next::NeedInput),
+                Found::StartLine(line, next) => match chunk_size(&bytes[line]).ok_or(ResponseError::InvalidChunk)? {
                     0 => self.last_line = next,
                     size => {
                         self.state = State::Data(size);
@@ -85,7 +85,7 @@ impl Chunks {
                 },
                 Found::HeadEnd(length) => {
                     let trailers = parse::fields(&bytes[..length], self.last_line, self.scanner.field_lines, index);
-                    return trailers.map(|()| Next::End(length)).ok_or(ResponseError::Chunk);
+                    return trailers.map(|()| Next::End(length)).ok_or(ResponseError::InvalidChunk);
                 }
             }
         }

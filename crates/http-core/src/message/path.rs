@@ -5,7 +5,7 @@ use alloc::vec::Vec;
 use core::fmt;
 
 use crate::error::TargetError;
-use crate::grammar::{hex, is_plain_target_text, is_unreserved};
+use crate::wire::grammar::{hex, is_plain_target_text, is_unreserved};
 
 /// The path of a request, which names something below a root: it does not climb above it, and no segment of it decodes
 /// to what could be taken for more than a segment. A [`RequestHead`](crate::server::RequestHead) has one.
@@ -17,10 +17,10 @@ use crate::grammar::{hex, is_plain_target_text, is_unreserved};
 /// use http_core::{Path, TargetError};
 /// let path = Path::new(b"/a//b/%2e%2e/c%20d")?;
 /// let mut name = Vec::new();
-/// path.decode(&mut name);
+/// path.decode_to(&mut name);
 /// assert_eq!(name, b"a/c d");
-/// assert_eq!(Path::new(b"/../x"), Err(TargetError::Climbs));
-/// assert_eq!(Path::new(b"/..%2fx"), Err(TargetError::Segment));
+/// assert_eq!(Path::new(b"/../x"), Err(TargetError::EscapesRoot));
+/// assert_eq!(Path::new(b"/..%2fx"), Err(TargetError::EncodedSeparator));
 /// # Ok::<(), TargetError>(())
 /// ```
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -30,8 +30,8 @@ impl<'a> Path<'a> {
     /// Reads a path as it came, percent-encoded.
     ///
     /// # Errors
-    /// [`TargetError::Percent`], [`TargetError::Segment`], [`TargetError::Climbs`]: a climb is refused and never clamped
-    /// (R3986-5.2.4). Other octets than a [`Target`](crate::Target) may hold are not looked for.
+    /// [`TargetError::PercentEncoding`], [`TargetError::EncodedSeparator`], [`TargetError::EscapesRoot`]: a climb is refused and never clamped
+    /// (R3986-5.2.4). Other bytes than a [`Target`](crate::Target) may hold are not looked for.
     pub fn new(raw: &'a [u8]) -> Result<Path<'a>, TargetError> {
         Path::read(raw, is_plain_target_text(raw))
     }
@@ -46,13 +46,13 @@ impl<'a> Path<'a> {
         for segment in raw.split(|&c| c == b'/') {
             match dots(segment) {
                 Some(Dots::Nothing | Dots::One) => {}
-                Some(Dots::Two) => depth = depth.checked_sub(1).ok_or(TargetError::Climbs)?,
+                Some(Dots::Two) => depth = depth.checked_sub(1).ok_or(TargetError::EscapesRoot)?,
                 None => {
                     depth += 1;
-                    for octet in decoded(segment) {
-                        match octet {
-                            None => return Err(TargetError::Percent),
-                            Some(b'/' | 0..=0x1f | 0x7f) => return Err(TargetError::Segment), // D14
+                    for byte in decoded(segment) {
+                        match byte {
+                            None => return Err(TargetError::PercentEncoding),
+                            Some(b'/' | 0..=0x1f | 0x7f) => return Err(TargetError::EncodedSeparator), // D14
                             Some(_) => {}
                         }
                     }
@@ -68,11 +68,11 @@ impl<'a> Path<'a> {
     }
 
     /// Appends the decoded path to `out`, relative to a root, which is empty for the root itself: segments joined by `/`, without dot segments, empty segments or a
-    /// slash at either end. No segment holds a slash, a NUL or another control octet, so that the result names
+    /// slash at either end. No segment holds a slash, a NUL or another control byte, so that the result names
     /// something below the root wherever no link leads out of it (R1945-5.1.2b, R3986-5.2.4, V1–V6).
     ///
-    /// Octets are not text: 80–FF stand as they are.
-    pub fn decode(&self, out: &mut Vec<u8>) {
+    /// Bytes are not text: 80–FF stand as they are.
+    pub fn decode_to(&self, out: &mut Vec<u8>) {
         let root = out.len();
         for segment in self.0.split(|&c| c == b'/') {
             match dots(segment) {
@@ -94,8 +94,8 @@ impl<'a> Path<'a> {
         }
     }
 
-    /// Whether the path asks for a folder: its last segment is empty, `.` or `..`, encoded or not.
-    pub fn is_folder(&self) -> bool {
+    /// Whether the path asks for a directory: its last segment is empty, `.` or `..`, encoded or not.
+    pub fn is_directory(&self) -> bool {
         let last = self.0.rsplit(|&c| c == b'/').next().unwrap_or_default();
         dots(last).is_some()
     }
@@ -119,8 +119,8 @@ fn dots(segment: &[u8]) -> Option<Dots> {
         return None;
     }
     let mut dots = 0;
-    for octet in decoded(segment) {
-        if octet != Some(b'.') {
+    for byte in decoded(segment) {
+        if byte != Some(b'.') {
             return None;
         }
         dots += 1;
@@ -133,7 +133,7 @@ fn dots(segment: &[u8]) -> Option<Dots> {
     }
 }
 
-/// The octets, decoded once (R3986-2.1, V2); `None` for a `%` without two hexadecimal digits.
+/// The bytes, decoded once (R3986-2.1, V2); `None` for a `%` without two hexadecimal digits.
 pub(crate) fn decoded(raw: &[u8]) -> impl Iterator<Item = Option<u8>> {
     let mut rest = raw.iter().copied();
     core::iter::from_fn(move || {
@@ -142,13 +142,13 @@ pub(crate) fn decoded(raw: &[u8]) -> impl Iterator<Item = Option<u8>> {
                 (Some(high), Some(low)) => Some(high << 4 | low),
                 _ => None,
             },
-            octet => Some(octet),
+            byte => Some(byte),
         })
     })
 }
 
 /// Appends a path segment to `out`, percent-encoded so that it stands for itself in any URL: all but letters, digits and
-/// `-._~` (RFC 3986 §2.3), each octet in upper case, `%2F` for a slash. Encode segment by segment, and join by `/`.
+/// `-._~` (RFC 3986 §2.3), each byte in upper case, `%2F` for a slash. Encode segment by segment, and join by `/`.
 ///
 /// ```
 /// let mut href = String::new();
@@ -157,13 +157,13 @@ pub(crate) fn decoded(raw: &[u8]) -> impl Iterator<Item = Option<u8>> {
 /// ```
 pub fn percent_encode(segment: &[u8], out: &mut String) {
     const DIGITS: &[u8; 16] = b"0123456789ABCDEF";
-    for &octet in segment {
-        if is_unreserved(octet) {
-            out.push(char::from(octet));
+    for &byte in segment {
+        if is_unreserved(byte) {
+            out.push(char::from(byte));
         } else {
             out.push('%');
-            out.push(char::from(DIGITS[usize::from(octet >> 4)]));
-            out.push(char::from(DIGITS[usize::from(octet & 15)]));
+            out.push(char::from(DIGITS[usize::from(byte >> 4)]));
+            out.push(char::from(DIGITS[usize::from(byte & 15)]));
         }
     }
 }
@@ -193,22 +193,22 @@ mod tests {
             ("/a^{|}[]`", Ok("a^{|}[]`")),
             ("a", Ok("a")),
             ("./a", Ok("a")),
-            ("..", Err(TargetError::Climbs)),
-            ("/..", Err(TargetError::Climbs)),
-            ("/a/../../b", Err(TargetError::Climbs)),
-            ("/.%2e/x", Err(TargetError::Climbs)),
-            ("/a%", Err(TargetError::Percent)),
-            ("/a%2", Err(TargetError::Percent)),
-            ("/a%zz", Err(TargetError::Percent)),
-            ("/%", Err(TargetError::Percent)),
-            ("/a%2fb", Err(TargetError::Segment)),
-            ("/a%00", Err(TargetError::Segment)),
-            ("/a%0a", Err(TargetError::Segment)),
-            ("/a%7f", Err(TargetError::Segment)),
+            ("..", Err(TargetError::EscapesRoot)),
+            ("/..", Err(TargetError::EscapesRoot)),
+            ("/a/../../b", Err(TargetError::EscapesRoot)),
+            ("/.%2e/x", Err(TargetError::EscapesRoot)),
+            ("/a%", Err(TargetError::PercentEncoding)),
+            ("/a%2", Err(TargetError::PercentEncoding)),
+            ("/a%zz", Err(TargetError::PercentEncoding)),
+            ("/%", Err(TargetError::PercentEncoding)),
+            ("/a%2fb", Err(TargetError::EncodedSeparator)),
+            ("/a%00", Err(TargetError::EncodedSeparator)),
+            ("/a%0a", Err(TargetError::EncodedSeparator)),
+            ("/a%7f", Err(TargetError::EncodedSeparator)),
         ] {
             let decoded = Path::new(raw.as_bytes()).map(|path| {
                 let mut out = Vec::new();
-                path.decode(&mut out);
+                path.decode_to(&mut out);
                 String::from_utf8_lossy(&out).into_owned()
             });
             assert_eq!(decoded.as_deref(), expected.as_ref().map(|s| *s), "{raw}");
@@ -217,11 +217,11 @@ mod tests {
     }
 
     #[test]
-    fn folders_end_with_a_slash_or_dots() {
-        for (raw, folder) in
+    fn directories_end_with_a_slash_or_dots() {
+        for (raw, directory) in
             [("/", true), ("/a/", true), ("/a/b/%2E.", true), ("/a/.", true), ("/a", false), ("/a/...", false)]
         {
-            assert_eq!(Path::new(raw.as_bytes()).unwrap().is_folder(), folder, "{raw}");
+            assert_eq!(Path::new(raw.as_bytes()).unwrap().is_directory(), directory, "{raw}");
         }
     }
 
@@ -231,7 +231,7 @@ mod tests {
         let mut href = String::from("/");
         percent_encode(&name, &mut href);
         let mut back = Vec::new();
-        Path::new(href.as_bytes()).unwrap().decode(&mut back);
+        Path::new(href.as_bytes()).unwrap().decode_to(&mut back);
         assert_eq!(back, name);
     }
 }

@@ -1,7 +1,7 @@
 //! Expires: whether an answer may still be used from a cache (RFC 1945 §10.7). It keeps none and reads no clock.
 
-use crate::date::Date;
-use crate::field::{FieldName, Fields, name};
+use crate::message::date::Date;
+use crate::message::field::{FieldName, Fields, header};
 
 /// Whether an answer with these fields is expired; `None` if it says nothing about that.
 ///
@@ -10,12 +10,12 @@ use crate::field::{FieldName, Fields, name};
 ///
 /// ```
 /// # use http_core::{client::{Connection, Event, Request}, Authority, FieldBlock, Limits, Method, Target};
-/// use http_core::{Date, is_expired};
+/// use http_core::{Date, expires::is_expired};
 /// # let mut connection = Connection::new(Limits::default());
 /// # let (host, fields) = (Authority::new(b"example.org").unwrap(), FieldBlock::new());
 /// # let _no_body = connection.request(&Request::new(Method::Get, Target::new(b"/")?, host, &fields), &mut Vec::new())?;
 /// # let head = b"HTTP/1.0 200 OK\r\nExpires: 0\r\n\r\n";
-/// # connection.space()[..head.len()].copy_from_slice(head);
+/// # connection.receive_buffer()[..head.len()].copy_from_slice(head);
 /// # connection.received(head.len());
 /// # let Ok(Event::Response(answer)) = connection.poll() else { unreachable!() };
 /// # let fields = answer.fields;
@@ -30,7 +30,7 @@ pub fn is_expired(fields: &Fields<'_>, now: Date) -> Option<bool> {
     fields.get(EXPIRES)?;
     let date = |name| Date::parse(fields.only(name)?.as_bytes(), now);
     // R1945-10.7
-    Some(date(EXPIRES).is_none_or(|expires| expires <= now || date(name::DATE).is_some_and(|sent| expires <= sent)))
+    Some(date(EXPIRES).is_none_or(|expires| expires <= now || date(header::DATE).is_some_and(|sent| expires <= sent)))
 }
 
 #[cfg(test)]
@@ -64,8 +64,8 @@ mod tests {
             ("Expires: Mon, 15 Jun 2026 13:00:00 GMT|Date: 0", Some(false)),
         ] {
             let head = format!("{}\r\n\r\n", lines.replace('|', "\r\n"));
-            let mut index = crate::field::Index::new();
-            crate::parse::fields(head.as_bytes(), 0, 9, &mut index).unwrap();
+            let mut index = crate::message::field::Index::new();
+            crate::wire::parse::fields(head.as_bytes(), 0, 9, &mut index).unwrap();
             assert_eq!(is_expired(&Fields::new(head.as_bytes(), &index), now), expected, "{lines}");
         }
     }

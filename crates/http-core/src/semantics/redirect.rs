@@ -9,12 +9,12 @@
 //! let request = Request::new(Method::Get, Target::new(b"/a/b")?, host, &fields);
 //! # let _no_body = connection.request(&request, &mut Vec::new())?;
 //! # let head = b"HTTP/1.0 302 Found\r\nLocation: ../c#d\r\n\r\n";
-//! # connection.space()[..head.len()].copy_from_slice(head);
+//! # connection.receive_buffer()[..head.len()].copy_from_slice(head);
 //! # connection.received(head.len());
 //! # let Ok(Event::Response(answer)) = connection.poll() else { unreachable!() };
 //! // HTTP/1.0 302 Found
 //! // Location: ../c#d
-//! if let Some(next) = redirect::next(&request, &answer, 0)? {
+//! if let Some(next) = redirect::follow(&request, &answer, 0)? {
 //!     assert_eq!(next.location.as_str(), "http://example.org/c");
 //!     assert!(!next.location.leaves_origin());   // else no credentials and no cookies among the fields
 //!     let _request = Request::new(next.method, next.location.target(), host, &fields);
@@ -25,17 +25,17 @@
 use thiserror::Error;
 
 use crate::client::{Request, ResponseHead};
-use crate::field::name;
-use crate::location::{Location, LocationError};
-use crate::method::Method;
+use crate::message::field::header;
+use crate::message::method::Method;
+use crate::semantics::location::{Location, LocationError};
 
 /// How many redirects are followed in a row without asking (R1945-9.3a).
-pub const MOST: u8 = 5;
+pub const MAX_REDIRECTS: u8 = 5;
 
 /// Where a redirected request goes on. What the first one carried for the sake of its body is not for this one.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
-pub struct Next {
+pub struct Redirect {
     /// [`Get`](Method::Get) or [`Head`](Method::Head).
     pub method: Method<'static>,
     /// What is asked for; where it [leaves its origin](Location::leaves_origin), credentials stay behind.
@@ -49,8 +49,8 @@ pub enum RedirectError {
     /// The request is neither GET nor HEAD, and would be repeated (R1945-9.3b).
     #[error("only GET and HEAD are redirected without asking")]
     Method,
-    /// [`MOST`] redirects were followed before this one (R1945-9.3a).
-    #[error("there are more than {MOST} redirects in a row")]
+    /// [`MAX_REDIRECTS`] redirects were followed before this one (R1945-9.3a).
+    #[error("there are more than {MAX_REDIRECTS} redirects in a row")]
     TooMany,
     /// There is no Location, or there are several, which mean nothing (R1945-4.2b).
     #[error("expected one Location in a redirect")]
@@ -68,7 +68,11 @@ pub enum RedirectError {
 ///
 /// # Errors
 /// [`RedirectError`]: the answer is the last, unless the user wants otherwise.
-pub fn next(request: &Request<'_>, answer: &ResponseHead<'_>, followed: u8) -> Result<Option<Next>, RedirectError> {
+pub fn follow(
+    request: &Request<'_>,
+    answer: &ResponseHead<'_>,
+    followed: u8,
+) -> Result<Option<Redirect>, RedirectError> {
     let method = match (answer.status.code(), request.method) {
         (301 | 302 | 303 | 307 | 308, Method::Get) => Method::Get,
         (301 | 302 | 303 | 307 | 308, Method::Head) => Method::Head,
@@ -76,12 +80,12 @@ pub fn next(request: &Request<'_>, answer: &ResponseHead<'_>, followed: u8) -> R
         (301 | 302 | 307 | 308, _) => return Err(RedirectError::Method), // R1945-9.3b
         _ => return Ok(None),
     };
-    if followed >= MOST {
+    if followed >= MAX_REDIRECTS {
         return Err(RedirectError::TooMany); // R1945-9.3a
     }
-    let reference = answer.fields.only(name::LOCATION).ok_or(RedirectError::NoLocation)?;
+    let reference = answer.fields.only(header::LOCATION).ok_or(RedirectError::NoLocation)?;
     let location = Location::resolve(request.host, request.target, reference)?;
-    Ok(Some(Next { method, location }))
+    Ok(Some(Redirect { method, location }))
 }
 
 #[cfg(test)]
@@ -94,16 +98,16 @@ mod tests {
     use alloc::vec::Vec;
 
     /// What is asked for after `http://h/a/b` was answered with this status and these lines.
-    fn answered(method: Method<'_>, status: u16, lines: &str, followed: u8) -> Result<Option<Next>, RedirectError> {
+    fn answered(method: Method<'_>, status: u16, lines: &str, followed: u8) -> Result<Option<Redirect>, RedirectError> {
         let mut connection = Connection::new(Limits::default());
         let (host, fields) = (Authority::new(b"h").unwrap(), FieldBlock::new());
         let request = Request::new(method, Target::new(b"/a/b").unwrap(), host, &fields);
         let _length = connection.request(&request, &mut Vec::new()).unwrap();
         let head = format!("HTTP/1.0 {status} x\r\n{lines}\r\n");
-        connection.space()[..head.len()].copy_from_slice(head.as_bytes());
+        connection.receive_buffer()[..head.len()].copy_from_slice(head.as_bytes());
         connection.received(head.len());
         let Ok(Event::Response(answer)) = connection.poll() else { panic!("{head}") };
-        next(&request, &answer, followed)
+        follow(&request, &answer, followed)
     }
 
     // R1945-9.3b, R1945-6.1.1a

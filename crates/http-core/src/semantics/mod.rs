@@ -1,0 +1,10 @@
+//! What messages mean, as functions over values: no machine, no IO, no clock.
+
+pub mod auth;
+pub mod conditional;
+pub mod expires;
+pub(crate) mod forward;
+pub(crate) mod location;
+pub mod negotiate;
+pub mod range;
+pub mod redirect;

@@ -1,0 +1,207 @@
+//! May this connection live on after the message? The only file that decides it (D15, R2068-19.7.1a, R9112-9.3a).
+
+use thiserror::Error;
+
+use crate::error::RequestError;
+use crate::message::field::{Fields, header};
+use crate::message::version::Version;
+use crate::wire::grammar::elements;
+
+/// What the Connection fields of a message ask for, over all its lines; what stands below here wins.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum ConnectionOption {
+    #[default]
+    Nothing,
+    KeepAlive,
+    Close,
+}
+
+pub(crate) fn connection_option(fields: &Fields<'_>) -> ConnectionOption {
+    let lines = fields.get_all(header::CONNECTION).map(|value| match value.as_bytes() {
+        b"keep-alive" => ConnectionOption::KeepAlive, // as all browsers write it
+        list => elements(list).map(option_of).max().unwrap_or_default(),
+    });
+    lines.max().unwrap_or_default()
+}
+
+fn option_of(token: &[u8]) -> ConnectionOption {
+    if token.eq_ignore_ascii_case(b"close") {
+        ConnectionOption::Close
+    } else if token.eq_ignore_ascii_case(b"keep-alive") {
+        ConnectionOption::KeepAlive
+    } else {
+        ConnectionOption::Nothing
+    }
+}
+
+/// Why a connection ends: for the log. Where several reasons hold when the reply is given, one is told, in this order:
+/// Refused, SimpleRequest, LenientParse, PeerRequested, CallerRequested, UntilClose, UnreadBody. `Display` is a phrase in English.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+#[non_exhaustive]
+pub enum CloseReason {
+    /// The peer's stream ended between two requests.
+    #[error("the peer closed the connection")]
+    PeerClosed,
+    /// The peer said `Connection: close`, or spoke HTTP/1.0 without `keep-alive` (R2068-19.7.1a, R9112-9.3a).
+    #[error("the peer asked for no more than one request")]
+    PeerRequested,
+    /// A Simple-Request, which knows nothing else (R1945-3.1a).
+    #[error("an HTTP/0.9 request ends its connection")]
+    SimpleRequest,
+    /// The request was in error (R9112-2.2f).
+    #[error("the request was refused: {0}")]
+    Refused(RequestError),
+    /// The request was lenient, but another reader might have understood another one (D1, D2, D3).
+    #[error("the request was not strictly correct")]
+    LenientParse,
+    /// The caller asked for it, by [`Response::close`](crate::server::Response::close).
+    #[error("the server closes the connection")]
+    CallerRequested,
+    /// Only the close can end the body of the reply (R2068-19.7.1b).
+    #[error("the reply's length was not known")]
+    UnknownLength,
+    /// The reply came before the request's body, of which more than [`Limits::drain`](crate::Limits::drain) is still to come, or
+    /// nobody can tell whether it will (R9112-9.3b, R9110-10.1.1b).
+    #[error("the request's body was not read")]
+    UnreadBody,
+    /// The request was answered, but its body did not come whole.
+    #[error("the request's body did not come whole")]
+    BodyIncomplete,
+    /// The caller's deadline struck while the connection was idle (R9112-9.5).
+    #[error("the connection was idle for too long")]
+    IdleTimeout,
+}
+
+/// Everything that the decision depends on.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct CloseFacts {
+    pub(crate) version: Version,
+    pub(crate) connection_option: ConnectionOption,
+    pub(crate) refused: Option<RequestError>,
+    pub(crate) lenient: bool,
+    pub(crate) caller_asks: bool,
+    pub(crate) until_close: bool,
+    pub(crate) unread_body: bool,
+}
+
+/// `None`: the connection is kept.
+pub(crate) fn close_reason(facts: &CloseFacts) -> Option<CloseReason> {
+    if let Some(error) = facts.refused {
+        return Some(CloseReason::Refused(error)); // R9112-6.3a, R9112-2.2f
+    }
+    let kept_by_peer = match facts.connection_option {
+        ConnectionOption::Close => false,
+        ConnectionOption::KeepAlive => true,
+        ConnectionOption::Nothing => facts.version >= Version::HTTP_11,
+    };
+    if facts.version < Version::HTTP_10 {
+        Some(CloseReason::SimpleRequest)
+    } else if facts.lenient {
+        Some(CloseReason::LenientParse)
+    } else if !kept_by_peer {
+        Some(CloseReason::PeerRequested)
+    } else if facts.caller_asks {
+        Some(CloseReason::CallerRequested)
+    } else if facts.until_close {
+        Some(CloseReason::UnknownLength) // R2068-19.7.1b
+    } else if facts.unread_body {
+        Some(CloseReason::UnreadBody) // R9112-9.3b
+    } else {
+        None
+    }
+}
+
+/// Whether a client may send its next request over the connection that brought this answer: the server says so (in
+/// HTTP/1.0 by the token, R2068-19.7.1a), the framing was beyond doubt, and the body has an end of its own.
+pub(crate) fn server_keeps_alive(
+    version: Version,
+    connection_option: ConnectionOption,
+    own_end: bool,
+    doubtful_framing: bool,
+) -> bool {
+    let kept = match connection_option {
+        ConnectionOption::Close => false,
+        ConnectionOption::KeepAlive => true,
+        ConnectionOption::Nothing => version >= Version::HTTP_11,
+    };
+    kept && own_end && !doubtful_framing
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use alloc::format;
+
+    fn option_of(lines: &str) -> ConnectionOption {
+        let head = format!("{lines}\r\n");
+        let mut index = crate::message::field::Index::new();
+        crate::wire::parse::fields(head.as_bytes(), 0, 9, &mut index).unwrap();
+        connection_option(&Fields::new(head.as_bytes(), &index))
+    }
+
+    // R2068-19.7.1a, R2068-19.7.1d, R9112-C.2.2, V32
+    #[test]
+    fn close_wins_over_all_lines() {
+        for (lines, expected) in [
+            ("", ConnectionOption::Nothing),
+            ("Connection: keep-alive\r\n", ConnectionOption::KeepAlive),
+            ("Connection: Keep-Alive, TE\r\n", ConnectionOption::KeepAlive),
+            ("Connection: keep-alive, close\r\n", ConnectionOption::Close),
+            ("Connection: close, keep-alive\r\n", ConnectionOption::Close),
+            ("Connection: keep-alive\r\nX: y\r\nconnection: CLOSE\r\n", ConnectionOption::Close),
+            ("Connection: TE,,close, ,\r\n", ConnectionOption::Close),
+            ("Connection: closed, not-keep-alive\r\n", ConnectionOption::Nothing),
+            ("Proxy-Connection: keep-alive\r\n", ConnectionOption::Nothing),
+            ("Keep-Alive: timeout=300\r\n", ConnectionOption::Nothing),
+        ] {
+            assert_eq!(option_of(lines), expected, "{lines:?}");
+        }
+    }
+
+    // D15, R9112-9.3a, R9112-9.3b, R2068-19.7.1b
+    #[test]
+    fn a_connection_is_kept_only_without_any_doubt() {
+        let kept = CloseFacts {
+            version: Version::HTTP_11,
+            connection_option: ConnectionOption::Nothing,
+            refused: None,
+            lenient: false,
+            caller_asks: false,
+            until_close: false,
+            unread_body: false,
+        };
+        let old = CloseFacts { version: Version::HTTP_10, ..kept };
+        for (facts, expected) in [
+            (kept, None),
+            (CloseFacts { connection_option: ConnectionOption::KeepAlive, ..kept }, None),
+            (CloseFacts { connection_option: ConnectionOption::KeepAlive, ..old }, None),
+            (old, Some(CloseReason::PeerRequested)),
+            (CloseFacts { connection_option: ConnectionOption::Close, ..kept }, Some(CloseReason::PeerRequested)),
+            (CloseFacts { version: Version::HTTP_09, ..kept }, Some(CloseReason::SimpleRequest)),
+            (
+                CloseFacts { lenient: true, connection_option: ConnectionOption::KeepAlive, ..old },
+                Some(CloseReason::LenientParse),
+            ),
+            (CloseFacts { caller_asks: true, ..kept }, Some(CloseReason::CallerRequested)),
+            (CloseFacts { until_close: true, ..kept }, Some(CloseReason::UnknownLength)),
+            (CloseFacts { unread_body: true, ..kept }, Some(CloseReason::UnreadBody)),
+            (
+                CloseFacts { refused: Some(RequestError::HostMissing), ..kept },
+                Some(CloseReason::Refused(RequestError::HostMissing)),
+            ),
+        ] {
+            assert_eq!(close_reason(&facts), expected, "{facts:?}");
+        }
+    }
+
+    // R2068-19.7.1a, R9112-6.1b
+    #[test]
+    fn a_server_must_say_that_it_keeps() {
+        assert!(server_keeps_alive(Version::HTTP_11, ConnectionOption::Nothing, true, false));
+        assert!(server_keeps_alive(Version::HTTP_10, ConnectionOption::KeepAlive, true, false));
+        assert!(!server_keeps_alive(Version::HTTP_10, ConnectionOption::Nothing, true, false));
+        assert!(!server_keeps_alive(Version::HTTP_11, ConnectionOption::Close, true, false));
+        assert!(!server_keeps_alive(Version::HTTP_11, ConnectionOption::KeepAlive, false, false));
+        assert!(!server_keeps_alive(Version::HTTP_11, ConnectionOption::KeepAlive, true, true));
+    }
+}
