@@ -17,7 +17,7 @@ sec-ch-ua-platform: \"Linux\"\r\n\
 Upgrade-Insecure-Requests: 1\r\n\
 User-Agent: Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/142.0.0.0 Safari/537.36\r\n\
 Accept: text/html,application/xhtml+xml,application/xml;q=0.9,image/avif,image/webp,image/apng,*/*;q=0.8\r\n\
-Sec-Fetch-Site: none\r\n\
+Sec-Fetch-Shared: none\r\n\
 Sec-Fetch-Mode: navigate\r\n\
 Sec-Fetch-User: ?1\r\n\
 Sec-Fetch-Dest: document\r\n\

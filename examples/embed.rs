@@ -7,8 +7,8 @@
 
 use std::io;
 
-use webserver::http_core::{FieldValue, Method, Status, header};
-use webserver::{Answer, Request, Response, Server};
+use http_server::http_core::{FieldValue, Method, Status, header};
+use http_server::{Action, Request, Response, Server};
 
 const FORM: &[u8] = b"<!DOCTYPE html><title>Hello</title>\n\
     <form method=post action=/hello><input name=who> <button>Greet</button></form>\n";
@@ -16,23 +16,23 @@ const FORM: &[u8] = b"<!DOCTYPE html><title>Hello</title>\n\
 fn main() -> io::Result<()> {
     let port = std::env::args().nth(1).map_or(Ok(6789), |port| port.parse()).map_err(io::Error::other)?;
     let running = Server::bind(("127.0.0.1", port))?.threads(2).start(answer)?;
-    println!("listening on http://{}/, until you press Enter", running.addresses()[0]);
+    println!("listening on http://{}/, until you press Enter", running.local_addrs()[0]);
 
     io::stdin().read_line(&mut String::new())?;
     // Could be called from any thread. Replies that are under way still end.
-    running.stopper().stop();
+    running.shutdown_handle().shut_down();
     println!("{}", running.join());
     Ok(())
 }
 
-fn answer(request: &Request<'_>) -> Answer {
-    let (method, path) = (request.head.method, request.head.target.path());
-    match (path, method) {
+fn answer(request: &Request<'_>) -> Action {
+    let (method, path) = (request.head.method, request.path());
+    match (&*path, method) {
         ("/", Method::Get | Method::Head) => {
             Response::bytes(FieldValue::from_static("text/html; charset=utf-8"), FORM).into()
         }
         // 64 KiB at most, or else the answer is 413 without us.
-        ("/hello", Method::Post) => Answer::with_body(hello),
+        ("/hello", Method::Post) => Action::collect_body(hello),
         ("/", _) => not_allowed("GET, HEAD").into(),
         ("/hello", _) => not_allowed("POST").into(),
         _ => Response { status: Status::NOT_FOUND, ..Response::text("There is nothing here.\n") }.into(),
@@ -48,7 +48,7 @@ fn hello(form: Vec<u8>) -> Response {
 
 fn not_allowed(methods: &'static str) -> Response {
     Response { status: Status::METHOD_NOT_ALLOWED, ..Response::text("That cannot be done here.\n") }
-        .with_field(header::ALLOW, FieldValue::from_static(methods))
+        .with_header(header::ALLOW, FieldValue::from_static(methods))
 }
 
 /// The value of a field of a form, as browsers encode it.

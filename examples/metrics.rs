@@ -8,32 +8,33 @@
 use std::io;
 use std::path::Path;
 
-use webserver::http_core::{FieldValue, Method, Status};
-use webserver::{Counts, Files, Request, Response, Server};
+use http_files::Files;
+use http_server::http_core::{FieldValue, Method, Status};
+use http_server::{Request, Response, Server, Stats};
 
 fn main() -> io::Result<()> {
     let argument = |n, default: &str| std::env::args().nth(n).unwrap_or(default.into());
     let port = |n, default| argument(n, default).parse::<u16>().map_err(io::Error::other);
     let directory = argument(1, ".");
 
-    let files = Server::bind_all(port(2, "6789")?)?.start(Files::new(Path::new(&directory))?)?;
-    let stopper = files.stopper();
-    let metrics = move |request: &Request<'_>| match (request.head.method, request.head.target.path()) {
+    let files = Server::bind_any(port(2, "6789")?)?.start(Files::new(Path::new(&directory))?)?;
+    let stopper = files.shutdown_handle();
+    let metrics = move |request: &Request<'_>| match (request.head.method, &*request.path()) {
         (Method::Get | Method::Head, "/metrics") => Response::bytes(
             FieldValue::from_static("text/plain; version=0.0.4; charset=utf-8"),
-            in_prometheus_text(&stopper.counts()).into_bytes(),
+            in_prometheus_text(&stopper.stats()).into_bytes(),
         ),
         _ => Response { status: Status::NOT_FOUND, ..Response::text("The numbers are at /metrics.\n") },
     };
     let numbers = Server::bind(("127.0.0.1", port(3, "6790")?))?.threads(1).start(metrics)?;
 
-    println!("listening on http://localhost:{}/", files.addresses()[0].port());
-    println!("listening on http://{}/metrics", numbers.addresses()[0]);
+    println!("listening on http://localhost:{}/", files.local_addrs()[0].port());
+    println!("listening on http://{}/metrics", numbers.local_addrs()[0]);
     println!("{}", files.join());
     Ok(())
 }
 
-fn in_prometheus_text(counts: &Counts) -> String {
+fn in_prometheus_text(counts: &Stats) -> String {
     let ends = [
         ("completed", counts.completed),
         ("refused", counts.refused),

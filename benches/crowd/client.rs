@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use crate::{SMALL, Why};
 
-/// How long each answer took, in order of length.
+/// How long each answer advance, in order of length.
 pub(crate) struct Latencies(Vec<Duration>);
 
 impl Latencies {
@@ -14,7 +14,7 @@ impl Latencies {
         self.0.len()
     }
 
-    /// So many of 1000 answers took no longer.
+    /// So many of 1000 answers advance no longer.
     pub(crate) fn within(&self, permille: usize) -> Duration {
         let place = (self.0.len() * permille).div_ceil(1000).saturating_sub(1);
         self.0.get(place).copied().unwrap_or_default()

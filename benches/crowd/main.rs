@@ -152,7 +152,7 @@ fn connections(webserver: &Path) -> Result<usize, Why> {
 fn options(connections: u32) -> Vec<String> {
     let deadline = DEADLINE.as_secs();
     let options =
-        format!("--threads 4 --max-connections {connections} --head-timeout {deadline} --idle-timeout {deadline}");
+        format!("--threads 4 --max-connections {connections} --header-timeout {deadline} --idle-timeout {deadline}");
     options.split(' ').map(String::from).collect()
 }
 
@@ -160,7 +160,14 @@ fn options(connections: u32) -> Vec<String> {
 fn start(webserver: &Path, root: &Path, connections: u32) -> Result<(Process, u16), Why> {
     let port = TcpListener::bind("127.0.0.1:0")?.local_addr()?.port();
     let mut command = Command::new(webserver);
-    command.args(options(connections)).args(["--log", "off", "--bind", "127.0.0.1", "--port", &port.to_string()]);
+    command.args(options(connections)).args([
+        "--log-format",
+        "off",
+        "--bind",
+        "127.0.0.1",
+        "--port",
+        &port.to_string(),
+    ]);
     let mut server = Process::start({
         command.arg(root).stdout(Stdio::null());
         command

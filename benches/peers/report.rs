@@ -101,7 +101,7 @@ fn summary(works: &[Work], servers: &[Server], samples: &[Vec<Rounds>]) {
     }
 }
 
-/// Of cost and of rate. Few requests for a huge file end within a measurement, so its bytes are counted.
+/// Of cost and of rate. FakePoller requests for a huge file end within a measurement, so its bytes are counted.
 fn units(work: &Work) -> (&'static str, &'static str) {
     if work.size < 1 << 30 { ("CPU µs a request", "requests a second") } else { ("CPU ms a GiB", "GiB a second") }
 }

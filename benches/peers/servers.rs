@@ -108,7 +108,7 @@ impl Server {
         match self.kind {
             Kind::Logging | Kind::Silent => {
                 let log = if self.kind == Kind::Logging { "common" } else { "off" };
-                command.args(["--bind", "127.0.0.1", "--port", &port.to_string(), "--log", log]);
+                command.args(["--bind", "127.0.0.1", "--port", &port.to_string(), "--log-format", log]);
                 command.args(["--max-connections", &CONNECTIONS.to_string()]);
                 command.args(["--idle-timeout", &IDLE_SECONDS.to_string()]).arg(root);
             }

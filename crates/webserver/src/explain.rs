@@ -2,64 +2,60 @@
 //! notes its decisions.
 
 use std::fmt::Write;
-use std::sync::{Mutex, PoisonError};
 
-use http_core::server::{self, Event, RequestHead};
-use http_core::{CloseReason, Form, Framing, Limits, RequestError, TargetError, Version};
+use http_server::Handler;
+use http_server::http_core::server::{self, Event, RequestHead};
+use http_server::http_core::{CloseReason, Form, Framing, Limits, RequestError, TargetError, Version};
+use http_server::testing::exchange_with;
 
-use crate::exchange::hear;
-use crate::handler::Handler;
-use crate::notes::Notes;
-use crate::site::Site;
-
-/// Each decision about a request, with the rule of the protocol or the option behind it, and the head that it would be
-/// answered with, by a server that keeps connections or does not. What the client sends is bytes as they would come, with
-/// the empty line at the end of its head.
-///
-/// ```
-/// use webserver::{Files, explain};
-///
-/// let why = explain(Files::new("src".as_ref())?, true, b"GET /files/../lib.rs HTTP/1.0\r\n\r\n");
-/// assert!(why.contains("the path names \"lib.rs\" below the root"));
-/// assert!(why.contains("HTTP/1.0 200 OK\n"));
-/// # Ok::<(), std::io::Error>(())
-/// ```
-pub fn explain(handler: impl Handler, keep_alive: bool, request: &[u8]) -> String {
-    let site = Site { keep_alive, notes: Some(Mutex::default()), ..Site::new(Box::new(handler)) };
-    let notes = Notes(site.notes.as_ref());
-    let version = judge(request, notes);
-    let (heard, reason) = hear(&site, request, HEARD);
-    match reason {
+/// Each decision about a request, with the rule of the protocol or the option behind it, and the head of the response that
+/// a server would send which keeps connections alive or does not. The request is bytes as a client sends them, with the
+/// empty line at the end of its head.
+pub(crate) fn explain(handler: impl Handler, keep_alive: bool, request: &[u8]) -> String {
+    let mut decisions = Decisions::default();
+    let version = judge(request, &mut decisions);
+    let exchange = exchange_with(handler, keep_alive, request);
+    let handled = exchange.decisions.into_iter().map(|decision| (decision.rule, decision.text));
+    decisions.0.extend(handled);
+    match exchange.close_reason {
         Some(reason) if reason != CloseReason::PeerClosed => {
-            notes.add("D15, R9112-9.3a", || format!("the connection closes: {reason}"));
+            decisions.add("D15, R9112-9.3a", || format!("the connection closes: {reason}"));
         }
-        _ => notes.add("D15, R9112-9.3a", || "the connection is kept for another request".into()),
+        _ => decisions.add("D15, R9112-9.3a", || "the connection is kept for another request".into()),
     }
-    let notes = site.notes.unwrap_or_default().into_inner().unwrap_or_else(PoisonError::into_inner);
-    let widest = notes.iter().map(|(_, what)| what.chars().count()).max().unwrap_or(0).min(WIDEST);
+    let widest = decisions.0.iter().map(|(_, what)| what.chars().count()).max().unwrap_or(0).min(WIDEST);
     let mut text = String::new();
-    for (n, (because, what)) in notes.iter().enumerate() {
+    for (n, (because, what)) in decisions.0.iter().enumerate() {
         let _ = writeln!(text, "{:3}. {what:widest$}  [{because}]", n + 1); // writing to a String does not fail
     }
     text.push('\n');
-    match heard.windows(4).position(|four| four == b"\r\n\r\n") {
+    let output = exchange.output;
+    match output.windows(4).position(|four| four == b"\r\n\r\n") {
         _ if version == Some(Version::HTTP_09) => text.push_str("(the body alone, without a head: HTTP/0.9)\n"),
-        Some(end) if heard.starts_with(b"HTTP/") => {
-            text.push_str(&String::from_utf8_lossy(&heard[..end + 2]).replace("\r\n", "\n"));
+        Some(end) if output.starts_with(b"HTTP/") => {
+            text.push_str(&String::from_utf8_lossy(&output[..end + 2]).replace("\r\n", "\n"));
         }
-        _ if heard.is_empty() => text.push_str("(no answer: nothing was asked)\n"),
-        _ => text.push_str(&String::from_utf8_lossy(&heard)),
+        _ if output.is_empty() => text.push_str("(no answer: nothing was asked)\n"),
+        _ => text.push_str(&String::from_utf8_lossy(&output)),
     }
     text
 }
 
-/// Bytes of an answer that are heard: any head is shorter.
-const HEARD: usize = 1 << 20;
+/// Decisions and the rules behind them, in order.
+#[derive(Default)]
+struct Decisions(Vec<(String, String)>);
+
+impl Decisions {
+    fn add(&mut self, rule: &str, text: impl FnOnce() -> String) {
+        self.0.push((rule.to_owned(), text()));
+    }
+}
+
 /// Reasons stand in a column, unless a decision takes more room than this.
 const WIDEST: usize = 72;
 
 /// What the protocol says of the request, before anybody answers it; its version, if it is one.
-fn judge(request: &[u8], notes: Notes<'_>) -> Option<Version> {
+fn judge(request: &[u8], notes: &mut Decisions) -> Option<Version> {
     let mut connection = server::Connection::new(Limits::default());
     let mut rest = request;
     loop {
@@ -87,7 +83,7 @@ fn judge(request: &[u8], notes: Notes<'_>) -> Option<Version> {
     }
 }
 
-fn note_head(head: &RequestHead<'_>, notes: Notes<'_>) {
+fn note_head(head: &RequestHead<'_>, notes: &mut Decisions) {
     let RequestHead { method, target, path, version, fields, body, .. } = head;
     notes.add("R1945-5.1, D2, D4", || format!("the request line is {method}, {}, {version}", target.path()));
     let form = match target.form() {

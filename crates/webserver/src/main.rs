@@ -1,14 +1,15 @@
 //! The program `webserver`: options to a server, signals to its end.
 
-mod cause;
-mod confine;
-mod listening;
+mod cli;
+mod explain;
+mod listeners;
 mod metrics;
-mod options;
-mod printed;
-mod startup;
+mod os_error;
+mod print;
+mod run;
+mod sandbox;
 mod systemd;
-mod unix;
+mod unix_socket;
 
 use std::io::Write;
 use std::process::ExitCode;
@@ -20,13 +21,13 @@ use clap::Parser;
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM, SIGXFSZ};
 use signal_hook::iterator::Signals;
 
-use crate::options::Options;
+use crate::cli::Cli;
 
 /// Signals that come so soon behind one are the same wish.
 const AT_ONCE: Duration = Duration::from_millis(50);
 
 fn main() -> ExitCode {
-    match run(&Options::parse()) {
+    match run(&Cli::parse()) {
         Ok(()) => ExitCode::SUCCESS,
         Err(why) => {
             let _ = writeln!(io::stderr(), "webserver: {why}");
@@ -35,22 +36,22 @@ fn main() -> ExitCode {
     }
 }
 
-fn run(options: &Options) -> Result<(), String> {
-    if let Some(text) = printed::text(options)? {
+fn run(options: &Cli) -> Result<(), String> {
+    if let Some(text) = print::text(options)? {
         return io::stdout().write_all(&text).map_err(|error| format!("cannot write: {error}"));
     }
     // Before anything is opened, which could be taken for what was handed over.
     let handed = systemd::sockets()?;
     // SIGXFSZ would end us where the log's file is as long as it may be; that is an error of its write like any other.
     let mut signals = Signals::new([SIGINT, SIGTERM, SIGHUP, SIGXFSZ])
-        .map_err(|error| format!("cannot wait for signals: {}", cause::cause(&error)))?;
-    let started = startup::start(options, handed)?;
-    let (stop, log) = (started.stop(), started.log_opener());
+        .map_err(|error| format!("cannot wait for signals: {}", os_error::describe(&error)))?;
+    let started = run::start(options, handed)?;
+    let (stop, log) = (started.shut_down(), started.log_handle());
     thread::spawn(move || {
         let mut stopping: Option<Instant> = None;
         for signal in signals.forever() {
             match (signal, stopping) {
-                (SIGHUP, _) => log.open_anew(),
+                (SIGHUP, _) => log.reopen(),
                 (SIGXFSZ, _) => {}
                 (_, None) => {
                     stopping = Some(Instant::now());

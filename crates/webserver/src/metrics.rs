@@ -6,10 +6,11 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use webserver::http_core::{FieldValue, Method, Status, header};
-use webserver::{Bounds, Counts, Files, Request, Response, Running, Server, Stopper};
+use http_files::Files;
+use http_server::http_core::{FieldValue, Method, Status, header};
+use http_server::{Request, Response, RunningServer, Server, ServerConfig, ShutdownHandle, Stats};
 
-use crate::cause::cause;
+use crate::os_error::describe;
 
 /// Descriptors that it takes: its own, those of its connections, and of those who are told that there is no room.
 pub(crate) const DESCRIPTORS: u64 = 88;
@@ -26,18 +27,23 @@ pub(crate) fn bind(address: SocketAddr) -> Result<Server, String> {
         io::ErrorKind::AddrNotAvailable => {
             format!("{} is none of this machine's addresses; name one that is by --metrics IP:PORT", address.ip())
         }
-        _ => format!("cannot listen on {address} for --metrics: {}", cause(&error)),
+        _ => format!("cannot listen on {address} for --metrics: {}", describe(&error)),
     })?;
-    let grace = Duration::from_secs(1);
-    Ok(server.bounds(Bounds { threads: 1, connections: CONNECTIONS, grace, ..Bounds::default() }))
+    let shutdown_timeout = Duration::from_secs(1);
+    Ok(server.config(ServerConfig {
+        threads: 1,
+        connections: CONNECTIONS,
+        shutdown_timeout,
+        ..ServerConfig::default()
+    }))
 }
 
 /// Answers with what the server counts, and the files that its handler has read.
-pub(crate) fn start(server: Server, counted: Stopper, files: Arc<Files>) -> io::Result<Running> {
+pub(crate) fn start(server: Server, counted: ShutdownHandle, files: Arc<Files>) -> io::Result<RunningServer> {
     let started = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0.0, |since| since.as_secs_f64());
-    server.start(move |request: &Request<'_>| match (request.head.method, request.head.target.path()) {
+    server.start(move |request: &Request<'_>| match (request.head.method, &*request.path()) {
         (Method::Get | Method::Head, "/metrics") => {
-            Response::bytes(TYPE, text(&counted.counts(), files.read_so_far(), started).into_bytes())
+            Response::bytes(TYPE, text(&counted.stats(), files.files_read(), started).into_bytes())
         }
         (_, "/metrics") => {
             let mut reply = Response { status: Status::METHOD_NOT_ALLOWED, ..Response::text("Only GET and HEAD.\n") };
@@ -48,8 +54,9 @@ pub(crate) fn start(server: Server, counted: Stopper, files: Arc<Files>) -> io::
     })
 }
 
-fn text(counts: &Counts, read: u64, started: f64) -> String {
-    let Counts { accepted, completed, refused, timed_out, aborted, failed, lost_lines, replies, sent, .. } = *counts;
+fn text(counts: &Stats, read: u64, started: f64) -> String {
+    let Stats { accepted, completed, refused, timed_out, aborted, failed, dropped_log_lines, replies, sent, .. } =
+        *counts;
     let ends = [
         ("{end=\"completed\"}", completed),
         ("{end=\"refused\"}", refused),
@@ -73,7 +80,12 @@ fn text(counts: &Counts, read: u64, started: f64) -> String {
             "Files that were read since memory had none as fresh.",
             &[("", read)],
         ),
-        ("webserver_log_lines_lost_total", "counter", "Lines that the access log has lost.", &[("", lost_lines)]),
+        (
+            "webserver_log_lines_lost_total",
+            "counter",
+            "Queue that the access log has lost.",
+            &[("", dropped_log_lines)],
+        ),
     ] {
         text.push_str(&format!("# HELP {name} {help}\n# TYPE {name} {kind}\n"));
         for (label, value) in samples {

@@ -28,11 +28,11 @@ pub(crate) fn sockets() -> Result<Vec<OwnedFd>, String> {
 
 /// Who wants to know how far the service is.
 #[derive(Clone, Debug)]
-pub(crate) struct Notified(Option<Arc<UnixDatagram>>);
+pub(crate) struct Notifier(Option<Arc<UnixDatagram>>);
 
-impl Notified {
+impl Notifier {
     /// Whom `NOTIFY_SOCKET` names. It is connected at once: later that might be forbidden.
-    pub(crate) fn from_env() -> Notified {
+    pub(crate) fn from_env() -> Notifier {
         let connect = || {
             let name = env::var_os("NOTIFY_SOCKET")?;
             let address = match name.as_bytes() {
@@ -44,7 +44,7 @@ impl Notified {
             socket.set_nonblocking(true).ok()?;
             Some(Arc::new(socket))
         };
-        Notified(connect())
+        Notifier(connect())
     }
 
     /// Tells it. Nothing depends on it.

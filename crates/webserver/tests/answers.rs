@@ -10,10 +10,10 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use http_core::{FieldValue, header};
+use http_server::{Request, Response};
 use tempfile::TempDir;
-use webserver::{Request, Response};
 
-use support::{Answer, Inside, Program, exchange, get, get_as};
+use support::{Action, Inside, Program, exchange, get, get_as};
 
 /// `Sun, 06 Nov 1994 08:49:37 GMT`
 const MODIFIED: u64 = 784_111_777;
@@ -47,7 +47,7 @@ const KINDS: [(&str, &str, u16); 11] = [
     ("/a.txt", "Host: a\r\nHost: b\r\n", 400),
 ];
 
-fn names(answer: &Answer) -> Vec<&str> {
+fn names(answer: &Action) -> Vec<&str> {
     answer.head.split("\r\n").skip(1).filter_map(|line| line.split_once(": ")).map(|(name, _)| name).collect()
 }
 
@@ -145,7 +145,7 @@ fn the_server_is_not_named_but_by_a_handler() {
         assert!(!answer.head.to_ascii_lowercase().contains("server"), "{}", answer.head);
     }
     let named = |request: &Request<'_>| {
-        Response::text(request.head.target.path()).with_field(header::SERVER, FieldValue::from_static("mine/1"))
+        Response::text(request.path()).with_header(header::SERVER, FieldValue::from_static("mine/1"))
     };
     let inside = Inside::start(|server| server.threads(1), named);
     assert_eq!(get(inside.address(), "/").field("Server"), Some("mine/1"));

@@ -14,8 +14,9 @@ use std::thread;
 
 use http_core::auth::Basic;
 use http_core::{FieldValue, Method};
+use http_server::auth::{BasicAuth, Users};
+use http_server::{Action, Handler, Request, Response};
 use tempfile::TempDir;
-use webserver::{Answer, Guard, Handler, Request, Response, Users};
 
 use support::{Inside, Program, connect, exchange, get_as, output_of, read_answer, read_to_end, wait_until};
 
@@ -23,7 +24,7 @@ const PASSWORD: &str = "open sesame";
 const CHALLENGE: &str = "Basic realm=\"webserver\", charset=\"UTF-8\"";
 
 /// The time of hundreds of requests: 0.1 s of a processor, and three times that where nothing is optimised.
-const SLOW: u32 = 11;
+const SLOW_READER_AFTER: u32 = 11;
 
 fn line(user: &str, cost: u32) -> String {
     format!("{user}:{}\n", bcrypt::hash_with_salt(PASSWORD, cost, [7; 16]).unwrap())
@@ -53,13 +54,13 @@ fn start(directory: &TempDir, users: &str) -> Program {
     Program::start(&directory.path().join("www"), &["--auth", users, "--threads", "2"])
 }
 
-fn whole(_: &Request<'_>) -> Answer {
-    Answer::with_body(|body| Response::text(format!("{} bytes", body.len())))
+fn whole(_: &Request<'_>) -> Action {
+    Action::collect_body(|body| Response::text(format!("{} bytes", body.len())))
 }
 
-fn guard(cost: u32) -> Arc<Guard<impl Handler>> {
+fn guard(cost: u32) -> Arc<BasicAuth<impl Handler>> {
     let users = Users::parse((line("me", cost) + &line("you", 4)).as_bytes()).unwrap();
-    Arc::new(Guard::new(users, whole))
+    Arc::new(BasicAuth::new(users, whole))
 }
 
 // R1945-9.4d, R1945-11.1, V19: before any look at the path.
@@ -135,7 +136,7 @@ fn a_kept_connection_outlives_a_401() {
     for fields in [String::new(), authorization("me", "wrong"), authorization("me", PASSWORD)] {
         write!(stream, "POST / HTTP/1.0\r\nConnection: keep-alive\r\nContent-Length: 5\r\n{fields}\r\nhello").unwrap();
         let answer = read_answer(&mut stream);
-        assert!(answer.is_kept());
+        assert!(answer.is_idle_keep_alive());
         assert_eq!(answer.text() == "5 bytes", fields == authorization("me", PASSWORD));
     }
     drop(stream);
@@ -166,7 +167,7 @@ fn is_silent(stream: &TcpStream) -> bool {
 // V19: with two workers, of which one verifies.
 #[test]
 fn v19_one_is_verified_at_a_time_and_the_others_go_on() {
-    let guard = guard(SLOW);
+    let guard = guard(SLOW_READER_AFTER);
     let inside = Inside::start(|server| server.threads(2), guard.clone());
     let address = inside.address();
     assert_eq!(status_for(address, "me", PASSWORD), 200);
@@ -218,7 +219,8 @@ fn v19_a_crowd_of_guesses_is_verified_one_by_one() {
 
 #[test]
 fn a_guard_has_a_realm_and_speaks_as_its_handler() {
-    let guard = Guard::new(Users::parse(line("me", 4).as_bytes()).unwrap(), whole).realm("The cellar, left").unwrap();
+    let guard =
+        BasicAuth::new(Users::parse(line("me", 4).as_bytes()).unwrap(), whole).realm("The cellar, left").unwrap();
     let inside = Inside::start(|server| server.threads(1), guard);
     let answer = get_as(inside.address(), "GET", "/", "");
     assert_eq!(answer.field("WWW-Authenticate"), Some("Basic realm=\"The cellar, left\", charset=\"UTF-8\""));
@@ -226,15 +228,15 @@ fn a_guard_has_a_realm_and_speaks_as_its_handler() {
     inside.finish();
     let users = || Users::parse(line("me", 4).as_bytes()).unwrap();
     for bad in ["a\"b", "a\r\nb", "caf\u{e9}"] {
-        assert!(Guard::new(users(), whole).realm(bad).is_none(), "{bad}");
+        assert!(BasicAuth::new(users(), whole).realm(bad).is_none(), "{bad}");
     }
 }
 
 // R1945-12.3, V19
 #[test]
 fn v19_debug_shows_no_secret() {
-    let files = webserver::Files::new(Path::new("src")).unwrap();
-    let shown = format!("{:?}", Guard::new(Users::parse(line("me", 4).as_bytes()).unwrap(), files));
+    let files = http_files::Files::new(Path::new("src")).unwrap();
+    let shown = format!("{:?}", BasicAuth::new(Users::parse(line("me", 4).as_bytes()).unwrap(), files));
     assert!(shown.contains("Users(1)") && !shown.contains("$2b$") && !shown.contains("\"me\""), "{shown}");
 }
 
@@ -248,9 +250,9 @@ fn a_handler_reads_who_asks() {
             _ => Response::text("not known"),
         }
     };
-    let guard = Arc::new(Guard::new(Users::parse(line("caf\u{e9}", 4).as_bytes()).unwrap(), hello));
+    let guard = Arc::new(BasicAuth::new(Users::parse(line("caf\u{e9}", 4).as_bytes()).unwrap(), hello));
     let request = format!("GET / HTTP/1.0\r\n{}\r\n", authorization("caf\u{e9}", PASSWORD));
-    assert!(webserver::exchange(guard, request.as_bytes()).ends_with("\r\n\r\ncaf\u{e9}".as_bytes()));
+    assert!(http_server::testing::exchange(guard, request.as_bytes()).output.ends_with("\r\n\r\ncaf\u{e9}".as_bytes()));
 }
 
 #[test]
@@ -351,7 +353,7 @@ fn htpasswd_writes_what_is_read() {
         let Some(lines) = said_by("htpasswd", &["-n", "-b", "-B", "-C", "4", user, password]) else { return };
         users.push_str(&lines); // with an empty line
     }
-    let guard = Arc::new(Guard::new(Users::parse(users.as_bytes()).unwrap(), whole));
+    let guard = Arc::new(BasicAuth::new(Users::parse(users.as_bytes()).unwrap(), whole));
     let inside = Inside::start(|server| server, guard);
     for (user, password) in [("a", "plain"), ("\u{e4}", "p\u{e4}ss:wort"), ("long", &long[..72]), ("long", &long)] {
         assert_eq!(status_for(inside.address(), user, password), 200, "{user}");

@@ -94,7 +94,7 @@ fn v20_all_bounds_at_once_stay_below_the_printed_figure() {
     let log = pipe.path().join("log");
     mknodat(CWD, &log, FileType::Fifo, Mode::RUSR | Mode::WUSR, 0).unwrap();
 
-    let options = ["--threads", "4", "--max-connections", "2000", "--head-timeout", "60", "--idle-timeout", "60"];
+    let options = ["--threads", "4", "--max-connections", "2000", "--header-timeout", "60", "--idle-timeout", "60"];
     let figure = printed(&options);
     let program = Program::run(
         Command::new("sh")
@@ -174,7 +174,7 @@ fn competes_for_descriptors(limited_from_the_start: bool) {
     let program = Program::run(
         Command::new("sh")
             .args(["-c", r#"ulimit -n "$1"; shift; exec "$0" "$@""#, PROGRAM, limit])
-            .args(["--port", "0", "--bind", "127.0.0.1", "--threads", "4", "--head-timeout", "60"])
+            .args(["--port", "0", "--bind", "127.0.0.1", "--threads", "4", "--header-timeout", "60"])
             .arg(directory.path()),
     );
     let address = program.address();
@@ -253,7 +253,7 @@ fn serve_large(directory: &Path) -> Program {
     fs::File::create(directory.join("large")).unwrap().set_len(64 * MIB).unwrap();
     Program::start(
         directory,
-        &["--threads", "2", "--max-connections", "4000", "--head-timeout", "60", "--log", "common"],
+        &["--threads", "2", "--max-connections", "4000", "--header-timeout", "60", "--log-format", "common"],
     )
 }
 

@@ -12,8 +12,8 @@ use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::thread;
 use std::time::Duration;
 
+use http_server::{Action, Request, Response};
 use tempfile::TempDir;
-use webserver::{Answer, Request, Response};
 
 use support::{Inside, Program, answers, connect, exchange, get, read_to_end};
 
@@ -56,14 +56,14 @@ fn post() -> String {
 // R9112-9.6b
 #[test]
 fn v24_none_of_1000_refused_methods_is_lost() {
-    let (_directory, program) = serve(&["--threads", "2", "--log", "off"]);
+    let (_directory, program) = serve(&["--threads", "2", "--log-format", "off"]);
     all_are_read(program.address(), &post(), "", 405);
     program.finish();
 }
 
 #[test]
 fn v24_none_of_1000_bodies_that_are_too_long_is_lost() {
-    let with_body = |_: &Request<'_>| Answer::with_body(|_| Response::text("never")).up_to(1000);
+    let with_body = |_: &Request<'_>| Action::collect_body(|_| Response::text("never")).up_to(1000);
     let inside = Inside::start(|server| server.threads(2), with_body);
     all_are_read(inside.address(), &post(), "", 413);
     let counts = inside.finish();
@@ -72,21 +72,21 @@ fn v24_none_of_1000_bodies_that_are_too_long_is_lost() {
 
 #[test]
 fn v24_none_of_1000_targets_that_are_too_long_is_lost() {
-    let (_directory, program) = serve(&["--threads", "2", "--log", "off"]);
+    let (_directory, program) = serve(&["--threads", "2", "--log-format", "off"]);
     all_are_read(program.address(), "GET /", " HTTP/1.0\r\n\r\n", 414);
     program.finish();
 }
 
 #[test]
 fn v24_none_of_1000_fields_that_are_too_long_is_lost() {
-    let (_directory, program) = serve(&["--threads", "2", "--log", "off"]);
+    let (_directory, program) = serve(&["--threads", "2", "--log-format", "off"]);
     all_are_read(program.address(), "GET / HTTP/1.0\r\nA: ", "\r\n\r\n", 431);
     program.finish();
 }
 
 #[test]
 fn v24_none_of_1000_bodies_without_a_length_is_lost() {
-    let (_directory, program) = serve(&["--threads", "2", "--log", "off"]);
+    let (_directory, program) = serve(&["--threads", "2", "--log-format", "off"]);
     all_are_read(program.address(), "POST /small HTTP/1.0\r\n\r\n", "", 400);
     program.finish();
 }
@@ -94,7 +94,7 @@ fn v24_none_of_1000_bodies_without_a_length_is_lost() {
 // R9112-9.6c, V22: the end of a stream can be read at any time; nobody asks for it again and again.
 #[test]
 fn v22_half_closed_peers_cost_nothing_and_get_their_answers() {
-    let (_directory, program) = serve(&["--threads", "2", "--log", "off"]);
+    let (_directory, program) = serve(&["--threads", "2", "--log-format", "off"]);
     let half_closed = |request: &[u8]| {
         let stream = send(program.address(), request);
         stream.shutdown(Shutdown::Write).unwrap();

@@ -100,7 +100,7 @@ fn it_says_what_holds_it() {
     let directory = directory();
     for (options, says) in [
         (&[][..], "\nwebserver: requests stay below the directory, by "),
-        (&["--follow-links"], "\nwebserver: requests go wherever links lead; the process is "),
+        (&["--follow-symlinks"], "\nwebserver: requests go wherever links lead; the process is "),
     ] {
         let messages = format!("\n{}", Program::start(directory.path(), options).finish());
         assert!(messages.contains(says), "{messages}");

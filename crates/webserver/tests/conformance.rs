@@ -16,7 +16,7 @@ use std::time::{Duration, Instant, UNIX_EPOCH};
 
 use tempfile::TempDir;
 
-use support::{Answer, PATIENCE, Program, answers, connect};
+use support::{Action, PATIENCE, Program, answers, connect};
 
 const HELLO: &[u8] = b"<!DOCTYPE html>\n<title>Hello</title>\n<p>Hello, World!</p>\n";
 
@@ -162,7 +162,7 @@ fn faults_of(case: &Case, bytewise: bool, program: &Program) -> Vec<String> {
         let logged = program.messages_from(0).len();
         let get = run(program.address(), &get, false).unwrap_or_default();
         if let (Ok(got), Ok(answers)) = (answers(&get, false), answers(&out, true)) {
-            let lengths = [got.first(), answers.first()].map(|answer| answer.and_then(Answer::content_length));
+            let lengths = [got.first(), answers.first()].map(|answer| answer.and_then(Action::content_length));
             if lengths[0] != lengths[1] {
                 faults.push(format!("GET and HEAD have lengths {lengths:?}"));
             }
@@ -175,7 +175,7 @@ fn faults_of(case: &Case, bytewise: bool, program: &Program) -> Vec<String> {
 }
 
 /// What holds of every answer with a status line.
-fn broken_invariants(case: &Case, answers: &[Answer]) -> Vec<String> {
+fn broken_invariants(case: &Case, answers: &[Action]) -> Vec<String> {
     let mut faults = Vec::new();
     for (i, answer) in answers.iter().enumerate() {
         let mut must = |holds: bool, what: &str| {

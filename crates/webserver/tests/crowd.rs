@@ -32,7 +32,7 @@ fn a_crowd_neither_hinders_nor_is_lost() {
     let directory = TempDir::new().unwrap();
     fs::write(directory.path().join("small"), [b'a'; 1024]).unwrap();
     File::create(directory.path().join("large")).unwrap().set_len(LARGE).unwrap();
-    let options = ["--threads", "4", "--head-timeout", "60", "--idle-timeout", "60", "--log", "off"];
+    let options = ["--threads", "4", "--header-timeout", "60", "--idle-timeout", "60", "--log-format", "off"];
     let program = Program::start(directory.path(), &options);
     let come = |request: &[u8]| {
         let mut stream = connect(program.address());
@@ -41,7 +41,7 @@ fn a_crowd_neither_hinders_nor_is_lost() {
     };
     let mut idle: Vec<_> = (0..IDLE).map(|_| come(&keep_alive("/small"))).collect();
     for stream in &mut idle {
-        assert!(read_answer(stream).is_kept());
+        assert!(read_answer(stream).is_idle_keep_alive());
         stream.set_nonblocking(true).unwrap();
     }
     let mut dribbling: Vec<_> = (0..DRIBBLING).map(|_| come(b"GET /small HTTP/1.0\r\nA: ")).collect();

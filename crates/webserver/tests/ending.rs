@@ -49,12 +49,12 @@ fn is_refused(address: SocketAddr) -> bool {
 fn v30_a_signal_lets_replies_end_and_nobody_in() {
     for signal in [Signal::TERM, Signal::INT] {
         let directory = directory();
-        let mut program = Program::start(directory.path(), &["--threads", "2", "--grace", "60"]);
+        let mut program = Program::start(directory.path(), &["--threads", "2", "--shutdown-timeout", "60"]);
         let address = program.address();
         let (mut download, mut bytes) = begin_download(address);
         let mut kept = connect(address);
         kept.write_all(&keep_alive("/small")).unwrap();
-        assert!(read_answer(&mut kept).is_kept());
+        assert!(read_answer(&mut kept).is_idle_keep_alive());
         let mut silent = connect(address);
         silent.write_all(b"\r\n").unwrap(); // no request, and enough to be let in at once
         // A head that has begun before the stop is answered, and is the last of its connection.
@@ -68,7 +68,7 @@ fn v30_a_signal_lets_replies_end_and_nobody_in() {
         wait_until("new ones are refused", || is_refused(address));
         begun.write_all(b"\r\n").unwrap();
         let answer = read_answer(&mut begun);
-        assert_eq!((answer.text(), answer.is_kept()), ("small", false));
+        assert_eq!((answer.text(), answer.is_idle_keep_alive()), ("small", false));
         assert_eq!(read_to_end(&mut begun).unwrap(), b"");
 
         assert_eq!(program.ended(Duration::ZERO), None, "it does not wait for the download");
@@ -86,7 +86,7 @@ fn v30_a_signal_lets_replies_end_and_nobody_in() {
 #[test]
 fn waiting_for_the_last_reply_costs_nothing() {
     let directory = directory();
-    let program = Program::start(directory.path(), &["--threads", "2", "--grace", "60"]);
+    let program = Program::start(directory.path(), &["--threads", "2", "--shutdown-timeout", "60"]);
     let _download = begin_download(program.address());
     program.signal(Signal::TERM);
     wait_until("new ones are refused", || is_refused(program.address()));
@@ -102,7 +102,7 @@ fn a_second_signal_ends_at_once() {
         [(Signal::TERM, Signal::TERM, 143), (Signal::INT, Signal::INT, 130), (Signal::TERM, Signal::INT, 130)]
     {
         let directory = directory();
-        let mut program = Program::start(directory.path(), &["--grace", "60"]);
+        let mut program = Program::start(directory.path(), &["--shutdown-timeout", "60"]);
         let _download = begin_download(program.address());
         program.signal(first);
         wait_until("new ones are refused", || is_refused(program.address()));
@@ -125,7 +125,7 @@ fn two_signals_at_once_are_one_wish() {
 #[test]
 fn who_reads_nothing_is_waited_for_as_long_as_the_grace() {
     let directory = directory();
-    let mut program = Program::start(directory.path(), &["--grace", "1"]);
+    let mut program = Program::start(directory.path(), &["--shutdown-timeout", "1"]);
     let (mut download, mut bytes) = begin_download(program.address());
     let began = Instant::now();
     program.signal(Signal::TERM);
@@ -145,7 +145,7 @@ fn who_reads_nothing_is_waited_for_as_long_as_the_grace() {
 #[test]
 fn without_a_grace_it_ends_now() {
     let directory = directory();
-    let mut program = Program::start(directory.path(), &["--grace", "0"]);
+    let mut program = Program::start(directory.path(), &["--shutdown-timeout", "0"]);
     let _download = begin_download(program.address());
     program.signal(Signal::TERM);
     assert_eq!(program.ended(Duration::from_secs(10)).and_then(|status| status.code()), Some(0));
@@ -267,9 +267,9 @@ fn a_wrong_command_line_is_2() {
         &["--threads", "0"],
         &["--threads", "-1"],
         &["--max-connections", "0"],
-        &["--head-timeout", "soon"],
-        &["--grace", "-1"],
-        &["--log", "xml"],
+        &["--header-timeout", "soon"],
+        &["--shutdown-timeout", "-1"],
+        &["--log-format", "xml"],
         &["--trust-proxy", "10.0.0.0/33"],
         &["--no-such-option"],
         &["one", "two"],
@@ -304,15 +304,15 @@ fn help_lists_what_works() {
         ("--threads", "3"),
         ("--max-connections", "100"),
         ("--cache-size", "1"),
-        ("--head-timeout", "2.5"),
+        ("--header-timeout", "2.5"),
         ("--idle-timeout", "2.5"),
         ("--min-rate", "512"),
-        ("--grace", "0.5"),
+        ("--shutdown-timeout", "0.5"),
         ("--no-keep-alive", ""),
         ("--no-listing", ""),
         ("--index", "small"),
         ("--hidden", ""),
-        ("--follow-links", ""),
+        ("--follow-symlinks", ""),
         ("--fallback", "small"),
         ("--error-page", "403=small"),
         ("--header", "X-A: b"),
@@ -320,13 +320,13 @@ fn help_lists_what_works() {
         ("--cache-control", "no-cache"),
         ("--type", "gmi=text/gemini"),
         ("--charset", "none"),
-        ("--no-sidecars", ""),
+        ("--no-precompressed", ""),
         ("--log-file", "/dev/null"),
         ("--trust-proxy", "10.0.0.0/8"),
-        ("--log", "json"),
-        ("--log", "combined"),
-        ("--log", "off"),
-        ("--log", "common"),
+        ("--log-format", "json"),
+        ("--log-format", "combined"),
+        ("--log-format", "off"),
+        ("--log-format", "common"),
     ];
     let help = String::from_utf8(output_of(&["--help"]).stdout).unwrap();
     let words = help.split(|c: char| !(c.is_ascii_alphanumeric() || c == '-'));

@@ -22,7 +22,7 @@ use support::{Program, connect, get, keep_alive, read_answer};
 /// After so long a file is at rest for whoever counts in whole seconds, and is kept.
 const REST: Duration = Duration::from_millis(3100);
 
-/// Lines that all name the version. Lengths differ; the second goes out from memory, the third from a descriptor.
+/// Queue that all name the version. Lengths differ; the second goes out from memory, the third from a descriptor.
 fn version(n: usize) -> Vec<u8> {
     format!("version {n}\n").repeat([1, 1000, 9000][n % 3]).into_bytes()
 }
@@ -92,7 +92,7 @@ fn a_file_that_is_always_replaced_is_whole_and_new() {
     let (path, next) = (directory.path().join("a.txt"), directory.path().join("next"));
     let file = Changing::new((0..500).map(version).collect(), true);
     fs::write(&path, version(0)).unwrap();
-    let program = Program::start(directory.path(), &["--log", "off"]);
+    let program = Program::start(directory.path(), &["--log-format", "off"]);
     let read = || file.read(program.address(), "/a.txt");
     beside(3, read, || {
         let until = Instant::now() + Duration::from_secs(1);
@@ -129,7 +129,7 @@ fn a_file_that_has_been_kept_changes_at_once() {
             Changing::new(vec![old, new], is_replaced)
         })
         .collect();
-    let program = Program::start(directory.path(), &["--log", "off"]);
+    let program = Program::start(directory.path(), &["--log-format", "off"]);
     thread::sleep(REST);
 
     let current = AtomicUsize::new(0);
@@ -184,7 +184,7 @@ fn a_request_that_ends_after_a_change_sees_it() {
     let at = |name: &str| directory.path().join(name);
     let names: Vec<String> = (0..60).map(|n| format!("file{n}")).collect();
     names.iter().for_each(|name| fs::write(at(name), version(0)).unwrap());
-    let program = Program::start(directory.path(), &["--log", "off", "--threads", "4"]);
+    let program = Program::start(directory.path(), &["--log-format", "off", "--threads", "4"]);
     let connect = || connect(program.address());
     let (mut early, mut late): (Vec<_>, Vec<_>) = (0..24).map(|_| (connect(), connect())).unzip();
     thread::sleep(REST);
@@ -232,7 +232,7 @@ fn what_is_kept_opens_no_way_out() {
         }
     }
     symlink("../outside", at("www/link")).unwrap();
-    let program = Program::start(&at("www"), &["--log", "off"]);
+    let program = Program::start(&at("www"), &["--log-format", "off"]);
     thread::sleep(REST);
 
     let count = AtomicUsize::new(0);

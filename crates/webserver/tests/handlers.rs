@@ -11,7 +11,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use http_core::{FieldValue, Status, header};
-use webserver::{Answer, Body, Counts, Deadlines, Request, Response, Server, Sink};
+use http_server::{Action, Body, BodySink, Request, Response, Server, Stats, Timeouts};
 
 use support::{Inside, answers, connect, exchange, get, keep_alive, read_answer, read_to_end, wait_until};
 
@@ -37,8 +37,8 @@ fn length_of(body: Vec<u8>) -> Response {
     Response::text(body.len().to_string())
 }
 
-fn echo(_: &Request<'_>) -> Answer {
-    Answer::with_body(|body| Response::bytes(OCTETS, body))
+fn echo(_: &Request<'_>) -> Action {
+    Action::collect_body(|body| Response::bytes(OCTETS, body))
 }
 
 /// Everything until the server closes, be it short or even by a reset.
@@ -87,7 +87,7 @@ fn a_slow_body_holds_no_thread() {
     }
     for mut stream in slow {
         let answer = read_answer(&mut stream);
-        assert_eq!((answer.text(), answer.is_kept()), ("dribbling", true));
+        assert_eq!((answer.text(), answer.is_idle_keep_alive()), ("dribbling", true));
     }
     inside.finish();
 }
@@ -96,8 +96,8 @@ fn a_slow_body_holds_no_thread() {
 #[test]
 fn a_body_is_taken_up_to_its_limit() {
     let handler = |request: &Request<'_>| {
-        let answer = Answer::with_body(length_of);
-        match request.head.target.path().trim_start_matches('/') {
+        let answer = Action::collect_body(length_of);
+        match request.path().trim_start_matches('/') {
             "" => answer,
             limit => answer.up_to(limit.parse().unwrap()),
         }
@@ -108,7 +108,7 @@ fn a_body_is_taken_up_to_its_limit() {
         let answer = read_answer(&mut stream);
         stream.write_all(&post("/", b"on")).unwrap();
         assert_eq!(read_answer(&mut stream).text(), "2", "{bytes} to {path}");
-        (answer.status, answer.is_kept())
+        (answer.status, answer.is_idle_keep_alive())
     };
     for (path, bytes, status) in [
         ("/", 64 << 10, 200),
@@ -135,8 +135,8 @@ fn a_body_is_taken_up_to_its_limit() {
 // R9110-10.1.1b, R9110-10.1.1c
 #[test]
 fn who_waits_for_100_is_not_left_waiting() {
-    let handler = |request: &Request<'_>| match request.head.target.path() {
-        "/wanted" => Answer::with_body(length_of),
+    let handler = |request: &Request<'_>| match &*request.path() {
+        "/wanted" => Action::collect_body(length_of),
         _ => Response::text("final").into(),
     };
     let inside = Inside::start(|server| server.threads(1), handler);
@@ -151,7 +151,7 @@ fn who_waits_for_100_is_not_left_waiting() {
     inside.finish();
 }
 
-/// What has happened to sinks: bytes that they took, in how many pieces, and how many were ended and dropped.
+/// What has happened to sinks: bytes that they advance, in how many pieces, and how many were ended and dropped.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 struct Seen {
     taken: Vec<u8>,
@@ -171,11 +171,11 @@ impl Recorder {
     }
 }
 
-/// Notes what happens to it. It replies at once to a `!`, and panics at a `?`.
+/// DecisionTrace what happens to it. It replies at once to a `!`, and panics at a `?`.
 struct Recording(Recorder);
 
-impl Sink for Recording {
-    fn take(&mut self, bytes: &[u8]) -> Result<(), Response> {
+impl BodySink for Recording {
+    fn write(&mut self, bytes: &[u8]) -> Result<(), Response> {
         assert!(!bytes.contains(&b'?'), "as it was told");
         let mut seen = self.0.seen.lock().unwrap();
         seen.taken.extend_from_slice(bytes);
@@ -186,7 +186,7 @@ impl Sink for Recording {
         }
     }
 
-    fn end(self: Box<Self>) -> Response {
+    fn finish(self: Box<Self>) -> Response {
         let mut seen = self.0.seen.lock().unwrap();
         seen.ended += 1;
         Response::text(seen.taken.len().to_string())
@@ -202,7 +202,7 @@ impl Drop for Recording {
 fn recording() -> (Recorder, Inside) {
     let recorder = Recorder::default();
     let to = recorder.clone();
-    let handler = move |_: &Request<'_>| Answer::with_sink(Recording(to.clone())).up_to(1 << 40);
+    let handler = move |_: &Request<'_>| Action::stream_body(Recording(to.clone())).up_to(1 << 40);
     (recorder, Inside::start(|server| server.threads(1), handler))
 }
 
@@ -236,7 +236,11 @@ fn a_sink_may_reply_at_once() {
         // The rest is on its way, or is yet to come, when the reply is there.
         let mut stream = send(inside.address(), &post("/", &body)[..post_head("/", body.len()).len() + 3]);
         let answer = read_answer(&mut stream);
-        assert_eq!((answer.status, answer.is_kept(), answer.text()), (409, kept, "enough"), "and {rest} bytes");
+        assert_eq!(
+            (answer.status, answer.is_idle_keep_alive(), answer.text()),
+            (409, kept, "enough"),
+            "and {rest} bytes"
+        );
         if kept {
             stream.write_all(&body[3..]).unwrap();
             stream.write_all(&post("/", b"on")).unwrap();
@@ -288,12 +292,12 @@ fn reader(bytes: u64, length: Option<u64>, then: impl FnMut() -> io::Result<usiz
 /// Panics when it is ended.
 struct EndPanics;
 
-impl Sink for EndPanics {
-    fn take(&mut self, _: &[u8]) -> Result<(), Response> {
+impl BodySink for EndPanics {
+    fn write(&mut self, _: &[u8]) -> Result<(), Response> {
         Ok(())
     }
 
-    fn end(self: Box<Self>) -> Response {
+    fn finish(self: Box<Self>) -> Response {
         panic!("as it was told")
     }
 }
@@ -301,12 +305,12 @@ impl Sink for EndPanics {
 /// Panics when it is dropped, ended or not.
 struct DropPanics;
 
-impl Sink for DropPanics {
-    fn take(&mut self, _: &[u8]) -> Result<(), Response> {
+impl BodySink for DropPanics {
+    fn write(&mut self, _: &[u8]) -> Result<(), Response> {
         Ok(())
     }
 
-    fn end(self: Box<Self>) -> Response {
+    fn finish(self: Box<Self>) -> Response {
         Response::text("ended")
     }
 }
@@ -320,8 +324,8 @@ impl Drop for DropPanics {
 #[test]
 fn a_field_of_the_library_is_not_a_handlers_to_write() {
     for (name, status) in [(header::ALLOW, "200"), (header::CONNECTION, "500"), (header::CONTENT_LENGTH, "500")] {
-        let handler = move |_: &Request<'_>| Response::text("").with_field(name, FieldValue::from_static("0"));
-        let heard = webserver::exchange(handler, b"GET / HTTP/1.0\r\n\r\n");
+        let handler = move |_: &Request<'_>| Response::text("").with_header(name, FieldValue::from_static("0"));
+        let heard = http_server::testing::exchange(handler, b"GET / HTTP/1.0\r\n\r\n").output;
         let heard = String::from_utf8(heard).unwrap();
         assert!(heard.starts_with(&format!("HTTP/1.0 {status} ")), "{name}: {heard}");
         assert_eq!(heard.contains("\r\nAllow: 0\r\n"), status == "200", "{name}: {heard}");
@@ -333,20 +337,20 @@ fn a_field_of_the_library_is_not_a_handlers_to_write() {
 fn who_panics_costs_no_more_than_its_reply() {
     let recorder = Recorder::default();
     let to = recorder.clone();
-    let handler = move |request: &Request<'_>| match request.head.target.path() {
-        "/then" => Answer::with_body(|_| panic!("as it was told")),
-        "/take" => Answer::with_sink(Recording(to.clone())),
-        "/end" => Answer::with_sink(EndPanics),
+    let handler = move |request: &Request<'_>| match &*request.path() {
+        "/then" => Action::collect_body(|_| panic!("as it was told")),
+        "/take" => Action::stream_body(Recording(to.clone())),
+        "/end" => Action::stream_body(EndPanics),
         "/reader" => reader(40_000, Some(80_000), || panic!("as it was told")).into(),
         "/endless" => reader(40_000, None, || panic!("as it was told")).into(),
-        _ => Answer::with_body(length_of),
+        _ => Action::collect_body(length_of),
     };
     let inside = Inside::start(|server| server.threads(1), handler);
     for _ in 0..5 {
         for path in ["/then", "/take", "/end"] {
             let mut stream = send(inside.address(), &post(path, b"???"));
             let answer = read_answer(&mut stream);
-            assert_eq!((answer.status, answer.is_kept()), (500, true), "{path}");
+            assert_eq!((answer.status, answer.is_idle_keep_alive()), (500, true), "{path}");
             stream.write_all(&post("/", b"on")).unwrap();
             assert_eq!(read_answer(&mut stream).text(), "2", "behind {path}");
         }
@@ -356,18 +360,18 @@ fn who_panics_costs_no_more_than_its_reply() {
         }
     }
     assert_eq!(recorder.seen(), Seen { dropped: 5, ..Seen::default() });
-    let Counts { accepted, completed, failed, .. } = inside.finish();
+    let Stats { accepted, completed, failed, .. } = inside.finish();
     assert_eq!((accepted, completed, failed), (25, 15, 10));
 }
 
 // Be it while the connection is served, when its client goes away, or when its time is over.
 #[test]
 fn what_panics_when_it_is_dropped_costs_no_thread() {
-    let handler = |request: &Request<'_>| match request.head.target.path() {
-        "/drop" => Answer::with_sink(DropPanics),
+    let handler = |request: &Request<'_>| match &*request.path() {
+        "/drop" => Action::stream_body(DropPanics),
         _ => Response::text("on").into(),
     };
-    let inside = Inside::start(|server| server.threads(1).grace(Duration::from_millis(100)), handler);
+    let inside = Inside::start(|server| server.threads(1).shutdown_timeout(Duration::from_millis(100)), handler);
     let whole = b"POST /drop HTTP/1.0\r\nContent-Length: 2\r\n\r\nab";
     let begun = &whole[..whole.len() - 1];
     for _ in 0..3 {
@@ -387,7 +391,7 @@ fn every_kind_of_body_is_sent_whole_and_not_at_all_to_head() {
     const LENGTH: usize = 3 * MIB + 1;
     let shared: Arc<[u8]> = vec![b'x'; LENGTH].into();
     let handler = move |request: &Request<'_>| {
-        let path = request.head.target.path();
+        let path = request.path();
         let length = if path.starts_with("/small") { 100 } else { LENGTH };
         let done = || Ok(0);
         match path.rsplit('/').next().unwrap() {
@@ -421,7 +425,7 @@ fn every_kind_of_body_is_sent_whole_and_not_at_all_to_head() {
         if let Some(length) = length {
             thread::sleep(Duration::from_millis(50)); // more than the kernel takes has to wait
             let answer = read_answer(&mut stream);
-            assert!(answer.is_kept() && answer.body == vec![b'x'; length], "{path}");
+            assert!(answer.is_idle_keep_alive() && answer.body == vec![b'x'; length], "{path}");
         } else {
             let bytes = read_to_end(&mut stream).unwrap();
             let head = String::from_utf8_lossy(&bytes[..bytes.len() - body_of(&bytes).len()]).into_owned();
@@ -446,7 +450,7 @@ fn every_kind_of_body_is_sent_whole_and_not_at_all_to_head() {
 // R9112-8: never padded, never followed by another answer.
 #[test]
 fn a_reader_that_breaks_its_promise_shows() {
-    let handler = |request: &Request<'_>| match request.head.target.path() {
+    let handler = |request: &Request<'_>| match &*request.path() {
         "/early" => reader(50_000, Some(60_000), || Ok(0)),
         "/never" => reader(0, Some(60_000), || Ok(0)),
         "/fails" => reader(50_000, Some(60_000), || Err(ErrorKind::TimedOut.into())),
@@ -463,14 +467,14 @@ fn a_reader_that_breaks_its_promise_shows() {
         assert!(body_of(&bytes).len() <= 50_000, "{path}: {}", bytes.len());
         assert_eq!(get(inside.address(), "/on").text(), "on");
     }
-    let Counts { failed, completed, .. } = inside.finish();
+    let Stats { failed, completed, .. } = inside.finish();
     assert_eq!((failed, completed), (6, 6));
 }
 
 #[test]
 fn a_large_body_waits_for_a_slow_reader_and_holds_no_thread() {
     const LARGE: usize = 8 * MIB;
-    let handler = |request: &Request<'_>| match request.head.target.path() {
+    let handler = |request: &Request<'_>| match &*request.path() {
         "/bytes" => Response::bytes(OCTETS, vec![b'x'; LARGE]),
         "/reader" => reader(LARGE as u64, Some(LARGE as u64), || Ok(0)),
         "/until-close" => reader(LARGE as u64, None, || Ok(0)),
@@ -498,7 +502,7 @@ fn a_large_body_waits_for_a_slow_reader_and_holds_no_thread() {
 
 #[test]
 fn both_ends_have_an_address() {
-    let both = |request: &Request<'_>| Response::text(format!("{} {}", request.peer, request.local().unwrap()));
+    let both = |request: &Request<'_>| Response::text(format!("{} {}", request.peer, request.local_addr().unwrap()));
     let told = |address: SocketAddr| {
         let mut stream = send(address, b"GET / HTTP/1.0\r\n\r\n");
         let expected = format!("{} {}", stream.local_addr().unwrap(), stream.peer_addr().unwrap());
@@ -507,30 +511,30 @@ fn both_ends_have_an_address() {
     let listens = |server: Server, reached_by: &[&str]| {
         let running = server.threads(1).start(both).unwrap();
         for ip in reached_by {
-            for bound in running.addresses() {
+            for bound in running.local_addrs() {
                 told(SocketAddr::new(ip.parse().unwrap(), bound.port()));
             }
         }
-        running.stopper().stop();
+        running.shutdown_handle().shut_down();
         assert_eq!(running.join().completed, reached_by.len() as u64);
     };
     listens(Server::bind("127.0.0.1:0").unwrap(), &["127.0.0.1"]);
     let two = [SocketAddr::from(([127, 0, 0, 1], 0)), SocketAddr::from(([127, 0, 0, 2], 0))];
     let several = Server::bind(&two[..]).unwrap().threads(1).start(both).unwrap();
-    assert_eq!(several.addresses().iter().map(SocketAddr::ip).collect::<Vec<_>>(), two.map(|address| address.ip()));
-    several.addresses().iter().for_each(|address| told(*address));
-    several.stopper().stop();
+    assert_eq!(several.local_addrs().iter().map(SocketAddr::ip).collect::<Vec<_>>(), two.map(|address| address.ip()));
+    several.local_addrs().iter().for_each(|address| told(*address));
+    several.shutdown_handle().shut_down();
     assert_eq!(several.join().completed, 2);
     assert_eq!(Server::bind(&[][..]).unwrap_err().kind(), io::ErrorKind::InvalidInput);
     match Server::bind("[::1]:0") {
         Ok(server) => {
             listens(server, &["::1"]);
-            listens(Server::bind_all(0).unwrap(), &["127.0.0.1", "::1"]);
+            listens(Server::bind_any(0).unwrap(), &["127.0.0.1", "::1"]);
         }
         Err(error) => {
             // Past what captures the output of tests.
             let _ = io::stderr().write_all(format!("SKIPPED: addresses of IPv6: {error}\n").as_bytes());
-            listens(Server::bind_all(0).unwrap(), &["127.0.0.1"]);
+            listens(Server::bind_any(0).unwrap(), &["127.0.0.1"]);
         }
     }
 }
@@ -539,8 +543,8 @@ fn both_ends_have_an_address() {
 
 #[test]
 fn an_exchange_in_memory_is_the_one_over_a_socket() {
-    let handler = Arc::new(|request: &Request<'_>| match request.head.target.path() {
-        "/body" => Answer::with_body(length_of).up_to(9),
+    let handler = Arc::new(|request: &Request<'_>| match &*request.path() {
+        "/body" => Action::collect_body(length_of).up_to(9),
         "/reader" => reader(100_000, Some(100_000), || Ok(0)).into(),
         "/short" => reader(100_000, Some(200_000), || Ok(0)).into(),
         "/until-close" => reader(100_000, None, || Ok(0)).into(),
@@ -572,7 +576,7 @@ fn an_exchange_in_memory_is_the_one_over_a_socket() {
     ] {
         let mut stream = send(inside.address(), &bytes);
         stream.shutdown(Shutdown::Write).unwrap();
-        let heard = undated(&webserver::exchange(handler.clone(), &bytes));
+        let heard = undated(&http_server::testing::exchange(handler.clone(), &bytes).output);
         assert!(undated(&read_what_comes(&mut stream)) == heard, "to {}", bytes.escape_ascii());
     }
     inside.finish();
@@ -586,18 +590,18 @@ fn a_stop_lets_a_body_come_and_its_reply_go() {
     let mut stream = send(inside.address(), &post_head("/", 5));
     stream.write_all(b"he").unwrap();
     thread::sleep(Duration::from_millis(50));
-    let stopper = inside.running().stopper();
-    stopper.stop();
+    let stopper = inside.running().shutdown_handle();
+    stopper.shut_down();
     wait_until("nobody is let in", || TcpStream::connect(inside.address()).is_err());
     stream.write_all(b"llo").unwrap();
     let answer = read_answer(&mut stream);
-    assert_eq!((answer.text(), answer.is_kept()), ("hello", false));
+    assert_eq!((answer.text(), answer.is_idle_keep_alive()), ("hello", false));
     assert_eq!(read_to_end(&mut stream).unwrap(), b"");
     let counts = inside.finish();
-    assert_eq!((counts.completed, counts), (1, stopper.counts()));
+    assert_eq!((counts.completed, counts), (1, stopper.stats()));
 }
 
-// --- Bounds
+// --- ServerConfig
 
 /// Whether an answer has begun to come; nobody has to wait for it.
 fn is_answered(stream: &TcpStream) -> bool {
@@ -611,7 +615,7 @@ fn is_answered(stream: &TcpStream) -> bool {
 #[test]
 fn bodies_that_are_collected_have_a_bound_in_all() {
     const BODY: usize = 64 << 10;
-    let inside = Inside::start(|server| server.threads(1), |_: &Request<'_>| Answer::with_body(length_of));
+    let inside = Inside::start(|server| server.threads(1), |_: &Request<'_>| Action::collect_body(length_of));
     let whole = || assert_eq!(read_answer(&mut send(inside.address(), &post("/", b"whole"))).text(), "5");
     // What came before this has been looked at behind it.
     let settle = || {
@@ -632,7 +636,7 @@ fn bodies_that_are_collected_have_a_bound_in_all() {
     assert!(!heads.is_empty());
     for mut stream in refused.into_iter().chain(heads) {
         let answer = read_answer(&mut stream);
-        assert_eq!((answer.status, answer.field("Retry-After"), answer.is_kept()), (503, Some("1"), false));
+        assert_eq!((answer.status, answer.field("Retry-After"), answer.is_idle_keep_alive()), (503, Some("1"), false));
     }
     for mut stream in taken {
         stream.write_all(b"x").unwrap();
@@ -649,7 +653,7 @@ fn bodies_that_are_collected_have_a_bound_in_all() {
 // However fast it is sent.
 #[test]
 fn one_body_alone_has_the_same_bound() {
-    let collecting = |_: &Request<'_>| Answer::with_body(length_of).up_to(1 << 40);
+    let collecting = |_: &Request<'_>| Action::collect_body(length_of).up_to(1 << 40);
     let inside = Inside::start(|server| server.threads(1), collecting);
     let bytes = 200 * MIB;
     let mut stream = send(inside.address(), &post_head("/", bytes));
@@ -672,7 +676,7 @@ fn one_body_alone_has_the_same_bound() {
 fn replies_that_nobody_reads_have_a_bound_in_all() {
     const LARGE: usize = 8 * MIB;
     let shared: Arc<[u8]> = vec![b'x'; LARGE].into();
-    let handler = move |request: &Request<'_>| match request.head.target.path() {
+    let handler = move |request: &Request<'_>| match &*request.path() {
         "/bytes" => Response::bytes(OCTETS, vec![b'x'; LARGE]),
         "/shared" => Response { body: Body::Shared(shared.clone()), ..Response::empty(Status::OK) },
         _ => Response::text("small"),
@@ -680,7 +684,7 @@ fn replies_that_nobody_reads_have_a_bound_in_all() {
     let inside = Inside::start(|server| server.threads(2), handler);
     let ask = |path: &str| send(inside.address(), format!("GET {path} HTTP/1.0\r\n\r\n").as_bytes());
     let readers: Vec<_> = (0..12).map(|_| ask("/bytes")).collect();
-    wait_until("the bound is reached", || inside.running().counts().failed == 4);
+    wait_until("the bound is reached", || inside.running().stats().failed == 4);
     let sharers: Vec<_> = (0..12).map(|_| ask("/shared")).collect();
     assert_eq!(get(inside.address(), "/small").text(), "small");
     let lengths = |streams: Vec<TcpStream>| {
@@ -688,7 +692,7 @@ fn replies_that_nobody_reads_have_a_bound_in_all() {
     };
     assert_eq!((lengths(readers), lengths(sharers)), (8, 12), "whole ones");
     assert_eq!(get(inside.address(), "/bytes").body.len(), LARGE, "there is room again");
-    let Counts { accepted, completed, failed, .. } = inside.finish();
+    let Stats { accepted, completed, failed, .. } = inside.finish();
     assert_eq!((accepted, completed, failed), (26, 22, 4));
 }
 
@@ -698,9 +702,9 @@ fn a_body_keeps_up_with_the_least_rate_or_is_408() {
     let rate = 100 << 10;
     let recorder = Recorder::default();
     let to = recorder.clone();
-    let handler = move |_: &Request<'_>| Answer::with_sink(Recording(to.clone())).up_to(1 << 40);
-    let deadlines = Deadlines { min_rate: rate as u64, ..Deadlines::default() };
-    let inside = Inside::start(|server| server.threads(1).deadlines(deadlines), handler);
+    let handler = move |_: &Request<'_>| Action::stream_body(Recording(to.clone())).up_to(1 << 40);
+    let deadlines = Timeouts { min_rate: rate as u64, ..Timeouts::default() };
+    let inside = Inside::start(|server| server.threads(1).timeouts(deadlines), handler);
     let address = inside.address();
     // So many bytes each tenth of a second, for 14 s at most; when the answer comes, and which.
     let send_at = |each: usize| {

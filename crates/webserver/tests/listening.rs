@@ -14,10 +14,10 @@ use std::path::Path;
 use std::process::Command;
 use std::time::Duration;
 
+use http_server::{Request, Response, Server};
 use rustix::io::{FdFlags, fcntl_dupfd_cloexec, fcntl_setfd};
 use rustix::process::Signal;
 use tempfile::TempDir;
-use webserver::{Request, Response, Server};
 
 use support::{PATIENCE, PROGRAM, Program, answers, get, output_of, output_of_command, wait_until};
 
@@ -128,7 +128,8 @@ fn a_stop_lets_nobody_in_over_the_unix_domain() {
     let (directory, place) = (directory(), TempDir::new().unwrap());
     let path = place.path().join("socket");
     let mut command = Command::new(PROGRAM);
-    let mut program = Program::run(command.args(["--grace", "60", "--unix"]).arg(&path).arg(directory.path()));
+    let mut program =
+        Program::run(command.args(["--shutdown-timeout", "60", "--unix"]).arg(&path).arg(directory.path()));
     let mut download = connect(&path);
     write!(download, "GET /large HTTP/1.0\r\n\r\n").unwrap();
     let mut bytes = vec![0; 100_000];
@@ -148,9 +149,9 @@ fn a_reader_over_the_unix_domain_is_seen_to_read() {
     let path = place.path().join("socket");
     let listener = UnixListener::bind(&path).unwrap();
     let reply = |_: &Request<'_>| Response::text("x".repeat(1 << 20));
-    let running = Server::on([listener.into()]).unwrap().threads(1).start(reply).unwrap();
-    assert!(running.addresses().is_empty());
-    assert_eq!(running.unix_addresses()[0].as_pathname(), Some(&*path));
+    let running = Server::from_listeners([listener.into()]).unwrap().threads(1).start(reply).unwrap();
+    assert!(running.local_addrs().is_empty());
+    assert_eq!(running.unix_addrs()[0].as_pathname(), Some(&*path));
     let mut stream = connect(&path);
     stream.write_all(b"GET / HTTP/1.0\r\n\r\n").unwrap();
     let held = || {
@@ -163,7 +164,7 @@ fn a_reader_over_the_unix_domain_is_seen_to_read() {
     let mut bytes = Vec::new();
     stream.read_to_end(&mut bytes).unwrap();
     assert_eq!(answers(&bytes, false).unwrap()[0].body.len(), 1 << 20);
-    running.stopper().stop();
+    running.shutdown_handle().shut_down();
     let counts = running.join();
     assert_eq!((counts.accepted, counts.completed), (1, 1), "{counts}");
 }
@@ -175,7 +176,7 @@ fn only_listening_sockets_are_taken() {
     let file = tempfile::tempfile().unwrap();
     let bound = rustix::net::socket(rustix::net::AddressFamily::INET, rustix::net::SocketType::STREAM, None).unwrap();
     for socket in [one.into(), datagram.into(), file.into(), bound] {
-        assert!(Server::on([socket]).is_err());
+        assert!(Server::from_listeners([socket]).is_err());
     }
 }
 
@@ -297,10 +298,10 @@ fn a_stopped_server_leaves_a_socket_to_who_holds_it_too() {
     let address: SocketAddr = listener.local_addr().unwrap();
     for _ in 0..2 {
         let reply = |_: &Request<'_>| Response::text("hello");
-        let running = Server::on([listener.try_clone().unwrap().into()]).unwrap().start(reply).unwrap();
-        assert_eq!(running.addresses(), [address]);
+        let running = Server::from_listeners([listener.try_clone().unwrap().into()]).unwrap().start(reply).unwrap();
+        assert_eq!(running.local_addrs(), [address]);
         assert_eq!(get(address, "/").text(), "hello");
-        running.stopper().stop();
+        running.shutdown_handle().shut_down();
         assert_eq!(running.join().completed, 1);
     }
     drop(listener);

@@ -11,7 +11,7 @@ use std::time::{Duration, UNIX_EPOCH};
 use serde_json::Value;
 use tempfile::TempDir;
 
-use support::{Answer, Program, exchange, get, get_as};
+use support::{Action, Program, exchange, get, get_as};
 
 const POLICY: &str = "default-src 'none'; style-src 'unsafe-inline'; img-src data:; base-uri 'none'; form-action 'none'; \
                       frame-ancestors 'self'";
@@ -94,7 +94,7 @@ fn json_is_exact() {
 fn head_of_a_listing_is_that_of_get() {
     let directory = directory();
     let program = Program::start(directory.path(), &[]);
-    let dateless = |answer: &Answer| {
+    let dateless = |answer: &Action| {
         let lines = answer.head.split("\r\n").filter(|line| !line.starts_with("Date: "));
         lines.collect::<Vec<_>>().join("\n")
     };

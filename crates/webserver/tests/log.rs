@@ -11,12 +11,12 @@ use std::os::unix::fs::{MetadataExt, symlink};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
+use http_server::http_core::Status;
+use http_server::{Action, Body, Log, LogFormat, Request, Response, Server, Timeouts};
 use rustix::fs::{CWD, FileType, Mode, OFlags, mknodat, open};
 use rustix::process::{Resource, Rlimit, Signal, prlimit};
 use serde_json::Value;
 use tempfile::TempDir;
-use webserver::http_core::Status;
-use webserver::{Answer, Body, Deadlines, Log, LogFormat, Request, Response, Server};
 
 use support::{
     Inside, Program, connect, exchange, get, get_as, keep_alive, output_of, read_answer, read_to_end, wait_until,
@@ -26,17 +26,17 @@ use support::{
 const LARGE: u64 = 64 << 20;
 
 /// A directory to serve, and one for the log beside it.
-struct Site {
+struct Shared {
     root: TempDir,
     logs: TempDir,
 }
 
-impl Site {
-    fn new() -> Site {
+impl Shared {
+    fn new() -> Shared {
         let root = TempDir::new().unwrap();
         fs::write(root.path().join("small"), "small").unwrap();
         File::create(root.path().join("large")).unwrap().set_len(LARGE).unwrap();
-        Site { root, logs: TempDir::new().unwrap() }
+        Shared { root, logs: TempDir::new().unwrap() }
     }
 
     fn log(&self) -> PathBuf {
@@ -94,8 +94,8 @@ fn each_format_says_what_it_is_to_say() {
         ("common", r#"127.0.0.1 - Aladdin [] "GET /small HTTP/1.0" 200 5"#),
         ("combined", r#"127.0.0.1 - Aladdin [] "GET /small HTTP/1.0" 200 5 "http://a/" "me \"1\"""#),
     ] {
-        let site = Site::new();
-        let program = site.serve(&["--log", format]);
+        let site = Shared::new();
+        let program = site.serve(&["--log-format", format]);
         exchange(program.address(), REQUEST);
         assert_eq!(read_to_end(&mut send(program.address(), b"GET /small\r\n")).unwrap(), b"small");
         let messages = program.finish();
@@ -104,8 +104,8 @@ fn each_format_says_what_it_is_to_say() {
         let dashes = if format == "combined" { r#" "-" "-""# } else { "" };
         assert_eq!(lines, [expected.to_owned(), format!(r#"127.0.0.1 - - [] "GET /small" 200 5{dashes}"#)]);
     }
-    let site = Site::new();
-    let program = site.serve(&["--log", "json"]);
+    let site = Shared::new();
+    let program = site.serve(&["--log-format", "json"]);
     exchange(program.address(), REQUEST);
     program.finish();
     let object = site.objects(1).remove(0);
@@ -130,8 +130,8 @@ fn each_format_says_what_it_is_to_say() {
 
 #[test]
 fn no_log_is_no_file() {
-    let site = Site::new();
-    let program = site.serve(&["--log", "off"]);
+    let site = Shared::new();
+    let program = site.serve(&["--log-format", "off"]);
     get(program.address(), "/small");
     assert_eq!(after_start(&program.finish()).len(), 1);
     assert!(!site.log().exists());
@@ -152,8 +152,8 @@ fn v16_no_octets_of_a_peer_make_a_line() {
         [b"GET / HTTP/1.0\r\n", &field("X-Forwarded-For")[..], b"\r\n"].concat(),
     ];
     for format in ["common", "combined", "json"] {
-        let site = Site::new();
-        let program = site.serve(&["--log", format, "--trust-proxy", "127.0.0.1"]);
+        let site = Shared::new();
+        let program = site.serve(&["--log-format", format, "--trust-proxy", "127.0.0.1"]);
         for request in &requests {
             exchange(program.address(), request);
         }
@@ -178,8 +178,8 @@ fn v16_no_octets_of_a_peer_make_a_line() {
 
 /// What the log of a server says of the one request that this does.
 fn end_of(options: &[&str], request: impl FnOnce(SocketAddr, Program) -> Option<Program>) -> Value {
-    let site = Site::new();
-    let program = site.serve(&[&["--log", "json"], options].concat());
+    let site = Shared::new();
+    let program = site.serve(&[&["--log-format", "json"], options].concat());
     if let Some(program) = request(program.address(), program) {
         wait_until("its line is written", || !site.lines().is_empty());
         program.finish();
@@ -224,7 +224,7 @@ fn a_peer_that_goes_is_client_abort() {
 
 #[test]
 fn a_late_head_is_head_timeout() {
-    let object = end_of(&["--head-timeout", "0.3"], |address, program| {
+    let object = end_of(&["--header-timeout", "0.3"], |address, program| {
         read_to_end(&mut send(address, b"GET /small HTTP/1.0\r\nA")).unwrap();
         Some(program)
     });
@@ -235,10 +235,10 @@ fn a_late_head_is_head_timeout() {
 /// The same for a handler of our own.
 fn inside_end_of(
     configure: impl FnOnce(Server) -> Server,
-    handler: fn(&Request<'_>) -> Answer,
+    handler: fn(&Request<'_>) -> Action,
     request: impl FnOnce(SocketAddr),
 ) -> Value {
-    let site = Site::new();
+    let site = Shared::new();
     let log = Log::to_file(LogFormat::Json, &site.log()).unwrap();
     let inside = Inside::start(|server| configure(server).log(log), handler);
     request(inside.address());
@@ -247,13 +247,13 @@ fn inside_end_of(
     site.objects(1).remove(0)
 }
 
-// The least rate is so high that nothing is earned.
+// The least rate is so high that nothing is rate_allowance.
 #[test]
 fn a_late_body_is_body_timeout() {
-    let deadlines = Deadlines { min_rate: 1 << 30, ..Deadlines::default() };
+    let deadlines = Timeouts { min_rate: 1 << 30, ..Timeouts::default() };
     let object = inside_end_of(
-        |server| server.deadlines(deadlines),
-        |_| Answer::with_body(|_| Response::text("")),
+        |server| server.timeouts(deadlines),
+        |_| Action::collect_body(|_| Response::text("")),
         |address| {
             let mut stream = send(address, b"POST / HTTP/1.0\r\nContent-Length: 9\r\n\r\nfew");
             stream.set_read_timeout(Some(Duration::from_secs(60))).unwrap();
@@ -265,17 +265,17 @@ fn a_late_body_is_body_timeout() {
 
 #[test]
 fn a_reply_that_is_not_read_is_slow_send() {
-    let deadlines = Deadlines { min_rate: 1 << 30, ..Deadlines::default() };
+    let deadlines = Timeouts { min_rate: 1 << 30, ..Timeouts::default() };
     let endless = |_: &Request<'_>| {
         let body = Body::Reader { reader: Box::new(std::io::repeat(b'x')), length: Some(1 << 40) };
         Response { body, ..Response::empty(Status::OK) }.into()
     };
-    let site = Site::new();
+    let site = Shared::new();
     let log = Log::to_file(LogFormat::Json, &site.log()).unwrap();
-    let inside = Inside::start(|server| server.deadlines(deadlines).log(log), endless as fn(&Request<'_>) -> Answer);
+    let inside = Inside::start(|server| server.timeouts(deadlines).log(log), endless as fn(&Request<'_>) -> Action);
     let _stream = send(inside.address(), b"GET / HTTP/1.0\r\n\r\n");
     let deadline = Instant::now() + Duration::from_secs(60); // a body has 10 s
-    while inside.running().counts().timed_out == 0 {
+    while inside.running().stats().timed_out == 0 {
         assert!(Instant::now() < deadline, "it is still waited for");
         std::thread::sleep(Duration::from_millis(50));
     }
@@ -285,8 +285,8 @@ fn a_reply_that_is_not_read_is_slow_send() {
 
 #[test]
 fn a_request_without_room_is_no_room() {
-    let site = Site::new();
-    let program = site.serve(&["--log", "json", "--max-connections", "1"]);
+    let site = Shared::new();
+    let program = site.serve(&["--log-format", "json", "--max-connections", "1"]);
     let mut first = send(program.address(), b"GET /small HTTP/1.0\r\nA");
     let mut second = send(program.address(), b"GET /small HTTP/1.0\r\n\r\n");
     assert!(read_to_end(&mut second).unwrap().starts_with(b"HTTP/1.0 503 "));
@@ -299,7 +299,7 @@ fn a_request_without_room_is_no_room() {
 
 #[test]
 fn a_reply_that_there_is_no_memory_for_is_unread() {
-    let site = Site::new();
+    let site = Shared::new();
     let log = Log::to_file(LogFormat::Json, &site.log()).unwrap();
     let large = |_: &Request<'_>| Response::text("x".repeat(65 << 20));
     let inside = Inside::start(|server| server.threads(1).log(log), large);
@@ -315,7 +315,7 @@ fn a_reply_that_there_is_no_memory_for_is_unread() {
 
 #[test]
 fn a_reply_that_the_grace_is_too_short_for_is_shutdown() {
-    let object = end_of(&["--grace", "0.2"], |address, program| {
+    let object = end_of(&["--shutdown-timeout", "0.2"], |address, program| {
         let mut stream = send(address, b"GET /large HTTP/1.0\r\n\r\n");
         stream.read_exact(&mut [0; 1000]).unwrap();
         program.finish();
@@ -339,7 +339,7 @@ fn a_reader_that_fails_is_failed() {
 
 #[test]
 fn sighup_opens_the_file_anew_and_loses_nothing() {
-    let site = Site::new();
+    let site = Shared::new();
     let program = site.serve(&[]);
     let mode = || fs::metadata(site.log()).unwrap().mode() & 0o777;
     assert_eq!(mode() & !0o640, 0, "nobody else reads it");
@@ -367,7 +367,7 @@ fn sighup_opens_the_file_anew_and_loses_nothing() {
 
 #[test]
 fn sighup_without_a_file_or_with_a_bad_one_ends_nothing() {
-    let site = Site::new();
+    let site = Shared::new();
     let mut plain = Program::start(site.root.path(), &[]);
     plain.signal(Signal::HUP);
     let mut program = site.serve(&[]);
@@ -392,7 +392,7 @@ fn sighup_without_a_file_or_with_a_bad_one_ends_nothing() {
 
 #[test]
 fn lines_are_there_within_a_tenth_of_a_second_or_so() {
-    let site = Site::new();
+    let site = Shared::new();
     let program = site.serve(&[]);
     get(program.address(), "/small");
     wait_until("the line is there before the end", || site.lines().len() == 1);
@@ -406,7 +406,7 @@ fn lines_are_there_within_a_tenth_of_a_second_or_so() {
 
 #[test]
 fn a_device_that_is_always_full_costs_lines_alone() {
-    let site = Site::new();
+    let site = Shared::new();
     symlink("/dev/full", site.log()).unwrap();
     let program = site.serve(&[]);
     for _ in 0..20 {
@@ -422,7 +422,7 @@ fn a_device_that_is_always_full_costs_lines_alone() {
 // A limit of the file's length is a disk that is full and has room again, with the lines torn where it ends.
 #[test]
 fn a_full_disk_stops_nothing_and_tears_no_line() {
-    let site = Site::new();
+    let site = Shared::new();
     let program = site.serve(&[]);
     let limit = |bytes: Option<u64>| {
         prlimit(Some(program.pid()), Resource::Fsize, Rlimit { current: bytes, maximum: None }).unwrap();
@@ -460,7 +460,7 @@ fn a_full_disk_stops_nothing_and_tears_no_line() {
 // A full disk is when somebody looks after the log. The process may not read its log any more, to see how it ends.
 #[test]
 fn sighup_while_a_line_is_torn_puts_nothing_behind_its_half() {
-    let site = Site::new();
+    let site = Shared::new();
     let program = site.serve(&[]);
     let limit = |bytes: Option<u64>| {
         prlimit(Some(program.pid()), Resource::Fsize, Rlimit { current: bytes, maximum: None }).unwrap();
@@ -486,7 +486,7 @@ fn sighup_while_a_line_is_torn_puts_nothing_behind_its_half() {
 
 #[test]
 fn a_file_that_cannot_be_opened_is_no_start() {
-    let site = Site::new();
+    let site = Shared::new();
     let log = site.logs.path().join("missing/log");
     let output = output_of(&["--port", "0", "--log-file", log.to_str().unwrap(), site.root.path().to_str().unwrap()]);
     assert_eq!((output.status.code(), output.stdout.len()), (Some(1), 0));
@@ -495,23 +495,23 @@ fn a_file_that_cannot_be_opened_is_no_start() {
 // Whoever drops what `start` gave lets the server go on, and so its log.
 #[test]
 fn the_log_of_a_server_that_nobody_waits_for_goes_on() {
-    let site = Site::new();
+    let site = Shared::new();
     let log = Log::to_file(LogFormat::Common, &site.log()).unwrap();
     let server = Server::bind("127.0.0.1:0").unwrap().log(log);
     let running = server.start(|_: &Request<'_>| Response::text("here\n")).unwrap();
-    let (address, stopper) = (running.addresses()[0], running.stopper());
+    let (address, stopper) = (running.local_addrs()[0], running.shutdown_handle());
     drop(running);
     for count in 1..=2 {
         assert_eq!(get(address, "/").text(), "here\n");
         wait_until("its line is written", || site.lines().len() == count);
     }
-    stopper.stop();
+    stopper.shut_down();
 }
 
 // Else it would wait for one, deaf to signals.
 #[test]
 fn a_pipe_that_nobody_reads_is_no_start() {
-    let site = Site::new();
+    let site = Shared::new();
     let log = site.log();
     mknodat(CWD, &log, FileType::Fifo, Mode::from_raw_mode(0o600), 0).unwrap();
     let arguments = ["--port", "0", "--log-file", log.to_str().unwrap(), site.root.path().to_str().unwrap()];
@@ -528,7 +528,7 @@ fn a_pipe_that_nobody_reads_is_no_start() {
 
 #[test]
 fn a_log_behind_a_link_is_opened_anew_where_it_is() {
-    let site = Site::new();
+    let site = Shared::new();
     let elsewhere = TempDir::new().unwrap();
     let (real, moved) = (elsewhere.path().join("real"), elsewhere.path().join("moved"));
     symlink(&real, site.log()).unwrap();
@@ -554,7 +554,7 @@ fn a_trusted_proxy_is_believed_and_no_other() {
         (&["127.0.0.0/8", "10.0.0.0/8"], "192.0.2.1"),
         (&["10.0.0.0/8", "unix"], "127.0.0.1"),
     ] {
-        let site = Site::new();
+        let site = Shared::new();
         let log = Log::to_file(LogFormat::Json, &site.log()).unwrap();
         let proxies: Vec<_> = trusted.iter().map(|proxy| proxy.parse().unwrap()).collect();
         let inside = Inside::start(|server| server.log(log).trust_proxies(proxies), who);
@@ -564,7 +564,7 @@ fn a_trusted_proxy_is_believed_and_no_other() {
         assert_eq!(object["client"], client);
         assert_eq!(object.get("peer"), (client != "127.0.0.1").then_some(&Value::from("127.0.0.1")));
     }
-    let site = Site::new();
+    let site = Shared::new();
     let program = site.serve(&["--trust-proxy", "127.0.0.0/8", "--trust-proxy", "10.0.0.0/8"]);
     get_as(program.address(), "GET", "/small", fields);
     program.finish();

@@ -144,7 +144,7 @@ fn under_load_every_scrape_is_consistent() {
     const CLIENTS: usize = 8;
     const EACH: usize = 150;
     let directory = directory();
-    let (program, metrics) = start(&directory, &["--threads", "4", "--log", "off"]);
+    let (program, metrics) = start(&directory, &["--threads", "4", "--log-format", "off"]);
     let address = program.address();
     thread::scope(|scope| {
         let clients: Vec<_> = (0..CLIENTS)

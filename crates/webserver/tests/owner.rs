@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use tempfile::TempDir;
 
-use support::{Answer, Program, exchange, get, get_as, output_of, wait_until};
+use support::{Action, Program, exchange, get, get_as, output_of, wait_until};
 
 fn directory(files: &[(&str, &str)]) -> TempDir {
     let directory = TempDir::new().unwrap();
@@ -22,7 +22,7 @@ fn directory(files: &[(&str, &str)]) -> TempDir {
     directory
 }
 
-fn shown(answer: &Answer) -> (u16, &str) {
+fn shown(answer: &Action) -> (u16, &str) {
     (answer.status, answer.text())
 }
 
@@ -226,7 +226,7 @@ fn hidden_names_and_links_are_the_owners_to_give() {
     };
     assert_eq!(statuses(&[]), ([404, 404, 403, 403], false, false));
     assert_eq!(statuses(&["--hidden"]), ([200, 200, 403, 403], true, false));
-    assert_eq!(statuses(&["--follow-links"]), ([404, 404, 200, 200], false, true));
+    assert_eq!(statuses(&["--follow-symlinks"]), ([404, 404, 200, 200], false, true));
 }
 
 #[test]

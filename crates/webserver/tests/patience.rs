@@ -13,10 +13,10 @@ use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use http_core::RequestError;
+use http_core::Status;
+use http_server::{Action, ErrorContext, Handler, Request, Response, Server, Stats, Timeouts};
 use rustix::net::SendFlags;
 use tempfile::TempDir;
-use webserver::{Answer, Counts, Deadlines, Handler, Request, Response, Server};
 
 use support::{
     Inside, PROGRAM, Program, answers, connect, exchange, get, keep_alive, read_answer, read_to_end, wait_until,
@@ -143,7 +143,7 @@ fn waited_with(address: SocketAddr, request: &[u8]) -> Vec<u8> {
 // R9112-9.5, R9110-15.5.9
 #[test]
 fn a_late_head_is_answered_408_and_no_head_is_not() {
-    let (_directory, program) = serve(&["--threads", "1", "--head-timeout", "1", "--idle-timeout", "60"]);
+    let (_directory, program) = serve(&["--threads", "1", "--header-timeout", "1", "--idle-timeout", "60"]);
     thread::scope(|scope| {
         for head in ["G", "GET /small", "GET /small HTTP/1.0\r\n", "\r\nGET", "GET /small HTTP/1.0\r\nA: b\r\n\r"] {
             let address = program.address();
@@ -153,7 +153,7 @@ fn a_late_head_is_answered_408_and_no_head_is_not() {
                 assert!(began.elapsed() >= Duration::from_millis(900), "{head:?} after {:?}", began.elapsed());
                 let answers = answers(&out, false).unwrap();
                 assert_eq!(answers.len(), 1, "{head:?}");
-                assert_eq!((answers[0].status, answers[0].is_kept()), (408, false), "{head:?}");
+                assert_eq!((answers[0].status, answers[0].is_idle_keep_alive()), (408, false), "{head:?}");
             });
         }
         for nothing in ["", "\r\n", "\n", "\r\n\r\n", "\r"] {
@@ -167,7 +167,7 @@ fn a_late_head_is_answered_408_and_no_head_is_not() {
         // On a kept connection the time runs from the first byte.
         scope.spawn(|| {
             let mut stream = send(program.address(), &keep_alive("/small"));
-            assert!(read_answer(&mut stream).is_kept());
+            assert!(read_answer(&mut stream).is_idle_keep_alive());
             thread::sleep(Duration::from_millis(1500));
             stream.write_all(b"GET /small").unwrap();
             assert_eq!(read_answer(&mut stream).status, 408);
@@ -182,13 +182,13 @@ fn a_late_head_is_answered_408_and_no_head_is_not() {
 // R9112-9.5: never an unasked 408.
 #[test]
 fn an_idle_connection_is_closed_without_a_word() {
-    let (_directory, program) = serve(&["--threads", "1", "--idle-timeout", "1", "--head-timeout", "60"]);
+    let (_directory, program) = serve(&["--threads", "1", "--idle-timeout", "1", "--header-timeout", "60"]);
     thread::scope(|scope| {
         for line_ends in ["", "\r\n", "\r\n\r\n"] {
             let address = program.address();
             scope.spawn(move || {
                 let mut stream = send(address, &keep_alive("/small"));
-                assert!(read_answer(&mut stream).is_kept());
+                assert!(read_answer(&mut stream).is_idle_keep_alive());
                 let began = Instant::now();
                 stream.write_all(line_ends.as_bytes()).unwrap();
                 assert_eq!(read_to_end(&mut stream).unwrap(), b"", "{line_ends:?}");
@@ -205,7 +205,7 @@ fn an_idle_connection_is_closed_without_a_word() {
 
 #[test]
 fn v11_dribbled_octets_do_not_buy_time() {
-    let (_directory, program) = serve(&["--threads", "1", "--head-timeout", "1", "--idle-timeout", "1"]);
+    let (_directory, program) = serve(&["--threads", "1", "--header-timeout", "1", "--idle-timeout", "1"]);
     let dribbled = |before: &[u8], bytes: &[u8]| {
         let mut stream = connect(program.address());
         let mut reading = stream.try_clone().unwrap();
@@ -259,7 +259,7 @@ fn a_half_closed_client_gets_its_answer() {
 }
 
 fn echo(request: &Request<'_>) -> Response {
-    Response::text(request.head.target.path())
+    Response::text(request.path())
 }
 
 // R9112-9.3.2. More than one turn of a worker.
@@ -272,7 +272,7 @@ fn pipelined_requests_are_answered_in_order() {
         let out = waited_with(inside.address(), &segment);
         let bodies: Vec<String> = answers(&out, false).unwrap().iter().map(|answer| answer.text().into()).collect();
         assert_eq!(bodies, (0..100).map(|n| format!("/{n}")).collect::<Vec<_>>());
-        wait_until("it ends", || inside.running().counts().completed == 1);
+        wait_until("it ends", || inside.running().stats().completed == 1);
         inside.finish();
     }
 }
@@ -289,7 +289,7 @@ fn pipelined_files_come_in_order() {
     let mut stream = send(program.address(), &requests);
     for n in 0..8_u8 {
         let answer = read_answer(&mut stream);
-        assert!(answer.is_kept() && answer.body == vec![n; 4 << 20], "file {n}");
+        assert!(answer.is_idle_keep_alive() && answer.body == vec![n; 4 << 20], "file {n}");
     }
 }
 
@@ -335,7 +335,7 @@ fn times(count: usize, once: impl Fn() + Sync) {
 #[test]
 fn v24_an_early_answer_reaches_who_is_still_sending() {
     const MIB: usize = 1 << 20;
-    let (_directory, program) = serve(&["--threads", "2", "--log", "off"]);
+    let (_directory, program) = serve(&["--threads", "2", "--log-format", "off"]);
     let post = [format!("POST /small HTTP/1.0\r\nContent-Length: {MIB}\r\n\r\n").as_bytes(), &vec![b'x'; MIB]].concat();
     let no_length = [b"POST /small HTTP/1.0\r\n\r\n", &vec![b'x'; MIB][..]].concat();
     let target = [b"GET /", &vec![b'x'; MIB][..], b" HTTP/1.0\r\n\r\n"].concat();
@@ -357,7 +357,7 @@ fn v13_an_unwanted_body_is_no_request() {
     let post = format!("POST /small HTTP/1.0\r\nConnection: keep-alive\r\nContent-Length: {}\r\n\r\n", smuggled.len());
     let mut stream = send(program.address(), &[post.as_bytes(), smuggled].concat());
     let answer = read_answer(&mut stream);
-    assert_eq!((answer.status, answer.is_kept()), (405, true));
+    assert_eq!((answer.status, answer.is_idle_keep_alive()), (405, true));
     stream.write_all(b"GET /small HTTP/1.0\r\n\r\n").unwrap();
     assert_eq!(read_answer(&mut stream).text(), "small");
     assert_eq!(read_to_end(&mut stream).unwrap(), b"");
@@ -368,7 +368,7 @@ fn at_the_cap_who_has_been_idle_longest_makes_room() {
     let inside = Inside::start(|server| server.threads(2).max_connections(4), echo);
     let kept = |_| {
         let mut stream = send(inside.address(), &keep_alive("/kept"));
-        assert!(read_answer(&mut stream).is_kept());
+        assert!(read_answer(&mut stream).is_idle_keep_alive());
         thread::sleep(Duration::from_millis(20)); // so that one is idle longer than the next
         stream
     };
@@ -393,7 +393,7 @@ fn at_the_cap_who_has_been_idle_longest_makes_room() {
 fn at_the_cap_with_nobody_idle_newcomers_are_told_so() {
     let inside = Inside::start(|server| server.threads(2).max_connections(4), echo);
     let halves: Vec<_> = (0..4).map(|_| send(inside.address(), b"GET /half")).collect();
-    wait_until("they are in", || inside.running().counts().accepted == 4);
+    wait_until("they are in", || inside.running().stats().accepted == 4);
     let mut turned_away = Vec::new();
     for request in [&b"GET / HTTP/1.0\r\n\r\n"[..], b"GET /begun"].into_iter().cycle().take(64) {
         let mut stream = send(inside.address(), request);
@@ -406,7 +406,7 @@ fn at_the_cap_with_nobody_idle_newcomers_are_told_so() {
     let mut next = send(inside.address(), b"GET / HTTP/1.0\r\n\r\n");
     assert_eq!(next.read(&mut [0]).map_or(0, |n| n), 0, "a plain close");
     drop(halves);
-    wait_until("they are gone", || inside.running().counts().aborted == 4);
+    wait_until("they are gone", || inside.running().stats().aborted == 4);
     assert_eq!(get(inside.address(), "/room").text(), "/room");
     drop(turned_away);
     let counts = inside.finish();
@@ -439,13 +439,13 @@ fn v21_fewer_descriptors_than_peers() {
 struct Panicking;
 
 impl Handler for Panicking {
-    fn handle(&self, request: &Request<'_>) -> Answer {
-        assert_ne!(request.head.target.path(), "/panic", "as it was told");
+    fn handle(&self, request: &Request<'_>) -> Action {
+        assert_ne!(request.path(), "/panic", "as it was told");
         echo(request).into()
     }
 
-    fn request_error(&self, error: RequestError) -> Response {
-        assert_ne!(error, RequestError::VersionNotSupported, "as it was told");
+    fn error_page(&self, error: &ErrorContext<'_>) -> Response {
+        assert_ne!(error.status, Status::HTTP_VERSION_NOT_SUPPORTED, "as it was told");
         Response::text("refused")
     }
 }
@@ -469,17 +469,17 @@ fn v33_the_pool_outlives_its_handlers() {
         assert_eq!(get(inside.address(), "/on").text(), "/on");
     }
     drop(kept);
-    wait_until("connections end", || inside.running().counts().ended() == 31);
-    let Counts { accepted, completed, failed, .. } = inside.finish();
+    wait_until("connections end", || inside.running().stats().ended() == 31);
+    let Stats { accepted, completed, failed, .. } = inside.finish();
     assert_eq!((accepted, completed, failed), (31, 31, 0));
 }
 
-// Deadlines, resets and stops from all sides at once: every connection ends, and once.
+// Timeouts, resets and stops from all sides at once: every connection ends, and once.
 #[test]
 fn every_connection_ends_once_whoever_ends_it() {
-    let short =
-        Deadlines { head: Duration::from_millis(200), idle: Duration::from_millis(200), ..Deadlines::default() };
-    let configure = |server: Server| server.threads(3).deadlines(short).max_connections(64).grace(Duration::ZERO);
+    let short = Timeouts { head: Duration::from_millis(200), idle: Duration::from_millis(200), ..Timeouts::default() };
+    let configure =
+        |server: Server| server.threads(3).timeouts(short).max_connections(64).shutdown_timeout(Duration::ZERO);
     let inside = Inside::start(configure, echo);
     let address = inside.address();
     let next = AtomicUsize::new(0);
@@ -499,7 +499,7 @@ fn every_connection_ends_once_whoever_ends_it() {
         }
     });
     let begun: Vec<_> = (0..20).map(|n| send(address, &b"GET / HTTP/1.0"[..n % 14])).collect();
-    wait_until("all are accepted", || inside.running().counts().accepted == 1520);
+    wait_until("all are accepted", || inside.running().stats().accepted == 1520);
     let counts = inside.finish();
     drop(begun);
     assert_eq!((counts.accepted, counts.refused), (1520, 0), "{counts}");
@@ -536,9 +536,8 @@ fn the_ticker_asks_no_handler() {
         counted.fetch_add(usize::from(thread::current().name() == Some("ticker")), Relaxed);
         Response::text("x".repeat(10_000))
     };
-    let short =
-        Deadlines { head: Duration::from_millis(300), idle: Duration::from_millis(300), ..Deadlines::default() };
-    let inside = Inside::start(|server| server.threads(2).deadlines(short), handler);
+    let short = Timeouts { head: Duration::from_millis(300), idle: Duration::from_millis(300), ..Timeouts::default() };
+    let inside = Inside::start(|server| server.threads(2).timeouts(short), handler);
     let peers: Vec<_> = (0..8)
         .map(|_| {
             let mut stream = connect(inside.address());
@@ -556,8 +555,8 @@ fn the_ticker_asks_no_handler() {
 // R1945-9.5, R9112-8: an end is counted for what it was.
 #[test]
 fn ends_are_counted_for_what_they_were() {
-    let short = Deadlines { head: Duration::from_millis(300), idle: Duration::from_secs(30), ..Deadlines::default() };
-    let inside = Inside::start(|server| server.threads(2).deadlines(short), echo);
+    let short = Timeouts { head: Duration::from_millis(300), idle: Duration::from_secs(30), ..Timeouts::default() };
+    let inside = Inside::start(|server| server.threads(2).timeouts(short), echo);
     let address = inside.address();
     let mut half = send(address, b"GET / HTTP/1.0\r\nA");
     assert!(read_to_end(&mut half).unwrap().starts_with(b"HTTP/1.0 408 ")); // timed out
@@ -569,8 +568,8 @@ fn ends_are_counted_for_what_they_were() {
     body.shutdown(Shutdown::Write).unwrap();
     assert!(read_to_end(&mut body).unwrap().starts_with(b"HTTP/1.0 200 ")); // aborted
     assert_eq!(get(address, "/on").text(), "/on"); // completed
-    wait_until("all have ended", || inside.running().counts().ended() == 4);
-    let Counts { completed, timed_out, aborted, .. } = inside.finish();
+    wait_until("all have ended", || inside.running().stats().ended() == 4);
+    let Stats { completed, timed_out, aborted, .. } = inside.finish();
     assert_eq!((completed, timed_out, aborted), (1, 1, 2));
 }
 

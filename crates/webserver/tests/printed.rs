@@ -42,7 +42,7 @@ fn the_help_fits_its_terminal() {
             }
         }
         let tasks =
-            ["Arguments", "Listening", "Content", "Fields of answers", "Access", "Log", "Limits", "Print, and exit"];
+            ["Arguments", "Network", "Content", "Response headers", "Access", "Logging", "Limits", "Information"];
         assert_eq!(groups, tasks);
     }
 }

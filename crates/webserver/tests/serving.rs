@@ -16,27 +16,28 @@ use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 use std::thread;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-use http_core::{Date, RequestError, Status};
+use http_core::{Date, Status};
+use http_files::Files;
+use http_server::{ErrorContext, Handler, Request, Response};
 use rustix::fs::{CWD, RenameFlags, renameat_with};
 use rustix::process::{Resource, Rlimit, Signal, getrlimit, prlimit};
 use tempfile::TempDir;
-use webserver::{Files, Handler, Request, Response};
 
 use support::{
     Inside, Program, answers, connect, exchange, get, get_as, keep_alive, read_answer, read_to_end, wait_until,
 };
 
 /// A directory to serve, and one outside of it that holds a secret.
-struct Site {
+struct Shared {
     outer: TempDir,
 }
 
-impl Site {
-    fn new() -> Site {
+impl Shared {
+    fn new() -> Shared {
         let outer = TempDir::new().unwrap();
         fs::create_dir(outer.path().join("www")).unwrap();
         fs::write(outer.path().join("secret"), "secret").unwrap();
-        Site { outer }
+        Shared { outer }
     }
 
     fn root(&self) -> PathBuf {
@@ -79,7 +80,7 @@ fn path_of(name: &[u8]) -> String {
 // R1945-8.1, R1945-8.2a, R1945-10.5, R9110-9.1a, R9110-9.3.7
 #[test]
 fn get_head_and_options() {
-    let site = Site::new();
+    let site = Shared::new();
     site.write("hello.html", b"<p>Hello</p>\n");
     let program = site.serve(&[]);
     let address = program.address();
@@ -102,7 +103,7 @@ fn get_head_and_options() {
 // R1945-8.1, R1945-3.3a, R1945-10.9a to R1945-10.9c, D5
 #[test]
 fn an_unchanged_file_is_not_sent_again() {
-    let site = Site::new();
+    let site = Shared::new();
     let path = site.write("a.txt", b"text");
     let modified = UNIX_EPOCH + Duration::from_secs(784_111_777);
     File::options().write(true).open(&path).unwrap().set_modified(modified).unwrap();
@@ -129,7 +130,7 @@ fn an_unchanged_file_is_not_sent_again() {
 
 #[test]
 fn refusals_say_why_on_a_page() {
-    let site = Site::new();
+    let site = Shared::new();
     site.write("a.txt", b"text");
     let program = site.serve(&[]);
     for (request, status) in [
@@ -160,7 +161,7 @@ fn refusals_say_why_on_a_page() {
 // R1945-10.11, R9110-10.2.2: one Location, without a host that the client could have named.
 #[test]
 fn a_directory_without_its_slash_is_redirected() {
-    let site = Site::new();
+    let site = Shared::new();
     site.write("sub/index.html", b"index of sub");
     site.write("a b/c%d/file", b"file");
     let program = site.serve(&[]);
@@ -184,7 +185,7 @@ fn a_directory_without_its_slash_is_redirected() {
 // R9110-10.2.2
 #[test]
 fn v15_no_redirect_leads_elsewhere() {
-    let site = Site::new();
+    let site = Shared::new();
     site.write("evil.example/file", b"file");
     site.write("\\evil.example/file", b"file");
     site.write("sub/evil.example/file", b"file");
@@ -212,7 +213,7 @@ fn v15_no_redirect_leads_elsewhere() {
 
 #[test]
 fn v14_no_header_is_split() {
-    let site = Site::new();
+    let site = Shared::new();
     site.write("sub/file", b"file");
     let program = site.serve(&[]);
     for target in ["/sub%0d%0aSet-Cookie:%20a", "/sub%0aSet-Cookie:%20a", "/%0d%0a%0d%0abody", "/sub%00"] {
@@ -225,7 +226,7 @@ fn v14_no_header_is_split() {
 
 #[test]
 fn a_directory_shows_its_index_or_its_names() {
-    let site = Site::new();
+    let site = Shared::new();
     site.write("b.txt", b"");
     site.write("a.txt", b"");
     site.write("z/file", b"");
@@ -246,7 +247,7 @@ fn a_directory_shows_its_index_or_its_names() {
 
 #[test]
 fn no_listing_is_403() {
-    let site = Site::new();
+    let site = Shared::new();
     site.write("a.txt", b"text");
     site.write("with/index.html", b"the index");
     let program = site.serve(&["--no-listing"]);
@@ -261,7 +262,7 @@ fn no_listing_is_403() {
 // Every name that a directory lists leads to its file.
 #[test]
 fn v17_listed_names_are_links_and_nothing_else() {
-    let site = Site::new();
+    let site = Shared::new();
     let longest = [b'n'; 255];
     let names: [&[u8]; 25] = [
         b"plain.txt",
@@ -324,7 +325,7 @@ fn hrefs(page: &str) -> Vec<&str> {
 
 #[test]
 fn v17_a_directory_named_in_markup_is_escaped_on_its_page() {
-    let site = Site::new();
+    let site = Shared::new();
     site.write("<b>&\"'/file", b"");
     let program = site.serve(&[]);
     let page = get(program.address(), "/%3Cb%3E&%22'/");
@@ -338,7 +339,7 @@ fn v17_a_directory_named_in_markup_is_escaped_on_its_page() {
 // R1945-12.5b
 #[test]
 fn v18_hidden_names_are_neither_listed_nor_served() {
-    let site = Site::new();
+    let site = Shared::new();
     for name in [".htpasswd", ".git/config", "sub/.env", "sub/.a/b", ".hidden/index.html"] {
         site.write(name, b"root:secret");
     }
@@ -376,7 +377,7 @@ fn v18_hidden_names_are_neither_listed_nor_served() {
 // V1 to V6: whatever is written, it is below the root or nothing.
 #[test]
 fn v1_to_v6_no_path_leads_out() {
-    let site = Site::new();
+    let site = Shared::new();
     site.write("sub/file", b"file");
     site.write("%2e%2e/secret", b"a name");
     let program = site.serve(&[]);
@@ -427,7 +428,7 @@ fn v1_to_v6_no_path_leads_out() {
 
 #[test]
 fn v7_no_link_leads_out() {
-    let site = Site::new();
+    let site = Shared::new();
     site.write("sub/file", b"file");
     site.write("index/a", b"");
     let link = |to: &str, name: &str| symlink(to, site.root().join(name)).unwrap();
@@ -464,12 +465,12 @@ fn v7_no_link_leads_out() {
 #[test]
 fn v8_a_directory_swapped_for_a_link_shows_nothing() {
     const TIMES: usize = 100_000;
-    let site = Site::new();
+    let site = Shared::new();
     site.write("d/file", b"file");
     fs::create_dir(site.outer.path().join("outside")).unwrap();
     fs::write(site.outer.path().join("outside/file"), "secret").unwrap();
     symlink("../outside", site.root().join("link")).unwrap();
-    let program = site.serve(&["--log", "off"]);
+    let program = site.serve(&["--log-format", "off"]);
     let (swaps, asked) = (AtomicUsize::new(0), AtomicUsize::new(0));
     let mut seen = [0; 2];
     thread::scope(|scope| {
@@ -501,7 +502,7 @@ fn v8_a_directory_swapped_for_a_link_shows_nothing() {
 // R1945-12.3
 #[test]
 fn v16_the_log_is_one_line_of_printable_octets_a_request() {
-    let site = Site::new();
+    let site = Shared::new();
     let program = site.serve(&[]);
     let requests: [&[u8]; 6] = [
         b"GET /%1b%5b2J%0aforged%22 HTTP/1.0\r\nUser-Agent: a\" 200 0 \"b\r\n\r\n",
@@ -525,7 +526,7 @@ fn v16_the_log_is_one_line_of_printable_octets_a_request() {
 
 #[test]
 fn types_by_extension() {
-    let site = Site::new();
+    let site = Shared::new();
     let types = [
         ("a.html", "text/html; charset=utf-8"),
         ("a.css", "text/css; charset=utf-8"),
@@ -552,7 +553,7 @@ fn types_by_extension() {
 // Both sides of where `sendfile` takes over, and beyond one turn.
 #[test]
 fn files_of_every_size_come_whole() {
-    let site = Site::new();
+    let site = Shared::new();
     let sizes = [0, 1, 16_383, 16_384, 16_385, 262_144, 262_145, 3_000_000];
     for size in sizes {
         site.write(size.to_string(), &content(size));
@@ -567,7 +568,7 @@ fn files_of_every_size_come_whole() {
         assert_eq!((head.status, head.content_length()), (200, Some(size)));
         kept.write_all(&keep_alive(&format!("/{size}"))).unwrap();
         let answer = read_answer(&mut kept);
-        assert!(answer.is_kept() && answer.body == content(size), "{size} bytes on a kept connection");
+        assert!(answer.is_idle_keep_alive() && answer.body == content(size), "{size} bytes on a kept connection");
     }
     drop(kept);
     let messages = program.finish();
@@ -579,7 +580,7 @@ fn files_of_every_size_come_whole() {
 
 #[test]
 fn a_file_that_may_not_be_read_is_403() {
-    let site = Site::new();
+    let site = Shared::new();
     let path = site.write("private", b"private");
     fs::set_permissions(&path, Permissions::from_mode(0o000)).unwrap();
     let program = site.serve(&[]);
@@ -590,7 +591,7 @@ fn a_file_that_may_not_be_read_is_403() {
 
 #[test]
 fn v25_a_fifo_a_socket_and_a_device_are_refused_at_once() {
-    let site = Site::new();
+    let site = Shared::new();
     assert!(Command::new("mkfifo").arg(site.root().join("fifo")).status().unwrap().success());
     let _listener = UnixListener::bind(site.root().join("socket")).unwrap();
     symlink("/dev/zero", site.root().join("device")).unwrap();
@@ -617,7 +618,7 @@ fn begin_download(program: &Program, target: &str) -> (std::net::TcpStream, Vec<
 
 #[test]
 fn v26_a_file_truncated_while_it_is_sent_ends_short() {
-    let site = Site::new();
+    let site = Shared::new();
     let path = site.write("large", &content(LARGE));
     let program = site.serve(&[]);
     let (mut stream, mut bytes) = begin_download(&program, "/large");
@@ -638,7 +639,7 @@ fn v26_a_file_truncated_while_it_is_sent_ends_short() {
 
 #[test]
 fn a_download_outlives_a_rename_over_its_name() {
-    let site = Site::new();
+    let site = Shared::new();
     let path = site.write("large", &content(LARGE));
     let new = site.write("new", b"new");
     let program = site.serve(&[]);
@@ -652,7 +653,7 @@ fn a_download_outlives_a_rename_over_its_name() {
 // V30: SIGSTOP and SIGCONT are no end.
 #[test]
 fn v30_a_download_outlives_a_pause_of_the_program() {
-    let site = Site::new();
+    let site = Shared::new();
     site.write("large", &content(LARGE));
     let program = site.serve(&[]);
     let (mut stream, mut bytes) = begin_download(&program, "/large");
@@ -666,7 +667,7 @@ fn v30_a_download_outlives_a_pause_of_the_program() {
 
 #[test]
 fn v23_downloads_that_are_given_up_do_no_harm() {
-    let site = Site::new();
+    let site = Shared::new();
     site.write("large", &content(8 << 20));
     let program = site.serve(&["--threads", "2"]);
     for _ in 0..200 {
@@ -680,7 +681,7 @@ fn v23_downloads_that_are_given_up_do_no_harm() {
 // R1945-10.10, R9110-8.8.2
 #[test]
 fn v29_files_of_any_age_are_served() {
-    let site = Site::new();
+    let site = Shared::new();
     let program = site.serve(&[]);
     let now = SystemTime::now();
     let seconds = Duration::from_secs;
@@ -711,7 +712,7 @@ fn today() -> Date {
 
 #[test]
 fn v34_host_names_no_file_and_comes_back_nowhere() {
-    let site = Site::new();
+    let site = Shared::new();
     site.write("a.txt", b"text");
     site.write("sub/file", b"file");
     let program = site.serve(&[]);
@@ -727,7 +728,7 @@ fn v34_host_names_no_file_and_comes_back_nowhere() {
 
 #[test]
 fn keep_alive_and_its_end() {
-    let site = Site::new();
+    let site = Shared::new();
     site.write("a.txt", b"text");
     let one_0 = "GET /a.txt HTTP/1.0\r\nConnection: keep-alive\r\n\r\n";
     let one_1 = "GET /a.txt HTTP/1.1\r\nHost: a\r\n\r\n";
@@ -737,11 +738,11 @@ fn keep_alive_and_its_end() {
         for _ in 0..40 {
             stream.write_all(request.as_bytes()).unwrap();
             let answer = read_answer(&mut stream);
-            assert!(answer.is_kept() && answer.text() == "text");
+            assert!(answer.is_idle_keep_alive() && answer.text() == "text");
         }
         stream.write_all(b"GET /missing HTTP/1.0\r\n\r\n").unwrap();
         let last = read_answer(&mut stream);
-        assert_eq!((last.status, last.is_kept()), (404, false));
+        assert_eq!((last.status, last.is_idle_keep_alive()), (404, false));
         assert!(read_to_end(&mut stream).unwrap().is_empty());
     }
     assert!(program.finish().contains("webserver: 2 connections: 2 completed, "));
@@ -755,7 +756,7 @@ fn keep_alive_and_its_end() {
 
 #[test]
 fn simple_requests_get_the_file_alone() {
-    let site = Site::new();
+    let site = Shared::new();
     site.write("a.txt", b"text");
     let program = site.serve(&[]);
     for end in ["\r\n", "\n"] {
@@ -767,8 +768,8 @@ fn simple_requests_get_the_file_alone() {
 
 #[test]
 fn log_off_is_silent() {
-    let site = Site::new();
-    let program = site.serve(&["--log", "off"]);
+    let site = Shared::new();
+    let program = site.serve(&["--log-format", "off"]);
     get(program.address(), "/");
     exchange(program.address(), b"nonsense\r\n\r\n");
     let messages = program.finish();
@@ -778,7 +779,7 @@ fn log_off_is_silent() {
 // R1945-9.5, R1945-D.2.8, V21, V22: with no descriptor left for a file or a stranger it says so, or waits, and does not spin.
 #[test]
 fn v22_without_descriptors_it_waits() {
-    let site = Site::new();
+    let site = Shared::new();
     site.write("a.txt", b"text");
     let program = site.serve(&["--threads", "2"]);
     let mut kept = connect(program.address());
@@ -812,7 +813,7 @@ fn v22_without_descriptors_it_waits() {
 fn a_function_is_a_handler() {
     let inside = Inside::start(
         |server| server.threads(1),
-        |request: &Request<'_>| match request.head.target.path() {
+        |request: &Request<'_>| match &*request.path() {
             "/empty" => Response::empty(Status::NO_CONTENT),
             path => Response::text(format!("{} {path} for {}", request.head.method, request.peer.ip())),
         },
@@ -834,11 +835,11 @@ fn a_function_is_a_handler() {
 fn a_refusal_is_the_handlers_but_for_its_status() {
     struct Terse;
     impl Handler for Terse {
-        fn handle(&self, _: &Request<'_>) -> webserver::Answer {
+        fn handle(&self, _: &Request<'_>) -> http_server::Action {
             Response { status: Status::CONTINUE, ..Response::text("no reply of HTTP/1.0") }.into()
         }
-        fn request_error(&self, error: RequestError) -> Response {
-            Response::text(format!("{}", error.status().code()))
+        fn error_page(&self, error: &ErrorContext<'_>) -> Response {
+            Response::text(error.status.code().to_string())
         }
     }
     let inside = Inside::start(|server| server.threads(1), Terse);
@@ -850,7 +851,7 @@ fn a_refusal_is_the_handlers_but_for_its_status() {
 
 #[test]
 fn files_is_a_handler_whose_root_may_be_renamed() {
-    let site = Site::new();
+    let site = Shared::new();
     site.write("a.txt", b"text");
     let inside = Inside::start(|server| server.threads(2), Files::new(&site.root()).unwrap().listing(false));
     fs::rename(site.root(), site.outer.path().join("elsewhere")).unwrap();
@@ -860,6 +861,6 @@ fn files_is_a_handler_whose_root_may_be_renamed() {
 }
 
 fn wait_for_ends(inside: &Inside, count: u64) -> bool {
-    wait_until("connections end", || inside.running().counts().ended() >= count);
-    inside.running().counts().ended() == count
+    wait_until("connections end", || inside.running().stats().ended() >= count);
+    inside.running().stats().ended() == count
 }

@@ -11,7 +11,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use tempfile::TempDir;
 
-use support::{Answer, Program, get_as, wait_until};
+use support::{Action, Program, get_as, wait_until};
 
 const PLAIN: &[u8] = b"body { color: plain; color: plain; color: plain }";
 
@@ -33,12 +33,12 @@ fn style() -> TempDir {
     directory
 }
 
-fn ask(program: &Program, method: &str, target: &str, accept: &str, fields: &str) -> Answer {
+fn ask(program: &Program, method: &str, target: &str, accept: &str, fields: &str) -> Action {
     let accept = if accept.is_empty() { String::new() } else { format!("Accept-Encoding: {accept}\r\n") };
     get_as(program.address(), method, target, &format!("{accept}{fields}"))
 }
 
-fn coding(answer: &Answer) -> &str {
+fn coding(answer: &Action) -> &str {
     answer.field("Content-Encoding").unwrap_or("")
 }
 
@@ -131,7 +131,7 @@ fn what_could_lie_is_not_used() {
     assert_eq!(coding(&ask(&program, "GET", "/twins", "br", "")), "br");
     assert_eq!(coding(&ask(&program, "GET", "/twins", "gzip", "")), "");
     drop(program);
-    let program = Program::start(directory.path(), &["--no-sidecars"]);
+    let program = Program::start(directory.path(), &["--no-precompressed"]);
     write(directory.path(), "a", PLAIN, 0);
     write(directory.path(), "a.br", b"x", 0);
     assert_eq!(coding(&ask(&program, "GET", "/a", "br", "")), "");

@@ -17,8 +17,8 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use http_core::Method;
+use http_server::{Action, BodySink, Handler, Request, Response, Timeouts};
 use rustix::net::sockopt::set_socket_linger;
-use webserver::{Answer, Deadlines, Handler, Request, Response, Sink};
 
 use support::{Inside, PATIENCE, wait_until};
 
@@ -56,13 +56,13 @@ static SINKS: AtomicUsize = AtomicUsize::new(0);
 
 struct Counting(Vec<u8>);
 
-impl Sink for Counting {
-    fn take(&mut self, bytes: &[u8]) -> Result<(), Response> {
+impl BodySink for Counting {
+    fn write(&mut self, bytes: &[u8]) -> Result<(), Response> {
         self.0.extend_from_slice(bytes);
         Ok(())
     }
 
-    fn end(self: Box<Self>) -> Response {
+    fn finish(self: Box<Self>) -> Response {
         received(&self.0)
     }
 }
@@ -75,30 +75,30 @@ impl Drop for Counting {
 
 /// To a body: its length, if it is what peers send.
 fn received(body: &[u8]) -> Response {
-    Response::text(if body == content(body.len()) { format!("took {}", body.len()) } else { "wrong".into() })
+    Response::text(if body == content(body.len()) { format!("advance {}", body.len()) } else { "wrong".into() })
 }
 
 /// `/n` is n bytes; a body is taken whole, or by a sink, or not at all.
 struct Serve {
     /// Then who is ready may step behind others.
-    is_quick: bool,
+    never_blocks: bool,
 }
 
 impl Handler for Serve {
-    fn handle(&self, request: &Request<'_>) -> Answer {
-        let path = request.head.target.path();
-        match (request.head.method == Method::Post, path) {
-            (true, "/whole") => Answer::with_body(|body| received(&body)).up_to(1 << 20),
+    fn handle(&self, request: &Request<'_>) -> Action {
+        let path = request.path();
+        match (request.head.method == Method::Post, &*path) {
+            (true, "/whole") => Action::collect_body(|body| received(&body)).up_to(1 << 20),
             (true, "/sink") => {
                 SINKS.fetch_add(1, Relaxed);
-                Answer::with_sink(Counting(Vec::new())).up_to(4 << 20)
+                Action::stream_body(Counting(Vec::new())).up_to(4 << 20)
             }
             _ => Response::bytes(TEXT, content(path[1..].parse().unwrap_or(0))).into(),
         }
     }
 
-    fn is_quick(&self) -> bool {
-        self.is_quick
+    fn never_blocks(&self) -> bool {
+        self.never_blocks
     }
 }
 
@@ -120,7 +120,7 @@ fn request(chance: &mut Chance, keep: bool, few: bool) -> (Vec<u8>, Vec<u8>) {
     };
     let length = length >> 1; // the lower of the two limits
     let head = format!("POST {path} HTTP/1.0\r\n{keep}Content-Length: {length}\r\n\r\n");
-    ([head.as_bytes(), &content(length)].concat(), format!("took {length}").into_bytes())
+    ([head.as_bytes(), &content(length)].concat(), format!("advance {length}").into_bytes())
 }
 
 /// One connection. It is as good or as bad as chance will have it, and checks whatever it is told. `in_peace`: the server
@@ -228,20 +228,20 @@ fn descriptors() -> usize {
 fn round(seed: u64) {
     let mut chance = Chance(seed);
     let mut millis = |least, most| Duration::from_millis((least + chance.below(most - least)) as u64);
-    let [head, idle, grace, stay, stop] =
+    let [head, idle, shutdown_timeout, stay, stop] =
         [millis(40, 140), millis(40, 140), millis(0, 100), millis(100, 200), millis(50, 200)];
     let (threads, seats) = (1 + chance.below(3), 1 + chance.below(8) as u32);
     let in_peace = chance.one_in(3);
-    let is_quick = chance.one_in(2);
+    let never_blocks = chance.one_in(2);
     let inside = Inside::start(
         |server| match server.threads(threads) {
             server if in_peace => server,
             server => {
-                let deadlines = Deadlines { head, idle, ..Deadlines::default() };
-                server.max_connections(seats).deadlines(deadlines).grace(grace)
+                let deadlines = Timeouts { head, idle, ..Timeouts::default() };
+                server.max_connections(seats).timeouts(deadlines).shutdown_timeout(shutdown_timeout)
             }
         },
-        Serve { is_quick },
+        Serve { never_blocks },
     );
     let address = inside.address();
     let counts = thread::scope(|scope| {

@@ -12,9 +12,9 @@ use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
+use http_server::{Body, Log, LogFormat, Request, Response};
 use serde_json::Value;
 use tempfile::TempDir;
-use webserver::{Body, Log, LogFormat, Request, Response};
 
 use support::{Inside, Program, connect, keep_alive, read_to_end, wait_until};
 
@@ -35,17 +35,17 @@ fn is_of(version: u8, bytes: &[u8], from: usize) -> bool {
     content(version, from + bytes.len())[from..] == *bytes
 }
 
-struct Site {
+struct Shared {
     root: TempDir,
     program: Program,
 }
 
-impl Site {
-    fn new() -> Site {
+impl Shared {
+    fn new() -> Shared {
         let root = TempDir::new().unwrap();
         fs::write(root.path().join("file"), content(0, LENGTH)).unwrap();
-        let program = Program::start(root.path(), &["--log", "json", "--threads", "2"]);
-        Site { root, program }
+        let program = Program::start(root.path(), &["--log-format", "json", "--threads", "2"]);
+        Shared { root, program }
     }
 
     fn file(&self) -> PathBuf {
@@ -110,7 +110,7 @@ impl Download {
 #[test]
 fn v26_a_file_that_is_cut_is_not_padded() {
     for length in [0, 1, LENGTH / 2, LENGTH - 1] {
-        let site = Site::new();
+        let site = Shared::new();
         let download = site.begin("");
         File::options().write(true).open(site.file()).unwrap().set_len(length as u64).unwrap();
         let bytes = download.short();
@@ -125,7 +125,7 @@ fn v26_a_file_that_is_cut_is_not_padded() {
 // V27: that it grows does not show, unless by an end before the end.
 #[test]
 fn v27_a_file_that_grows_ends_short() {
-    let site = Site::new();
+    let site = Shared::new();
     let download = site.begin("");
     OpenOptions::new().append(true).open(site.file()).unwrap().write_all(&[b'x'; 10_000]).unwrap();
     let bytes = download.short();
@@ -137,7 +137,7 @@ fn v27_a_file_that_grows_ends_short() {
 // V27: what has been sent since the change is less than a piece and what the kernel holds.
 #[test]
 fn v27_a_file_that_is_written_anew_in_place_ends_short() {
-    let site = Site::new();
+    let site = Shared::new();
     let download = site.begin("");
     File::options().write(true).open(site.file()).unwrap().write_all_at(&content(1, LENGTH), 0).unwrap();
     let bytes = download.short();
@@ -148,7 +148,7 @@ fn v27_a_file_that_is_written_anew_in_place_ends_short() {
 
 #[test]
 fn v27_parts_are_no_more_torn_than_the_whole() {
-    let site = Site::new();
+    let site = Shared::new();
     let download = site.begin("Range: bytes=1000000-99999999\r\n");
     assert_eq!(download.length, 99_000_000);
     // Behind the part, and of the same length.
@@ -177,7 +177,7 @@ fn a_file_that_is_replaced_ends_whole() {
         |path| fs::rename(path, path.with_extension("old")).unwrap(),
     ];
     for change in changes {
-        let site = Site::new();
+        let site = Shared::new();
         let download = site.begin("");
         change(&site.file());
         let bytes = download.whole();
@@ -195,7 +195,7 @@ fn a_file_of_a_handler_is_sent_as_it_says() {
     fs::write(&path, content(0, LENGTH)).unwrap();
     let log_path = directory.path().join("log");
     let log = Log::to_file(LogFormat::Json, &log_path).unwrap();
-    let file = std::sync::Arc::new(std::os::fd::OwnedFd::from(File::open(&path).unwrap()));
+    let file = std::sync::Arc::new(File::open(&path).unwrap());
     let handler = move |_: &Request<'_>| {
         let body = Body::File { file: file.clone(), offset: 0, length: LENGTH as u64, modified: None };
         Response { body, ..Response::text("") }

@@ -11,7 +11,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use tempfile::TempDir;
 
-use support::{Answer, Program, exchange, get, get_as, wait_until};
+use support::{Action, Program, exchange, get, get_as, wait_until};
 
 fn set_modified(path: &Path, time: SystemTime) {
     File::options().write(true).open(path).unwrap().set_modified(time).unwrap();
@@ -138,7 +138,7 @@ fn ranges_of_a_small_and_a_large_file() {
         write_old(&directory.path().join("a"), &content);
         let program = Program::start(directory.path(), &[]);
         let last = length - 1;
-        let ask = |ranges: &str| -> Answer { get_as(program.address(), "GET", "/a", &format!("Range: {ranges}\r\n")) };
+        let ask = |ranges: &str| -> Action { get_as(program.address(), "GET", "/a", &format!("Range: {ranges}\r\n")) };
         for (ranges, from, to) in [
             ("bytes=0-0", 0, 0),
             ("bytes=-1", last, last),
@@ -175,7 +175,7 @@ fn ranges_of_a_small_and_a_large_file() {
 fn v10_many_ranges_cost_no_memory() {
     let directory = TempDir::new().unwrap();
     write_old(&directory.path().join("a"), &[b'a'; 2000]);
-    let program = Program::start(directory.path(), &["--log", "off"]);
+    let program = Program::start(directory.path(), &["--log-format", "off"]);
     for separate in [true, false] {
         let range = |n: usize| if separate { format!("{}-{}", 2 * n, 2 * n) } else { format!("0-{n}") };
         let ranges: Vec<_> = (0..900).map(range).collect();

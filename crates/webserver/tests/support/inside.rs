@@ -5,10 +5,10 @@ use std::sync::mpsc;
 use std::thread;
 use std::time::Duration;
 
-use webserver::{Counts, Handler, Running, Server};
+use http_server::{Handler, RunningServer, Server, Stats};
 
 pub(crate) struct Inside {
-    running: Option<Running>,
+    running: Option<RunningServer>,
 }
 
 impl Inside {
@@ -19,17 +19,17 @@ impl Inside {
     }
 
     pub(crate) fn address(&self) -> SocketAddr {
-        self.running().addresses()[0]
+        self.running().local_addrs()[0]
     }
 
-    pub(crate) fn running(&self) -> &Running {
+    pub(crate) fn running(&self) -> &RunningServer {
         self.running.as_ref().unwrap()
     }
 
     /// Stops it. Every connection that was accepted has ended exactly once.
-    pub(crate) fn finish(mut self) -> Counts {
+    pub(crate) fn finish(mut self) -> Stats {
         let running = self.running.take().unwrap();
-        running.stopper().stop();
+        running.shutdown_handle().shut_down();
         let (sender, receiver) = mpsc::channel();
         thread::spawn(move || sender.send(running.join()));
         let counts = receiver.recv_timeout(Duration::from_secs(20)).expect("the server does not end");
@@ -41,7 +41,7 @@ impl Inside {
 impl Drop for Inside {
     fn drop(&mut self) {
         if let Some(running) = &self.running {
-            running.stopper().stop();
+            running.shutdown_handle().shut_down();
         }
     }
 }

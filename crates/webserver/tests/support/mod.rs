@@ -11,7 +11,7 @@ pub(crate) use browser::Browser;
 pub(crate) use inside::Inside;
 pub(crate) use program::{PROGRAM, Program, output_of, output_of_command};
 pub(crate) use wire::{
-    Answer, PATIENCE, answers, connect, exchange, get, get_as, keep_alive, read_answer, read_to_end,
+    Action, PATIENCE, answers, connect, exchange, get, get_as, keep_alive, read_answer, read_to_end,
 };
 
 use std::io::{self, Write};

@@ -9,14 +9,14 @@ pub(crate) const PATIENCE: Duration = Duration::from_secs(10);
 
 /// One response with a status line.
 #[derive(Debug)]
-pub(crate) struct Answer {
+pub(crate) struct Action {
     pub(crate) status: u16,
     /// Status line and fields, with the empty line.
     pub(crate) head: String,
     pub(crate) body: Vec<u8>,
 }
 
-impl Answer {
+impl Action {
     /// The value of a field that stands once.
     pub(crate) fn field(&self, name: &str) -> Option<&str> {
         let fields = self.head.split("\r\n").skip(1).filter_map(|line| line.split_once(": "));
@@ -33,7 +33,7 @@ impl Answer {
     }
 
     /// Whether its connection lives on.
-    pub(crate) fn is_kept(&self) -> bool {
+    pub(crate) fn is_idle_keep_alive(&self) -> bool {
         match self.field("Connection") {
             Some("keep-alive") => true,
             Some("close") => false,
@@ -42,7 +42,7 @@ impl Answer {
     }
 
     /// From a head alone.
-    fn from_head(head: &[u8]) -> Result<Answer, String> {
+    fn from_head(head: &[u8]) -> Result<Action, String> {
         let shown = || head.escape_ascii().to_string();
         let head = str::from_utf8(head).map_err(|_| format!("a head that is no ASCII: {}", shown()))?;
         // R1945-3.1d, R1945-2.2a: lines end with CRLF, and no other control is in a head.
@@ -51,7 +51,7 @@ impl Answer {
         }
         let status = head.strip_prefix("HTTP/1.0 ").and_then(|line| line.get(..3)?.parse().ok());
         let status = status.ok_or_else(|| format!("no status line: {}", shown()))?;
-        Ok(Answer { status, head: head.into(), body: Vec::new() })
+        Ok(Action { status, head: head.into(), body: Vec::new() })
     }
 
     /// Bytes of body that follow the head.
@@ -65,13 +65,13 @@ impl Answer {
 }
 
 /// Cuts a stream into answers, with nothing between or behind them. `to_head`: the first answers a HEAD.
-pub(crate) fn answers(mut rest: &[u8], to_head: bool) -> Result<Vec<Answer>, String> {
+pub(crate) fn answers(mut rest: &[u8], to_head: bool) -> Result<Vec<Action>, String> {
     let mut answers = Vec::new();
     while !rest.is_empty() {
         let end = rest.windows(4).position(|four| four == b"\r\n\r\n");
         let end = end.ok_or_else(|| format!("no head: {}", rest[..rest.len().min(400)].escape_ascii()))?;
         let (head, behind) = rest.split_at(end + 4);
-        let mut answer = Answer::from_head(head)?;
+        let mut answer = Action::from_head(head)?;
         let length = answer.expected(to_head && answers.is_empty())?;
         let cut = behind.split_at_checked(length);
         let (body, behind) = cut.ok_or_else(|| format!("{} bytes instead of {length}", behind.len()))?;
@@ -98,36 +98,36 @@ pub(crate) fn read_to_end(stream: &mut TcpStream) -> io::Result<Vec<u8>> {
 }
 
 /// One answer of a connection that may go on behind it.
-pub(crate) fn read_answer(stream: &mut impl Read) -> Answer {
+pub(crate) fn read_answer(stream: &mut impl Read) -> Action {
     let (mut head, mut byte) = (Vec::new(), [0]);
     while !head.ends_with(b"\r\n\r\n") {
         stream.read_exact(&mut byte).unwrap_or_else(|error| panic!("{error} after {:?}", head.escape_ascii()));
         head.push(byte[0]);
     }
-    let mut answer = Answer::from_head(&head).unwrap();
+    let mut answer = Action::from_head(&head).unwrap();
     answer.body = vec![0; answer.expected(false).unwrap()];
     stream.read_exact(&mut answer.body).unwrap();
     answer
 }
 
 /// One connection with one answer, after which the server closes.
-pub(crate) fn exchange(address: SocketAddr, request: &[u8]) -> Answer {
+pub(crate) fn exchange(address: SocketAddr, request: &[u8]) -> Action {
     let mut stream = connect(address);
     stream.write_all(request).unwrap();
     let bytes = read_to_end(&mut stream).unwrap();
     let mut answers = answers(&bytes, request.starts_with(b"HEAD ")).unwrap();
     assert_eq!(answers.len(), 1, "to {}", request.escape_ascii());
     let answer = answers.remove(0);
-    assert!(!answer.is_kept());
+    assert!(!answer.is_idle_keep_alive());
     answer
 }
 
-pub(crate) fn get(address: SocketAddr, target: &str) -> Answer {
+pub(crate) fn get(address: SocketAddr, target: &str) -> Action {
     get_as(address, "GET", target, "")
 }
 
 /// `fields` are whole lines.
-pub(crate) fn get_as(address: SocketAddr, method: &str, target: &str, fields: &str) -> Answer {
+pub(crate) fn get_as(address: SocketAddr, method: &str, target: &str, fields: &str) -> Action {
     exchange(address, format!("{method} {target} HTTP/1.0\r\n{fields}\r\n").as_bytes())
 }
 

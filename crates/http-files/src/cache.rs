@@ -1,0 +1,353 @@
+//! Files that were asked for before, and whether they still are as they were: the only home of freshness.
+//!
+//! No response shows bytes older than what its path held when its request was sent: after that the path is looked up
+//! again, and must lead to the very file and state that were read. Only a file that has been at rest is kept, since two
+//! changes within one tick of a clock leave one time behind.
+
+use std::sync::Arc;
+
+use http_core::Date;
+use quick_cache::Weighter;
+
+use crate::representation::Representation;
+use crate::resource::Resource;
+use crate::root::{Root, State};
+use http_server::freshness::ReceivedAt;
+
+/// What an entry with a descriptor counts, so that there are never too few of these for connections.
+const DESCRIPTOR: u64 = 16;
+
+/// What is kept, by the decoded path that was asked for, a slash at its end where that was a directory's.
+#[derive(Debug)]
+pub(crate) struct Cache(Option<quick_cache::sync::Cache<Box<[u8]>, Arc<Resource>, Weight>>);
+
+impl Cache {
+    /// Room for so many small files, about; 0 for none.
+    pub(crate) fn new(entries: usize) -> Cache {
+        let cache = || quick_cache::sync::Cache::with_weighter(entries, entries as u64, Weight);
+        Cache((entries > 0).then(cache))
+    }
+
+    /// What this name leads to, for a request that was whole at this moment, if it is what it led to before, in the form
+    /// that `choose` takes of it. `now` has passed.
+    pub(crate) fn get(
+        &self,
+        name: &[u8],
+        root: &Root,
+        now: Date,
+        received_at: ReceivedAt,
+        choose: impl Fn(&Resource) -> &Representation,
+    ) -> Option<Arc<Resource>> {
+        let cache = self.0.as_ref()?;
+        let resource = cache.get(name)?;
+        let chosen = choose(&resource);
+        if is_settled(&resource, now) && resource.is_current(chosen, root, now, received_at) {
+            return Some(resource);
+        }
+        cache.remove(name);
+        None
+    }
+
+    /// Keeps a resource, unless it is too young. `now` is a moment before it was read.
+    pub(crate) fn keep(&self, name: &[u8], resource: &Arc<Resource>, now: Date) {
+        if let Some(cache) = &self.0
+            && is_settled(resource, now)
+        {
+            cache.insert(name.into(), resource.clone());
+        }
+    }
+
+    /// Lets go of every descriptor that no reply is using.
+    pub(crate) fn close_files(&self) {
+        if let Some(cache) = &self.0 {
+            cache.retain(|_, resource| !resource.entries().any(Representation::is_open));
+        }
+    }
+}
+
+/// Whether any change from now on will show in the times of its files. A clock that was set back makes it young again: no
+/// Last-Modified is later than Date.
+fn is_settled(resource: &Resource, now: Date) -> bool {
+    resource.entries().all(|Representation { state: State { modified, changed, .. }, .. }| {
+        crate::root::is_settled(*modified.max(changed), now)
+    })
+}
+
+#[derive(Clone, Debug)]
+struct Weight;
+
+impl Weighter<Box<[u8]>, Arc<Resource>> for Weight {
+    fn weight(&self, _: &Box<[u8]>, resource: &Arc<Resource>) -> u64 {
+        resource.entries().map(|entry| if entry.is_open() { DESCRIPTOR } else { 1 }).sum()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::Files;
+    use allocation_counter::measure;
+    use http_core::{Status, header};
+    use http_server::testing::RequestBuilder;
+    use http_server::{Action, Body, Handler, Request, Response};
+    use std::fs::{self, File};
+    use std::os::unix::fs::{FileExt, symlink};
+    use std::path::Path;
+    use std::thread;
+    use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+    /// So many seconds from now: what was written just now is at rest in 10.
+    fn after(seconds: u64) -> Date {
+        let time = SystemTime::now().duration_since(UNIX_EPOCH).unwrap();
+        Date::from_unix((time.as_secs() + seconds) as i64).unwrap()
+    }
+
+    fn with_request<T>(request: &str, now: Date, f: impl FnOnce(&Request<'_>) -> T) -> T {
+        RequestBuilder::new(format!("{request}\r\n\r\n").as_bytes()).date(now).run(f)
+    }
+
+    fn ask(files: &Files, request: &str, now: Date) -> Response {
+        with_request(request, now, |request| files.handle(request)).into_response().unwrap()
+    }
+
+    fn content(body: &Body) -> Vec<u8> {
+        match body {
+            Body::Bytes(bytes) => bytes.to_vec(),
+            Body::Shared(bytes) => bytes.to_vec(),
+            Body::File { file, offset, length, .. } => {
+                let mut bytes = vec![0; *length as usize];
+                file.try_clone().unwrap().read_exact_at(&mut bytes, *offset).unwrap();
+                bytes
+            }
+            _ => panic!("{body:?}"),
+        }
+    }
+
+    /// The status, and the content if it is 200.
+    fn get(files: &Files, path: &str) -> (u16, Vec<u8>) {
+        let reply = ask(files, &format!("GET {path} HTTP/1.0"), after(10));
+        let status = reply.status.code();
+        (status, if status == 200 { content(&reply.body) } else { Vec::new() })
+    }
+
+    fn is_hit(files: &Files, name: &str) -> bool {
+        files.cache.get(name.as_bytes(), &files.root, after(10), ReceivedAt::now(), Resource::plain).is_some()
+    }
+
+    fn is_idle_keep_alive(files: &Files, name: &str) -> bool {
+        files.cache.0.as_ref().is_some_and(|cache| cache.contains_key(name.as_bytes()))
+    }
+
+    fn directory() -> tempfile::TempDir {
+        let directory = tempfile::tempdir().unwrap();
+        fs::create_dir(directory.path().join("sub")).unwrap();
+        for (name, bytes) in [("small", 16 << 10), ("large", (16 << 10) + 1), ("index.html", 9), ("sub/index.html", 8)]
+        {
+            fs::write(directory.path().join(name), vec![b'a'; bytes]).unwrap();
+        }
+        directory
+    }
+
+    #[test]
+    fn a_hit_allocates_nothing() {
+        let directory = directory();
+        let files = Files::new(directory.path()).unwrap();
+        for (path, name) in [("/small", "small"), ("/%6carge", "large"), ("/", "/"), ("/x/../sub/", "sub/")] {
+            for method in ["GET", "HEAD"] {
+                let request = format!("{method} {path} HTTP/1.1\r\nHost: a\r\nAccept: */*");
+                let first = ask(&files, &request, after(10));
+                assert!(is_hit(&files, name), "{name}");
+                with_request(&request, after(10), |request| {
+                    let mut again = None;
+                    let measured = measure(|| again = Some(files.handle(request)));
+                    assert_eq!(measured.count_total, 0, "{path}");
+                    let Some(again) = again.and_then(Action::into_response) else { panic!("{path}") };
+                    assert_eq!((again.status, &again.fields), (first.status, &first.fields));
+                    assert_eq!(content(&again.body), content(&first.body));
+                });
+            }
+        }
+    }
+
+    #[test]
+    fn every_change_shows_at_once() {
+        let directory = directory();
+        let at = |name: &str| directory.path().join(name);
+        let files = Files::new(directory.path()).unwrap();
+        let modified = fs::metadata(at("small")).unwrap().modified().unwrap();
+        let set_modified = |path: &Path, time| File::options().write(true).open(path).unwrap().set_modified(time);
+        type Change<'a> = (&'a str, Box<dyn Fn() + 'a>, (u16, Vec<u8>));
+        let changes: [Change<'_>; 12] = [
+            ("written anew", Box::new(|| fs::write(at("small"), "bb").unwrap()), (200, b"bb".into())),
+            (
+                "written in place, of one length, its time set back",
+                Box::new(|| {
+                    File::options().write(true).open(at("small")).unwrap().write_all_at(b"cc", 0).unwrap();
+                    set_modified(&at("small"), modified).unwrap();
+                }),
+                (200, b"cc".into()),
+            ),
+            (
+                "truncated",
+                Box::new(|| File::options().write(true).open(at("small")).unwrap().set_len(1).unwrap()),
+                (200, b"c".into()),
+            ),
+            ("empty", Box::new(|| fs::write(at("small"), "").unwrap()), (200, b"".into())),
+            (
+                "grown to be large",
+                Box::new(|| fs::write(at("small"), vec![b'd'; 20_000]).unwrap()),
+                (200, vec![b'd'; 20_000]),
+            ),
+            (
+                "replaced",
+                Box::new(|| {
+                    fs::write(at("new"), "e").unwrap();
+                    fs::rename(at("new"), at("small")).unwrap();
+                }),
+                (200, b"e".into()),
+            ),
+            (
+                "a link",
+                Box::new(|| {
+                    symlink("sub/index.html", at("new")).unwrap();
+                    fs::rename(at("new"), at("small")).unwrap();
+                }),
+                (200, b"aaaaaaaa".into()),
+            ),
+            (
+                "a link elsewhere",
+                Box::new(|| {
+                    symlink("index.html", at("new")).unwrap();
+                    fs::rename(at("new"), at("small")).unwrap();
+                }),
+                (200, b"aaaaaaaaa".into()),
+            ),
+            (
+                "a link that leads out",
+                Box::new(|| {
+                    symlink("/etc/passwd", at("new")).unwrap();
+                    fs::rename(at("new"), at("small")).unwrap();
+                }),
+                (403, Vec::new()),
+            ),
+            ("gone", Box::new(|| fs::remove_file(at("small")).unwrap()), (404, Vec::new())),
+            ("a directory", Box::new(|| fs::create_dir(at("small")).unwrap()), (301, Vec::new())),
+            (
+                "back",
+                Box::new(|| {
+                    fs::remove_dir(at("small")).unwrap();
+                    fs::write(at("small"), "f").unwrap();
+                }),
+                (200, b"f".into()),
+            ),
+        ];
+        assert_eq!(get(&files, "/small").0, 200);
+        for (what, change, expected) in changes {
+            thread::sleep(Duration::from_millis(11)); // a tick: for this test alone, what is young counts as at rest
+            change();
+            assert!(!is_hit(&files, "small"), "{what}");
+            assert!(get(&files, "/small") == expected && get(&files, "/small") == expected, "{what}");
+            assert_eq!(is_hit(&files, "small"), expected.0 == 200, "{what}");
+        }
+    }
+
+    #[test]
+    fn an_index_that_comes_or_goes_shows_at_once() {
+        let directory = directory();
+        let files = Files::new(directory.path()).unwrap();
+        assert_eq!(get(&files, "/sub/"), (200, b"aaaaaaaa".into()));
+        assert!(is_hit(&files, "sub/") && !is_hit(&files, "sub") && !is_hit(&files, "sub/index.html"));
+        fs::rename(directory.path().join("sub/index.html"), directory.path().join("sub/x")).unwrap();
+        assert!(String::from_utf8(get(&files, "/sub/").1).unwrap().contains("./x"), "a listing");
+        fs::rename(directory.path().join("sub/x"), directory.path().join("sub/index.html")).unwrap();
+        assert_eq!(get(&files, "/sub/"), (200, b"aaaaaaaa".into()));
+        assert_eq!((get(&files, "/sub").0, get(&files, "/small/").0), (301, 404));
+    }
+
+    // V18
+    #[test]
+    fn a_page_of_the_owners_with_a_hidden_name_is_not_served_by_that_name() {
+        let directory = directory();
+        fs::create_dir(directory.path().join(".own")).unwrap();
+        for name in ["404.html", "app.html"] {
+            fs::write(directory.path().join(".own").join(name), name).unwrap();
+        }
+        let files = Files::new(directory.path()).unwrap().error_page(Status::NOT_FOUND, ".own/404.html");
+        assert_eq!((get(&files, "/a.b").0, is_idle_keep_alive(&files, ".own/404.html")), (404, true));
+        assert_eq!(get(&files, "/.own/404.html").0, 404);
+        let files = Files::new(directory.path()).unwrap().fallback(".own/app.html");
+        assert_eq!((get(&files, "/a").0, is_idle_keep_alive(&files, ".own/app.html")), (200, true));
+        assert_eq!(get(&files, "/.own/app.html").0, 404);
+    }
+
+    // R1945-10.10
+    #[test]
+    fn what_is_young_or_of_the_future_is_not_kept() {
+        let directory = directory();
+        let files = Files::new(directory.path()).unwrap();
+        let last_modified = |now| ask(&files, "GET /small HTTP/1.0", now).fields.contains(header::LAST_MODIFIED);
+        assert!(!last_modified(after(0)) && !is_idle_keep_alive(&files, "small"));
+        assert!(last_modified(after(1)) && !is_idle_keep_alive(&files, "small"));
+        assert!(last_modified(after(3)) && is_idle_keep_alive(&files, "small"));
+        assert!(!last_modified(after(0)) && !is_idle_keep_alive(&files, "small"), "the clock was set back");
+        let file = File::options().write(true).open(directory.path().join("small")).unwrap();
+        file.set_modified(SystemTime::now() + Duration::from_secs(3600)).unwrap();
+        assert!(!last_modified(after(10)) && !is_idle_keep_alive(&files, "small"));
+    }
+
+    // V20
+    #[test]
+    fn no_more_is_kept_than_there_is_room_for() {
+        let directory = directory();
+        let files = Files::new(directory.path()).unwrap().cache(64);
+        for n in 0..300 {
+            let path = directory.path().join(format!("{n}"));
+            fs::write(&path, vec![b'a'; if n % 2 == 0 { 1 } else { 20_000 }]).unwrap();
+            for _ in 0..3 {
+                assert_eq!(get(&files, &format!("/{n}")).0, 200);
+            }
+            let cache = files.cache.0.as_ref().unwrap();
+            let open = cache.iter().filter(|(_, resource)| resource.plain().is_open()).count();
+            assert!(cache.len() <= 64 && open <= 4, "{} of them, {open} open", cache.len());
+        }
+        assert!(!files.cache.0.as_ref().unwrap().is_empty());
+        let none = Files::new(directory.path()).unwrap().cache(0);
+        assert_eq!((get(&none, "/small"), is_hit(&none, "small")), ((200, vec![b'a'; 16 << 10]), false));
+    }
+
+    #[test]
+    fn descriptors_are_let_go() {
+        let directory = directory();
+        let files = Files::new(directory.path()).unwrap();
+        assert_eq!((get(&files, "/small").0, get(&files, "/large").0), (200, 200));
+        assert!(is_hit(&files, "small") && is_hit(&files, "large"));
+        files.cache.close_files();
+        assert!(is_hit(&files, "small") && !is_hit(&files, "large"));
+    }
+
+    // R9110-13.2.2, R9110-14.2a: an answer is the same whether its file was kept or not.
+    #[test]
+    fn conditions_and_ranges_know_no_cache() {
+        let directory = directory();
+        let files = [Files::new(directory.path()).unwrap(), Files::new(directory.path()).unwrap().cache(0)];
+        let now = after(10);
+        for path in ["/small", "/large"] {
+            for field in [
+                "X: y",
+                "If-Modified-Since: Fri, 31 Dec 9999 23:59:59 GMT",
+                &format!("If-Modified-Since: {}", now.text()),
+                "If-Unmodified-Since: Sun, 06 Nov 1994 08:49:37 GMT",
+                "Range: bytes=1-4",
+                "Range: bytes=-3",
+                "Range: bytes=99999-",
+            ] {
+                let request = format!("GET {path} HTTP/1.0\r\n{field}");
+                let [read, hit, uncached] = [0, 0, 1].map(|n| ask(&files[n], &request, now));
+                for reply in [hit, uncached] {
+                    assert_eq!((reply.status, &reply.fields), (read.status, &read.fields), "{request}");
+                    assert!(content(&reply.body) == content(&read.body), "{request}");
+                }
+            }
+        }
+    }
+}

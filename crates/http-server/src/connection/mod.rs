@@ -1,0 +1,767 @@
+//! One peer: its socket, its protocol, and what is still to be sent to it. It goes as far as the peer lets it and then
+//! says what it waits for; it never waits itself.
+
+pub(crate) mod context;
+pub(crate) mod interest;
+pub(crate) mod send_buffer;
+pub(crate) mod shared;
+pub(crate) mod sockopt;
+pub(crate) mod transport;
+
+use std::io;
+use std::net::SocketAddr;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
+use http_core::server::{self, Event, Expectation, Phase, ResponseBody, SendBody};
+use http_core::{CloseReason, Date, FieldValue, Framing, RequestError, Status, UsageError, Workspace, header};
+
+use crate::access_log::{Entry, PendingRecord};
+use crate::clock::{self, Millis};
+use crate::connection::context::{LOG_BUF_KEPT, WorkerContext};
+use crate::connection::interest::Interest;
+use crate::connection::send_buffer::{FileChanged, SendBuffer};
+use crate::connection::shared::Shared;
+use crate::connection::transport::{SENDFILE_CHUNK, Socket, Transport, would_block};
+use crate::forwarded;
+use crate::freshness::ReceivedAt;
+use crate::handler::{ActionKind, BodyConsumer, ErrorContext, Request, Response};
+use crate::stats::EndReason;
+use crate::timeouts::{self, BUSY_GRACE, LINGER_MAX_BYTES};
+use crate::trace::DecisionTrace;
+
+/// A turn ends after so many responses or bytes, so that one peer does not keep a worker from the others. It is one
+/// piece of a file.
+const RESPONSES_PER_TURN: u32 = 16;
+const BYTES_PER_TURN: u64 = SENDFILE_CHUNK;
+/// The turns of a long response grow up to this: what it sends is in no cache any more, and fewer turns cost less.
+const MAX_BYTES_PER_TURN: u64 = 2 << 20;
+
+/// How a turn ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum TurnOutcome {
+    /// The peer is not ready, or others are to have their turn.
+    Park(Interest),
+    /// It has received what may be a request, and is to go on when others who are ready have done so too.
+    Defer,
+    /// The connection is to be closed.
+    Close(EndReason),
+}
+
+#[derive(Debug)]
+pub(crate) struct Connection<T = Socket> {
+    transport: T,
+    peer_addr: SocketAddr,
+    protocol: server::Connection,
+    send_buffer: SendBuffer,
+    /// What the log will say of what is being done.
+    log_buf: Vec<u8>,
+    activity: Activity,
+    /// Replies that were sent whole.
+    responses: u32,
+    /// What the deadline is for, since when, how many bytes moved for it, and when last; and when bytes last came.
+    phase: Phase,
+    phase_started: Millis,
+    bytes_moved: u64,
+    last_progress: Millis,
+    received_at: ReceivedAt,
+    /// Bytes of memory that the shared knows of.
+    receive_charge: u32,
+    send_charge: u32,
+    waits_for: Interest,
+    /// Bytes may be there that nothing announces any more.
+    may_be_readable: bool,
+    /// It has stepped behind others, with a workspace of a context.
+    holds_workspace: bool,
+    /// The peer has ended its stream, so that a short read is not the end of what can be read.
+    peer_closed: bool,
+    /// It has made us wait with a response, so that the kernel holds less of one.
+    slow_reader: bool,
+    /// The deadline of this phase was put off.
+    grace_used: bool,
+    /// The deadline struck, for this.
+    timeout_reason: Option<EndReason>,
+}
+
+#[derive(Debug)]
+enum Activity {
+    /// Waiting for a request, or dropping the body of the last.
+    Idle,
+    /// A handler wants the body of this request.
+    ReadingBody(BodyConsumer),
+    /// A response is being sent: its status, the time that it says, and bytes of head and of body; `None`: until the close.
+    SendingResponse { status: Status, date: Date, head: u64, body: Option<u64> },
+    /// All is said and half-closed; what still comes is dropped.
+    Lingering { reason: EndReason },
+}
+
+impl<T: Transport> Connection<T> {
+    pub(crate) fn new(socket: T, peer: SocketAddr, shared: &Shared) -> Connection<T> {
+        Connection {
+            transport: socket,
+            peer_addr: SocketAddr::new(peer.ip().to_canonical(), peer.port()),
+            protocol: server::Connection::new(shared.limits),
+            send_buffer: SendBuffer::default(),
+            log_buf: Vec::new(),
+            activity: Activity::Idle,
+            responses: 0,
+            phase: Phase::Head,
+            phase_started: clock::monotonic_ms(),
+            bytes_moved: 0,
+            last_progress: 0,
+            received_at: ReceivedAt::NONE,
+            receive_charge: 0,
+            send_charge: 0,
+            waits_for: Interest::Read,
+            may_be_readable: true,
+            holds_workspace: false,
+            peer_closed: false,
+            slow_reader: false,
+            grace_used: false,
+            timeout_reason: None,
+        }
+    }
+
+    /// The peer is ready; `ending`: and has ended its stream.
+    pub(crate) fn on_ready(&mut self, peer_closed: bool) {
+        self.may_be_readable = true;
+        self.peer_closed |= peer_closed;
+    }
+
+    /// Goes on as far as the peer allows, within one turn.
+    pub(crate) fn drive(&mut self, shared: &Shared, context: &mut WorkerContext) -> TurnOutcome {
+        let mut next = self.turn(shared, context);
+        if let TurnOutcome::Park(_) = next
+            && shared.receive_budget.is_exhausted()
+            && self.receive_bytes() > self.receive_charge as usize
+        {
+            next = match self.activity {
+                Activity::Idle | Activity::ReadingBody(_) => {
+                    self.protocol.reject_overloaded();
+                    self.turn(shared, context)
+                }
+                Activity::SendingResponse { .. } => TurnOutcome::Close(EndReason::SendBudgetExhausted), // it asks on, and does not read
+                Activity::Lingering { .. } => next,
+            };
+        }
+        if let TurnOutcome::Park(interest) = next {
+            self.waits_for = interest;
+            let (incoming, outgoing) = (self.receive_bytes(), self.send_bytes());
+            if outgoing > self.send_charge as usize && shared.send_budget.is_exhausted() {
+                next = TurnOutcome::Close(EndReason::SendBudgetExhausted);
+            }
+            shared.receive_budget.update(&mut self.receive_charge, incoming);
+            shared.send_budget.update(&mut self.send_charge, outgoing);
+        }
+        if let TurnOutcome::Close(reason) = next {
+            self.record(shared, reason);
+        }
+        next
+    }
+
+    /// Receives what may be a request, and goes on when others who are ready have done so too: then one look at a file
+    /// serves all who ask for it. What it is in the middle of, or has bytes of, it goes on with at once.
+    pub(crate) fn receive_only(&mut self, shared: &Shared, context: &mut WorkerContext) -> TurnOutcome {
+        if !self.is_idle() || self.protocol.heap_size() > 0 || self.peer_closed {
+            return self.drive(shared, context);
+        }
+        let mut workspace = context.take_workspace(&shared.limits);
+        self.protocol.attach(&mut workspace);
+        let Err(error) = self.read() else {
+            self.holds_workspace = true;
+            return TurnOutcome::Defer;
+        };
+        self.protocol.detach(&mut workspace);
+        context.return_workspace(workspace);
+        if would_block(&error) {
+            TurnOutcome::Park(Interest::Read)
+        } else {
+            TurnOutcome::Close(self.reason_for(&error))
+        }
+    }
+
+    /// A newcomer for whom there is no place: what has come is read once and answered 503.
+    pub(crate) fn reject_overloaded(&mut self, shared: &Shared, context: &mut WorkerContext) -> TurnOutcome {
+        if let Ok(n) = self.transport.receive(self.protocol.receive_buffer()) {
+            self.protocol.received(n);
+        }
+        self.protocol.reject_overloaded();
+        self.drive(shared, context)
+    }
+
+    /// The deadline struck: says so where the peer waits for an answer, and ends. It asks no handler for more than a
+    /// refusal, since it is called by the ticker.
+    pub(crate) fn on_timeout(&mut self, shared: &Shared, context: &mut WorkerContext) -> TurnOutcome {
+        if let Activity::Lingering { reason } = self.activity {
+            return TurnOutcome::Close(reason);
+        }
+        if self.waits_for == Interest::Write && !self.slow_reader {
+            self.slow_reader = true;
+            self.transport.limit_unsent();
+            return TurnOutcome::Park(Interest::Write);
+        }
+        if self.waits_for != Interest::Read {
+            // It does not read what it asked for; it may have asked for more, which nobody answers now.
+            self.record(shared, EndReason::SlowReader);
+            return TurnOutcome::Close(EndReason::SlowReader);
+        }
+        if !self.grace_used && self.transport.is_readable() {
+            // It was in time, and the workers were not: once, they get another second.
+            self.grace_used = true;
+            (self.phase_started, self.last_progress) =
+                (self.phase_started + BUSY_GRACE, self.last_progress + BUSY_GRACE);
+            return TurnOutcome::Park(Interest::Yield);
+        }
+        self.timeout_reason = Some(match self.protocol.phase() {
+            Phase::Body => EndReason::BodyTimeout,
+            _ => EndReason::HeadTimeout,
+        });
+        self.protocol.handle_timeout();
+        self.drive(shared, context)
+    }
+
+    /// The peer has gone, or we must: why this connection ends without another word; `within`: if something had begun.
+    pub(crate) fn abort(&mut self, shared: &Shared, within: EndReason) -> EndReason {
+        self.record(shared, within);
+        match self.activity {
+            Activity::Lingering { reason } => reason,
+            _ if self.is_idle() && self.responses > 0 => EndReason::Complete,
+            _ if self.is_idle() => EndReason::ClientAbort,
+            _ => within,
+        }
+    }
+
+    /// Whether nothing has begun.
+    pub(crate) fn is_idle(&self) -> bool {
+        self.protocol.phase() == Phase::Idle && self.send_buffer.is_empty() && self.waits_for == Interest::Read
+    }
+
+    /// Whether it is between two requests.
+    pub(crate) fn is_idle_keep_alive(&self) -> bool {
+        self.responses > 0 && self.is_idle()
+    }
+
+    /// When patience ends for what the connection is activity.
+    pub(crate) fn deadline(&self, shared: &Shared) -> Millis {
+        match (&self.activity, self.phase) {
+            (Activity::Lingering { .. }, _) => timeouts::linger(self.phase_started, self.last_progress),
+            (_, Phase::Idle) => self.phase_started.saturating_add(shared.timeouts.idle.as_millis() as Millis),
+            (_, Phase::Head) => self.phase_started.saturating_add(shared.timeouts.head.as_millis() as Millis),
+            _ => {
+                let until = shared.timeouts.body(self.phase_started, self.bytes_moved, self.last_progress);
+                let is_new = self.waits_for == Interest::Write && !self.slow_reader;
+                if is_new { until.min(self.last_progress + timeouts::SLOW_READER_AFTER) } else { until }
+            }
+        }
+    }
+
+    /// Why it closes, once that is decided.
+    pub(crate) fn close_reason(&self) -> Option<CloseReason> {
+        self.protocol.close_reason()
+    }
+
+    /// The shared need not count its memory any more.
+    pub(crate) fn release_budget(&mut self, shared: &Shared) {
+        shared.receive_budget.update(&mut self.receive_charge, 0);
+        shared.send_budget.update(&mut self.send_charge, 0);
+    }
+
+    /// One turn, in the memory of the context.
+    fn turn(&mut self, shared: &Shared, context: &mut WorkerContext) -> TurnOutcome {
+        self.waits_for = Interest::Read;
+        let mut workspace =
+            if self.holds_workspace { Workspace::default() } else { context.take_workspace(&shared.limits) };
+        self.protocol.attach(&mut workspace);
+        context.lend_buffers(&mut self.send_buffer.bytes, &mut self.log_buf);
+        let next = match self.activity {
+            Activity::Lingering { reason } => self.discard_input(reason, context),
+            _ => self.serve(shared, context).unwrap_or_else(|error| match would_block(&error) {
+                true if self.send_buffer.is_empty() => TurnOutcome::Park(Interest::Read),
+                true => TurnOutcome::Park(Interest::Write),
+                false => TurnOutcome::Close(self.reason_for(&error)),
+            }),
+        };
+        if next != TurnOutcome::Park(Interest::Yield) {
+            self.update_phase(); // else it goes on with what it did
+        }
+        self.protocol.detach(&mut workspace);
+        context.return_workspace(workspace);
+        self.holds_workspace = false;
+        context.reclaim_buffers(&mut self.send_buffer.bytes, &mut self.log_buf);
+        next
+    }
+
+    fn serve(&mut self, shared: &Shared, context: &mut WorkerContext) -> io::Result<TurnOutcome> {
+        let (mut responses, mut bytes) = (0, 0);
+        loop {
+            if self.send_buffer.is_large()
+                && let Some(leader) = &context.leader
+            {
+                leader.promote_follower();
+            }
+            while !self.send_buffer.is_empty() {
+                if bytes >= (self.bytes_moved / 2).clamp(BYTES_PER_TURN, MAX_BYTES_PER_TURN) {
+                    return Ok(TurnOutcome::Park(Interest::Yield));
+                }
+                let n = self.send_buffer.send(&mut self.transport)?;
+                bytes += n;
+                self.record_progress(n);
+            }
+            if let Activity::SendingResponse { body, .. } = self.activity {
+                match body {
+                    Some(body) => self.protocol.body_sent(body),
+                    None => self.protocol.finish_body(),
+                }
+                .map_err(io::Error::other)?;
+                self.responses = self.responses.saturating_add(1);
+                self.record(shared, self.response_reason());
+                responses += 1;
+            }
+            if responses >= RESPONSES_PER_TURN || bytes >= BYTES_PER_TURN {
+                return Ok(TurnOutcome::Park(Interest::Yield)); // what is to be done next may be in our hands already
+            }
+            match self.protocol.poll() {
+                Ok(Event::NeedInput) => {
+                    if !self.may_be_readable {
+                        return Ok(TurnOutcome::Park(Interest::Read));
+                    }
+                    self.update_phase();
+                    bytes += self.read()?;
+                }
+                Ok(Event::Request(head)) => {
+                    let now = clock::http_date_now();
+                    let (trace, leader) = (DecisionTrace(shared.trace.as_ref()), context.leader.as_deref());
+                    let client = forwarded::client(&shared.trusted, self.peer_addr.ip(), &head.fields);
+                    let (peer, received_at, socket) = (self.peer_addr, self.received_at, &self.transport);
+                    let request = Request { head, peer, client, now, received_at, socket, trace, leader };
+                    let length = if let Framing::Length(length) = head.body { length } else { 0 };
+                    let waits = length > 0 && head.expectation() == Expectation::Continue;
+                    let action = catch_unwind(AssertUnwindSafe(|| shared.handler.handle(&request)));
+                    if let Some(log) = &shared.log {
+                        // The phase is that of what came before, if all of it was there at once.
+                        let began = if self.phase == Phase::Head { self.phase_started } else { self.last_progress };
+                        PendingRecord::begin(&mut self.log_buf, log.format, began, client, Some(&head.fields));
+                        self.log_buf.extend_from_slice(self.protocol.start_line());
+                    }
+                    match action.map(|action| action.0) {
+                        Ok(ActionKind::Respond(response)) => self.respond(shared, context, response)?,
+                        Ok(ActionKind::ReadBody { .. }) if waits => {
+                            let why = "send the body without waiting for 100 (Continue)";
+                            let response = error_response(shared, Status::EXPECTATION_FAILED, why);
+                            self.respond(shared, context, response)?;
+                        }
+                        Ok(ActionKind::ReadBody { limit, .. }) if length > limit => {
+                            self.respond(shared, context, request_error(shared, RequestError::BodyTooLong))?;
+                        }
+                        Ok(ActionKind::ReadBody { consumer, .. }) => self.activity = Activity::ReadingBody(consumer),
+                        Err(_) => self.respond(shared, context, handler_failed(shared))?,
+                    }
+                }
+                Ok(Event::Body(part)) => {
+                    let Activity::ReadingBody(consumer) = &mut self.activity else { continue };
+                    let taken = catch_unwind(AssertUnwindSafe(|| consumer.write(part)));
+                    if let Err(response) = taken.unwrap_or_else(|_| Err(handler_failed(shared))) {
+                        self.respond(shared, context, response)?;
+                    }
+                }
+                Ok(Event::NeedOutput) => {
+                    let Activity::ReadingBody(consumer) = std::mem::replace(&mut self.activity, Activity::Idle) else {
+                        return Err(io::Error::other("a response is due that nobody gives"));
+                    };
+                    let response = catch_unwind(AssertUnwindSafe(|| consumer.finish()));
+                    self.respond(shared, context, response.unwrap_or_else(|_| handler_failed(shared)))?;
+                }
+                Ok(Event::Closed) => return Ok(self.close(context)),
+                Ok(_) => return Err(io::Error::other("an event that nobody knows")),
+                Err(error) => {
+                    if let Some(log) = &shared.log
+                        && self.log_buf.is_empty()
+                    {
+                        PendingRecord::begin(
+                            &mut self.log_buf,
+                            log.format,
+                            self.phase_started,
+                            self.peer_addr.ip(),
+                            None,
+                        );
+                        self.log_buf.extend_from_slice(self.protocol.start_line());
+                    }
+                    self.respond(shared, context, request_error(shared, error))?;
+                }
+            }
+        }
+    }
+
+    /// Reads what is there, and says of how many bytes.
+    fn read(&mut self) -> io::Result<u64> {
+        let room = self.protocol.receive_buffer();
+        let (all, n) = (room.len(), self.transport.receive(room)?);
+        self.received_at = ReceivedAt::now();
+        match n {
+            0 => self.protocol.received_eof(),
+            n => self.protocol.received(n),
+        }
+        // A short read advance all there was, and what comes later is announced: one call less a request. (It is not so at an
+        // urgent mark, whose sender then waits for its deadline.)
+        self.may_be_readable = n == all || self.peer_closed;
+        self.record_progress(n as u64);
+        Ok(n as u64)
+    }
+
+    fn respond(&mut self, shared: &Shared, context: &mut WorkerContext, response: Response) -> io::Result<()> {
+        let date = clock::http_date_now();
+        self.enter_phase(Phase::Responding);
+        let body = response.body.length();
+        let head = server::Response {
+            status: response.status,
+            fields: &response.fields,
+            body: body.map_or(ResponseBody::UntilClose, ResponseBody::Length),
+            date: Some(context.dates.text(date)),
+            close: !shared.keep_alive || shared.is_stopping(),
+        };
+        let send = match self.protocol.respond(&head, &mut self.send_buffer.bytes) {
+            Ok(send) => send,
+            // The handler's fault: such a response is none, and nothing of it was written.
+            Err(UsageError::InformationalStatus | UsageError::MissingField) => {
+                return self.respond(shared, context, handler_failed(shared));
+            }
+            Err(error) => return Err(io::Error::other(error)),
+        };
+        let head = self.send_buffer.bytes.len() as u64;
+        let body = match send {
+            SendBody::Exactly(length) => Some(length),
+            SendBody::UntilClose => None,
+            _ => Some(0),
+        };
+        self.activity = Activity::SendingResponse { status: response.status, date, head, body };
+        if body != Some(0) {
+            self.send_buffer.push(response.body);
+        }
+        Ok(())
+    }
+
+    /// All is said: a plain close will do, unless a reset could destroy the answer.
+    fn close(&mut self, context: &mut WorkerContext) -> TurnOutcome {
+        let reason = match self.protocol.close_reason() {
+            Some(CloseReason::BodyIncomplete) => self.timeout_reason.unwrap_or(EndReason::ClientAbort),
+            _ if self.responses > 0 => self.response_reason(),
+            _ => EndReason::ClientAbort,
+        };
+        // While a response advance several turns, or others went first, more may have come.
+        let more = self.protocol.must_linger()
+            || ((self.may_be_readable || self.holds_workspace) && self.transport.is_readable());
+        if !more || self.transport.shutdown_write().is_err() {
+            return TurnOutcome::Close(reason);
+        }
+        self.activity = Activity::Lingering { reason };
+        self.enter_phase(Phase::Closing);
+        self.discard_input(reason, context)
+    }
+
+    /// Why the last response was what it was: it answered a request, or said what came of none.
+    fn response_reason(&self) -> EndReason {
+        match self.protocol.close_reason() {
+            Some(CloseReason::Refused(RequestError::Overloaded)) => EndReason::Overloaded,
+            Some(CloseReason::Refused(RequestError::TimedOut)) => self.timeout_reason.unwrap_or(EndReason::HeadTimeout),
+            Some(CloseReason::Refused(RequestError::Incomplete)) => EndReason::ClientAbort,
+            _ => EndReason::Complete,
+        }
+    }
+
+    /// Reads and drops, so that no reset destroys the answer.
+    fn discard_input(&mut self, reason: EndReason, context: &mut WorkerContext) -> TurnOutcome {
+        let most = self.bytes_moved + BYTES_PER_TURN;
+        while self.bytes_moved < LINGER_MAX_BYTES {
+            if self.bytes_moved >= most {
+                return TurnOutcome::Park(Interest::Yield);
+            }
+            match self.transport.receive(&mut context.discard_buf) {
+                Ok(n) if n > 0 => self.record_progress(n as u64),
+                Err(error) if would_block(&error) => return TurnOutcome::Park(Interest::Read),
+                _ => break,
+            }
+        }
+        TurnOutcome::Close(reason)
+    }
+
+    /// DecisionTrace since when the connection has been activity what it does.
+    fn update_phase(&mut self) {
+        // The first head's time runs from accept, be there a byte of it or not.
+        let phase = match self.protocol.phase() {
+            _ if matches!(self.activity, Activity::SendingResponse { .. }) => Phase::Responding,
+            Phase::Idle if self.responses == 0 => Phase::Head,
+            phase => phase,
+        };
+        if phase != self.phase {
+            self.enter_phase(phase);
+        }
+    }
+
+    fn enter_phase(&mut self, phase: Phase) {
+        let now = clock::monotonic_ms();
+        (self.phase, self.phase_started, self.bytes_moved, self.last_progress, self.grace_used) =
+            (phase, now, 0, now, false);
+    }
+
+    fn record_progress(&mut self, bytes: u64) {
+        self.bytes_moved += bytes;
+        self.last_progress = clock::monotonic_ms();
+    }
+
+    /// Writes the line of the response that was being sent, whole or not.
+    fn record(&mut self, shared: &Shared, reason: EndReason) {
+        if let Activity::SendingResponse { status, date, head, .. } = self.activity {
+            shared.traffic.replied(status, self.bytes_moved);
+            if let Some(log) = &shared.log {
+                let draft = PendingRecord::read(&self.log_buf);
+                let sent = self.bytes_moved.saturating_sub(head);
+                log.record(&Entry { peer: self.peer_addr.ip(), draft, date, status, sent, reason });
+            }
+            self.activity = Activity::Idle;
+        }
+        if !matches!(self.activity, Activity::ReadingBody(_)) {
+            self.log_buf.clear();
+        }
+    }
+
+    /// Bytes that it has received and keeps while it waits.
+    fn receive_bytes(&self) -> usize {
+        self.protocol.heap_size()
+            + if let Activity::ReadingBody(consumer) = &self.activity { consumer.heap_size() } else { 0 }
+    }
+
+    /// Bytes of responses that wait to be sent, and of drafts that are longer than usual.
+    fn send_bytes(&self) -> usize {
+        self.send_buffer.memory() + self.log_buf.capacity().saturating_sub(LOG_BUF_KEPT)
+    }
+
+    fn reason_for(&self, error: &io::Error) -> EndReason {
+        match error.kind() {
+            io::ErrorKind::ConnectionReset
+            | io::ErrorKind::BrokenPipe
+            | io::ErrorKind::TimedOut
+            | io::ErrorKind::HostUnreachable
+            | io::ErrorKind::NetworkUnreachable => match self.is_idle_keep_alive() {
+                true => EndReason::Complete,
+                false => EndReason::ClientAbort,
+            },
+            _ if error.get_ref().is_some_and(|error| error.is::<FileChanged>()) => EndReason::FileChanged,
+            _ => EndReason::Failed,
+        }
+    }
+}
+
+impl Connection {
+    /// A connection over this socket.
+    pub(crate) fn over(socket: OwnedFd, peer: SocketAddr, shared: &Shared) -> Connection {
+        Connection::new(Socket::new(socket, peer), peer, shared)
+    }
+}
+
+impl AsFd for Connection {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.transport.as_fd()
+    }
+}
+
+/// The response to a request that the server rejects itself.
+fn request_error(shared: &Shared, error: RequestError) -> Response {
+    let response = error_response(shared, error.status(), &error.to_string());
+    match error {
+        // R9110-10.2.1: a 405 names the methods that are allowed. Here there are none.
+        RequestError::ConnectMethod if !response.fields.contains(header::ALLOW) => {
+            response.with_header(header::ALLOW, FieldValue::from_static(""))
+        }
+        RequestError::Overloaded if !response.fields.contains(header::RETRY_AFTER) => {
+            response.with_header(header::RETRY_AFTER, FieldValue::from_static("1"))
+        }
+        _ => response,
+    }
+}
+
+/// The response where a handler panicked, or made a response that HTTP forbids (R1945-9.5, V33).
+fn handler_failed(shared: &Shared) -> Response {
+    error_response(shared, Status::INTERNAL_SERVER_ERROR, "the server made a mistake")
+}
+
+fn error_response(shared: &Shared, status: Status, message: &str) -> Response {
+    let error = ErrorContext { status, message, date: clock::http_date_now() };
+    match catch_unwind(AssertUnwindSafe(|| shared.handler.error_page(&error))) {
+        Ok(page) => Response { status, ..page },
+        Err(_) => {
+            let status = Status::INTERNAL_SERVER_ERROR;
+            Response { status, ..Response::text(format!("{status}\n")) }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::access_log::{AccessLog, LogFormat};
+    use crate::handler::Body;
+    use allocation_counter::measure;
+    use std::net::Ipv4Addr;
+    use std::sync::Arc;
+
+    /// Says all of this, once or each time, and takes every answer.
+    #[derive(Debug)]
+    struct Says(Vec<u8>, Often);
+
+    #[derive(Debug, PartialEq)]
+    enum Often {
+        Once,
+        EachTime,
+    }
+
+    impl Transport for Says {
+        fn receive(&mut self, room: &mut [u8]) -> io::Result<usize> {
+            let n = room.len().min(self.0.len());
+            room[..n].copy_from_slice(&self.0[..n]);
+            if self.1 == Often::Once {
+                self.0.drain(..n);
+            }
+            if n == 0 { Err(rustix::io::Errno::AGAIN.into()) } else { Ok(n) }
+        }
+        fn is_readable(&self) -> bool {
+            !self.0.is_empty()
+        }
+        fn send(&mut self, bytes: &[u8], _: bool) -> io::Result<usize> {
+            Ok(bytes.len())
+        }
+        fn send_file(&mut self, _: BorrowedFd<'_>, _: &mut u64, _: u64) -> io::Result<usize> {
+            Ok(0)
+        }
+        fn shutdown_write(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+        fn local_addr(&self) -> io::Result<SocketAddr> {
+            Err(io::ErrorKind::NotConnected.into())
+        }
+    }
+
+    const GET: &[u8] = b"GET / HTTP/1.1\r\nHost: a\r\n\r\n";
+    const LARGE_BODY_MIN: &[u8] = b"GET /a%20b HTTP/1.1\r\nHost: a\r\nReferer: b\r\nUser-Agent: c\r\n\r\n";
+
+    fn connected<T: Transport>(socket: T, shared: &Shared) -> Connection<T> {
+        Connection::new(socket, SocketAddr::from((Ipv4Addr::LOCALHOST, 1)), shared)
+    }
+
+    #[test]
+    fn requests_in_hand_are_answered_though_nothing_more_comes() {
+        let shared = Shared::new(Box::new(|_: &Request<'_>| Response::text("x")));
+        let mut context = WorkerContext::new(None);
+        let mut connection = connected(Says(GET.repeat(40), Often::Once), &shared);
+        assert_eq!(connection.drive(&shared, &mut context), TurnOutcome::Park(Interest::Yield));
+        for (responses, next) in [(32, Interest::Yield), (40, Interest::Read)] {
+            connection.on_ready(false);
+            assert!(!connection.is_idle(), "it neither makes room nor ends at a stop");
+            assert_eq!(connection.receive_only(&shared, &mut context), TurnOutcome::Park(next));
+            assert_eq!(connection.responses, responses);
+        }
+        assert!(connection.is_idle_keep_alive());
+    }
+
+    #[test]
+    fn after_a_turn_that_ends_with_a_reply_it_is_idle() {
+        let long = || Response { body: Body::Shared(vec![0; 1 << 20].into()), ..Response::text("") };
+        let shared = Shared::new(Box::new(move |_: &Request<'_>| long()));
+        let mut context = WorkerContext::new(None);
+        let mut connection = connected(Says(GET.to_vec(), Often::Once), &shared);
+        assert_eq!(connection.drive(&shared, &mut context), TurnOutcome::Park(Interest::Yield));
+        assert_eq!((connection.responses, connection.send_buffer.is_empty()), (1, true));
+        connection.on_ready(false);
+        assert_eq!(connection.receive_only(&shared, &mut context), TurnOutcome::Park(Interest::Read));
+        assert!(connection.is_idle_keep_alive() && connection.phase == Phase::Idle, "{:?}", connection.phase);
+    }
+
+    #[test]
+    fn who_has_octets_of_its_own_takes_no_workspace_with_it() {
+        let shared = Shared::new(Box::new(|_: &Request<'_>| Response::text("x")));
+        let mut context = WorkerContext::new(None);
+        for _ in 0..3 {
+            let mut connection = connected(Says(b"\r".to_vec(), Often::Once), &shared);
+            assert_eq!(connection.drive(&shared, &mut context), TurnOutcome::Park(Interest::Read));
+            connection.transport.0 = [b"\n", GET].concat();
+            connection.on_ready(false);
+            assert_eq!(connection.receive_only(&shared, &mut context), TurnOutcome::Park(Interest::Read));
+            assert_eq!(connection.responses, 1);
+        }
+        let workspaces: Vec<_> = context.workspaces.iter().map(|workspace| format!("{workspace:?}")).collect();
+        assert_eq!(workspaces, ["Workspace(16384 bytes)"]);
+    }
+
+    // R9112-9.6b
+    #[test]
+    fn what_came_while_others_went_first_is_read_before_the_close() {
+        let shared = Shared::new(Box::new(|_: &Request<'_>| Response::text("x")));
+        let mut context = WorkerContext::new(None);
+        for (behind, lingers) in [(&b""[..], false), (GET, true)] {
+            let mut connection = connected(Says(b"GET / HTTP/1.0\r\n\r\n".to_vec(), Often::Once), &shared);
+            assert_eq!(connection.receive_only(&shared, &mut context), TurnOutcome::Defer);
+            connection.transport.0 = behind.to_vec();
+            let next = connection.drive(&shared, &mut context);
+            let expected =
+                if lingers { TurnOutcome::Park(Interest::Read) } else { TurnOutcome::Close(EndReason::Complete) };
+            assert_eq!((next, connection.transport.0.is_empty()), (expected, true));
+        }
+    }
+
+    #[test]
+    fn who_steps_behind_may_be_resumed_by_anybody() {
+        let shared = Shared::new(Box::new(|request: &Request<'_>| Response::text(request.peer.to_string())));
+        let (mut context, mut another) = (WorkerContext::new(None), WorkerContext::new(None));
+        let mut connection = connected(Says(LARGE_BODY_MIN.to_vec(), Often::EachTime), &shared);
+        for _ in 0..9 {
+            let responses = connection.responses;
+            connection.on_ready(false);
+            assert_eq!(connection.receive_only(&shared, &mut context), TurnOutcome::Defer);
+            assert_eq!((connection.receive_bytes(), connection.is_idle()), (0, false));
+            assert_eq!(connection.drive(&shared, &mut another), TurnOutcome::Park(Interest::Read));
+            assert!(connection.responses > responses && connection.is_idle_keep_alive());
+        }
+        assert_eq!(
+            (context.workspaces.len(), another.workspaces.len()),
+            (0, 9),
+            "what was lent comes back, to whom it comes"
+        );
+    }
+
+    // What a hit of the cache allocates, which is nothing, is shown where it is.
+    #[test]
+    fn a_kept_connection_allocates_nothing_for_a_request() {
+        let content: Arc<[u8]> = vec![b'x'; 1024].into();
+        let Response { fields, .. } = Response::text("");
+        for format in [None, Some(LogFormat::Common), Some(LogFormat::Combined), Some(LogFormat::Json)] {
+            let (content, fields) = (content.clone(), fields.clone());
+            let handler = move |_: &Request<'_>| Response {
+                status: Status::OK,
+                fields: fields.clone(),
+                body: Body::Shared(content.clone()),
+            };
+            let log = format.map(|format| Arc::new(AccessLog::with_room(format)));
+            let shared = Shared { log, ..Shared::new(Box::new(handler)) };
+            let mut context = WorkerContext::new(None);
+            let mut connection = connected(Says(LARGE_BODY_MIN.to_vec(), Often::EachTime), &shared);
+            let mut turn = |behind| {
+                connection.on_ready(false);
+                if behind {
+                    assert_eq!(connection.receive_only(&shared, &mut context), TurnOutcome::Defer);
+                    assert!(!connection.is_idle(), "it has a request in hand");
+                }
+                assert_eq!(connection.drive(&shared, &mut context), TurnOutcome::Park(Interest::Read));
+                assert!(connection.is_idle_keep_alive());
+            };
+            turn(true); // the context's buffers find their size
+            turn(false);
+            let measured = measure(|| (0..100).for_each(|n| turn(n % 3 == 0)));
+            assert_eq!(measured.count_total, 0, "{format:?}");
+            assert_eq!(connection.responses, 102);
+            assert_eq!(
+                (connection.receive_bytes(), connection.send_bytes()),
+                (0, 0),
+                "and it owns none while it waits"
+            );
+        }
+    }
+}

@@ -1,0 +1,157 @@
+//! What is still to be sent to a peer: bytes in hand, and the rest of a body where that is.
+
+use std::borrow::Cow;
+use std::fs::File;
+use std::io;
+use std::os::fd::AsFd;
+use std::time::SystemTime;
+
+use crate::connection::transport::Transport;
+use crate::handler::Body;
+
+/// Bodies up to here are copied behind their head and leave with it in one call; two slices would cost the same.
+const INLINE_BODY_MAX: usize = 16 << 10;
+
+/// What takes several turns.
+const LARGE_BODY_MIN: u64 = 2 << 20;
+
+#[derive(Debug, Default)]
+pub(crate) struct SendBuffer {
+    /// A head, and perhaps a body or a piece of one; the first `sent` bytes are with the kernel.
+    pub(crate) bytes: Vec<u8>,
+    sent: usize,
+    /// In a box, so that a connection without is small.
+    rest: Option<Box<PendingBody>>,
+}
+
+#[derive(Debug)]
+struct PendingBody {
+    body: Body,
+    /// Bytes of it that were sent.
+    sent: u64,
+    /// Bytes that are still to come; `None`: until its end.
+    left: Option<u64>,
+}
+
+/// A file is not any more what the head of its reply was written for.
+#[derive(Clone, Copy, Debug, thiserror::Error)]
+#[error("the file changed while it was sent")]
+pub(crate) struct FileChanged;
+
+impl SendBuffer {
+    /// Sends this body behind the bytes in hand.
+    pub(crate) fn push(&mut self, body: Body) {
+        match &body {
+            Body::Bytes(bytes) if bytes.len() <= INLINE_BODY_MAX => self.bytes.extend_from_slice(bytes),
+            Body::Shared(bytes) if bytes.len() <= INLINE_BODY_MAX => self.bytes.extend_from_slice(bytes),
+            _ => {
+                let left = body.length();
+                self.rest = Some(Box::new(PendingBody { body, sent: 0, left }));
+            }
+        }
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.sent == self.bytes.len() && self.rest.is_none()
+    }
+
+    /// Whether a piece of it may take the kernel longer than several small replies.
+    pub(crate) fn is_large(&self) -> bool {
+        self.rest.as_ref().is_some_and(|rest| rest.left.is_none_or(|left| left >= LARGE_BODY_MIN))
+    }
+
+    /// Bytes of memory that wait here.
+    pub(crate) fn memory(&self) -> usize {
+        let body = match self.rest.as_deref() {
+            Some(PendingBody { body: Body::Bytes(Cow::Owned(bytes)), .. }) => bytes.capacity(),
+            Some(PendingBody { body: Body::Reader { .. }, .. }) => INLINE_BODY_MAX,
+            _ => 0,
+        };
+        self.bytes.capacity() + body
+    }
+
+    /// Sends one piece, and says of how many bytes.
+    ///
+    /// # Errors
+    /// Of the peer; or where a body is not what was promised: visibly broken, never padded (V26).
+    pub(crate) fn send(&mut self, peer: &mut impl Transport) -> io::Result<u64> {
+        if self.sent == self.bytes.len() {
+            self.bytes.clear();
+            self.sent = 0;
+            self.refill_from_reader()?;
+        }
+        let n = if self.bytes.is_empty() {
+            self.send_rest(peer)?
+        } else {
+            let file_follows = matches!(self.rest.as_deref(), Some(PendingBody { body: Body::File { .. }, .. }));
+            let n = peer.send(&self.bytes[self.sent..], file_follows)?;
+            self.sent += n;
+            n
+        };
+        if self.sent == self.bytes.len() {
+            self.bytes.clear();
+            self.sent = 0;
+        }
+        Ok(n as u64)
+    }
+
+    /// Reads the next piece of a reader's body.
+    fn refill_from_reader(&mut self) -> io::Result<()> {
+        let Some(PendingBody { body: Body::Reader { reader, .. }, left, .. }) = self.rest.as_deref_mut() else {
+            return Ok(());
+        };
+        let piece = left.map_or(INLINE_BODY_MAX, |left| left.min(INLINE_BODY_MAX as u64) as usize);
+        self.bytes.resize(piece, 0);
+        let n = loop {
+            match reader.read(&mut self.bytes) {
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                // Whatever it is, it is not the peer's.
+                other => break other.map_err(io::Error::other)?.min(piece),
+            }
+        };
+        self.bytes.truncate(n);
+        self.advance(n, n == 0)
+    }
+
+    /// Sends from where the body is.
+    fn send_rest(&mut self, peer: &mut impl Transport) -> io::Result<usize> {
+        let Some(PendingBody { body, sent, left }) = self.rest.as_deref_mut() else { return Ok(0) };
+        let n = match body {
+            Body::Bytes(bytes) => peer.send(&bytes[*sent as usize..], false)?,
+            Body::Shared(bytes) => peer.send(&bytes[*sent as usize..], false)?,
+            Body::File { file, offset, modified, .. } => {
+                let left = left.unwrap_or(0);
+                if has_changed(file, *modified, *offset + left)? {
+                    return Err(io::Error::other(FileChanged));
+                }
+                match peer.send_file(file.as_fd(), offset, left)? {
+                    0 => return Err(io::Error::other(FileChanged)), // cut since it was looked at
+                    n => n,
+                }
+            }
+            Body::Reader { .. } => return Ok(0),
+        };
+        self.advance(n, n == 0).map(|()| n)
+    }
+
+    /// So many bytes were taken from the rest, or it has ended.
+    fn advance(&mut self, n: usize, ended: bool) -> io::Result<()> {
+        let Some(rest) = &mut self.rest else { return Ok(()) };
+        rest.sent += n as u64;
+        rest.left = rest.left.map(|left| left.saturating_sub(n as u64));
+        match rest.left {
+            Some(0) => self.rest = None,
+            None if ended => self.rest = None,
+            Some(_) if ended => return Err(io::ErrorKind::UnexpectedEof.into()),
+            _ => {}
+        }
+        Ok(())
+    }
+}
+
+/// Whether the file has another time than it had, or ends before `end` (V26, V27). Its name may have gone meanwhile: that
+/// changes the time of its last change, which does not count.
+fn has_changed(file: &File, modified: Option<SystemTime>, end: u64) -> io::Result<bool> {
+    let now = file.metadata()?;
+    Ok(now.len() < end || (modified.is_some() && now.modified().ok() != modified))
+}

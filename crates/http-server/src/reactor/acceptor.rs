@@ -1,0 +1,174 @@
+//! Accepting connections: listeners, free slots, and what happens when none is free.
+//!
+//! At the connection limit the connection that has been idle longest makes room. If none is idle, the new one is told 503
+//! in one of [`OVERLOAD_SLOTS`] extra slots. If these are in use too, it is closed.
+
+use std::net::SocketAddr;
+use std::os::fd::OwnedFd;
+
+use rustix::io::Errno;
+use rustix::net::{SocketFlags, acceptfrom_with};
+
+use super::poller::{EventFlags, Poller};
+use super::slot::Slot;
+use super::token::listener_key;
+use crate::clock::Millis;
+use crate::connection::transport::UNIX_PEER_ADDR;
+
+/// Slots beyond the connection limit for connections that are told 503.
+pub(crate) const OVERLOAD_SLOTS: u32 = 64;
+
+/// Idle connections that can be evicted between two ticks.
+const MAX_EVICTIONS_PER_TICK: usize = 1024;
+
+#[derive(Debug)]
+pub(super) struct Acceptor {
+    listeners: Vec<OwnedFd>,
+    pub(super) free_slots: Vec<u32>,
+    overload_slots: Vec<u32>,
+    /// Slots that were idle at the last scan, the one that was idle longest at the end.
+    eviction_queue: Vec<u32>,
+    scanned_this_tick: bool,
+    /// The listeners are not armed: there is no descriptor left.
+    paused: bool,
+    /// The server is shutting down.
+    stopped: bool,
+}
+
+/// What came of an accept.
+pub(super) enum Accepted<T> {
+    /// A new connection and its slot.
+    Slot(OwnedFd, SocketAddr, u32),
+    /// A new connection, and an idle one that must be closed for it.
+    Evicting(OwnedFd, SocketAddr, T),
+    /// A new connection over the limit, in a slot where it is told so.
+    Overloaded(OwnedFd, SocketAddr, u32),
+    /// A new connection over the limit, without any slot.
+    Rejected(OwnedFd),
+    /// No descriptor is left; this idle connection must be closed to free one.
+    OutOfDescriptors(T),
+}
+
+impl Acceptor {
+    pub(super) fn new(listeners: Vec<OwnedFd>, slots: u32) -> Acceptor {
+        Acceptor {
+            listeners,
+            // Low indices first: the housekeeper's scan then stays in the cache.
+            free_slots: (0..slots).rev().collect(),
+            overload_slots: (slots..slots + OVERLOAD_SLOTS).collect(),
+            eviction_queue: Vec::new(),
+            scanned_this_tick: false,
+            paused: false,
+            stopped: false,
+        }
+    }
+
+    pub(super) fn accept<T>(&mut self, listener: usize, slots: &[Slot<T>], poller: &Poller) -> Option<Accepted<T>> {
+        if self.stopped || self.paused {
+            return None;
+        }
+        let listener = self.listeners.get(listener)?;
+        match acceptfrom_with(listener, SocketFlags::CLOEXEC) {
+            Ok((socket, peer)) => {
+                let peer = peer.and_then(|peer| SocketAddr::try_from(peer).ok()).unwrap_or(UNIX_PEER_ADDR);
+                if let Some(slot) = self.free_slots.pop() {
+                    return Some(Accepted::Slot(socket, peer, slot));
+                }
+                if let Some(idle) = self.evict_longest_idle(slots) {
+                    return Some(Accepted::Evicting(socket, peer, idle));
+                }
+                Some(match self.overload_slots.pop() {
+                    Some(slot) => Accepted::Overloaded(socket, peer, slot),
+                    None => Accepted::Rejected(socket),
+                })
+            }
+            // The peer has left, or a network error of it is reported here: accept(2) says to try again.
+            Err(
+                Errno::AGAIN
+                | Errno::INTR
+                | Errno::CONNABORTED
+                | Errno::PROTO
+                | Errno::NETDOWN
+                | Errno::NOPROTOOPT
+                | Errno::HOSTDOWN
+                | Errno::NONET
+                | Errno::HOSTUNREACH
+                | Errno::OPNOTSUPP
+                | Errno::NETUNREACH,
+            ) => None,
+            // Out of descriptors, or an unknown error. The listener stays readable, so stop polling it until a connection
+            // closes or a tick passes, unless an idle connection can make room.
+            Err(_) => {
+                let idle = self.evict_longest_idle(slots);
+                if idle.is_none() {
+                    self.paused = true;
+                    self.set_listener_interest(poller, EventFlags::empty());
+                }
+                idle.map(Accepted::OutOfDescriptors)
+            }
+        }
+    }
+
+    /// Returns a slot to those that are free.
+    pub(super) fn free_slot(&mut self, slot: u32, slots: usize, poller: &Poller) {
+        let is_overload = slot as usize >= slots - OVERLOAD_SLOTS as usize;
+        if is_overload { &mut self.overload_slots } else { &mut self.free_slots }.push(slot);
+        self.resume(poller);
+    }
+
+    /// A tick has passed: there may be descriptors again, and other connections have become idle.
+    pub(super) fn on_tick(&mut self, poller: &Poller) {
+        self.scanned_this_tick = false;
+        self.eviction_queue.clear();
+        self.resume(poller);
+    }
+
+    pub(super) fn all_slots_free(&self, slots: usize) -> bool {
+        self.free_slots.len() + self.overload_slots.len() == slots
+    }
+
+    pub(super) fn stop(&mut self, poller: &Poller) {
+        self.stopped = true;
+        for listener in self.listeners.drain(..) {
+            // Another process may hold the socket too, and then it would stay registered. It is only closed, not shut
+            // down: connections in the backlog are left for that process; if there is none, the kernel resets them.
+            // Removing a registered descriptor cannot fail, and nothing depends on it.
+            let _ = poller.delete(&listener);
+        }
+    }
+
+    /// Takes out the connection that has been idle longest, as of the last scan.
+    pub(super) fn evict_longest_idle<T>(&mut self, slots: &[Slot<T>]) -> Option<T> {
+        if self.eviction_queue.is_empty() && !self.scanned_this_tick {
+            self.scanned_this_tick = true; // a scan visits every slot, so at most one per tick
+            let parked = slots.iter().zip(0..).filter_map(|(slot, index)| Some((slot.deadline()?, index)));
+            let mut idle: Vec<(Millis, u32)> = parked
+                .filter(|(deadline, _)| deadline.evictable)
+                .map(|(deadline, index)| (deadline.at, index))
+                .collect();
+            idle.sort_unstable();
+            idle.truncate(MAX_EVICTIONS_PER_TICK);
+            self.eviction_queue = idle.into_iter().rev().map(|(_, index)| index).collect();
+        }
+        loop {
+            let slot = &slots[self.eviction_queue.pop()? as usize];
+            if let Some(idle) = slot.take_if(|_, deadline| deadline.evictable) {
+                return Some(idle);
+            }
+        }
+    }
+
+    fn resume(&mut self, poller: &Poller) {
+        if self.paused && !self.stopped {
+            self.paused = false;
+            self.set_listener_interest(poller, EventFlags::IN);
+        }
+    }
+
+    fn set_listener_interest(&self, poller: &Poller, flags: EventFlags) {
+        for (index, listener) in self.listeners.iter().enumerate() {
+            // It fails only for unregistered descriptors, and these are registered.
+            let _ = poller.modify(listener, listener_key(index), flags);
+        }
+    }
+}

@@ -1,0 +1,323 @@
+//! The reactor: parks connections until their sockets are ready, and hands out work. It knows slots, tokens and readiness,
+//! and nothing of what a connection is.
+//!
+//! - A connection is registered with the kernel once, edge-triggered, so that a kept connection costs no further system
+//!   call. `slot.rs` makes sure that an event which comes while a worker holds the connection is not lost.
+//! - The listeners are level-triggered. Only one worker at a time waits for events (`leader.rs`), so a new connection wakes
+//!   one thread.
+
+mod acceptor;
+pub(crate) mod batch;
+mod leader;
+mod poller;
+mod slot;
+mod token;
+
+use std::io;
+use std::net::SocketAddr;
+use std::os::fd::{AsFd, OwnedFd};
+use std::sync::Arc;
+
+pub(crate) use acceptor::OVERLOAD_SLOTS;
+use acceptor::{Accepted, Acceptor};
+use leader::{Event, ReadyQueue};
+use poller::{EventFlags, Poller};
+pub(crate) use slot::{ParkDeadline, Slot};
+use token::{MAX_LISTENERS, Token, listener_index, listener_key};
+
+use crate::clock::Millis;
+use crate::connection::context::LeaderHandle;
+use crate::connection::interest::Interest;
+use crate::sync::{Mutex, lock};
+
+#[derive(Debug)]
+pub(crate) struct Reactor<C> {
+    queue: Arc<ReadyQueue<Box<Registered<C>>>>,
+    slots: Box<[Slot<Box<Registered<C>>>]>,
+    acceptor: Mutex<Acceptor>,
+}
+
+/// A connection with its slot and its registration.
+#[derive(Debug)]
+pub(crate) struct Registered<C> {
+    pub(crate) connection: C,
+    token: Token,
+    /// What the kernel was last told to report.
+    registered_interest: Option<Interest>,
+}
+
+/// What a worker has to do next.
+#[derive(Debug)]
+pub(crate) enum Work<C> {
+    /// A new connection and its slot.
+    Accepted(OwnedFd, SocketAddr, u32),
+    /// A new connection, and an idle one to close for it.
+    AcceptedEvicting(OwnedFd, SocketAddr, Box<Registered<C>>),
+    /// A new connection over the limit, to be told so from this slot.
+    Overloaded(OwnedFd, SocketAddr, u32),
+    /// A new connection over the limit, to be closed.
+    Rejected(OwnedFd),
+    /// A connection whose peer is ready. `peer_closed`: its stream has ended too. `more_ready`: so are others.
+    Ready { registered: Box<Registered<C>>, peer_closed: bool, more_ready: bool },
+    /// A connection that was deferred.
+    Resumed(Box<Registered<C>>),
+    /// A connection that broke.
+    Broken(Box<Registered<C>>),
+    /// An idle connection to close, to free a descriptor.
+    Evicted(Box<Registered<C>>),
+}
+
+impl<C: AsFd + Send + 'static> Reactor<C> {
+    /// A reactor for this many connections at once, behind non-blocking listeners.
+    pub(crate) fn new(listeners: Vec<OwnedFd>, slots: u32) -> io::Result<Reactor<C>> {
+        if listeners.len() as u64 > MAX_LISTENERS {
+            return Err(io::Error::new(io::ErrorKind::InvalidInput, "too many addresses to listen on"));
+        }
+        let queue = ReadyQueue::new(Poller::new()?);
+        for (index, listener) in listeners.iter().enumerate() {
+            queue.poller.add(listener, listener_key(index), EventFlags::IN)?;
+        }
+        Ok(Reactor {
+            queue: Arc::new(queue),
+            slots: (0..slots + OVERLOAD_SLOTS).map(|_| Slot::new()).collect(),
+            acceptor: Mutex::new(Acceptor::new(listeners, slots)),
+        })
+    }
+
+    /// Waits for work; `None` once the workers may leave. `deferred` comes back behind other ready connections.
+    pub(crate) fn next_work(&self, mut deferred: Option<Box<Registered<C>>>) -> Option<Work<C>> {
+        loop {
+            let (key, flags, more_ready) = match self.queue.next(deferred.take())? {
+                Event::Ready { key, flags, more_ready } => (key, flags, more_ready),
+                Event::Deferred(registered) => return Some(Work::Resumed(registered)),
+            };
+            if let Some(listener) = listener_index(key) {
+                if let Some(work) = self.accept(listener) {
+                    self.queue.requeue(key);
+                    return Some(work);
+                }
+                continue;
+            }
+            let token = Token::from_u64(key);
+            let Some(slot) = self.slots.get(token.slot as usize) else { continue };
+            let Some(registered) = slot.take_ready(token.generation) else { continue };
+            // A hang-up may have bytes before it, from a peer that ends while we linger. They must be read: with unread
+            // bytes our close becomes a reset, which destroys what is on its way to the peer.
+            let peer_closed = flags.intersects(EventFlags::RDHUP | EventFlags::HUP);
+            return Some(if flags.contains(EventFlags::ERR) {
+                Work::Broken(registered)
+            } else {
+                Work::Ready { registered, peer_closed, more_ready }
+            });
+        }
+    }
+
+    /// Parks a connection until its peer is ready, or its deadline passes.
+    ///
+    /// # Errors
+    /// The connection itself, if the kernel does not register it.
+    pub(crate) fn park(
+        &self,
+        registered: Box<Registered<C>>,
+        interest: Interest,
+        deadline: ParkDeadline,
+    ) -> Result<(), Box<Registered<C>>> {
+        let token = registered.token;
+        self.slots[token.slot as usize].park(registered, deadline, |registered, event_pending| {
+            if !interest.needs_rearm(registered.registered_interest, event_pending) {
+                return true; // the event is still to come
+            }
+            let flags = EventFlags::ET
+                | match interest {
+                    Interest::Read => EventFlags::IN | EventFlags::RDHUP,
+                    Interest::Write => EventFlags::OUT,
+                    Interest::Yield => EventFlags::IN | EventFlags::RDHUP | EventFlags::OUT,
+                };
+            let poller = &self.queue.poller;
+            let armed = match registered.registered_interest {
+                None => poller.add(&registered.connection, token.to_u64(), flags),
+                Some(_) => poller.modify(&registered.connection, token.to_u64(), flags),
+            };
+            registered.registered_interest = Some(interest);
+            armed.is_ok()
+        })
+    }
+
+    /// Takes out connections whose deadline has passed, at most `max`.
+    pub(crate) fn take_expired(&self, now: Millis, max: usize) -> impl Iterator<Item = Box<Registered<C>>> {
+        let is_due = move |deadline: ParkDeadline| deadline.at <= now;
+        // Checked without the lock, and again with it: a worker may have served the connection meanwhile.
+        let due = self.slots.iter().filter(move |slot| slot.deadline().is_some_and(is_due));
+        due.filter_map(move |slot| slot.take_if(|_, deadline| is_due(deadline))).take(max)
+    }
+
+    /// Takes out every parked connection for which this is true.
+    pub(crate) fn take_matching(&self, predicate: impl Fn(&C) -> bool) -> impl Iterator<Item = Box<Registered<C>>> {
+        self.slots.iter().filter_map(move |slot| slot.take_if(|registered, _| predicate(&registered.connection)))
+    }
+
+    /// Assigns a slot to a new connection.
+    pub(crate) fn register(&self, connection: C, slot: u32) -> Box<Registered<C>> {
+        let generation = self.slots[slot as usize].allocate();
+        Box::new(Registered { connection, token: Token { slot, generation }, registered_interest: None })
+    }
+
+    /// Returns a slot whose connection is closed.
+    pub(crate) fn free_slot(&self, slot: u32) {
+        lock(&self.acceptor).free_slot(slot, self.slots.len(), &self.queue.poller);
+    }
+
+    /// Called at every tick of the housekeeper.
+    pub(crate) fn on_tick(&self) {
+        lock(&self.acceptor).on_tick(&self.queue.poller);
+    }
+
+    /// Promotes a follower if nobody has waited for events and nothing was taken since the last call. Returns whether
+    /// there was anything to do.
+    pub(crate) fn promote_if_stalled(&self, seen: &mut u64) -> bool {
+        self.queue.promote_if_stalled(seen)
+    }
+
+    /// A way to promote a follower before work that may block.
+    pub(crate) fn leader_handle(&self) -> Arc<dyn LeaderHandle> {
+        self.queue.clone()
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        lock(&self.acceptor).all_slots_free(self.slots.len())
+    }
+
+    /// Closes the listeners. Connections stay.
+    pub(crate) fn stop_accepting(&self) {
+        lock(&self.acceptor).stop(&self.queue.poller);
+    }
+
+    /// Lets the workers leave.
+    pub(crate) fn shut_down_workers(&self) {
+        self.queue.shut_down();
+    }
+
+    fn accept(&self, listener: usize) -> Option<Work<C>> {
+        let accepted = lock(&self.acceptor).accept(listener, &self.slots, &self.queue.poller)?;
+        Some(match accepted {
+            Accepted::Slot(socket, peer, slot) => Work::Accepted(socket, peer, slot),
+            Accepted::Evicting(socket, peer, idle) => Work::AcceptedEvicting(socket, peer, idle),
+            Accepted::Overloaded(socket, peer, slot) => Work::Overloaded(socket, peer, slot),
+            Accepted::Rejected(socket) => Work::Rejected(socket),
+            Accepted::OutOfDescriptors(idle) => Work::Evicted(idle),
+        })
+    }
+}
+
+impl<C> Registered<C> {
+    pub(crate) fn slot(&self) -> u32 {
+        self.token.slot
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::io::Write as _;
+    use std::os::unix::net::UnixStream;
+    use std::thread;
+    use std::time::Duration;
+
+    const SOON: ParkDeadline = ParkDeadline { at: 1000, evictable: false };
+
+    fn with_connection(slots: u32, deadline: ParkDeadline) -> (Reactor<UnixStream>, UnixStream) {
+        let reactor = Reactor::new(Vec::new(), slots).unwrap();
+        let peer = park_one(&reactor, deadline);
+        (reactor, peer)
+    }
+
+    fn park_one(reactor: &Reactor<UnixStream>, deadline: ParkDeadline) -> UnixStream {
+        let (ours, theirs) = UnixStream::pair().unwrap();
+        let slot = lock(&reactor.acceptor).free_slots.pop().unwrap();
+        reactor.park(reactor.register(ours, slot), Interest::Read, deadline).unwrap();
+        theirs
+    }
+
+    #[test]
+    fn connection_is_taken_out_once() {
+        let (reactor, mut peer) = with_connection(1, SOON);
+        assert_eq!(reactor.take_expired(999, 9).count(), 0);
+        let taken: Vec<_> = reactor.take_expired(1000, 9).collect();
+        assert_eq!(taken.len(), 1);
+        peer.write_all(b"x").unwrap();
+        assert_eq!((reactor.take_expired(Millis::MAX, 9).count(), reactor.take_matching(|_| true).count()), (0, 0));
+        reactor.shut_down_workers();
+        assert!(reactor.next_work(None).is_none(), "an event that comes too late finds nothing");
+    }
+
+    #[test]
+    fn served_connection_does_not_expire() {
+        let (reactor, mut peer) = with_connection(1, SOON);
+        peer.write_all(b"x").unwrap();
+        let Some(Work::Ready { registered, .. }) = reactor.next_work(None) else { panic!("not ready") };
+        assert_eq!(reactor.take_expired(1500, 9).count(), 0, "it is the worker's now");
+        reactor.park(registered, Interest::Read, ParkDeadline { at: 16_000, evictable: false }).unwrap();
+        assert_eq!(reactor.take_expired(1500, 9).count(), 0);
+    }
+
+    #[test]
+    fn edge_that_came_while_connection_was_away_is_reported_again() {
+        let (reactor, mut peer) = with_connection(1, SOON);
+        peer.write_all(b"x").unwrap();
+        let Some(Work::Ready { mut registered, peer_closed: false, .. }) = reactor.next_work(None) else {
+            panic!("not ready")
+        };
+        let mut byte = [0];
+        io::Read::read_exact(&mut registered.connection, &mut byte).unwrap();
+        thread::scope(|scope| {
+            let worker = scope.spawn(|| reactor.next_work(None));
+            peer.write_all(b"y").unwrap(); // the other worker finds nobody
+            thread::sleep(Duration::from_millis(50));
+            reactor.park(registered, Interest::Read, SOON).unwrap();
+            assert!(matches!(worker.join().unwrap(), Some(Work::Ready { peer_closed: false, .. })));
+        });
+    }
+
+    #[test]
+    fn yielding_connection_is_ready_by_itself() {
+        let (reactor, peer) = with_connection(1, SOON);
+        drop(peer);
+        let Some(Work::Ready { registered, peer_closed: true, .. }) = reactor.next_work(None) else {
+            panic!("not ready")
+        };
+        reactor.park(registered, Interest::Yield, SOON).unwrap();
+        assert!(matches!(reactor.next_work(None), Some(Work::Ready { .. })));
+        reactor.shut_down_workers();
+        assert!(reactor.next_work(None).is_none() && reactor.next_work(None).is_none());
+    }
+
+    #[test]
+    fn deferred_connection_comes_back() {
+        let (reactor, mut first) = with_connection(4, SOON);
+        let mut peers = [(); 3].map(|()| park_one(&reactor, SOON));
+        for peer in std::iter::once(&mut first).chain(&mut peers) {
+            peer.write_all(b"x").unwrap();
+        }
+        let (mut deferred, mut order) = (None, Vec::new());
+        while order.len() < 4 {
+            match reactor.next_work(deferred.take()) {
+                Some(Work::Ready { registered, more_ready: true, .. }) => deferred = Some(registered),
+                Some(Work::Ready { registered, .. } | Work::Resumed(registered)) => order.push(registered.slot()),
+                other => panic!("{other:?}"),
+            }
+        }
+        assert_eq!(order, [2, 0, 1, 3], "half of them went deferred the third");
+    }
+
+    #[test]
+    fn longest_idle_connection_is_evicted_first() {
+        let (reactor, _busy) = with_connection(4, SOON);
+        let _others = [3000, 2000, 4000].map(|at| park_one(&reactor, ParkDeadline { at, evictable: true }));
+        let mut evicted = Vec::new();
+        loop {
+            let Some(registered) = lock(&reactor.acceptor).evict_longest_idle(&reactor.slots) else { break };
+            evicted.push(registered.slot());
+        }
+        assert_eq!(evicted, [2, 1, 3], "by deadline, and the busy one stays");
+    }
+}

@@ -1,0 +1,67 @@
+//! The kernel's readiness events: an epoll set, and a way to wake the thread that waits for it.
+
+use std::fmt;
+use std::os::fd::{AsFd, OwnedFd};
+
+use rustix::event::epoll::{self, CreateFlags, EventData};
+use rustix::event::{EventfdFlags, eventfd};
+use rustix::io::Result;
+
+pub(crate) use rustix::event::epoll::{Event, EventFlags};
+
+use super::token::NOTIFY_TOKEN;
+
+/// Events that one wait returns at most.
+pub(crate) const MAX_EVENTS: usize = 64;
+
+/// Where events come from: the kernel, or a test.
+pub(crate) trait EventSource: fmt::Debug + Send + Sync {
+    /// Waits for events. Returns how many there are; the rest of the array is unused.
+    fn wait(&self) -> ([Event; MAX_EVENTS], usize);
+
+    /// Ends the current wait and every later one.
+    fn notify(&self);
+}
+
+#[derive(Debug)]
+pub(crate) struct Poller {
+    epoll: OwnedFd,
+    /// Readable after `notify`, and never read.
+    notifier: OwnedFd,
+}
+
+impl Poller {
+    pub(crate) fn new() -> Result<Poller> {
+        let epoll = epoll::create(CreateFlags::CLOEXEC)?;
+        let notifier = eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK)?;
+        epoll::add(&epoll, &notifier, EventData::new_u64(NOTIFY_TOKEN), EventFlags::IN)?;
+        Ok(Poller { epoll, notifier })
+    }
+
+    /// Registers a descriptor.
+    pub(crate) fn add(&self, fd: impl AsFd, key: u64, flags: EventFlags) -> Result<()> {
+        epoll::add(&self.epoll, fd, EventData::new_u64(key), flags)
+    }
+
+    /// Changes what a descriptor is registered for. What is ready already is reported again.
+    pub(crate) fn modify(&self, fd: impl AsFd, key: u64, flags: EventFlags) -> Result<()> {
+        epoll::modify(&self.epoll, fd, EventData::new_u64(key), flags)
+    }
+
+    pub(crate) fn delete(&self, fd: impl AsFd) -> Result<()> {
+        epoll::delete(&self.epoll, fd)
+    }
+}
+
+impl EventSource for Poller {
+    fn wait(&self) -> ([Event; MAX_EVENTS], usize) {
+        let mut events = [Event { flags: EventFlags::empty(), data: EventData::new_u64(NOTIFY_TOKEN) }; MAX_EVENTS];
+        // The descriptor is ours and valid, so EINTR is the only possible error.
+        let n = epoll::wait(&self.epoll, &mut events, None).unwrap_or(0);
+        (events, n)
+    }
+
+    fn notify(&self) {
+        let _ = rustix::io::write(&self.notifier, &1u64.to_ne_bytes());
+    }
+}

@@ -1,0 +1,497 @@
+//! The command line: one value that the rest is built from.
+
+use std::ffi::OsString;
+use std::fmt::Display;
+use std::io;
+use std::net::{IpAddr, SocketAddr};
+use std::num::{NonZeroU16, NonZeroU32};
+use std::path::PathBuf;
+use std::str::FromStr;
+use std::time::Duration;
+
+use clap::{ArgAction, Parser, ValueEnum};
+use clap_complete::Shell;
+use http_server::http_core::{FieldBlock, FieldName, FieldValue, Status, header};
+use http_server::{Log, ServerConfig, Timeouts, TrustedProxy};
+
+use crate::metrics;
+
+/// What the manual says behind the options.
+const AFTER_HELP: &str = "Exit status: 0: graceful shutdown by SIGINT or SIGTERM; 1: could not start, with one line that says \
+    what failed and what to do; 2: wrong usage; 128 + n: ended at once by a second signal n.";
+
+/// Serves a directory of files over HTTP/1.0.
+#[derive(Debug, Parser)]
+#[command(version, max_term_width = 100, disable_help_flag = true, disable_version_flag = true)]
+#[command(after_long_help = AFTER_HELP)]
+pub(crate) struct Cli {
+    /// Directory to serve
+    #[arg(default_value = ".")]
+    pub(crate) root: PathBuf,
+
+    /// TCP port; 0 picks a free one [default: 6789]
+    #[arg(short, long, help_heading = NETWORK, value_parser = number::<u16>)]
+    port: Option<u16>,
+
+    /// IP address to bind; repeatable [default: all]
+    ///
+    /// By default one socket serves all addresses, IPv6 and IPv4.
+    #[arg(short, long = "bind", help_heading = NETWORK, value_name = "IP")]
+    bind: Vec<IpAddr>,
+
+    /// Unix socket to listen on, instead of TCP
+    ///
+    /// Its mode is 0660, so that a proxy's group can connect. A stale socket is replaced. The socket is removed on exit. Add
+    /// --port or --bind to listen on TCP too.
+    #[arg(long, help_heading = NETWORK, value_name = "PATH")]
+    pub(crate) unix: Option<PathBuf>,
+
+    /// Serve Prometheus metrics on this address
+    ///
+    /// They are at http://IP:PORT/metrics, on a separate listener.
+    #[arg(long, help_heading = NETWORK, value_name = "IP:PORT", value_parser = ip_and_port)]
+    pub(crate) metrics: Option<SocketAddr>,
+
+    /// Index file; repeatable [default: index.html]
+    ///
+    /// The first one that exists is served.
+    #[arg(long, help_heading = CONTENT, value_name = "NAME")]
+    pub(crate) index: Vec<OsString>,
+
+    /// Disable directory listings
+    #[arg(long, help_heading = CONTENT)]
+    pub(crate) no_listing: bool,
+
+    /// Serve FILE for missing pages (SPA)
+    ///
+    /// FILE is a path below ROOT. Single-page applications need it.
+    #[arg(long, help_heading = CONTENT, value_name = "FILE", value_parser = below_root)]
+    pub(crate) fallback: Option<OsString>,
+
+    /// Custom error page, e.g. 404=404.html
+    ///
+    /// FILE is a path below ROOT. Repeatable.
+    #[arg(long, help_heading = CONTENT, value_name = "STATUS=FILE", value_parser = error_page)]
+    pub(crate) error_page: Vec<(Status, OsString)>,
+
+    /// Media type by extension, e.g. gmi=text/gemini
+    ///
+    /// Repeatable.
+    #[arg(long = "type", help_heading = CONTENT, value_name = "EXT=TYPE", value_parser = media_type)]
+    pub(crate) types: Vec<(String, String)>,
+
+    /// Charset for text, or none
+    #[arg(long, help_heading = CONTENT, value_name = "NAME", default_value = "utf-8", value_parser = charset)]
+    pub(crate) charset: String,
+
+    /// Ignore precompressed .br, .zst and .gz files
+    ///
+    /// By default, clients that accept the encoding receive FILE.br, FILE.zst or FILE.gz instead of FILE, if it is no older.
+    #[arg(long, help_heading = CONTENT)]
+    pub(crate) no_precompressed: bool,
+
+    /// Extra response header; repeatable
+    #[arg(long, help_heading = HEADERS, value_name = "NAME: VALUE", value_parser = field)]
+    pub(crate) header: Vec<(String, String)>,
+
+    /// Cache-Control for files, e.g. max-age=3600
+    #[arg(long, help_heading = HEADERS, value_name = "VALUE", value_parser = value)]
+    pub(crate) cache_control: Option<String>,
+
+    /// Allow cross-origin requests (CORS)
+    #[arg(long, help_heading = HEADERS)]
+    pub(crate) cors: bool,
+
+    /// Require a login from this htpasswd -B file
+    ///
+    /// Create it with: htpasswd -B -C 10 -c FILE USER
+    #[arg(long, help_heading = ACCESS, value_name = "FILE")]
+    pub(crate) auth: Option<PathBuf>,
+
+    /// Serve and list dotfiles
+    ///
+    /// By default they are neither served nor listed, except /.well-known/.
+    #[arg(long, help_heading = ACCESS)]
+    pub(crate) hidden: bool,
+
+    /// Follow symlinks out of ROOT (unsafe)
+    ///
+    /// Anyone who can create a symlink below ROOT can then publish any file that the server can read.
+    #[arg(long, help_heading = ACCESS)]
+    pub(crate) follow_symlinks: bool,
+
+    /// common, combined, json or off
+    ///
+    /// The format of the access log: one line per request.
+    #[arg(long, help_heading = LOGGING, value_name = "FORMAT", default_value = "common", hide_possible_values = true)]
+    log_format: LogFormat,
+
+    /// Log file [default: standard error]
+    ///
+    /// Lines are appended. SIGHUP reopens the file.
+    #[arg(long, help_heading = LOGGING, value_name = "FILE")]
+    pub(crate) log_file: Option<PathBuf>,
+
+    /// Trust X-Forwarded-For from this network
+    ///
+    /// A network, an address, or unix for all Unix sockets. Repeatable.
+    #[arg(long, help_heading = LOGGING, value_name = "CIDR")]
+    pub(crate) trust_proxy: Vec<TrustedProxy>,
+
+    /// Worker threads [default: 4 per core]
+    ///
+    /// With 1 the server handles one request at a time.
+    #[arg(short, long, help_heading = LIMITS, value_name = "N", value_parser = number::<NonZeroU16>)]
+    threads: Option<NonZeroU16>,
+
+    /// Maximum concurrent connections
+    ///
+    /// A lower limit of open files lowers it.
+    #[arg(long, help_heading = LIMITS, value_name = "N", default_value = "10000", value_parser = number::<NonZeroU32>)]
+    max_connections: NonZeroU32,
+
+    /// File cache in MiB; 0 disables it
+    #[arg(long, help_heading = LIMITS, value_name = "MIB", default_value_t = 64, value_parser = number::<u16>)]
+    cache_size: u16,
+
+    /// Timeout for a request's headers
+    #[arg(long, help_heading = LIMITS, value_name = "SECS", default_value = "10", value_parser = seconds)]
+    header_timeout: Duration,
+
+    /// Keep-alive idle timeout
+    #[arg(long, help_heading = LIMITS, value_name = "SECS", default_value = "15", value_parser = seconds)]
+    idle_timeout: Duration,
+
+    /// Minimum rate, bytes/s; 0: off
+    ///
+    /// A client must keep up with it on average, after the first 10 seconds of a request body or a response.
+    #[arg(long, help_heading = LIMITS, value_name = "N", default_value_t = 1024, value_parser = number::<u64>)]
+    min_rate: u64,
+
+    /// Graceful shutdown timeout
+    #[arg(long, help_heading = LIMITS, value_name = "SECS", default_value = "5", value_parser = seconds)]
+    shutdown_timeout: Duration,
+
+    /// Disable keep-alive
+    ///
+    /// Every connection then serves one request, as in RFC 1945.
+    #[arg(long, help_heading = LIMITS)]
+    pub(crate) no_keep_alive: bool,
+
+    /// Explain how REQUEST would be answered
+    ///
+    /// Separate header lines with \n, e.g. 'GET / HTTP/1.0\nRange: bytes=0-9'.
+    #[arg(long, help_heading = INFORMATION, value_name = "REQUEST")]
+    pub(crate) explain: Option<String>,
+
+    /// Print all limits and the memory bound
+    #[arg(long, help_heading = INFORMATION)]
+    pub(crate) print_limits: bool,
+
+    /// Print a shell completion script
+    ///
+    /// For bash, elvish, fish, powershell or zsh.
+    #[arg(long, help_heading = INFORMATION, value_name = "SHELL", hide_possible_values = true)]
+    pub(crate) completions: Option<Shell>,
+
+    /// Print the man page
+    ///
+    /// Read it with: webserver --man | man -l -
+    #[arg(long, help_heading = INFORMATION)]
+    pub(crate) man: bool,
+
+    /// Print help
+    #[arg(short, long, help_heading = INFORMATION, action = ArgAction::HelpShort)]
+    help: Option<bool>,
+
+    /// Print version
+    #[arg(short = 'V', long, help_heading = INFORMATION, action = ArgAction::Version)]
+    version: Option<bool>,
+}
+
+// The tasks by which the options are grouped.
+const NETWORK: &str = "Network";
+const CONTENT: &str = "Content";
+const HEADERS: &str = "Response headers";
+const ACCESS: &str = "Access";
+const LOGGING: &str = "Logging";
+const LIMITS: &str = "Limits";
+const INFORMATION: &str = "Information";
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum LogFormat {
+    /// The Common Log Format
+    Common,
+    /// The same with Referer and User-Agent
+    Combined,
+    /// An object for each request
+    Json,
+    /// No log
+    Off,
+}
+
+impl LogFormat {
+    /// What the library calls it, unless there is to be none.
+    fn format(self) -> Option<http_server::LogFormat> {
+        match self {
+            LogFormat::Common => Some(http_server::LogFormat::Common),
+            LogFormat::Combined => Some(http_server::LogFormat::Combined),
+            LogFormat::Json => Some(http_server::LogFormat::Json),
+            LogFormat::Off => None,
+        }
+    }
+}
+
+/// Descriptors of the server itself.
+const RESERVED_FDS: u64 = 32;
+
+impl Cli {
+    /// The port of TCP.
+    pub(crate) fn port(&self) -> u16 {
+        self.port.unwrap_or(6789)
+    }
+
+    /// The addresses of TCP asked for; empty for all.
+    pub(crate) fn addresses(&self) -> Vec<SocketAddr> {
+        self.bind.iter().map(|&address| SocketAddr::new(address, self.port())).collect()
+    }
+
+    /// Whether TCP is asked for, by name or for want of anything else.
+    pub(crate) fn wants_tcp(&self) -> bool {
+        self.unix.is_none() || self.has_explicit_tcp()
+    }
+
+    /// Whether it is said where to listen.
+    pub(crate) fn has_explicit_sockets(&self) -> bool {
+        self.unix.is_some() || self.has_explicit_tcp()
+    }
+
+    fn has_explicit_tcp(&self) -> bool {
+        self.port.is_some() || !self.bind.is_empty()
+    }
+
+    /// Descriptors for what is no connection and no file.
+    fn reserved_fds(&self) -> u64 {
+        RESERVED_FDS + if self.metrics.is_some() { metrics::DESCRIPTORS } else { 0 }
+    }
+
+    /// The log asked for, if one is; its file is open then.
+    ///
+    /// # Errors
+    /// Of the system.
+    pub(crate) fn log(&self) -> io::Result<Option<Log>> {
+        let log = |format| match &self.log_file {
+            Some(path) => Log::to_file(format, path),
+            None => Log::to_standard_error(format),
+        };
+        self.log_format.format().map(log).transpose()
+    }
+
+    /// The bounds asked for, with no more descriptors than there are.
+    pub(crate) fn config(&self, descriptors: u64) -> ServerConfig {
+        let cached = self.cache_entries(descriptors);
+        // One each, beside those of the cache. An eighth is left for files that are sent and not kept, and for newcomers
+        // who are told that there is no room; where it is not enough, they are told so for want of descriptors.
+        let connections = descriptors.saturating_sub(self.reserved_fds() + cached as u64 / 16) / 8 * 7;
+        ServerConfig {
+            threads: self.threads.map_or_else(http_server::default_threads, |threads| usize::from(threads.get())),
+            connections: self.max_connections.get().min(u32::try_from(connections).unwrap_or(u32::MAX)).max(1),
+            timeouts: Timeouts { head: self.header_timeout, idle: self.idle_timeout, min_rate: self.min_rate },
+            shutdown_timeout: self.shutdown_timeout,
+        }
+    }
+
+    /// How many files to keep, of 16 KiB each.
+    pub(crate) fn cache_entries(&self, descriptors: u64) -> usize {
+        let by_descriptors = usize::try_from(descriptors).unwrap_or(usize::MAX).saturating_mul(2);
+        (usize::from(self.cache_size) * 64).min(by_descriptors)
+    }
+}
+
+/// `404=404.html`: an error that a page of the owner's may stand for, and its path below the root.
+fn error_page(text: &str) -> Result<(Status, OsString), String> {
+    let (status, path) = text.split_once('=').ok_or("expected STATUS=FILE, like 404=404.html")?;
+    let status = number::<u16>(status).ok().filter(|code| (400..600).contains(code)).and_then(Status::new);
+    let status = status.ok_or("expected a status from 400 to 599")?;
+    Ok((status, below_root(path)?))
+}
+
+/// A path below the root, be it written as in a URL.
+fn below_root(path: &str) -> Result<OsString, String> {
+    match path.trim_start_matches('/') {
+        path if path.is_empty() || path.split('/').any(|segment| segment == "..") => {
+            Err("expected the path of a file below ROOT".into())
+        }
+        path => Ok(path.into()),
+    }
+}
+
+/// `Name: value`, but for what tells of the one answer or of the connection.
+fn field(text: &str) -> Result<(String, String), String> {
+    const RESERVED_FDS: [FieldName<'static>; 8] = [
+        header::ACCEPT_RANGES,
+        header::ALLOW,
+        header::CONTENT_ENCODING,
+        header::CONTENT_RANGE,
+        header::CONTENT_TYPE,
+        header::ETAG,
+        header::LAST_MODIFIED,
+        header::LOCATION,
+    ];
+    let (given, text) = text.split_once(':').ok_or("expected NAME: VALUE, like Referrer-Policy: no-referrer")?;
+    let field =
+        FieldName::new(given.as_bytes()).ok_or("expected a name of letters, digits and hyphens before the colon")?;
+    if RESERVED_FDS.contains(&field) || FieldBlock::new().push(field, FieldValue::from_static("")).is_err() {
+        return Err(format!("{given} tells of each answer by itself and is written by the server"));
+    }
+    Ok((given.to_owned(), value(text)?))
+}
+
+/// A field's value.
+fn value(text: &str) -> Result<String, String> {
+    let text = text.trim();
+    match FieldValue::new(text.as_bytes()) {
+        Some(_) => Ok(text.to_owned()),
+        None => Err("expected one line without control characters".into()),
+    }
+}
+
+/// `gmi=text/gemini`
+fn media_type(text: &str) -> Result<(String, String), String> {
+    let (extension, of) = text.split_once('=').ok_or("expected EXT=TYPE, like gmi=text/gemini")?;
+    let extension = extension.trim_start_matches('.');
+    let is_type = of
+        .split_once('/')
+        .is_some_and(|(main, sub)| is_token(main) && is_token(sub.split(';').next().unwrap_or("").trim_end()));
+    match (extension.is_empty() || extension.contains(['.', '/']), is_type) {
+        (true, _) => Err("expected an extension without dots before the =".into()),
+        (_, false) => Err("expected a type behind the =, like text/gemini".into()),
+        _ => Ok((extension.to_owned(), value(of)?)),
+    }
+}
+
+fn charset(text: &str) -> Result<String, String> {
+    match text {
+        "none" => Ok(String::new()),
+        text if is_token(text) => Ok(text.to_owned()),
+        _ => Err("expected the name of a charset, like utf-8, or none".into()),
+    }
+}
+
+/// A word as RFC 9110 has it, which is what names of fields are.
+fn is_token(text: &str) -> bool {
+    FieldName::new(text.as_bytes()).is_some()
+}
+
+/// Digits alone: the parsers of the standard library take a sign.
+fn number<N: FromStr<Err: Display>>(text: &str) -> Result<N, String> {
+    if !text.bytes().all(|c| c.is_ascii_digit()) {
+        return Err("expected a number, in digits alone".into());
+    }
+    text.parse().map_err(|error: N::Err| error.to_string())
+}
+
+/// An address of TCP, whole.
+fn ip_and_port(text: &str) -> Result<SocketAddr, String> {
+    text.parse().map_err(|_| "expected IP:PORT, like 127.0.0.1:9100 or [::1]:9100".into())
+}
+
+/// Seconds, decimals allowed; up to a day.
+fn seconds(text: &str) -> Result<Duration, String> {
+    let plain = text.bytes().all(|c| c.is_ascii_digit() || c == b'.');
+    match text.parse() {
+        Ok(seconds) if plain && (0.0..=86_400.0).contains(&seconds) => Ok(Duration::from_secs_f64(seconds)),
+        _ => Err("expected seconds from 0 to 86400, like 10 or 0.5".into()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory;
+
+    #[test]
+    fn the_definition_is_consistent() {
+        Cli::command().debug_assert();
+        for option in Cli::command().get_arguments() {
+            assert!(option.is_positional() || option.get_help_heading().is_some(), "{option} belongs to no task");
+        }
+    }
+
+    // V31
+    #[test]
+    fn numbers_are_digits() {
+        assert_eq!(seconds("0.5"), Ok(Duration::from_millis(500)));
+        for bad in ["", "-1", "+1", "1e3", "inf", "NaN", "86401", "1s", ".", "0x1"] {
+            assert!(seconds(bad).is_err(), "{bad}");
+        }
+        for bad in [
+            ["--port", "65536"],
+            ["--port", "-1"],
+            ["--port", "x"],
+            ["--port", "+80"],
+            ["--max-connections", "+1"],
+            ["--threads", "0"],
+            ["--bind", "nowhere"],
+            ["--metrics", "9100"],
+            ["--metrics", "127.0.0.1"],
+        ] {
+            assert!(Cli::try_parse_from(["webserver"].into_iter().chain(bad)).is_err(), "{bad:?}");
+        }
+    }
+
+    // V14: what goes into a head is checked before the first answer.
+    #[test]
+    fn fields_types_and_pages_are_checked_at_the_start() {
+        assert_eq!(field("X-A:  b c "), Ok(("X-A".into(), "b c".into())));
+        for bad in [
+            "X",
+            "X y: z",
+            ": z",
+            "X: a\r\nb: c",
+            "X: \0",
+            "Content-Length: 1",
+            "date: x",
+            "ETag: x",
+            "Connection: close",
+        ] {
+            assert!(field(bad).is_err(), "{bad:?}");
+        }
+        assert_eq!(media_type(".gmi=text/gemini; lang=en"), Ok(("gmi".into(), "text/gemini; lang=en".into())));
+        for bad in ["gmi", "=a/b", "a=b", "a=/b", "a=b/", "a.b=c/d", "a=b/c\r\nd", "a=b c/d"] {
+            assert!(media_type(bad).is_err(), "{bad:?}");
+        }
+        assert_eq!(error_page("404=/404.html"), Ok((Status::NOT_FOUND, "404.html".into())));
+        for bad in ["404", "404=", "404=/", "200=a", "600=a", "=a", "4o4=a", "+404=a", "404=../a"] {
+            assert!(error_page(bad).is_err(), "{bad:?}");
+        }
+        assert_eq!((charset("none"), charset("koi8-r")), (Ok(String::new()), Ok("koi8-r".into())));
+        assert!(charset("a b").is_err() && charset("").is_err());
+    }
+
+    #[test]
+    fn the_defaults_are_those_of_the_documentation() {
+        let options = Cli::try_parse_from(["webserver"]).unwrap();
+        assert_eq!((options.port(), options.max_connections.get()), (6789, 10_000));
+        assert_eq!(options.root, PathBuf::from("."));
+        assert_eq!(
+            [options.header_timeout, options.idle_timeout, options.shutdown_timeout].map(|d| d.as_secs()),
+            [10, 15, 5]
+        );
+        assert!(options.addresses().is_empty() && options.log_format == LogFormat::Common);
+    }
+
+    #[test]
+    fn who_asks_for_unix_alone_gets_no_tcp() {
+        for (arguments, tcp, named) in [
+            (&[][..], true, false),
+            (&["--unix", "a"], false, true),
+            (&["--unix", "a", "--port", "6789"], true, true),
+            (&["--unix", "a", "--bind", "::1"], true, true),
+            (&["--port", "6789"], true, true),
+        ] {
+            let options = Cli::try_parse_from([&["webserver"], arguments].concat()).unwrap();
+            assert_eq!((options.wants_tcp(), options.has_explicit_sockets()), (tcp, named), "{arguments:?}");
+        }
+    }
+}
