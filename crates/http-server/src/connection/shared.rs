@@ -1,12 +1,13 @@
 //! What all connections of a server have in common: the handler, the bounds, and the memory that waiting ones hold.
 
 use std::fmt;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::Relaxed};
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::sync::{Arc, Mutex};
 
 use http_core::Limits;
 
 use crate::access_log::AccessLog;
+use crate::connection::budget::MemoryBudget;
 use crate::forwarded::TrustedProxy;
 use crate::handler::Handler;
 use crate::timeouts::Timeouts;
@@ -60,32 +61,5 @@ impl Shared {
 impl fmt::Debug for Shared {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Shared").field("timeouts", &self.timeouts).field("limits", &self.limits).finish_non_exhaustive()
-    }
-}
-
-/// A sum of bytes, and its limit.
-#[derive(Debug)]
-pub(crate) struct MemoryBudget {
-    used: AtomicUsize,
-    limit: usize,
-}
-
-impl MemoryBudget {
-    fn new(limit: usize) -> MemoryBudget {
-        MemoryBudget { used: AtomicUsize::new(0), limit }
-    }
-
-    /// One share of the sum changes.
-    pub(crate) fn update(&self, share: &mut u32, bytes: usize) {
-        let bytes = u32::try_from(bytes).unwrap_or(u32::MAX);
-        if bytes != *share {
-            self.used.fetch_add(bytes as usize, Relaxed);
-            self.used.fetch_sub(*share as usize, Relaxed);
-            *share = bytes;
-        }
-    }
-
-    pub(crate) fn is_exhausted(&self) -> bool {
-        self.used.load(Relaxed) >= self.limit
     }
 }
