@@ -19,9 +19,9 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use http_core::server::{self, Event, Expectation, Phase, ResponseBody, SendBody};
 use http_core::{CloseReason, Date, FieldValue, Framing, RequestError, Status, UsageError, Workspace, header};
 
-use crate::access_log::{Entry, PendingRecord};
+use crate::access_log::{PendingRecord, Record};
 use crate::clock::{self, Millis};
-use crate::connection::context::{LOG_BUF_KEPT, WorkerContext};
+use crate::connection::context::WorkerContext;
 use crate::connection::interest::Interest;
 use crate::connection::send_buffer::{FileChanged, SendBuffer};
 use crate::connection::shared::Shared;
@@ -57,8 +57,8 @@ pub(crate) struct Connection<T = Socket> {
     peer_addr: SocketAddr,
     protocol: server::Connection,
     send_buffer: SendBuffer,
-    /// What the log will say of the request in progress.
-    log_buf: Vec<u8>,
+    /// What the log will say of the request in progress. It is in a box so that a waiting connection is small.
+    log_record: Option<Box<PendingRecord>>,
     activity: Activity,
     timer: PhaseTimer,
     /// Why it timed out, if it did.
@@ -97,7 +97,7 @@ impl<T: Transport> Connection<T> {
             peer_addr: SocketAddr::new(peer.ip().to_canonical(), peer.port()),
             protocol: server::Connection::new(shared.limits),
             send_buffer: SendBuffer::default(),
-            log_buf: Vec::new(),
+            log_record: None,
             activity: Activity::Idle,
             timer: PhaseTimer::new(clock::monotonic_ms()),
             timeout_reason: None,
@@ -245,7 +245,7 @@ impl<T: Transport> Connection<T> {
         let mut workspace =
             if self.holds_workspace { Workspace::default() } else { context.take_workspace(&shared.limits) };
         self.protocol.attach(&mut workspace);
-        context.lend_buffers(&mut self.send_buffer.bytes, &mut self.log_buf);
+        context.lend_send_buf(&mut self.send_buffer.bytes);
         let outcome = match self.activity {
             Activity::Lingering { reason } => self.discard_input(reason, context),
             _ => self.serve(shared, context).unwrap_or_else(|error| match would_block(&error) {
@@ -260,7 +260,8 @@ impl<T: Transport> Connection<T> {
         self.protocol.detach(&mut workspace);
         context.return_workspace(workspace);
         self.holds_workspace = false;
-        context.reclaim_buffers(&mut self.send_buffer.bytes, &mut self.log_buf);
+        context.reclaim_send_buf(&mut self.send_buffer.bytes);
+        self.reclaim_log_record(context);
         outcome
     }
 
@@ -314,11 +315,11 @@ impl<T: Transport> Connection<T> {
                 Ok(_) => return Err(io::Error::other("an unknown event")),
                 Err(error) => {
                     if let Some(log) = &shared.log
-                        && self.log_buf.is_empty()
+                        && matches!(self.activity, Activity::Idle)
                     {
+                        let record = self.log_record.get_or_insert_with(|| context.take_log_record());
                         let (began, client) = (self.timer.phase_started(), self.peer_addr.ip());
-                        PendingRecord::begin(&mut self.log_buf, log.format, began, client, None);
-                        self.log_buf.extend_from_slice(self.protocol.start_line());
+                        record.begin(log.format, began, client, None, self.protocol.start_line());
                     }
                     self.respond(shared, context, request_error(shared, error))?;
                 }
@@ -357,8 +358,8 @@ impl<T: Transport> Connection<T> {
             // If the whole request was there at once, the timer is still in the phase before it.
             let timer = &self.timer;
             let began = if timer.phase() == Phase::Head { timer.phase_started() } else { timer.last_progress() };
-            PendingRecord::begin(&mut self.log_buf, log.format, began, client, Some(&head.fields));
-            self.log_buf.extend_from_slice(self.protocol.start_line());
+            let record = self.log_record.get_or_insert_with(|| context.take_log_record());
+            record.begin(log.format, began, client, Some(&head.fields), self.protocol.start_line());
         }
         let response = match action.map(|action| action.0) {
             Ok(ActionKind::Respond(response)) => response,
@@ -491,15 +492,27 @@ impl<T: Transport> Connection<T> {
         if let Activity::SendingResponse { status, date, head, .. } = self.activity {
             let sent = self.timer.bytes_moved();
             shared.traffic.replied(status, sent);
-            if let Some(log) = &shared.log {
-                let draft = PendingRecord::read(&self.log_buf);
+            if let (Some(log), Some(pending)) = (&shared.log, &self.log_record) {
                 let sent = sent.saturating_sub(head);
-                log.record(&Entry { peer: self.peer_addr.ip(), draft, date, status, sent, reason });
+                log.record(&Record { peer: self.peer_addr.ip(), pending, date, status, sent, reason });
             }
             self.activity = Activity::Idle;
         }
-        if !matches!(self.activity, Activity::ReadingBody(_)) {
-            self.log_buf.clear();
+    }
+
+    /// Returns the log record to the context, unless a request is in progress.
+    fn reclaim_log_record(&mut self, context: &mut WorkerContext) {
+        match &mut self.activity {
+            Activity::Idle | Activity::Lingering { .. } => {
+                if let Some(record) = self.log_record.take() {
+                    context.return_log_record(record);
+                }
+            }
+            Activity::ReadingBody(_) | Activity::SendingResponse { .. } => {
+                if let Some(record) = &mut self.log_record {
+                    record.shrink();
+                }
+            }
         }
     }
 
@@ -516,7 +529,7 @@ impl<T: Transport> Connection<T> {
 
     /// Bytes of responses that wait to be sent, and of a log record that is longer than usual.
     fn send_bytes(&self) -> usize {
-        self.send_buffer.memory() + self.log_buf.capacity().saturating_sub(LOG_BUF_KEPT)
+        self.send_buffer.memory() + self.log_record.as_ref().map_or(0, |record| record.excess())
     }
 
     fn reason_for(&self, error: &io::Error) -> EndReason {
@@ -727,7 +740,7 @@ mod tests {
                 fields: fields.clone(),
                 body: Body::Shared(content.clone()),
             };
-            let log = format.map(|format| Arc::new(AccessLog::with_room(format)));
+            let log = format.map(|format| Arc::new(AccessLog::with_full_capacity(format)));
             let shared = Shared { log, ..Shared::new(Box::new(handler)) };
             let mut context = WorkerContext::new(None);
             let mut connection = connected(Says(LARGE_BODY_MIN.to_vec(), Often::EachTime), &shared);
