@@ -1,7 +1,7 @@
-//! The same replies, usual, odd and broken, through http-core's client machine and through curl in both versions: the
-//! outcomes are equal, or the case says what curl makes of it and why. `docs/differential.md` lists these, and the test
-//! holds the page to it. Other curls than the one named there may do as we do or as that one did.
-// Clippy then takes the helpers, too, for tests.
+//! The same responses, usual, odd and broken, through http-core's client and through curl with both versions. The
+//! outcomes are equal, or the case says what curl does and why. `docs/differential.md` lists the differences, and the test
+//! compares the page with them. Other versions of curl than the one named there may do what we do or what that one did.
+// Clippy then treats the helpers, too, as test code.
 #![cfg(test)]
 
 use std::fmt;
@@ -15,7 +15,7 @@ use std::time::Duration;
 use http_core::client::{Connection, Event, Request};
 use http_core::{Authority, FieldBlock, Limits, Method, Target};
 
-/// What came of a reply, and the body as far as it was handed on.
+/// How a response was understood, and the part of the body that was delivered.
 #[derive(Clone, Debug, PartialEq)]
 struct Outcome {
     end: End,
@@ -24,7 +24,7 @@ struct Outcome {
 
 #[derive(Clone, Copy, Debug, PartialEq)]
 enum End {
-    /// A whole answer with this status.
+    /// A complete response with this status.
     Whole(u16),
     CutShort,
     Refused,
@@ -32,11 +32,11 @@ enum End {
 use End::{CutShort, Refused, Whole};
 
 struct Case {
-    /// As the page calls it.
+    /// Its name on the page.
     name: &'static str,
     method: Method<'static>,
-    reply: Vec<u8>,
-    /// What curl makes of it otherwise, and why.
+    response: Vec<u8>,
+    /// What curl does differently, and why.
     differs: Option<Difference>,
 }
 
@@ -46,15 +46,15 @@ struct Difference {
     rules: &'static str,
 }
 
-/// Nothing depends on which it speaks.
+/// The outcome depends on neither.
 const VERSIONS: [&str; 2] = ["--http1.0", "--http1.1"];
 
-fn same(name: &'static str, reply: impl Into<Vec<u8>>) -> Case {
-    Case { name, method: Method::Get, reply: reply.into(), differs: None }
+fn same(name: &'static str, response: impl Into<Vec<u8>>) -> Case {
+    Case { name, method: Method::Get, response: response.into(), differs: None }
 }
 
-fn to_head(name: &'static str, reply: &str) -> Case {
-    Case { method: Method::Head, ..same(name, reply) }
+fn to_head(name: &'static str, response: &str) -> Case {
+    Case { method: Method::Head, ..same(name, response) }
 }
 
 impl Case {
@@ -162,13 +162,13 @@ fn cases() -> Vec<Case> {
 }
 
 #[test]
-fn replies_fare_as_with_curl() {
+fn responses_are_understood_as_by_curl() {
     let (cases, curl) = (cases(), curl());
     let (mut faults, mut table, mut differing) = (Vec::new(), String::new(), 0);
     for case in &cases {
-        let (name, reply, here) = (case.name, shown(&case.reply), of_core(case));
+        let (name, response, here) = (case.name, escaped(&case.response), of_core(case));
         if let Some(Difference { curl, why, rules }) = &case.differs {
-            table += &format!("| {name} | `{reply}` | {here} | {curl} | {why} | {rules} |\n");
+            table += &format!("| {name} | `{response}` | {here} | {curl} | {why} | {rules} |\n");
             differing += 1;
             if *curl == here {
                 faults.push(format!("{name}: it does not differ"));
@@ -177,14 +177,14 @@ fn replies_fare_as_with_curl() {
         for version in VERSIONS.iter().filter(|_| curl) {
             let there = of_curl(case, version);
             if there != here && case.differs.as_ref().is_none_or(|difference| difference.curl != there) {
-                faults.push(format!("{name} ({reply}): {here}, curl {version}: {there}"));
+                faults.push(format!("{name} ({response}): {here}, curl {version}: {there}"));
             }
         }
     }
     assert!(faults.is_empty(), "{} faults:\n{}", faults.len(), faults.join("\n"));
 
     let page = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/differential.md");
-    // Absent where this package was taken out of the workspace.
+    // The page is absent where this package is built outside the workspace.
     if let Ok(page) = fs::read_to_string(page) {
         assert!(page.contains(&table), "docs/differential.md should have these rows of curl:\n{table}");
         let counts = format!("{} replies, of which {differing}", cases.len());
@@ -192,13 +192,13 @@ fn replies_fare_as_with_curl() {
     }
 }
 
-/// Whether curl is here. Where all is checked it must be.
+/// Whether curl is installed. In CI it must be.
 fn curl() -> bool {
     let found =
         Command::new("curl").arg("--version").stdout(Stdio::null()).status().is_ok_and(|status| status.success());
     if !found {
         assert!(std::env::var_os("CI").is_none(), "curl is not installed");
-        // Past the harness, which swallows what a passing test prints.
+        // Not by println, which the harness hides when a test passes.
         let _ = io::stderr().write_all(b"SKIPPED: curl is not installed\n");
     }
     found
@@ -210,7 +210,7 @@ fn of_core(case: &Case) -> Outcome {
         (Target::new(b"/a").unwrap(), Authority::new(b"localhost").unwrap(), FieldBlock::new());
     let request = Request::new(case.method, target, host, &fields);
     let _no_body = connection.request(&request, &mut Vec::new()).unwrap();
-    let (mut rest, mut status, mut body) = (&case.reply[..], 0, Vec::new());
+    let (mut rest, mut status, mut body) = (&case.response[..], 0, Vec::new());
     let end = loop {
         match connection.poll() {
             Ok(Event::NeedInput) if rest.is_empty() => connection.received_eof(),
@@ -232,28 +232,28 @@ fn of_core(case: &Case) -> Outcome {
     Outcome { end, body }
 }
 
-/// What curl prints and how it exits. 18 is a body cut short, 52 no answer at all.
+/// What curl prints and how it exits: 18 is a truncated body, 52 no response at all.
 fn of_curl(case: &Case, version: &str) -> Outcome {
-    let address = serve(case.reply.clone());
+    let address = serve(case.response.clone());
     let mut command = Command::new("curl");
     command.args(["--disable", "--noproxy", "*", "--silent", "--max-time", "60", version]);
     command.args(["--write-out", "%{stderr}%{http_code}"]).arg(format!("http://{address}/a"));
     if case.method == Method::Head {
-        command.args(["--head", "--output", "/dev/null"]); // its output would be the head
+        command.args(["--head", "--output", "/dev/null"]); // otherwise it prints the head
     }
     let output = command.stdin(Stdio::null()).output().unwrap();
     let status = String::from_utf8(output.stderr).unwrap().parse().unwrap();
     let end = match output.status.code().unwrap() {
         0 => Whole(status),
         18 | 52 => CutShort,
-        28 => panic!("{}: curl waits for ever", case.name),
+        28 => panic!("{}: curl waits forever", case.name),
         _ => Refused,
     };
     Outcome { end, body: output.stdout }
 }
 
-/// Answers one request with these bytes and ends the stream in order.
-fn serve(reply: Vec<u8>) -> SocketAddr {
+/// Responds to one request with these bytes and ends the stream without a reset.
+fn serve(response: Vec<u8>) -> SocketAddr {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = listener.local_addr().unwrap();
     thread::spawn(move || {
@@ -264,8 +264,8 @@ fn serve(reply: Vec<u8>) -> SocketAddr {
             stream.read_exact(&mut byte).unwrap();
             head.push(byte[0]);
         }
-        // The client may have had enough at any point.
-        let _ = stream.write_all(&reply);
+        // The client may close at any point.
+        let _ = stream.write_all(&response);
         let _ = stream.shutdown(Shutdown::Write);
         let _ = io::copy(&mut stream, &mut io::sink());
     });
@@ -279,11 +279,11 @@ impl fmt::Display for Outcome {
             CutShort => write!(f, "cut short")?,
             Refused => write!(f, "refused")?,
         }
-        if self.body.is_empty() { Ok(()) } else { write!(f, " `{}`", shown(&self.body)) }
+        if self.body.is_empty() { Ok(()) } else { write!(f, " `{}`", escaped(&self.body)) }
     }
 }
 
-/// A long text by its beginning.
-fn shown(bytes: &[u8]) -> String {
+/// Long text is cut.
+fn escaped(bytes: &[u8]) -> String {
     if bytes.len() <= 80 { bytes.escape_ascii().to_string() } else { format!("{}...", bytes[..16].escape_ascii()) }
 }
