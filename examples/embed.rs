@@ -26,7 +26,7 @@ fn main() -> io::Result<()> {
 }
 
 fn answer(request: &Request<'_>) -> Answer {
-    let (method, path) = (request.head.method, request.head.target.path());
+    let (method, path) = (request.head.method, request.head.target.raw_path());
     match (path, method) {
         ("/", Method::Get | Method::Head) => {
             Response::bytes(FieldValue::from_static("text/html; charset=utf-8"), FORM).into()

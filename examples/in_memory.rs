@@ -29,8 +29,8 @@ fn main() -> Result<(), Box<dyn Error>> {
             server.receive_buffer()[0] = byte;
             server.received(1);
             if let server::Event::Request(request) = server.poll()? {
-                let (status, body) = match request.target.path() {
-                    "/HelloWorld.html" => (Status::OK, "<h1>Hello, World!</h1>\n"),
+                let (status, body) = match &*request.path.decoded() {
+                    b"/HelloWorld.html" => (Status::OK, "<h1>Hello, World!</h1>\n"),
                     _ => (Status::NOT_FOUND, "<h1>There is no such file here.</h1>\n"),
                 };
                 let mut fields = FieldBlock::new();

@@ -18,7 +18,7 @@ fn main() -> io::Result<()> {
 
     let files = Server::bind_all(port(2, "6789")?)?.start(Files::new(Path::new(&directory))?)?;
     let stopper = files.stopper();
-    let metrics = move |request: &Request<'_>| match (request.head.method, request.head.target.path()) {
+    let metrics = move |request: &Request<'_>| match (request.head.method, request.head.target.raw_path()) {
         (Method::Get | Method::Head, "/metrics") => Response::bytes(
             FieldValue::from_static("text/plain; version=0.0.4; charset=utf-8"),
             in_prometheus_text(&stopper.counts()).into_bytes(),

@@ -112,7 +112,7 @@
 //! server.received(wire.len());
 //! wire.clear();
 //! let server::Event::Request(head) = server.poll()? else { unreachable!() };
-//! assert_eq!((head.method, head.target.path(), head.target.query()), (Method::Post, "/echo", Some("x=1")));
+//! assert_eq!((head.method, &*head.path.decoded(), head.target.query()), (Method::Post, &b"/echo"[..], Some("x=1")));
 //! let server::Event::Body(bytes) = server.poll()? else { unreachable!() };
 //! let body = bytes.to_vec();
 //! assert!(matches!(server.poll()?, server::Event::NeedOutput));
@@ -159,7 +159,7 @@
 //!                 n => connection.received(n),
 //!             },
 //!             Ok(Event::Request(head)) => {
-//!                 let body = format!("You asked for {}\n", head.target.path());
+//!                 let body = format!("You asked for {}\n", head.path.decoded().escape_ascii());
 //!                 let fields = FieldBlock::new();
 //!                 let length = ResponseBody::Length(body.len() as u64);
 //!                 let reply = Response { body: length, ..Response::new(Status::OK, &fields) };

@@ -112,7 +112,7 @@ mod tests {
 
     #[test]
     fn all_requests_are_answered_and_nothing_else_is() {
-        let path = Arc::new(|request: &Request<'_>| Response::text(request.head.target.path()));
+        let path = Arc::new(|request: &Request<'_>| Response::text(request.head.target.raw_path()));
         let get = b"GET /a HTTP/1.0\r\nConnection: keep-alive\r\n\r\n";
         let heard = exchange(path.clone(), &get.repeat(50)); // more than a turn
         assert_eq!(heard.windows(6).filter(|w| w == b"\r\n\r\n/a").count(), 50);

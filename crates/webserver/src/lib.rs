@@ -10,7 +10,7 @@
 //! use webserver::{Answer, Response, Request, Server};
 //!
 //! fn answer(request: &Request<'_>) -> Answer {
-//!     match (request.head.method, request.head.target.path()) {
+//!     match (request.head.method, request.head.target.raw_path()) {
 //!         (Method::Get | Method::Head, "/") => Response::text("hello\n").into(),
 //!         (Method::Post, "/count") => Answer::with_body(|body| Response::text(format!("{} bytes\n", body.len()))),
 //!         _ => Response { status: Status::NOT_FOUND, ..Response::text("there is nothing here\n") }.into(),

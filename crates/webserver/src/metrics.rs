@@ -35,7 +35,7 @@ pub(crate) fn bind(address: SocketAddr) -> Result<Server, String> {
 /// Answers with what the server counts, and the files that its handler has read.
 pub(crate) fn start(server: Server, counted: Stopper, files: Arc<Files>) -> io::Result<Running> {
     let started = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0.0, |since| since.as_secs_f64());
-    server.start(move |request: &Request<'_>| match (request.head.method, request.head.target.path()) {
+    server.start(move |request: &Request<'_>| match (request.head.method, request.head.target.raw_path()) {
         (Method::Get | Method::Head, "/metrics") => {
             Response::bytes(TYPE, text(&counted.counts(), files.read_so_far(), started).into_bytes())
         }

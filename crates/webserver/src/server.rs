@@ -31,7 +31,7 @@ use crate::worker::Engine;
 /// use webserver::{Response, Request, Server};
 ///
 /// let server = Server::bind("127.0.0.1:0")?.threads(2);
-/// let running = server.start(|request: &Request<'_>| Response::text(format!("{}\n", request.head.target.path())))?;
+/// let running = server.start(|request: &Request<'_>| Response::text(format!("{}\n", request.head.target.raw_path())))?;
 /// let address = running.addresses()[0];
 /// // … until somebody calls this from any thread:
 /// running.stopper().stop();

@@ -145,7 +145,7 @@ fn the_server_is_not_named_but_by_a_handler() {
         assert!(!answer.head.to_ascii_lowercase().contains("server"), "{}", answer.head);
     }
     let named = |request: &Request<'_>| {
-        Response::text(request.head.target.path()).with_field(header::SERVER, FieldValue::from_static("mine/1"))
+        Response::text(request.head.target.raw_path()).with_field(header::SERVER, FieldValue::from_static("mine/1"))
     };
     let inside = Inside::start(|server| server.threads(1), named);
     assert_eq!(get(inside.address(), "/").field("Server"), Some("mine/1"));

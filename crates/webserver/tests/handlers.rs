@@ -97,7 +97,7 @@ fn a_slow_body_holds_no_thread() {
 fn a_body_is_taken_up_to_its_limit() {
     let handler = |request: &Request<'_>| {
         let answer = Answer::with_body(length_of);
-        match request.head.target.path().trim_start_matches('/') {
+        match request.head.target.raw_path().trim_start_matches('/') {
             "" => answer,
             limit => answer.up_to(limit.parse().unwrap()),
         }
@@ -135,7 +135,7 @@ fn a_body_is_taken_up_to_its_limit() {
 // R9110-10.1.1b, R9110-10.1.1c
 #[test]
 fn who_waits_for_100_is_not_left_waiting() {
-    let handler = |request: &Request<'_>| match request.head.target.path() {
+    let handler = |request: &Request<'_>| match request.head.target.raw_path() {
         "/wanted" => Answer::with_body(length_of),
         _ => Response::text("final").into(),
     };
@@ -333,7 +333,7 @@ fn a_field_of_the_library_is_not_a_handlers_to_write() {
 fn who_panics_costs_no_more_than_its_reply() {
     let recorder = Recorder::default();
     let to = recorder.clone();
-    let handler = move |request: &Request<'_>| match request.head.target.path() {
+    let handler = move |request: &Request<'_>| match request.head.target.raw_path() {
         "/then" => Answer::with_body(|_| panic!("as it was told")),
         "/take" => Answer::with_sink(Recording(to.clone())),
         "/end" => Answer::with_sink(EndPanics),
@@ -363,7 +363,7 @@ fn who_panics_costs_no_more_than_its_reply() {
 // Be it while the connection is served, when its client goes away, or when its time is over.
 #[test]
 fn what_panics_when_it_is_dropped_costs_no_thread() {
-    let handler = |request: &Request<'_>| match request.head.target.path() {
+    let handler = |request: &Request<'_>| match request.head.target.raw_path() {
         "/drop" => Answer::with_sink(DropPanics),
         _ => Response::text("on").into(),
     };
@@ -387,7 +387,7 @@ fn every_kind_of_body_is_sent_whole_and_not_at_all_to_head() {
     const LENGTH: usize = 3 * MIB + 1;
     let shared: Arc<[u8]> = vec![b'x'; LENGTH].into();
     let handler = move |request: &Request<'_>| {
-        let path = request.head.target.path();
+        let path = request.head.target.raw_path();
         let length = if path.starts_with("/small") { 100 } else { LENGTH };
         let done = || Ok(0);
         match path.rsplit('/').next().unwrap() {
@@ -446,7 +446,7 @@ fn every_kind_of_body_is_sent_whole_and_not_at_all_to_head() {
 // R9112-8: never padded, never followed by another answer.
 #[test]
 fn a_reader_that_breaks_its_promise_shows() {
-    let handler = |request: &Request<'_>| match request.head.target.path() {
+    let handler = |request: &Request<'_>| match request.head.target.raw_path() {
         "/early" => reader(50_000, Some(60_000), || Ok(0)),
         "/never" => reader(0, Some(60_000), || Ok(0)),
         "/fails" => reader(50_000, Some(60_000), || Err(ErrorKind::TimedOut.into())),
@@ -470,7 +470,7 @@ fn a_reader_that_breaks_its_promise_shows() {
 #[test]
 fn a_large_body_waits_for_a_slow_reader_and_holds_no_thread() {
     const LARGE: usize = 8 * MIB;
-    let handler = |request: &Request<'_>| match request.head.target.path() {
+    let handler = |request: &Request<'_>| match request.head.target.raw_path() {
         "/bytes" => Response::bytes(OCTETS, vec![b'x'; LARGE]),
         "/reader" => reader(LARGE as u64, Some(LARGE as u64), || Ok(0)),
         "/until-close" => reader(LARGE as u64, None, || Ok(0)),
@@ -539,7 +539,7 @@ fn both_ends_have_an_address() {
 
 #[test]
 fn an_exchange_in_memory_is_the_one_over_a_socket() {
-    let handler = Arc::new(|request: &Request<'_>| match request.head.target.path() {
+    let handler = Arc::new(|request: &Request<'_>| match request.head.target.raw_path() {
         "/body" => Answer::with_body(length_of).up_to(9),
         "/reader" => reader(100_000, Some(100_000), || Ok(0)).into(),
         "/short" => reader(100_000, Some(200_000), || Ok(0)).into(),
@@ -672,7 +672,7 @@ fn one_body_alone_has_the_same_bound() {
 fn replies_that_nobody_reads_have_a_bound_in_all() {
     const LARGE: usize = 8 * MIB;
     let shared: Arc<[u8]> = vec![b'x'; LARGE].into();
-    let handler = move |request: &Request<'_>| match request.head.target.path() {
+    let handler = move |request: &Request<'_>| match request.head.target.raw_path() {
         "/bytes" => Response::bytes(OCTETS, vec![b'x'; LARGE]),
         "/shared" => Response { body: Body::Shared(shared.clone()), ..Response::empty(Status::OK) },
         _ => Response::text("small"),

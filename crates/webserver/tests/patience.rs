@@ -259,7 +259,7 @@ fn a_half_closed_client_gets_its_answer() {
 }
 
 fn echo(request: &Request<'_>) -> Response {
-    Response::text(request.head.target.path())
+    Response::text(request.head.target.raw_path())
 }
 
 // R9112-9.3.2. More than one turn of a worker.
@@ -440,7 +440,7 @@ struct Panicking;
 
 impl Handler for Panicking {
     fn handle(&self, request: &Request<'_>) -> Answer {
-        assert_ne!(request.head.target.path(), "/panic", "as it was told");
+        assert_ne!(request.head.target.raw_path(), "/panic", "as it was told");
         echo(request).into()
     }
 

@@ -812,7 +812,7 @@ fn v22_without_descriptors_it_waits() {
 fn a_function_is_a_handler() {
     let inside = Inside::start(
         |server| server.threads(1),
-        |request: &Request<'_>| match request.head.target.path() {
+        |request: &Request<'_>| match request.head.target.raw_path() {
             "/empty" => Response::empty(Status::NO_CONTENT),
             path => Response::text(format!("{} {path} for {}", request.head.method, request.peer.ip())),
         },

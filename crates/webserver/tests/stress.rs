@@ -86,7 +86,7 @@ struct Serve {
 
 impl Handler for Serve {
     fn handle(&self, request: &Request<'_>) -> Answer {
-        let path = request.head.target.path();
+        let path = request.head.target.raw_path();
         match (request.head.method == Method::Post, path) {
             (true, "/whole") => Answer::with_body(|body| received(&body)).up_to(1 << 20),
             (true, "/sink") => {

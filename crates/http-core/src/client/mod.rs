@@ -246,8 +246,8 @@ impl<'a> Request<'a> {
         match (whole_server, self.target.query()) {
             (true, _) if self.to_proxy => [scheme, host, "", "", ""],
             (true, _) => ["*", "", "", "", ""],
-            (_, None) => [scheme, host, self.target.path(), "", ""],
-            (_, Some(query)) => [scheme, host, self.target.path(), "?", query],
+            (_, None) => [scheme, host, self.target.raw_path(), "", ""],
+            (_, Some(query)) => [scheme, host, self.target.raw_path(), "?", query],
         }
     }
 

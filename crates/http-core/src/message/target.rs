@@ -17,7 +17,7 @@ use crate::wire::grammar::{is_plain_target_text, is_reg_name_octet, is_target_te
 /// let target = Target::new(b"http://example.org:80/a//b/%2e%2e/c%20d?x=%zz")?;
 /// assert_eq!(target.form(), Form::Absolute);
 /// assert_eq!(target.authority().unwrap().host(), "example.org");
-/// assert_eq!(target.path(), "/a//b/%2e%2e/c%20d");
+/// assert_eq!(target.raw_path(), "/a//b/%2e%2e/c%20d");
 /// assert_eq!(target.query(), Some("x=%zz"));           // a query is never decoded
 /// assert_eq!(Target::new(b"/a b"), Err(TargetError::InvalidByte));
 /// # Ok::<(), TargetError>(())
@@ -85,9 +85,11 @@ impl<'a> Target<'a> {
         }
     }
 
-    /// The path as it came: it begins with `/`, is `/` where an absolute-form has none (R1945-5.1.2a), and `*` for the
-    /// asterisk-form.
-    pub fn path(&self) -> &'a str {
+    /// The path as it was received, percent-encodings and dot segments included. It begins with `/`. It is `/` where an
+    /// absolute-form has no path (R1945-5.1.2a), and `*` for the asterisk-form.
+    ///
+    /// To decide what a request asks for, use [`Path::decoded`](crate::Path::decoded) instead.
+    pub fn raw_path(&self) -> &'a str {
         match self.slice(self.parts.path) {
             b"" => "/",
             path => ascii(path),
@@ -288,7 +290,7 @@ mod tests {
     fn forms_and_parts() {
         let parts = |raw: &'static str| {
             let target = Target::new(raw.as_bytes()).unwrap();
-            (target.form(), target.path(), target.query())
+            (target.form(), target.raw_path(), target.query())
         };
         assert_eq!(parts("*"), (Form::Asterisk, "*", None));
         assert_eq!(parts("/a?b?c\\"), (Form::Origin, "/a", Some("b?c\\")));

@@ -107,7 +107,7 @@ pub use types::{Event, Expectation, Phase, RequestHead, Response, ResponseBody, 
 /// connection.received(bytes.len());
 ///
 /// let Ok(Event::Request(request)) = connection.poll() else { panic!() };
-/// assert_eq!(request.target.path(), "/hello");
+/// assert_eq!(&*request.path.decoded(), b"/hello");
 ///
 /// let fields = FieldBlock::new();
 /// let reply = Response { body: ResponseBody::Length(5), ..Response::new(Status::OK, &fields) };

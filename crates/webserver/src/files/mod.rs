@@ -481,7 +481,7 @@ fn show(resource: &Resource, request: &Request<'_>) -> Result<Response, Refusal>
 
 /// Whether a part of a page may be asked for: the paths of pages have no extension.
 fn has_extension(request: &Request<'_>) -> bool {
-    request.head.target.path().rsplit('/').next().unwrap_or_default().contains('.')
+    request.head.target.raw_path().rsplit('/').next().unwrap_or_default().contains('.')
 }
 
 /// Whether somebody asks for a page after all: a browser that opens an address says that it wants HTML.
