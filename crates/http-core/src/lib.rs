@@ -351,7 +351,7 @@
 //!         header::EXPECT,   // answered here
 //!     ];
 //!     for (field, value) in from.iter() {
-//!         let is_named = from.tokens(header::CONNECTION).any(|token| FieldName::new(token) == Some(field));
+//!         let is_named = from.tokens(header::CONNECTION).any(|token| FieldName::new(token) == Ok(field));
 //!         if !is_named && !HOP_BY_HOP.contains(&field) {
 //!             match to.push(field, value) {
 //!                 Ok(()) | Err(UsageError::ReservedField) => {}
@@ -364,7 +364,7 @@
 //! /// The request for the server behind; `fields` are those of `end_to_end`.
 //! fn forward<'a>(head: &RequestHead<'a>, behind: Authority<'a>, fields: &'a FieldBlock) -> client::Request<'a> {
 //!     // The Host of the client, where there is one: it was judged, and is there once at most.
-//!     let host = head.fields.get(header::HOST).and_then(|host| Authority::new(host.as_bytes())).unwrap_or(behind);
+//!     let host = head.fields.get(header::HOST).and_then(|host| Authority::new(host.as_bytes()).ok()).unwrap_or(behind);
 //!     let body = match head.body {
 //!         Framing::Length(bytes) => Some(bytes),
 //!         _ => None,   // requests have no other
@@ -380,7 +380,7 @@
 //!         (_, Framing::Length(bytes)) => ResponseBody::Length(bytes),
 //!         _ => ResponseBody::UntilClose,
 //!     };
-//!     let date = head.fields.only(header::DATE).and_then(|date| Date::parse(date.as_bytes(), now));
+//!     let date = head.fields.only(header::DATE).and_then(|date| Date::parse(date.as_bytes(), now).ok());
 //!     Response { body, date: Some(date.unwrap_or(now).text()), ..Response::new(head.status, fields) }
 //! }
 //! # use http_core::{Limits, Status, server};
@@ -467,12 +467,12 @@ mod wire;
 
 pub use error::{RequestError, ResponseError, TargetError, UsageError};
 pub use limits::Limits;
-pub use message::date::{Date, DateCache, DateText};
-pub use message::field::{FieldBlock, FieldName, FieldValue, Fields, header};
-pub use message::method::{ExtensionMethod, Method};
+pub use message::date::{Date, DateCache, DateText, InvalidDate};
+pub use message::field::{FieldBlock, FieldName, FieldValue, Fields, InvalidFieldName, InvalidFieldValue, header};
+pub use message::method::{ExtensionMethod, InvalidMethod, Method};
 pub use message::path::{Path, percent_encode};
-pub use message::status::Status;
-pub use message::target::{Authority, Form, Target};
+pub use message::status::{InvalidStatus, Status};
+pub use message::target::{Authority, Form, InvalidAuthority, Target};
 pub use message::version::Version;
 pub use semantics::location::{Location, LocationError, Origin};
 pub use semantics::{auth, conditional, expires, negotiate, range, redirect};

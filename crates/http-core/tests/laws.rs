@@ -192,7 +192,7 @@ proptest! {
             lines.push(format!("Content-Length: {length}").into_bytes());
         }
         for (name, value) in &pushed {
-            let (Some(name), Some(value)) = (FieldName::new(name), FieldValue::new(value)) else { continue };
+            let (Ok(name), Ok(value)) = (FieldName::new(name), FieldValue::new(value)) else { continue };
             match fields.push(name, value) {
                 Ok(()) => lines.push([name.as_str().as_bytes(), b": ", value.as_bytes()].concat()),
                 Err(error) => prop_assert_eq!(error, UsageError::ReservedField),

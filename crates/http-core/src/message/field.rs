@@ -4,6 +4,8 @@
 use alloc::vec::Vec;
 use core::fmt;
 
+use thiserror::Error;
+
 use crate::error::UsageError;
 use crate::wire::grammar::{elements, is_token, is_value_text, trim};
 
@@ -11,18 +13,21 @@ use crate::wire::grammar::{elements, is_token, is_value_text, trim};
 /// RFC 9110 §5.1). It is sent as it is written here.
 ///
 /// ```
-/// use http_core::{FieldName, header};
-/// assert_eq!(FieldName::new(b"content-TYPE"), Some(header::CONTENT_TYPE));
-/// assert_eq!(FieldName::new(b"X-A "), None);
+/// use http_core::{FieldName, InvalidFieldName, header};
+/// assert_eq!(FieldName::new(b"content-TYPE"), Ok(header::CONTENT_TYPE));
+/// assert_eq!(FieldName::try_from("X-A "), Err(InvalidFieldName));
 /// const TRACE_ID: FieldName = FieldName::from_static("X-Trace-Id");   // checked when compiled
 /// ```
 #[derive(Clone, Copy)]
 pub struct FieldName<'a>(&'a [u8]);
 
 impl<'a> FieldName<'a> {
-    /// A field name; `None` unless it is a token, and so not empty.
-    pub const fn new(name: &'a [u8]) -> Option<FieldName<'a>> {
-        if is_token(name) { Some(FieldName(name)) } else { None }
+    /// Reads a field name.
+    ///
+    /// # Errors
+    /// [`InvalidFieldName`] unless it is a token. A token is not empty.
+    pub const fn new(name: &'a [u8]) -> Result<FieldName<'a>, InvalidFieldName> {
+        if is_token(name) { Ok(FieldName(name)) } else { Err(InvalidFieldName) }
     }
 
     /// A field name that is known when the program is compiled.
@@ -39,6 +44,13 @@ impl<'a> FieldName<'a> {
         str::from_utf8(self.0).unwrap_or_default() // a token is ASCII
     }
 }
+
+try_from_bytes!(FieldName, new, InvalidFieldName);
+
+/// The error of a [`FieldName`] that is not a token.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+#[error("invalid header name: expected one or more letters, digits or any of !#$%&'*+-.^_`|~")]
+pub struct InvalidFieldName;
 
 impl PartialEq for FieldName<'_> {
     fn eq(&self, other: &FieldName<'_>) -> bool {
@@ -66,16 +78,19 @@ impl fmt::Display for FieldName<'_> {
 /// ```
 /// use http_core::FieldValue;
 /// assert_eq!(FieldValue::new(b" text/html\t").unwrap().as_bytes(), b"text/html");
-/// assert_eq!(FieldValue::new(b"a\r\nSet-Cookie: b"), None);
+/// assert!(FieldValue::try_from("a\r\nSet-Cookie: b").is_err());
 /// ```
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 pub struct FieldValue<'a>(&'a [u8]);
 
 impl<'a> FieldValue<'a> {
-    /// A field value, trimmed; `None` if it holds a control byte other than HTAB (R9110-5.5, R9112-11.1).
-    pub const fn new(value: &'a [u8]) -> Option<FieldValue<'a>> {
+    /// Reads a field value and trims the blanks around it.
+    ///
+    /// # Errors
+    /// [`InvalidFieldValue`] if it holds a control byte other than HTAB (R9110-5.5, R9112-11.1).
+    pub const fn new(value: &'a [u8]) -> Result<FieldValue<'a>, InvalidFieldValue> {
         let value = trim(value);
-        if is_value_text(value) { Some(FieldValue(value)) } else { None }
+        if is_value_text(value) { Ok(FieldValue(value)) } else { Err(InvalidFieldValue) }
     }
 
     /// A field value that is known when the program is compiled.
@@ -100,6 +115,13 @@ impl<'a> FieldValue<'a> {
         }
     }
 }
+
+try_from_bytes!(FieldValue, new, InvalidFieldValue);
+
+/// The error of a [`FieldValue`] that holds a control byte other than HTAB.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+#[error("invalid header value: expected no line ends and no other control characters")]
+pub struct InvalidFieldValue;
 
 impl fmt::Debug for FieldValue<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -443,20 +465,20 @@ mod tests {
         for byte in 0..=255u8 {
             let value = [b'a', byte, b'b'];
             let ok = byte == b'\t' || (byte >= b' ' && byte != 0x7f);
-            assert_eq!(FieldValue::new(&value).is_some(), ok, "{byte}");
+            assert_eq!(FieldValue::new(&value).is_ok(), ok, "{byte}");
         }
         for (raw, value) in [("", ""), ("  ", ""), ("\ta b ", "a b")] {
             assert_eq!(FieldValue::new(raw.as_bytes()).unwrap().as_bytes(), value.as_bytes());
         }
-        assert_eq!(FieldValue::new(b"a\r\n"), None, "blanks are trimmed, line ends are not");
+        assert_eq!(FieldValue::new(b"a\r\n"), Err(InvalidFieldValue), "blanks are trimmed, line ends are not");
     }
 
     // R1945-4.2a
     #[test]
     fn names_are_tokens_in_any_case() {
-        assert_eq!(FieldName::new(b"host"), Some(header::HOST));
+        assert_eq!(FieldName::new(b"host"), Ok(header::HOST));
         for bad in ["", "a b", "a:", "a\r", "X(1)", "caf\u{e9}"] {
-            assert!(FieldName::new(bad.as_bytes()).is_none(), "{bad}");
+            assert_eq!(FieldName::new(bad.as_bytes()), Err(InvalidFieldName), "{bad}");
         }
         let name = FieldName::new(b"hoSt").unwrap();
         assert_eq!((format!("{name}"), format!("{name:?}")), ("hoSt".into(), "hoSt".into()), "as it came");

@@ -4,6 +4,7 @@ use core::fmt;
 use core::net::Ipv6Addr;
 
 use memchr::memchr;
+use thiserror::Error;
 
 use crate::error::TargetError;
 use crate::message::path::decoded;
@@ -80,7 +81,7 @@ impl<'a> Target<'a> {
     /// The host and port of an absolute-form; `None` for the other forms.
     pub fn authority(&self) -> Option<Authority<'a>> {
         match self.parts.form {
-            Form::Absolute => Authority::new(self.slice(self.parts.authority)),
+            Form::Absolute => Authority::new(self.slice(self.parts.authority)).ok(),
             _ => None,
         }
     }
@@ -114,6 +115,8 @@ impl<'a> Target<'a> {
     }
 }
 
+try_from_bytes!(Target, new, TargetError);
+
 impl fmt::Debug for Target<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{:?}", self.as_str())
@@ -134,7 +137,7 @@ impl TargetParts {
                 let rest = &raw[SCHEME.len()..];
                 let length = rest.iter().position(|c| matches!(c, b'/' | b'?')).unwrap_or(rest.len());
                 // R9110-4.2.1, R9110-4.2.4
-                Authority::new(&rest[..length]).ok_or(TargetError::Authority)?;
+                Authority::new(&rest[..length]).map_err(|_| TargetError::Authority)?;
                 let end = SCHEME.len() + length;
                 (Form::Absolute, (SCHEME.len() as u32, end as u32), end)
             }
@@ -187,7 +190,7 @@ fn has_scheme(raw: &[u8]) -> bool {
 /// let authority = Authority::new(b"[::1]:8080").unwrap();
 /// assert_eq!((authority.host(), authority.port()), ("[::1]", Some(8080)));
 /// assert_eq!(Authority::new(b"example.org:").unwrap().port(), None);   // an empty port is the default, 80
-/// assert_eq!(Authority::new(b"user@example.org"), None);
+/// assert!(Authority::try_from("user@example.org").is_err());
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Authority<'a> {
@@ -196,11 +199,15 @@ pub struct Authority<'a> {
 }
 
 impl<'a> Authority<'a> {
-    /// Reads an authority; `None` if it names no host, or a port that is no number up to 65535 (R9110-4.2.1, R9110-4.2.4).
-    /// The port may be empty.
-    pub fn new(raw: &'a [u8]) -> Option<Authority<'a>> {
-        let host = host_length(raw)?;
-        Some(Authority { raw: str::from_utf8(raw).ok()?, host })
+    /// Reads an authority. The port may be empty.
+    ///
+    /// # Errors
+    /// [`InvalidAuthority`] if it names no host, or a port that is not a number up to 65535 (R9110-4.2.1, R9110-4.2.4).
+    pub fn new(raw: &'a [u8]) -> Result<Authority<'a>, InvalidAuthority> {
+        match (host_length(raw), str::from_utf8(raw)) {
+            (Some(host), Ok(raw)) => Ok(Authority { raw, host }),
+            _ => Err(InvalidAuthority),
+        }
     }
 
     /// The whole of it, as it came: what a Host field says.
@@ -224,6 +231,13 @@ impl<'a> Authority<'a> {
         (self.host().trim_matches(['[', ']']), self.port().unwrap_or(80))
     }
 }
+
+try_from_bytes!(Authority, new, InvalidAuthority);
+
+/// The error of an [`Authority`] without a valid host and port.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+#[error("invalid host: expected a host and an optional port, like \"example.org:8080\"")]
+pub struct InvalidAuthority;
 
 /// How long the host of an authority is; `None` if it is none, that is what [`Authority::new`] refuses.
 pub(crate) fn host_length(raw: &[u8]) -> Option<usize> {
@@ -321,7 +335,7 @@ mod tests {
     #[test]
     fn authorities() {
         for good in ["localhost", "a.example:80", "127.0.0.1:0", "[::1]", "[::ffff:1.2.3.4]:65535", "x_y", "a:"] {
-            assert!(Authority::new(good.as_bytes()).is_some(), "{good}");
+            assert!(Authority::new(good.as_bytes()).is_ok(), "{good}");
         }
         for bad in [
             "",
@@ -342,7 +356,7 @@ mod tests {
             "a%20b",
             "caf\u{e9}",
         ] {
-            assert!(Authority::new(bad.as_bytes()).is_none(), "{bad}");
+            assert_eq!(Authority::new(bad.as_bytes()), Err(InvalidAuthority), "{bad}");
         }
     }
 }

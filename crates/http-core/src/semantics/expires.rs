@@ -28,7 +28,7 @@ use crate::message::field::{FieldName, Fields, header};
 pub fn is_expired(fields: &Fields<'_>, now: Date) -> Option<bool> {
     const EXPIRES: FieldName<'static> = FieldName::from_static("Expires");
     fields.get(EXPIRES)?;
-    let date = |name| Date::parse(fields.only(name)?.as_bytes(), now);
+    let date = |name| Date::parse(fields.only(name)?.as_bytes(), now).ok();
     // R1945-10.7
     Some(date(EXPIRES).is_none_or(|expires| expires <= now || date(header::DATE).is_some_and(|sent| expires <= sent)))
 }

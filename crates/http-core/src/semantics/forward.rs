@@ -42,7 +42,7 @@ impl FieldBlock {
     /// ```
     pub fn forward(&mut self, received: &Fields<'_>, version: Version, by: Authority<'_>) {
         for (name, value) in received.iter() {
-            let is_named = || received.tokens(header::CONNECTION).any(|token| FieldName::new(token) == Some(name));
+            let is_named = || received.tokens(header::CONNECTION).any(|token| FieldName::new(token) == Ok(name));
             if !FOR_ONE_HOP.contains(&name) && !is_named() {
                 let _ = self.push(name, value); // what it does not take, the machines write
             }
@@ -68,7 +68,8 @@ impl<'a> Response<'a> {
     /// framed anew, dated as the answer is, or now where that has no date, and given to
     /// [`forward`](crate::server::Connection::forward).
     pub fn forwarded(answer: &ResponseHead<'_>, fields: &'a FieldBlock, now: Option<Date>) -> Response<'a> {
-        let own = answer.fields.get(header::DATE).zip(now).and_then(|(date, now)| Date::parse(date.as_bytes(), now));
+        let own =
+            answer.fields.get(header::DATE).zip(now).and_then(|(date, now)| Date::parse(date.as_bytes(), now).ok());
         Response {
             // R9110-8.6a: of the body that a GET would get, too.
             body: answer.content_length().map_or(ResponseBody::UntilClose, ResponseBody::Length),

@@ -38,7 +38,11 @@ impl Choice {
         let coding = match self {
             Choice::Coded(place) if !status.is_bodiless() => {
                 let coding = available.get(place).filter(|coding| is_token(coding.as_bytes()));
-                Some(coding.and_then(|coding| FieldValue::new(coding.as_bytes())).ok_or(UsageError::UnknownCoding)?)
+                Some(
+                    coding
+                        .and_then(|coding| FieldValue::new(coding.as_bytes()).ok())
+                        .ok_or(UsageError::UnknownCoding)?,
+                )
             }
             _ => None,
         };

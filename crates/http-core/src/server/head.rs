@@ -93,7 +93,7 @@ impl Head {
     pub(crate) fn validate(&mut self, bytes: &[u8], index: &Index) -> Result<Framing, RequestError> {
         let fields = Fields::new(bytes, index);
         validate_host(self.version, &fields)?;
-        let method = Method::new(&bytes[..self.method_end as usize]).ok_or(RequestError::Method)?;
+        let method = Method::new(&bytes[..self.method_end as usize]).map_err(|_| RequestError::Method)?;
         let framing = framing::of_request(method, self.version, &fields)?;
         if method == Method::Connect {
             return Err(RequestError::ConnectMethod); // R9112-3.2.3, R9110-9.3.6
@@ -113,7 +113,7 @@ impl Head {
         let target = self.target_of(bytes);
         let parts = self.parts?;
         Some(RequestHead {
-            method: Method::new(&bytes[..self.method_end as usize])?,
+            method: Method::new(&bytes[..self.method_end as usize]).ok()?,
             target: Target::from_parts(target, parts),
             path: Path::read_before(parts.path(target)),
             version: self.version,

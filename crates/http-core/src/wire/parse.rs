@@ -113,14 +113,8 @@ pub(crate) fn status_line(line: &[u8]) -> Result<StatusLine, ResponseError> {
     }
     let code = word(line, end);
     let reason = word(line, code.end).start..line.len();
-    let status = match line[code] {
-        [a @ b'1'..=b'9', b @ b'0'..=b'9', c @ b'0'..=b'9'] => {
-            Status::new(u16::from(a - b'0') * 100 + u16::from(b - b'0') * 10 + u16::from(c - b'0'))
-        }
-        _ => None,
-    };
-    match status {
-        Some(status) if is_value_text(&line[reason.clone()]) => Ok(StatusLine { version, status, reason }),
+    match Status::try_from(&line[code]) {
+        Ok(status) if is_value_text(&line[reason.clone()]) => Ok(StatusLine { version, status, reason }),
         _ => Err(ResponseError::StatusLine),
     }
 }
@@ -191,7 +185,7 @@ fn unfold_but(strict: &[FieldName<'_>], head: &mut [u8], from: usize) -> Result<
     while let Some(length) = memchr::memchr(b'\n', &head[line_start..]) {
         if is_blank(&head[line_start]) {
             let name = head[field_start..line_start].split(|&c| c == b':').next().unwrap_or_default();
-            if FieldName::new(name).is_none_or(|name| strict.contains(&name)) {
+            if FieldName::new(name).map_or(true, |name| strict.contains(&name)) {
                 return Err(());
             }
             head[line_start - 1] = b' ';
@@ -304,7 +298,7 @@ mod tests {
         for strict in ["Host", "content-length", "Connection", "TRANSFER-ENCODING", "", "a b"] {
             let mut head = format!("x\r\n{strict}:\r\n a\r\n\r\n").into_bytes();
             assert_eq!(unfold(&mut head, 3), Err(()), "{strict}");
-            assert_eq!(unfold_response(&mut head, 3).is_ok(), FieldName::new(strict.as_bytes()).is_some(), "{strict}");
+            assert_eq!(unfold_response(&mut head, 3).is_ok(), FieldName::new(strict.as_bytes()).is_ok(), "{strict}");
         }
         assert_eq!(unfold(&mut b"x\r\n A: b\r\n\r\n".to_vec(), 3), Err(()), "R9112-2.2e");
     }
