@@ -15,7 +15,7 @@ fn main() -> Result<(), Box<dyn Error>> {
 
     for path in ["/HelloWorld.html", "/no-such-file"] {
         // The client asks, and means to ask again over the same connection.
-        let host = Authority::new(b"localhost:6789").ok_or("no host")?;
+        let host = Authority::new(b"localhost:6789")?;
         let fields = FieldBlock::new();
         let target = Target::new(path.as_bytes())?;
         let request = client::Request { keep_alive: true, ..client::Request::new(Method::Get, target, host, &fields) };

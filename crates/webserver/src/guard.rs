@@ -66,7 +66,7 @@ impl<H: Handler> Guard<H> {
     /// its own. `None` if [`basic_challenge`] cannot say it.
     #[must_use]
     pub fn realm(self, realm: &str) -> Option<Guard<H>> {
-        Some(Guard { challenge: with_charset(&basic_challenge(realm)?), ..self })
+        Some(Guard { challenge: with_charset(&basic_challenge(realm).ok()?), ..self })
     }
 
     /// How many verifications were begun, of right and of wrong passwords.
@@ -75,7 +75,9 @@ impl<H: Handler> Guard<H> {
     }
 
     fn judge(&self, request: &Request<'_>) -> Verdict {
-        let Some(credentials) = request.head.fields.only(header::AUTHORIZATION).and_then(Basic::parse) else {
+        let Some(credentials) =
+            request.head.fields.only(header::AUTHORIZATION).and_then(|value| Basic::parse(value).ok())
+        else {
             return Verdict::Unknown;
         };
         if self.users.remembers(&credentials) {
@@ -93,7 +95,7 @@ impl<H: Handler> Guard<H> {
 
     fn denied(&self, status: Status, why: &str, name: FieldName<'_>, value: &str) -> Response {
         let mut reply = self.inner.error(status, why);
-        if let Some(value) = FieldValue::new(value.as_bytes()) {
+        if let Ok(value) = FieldValue::new(value.as_bytes()) {
             let _ = reply.push(name, value); // it is not one of the library's own
         }
         Response { status, ..reply }

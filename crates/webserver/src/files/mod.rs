@@ -513,7 +513,7 @@ fn to_the_slash(path: &[u8], target: &Target<'_>) -> Response {
     let main = format!("<p>This is a directory: <a href=\"{link}\">its address</a> ends with a slash.</p>\n");
     let page = page::frame(&Status::MOVED_PERMANENTLY.to_string(), &main);
     let mut reply = page::reply(Status::MOVED_PERMANENTLY, page);
-    if let Some(location) = FieldValue::new(location.as_bytes()) {
+    if let Ok(location) = FieldValue::new(location.as_bytes()) {
         push(Arc::make_mut(&mut reply.fields), header::LOCATION, location);
     }
     reply
