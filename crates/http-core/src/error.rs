@@ -219,9 +219,10 @@ impl ResponseError {
     }
 }
 
-/// The caller's fault: a call that makes no sense at this point, or a value that may not be sent. Nothing has changed by
-/// it. In a program that follows the events of `poll` none of them comes up, but for [`MissingField`](Self::MissingField) and
-/// [`ReservedField`](Self::ReservedField) where fields come from elsewhere.
+/// The caller's fault: a call at the wrong time, or one that contradicts an earlier one. The call has changed nothing.
+///
+/// A program that follows the events of `poll` sees none of them, except [`MissingField`](Self::MissingField) where it
+/// passes on the headers of others.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
 #[non_exhaustive]
 pub enum UsageError {
@@ -237,13 +238,6 @@ pub enum UsageError {
     /// A 401 without WWW-Authenticate or a 405 without Allow, without which they mean nothing (R9110-11.6.1, R9110-10.2.1).
     #[error("a 401 must carry WWW-Authenticate, and a 405 Allow")]
     MissingField,
-    /// A field that the library alone writes, pushed to a [`FieldBlock`](crate::FieldBlock) (R9112-6.1d).
-    #[error("the library alone writes Connection, Content-Length, Date, Host, Keep-Alive and Transfer-Encoding")]
-    ReservedField,
-    /// A content coding that is not among those that were chosen from; see
-    /// [`Choice::describe`](crate::semantics::negotiate::Choice::describe).
-    #[error("the content coding is not among those that were chosen from")]
-    UnknownCoding,
     /// More bytes were sent as body than the head promised.
     #[error("more bytes of body were sent than the head promised")]
     BodyTooLong,

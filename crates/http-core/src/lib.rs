@@ -339,7 +339,7 @@
 //! ```
 //! use http_core::client::ResponseHead;
 //! use http_core::server::{Response, ResponseBody, RequestHead};
-//! use http_core::{Authority, Date, FieldBlock, FieldName, Fields, Framing, Method, UsageError, client, header};
+//! use http_core::{Authority, Date, FieldBlock, FieldName, Fields, Framing, Method, client, header};
 //!
 //! /// The fields that are meant for the next hop, too.
 //! fn end_to_end(from: &Fields<'_>, to: &mut FieldBlock) {
@@ -353,10 +353,7 @@
 //!     for (field, value) in from.iter() {
 //!         let is_named = from.tokens(header::CONNECTION).any(|token| FieldName::new(token) == Ok(field));
 //!         if !is_named && !HOP_BY_HOP.contains(&field) {
-//!             match to.push(field, value) {
-//!                 Ok(()) | Err(UsageError::ReservedField) => {}
-//!                 Err(error) => unreachable!("{error}"),
-//!             }
+//!             let _ = to.push(field, value);   // what it does not take, the machines write
 //!         }
 //!     }
 //! }
@@ -468,7 +465,9 @@ mod wire;
 pub use error::{RequestError, ResponseError, TargetError, UsageError};
 pub use limits::Limits;
 pub use message::date::{Date, DateCache, DateText, InvalidDate};
-pub use message::field::{FieldBlock, FieldName, FieldValue, Fields, InvalidFieldName, InvalidFieldValue, header};
+pub use message::field::{
+    FieldBlock, FieldName, FieldValue, Fields, InvalidFieldName, InvalidFieldValue, ReservedField, header,
+};
 pub use message::method::{ExtensionMethod, InvalidMethod, Method};
 pub use message::path::{Path, percent_encode};
 pub use message::status::{InvalidStatus, Status};

@@ -5,8 +5,8 @@
 
 use http_core::server::{Connection, Event, Expectation, Phase, Response, ResponseBody, SendBody};
 use http_core::{
-    CloseReason, Date, FieldBlock, FieldValue, Form, Framing, Limits, RequestError, Status, TargetError, UsageError,
-    Version, Workspace, header,
+    CloseReason, Date, FieldBlock, FieldValue, Form, Framing, Limits, RequestError, ReservedField, Status, TargetError,
+    UsageError, Version, Workspace, header,
 };
 
 const KEPT: &str = "GET /kept HTTP/1.0\r\nConnection: keep-alive\r\n\r\n";
@@ -359,7 +359,7 @@ fn misuse_is_told() {
         }
     }
     let owned = FieldBlock::new().push(header::DATE, FieldValue::from_static("now"));
-    assert_eq!(owned, Err(UsageError::ReservedField));
+    assert_eq!(owned, Err(ReservedField));
 }
 
 // R9112-2.2f, R9112-3a, R9112-3c, R9110-5.4, R6585-5, R9112-6.3a, R9112-6.3b, R9110-15.5.9, R9110-7.4, R1945-7.2.2b,

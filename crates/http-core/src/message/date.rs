@@ -120,7 +120,7 @@ impl DateText {
     /// let modified = Date::from_unix(0).unwrap().text();
     /// fields.push(header::LAST_MODIFIED, modified.value())?;
     /// assert_eq!(fields.as_bytes(), b"Last-Modified: Thu, 01 Jan 1970 00:00:00 GMT\r\n");
-    /// # Ok::<(), http_core::UsageError>(())
+    /// # Ok::<(), http_core::ReservedField>(())
     /// ```
     pub fn value(&self) -> FieldValue<'_> {
         FieldValue::new(&self.0).unwrap_or(FieldValue::from_static("")) // no byte of it is a control

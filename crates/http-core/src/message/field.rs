@@ -4,9 +4,9 @@
 use alloc::vec::Vec;
 use core::fmt;
 
+use memchr::memchr;
 use thiserror::Error;
 
-use crate::error::UsageError;
 use crate::wire::grammar::{elements, is_token, is_value_text, trim};
 
 /// A field name: a token (letters, digits and ``!#$%&'*+-.^_`|~``), compared without regard to case (RFC 1945 §4.2,
@@ -371,20 +371,23 @@ fn shown<'a>((name, value): (FieldName<'a>, FieldValue<'a>)) -> (FieldName<'a>, 
     (name, if SECRET.contains(&name) { FieldValue::from_static("(not shown)") } else { value })
 }
 
-/// Field lines to be sent: checked when they are pushed, and from then on only copied.
+/// The headers of a message to be sent (RFC 9113's *field block*). Each line is checked when it is added, and from then on
+/// only copied.
 ///
-/// The fields that frame a message or end a connection are the library's to write, so they cannot be pushed:
-/// Connection, Content-Length, Date, Host, Keep-Alive, Transfer-Encoding. How long it may grow, the caller decides.
+/// The library alone writes the headers that frame a message or end a connection, so these cannot be added: Connection,
+/// Content-Length, Date, Host, Keep-Alive and Transfer-Encoding. The block has no limit of its own.
 ///
-/// It is borrowed by a [`Response`](crate::server::Response) or [`Request`](crate::client::Request), and may be used for many.
+/// A [`Response`](crate::server::Response) or [`Request`](crate::client::Request) borrows it. One block may serve many.
 ///
 /// ```
-/// use http_core::{FieldBlock, FieldValue, UsageError, header};
+/// use http_core::{FieldBlock, FieldValue, ReservedField, header};
 /// let mut fields = FieldBlock::new();
-/// fields.push(header::CONTENT_TYPE, FieldValue::from_static("text/html; charset=utf-8"))?;
+/// fields.push(header::CONTENT_TYPE, FieldValue::from_static("text/html"))?;
+/// fields.set(header::CONTENT_TYPE, FieldValue::from_static("text/html; charset=utf-8"))?;
 /// assert_eq!(fields.as_bytes(), b"Content-Type: text/html; charset=utf-8\r\n");
-/// assert_eq!(fields.push(header::CONTENT_LENGTH, FieldValue::from_static("5")), Err(UsageError::ReservedField));
-/// # Ok::<(), UsageError>(())
+/// assert_eq!(fields.push(header::CONTENT_LENGTH, FieldValue::from_static("5")), Err(ReservedField));
+/// assert_eq!(fields.remove(header::CONTENT_TYPE), 1);
+/// # Ok::<(), ReservedField>(())
 /// ```
 #[derive(Clone, Default, PartialEq, Eq)]
 pub struct FieldBlock(Vec<u8>);
@@ -395,11 +398,11 @@ impl FieldBlock {
         FieldBlock(Vec::new())
     }
 
-    /// Adds one line behind the others. The same name may stand on several lines.
+    /// Adds one line after the others. The same name may be on several lines.
     ///
     /// # Errors
-    /// [`UsageError::ReservedField`] for a field that the library alone writes; nothing is added then.
-    pub fn push(&mut self, name: FieldName<'_>, value: FieldValue<'_>) -> Result<(), UsageError> {
+    /// [`ReservedField`] for a header that the library alone writes. Nothing is added then.
+    pub fn push(&mut self, name: FieldName<'_>, value: FieldValue<'_>) -> Result<(), ReservedField> {
         const OWNED: [FieldName<'static>; 6] = [
             header::CONNECTION,
             header::CONTENT_LENGTH,
@@ -409,22 +412,53 @@ impl FieldBlock {
             header::TRANSFER_ENCODING,
         ];
         if OWNED.contains(&name) {
-            return Err(UsageError::ReservedField);
+            return Err(ReservedField);
         }
-        for part in [name.0, b": ", value.0, b"\r\n"] {
-            self.0.extend_from_slice(part);
-        }
+        self.push_unreserved(name, value);
         Ok(())
     }
 
-    /// Adds the lines of another block behind the others.
+    /// [`push`](Self::push) for a name that is known not to be reserved.
+    pub(crate) fn push_unreserved(&mut self, name: FieldName<'_>, value: FieldValue<'_>) {
+        for part in [name.0, b": ", value.0, b"\r\n"] {
+            self.0.extend_from_slice(part);
+        }
+    }
+
+    /// Replaces all lines with this name, in any case, by one at the end.
+    ///
+    /// # Errors
+    /// [`ReservedField`] for a header that the library alone writes. Nothing is changed then.
+    pub fn set(&mut self, name: FieldName<'_>, value: FieldValue<'_>) -> Result<(), ReservedField> {
+        self.remove(name);
+        self.push(name, value)
+    }
+
+    /// Removes all lines with this name, in any case, and returns how many there were.
+    pub fn remove(&mut self, name: FieldName<'_>) -> usize {
+        let (mut removed, mut kept, mut start) = (0, 0, 0);
+        while let Some(length) = memchr(b'\n', &self.0[start..]) {
+            let line = start..start + length + 1;
+            start = line.end;
+            if split(&self.0[line.clone()]).is_some_and(|(own, _)| own == name) {
+                removed += 1;
+            } else {
+                self.0.copy_within(line.clone(), kept);
+                kept += line.len();
+            }
+        }
+        self.0.truncate(kept);
+        removed
+    }
+
+    /// Adds the lines of another block after the others.
     pub fn append(&mut self, other: &FieldBlock) {
         self.0.extend_from_slice(&other.0);
     }
 
     /// Whether there is a line with this name, in any case.
     pub fn contains(&self, name: FieldName<'_>) -> bool {
-        self.lines().any(|(own, _)| own == name)
+        self.iter().any(|(own, _)| own == name)
     }
 
     /// The lines as they will be sent, each with its CRLF.
@@ -432,27 +466,37 @@ impl FieldBlock {
         &self.0
     }
 
-    /// Takes all lines away and keeps the memory.
+    /// Removes all lines and keeps the memory.
     pub fn clear(&mut self) {
         self.0.clear();
     }
 
-    /// The lines as they were pushed; each was checked then.
-    fn lines(&self) -> impl Iterator<Item = (FieldName<'_>, FieldValue<'_>)> {
-        let lines = self.0.split(|&c| c == b'\n').filter_map(|line| line.strip_suffix(b"\r"));
-        lines.filter_map(|line| {
-            let colon = line.iter().position(|&c| c == b':')?;
-            Some((FieldName(&line[..colon]), FieldValue(&line[colon + b": ".len()..])))
-        })
+    /// The lines in their order.
+    pub fn iter(&self) -> impl Iterator<Item = (FieldName<'_>, FieldValue<'_>)> {
+        self.0.split_inclusive(|&c| c == b'\n').filter_map(split)
     }
 }
 
+/// The name and value of a line of a [`FieldBlock`]. Both were checked when it was added.
+fn split(line: &[u8]) -> Option<(FieldName<'_>, FieldValue<'_>)> {
+    let line = line.strip_suffix(b"\r\n")?;
+    let colon = memchr(b':', line)?;
+    Some((FieldName(&line[..colon]), FieldValue(&line[colon + b": ".len()..])))
+}
+
 impl fmt::Debug for FieldBlock {
-    /// Shows every field, but no credentials.
+    /// Shows every header, but no credentials.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_map().entries(self.lines().map(shown)).finish()
+        f.debug_map().entries(self.iter().map(shown)).finish()
     }
 }
+
+/// The error of a header that a [`FieldBlock`] does not take, because the library alone writes it (R9112-6.1d).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+#[error(
+    "reserved header: the library alone writes Connection, Content-Length, Date, Host, Keep-Alive and Transfer-Encoding"
+)]
+pub struct ReservedField;
 
 #[cfg(test)]
 mod tests {
@@ -490,7 +534,8 @@ mod tests {
         let mut block = FieldBlock::new();
         for name in ["connection", "CONTENT-LENGTH", "Date", "host", "keep-alive", "transfer-encoding"] {
             let name = FieldName::new(name.as_bytes()).unwrap();
-            assert_eq!(block.push(name, FieldValue::from_static("x")), Err(UsageError::ReservedField));
+            assert_eq!(block.push(name, FieldValue::from_static("x")), Err(ReservedField));
+            assert_eq!(block.set(name, FieldValue::from_static("x")), Err(ReservedField));
         }
         assert!(block.as_bytes().is_empty());
         block.push(header::ALLOW, FieldValue::from_static("GET")).unwrap();
@@ -502,6 +547,24 @@ mod tests {
         two.append(&block);
         assert_eq!(two.as_bytes(), block.as_bytes().repeat(2));
         block.clear();
+        assert!(block.as_bytes().is_empty());
+    }
+
+    #[test]
+    fn set_and_remove_match_whole_names_in_any_case() {
+        let mut block = FieldBlock::new();
+        assert_eq!(block.remove(header::VIA), 0);
+        for (name, value) in [("Via", "a"), ("X-Via", "b"), ("vIA", "Via: c"), ("Vi", ""), ("VIA", "d")] {
+            block.push(FieldName::new(name.as_bytes()).unwrap(), FieldValue::new(value.as_bytes()).unwrap()).unwrap();
+        }
+        let mut set = block.clone();
+        set.set(FieldName::from_static("via"), FieldValue::from_static("e")).unwrap();
+        assert_eq!(set.as_bytes(), b"X-Via: b\r\nVi: \r\nvia: e\r\n");
+        assert_eq!(block.remove(header::VIA), 3);
+        assert_eq!(block.as_bytes(), b"X-Via: b\r\nVi: \r\n");
+        let lines: Vec<_> = block.iter().map(|(name, value)| (name.as_str(), value.as_bytes())).collect();
+        assert_eq!(lines, [("X-Via", &b"b"[..]), ("Vi", b"")]);
+        assert_eq!((block.remove(FieldName::from_static("X-VIA")), block.remove(FieldName::from_static("VI"))), (1, 1));
         assert!(block.as_bytes().is_empty());
     }
 

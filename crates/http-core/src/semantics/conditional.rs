@@ -143,7 +143,7 @@ impl fmt::Debug for EntityTag<'_> {
 /// assert!(FileTag::new(5, 999_999_998_000_000_001, now).as_tag().is_weak());
 /// let mut fields = FieldBlock::new();
 /// fields.push(header::ETAG, tag.value())?;
-/// # Ok::<(), http_core::UsageError>(())
+/// # Ok::<(), http_core::ReservedField>(())
 /// ```
 #[derive(Clone, Copy)]
 pub struct FileTag {

@@ -86,7 +86,7 @@ impl ByteRange {
 /// let mut fields = FieldBlock::new();
 /// fields.push(header::CONTENT_RANGE, ContentRange::unsatisfied(10).value())?;
 /// assert_eq!(fields.as_bytes(), b"Content-Range: bytes */10\r\n");
-/// # Ok::<(), http_core::UsageError>(())
+/// # Ok::<(), http_core::ReservedField>(())
 /// ```
 #[derive(Clone, Copy)]
 pub struct ContentRange {

@@ -389,12 +389,12 @@ impl Connection {
         let mut text = alloc::string::String::new();
         let _ = writeln!(text, "{}: {error}", error.status()); // writing to a String does not fail
         let mut fields = FieldBlock::new();
-        fields.push(header::CONTENT_TYPE, FieldValue::from_static("text/plain; charset=utf-8"))?;
+        fields.push_unreserved(header::CONTENT_TYPE, FieldValue::from_static("text/plain; charset=utf-8"));
         if error == RequestError::ConnectMethod {
-            fields.push(header::ALLOW, FieldValue::from_static(""))?; // R9110-10.2.1: no method at all
+            fields.push_unreserved(header::ALLOW, FieldValue::from_static("")); // R9110-10.2.1: no method at all
         }
         if error == RequestError::Overloaded {
-            fields.push(header::RETRY_AFTER, FieldValue::from_static("1"))?; // R1945-9.5
+            fields.push_unreserved(header::RETRY_AFTER, FieldValue::from_static("1")); // R1945-9.5
         }
         let body = ResponseBody::Bytes(text.as_bytes());
         let _whole = self.respond(&Response { body, date, ..Response::new(error.status(), &fields) }, out)?;

@@ -109,7 +109,7 @@ pub enum Expectation {
 /// let now = Date::from_unix(1_000_000_000).unwrap();   // the caller's clock
 /// let reply = Response { body: ResponseBody::Length(12), date: Some(now.text()), ..Response::new(Status::OK, &fields) };
 /// assert!(!reply.close);
-/// # Ok::<(), http_core::UsageError>(())
+/// # Ok::<(), http_core::ReservedField>(())
 /// ```
 #[derive(Clone, Copy, Debug)]
 pub struct Response<'a> {
