@@ -84,7 +84,7 @@ pub fn fetch(
 ) -> Result<Answer, Error> {
     let (target, host) = url.target()?;
     let mut fields = FieldBlock::new();
-    fields.push(header::USER_AGENT, USER_AGENT)?;
+    let _ = fields.push(header::USER_AGENT, USER_AGENT); // it is not a reserved header
     let mut connection = Connection::new(Limits::default());
     let mut request = Vec::new();
     let _ = connection.request(&Request::new(Method::Get, target, host, &fields), &mut request)?; // has no body

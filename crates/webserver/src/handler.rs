@@ -9,7 +9,7 @@ use std::sync::Arc;
 use std::time::SystemTime;
 
 use http_core::server::RequestHead;
-use http_core::{Date, FieldBlock, FieldName, FieldValue, RequestError, Status, UsageError, header};
+use http_core::{Date, FieldBlock, FieldName, FieldValue, RequestError, ReservedField, Status, header};
 
 use crate::moment::Moment;
 use crate::notes::Notes;
@@ -335,7 +335,7 @@ impl Response {
     ///
     /// # Errors
     /// Those of [`FieldBlock::push`]: it is a field that the library writes itself.
-    pub fn push(&mut self, name: FieldName<'_>, value: FieldValue<'_>) -> Result<(), UsageError> {
+    pub fn push(&mut self, name: FieldName<'_>, value: FieldValue<'_>) -> Result<(), ReservedField> {
         Arc::make_mut(&mut self.fields).push(name, value)
     }
 }

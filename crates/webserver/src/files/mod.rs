@@ -22,7 +22,7 @@ use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
 use http_core::server::Expectation;
 use http_core::{
-    Date, FieldBlock, FieldName, FieldValue, Fields, Form, Method, RequestError, Status, Target, UsageError, header,
+    Date, FieldBlock, FieldName, FieldValue, Fields, Form, Method, RequestError, ReservedField, Status, Target, header,
     percent_encode,
 };
 
@@ -189,8 +189,8 @@ impl Files {
     /// What has a type has `X-Content-Type-Options: nosniff` if nothing else is said.
     ///
     /// # Errors
-    /// [`UsageError::ReservedField`] for a field that tells of the connection, the length or the date.
-    pub fn field(mut self, name: FieldName<'_>, value: FieldValue<'_>) -> Result<Files, UsageError> {
+    /// [`ReservedField`] for a field that tells of the connection, the length or the date.
+    pub fn field(mut self, name: FieldName<'_>, value: FieldValue<'_>) -> Result<Files, ReservedField> {
         FieldBlock::new().push(name, value)?;
         self.settings.add_field(name, value);
         Ok(self)
