@@ -7,6 +7,7 @@ use core::fmt;
 use memchr::memchr;
 use thiserror::Error;
 
+use crate::wire::field_index::{FieldIndex, FieldRange};
 use crate::wire::grammar::{elements, is_token, is_value_text, trim};
 
 /// A field name: a token (letters, digits and ``!#$%&'*+-.^_`|~``), compared without regard to case (RFC 1945 §4.2,
@@ -182,92 +183,6 @@ pub mod header {
     }
 }
 
-/// Where the fields of a head stand, in order, and which kinds of names they have.
-///
-/// A head is searched for a dozen names, of which few occur: most searches end before they begin.
-#[derive(Debug, Default)]
-pub(crate) struct Index {
-    fields: Vec<FieldRange>,
-    /// A bit for each kind that occurs.
-    seen: u64,
-    /// A bit for each kind that occurs more than once.
-    repeated: u64,
-}
-
-impl Index {
-    pub(crate) const fn new() -> Index {
-        Index { fields: Vec::new(), seen: 0, repeated: 0 }
-    }
-
-    pub(crate) fn clear(&mut self) {
-        self.fields.clear();
-        (self.seen, self.repeated) = (0, 0);
-    }
-
-    /// Replaces all fields, of which each comes with its name.
-    pub(crate) fn fill<'a>(&mut self, fields: impl Iterator<Item = (&'a [u8], FieldRange)>) {
-        self.clear();
-        let (mut seen, mut repeated) = (0, 0);
-        self.fields.extend(fields.map(|(name, field)| {
-            let kind = kind(name);
-            repeated |= seen & kind;
-            seen |= kind;
-            field
-        }));
-        (self.seen, self.repeated) = (seen, repeated);
-    }
-
-    pub(crate) fn len(&self) -> usize {
-        self.fields.len()
-    }
-
-    /// Bytes of memory.
-    pub(crate) const fn memory(&self) -> usize {
-        self.fields.capacity() * size_of::<FieldRange>()
-    }
-
-    /// Where the names begin.
-    pub(crate) fn names(&self) -> impl Iterator<Item = usize> {
-        self.fields.iter().map(|field| field.name.start as usize)
-    }
-
-    /// How many lines can have this name, by its kind: none, one, or any number.
-    #[inline]
-    fn at_most(&self, name: &[u8]) -> usize {
-        let kind = kind(name);
-        if self.repeated & kind == 0 { usize::from(self.seen & kind != 0) } else { usize::MAX }
-    }
-}
-
-/// One bit of 64, which is the same for equal names in any case, and seldom for others: the 13 was chosen by the names
-/// that browsers send and those that servers look for.
-#[inline]
-const fn kind(name: &[u8]) -> u64 {
-    let [first, ..] = name else { return 0 };
-    1u64.wrapping_shl((name.len() as u32).wrapping_mul(13).wrapping_add(*first as u32 & 0x1f))
-}
-
-/// Where one field stands in its head.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct FieldRange {
-    pub(crate) name: Place,
-    pub(crate) value: Place,
-}
-
-/// Where a part of a field stands, from the head's first byte, and how long it is; an empty one stands anywhere.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Place {
-    pub(crate) start: u32,
-    pub(crate) length: u32,
-}
-
-impl Place {
-    fn of(self, head: &[u8]) -> &[u8] {
-        let behind = head.get(self.start as usize..).unwrap_or_default();
-        behind.get(..self.length as usize).unwrap_or_default()
-    }
-}
-
 /// The fields of a received head, in order, borrowed from the connection that received them. At most
 /// [`Limits::fields`](crate::Limits::fields) lines; each look-up is linear in their number.
 ///
@@ -293,29 +208,29 @@ impl Place {
 #[derive(Clone, Copy)]
 pub struct Fields<'a> {
     bytes: &'a [u8],
-    index: &'a Index,
+    index: &'a FieldIndex,
 }
 
 impl<'a> Fields<'a> {
-    pub(crate) const fn new(bytes: &'a [u8], index: &'a Index) -> Fields<'a> {
+    pub(crate) const fn new(bytes: &'a [u8], index: &'a FieldIndex) -> Fields<'a> {
         Fields { bytes, index }
     }
 
     /// The number of field lines; a name that stands on two lines counts twice, a continuation line not at all.
     pub const fn len(&self) -> usize {
-        self.index.fields.len()
+        self.index.len()
     }
 
     /// Whether there is no field at all, as in a Simple-Request.
     pub const fn is_empty(&self) -> bool {
-        self.index.fields.is_empty()
+        self.index.len() == 0
     }
 
     /// Every field line, in the order and spelling in which they came. Name and value live as long as the head.
     pub fn iter(&self) -> impl Iterator<Item = (FieldName<'a>, FieldValue<'a>)> + use<'a> {
         // What the parser has indexed is a token and a value: nothing is checked again.
         let bytes = self.bytes;
-        self.index.fields.iter().map(move |field| (FieldName(field.name.of(bytes)), FieldValue(field.value.of(bytes))))
+        self.index.iter().map(move |field| (FieldName(field.name.of(bytes)), FieldValue(field.value.of(bytes))))
     }
 
     /// The values of all lines with this name, in any case, in their order.
@@ -325,7 +240,7 @@ impl<'a> Fields<'a> {
         let has_name = move |field: &&FieldRange| {
             field.name.length as usize == name.len() && FieldName(field.name.of(bytes)) == FieldName(name)
         };
-        let lines = self.index.fields.iter().filter(has_name).take(self.index.at_most(name));
+        let lines = self.index.iter().filter(has_name).take(self.index.at_most(name));
         lines.map(move |field| FieldValue(field.value.of(bytes)))
     }
 
@@ -568,17 +483,6 @@ mod tests {
         assert!(block.as_bytes().is_empty());
     }
 
-    // What this decides is only how long a search takes: it may say more than there is, never less.
-    #[test]
-    fn the_index_knows_what_cannot_be_found() {
-        let head = b"A: x\r\nBb: y\r\na: z\r\n\r\n";
-        let mut index = Index::new();
-        crate::wire::parse::fields(head, 0, 9, &mut index).unwrap();
-        for (name, expected) in [(&b"a"[..], usize::MAX), (b"bB", 1), (b"Cc", 0)] {
-            assert_eq!(index.at_most(name), expected, "{}", name.escape_ascii());
-        }
-    }
-
     // R1945-4.2b, R1945-2.1
     #[test]
     fn a_field_on_several_lines_is_a_list_or_nothing() {
@@ -592,7 +496,7 @@ mod tests {
             ("", None, &[]),
         ] {
             let head = format!("{lines}\r\n");
-            let mut index = Index::new();
+            let mut index = FieldIndex::new();
             crate::wire::parse::fields(head.as_bytes(), 0, 9, &mut index).unwrap();
             let (fields, a) = (Fields::new(head.as_bytes(), &index), FieldName::from_static("A"));
             assert_eq!(fields.only(a).and_then(|value| value.as_str()), only, "{lines:?}");
@@ -601,31 +505,10 @@ mod tests {
         }
     }
 
-    // The kinds of names save searches and change no result.
-    #[test]
-    fn whatever_its_kind_a_name_is_found_where_it_stands() {
-        let names: Vec<_> = (1..40).flat_map(|n| [b'a', b'B', b'_'].map(|c| [c].repeat(n))).collect();
-        let kinds: std::collections::HashSet<_> = names.iter().map(|name| kind(name)).collect();
-        assert!(kinds.len() < names.len(), "several names are of one kind");
-        for (i, first) in names.iter().enumerate() {
-            let present = [first, &names[(i * 7 + 1) % names.len()], first, &names[(i * 5 + 2) % names.len()]];
-            let lines: Vec<_> = present.iter().map(|name| [name, &b": x\r\n"[..]].concat()).collect();
-            let head = [lines.concat(), b"\r\n".to_vec()].concat();
-            let mut index = Index::new();
-            crate::wire::parse::fields(&head, 0, 9, &mut index).unwrap();
-            let fields = Fields::new(&head, &index);
-            for name in &names {
-                let name = FieldName::new(name).unwrap();
-                let lines = fields.iter().filter(|line| line.0 == name).count();
-                assert_eq!((fields.get(name).is_some(), fields.get_all(name).count()), (lines > 0, lines), "{name}");
-            }
-        }
-    }
-
     #[test]
     fn debug_shows_no_credentials() {
         let bytes = b"Authorization: Basic c2VjcmV0\r\nAccept: */*\r\n\r\n";
-        let mut index = Index::new();
+        let mut index = FieldIndex::new();
         crate::wire::parse::fields(bytes, 0, 2, &mut index).unwrap();
         let shown = format!("{:?}", Fields::new(bytes, &index));
         assert!(!shown.contains("c2Vj") && shown.contains("*/*"), "{shown}");

@@ -116,7 +116,7 @@ mod tests {
     #[test]
     fn what_is_for_one_hop_ends_here() {
         let passed = |head: &[u8]| {
-            let mut index = crate::message::field::Index::new();
+            let mut index = crate::wire::field_index::FieldIndex::new();
             crate::wire::parse::fields(head, 0, 99, &mut index).unwrap();
             let mut fields = FieldBlock::new();
             fields.forward(&Fields::new(head, &index), Version::HTTP_10, Authority::new(b"p:1").unwrap());

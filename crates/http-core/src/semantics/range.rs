@@ -364,7 +364,7 @@ mod tests {
             (Method::Post, "Range: bytes=5-", Full),
         ] {
             let head = format!("{lines}\r\n\r\n");
-            let mut index = crate::message::field::Index::new();
+            let mut index = crate::wire::field_index::FieldIndex::new();
             crate::wire::parse::fields(head.as_bytes(), 0, 9, &mut index).unwrap();
             let fields = Fields::new(head.as_bytes(), &index);
             assert_eq!(evaluate(method, &fields, &validators, 10, now), expected, "{method} {lines}");
