@@ -5,6 +5,8 @@ use alloc::string::String;
 use alloc::vec::Vec;
 use core::fmt;
 
+use memchr::memchr_iter;
+
 use crate::error::TargetError;
 use crate::wire::grammar::{hex, is_plain_target_text, is_unreserved};
 
@@ -40,7 +42,7 @@ impl<'a> Path<'a> {
     /// The same for a path of which it is known whether it is plain target text.
     pub(crate) fn read(raw: &'a [u8], plain: bool) -> Result<Path<'a>, TargetError> {
         // Most paths have no segment that begins with a dot, and nothing to decode.
-        if plain && !raw.starts_with(b".") && !raw.windows(2).any(|two| two == b"/.") {
+        if plain && !memchr_iter(b'.', raw).any(|dot| dot == 0 || raw[dot - 1] == b'/') {
             return Ok(Path(raw));
         }
         let mut depth = 0usize;

@@ -137,7 +137,7 @@ impl TargetParts {
                 let rest = &raw[SCHEME.len()..];
                 let length = rest.iter().position(|c| matches!(c, b'/' | b'?')).unwrap_or(rest.len());
                 // R9110-4.2.1, R9110-4.2.4
-                Authority::new(&rest[..length]).map_err(|_| TargetError::Authority)?;
+                host_length(&rest[..length]).ok_or(TargetError::Authority)?;
                 let end = SCHEME.len() + length;
                 (Form::Absolute, (SCHEME.len() as u32, end as u32), end)
             }
