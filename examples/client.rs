@@ -19,7 +19,7 @@ fn main() -> Result<(), Box<dyn Error>> {
 
     let path = format!("/{file}");
     let host = format!("{host}:{port}");
-    let host = Authority::new(host.as_bytes()).ok_or("expected a host and a port")?;
+    let host = Authority::new(host.as_bytes())?;
     let fields = FieldBlock::new();
     let request = Request::new(Method::Get, Target::new(path.as_bytes())?, host, &fields);
 

@@ -22,7 +22,8 @@ fn main() -> Result<(), Box<dyn Error>> {
     let (start, max_pages) = (argument(1, "http://localhost:6789/"), argument(2, "20").parse::<usize>()?);
     let target = Target::new(start.as_bytes()).map_err(|error| format!("{start} {error}"))?;
     let host = target.authority().ok_or("expected a URL like http://localhost:6789/")?;
-    let resolve = |base: Target<'_>, reference: &[u8]| Location::resolve(host, base, FieldValue::new(reference)?).ok();
+    let resolve =
+        |base: Target<'_>, reference: &[u8]| Location::resolve(host, base, FieldValue::new(reference).ok()?).ok();
 
     let mut server = Server { host, kept: None, connections: 0 };
     let mut urls: Vec<_> = resolve(target, b"").into_iter().collect();
@@ -79,8 +80,8 @@ struct Server<'a> {
 impl Server<'_> {
     fn get(&mut self, url: &Location, etag: Option<&Vec<u8>>) -> Result<Page, webclient::Error> {
         let mut fields = FieldBlock::new();
-        if let Some(etag) = etag.and_then(|etag| FieldValue::new(etag)) {
-            fields.push(header::IF_NONE_MATCH, etag)?;
+        if let Some(etag) = etag.and_then(|etag| FieldValue::new(etag).ok()) {
+            let _ = fields.push(header::IF_NONE_MATCH, etag); // not one that the library writes
         }
         let request = Request { keep_alive: true, ..Request::new(Method::Get, url.target(), self.host, &fields) };
         let mut response = self.send(&request)?;

@@ -297,8 +297,8 @@ impl<'p, 'a> Pair<'p, 'a> {
         let path = match (of_all, to_proxy) {
             (true, true) => format!("http://{authority}"),
             (true, false) => "*".to_string(),
-            (false, true) => format!("http://{authority}{}{query}", target.path()),
-            (false, false) => format!("{}{query}", target.path()),
+            (false, true) => format!("http://{authority}{}{query}", target.raw_path()),
+            (false, false) => format!("{}{query}", target.raw_path()),
         };
         self.requests.push_back(Said {
             head: format!("{method} {path} {authority}"),

@@ -229,7 +229,7 @@ impl Answer {
         let (mut fields, mut lines) = (FieldBlock::new(), Vec::new());
         let mut path = Vec::new();
         request.path.decode_to(&mut path);
-        let texts = [&path[..], request.target.as_str().as_bytes(), request.target.path().as_bytes()];
+        let texts = [&path[..], request.target.as_str().as_bytes(), request.target.raw_path().as_bytes()];
         let echoed = request.fields.iter().map(|(name, value)| (name, value.as_bytes()));
         let own = texts.into_iter().map(|text| (http_core::header::LOCATION, text));
         for (name, value) in own.chain(echoed) {

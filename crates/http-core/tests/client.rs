@@ -4,8 +4,8 @@
 
 use http_core::client::{Connection, Event, Phase, Request, SendBody};
 use http_core::{
-    Authority, FieldBlock, FieldValue, Framing, Limits, Method, ResponseError, Target, UsageError, Version, Workspace,
-    header,
+    Authority, CloseReason, FieldBlock, FieldValue, Framing, Limits, Method, ResponseError, Target, UsageError,
+    Version, Workspace, header,
 };
 use proptest::prelude::*;
 
@@ -306,7 +306,7 @@ fn a_head_is_handed_out_as_it_came() {
     // What is printed of it leads a reader on, and holds no byte that might be a secret.
     let (head, machine) = (format!("{response:?}"), format!("{connection:?}"));
     assert!(head.contains("nicht  gef\\xfcnden") && head.contains("UntilClose") && !head.contains("bytes"), "{head}");
-    assert!(machine.contains("keep: false") && !machine.contains("nicht"), "{machine}");
+    assert!(machine.contains("UnknownLength") && !machine.contains("nicht"), "{machine}");
 }
 
 // R9112-7.1, R9112-2.2c, V13: what is no chunk is no body.
@@ -576,6 +576,113 @@ fn a_request_is_sent_again_only_over_a_reused_connection_that_brought_nothing() 
     }
 }
 
+// RFC 9112 §9.3.1, R9112-8
+#[test]
+fn lost_connection_is_an_error_after_what_was_received_and_never_the_end_of_a_body() {
+    let lost = |came: &[u8]| {
+        let mut connection = asked(Method::Get);
+        receive(&mut connection, b"HTTP/1.1 204 \r\n\r\n", 99);
+        ask(&mut connection, Method::Get).unwrap();
+        assert_eq!(connection.receive(came), came.len());
+        connection.connection_lost();
+        let mut seen = Seen::default();
+        poll(&mut connection, &mut seen);
+        assert!(!connection.can_reuse() && connection.phase() == Phase::Closing, "{seen:?}");
+        (seen, connection.can_retry())
+    };
+    for (came, body, retry) in [
+        ("", "", true),
+        ("H", "", false),
+        ("HTTP/1.1 100 \r\n\r\n", "", false),
+        ("HTTP/1.0 200 OK\r\n\r\nabc", "abc", false),
+        ("HTTP/1.0 200 OK\r\nContent-Length: 4\r\n\r\nabc", "abc", false),
+    ] {
+        let (seen, can_retry) = lost(came.as_bytes());
+        assert_eq!((seen.end, seen.body), (error(E::ConnectionLost), body.as_bytes().to_vec()), "{came:?}");
+        assert_eq!(can_retry, retry, "{came:?}");
+    }
+    assert_eq!(lost(b"HTTP/1.1 200 OK\r\nContent-Length: 3\r\n\r\nabc").0.end, Kept, "it was whole before");
+
+    let mut idle = Connection::new(Limits::default());
+    idle.connection_lost();
+    assert!(matches!(idle.poll(), Ok(Event::Closed)) && !idle.can_reuse());
+    assert_eq!(idle.close_reason(), Some(CloseReason::PeerClosed));
+}
+
+#[test]
+fn timeout_is_an_error_after_what_was_received_and_no_reason_to_send_again() {
+    for came in ["", "HTTP/1.0 2", "HTTP/1.0 200 OK\r\n\r\nabc", "HTTP/1.0 200 OK\r\nContent-Length: 4\r\n\r\nabc"] {
+        let mut connection = asked(Method::Get);
+        receive(&mut connection, b"HTTP/1.1 204 \r\n\r\n", 99);
+        ask(&mut connection, Method::Get).unwrap();
+        connection.receive(came.as_bytes());
+        connection.handle_timeout();
+        let mut seen = Seen::default();
+        poll(&mut connection, &mut seen);
+        assert_eq!((seen.end, connection.can_retry()), (error(E::TimedOut), false), "{came:?}");
+    }
+    let mut idle = Connection::new(Limits::default());
+    idle.handle_timeout();
+    assert!(!idle.can_reuse() && matches!(idle.poll(), Ok(Event::Closed)));
+    assert_eq!(idle.close_reason(), Some(CloseReason::IdleTimeout));
+}
+
+// R2068-19.7.1a, R2068-19.7.1c, R9112-6.1b, R9112-9.3b
+#[test]
+fn close_reason_says_which_side_ends_the_connection() {
+    let (host, fields, target) = (Authority::new(b"h").unwrap(), FieldBlock::new(), Target::new(b"/").unwrap());
+    let get = Request { keep_alive: true, ..Request::new(Method::Get, target, host, &fields) };
+    let none = "HTTP/1.1 204 x\r\n\r\n";
+    for (request, response, reason) in [
+        (get, none, None),
+        (Request { keep_alive: false, ..get }, none, Some(CloseReason::CallerRequested)),
+        (Request { to_proxy: true, ..get }, none, Some(CloseReason::CallerRequested)),
+        (Request { body: Some(1), ..get }, none, Some(CloseReason::BodyIncomplete)),
+        (get, "HTTP/1.0 204 x\r\n\r\n", Some(CloseReason::PeerRequested)),
+        (get, "HTTP/1.1 204 x\nA: b\n\n", Some(CloseReason::LenientParse)),
+        (get, "HTTP/1.1 200 x\r\n\r\n", Some(CloseReason::UnknownLength)),
+        (get, "no head", Some(CloseReason::UnknownLength)),
+    ] {
+        let mut connection = Connection::new(Limits::default()).allow_http09(true);
+        let _body = connection.request(&request, &mut Vec::new()).unwrap();
+        let seen = receive(&mut connection, response.as_bytes(), 1);
+        assert_eq!((connection.close_reason(), seen.end), (reason, if reason.is_none() { Kept } else { Closed }));
+    }
+}
+
+#[test]
+fn start_line_and_head_are_there_for_the_log() {
+    let mut connection = asked(Method::Get);
+    assert_eq!((connection.start_line(), connection.response().is_none()), (&b""[..], true));
+    assert_eq!(connection.receive(b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello"), 43);
+    assert!(matches!(connection.poll(), Ok(Event::Response(_))));
+    assert_eq!(connection.start_line(), b"HTTP/1.1 200 OK");
+    assert_eq!(connection.response().map(|head| head.status.code()), Some(200));
+    assert!(matches!(connection.poll(), Ok(Event::Body(b"hello"))));
+    assert_eq!((connection.start_line(), connection.response().is_none()), (&b""[..], true));
+
+    let mut greeted = asked(Method::Get);
+    greeted.receive(b"SSH-2.0-x\r\n");
+    assert!(greeted.poll().is_err());
+    assert_eq!(greeted.start_line(), b"SSH-2.0-x");
+}
+
+#[test]
+fn receive_takes_what_fits() {
+    let mut connection = Connection::new(Limits { head: 1000, ..Limits::default() });
+    ask(&mut connection, Method::Get).unwrap();
+    let response = [&b"HTTP/1.0 200 OK\r\nContent-Length: 3000\r\n\r\n"[..], &[b'x'; 3000]].concat();
+    let (mut rest, mut seen) = (&response[..], Seen::default());
+    while !rest.is_empty() {
+        let taken = connection.receive(rest);
+        assert!((1..=1000).contains(&taken));
+        rest = &rest[taken..];
+        poll(&mut connection, &mut seen);
+    }
+    assert_eq!((seen.body.len(), seen.end), (3000, Closed));
+    assert_eq!(connection.receive(b""), 0);
+}
+
 // R1945-5b, R1945-5.1, R1945-3.1d, R1945-5.1.2a, R1945-5.1.2c, R1945-7.2a, R1945-10.15, R9112-3.2.1, R9110-7.2,
 // R2068-19.7.1c, R9112-C.2.2
 #[test]
@@ -631,6 +738,7 @@ fn an_answer_may_come_before_the_body_of_its_request() {
         assert_eq!(connection.phase(), Phase::Sending);
         assert_eq!(connection.body_sent(8), Err(UsageError::BodyTooLong));
         connection.body_sent(sent).unwrap();
+        assert_eq!(connection.finish_body(), if kept { Ok(()) } else { Err(UsageError::BodyTooShort) });
         let seen = receive(&mut connection, b"HTTP/1.1 413 \r\nContent-Length: 0\r\n\r\n", 1);
         assert_eq!((seen.status, seen.end), (413, if kept { Kept } else { Closed }));
     }

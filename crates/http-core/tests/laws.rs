@@ -9,7 +9,7 @@ use std::sync::mpsc;
 use std::thread;
 
 use http_core::server::{Connection, Event, Phase, Response, ResponseBody};
-use http_core::{FieldBlock, FieldName, FieldValue, Limits, Status, UsageError, Workspace};
+use http_core::{FieldBlock, FieldName, FieldValue, Limits, ReservedField, Status, UsageError, Workspace};
 use proptest::collection::vec;
 use proptest::prelude::*;
 use proptest::sample::{Index, select};
@@ -192,10 +192,10 @@ proptest! {
             lines.push(format!("Content-Length: {length}").into_bytes());
         }
         for (name, value) in &pushed {
-            let (Some(name), Some(value)) = (FieldName::new(name), FieldValue::new(value)) else { continue };
+            let (Ok(name), Ok(value)) = (FieldName::new(name), FieldValue::new(value)) else { continue };
             match fields.push(name, value) {
                 Ok(()) => lines.push([name.as_str().as_bytes(), b": ", value.as_bytes()].concat()),
-                Err(error) => prop_assert_eq!(error, UsageError::ReservedField),
+                Err(error) => prop_assert_eq!(error, ReservedField),
             }
         }
         let mut connection = Connection::new(Limits::default());

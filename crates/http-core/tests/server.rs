@@ -5,8 +5,8 @@
 
 use http_core::server::{Connection, Event, Expectation, Phase, Response, ResponseBody, SendBody};
 use http_core::{
-    CloseReason, Date, FieldBlock, FieldValue, Form, Framing, Limits, RequestError, Status, TargetError, UsageError,
-    Version, Workspace, header,
+    CloseReason, Date, FieldBlock, FieldValue, Form, Framing, Limits, RequestError, ReservedField, Status, TargetError,
+    UsageError, Version, Workspace, header,
 };
 
 const KEPT: &str = "GET /kept HTTP/1.0\r\nConnection: keep-alive\r\n\r\n";
@@ -145,7 +145,7 @@ fn bytes_at_hand_are_written_where_a_body_may_be() {
 fn a_simple_request_gets_a_body_and_nothing_else() {
     let mut connection = after("GET /old?q\r\n");
     let Ok(Event::Request(request)) = connection.poll() else { panic!("it is whole") };
-    assert_eq!((request.target.path(), request.version), ("/old", Version::HTTP_09));
+    assert_eq!((request.target.raw_path(), request.version), ("/old", Version::HTTP_09));
     assert!(request.fields.is_empty() && request.body == Framing::Empty);
     assert_eq!(reply(&mut connection, 3), "");
     assert_eq!((event(&mut connection).as_str(), connection.must_linger()), ("Closed", true));
@@ -189,11 +189,11 @@ fn a_request_can_be_looked_at_until_the_next_call() {
     assert_eq!(connection.start_line(), b"POST /a HTTP/1.1");
     receive(&mut connection, "\r\n");
     assert_eq!(event(&mut connection), "POST /a");
-    assert_eq!(connection.request().map(|request| request.target.path()), Some("/a"));
+    assert_eq!(connection.request().map(|request| request.target.raw_path()), Some("/a"));
     assert_eq!(connection.start_line(), b"POST /a HTTP/1.1");
     reply(&mut connection, 3);
     assert_eq!(
-        connection.request().map(|request| request.target.path()),
+        connection.request().map(|request| request.target.raw_path()),
         Some("/a"),
         "to be logged when it is answered"
     );
@@ -359,7 +359,7 @@ fn misuse_is_told() {
         }
     }
     let owned = FieldBlock::new().push(header::DATE, FieldValue::from_static("now"));
-    assert_eq!(owned, Err(UsageError::ReservedField));
+    assert_eq!(owned, Err(ReservedField));
 }
 
 // R9112-2.2f, R9112-3a, R9112-3c, R9110-5.4, R6585-5, R9112-6.3a, R9112-6.3b, R9110-15.5.9, R9110-7.4, R1945-7.2.2b,
@@ -766,7 +766,7 @@ fn receive(connection: &mut Connection, bytes: &str) {
 /// What `poll` says, in short: a request as `GET /path`, an error as its status.
 fn event(connection: &mut Connection) -> String {
     match connection.poll() {
-        Ok(Event::Request(request)) => format!("{} {}", request.method, request.target.path()),
+        Ok(Event::Request(request)) => format!("{} {}", request.method, request.target.raw_path()),
         Ok(Event::Body(bytes)) => format!("Body \"{}\"", bytes.escape_ascii()),
         Ok(event) => format!("{event:?}"),
         Err(error) => error.status().code().to_string(),

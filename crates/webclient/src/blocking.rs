@@ -394,7 +394,7 @@ impl Head {
         // All were valid in the response, so that none is left out.
         self.headers
             .iter()
-            .filter_map(|(name, value)| Some((FieldName::new(name.as_bytes())?, FieldValue::new(value)?)))
+            .filter_map(|(name, value)| Some((FieldName::new(name.as_bytes()).ok()?, FieldValue::new(value).ok()?)))
     }
 }
 

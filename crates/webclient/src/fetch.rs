@@ -23,7 +23,7 @@ const USER_AGENT: FieldValue<'static> = FieldValue::from_static(concat!("webclie
 pub fn fetch(url: &Url, timeouts: &Timeouts) -> Result<Response<TcpStream>, Error> {
     let (target, host) = url.target()?;
     let mut fields = FieldBlock::new();
-    fields.push(header::USER_AGENT, USER_AGENT)?;
+    let _ = fields.push(header::USER_AGENT, USER_AGENT); // not one that the library writes
     let connection = ClientConnection::connect((url.host(), url.port()), timeouts)?;
     connection.send(&Request::new(Method::Get, target, host, &fields), io::empty())
 }

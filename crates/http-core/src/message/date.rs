@@ -2,6 +2,8 @@
 
 use core::fmt;
 
+use thiserror::Error;
+
 use crate::message::field::FieldValue;
 
 /// A second of UTC from 0000-01-01 00:00:00 to 9999-12-31 23:59:59: what a year of four digits can say
@@ -11,8 +13,8 @@ use crate::message::field::FieldValue;
 /// use http_core::Date;
 /// let now = Date::from_unix(1_000_000_000).unwrap();
 /// assert_eq!(now.text().as_str(), "Sun, 09 Sep 2001 01:46:40 GMT");
-/// assert_eq!(Date::parse(b"Sunday, 09-Sep-01 01:46:40 GMT", now), Some(now));
-/// assert_eq!(Date::parse(b"Sun Sep  9 01:46:40 2001", now), Some(now));
+/// assert_eq!(Date::parse(b"Sunday, 09-Sep-01 01:46:40 GMT", now), Ok(now));
+/// assert_eq!(Date::parse(b"Sun Sep  9 01:46:40 2001", now), Ok(now));
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Date(i64);
@@ -70,10 +72,16 @@ impl Date {
     ///
     /// `now` gives a year of two digits its century: one that would lie more than 50 years ahead is past.
     ///
-    /// `None` for anything else, and for what no calendar has: 30 February, hour 24, second 61. Second 60 is a leap
-    /// second and counts as the second after it. The day of the week must be one, but not the right one: it says
-    /// nothing that the rest does not, and recipients disagree about those that do not match.
-    pub fn parse(text: &[u8], now: Date) -> Option<Date> {
+    /// Second 60 is a leap second and counts as the second after it. The name of the weekday must be valid, but it need
+    /// not match the date: recipients disagree about dates where it does not.
+    ///
+    /// # Errors
+    /// [`InvalidDate`] for any other form, and for what no calendar has: 30 February, hour 24, second 61.
+    pub fn parse(text: &[u8], now: Date) -> Result<Date, InvalidDate> {
+        Date::read(text, now).ok_or(InvalidDate)
+    }
+
+    fn read(text: &[u8], now: Date) -> Option<Date> {
         let mut rest = Reader(text);
         let stamp = match text.get(3)? {
             b',' => rest.rfc_1123()?,
@@ -83,6 +91,11 @@ impl Date {
         if rest.0.is_empty() { stamp.date() } else { None }
     }
 }
+
+/// The error of a [`Date`] that cannot be read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+#[error("invalid date: expected one like \"Sun, 06 Nov 1994 08:49:37 GMT\"")]
+pub struct InvalidDate;
 
 /// A date as it is sent: 29 ASCII bytes, such as `Sun, 06 Nov 1994 08:49:37 GMT`. Only [`Date::text`] makes one.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -107,7 +120,7 @@ impl DateText {
     /// let modified = Date::from_unix(0).unwrap().text();
     /// fields.push(header::LAST_MODIFIED, modified.value())?;
     /// assert_eq!(fields.as_bytes(), b"Last-Modified: Thu, 01 Jan 1970 00:00:00 GMT\r\n");
-    /// # Ok::<(), http_core::UsageError>(())
+    /// # Ok::<(), http_core::ReservedField>(())
     /// ```
     pub fn value(&self) -> FieldValue<'_> {
         FieldValue::new(&self.0).unwrap_or(FieldValue::from_static("")) // no byte of it is a control
@@ -313,7 +326,7 @@ mod tests {
     const NOW: i64 = 1_781_524_800;
 
     fn parse(text: &str) -> Option<String> {
-        Date::parse(text.as_bytes(), date(NOW)).map(|date| String::from(date.text().as_str()))
+        Date::parse(text.as_bytes(), date(NOW)).ok().map(|date| String::from(date.text().as_str()))
     }
 
     // R1945-3.3a, R1945-3.3b, R9110-5.6.7
@@ -492,7 +505,7 @@ mod tests {
     proptest! {
         #[test]
         fn parsing_undoes_writing(seconds in FIRST..=LAST, now in FIRST..=LAST) {
-            prop_assert_eq!(Date::parse(date(seconds).text().as_bytes(), date(now)), Some(date(seconds)));
+            prop_assert_eq!(Date::parse(date(seconds).text().as_bytes(), date(now)), Ok(date(seconds)));
         }
 
         #[test]
@@ -507,7 +520,7 @@ mod tests {
             let day = text[5..7].trim_start_matches('0');
             let asctime = format!("{weekday} {month} {day:>2} {time} {year}");
             prop_assert_eq!(httpdate::parse_http_date(&asctime).unwrap(), theirs);
-            prop_assert_eq!(Date::parse(asctime.as_bytes(), date(NOW)), Some(date(seconds)));
+            prop_assert_eq!(Date::parse(asctime.as_bytes(), date(NOW)), Ok(date(seconds)));
         }
 
         #[test]

@@ -1,8 +1,11 @@
 //! Paths: what a request-target names below a root. All decoding happens here, once. It knows no file.
 
+use alloc::borrow::Cow;
 use alloc::string::String;
 use alloc::vec::Vec;
 use core::fmt;
+
+use memchr::memchr_iter;
 
 use crate::error::TargetError;
 use crate::wire::grammar::{hex, is_plain_target_text, is_unreserved};
@@ -39,7 +42,7 @@ impl<'a> Path<'a> {
     /// The same for a path of which it is known whether it is plain target text.
     pub(crate) fn read(raw: &'a [u8], plain: bool) -> Result<Path<'a>, TargetError> {
         // Most paths have no segment that begins with a dot, and nothing to decode.
-        if plain && !raw.starts_with(b".") && !raw.windows(2).any(|two| two == b"/.") {
+        if plain && !memchr_iter(b'.', raw).any(|dot| dot == 0 || raw[dot - 1] == b'/') {
             return Ok(Path(raw));
         }
         let mut depth = 0usize;
@@ -65,6 +68,44 @@ impl<'a> Path<'a> {
     /// A path that was read before.
     pub(crate) const fn read_before(raw: &'a [u8]) -> Path<'a> {
         Path(raw)
+    }
+
+    /// The decoded path, from its leading slash, with dot segments resolved and empty segments removed. It ends with a
+    /// slash if the path [is a directory's](Self::is_directory). It is borrowed if nothing had to be changed.
+    ///
+    /// The result is safe to compare with the paths that a program serves: each of them has only one spelling
+    /// (R1945-5.1.2b, R3986-5.2.4). It is bytes, not text: bytes 80–FF stand as they are.
+    ///
+    /// ```
+    /// use http_core::Path;
+    /// assert_eq!(&*Path::new(b"/a//b/%2e%2e/c%20d/")?.decoded(), b"/a/c d/");
+    /// match &*Path::new(b"/caf%C3%A9")?.decoded() {
+    ///     b"/" => panic!("the start page"),
+    ///     path => assert_eq!(str::from_utf8(path), Ok("/café")),
+    /// }
+    /// # Ok::<(), http_core::TargetError>(())
+    /// ```
+    pub fn decoded(&self) -> Cow<'a, [u8]> {
+        if self.is_decoded() {
+            return Cow::Borrowed(self.0);
+        }
+        let mut path = Vec::with_capacity(self.0.len() + 1);
+        path.push(b'/');
+        self.decode_to(&mut path);
+        if path.len() > 1 && self.is_directory() {
+            path.push(b'/');
+        }
+        Cow::Owned(path)
+    }
+
+    /// Whether the path is already what [`decoded`](Self::decoded) returns.
+    fn is_decoded(&self) -> bool {
+        let Some(relative) = self.0.strip_prefix(b"/") else { return false };
+        let mut segments = relative.rsplit(|&c| c == b'/');
+        let last = segments.next().unwrap_or_default();
+        !relative.contains(&b'%')
+            && matches!(dots(last), None | Some(Dots::Nothing))
+            && segments.all(|segment| dots(segment).is_none())
     }
 
     /// Appends the decoded path to `out`, relative to a root, which is empty for the root itself: segments joined by `/`, without dot segments, empty segments or a
@@ -214,6 +255,33 @@ mod tests {
             assert_eq!(decoded.as_deref(), expected.as_ref().map(|s| *s), "{raw}");
         }
         assert_eq!(alloc::format!("{:?}", Path::new(b"/a%20b")), "Ok(\"/a%20b\")", "as it came");
+    }
+
+    // R1945-5.1.2b, R3986-5.2.4, D14, V1
+    #[test]
+    fn decoded_path_has_one_spelling_and_is_borrowed_if_it_came_in_it() {
+        for (raw, decoded, borrowed) in [
+            ("/", "/", true),
+            ("/a/b", "/a/b", true),
+            ("/a/b/", "/a/b/", true),
+            ("/.well-known/...", "/.well-known/...", true),
+            ("", "/", false),
+            ("a", "/a", false),
+            ("//", "/", false),
+            ("/.", "/", false),
+            ("/a//b", "/a/b", false),
+            ("/a/b//", "/a/b/", false),
+            ("/a/b/.", "/a/b/", false),
+            ("/a/b/..", "/a/", false),
+            ("/a/./../b", "/b", false),
+            ("/a/%2E%2e/", "/", false),
+            ("/%61dmin", "/admin", false),
+            ("/%41/%25", "/A/%", false),
+        ] {
+            let path = Path::new(raw.as_bytes()).unwrap().decoded();
+            assert_eq!(path, decoded.as_bytes(), "{raw}");
+            assert_eq!(matches!(path, Cow::Borrowed(_)), borrowed, "{raw}");
+        }
     }
 
     #[test]

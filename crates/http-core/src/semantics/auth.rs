@@ -5,16 +5,20 @@
 //! use http_core::FieldValue;
 //! use http_core::auth::{Basic, basic_challenge};
 //! let value = FieldValue::from_static("Basic QWxhZGRpbjpvcGVuIHNlc2FtZQ==");
-//! let credentials = Basic::parse(value).unwrap();
+//! let credentials = Basic::parse(value)?;
 //! assert_eq!(credentials.user(), b"Aladdin");
 //! assert_eq!(credentials.password(), b"open sesame");
 //! assert_eq!(basic_challenge("WallyWorld").unwrap(), "Basic realm=\"WallyWorld\"");
+//! # Ok::<(), http_core::auth::InvalidCredentials>(())
 //! ```
 
 use alloc::string::String;
 use alloc::vec::Vec;
 use core::fmt;
 use core::hint::black_box;
+use core::str::FromStr;
+
+use thiserror::Error;
 
 use crate::message::field::{FieldValue, Fields, header};
 use crate::message::target::Authority;
@@ -32,25 +36,36 @@ pub struct Basic {
 }
 
 impl Basic {
-    /// Credentials to be sent; `None` if the user holds a colon, or either a control byte, which none could read back.
+    /// Credentials to be sent.
+    ///
+    /// # Errors
+    /// [`InvalidCredentials`] if the user holds a colon, or either of the two a control byte. No server could read them.
     ///
     /// ```
     /// use http_core::auth::Basic;
-    /// assert!(Basic::new(b"Aladdin", b"open:sesame").is_some());
-    /// assert!(Basic::new(b"Ala:ddin", b"open sesame").is_none());
+    /// assert!(Basic::new(b"Aladdin", b"open:sesame").is_ok());
+    /// assert!(Basic::new(b"Ala:ddin", b"open sesame").is_err());
     /// ```
-    pub fn new(user: &[u8], password: &[u8]) -> Option<Basic> {
-        let credentials = Basic::split([user, b":", password].concat())?;
-        (credentials.colon == user.len()).then_some(credentials)
+    pub fn new(user: &[u8], password: &[u8]) -> Result<Basic, InvalidCredentials> {
+        match Basic::split([user, b":", password].concat()) {
+            Some(credentials) if credentials.colon == user.len() => Ok(credentials),
+            _ => Err(InvalidCredentials),
+        }
     }
 
-    /// Reads the value of an Authorization field; `None` if it holds no such credentials, and then it counts as absent
-    /// (R1945-10.2).
+    /// Reads the value of an Authorization field.
     ///
     /// The scheme stands in any case, the base64 in the one spelling that RFC 4648 §4 gives it, padding included, so
     /// that no two of them say the same (R1945-11.1).
-    pub fn parse(value: FieldValue<'_>) -> Option<Basic> {
-        let (scheme, rest) = value.as_bytes().split_at_checked(5)?;
+    ///
+    /// # Errors
+    /// [`InvalidCredentials`] if it holds no such credentials. The field then counts as absent (R1945-10.2).
+    pub fn parse(value: FieldValue<'_>) -> Result<Basic, InvalidCredentials> {
+        Basic::read(value.as_bytes()).ok_or(InvalidCredentials)
+    }
+
+    fn read(value: &[u8]) -> Option<Basic> {
+        let (scheme, rest) = value.split_at_checked(5)?;
         let cookie = rest.trim_ascii_start();
         let blanks = &rest[..rest.len() - cookie.len()];
         if !scheme.eq_ignore_ascii_case(b"Basic") || blanks.is_empty() || blanks.contains(&b'\t') {
@@ -88,6 +103,35 @@ impl Basic {
     }
 }
 
+/// The error of [`Basic`] credentials that cannot be read or sent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+#[error("invalid credentials: expected Basic and base64 of \"user:password\", without control characters")]
+pub struct InvalidCredentials;
+
+impl TryFrom<&[u8]> for Basic {
+    type Error = InvalidCredentials;
+
+    fn try_from(value: &[u8]) -> Result<Basic, InvalidCredentials> {
+        Basic::read(value).ok_or(InvalidCredentials)
+    }
+}
+
+impl TryFrom<&str> for Basic {
+    type Error = InvalidCredentials;
+
+    fn try_from(value: &str) -> Result<Basic, InvalidCredentials> {
+        Basic::try_from(value.as_bytes())
+    }
+}
+
+impl FromStr for Basic {
+    type Err = InvalidCredentials;
+
+    fn from_str(value: &str) -> Result<Basic, InvalidCredentials> {
+        Basic::try_from(value)
+    }
+}
+
 impl fmt::Debug for Basic {
     /// Shows the user, but no password (R1945-12.3).
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -97,12 +141,18 @@ impl fmt::Debug for Basic {
 
 /// The value of a WWW-Authenticate field that asks for Basic credentials (R1945-9.4d, R1945-11a, R9110-11.6.1).
 ///
-/// `None` if the realm holds anything but visible ASCII and blanks, or a quote or backslash: HTTP/1.0 knows no escapes
-/// in quoted strings, and HTTP/1.1 reads them, so such a realm would not be the same to all (R1945-2.2d).
-pub fn basic_challenge(realm: &str) -> Option<String> {
+/// # Errors
+/// [`InvalidRealm`] if the realm holds anything but visible ASCII and blanks, or a quote or a backslash. HTTP/1.0 knows no
+/// escapes in quoted strings, and HTTP/1.1 reads them, so such a realm would not be the same to all (R1945-2.2d).
+pub fn basic_challenge(realm: &str) -> Result<String, InvalidRealm> {
     let readable = realm.bytes().all(|c| matches!(c, b' '..=b'~') && c != b'"' && c != b'\\');
-    readable.then(|| ["Basic realm=\"", realm, "\""].concat())
+    if readable { Ok(["Basic realm=\"", realm, "\""].concat()) } else { Err(InvalidRealm) }
 }
+
+/// The error of a realm that [`basic_challenge`] cannot quote.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+#[error("invalid realm: expected visible ASCII and blanks, without quotes and backslashes")]
+pub struct InvalidRealm;
 
 /// A challenge of a server that wants to know who asks (RFC 1945 §11, RFC 9110 §11.3): a scheme, and mostly a realm.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -368,7 +418,7 @@ mod tests {
     use proptest::prelude::*;
 
     fn parse(value: &str) -> Option<(String, String)> {
-        let credentials = Basic::parse(FieldValue::new(value.as_bytes())?)?;
+        let credentials = Basic::parse(FieldValue::new(value.as_bytes()).ok()?).ok()?;
         let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
         Some((text(credentials.user()), text(credentials.password())))
     }
@@ -427,7 +477,7 @@ mod tests {
             ("a\n", "b", false),
             ("a", "\0", false),
         ] {
-            assert_eq!(Basic::new(user.as_bytes(), password.as_bytes()).is_some(), ok, "{user:?} {password:?}");
+            assert_eq!(Basic::new(user.as_bytes(), password.as_bytes()).is_ok(), ok, "{user:?} {password:?}");
         }
     }
 
@@ -444,13 +494,13 @@ mod tests {
         assert_eq!(basic_challenge("").unwrap(), "Basic realm=\"\"");
         assert_eq!(basic_challenge("The cellar, left").unwrap(), "Basic realm=\"The cellar, left\"");
         for bad in ["a\"b", "a\\b", "a\r\nSet-Cookie: b", "a\0", "a\tb", "\u{7f}", "caf\u{e9}"] {
-            assert_eq!(basic_challenge(bad), None, "{bad:?}");
+            assert_eq!(basic_challenge(bad), Err(InvalidRealm), "{bad:?}");
         }
     }
 
     fn with_fields<T>(lines: &str, f: impl Fn(&Fields<'_>) -> T) -> T {
         let head = format!("{}\r\n\r\n", lines.replace('|', "\r\n"));
-        let mut index = crate::message::field::Index::new();
+        let mut index = crate::wire::field_index::FieldIndex::new();
         crate::wire::parse::fields(head.as_bytes(), 0, 99, &mut index).unwrap();
         f(&Fields::new(head.as_bytes(), &index))
     }

@@ -12,7 +12,7 @@
 //! # let Ok(Event::Request(request)) = connection.poll() else { unreachable!() };
 //! # let fields = request.fields;
 //! let now = Date::from_unix(1_000_000_000).unwrap();
-//! let validators = Validators { etag: EntityTag::parse(b"\"5-1\""), last_modified: None };
+//! let validators = Validators { etag: EntityTag::parse(b"\"5-1\"").ok(), last_modified: None };
 //! // If-None-Match: "a,b", W/"5-1"
 //! assert_eq!(evaluate(Method::Get, &fields, &validators, now), Outcome::NotModified);
 //! assert_eq!(evaluate(Method::Delete, &fields, &validators, now), Outcome::PreconditionFailed);
@@ -21,9 +21,12 @@
 use alloc::vec::Vec;
 use core::fmt;
 
+use thiserror::Error;
+
 use crate::message::date::Date;
 use crate::message::field::{FieldName, FieldValue, Fields, header};
 use crate::message::method::Method;
+use crate::message::try_from_bytes;
 use crate::wire::grammar::trim;
 
 /// An entity tag (RFC 9110 §8.8.3): bytes that mean nothing but themselves, and whether they are weak.
@@ -35,7 +38,7 @@ use crate::wire::grammar::trim;
 /// let weak = EntityTag::parse(b"W/\"1\"").unwrap();
 /// let strong = EntityTag::new(false, b"1").unwrap();
 /// assert!(weak.matches_weakly(strong) && !weak.matches_strongly(strong));
-/// assert!(EntityTag::parse(b"1").is_none());
+/// assert!(EntityTag::try_from("1").is_err());
 /// ```
 #[derive(Clone, Copy)]
 pub struct EntityTag<'a> {
@@ -44,16 +47,25 @@ pub struct EntityTag<'a> {
 }
 
 impl<'a> EntityTag<'a> {
-    /// The tag with these bytes between its quotes; `None` if one is a control, a blank or a quote.
+    /// The tag with these bytes between its quotes.
     ///
     /// Weak is what may stay the same while bytes of the representation change.
-    pub fn new(weak: bool, opaque: &'a [u8]) -> Option<EntityTag<'a>> {
-        opaque.iter().all(is_etagc).then_some(EntityTag { weak, opaque })
+    ///
+    /// # Errors
+    /// [`InvalidEntityTag`] if one of the bytes is a control, a blank or a quote.
+    pub fn new(weak: bool, opaque: &'a [u8]) -> Result<EntityTag<'a>, InvalidEntityTag> {
+        if opaque.iter().all(is_etagc) { Ok(EntityTag { weak, opaque }) } else { Err(InvalidEntityTag) }
     }
 
     /// Reads exactly one tag, as it stands in a field: `"x"` or `W/"x"`, where the `W` is upper case.
-    pub fn parse(text: &'a [u8]) -> Option<EntityTag<'a>> {
-        EntityTag::at_front(text).filter(|(_, rest)| rest.is_empty()).map(|(tag, _)| tag)
+    ///
+    /// # Errors
+    /// [`InvalidEntityTag`] for anything else.
+    pub fn parse(text: &'a [u8]) -> Result<EntityTag<'a>, InvalidEntityTag> {
+        match EntityTag::at_front(text) {
+            Some((tag, [])) => Ok(tag),
+            _ => Err(InvalidEntityTag),
+        }
     }
 
     /// Whether the tag is marked as weak, by `W/` (RFC 9110 §8.8.1).
@@ -98,9 +110,16 @@ impl<'a> EntityTag<'a> {
         };
         let text = text.strip_prefix(b"\"")?;
         let end = text.iter().position(|&c| c == b'"')?;
-        Some((EntityTag::new(weak, &text[..end])?, &text[end + 1..]))
+        Some((EntityTag::new(weak, &text[..end]).ok()?, &text[end + 1..]))
     }
 }
+
+try_from_bytes!(EntityTag, parse, InvalidEntityTag);
+
+/// The error of an [`EntityTag`] that cannot be read or written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+#[error("invalid entity tag: expected \"x\" or W/\"x\", without blanks and quotes between the quotes")]
+pub struct InvalidEntityTag;
 
 impl fmt::Debug for EntityTag<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -124,7 +143,7 @@ impl fmt::Debug for EntityTag<'_> {
 /// assert!(FileTag::new(5, 999_999_998_000_000_001, now).as_tag().is_weak());
 /// let mut fields = FieldBlock::new();
 /// fields.push(header::ETAG, tag.value())?;
-/// # Ok::<(), http_core::UsageError>(())
+/// # Ok::<(), http_core::ReservedField>(())
 /// ```
 #[derive(Clone, Copy)]
 pub struct FileTag {
@@ -258,9 +277,9 @@ pub fn if_range_holds(fields: &Fields<'_>, validators: &Validators<'_>, now: Dat
     }
     let Some(value) = fields.only(header::IF_RANGE) else { return false };
     match (EntityTag::parse(value.as_bytes()), validators) {
-        (Some(tag), Validators { etag: Some(etag), .. }) => etag.matches_strongly(tag),
-        (None, Validators { last_modified: Some(modified), .. }) => {
-            Date::parse(value.as_bytes(), now) == Some(*modified) && *modified < now
+        (Ok(tag), Validators { etag: Some(etag), .. }) => etag.matches_strongly(tag),
+        (Err(_), Validators { last_modified: Some(modified), .. }) => {
+            Date::parse(value.as_bytes(), now) == Ok(*modified) && *modified < now
         }
         _ => false,
     }
@@ -268,7 +287,7 @@ pub fn if_range_holds(fields: &Fields<'_>, validators: &Validators<'_>, now: Dat
 
 /// The date of a field that stands once and holds one.
 fn date(fields: &Fields<'_>, name: FieldName<'_>, now: Date) -> Option<Date> {
-    Date::parse(fields.only(name)?.as_bytes(), now)
+    Date::parse(fields.only(name)?.as_bytes(), now).ok()
 }
 
 /// Whether the field is `*`, or a list with a tag that matches. What is no tag makes the whole field no list.
@@ -321,14 +340,14 @@ mod tests {
     }
 
     fn validators(etag: &'static str) -> Validators<'static> {
-        Validators { etag: EntityTag::parse(etag.as_bytes()), last_modified: Some(day(MODIFIED)) }
+        Validators { etag: EntityTag::parse(etag.as_bytes()).ok(), last_modified: Some(day(MODIFIED)) }
     }
 
     /// Lines are parted by `|`; `{m}`, `{b}`, `{a}`, `{f}` are dates: modified, before, after, in the future.
     fn with_fields<T>(lines: &str, f: impl Fn(&Fields<'_>) -> T) -> T {
         let lines = lines.replace("{m}", MODIFIED).replace("{b}", BEFORE).replace("{a}", AFTER).replace("{f}", FUTURE);
         let head = format!("{}\r\n\r\n", lines.replace('|', "\r\n"));
-        let mut index = crate::message::field::Index::new();
+        let mut index = crate::wire::field_index::FieldIndex::new();
         crate::wire::parse::fields(head.as_bytes(), 0, 9, &mut index).unwrap();
         f(&Fields::new(head.as_bytes(), &index))
     }
@@ -352,11 +371,11 @@ mod tests {
         for bad in
             ["", "x", "*", "\"", "\"x", "x\"", "w/\"x\"", "W\"x\"", "W/x", "W/ \"x\"", "\"x\" ", " \"x\"", "\"x\"\"y\""]
         {
-            assert!(EntityTag::parse(bad.as_bytes()).is_none(), "{bad}");
+            assert!(EntityTag::parse(bad.as_bytes()).is_err(), "{bad}");
         }
         for c in 0..=255 {
             let ok = c > b' ' && c != b'"' && c != 0x7f;
-            assert_eq!(EntityTag::new(false, &[c]).is_some(), ok, "{c}");
+            assert_eq!(EntityTag::new(false, &[c]).is_ok(), ok, "{c}");
         }
     }
 

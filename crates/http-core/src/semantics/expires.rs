@@ -28,7 +28,7 @@ use crate::message::field::{FieldName, Fields, header};
 pub fn is_expired(fields: &Fields<'_>, now: Date) -> Option<bool> {
     const EXPIRES: FieldName<'static> = FieldName::from_static("Expires");
     fields.get(EXPIRES)?;
-    let date = |name| Date::parse(fields.only(name)?.as_bytes(), now);
+    let date = |name| Date::parse(fields.only(name)?.as_bytes(), now).ok();
     // R1945-10.7
     Some(date(EXPIRES).is_none_or(|expires| expires <= now || date(header::DATE).is_some_and(|sent| expires <= sent)))
 }
@@ -64,7 +64,7 @@ mod tests {
             ("Expires: Mon, 15 Jun 2026 13:00:00 GMT|Date: 0", Some(false)),
         ] {
             let head = format!("{}\r\n\r\n", lines.replace('|', "\r\n"));
-            let mut index = crate::message::field::Index::new();
+            let mut index = crate::wire::field_index::FieldIndex::new();
             crate::wire::parse::fields(head.as_bytes(), 0, 9, &mut index).unwrap();
             assert_eq!(is_expired(&Fields::new(head.as_bytes(), &index), now), expected, "{lines}");
         }

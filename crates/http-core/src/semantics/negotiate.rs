@@ -1,7 +1,8 @@
 //! Content codings: which of those that a server has would the client like best (RFC 9110 §12.5.3)?
 //! It knows no coding but by name, and codes nothing.
 
-use crate::error::UsageError;
+use thiserror::Error;
+
 use crate::message::field::{FieldBlock, FieldValue, Fields, header};
 use crate::message::status::Status;
 use crate::wire::grammar::{is_token, trim};
@@ -24,7 +25,7 @@ impl Choice {
     /// would give it to clients that cannot decode it (R9110-12.5.5); and Content-Encoding where something coded is sent.
     ///
     /// # Errors
-    /// [`UsageError::UnknownCoding`] if `available` is not what was chosen from, or holds a name that is no token.
+    /// [`UnknownCoding`] if `available` is not what was chosen from, or holds a name that is no token.
     ///
     /// ```
     /// use http_core::negotiate::Choice;
@@ -32,20 +33,33 @@ impl Choice {
     /// let mut fields = FieldBlock::new();
     /// Choice::Coded(1).write_headers(&["br", "gzip"], Status::OK, &mut fields)?;
     /// assert_eq!(fields.as_bytes(), b"Vary: Accept-Encoding\r\nContent-Encoding: gzip\r\n");
-    /// # Ok::<(), http_core::UsageError>(())
+    /// # Ok::<(), http_core::negotiate::UnknownCoding>(())
     /// ```
-    pub fn write_headers(self, available: &[&str], status: Status, fields: &mut FieldBlock) -> Result<(), UsageError> {
+    pub fn write_headers(
+        self,
+        available: &[&str],
+        status: Status,
+        fields: &mut FieldBlock,
+    ) -> Result<(), UnknownCoding> {
         let coding = match self {
             Choice::Coded(place) if !status.is_bodiless() => {
                 let coding = available.get(place).filter(|coding| is_token(coding.as_bytes()));
-                Some(coding.and_then(|coding| FieldValue::new(coding.as_bytes())).ok_or(UsageError::UnknownCoding)?)
+                Some(coding.and_then(|coding| FieldValue::new(coding.as_bytes()).ok()).ok_or(UnknownCoding)?)
             }
             _ => None,
         };
-        fields.push(header::VARY, FieldValue::from_static("Accept-Encoding"))?;
-        coding.map_or(Ok(()), |coding| fields.push(header::CONTENT_ENCODING, coding))
+        fields.push_unreserved(header::VARY, FieldValue::from_static("Accept-Encoding"));
+        if let Some(coding) = coding {
+            fields.push_unreserved(header::CONTENT_ENCODING, coding);
+        }
+        Ok(())
     }
 }
+
+/// The error of a [`Choice`] that is not among the codings that [`write_headers`](Choice::write_headers) was given.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+#[error("unknown content coding: expected one of those that were chosen from")]
+pub struct UnknownCoding;
 
 /// Chooses among the representation as it is and its codings, of which the server likes best the one named first.
 ///
@@ -154,7 +168,7 @@ mod tests {
             (Choice::Identity, Status::OK, Ok(VARY)),
             (Choice::Identity, Status::NOT_MODIFIED, Ok(VARY)),
             (Choice::NotAcceptable, Status::NOT_ACCEPTABLE, Ok(VARY)),
-            (Choice::Coded(2), Status::OK, Err(UsageError::UnknownCoding)),
+            (Choice::Coded(2), Status::OK, Err(UnknownCoding)),
         ] {
             let mut fields = FieldBlock::new();
             let described = choice.write_headers(HAVE, status, &mut fields);
@@ -162,10 +176,7 @@ mod tests {
             assert_eq!(described.map(|()| text), expected, "{choice:?} {status}");
             assert_eq!(text.is_empty(), described.is_err(), "an error changes nothing");
         }
-        assert_eq!(
-            Choice::Coded(0).write_headers(&["g zip"], Status::OK, &mut FieldBlock::new()),
-            Err(UsageError::UnknownCoding)
-        );
+        assert_eq!(Choice::Coded(0).write_headers(&["g zip"], Status::OK, &mut FieldBlock::new()), Err(UnknownCoding));
     }
 
     use Choice::{Coded, Identity, NotAcceptable};
@@ -173,7 +184,7 @@ mod tests {
 
     fn with_fields<T>(lines: &str, f: impl Fn(&Fields<'_>) -> T) -> T {
         let head = format!("{lines}\r\n\r\n");
-        let mut index = crate::message::field::Index::new();
+        let mut index = crate::wire::field_index::FieldIndex::new();
         crate::wire::parse::fields(head.as_bytes(), 0, 9, &mut index).unwrap();
         f(&Fields::new(head.as_bytes(), &index))
     }

@@ -86,7 +86,7 @@ impl ByteRange {
 /// let mut fields = FieldBlock::new();
 /// fields.push(header::CONTENT_RANGE, ContentRange::unsatisfied(10).value())?;
 /// assert_eq!(fields.as_bytes(), b"Content-Range: bytes */10\r\n");
-/// # Ok::<(), http_core::UsageError>(())
+/// # Ok::<(), http_core::ReservedField>(())
 /// ```
 #[derive(Clone, Copy)]
 pub struct ContentRange {
@@ -155,7 +155,7 @@ impl fmt::Write for Room {
 /// # let Ok(Event::Request(request)) = connection.poll() else { unreachable!() };
 /// # let fields = request.fields;
 /// let now = Date::from_unix(1_000_000_000).unwrap();
-/// let validators = Validators { etag: EntityTag::parse(b"\"new\""), last_modified: None };
+/// let validators = Validators { etag: EntityTag::parse(b"\"new\"").ok(), last_modified: None };
 /// // Range: bytes=5-, If-Range: "old"
 /// assert_eq!(evaluate(Method::Get, &fields, &validators, 10, now), RangeOutcome::Full);
 /// ```
@@ -349,7 +349,7 @@ mod tests {
     #[test]
     fn range_counts_for_a_get_and_once() {
         let now = Date::from_unix(1_000_000_000).unwrap();
-        let etag = crate::semantics::conditional::EntityTag::new(false, b"v");
+        let etag = crate::semantics::conditional::EntityTag::new(false, b"v").ok();
         let validators = Validators { etag, last_modified: None };
         for (method, lines, expected) in [
             (Method::Get, "Range: bytes=5-", part(5, 10, 10)),
@@ -364,7 +364,7 @@ mod tests {
             (Method::Post, "Range: bytes=5-", Full),
         ] {
             let head = format!("{lines}\r\n\r\n");
-            let mut index = crate::message::field::Index::new();
+            let mut index = crate::wire::field_index::FieldIndex::new();
             crate::wire::parse::fields(head.as_bytes(), 0, 9, &mut index).unwrap();
             let fields = Fields::new(head.as_bytes(), &index);
             assert_eq!(evaluate(method, &fields, &validators, 10, now), expected, "{method} {lines}");

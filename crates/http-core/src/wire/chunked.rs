@@ -4,7 +4,7 @@
 
 use crate::error::ResponseError;
 use crate::limits::Limits;
-use crate::message::field::Index;
+use crate::wire::field_index::FieldIndex;
 use crate::wire::grammar::{hex, is_value_text, trim};
 use crate::wire::parse;
 use crate::wire::scan::{Found, HeadScanner};
@@ -48,7 +48,12 @@ impl Chunks {
 
     /// Goes on. Until it names bytes, `bytes` only grow; those that it names are gone at the next call.
     /// `index` is room for the fields of the trailer section.
-    pub(crate) fn step(&mut self, bytes: &[u8], limits: &Limits, index: &mut Index) -> Result<Next, ResponseError> {
+    pub(crate) fn step(
+        &mut self,
+        bytes: &[u8],
+        limits: &Limits,
+        index: &mut FieldIndex,
+    ) -> Result<Next, ResponseError> {
         match self.state {
             State::Line => self.line(bytes, limits, index),
             State::Data(left) => {
@@ -68,7 +73,7 @@ impl Chunks {
     }
 
     /// The last chunk's line and the trailer section have the form of a head, and get the bounds of one.
-    fn line(&mut self, bytes: &[u8], limits: &Limits, index: &mut Index) -> Result<Next, ResponseError> {
+    fn line(&mut self, bytes: &[u8], limits: &Limits, index: &mut FieldIndex) -> Result<Next, ResponseError> {
         loop {
             let found = self.scanner.scan(bytes, limits).map_err(|_| ResponseError::InvalidChunk)?;
             if self.scanner.bare_lf || self.scanner.folded {

@@ -8,6 +8,18 @@ use crate::message::field::{FieldBlock, FieldName, header};
 use crate::message::method::Method;
 use crate::message::status::Status;
 
+/// What body the caller has to send after the head.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[must_use]
+pub enum SendBody {
+    /// None: the message is complete.
+    None,
+    /// Exactly this many bytes, 1 or more. Report them by `body_sent`.
+    Exactly(u64),
+    /// Any number of bytes, then [`Connection::finish_body`](crate::server::Connection::finish_body). Only a response has this.
+    UntilClose,
+}
+
 /// What a response head says.
 pub(crate) struct ResponseHead<'a> {
     pub(crate) status: Status,

@@ -2,6 +2,7 @@
 
 pub(crate) mod chunked;
 pub(crate) mod encode;
+pub(crate) mod field_index;
 pub(crate) mod framing;
 pub(crate) mod grammar;
 pub(crate) mod parse;

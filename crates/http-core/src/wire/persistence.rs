@@ -52,20 +52,20 @@ pub enum CloseReason {
     #[error("the request was refused: {0}")]
     Refused(RequestError),
     /// The request was lenient, but another reader might have understood another one (D1, D2, D3).
-    #[error("the request was not strictly correct")]
+    #[error("the message was not strictly correct")]
     LenientParse,
     /// The caller asked for it, by [`Response::close`](crate::server::Response::close).
-    #[error("the server closes the connection")]
+    #[error("this side closes the connection")]
     CallerRequested,
     /// Only the close can end the body of the reply (R2068-19.7.1b).
-    #[error("the reply's length was not known")]
+    #[error("the length of the response was not known")]
     UnknownLength,
     /// The reply came before the request's body, of which more than [`Limits::drain`](crate::Limits::drain) is still to come, or
     /// nobody can tell whether it will (R9112-9.3b, R9110-10.1.1b).
     #[error("the request's body was not read")]
     UnreadBody,
     /// The request was answered, but its body did not come whole.
-    #[error("the request's body did not come whole")]
+    #[error("the request's body is incomplete")]
     BodyIncomplete,
     /// The caller's deadline struck while the connection was idle (R9112-9.5).
     #[error("the connection was idle for too long")]
@@ -111,20 +111,29 @@ pub(crate) fn close_reason(facts: &CloseFacts) -> Option<CloseReason> {
     }
 }
 
-/// Whether a client may send its next request over the connection that brought this answer: the server says so (in
-/// HTTP/1.0 by the token, R2068-19.7.1a), the framing was beyond doubt, and the body has an end of its own.
-pub(crate) fn server_keeps_alive(
+/// Why a client cannot send its next request over the connection that brought this response; `None`: the connection is
+/// kept. The server must say so (in HTTP/1.0 by the token, R2068-19.7.1a), the framing must be beyond doubt, and the body
+/// must have an end of its own.
+pub(crate) fn close_reason_of_response(
     version: Version,
     connection_option: ConnectionOption,
-    own_end: bool,
+    has_end: bool,
     doubtful_framing: bool,
-) -> bool {
+) -> Option<CloseReason> {
     let kept = match connection_option {
         ConnectionOption::Close => false,
         ConnectionOption::KeepAlive => true,
         ConnectionOption::Nothing => version >= Version::HTTP_11,
     };
-    kept && own_end && !doubtful_framing
+    if doubtful_framing {
+        Some(CloseReason::LenientParse)
+    } else if !kept {
+        Some(CloseReason::PeerRequested)
+    } else if !has_end {
+        Some(CloseReason::UnknownLength)
+    } else {
+        None
+    }
 }
 
 #[cfg(test)]
@@ -134,7 +143,7 @@ mod tests {
 
     fn option_of(lines: &str) -> ConnectionOption {
         let head = format!("{lines}\r\n");
-        let mut index = crate::message::field::Index::new();
+        let mut index = crate::wire::field_index::FieldIndex::new();
         crate::wire::parse::fields(head.as_bytes(), 0, 9, &mut index).unwrap();
         connection_option(&Fields::new(head.as_bytes(), &index))
     }
@@ -197,11 +206,15 @@ mod tests {
     // R2068-19.7.1a, R9112-6.1b
     #[test]
     fn a_server_must_say_that_it_keeps() {
-        assert!(server_keeps_alive(Version::HTTP_11, ConnectionOption::Nothing, true, false));
-        assert!(server_keeps_alive(Version::HTTP_10, ConnectionOption::KeepAlive, true, false));
-        assert!(!server_keeps_alive(Version::HTTP_10, ConnectionOption::Nothing, true, false));
-        assert!(!server_keeps_alive(Version::HTTP_11, ConnectionOption::Close, true, false));
-        assert!(!server_keeps_alive(Version::HTTP_11, ConnectionOption::KeepAlive, false, false));
-        assert!(!server_keeps_alive(Version::HTTP_11, ConnectionOption::KeepAlive, true, true));
+        for (version, option, has_end, doubtful, expected) in [
+            (Version::HTTP_11, ConnectionOption::Nothing, true, false, None),
+            (Version::HTTP_10, ConnectionOption::KeepAlive, true, false, None),
+            (Version::HTTP_10, ConnectionOption::Nothing, true, false, Some(CloseReason::PeerRequested)),
+            (Version::HTTP_11, ConnectionOption::Close, true, false, Some(CloseReason::PeerRequested)),
+            (Version::HTTP_11, ConnectionOption::KeepAlive, false, false, Some(CloseReason::UnknownLength)),
+            (Version::HTTP_11, ConnectionOption::KeepAlive, true, true, Some(CloseReason::LenientParse)),
+        ] {
+            assert_eq!(close_reason_of_response(version, option, has_end, doubtful), expected);
+        }
     }
 }

@@ -5,7 +5,7 @@
 use alloc::vec::Vec;
 use core::fmt;
 
-use crate::message::field::Index;
+use crate::wire::field_index::FieldIndex;
 
 /// Memory that a thread lends to each connection that it drives, so that a waiting connection owns none.
 ///
@@ -15,14 +15,14 @@ use crate::message::field::Index;
 #[derive(Default)]
 pub struct Workspace {
     pub(crate) bytes: Vec<u8>,
-    pub(crate) fields: Index,
+    pub(crate) fields: FieldIndex,
 }
 
 impl Workspace {
     /// A workspace with room for `bytes` received bytes; [`Limits::head`](crate::Limits::head) is a good number, and a larger
     /// one is of no use. `default()` has no room, and takes what the first connection allocates.
     pub fn with_room(bytes: usize) -> Workspace {
-        Workspace { bytes: alloc::vec![0; bytes], fields: Index::new() }
+        Workspace { bytes: alloc::vec![0; bytes], fields: FieldIndex::new() }
     }
 }
 
@@ -44,14 +44,22 @@ pub(crate) struct RecvBuffer {
     offered: u32,
     lent: bool,
     /// The index of the current head.
-    fields: Index,
+    fields: FieldIndex,
 }
 
 const SMALLEST: usize = 256;
 
 impl RecvBuffer {
     pub(crate) const fn new() -> RecvBuffer {
-        RecvBuffer { bytes: Vec::new(), start: 0, end: 0, lent_front: 0, offered: 0, lent: false, fields: Index::new() }
+        RecvBuffer {
+            bytes: Vec::new(),
+            start: 0,
+            end: 0,
+            lent_front: 0,
+            offered: 0,
+            lent: false,
+            fields: FieldIndex::new(),
+        }
     }
 
     /// What came and was not consumed.
@@ -60,12 +68,12 @@ impl RecvBuffer {
     }
 
     /// The same, to be changed, and the index to be filled.
-    pub(crate) fn parts(&mut self) -> (&mut [u8], &mut Index) {
+    pub(crate) fn parts(&mut self) -> (&mut [u8], &mut FieldIndex) {
         (&mut self.bytes[self.start..self.end], &mut self.fields)
     }
 
     /// The index of the current head.
-    pub(crate) fn fields(&self) -> &Index {
+    pub(crate) fn fields(&self) -> &FieldIndex {
         &self.fields
     }
 
@@ -108,6 +116,22 @@ impl RecvBuffer {
         let n = n.min(self.offered as usize);
         self.offered -= n as u32;
         self.end += n;
+    }
+
+    /// Copies as many of the bytes as there is room for, and returns how many those are.
+    pub(crate) fn receive(&mut self, bytes: &[u8], limit: usize) -> usize {
+        let mut taken = 0;
+        while taken < bytes.len() {
+            let room = self.receive_buffer(limit);
+            let n = room.len().min(bytes.len() - taken);
+            if n == 0 {
+                break;
+            }
+            room[..n].copy_from_slice(&bytes[taken..taken + n]);
+            self.received(n);
+            taken += n;
+        }
+        taken
     }
 
     pub(crate) fn consume(&mut self, n: usize) {

@@ -38,7 +38,8 @@ impl PendingRecord<'_> {
         fields: Option<&Fields<'_>>,
     ) {
         // R1945-12.3: never the password.
-        let credentials = fields.and_then(|fields| fields.only(header::AUTHORIZATION)).and_then(Basic::parse);
+        let credentials =
+            fields.and_then(|fields| fields.only(header::AUTHORIZATION)).and_then(|value| Basic::parse(value).ok());
         let text = |name: FieldName<'_>| match fields {
             Some(fields) if format != LogFormat::Common => fields.get(name).map_or(&b""[..], |value| value.as_bytes()),
             _ => b"",
