@@ -7,7 +7,7 @@ use memchr::memchr;
 
 use crate::error::TargetError;
 use crate::message::path::decoded;
-use crate::wire::grammar::{is_plain_target_text, is_reg_name_octet, is_target_text};
+use crate::wire::grammar::{is_plain_target_text, is_reg_name_byte, is_target_text};
 
 /// A request-target (RFC 1945 §5.1.2, RFC 9112 §3.2): its bytes are allowed, the percent-encodings of its path are
 /// whole, and what it names may be sent in a request. What its path leads to, a server asks [`Path`](crate::Path).
@@ -232,7 +232,7 @@ pub(crate) fn host_length(raw: &[u8]) -> Option<usize> {
             length + 2
         }
         _ => {
-            let length = raw.iter().take_while(|c| is_reg_name_octet(**c)).count();
+            let length = raw.iter().take_while(|c| is_reg_name_byte(**c)).count();
             if length == 0 {
                 return None;
             }
