@@ -32,8 +32,8 @@ impl<'a> Path<'a> {
     ///
     /// # Errors
     /// [`TargetError::PercentEncoding`], [`TargetError::EncodedSeparator`] or [`TargetError::EscapesRoot`]. A path that
-    /// climbs above the root is rejected, never clamped to it (R3986-5.2.4). Bytes that a [`Target`](crate::Target) must not
-    /// hold are not checked here.
+    /// climbs above the root is rejected, never clamped to it (R3986-5.2.4). Bytes that a [`Target`](crate::Target)
+    /// must not hold are not checked here.
     pub fn new(raw: &'a [u8]) -> Result<Path<'a>, TargetError> {
         Path::read(raw, is_plain_target_text(raw))
     }
@@ -72,8 +72,8 @@ impl<'a> Path<'a> {
     /// Appends the decoded path to `out`, relative to the root; nothing for the root itself.
     ///
     /// Segments are joined by `/`. There are no dot segments, no empty segments and no slash at either end. No segment
-    /// holds a slash, a NUL or another control byte. So the result names something below the root, unless a symlink leads
-    /// out of it (R1945-5.1.2b, R3986-5.2.4, V1–V6).
+    /// holds a slash, a NUL or another control byte. So the result names something below the root, unless a symlink
+    /// leads out of it (R1945-5.1.2b, R3986-5.2.4, V1–V6).
     ///
     /// The result is bytes, not text: 80–FF are kept as they are.
     pub fn decode_to(&self, out: &mut Vec<u8>) {
@@ -153,8 +153,8 @@ pub(crate) fn decoded(raw: &[u8]) -> impl Iterator<Item = Option<u8>> {
 
 /// Appends a path segment to `out`, percent-encoded for use in any URL.
 ///
-/// All bytes except ASCII letters, digits and `-._~` are encoded (RFC 3986 §2.3), with upper-case digits. A slash becomes
-/// `%2F`, so encode segment by segment and join with `/`.
+/// All bytes except ASCII letters, digits and `-._~` are encoded (RFC 3986 §2.3), with upper-case digits. A slash
+/// becomes `%2F`, so encode segment by segment and join with `/`.
 ///
 /// ```
 /// let mut href = String::new();

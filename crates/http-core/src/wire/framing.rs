@@ -21,8 +21,8 @@ pub enum Framing {
     Length(u64),
     /// All bytes until the connection closes; responses only (R1945-7.2.2a).
     UntilClose,
-    /// Chunks, from servers that ignore the version of the request; received responses only (R9112-7.1). The caller gets
-    /// the data without the chunk framing.
+    /// Chunks, from servers that ignore the version of the request; received responses only (R9112-7.1). The caller
+    /// gets the data without the chunk framing.
     Chunked,
 }
 

@@ -1,5 +1,5 @@
-//! Converts between bytes and values in both directions. Both machines share these modules; none of them keeps the state
-//! of a connection.
+//! Converts between bytes and values in both directions. Both machines share these modules; none of them keeps the
+//! state of a connection.
 
 pub(crate) mod chunked;
 pub(crate) mod encode;

@@ -102,8 +102,8 @@ pub(crate) struct StatusLine {
     pub(crate) reason: Range<usize>,
 }
 
-/// Parses a status line without its line end. It accepts several spaces or tabs, a missing reason phrase and any HTTP/1.x
-/// version (R1945-6.1b, R1945-Ba, R9112-4).
+/// Parses a status line without its line end. It accepts several spaces or tabs, a missing reason phrase and any
+/// HTTP/1.x version (R1945-6.1b, R1945-Ba, R9112-4).
 pub(crate) fn status_line(line: &[u8]) -> Result<StatusLine, ResponseError> {
     if !line.starts_with(b"HTTP/") {
         return Err(ResponseError::NotHttp);
@@ -142,8 +142,9 @@ pub(crate) fn fields(head: &[u8], from: usize, lines: u16, index: &mut Index) ->
 
 /// Finds the fields when the end of the head is not known yet, and returns the length of the head.
 ///
-/// `None` unless the head is complete, strictly correct and certainly within its limits. Success saves the scan for line
-/// ends, a fifth of the work for a typical head. Failure costs a second look at the bytes, so callers try once a head.
+/// `None` unless the head is complete, strictly correct and certainly within its limits. Success saves the scan for
+/// line ends, a fifth of the work for a typical head. Failure costs a second look at the bytes, so callers try once a
+/// head.
 pub(crate) fn plain_fields(bytes: &[u8], from: usize, limits: &Limits, index: &mut Index) -> Option<usize> {
     let length = fields_up_to::<{ TYPICAL_FIELDS as usize }>(bytes, from, index)?;
     let within_limits = index.len() <= limits.fields as usize

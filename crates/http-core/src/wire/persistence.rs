@@ -37,8 +37,8 @@ fn option_of(token: &[u8]) -> ConnectionOption {
 
 /// Why a connection closes, for the log. `Display` is an English phrase.
 ///
-/// If several reasons apply when the response is given, the first in this order is reported: `Refused`, `SimpleRequest`,
-/// `LenientParse`, `PeerRequested`, `CallerRequested`, `UnknownLength`, `UnreadBody`.
+/// If several reasons apply when the response is given, the first in this order is reported: `Refused`,
+/// `SimpleRequest`, `LenientParse`, `PeerRequested`, `CallerRequested`, `UnknownLength`, `UnreadBody`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
 #[non_exhaustive]
 pub enum CloseReason {
@@ -63,8 +63,8 @@ pub enum CloseReason {
     /// Only a close can end the body of the response (R2068-19.7.1b).
     #[error("the length of the response was not known")]
     UnknownLength,
-    /// The response was given before the request body arrived. More than [`Limits::drain`](crate::Limits::drain) of it is
-    /// outstanding, or the client may not send it at all (R9112-9.3b, R9110-10.1.1b).
+    /// The response was given before the request body arrived. More than [`Limits::drain`](crate::Limits::drain) of it
+    /// is outstanding, or the client may not send it at all (R9112-9.3b, R9110-10.1.1b).
     #[error("the request body was not read")]
     UnreadBody,
     /// The response was given, but the request body remained incomplete.
@@ -116,8 +116,8 @@ pub(crate) fn close_reason(facts: &CloseFacts) -> Option<CloseReason> {
 
 /// Whether a client may send its next request on the connection that carried this response.
 ///
-/// Three things are required. The server keeps the connection open: by default in HTTP/1.1, with `keep-alive` in HTTP/1.0
-/// (R2068-19.7.1a). The body does not end with the connection. The framing is unambiguous.
+/// Three things are required. The server keeps the connection open: by default in HTTP/1.1, with `keep-alive` in
+/// HTTP/1.0 (R2068-19.7.1a). The body does not end with the connection. The framing is unambiguous.
 pub(crate) fn server_keeps_alive(
     version: Version,
     connection_option: ConnectionOption,

@@ -23,8 +23,8 @@ pub struct Workspace {
 impl Workspace {
     /// Creates a workspace with space for `bytes` received bytes.
     ///
-    /// [`Limits::head`](crate::Limits::head) is a good size, and more is never used. `default()` has no space at first and
-    /// keeps what the first connection allocates.
+    /// [`Limits::head`](crate::Limits::head) is a good size, and more is never used. `default()` has no space at first
+    /// and keeps what the first connection allocates.
     pub fn with_room(bytes: usize) -> Workspace {
         Workspace { bytes: alloc::vec![0; bytes], fields: Index::new() }
     }
