@@ -17,8 +17,8 @@ use crate::message::field::{FieldName, Fields, header};
 /// # let head = b"HTTP/1.0 200 OK\r\nExpires: 0\r\n\r\n";
 /// # connection.receive_buffer()[..head.len()].copy_from_slice(head);
 /// # connection.received(head.len());
-/// # let Ok(Event::Response(answer)) = connection.poll() else { unreachable!() };
-/// # let fields = answer.fields;
+/// # let Ok(Event::Response(response)) = connection.poll() else { unreachable!() };
+/// # let fields = response.fields;
 /// // Expires: 0
 /// let now = Date::from_unix(1_000_000_000).unwrap();
 /// assert_eq!(is_expired(&fields, now), Some(true));

@@ -189,17 +189,17 @@ pub fn parse(value: &[u8], length: u64) -> RangeOutcome {
     let Some((_, set)) = value.split_at_checked(6).filter(|(unit, _)| unit.eq_ignore_ascii_case(b"bytes=")) else {
         return RangeOutcome::Full;
     };
-    let mut room = [(0, 0); MAX_RANGES];
+    let mut ranges = [(0, 0); MAX_RANGES];
     let (mut specs, mut count) = (0, 0);
     for spec in elements(set) {
         specs += 1;
         let Some(spec) = Spec::new(spec, length).filter(|_| specs <= MAX_RANGES) else { return RangeOutcome::Full };
         if spec.satisfiable {
-            room[count] = (spec.start, spec.end);
+            ranges[count] = (spec.start, spec.end);
             count += 1;
         }
     }
-    let satisfiable = &mut room[..count];
+    let satisfiable = &mut ranges[..count];
     satisfiable.sort_unstable();
     let &mut [(start, mut end), ref others @ ..] = satisfiable else {
         return if specs == 0 { RangeOutcome::Full } else { RangeOutcome::NotSatisfiable };

@@ -1,4 +1,4 @@
-//! Serialises heads. Only validated values come in, so nobody can inject a line into a head. The headers that frame a
+//! Serialises heads. Only validated values come in, so no line can be injected into a head. The headers that frame a
 //! message or control the connection are written here and nowhere else.
 
 use alloc::vec::Vec;

@@ -112,9 +112,9 @@ impl RecvBuffer {
         if self.end == self.bytes.len() && self.end < limit {
             self.bytes.resize((2 * self.end).clamp(MIN_CAPACITY.min(limit), limit), 0);
         }
-        let room = limit.saturating_sub(self.end - self.start).min(self.bytes.len() - self.end);
-        self.writable = room as u32;
-        &mut self.bytes[self.end..self.end + room]
+        let space = limit.saturating_sub(self.end - self.start).min(self.bytes.len() - self.end);
+        self.writable = space as u32;
+        &mut self.bytes[self.end..self.end + space]
     }
 
     /// Marks `n` bytes of the free space as received.
@@ -184,11 +184,11 @@ mod tests {
         let mut buffer = RecvBuffer::new();
         let mut received = 0;
         loop {
-            let room = buffer.receive_buffer(1000).len();
-            if room == 0 {
+            let space = buffer.receive_buffer(1000).len();
+            if space == 0 {
                 break;
             }
-            let n = room.min(7);
+            let n = space.min(7);
             buffer.received(n);
             received += n;
         }
@@ -228,12 +228,12 @@ mod tests {
         buffer.consume(1);
         assert_eq!(alloc::format!("{buffer:?}"), "63 of 64 bytes unread, lent");
         let mut buffer = RecvBuffer::new();
-        let mut rooms = Vec::new();
-        while rooms.last() != Some(&0) {
-            rooms.push(buffer.receive_buffer(1000).len());
+        let mut spaces = Vec::new();
+        while spaces.last() != Some(&0) {
+            spaces.push(buffer.receive_buffer(1000).len());
             buffer.received(1000);
         }
-        assert_eq!(rooms, [256, 256, 488, 0]);
+        assert_eq!(spaces, [256, 256, 488, 0]);
         let mut buffer = RecvBuffer::new();
         assert_eq!(buffer.receive_buffer(100).len(), 100, "a small limit needs no more");
         assert_eq!(buffer.heap_size(), 100);
@@ -242,13 +242,13 @@ mod tests {
     // Bytes are not moved after each of many small requests, but well before the free space runs out.
     #[test]
     fn bytes_move_to_the_front_when_less_than_half_is_free() {
-        for (received, room) in [(31, 33), (32, 32), (33, 32), (63, 2)] {
+        for (received, space) in [(31, 33), (32, 32), (33, 32), (63, 2)] {
             let mut buffer = RecvBuffer::new();
             buffer.attach(&mut Workspace::with_room(64));
             assert_eq!(buffer.receive_buffer(64).len(), 64);
             buffer.received(received);
             buffer.consume(1);
-            assert_eq!(buffer.receive_buffer(64).len(), room, "{received}");
+            assert_eq!(buffer.receive_buffer(64).len(), space, "{received}");
         }
     }
 }
