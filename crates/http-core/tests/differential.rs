@@ -404,9 +404,9 @@ fn of_core(bytes: &[u8]) -> Result<Outcome, RequestError> {
                 connection.received_eof();
             }
             Event::NeedInput => {
-                let room = connection.receive_buffer();
-                let n = room.len().min(rest.len());
-                room[..n].copy_from_slice(&rest[..n]);
+                let space = connection.receive_buffer();
+                let n = space.len().min(rest.len());
+                space[..n].copy_from_slice(&rest[..n]);
                 connection.received(n);
                 rest = &rest[n..];
             }
@@ -425,8 +425,8 @@ fn of_core(bytes: &[u8]) -> Result<Outcome, RequestError> {
 
 /// How httparse reads the head. It does not read bodies.
 fn of_httparse(bytes: &[u8]) -> Outcome {
-    let mut room = [httparse::EMPTY_HEADER; 100];
-    let mut request = httparse::Request::new(&mut room);
+    let mut space = [httparse::EMPTY_HEADER; 100];
+    let mut request = httparse::Request::new(&mut space);
     match request.parse(bytes) {
         Ok(httparse::Status::Complete(_)) => {
             let fields = request.headers.iter().map(|field| (field.name, field.value));
