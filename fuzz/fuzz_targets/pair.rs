@@ -225,7 +225,8 @@ impl<'p, 'a> Pair<'p, 'a> {
             Ok(client::Event::Response(head)) => {
                 let said = self.replies.front().expect("a response that no server sent");
                 assert_eq!(head.status.to_string(), said.head);
-                let own = [header::CONNECTION, header::CONTENT_LENGTH, header::CONTENT_TYPE, header::ALLOW, header::DATE];
+                let own =
+                    [header::CONNECTION, header::CONTENT_LENGTH, header::CONTENT_TYPE, header::ALLOW, header::DATE];
                 assert_eq!(lines(&head.fields, &own), without(&said.fields, &own));
                 assert_eq!(head.body == Framing::UntilClose, said.until_close, "{:?}", head.body);
                 assert!(!self.in_response);

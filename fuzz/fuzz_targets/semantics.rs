@@ -9,7 +9,7 @@ use http_core::negotiate::{self, Choice};
 use http_core::redirect::{self, RedirectError};
 use http_core::{
     Authority, Date, FieldBlock, FieldName, FieldValue, Fields, Form, Limits, Location, LocationError, Method, Origin,
-    Status, Target, is_expired, header, percent_encode,
+    Status, Target, expires::is_expired, header, percent_encode,
 };
 use libfuzzer_sys::fuzz_target;
 
@@ -404,7 +404,7 @@ fn codings(own: &[u8], fields: &Fields<'_>) {
         lines += &format!("Content-Encoding: {}\r\n", available[place]);
     }
     let mut block = FieldBlock::new();
-    choice.describe(&available, Status::OK, &mut block).unwrap();
+    choice.write_headers(&available, Status::OK, &mut block).unwrap();
     assert_eq!(block.as_bytes(), lines.as_bytes());
 }
 

@@ -245,7 +245,11 @@ impl Answer {
             status: Status::new(status).unwrap(),
             fields,
             lines,
-            body: if choice & 24 == 24 { ResponseBody::UntilClose } else { ResponseBody::Length(u64::from(choice & 24)) },
+            body: if choice & 24 == 24 {
+                ResponseBody::UntilClose
+            } else {
+                ResponseBody::Length(u64::from(choice & 24))
+            },
             close: choice & 0x60 == 0x60,
             simple: request.version == http_core::Version::HTTP_09,
             of_head: request.method == Method::Head,
