@@ -141,7 +141,7 @@ fn rustsec_2020_0031() {
 // V13, R9112-9.3b
 #[test]
 fn rustsec_2020_0093() {
-    // These are two requests. The body between them is not a third, however long it is, although nobody reads it.
+    // These are two requests. The body between them is not a third, however long, although it is left unread.
     for length in [0, 1, 36, 4096, 8192, 16_384, 16_385, 65_536, 262_144] {
         let requests = vec!["POST /a".into(), "GET /next".into()];
         assert_eq!(served(&with_smuggled_body(length)), (requests, None), "{length}");

@@ -343,8 +343,8 @@ mod tests {
         for count in [MAX_RANGES + 1, 1_300, 20_000] {
             assert_eq!(parse(value(count).as_bytes(), 10), Full);
         }
-        let behind = format!("bytes={}", "10-,".repeat(MAX_RANGES + 1));
-        assert_eq!(parse(behind.as_bytes(), 10), Full);
+        let beyond = format!("bytes={}", "10-,".repeat(MAX_RANGES + 1));
+        assert_eq!(parse(beyond.as_bytes(), 10), Full);
     }
 
     // R9110-13.1.5, R9110-14.2a
