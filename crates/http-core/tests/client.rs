@@ -470,12 +470,12 @@ fn http_09_response_is_accepted_only_if_allowed() {
             assert!(seen.head.is_empty() && seen.fields.is_empty());
         }
     }
-    for (replies, expected) in
+    for (responses, expected) in
         [("", E::NoResponse), ("HTTP/1.0 20x\r\n\r\n", E::StatusLine), ("HTTP/1.1 100 \r\n\r\n<html>", E::NotHttp)]
     {
         let mut connection = Connection::new(Limits::default()).allow_http09(true);
         ask(&mut connection, Method::Get).unwrap();
-        assert_eq!(receive(&mut connection, replies.as_bytes(), 1).end, error(expected));
+        assert_eq!(receive(&mut connection, responses.as_bytes(), 1).end, error(expected));
     }
     let mut connection = Connection::new(Limits::default()).allow_http09(true);
     ask(&mut connection, Method::Get).unwrap();

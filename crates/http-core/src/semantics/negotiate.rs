@@ -195,7 +195,7 @@ mod tests {
 
     // RFC 9110 §12.4.2, §12.5.3; R1945-3.5, R1945-D.2.1
     #[test]
-    fn the_greatest_weight_wins() {
+    fn greatest_weight_wins() {
         for (value, expected) in [
             ("", Identity),
             (",", Identity),
