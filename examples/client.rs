@@ -1,13 +1,12 @@
 //! Part 2 of the lab: a client.
 //!
-//! It teaches the other side of the protocol: connect, send a request, and know where the answer ends, which is what
-//! the length in its head, or the close of the connection, is for. An answer that is cut short is told apart from a
-//! whole one.
+//! It teaches the other side of the protocol: connect, send a request, and know where the response ends. The length in
+//! its head says so, or the close of the connection. A response that is cut short is an error.
 //!
 //!     cargo run --bin client localhost 6789 HelloWorld.html
 
 use std::error::Error;
-use std::io::{self, Read, Write};
+use std::io::{self, Write};
 use std::net::TcpStream;
 
 use http_core::client::{Connection, Event, Request};
@@ -20,7 +19,7 @@ fn main() -> Result<(), Box<dyn Error>> {
 
     let path = format!("/{file}");
     let host = format!("{host}:{port}");
-    let host = Authority::new(host.as_bytes()).ok_or("that is no host and port")?;
+    let host = Authority::new(host.as_bytes())?;
     let fields = FieldBlock::new();
     let request = Request::new(Method::Get, Target::new(path.as_bytes())?, host, &fields);
 
@@ -29,16 +28,13 @@ fn main() -> Result<(), Box<dyn Error>> {
     let _no_body = connection.request(&request, &mut out)?;
     server.write_all(&out)?;
 
-    let mut shown = io::stdout().lock();
+    let mut stdout = io::stdout().lock();
     loop {
         match connection.poll()? {
-            Event::NeedInput => match server.read(connection.receive_buffer())? {
-                0 => connection.received_eof(),
-                n => connection.received(n),
-            },
-            Event::Response(head) => shown.write_all(head.bytes)?,
-            Event::Body(bytes) => shown.write_all(bytes)?,
-            _ => return Ok(()), // the answer is whole
+            Event::NeedInput => drop(webclient::read_from(&mut connection, &mut server)?),
+            Event::Response(head) => stdout.write_all(head.bytes)?,
+            Event::Body(bytes) => stdout.write_all(bytes)?,
+            _ => return Ok(()), // the response is complete
         }
     }
 }

@@ -27,7 +27,7 @@ fn main() -> io::Result<()> {
     let listener = TcpListener::bind(("localhost", port))?;
     let own_name = listener.local_addr()?.to_string().leak();
     println!("listening on http://{own_name}/");
-    let own_name = Authority::new(own_name.as_bytes()).ok_or(ErrorKind::InvalidData)?;
+    let own_name = Authority::new(own_name.as_bytes()).map_err(io::Error::other)?;
     for client in listener.incoming() {
         thread::spawn(move || client.and_then(prepare).and_then(|client| serve(client, own_name)));
     }

@@ -15,7 +15,7 @@ fn main() -> Result<(), Box<dyn Error>> {
 
     for path in ["/HelloWorld.html", "/no-such-file"] {
         // The client asks, and means to ask again over the same connection.
-        let host = Authority::new(b"localhost:6789").ok_or("no host")?;
+        let host = Authority::new(b"localhost:6789")?;
         let fields = FieldBlock::new();
         let target = Target::new(path.as_bytes())?;
         let request = client::Request { keep_alive: true, ..client::Request::new(Method::Get, target, host, &fields) };
@@ -29,8 +29,8 @@ fn main() -> Result<(), Box<dyn Error>> {
             server.receive_buffer()[0] = byte;
             server.received(1);
             if let server::Event::Request(request) = server.poll()? {
-                let (status, body) = match request.target.path() {
-                    "/HelloWorld.html" => (Status::OK, "<h1>Hello, World!</h1>\n"),
+                let (status, body) = match &*request.path.decoded() {
+                    b"/HelloWorld.html" => (Status::OK, "<h1>Hello, World!</h1>\n"),
                     _ => (Status::NOT_FOUND, "<h1>There is no such file here.</h1>\n"),
                 };
                 let mut fields = FieldBlock::new();

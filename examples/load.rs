@@ -1,17 +1,18 @@
-//! A load generator: so many kept connections ask for one URL, again and again, for so many seconds.
+//! A load generator: kept connections that request one URL over and over for some seconds.
 //!
-//! It teaches the client's machine over kept connections: what may be reused, what may be asked again, and that a request
-//! and its answer cost no allocation. The loop is closed, each connection asks when it was answered: so it says how much a
-//! server can do, and how long that takes then, but not what happens to those who do not wait for each other.
+//! It teaches the client's machine over kept connections: what may be reused, what may be sent again, and that a
+//! request and its response allocate nothing. The loop is closed: each connection sends its next request after the response to
+//! the last. That shows how much a server can do and how long it takes, but not how it copes with clients that do not
+//! wait.
 //!
 //!     cargo run --release --bin load http://localhost:6789/HelloWorld.html 64 10
 //!
-//! It leaves out rates, scripts and several URLs. It has a thread for each connection, which at some hundred of them costs
-//! more than an event loop would.
+//! It leaves out rates, scripts and several URLs. It has one thread per connection. From some hundred connections on,
+//! an event loop would cost less.
 
 use std::collections::BTreeMap;
 use std::error::Error;
-use std::io::{Read, Write};
+use std::io::Write;
 use std::net::{SocketAddr, TcpStream, ToSocketAddrs};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -20,7 +21,7 @@ use hdrhistogram::Histogram;
 use http_core::client::{Connection, Event, Request};
 use http_core::{FieldBlock, Limits, Method, Status, Target};
 
-const PATIENCE: Duration = Duration::from_secs(5);
+const TIMEOUT: Duration = Duration::from_secs(5);
 
 fn main() -> Result<(), Box<dyn Error>> {
     let argument = |n, default: &str| std::env::args().nth(n).unwrap_or(default.into());
@@ -35,8 +36,8 @@ fn main() -> Result<(), Box<dyn Error>> {
     let (start, mut all) = (Instant::now(), Tally::new()?);
     let end = start + Duration::from_secs_f64(seconds);
     thread::scope(|scope| {
-        let asks = || scope.spawn(|| Tally::new().map(|tally| tally.ask_until(end, &request, &addresses)));
-        let threads: Vec<_> = (0..connections).map(|_| asks()).collect();
+        let start_thread = || scope.spawn(|| Tally::new().map(|tally| tally.request_until(end, &request, &addresses)));
+        let threads: Vec<_> = (0..connections).map(|_| start_thread()).collect();
         threads.into_iter().flat_map(|thread| thread.join().ok()).try_for_each(|tally| all.add(tally?))
     })?;
     all.print(start.elapsed().as_secs_f64());
@@ -44,7 +45,7 @@ fn main() -> Result<(), Box<dyn Error>> {
 }
 
 struct Tally {
-    /// Nanoseconds from before a request was sent to the last byte of its answer, to three digits.
+    /// Nanoseconds from before a request was sent to the last byte of its response, to three digits.
     times: Histogram<u64>,
     bytes: u64,
     connections: u64,
@@ -57,18 +58,18 @@ impl Tally {
         Ok(Tally { times, bytes: 0, connections: 0, failures: BTreeMap::new() })
     }
 
-    fn ask_until(mut self, end: Instant, request: &Request<'_>, addresses: &[SocketAddr]) -> Tally {
+    fn request_until(mut self, end: Instant, request: &Request<'_>, addresses: &[SocketAddr]) -> Tally {
         let mut out = Vec::new();
         while Instant::now() < end {
-            if let Err(error) = self.ask_over_one(end, request, addresses, &mut out) {
+            if let Err(error) = self.request_over_one(end, request, addresses, &mut out) {
                 self.fail(error.to_string());
-                thread::sleep(Duration::from_millis(10)); // who refuses connections is not asked without a pause
+                thread::sleep(Duration::from_millis(10)); // a server that refuses connections gets a pause
             }
         }
         self
     }
 
-    fn ask_over_one(
+    fn request_over_one(
         &mut self,
         end: Instant,
         request: &Request<'_>,
@@ -77,13 +78,13 @@ impl Tally {
     ) -> Result<(), Box<dyn Error>> {
         let mut stream = TcpStream::connect(addresses)?;
         stream.set_nodelay(true)?;
-        stream.set_read_timeout(Some(PATIENCE))?;
-        stream.set_write_timeout(Some(PATIENCE))?;
+        stream.set_read_timeout(Some(TIMEOUT))?;
+        stream.set_write_timeout(Some(TIMEOUT))?;
         self.connections += 1;
         let mut machine = Connection::new(Limits::default());
         while machine.can_reuse() && Instant::now() < end {
             match self.exchange(request, &mut machine, &mut stream, out) {
-                // The server has closed a kept connection, as it may at any time.
+                // The server closed the kept connection, as it may at any time.
                 Err(_) if machine.can_retry() => return Ok(()),
                 other => other?,
             }
@@ -105,10 +106,7 @@ impl Tally {
         let mut status = Status::OK;
         loop {
             match machine.poll()? {
-                Event::NeedInput => match stream.read(machine.receive_buffer())? {
-                    0 => machine.received_eof(),
-                    n => machine.received(n),
-                },
+                Event::NeedInput => drop(webclient::read_from(machine, stream)?),
                 Event::Response(head) => {
                     status = head.status;
                     self.bytes += head.bytes.len() as u64;

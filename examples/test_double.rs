@@ -30,8 +30,9 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let double = TestDouble::start(&scenes)?;
     for n in 1..=scenes.len() {
         let timeouts = webclient::Timeouts { idle: Duration::from_millis(200), ..Default::default() };
-        let answer = webclient::fetch(&double.url(&format!("/{n}")).parse()?, &timeouts, |_| Ok(()));
-        println!("the client got {}", answer.map_or_else(|error| error.to_string(), |it| it.status.to_string()));
+        let response = webclient::fetch(&double.url(&format!("/{n}")).parse()?, &timeouts);
+        let status = response.and_then(|mut response| response.copy_to(&mut io::sink()).map(|_| response.head.status));
+        println!("the client got {}", status.map_or_else(|error| error.to_string(), |status| status.to_string()));
     }
     double.seen().iter().for_each(|seen| println!("the double saw {seen:?}"));
     Ok(())

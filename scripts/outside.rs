@@ -9,7 +9,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     connection.receive_buffer()[..bytes.len()].copy_from_slice(bytes);
     connection.received(bytes.len());
     let Event::Request(request) = connection.poll()? else { return Err("expected a request".into()) };
-    assert_eq!(request.target.path(), "/hello");
+    assert_eq!(&*request.path.decoded(), b"/hello");
 
     let (fields, mut out) = (FieldBlock::new(), Vec::new());
     let reply = Response { body: ResponseBody::Length(5), ..Response::new(Status::OK, &fields) };

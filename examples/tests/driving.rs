@@ -301,7 +301,7 @@ fn the_double_plays_to_its_client() {
     let output = Command::new(env!("CARGO_BIN_EXE_test_double")).output().unwrap();
     let shown = String::from_utf8(output.stdout).unwrap();
     assert!(output.status.success());
-    for said in ["302 Found", "cut short", "longer than 0.2 s", "expected a status line", "reset by peer"] {
+    for said in ["302 Found", "cut short", "timed out after 0.2 s", "expected a status line", "reset by peer"] {
         assert_eq!(
             shown.lines().filter(|line| line.contains("the client got") && line.contains(said)).count(),
             1,

@@ -1,5 +1,5 @@
-//! What fields mean, whatever stands in them: credentials, challenges, redirects, preconditions, codings, expiry. Each is
-//! compared with a naive reader of its RFC, and what can be written is read again as it was.
+//! For any header values, compares credentials, challenges, redirects, preconditions, codings and expiry with a naive
+//! implementation of their RFC. What is written must be read back unchanged.
 #![no_main]
 
 use http_core::auth::{self, Basic, Challenge, ProtectionSpace};
@@ -9,13 +9,13 @@ use http_core::negotiate::{self, Choice};
 use http_core::redirect::{self, RedirectError};
 use http_core::{
     Authority, Date, FieldBlock, FieldName, FieldValue, Fields, Form, Limits, Location, LocationError, Method, Origin,
-    Status, Target, is_expired, header, percent_encode,
+    Status, Target, expires::is_expired, header, percent_encode,
 };
 use libfuzzer_sys::fuzz_target;
 
 const EXPIRES: FieldName<'static> = FieldName::from_static("Expires");
 
-/// The first byte of a line says which: `a` is If-Match.
+/// The first byte of a line selects one: `a` is If-Match.
 const NAMES: [FieldName<'static>; 11] = [
     header::IF_MATCH,
     header::IF_NONE_MATCH,
@@ -42,7 +42,7 @@ const METHODS: [Method<'static>; 8] = [
 const STATUSES: [u16; 8] = [301, 302, 303, 307, 308, 304, 200, 300];
 const TIMES: [i64; 4] = [784_111_777, 784_111_778, 1_000_000_000, 253_402_300_799];
 
-// A byte of choices, two lines of our own, and a line for each field.
+// A byte of choices, two lines of our own, then a line for each header.
 fuzz_target!(|input: &[u8]| {
     let Some((&choices, text)) = input.split_first() else { return };
     let mut lines = text.split(|&c| c == b'\n');
@@ -50,7 +50,7 @@ fuzz_target!(|input: &[u8]| {
     let fields: Vec<_> = lines
         .filter_map(|line| line.split_first())
         .map(|(letter, value)| (NAMES[usize::from(letter.wrapping_sub(b'a')) % NAMES.len()], value))
-        .filter_map(|(name, value)| Some((name, FieldValue::new(value)?)))
+        .filter_map(|(name, value)| Some((name, FieldValue::new(value).ok()?)))
         .take(256)
         .collect();
     let method = METHODS[usize::from(choices & 7)];
@@ -64,14 +64,14 @@ fuzz_target!(|input: &[u8]| {
         redirects(own, method, head);
         preconditions(own, method, &head.fields, now);
         codings(own[0], &head.fields);
-        let date = |name| head.fields.only(name).and_then(|value| Date::parse(value.as_bytes(), now));
+        let date = |name| head.fields.only(name).and_then(|value| Date::parse(value.as_bytes(), now).ok());
         let is_fresh = date(EXPIRES).is_some_and(|date| date > now) && date(EXPIRES) > date(header::DATE);
         assert_eq!(is_expired(&head.fields, now), head.fields.get(EXPIRES).map(|_| !is_fresh));
     });
 });
 
-/// The fields as a client receives them.
-fn with_head(status: u16, fields: &[(FieldName<'_>, FieldValue<'_>)], look: impl FnOnce(&ResponseHead<'_>)) {
+/// Calls `check` with a response head that has these headers, as a client receives it.
+fn with_head(status: u16, fields: &[(FieldName<'_>, FieldValue<'_>)], check: impl FnOnce(&ResponseHead<'_>)) {
     let mut bytes = format!("HTTP/1.0 {status} x\r\n").into_bytes();
     for (name, value) in fields {
         bytes.extend([name.as_str().as_bytes(), b": ", value.as_bytes(), b"\r\n"].concat());
@@ -85,14 +85,14 @@ fn with_head(status: u16, fields: &[(FieldName<'_>, FieldValue<'_>)], look: impl
         connection.request(&Request::new(Method::Get, target, host, &FieldBlock::new()), &mut Vec::new()).unwrap();
     let mut rest = &bytes[..];
     while !rest.is_empty() {
-        let room = connection.receive_buffer();
-        let n = room.len().min(rest.len());
-        room[..n].copy_from_slice(&rest[..n]);
+        let space = connection.receive_buffer();
+        let n = space.len().min(rest.len());
+        space[..n].copy_from_slice(&rest[..n]);
         connection.received(n);
         rest = &rest[n..];
     }
     match connection.poll() {
-        Ok(Event::Response(head)) => look(&head),
+        Ok(Event::Response(head)) => check(&head),
         other => panic!("{other:?}"),
     }
 }
@@ -100,9 +100,9 @@ fn with_head(status: u16, fields: &[(FieldName<'_>, FieldValue<'_>)], look: impl
 fn basic([user, password]: [&[u8]; 2], fields: &Fields<'_>) {
     let readable = !user.contains(&b':') && ![user, password].concat().iter().any(u8::is_ascii_control);
     let own = Basic::new(user, password);
-    assert_eq!(own.is_some(), readable);
+    assert_eq!(own.is_ok(), readable);
     assert_eq!(auth::constant_time_eq(user, password), user == password);
-    let received = fields.get_all(header::AUTHORIZATION).filter_map(|value| Some((Basic::parse(value)?, value)));
+    let received = fields.get_all(header::AUTHORIZATION).filter_map(|value| Some((Basic::parse(value).ok()?, value)));
     for (basic, value) in own.map(|basic| (basic, None)).into_iter().chain(received.map(|(b, v)| (b, Some(v)))) {
         assert!(!basic.user().contains(&b':'));
         assert!(![basic.user(), basic.password()].concat().iter().any(u8::is_ascii_control));
@@ -111,7 +111,7 @@ fn basic([user, password]: [&[u8]; 2], fields: &Fields<'_>) {
         let written = FieldValue::new(&written).unwrap();
         let again = Basic::parse(written).unwrap();
         assert_eq!((again.user(), again.password()), (basic.user(), basic.password()));
-        // But for the case of the scheme and the blanks behind it, there is one spelling.
+        // Except for the case of the scheme and the spaces after it, there is one spelling.
         let Some(value) = value else { continue };
         let (scheme, cookie) = value.as_bytes().split_at(5);
         let blanks = cookie.iter().take_while(|&&c| c == b' ').count();
@@ -125,11 +125,11 @@ fn challenges([realm, other]: [&[u8]; 2], fields: &Fields<'_>) {
     assert!(read.len() <= 16);
     let mut written = Vec::new();
     for challenge in &read {
-        assert!(FieldName::new(challenge.scheme().as_bytes()).is_some(), "a scheme is a token");
+        assert!(FieldName::new(challenge.scheme().as_bytes()).is_ok(), "a scheme is a token");
         assert_eq!(challenge.is_basic(), challenge.scheme().eq_ignore_ascii_case("basic"));
         written.extend([b", ", challenge.scheme().as_bytes()].concat());
         if let Some(realm) = challenge.realm() {
-            assert!(!realm.contains(&b'"') && !realm.contains(&b'\\'), "it would mean several things");
+            assert!(!realm.contains(&b'"') && !realm.contains(&b'\\'), "HTTP/1.0 and 1.1 would read it differently");
             written.extend([b" realm=\"", realm, b"\""].concat());
         }
     }
@@ -144,7 +144,7 @@ fn challenges([realm, other]: [&[u8]; 2], fields: &Fields<'_>) {
     let written = auth::basic_challenge(realm);
     assert_eq!(written.is_some(), realm.chars().all(|c| (' '..='~').contains(&c) && !"\"\\".contains(c)));
     let Some(written) = written else { return };
-    // It is read as it was written, whatever stands in the lines before it.
+    // A challenge is read as it was written, whatever the lines before it hold.
     let mut lines: Vec<_> = fields.iter().filter(|(name, _)| *name == header::WWW_AUTHENTICATE).collect();
     lines.truncate(255);
     lines.push((header::WWW_AUTHENTICATE, FieldValue::new(written.as_bytes()).unwrap()));
@@ -159,10 +159,10 @@ fn redirects([target, host]: [&[u8]; 2], method: Method<'_>, head: &ResponseHead
     let followed = (host.len() % 7) as u8;
     let target = Target::new(target).or(Target::new(b"/a/b?c")).unwrap();
     let host = Authority::new(host).or(Authority::new(b"example.org")).unwrap();
-    let asked = target.authority().unwrap_or(host);
+    let requested = target.authority().unwrap_or(host);
     for reference in head.fields.get_all(header::LOCATION) {
         let location = Location::resolve(host, target, reference);
-        let expected = resolved(asked, target, reference.as_bytes());
+        let expected = resolved(requested, target, reference.as_bytes());
         assert_eq!(location.as_ref().map(|location| location.as_str()), expected.as_deref());
         let Ok(location) = location else { continue };
         let url = location.as_str();
@@ -172,12 +172,12 @@ fn redirects([target, host]: [&[u8]; 2], method: Method<'_>, head: &ResponseHead
         let authority = location.target().authority().unwrap();
         assert_eq!((location.host(), location.port()), (authority.host(), authority.port().unwrap_or(80)));
         let is_same =
-            location.host().eq_ignore_ascii_case(asked.host()) && location.port() == asked.port().unwrap_or(80);
-        assert_eq!((location.leaves_origin(), Origin::new(authority) == Origin::new(asked)), (!is_same, is_same));
-        // What is resolved stays what it is, but for dots that were the base's.
+            location.host().eq_ignore_ascii_case(requested.host()) && location.port() == requested.port().unwrap_or(80);
+        assert_eq!((location.leaves_origin(), Origin::new(authority) == Origin::new(requested)), (!is_same, is_same));
+        // Resolving again changes nothing, unless the path has dot segments of the base.
         let again = Location::resolve(host, target, FieldValue::new(url.as_bytes()).unwrap());
-        let has_dots = location.target().path().split('/').any(|segment| segment == "." || segment == "..");
-        assert!(if has_dots { location.target().path() == target.path() } else { again == Ok(location) });
+        let has_dots = location.target().raw_path().split('/').any(|segment| segment == "." || segment == "..");
+        assert!(if has_dots { location.target().raw_path() == target.raw_path() } else { again == Ok(location) });
     }
 
     let fields = FieldBlock::new();
@@ -208,8 +208,8 @@ fn redirects([target, host]: [&[u8]; 2], method: Method<'_>, head: &ResponseHead
     }
 }
 
-/// RFC 3986 §5.2.2 as it stands there, for the one scheme.
-fn resolved(asked: Authority<'_>, base: Target<'_>, reference: &[u8]) -> Result<String, LocationError> {
+/// RFC 3986 §5.2.2 word for word, for the `http` scheme.
+fn resolved(requested: Authority<'_>, base: Target<'_>, reference: &[u8]) -> Result<String, LocationError> {
     let reference = reference.split(|&c| c == b'#').next().unwrap();
     let (reference, query) = match reference.iter().position(|&c| c == b'?') {
         Some(at) => (&reference[..at], Some(&reference[at + 1..])),
@@ -227,9 +227,9 @@ fn resolved(asked: Authority<'_>, base: Target<'_>, reference: &[u8]) -> Result<
             let (authority, path) = rest.split_at(rest.iter().position(|&c| c == b'/').unwrap_or(rest.len()));
             (Authority::new(authority).ok_or(LocationError::Authority)?, Some(path))
         }
-        None => (asked, None),
+        None => (requested, None),
     };
-    let base_path = if base.path() == "*" { "/" } else { base.path() };
+    let base_path = if base.raw_path() == "*" { "/" } else { base.raw_path() };
     let (path, query) = match (path, reference) {
         (Some(path), _) => (remove_dot_segments(path), query),
         (None, []) => (base_path.into(), query.or(base.query().map(str::as_bytes))),
@@ -248,7 +248,7 @@ fn resolved(asked: Authority<'_>, base: Target<'_>, reference: &[u8]) -> Result<
     if url.len() > Location::LONGEST { Err(LocationError::TooLong) } else { Ok(url) }
 }
 
-/// RFC 3986 §5.2.4 as it stands there, for a path that is empty or begins with a slash.
+/// RFC 3986 §5.2.4 word for word, for a path that is empty or begins with a slash.
 fn remove_dot_segments(path: &[u8]) -> Vec<u8> {
     let (mut input, mut output) = (path.to_vec(), Vec::new());
     let mut from = 0;
@@ -310,13 +310,13 @@ fn preconditions([tag, date]: [&[u8]; 2], method: Method<'_>, fields: &Fields<'_
     assert_eq!(conditional::if_range_holds(fields, &validators, now), holds);
 }
 
-/// RFC 9110 §13.2.2, step by step; step 5 is If-Range's.
+/// RFC 9110 §13.2.2, step by step, without step 5, which is If-Range.
 fn naive(method: Method<'_>, fields: &Fields<'_>, validators: &Validators<'_>, now: Date) -> Outcome {
     let reads = matches!(method, Method::Get | Method::Head);
     if matches!(method, Method::Connect | Method::Options | Method::Trace) {
         return Outcome::Proceed; // §13.2.1
     }
-    let date = |name| fields.only(name).and_then(|value| Date::parse(value.as_bytes(), now));
+    let date = |name| fields.only(name).and_then(|value| Date::parse(value.as_bytes(), now).ok());
     let modified = validators.last_modified;
     if let Some(matched) = names(fields, header::IF_MATCH, validators, false) {
         if !matched {
@@ -337,7 +337,7 @@ fn naive(method: Method<'_>, fields: &Fields<'_>, validators: &Validators<'_>, n
     }
 }
 
-/// Whether the field names the representation; `None` without the field.
+/// Whether the header names the representation; `None` without the header.
 fn names(fields: &Fields<'_>, name: FieldName<'_>, validators: &Validators<'_>, weakly: bool) -> Option<bool> {
     let list = joined(fields, name)?;
     let own = validators.etag.filter(|own| weakly || !own.is_weak());
@@ -345,7 +345,7 @@ fn names(fields: &Fields<'_>, name: FieldName<'_>, validators: &Validators<'_>, 
     Some(list == b"*" || tags(&list).is_some_and(|tags| tags.iter().any(is_own)))
 }
 
-/// The tags of a list, each weak or not: what stands between the quotes of an even number. `None` if it is no list.
+/// The tags of a list, each weak or not: every second part between quotes. `None` if the list is malformed.
 fn tags(list: &[u8]) -> Option<Vec<(bool, &[u8])>> {
     let (mut tags, mut weak) = (Vec::new(), false);
     let parts: Vec<_> = list.split(|&c| c == b'"').collect();
@@ -373,7 +373,7 @@ fn blank(c: u8) -> bool {
     c == b' ' || c == b'\t'
 }
 
-/// RFC 9110 §5.3: the lines of a list are one list.
+/// RFC 9110 §5.3: the lines of a list header form one list.
 fn joined(fields: &Fields<'_>, name: FieldName<'_>) -> Option<Vec<u8>> {
     let values: Vec<_> = fields.get_all(name).map(|value| value.as_bytes()).collect();
     (!values.is_empty()).then(|| values.join(&b", "[..]))
@@ -404,11 +404,11 @@ fn codings(own: &[u8], fields: &Fields<'_>) {
         lines += &format!("Content-Encoding: {}\r\n", available[place]);
     }
     let mut block = FieldBlock::new();
-    choice.describe(&available, Status::OK, &mut block).unwrap();
+    choice.write_headers(&available, Status::OK, &mut block).unwrap();
     assert_eq!(block.as_bytes(), lines.as_bytes());
 }
 
-/// The codings in lower case and their weights in thousandths, as they come.
+/// The codings in lower case and their weights in thousandths, in order.
 fn accepted(list: &[u8]) -> Vec<(String, u32)> {
     let mut accepted = Vec::new();
     for element in list.split(|&c| c == b',').filter_map(|element| str::from_utf8(element).ok()) {

@@ -1,4 +1,4 @@
-//! What a target's path decodes to stays below the root, has no segment that is more than one, and encodes to itself.
+//! A decoded path stays below the root, no segment of it holds a slash, and it decodes again from its encoded form.
 #![no_main]
 
 use http_core::{Authority, Form, Path, Target, percent_encode};
@@ -14,21 +14,21 @@ fuzz_target!(|bytes: &[u8]| {
     let Ok(target) = Target::new(bytes) else { return };
     assert_eq!(target.as_str().as_bytes(), bytes);
     assert!(bytes.iter().all(|c| (b'!'..=b'~').contains(c)), "it would end a line or a word of it");
-    let shown = format!("{}{}", target.path(), target.query().map(|query| format!("?{query}")).unwrap_or_default());
+    let shown = format!("{}{}", target.raw_path(), target.query().map(|query| format!("?{query}")).unwrap_or_default());
     match target.form() {
         Form::Origin => assert!(shown.as_bytes() == bytes && target.authority().is_none()),
         Form::Asterisk => assert!(bytes == b"*" && shown == "*" && target.authority().is_none()),
         Form::Absolute => {
             let authority = target.authority().unwrap().as_str();
-            let behind = &target.as_str()["http://".len() + authority.len()..];
-            let slash = if behind.starts_with('/') { "" } else { "/" };
-            assert_eq!(shown, format!("{slash}{behind}"));
+            let rest = &target.as_str()["http://".len() + authority.len()..];
+            let slash = if rest.starts_with('/') { "" } else { "/" };
+            assert_eq!(shown, format!("{slash}{rest}"));
         }
         form => panic!("a new form: {form:?}"),
     }
-    assert!(target.form() == Form::Asterisk || target.path().starts_with('/'));
-    assert!(!target.path().contains('\\'), "some take it for a slash");
-    path(target.path().as_bytes());
+    assert!(target.form() == Form::Asterisk || target.raw_path().starts_with('/'));
+    assert!(!target.raw_path().contains('\\'), "some take it for a slash");
+    path(target.raw_path().as_bytes());
 });
 
 fn path(raw: &[u8]) {
@@ -53,28 +53,28 @@ fn path(raw: &[u8]) {
         return;
     }
     let target = Target::new(href.as_bytes()).unwrap();
-    assert_eq!((target.form(), target.path(), target.query()), (Form::Origin, href.as_str(), None));
+    assert_eq!((target.form(), target.raw_path(), target.query()), (Form::Origin, href.as_str(), None));
     let mut again = Vec::new();
     Path::new(href.as_bytes()).unwrap().decode_to(&mut again);
     assert_eq!(again, decoded);
 }
 
-/// Segments first, then their bytes, then what they mean; `None` for what is refused.
+/// Splits into segments, then decodes their bytes, then resolves dot segments. `None` if the path is rejected.
 fn naive(raw: &[u8]) -> Option<Vec<u8>> {
     let mut stack: Vec<Vec<u8>> = Vec::new();
     for segment in raw.split(|&c| c == b'/') {
         let mut decoded = Vec::new();
         let mut rest = segment;
-        while let [first, behind @ ..] = rest {
-            rest = behind;
+        while let [first, after @ ..] = rest {
+            rest = after;
             if *first != b'%' {
                 decoded.push(*first);
                 continue;
             }
-            let (digits, behind) = rest.split_at_checked(2)?;
+            let (digits, after) = rest.split_at_checked(2)?;
             let digits = str::from_utf8(digits).ok().filter(|digits| !digits.starts_with('+'))?;
             decoded.push(u8::from_str_radix(digits, 16).ok()?);
-            rest = behind;
+            rest = after;
         }
         if decoded.iter().any(|&c| c == b'/' || c < b' ' || c == 0x7f) {
             return None;

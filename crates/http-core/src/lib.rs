@@ -112,7 +112,7 @@
 //! server.received(wire.len());
 //! wire.clear();
 //! let server::Event::Request(head) = server.poll()? else { unreachable!() };
-//! assert_eq!((head.method, head.target.path(), head.target.query()), (Method::Post, "/echo", Some("x=1")));
+//! assert_eq!((head.method, &*head.path.decoded(), head.target.query()), (Method::Post, &b"/echo"[..], Some("x=1")));
 //! let server::Event::Body(bytes) = server.poll()? else { unreachable!() };
 //! let body = bytes.to_vec();
 //! assert!(matches!(server.poll()?, server::Event::NeedOutput));
@@ -159,7 +159,7 @@
 //!                 n => connection.received(n),
 //!             },
 //!             Ok(Event::Request(head)) => {
-//!                 let body = format!("You asked for {}\n", head.target.path());
+//!                 let body = format!("You asked for {}\n", head.path.decoded().escape_ascii());
 //!                 let fields = FieldBlock::new();
 //!                 let length = ResponseBody::Length(body.len() as u64);
 //!                 let reply = Response { body: length, ..Response::new(Status::OK, &fields) };
@@ -339,7 +339,7 @@
 //! ```
 //! use http_core::client::ResponseHead;
 //! use http_core::server::{Response, ResponseBody, RequestHead};
-//! use http_core::{Authority, Date, FieldBlock, FieldName, Fields, Framing, Method, UsageError, client, header};
+//! use http_core::{Authority, Date, FieldBlock, FieldName, Fields, Framing, Method, client, header};
 //!
 //! /// The fields that are meant for the next hop, too.
 //! fn end_to_end(from: &Fields<'_>, to: &mut FieldBlock) {
@@ -351,12 +351,9 @@
 //!         header::EXPECT,   // answered here
 //!     ];
 //!     for (field, value) in from.iter() {
-//!         let is_named = from.tokens(header::CONNECTION).any(|token| FieldName::new(token) == Some(field));
+//!         let is_named = from.tokens(header::CONNECTION).any(|token| FieldName::new(token) == Ok(field));
 //!         if !is_named && !HOP_BY_HOP.contains(&field) {
-//!             match to.push(field, value) {
-//!                 Ok(()) | Err(UsageError::ReservedField) => {}
-//!                 Err(error) => unreachable!("{error}"),
-//!             }
+//!             let _ = to.push(field, value);   // what it does not take, the machines write
 //!         }
 //!     }
 //! }
@@ -364,7 +361,7 @@
 //! /// The request for the server behind; `fields` are those of `end_to_end`.
 //! fn forward<'a>(head: &RequestHead<'a>, behind: Authority<'a>, fields: &'a FieldBlock) -> client::Request<'a> {
 //!     // The Host of the client, where there is one: it was judged, and is there once at most.
-//!     let host = head.fields.get(header::HOST).and_then(|host| Authority::new(host.as_bytes())).unwrap_or(behind);
+//!     let host = head.fields.get(header::HOST).and_then(|host| Authority::new(host.as_bytes()).ok()).unwrap_or(behind);
 //!     let body = match head.body {
 //!         Framing::Length(bytes) => Some(bytes),
 //!         _ => None,   // requests have no other
@@ -380,7 +377,7 @@
 //!         (_, Framing::Length(bytes)) => ResponseBody::Length(bytes),
 //!         _ => ResponseBody::UntilClose,
 //!     };
-//!     let date = head.fields.only(header::DATE).and_then(|date| Date::parse(date.as_bytes(), now));
+//!     let date = head.fields.only(header::DATE).and_then(|date| Date::parse(date.as_bytes(), now).ok());
 //!     Response { body, date: Some(date.unwrap_or(now).text()), ..Response::new(head.status, fields) }
 //! }
 //! # use http_core::{Limits, Status, server};
@@ -467,12 +464,14 @@ mod wire;
 
 pub use error::{RequestError, ResponseError, TargetError, UsageError};
 pub use limits::Limits;
-pub use message::date::{Date, DateCache, DateText};
-pub use message::field::{FieldBlock, FieldName, FieldValue, Fields, header};
-pub use message::method::{ExtensionMethod, Method};
+pub use message::date::{Date, DateCache, DateText, InvalidDate};
+pub use message::field::{
+    FieldBlock, FieldName, FieldValue, Fields, InvalidFieldName, InvalidFieldValue, ReservedField, header,
+};
+pub use message::method::{ExtensionMethod, InvalidMethod, Method};
 pub use message::path::{Path, percent_encode};
-pub use message::status::Status;
-pub use message::target::{Authority, Form, Target};
+pub use message::status::{InvalidStatus, Status};
+pub use message::target::{Authority, Form, InvalidAuthority, Target};
 pub use message::version::Version;
 pub use semantics::location::{Location, LocationError, Origin};
 pub use semantics::{auth, conditional, expires, negotiate, range, redirect};

@@ -22,7 +22,8 @@ use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
 use http_core::server::Expectation;
 use http_core::{
-    Date, FieldBlock, FieldName, FieldValue, Fields, Form, Method, Status, Target, UsageError, header, percent_encode,
+    Date, FieldBlock, FieldName, FieldValue, Fields, Form, Method, ReservedField, Status, Target, header,
+    percent_encode,
 };
 
 use cache::Cache;
@@ -188,8 +189,8 @@ impl Files {
     /// What has a type has `X-Content-Type-Options: nosniff` if nothing else is said.
     ///
     /// # Errors
-    /// [`UsageError::ReservedField`] for a field that tells of the connection, the length or the date.
-    pub fn field(mut self, name: FieldName<'_>, value: FieldValue<'_>) -> Result<Files, UsageError> {
+    /// [`ReservedField`] for a field that tells of the connection, the length or the date.
+    pub fn field(mut self, name: FieldName<'_>, value: FieldValue<'_>) -> Result<Files, ReservedField> {
         FieldBlock::new().push(name, value)?;
         self.settings.add_field(name, value);
         Ok(self)
@@ -488,7 +489,7 @@ fn respond_with(resource: &Resource, request: &Request<'_>) -> Result<Response, 
 
 /// Whether a part of a page may be asked for: the paths of pages have no extension.
 fn has_extension(request: &Request<'_>) -> bool {
-    request.head.target.path().rsplit('/').next().unwrap_or_default().contains('.')
+    request.head.target.raw_path().rsplit('/').next().unwrap_or_default().contains('.')
 }
 
 /// Whether somebody asks for a page after all: a browser that opens an address says that it wants HTML.
@@ -520,7 +521,7 @@ fn redirect_to_slash(path: &[u8], target: &Target<'_>) -> Response {
     let main = format!("<p>This is a directory: <a href=\"{link}\">its address</a> ends with a slash.</p>\n");
     let page = error_page::frame(&Status::MOVED_PERMANENTLY.to_string(), &main);
     let mut reply = error_page::reply(Status::MOVED_PERMANENTLY, page);
-    if let Some(location) = FieldValue::new(location.as_bytes()) {
+    if let Ok(location) = FieldValue::new(location.as_bytes()) {
         push(Arc::make_mut(&mut reply.fields), header::LOCATION, location);
     }
     reply

@@ -55,7 +55,7 @@ impl Settings {
     }
 
     pub(crate) fn cache_control(&self) -> Option<FieldValue<'_>> {
-        self.cache_control.as_deref().and_then(FieldValue::new)
+        self.cache_control.as_deref().and_then(|value| FieldValue::new(value).ok())
     }
 
     pub(crate) fn error_page(&self, status: Status) -> Option<&[u8]> {
@@ -80,7 +80,7 @@ impl Settings {
 /// Adds those whose names are not there yet; of one name there may be several.
 fn add<'a>(fields: &mut FieldBlock, others: impl Iterator<Item = (&'a str, &'a [u8])>) {
     let missing: Vec<_> = others
-        .filter_map(|(name, value)| Some((FieldName::new(name.as_bytes())?, FieldValue::new(value)?)))
+        .filter_map(|(name, value)| Some((FieldName::new(name.as_bytes()).ok()?, FieldValue::new(value).ok()?)))
         .filter(|(field, _)| *field == header::VARY || !fields.contains(*field))
         .collect();
     for (name, value) in missing {

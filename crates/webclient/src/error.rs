@@ -1,4 +1,4 @@
-//! What can go wrong: one variant a cause, one line that says what happened and whose fault it is, and the exit status.
+//! What can go wrong: one variant per cause, with a message of one line. No message names the server: the caller does.
 
 use std::io;
 use std::net::SocketAddr;
@@ -7,79 +7,96 @@ use std::time::Duration;
 use http_core::{ResponseError, TargetError, UsageError};
 use thiserror::Error;
 
-/// Why there is no answer, or not a whole one.
+/// Why there is no response, or only a part of one.
 #[derive(Debug, Error)]
 #[non_exhaustive]
 pub enum Error {
-    /// The caller's fault: there is nothing to be asked for.
+    /// The URL cannot be fetched: the caller's fault.
     #[error(transparent)]
     Url(#[from] UrlError),
-    /// The caller's fault: no such request can be made.
+    /// The request cannot be sent: the caller's fault.
     #[error(transparent)]
-    Use(#[from] UsageError),
-    /// The name has no address, or nobody could be asked for it.
+    Request(#[from] UsageError),
+    /// The request's body could not be read, or ended before the announced length.
+    #[error("cannot read the request body: {0}")]
+    RequestBody(#[source] io::Error),
+    /// The host name could not be resolved.
     #[error("cannot find the address of {host}: {source}")]
-    NotResolved {
+    Resolve {
         /// The name.
         host: String,
-        /// What the resolver said.
+        /// The resolver's error.
         source: io::Error,
     },
-    /// No address of the host took the connection.
+    /// No address of the host accepted the connection.
     #[error("cannot connect to {address}: {source}")]
-    NotConnected {
+    Connect {
         /// The last address that was tried.
         address: SocketAddr,
-        /// What it said.
+        /// Its error.
         source: io::Error,
     },
-    /// Nothing came, or nothing went, for too long.
-    #[error("{what} took longer than {} s", .limit.as_secs_f64())]
+    /// No byte was sent or received for too long.
+    #[error("{what} timed out{}", .limit.map_or(String::new(), |limit| format!(" after {} s", limit.as_secs_f64())))]
     TimedOut {
-        /// What was waited for.
+        /// What took too long.
         what: &'static str,
-        /// For how long.
-        limit: Duration,
+        /// The timeout, if it is known.
+        limit: Option<Duration>,
     },
-    /// The server's fault: what came is no answer, or not a whole one.
-    #[error("{server}: {source}")]
-    Response {
-        /// Host and port.
-        server: String,
-        /// What is wrong with it.
-        source: ResponseError,
-    },
-    /// The connection broke before the answer was whole.
-    #[error("{server}: the connection broke before the answer was whole: {source}")]
-    Broken {
-        /// Host and port.
-        server: String,
-        /// What the system said.
+    /// The response is malformed or cut short: the server's fault.
+    #[error(transparent)]
+    InvalidResponse(#[from] ResponseError),
+    /// The connection broke before the response was complete.
+    #[error("the connection was lost: {source}")]
+    ConnectionLost {
+        /// The system's error.
         source: io::Error,
+        /// What [`Error::can_retry`] returns.
+        can_retry: bool,
     },
-    /// What came could not be written.
-    #[error("cannot write what came: {0}")]
+    /// The response's body is longer than the caller accepts.
+    #[error("the response body is longer than {limit} bytes")]
+    BodyTooLong {
+        /// The caller's limit.
+        limit: usize,
+    },
+    /// The response could not be written to the caller's output.
+    #[error("cannot write the response: {0}")]
     Write(#[source] io::Error),
 }
 
 impl Error {
-    /// The exit status of the program that ends with this error.
-    pub fn exit_status(&self) -> u8 {
-        match self {
-            Error::Url(_) | Error::Use(_) => 2,
-            Error::NotResolved { .. } => 6,
-            Error::NotConnected { .. } => 7,
-            Error::Response { source, .. } if source.is_truncated() => 18,
-            Error::Response { .. } => 8,
-            Error::Broken { .. } => 18,
-            Error::Write(_) => 23,
-            Error::TimedOut { .. } => 28,
-        }
+    /// Whether the same request may be sent again, once, on a new connection.
+    ///
+    /// That is so if the server closed a kept connection before the request was sent, or before the first byte of its
+    /// response and the method is idempotent. Servers do that when a connection has been idle for too long.
+    #[must_use]
+    pub const fn can_retry(&self) -> bool {
+        matches!(self, Error::ConnectionLost { can_retry: true, .. })
     }
 
-    /// Whether the reader of our output went away: it knows, so nothing need be said.
-    pub fn is_quiet(&self) -> bool {
+    /// Whether the reader of the output has closed it, as in `webclient URL | head -1`. That needs no message.
+    #[must_use]
+    pub fn is_broken_pipe(&self) -> bool {
         matches!(self, Error::Write(error) if error.kind() == io::ErrorKind::BrokenPipe)
+    }
+}
+
+impl From<Error> for io::Error {
+    /// Keeps the error inside, for [`io::Error::downcast`]. A body that was cut short is `UnexpectedEof`.
+    fn from(error: Error) -> io::Error {
+        let kind = match &error {
+            Error::Resolve { source, .. } | Error::Connect { source, .. } | Error::ConnectionLost { source, .. } => {
+                source.kind()
+            }
+            Error::RequestBody(source) | Error::Write(source) => source.kind(),
+            Error::TimedOut { .. } => io::ErrorKind::TimedOut,
+            Error::InvalidResponse(source) if source.is_truncated() => io::ErrorKind::UnexpectedEof,
+            Error::InvalidResponse(_) | Error::BodyTooLong { .. } => io::ErrorKind::InvalidData,
+            Error::Url(_) | Error::Request(_) => io::ErrorKind::InvalidInput,
+        };
+        io::Error::new(kind, error)
     }
 }
 

@@ -1,29 +1,43 @@
-//! Fetches over HTTP/1.0: connect, send, receive. The protocol is `http-core`'s; sockets and time-outs are here.
-//!
-//! It fetches `http` URLs, follows nothing, stores nothing, and speaks no TLS.
+//! A blocking HTTP/1.0 client over any stream, with timeouts, streaming bodies and kept connections.
 //!
 //! ```no_run
-//! use webclient::{Part, Timeouts, Url, fetch};
+//! use http_core::header;
+//! use webclient::{Timeouts, Url, fetch};
 //!
-//! let url: Url = "http://localhost:6789/HelloWorld.html".parse()?;
-//! let mut page = Vec::new();
-//! let answer = fetch(&url, &Timeouts::default(), |part| {
-//!     if let Part::Body(bytes) = part {
-//!         page.extend_from_slice(bytes);
-//!     }
+//! fn main() -> Result<(), Box<dyn std::error::Error>> {
+//!     let url: Url = "http://localhost:6789/HelloWorld.html".parse()?;
+//!     let mut response = fetch(&url, &Timeouts::default())?;
+//!     println!("{}, {:?}", response.head.status, response.head.get(header::CONTENT_TYPE));
+//!     let body = response.read_to_vec(1 << 20)?; // at most 1 MiB; `copy_to` streams
+//!     println!("{}", String::from_utf8_lossy(&body));
 //!     Ok(())
-//! })?;
-//! println!("{}: {} bytes", answer.status, page.len());
-//! # Ok::<(), webclient::Error>(())
+//! }
 //! ```
+//!
+//! There are three levels, and each is built on the one below:
+//!
+//! - [`fetch()`]: one GET of a URL.
+//! - [`ClientConnection`]: any request, over a connection that can be kept. [`send`] is its form for a single request.
+//! - [`read_from`]: one read, for programs that drive [`http_core::client::Connection`] themselves.
+//!
+//! It follows no redirects, keeps no cookies and no cache, and does not speak TLS. A TLS stream can be given to
+//! [`send`], as can anything else that reads and writes. The protocol itself is [`http_core`]'s.
 #![forbid(unsafe_code)]
 
+mod blocking;
+mod connect;
 mod error;
 mod fetch;
-mod terminal;
 mod url;
 
+pub use blocking::{ClientConnection, Head, Response, is_idle, read_from, send};
+pub use connect::Timeouts;
 pub use error::{Error, UrlError};
-pub use fetch::{Answer, Part, Timeouts, fetch};
-pub use terminal::Escaped;
+pub use fetch::fetch;
+pub use http_core;
 pub use url::Url;
+
+// Its examples compile.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

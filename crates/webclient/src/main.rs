@@ -1,44 +1,49 @@
-//! The program: reads its options, fetches, shows what comes, and says how it ended.
+//! The program: reads its options, fetches, writes what comes, and says how it ended.
 #![forbid(unsafe_code)]
 
-mod options;
+mod cli;
+mod outcome;
+mod terminal;
 
 use std::io::{self, IsTerminal as _, Write};
 use std::process::ExitCode;
 
-use options::Options;
-use webclient::{Answer, Error, Escaped, Part, fetch};
+use cli::Options;
+use outcome::Outcome;
+use terminal::EscapingWriter;
+use webclient::{Error, Head, fetch};
 
 fn main() -> ExitCode {
-    let ended = Options::read().and_then(|options| Ok((run(&options)?, options)));
-    let (status, line) = match ended {
-        Ok((answer, options)) => (answer.exit_status(), answer.complaint(&options.url)),
-        Err(error) => (error.exit_status(), (!error.is_quiet()).then(|| error.to_string())),
+    let outcome = match Options::read() {
+        Ok(options) => run(&options),
+        Err(error) => Outcome { exit_status: 2, message: Some(error.to_string()) },
     };
-    if let Some(line) = line {
-        let _ = writeln!(io::stderr(), "webclient: {line}"); // with nobody to tell, the status tells
+    if let Some(message) = outcome.message {
+        let _ = writeln!(io::stderr(), "webclient: {message}"); // if that fails, the exit status remains
     }
-    status.into()
+    outcome.exit_status.into()
 }
 
-fn run(options: &Options) -> Result<Answer, Error> {
+fn run(options: &Options) -> Outcome {
     let stdout = io::stdout().lock();
-    if !stdout.is_terminal() {
-        return show(options, stdout);
+    let result = if stdout.is_terminal() {
+        let mut terminal = EscapingWriter::new(stdout);
+        let result = write_response(options, &mut terminal);
+        terminal.finish().map_err(Error::Write).and(result)
+    } else {
+        write_response(options, stdout)
+    };
+    match result {
+        Ok(head) => Outcome::of_response(&head, &options.url),
+        Err(error) => Outcome::of_error(&error, &options.url),
     }
-    let mut terminal = Escaped::new(stdout);
-    let result = show(options, &mut terminal);
-    terminal.finish().map_err(Error::Write)?;
-    result
 }
 
-fn show(options: &Options, mut out: impl Write) -> Result<Answer, Error> {
-    fetch(&options.url, &options.timeouts, |part| {
-        match part {
-            Part::Head(head) if options.head => out.write_all(head.bytes)?,
-            Part::Body(bytes) => out.write_all(bytes)?,
-            _ => {}
-        }
-        out.flush() // as it comes: the next bytes may be long in coming
-    })
+fn write_response(options: &Options, mut out: impl Write) -> Result<Head, Error> {
+    let mut response = fetch(&options.url, &options.timeouts)?;
+    if options.shows_head {
+        out.write_all(&response.head.bytes).and_then(|()| out.flush()).map_err(Error::Write)?;
+    }
+    response.copy_to(&mut out)?;
+    Ok(response.head)
 }

@@ -1,72 +1,54 @@
-//! What came, as a terminal may show it: there control bytes are commands. A file or a pipe gets them as they are.
+//! Escapes what a terminal would take for commands. It knows no HTTP. A file or a pipe gets the bytes unchanged.
 
 use std::io::{self, Write};
 
-/// Writes to a terminal: a control character other than tab, line feed and carriage return, or a byte that is no
-/// UTF-8, is shown as `\xHH`.
-///
-/// ```
-/// use std::io::Write as _;
-/// let mut out = webclient::Escaped::new(Vec::new());
-/// out.write_all(b"red: \x1b[31m\n")?;
-/// out.finish()?;
-/// assert_eq!(out.into_inner(), b"red: \\x1b[31m\n");
-/// # Ok::<(), std::io::Error>(())
-/// ```
+/// Writes to a terminal. Control characters other than tab, line feed and carriage return are written as `\xHH`, and
+/// so are bytes that are not UTF-8.
 #[derive(Debug)]
-pub struct Escaped<W> {
+pub(crate) struct EscapingWriter<W> {
     inner: W,
-    /// The beginning of a character whose other bytes did not come yet.
-    held: Vec<u8>,
+    /// The first bytes of a character; the others have not come yet.
+    partial_char: Vec<u8>,
 }
 
-impl<W: Write> Escaped<W> {
-    /// Escapes on the way to `inner`.
-    pub const fn new(inner: W) -> Escaped<W> {
-        Escaped { inner, held: Vec::new() }
+impl<W: Write> EscapingWriter<W> {
+    pub(crate) const fn new(inner: W) -> EscapingWriter<W> {
+        EscapingWriter { inner, partial_char: Vec::new() }
     }
 
-    /// Shows what is left of a character that was cut short.
-    ///
-    /// # Errors
-    /// As `inner` has them.
-    pub fn finish(&mut self) -> io::Result<()> {
-        let held = std::mem::take(&mut self.held);
-        self.inner.write_all(held.escape_ascii().to_string().as_bytes())?;
+    /// Writes what is left of a character that was cut short.
+    pub(crate) fn finish(&mut self) -> io::Result<()> {
+        let partial_char = std::mem::take(&mut self.partial_char);
+        self.inner.write_all(partial_char.escape_ascii().to_string().as_bytes())?;
         self.inner.flush()
     }
-
-    /// What it writes to.
-    pub fn into_inner(self) -> W {
-        self.inner
-    }
 }
 
-impl<W: Write> Write for Escaped<W> {
+impl<W: Write> Write for EscapingWriter<W> {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        let mut text = std::mem::take(&mut self.held);
+        let mut text = std::mem::take(&mut self.partial_char);
         text.extend_from_slice(bytes);
-        let mut shown = Vec::with_capacity(text.len());
+        let mut escaped = Vec::with_capacity(text.len());
         let mut chunks = text.utf8_chunks().peekable();
         while let Some(chunk) = chunks.next() {
             for character in chunk.valid().chars() {
                 let mut utf8 = [0; 4];
                 let utf8 = character.encode_utf8(&mut utf8).as_bytes();
                 match character {
-                    '\t' | '\n' | '\r' => shown.extend_from_slice(utf8),
-                    _ if character.is_control() => shown.extend(utf8.escape_ascii()),
-                    _ => shown.extend_from_slice(utf8),
+                    '\t' | '\n' | '\r' => escaped.extend_from_slice(utf8),
+                    _ if character.is_control() => escaped.extend(utf8.escape_ascii()),
+                    _ => escaped.extend_from_slice(utf8),
                 }
             }
             if chunks.peek().is_none()
                 && str::from_utf8(chunk.invalid()).is_err_and(|error| error.error_len().is_none())
             {
-                self.held = chunk.invalid().to_vec();
+                self.partial_char = chunk.invalid().to_vec();
             } else {
-                shown.extend(chunk.invalid().escape_ascii());
+                escaped.extend(chunk.invalid().escape_ascii());
             }
         }
-        self.inner.write_all(&shown)?;
+        self.inner.write_all(&escaped)?;
         Ok(bytes.len())
     }
 
@@ -80,8 +62,8 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_terminal_gets_no_commands() {
-        for (bytes, shown) in [
+    fn terminal_gets_no_control_characters() {
+        for (bytes, escaped) in [
             (&b"a\tb\r\nc"[..], "a\tb\r\nc"),
             (b"\x1b]0;title\x07", "\\x1b]0;title\\x07"),
             (b"\x00\x08\x7f", "\\x00\\x08\\x7f"),
@@ -91,10 +73,10 @@ mod tests {
             (b"cut: \xe2\x82", "cut: \\xe2\\x82"),
         ] {
             for piece in [1, 2, 3, 99] {
-                let mut out = Escaped::new(Vec::new());
+                let mut out = EscapingWriter::new(Vec::new());
                 bytes.chunks(piece).for_each(|piece| out.write_all(piece).unwrap());
                 out.finish().unwrap();
-                assert_eq!(String::from_utf8(out.into_inner()).unwrap(), shown, "pieces of {piece}");
+                assert_eq!(String::from_utf8(out.inner).unwrap(), escaped, "pieces of {piece}");
             }
         }
     }

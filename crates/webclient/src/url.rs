@@ -37,7 +37,7 @@ impl Url {
     pub fn of_file(host: &str, port: u16, file: &[u8]) -> Result<Url, UrlError> {
         let bracketed = host.contains(':') && !host.starts_with('[');
         let host = if bracketed { format!("[{host}]") } else { host.to_owned() };
-        if Authority::new(host.as_bytes()).is_none_or(|authority| authority.host() != host) {
+        if Authority::new(host.as_bytes()).map_or(true, |authority| authority.host() != host) {
             return Err(UrlError::Host);
         }
         if port == 0 {
@@ -88,7 +88,7 @@ impl FromStr for Url {
         }
         let rest = rest.split('#').next().unwrap_or_default(); // R1945-10.13: a fragment is never sent
         let (authority, file) = rest.split_at(rest.find(['/', '?']).unwrap_or(rest.len()));
-        let authority = Authority::new(authority.as_bytes()).ok_or(UrlError::Authority)?; // R9110-4.2.1, R9110-4.2.4
+        let authority = Authority::new(authority.as_bytes()).map_err(|_| UrlError::Authority)?; // R9110-4.2.1, R9110-4.2.4
         Url::of_file(authority.host(), authority.port().unwrap_or(DEFAULT_PORT), file.as_bytes()) // R1945-3.2.2
     }
 }

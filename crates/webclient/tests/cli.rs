@@ -1,5 +1,5 @@
-//! The program, from its arguments to its exit status, against a server that plays what a test gives it.
-// Clippy then takes the helpers, too, for tests.
+//! Tests of the program, from its arguments to its exit status, against a server that sends what each test gives it.
+// Clippy then treats the helpers, too, as test code.
 #![cfg(test)]
 
 use std::ffi::OsStr;
@@ -11,9 +11,9 @@ use std::sync::mpsc::{Receiver, channel};
 use std::thread;
 use std::time::{Duration, Instant};
 
-const PATIENCE: Duration = Duration::from_secs(20);
+const TIMEOUT: Duration = Duration::from_secs(20);
 
-/// Serves one connection: reads a request head, then does what the script says.
+/// Serves one connection: reads a request head, then runs the script.
 struct Server {
     address: SocketAddr,
     request: Receiver<String>,
@@ -29,7 +29,7 @@ impl Server {
         let (sender, request) = channel();
         thread::spawn(move || {
             let (mut stream, _) = listener.accept().unwrap();
-            stream.set_read_timeout(Some(PATIENCE)).unwrap();
+            stream.set_read_timeout(Some(TIMEOUT)).unwrap();
             let mut head = Vec::new();
             while !head.ends_with(b"\r\n\r\n") {
                 let mut byte = [0];
@@ -42,11 +42,11 @@ impl Server {
         Server { address, request }
     }
 
-    /// Answers with these bytes and closes.
-    fn plays(answer: impl Into<Vec<u8>>) -> Server {
-        let answer = answer.into();
+    /// Responds with these bytes and closes.
+    fn responding(response: impl Into<Vec<u8>>) -> Server {
+        let response = response.into();
         Server::start("127.0.0.1:0", move |mut stream| {
-            let _ = stream.write_all(&answer); // the client may have had enough
+            let _ = stream.write_all(&response); // the client may have closed already
         })
     }
 
@@ -60,7 +60,7 @@ impl Server {
     }
 
     fn request(&self) -> String {
-        self.request.recv_timeout(PATIENCE).unwrap()
+        self.request.recv_timeout(TIMEOUT).unwrap()
     }
 }
 
@@ -76,25 +76,28 @@ fn command<A: AsRef<OsStr>>(arguments: impl IntoIterator<Item = A>) -> Command {
 
 #[track_caller]
 fn assert_ends(output: &Output, status: i32, stdout: impl AsRef<[u8]>, stderr: &str) {
-    let said = String::from_utf8_lossy(&output.stderr);
-    assert_eq!(output.status.code(), Some(status), "{said}");
-    assert_eq!(output.stdout.escape_ascii().to_string(), stdout.as_ref().escape_ascii().to_string(), "{said}");
+    let message = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(status), "{message}");
+    assert_eq!(output.stdout.escape_ascii().to_string(), stdout.as_ref().escape_ascii().to_string(), "{message}");
     match stderr {
-        "" => assert_eq!(said, ""),
+        "" => assert_eq!(message, ""),
         _ => {
-            assert!(said.starts_with("webclient: ") && said.contains(stderr), "{said:?} does not say {stderr:?}");
-            assert_eq!(said.find('\n'), Some(said.len() - 1), "one line: {said:?}");
+            assert!(
+                message.starts_with("webclient: ") && message.contains(stderr),
+                "{message:?} does not say {stderr:?}"
+            );
+            assert_eq!(message.find('\n'), Some(message.len() - 1), "one line: {message:?}");
         }
     }
 }
 
-// R1945-3.7, R1945-5b, R1945-5.1, R1945-10.6, R1945-10.8, R1945-10.13, R1945-10.15, R1945-12.4, R9110-7.2: these fields
-// and no others.
+// These headers and no others: R1945-3.7, R1945-5b, R1945-5.1, R1945-10.6, R1945-10.8, R1945-10.13, R1945-10.15,
+// R1945-12.4, R9110-7.2.
 #[test]
-fn a_file_is_shown_with_its_head_as_it_was_received() {
-    let answer = "HTTP/1.1  200 \t Fine\nX:  y \r\nFolded: a\r\n b\r\nContent-Length: 6\r\n\r\nhello\n";
-    let server = Server::plays(answer);
-    assert_ends(&server.get("HelloWorld.html"), 0, answer, "");
+fn file_is_written_with_its_head_as_received() {
+    let response = "HTTP/1.1  200 \t Fine\nX:  y \r\nFolded: a\r\n b\r\nContent-Length: 6\r\n\r\nhello\n";
+    let server = Server::responding(response);
+    assert_ends(&server.get("HelloWorld.html"), 0, response, "");
     let expected = format!(
         "GET /HelloWorld.html HTTP/1.0\r\nHost: {}\r\nConnection: close\r\nUser-Agent: webclient/{}\r\n\r\n",
         server.address,
@@ -103,59 +106,59 @@ fn a_file_is_shown_with_its_head_as_it_was_received() {
     assert_eq!(server.request(), expected);
 }
 
-// R1945-3.6.1: byte for byte.
+// Byte for byte: R1945-3.6.1.
 #[test]
-fn a_url_shows_the_body_alone() {
+fn url_writes_only_the_body() {
     let body: Vec<u8> = (0..=255).cycle().take(300_000).collect();
-    let server = Server::plays([b"HTTP/1.0 200 OK\r\n\r\n", &body[..]].concat());
+    let server = Server::responding([b"HTTP/1.0 200 OK\r\n\r\n", &body[..]].concat());
     assert_ends(&server.get_url(), 0, &body, "");
     assert!(server.request().starts_with("GET /a HTTP/1.0\r\n"));
 }
 
 // R9112-7.1, R9110-15.2, R9112-6.3d
 #[test]
-fn a_body_is_shown_without_its_framing() {
-    for (answer, shown) in [
+fn body_is_written_without_its_framing() {
+    for (response, written) in [
         ("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nab\r\n1;x\r\nc\r\n0\r\nT: x\r\n\r\n", "abc"),
         ("HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 200 OK\r\nContent-Length: 1\r\n\r\nabc", "a"),
         ("HTTP/1.0 200\r\n\r\n", ""),
         ("HTTP/1.0 204 No Content\r\n\r\nbogus", ""),
     ] {
-        assert_ends(&Server::plays(answer).get_url(), 0, shown, "");
+        assert_ends(&Server::responding(response).get_url(), 0, written, "");
     }
 }
 
 // R1945-6.1.1a, R1945-6.1.1b
 #[test]
-fn the_class_of_the_status_is_the_exit_status() {
-    for (status_line, status, said) in [
+fn exit_status_is_the_class_of_the_response_status() {
+    for (status_line, status, message) in [
         ("HTTP/1.0 299 odd", 0, ""),
-        ("HTTP/1.0 302 Moved", 3, " answered 302 Moved\n"),
-        ("HTTP/1.0 304", 3, " answered 304\n"),
-        ("HTTP/1.0 404 Not Found", 4, " answered 404 Not Found\n"),
-        ("HTTP/1.0 499 caf\u{e9} \u{9b}1m", 4, " answered 499 caf\\xc3\\xa9 \\xc2\\x9b1m\n"),
-        ("HTTP/1.0 503 Busy", 5, " answered 503 Busy\n"),
-        ("HTTP/1.0 777 x", 5, " answered 777 x\n"),
-        ("HTTP/1.1 426 Upgrade Required", 4, " answered 426 Upgrade Required: it refuses HTTP/1.0\n"),
-        ("HTTP/1.1 505 ", 5, " answered 505: it refuses HTTP/1.0\n"),
+        ("HTTP/1.0 302 Moved", 3, " responded with 302 Moved\n"),
+        ("HTTP/1.0 304", 3, " responded with 304\n"),
+        ("HTTP/1.0 404 Not Found", 4, " responded with 404 Not Found\n"),
+        ("HTTP/1.0 499 caf\u{e9} \u{9b}1m", 4, " responded with 499 caf\\xc3\\xa9 \\xc2\\x9b1m\n"),
+        ("HTTP/1.0 503 Busy", 5, " responded with 503 Busy\n"),
+        ("HTTP/1.0 777 x", 5, " responded with 777 x\n"),
+        ("HTTP/1.1 426 Upgrade Required", 4, " responded with 426 Upgrade Required: it refuses HTTP/1.0\n"),
+        ("HTTP/1.1 505 ", 5, " responded with 505: it refuses HTTP/1.0\n"),
     ] {
         let head = format!("{status_line}\r\n\r\n");
         let body = if status_line.contains("304") { "" } else { "why" };
-        assert_ends(&Server::plays(format!("{head}{body}")).get("a"), status, format!("{head}{body}"), said);
-        assert_ends(&Server::plays(format!("{head}{body}")).get_url(), status, body, said);
+        assert_ends(&Server::responding(format!("{head}{body}")).get("a"), status, format!("{head}{body}"), message);
+        assert_ends(&Server::responding(format!("{head}{body}")).get_url(), status, body, message);
     }
-    let server = Server::plays("HTTP/1.0 404 Not Found\r\n\r\n");
-    let expected = format!("webclient: {} answered 404 Not Found\n", server.address);
+    let server = Server::responding("HTTP/1.0 404 Not Found\r\n\r\n");
+    let expected = format!("webclient: {} responded with 404 Not Found\n", server.address);
     assert_ends(&server.get_url(), 4, "", &expected);
 }
 
-// R9112-8, R9112-6.3b: what came is shown, and that it is not all.
+// What was received is written, and the program says that the rest is missing (R9112-8, R9112-6.3b).
 #[test]
-fn an_answer_cut_short_is_no_success() {
+fn truncated_response_is_an_error() {
     const HEAD: &str = "HTTP/1.0 200 OK\r\nContent-Length: 9\r\n\r\n";
     const CHUNKED: &str = "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n";
-    for (answer, shown, said) in [
-        ("".into(), "".into(), "without an answer"),
+    for (response, written, message) in [
+        ("".into(), "".into(), "closed the connection without"),
         ("HTTP/1.0 2".into(), "".into(), "the head was cut short"),
         ("HTTP/1.0 200 OK\r\nA: b\r\n".into(), "".into(), "the head was cut short"),
         (HEAD.to_owned(), HEAD.to_owned(), "the body was cut short"),
@@ -163,31 +166,31 @@ fn an_answer_cut_short_is_no_success() {
         (format!("{CHUNKED}3\r\nabc\r\n"), format!("{CHUNKED}abc"), "the body was cut short"),
         (format!("{CHUNKED}3\r\nabc\r\n0\r\n"), format!("{CHUNKED}abc"), "the body was cut short"),
     ] {
-        assert_ends(&Server::plays(answer).get("a"), 18, shown, said);
+        assert_ends(&Server::responding(response).get("a"), 18, written, message);
     }
 }
 
 #[test]
-fn a_reset_is_no_end_of_a_body() {
-    // No length: only the way the connection ends tells whether the body is whole.
-    const ANSWER: &str = "HTTP/1.0 200 OK\r\n\r\nthe beginn";
+fn reset_does_not_end_a_body() {
+    // No length: only the end of the connection shows whether the body is complete.
+    const RESPONSE: &str = "HTTP/1.0 200 OK\r\n\r\nthe beginn";
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let url = format!("http://{}/a", listener.local_addr().unwrap());
     let server = thread::spawn(move || {
         let (mut stream, _) = listener.accept().unwrap();
         stream.peek(&mut [0]).unwrap();
-        stream.write_all(ANSWER.as_bytes()).unwrap();
+        stream.write_all(RESPONSE.as_bytes()).unwrap();
         thread::sleep(Duration::from_millis(300));
-        // Closed with the request unread, which resets.
+        // Closing with the request unread sends a reset.
     });
-    assert_ends(&webclient([url]), 18, "the beginn", "the connection broke");
+    assert_ends(&webclient([url]), 18, "the beginn", "the connection was lost: ");
     server.join().unwrap();
 }
 
-// R1945-6b and the faults that an answer can have.
+// R1945-6b, and every other error in a response.
 #[test]
-fn what_is_not_http_is_not_shown() {
-    for (answer, said) in [
+fn bytes_that_are_not_http_are_not_written() {
+    for (response, message) in [
         ("<html>0.9</html>", "expected a status line"),
         ("220 mail.example ESMTP\r\n", "expected a status line"),
         ("HTTP/2.0 200 OK\r\n\r\n", "not in HTTP/1.x"),
@@ -197,22 +200,22 @@ fn what_is_not_http_is_not_shown() {
         ("HTTP/1.1 101 Switching\r\n\r\n", "nobody asked for"),
         ("HTTP/1.1 200 OK\r\nTransfer-Encoding: gzip\r\n\r\n", "Transfer-Encoding"),
     ] {
-        assert_ends(&Server::plays(answer).get("a"), 8, "", said);
+        assert_ends(&Server::responding(response).get("a"), 8, "", message);
     }
     assert_ends(
-        &Server::plays("HTTP/1.0 200 OK\r\n".to_owned() + &"A: b\r\n".repeat(99_999)).get("a"),
+        &Server::responding("HTTP/1.0 200 OK\r\n".to_owned() + &"A: b\r\n".repeat(99_999)).get("a"),
         8,
         "",
         "head is too long",
     );
-    assert_ends(&Server::plays("HTTP/1.1 100 \r\n\r\n".repeat(999)).get("a"), 8, "", "interim");
+    assert_ends(&Server::responding("HTTP/1.1 100 \r\n\r\n".repeat(999)).get("a"), 8, "", "interim");
     let chunk = "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n1\r\nab\r\n";
-    assert_ends(&Server::plays(chunk).get_url(), 8, "a", "chunks");
+    assert_ends(&Server::responding(chunk).get_url(), 8, "a", "chunks");
 }
 
-// R9112-11.1, R1945-3.2.1, R1945-5.1.2a: no argument makes a second line.
+// No argument makes a second line: R9112-11.1, R1945-3.2.1, R1945-5.1.2a.
 #[test]
-fn a_file_name_cannot_inject() {
+fn file_name_cannot_inject_a_line() {
     for (file, target) in [
         (&b"a"[..], "/a"),
         (b"/a", "/a"),
@@ -225,7 +228,7 @@ fn a_file_name_cannot_inject() {
         (b"a?\r\nX: y\r\n", "/a?%0D%0AX:%20y%0D%0A"),
         (b"\xff\xc3\xa9", "/%FF%C3%A9"),
     ] {
-        let server = Server::plays("HTTP/1.0 204 \r\n\r\n");
+        let server = Server::responding("HTTP/1.0 204 \r\n\r\n");
         assert_ends(&server.get(OsStr::from_bytes(file)), 0, "HTTP/1.0 204 \r\n\r\n", "");
         let request = server.request();
         assert!(request.starts_with(&format!("GET {target} HTTP/1.0\r\nHost: ")), "{request:?}");
@@ -238,7 +241,7 @@ fn a_file_name_cannot_inject() {
 }
 
 #[test]
-fn a_port_is_a_number_from_1_to_65535() {
+fn port_must_be_a_number_from_1_to_65535() {
     for port in ["0", "65536", "+80", "http", "", " 80", "80 ", "0x50", "99999999999"] {
         assert_ends(&webclient(["localhost", port, "a"]), 2, "", "expected a port from 1 to 65535");
     }
@@ -249,7 +252,7 @@ fn a_port_is_a_number_from_1_to_65535() {
 }
 
 #[test]
-fn other_schemes_are_named() {
+fn url_with_another_scheme_is_refused() {
     assert_ends(&webclient(["https://localhost/"]), 2, "", "speaks no TLS");
     for url in ["ftp://localhost/", "file:///etc/passwd", "://x"] {
         assert_ends(&webclient([url]), 2, "", "expected a URL like http://");
@@ -257,13 +260,13 @@ fn other_schemes_are_named() {
 }
 
 #[test]
-fn a_missing_argument_is_named() {
-    for (arguments, said) in [
+fn missing_or_wrong_argument_is_named() {
+    for (arguments, message) in [
         (&[][..], "<HOST|URL>"),
         (&["localhost"][..], "<PORT> and <FILE> are missing"),
         (&["localhost", "80"], "<FILE> is missing"),
-        (&["http://localhost/", "80"], "a URL stands alone"),
-        (&["http://localhost/", "80", "a"], "a URL stands alone"),
+        (&["http://localhost/", "80"], "a URL takes no PORT and FILE"),
+        (&["http://localhost/", "80", "a"], "a URL takes no PORT and FILE"),
         (&["localhost", "80", "a", "b"], "unexpected argument 'b'"),
         (&["--no-such", "localhost", "80", "a"], "--no-such"),
         (&["--timeout=-1", "http://localhost/"], "expected a number of seconds"),
@@ -274,18 +277,18 @@ fn a_missing_argument_is_named() {
         assert_eq!((output.status.code(), output.stdout.len()), (Some(2), 0));
         let text = String::from_utf8(output.stderr).unwrap();
         assert!(text.contains("Usage: webclient") || text.contains("try '--help'"), "{text}");
-        assert!(text.contains(said), "{text}");
+        assert!(text.contains(message), "{text}");
     }
 }
 
 #[test]
-fn a_time_out_may_be_as_long_as_one_likes() {
-    let server = Server::plays("HTTP/1.0 200 OK\r\n\r\nbody");
+fn timeout_has_no_upper_limit() {
+    let server = Server::responding("HTTP/1.0 200 OK\r\n\r\nbody");
     assert_ends(&webclient(["--timeout=1e18", &format!("http://{}/", server.address)]), 0, "body", "");
 }
 
 #[test]
-fn help_and_version() {
+fn help_and_version_are_printed() {
     let help = webclient(["--help"]);
     let text = String::from_utf8(help.stdout).unwrap();
     assert!(
@@ -298,7 +301,7 @@ fn help_and_version() {
 }
 
 #[test]
-fn a_host_that_is_not_there() {
+fn unknown_host_and_closed_port_are_told_apart() {
     assert_ends(
         &webclient(["no-such-host.invalid", "80", "a"]),
         6,
@@ -311,8 +314,8 @@ fn a_host_that_is_not_there() {
 
 // R1945-3.2.2
 #[test]
-fn ipv6_addresses() {
-    let Ok(listener) = TcpListener::bind("[::1]:0") else { return println!("SKIPPED: no IPv6 here") };
+fn ipv6_address_is_fetched_by_host_and_by_url() {
+    let Ok(listener) = TcpListener::bind("[::1]:0") else { return println!("SKIPPED: no IPv6") };
     for url in [false, true] {
         let server =
             Server::on(listener.try_clone().unwrap(), |mut stream| stream.write_all(b"HTTP/1.0 200\r\n\r\n").unwrap());
@@ -340,28 +343,28 @@ fn every_address_of_a_name_is_tried() {
     }
 }
 
-// R9112-8: a time-out is no end of stream.
+// A timeout does not end the stream (R9112-8).
 #[test]
-fn a_server_that_stops_is_not_waited_for() {
-    for answer in ["", "HTTP/1.0 200 OK\r\n", "HTTP/1.0 200 OK\r\n\r\nbegun"] {
+fn stalled_server_times_out() {
+    for response in ["", "HTTP/1.0 200 OK\r\n", "HTTP/1.0 200 OK\r\n\r\nbegun"] {
         let server = Server::start("127.0.0.1:0", |mut stream| {
-            stream.write_all(answer.as_bytes()).unwrap();
-            let _ = stream.read(&mut [0]); // until the client goes
+            stream.write_all(response.as_bytes()).unwrap();
+            let _ = stream.read(&mut [0]); // until the client closes
         });
         let start = Instant::now();
         let output = webclient(["--timeout", "0.3", &format!("http://{}/", server.address)]);
-        let body = answer.split_once("\r\n\r\n").map_or("", |(_, body)| body);
-        assert_ends(&output, 28, body, "waiting for the server took longer than 0.3 s");
+        let body = response.split_once("\r\n\r\n").map_or("", |(_, body)| body);
+        assert_ends(&output, 28, body, "waiting for the server timed out after 0.3 s");
         assert!((300..5000).contains(&start.elapsed().as_millis()));
     }
 }
 
 #[test]
-fn bytes_are_shown_as_they_come() {
+fn bytes_are_written_as_they_arrive() {
     let (seen, go_on) = channel();
     let server = Server::start("127.0.0.1:0", move |mut stream| {
         stream.write_all(b"HTTP/1.0 200 OK\r\n\r\nno line end").unwrap();
-        go_on.recv_timeout(PATIENCE).unwrap();
+        go_on.recv_timeout(TIMEOUT).unwrap();
         stream.write_all(b", the rest").unwrap();
     });
     let mut child = command([format!("http://{}/", server.address)]).stdout(Stdio::piped()).spawn().unwrap();
@@ -377,8 +380,8 @@ fn bytes_are_shown_as_they_come() {
 
 // `webclient URL | head -1`
 #[test]
-fn a_reader_that_goes_away_ends_it_quietly() {
-    let server = Server::plays([b"HTTP/1.0 200 OK\r\n\r\n", &b"line\n".repeat(1_000_000)[..]].concat());
+fn closed_output_ends_the_program_without_a_message() {
+    let server = Server::responding([b"HTTP/1.0 200 OK\r\n\r\n", &b"line\n".repeat(1_000_000)[..]].concat());
     let mut child =
         command([format!("http://{}/", server.address)]).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
     child.stdout.take().unwrap().read_exact(&mut [0; 5]).unwrap();
@@ -386,11 +389,11 @@ fn a_reader_that_goes_away_ends_it_quietly() {
 }
 
 #[test]
-fn a_full_disk_is_said() {
+fn full_disk_is_reported() {
     let Ok(full) = std::fs::OpenOptions::new().write(true).open("/dev/full") else {
         return println!("SKIPPED: no /dev/full");
     };
-    let server = Server::plays("HTTP/1.0 200 OK\r\n\r\nbody");
+    let server = Server::responding("HTTP/1.0 200 OK\r\n\r\nbody");
     let output = command([format!("http://{}/", server.address)]).stdout(full).stderr(Stdio::piped()).output().unwrap();
-    assert_ends(&output, 23, "", "cannot write what came");
+    assert_ends(&output, 23, "", "cannot write the response: ");
 }

@@ -311,7 +311,8 @@ impl Cli {
 /// `404=404.html`: an error that a page of the owner's may stand for, and its path below the root.
 fn error_page(text: &str) -> Result<(Status, OsString), String> {
     let (status, path) = text.split_once('=').ok_or("expected STATUS=FILE, like 404=404.html")?;
-    let status = number::<u16>(status).ok().filter(|code| (400..600).contains(code)).and_then(Status::new);
+    let status =
+        number::<u16>(status).ok().filter(|code| (400..600).contains(code)).and_then(|code| Status::new(code).ok());
     let status = status.ok_or("expected a status from 400 to 599")?;
     Ok((status, below_root(path)?))
 }
@@ -339,8 +340,8 @@ fn field(text: &str) -> Result<(String, String), String> {
         header::LOCATION,
     ];
     let (given, text) = text.split_once(':').ok_or("expected NAME: VALUE, like Referrer-Policy: no-referrer")?;
-    let field =
-        FieldName::new(given.as_bytes()).ok_or("expected a name of letters, digits and hyphens before the colon")?;
+    let field = FieldName::new(given.as_bytes())
+        .map_err(|_| "expected a name of letters, digits and hyphens before the colon")?;
     if RESERVED_FDS.contains(&field) || FieldBlock::new().push(field, FieldValue::from_static("")).is_err() {
         return Err(format!("{given} tells of each answer by itself and is written by the server"));
     }
@@ -351,8 +352,8 @@ fn field(text: &str) -> Result<(String, String), String> {
 fn value(text: &str) -> Result<String, String> {
     let text = text.trim();
     match FieldValue::new(text.as_bytes()) {
-        Some(_) => Ok(text.to_owned()),
-        None => Err("expected one line without control characters".into()),
+        Ok(_) => Ok(text.to_owned()),
+        Err(_) => Err("expected one line without control characters".into()),
     }
 }
 
@@ -380,7 +381,7 @@ fn charset(text: &str) -> Result<String, String> {
 
 /// A word as RFC 9110 has it, which is what names of fields are.
 fn is_token(text: &str) -> bool {
-    FieldName::new(text.as_bytes()).is_some()
+    FieldName::new(text.as_bytes()).is_ok()
 }
 
 /// Digits alone: the parsers of the standard library take a sign.

@@ -85,7 +85,7 @@ fn judge(request: &[u8], notes: &mut Decisions) -> Option<Version> {
 
 fn note_head(head: &RequestHead<'_>, notes: &mut Decisions) {
     let RequestHead { method, target, path, version, fields, body, .. } = head;
-    notes.add("R1945-5.1, D2, D4", || format!("the request line is {method}, {}, {version}", target.path()));
+    notes.add("R1945-5.1, D2, D4", || format!("the request line is {method}, {}, {version}", target.raw_path()));
     let form = match target.form() {
         Form::Absolute => ("R9112-3.2.2a, D7", "the target is a whole URL, whose host counts instead of Host"),
         Form::Asterisk => ("R9112-3.2.4", "the target is the server itself"),

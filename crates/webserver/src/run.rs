@@ -166,7 +166,7 @@ pub(crate) fn files(options: &Cli) -> Result<Files, String> {
         files = files.cache_control(valid(value)?);
     }
     for (name, value) in &options.header {
-        let name = FieldName::new(name.as_bytes()).ok_or("a field has no name")?;
+        let name = FieldName::new(name.as_bytes()).map_err(|_| "a field has no name")?;
         files = files.field(name, valid(value)?).map_err(|error| format!("{name}: {error}"))?;
     }
     for path in options.fallback.iter().chain(options.error_page.iter().map(|(_, path)| path)) {
@@ -198,7 +198,7 @@ pub(crate) fn users(options: &Cli) -> Result<Option<Users>, String> {
 
 /// The value of a field; the options have been checked.
 fn valid(value: &str) -> Result<FieldValue<'_>, String> {
-    FieldValue::new(value.as_bytes()).ok_or_else(|| format!("{value:?} is no value of a field"))
+    FieldValue::new(value.as_bytes()).map_err(|_| format!("{value:?} is no value of a field"))
 }
 
 /// One line on standard error.

@@ -243,7 +243,8 @@ fn v19_debug_shows_no_secret() {
 #[test]
 fn a_handler_reads_who_asks() {
     let hello = |request: &Request<'_>| {
-        let credentials = request.head.fields.only(http_core::header::AUTHORIZATION).and_then(Basic::parse);
+        let credentials =
+            request.head.fields.only(http_core::header::AUTHORIZATION).and_then(|value| Basic::parse(value).ok());
         let user = credentials.map_or(Vec::new(), |credentials| credentials.user().to_vec());
         match request.head.method {
             Method::Get => Response::bytes(FieldValue::from_static("text/plain"), user),

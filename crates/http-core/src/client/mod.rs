@@ -1,10 +1,10 @@
-//! The client's machine: one connection's requests out, its answers in. It owns the state of the exchange; what an
-//! answer says is decided in the files it calls.
+//! The client's half of a connection: requests out, responses in. This file owns the state of the exchange. What a
+//! response says is decided in `response` and in `wire`.
 //!
 //! ```text
 //!             request()              poll() -> Response(head)
 //!   ┌──────┐ ──────────▶ ┌──────┐ ────────────────────────────▶ ┌──────┐ ──┐ poll() -> Body(bytes)
-//!   │ Idle │             │ Head │ ──┐                           │ Body │ ◀─┘ until all of it came
+//!   │ Idle │             │ Head │ ──┐                           │ Body │ ◀─┘ until the body is complete
 //!   └──────┘ ◀─┐         └──────┘ ◀─┘ 1xx: skipped              └──────┘
 //!              │ kept                                              │ poll() -> ResponseEnd
 //!              └───────────────────────────────────────────────────┤
@@ -13,22 +13,22 @@
 //!   └─────────┘ ◀── at any time: poll() -> Err(ResponseError)
 //! ```
 //!
-//! [`Connection::request`] writes a request's head; the caller sends it, and the body that it announced. Then call
-//! [`Connection::poll`] again and again, and do each time what the event says:
+//! [`Connection::request`] writes a request's head. Send it, and then the body that it announced. Then call
+//! [`Connection::poll`] repeatedly and do what each event says:
 //!
 //! | event | what to do |
 //! |---|---|
-//! | [`Event::NeedInput`] | read into [`receive_buffer`](Connection::receive_buffer), then [`received`](Connection::received) or [`received_eof`](Connection::received_eof) |
-//! | [`Event::Response`] | look at the head; it is gone at the next call |
-//! | [`Event::Body`] | use the bytes; they are gone at the next call |
-//! | [`Event::ResponseEnd`] | the answer is whole; if [`can_reuse`](Connection::can_reuse), `request` again, else close |
+//! | [`Event::NeedInput`] | read into [`receive_buffer`](Connection::receive_buffer), then call [`received`](Connection::received) or [`received_eof`](Connection::received_eof) |
+//! | [`Event::Response`] | use the head; it is valid until the next call |
+//! | [`Event::Body`] | use the bytes; they are valid until the next call |
+//! | [`Event::ResponseEnd`] | the response is complete: make the next request if [`can_reuse`](Connection::can_reuse), or close |
 //! | [`Event::Closed`] | close |
-//! | `Err(error)` | close; if [`can_retry`](Connection::can_retry), the request may go out again on a new connection |
+//! | `Err(error)` | close; if [`can_retry`](Connection::can_retry), the request may be sent again on a new connection |
 //!
-//! A stream that broke, or a deadline of the caller's, is no end of stream: it is never reported by `received_eof`, since
-//! that may be what ends a body. The value may be set down after any byte and picked up by another thread. It reads no
-//! clock; which deadline runs follows from [`phase`](Connection::phase). One that strikes is the caller's to act upon: drop
-//! the connection.
+//! If reading or writing fails, call [`connection_lost`](Connection::connection_lost), never `received_eof`: the end of the
+//! stream may be what ends a body. The connection can be stored after any byte and moved to another thread. It reads no
+//! clock. The current timeout follows from [`phase`](Connection::phase); if it fires, call
+//! [`handle_timeout`](Connection::handle_timeout).
 //!
 //! One request over a blocking socket:
 //!
@@ -41,7 +41,7 @@
 //! use http_core::{Authority, FieldBlock, Limits, Method, Status, Target};
 //!
 //! fn get(host: Authority<'_>, target: Target<'_>) -> io::Result<(Status, Vec<u8>)> {
-//!     let mut socket = TcpStream::connect((host.host(), host.port().unwrap_or(80)))?;
+//!     let mut socket = TcpStream::connect(host.endpoint())?;
 //!     socket.set_read_timeout(Some(Duration::from_secs(10)))?;
 //!     let (mut connection, fields) = (Connection::new(Limits::default()), FieldBlock::new());
 //!     let mut out = Vec::new();
@@ -57,7 +57,7 @@
 //!                 n => connection.received(n),
 //!             },
 //!             Event::Response(head) => status = head.status,
-//!             Event::Body(bytes) => body.extend_from_slice(bytes),   // bound it, where the server is not yours
+//!             Event::Body(bytes) => body.extend_from_slice(bytes),   // limit it if the server is not yours
 //!             _ => return Ok((status, body)),                          // ResponseEnd comes first
 //!         }
 //!     }
@@ -67,37 +67,39 @@
 //! # Ok::<(), io::Error>(())
 //! ```
 
+mod request;
+mod response;
+
 use alloc::vec::Vec;
 use core::fmt;
 
 use crate::error::{ResponseError, UsageError};
 use crate::limits::Limits;
-use crate::message::field::{FieldBlock, Fields, header};
 use crate::message::method::Method;
-use crate::message::status::Status;
-use crate::message::target::{Authority, Form, Target};
-use crate::message::version::Version;
+use crate::message::target::Form;
 use crate::wire::chunked::{Chunks, Next};
 use crate::wire::encode;
-use crate::wire::framing::{self, Framing};
 use crate::wire::parse;
-use crate::wire::persistence;
+use crate::wire::persistence::CloseReason;
 use crate::wire::recv_buffer::{RecvBuffer, Workspace};
-use crate::wire::scan::{Found, HeadScanner};
+use crate::wire::scan::HeadScanner;
+use response::Head;
 
-pub use crate::server::types::SendBody;
+pub use crate::wire::encode::SendBody;
+pub use request::Request;
+pub use response::ResponseHead;
 
-/// One connection, seen from the client. The [module](self) says in which order to call what.
+/// A connection to a server. The [module](self) says in which order to call what.
 ///
-/// It carries one request at a time: the next may be made when the answer before is whole. It is `Send`; its buffers are
-/// its own, or [lent](Self::attach).
+/// It carries one request at a time: the next may be made when the response before is complete. It is `Send`. Its buffers
+/// are its own, or [a workspace's](Self::attach).
 ///
 /// ```
 /// use http_core::client::{Connection, Event, Request, SendBody};
 /// use http_core::{Authority, FieldBlock, Limits, Method, Target};
 ///
 /// let mut connection = Connection::new(Limits::default());
-/// let host = Authority::new(b"example.org").unwrap();
+/// let host = Authority::new(b"example.org")?;
 /// let fields = FieldBlock::new();
 /// let request = Request { keep_alive: true, ..Request::new(Method::Get, Target::new(b"/hello")?, host, &fields) };
 /// let mut out = Vec::new();
@@ -105,9 +107,7 @@ pub use crate::server::types::SendBody;
 /// assert_eq!(out, b"GET /hello HTTP/1.0\r\nHost: example.org\r\nConnection: keep-alive\r\n\r\n");
 ///
 /// assert!(matches!(connection.poll(), Ok(Event::NeedInput)));
-/// let bytes = b"HTTP/1.0 200 OK\r\nConnection: keep-alive\r\nContent-Length: 5\r\n\r\nhello";
-/// connection.receive_buffer()[..bytes.len()].copy_from_slice(bytes);
-/// connection.received(bytes.len());
+/// connection.receive(b"HTTP/1.0 200 OK\r\nConnection: keep-alive\r\nContent-Length: 5\r\n\r\nhello");
 ///
 /// let Ok(Event::Response(response)) = connection.poll() else { panic!() };
 /// assert_eq!((response.status.code(), response.reason), (200, &b"OK"[..]));
@@ -123,29 +123,32 @@ pub struct Connection {
     unfolded: Vec<u8>,
     scanner: HeadScanner,
     chunks: Chunks,
-    head: HeadIndex,
+    head: Head,
+    /// The caller holds a response's head.
+    holds_head: bool,
     /// Bytes of the request's body that are still to be sent.
     body_left: u64,
     state: State,
+    close_reason: Option<CloseReason>,
     interim: u8,
-    /// The request that is being answered is HEAD.
+    /// The current request is HEAD.
     is_head: bool,
     is_idempotent: bool,
-    /// The request asked for it, and, once the head came, the answer too.
-    keep: bool,
-    /// A request was made, and no byte came since.
+    /// A request was made, and no byte has been received since.
     unanswered: bool,
-    /// An answer was whole before.
+    /// A response was complete before.
     reused: bool,
     allows_http09: bool,
     eof: bool,
+    lost: bool,
+    timed_out: bool,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum State {
     /// Free for a request.
     Idle,
-    /// A request was made; its answer's head is not whole.
+    /// A request was made. Its response's head is not whole.
     Head,
     /// The head was handed out.
     Body(Body),
@@ -156,196 +159,50 @@ enum State {
 /// What is still to come of a body.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Body {
-    /// So many bytes.
+    /// The number of bytes.
     Length(u64),
     UntilClose,
-    /// `chunks` knows.
+    /// See `chunks`.
     Chunked,
 }
 
-/// What stands where in the current head; offsets from its first byte.
-#[derive(Clone, Copy, Debug)]
-struct HeadIndex {
-    start_line_end: u32,
-    length: u32,
-    reason: (u32, u32),
-    version: Version,
-    status: Status,
-    body: Framing,
-}
-
-const NO_HEAD: HeadIndex = HeadIndex {
-    start_line_end: 0,
-    length: 0,
-    reason: (0, 0),
-    version: Version::HTTP_09,
-    status: Status::OK,
-    body: Framing::UntilClose,
-};
-
-/// What every answer but a Simple-Response begins with.
-const HTTP: &[u8] = b"HTTP/";
-
-/// A request (RFC 1945 §5). Content-Length, Host and Connection are the library's to write, and every value is valid by
-/// its type, so that no request can hold a line that nobody asked for (R9112-11.1).
-///
-/// ```
-/// use http_core::client::{Connection, Request, SendBody};
-/// use http_core::{Authority, FieldBlock, FieldValue, Limits, Method, Target, header};
-///
-/// let mut fields = FieldBlock::new();
-/// fields.push(header::USER_AGENT, FieldValue::from_static("probe/1.0"))?;
-/// let host = Authority::new(b"example.org").unwrap();
-/// let request = Request {
-///     body: Some(5),
-///     to_proxy: true,
-///     ..Request::new(Method::Put, Target::new(b"/a?b")?, host, &fields)
-/// };
-/// let mut out = Vec::new();
-/// assert_eq!(Connection::new(Limits::default()).request(&request, &mut out)?, SendBody::Exactly(5));
-/// assert!(out.starts_with(b"PUT http://example.org/a?b HTTP/1.0\r\nHost: example.org\r\nConnection: close\r\n"));
-/// # Ok::<(), Box<dyn std::error::Error>>(())
-/// ```
-#[derive(Clone, Copy, Debug)]
-pub struct Request<'a> {
-    /// The method, any but CONNECT.
-    pub method: Method<'a>,
-    /// What is asked for, in any form: it is sent in the form that the receiver wants, in origin-form to a server and in
-    /// absolute-form to a proxy. `*` goes with OPTIONS only.
-    pub target: Target<'a>,
-    /// The host that is asked, for Host; where the target is in absolute-form, the one that it names is sent instead
-    /// (RFC 9112 §3.2). Whom to connect to is the caller's business, and may be another.
-    pub host: Authority<'a>,
-    /// All other fields.
-    pub fields: &'a FieldBlock,
-    /// How many bytes of body follow the head; `None` for no body. POST, PUT and PATCH say `Content-Length: 0` then, other
-    /// methods nothing (R1945-7.2a). A length has to be known: HTTP/1.0 has no other way.
-    pub body: Option<u64>,
-    /// Asks the server to keep the connection. A proxy is never asked (R2068-19.7.1c).
-    pub keep_alive: bool,
-    /// The receiver is a proxy: it is sent the absolute-form (R1945-5.1.2c).
-    pub to_proxy: bool,
-}
-
-impl<'a> Request<'a> {
-    /// A request to a server, without a body, after which the connection closes; what is different is written as
-    /// `Request { body, ..Request::new(method, target, host, &fields) }`.
-    pub const fn new(
-        method: Method<'a>,
-        target: Target<'a>,
-        host: Authority<'a>,
-        fields: &'a FieldBlock,
-    ) -> Request<'a> {
-        Request { method, target, host, fields, body: None, keep_alive: false, to_proxy: false }
-    }
-
-    /// R9112-3.2.1, R9112-3.2.4, R1945-5.1.2a, R1945-5.1.2c
-    fn target_pieces(&self) -> [&'a str; 5] {
-        let (scheme, host) = if self.to_proxy { ("http://", self.authority().as_str()) } else { ("", "") };
-        let whole_server = self.method == Method::Options && self.target.is_whole_server();
-        match (whole_server, self.target.query()) {
-            (true, _) if self.to_proxy => [scheme, host, "", "", ""],
-            (true, _) => ["*", "", "", "", ""],
-            (_, None) => [scheme, host, self.target.path(), "", ""],
-            (_, Some(query)) => [scheme, host, self.target.path(), "?", query],
-        }
-    }
-
-    fn authority(&self) -> Authority<'a> {
-        self.target.authority().unwrap_or(self.host)
-    }
-
-    /// Methods whose requests have a body by their nature say so even when it is empty (R1945-7.2a, R1945-8.3).
-    fn length(&self) -> Option<u64> {
-        match self.method {
-            Method::Post | Method::Put | Method::Patch => Some(self.body.unwrap_or(0)),
-            _ => self.body,
-        }
-    }
-}
-
-/// What the machine has for its caller. What is borrowed is gone with the next call that receives or polls.
+/// What the connection tells its caller. Borrowed parts are valid until the next call that receives or polls.
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum Event<'a> {
-    /// Nothing can be said before more bytes come, or a request is made.
+    /// The connection needs more bytes, or a request.
     NeedInput,
-    /// An answer's head is whole and correct. It comes once a request. Interim answers (1xx) are skipped (R9110-15.2).
+    /// A response's head is whole and correct. There is one for each request: interim responses (1xx) are skipped
+    /// (R9110-15.2).
     Response(ResponseHead<'a>),
-    /// One or more bytes of the answer's body, freed of chunks. How many there will be is bounded by nobody but the caller.
+    /// One or more bytes of the response's body, without the framing of chunks. Only the caller limits how many there are.
     Body(&'a [u8]),
-    /// The answer is whole; it comes once after each [`Response`](Event::Response), also where there was no body.
+    /// The response is complete. It follows each [`Response`](Event::Response) once, even if there was no body.
     ResponseEnd,
-    /// The connection is to be closed: it cannot be kept after the last answer, or the server closed it between two. It comes
-    /// again at each poll.
+    /// The connection must be closed: it cannot be kept after the last response, or the server closed it between two
+    /// requests. Every further poll returns it again.
     Closed,
 }
 
-/// An answer's head, borrowed from its connection (RFC 1945 §6).
-#[derive(Clone, Copy)]
-#[non_exhaustive]
-pub struct ResponseHead<'a> {
-    /// The version as it came, 1.0 to 1.9; [0.9](Version::HTTP_09) for a Simple-Response, which has no head.
-    pub version: Version,
-    /// The status, never 1xx; 200 for a Simple-Response. One that has no name is to be taken for the x00 of its
-    /// [class](Status::class) (R1945-6.1.1a).
-    pub status: Status,
-    /// The reason phrase as it came, which may be empty; it means nothing (R9112-4), holds no control but HTAB, and need not be
-    /// ASCII.
-    pub reason: &'a [u8],
-    /// The fields, in their order. A continuation line is part of its field's value (R9112-5.2).
-    pub fields: Fields<'a>,
-    /// How the body ends: [`Framing::Empty`] to HEAD and for 204 and 304, whatever the fields say.
-    pub body: Framing,
-    /// The whole head as it came, through its empty line, to be shown or kept; empty for a Simple-Response.
-    pub bytes: &'a [u8],
-}
-
-impl ResponseHead<'_> {
-    /// What Content-Length says: of this body, or, in an answer to HEAD or a 304, of the one that a GET would get
-    /// (RFC 9110 §8.6). `None` where it says nothing, or chunks do. How the body ends is [`body`](Self::body)'s to say.
-    #[must_use]
-    pub fn content_length(&self) -> Option<u64> {
-        match framing::of_response(Method::Get, Status::OK, &self.fields) {
-            Ok(Framing::Empty) => Some(0),
-            Ok(Framing::Length(bytes)) => Some(bytes),
-            _ => None,
-        }
-    }
-}
-
-impl fmt::Debug for ResponseHead<'_> {
-    /// Shows all but the bytes, which may hold credentials.
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("ResponseHead")
-            .field("version", &self.version)
-            .field("status", &self.status)
-            .field("reason", &format_args!("\"{}\"", self.reason.escape_ascii()))
-            .field("fields", &self.fields)
-            .field("body", &self.body)
-            .finish_non_exhaustive()
-    }
-}
-
-/// What a connection is doing: which deadline applies. The library has no clock; when a deadline strikes, drop the
-/// connection.
+/// What a connection is doing, and so which timeout applies. The library has no clock. If a timeout fires, call
+/// [`Connection::handle_timeout`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Phase {
-    /// Between a request and the next: it is free, as far as is known ([`Connection::can_reuse`]).
+    /// Between two requests. As far as is known, the connection is [free](Connection::can_reuse).
     Idle,
-    /// A request's body is to be sent, and no byte of an answer came.
+    /// A request's body is to be sent, and no byte of a response has been received.
     Sending,
-    /// An answer's head is due, or came in part.
+    /// A response's head is due or incomplete.
     Head,
-    /// Within an answer's body.
+    /// Within a response's body.
     Body,
-    /// All is said, or went wrong: close.
+    /// The last response is complete, or there was an error: close.
     Closing,
 }
 
 impl Connection {
-    /// A connection that no request was sent on yet. It allocates nothing before it is asked for [`receive_buffer`](Self::receive_buffer).
+    /// A connection on which no request was sent yet. It allocates nothing before [`receive_buffer`](Self::receive_buffer).
     pub const fn new(limits: Limits) -> Connection {
         Connection {
             limits,
@@ -353,23 +210,27 @@ impl Connection {
             unfolded: Vec::new(),
             scanner: HeadScanner::new(),
             chunks: Chunks::new(),
-            head: NO_HEAD,
+            head: Head::NONE,
+            holds_head: false,
             body_left: 0,
             state: State::Idle,
+            close_reason: None,
             interim: 0,
             is_head: false,
             is_idempotent: false,
-            keep: false,
             unanswered: false,
             reused: false,
             allows_http09: false,
             eof: false,
+            lost: false,
+            timed_out: false,
         }
     }
 
-    /// Takes an answer that does not begin with `HTTP/` for the body of an HTTP/0.9 answer (R1945-6b), if it is the
-    /// connection's first. Then every server that speaks another protocol has an answer for us: ask for this only where
-    /// an old server is expected. Otherwise such an answer is [`ResponseError::NotHttp`].
+    /// Whether a first response that does not begin with `HTTP/` is the body of an HTTP/0.9 response (R1945-6b).
+    /// Default: no, it is [`ResponseError::NotHttp`].
+    ///
+    /// With this option, whatever a server of any protocol sends is a response. Use it only where an old server is expected.
     ///
     /// ```
     /// use http_core::client::{Connection, Event};
@@ -377,8 +238,7 @@ impl Connection {
     /// # let (host, fields) = (Authority::new(b"example.org").unwrap(), FieldBlock::new());
     /// let mut connection = Connection::new(Limits::default()).allow_http09(true);
     /// # let _no_body = connection.request(&Request::new(Method::Get, Target::new(b"/")?, host, &fields), &mut Vec::new())?;
-    /// connection.receive_buffer()[..5].copy_from_slice(b"hello");
-    /// connection.received(5);
+    /// connection.receive(b"hello");
     /// let Ok(Event::Response(head)) = connection.poll() else { panic!() };
     /// assert_eq!(head.version, Version::HTTP_09);
     /// assert!(matches!(connection.poll(), Ok(Event::Body(b"hello"))));
@@ -390,11 +250,11 @@ impl Connection {
         self
     }
 
-    /// Appends a request's head to `out` and says what body is to follow: none, or exactly what was announced, each byte
-    /// reported by [`body_sent`](Self::body_sent).
+    /// Appends a request's head to `out`. Returns what body must follow: none, or exactly the announced length. Report the
+    /// bytes of the body by [`body_sent`](Self::body_sent).
     ///
-    /// The server may have closed or spoken since the last answer: read what there is, without waiting, before a second
-    /// request, and tell it to the machine.
+    /// The server may have closed the connection since the last response. Before a second request, read without waiting
+    /// and pass the result to the connection.
     ///
     /// # Errors
     /// [`UsageError::ConnectionBusy`] unless [`can_reuse`](Self::can_reuse); [`UsageError::TargetForm`]. Nothing is written then.
@@ -406,18 +266,19 @@ impl Connection {
         if request.method == Method::Connect || (whole_server && request.method != Method::Options) {
             return Err(UsageError::TargetForm); // R9112-3.2.4
         }
-        self.keep = request.keep_alive && !request.to_proxy;
+        let keep_alive = request.keep_alive && !request.to_proxy;
         let head = encode::RequestHead {
             method: request.method,
             target: request.target_pieces(),
             host: request.authority().as_str(),
-            keep_alive: self.keep,
+            keep_alive,
             length: request.length(),
             fields: request.fields,
         };
         encode::request_head(&head, out);
+        self.close_reason = (!keep_alive).then_some(CloseReason::CallerRequested);
         self.state = State::Head;
-        (self.scanner, self.head, self.interim) = (HeadScanner::new(), NO_HEAD, 0);
+        (self.scanner, self.head, self.interim) = (HeadScanner::new(), Head::NONE, 0);
         self.is_head = request.method == Method::Head;
         self.is_idempotent = is_idempotent(request.method);
         self.unanswered = true;
@@ -425,46 +286,108 @@ impl Connection {
         Ok(if self.body_left == 0 { SendBody::None } else { SendBody::Exactly(self.body_left) })
     }
 
-    /// `n` bytes of the request's body were sent. May be called for each piece. An answer may come before all of them; if
-    /// it is an error, no more need be sent (R1945-9.4a), but then the connection closes.
+    /// Reports that `n` bytes of the request's body were sent. Call it for each piece.
+    ///
+    /// A response may come before the whole body is sent. If it is an error, the rest need not be sent (R1945-9.4a), but
+    /// then the connection closes.
     ///
     /// # Errors
-    /// [`UsageError::BodyTooLong`] if more were sent than announced; if they went out, the connection is of no use any more.
+    /// [`UsageError::BodyTooLong`] for more bytes than announced. If they were really sent, close the connection.
     pub fn body_sent(&mut self, n: u64) -> Result<(), UsageError> {
         self.body_left = self.body_left.checked_sub(n).ok_or(UsageError::BodyTooLong)?;
         Ok(())
     }
 
-    /// Room to receive into: at least one byte after [`Event::NeedInput`], and with what came and was not yet handed out
-    /// never more than [`Limits::head`] in all. It takes away what was handed out. The bytes in it mean nothing before they
-    /// are written.
+    /// Checks that the whole body of the request was sent. It changes nothing: every body that a client sends has a length.
+    ///
+    /// # Errors
+    /// [`UsageError::BodyTooShort`] if bytes are missing. Close the connection, so that the server notices.
+    pub fn finish_body(&mut self) -> Result<(), UsageError> {
+        if self.body_left == 0 { Ok(()) } else { Err(UsageError::BodyTooShort) }
+    }
+
+    /// The space to receive into. After [`Event::NeedInput`] it is at least one byte long. It never holds more than
+    /// [`Limits::head`] unread bytes. Its content is meaningless before it is written.
+    ///
+    /// Calling it invalidates what the last poll returned.
     pub fn receive_buffer(&mut self) -> &mut [u8] {
+        self.holds_head = false;
         self.buffer.receive_buffer(self.limits.head as usize)
     }
 
-    /// The first `n` bytes of the last [`receive_buffer`](Self::receive_buffer) are filled. More than there was room for count as the room; 0 is
-    /// no end of the stream, which [`received_eof`](Self::received_eof) is.
+    /// Reports that the first `n` bytes of the last [`receive_buffer`](Self::receive_buffer) are filled.
+    ///
+    /// A larger `n` counts as the buffer's length. 0 does not mean the end of the stream; that is
+    /// [`received_eof`](Self::received_eof).
     pub fn received(&mut self, n: usize) {
         self.unanswered &= n == 0;
         self.buffer.received(n);
     }
 
-    /// The peer will send no more: its stream ended in order. That may be what ends a body
-    /// ([`Framing::UntilClose`]), so tell it for no other reason: a stream that broke, or took too long, is to be dropped.
+    /// Copies bytes that the caller holds in a buffer of its own, and returns how many were taken.
+    ///
+    /// Fewer are taken when more than [`Limits::head`] bytes are unread. Poll, and then pass the rest.
+    pub fn receive(&mut self, bytes: &[u8]) -> usize {
+        self.holds_head = false;
+        self.unanswered &= bytes.is_empty();
+        self.buffer.receive(bytes, self.limits.head as usize)
+    }
+
+    /// Reports the end of the stream: the peer sends no more. That may be what ends a body ([`Framing::UntilClose`](crate::Framing::UntilClose)).
+    ///
+    /// If the stream broke, call [`connection_lost`](Self::connection_lost) instead.
     pub fn received_eof(&mut self) {
         self.eof = true;
     }
 
-    /// What comes next. What the last call handed out is gone.
+    /// Reports that the stream broke: reading or writing failed, for example with `ECONNRESET` or `EPIPE`.
+    ///
+    /// What was received before is still handed out. Then `poll` returns [`ResponseError::ConnectionLost`], or
+    /// [`Event::Closed`] between two requests. [`can_retry`](Self::can_retry) says whether to send the request again. After a
+    /// failed write there may be a response to read first.
+    ///
+    /// ```
+    /// use http_core::client::{Connection, Event, Request};
+    /// # use http_core::{Authority, FieldBlock, Limits, Method, ResponseError, Target};
+    /// # let (host, fields, mut out) = (Authority::new(b"example.org")?, FieldBlock::new(), Vec::new());
+    /// # let request = Request { keep_alive: true, ..Request::new(Method::Get, Target::new(b"/")?, host, &fields) };
+    /// # let mut connection = Connection::new(Limits::default());
+    /// # let _no_body = connection.request(&request, &mut out)?;
+    /// # connection.receive(b"HTTP/1.1 204 No Content\r\n\r\n");
+    /// # while !matches!(connection.poll()?, Event::ResponseEnd) {}
+    /// // The second request on a kept connection. The server has just closed it.
+    /// let _no_body = connection.request(&request, &mut out)?;
+    /// connection.connection_lost();
+    /// assert_eq!(connection.poll().err(), Some(ResponseError::ConnectionLost));
+    /// assert!(connection.can_retry());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn connection_lost(&mut self) {
+        self.lost = true;
+    }
+
+    /// Reports that the caller's timeout for the current [`phase`](Self::phase) fired.
+    ///
+    /// What was received before is still handed out. Then `poll` returns [`ResponseError::TimedOut`], or [`Event::Closed`]
+    /// between two requests. The request must not be sent again: the server may be working on it.
+    pub fn handle_timeout(&mut self) {
+        self.timed_out = true;
+    }
+
+    /// Returns the next event. What the last call returned is no longer valid.
     ///
     /// # Errors
-    /// The peer's fault; the same each time. The connection is of no use any more. What came of a body before the error was
-    /// handed out, so a body is whole only with [`Event::ResponseEnd`].
+    /// The peer's fault. Every further poll returns the same error: close the connection. What was received of a body
+    /// before the error was handed out, so a body is whole only after [`Event::ResponseEnd`].
     pub fn poll(&mut self) -> Result<Event<'_>, ResponseError> {
         self.buffer.release();
+        self.holds_head = false;
         match self.advance() {
             Ok(Step::NeedInput) => Ok(Event::NeedInput),
-            Ok(Step::Response) => Ok(Event::Response(self.response())),
+            Ok(Step::Response) => {
+                self.holds_head = true;
+                Ok(Event::Response(self.view()))
+            }
             Ok(Step::Body) => Ok(Event::Body(self.buffer.lent_front())),
             Ok(Step::ResponseEnd) => Ok(Event::ResponseEnd),
             Ok(Step::Closed) => Ok(Event::Closed),
@@ -475,7 +398,24 @@ impl Connection {
         }
     }
 
-    /// What the connection is doing, and so which deadline runs.
+    /// The head that the last [`poll`](Self::poll) returned, until the next call that receives or polls. `None` otherwise.
+    pub fn response(&self) -> Option<ResponseHead<'_>> {
+        self.holds_head.then(|| self.view())
+    }
+
+    /// The status line as far as it was received, for a log. It may hold any byte except LF, so escape it.
+    ///
+    /// It is there while [`response`](Self::response) is, and after an error in a head. Otherwise it is empty.
+    pub fn start_line(&self) -> &[u8] {
+        let in_head = matches!(self.state, State::Head | State::Failed(_)) && self.head.length == 0;
+        if in_head || (self.holds_head && self.head.length > 0) {
+            parse::start_line(self.buffer.unread(), self.limits.start_line as usize)
+        } else {
+            b""
+        }
+    }
+
+    /// What the connection is doing, and so which timeout applies.
     pub fn phase(&self) -> Phase {
         match self.state {
             State::Idle => Phase::Idle,
@@ -486,43 +426,60 @@ impl Connection {
         }
     }
 
-    /// Whether a request may be made: none is being answered, the last answer left no doubt about where it ended, both
-    /// sides keep the connection, and nothing came behind the answer (R9112-6.3d).
+    /// Whether a request may be made. No request is in progress, it is certain where the last response ended, both sides
+    /// keep the connection, and nothing was received after the response (R9112-6.3d).
     #[must_use]
     pub fn can_reuse(&self) -> bool {
-        self.state == State::Idle && !self.eof && self.buffer.unread().is_empty()
+        let is_over = self.eof || self.lost || self.timed_out;
+        self.state == State::Idle && !is_over && self.buffer.unread().is_empty()
     }
 
-    /// Whether the request that failed may be sent again, once, on a new connection: the method is idempotent, and the
-    /// server closed a reused connection before the first byte of an answer, as it does when it was idle for too long.
+    /// Whether the request that failed may be sent again, once, on a new connection.
+    ///
+    /// Its method is idempotent, and a reused connection ended before the first byte of a response, as it does when the
+    /// server closes an idle connection at the same moment. After a timeout it may not.
     #[must_use]
     pub fn can_retry(&self) -> bool {
-        self.unanswered && self.reused && self.is_idempotent
+        self.unanswered && self.reused && self.is_idempotent && !self.timed_out
     }
 
-    /// Works in the workspace's memory from here on, until [`detach`](Self::detach), so that the connection needs none of
-    /// its own. A thread lends its workspace to one connection at a time; one that has unread bytes of its own keeps them
-    /// where they are. The room that [`receive_buffer`](Self::receive_buffer) gave before is gone.
+    /// Why the connection closes, once that is settled: by the request, by the response's head, or with [`Event::Closed`].
+    /// `None` while it is kept. After an error, the error is the reason.
+    pub fn close_reason(&self) -> Option<CloseReason> {
+        self.close_reason
+    }
+
+    /// Bytes of heap memory that the connection owns, not counting a workspace's. It is 0 for an idle connection after
+    /// [`detach`](Self::detach).
+    pub fn heap_size(&self) -> usize {
+        self.buffer.heap_size() + self.unfolded.capacity()
+    }
+
+    /// Uses the workspace's memory until [`detach`](Self::detach), so that the connection needs none of its own.
+    ///
+    /// A thread lends its workspace to one connection at a time. Unread bytes that the connection owns stay where they are.
+    /// An earlier [`receive_buffer`](Self::receive_buffer) is no longer valid.
     pub fn attach(&mut self, workspace: &mut Workspace) {
         self.buffer.attach(workspace);
     }
 
-    /// Gives the memory of [`attach`](Self::attach) back. Bytes that came and were not consumed move to memory of the connection's own; an idle
-    /// connection owns none. The last answer's head is gone.
+    /// Gives the memory of [`attach`](Self::attach) back. Unread bytes move to memory of the connection's own. The last
+    /// response's head is no longer valid.
     pub fn detach(&mut self, workspace: &mut Workspace) {
+        self.holds_head = false;
         self.buffer.detach(workspace);
         self.unfolded = Vec::new();
     }
 }
 
 impl fmt::Debug for Connection {
-    /// Shows what it is doing, and no byte of what came.
+    /// Shows the state, and no byte that was received.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Connection")
             .field("state", &self.state)
             .field("buffer", &self.buffer)
             .field("request_body_left", &self.body_left)
-            .field("keep", &self.keep)
+            .field("close_reason", &self.close_reason)
             .field("eof", &self.eof)
             .finish_non_exhaustive()
     }
@@ -540,10 +497,8 @@ impl Connection {
     fn advance(&mut self) -> Result<Step, ResponseError> {
         match self.state {
             State::Idle if !self.buffer.unread().is_empty() => Err(ResponseError::Unsolicited), // R9112-6.3d
-            State::Idle if self.eof => {
-                self.state = State::Closed;
-                Ok(Step::Closed)
-            }
+            State::Idle if self.eof || self.lost => Ok(self.close(CloseReason::PeerClosed)),
+            State::Idle if self.timed_out => Ok(self.close(CloseReason::IdleTimeout)),
             State::Idle => Ok(Step::NeedInput),
             State::Head => self.receive_head(),
             State::Body(body) => self.receive_body(body),
@@ -552,104 +507,19 @@ impl Connection {
         }
     }
 
-    fn receive_head(&mut self) -> Result<Step, ResponseError> {
-        loop {
-            let bytes = self.buffer.unread();
-            // Nor beyond the bound of the line, or the pieces would decide which of two errors it is.
-            let first = &bytes[..bytes.len().min(HTTP.len()).min((self.limits.start_line as usize).saturating_add(1))];
-            // What does not begin like an answer is none: another protocol's greeting does not wait for a line end.
-            let simple = !HTTP.starts_with(first) || (self.eof && (1..HTTP.len()).contains(&bytes.len()));
-            if simple && self.allows_http09 && !self.reused && self.interim == 0 {
-                (self.keep, self.state) = (false, State::Body(Body::UntilClose));
-                self.buffer.parts().1.clear();
-                return Ok(Step::Response);
-            }
-            if !HTTP.starts_with(first) {
-                return Err(ResponseError::NotHttp);
-            }
-            match self.scanner.scan(bytes, &self.limits).map_err(|_| ResponseError::HeadTooLong)? {
-                Found::Incomplete if self.eof && bytes.is_empty() => return Err(ResponseError::NoResponse),
-                Found::Incomplete if self.eof => return Err(ResponseError::HeadTruncated), // R9112-8
-                Found::Incomplete => return Ok(Step::NeedInput),
-                Found::StartLine(line, next) => {
-                    let line = parse::status_line(&bytes[line])?;
-                    self.head = HeadIndex {
-                        start_line_end: next as u32,
-                        reason: (line.reason.start as u32, line.reason.end as u32),
-                        version: line.version,
-                        status: line.status,
-                        ..NO_HEAD
-                    };
-                }
-                Found::HeadEnd(length) => {
-                    self.validate_head(length)?;
-                    if !self.head.status.is_informational() {
-                        self.head.length = length as u32;
-                        self.buffer.lend_front(length);
-                        return Ok(Step::Response);
-                    }
-                    self.interim += 1;
-                    self.buffer.consume(length);
-                    self.scanner = HeadScanner::new();
-                }
-            }
-        }
+    fn close(&mut self, reason: CloseReason) -> Step {
+        (self.state, self.close_reason) = (State::Closed, Some(reason));
+        Step::Closed
     }
 
-    /// All that is judged before a caller sees the answer.
-    fn validate_head(&mut self, length: usize) -> Result<(), ResponseError> {
-        let HeadIndex { start_line_end, version, status, .. } = self.head;
-        let from = start_line_end as usize;
-        self.unfolded.clear();
-        if self.scanner.folded {
-            // On a copy: the head is also handed out as it came.
-            self.unfolded.extend_from_slice(&self.buffer.unread()[..length]);
-            parse::unfold_response(&mut self.unfolded, from).map_err(|()| ResponseError::FieldSyntax)?;
-        }
-        let (bytes, index) = self.buffer.parts();
-        let bytes = if self.scanner.folded { &self.unfolded } else { &bytes[..length] };
-        parse::fields(bytes, from, self.scanner.field_lines, index).ok_or(ResponseError::FieldSyntax)?;
-        if status == Status::SWITCHING_PROTOCOLS {
-            return Err(ResponseError::UnexpectedUpgrade);
-        }
-        if status.is_informational() {
-            // Bounded, or a server could keep us for ever (R9110-15.2).
-            return if self.interim < self.limits.interim { Ok(()) } else { Err(ResponseError::TooManyInterim) };
-        }
-        let fields = Fields::new(bytes, index);
-        let method = if self.is_head { Method::Head } else { Method::Get };
-        let framing = framing::of_response(method, status, &fields)?;
-        // R9112-6.1b, R9112-6.1c: such an answer is read, but not trusted to end where it says. Neither is one that
-        // another reader might take for another head.
-        let coded = fields.get(header::TRANSFER_ENCODING).is_some();
-        let doubtful = (coded && (version < Version::HTTP_11 || fields.get(header::CONTENT_LENGTH).is_some()))
-            || self.scanner.bare_lf
-            || self.scanner.folded;
-        let own_end = framing != Framing::UntilClose;
-        self.keep &=
-            persistence::server_keeps_alive(version, persistence::connection_option(&fields), own_end, doubtful);
-        self.head.body = framing;
-        self.chunks = Chunks::new();
-        self.state = State::Body(match framing {
-            Framing::Empty => Body::Length(0),
-            Framing::Length(bytes) => Body::Length(bytes),
-            Framing::UntilClose => Body::UntilClose,
-            Framing::Chunked => Body::Chunked,
-        });
-        Ok(())
-    }
-
-    /// The head that is handed out.
-    fn response(&self) -> ResponseHead<'_> {
-        let bytes = &self.buffer.unread()[..self.head.length as usize];
-        let (from, to) = self.head.reason;
-        ResponseHead {
-            version: self.head.version,
-            status: self.head.status,
-            reason: &bytes[from as usize..to as usize],
-            fields: Fields::new(if self.unfolded.is_empty() { bytes } else { &self.unfolded }, self.buffer.fields()),
-            body: self.head.body,
-            bytes,
+    /// More bytes are needed, if there can be any.
+    fn need_input(&self) -> Result<Step, ResponseError> {
+        if self.lost {
+            Err(ResponseError::ConnectionLost)
+        } else if self.timed_out {
+            Err(ResponseError::TimedOut)
+        } else {
+            Ok(Step::NeedInput)
         }
     }
 
@@ -681,18 +551,20 @@ impl Connection {
                 return Ok(Step::Body);
             }
             return match (self.eof, body) {
-                (false, _) => Ok(Step::NeedInput),
+                (false, _) => self.need_input(),
                 (true, Body::UntilClose) => Ok(self.end()), // R1945-7.2.2a
-                // It has an end of its own, and this is not it (R9112-6.3b, R9112-8).
+                // The body has an end of its own, and this is not it (R9112-6.3b, R9112-8).
                 (true, _) => Err(ResponseError::BodyTruncated),
             };
         }
     }
 
-    /// The answer is whole. A request whose body is not all sent leaves nothing to reuse.
+    /// The response is complete. If the request's body is not, nobody knows where the next request would begin.
     fn end(&mut self) -> Step {
-        self.keep &= self.body_left == 0;
-        self.state = if self.keep { State::Idle } else { State::Closed };
+        if self.body_left > 0 {
+            self.close_reason = self.close_reason.or(Some(CloseReason::BodyIncomplete));
+        }
+        self.state = if self.close_reason.is_none() { State::Idle } else { State::Closed };
         self.reused = true;
         Step::ResponseEnd
     }

@@ -1,18 +1,20 @@
-//! Dates: three forms in, one out, and a cache of the last one written. It reads no clock: the caller brings the time.
+//! HTTP dates: parses three formats, writes one, and caches the last one written. It reads no clock: the caller passes
+//! the time.
 
 use core::fmt;
 
+use thiserror::Error;
+
 use crate::message::field::FieldValue;
 
-/// A second of UTC from 0000-01-01 00:00:00 to 9999-12-31 23:59:59: what a year of four digits can say
-/// (RFC 9110 §5.6.7).
+/// A time in UTC, to the second, from 0000-01-01 00:00:00 to 9999-12-31 23:59:59 (RFC 9110 §5.6.7).
 ///
 /// ```
 /// use http_core::Date;
 /// let now = Date::from_unix(1_000_000_000).unwrap();
 /// assert_eq!(now.text().as_str(), "Sun, 09 Sep 2001 01:46:40 GMT");
-/// assert_eq!(Date::parse(b"Sunday, 09-Sep-01 01:46:40 GMT", now), Some(now));
-/// assert_eq!(Date::parse(b"Sun Sep  9 01:46:40 2001", now), Some(now));
+/// assert_eq!(Date::parse(b"Sunday, 09-Sep-01 01:46:40 GMT", now), Ok(now));
+/// assert_eq!(Date::parse(b"Sun Sep  9 01:46:40 2001", now), Ok(now));
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Date(i64);
@@ -22,8 +24,9 @@ const LAST: i64 = 253_402_300_799;
 const DAY: i64 = 86_400;
 
 impl Date {
-    /// The date so many seconds after 1970-01-01 00:00:00 UTC, leap seconds not counted; `None` where its year has no
-    /// four digits. To get one out of a clock:
+    /// Creates a date from seconds since 1970-01-01 00:00:00 UTC, not counting leap seconds.
+    ///
+    /// `None` if the year does not have four digits. From a clock:
     ///
     /// ```
     /// use std::time::{SystemTime, UNIX_EPOCH};
@@ -38,12 +41,12 @@ impl Date {
         if FIRST <= seconds && seconds <= LAST { Some(Date(seconds)) } else { None }
     }
 
-    /// Seconds since 1970-01-01 00:00:00 UTC, leap seconds not counted; negative before.
+    /// Seconds since 1970-01-01 00:00:00 UTC, not counting leap seconds; negative for earlier dates.
     pub const fn unix(self) -> i64 {
         self.0
     }
 
-    /// The date as it is sent: always the form of RFC 1123, always GMT (R1945-3.3b). It allocates nothing.
+    /// The date as it is sent, in the format of RFC 1123 and in GMT (R1945-3.3b). It does not allocate.
     pub fn text(self) -> DateText {
         let days = self.0.div_euclid(DAY);
         let second = self.0.rem_euclid(DAY);
@@ -66,14 +69,20 @@ impl Date {
         DateText(text)
     }
 
-    /// Reads a date in one of the three forms: RFC 1123, RFC 850, asctime (R1945-3.3a, R9110-5.6.7).
+    /// Parses a date in one of three formats: RFC 1123, RFC 850 or asctime (R1945-3.3a, R9110-5.6.7).
     ///
-    /// `now` gives a year of two digits its century: one that would lie more than 50 years ahead is past.
+    /// `now` decides the century of a two-digit year: a date more than 50 years in the future belongs to the past.
     ///
-    /// `None` for anything else, and for what no calendar has: 30 February, hour 24, second 61. Second 60 is a leap
-    /// second and counts as the second after it. The day of the week must be one, but not the right one: it says
-    /// nothing that the rest does not, and recipients disagree about those that do not match.
-    pub fn parse(text: &[u8], now: Date) -> Option<Date> {
+    /// Second 60 is a leap second and counts as the second after it. The name of the weekday must be valid, but it need
+    /// not match the date: recipients disagree about dates where it does not.
+    ///
+    /// # Errors
+    /// [`InvalidDate`] for any other form, and for what no calendar has: 30 February, hour 24, second 61.
+    pub fn parse(text: &[u8], now: Date) -> Result<Date, InvalidDate> {
+        Date::read(text, now).ok_or(InvalidDate)
+    }
+
+    fn read(text: &[u8], now: Date) -> Option<Date> {
         let mut rest = Reader(text);
         let stamp = match text.get(3)? {
             b',' => rest.rfc_1123()?,
@@ -83,6 +92,11 @@ impl Date {
         if rest.0.is_empty() { stamp.date() } else { None }
     }
 }
+
+/// The error of a [`Date`] that cannot be read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+#[error("invalid date: expected one like \"Sun, 06 Nov 1994 08:49:37 GMT\"")]
+pub struct InvalidDate;
 
 /// A date as it is sent: 29 ASCII bytes, such as `Sun, 06 Nov 1994 08:49:37 GMT`. Only [`Date::text`] makes one.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -99,7 +113,7 @@ impl DateText {
         str::from_utf8(&self.0).unwrap_or_default() // it is ASCII
     }
 
-    /// The text as the value of a field.
+    /// The text as a field value.
     ///
     /// ```
     /// use http_core::{Date, FieldBlock, header};
@@ -107,10 +121,10 @@ impl DateText {
     /// let modified = Date::from_unix(0).unwrap().text();
     /// fields.push(header::LAST_MODIFIED, modified.value())?;
     /// assert_eq!(fields.as_bytes(), b"Last-Modified: Thu, 01 Jan 1970 00:00:00 GMT\r\n");
-    /// # Ok::<(), http_core::UsageError>(())
+    /// # Ok::<(), http_core::ReservedField>(())
     /// ```
     pub fn value(&self) -> FieldValue<'_> {
-        FieldValue::new(&self.0).unwrap_or(FieldValue::from_static("")) // no byte of it is a control
+        FieldValue::new(&self.0).unwrap_or(FieldValue::from_static("")) // it holds no control byte
     }
 }
 
@@ -126,7 +140,7 @@ impl fmt::Debug for DateText {
     }
 }
 
-/// The text of the last date that was asked for, so that many replies within one second format it once.
+/// A cache of the last formatted date, so that many responses within one second format it once.
 ///
 /// ```
 /// use http_core::{Date, DateCache};
@@ -139,12 +153,12 @@ impl fmt::Debug for DateText {
 pub struct DateCache(Option<(Date, DateText)>);
 
 impl DateCache {
-    /// An empty cache; a thread has one of its own.
+    /// Creates an empty cache. Use one per thread.
     pub const fn new() -> DateCache {
         DateCache(None)
     }
 
-    /// The text of this date: the one before, where it is the same second.
+    /// The text of this date, taken from the cache if it is the same second as in the last call.
     pub fn text(&mut self, now: Date) -> DateText {
         match self.0 {
             Some((date, text)) if date == now => text,
@@ -157,7 +171,7 @@ const WEEKDAYS: [&[u8]; 7] = [b"Sunday", b"Monday", b"Tuesday", b"Wednesday", b"
 const MONTHS: [&[u8]; 12] =
     [b"Jan", b"Feb", b"Mar", b"Apr", b"May", b"Jun", b"Jul", b"Aug", b"Sep", b"Oct", b"Nov", b"Dec"];
 
-/// What was read, not yet known to be a date. Later stamps compare greater.
+/// Date fields as parsed, not yet checked against the calendar. A later stamp compares greater.
 #[derive(Clone, Copy, PartialEq, PartialOrd)]
 struct Stamp {
     year: i64,
@@ -170,7 +184,7 @@ impl Stamp {
     fn date(self) -> Option<Date> {
         let [hour, minute, second] = self.time;
         let days = days(self.year, self.month, self.day);
-        // A day that the month does not have comes back as one of the next month's.
+        // A day that the month does not have is converted back to a day of the next month.
         if civil(days) != (self.year, self.month, self.day) || hour > 23 || minute > 59 || second > 60 {
             return None;
         }
@@ -178,7 +192,7 @@ impl Stamp {
     }
 }
 
-/// What is left of the text; every method takes from its front.
+/// The rest of the text. Every method consumes from its front.
 struct Reader<'a>(&'a [u8]);
 
 impl Reader<'_> {
@@ -210,7 +224,7 @@ impl Reader<'_> {
         let time = self.time()?;
         self.literal(b" GMT")?;
 
-        // R9110-5.6.7: the latest year with these digits that lies no more than 50 years ahead.
+        // The latest year with these digits that is at most 50 years in the future (R9110-5.6.7).
         let mut horizon = Stamp::from(now);
         horizon.year += 50;
         let mut stamp = Stamp { year: horizon.year - (horizon.year - year).rem_euclid(100), month, day, time };
@@ -246,7 +260,7 @@ impl Reader<'_> {
         self.one_of(&MONTHS).map(|index| index as i64 + 1)
     }
 
-    /// Names are compared with regard to case, as RFC 9110 §5.6.7 has them.
+    /// Matches one of the names, which are case-sensitive (RFC 9110 §5.6.7).
     fn one_of(&mut self, names: &[&[u8]]) -> Option<usize> {
         names.iter().position(|name| self.literal(name).is_some())
     }
@@ -256,7 +270,7 @@ impl Reader<'_> {
         Some(())
     }
 
-    /// Exactly so many digits; no sign, no blank.
+    /// A number of exactly this many digits, without a sign or space.
     fn number(&mut self, digits: usize) -> Option<i64> {
         let (number, rest) = self.0.split_at_checked(digits)?;
         self.0 = rest;
@@ -272,8 +286,10 @@ impl From<Date> for Stamp {
     }
 }
 
-/// Days from 1970-01-01 to a day of the Gregorian calendar, whose year begins in March here: then the leap day is its
-/// last, and the lengths of the months before it, 31 30 31 30 31 twice, are what a line of slope 153/5 steps through.
+/// Days from 1970-01-01 to a day of the Gregorian calendar.
+///
+/// The year begins in March here, so the leap day is the last of the year. The lengths of the months before it, twice
+/// 31 30 31 30 31, are the steps of a line with slope 153/5.
 fn days(year: i64, month: i64, day: i64) -> i64 {
     let (year, month) = if month > 2 { (year, month - 3) } else { (year - 1, month + 9) };
     let of_year = (153 * month + 2) / 5 + day - 1;
@@ -285,7 +301,7 @@ fn civil(days: i64) -> (i64, i64, i64) {
     let days = days + MARCH_0000_TO_1970;
     let cycle = days.div_euclid(146_097); // 400 years
     let day = days.rem_euclid(146_097);
-    // The leap days before it taken away, each year has 365.
+    // Without the leap days before it, each year has 365 days.
     let year = (day - day / 1_460 + day / 36_524 - day / 146_096) / 365;
     let of_year = day - (365 * year + year / 4 - year / 100);
     let month = (5 * of_year + 2) / 153;
@@ -313,12 +329,12 @@ mod tests {
     const NOW: i64 = 1_781_524_800;
 
     fn parse(text: &str) -> Option<String> {
-        Date::parse(text.as_bytes(), date(NOW)).map(|date| String::from(date.text().as_str()))
+        Date::parse(text.as_bytes(), date(NOW)).ok().map(|date| String::from(date.text().as_str()))
     }
 
     // R1945-3.3a, R1945-3.3b, R9110-5.6.7
     #[test]
-    fn three_forms_in_one_out() {
+    fn three_formats_are_read_and_one_is_written() {
         assert_eq!(date(NOW).text().as_str(), "Mon, 15 Jun 2026 12:00:00 GMT");
         for (text, expected) in [
             ("Sun, 06 Nov 1994 08:49:37 GMT", "Sun, 06 Nov 1994 08:49:37 GMT"),
@@ -326,11 +342,11 @@ mod tests {
             ("Sun Nov  6 08:49:37 1994", "Sun, 06 Nov 1994 08:49:37 GMT"),
             ("Sun Nov 06 08:49:37 1994", "Sun, 06 Nov 1994 08:49:37 GMT"),
             ("Wed Nov 16 08:49:37 1994", "Wed, 16 Nov 1994 08:49:37 GMT"),
-            // Not the right day of the week, but one.
+            // The wrong day of the week, but a valid one.
             ("Mon, 06 Nov 1994 08:49:37 GMT", "Sun, 06 Nov 1994 08:49:37 GMT"),
             ("Thu, 29 Feb 2024 00:00:00 GMT", "Thu, 29 Feb 2024 00:00:00 GMT"),
             ("Tue, 29 Feb 2000 00:00:00 GMT", "Tue, 29 Feb 2000 00:00:00 GMT"),
-            // A leap second is the second after it.
+            // A leap second counts as the following second.
             ("Sat, 31 Dec 2016 23:59:60 GMT", "Sun, 01 Jan 2017 00:00:00 GMT"),
             ("Wed, 31 Dec 1969 23:59:59 GMT", "Wed, 31 Dec 1969 23:59:59 GMT"),
             ("Mon, 01 Jan 1601 00:00:00 GMT", "Mon, 01 Jan 1601 00:00:00 GMT"),
@@ -344,7 +360,7 @@ mod tests {
 
     // R9110-5.6.7
     #[test]
-    fn what_is_no_date() {
+    fn invalid_dates_are_rejected() {
         for text in [
             "",
             "Sun",
@@ -416,7 +432,7 @@ mod tests {
 
     // R9110-5.6.7
     #[test]
-    fn two_digits_of_year_lie_at_most_50_years_ahead() {
+    fn two_digit_year_is_at_most_50_years_ahead() {
         for (now, text, year) in [
             (NOW, "15-Jun-26 12:00:00", "2026"),
             (NOW, "31-Dec-99 00:00:00", "1999"),
@@ -443,7 +459,7 @@ mod tests {
 
     // V29
     #[test]
-    fn years_have_four_digits() {
+    fn year_has_four_digits() {
         assert_eq!(Date::from_unix(FIRST - 1), None);
         assert_eq!(Date::from_unix(LAST + 1), None);
         assert_eq!(Date::from_unix(i64::MIN), None);
@@ -475,14 +491,14 @@ mod tests {
     }
 
     #[test]
-    fn a_date_shows_its_text_and_its_seconds() {
+    fn date_shows_its_text_and_its_seconds() {
         let (date, text) = (date(784_111_777), "Sun, 06 Nov 1994 08:49:37 GMT");
         assert_eq!((format!("{}", date.text()), format!("{:?}", date.text())), (text.into(), format!("{text:?}")));
         assert_eq!(date.unix(), 784_111_777);
     }
 
     #[test]
-    fn the_cache_is_never_a_second_old() {
+    fn cache_is_never_a_second_old() {
         let mut cache = DateCache::new();
         for seconds in [NOW, NOW, NOW + 1, NOW, 0] {
             assert_eq!(cache.text(date(seconds)), date(seconds).text());
@@ -492,7 +508,7 @@ mod tests {
     proptest! {
         #[test]
         fn parsing_undoes_writing(seconds in FIRST..=LAST, now in FIRST..=LAST) {
-            prop_assert_eq!(Date::parse(date(seconds).text().as_bytes(), date(now)), Some(date(seconds)));
+            prop_assert_eq!(Date::parse(date(seconds).text().as_bytes(), date(now)), Ok(date(seconds)));
         }
 
         #[test]
@@ -507,11 +523,11 @@ mod tests {
             let day = text[5..7].trim_start_matches('0');
             let asctime = format!("{weekday} {month} {day:>2} {time} {year}");
             prop_assert_eq!(httpdate::parse_http_date(&asctime).unwrap(), theirs);
-            prop_assert_eq!(Date::parse(asctime.as_bytes(), date(NOW)), Some(date(seconds)));
+            prop_assert_eq!(Date::parse(asctime.as_bytes(), date(NOW)), Ok(date(seconds)));
         }
 
         #[test]
-        fn any_octets_are_judged(text in proptest::collection::vec(any::<u8>(), 0..40), now in FIRST..=LAST) {
+        fn parse_never_panics(text in proptest::collection::vec(any::<u8>(), 0..40), now in FIRST..=LAST) {
             let _ = Date::parse(&text, date(now));
         }
     }

@@ -2,16 +2,18 @@
 
 use core::fmt;
 
+use thiserror::Error;
+
 use crate::wire::grammar::is_token;
 
 /// A request method (RFC 1945 §5.1.1, RFC 9110 §9): a token, and case-sensitive.
 ///
 /// ```
-/// use http_core::Method;
-/// assert_eq!(Method::new(b"GET"), Some(Method::Get));
+/// use http_core::{InvalidMethod, Method};
+/// assert_eq!(Method::try_from("GET"), Ok(Method::Get));
 /// assert_eq!(Method::new(b"get").unwrap().as_str(), "get");   // a token, but not GET
 /// assert!(!Method::new(b"get").unwrap().is_known());
-/// assert_eq!(Method::new(b"G=T"), None);
+/// assert_eq!(Method::try_from("G=T"), Err(InvalidMethod));
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
@@ -48,10 +50,12 @@ pub enum Method<'a> {
 pub struct ExtensionMethod<'a>(&'a str);
 
 impl<'a> Method<'a> {
-    /// Reads a method; `None` unless it is a token (RFC 9110 §5.6.2), and so not empty. Names are compared in their case
-    /// (R1945-5.1.1a).
-    pub fn new(token: &'a [u8]) -> Option<Method<'a>> {
-        Some(match token {
+    /// Reads a method. Names are compared in their case (R1945-5.1.1a).
+    ///
+    /// # Errors
+    /// [`InvalidMethod`] unless it is a token (RFC 9110 §5.6.2). A token is not empty.
+    pub fn new(token: &'a [u8]) -> Result<Method<'a>, InvalidMethod> {
+        Ok(match token {
             b"GET" => Method::Get,
             b"HEAD" => Method::Head,
             b"POST" => Method::Post,
@@ -63,8 +67,10 @@ impl<'a> Method<'a> {
             b"PATCH" => Method::Patch,
             b"LINK" => Method::Link,
             b"UNLINK" => Method::Unlink,
-            other if is_token(other) => Method::Other(ExtensionMethod(str::from_utf8(other).ok()?)),
-            _ => return None,
+            other if is_token(other) => {
+                Method::Other(ExtensionMethod(str::from_utf8(other).map_err(|_| InvalidMethod)?))
+            }
+            _ => return Err(InvalidMethod),
         })
     }
 
@@ -93,6 +99,13 @@ impl<'a> Method<'a> {
     }
 }
 
+try_from_bytes!(Method, new, InvalidMethod);
+
+/// The error of a [`Method`] that is not a token.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+#[error("invalid method: expected one or more letters, digits or any of !#$%&'*+-.^_`|~")]
+pub struct InvalidMethod;
+
 impl fmt::Display for Method<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.as_str())
@@ -101,7 +114,7 @@ impl fmt::Display for Method<'_> {
 
 #[cfg(test)]
 mod tests {
-    use super::Method;
+    use super::{InvalidMethod, Method};
 
     // R1945-5.1.1a, R1945-D.1, R9110-9.1b
     #[test]
@@ -117,7 +130,7 @@ mod tests {
             assert!(!method.is_known());
         }
         for bad in [&b""[..], b"G T", b"G=T", b"G\0ET", b"GET\r", b"caf\xc3\xa9"] {
-            assert_eq!(Method::new(bad), None, "{bad:?}");
+            assert_eq!(Method::new(bad), Err(InvalidMethod), "{bad:?}");
         }
     }
 }

@@ -1,17 +1,21 @@
-//! Paths: what a request-target names below a root. All decoding happens here, once. It knows no file.
+//! Paths: the part of a request-target that names something below a root. All percent-decoding happens here, once. It
+//! knows no file system.
 
+use alloc::borrow::Cow;
 use alloc::string::String;
 use alloc::vec::Vec;
 use core::fmt;
 
+use memchr::memchr_iter;
+
 use crate::error::TargetError;
 use crate::wire::grammar::{hex, is_plain_target_text, is_unreserved};
 
-/// The path of a request, which names something below a root: it does not climb above it, and no segment of it decodes
-/// to what could be taken for more than a segment. A [`RequestHead`](crate::server::RequestHead) has one.
+/// The path of a [`RequestHead`](crate::server::RequestHead), known to stay below its root.
 ///
-/// It keeps what came, and decodes where it is asked. Links of a file system are not known here: a program that opens files
-/// has to keep these below its root itself.
+/// Its `..` segments do not climb above the root, and no segment decodes to a slash or a control byte. It keeps the raw
+/// bytes and decodes them on demand. It knows nothing about symlinks: a program that opens files must itself keep them
+/// from leading out of the root.
 ///
 /// ```
 /// use http_core::{Path, TargetError};
@@ -27,19 +31,20 @@ use crate::wire::grammar::{hex, is_plain_target_text, is_unreserved};
 pub struct Path<'a>(&'a [u8]);
 
 impl<'a> Path<'a> {
-    /// Reads a path as it came, percent-encoded.
+    /// Parses a percent-encoded path.
     ///
     /// # Errors
-    /// [`TargetError::PercentEncoding`], [`TargetError::EncodedSeparator`], [`TargetError::EscapesRoot`]: a climb is refused and never clamped
-    /// (R3986-5.2.4). Other bytes than a [`Target`](crate::Target) may hold are not looked for.
+    /// [`TargetError::PercentEncoding`], [`TargetError::EncodedSeparator`] or [`TargetError::EscapesRoot`]. A path that
+    /// climbs above the root is rejected, never clamped to it (R3986-5.2.4). Bytes that a [`Target`](crate::Target)
+    /// must not hold are not checked here.
     pub fn new(raw: &'a [u8]) -> Result<Path<'a>, TargetError> {
         Path::read(raw, is_plain_target_text(raw))
     }
 
-    /// The same for a path of which it is known whether it is plain target text.
+    /// Like [`Path::new`]; `plain` says whether the path is [plain target text](is_plain_target_text).
     pub(crate) fn read(raw: &'a [u8], plain: bool) -> Result<Path<'a>, TargetError> {
         // Most paths have no segment that begins with a dot, and nothing to decode.
-        if plain && !raw.starts_with(b".") && !raw.windows(2).any(|two| two == b"/.") {
+        if plain && !memchr_iter(b'.', raw).any(|dot| dot == 0 || raw[dot - 1] == b'/') {
             return Ok(Path(raw));
         }
         let mut depth = 0usize;
@@ -62,16 +67,58 @@ impl<'a> Path<'a> {
         Ok(Path(raw))
     }
 
-    /// A path that was read before.
+    /// A path that has been parsed before.
     pub(crate) const fn read_before(raw: &'a [u8]) -> Path<'a> {
         Path(raw)
+    }
+
+    /// The decoded path, from its leading slash, with dot segments resolved and empty segments removed. It ends with a
+    /// slash if the path [is a directory's](Self::is_directory). It is borrowed if nothing had to be changed.
+    ///
+    /// The result is safe to compare with the paths that a program serves: each of them has only one spelling
+    /// (R1945-5.1.2b, R3986-5.2.4). It is bytes, not text: bytes 80–FF stand as they are.
+    ///
+    /// ```
+    /// use http_core::Path;
+    /// assert_eq!(&*Path::new(b"/a//b/%2e%2e/c%20d/")?.decoded(), b"/a/c d/");
+    /// match &*Path::new(b"/caf%C3%A9")?.decoded() {
+    ///     b"/" => panic!("the start page"),
+    ///     path => assert_eq!(str::from_utf8(path), Ok("/café")),
+    /// }
+    /// # Ok::<(), http_core::TargetError>(())
+    /// ```
+    pub fn decoded(&self) -> Cow<'a, [u8]> {
+        if self.is_decoded() {
+            return Cow::Borrowed(self.0);
+        }
+        let mut path = Vec::with_capacity(self.0.len() + 1);
+        path.push(b'/');
+        self.decode_to(&mut path);
+        if path.len() > 1 && self.is_directory() {
+            path.push(b'/');
+        }
+        Cow::Owned(path)
+    }
+
+    /// Whether the path is already what [`decoded`](Self::decoded) returns.
+    fn is_decoded(&self) -> bool {
+        let Some(relative) = self.0.strip_prefix(b"/") else { return false };
+        let mut segments = relative.rsplit(|&c| c == b'/');
+        let last = segments.next().unwrap_or_default();
+        !relative.contains(&b'%')
+            && matches!(dots(last), None | Some(Dots::Nothing))
+            && segments.all(|segment| dots(segment).is_none())
     }
 
     /// Appends the decoded path to `out`, relative to a root, which is empty for the root itself: segments joined by `/`, without dot segments, empty segments or a
     /// slash at either end. No segment holds a slash, a NUL or another control byte, so that the result names
     /// something below the root wherever no link leads out of it (R1945-5.1.2b, R3986-5.2.4, V1–V6).
     ///
-    /// Bytes are not text: 80–FF stand as they are.
+    /// Segments are joined by `/`. There are no dot segments, no empty segments and no slash at either end. No segment
+    /// holds a slash, a NUL or another control byte. So the result names something below the root, unless a symlink
+    /// leads out of it (R1945-5.1.2b, R3986-5.2.4, V1–V6).
+    ///
+    /// The result is bytes, not text: 80–FF are kept as they are.
     pub fn decode_to(&self, out: &mut Vec<u8>) {
         let root = out.len();
         for segment in self.0.split(|&c| c == b'/') {
@@ -87,14 +134,14 @@ impl<'a> Path<'a> {
                     }
                     match segment.contains(&b'%') {
                         true => out.extend(decoded(segment).flatten()),
-                        false => out.extend_from_slice(segment), // most of them, at once
+                        false => out.extend_from_slice(segment), // most segments: one copy
                     }
                 }
             }
         }
     }
 
-    /// Whether the path asks for a directory: its last segment is empty, `.` or `..`, encoded or not.
+    /// Whether the path names a directory: its last segment is empty, `.` or `..`, encoded or not.
     pub fn is_directory(&self) -> bool {
         let last = self.0.rsplit(|&c| c == b'/').next().unwrap_or_default();
         dots(last).is_some()
@@ -113,7 +160,7 @@ enum Dots {
     Two,
 }
 
-/// Whether a raw segment is empty, `.` or `..`, be its dots encoded or not.
+/// Whether a raw segment is empty, `.` or `..`, with its dots encoded or not. `None` for any other segment.
 fn dots(segment: &[u8]) -> Option<Dots> {
     if segment.len() > "%2e%2e".len() {
         return None;
@@ -133,7 +180,7 @@ fn dots(segment: &[u8]) -> Option<Dots> {
     }
 }
 
-/// The bytes, decoded once (R3986-2.1, V2); `None` for a `%` without two hexadecimal digits.
+/// The bytes, percent-decoded once (R3986-2.1, V2); `None` for a `%` without two hexadecimal digits.
 pub(crate) fn decoded(raw: &[u8]) -> impl Iterator<Item = Option<u8>> {
     let mut rest = raw.iter().copied();
     core::iter::from_fn(move || {
@@ -147,8 +194,10 @@ pub(crate) fn decoded(raw: &[u8]) -> impl Iterator<Item = Option<u8>> {
     })
 }
 
-/// Appends a path segment to `out`, percent-encoded so that it stands for itself in any URL: all but letters, digits and
-/// `-._~` (RFC 3986 §2.3), each byte in upper case, `%2F` for a slash. Encode segment by segment, and join by `/`.
+/// Appends a path segment to `out`, percent-encoded for use in any URL.
+///
+/// All bytes except ASCII letters, digits and `-._~` are encoded (RFC 3986 §2.3), with upper-case digits. A slash
+/// becomes `%2F`, so encode segment by segment and join with `/`.
 ///
 /// ```
 /// let mut href = String::new();
@@ -174,7 +223,7 @@ mod tests {
 
     // R1945-5.1.2b, R3986-2.1, R3986-5.2.4, D13, D14, V1, V2, V3, V4, V5, V6
     #[test]
-    fn paths_resolve_below_the_root_or_not_at_all() {
+    fn path_resolves_below_the_root_or_is_rejected() {
         for (raw, expected) in [
             ("/", Ok("")),
             ("", Ok("")),
@@ -213,11 +262,38 @@ mod tests {
             });
             assert_eq!(decoded.as_deref(), expected.as_ref().map(|s| *s), "{raw}");
         }
-        assert_eq!(alloc::format!("{:?}", Path::new(b"/a%20b")), "Ok(\"/a%20b\")", "as it came");
+        assert_eq!(alloc::format!("{:?}", Path::new(b"/a%20b")), "Ok(\"/a%20b\")", "the raw path");
+    }
+
+    // R1945-5.1.2b, R3986-5.2.4, D14, V1
+    #[test]
+    fn decoded_path_has_one_spelling_and_is_borrowed_if_it_came_in_it() {
+        for (raw, decoded, borrowed) in [
+            ("/", "/", true),
+            ("/a/b", "/a/b", true),
+            ("/a/b/", "/a/b/", true),
+            ("/.well-known/...", "/.well-known/...", true),
+            ("", "/", false),
+            ("a", "/a", false),
+            ("//", "/", false),
+            ("/.", "/", false),
+            ("/a//b", "/a/b", false),
+            ("/a/b//", "/a/b/", false),
+            ("/a/b/.", "/a/b/", false),
+            ("/a/b/..", "/a/", false),
+            ("/a/./../b", "/b", false),
+            ("/a/%2E%2e/", "/", false),
+            ("/%61dmin", "/admin", false),
+            ("/%41/%25", "/A/%", false),
+        ] {
+            let path = Path::new(raw.as_bytes()).unwrap().decoded();
+            assert_eq!(path, decoded.as_bytes(), "{raw}");
+            assert_eq!(matches!(path, Cow::Borrowed(_)), borrowed, "{raw}");
+        }
     }
 
     #[test]
-    fn directories_end_with_a_slash_or_dots() {
+    fn directory_path_ends_with_a_slash_or_dots() {
         for (raw, directory) in
             [("/", true), ("/a/", true), ("/a/b/%2E.", true), ("/a/.", true), ("/a", false), ("/a/...", false)]
         {
@@ -226,7 +302,7 @@ mod tests {
     }
 
     #[test]
-    fn encoding_is_undone_by_decoding() {
+    fn decoding_undoes_encoding() {
         let name: Vec<u8> = (0x20..=0xff).filter(|&c| c != b'/' && c != 0x7f).collect();
         let mut href = String::from("/");
         percent_encode(&name, &mut href);

@@ -1,14 +1,18 @@
 //! Status codes and their reason phrases.
 
 use core::fmt;
+use core::str::FromStr;
+
+use thiserror::Error;
 
 /// A status code: three digits, 100 to 999 (RFC 1945 §6.1.1, RFC 9110 §15). `Display` writes it with its phrase.
 ///
 /// ```
-/// use http_core::Status;
+/// use http_core::{InvalidStatus, Status};
 /// assert_eq!(Status::NOT_FOUND.code(), 404);
 /// assert_eq!(Status::NOT_FOUND.reason(), "Not Found");
-/// assert_eq!(Status::new(99), None);
+/// assert_eq!(Status::new(99), Err(InvalidStatus));
+/// assert_eq!("404".parse(), Ok(Status::NOT_FOUND));
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Status(u16);
@@ -86,11 +90,14 @@ statuses! {
 }
 
 impl Status {
-    /// A status from its number; `None` outside 100 to 999.
-    pub const fn new(code: u16) -> Option<Status> {
+    /// The status with this number.
+    ///
+    /// # Errors
+    /// [`InvalidStatus`] outside 100 to 999.
+    pub const fn new(code: u16) -> Result<Status, InvalidStatus> {
         match code {
-            100..=999 => Some(Status(code)),
-            _ => None,
+            100..=999 => Ok(Status(code)),
+            _ => Err(InvalidStatus),
         }
     }
 
@@ -122,6 +129,49 @@ impl Status {
     }
 }
 
+/// The error of a [`Status`] outside 100 to 999.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+#[error("invalid status code: expected three digits, 100 to 999")]
+pub struct InvalidStatus;
+
+impl TryFrom<u16> for Status {
+    type Error = InvalidStatus;
+
+    fn try_from(code: u16) -> Result<Status, InvalidStatus> {
+        Status::new(code)
+    }
+}
+
+impl TryFrom<&[u8]> for Status {
+    type Error = InvalidStatus;
+
+    /// Reads exactly three digits.
+    fn try_from(digits: &[u8]) -> Result<Status, InvalidStatus> {
+        match *digits {
+            [a @ b'1'..=b'9', b @ b'0'..=b'9', c @ b'0'..=b'9'] => {
+                Ok(Status(u16::from(a - b'0') * 100 + u16::from(b - b'0') * 10 + u16::from(c - b'0')))
+            }
+            _ => Err(InvalidStatus),
+        }
+    }
+}
+
+impl TryFrom<&str> for Status {
+    type Error = InvalidStatus;
+
+    fn try_from(digits: &str) -> Result<Status, InvalidStatus> {
+        Status::try_from(digits.as_bytes())
+    }
+}
+
+impl FromStr for Status {
+    type Err = InvalidStatus;
+
+    fn from_str(digits: &str) -> Result<Status, InvalidStatus> {
+        Status::try_from(digits)
+    }
+}
+
 impl fmt::Display for Status {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{} {}", self.0, self.reason())
@@ -130,16 +180,20 @@ impl fmt::Display for Status {
 
 #[cfg(test)]
 mod tests {
-    use super::Status;
+    use super::{InvalidStatus, Status};
     use alloc::string::ToString;
 
     #[test]
     fn codes_have_three_digits_and_a_phrase_of_one_line() {
-        assert_eq!((Status::new(99), Status::new(1000)), (None, None));
+        assert_eq!((Status::new(99), Status::try_from(1000)), (Err(InvalidStatus), Err(InvalidStatus)));
+        for bad in ["", "99", "0200", "099", "20", "2OO", "+20", "1000"] {
+            assert_eq!(bad.parse::<Status>(), Err(InvalidStatus), "{bad}");
+        }
         assert_eq!(Status::new(999).unwrap().digits(), *b"999");
         assert!(Status::NAMED.is_sorted());
         for status in Status::NAMED {
             assert_eq!(status.digits().as_slice(), status.code().to_string().as_bytes());
+            assert_eq!(Status::try_from(&status.digits()[..]), Ok(*status));
             assert!(!status.reason().is_empty());
             assert!(status.reason().bytes().all(|b| matches!(b, b' '..=b'~')), "R1945-6.1a");
         }

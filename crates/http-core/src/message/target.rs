@@ -4,10 +4,11 @@ use core::fmt;
 use core::net::Ipv6Addr;
 
 use memchr::memchr;
+use thiserror::Error;
 
 use crate::error::TargetError;
 use crate::message::path::decoded;
-use crate::wire::grammar::{is_plain_target_text, is_reg_name_octet, is_target_text};
+use crate::wire::grammar::{is_plain_target_text, is_reg_name_byte, is_target_text};
 
 /// A request-target (RFC 1945 §5.1.2, RFC 9112 §3.2): its bytes are allowed, the percent-encodings of its path are
 /// whole, and what it names may be sent in a request. What its path leads to, a server asks [`Path`](crate::Path).
@@ -17,7 +18,7 @@ use crate::wire::grammar::{is_plain_target_text, is_reg_name_octet, is_target_te
 /// let target = Target::new(b"http://example.org:80/a//b/%2e%2e/c%20d?x=%zz")?;
 /// assert_eq!(target.form(), Form::Absolute);
 /// assert_eq!(target.authority().unwrap().host(), "example.org");
-/// assert_eq!(target.path(), "/a//b/%2e%2e/c%20d");
+/// assert_eq!(target.raw_path(), "/a//b/%2e%2e/c%20d");
 /// assert_eq!(target.query(), Some("x=%zz"));           // a query is never decoded
 /// assert_eq!(Target::new(b"/a b"), Err(TargetError::InvalidByte));
 /// # Ok::<(), TargetError>(())
@@ -80,14 +81,16 @@ impl<'a> Target<'a> {
     /// The host and port of an absolute-form; `None` for the other forms.
     pub fn authority(&self) -> Option<Authority<'a>> {
         match self.parts.form {
-            Form::Absolute => Authority::new(self.slice(self.parts.authority)),
+            Form::Absolute => Authority::new(self.slice(self.parts.authority)).ok(),
             _ => None,
         }
     }
 
-    /// The path as it came: it begins with `/`, is `/` where an absolute-form has none (R1945-5.1.2a), and `*` for the
-    /// asterisk-form.
-    pub fn path(&self) -> &'a str {
+    /// The path as it was received, percent-encodings and dot segments included. It begins with `/`. It is `/` where an
+    /// absolute-form has no path (R1945-5.1.2a), and `*` for the asterisk-form.
+    ///
+    /// To decide what a request asks for, use [`Path::decoded`](crate::Path::decoded) instead.
+    pub fn raw_path(&self) -> &'a str {
         match self.slice(self.parts.path) {
             b"" => "/",
             path => ascii(path),
@@ -112,6 +115,8 @@ impl<'a> Target<'a> {
     }
 }
 
+try_from_bytes!(Target, new, TargetError);
+
 impl fmt::Debug for Target<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{:?}", self.as_str())
@@ -132,7 +137,7 @@ impl TargetParts {
                 let rest = &raw[SCHEME.len()..];
                 let length = rest.iter().position(|c| matches!(c, b'/' | b'?')).unwrap_or(rest.len());
                 // R9110-4.2.1, R9110-4.2.4
-                Authority::new(&rest[..length]).ok_or(TargetError::Authority)?;
+                host_length(&rest[..length]).ok_or(TargetError::Authority)?;
                 let end = SCHEME.len() + length;
                 (Form::Absolute, (SCHEME.len() as u32, end as u32), end)
             }
@@ -185,7 +190,7 @@ fn has_scheme(raw: &[u8]) -> bool {
 /// let authority = Authority::new(b"[::1]:8080").unwrap();
 /// assert_eq!((authority.host(), authority.port()), ("[::1]", Some(8080)));
 /// assert_eq!(Authority::new(b"example.org:").unwrap().port(), None);   // an empty port is the default, 80
-/// assert_eq!(Authority::new(b"user@example.org"), None);
+/// assert!(Authority::try_from("user@example.org").is_err());
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Authority<'a> {
@@ -194,11 +199,15 @@ pub struct Authority<'a> {
 }
 
 impl<'a> Authority<'a> {
-    /// Reads an authority; `None` if it names no host, or a port that is no number up to 65535 (R9110-4.2.1, R9110-4.2.4).
-    /// The port may be empty.
-    pub fn new(raw: &'a [u8]) -> Option<Authority<'a>> {
-        let host = host_length(raw)?;
-        Some(Authority { raw: str::from_utf8(raw).ok()?, host })
+    /// Reads an authority. The port may be empty.
+    ///
+    /// # Errors
+    /// [`InvalidAuthority`] if it names no host, or a port that is not a number up to 65535 (R9110-4.2.1, R9110-4.2.4).
+    pub fn new(raw: &'a [u8]) -> Result<Authority<'a>, InvalidAuthority> {
+        match (host_length(raw), str::from_utf8(raw)) {
+            (Some(host), Ok(raw)) => Ok(Authority { raw, host }),
+            _ => Err(InvalidAuthority),
+        }
     }
 
     /// The whole of it, as it came: what a Host field says.
@@ -223,6 +232,13 @@ impl<'a> Authority<'a> {
     }
 }
 
+try_from_bytes!(Authority, new, InvalidAuthority);
+
+/// The error of an [`Authority`] without a valid host and port.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+#[error("invalid host: expected a host and an optional port, like \"example.org:8080\"")]
+pub struct InvalidAuthority;
+
 /// How long the host of an authority is; `None` if it is none, that is what [`Authority::new`] refuses.
 pub(crate) fn host_length(raw: &[u8]) -> Option<usize> {
     let length = match raw {
@@ -232,7 +248,7 @@ pub(crate) fn host_length(raw: &[u8]) -> Option<usize> {
             length + 2
         }
         _ => {
-            let length = raw.iter().take_while(|c| is_reg_name_octet(**c)).count();
+            let length = raw.iter().take_while(|c| is_reg_name_byte(**c)).count();
             if length == 0 {
                 return None;
             }
@@ -288,7 +304,7 @@ mod tests {
     fn forms_and_parts() {
         let parts = |raw: &'static str| {
             let target = Target::new(raw.as_bytes()).unwrap();
-            (target.form(), target.path(), target.query())
+            (target.form(), target.raw_path(), target.query())
         };
         assert_eq!(parts("*"), (Form::Asterisk, "*", None));
         assert_eq!(parts("/a?b?c\\"), (Form::Origin, "/a", Some("b?c\\")));
@@ -319,7 +335,7 @@ mod tests {
     #[test]
     fn authorities() {
         for good in ["localhost", "a.example:80", "127.0.0.1:0", "[::1]", "[::ffff:1.2.3.4]:65535", "x_y", "a:"] {
-            assert!(Authority::new(good.as_bytes()).is_some(), "{good}");
+            assert!(Authority::new(good.as_bytes()).is_ok(), "{good}");
         }
         for bad in [
             "",
@@ -340,7 +356,7 @@ mod tests {
             "a%20b",
             "caf\u{e9}",
         ] {
-            assert!(Authority::new(bad.as_bytes()).is_none(), "{bad}");
+            assert_eq!(Authority::new(bad.as_bytes()), Err(InvalidAuthority), "{bad}");
         }
     }
 }

@@ -22,44 +22,68 @@ const FOR_ONE_HOP: [FieldName<'static>; 6] = [
 ];
 
 impl FieldBlock {
-    /// Adds the field lines of a received message that a proxy passes on, in order: all but those for one hop, which
-    /// Connection names or which are so by themselves, and those that the machines write anew (see [`FieldBlock`]). Via
-    /// then says in which version the message came and who passes it on: a host and port, or a pseudonym.
+    /// Adds the headers of a received message that a proxy passes on, in their order, and then Via.
     ///
-    /// It looks through the Connection fields once for every field line.
+    /// It leaves out the headers for one hop, which Connection names or which are so by definition, and those that the
+    /// machines write themselves (see [`FieldBlock`]). Via says in which version the message came, and which proxy passes
+    /// it on: a host and port, or a pseudonym. To drop or replace another header, call [`remove`](Self::remove) or
+    /// [`set`](Self::set) afterwards.
+    ///
+    /// It searches the Connection headers once for every line.
     ///
     /// ```
     /// # use http_core::{server::{Connection, Event}, Limits};
     /// # let mut connection = Connection::new(Limits::default());
-    /// # let head = b"GET / HTTP/1.1\r\nHost: a\r\nConnection: X-Secret, close\r\nX-Secret: 1\r\nTE: trailers\r\nAccept: */*\r\n\r\n";
+    /// # let head = b"GET / HTTP/1.1\r\nHost: a\r\nConnection: X-Secret, close\r\nX-Secret: 1\r\nAccept: */*\r\nX-Forwarded-For: 10.0.0.1\r\n\r\n";
     /// # connection.receive_buffer()[..head.len()].copy_from_slice(head);
     /// # connection.received(head.len());
     /// # let Ok(Event::Request(request)) = connection.poll() else { unreachable!() };
-    /// // Host: a, Connection: X-Secret, close, X-Secret: 1, TE: trailers, Accept: */*
-    /// let mut fields = http_core::FieldBlock::new();
-    /// fields.forward(&request.fields, request.version, http_core::Authority::new(b"proxy:3128").unwrap());
-    /// assert_eq!(fields.as_bytes(), b"Accept: */*\r\nVia: 1.1 proxy:3128\r\n");
+    /// use http_core::{Authority, FieldBlock, FieldName, FieldValue};
+    /// const X_FORWARDED_FOR: FieldName = FieldName::from_static("X-Forwarded-For");
+    /// // Connection: X-Secret, close
+    /// // X-Secret: 1
+    /// // Accept: */*
+    /// // X-Forwarded-For: 10.0.0.1
+    /// let mut fields = FieldBlock::new();
+    /// fields.forward(&request.fields, request.version, Authority::new(b"proxy:3128")?);
+    /// fields.set(X_FORWARDED_FOR, FieldValue::from_static("192.0.2.1"))?;   // the peer's address
+    /// assert_eq!(fields.as_bytes(), b"Accept: */*\r\nVia: 1.1 proxy:3128\r\nX-Forwarded-For: 192.0.2.1\r\n");
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn forward(&mut self, received: &Fields<'_>, version: Version, by: Authority<'_>) {
         for (name, value) in received.iter() {
-            let is_named = || received.tokens(header::CONNECTION).any(|token| FieldName::new(token) == Some(name));
+            let is_named = || received.tokens(header::CONNECTION).any(|token| FieldName::new(token) == Ok(name));
             if !FOR_ONE_HOP.contains(&name) && !is_named() {
                 let _ = self.push(name, value); // what it does not take, the machines write
             }
         }
         // R9110-7.6.3
         let via = format!("{}.{} {}", version.major(), version.minor(), by.as_str());
-        let _ = FieldValue::new(via.as_bytes()).map(|via| self.push(header::VIA, via)); // it is one, and none of theirs
+        if let Ok(via) = FieldValue::new(via.as_bytes()) {
+            self.push_unreserved(header::VIA, via);
+        }
     }
 }
 
 impl<'a> Request<'a> {
-    /// The request by which a proxy passes one on that came to it, with the fields that it has made of those that came.
-    /// `None` where the target is no URL and names no host: it was meant for the proxy itself.
+    /// The request by which a forward proxy passes on a received one. `fields` are the headers that are passed on, see
+    /// [`FieldBlock::forward`].
+    ///
+    /// `None` if the target is not a URL. The request is then meant for the proxy itself.
     pub fn forwarded(received: &RequestHead<'a>, fields: &'a FieldBlock) -> Option<Request<'a>> {
-        let request = Request::new(received.method, received.target, received.target.authority()?, fields);
-        let Framing::Length(bytes) = received.body else { return Some(request) };
-        Some(Request { body: Some(bytes), ..request })
+        Some(Request::forwarded_to(received, received.target.authority()?, fields))
+    }
+
+    /// The request by which a reverse proxy passes on a received one to the server behind it. `fields` are the headers that
+    /// are passed on, see [`FieldBlock::forward`].
+    ///
+    /// Its Host is the one that the client asked for: the target's if that is a URL, or else the client's Host. `host` is sent
+    /// if the client named neither.
+    pub fn forwarded_to(received: &RequestHead<'a>, host: Authority<'a>, fields: &'a FieldBlock) -> Request<'a> {
+        let named = received.fields.get(header::HOST).and_then(|host| Authority::new(host.as_bytes()).ok());
+        let request = Request::new(received.method, received.target, named.unwrap_or(host), fields);
+        let Framing::Length(bytes) = received.body else { return request };
+        Request { body: Some(bytes), ..request }
     }
 }
 
@@ -68,7 +92,8 @@ impl<'a> Response<'a> {
     /// framed anew, dated as the answer is, or now where that has no date, and given to
     /// [`forward`](crate::server::Connection::forward).
     pub fn forwarded(answer: &ResponseHead<'_>, fields: &'a FieldBlock, now: Option<Date>) -> Response<'a> {
-        let own = answer.fields.get(header::DATE).zip(now).and_then(|(date, now)| Date::parse(date.as_bytes(), now));
+        let own =
+            answer.fields.get(header::DATE).zip(now).and_then(|(date, now)| Date::parse(date.as_bytes(), now).ok());
         Response {
             // R9110-8.6a: of the body that a GET would get, too.
             body: answer.content_length().map_or(ResponseBody::UntilClose, ResponseBody::Length),
@@ -91,7 +116,7 @@ mod tests {
     #[test]
     fn what_is_for_one_hop_ends_here() {
         let passed = |head: &[u8]| {
-            let mut index = crate::message::field::Index::new();
+            let mut index = crate::wire::field_index::FieldIndex::new();
             crate::wire::parse::fields(head, 0, 99, &mut index).unwrap();
             let mut fields = FieldBlock::new();
             fields.forward(&Fields::new(head, &index), Version::HTTP_10, Authority::new(b"p:1").unwrap());
@@ -112,6 +137,7 @@ mod tests {
             assert_eq!(passed(head.as_bytes()), format!("{expected}Via: 1.0 p:1\r\n"), "{head:?}");
         }
     }
+
     // R9112-3.2.2a
     #[test]
     fn a_request_is_sent_to_whom_its_url_names() {
@@ -132,6 +158,29 @@ mod tests {
                 String::from_utf8(out).unwrap()
             });
             assert_eq!(sent.as_deref().and_then(|sent| sent.split_once("\r\nConnection")).map(|(it, _)| it), expected);
+        }
+    }
+
+    // R9112-3.2a, R9112-3.2.2b
+    #[test]
+    fn reverse_proxy_keeps_the_host_that_the_client_asked_for() {
+        for (received, expected) in [
+            ("GET /a?b HTTP/1.0\r\n\r\n", "GET /a?b HTTP/1.0\r\nHost: behind:81"),
+            ("GET /a HTTP/1.1\r\nHost: o:1\r\n\r\n", "GET /a HTTP/1.0\r\nHost: o:1"),
+            ("GET http://u/a HTTP/1.1\r\nHost: o\r\n\r\n", "GET /a HTTP/1.0\r\nHost: u"),
+            ("POST /a HTTP/1.0\r\nContent-Length: 3\r\n\r\n", "POST /a HTTP/1.0\r\nHost: behind:81"),
+            ("OPTIONS * HTTP/1.1\r\nHost: o\r\n\r\n", "OPTIONS * HTTP/1.0\r\nHost: o"),
+        ] {
+            let mut connection = server::Connection::new(Limits::default());
+            connection.receive_buffer()[..received.len()].copy_from_slice(received.as_bytes());
+            connection.received(received.len());
+            let Ok(server::Event::Request(head)) = connection.poll() else { panic!("{received}") };
+            let (fields, mut out) = (FieldBlock::new(), Vec::new());
+            let request = Request::forwarded_to(&head, Authority::new(b"behind:81").unwrap(), &fields);
+            assert_eq!(request.body, received.contains("Length").then_some(3));
+            let _body = Connection::new(Limits::default()).request(&request, &mut out).unwrap();
+            let sent = String::from_utf8(out).unwrap();
+            assert_eq!(sent.split_once("\r\nConnection").unwrap().0, expected);
         }
     }
 

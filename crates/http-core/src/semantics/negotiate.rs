@@ -1,30 +1,33 @@
-//! Content codings: which of those that a server has would the client like best (RFC 9110 §12.5.3)?
-//! It knows no coding but by name, and codes nothing.
+//! Content negotiation: which of the available content codings the client prefers (RFC 9110 §12.5.3).
+//! Codings are only names here; nothing is encoded or decoded.
 
-use crate::error::UsageError;
+use thiserror::Error;
+
 use crate::message::field::{FieldBlock, FieldValue, Fields, header};
 use crate::message::status::Status;
 use crate::wire::grammar::{is_token, trim};
 
-/// Which coding to answer with. What the answer must say of it, [`Choice::describe`] writes.
+/// The coding to send. [`Choice::write_headers`] writes the headers that go with it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[must_use]
 pub enum Choice {
-    /// The one at this place of what is available.
+    /// The coding at this index of the available ones.
     Coded(usize),
-    /// None: the representation as it is.
+    /// No coding: the representation as it is.
     Identity,
-    /// The client takes neither any of them nor the representation as it is: answer 406, or send it as it is all the
-    /// same.
+    /// The client accepts none of the codings and not the plain representation either. Respond with 406, or send the
+    /// plain representation anyway.
     NotAcceptable,
 }
 
 impl Choice {
-    /// Adds what an answer with this status says of the choice: `Vary: Accept-Encoding` always, 304 included, or a cache
-    /// would give it to clients that cannot decode it (R9110-12.5.5); and Content-Encoding where something coded is sent.
+    /// Adds the headers that a response with this status needs.
+    ///
+    /// `Vary: Accept-Encoding` is always added, also to a 304. Otherwise a cache would give the response to clients
+    /// that cannot decode it (R9110-12.5.5). Content-Encoding is added if an encoded body is sent.
     ///
     /// # Errors
-    /// [`UsageError::UnknownCoding`] if `available` is not what was chosen from, or holds a name that is no token.
+    /// [`UnknownCoding`] if `available` is not what was chosen from, or holds a name that is no token.
     ///
     /// ```
     /// use http_core::negotiate::Choice;
@@ -32,27 +35,41 @@ impl Choice {
     /// let mut fields = FieldBlock::new();
     /// Choice::Coded(1).write_headers(&["br", "gzip"], Status::OK, &mut fields)?;
     /// assert_eq!(fields.as_bytes(), b"Vary: Accept-Encoding\r\nContent-Encoding: gzip\r\n");
-    /// # Ok::<(), http_core::UsageError>(())
+    /// # Ok::<(), http_core::negotiate::UnknownCoding>(())
     /// ```
-    pub fn write_headers(self, available: &[&str], status: Status, fields: &mut FieldBlock) -> Result<(), UsageError> {
+    pub fn write_headers(
+        self,
+        available: &[&str],
+        status: Status,
+        fields: &mut FieldBlock,
+    ) -> Result<(), UnknownCoding> {
         let coding = match self {
             Choice::Coded(place) if !status.is_bodiless() => {
                 let coding = available.get(place).filter(|coding| is_token(coding.as_bytes()));
-                Some(coding.and_then(|coding| FieldValue::new(coding.as_bytes())).ok_or(UsageError::UnknownCoding)?)
+                Some(coding.and_then(|coding| FieldValue::new(coding.as_bytes()).ok()).ok_or(UnknownCoding)?)
             }
             _ => None,
         };
-        fields.push(header::VARY, FieldValue::from_static("Accept-Encoding"))?;
-        coding.map_or(Ok(()), |coding| fields.push(header::CONTENT_ENCODING, coding))
+        fields.push_unreserved(header::VARY, FieldValue::from_static("Accept-Encoding"));
+        if let Some(coding) = coding {
+            fields.push_unreserved(header::CONTENT_ENCODING, coding);
+        }
+        Ok(())
     }
 }
 
+/// The error of a [`Choice`] that is not among the codings that [`write_headers`](Choice::write_headers) was given.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+#[error("unknown content coding: expected one of those that were chosen from")]
+pub struct UnknownCoding;
+
 /// Chooses among the representation as it is and its codings, of which the server likes best the one named first.
 ///
-/// The greatest weight wins; of equal ones, a coding before none; of several codings, the server's order. Without
-/// Accept-Encoding, or where it is empty, nothing is coded: who can decode says so. `identity` has the least of all
-/// weights where the field gives it none. An element against the grammar does not count. The work is linear in the
-/// length of the fields, once for each coding.
+/// The greatest weight wins. A tie goes to a coding over the plain representation, and to the coding listed first.
+/// Without Accept-Encoding, or with an empty one, the plain representation is sent: clients that can decode say so. If
+/// the header gives `identity` no weight, it has the lowest. Malformed elements are ignored.
+///
+/// The work is linear in the length of the header, once for each coding.
 ///
 /// ```
 /// use http_core::negotiate::{Choice, content_coding};
@@ -70,7 +87,7 @@ impl Choice {
 pub fn content_coding(fields: &Fields<'_>, available: &[&str]) -> Choice {
     let identity = weight(fields, "identity");
     let coded = available.iter().enumerate().map(|(place, coding)| (weight(fields, coding).unwrap_or(0), place));
-    // Of equals, this takes the last; the server's first is to be it.
+    // `max_by_key` returns the last of equals, and the server's first is to win.
     let best = coded.rev().max_by_key(|&(weight, _)| weight);
     match best {
         Some((weight, place)) if weight > 0 && weight >= identity.unwrap_or(0) => Choice::Coded(place),
@@ -79,21 +96,21 @@ pub fn content_coding(fields: &Fields<'_>, available: &[&str]) -> Choice {
     }
 }
 
-/// The weight of a coding in thousandths: its own, otherwise that of `*`. The first element that names it counts.
+/// The weight of a coding in thousandths: its own, or else that of `*`. The first element that names it counts.
 fn weight(fields: &Fields<'_>, coding: &str) -> Option<u16> {
-    let mut of_others = None;
-    for (named, weight) in fields.tokens(header::ACCEPT_ENCODING).filter_map(weighted) {
-        if is_same(named, coding.as_bytes()) {
+    let mut of_any = None;
+    for (name, weight) in fields.tokens(header::ACCEPT_ENCODING).filter_map(weighted) {
+        if is_same(name, coding.as_bytes()) {
             return Some(weight);
         }
-        if named == b"*" {
-            of_others = of_others.or(Some(weight));
+        if name == b"*" {
+            of_any = of_any.or(Some(weight));
         }
     }
-    of_others
+    of_any
 }
 
-/// `codings [ OWS ";" OWS "q=" qvalue ]`
+/// Parses `codings [ OWS ";" OWS "q=" qvalue ]`.
 fn weighted(element: &[u8]) -> Option<(&[u8], u16)> {
     let mut parts = element.splitn(2, |&c| c == b';').map(trim);
     let coding = parts.next().filter(|coding| is_token(coding))?;
@@ -105,7 +122,7 @@ fn weighted(element: &[u8]) -> Option<(&[u8], u16)> {
     Some((coding, weight))
 }
 
-/// `( "0" [ "." 0*3DIGIT ] ) / ( "1" [ "." 0*3("0") ] )`, in thousandths (RFC 9110 §12.4.2)
+/// Parses `( "0" [ "." 0*3DIGIT ] ) / ( "1" [ "." 0*3("0") ] )` into thousandths (RFC 9110 §12.4.2).
 fn qvalue(text: &[u8]) -> Option<u16> {
     let (whole, digits) = match text {
         [whole @ (b'0' | b'1')] => (whole, &[][..]),
@@ -123,7 +140,8 @@ fn qvalue(text: &[u8]) -> Option<u16> {
     (thousandths <= 1000).then_some(thousandths)
 }
 
-/// R1945-3.5: in any case, and `x-gzip` is `gzip`, `x-compress` is `compress`.
+/// Whether two names mean the same coding: case does not matter, `x-gzip` is `gzip`, `x-compress` is `compress`
+/// (R1945-3.5).
 fn is_same(a: &[u8], b: &[u8]) -> bool {
     plain(a).eq_ignore_ascii_case(plain(b))
 }
@@ -145,8 +163,8 @@ mod tests {
 
     // R9110-12.5.5, R9110-15.4.5
     #[test]
-    fn an_answer_that_was_chosen_says_so() {
-        const HAVE: &[&str] = &["br", "gzip"];
+    fn negotiated_response_has_vary_and_content_encoding() {
+        const AVAILABLE: &[&str] = &["br", "gzip"];
         const VARY: &str = "Vary: Accept-Encoding\r\n";
         for (choice, status, expected) in [
             (Choice::Coded(0), Status::OK, Ok("Vary: Accept-Encoding\r\nContent-Encoding: br\r\n")),
@@ -154,18 +172,15 @@ mod tests {
             (Choice::Identity, Status::OK, Ok(VARY)),
             (Choice::Identity, Status::NOT_MODIFIED, Ok(VARY)),
             (Choice::NotAcceptable, Status::NOT_ACCEPTABLE, Ok(VARY)),
-            (Choice::Coded(2), Status::OK, Err(UsageError::UnknownCoding)),
+            (Choice::Coded(2), Status::OK, Err(UnknownCoding)),
         ] {
             let mut fields = FieldBlock::new();
-            let described = choice.write_headers(HAVE, status, &mut fields);
+            let written = choice.write_headers(AVAILABLE, status, &mut fields);
             let text = str::from_utf8(fields.as_bytes()).unwrap();
-            assert_eq!(described.map(|()| text), expected, "{choice:?} {status}");
-            assert_eq!(text.is_empty(), described.is_err(), "an error changes nothing");
+            assert_eq!(written.map(|()| text), expected, "{choice:?} {status}");
+            assert_eq!(text.is_empty(), written.is_err(), "an error changes nothing");
         }
-        assert_eq!(
-            Choice::Coded(0).write_headers(&["g zip"], Status::OK, &mut FieldBlock::new()),
-            Err(UsageError::UnknownCoding)
-        );
+        assert_eq!(Choice::Coded(0).write_headers(&["g zip"], Status::OK, &mut FieldBlock::new()), Err(UnknownCoding));
     }
 
     use Choice::{Coded, Identity, NotAcceptable};
@@ -173,14 +188,14 @@ mod tests {
 
     fn with_fields<T>(lines: &str, f: impl Fn(&Fields<'_>) -> T) -> T {
         let head = format!("{lines}\r\n\r\n");
-        let mut index = crate::message::field::Index::new();
+        let mut index = crate::wire::field_index::FieldIndex::new();
         crate::wire::parse::fields(head.as_bytes(), 0, 9, &mut index).unwrap();
         f(&Fields::new(head.as_bytes(), &index))
     }
 
     // RFC 9110 §12.4.2, §12.5.3; R1945-3.5, R1945-D.2.1
     #[test]
-    fn the_greatest_weight_wins() {
+    fn greatest_weight_wins() {
         for (value, expected) in [
             ("", Identity),
             (",", Identity),
@@ -232,7 +247,7 @@ mod tests {
 
     // RFC 9110 §12.4.2
     #[test]
-    fn what_is_no_weight_does_not_count() {
+    fn element_with_malformed_weight_is_ignored() {
         for (text, expected) in [
             ("0", Some(0)),
             ("0.", Some(0)),

@@ -1,51 +1,54 @@
-//! What a server judges of a head before its caller sees it, in the order of D16: line grammar, version, fields, Host,
-//! framing, CONNECT, target. Each judgement itself is in the file that it calls.
+//! A request's head: how it is received, and the checks that it passes before the caller sees it, in the order of D16: line
+//! grammar, version, headers, Host, framing, CONNECT, target. Each single check is in the file that it calls.
 
 use crate::error::{RequestError, TargetError};
-use crate::message::field::{Fields, Index, header};
+use crate::message::field::{Fields, header};
 use crate::message::method::Method;
 use crate::message::path::Path;
 use crate::message::target::{Form, Target, TargetParts, host_length};
 use crate::message::version::Version;
 use crate::server::types::RequestHead;
+use crate::wire::field_index::FieldIndex;
 use crate::wire::framing::{self, Framing};
 use crate::wire::parse;
-use crate::wire::persistence::{self, ConnectionOption};
-use crate::wire::scan::HeadScanner;
+use crate::wire::persistence::{self, CloseReason, ConnectionOption};
+use crate::wire::scan::{Found, HeadScanner, TooLong};
 
-/// What is known of a head, and where its parts stand: offsets from its first byte.
+use super::{Connection, State, Step};
+
+/// What is known of the current head, and where its parts are: offsets from its first byte.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Head {
-    pub(crate) start_line_end: u32,
+pub(super) struct Head {
+    pub(super) start_line_end: u32,
     /// 0 until the head is whole.
-    pub(crate) length: u32,
+    pub(super) length: u32,
     method_end: u32,
     target: (u32, u32),
     parts: Option<TargetParts>,
-    pub(crate) version: Version,
-    pub(crate) is_head: bool,
-    /// Something was let pass that another reader might understand otherwise (D1, D2, D3).
-    pub(crate) lenient: bool,
-    pub(crate) expects_continue: bool,
-    pub(crate) connection_option: ConnectionOption,
+    pub(super) version: Version,
+    pub(super) is_head: bool,
+    /// Something was accepted that another reader might understand differently (D1, D2, D3).
+    pub(super) lenient: bool,
+    pub(super) expects_continue: bool,
+    pub(super) connection_option: ConnectionOption,
 }
 
 impl Head {
-    pub(crate) const NONE: Head = Head {
+    pub(super) const NONE: Head = Head {
         start_line_end: 0,
         length: 0,
         method_end: 0,
         target: (0, 0),
         parts: None,
-        version: Version::HTTP_10, // an error in what follows is answered with a status line
+        version: Version::HTTP_10, // so that an error in what follows gets a status line
         is_head: false,
         lenient: false,
         expects_continue: false,
         connection_option: ConnectionOption::Nothing,
     };
 
-    /// The request line, without its line end; `next` is where the line behind it begins.
-    pub(crate) fn validate_start_line(
+    /// Reads the request line, without its line end. The next line begins at `next`.
+    pub(super) fn validate_start_line(
         &mut self,
         bytes: &[u8],
         next: usize,
@@ -70,12 +73,12 @@ impl Head {
         Ok(())
     }
 
-    /// The field lines, from the head's first byte through its empty line; fills their index.
-    pub(crate) fn validate_fields(
+    /// Reads the field lines into the index. `bytes` is the whole head, including its empty line.
+    pub(super) fn validate_fields(
         &mut self,
         bytes: &mut [u8],
         scanner: &HeadScanner,
-        index: &mut Index,
+        index: &mut FieldIndex,
     ) -> Result<(), RequestError> {
         let strict = self.version >= Version::HTTP_11;
         let from = self.start_line_end as usize;
@@ -89,11 +92,11 @@ impl Head {
         parse::fields(bytes, from, scanner.field_lines, index).ok_or(RequestError::FieldSyntax)
     }
 
-    /// The whole head, whose first line and field lines were judged before: what body follows.
-    pub(crate) fn validate(&mut self, bytes: &[u8], index: &Index) -> Result<Framing, RequestError> {
+    /// Decides what body follows a head whose first line and field lines were read before.
+    pub(super) fn validate(&mut self, bytes: &[u8], index: &FieldIndex) -> Result<Framing, RequestError> {
         let fields = Fields::new(bytes, index);
         validate_host(self.version, &fields)?;
-        let method = Method::new(&bytes[..self.method_end as usize]).ok_or(RequestError::Method)?;
+        let method = Method::new(&bytes[..self.method_end as usize]).map_err(|_| RequestError::Method)?;
         let framing = framing::of_request(method, self.version, &fields)?;
         if method == Method::Connect {
             return Err(RequestError::ConnectMethod); // R9112-3.2.3, R9110-9.3.6
@@ -108,12 +111,12 @@ impl Head {
         Ok(framing)
     }
 
-    /// The head as its caller sees it, with `body` bytes still to come.
-    pub(crate) fn view<'a>(&self, bytes: &'a [u8], index: &'a Index, body: u64) -> Option<RequestHead<'a>> {
+    /// The head as its caller sees it. `body` bytes are still to come.
+    pub(super) fn view<'a>(&self, bytes: &'a [u8], index: &'a FieldIndex, body: u64) -> Option<RequestHead<'a>> {
         let target = self.target_of(bytes);
         let parts = self.parts?;
         Some(RequestHead {
-            method: Method::new(&bytes[..self.method_end as usize])?,
+            method: Method::new(&bytes[..self.method_end as usize]).ok()?,
             target: Target::from_parts(target, parts),
             path: Path::read_before(parts.path(target)),
             version: self.version,
@@ -127,7 +130,7 @@ impl Head {
     }
 }
 
-/// A target that a server can have: its path stays below the root.
+/// Reads a target and checks that its path stays below the root.
 fn validate_target(raw: &[u8]) -> Result<TargetParts, RequestError> {
     let parts = TargetParts::new(raw)?;
     Path::read(parts.path(raw), parts.is_plain())?;
@@ -145,5 +148,84 @@ fn validate_host(version: Version, fields: &Fields<'_>) -> Result<(), RequestErr
             Some(_) => Ok(()),
             None => Err(RequestError::HostInvalid),
         },
+    }
+}
+
+impl Connection {
+    /// Whether a byte of a request was received. Line ends do not count (R9112-8).
+    pub(super) fn has_begun(&self) -> bool {
+        !matches!(self.buffer.unread(), b"" | b"\r" | b"\r\n" | b"\n") && !self.holds_head
+    }
+
+    pub(super) fn receive_head(&mut self) -> Result<Step, RequestError> {
+        if self.overloaded {
+            return Err(RequestError::Overloaded);
+        }
+        loop {
+            let bytes = self.buffer.unread();
+            // A TLS hello is refused at once, without waiting for the end of its line.
+            if let Some(first) = bytes.first()
+                && self.head.start_line_end == 0
+                && !matches!(first, b'\r' | b'\n' | 0x21..=0x7e)
+            {
+                return Err(RequestError::RequestLine);
+            }
+            match self.scanner.scan(bytes, &self.limits) {
+                Ok(Found::Incomplete) if self.timed_out && self.has_begun() => return Err(RequestError::TimedOut),
+                Ok(Found::Incomplete) if self.eof && self.has_begun() => return Err(RequestError::Incomplete),
+                Ok(Found::Incomplete) if self.timed_out => self.close(CloseReason::IdleTimeout),
+                Ok(Found::Incomplete) if self.eof => self.close(CloseReason::PeerClosed),
+                Ok(Found::Incomplete) => return Ok(Step::NeedInput),
+                Ok(Found::StartLine(line, next)) if line.is_empty() => {
+                    // R9112-2.2d
+                    if self.blank_lines >= self.limits.blank_lines {
+                        return Err(RequestError::BlankLines);
+                    }
+                    self.blank_lines += 1;
+                    self.buffer.consume(next);
+                    self.scanner = self.scanner.after_blank_line();
+                    continue;
+                }
+                Ok(Found::StartLine(line, next)) => {
+                    self.head.validate_start_line(&bytes[line], next, self.allows_http09)?;
+                    if self.head.version == Version::HTTP_09 {
+                        self.buffer.parts().1.clear();
+                        return Ok(self.lend_head(next, Framing::Empty)); // whole with its line
+                    }
+                    let (bytes, index) = self.buffer.parts();
+                    if !self.scanner.bare_lf
+                        && let Some(length) = parse::plain_fields(bytes, next, &self.limits, index)
+                    {
+                        let body = self.head.validate(&bytes[..length], index)?;
+                        return Ok(self.lend_head(length, body));
+                    }
+                    continue;
+                }
+                Ok(Found::HeadEnd(length)) => {
+                    let (bytes, index) = self.buffer.parts();
+                    let bytes = &mut bytes[..length];
+                    self.head.validate_fields(bytes, &self.scanner, index)?;
+                    let body = self.head.validate(bytes, index)?;
+                    return Ok(self.lend_head(length, body));
+                }
+                Err(TooLong::StartLine) => {
+                    let line = &bytes[..self.limits.start_line as usize + 1];
+                    return Err(parse::request_line_too_long(line));
+                }
+                Err(TooLong::FieldLine) => return Err(RequestError::FieldLineTooLong),
+                Err(TooLong::Fields) => return Err(RequestError::TooManyFields),
+                Err(TooLong::Head) => return Err(RequestError::HeadTooLong),
+            }
+            return Ok(Step::Closed);
+        }
+    }
+
+    fn lend_head(&mut self, length: usize, body: Framing) -> Step {
+        self.head.length = length as u32;
+        self.buffer.lend_front(length);
+        self.holds_head = true;
+        self.body_left = if let Framing::Length(bytes) = body { bytes } else { 0 };
+        self.state = State::Due;
+        Step::Request
     }
 }

@@ -1,4 +1,5 @@
-//! May this connection live on after the message? The only file that decides it (D15, R2068-19.7.1a, R9112-9.3a).
+//! Persistence: whether a connection stays open after a message (D15, R2068-19.7.1a, R9112-9.3a). No other file decides
+//! this.
 
 use thiserror::Error;
 
@@ -7,7 +8,7 @@ use crate::message::field::{Fields, header};
 use crate::message::version::Version;
 use crate::wire::grammar::elements;
 
-/// What the Connection fields of a message ask for, over all its lines; what stands below here wins.
+/// What the Connection headers of a message ask for, all lines together. The later variant wins.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum ConnectionOption {
     #[default]
@@ -18,7 +19,7 @@ pub(crate) enum ConnectionOption {
 
 pub(crate) fn connection_option(fields: &Fields<'_>) -> ConnectionOption {
     let lines = fields.get_all(header::CONNECTION).map(|value| match value.as_bytes() {
-        b"keep-alive" => ConnectionOption::KeepAlive, // as all browsers write it
+        b"keep-alive" => ConnectionOption::KeepAlive, // the spelling of all browsers, without parsing a list
         list => elements(list).map(option_of).max().unwrap_or_default(),
     });
     lines.max().unwrap_or_default()
@@ -34,45 +35,47 @@ fn option_of(token: &[u8]) -> ConnectionOption {
     }
 }
 
-/// Why a connection ends: for the log. Where several reasons hold when the reply is given, one is told, in this order:
-/// Refused, SimpleRequest, LenientParse, PeerRequested, CallerRequested, UntilClose, UnreadBody. `Display` is a phrase in English.
+/// Why a connection closes, for the log. `Display` is an English phrase.
+///
+/// If several reasons apply when the response is given, the first in this order is reported: `Refused`,
+/// `SimpleRequest`, `LenientParse`, `PeerRequested`, `CallerRequested`, `UnknownLength`, `UnreadBody`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
 #[non_exhaustive]
 pub enum CloseReason {
-    /// The peer's stream ended between two requests.
+    /// The peer closed the connection between two requests.
     #[error("the peer closed the connection")]
     PeerClosed,
-    /// The peer said `Connection: close`, or spoke HTTP/1.0 without `keep-alive` (R2068-19.7.1a, R9112-9.3a).
-    #[error("the peer asked for no more than one request")]
+    /// The peer sent `Connection: close`, or HTTP/1.0 without `keep-alive` (R2068-19.7.1a, R9112-9.3a).
+    #[error("the peer asked to close the connection")]
     PeerRequested,
-    /// A Simple-Request, which knows nothing else (R1945-3.1a).
-    #[error("an HTTP/0.9 request ends its connection")]
+    /// The request was a Simple-Request, and HTTP/0.9 has no persistent connections (R1945-3.1a).
+    #[error("HTTP/0.9 has no persistent connections")]
     SimpleRequest,
-    /// The request was in error (R9112-2.2f).
-    #[error("the request was refused: {0}")]
+    /// The request was invalid (R9112-2.2f).
+    #[error("the request was rejected: {0}")]
     Refused(RequestError),
     /// The request was lenient, but another reader might have understood another one (D1, D2, D3).
-    #[error("the request was not strictly correct")]
+    #[error("the message was not strictly correct")]
     LenientParse,
     /// The caller asked for it, by [`Response::close`](crate::server::Response::close).
-    #[error("the server closes the connection")]
+    #[error("this side closes the connection")]
     CallerRequested,
     /// Only the close can end the body of the reply (R2068-19.7.1b).
-    #[error("the reply's length was not known")]
+    #[error("the length of the response was not known")]
     UnknownLength,
-    /// The reply came before the request's body, of which more than [`Limits::drain`](crate::Limits::drain) is still to come, or
-    /// nobody can tell whether it will (R9112-9.3b, R9110-10.1.1b).
-    #[error("the request's body was not read")]
+    /// The response was given before the request body arrived. More than [`Limits::drain`](crate::Limits::drain) of it
+    /// is outstanding, or the client may not send it at all (R9112-9.3b, R9110-10.1.1b).
+    #[error("the request body was not read")]
     UnreadBody,
     /// The request was answered, but its body did not come whole.
-    #[error("the request's body did not come whole")]
+    #[error("the request's body is incomplete")]
     BodyIncomplete,
-    /// The caller's deadline struck while the connection was idle (R9112-9.5).
+    /// The caller's timeout expired while the connection was idle (R9112-9.5).
     #[error("the connection was idle for too long")]
     IdleTimeout,
 }
 
-/// Everything that the decision depends on.
+/// Everything the decision depends on.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct CloseFacts {
     pub(crate) version: Version,
@@ -84,12 +87,12 @@ pub(crate) struct CloseFacts {
     pub(crate) unread_body: bool,
 }
 
-/// `None`: the connection is kept.
+/// Why the connection closes after the response; `None` if it stays open.
 pub(crate) fn close_reason(facts: &CloseFacts) -> Option<CloseReason> {
     if let Some(error) = facts.refused {
         return Some(CloseReason::Refused(error)); // R9112-6.3a, R9112-2.2f
     }
-    let kept_by_peer = match facts.connection_option {
+    let peer_keeps_alive = match facts.connection_option {
         ConnectionOption::Close => false,
         ConnectionOption::KeepAlive => true,
         ConnectionOption::Nothing => facts.version >= Version::HTTP_11,
@@ -98,7 +101,7 @@ pub(crate) fn close_reason(facts: &CloseFacts) -> Option<CloseReason> {
         Some(CloseReason::SimpleRequest)
     } else if facts.lenient {
         Some(CloseReason::LenientParse)
-    } else if !kept_by_peer {
+    } else if !peer_keeps_alive {
         Some(CloseReason::PeerRequested)
     } else if facts.caller_asks {
         Some(CloseReason::CallerRequested)
@@ -111,20 +114,29 @@ pub(crate) fn close_reason(facts: &CloseFacts) -> Option<CloseReason> {
     }
 }
 
-/// Whether a client may send its next request over the connection that brought this answer: the server says so (in
-/// HTTP/1.0 by the token, R2068-19.7.1a), the framing was beyond doubt, and the body has an end of its own.
-pub(crate) fn server_keeps_alive(
+/// Why a client cannot send its next request over the connection that brought this response; `None`: the connection is
+/// kept. The server must say so (in HTTP/1.0 by the token, R2068-19.7.1a), the framing must be beyond doubt, and the body
+/// must have an end of its own.
+pub(crate) fn close_reason_of_response(
     version: Version,
     connection_option: ConnectionOption,
-    own_end: bool,
+    has_end: bool,
     doubtful_framing: bool,
-) -> bool {
+) -> Option<CloseReason> {
     let kept = match connection_option {
         ConnectionOption::Close => false,
         ConnectionOption::KeepAlive => true,
         ConnectionOption::Nothing => version >= Version::HTTP_11,
     };
-    kept && own_end && !doubtful_framing
+    if doubtful_framing {
+        Some(CloseReason::LenientParse)
+    } else if !kept {
+        Some(CloseReason::PeerRequested)
+    } else if !has_end {
+        Some(CloseReason::UnknownLength)
+    } else {
+        None
+    }
 }
 
 #[cfg(test)]
@@ -134,14 +146,14 @@ mod tests {
 
     fn option_of(lines: &str) -> ConnectionOption {
         let head = format!("{lines}\r\n");
-        let mut index = crate::message::field::Index::new();
+        let mut index = crate::wire::field_index::FieldIndex::new();
         crate::wire::parse::fields(head.as_bytes(), 0, 9, &mut index).unwrap();
         connection_option(&Fields::new(head.as_bytes(), &index))
     }
 
     // R2068-19.7.1a, R2068-19.7.1d, R9112-C.2.2, V32
     #[test]
-    fn close_wins_over_all_lines() {
+    fn close_wins_over_keep_alive_in_any_line() {
         for (lines, expected) in [
             ("", ConnectionOption::Nothing),
             ("Connection: keep-alive\r\n", ConnectionOption::KeepAlive),
@@ -160,7 +172,7 @@ mod tests {
 
     // D15, R9112-9.3a, R9112-9.3b, R2068-19.7.1b
     #[test]
-    fn a_connection_is_kept_only_without_any_doubt() {
+    fn connection_is_kept_only_if_no_reason_to_close_applies() {
         let kept = CloseFacts {
             version: Version::HTTP_11,
             connection_option: ConnectionOption::Nothing,
@@ -197,11 +209,15 @@ mod tests {
     // R2068-19.7.1a, R9112-6.1b
     #[test]
     fn a_server_must_say_that_it_keeps() {
-        assert!(server_keeps_alive(Version::HTTP_11, ConnectionOption::Nothing, true, false));
-        assert!(server_keeps_alive(Version::HTTP_10, ConnectionOption::KeepAlive, true, false));
-        assert!(!server_keeps_alive(Version::HTTP_10, ConnectionOption::Nothing, true, false));
-        assert!(!server_keeps_alive(Version::HTTP_11, ConnectionOption::Close, true, false));
-        assert!(!server_keeps_alive(Version::HTTP_11, ConnectionOption::KeepAlive, false, false));
-        assert!(!server_keeps_alive(Version::HTTP_11, ConnectionOption::KeepAlive, true, true));
+        for (version, option, has_end, doubtful, expected) in [
+            (Version::HTTP_11, ConnectionOption::Nothing, true, false, None),
+            (Version::HTTP_10, ConnectionOption::KeepAlive, true, false, None),
+            (Version::HTTP_10, ConnectionOption::Nothing, true, false, Some(CloseReason::PeerRequested)),
+            (Version::HTTP_11, ConnectionOption::Close, true, false, Some(CloseReason::PeerRequested)),
+            (Version::HTTP_11, ConnectionOption::KeepAlive, false, false, Some(CloseReason::UnknownLength)),
+            (Version::HTTP_11, ConnectionOption::KeepAlive, true, true, Some(CloseReason::LenientParse)),
+        ] {
+            assert_eq!(close_reason_of_response(version, option, has_end, doubtful), expected);
+        }
     }
 }

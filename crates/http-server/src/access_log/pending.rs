@@ -43,7 +43,8 @@ impl PendingRecord {
         request_line: &[u8],
     ) {
         // R1945-12.3: never the password.
-        let credentials = headers.and_then(|headers| headers.only(header::AUTHORIZATION)).and_then(Basic::parse);
+        let credentials =
+            headers.and_then(|headers| headers.only(header::AUTHORIZATION)).and_then(|value| Basic::parse(value).ok());
         let user = credentials.as_ref().map_or(&b""[..], Basic::user);
         let header = |name: FieldName<'_>| match headers {
             Some(headers) if format != LogFormat::Common => {

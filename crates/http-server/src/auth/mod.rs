@@ -70,7 +70,7 @@ impl<H: Handler> BasicAuth<H> {
     /// its own. `None` if [`basic_challenge`] cannot say it.
     #[must_use]
     pub fn realm(self, realm: &str) -> Option<BasicAuth<H>> {
-        Some(BasicAuth { challenge: with_charset(&basic_challenge(realm)?), ..self })
+        Some(BasicAuth { challenge: with_charset(&basic_challenge(realm).ok()?), ..self })
     }
 
     /// How many verifications were begun, of right and of wrong passwords.
@@ -79,7 +79,9 @@ impl<H: Handler> BasicAuth<H> {
     }
 
     fn check(&self, request: &Request<'_>) -> Access {
-        let Some(credentials) = request.head.fields.only(header::AUTHORIZATION).and_then(Basic::parse) else {
+        let Some(credentials) =
+            request.head.fields.only(header::AUTHORIZATION).and_then(|value| Basic::parse(value).ok())
+        else {
             return Access::Unknown;
         };
         if self.users.is_cached(&credentials) {
@@ -97,7 +99,7 @@ impl<H: Handler> BasicAuth<H> {
 
     fn deny(&self, date: Date, status: Status, why: &str, name: FieldName<'_>, value: &str) -> Response {
         let mut reply = self.inner.error_page(&ErrorContext { status, message: why, date });
-        if let Some(value) = FieldValue::new(value.as_bytes()) {
+        if let Ok(value) = FieldValue::new(value.as_bytes()) {
             let _ = reply.push(name, value); // it is not one of the library's own
         }
         Response { status, ..reply }

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use std::time::SystemTime;
 
 use http_core::server::RequestHead;
-use http_core::{Date, FieldBlock, FieldName, FieldValue, Status, UsageError, header};
+use http_core::{Date, FieldBlock, FieldName, FieldValue, ReservedField, Status, header};
 
 use crate::connection::context::LeaderHandle;
 use crate::connection::transport::Transport;
@@ -141,12 +141,10 @@ impl Request<'_> {
     /// The decoded, normalised path: what the request names below the root. It begins with a slash, has no dot segments, and
     /// ends with a slash if the target does. Bytes that are not UTF-8 become U+FFFD.
     pub fn path(&self) -> Cow<'_, str> {
-        let mut path = vec![b'/'];
-        self.head.path.decode_to(&mut path);
-        if self.head.path.is_directory() && path.len() > 1 {
-            path.push(b'/');
+        match self.head.path.decoded() {
+            Cow::Borrowed(path) => String::from_utf8_lossy(path),
+            Cow::Owned(path) => Cow::Owned(String::from_utf8_lossy(&path).into_owned()),
         }
-        Cow::Owned(String::from_utf8_lossy(&path).into_owned())
     }
 
     /// When the request had been received, for [`freshness`](crate::freshness).
@@ -364,7 +362,7 @@ impl Response {
     ///
     /// # Errors
     /// Those of [`FieldBlock::push`]: it is a field that the library writes itself.
-    pub fn push(&mut self, name: FieldName<'_>, value: FieldValue<'_>) -> Result<(), UsageError> {
+    pub fn push(&mut self, name: FieldName<'_>, value: FieldValue<'_>) -> Result<(), ReservedField> {
         Arc::make_mut(&mut self.fields).push(name, value)
     }
 }

@@ -1,69 +1,69 @@
-//! The command line, read into one value that the program is built from.
+//! The command line, read into one value.
 
 use std::ffi::OsString;
 use std::time::Duration;
 
 use clap::error::ErrorKind;
 use clap::{CommandFactory as _, Parser};
-use webclient::{Error, Timeouts, Url, UrlError};
+use webclient::{Timeouts, Url, UrlError};
 
-/// What the program is to do.
+/// What the program does.
 #[derive(Debug)]
 pub(crate) struct Options {
     pub(crate) url: Url,
-    /// The head is shown, too.
-    pub(crate) head: bool,
+    /// Writes the head, too, before the body.
+    pub(crate) shows_head: bool,
     pub(crate) timeouts: Timeouts,
 }
 
 /// Fetches a file over HTTP/1.0 and writes it to standard output.
 ///
-/// HOST PORT FILE shows the whole response as it was received: the head, then the body. A URL shows the body alone.
+/// HOST PORT FILE writes the whole response as received: the head, then the body. A URL writes the body only.
 #[derive(Debug, Parser)]
 #[command(
     version,
     override_usage = "webclient [OPTIONS] <HOST> <PORT> <FILE>\n       webclient [OPTIONS] <URL>",
-    after_help = "Exit status: 0 ok; 2 usage; 3, 4, 5 the answer is a 3xx, 4xx, 5xx; 6 name not resolved; 7 not \
-                  connected; 8 not HTTP, or malformed; 18 cut short; 23 cannot write; 28 time-out"
+    after_help = "Exit status: 0 ok; 2 usage; 3, 4, 5 a 3xx, 4xx or 5xx response; 6 name not resolved; \
+                  7 not connected; 8 not HTTP, or malformed; 18 cut short; 23 cannot write; 28 timeout"
 )]
 struct Arguments {
-    /// The server's name or address, or a URL like http://localhost:6789/HelloWorld.html
+    /// Server name or address, or a URL such as http://localhost:6789/HelloWorld.html
     #[arg(value_name = "HOST|URL")]
     host: String,
-    /// The server's port, 1 to 65535
+    /// Server port, 1 to 65535
     port: Option<String>,
-    /// What to fetch; a "/" before it may be left out
+    /// Path to fetch; the leading "/" is optional
     file: Option<OsString>,
-    /// How long to wait for a connection, and then for each next byte [default: 10 and 30]
+    /// Longest wait for a connection, and for each next byte [default: 10 and 30]
     #[arg(long, value_name = "SECONDS", value_parser = seconds)]
     timeout: Option<Duration>,
 }
 
 impl Options {
-    /// Reads the command line. Help, and what clap finds wrong, ends the program.
-    pub(crate) fn read() -> Result<Options, Error> {
+    /// Reads the command line. It ends the program after `--help` and after an error that clap finds.
+    pub(crate) fn read() -> Result<Options, UrlError> {
         let arguments = Arguments::parse();
         let timeouts =
             arguments.timeout.map_or_else(Timeouts::default, |limit| Timeouts { connect: limit, idle: limit });
         let missing = |what: &str| Arguments::command().error(ErrorKind::MissingRequiredArgument, what).exit();
         Ok(match (arguments.port, arguments.file) {
             (None, _) if arguments.host.contains("://") => {
-                Options { url: arguments.host.parse()?, head: false, timeouts }
+                Options { url: arguments.host.parse()?, shows_head: false, timeouts }
             }
             (Some(_), _) if arguments.host.contains("://") => Arguments::command()
-                .error(ErrorKind::TooManyValues, "a URL stands alone: it names its port and file")
+                .error(ErrorKind::TooManyValues, "a URL takes no PORT and FILE: it contains them")
                 .exit(),
             (None, _) => missing("<PORT> and <FILE> are missing (a URL begins with http://)"),
             (Some(_), None) => missing("<FILE> is missing"),
             (Some(port), Some(file)) => {
                 let url = Url::of_file(&arguments.host, self::port(&port)?, file.as_encoded_bytes())?;
-                Options { url, head: true, timeouts }
+                Options { url, shows_head: true, timeouts }
             }
         })
     }
 }
 
-/// Digits alone: no sign and no blank.
+/// Digits only: no sign, no spaces.
 fn port(text: &str) -> Result<u16, UrlError> {
     let digits = text.bytes().all(|c| c.is_ascii_digit());
     text.parse().ok().filter(|&port| digits && port > 0).ok_or(UrlError::Port)

@@ -1,0 +1,134 @@
+//! Where the fields of a received head are, and a summary of their names that saves most searches. It knows bytes and
+//! offsets; what a field is, `message::field` knows.
+
+use alloc::vec::Vec;
+
+/// Where the fields of a head are, in their order, and which kinds of names they have.
+///
+/// A server looks for a dozen names in each head, and few of them occur. The kinds end most searches before they begin.
+#[derive(Debug, Default)]
+pub(crate) struct FieldIndex {
+    fields: Vec<FieldRange>,
+    /// A bit for each kind that occurs.
+    seen: u64,
+    /// A bit for each kind that occurs more than once.
+    repeated: u64,
+}
+
+impl FieldIndex {
+    pub(crate) const fn new() -> FieldIndex {
+        FieldIndex { fields: Vec::new(), seen: 0, repeated: 0 }
+    }
+
+    pub(crate) fn clear(&mut self) {
+        self.fields.clear();
+        (self.seen, self.repeated) = (0, 0);
+    }
+
+    /// Replaces all fields. Each comes with its name.
+    pub(crate) fn fill<'a>(&mut self, fields: impl Iterator<Item = (&'a [u8], FieldRange)>) {
+        self.clear();
+        let (mut seen, mut repeated) = (0, 0);
+        self.fields.extend(fields.map(|(name, field)| {
+            let kind = kind(name);
+            repeated |= seen & kind;
+            seen |= kind;
+            field
+        }));
+        (self.seen, self.repeated) = (seen, repeated);
+    }
+
+    pub(crate) const fn len(&self) -> usize {
+        self.fields.len()
+    }
+
+    pub(crate) fn iter(&self) -> core::slice::Iter<'_, FieldRange> {
+        self.fields.iter()
+    }
+
+    /// Bytes of heap memory.
+    pub(crate) const fn memory(&self) -> usize {
+        self.fields.capacity() * size_of::<FieldRange>()
+    }
+
+    /// The offsets of the names.
+    pub(crate) fn names(&self) -> impl Iterator<Item = usize> {
+        self.fields.iter().map(|field| field.name.start as usize)
+    }
+
+    /// How many lines can have this name, judging by its kind: none, one, or any number.
+    #[inline]
+    pub(crate) fn at_most(&self, name: &[u8]) -> usize {
+        let kind = kind(name);
+        if self.repeated & kind == 0 { usize::from(self.seen & kind != 0) } else { usize::MAX }
+    }
+}
+
+/// One bit of 64. It is the same for equal names in any case, and seldom the same for others. The 13 was chosen by the
+/// names that browsers send and those that servers look for.
+#[inline]
+const fn kind(name: &[u8]) -> u64 {
+    let [first, ..] = name else { return 0 };
+    1u64.wrapping_shl((name.len() as u32).wrapping_mul(13).wrapping_add(*first as u32 & 0x1f))
+}
+
+/// Where one field is in its head.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct FieldRange {
+    pub(crate) name: Place,
+    pub(crate) value: Place,
+}
+
+/// Where a part of a field is: its offset from the head's first byte, and its length.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Place {
+    pub(crate) start: u32,
+    pub(crate) length: u32,
+}
+
+impl Place {
+    /// The part in its head. An empty part may have any offset.
+    pub(crate) fn of(self, head: &[u8]) -> &[u8] {
+        let rest = head.get(self.start as usize..).unwrap_or_default();
+        rest.get(..self.length as usize).unwrap_or_default()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::message::field::{FieldName, Fields};
+    use crate::wire::parse;
+
+    // What this decides is only how long a search takes: it may say more than there is, never less.
+    #[test]
+    fn index_knows_which_names_cannot_be_found() {
+        let head = b"A: x\r\nBb: y\r\na: z\r\n\r\n";
+        let mut index = FieldIndex::new();
+        parse::fields(head, 0, 9, &mut index).unwrap();
+        for (name, expected) in [(&b"a"[..], usize::MAX), (b"bB", 1), (b"Cc", 0)] {
+            assert_eq!(index.at_most(name), expected, "{}", name.escape_ascii());
+        }
+    }
+
+    // The kinds of names save searches and change no result.
+    #[test]
+    fn name_is_found_whatever_its_kind() {
+        let names: Vec<_> = (1..40).flat_map(|n| [b'a', b'B', b'_'].map(|c| [c].repeat(n))).collect();
+        let kinds: std::collections::HashSet<_> = names.iter().map(|name| kind(name)).collect();
+        assert!(kinds.len() < names.len(), "several names are of one kind");
+        for (i, first) in names.iter().enumerate() {
+            let present = [first, &names[(i * 7 + 1) % names.len()], first, &names[(i * 5 + 2) % names.len()]];
+            let lines: Vec<_> = present.iter().map(|name| [name, &b": x\r\n"[..]].concat()).collect();
+            let head = [lines.concat(), b"\r\n".to_vec()].concat();
+            let mut index = FieldIndex::new();
+            parse::fields(&head, 0, 9, &mut index).unwrap();
+            let fields = Fields::new(&head, &index);
+            for name in &names {
+                let name = FieldName::new(name).unwrap();
+                let lines = fields.iter().filter(|line| line.0 == name).count();
+                assert_eq!((fields.get(name).is_some(), fields.get_all(name).count()), (lines > 0, lines), "{name}");
+            }
+        }
+    }
+}

@@ -1,0 +1,424 @@
+//! Drives the client's state machine over a blocking stream: sends a request, receives its response, keeps the
+//! connection. What the bytes mean is decided by `http_core::client`; where the stream comes from is `connect`'s.
+
+use std::collections::VecDeque;
+use std::fmt;
+use std::io::{self, ErrorKind, Read, Write};
+use std::mem;
+use std::net::TcpStream;
+use std::time::Duration;
+
+use http_core::client::{Connection, Event, Request, ResponseHead, SendBody};
+use http_core::{FieldName, FieldValue, Limits, ResponseError, Status, Version};
+
+use crate::error::Error;
+
+/// Bytes of a request that are written at once. Between two writes the server may stop a body that it does not want.
+const PIECE: u64 = 16 << 10;
+const SENDING: &str = "sending the request";
+
+/// Reads once from a blocking stream into the state machine, after it asked for input; 0 is the end of the stream.
+///
+/// It is the one call that a program needs to drive [`http_core::client::Connection`] by itself:
+///
+/// ```
+/// use http_core::client::{Connection, Event, Request};
+/// use http_core::{Authority, FieldBlock, Limits, Method, Target};
+/// # let mut stream = &b"HTTP/1.0 200 OK\r\n\r\nhello"[..];
+///
+/// let (mut connection, fields) = (Connection::new(Limits::default()), FieldBlock::new());
+/// let host = Authority::new(b"localhost:6789").ok_or("not a host")?;
+/// let mut out = Vec::new();
+/// let _no_body = connection.request(&Request::new(Method::Get, Target::new(b"/")?, host, &fields), &mut out)?;
+/// // stream.write_all(&out)?;
+/// let mut body = Vec::new();
+/// loop {
+///     match connection.poll()? {
+///         Event::NeedInput => drop(webclient::read_from(&mut connection, &mut stream)?),
+///         Event::Response(head) => assert_eq!(head.status.code(), 200),
+///         Event::Body(bytes) => body.extend_from_slice(bytes),
+///         _ => break,
+///     }
+/// }
+/// assert_eq!(body, b"hello");
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+///
+/// # Errors
+/// Those of the stream, except `Interrupted`, after which it reads again. The machine is told of none of them, since an
+/// error does not end a body (R9112-8). `InvalidInput` if the machine has no room, because events wait to be polled.
+pub fn read_from(connection: &mut Connection, stream: &mut impl Read) -> io::Result<usize> {
+    loop {
+        let buffer = connection.receive_buffer();
+        if buffer.is_empty() {
+            return Err(ErrorKind::InvalidInput.into()); // reading no bytes would look like the end of the stream
+        }
+        let read = stream.read(buffer);
+        match &read {
+            Err(error) if error.kind() == ErrorKind::Interrupted => continue,
+            Ok(0) => connection.received_eof(),
+            Ok(n) => connection.received(*n),
+            Err(_) => {}
+        }
+        return read;
+    }
+}
+
+/// Whether a kept connection is still open and silent, so that another request may be sent on it. It never waits.
+///
+/// The stream is in blocking mode afterwards. If it was cloned, the clones must not be in use meanwhile.
+///
+/// # Errors
+/// The mode could not be changed. A connection that broke is not idle.
+pub fn is_idle(stream: &TcpStream) -> io::Result<bool> {
+    stream.set_nonblocking(true)?;
+    let peeked = stream.peek(&mut [0]);
+    stream.set_nonblocking(false)?;
+    Ok(peeked.is_err_and(|error| error.kind() == ErrorKind::WouldBlock))
+}
+
+/// Sends one request over any blocking stream and returns when the head of its response has come.
+///
+/// This is [`ClientConnection::new`] and [`ClientConnection::send`] in one call.
+///
+/// ```no_run
+/// use std::net::TcpStream;
+///
+/// use http_core::client::Request;
+/// use http_core::{Authority, FieldBlock, Method, Target};
+///
+/// let (host, fields, json) = (Authority::new(b"localhost:6789").ok_or("not a host")?, FieldBlock::new(), b"{}");
+/// let request = Request::new(Method::Post, Target::new(b"/items")?, host, &fields);
+/// let request = Request { body: Some(json.len() as u64), ..request };
+/// let mut response = webclient::send(TcpStream::connect(host.endpoint())?, &request, &json[..])?;
+/// let body = response.read_to_vec(1 << 20)?;
+/// println!("{}: {} bytes", response.head.status, body.len());
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+///
+/// # Errors
+/// As [`ClientConnection::send`].
+pub fn send<S: Read + Write>(stream: S, request: &Request<'_>, body: impl Read) -> Result<Response<S>, Error> {
+    ClientConnection::new(stream).send(request, body)
+}
+
+/// A blocking stream to a server, and the state machine that speaks HTTP over it.
+///
+/// It is free for a request: [`send`](Self::send) turns it into a [`Response`], and
+/// [`Response::into_connection`] gives it back if both sides keep the connection. After an error it is closed.
+///
+/// ```no_run
+/// use std::io;
+///
+/// use http_core::client::Request;
+/// use http_core::{Authority, FieldBlock, Method, Target};
+/// use webclient::{ClientConnection, Timeouts};
+///
+/// let (host, fields) = (Authority::new(b"localhost:6789").ok_or("not a host")?, FieldBlock::new());
+/// let mut kept = None;
+/// for path in ["/a", "/b", "/c"] {
+///     let request = Request::new(Method::Get, Target::new(path.as_bytes())?, host, &fields);
+///     let request = Request { keep_alive: true, ..request };
+///     let connect = || ClientConnection::connect(host.endpoint(), &Timeouts::default());
+///     let mut response = match kept.take().map_or_else(connect, Ok)?.send(&request, io::empty()) {
+///         Err(error) if error.can_retry() => connect()?.send(&request, io::empty())?,
+///         result => result?,
+///     };
+///     println!("{path}: {} bytes", response.read_to_vec(1 << 20)?.len());
+///     kept = response.into_connection();
+/// }
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Debug)]
+pub struct ClientConnection<S> {
+    stream: S,
+    machine: Connection,
+    /// What is to be written next.
+    out: Vec<u8>,
+    /// A response came over it before.
+    is_reused: bool,
+    /// The stream failed. Some streams then report an end, which would look like the end of a body (R9112-8).
+    is_lost: bool,
+    is_idle: fn(&S) -> io::Result<bool>,
+    /// For the message only: the stream keeps the time.
+    timeout: Option<Duration>,
+}
+
+impl From<TcpStream> for ClientConnection<TcpStream> {
+    /// Notices, unlike [`new`](ClientConnection::new), when the server closes the kept connection or responds early.
+    fn from(stream: TcpStream) -> ClientConnection<TcpStream> {
+        let timeout = stream.read_timeout().unwrap_or_default();
+        ClientConnection { is_idle, timeout, ..ClientConnection::new(stream) }
+    }
+}
+
+impl<S> ClientConnection<S> {
+    /// A new connection over any stream, with the default [`Limits`].
+    ///
+    /// What the stream holds cannot be known without reading from it. So a kept connection passes for
+    /// [idle](Self::is_idle), and a request's body is sent to its end. For a `TcpStream` use [`From`] or
+    /// [`connect`](ClientConnection::connect).
+    pub fn new(stream: S) -> ClientConnection<S> {
+        ClientConnection::from_parts(stream, Connection::new(Limits::default()))
+    }
+
+    /// A new connection whose state machine has limits of its own, or allows HTTP/0.9.
+    pub fn from_parts(stream: S, machine: Connection) -> ClientConnection<S> {
+        let is_idle = |_: &S| Ok(true);
+        ClientConnection { stream, machine, out: Vec::new(), is_reused: false, is_lost: false, is_idle, timeout: None }
+    }
+
+    /// Whether the connection is still open and silent, as far as can be known without waiting.
+    ///
+    /// # Errors
+    /// As [`is_idle`].
+    pub fn is_idle(&self) -> io::Result<bool> {
+        (self.is_idle)(&self.stream)
+    }
+
+    fn lost(&mut self, what: &'static str, source: io::Error) -> Error {
+        if is_timeout(source.kind()) {
+            return Error::TimedOut { what, limit: self.timeout };
+        }
+        self.is_lost = true;
+        Error::ConnectionLost { source, can_retry: self.machine.can_retry() }
+    }
+
+    fn invalid(&self, error: ResponseError) -> Error {
+        if !self.machine.can_retry() {
+            return error.into();
+        }
+        Error::ConnectionLost { source: io::Error::new(ErrorKind::UnexpectedEof, error), can_retry: true }
+    }
+}
+
+impl<S: Read + Write> ClientConnection<S> {
+    /// Sends a request and returns when the head of its response has come. Interim responses (1xx) are skipped.
+    ///
+    /// [`Request::body`] announces how many bytes of `body` follow the head; `io::empty()` goes with `None`. Bytes after
+    /// them are not read. If the server responds before it has received the whole body, the rest is not sent
+    /// (R1945-9.4a), and the connection closes after this response.
+    ///
+    /// # Errors
+    /// [`Error`]. If [`Error::can_retry`], the request may be sent again on a new connection, its body from the start.
+    pub fn send(self, request: &Request<'_>, body: impl Read) -> Result<Response<S>, Error> {
+        self.send_with(request, body, |head| Head::from(head))
+    }
+
+    /// Sends a request as [`send`](Self::send) does; `on_head` decides what is kept of the response's head.
+    ///
+    /// That suits callers that need the borrowed head itself: gateways forward it, and [`http_core::redirect::follow`]
+    /// reads it.
+    ///
+    /// # Errors
+    /// As [`send`](Self::send).
+    pub fn send_with<H>(
+        mut self,
+        request: &Request<'_>,
+        mut body: impl Read,
+        on_head: impl FnOnce(&ResponseHead<'_>) -> H,
+    ) -> Result<Response<S, H>, Error> {
+        // What the server has sent since the last response would be taken for the response to this request.
+        if self.is_reused && !self.is_silent()? {
+            let source = io::Error::new(ErrorKind::ConnectionAborted, "the kept connection is no longer idle");
+            return Err(Error::ConnectionLost { source, can_retry: true });
+        }
+        let mut to_send = match self.machine.request(request, &mut self.out)? {
+            SendBody::Exactly(length) => Some(length),
+            _ => Some(0),
+        };
+        loop {
+            match self.machine.poll() {
+                Ok(Event::NeedInput) => match to_send {
+                    // The server may respond before it has the whole body (R1945-9.4a), or send an interim response.
+                    Some(left) if !self.out.is_empty() || self.is_silent()? => {
+                        to_send = self.write_piece(&mut body, left)?;
+                    }
+                    _ => self.receive()?,
+                },
+                Ok(Event::Response(head)) => {
+                    let head = on_head(&head);
+                    return Ok(Response { head, connection: self, unread: VecDeque::new(), is_complete: false });
+                }
+                Ok(_) => return Err(ResponseError::NoResponse.into()),
+                Err(error) => return Err(self.invalid(error)),
+            }
+        }
+    }
+
+    /// Writes the request's head, if that is due, and a piece of its body. Returns what is then left of the body, or
+    /// `None` if no more is to be sent. A small request is one write.
+    fn write_piece(&mut self, body: &mut impl Read, left: u64) -> Result<Option<u64>, Error> {
+        let piece = left.min(PIECE);
+        if body.take(piece).read_to_end(&mut self.out).map_err(Error::RequestBody)? as u64 != piece {
+            return Err(Error::RequestBody(ErrorKind::UnexpectedEof.into()));
+        }
+        let written = self.stream.write_all(&self.out).and_then(|()| self.stream.flush());
+        self.out.clear();
+        match written {
+            Ok(()) => self.machine.body_sent(piece)?,
+            Err(error) if is_timeout(error.kind()) && self.is_silent()? => return Err(self.lost(SENDING, error)),
+            Err(_) => return Ok(None), // a server that closed early may have said why
+        }
+        Ok((left > piece).then_some(left - piece))
+    }
+
+    fn is_silent(&mut self) -> Result<bool, Error> {
+        self.is_idle().map_err(|error| self.lost(SENDING, error))
+    }
+
+    fn receive(&mut self) -> Result<(), Error> {
+        let read = if self.is_lost {
+            Err(ErrorKind::NotConnected.into())
+        } else {
+            read_from(&mut self.machine, &mut self.stream)
+        };
+        read.map(drop).map_err(|error| self.lost("waiting for the server", error))
+    }
+}
+
+/// A response: its head, and its body as a reader. It owns its connection.
+///
+/// A body may not fit in memory. [`read_to_vec`](Self::read_to_vec) has a limit, [`copy_to`](Self::copy_to) streams,
+/// and [`Read`] reads what its caller asks for. Dropping a response closes the connection.
+pub struct Response<S, H = Head> {
+    /// The head, as [`ClientConnection::send`] copies it or as [`ClientConnection::send_with`] was told to.
+    pub head: H,
+    connection: ClientConnection<S>,
+    /// Bytes of the body that [`Read`] received and did not return yet.
+    unread: VecDeque<u8>,
+    is_complete: bool,
+}
+
+impl<S: Read + Write, H> Response<S, H> {
+    /// Reads the rest of the body into memory.
+    ///
+    /// # Errors
+    /// [`Error::BodyTooLong`] if it is longer than `limit` bytes; else as [`ClientConnection::send`].
+    pub fn read_to_vec(&mut self, limit: usize) -> Result<Vec<u8>, Error> {
+        let mut body = Vec::from(mem::take(&mut self.unread));
+        while body.len() <= limit && self.next(|bytes| body.extend_from_slice(bytes))?.is_some() {}
+        if body.len() > limit { Err(Error::BodyTooLong { limit }) } else { Ok(body) }
+    }
+
+    /// Writes the rest of the body as it comes, and says how many bytes that was. Each piece is flushed, since the next
+    /// may be long in coming.
+    ///
+    /// # Errors
+    /// [`Error::Write`] if `out` fails; else as [`ClientConnection::send`]. What came before the error was written.
+    pub fn copy_to(&mut self, out: &mut impl Write) -> Result<u64, Error> {
+        let mut write = |bytes: &[u8]| {
+            let written = out.write_all(bytes).and_then(|()| out.flush());
+            written.map(|()| bytes.len() as u64).map_err(Error::Write)
+        };
+        let mut total = write(mem::take(&mut self.unread).make_contiguous())?;
+        while let Some(written) = self.next(&mut write)? {
+            total += written?;
+        }
+        Ok(total)
+    }
+
+    /// The next piece of the body; `None` after the last.
+    fn next<T>(&mut self, on_piece: impl FnOnce(&[u8]) -> T) -> Result<Option<T>, Error> {
+        // After the last piece the machine would wait for bytes that no request asked for.
+        while !self.is_complete {
+            match self.connection.machine.poll() {
+                Ok(Event::NeedInput) => self.connection.receive()?,
+                Ok(Event::Body(bytes)) => return Ok(Some(on_piece(bytes))),
+                Ok(_) => self.is_complete = true,
+                Err(error) => return Err(self.connection.invalid(error)),
+            }
+        }
+        Ok(None)
+    }
+}
+
+impl<S, H> Response<S, H> {
+    /// The connection, free for the next request, if both sides keep it. It reads nothing: unless the rest of the body
+    /// has been received already, the connection closes.
+    pub fn into_connection(mut self) -> Option<ClientConnection<S>> {
+        while !self.is_complete {
+            match self.connection.machine.poll() {
+                Ok(Event::Body(_)) => {}
+                Ok(Event::ResponseEnd) => self.is_complete = true,
+                _ => return None,
+            }
+        }
+        self.connection.is_reused = true;
+        self.connection.machine.can_reuse().then_some(self.connection)
+    }
+}
+
+impl<S: Read + Write, H> Read for Response<S, H> {
+    /// Reads from the body. An error has the [`Error`] inside, for [`io::Error::downcast`].
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        if self.unread.is_empty() {
+            let mut received = mem::take(&mut self.unread);
+            self.next(|bytes| received.extend(bytes))?;
+            self.unread = received;
+        }
+        self.unread.read(buffer)
+    }
+}
+
+impl<S, H> fmt::Debug for Response<S, H> {
+    /// Shows neither the head nor the body, which may hold credentials.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Response").field("is_complete", &self.is_complete).finish_non_exhaustive()
+    }
+}
+
+/// A response's head that owns its bytes: a copy of a [`ResponseHead`].
+#[derive(Clone)]
+#[non_exhaustive]
+pub struct Head {
+    /// As [`ResponseHead::version`].
+    pub version: Version,
+    /// As [`ResponseHead::status`].
+    pub status: Status,
+    /// As [`ResponseHead::reason`].
+    pub reason: Vec<u8>,
+    /// As [`ResponseHead::bytes`].
+    pub bytes: Vec<u8>,
+    headers: Vec<(String, Vec<u8>)>,
+}
+
+impl Head {
+    /// The value of the first header with this name, in any case.
+    pub fn get(&self, name: FieldName<'_>) -> Option<FieldValue<'_>> {
+        self.headers().find(|(own, _)| *own == name).map(|(_, value)| value)
+    }
+
+    /// Every header, in the order and spelling in which they came.
+    pub fn headers(&self) -> impl Iterator<Item = (FieldName<'_>, FieldValue<'_>)> {
+        // All were valid in the response, so that none is left out.
+        self.headers
+            .iter()
+            .filter_map(|(name, value)| Some((FieldName::new(name.as_bytes()).ok()?, FieldValue::new(value).ok()?)))
+    }
+}
+
+impl From<&ResponseHead<'_>> for Head {
+    fn from(head: &ResponseHead<'_>) -> Head {
+        let headers = head.fields.iter().map(|(name, value)| (name.as_str().to_owned(), value.as_bytes().to_vec()));
+        Head {
+            version: head.version,
+            status: head.status,
+            reason: head.reason.to_vec(),
+            bytes: head.bytes.to_vec(),
+            headers: headers.collect(),
+        }
+    }
+}
+
+impl fmt::Debug for Head {
+    /// Shows no header, which may hold credentials.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Head").field("version", &self.version).field("status", &self.status).finish_non_exhaustive()
+    }
+}
+
+/// A socket's timeout is reported as either, depending on the system.
+pub(crate) fn is_timeout(kind: ErrorKind) -> bool {
+    matches!(kind, ErrorKind::WouldBlock | ErrorKind::TimedOut)
+}
