@@ -491,7 +491,7 @@ impl<T: Transport> Connection<T> {
     fn record(&mut self, shared: &Shared, reason: EndReason) {
         if let Activity::SendingResponse { status, date, head, .. } = self.activity {
             let sent = self.timer.bytes_moved();
-            shared.traffic.replied(status, sent);
+            shared.counters.response_ended(status, sent);
             if let (Some(log), Some(pending)) = (&shared.log, &self.log_record) {
                 let sent = sent.saturating_sub(head);
                 log.record(&Record { peer: self.peer_addr.ip(), pending, date, status, sent, reason });

@@ -10,9 +10,9 @@ use crate::access_log::AccessLog;
 use crate::connection::budget::MemoryBudget;
 use crate::forwarded::TrustedProxy;
 use crate::handler::Handler;
+use crate::stats::Counters;
 use crate::timeouts::Timeouts;
 use crate::trace::Decision;
-use crate::traffic::Traffic;
 
 pub(crate) struct Shared {
     pub(crate) handler: Box<dyn Handler>,
@@ -22,7 +22,7 @@ pub(crate) struct Shared {
     pub(crate) limits: Limits,
     pub(crate) keep_alive: bool,
     pub(crate) stopping: AtomicBool,
-    pub(crate) traffic: Traffic,
+    pub(crate) counters: Counters,
     /// Partial heads, and bodies that are collected. When it is full, who brings more is answered 503.
     pub(crate) receive_budget: MemoryBudget,
     /// Replies from memory that their readers take slowly. When it is full, further ones are closed short.
@@ -46,7 +46,7 @@ impl Shared {
             limits: Limits { body: u64::MAX, ..Limits::default() },
             keep_alive: true,
             stopping: AtomicBool::new(false),
-            traffic: Traffic::default(),
+            counters: Counters::default(),
             receive_budget: MemoryBudget::new(RECEIVE_BUDGET),
             send_budget: MemoryBudget::new(SEND_BUDGET),
             trace: None,
