@@ -348,7 +348,7 @@ impl<T: Transport> Connection<T> {
         let Some(head) = self.protocol.request() else { return Err(io::Error::other("a request without a head")) };
         let now = clock::http_date_now();
         let (trace, leader) = (DecisionTrace(shared.trace.as_ref()), context.leader.as_deref());
-        let client = forwarded::client(&shared.trusted, self.peer_addr.ip(), &head.fields);
+        let client = forwarded::client_ip(&shared.trusted, self.peer_addr.ip(), &head.fields);
         let (peer, received_at, socket) = (self.peer_addr, self.received_at, &self.transport);
         let request = Request { head, peer, client, now, received_at, socket, trace, leader };
         let action = catch_unwind(AssertUnwindSafe(|| shared.handler.handle(&request)));
