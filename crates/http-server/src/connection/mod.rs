@@ -601,21 +601,21 @@ mod tests {
     use std::net::Ipv4Addr;
     use std::sync::Arc;
 
-    /// Says all of this, once or each time, and takes every answer.
+    /// A peer that sends these bytes, once or for each receive, and takes every response.
     #[derive(Debug)]
-    struct Says(Vec<u8>, Often);
+    struct FakePeer(Vec<u8>, Sends);
 
     #[derive(Debug, PartialEq)]
-    enum Often {
+    enum Sends {
         Once,
         EachTime,
     }
 
-    impl Transport for Says {
+    impl Transport for FakePeer {
         fn receive(&mut self, room: &mut [u8]) -> io::Result<usize> {
             let n = room.len().min(self.0.len());
             room[..n].copy_from_slice(&self.0[..n]);
-            if self.1 == Often::Once {
+            if self.1 == Sends::Once {
                 self.0.drain(..n);
             }
             if n == 0 { Err(rustix::io::Errno::AGAIN.into()) } else { Ok(n) }
@@ -638,21 +638,21 @@ mod tests {
     }
 
     const GET: &[u8] = b"GET / HTTP/1.1\r\nHost: a\r\n\r\n";
-    const LARGE_BODY_MIN: &[u8] = b"GET /a%20b HTTP/1.1\r\nHost: a\r\nReferer: b\r\nUser-Agent: c\r\n\r\n";
+    const GET_WITH_HEADERS: &[u8] = b"GET /a%20b HTTP/1.1\r\nHost: a\r\nReferer: b\r\nUser-Agent: c\r\n\r\n";
 
     fn connected<T: Transport>(socket: T, shared: &Shared) -> Connection<T> {
         Connection::new(socket, SocketAddr::from((Ipv4Addr::LOCALHOST, 1)), shared)
     }
 
     #[test]
-    fn requests_in_hand_are_answered_though_nothing_more_comes() {
+    fn buffered_requests_are_served_though_nothing_more_comes() {
         let shared = Shared::new(Box::new(|_: &Request<'_>| Response::text("x")));
         let mut context = WorkerContext::new(None);
-        let mut connection = connected(Says(GET.repeat(40), Often::Once), &shared);
+        let mut connection = connected(FakePeer(GET.repeat(40), Sends::Once), &shared);
         assert_eq!(connection.drive(&shared, &mut context), TurnOutcome::Park(Interest::Yield));
         for (responses, next) in [(32, Interest::Yield), (40, Interest::Read)] {
             connection.on_ready(false);
-            assert!(!connection.is_idle(), "it neither makes room nor ends at a stop");
+            assert!(!connection.is_idle(), "it is neither evicted nor closed by a shutdown");
             assert_eq!(connection.receive_only(&shared, &mut context), TurnOutcome::Park(next));
             assert_eq!(connection.responses, responses);
         }
@@ -660,11 +660,11 @@ mod tests {
     }
 
     #[test]
-    fn after_a_turn_that_ends_with_a_reply_it_is_idle() {
+    fn connection_is_idle_after_a_turn_that_ends_with_a_response() {
         let long = || Response { body: Body::Shared(vec![0; 1 << 20].into()), ..Response::text("") };
         let shared = Shared::new(Box::new(move |_: &Request<'_>| long()));
         let mut context = WorkerContext::new(None);
-        let mut connection = connected(Says(GET.to_vec(), Often::Once), &shared);
+        let mut connection = connected(FakePeer(GET.to_vec(), Sends::Once), &shared);
         assert_eq!(connection.drive(&shared, &mut context), TurnOutcome::Park(Interest::Yield));
         assert_eq!((connection.responses, connection.send_buffer.is_empty()), (1, true));
         connection.on_ready(false);
@@ -677,11 +677,11 @@ mod tests {
     }
 
     #[test]
-    fn who_has_octets_of_its_own_takes_no_workspace_with_it() {
+    fn connection_with_bytes_of_its_own_is_not_deferred() {
         let shared = Shared::new(Box::new(|_: &Request<'_>| Response::text("x")));
         let mut context = WorkerContext::new(None);
         for _ in 0..3 {
-            let mut connection = connected(Says(b"\r".to_vec(), Often::Once), &shared);
+            let mut connection = connected(FakePeer(b"\r".to_vec(), Sends::Once), &shared);
             assert_eq!(connection.drive(&shared, &mut context), TurnOutcome::Park(Interest::Read));
             connection.transport.0 = [b"\n", GET].concat();
             connection.on_ready(false);
@@ -694,13 +694,13 @@ mod tests {
 
     // R9112-9.6b
     #[test]
-    fn what_came_while_others_went_first_is_read_before_the_close() {
+    fn bytes_that_came_while_deferred_are_read_before_the_close() {
         let shared = Shared::new(Box::new(|_: &Request<'_>| Response::text("x")));
         let mut context = WorkerContext::new(None);
-        for (behind, lingers) in [(&b""[..], false), (GET, true)] {
-            let mut connection = connected(Says(b"GET / HTTP/1.0\r\n\r\n".to_vec(), Often::Once), &shared);
+        for (more, lingers) in [(&b""[..], false), (GET, true)] {
+            let mut connection = connected(FakePeer(b"GET / HTTP/1.0\r\n\r\n".to_vec(), Sends::Once), &shared);
             assert_eq!(connection.receive_only(&shared, &mut context), TurnOutcome::Defer);
-            connection.transport.0 = behind.to_vec();
+            connection.transport.0 = more.to_vec();
             let next = connection.drive(&shared, &mut context);
             let expected =
                 if lingers { TurnOutcome::Park(Interest::Read) } else { TurnOutcome::Close(EndReason::Complete) };
@@ -709,10 +709,10 @@ mod tests {
     }
 
     #[test]
-    fn who_steps_behind_may_be_resumed_by_anybody() {
+    fn deferred_connection_is_resumed_by_any_worker() {
         let shared = Shared::new(Box::new(|request: &Request<'_>| Response::text(request.peer.to_string())));
         let (mut context, mut another) = (WorkerContext::new(None), WorkerContext::new(None));
-        let mut connection = connected(Says(LARGE_BODY_MIN.to_vec(), Often::EachTime), &shared);
+        let mut connection = connected(FakePeer(GET_WITH_HEADERS.to_vec(), Sends::EachTime), &shared);
         for _ in 0..9 {
             let responses = connection.responses;
             connection.on_ready(false);
@@ -724,13 +724,13 @@ mod tests {
         assert_eq!(
             (context.workspaces.len(), another.workspaces.len()),
             (0, 9),
-            "what was lent comes back, to whom it comes"
+            "the worker that resumes it gets the workspaces"
         );
     }
 
-    // What a hit of the cache allocates, which is nothing, is shown where it is.
+    // That a cache hit allocates nothing either is tested in http-files.
     #[test]
-    fn a_kept_connection_allocates_nothing_for_a_request() {
+    fn kept_connection_allocates_nothing_for_a_request() {
         let content: Arc<[u8]> = vec![b'x'; 1024].into();
         let Response { fields, .. } = Response::text("");
         for format in [None, Some(LogFormat::Common), Some(LogFormat::Combined), Some(LogFormat::Json)] {
@@ -743,17 +743,17 @@ mod tests {
             let log = format.map(|format| Arc::new(AccessLog::with_full_capacity(format)));
             let shared = Shared { log, ..Shared::new(Box::new(handler)) };
             let mut context = WorkerContext::new(None);
-            let mut connection = connected(Says(LARGE_BODY_MIN.to_vec(), Often::EachTime), &shared);
-            let mut turn = |behind| {
+            let mut connection = connected(FakePeer(GET_WITH_HEADERS.to_vec(), Sends::EachTime), &shared);
+            let mut turn = |deferred| {
                 connection.on_ready(false);
-                if behind {
+                if deferred {
                     assert_eq!(connection.receive_only(&shared, &mut context), TurnOutcome::Defer);
-                    assert!(!connection.is_idle(), "it has a request in hand");
+                    assert!(!connection.is_idle(), "it holds a request");
                 }
                 assert_eq!(connection.drive(&shared, &mut context), TurnOutcome::Park(Interest::Read));
                 assert!(connection.is_idle_keep_alive());
             };
-            turn(true); // the context's buffers find their size
+            turn(true); // the context's buffers grow to their size
             turn(false);
             let measured = measure(|| (0..100).for_each(|n| turn(n % 3 == 0)));
             assert_eq!(measured.count_total, 0, "{format:?}");
@@ -761,7 +761,7 @@ mod tests {
             assert_eq!(
                 (connection.receive_bytes(), connection.send_bytes()),
                 (0, 0),
-                "and it owns none while it waits"
+                "it owns no buffers while it waits"
             );
         }
     }

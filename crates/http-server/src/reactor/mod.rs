@@ -271,7 +271,7 @@ mod tests {
         io::Read::read_exact(&mut registered.connection, &mut byte).unwrap();
         thread::scope(|scope| {
             let worker = scope.spawn(|| reactor.next_work(None));
-            peer.write_all(b"y").unwrap(); // the other worker finds nobody
+            peer.write_all(b"y").unwrap(); // the other worker finds the slot empty
             thread::sleep(Duration::from_millis(50));
             reactor.park(registered, Interest::Read, SOON).unwrap();
             assert!(matches!(worker.join().unwrap(), Some(Work::Ready { peer_closed: false, .. })));
@@ -306,7 +306,7 @@ mod tests {
                 other => panic!("{other:?}"),
             }
         }
-        assert_eq!(order, [2, 0, 1, 3], "half of them went deferred the third");
+        assert_eq!(order, [2, 0, 1, 3], "the first two were deferred behind the third");
     }
 
     #[test]
