@@ -464,7 +464,7 @@ mod wire;
 
 pub use error::{RequestError, ResponseError, TargetError, UsageError};
 pub use limits::Limits;
-pub use message::date::{Date, DateCache, DateText, InvalidDate};
+pub use message::date::{Civil, Date, DateCache, DateText, InvalidDate};
 pub use message::field::{
     FieldBlock, FieldName, FieldValue, Fields, InvalidFieldName, InvalidFieldValue, ReservedField, header,
 };
