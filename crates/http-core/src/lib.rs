@@ -421,7 +421,7 @@
 //! | 206 and 416 | [`range`] |
 //! | gzip or not | [`negotiate`] |
 //! | Who asks | [`auth`]: Basic credentials, challenges |
-//! | Where does a redirect lead? | [`redirect`], [`Location`], [`Origin`] |
+//! | Where does a redirect lead? | [`redirect`], [`HttpUrl`], [`Origin`] |
 //! | Is what I have still fresh? | [`expires::is_expired`] |
 //! | Links and file names | [`percent_encode`] |
 //! | How many connections fit into memory? | [`Workspace`], [`server::Connection::heap_size`] |
@@ -464,7 +464,7 @@ mod wire;
 
 pub use error::{RequestError, ResponseError, TargetError, UsageError};
 pub use limits::Limits;
-pub use message::date::{Date, DateCache, DateText, InvalidDate};
+pub use message::date::{Civil, Date, DateCache, DateText, InvalidDate};
 pub use message::field::{
     FieldBlock, FieldName, FieldValue, Fields, InvalidFieldName, InvalidFieldValue, ReservedField, header,
 };
@@ -473,7 +473,7 @@ pub use message::path::{Path, percent_encode};
 pub use message::status::{InvalidStatus, Status};
 pub use message::target::{Authority, Form, InvalidAuthority, Target};
 pub use message::version::Version;
-pub use semantics::location::{Location, LocationError, Origin};
+pub use semantics::url::{HttpUrl, Origin, UrlError};
 pub use semantics::{auth, conditional, expires, negotiate, range, redirect};
 pub use wire::framing::Framing;
 pub use wire::persistence::CloseReason;
