@@ -10,10 +10,10 @@ fuzz_target!(|input: (i64, &[u8])| {
     let (seconds, bytes) = input;
     // Any time that a date can say, of which most are near ours.
     let now = Date::from_unix(seconds % 253_402_300_800).or(Date::from_unix(0)).unwrap();
-    let Some(date) = Date::parse(bytes, now) else { return };
+    let Ok(date) = Date::parse(bytes, now) else { return };
 
     let text = date.text();
-    assert_eq!(Date::parse(text.as_bytes(), now), Some(date));
+    assert_eq!(Date::parse(text.as_bytes(), now), Ok(date));
     assert_eq!(Date::from_unix(date.unix()), Some(date));
     assert!(text.as_bytes().iter().all(|c| (b' '..=b'z').contains(c)));
 

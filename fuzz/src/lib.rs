@@ -233,8 +233,8 @@ impl Answer {
         let echoed = request.fields.iter().map(|(name, value)| (name, value.as_bytes()));
         let own = texts.into_iter().map(|text| (http_core::header::LOCATION, text));
         for (name, value) in own.chain(echoed) {
-            let Some(value) = FieldValue::new(value) else { continue };
-            assert_eq!(FieldName::new(name.as_str().as_bytes()), Some(name));
+            let Ok(value) = FieldValue::new(value) else { continue };
+            assert_eq!(FieldName::new(name.as_str().as_bytes()), Ok(name));
             if fields.push(name, value).is_ok() {
                 lines.extend([name.as_str().as_bytes(), b": ", value.as_bytes(), b"\r\n"].concat());
             }
@@ -335,8 +335,8 @@ pub fn ask(choices: Choices, bytes: &[u8], reuses: bool) -> Vec<Answered> {
                 assert!(!head.status.is_informational() && head.bytes.len() <= limits.head as usize);
                 assert!(head.bytes.ends_with(b"\n") || (head.bytes.is_empty() && choices.simple()));
                 for (name, value) in head.fields.iter() {
-                    assert_eq!(FieldName::new(name.as_str().as_bytes()), Some(name));
-                    assert_eq!(FieldValue::new(value.as_bytes()), Some(value));
+                    assert_eq!(FieldName::new(name.as_str().as_bytes()), Ok(name));
+                    assert_eq!(FieldValue::new(value.as_bytes()), Ok(value));
                 }
                 let (bytes, body) = (head.bytes.to_vec(), head.body);
                 seen.push(Answered::Response { head: format!("{head:?}"), bytes, body });
