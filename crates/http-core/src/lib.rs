@@ -445,7 +445,7 @@
 #![forbid(unsafe_code)]
 
 extern crate alloc;
-#[cfg(test)]
+#[cfg(any(test, feature = "std"))]
 extern crate std;
 
 /// The example of the package's page is compiled and run like the others.
@@ -455,6 +455,10 @@ mod readme {}
 
 pub mod client;
 mod error;
+#[cfg(feature = "http")]
+mod interop_http;
+#[cfg(feature = "std")]
+mod interop_std;
 mod limits;
 pub mod manual;
 mod message;
@@ -463,6 +467,8 @@ pub mod server;
 mod wire;
 
 pub use error::{RequestError, ResponseError, TargetError, UsageError};
+#[cfg(feature = "http")]
+pub use interop_http::FromHttpError;
 pub use limits::Limits;
 pub use message::date::{Civil, Date, DateCache, DateText, InvalidDate};
 pub use message::field::{
