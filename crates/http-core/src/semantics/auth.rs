@@ -201,8 +201,7 @@ const MOST_CHALLENGES: usize = 16;
 /// # let (host, fields) = (Authority::new(b"example.org").unwrap(), FieldBlock::new());
 /// # let _no_body = connection.request(&Request::new(Method::Get, Target::new(b"/")?, host, &fields), &mut Vec::new())?;
 /// # let head = b"HTTP/1.0 401 x\r\nWWW-Authenticate: Digest realm=\"a\", nonce=\"x,y\", Basic realm=\"b\"\r\n\r\n";
-/// # connection.receive_buffer()[..head.len()].copy_from_slice(head);
-/// # connection.received(head.len());
+/// # connection.receive(head);
 /// # let Ok(Event::Response(answer)) = connection.poll() else { unreachable!() };
 /// // WWW-Authenticate: Digest realm="a", nonce="x,y", Basic realm="b"
 /// let basic = challenges(&answer.fields).find(|challenge| challenge.is_basic()).unwrap();
