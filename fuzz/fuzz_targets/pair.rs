@@ -395,7 +395,7 @@ impl<'p, 'a> Pair<'p, 'a> {
     fn block(&self, bits: u8) -> FieldBlock {
         let mut fields = FieldBlock::new();
         for (number, (name, value)) in self.plan.fields.iter().enumerate() {
-            if let (Some(name), Some(value), true) =
+            if let (Ok(name), Ok(value), true) =
                 (FieldName::new(name), FieldValue::new(value), bits & 1 << number != 0)
             {
                 let _ = fields.push(name, value); // the library writes some itself
@@ -489,7 +489,7 @@ fn lines(fields: &Fields<'_>, own: &[FieldName<'_>]) -> Vec<u8> {
 
 fn without(lines: &[u8], own: &[FieldName<'_>]) -> Vec<u8> {
     let others = lines.split_inclusive(|&c| c == b'\n').filter(|line| {
-        let name = line.split(|&c| c == b':').next().and_then(FieldName::new);
+        let name = line.split(|&c| c == b':').next().and_then(|name| FieldName::new(name).ok());
         !name.is_some_and(|name| own.contains(&name))
     });
     others.flatten().copied().collect()

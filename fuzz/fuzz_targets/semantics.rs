@@ -1,5 +1,5 @@
-//! For any header values, compares credentials, challenges, redirects, preconditions, codings and expiry with a naive
-//! implementation of their RFC. What is written must be read back unchanged.
+//! What fields mean, whatever stands in them: credentials, challenges, redirects, preconditions, codings, expiry. Each is
+//! compared with a naive reader of its RFC, and what can be written is read again as it was.
 #![no_main]
 
 use http_core::auth::{self, Basic, Challenge, ProtectionSpace};
@@ -8,14 +8,14 @@ use http_core::conditional::{self, EntityTag, Outcome, Validators};
 use http_core::negotiate::{self, Choice};
 use http_core::redirect::{self, RedirectError};
 use http_core::{
-    Authority, Date, FieldBlock, FieldName, FieldValue, Fields, Form, Limits, Location, LocationError, Method, Origin,
-    Status, Target, expires::is_expired, header, percent_encode,
+    Authority, Date, FieldBlock, FieldName, FieldValue, Fields, Form, HttpUrl, Limits, Method, Origin, Status,
+    Target, UrlError, expires::is_expired, header, percent_encode,
 };
 use libfuzzer_sys::fuzz_target;
 
 const EXPIRES: FieldName<'static> = FieldName::from_static("Expires");
 
-/// The first byte of a line selects one: `a` is If-Match.
+/// The first byte of a line says which: `a` is If-Match.
 const NAMES: [FieldName<'static>; 11] = [
     header::IF_MATCH,
     header::IF_NONE_MATCH,
@@ -42,7 +42,7 @@ const METHODS: [Method<'static>; 8] = [
 const STATUSES: [u16; 8] = [301, 302, 303, 307, 308, 304, 200, 300];
 const TIMES: [i64; 4] = [784_111_777, 784_111_778, 1_000_000_000, 253_402_300_799];
 
-// A byte of choices, two lines of our own, then a line for each header.
+// A byte of choices, two lines of our own, and a line for each field.
 fuzz_target!(|input: &[u8]| {
     let Some((&choices, text)) = input.split_first() else { return };
     let mut lines = text.split(|&c| c == b'\n');
@@ -70,8 +70,8 @@ fuzz_target!(|input: &[u8]| {
     });
 });
 
-/// Calls `check` with a response head that has these headers, as a client receives it.
-fn with_head(status: u16, fields: &[(FieldName<'_>, FieldValue<'_>)], check: impl FnOnce(&ResponseHead<'_>)) {
+/// The fields as a client receives them.
+fn with_head(status: u16, fields: &[(FieldName<'_>, FieldValue<'_>)], look: impl FnOnce(&ResponseHead<'_>)) {
     let mut bytes = format!("HTTP/1.0 {status} x\r\n").into_bytes();
     for (name, value) in fields {
         bytes.extend([name.as_str().as_bytes(), b": ", value.as_bytes(), b"\r\n"].concat());
@@ -85,22 +85,22 @@ fn with_head(status: u16, fields: &[(FieldName<'_>, FieldValue<'_>)], check: imp
         connection.request(&Request::new(Method::Get, target, host, &FieldBlock::new()), &mut Vec::new()).unwrap();
     let mut rest = &bytes[..];
     while !rest.is_empty() {
-        let space = connection.receive_buffer();
-        let n = space.len().min(rest.len());
-        space[..n].copy_from_slice(&rest[..n]);
+        let room = connection.receive_buffer();
+        let n = room.len().min(rest.len());
+        room[..n].copy_from_slice(&rest[..n]);
         connection.received(n);
         rest = &rest[n..];
     }
     match connection.poll() {
-        Ok(Event::Response(head)) => check(&head),
+        Ok(Event::Response(head)) => look(&head),
         other => panic!("{other:?}"),
     }
 }
 
 fn basic([user, password]: [&[u8]; 2], fields: &Fields<'_>) {
     let readable = !user.contains(&b':') && ![user, password].concat().iter().any(u8::is_ascii_control);
-    let own = Basic::new(user, password);
-    assert_eq!(own.is_ok(), readable);
+    let own = Basic::new(user, password).ok();
+    assert_eq!(own.is_some(), readable);
     assert_eq!(auth::constant_time_eq(user, password), user == password);
     let received = fields.get_all(header::AUTHORIZATION).filter_map(|value| Some((Basic::parse(value).ok()?, value)));
     for (basic, value) in own.map(|basic| (basic, None)).into_iter().chain(received.map(|(b, v)| (b, Some(v)))) {
@@ -111,7 +111,7 @@ fn basic([user, password]: [&[u8]; 2], fields: &Fields<'_>) {
         let written = FieldValue::new(&written).unwrap();
         let again = Basic::parse(written).unwrap();
         assert_eq!((again.user(), again.password()), (basic.user(), basic.password()));
-        // Except for the case of the scheme and the spaces after it, there is one spelling.
+        // But for the case of the scheme and the blanks behind it, there is one spelling.
         let Some(value) = value else { continue };
         let (scheme, cookie) = value.as_bytes().split_at(5);
         let blanks = cookie.iter().take_while(|&&c| c == b' ').count();
@@ -129,7 +129,7 @@ fn challenges([realm, other]: [&[u8]; 2], fields: &Fields<'_>) {
         assert_eq!(challenge.is_basic(), challenge.scheme().eq_ignore_ascii_case("basic"));
         written.extend([b", ", challenge.scheme().as_bytes()].concat());
         if let Some(realm) = challenge.realm() {
-            assert!(!realm.contains(&b'"') && !realm.contains(&b'\\'), "HTTP/1.0 and 1.1 would read it differently");
+            assert!(!realm.contains(&b'"') && !realm.contains(&b'\\'), "it would mean several things");
             written.extend([b" realm=\"", realm, b"\""].concat());
         }
     }
@@ -141,10 +141,10 @@ fn challenges([realm, other]: [&[u8]; 2], fields: &Fields<'_>) {
     let is_same = ProtectionSpace::new(host, realm) == ProtectionSpace::new(host, other);
     assert_eq!(is_same, realm == other);
     let Ok(realm) = str::from_utf8(realm) else { return };
-    let written = auth::basic_challenge(realm);
+    let written = auth::basic_challenge(realm).ok();
     assert_eq!(written.is_some(), realm.chars().all(|c| (' '..='~').contains(&c) && !"\"\\".contains(c)));
     let Some(written) = written else { return };
-    // A challenge is read as it was written, whatever the lines before it hold.
+    // It is read as it was written, whatever stands in the lines before it.
     let mut lines: Vec<_> = fields.iter().filter(|(name, _)| *name == header::WWW_AUTHENTICATE).collect();
     lines.truncate(255);
     lines.push((header::WWW_AUTHENTICATE, FieldValue::new(written.as_bytes()).unwrap()));
@@ -159,23 +159,24 @@ fn redirects([target, host]: [&[u8]; 2], method: Method<'_>, head: &ResponseHead
     let followed = (host.len() % 7) as u8;
     let target = Target::new(target).or(Target::new(b"/a/b?c")).unwrap();
     let host = Authority::new(host).or(Authority::new(b"example.org")).unwrap();
-    let requested = target.authority().unwrap_or(host);
+    let asked = target.authority().unwrap_or(host);
+    let base = HttpUrl::of_request(host, target);
     for reference in head.fields.get_all(header::LOCATION) {
-        let location = Location::resolve(host, target, reference);
-        let expected = resolved(requested, target, reference.as_bytes());
+        let location = base.resolve(reference);
+        let expected = resolved(asked, target, reference.as_bytes());
         assert_eq!(location.as_ref().map(|location| location.as_str()), expected.as_deref());
         let Ok(location) = location else { continue };
         let url = location.as_str();
-        assert!(url.len() <= Location::LONGEST);
+        assert!(url.len() <= HttpUrl::LONGEST);
         assert!(url.bytes().all(|c| (b'!'..=b'~').contains(&c) && !b"\"<>\\#".contains(&c)), "{url}");
         assert_eq!((Target::new(url.as_bytes()), location.target().form()), (Ok(location.target()), Form::Absolute));
         let authority = location.target().authority().unwrap();
         assert_eq!((location.host(), location.port()), (authority.host(), authority.port().unwrap_or(80)));
         let is_same =
-            location.host().eq_ignore_ascii_case(requested.host()) && location.port() == requested.port().unwrap_or(80);
-        assert_eq!((location.leaves_origin(), Origin::new(authority) == Origin::new(requested)), (!is_same, is_same));
-        // Resolving again changes nothing, unless the path has dot segments of the base.
-        let again = Location::resolve(host, target, FieldValue::new(url.as_bytes()).unwrap());
+            location.host().eq_ignore_ascii_case(asked.host()) && location.port() == asked.port().unwrap_or(80);
+        assert_eq!((location.origin() == base.origin(), Origin::new(authority) == Origin::new(asked)), (is_same, is_same));
+        // What is resolved stays what it is, but for dots that were the base's.
+        let again = base.resolve(FieldValue::new(url.as_bytes()).unwrap());
         let has_dots = location.target().raw_path().split('/').any(|segment| segment == "." || segment == "..");
         assert!(if has_dots { location.target().raw_path() == target.raw_path() } else { again == Ok(location) });
     }
@@ -196,9 +197,9 @@ fn redirects([target, host]: [&[u8]; 2], method: Method<'_>, head: &ResponseHead
         (Ok(Some(_)), Err(RedirectError::NoLocation)) => assert!(head.fields.only(header::LOCATION).is_none()),
         (Ok(Some(method)), next) => {
             assert!(followed < redirect::MAX_REDIRECTS);
-            let location = Location::resolve(host, target, head.fields.only(header::LOCATION).unwrap());
+            let location = base.resolve(head.fields.only(header::LOCATION).unwrap());
             assert_eq!(
-                next.map(|next| next.map(|next| (next.method, next.location))),
+                next.map(|next| next.map(|next| (next.method, next.url))),
                 match location {
                     Ok(location) => Ok(Some((method, location))),
                     Err(error) => Err(RedirectError::Location(error)),
@@ -208,8 +209,13 @@ fn redirects([target, host]: [&[u8]; 2], method: Method<'_>, head: &ResponseHead
     }
 }
 
-/// RFC 3986 §5.2.2 word for word, for the `http` scheme.
-fn resolved(requested: Authority<'_>, base: Target<'_>, reference: &[u8]) -> Result<String, LocationError> {
+/// A host that can be connected to.
+fn read_authority(text: &[u8]) -> Result<Authority<'_>, UrlError> {
+    Authority::new(text).ok().filter(|authority| authority.port() != Some(0)).ok_or(UrlError::Authority)
+}
+
+/// RFC 3986 §5.2.2 as it stands there, for the one scheme.
+fn resolved(asked: Authority<'_>, base: Target<'_>, reference: &[u8]) -> Result<String, UrlError> {
     let reference = reference.split(|&c| c == b'#').next().unwrap();
     let (reference, query) = match reference.iter().position(|&c| c == b'?') {
         Some(at) => (&reference[..at], Some(&reference[at + 1..])),
@@ -217,17 +223,18 @@ fn resolved(requested: Authority<'_>, base: Target<'_>, reference: &[u8]) -> Res
     };
     let first = reference.split(|&c| c == b'/').next().unwrap();
     let reference = match first.iter().position(|&c| c == b':') {
-        Some(at) if !first[..at].eq_ignore_ascii_case(b"http") => return Err(LocationError::Scheme),
-        Some(at) if !reference[at + 1..].starts_with(b"//") => return Err(LocationError::Authority),
+        Some(at) if first[..at].eq_ignore_ascii_case(b"https") => return Err(UrlError::Https),
+        Some(at) if !first[..at].eq_ignore_ascii_case(b"http") => return Err(UrlError::Scheme),
+        Some(at) if !reference[at + 1..].starts_with(b"//") => return Err(UrlError::Authority),
         Some(at) => &reference[at + 1..],
         None => reference,
     };
     let (authority, path) = match reference.strip_prefix(b"//") {
         Some(rest) => {
             let (authority, path) = rest.split_at(rest.iter().position(|&c| c == b'/').unwrap_or(rest.len()));
-            (Authority::new(authority).ok_or(LocationError::Authority)?, Some(path))
+            (read_authority(authority)?, Some(path))
         }
-        None => (requested, None),
+        None => (asked, None),
     };
     let base_path = if base.raw_path() == "*" { "/" } else { base.raw_path() };
     let (path, query) = match (path, reference) {
@@ -239,16 +246,17 @@ fn resolved(requested: Authority<'_>, base: Target<'_>, reference: &[u8]) -> Res
             (remove_dot_segments(&[directory.as_bytes(), b"/", reference].concat()), query)
         }
     };
-    let mut url = format!("http://{}", authority.as_str());
+    let has_port = authority.port().is_some_and(|port| port != 80);
+    let mut url = format!("http://{}", if has_port { authority.as_str() } else { authority.host() });
     encode(if path.is_empty() { b"/" } else { &path }, &mut url);
     if let Some(query) = query {
         url.push('?');
         encode(query, &mut url);
     }
-    if url.len() > Location::LONGEST { Err(LocationError::TooLong) } else { Ok(url) }
+    if url.len() > HttpUrl::LONGEST { Err(UrlError::TooLong) } else { Ok(url) }
 }
 
-/// RFC 3986 §5.2.4 word for word, for a path that is empty or begins with a slash.
+/// RFC 3986 §5.2.4 as it stands there, for a path that is empty or begins with a slash.
 fn remove_dot_segments(path: &[u8]) -> Vec<u8> {
     let (mut input, mut output) = (path.to_vec(), Vec::new());
     let mut from = 0;
@@ -285,16 +293,16 @@ fn encode(text: &[u8], out: &mut String) {
 }
 
 fn preconditions([tag, date]: [&[u8]; 2], method: Method<'_>, fields: &Fields<'_>, now: Date) {
-    let etag = EntityTag::parse(tag);
+    let etag = EntityTag::parse(tag).ok();
     if let Some(etag) = etag {
         let mut written = Vec::new();
         etag.append_to(&mut written);
-        assert_eq!((&written[..], FieldValue::new(tag).map(|value| value.as_bytes())), (tag, Some(tag)));
+        assert_eq!((&written[..], FieldValue::new(tag).map(|value| value.as_bytes())), (tag, Ok(tag)));
         assert!(etag.matches_weakly(etag) && etag.matches_strongly(etag) != etag.is_weak());
     }
     let is_one = tags(tag).is_some_and(|tags| tags.len() == 1) && tag.ends_with(b"\"");
     assert_eq!(etag.is_some(), is_one && (tag.starts_with(b"\"") || tag.starts_with(b"W/")));
-    let validators = Validators { etag, last_modified: Date::parse(date, now) };
+    let validators = Validators { etag, last_modified: Date::parse(date, now).ok() };
     let expected = naive(method, fields, &validators, now);
     assert_eq!(conditional::evaluate(method, fields, &validators, now), expected);
 
@@ -303,14 +311,14 @@ fn preconditions([tag, date]: [&[u8]; 2], method: Method<'_>, fields: &Fields<'_
         Some(None) => false,
         Some(Some(value)) => {
             let is_tag = etag.is_some_and(|etag| !etag.is_weak()) && value.as_bytes() == tag;
-            let date = Date::parse(value.as_bytes(), now);
+            let date = Date::parse(value.as_bytes(), now).ok();
             is_tag || (date.is_some_and(|date| date < now) && date == validators.last_modified)
         }
     };
     assert_eq!(conditional::if_range_holds(fields, &validators, now), holds);
 }
 
-/// RFC 9110 §13.2.2, step by step, without step 5, which is If-Range.
+/// RFC 9110 §13.2.2, step by step; step 5 is If-Range's.
 fn naive(method: Method<'_>, fields: &Fields<'_>, validators: &Validators<'_>, now: Date) -> Outcome {
     let reads = matches!(method, Method::Get | Method::Head);
     if matches!(method, Method::Connect | Method::Options | Method::Trace) {
@@ -337,7 +345,7 @@ fn naive(method: Method<'_>, fields: &Fields<'_>, validators: &Validators<'_>, n
     }
 }
 
-/// Whether the header names the representation; `None` without the header.
+/// Whether the field names the representation; `None` without the field.
 fn names(fields: &Fields<'_>, name: FieldName<'_>, validators: &Validators<'_>, weakly: bool) -> Option<bool> {
     let list = joined(fields, name)?;
     let own = validators.etag.filter(|own| weakly || !own.is_weak());
@@ -345,7 +353,7 @@ fn names(fields: &Fields<'_>, name: FieldName<'_>, validators: &Validators<'_>, 
     Some(list == b"*" || tags(&list).is_some_and(|tags| tags.iter().any(is_own)))
 }
 
-/// The tags of a list, each weak or not: every second part between quotes. `None` if the list is malformed.
+/// The tags of a list, each weak or not: what stands between the quotes of an even number. `None` if it is no list.
 fn tags(list: &[u8]) -> Option<Vec<(bool, &[u8])>> {
     let (mut tags, mut weak) = (Vec::new(), false);
     let parts: Vec<_> = list.split(|&c| c == b'"').collect();
@@ -373,7 +381,7 @@ fn blank(c: u8) -> bool {
     c == b' ' || c == b'\t'
 }
 
-/// RFC 9110 §5.3: the lines of a list header form one list.
+/// RFC 9110 §5.3: the lines of a list are one list.
 fn joined(fields: &Fields<'_>, name: FieldName<'_>) -> Option<Vec<u8>> {
     let values: Vec<_> = fields.get_all(name).map(|value| value.as_bytes()).collect();
     (!values.is_empty()).then(|| values.join(&b", "[..]))
@@ -381,7 +389,7 @@ fn joined(fields: &Fields<'_>, name: FieldName<'_>) -> Option<Vec<u8>> {
 
 fn codings(own: &[u8], fields: &Fields<'_>) {
     let own = str::from_utf8(own).unwrap_or("br,gzip");
-    let available: Vec<_> = own.split(',').filter(|coding| FieldName::new(coding.as_bytes()).is_some()).collect();
+    let available: Vec<_> = own.split(',').filter(|coding| FieldName::new(coding.as_bytes()).is_ok()).collect();
     let accepted = accepted(&joined(fields, header::ACCEPT_ENCODING).unwrap_or_default());
     let weight = |coding: &str| {
         let of = |wanted: String| accepted.iter().find(|(named, _)| *named == wanted).map(|&(_, weight)| weight);
@@ -408,7 +416,7 @@ fn codings(own: &[u8], fields: &Fields<'_>) {
     assert_eq!(block.as_bytes(), lines.as_bytes());
 }
 
-/// The codings in lower case and their weights in thousandths, in order.
+/// The codings in lower case and their weights in thousandths, as they come.
 fn accepted(list: &[u8]) -> Vec<(String, u32)> {
     let mut accepted = Vec::new();
     for element in list.split(|&c| c == b',').filter_map(|element| str::from_utf8(element).ok()) {
@@ -422,7 +430,7 @@ fn accepted(list: &[u8]) -> Vec<(String, u32)> {
             && matches!(weight.as_bytes().get(1), None | Some(b'.'))
             && weight.bytes().skip(2).all(|c| c.is_ascii_digit());
         let weight = weight.parse::<f64>().unwrap_or(2.0);
-        if is_weight && weight <= 1.0 && FieldName::new(coding.as_bytes()).is_some() {
+        if is_weight && weight <= 1.0 && FieldName::new(coding.as_bytes()).is_ok() {
             accepted.push((plain(coding), (weight * 1000.0).round() as u32));
         }
     }

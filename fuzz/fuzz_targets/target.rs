@@ -6,7 +6,7 @@ use libfuzzer_sys::fuzz_target;
 
 fuzz_target!(|bytes: &[u8]| {
     path(bytes);
-    if let Some(authority) = Authority::new(bytes) {
+    if let Ok(authority) = Authority::new(bytes) {
         assert_eq!(authority.as_str().as_bytes(), bytes);
         assert!(!authority.host().is_empty() && !bytes.contains(&b'@') && !bytes.contains(&b'/'));
         assert!(authority.as_str().starts_with(authority.host()));

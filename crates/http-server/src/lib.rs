@@ -76,7 +76,6 @@ mod sync;
 pub mod testing;
 mod timeouts;
 mod trace;
-mod traffic;
 
 /// The protocol: statuses, methods, headers and dates of requests and responses.
 pub use http_core;
@@ -86,6 +85,6 @@ pub use config::ServerConfig;
 pub use forwarded::{ParseTrustedProxyError, TrustedProxy};
 pub use handler::{Action, Body, BodySink, ErrorContext, Handler, Request, Response};
 pub use server::{RunningServer, Server, ShutdownHandle, default_threads};
-pub use stats::{ConnectionOutcome, Stats};
+pub use stats::{ConnectionOutcome, ResponsesByClass, Stats};
 pub use timeouts::Timeouts;
 pub use trace::Decision;

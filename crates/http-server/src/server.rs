@@ -21,7 +21,7 @@ use crate::forwarded::TrustedProxy;
 use crate::handler::Handler;
 use crate::pool::{Engine, housekeeper};
 use crate::reactor::Reactor;
-use crate::stats::{Counters, Stats};
+use crate::stats::Stats;
 use crate::timeouts::Timeouts;
 
 /// A server that is bound and not yet serving.
@@ -209,7 +209,6 @@ impl Server {
                 keep_alive: self.keep_alive,
                 ..Shared::new(Box::new(handler))
             },
-            counters: Counters::default(),
         });
         let spawn = |name: String, run: Box<dyn FnOnce(&Engine) + Send>| {
             let engine = engine.clone();
@@ -305,9 +304,9 @@ impl ShutdownHandle {
 
     /// The numbers of the server's connections so far.
     pub fn stats(&self) -> Stats {
-        let Engine { shared, counters, .. } = &*self.engine;
+        let shared = &self.engine.shared;
         let dropped_log_lines = shared.log.as_ref().map_or(0, |log| log.dropped_so_far());
-        shared.traffic.add_to(Stats { dropped_log_lines, ..counters.stats() })
+        shared.counters.stats(dropped_log_lines)
     }
 }
 

@@ -48,25 +48,46 @@ impl Date {
 
     /// The date as it is sent, in the format of RFC 1123 and in GMT (R1945-3.3b). It does not allocate.
     pub fn text(self) -> DateText {
-        let days = self.0.div_euclid(DAY);
-        let second = self.0.rem_euclid(DAY);
-        let (year, month, day) = civil(days);
-        let weekday = (days + 4).rem_euclid(7); // 1970-01-01 was a Thursday
+        let civil = self.civil();
         let mut text = *b"Sun, 00 Jan 0000 00:00:00 GMT";
-        text[..3].copy_from_slice(&WEEKDAYS[weekday as usize][..3]);
-        text[8..11].copy_from_slice(MONTHS[month as usize - 1]);
+        text[..3].copy_from_slice(civil.weekday_name().as_bytes());
+        text[8..11].copy_from_slice(civil.month_name().as_bytes());
         for (at, value) in [
-            (5, day),
-            (12, year / 100),
-            (14, year % 100),
-            (17, second / 3600),
-            (20, second / 60 % 60),
-            (23, second % 60),
+            (5, civil.day),
+            (12, (civil.year / 100) as u8),
+            (14, (civil.year % 100) as u8),
+            (17, civil.hour),
+            (20, civil.minute),
+            (23, civil.second),
         ] {
-            text[at] = b'0' + (value / 10) as u8;
-            text[at + 1] = b'0' + (value % 10) as u8;
+            text[at] = b'0' + value / 10;
+            text[at + 1] = b'0' + value % 10;
         }
         DateText(text)
+    }
+
+    /// The date as calendars and clocks show it, in UTC.
+    ///
+    /// ```
+    /// use http_core::Date;
+    /// let date = Date::from_unix(1_000_000_000).unwrap().civil();
+    /// assert_eq!((date.year, date.month, date.day), (2001, 9, 9));
+    /// assert_eq!((date.hour, date.minute, date.second), (1, 46, 40));
+    /// assert_eq!((date.weekday_name(), date.month_name()), ("Sun", "Sep"));
+    /// ```
+    pub fn civil(self) -> Civil {
+        let days = self.0.div_euclid(DAY);
+        let second = self.0.rem_euclid(DAY) as u32;
+        let (year, month, day) = civil_of_days(days);
+        Civil {
+            year: year as u16,
+            month: month as u8,
+            day: day as u8,
+            hour: (second / 3600) as u8,
+            minute: (second / 60 % 60) as u8,
+            second: (second % 60) as u8,
+            weekday: (days + 4).rem_euclid(7) as u8, // 1970-01-01 was a Thursday
+        }
     }
 
     /// Parses a date in one of three formats: RFC 1123, RFC 850 or asctime (R1945-3.3a, R9110-5.6.7).
@@ -90,6 +111,38 @@ impl Date {
             _ => rest.rfc_850(now)?,
         };
         if rest.0.is_empty() { stamp.date() } else { None }
+    }
+}
+
+/// A date and a time of day in UTC. Only [`Date::civil`] makes one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub struct Civil {
+    /// 0 to 9999.
+    pub year: u16,
+    /// 1 to 12.
+    pub month: u8,
+    /// 1 to 31.
+    pub day: u8,
+    /// 0 to 23.
+    pub hour: u8,
+    /// 0 to 59.
+    pub minute: u8,
+    /// 0 to 59.
+    pub second: u8,
+    /// Days since Sunday, 0 to 6.
+    pub weekday: u8,
+}
+
+impl Civil {
+    /// The name of the month, such as `Jan`.
+    pub fn month_name(&self) -> &'static str {
+        MONTHS.get(usize::from(self.month).wrapping_sub(1)).copied().unwrap_or_default()
+    }
+
+    /// The short name of the weekday, such as `Sun`.
+    pub fn weekday_name(&self) -> &'static str {
+        WEEKDAYS.get(usize::from(self.weekday)).map_or("", |name| &name[..3])
     }
 }
 
@@ -167,9 +220,8 @@ impl DateCache {
     }
 }
 
-const WEEKDAYS: [&[u8]; 7] = [b"Sunday", b"Monday", b"Tuesday", b"Wednesday", b"Thursday", b"Friday", b"Saturday"];
-const MONTHS: [&[u8]; 12] =
-    [b"Jan", b"Feb", b"Mar", b"Apr", b"May", b"Jun", b"Jul", b"Aug", b"Sep", b"Oct", b"Nov", b"Dec"];
+const WEEKDAYS: [&str; 7] = ["Sunday", "Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday"];
+const MONTHS: [&str; 12] = ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
 
 /// Date fields as parsed, not yet checked against the calendar. A later stamp compares greater.
 #[derive(Clone, Copy, PartialEq, PartialOrd)]
@@ -185,7 +237,7 @@ impl Stamp {
         let [hour, minute, second] = self.time;
         let days = days(self.year, self.month, self.day);
         // A day that the month does not have is converted back to a day of the next month.
-        if civil(days) != (self.year, self.month, self.day) || hour > 23 || minute > 59 || second > 60 {
+        if civil_of_days(days) != (self.year, self.month, self.day) || hour > 23 || minute > 59 || second > 60 {
             return None;
         }
         Date::from_unix(days * DAY + hour * 3600 + minute * 60 + second)
@@ -225,8 +277,13 @@ impl Reader<'_> {
         self.literal(b" GMT")?;
 
         // The latest year with these digits that is at most 50 years in the future (R9110-5.6.7).
-        let mut horizon = Stamp::from(now);
-        horizon.year += 50;
+        let now = now.civil();
+        let horizon = Stamp {
+            year: i64::from(now.year) + 50,
+            month: now.month.into(),
+            day: now.day.into(),
+            time: [now.hour.into(), now.minute.into(), now.second.into()],
+        };
         let mut stamp = Stamp { year: horizon.year - (horizon.year - year).rem_euclid(100), month, day, time };
         if stamp > horizon {
             stamp.year -= 100;
@@ -261,8 +318,8 @@ impl Reader<'_> {
     }
 
     /// Matches one of the names, which are case-sensitive (RFC 9110 §5.6.7).
-    fn one_of(&mut self, names: &[&[u8]]) -> Option<usize> {
-        names.iter().position(|name| self.literal(name).is_some())
+    fn one_of(&mut self, names: &[&str]) -> Option<usize> {
+        names.iter().position(|name| self.literal(name.as_bytes()).is_some())
     }
 
     fn literal(&mut self, expected: &[u8]) -> Option<()> {
@@ -278,14 +335,6 @@ impl Reader<'_> {
     }
 }
 
-impl From<Date> for Stamp {
-    fn from(date: Date) -> Stamp {
-        let (year, month, day) = civil(date.0.div_euclid(DAY));
-        let second = date.0.rem_euclid(DAY);
-        Stamp { year, month, day, time: [second / 3600, second / 60 % 60, second % 60] }
-    }
-}
-
 /// Days from 1970-01-01 to a day of the Gregorian calendar.
 ///
 /// The year begins in March here, so the leap day is the last of the year. The lengths of the months before it, twice
@@ -297,7 +346,7 @@ fn days(year: i64, month: i64, day: i64) -> i64 {
 }
 
 /// The inverse of [`days`]: year, month and day.
-fn civil(days: i64) -> (i64, i64, i64) {
+fn civil_of_days(days: i64) -> (i64, i64, i64) {
     let days = days + MARCH_0000_TO_1970;
     let cycle = days.div_euclid(146_097); // 400 years
     let day = days.rem_euclid(146_097);
@@ -473,7 +522,7 @@ mod tests {
     fn every_day_follows_the_day_before() {
         let (mut year, mut month, mut day) = (0, 1, 1);
         for days_since in FIRST / DAY..=LAST / DAY {
-            assert_eq!(civil(days_since), (year, month, day));
+            assert_eq!(civil_of_days(days_since), (year, month, day));
             assert_eq!(days(year, month, day), days_since);
             let leap = year % 4 == 0 && (year % 100 != 0 || year % 400 == 0);
             let length = match month {

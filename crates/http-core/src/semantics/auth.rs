@@ -22,7 +22,7 @@ use thiserror::Error;
 
 use crate::message::field::{FieldValue, Fields, header};
 use crate::message::target::Authority;
-use crate::semantics::location::Origin;
+use crate::semantics::url::Origin;
 use crate::wire::grammar::{is_token, trim};
 
 /// A user and a password (RFC 1945 §11.1, RFC 7617 §2). Neither holds a control byte, and the user holds no colon.

@@ -1,9 +1,9 @@
 //! Redirects: which 3xx responses a client may follow without asking its user (RFC 1945 §9.3, RFC 9110 §15.4).
-//! `location` resolves the Location header, and the caller opens the connection.
+//! `url` resolves the Location header, and the caller opens the connection.
 //!
 //! ```
 //! use http_core::client::{Connection, Event, Request};
-//! use http_core::{Authority, FieldBlock, Limits, Method, Target, redirect};
+//! use http_core::{Authority, FieldBlock, Limits, Method, Origin, Target, redirect};
 //! # let mut connection = Connection::new(Limits::default());
 //! let (host, fields) = (Authority::new(b"example.org").unwrap(), FieldBlock::new());
 //! let request = Request::new(Method::Get, Target::new(b"/a/b")?, host, &fields);
@@ -15,9 +15,9 @@
 //! // HTTP/1.0 302 Found
 //! // Location: ../c#d
 //! if let Some(next) = redirect::follow(&request, &response, 0)? {
-//!     assert_eq!(next.location.as_str(), "http://example.org/c");
-//!     assert!(!next.location.leaves_origin());   // otherwise: send no credentials and no cookies
-//!     let _request = Request::new(next.method, next.location.target(), host, &fields);
+//!     assert_eq!(next.url.as_str(), "http://example.org/c");
+//!     assert_eq!(next.url.origin(), Origin::new(host));   // otherwise leave out credentials and cookies
+//!     let _request = Request::new(next.method, next.url.target(), next.url.authority(), &fields);
 //! }
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
@@ -27,7 +27,7 @@ use thiserror::Error;
 use crate::client::{Request, ResponseHead};
 use crate::message::field::header;
 use crate::message::method::Method;
-use crate::semantics::location::{Location, LocationError};
+use crate::semantics::url::{HttpUrl, UrlError};
 
 /// The most redirects that are followed in a row without asking the user: 5 (R1945-9.3a).
 pub const MAX_REDIRECTS: u8 = 5;
@@ -38,8 +38,8 @@ pub const MAX_REDIRECTS: u8 = 5;
 pub struct Redirect {
     /// [`Get`](Method::Get) or [`Head`](Method::Head).
     pub method: Method<'static>,
-    /// The new URL. If it [leaves the origin](Location::leaves_origin), do not send credentials.
-    pub location: Location,
+    /// The new URL. If its [origin](HttpUrl::origin) is another one, do not send credentials or cookies (R1945-11b).
+    pub url: HttpUrl,
 }
 
 /// Why a redirect is not followed without asking the user. The response itself is valid and may be shown.
@@ -57,14 +57,14 @@ pub enum RedirectError {
     NoLocation,
     /// Location is not a URL that can be requested.
     #[error(transparent)]
-    Location(#[from] LocationError),
+    Location(#[from] UrlError),
 }
 
 /// The request to send next if the response is a redirect: 301, 302, 303, 307 or 308. `None` for any other status.
 ///
 /// `followed` counts the redirects that led to this request: 0 for the user's own. GET and HEAD keep their method.
 /// After 303, any other method becomes GET (RFC 9110 §15.4.4), which RFC 1945 lets a client redirect without asking. If
-/// the user agrees to more than that, [`Location::resolve`] gives the URL.
+/// the user agrees to more than that, [`HttpUrl::resolve`] gives the URL.
 ///
 /// # Errors
 /// [`RedirectError`]: the response is final unless the user decides otherwise.
@@ -84,8 +84,8 @@ pub fn follow(
         return Err(RedirectError::TooMany); // R1945-9.3a
     }
     let reference = response.fields.only(header::LOCATION).ok_or(RedirectError::NoLocation)?;
-    let location = Location::resolve(request.host, request.target, reference)?;
-    Ok(Some(Redirect { method, location }))
+    let url = HttpUrl::of_request(request.host, request.target).resolve(reference)?;
+    Ok(Some(Redirect { method, url }))
 }
 
 #[cfg(test)]
@@ -169,11 +169,10 @@ mod tests {
             ("", Err(RedirectError::NoLocation)),
             ("Content-Location: /x\r\n", Err(RedirectError::NoLocation)),
             ("Location: /x\r\nLocation: /x\r\n", Err(RedirectError::NoLocation)),
-            ("Location: https://h/a/b\r\n", Err(RedirectError::Location(LocationError::Scheme))),
-            ("Location: //u@h/\r\n", Err(RedirectError::Location(LocationError::Authority))),
+            ("Location: https://h/a/b\r\n", Err(RedirectError::Location(UrlError::Https))),
+            ("Location: //u@h/\r\n", Err(RedirectError::Location(UrlError::Authority))),
         ] {
-            let got =
-                follow_response(Method::Get, 301, lines, 0).map(|next| String::from(next.unwrap().location.as_str()));
+            let got = follow_response(Method::Get, 301, lines, 0).map(|next| String::from(next.unwrap().url.as_str()));
             assert_eq!(got.as_deref(), expected.as_ref().map(|url| *url), "{lines:?}");
         }
     }

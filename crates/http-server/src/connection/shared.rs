@@ -1,17 +1,18 @@
 //! What all connections of a server have in common: the handler, the bounds, and the memory that waiting ones hold.
 
 use std::fmt;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::Relaxed};
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::sync::{Arc, Mutex};
 
 use http_core::Limits;
 
 use crate::access_log::AccessLog;
+use crate::connection::budget::MemoryBudget;
 use crate::forwarded::TrustedProxy;
 use crate::handler::Handler;
+use crate::stats::Counters;
 use crate::timeouts::Timeouts;
 use crate::trace::Decision;
-use crate::traffic::Traffic;
 
 pub(crate) struct Shared {
     pub(crate) handler: Box<dyn Handler>,
@@ -21,7 +22,7 @@ pub(crate) struct Shared {
     pub(crate) limits: Limits,
     pub(crate) keep_alive: bool,
     pub(crate) stopping: AtomicBool,
-    pub(crate) traffic: Traffic,
+    pub(crate) counters: Counters,
     /// Partial heads, and bodies that are collected. When it is full, who brings more is answered 503.
     pub(crate) receive_budget: MemoryBudget,
     /// Replies from memory that their readers take slowly. When it is full, further ones are closed short.
@@ -45,7 +46,7 @@ impl Shared {
             limits: Limits { body: u64::MAX, ..Limits::default() },
             keep_alive: true,
             stopping: AtomicBool::new(false),
-            traffic: Traffic::default(),
+            counters: Counters::default(),
             receive_budget: MemoryBudget::new(RECEIVE_BUDGET),
             send_budget: MemoryBudget::new(SEND_BUDGET),
             trace: None,
@@ -60,32 +61,5 @@ impl Shared {
 impl fmt::Debug for Shared {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Shared").field("timeouts", &self.timeouts).field("limits", &self.limits).finish_non_exhaustive()
-    }
-}
-
-/// A sum of bytes, and its limit.
-#[derive(Debug)]
-pub(crate) struct MemoryBudget {
-    used: AtomicUsize,
-    limit: usize,
-}
-
-impl MemoryBudget {
-    fn new(limit: usize) -> MemoryBudget {
-        MemoryBudget { used: AtomicUsize::new(0), limit }
-    }
-
-    /// One share of the sum changes.
-    pub(crate) fn update(&self, share: &mut u32, bytes: usize) {
-        let bytes = u32::try_from(bytes).unwrap_or(u32::MAX);
-        if bytes != *share {
-            self.used.fetch_add(bytes as usize, Relaxed);
-            self.used.fetch_sub(*share as usize, Relaxed);
-            *share = bytes;
-        }
-    }
-
-    pub(crate) fn is_exhausted(&self) -> bool {
-        self.used.load(Relaxed) >= self.limit
     }
 }
