@@ -1,5 +1,5 @@
-//! The crowd, in its own process with the lowest priority: peers that are idle, that dribble a request head, or that read
-//! slowly. It reports every peer that the server disconnects.
+//! The crowd, in its own process with the lowest priority: peers that are idle, that dribble a request head, or that
+//! read slowly. It reports every peer that the server disconnects.
 
 use std::io::{self, Read, Write};
 use std::net::TcpStream;
