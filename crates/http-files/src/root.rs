@@ -239,7 +239,7 @@ impl FileStamp {
     }
 }
 
-const NANOS_PER_SEC: i128 = 1_000_000_000;
+pub(crate) const NANOS_PER_SEC: i128 = 1_000_000_000;
 
 /// The coarsest timestamps of a file system in use, FAT's, tick once in 2 seconds.
 const SETTLE_TIME: i128 = 2 * NANOS_PER_SEC;
