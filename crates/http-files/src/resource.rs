@@ -113,11 +113,11 @@ impl Resource {
     /// Whether the name still leads to this state of `chosen`, for a request received at this time. Other paths that the
     /// name could lead to, and symlinks out of the root on the way, are checked once a second.
     pub(crate) fn is_current(&self, chosen: &Representation, root: &Root, now: Date, received_at: ReceivedAt) -> bool {
-        let is_encoded = !std::ptr::eq(chosen, &self.plain);
         let is_same = |file: &Representation| {
             file.checked.is_valid_for(received_at, || root.stamp(&file.path) == Some(file.stamp))
         };
-        (!is_encoded || is_same(chosen)) && is_same(&self.plain) && self.recheck_lookup(root, now)
+        // If `chosen` is the plain file, the second check is free: it was just made.
+        is_same(chosen) && is_same(&self.plain) && self.recheck_lookup(root, now)
     }
 
     /// Whether a complete lookup would find the same files.
