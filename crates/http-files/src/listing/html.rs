@@ -1,5 +1,5 @@
-//! The listing as a page: a table that works without scripts. Names are arbitrary bytes. They are escaped twice: as text
-//! for HTML, and as path segments for URLs.
+//! The listing as a page: a table that works without scripts. Names are arbitrary bytes. They are escaped twice: as
+//! text for HTML, and as path segments for URLs.
 
 use http_core::Civil;
 

@@ -1,5 +1,5 @@
-//! Directory listings: which names are listed, and what is known about each. `query` parses what the client wants, `sort`
-//! sorts, `html` and `json` write.
+//! Directory listings: which names are listed, and what is known about each. `query` parses what the client wants,
+//! `sort` sorts, `html` and `json` write.
 
 mod html;
 mod json;
@@ -137,8 +137,8 @@ struct BoundedNames {
 }
 
 impl BoundedNames {
-    /// Reads at most `most` names. It skips hidden names unless `hidden` is set, names that no URL can contain, and kinds of
-    /// files that are never served.
+    /// Reads at most `most` names. It skips hidden names unless `hidden` is set, names that no URL can contain, and
+    /// kinds of files that are never served.
     fn read(directory: &mut Dir, path: &[u8], hidden: bool, most: usize) -> Result<BoundedNames, OpenError> {
         let mut names = BoundedNames::default();
         for (read, entry) in directory.enumerate() {
