@@ -1,8 +1,8 @@
 //! Cached files, and the check before each use that they are still what their paths lead to.
 //!
-//! A response is never older than its request: after the request was received, the path is looked up again and must lead to
-//! the same file with the same stamp. Only settled files are cached, because two changes within one tick of a file
-//! system's clock leave the same timestamp.
+//! A response is never older than its request: after the request was received, the path is looked up again and must
+//! lead to the same file with the same stamp. Only settled files are cached, because two changes within one tick of a
+//! file system's clock leave the same timestamp.
 
 use std::sync::Arc;
 
@@ -235,7 +235,7 @@ mod tests {
         ];
         assert_eq!(get(&files, "/small").0, 200);
         for (what, change, expected) in changes {
-            thread::sleep(Duration::from_millis(11)); // one tick of the clock, since this test treats new files as settled
+            thread::sleep(Duration::from_millis(11)); // one tick: to this test, new files are settled
             change();
             assert!(!is_hit(&files, "small"), "{what}");
             assert!(get(&files, "/small") == expected && get(&files, "/small") == expected, "{what}");

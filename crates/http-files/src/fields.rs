@@ -8,7 +8,7 @@ pub(crate) fn push(fields: &mut FieldBlock, name: FieldName<'_>, value: FieldVal
     debug_assert_eq!(pushed, Ok(()));
 }
 
-/// Adds the headers whose names the block does not have yet, and every Vary, which is a list. `headers` may repeat a name.
+/// Adds the headers whose names the block does not have yet, and every Vary, which is a list. Names may repeat.
 pub(crate) fn push_missing<'a>(
     fields: &mut FieldBlock,
     headers: impl IntoIterator<Item = (FieldName<'a>, FieldValue<'a>)>,

@@ -135,7 +135,7 @@ impl Files {
         found
     }
 
-    /// Looks up a name that is not in the cache. A directory's name ends with a slash. The root's name is only that slash.
+    /// Looks up a name that is not cached. A directory's name ends with a slash. The root's name is only that slash.
     fn lookup_uncached(&self, request: &Request<'_>, name: &[u8]) -> Result<Found, OpenError> {
         if let Some(directory) = name.strip_suffix(b"/") {
             return self.lookup_directory(request, name, directory);

@@ -1,5 +1,5 @@
-//! HTML that escapes by default, and the frame of the pages that the server writes itself. Such a page loads nothing and
-//! runs nothing.
+//! HTML that escapes by default, and the frame of the pages that the server writes itself. Such a page loads nothing
+//! and runs nothing.
 
 use std::fmt::{self, Display, Write};
 use std::sync::Arc;

@@ -73,8 +73,8 @@ impl Files {
         })
     }
 
-    /// Whether a directory without an index file is listed, as a page or as JSON (`?format=json`). Default: true. Otherwise
-    /// the response is 403.
+    /// Whether a directory without an index file is listed, as a page or as JSON (`?format=json`). Default: true.
+    /// Otherwise the response is 403.
     #[must_use]
     pub fn listing(mut self, listing: bool) -> Files {
         self.settings.listing = listing;
@@ -95,16 +95,16 @@ impl Files {
         self
     }
 
-    /// Whether symlinks are followed out of the directory. Default: false. This turns containment off: anyone who can create
-    /// a symlink beneath the directory can publish every file that the process can read.
+    /// Whether symlinks are followed out of the directory. Default: false. This turns containment off: anyone who can
+    /// create a symlink beneath the directory can publish every file that the process can read.
     #[must_use]
     pub fn follow_symlinks(mut self, follow: bool) -> Files {
         self.root.follow_symlinks(follow);
         self
     }
 
-    /// Whether `FILE.br`, `FILE.zst` or `FILE.gz` is sent instead of `FILE` to clients that accept that coding. Default: true.
-    /// It must be smaller than `FILE`, no older, and unchanged for 2 seconds.
+    /// Whether `FILE.br`, `FILE.zst` or `FILE.gz` is sent instead of `FILE` to clients that accept that coding.
+    /// Default: true. It must be smaller than `FILE`, no older, and unchanged for 2 seconds.
     #[must_use]
     pub fn precompressed(mut self, precompressed: bool) -> Files {
         self.settings.precompressed = precompressed;
@@ -118,15 +118,15 @@ impl Files {
         self
     }
 
-    /// A file that is served, with 200, for each page that does not exist. Single-page applications need this. It is used if
-    /// the requested name has no extension, or if the client asks for HTML.
+    /// A file that is served, with 200, for each page that does not exist. Single-page applications need this. It is
+    /// used if the requested name has no extension, or if the client asks for HTML.
     #[must_use]
     pub fn fallback(mut self, path: impl Into<Vec<u8>>) -> Files {
         self.settings.fallback = Some(path.into());
         self
     }
 
-    /// A file that is shown with this status, instead of the built-in page. If it cannot be read, the built-in page is shown.
+    /// A file that is shown with this status. If it cannot be read, the built-in page is shown.
     #[must_use]
     pub fn error_page(mut self, status: Status, path: impl Into<Vec<u8>>) -> Files {
         self.settings.error_pages.push((status, path.into()));
@@ -155,8 +155,9 @@ impl Files {
         self
     }
 
-    /// Adds a header to every response, errors and listings included. If the response itself sets this header, that one is
-    /// sent instead. Responses with a media type also get `X-Content-Type-Options: nosniff`, unless this sets another value.
+    /// Adds a header to every response, errors and listings included. If the response itself sets this header, that one
+    /// is sent instead. Responses with a media type also get `X-Content-Type-Options: nosniff`, unless this sets
+    /// another value.
     ///
     /// # Errors
     /// [`ReservedField`] for a header that describes the connection, the length or the date.
@@ -165,15 +166,15 @@ impl Files {
         Ok(self)
     }
 
-    /// About how many files are cached. Default: 4096. A file of up to 16 KiB is kept in memory. A larger one is kept open,
-    /// and counts as 16. 0 disables the cache.
+    /// About how many files are cached. Default: 4096. A file of up to 16 KiB is kept in memory. A larger one is kept
+    /// open, and counts as 16. 0 disables the cache.
     #[must_use]
     pub fn cache_entries(self, entries: usize) -> Files {
         Files { cache: Cache::new(entries), ..self }
     }
 
-    /// The most memory in bytes that a handler with this many [`cache_entries`](Self::cache_entries) uses in a server with
-    /// this many workers: the cached files, and one listing per worker.
+    /// The most memory in bytes that a handler with this many [`cache_entries`](Self::cache_entries) uses in a server
+    /// with this many workers: the cached files, and one listing per worker.
     pub fn memory_bound(cache_entries: usize, workers: usize) -> u64 {
         (cache_entries * MAX_ENTRY_BYTES + workers * MAX_LISTING_BYTES) as u64
     }

@@ -144,8 +144,9 @@ impl Representation {
     }
 }
 
-/// Reads the content in the state of `stamp`, or in a later state, which is then stored in `stamp`. Two states are never
-/// mixed, except inside one `write`: the kernel dates the file before it copies the bytes. Only settled files are cached.
+/// Reads the content in the state of `stamp`, or in a later state, which is then stored in `stamp`. Two states are
+/// never mixed, except inside one `write`: the kernel dates the file before it copies the bytes. Only settled files are
+/// cached.
 fn read_content(file: OwnedFd, stamp: &mut FileStamp) -> Result<Content, OpenError> {
     for _ in 0..TRIES {
         if stamp.length > SMALL {

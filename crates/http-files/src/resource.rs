@@ -45,8 +45,9 @@ impl Resource {
         for (coding, suffix) in CODINGS.into_iter().filter(|_| settings.precompressed) {
             let path = [path, suffix].concat();
             let Ok(name) = CString::new(&*path) else { continue }; // its prefix was opened, so it contains no NUL
-            // Usually there is none, and a stat costs half as much as an open that fails. A file that has not settled may be
-            // half written, because most programs compress in place. It counts as absent and is checked again each second.
+            // Usually there is none, and a stat costs half as much as an open that fails. A file that has not settled
+            // may be half written, because most programs compress in place. It counts as absent and is checked again
+            // each second.
             let found = root.stamp(&name).and_then(|_| open(&path).ok());
             match found.filter(|sidecar| is_settled(sidecar.stamp.modified, now)) {
                 Some(sidecar) if is_valid_sidecar(&sidecar, &opened, &sidecars) => {
@@ -110,14 +111,14 @@ impl Resource {
         self.representations().all(|file| is_settled(file.stamp.modified.max(file.stamp.changed), now))
     }
 
-    /// Whether the name still leads to this state of `chosen`, for a request received at this time. Other paths that the
-    /// name could lead to, and symlinks out of the root on the way, are checked once a second.
+    /// Whether the name still leads to this state of `chosen`, for a request received at this time. Other paths that
+    /// the name could lead to, and symlinks out of the root on the way, are checked once a second.
     pub(crate) fn is_current(&self, chosen: &Representation, root: &Root, now: Date, received_at: ReceivedAt) -> bool {
-        let is_encoded = !std::ptr::eq(chosen, &self.plain);
         let is_same = |file: &Representation| {
             file.checked.is_valid_for(received_at, || root.stamp(&file.path) == Some(file.stamp))
         };
-        (!is_encoded || is_same(chosen)) && is_same(&self.plain) && self.recheck_lookup(root, now)
+        // If `chosen` is the plain file, the second check is free: it was just made.
+        is_same(chosen) && is_same(&self.plain) && self.recheck_lookup(root, now)
     }
 
     /// Whether a complete lookup would find the same files.
@@ -137,8 +138,8 @@ impl Resource {
     }
 }
 
-/// Whether a precompressed file can be sent instead of the plain one: it is no older, and it is smaller. Entity tags consist
-/// of length and time, so no other sidecar may have the same ones.
+/// Whether a precompressed file can be sent instead of the plain one: it is no older, and it is smaller. Entity tags
+/// consist of length and time, so no other sidecar may have the same ones.
 fn is_valid_sidecar(sidecar: &Opened, plain: &Opened, others: &[(&str, Vec<u8>, Opened)]) -> bool {
     let (own, plain) = (&sidecar.stamp, &plain.stamp);
     sidecar.is_file()

@@ -176,8 +176,8 @@ fn walk(root: BorrowedFd<'_>, path: &OsStr) -> Result<OwnedFd, Errno> {
     directory.ok_or(Errno::NOENT)
 }
 
-/// The kind and stamp of a directory's entry, if it may be served. One call, which opens nothing and follows no symlink.
-/// `name` comes from the directory itself.
+/// The kind and stamp of a directory's entry, if it may be served. One call, which opens nothing and follows no
+/// symlink. `name` comes from the directory itself.
 pub(crate) fn stat_entry(directory: BorrowedFd<'_>, name: &[u8]) -> Option<(FileKind, FileStamp)> {
     let stat = statat(directory, OsStr::from_bytes(name), AtFlags::SYMLINK_NOFOLLOW | AtFlags::NO_AUTOMOUNT).ok()?;
     Some((FileKind::of(&stat)?, FileStamp::new(&stat)))
@@ -239,7 +239,7 @@ impl FileStamp {
     }
 }
 
-const NANOS_PER_SEC: i128 = 1_000_000_000;
+pub(crate) const NANOS_PER_SEC: i128 = 1_000_000_000;
 
 /// The coarsest timestamps of a file system in use, FAT's, tick once in 2 seconds.
 const SETTLE_TIME: i128 = 2 * NANOS_PER_SEC;

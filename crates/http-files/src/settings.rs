@@ -50,8 +50,8 @@ impl Settings {
         self.error_pages.iter().rev().find(|(of, _)| *of == status).map(|(_, path)| &**path)
     }
 
-    /// Adds the headers of every response, and nosniff where there is a type. A header of the response itself is kept and
-    /// wins, except that Vary is a list, so both are sent.
+    /// Adds the headers of every response, and nosniff where there is a type. A header of the response itself is kept
+    /// and wins, except that Vary is a list, so both are sent.
     pub(crate) fn add_common_headers(&self, fields: &mut FieldBlock) {
         let has_type = fields.contains(header::CONTENT_TYPE);
         push_missing(fields, self.common_headers.iter());

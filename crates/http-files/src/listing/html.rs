@@ -1,8 +1,10 @@
-//! The listing as a page: a table that works without scripts. Names are arbitrary bytes. They are escaped twice: as text
-//! for HTML, and as path segments for URLs.
+//! The listing as a page: a table that works without scripts. Names are arbitrary bytes. They are escaped twice: as
+//! text for HTML, and as path segments for URLs.
+
+use http_core::Civil;
 
 use super::sort::{SortKey, SortOrder};
-use super::{Completeness, Entry, Listing, MAX_PAGE_BYTES};
+use super::{Completeness, Entry, Listing, MAX_PAGE_BYTES, rfc_3339};
 use crate::html::Html;
 
 const STYLE: &str = "\
@@ -124,16 +126,13 @@ fn push_row(page: &mut Html, entry: &Entry) {
     } else {
         page.raw("<td title=\"").text(entry.length).raw(" bytes\">").text(human_size(entry.length)).raw("</td>");
     }
-    match entry.modified() {
-        Some(time) => {
-            let (day, minute) = (&time[..10], &time[11..16]);
-            page.raw("<td><time datetime=\"").text(&time).raw("\">").text(day).raw(" ").text(minute);
-            page.raw("</time></td></tr>\n");
-        }
-        None => {
-            page.raw("<td></td></tr>\n");
-        }
+    page.raw("<td>");
+    if let Some(time) = entry.modified() {
+        let Civil { year, month, day, hour, minute, .. } = time;
+        page.raw("<time datetime=\"").text(rfc_3339(time)).raw("\">");
+        page.text(format_args!("{year:04}-{month:02}-{day:02} {hour:02}:{minute:02}")).raw("</time>");
     }
+    page.raw("</td></tr>\n");
 }
 
 /// A size with a binary unit, rounded to one decimal place.

@@ -6,7 +6,7 @@ use http_core::FieldValue;
 use http_server::Response;
 use serde::Serialize;
 
-use super::{Completeness, Entry, Listing, MAX_PAGE_BYTES};
+use super::{Completeness, Entry, Listing, MAX_PAGE_BYTES, rfc_3339};
 
 /// `name` has U+FFFD in place of what is not UTF-8. `href`, relative to the directory, is always exact.
 #[derive(Serialize)]
@@ -44,7 +44,7 @@ impl<'a> Line<'a> {
             href: entry.href(),
             r#type: if entry.is_directory() { "directory" } else { "file" },
             size: (!entry.is_directory()).then_some(entry.length),
-            modified: entry.modified(),
+            modified: entry.modified().map(rfc_3339),
         }
     }
 }

@@ -1,5 +1,5 @@
-//! Directory listings: which names are listed, and what is known about each. `query` parses what the client wants, `sort`
-//! sorts, `html` and `json` write.
+//! Directory listings: which names are listed, and what is known about each. `query` parses what the client wants,
+//! `sort` sorts, `html` and `json` write.
 
 mod html;
 mod json;
@@ -9,13 +9,13 @@ mod sort;
 use std::os::fd::{BorrowedFd, OwnedFd};
 use std::sync::Arc;
 
-use http_core::{Date, FieldValue, Status, header, percent_encode};
+use http_core::{Civil, Date, FieldValue, Status, header, percent_encode};
 use http_server::Response;
 use rustix::fs::{Dir, FileType};
 
 use self::query::{Format, Query};
 use crate::fields::push;
-use crate::root::{FileKind, FileStamp, OpenError, Opened, Root, stat_entry};
+use crate::root::{FileKind, FileStamp, NANOS_PER_SEC, OpenError, Opened, Root, stat_entry};
 use crate::settings::is_hidden;
 
 /// A listing is built in memory and not cached, so it is limited: 10,000 names of 110 bytes fit.
@@ -114,16 +114,17 @@ impl Entry {
         href
     }
 
-    /// The second of its last change as RFC 3339 writes it, where the year has four digits.
-    fn modified(&self) -> Option<String> {
-        const MONTHS: &str = "JanFebMarAprMayJunJulAugSepOctNovDec";
-        let seconds = i64::try_from(self.modified.div_euclid(1_000_000_000)).ok()?;
-        let text = Date::from_unix(seconds)?.text();
-        let text = text.as_str(); // Sun, 06 Nov 1994 08:49:37 GMT
-        let (day, month, year, time) = (&text[5..7], &text[8..11], &text[12..16], &text[17..25]);
-        let month = MONTHS.find(month)? / 3 + 1;
-        Some(format!("{year}-{month:02}-{day}T{time}Z"))
+    /// When it was modified last, if the year has four digits.
+    fn modified(&self) -> Option<Civil> {
+        let second = i64::try_from(self.modified.div_euclid(NANOS_PER_SEC)).ok()?;
+        Some(Date::from_unix(second)?.civil())
     }
+}
+
+/// A time as RFC 3339 writes it.
+fn rfc_3339(time: Civil) -> String {
+    let Civil { year, month, day, hour, minute, second, .. } = time;
+    format!("{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}Z")
 }
 
 /// The first names of a directory in their order, in bounded memory.
@@ -136,8 +137,8 @@ struct BoundedNames {
 }
 
 impl BoundedNames {
-    /// Reads at most `most` names. It skips hidden names unless `hidden` is set, names that no URL can contain, and kinds of
-    /// files that are never served.
+    /// Reads at most `most` names. It skips hidden names unless `hidden` is set, names that no URL can contain, and
+    /// kinds of files that are never served.
     fn read(directory: &mut Dir, path: &[u8], hidden: bool, most: usize) -> Result<BoundedNames, OpenError> {
         let mut names = BoundedNames::default();
         for (read, entry) in directory.enumerate() {

@@ -1,5 +1,5 @@
-//! The query of a listing: `sort=name`, `size` or `time`, `order=asc` or `desc`, `format=html` or `json`. Unknown parts are
-//! ignored. If a part is repeated, the last one counts.
+//! The query of a listing: `sort=name`, `size` or `time`, `order=asc` or `desc`, `format=html` or `json`. Unknown parts
+//! are ignored. If a part is repeated, the last one counts.
 
 use super::sort::{SortKey, SortOrder};
 

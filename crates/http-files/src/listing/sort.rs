@@ -1,5 +1,5 @@
-//! The order of a listing: directories first, then by name, size or time. Names are in natural order: `file2` comes before
-//! `file10`.
+//! The order of a listing: directories first, then by name, size or time. Names are in natural order: `file2` comes
+//! before `file10`.
 
 use std::cmp::Ordering;
 
@@ -32,7 +32,7 @@ pub(crate) fn sort(entries: &mut [Entry], order: SortOrder) {
     });
 }
 
-/// Compares names: digits as numbers, ASCII letters without regard to case. Names are equal only if all their bytes are.
+/// Compares names: digits as numbers, ASCII letters without regard to case. Only identical names are equal.
 pub(crate) fn natural_cmp(a: &[u8], b: &[u8]) -> Ordering {
     let (mut rest_a, mut rest_b) = (a, b);
     while let ([first_a, ..], [first_b, ..]) = (rest_a, rest_b) {

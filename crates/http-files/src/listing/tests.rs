@@ -138,6 +138,8 @@ fn caption_says_what_is_left_out() {
         assert_eq!(json(b"", entries(), completeness)["complete"], complete);
     }
     assert!(html(b"", Vec::new(), Completeness::Complete, "").contains("<caption>This directory is empty.</caption>"));
+    let page = html(b"", [entries(), entries()].concat(), Completeness::Complete, "");
+    assert!(page.contains("<caption>2 directories, 2 files</caption>"), "{page}");
 }
 
 // V20
