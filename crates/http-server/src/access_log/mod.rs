@@ -12,13 +12,13 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::Duration;
 
-use rustix::event::{PollFd, PollFlags, Timespec, poll};
-
-use self::format::{LONGEST, TimestampCache};
+use self::format::{TimestampCache, longest_line};
 use self::output::Output;
 
+use crate::messages::Messages;
+
 pub(crate) use self::format::Entry;
-pub(crate) use self::pending::{LONGEST as LONGEST_DRAFT, PendingRecord};
+pub(crate) use self::pending::{PendingRecord, draft_memory};
 
 /// What a log says of each request, and where.
 ///
@@ -104,8 +104,11 @@ impl LogHandle {
 
 /// Bytes of lines that may wait to be written.
 const ROOM: usize = 1 << 20;
-/// What the lines that wait, those that are written and one that was torn may take: each buffer may have grown by doubling.
-pub(crate) const MEMORY: usize = 4 * (ROOM + LONGEST) + 2 * LONGEST;
+/// What the lines that wait, those that are written and one that was torn may take where heads have this many bytes: each
+/// buffer may have grown by doubling.
+pub(crate) fn memory(head: usize) -> usize {
+    4 * (ROOM + longest_line(head)) + 2 * longest_line(head)
+}
 /// How long lines are gathered before they are written, unless there are so many bytes of them.
 const FLUSH_INTERVAL: Duration = Duration::from_millis(50);
 const FLUSH_THRESHOLD: usize = 64 << 10;
@@ -261,17 +264,12 @@ pub(crate) struct Writer {
 }
 
 impl Writer {
-    pub(crate) fn start(Log { format, output }: Log) -> io::Result<Writer> {
+    pub(crate) fn start(Log { format, output }: Log, messages: Arc<Messages>) -> io::Result<Writer> {
         let log = Arc::new(AccessLog::new(format));
         let (end, ended) = mpsc::channel();
         let lines = log.clone();
         let write = move || {
-            let is_file = output.is_file();
-            lines.write_to(output, FLUSH_INTERVAL, Output::reopen, |what| {
-                if is_file {
-                    say(&what);
-                }
-            });
+            lines.write_to(output, FLUSH_INTERVAL, Output::reopen, |what| messages.send(&what));
             end.send(())
         };
         thread::Builder::new().name("access-log".into()).spawn(write)?;
@@ -293,15 +291,6 @@ impl Writer {
 impl Drop for Writer {
     fn drop(&mut self) {
         self.log.close();
-    }
-}
-
-/// Says something on standard error, unless that would have to wait for its reader.
-fn say(what: &str) {
-    let stderr = io::stderr();
-    let room = poll(&mut [PollFd::new(&stderr, PollFlags::OUT)], Some(&Timespec::default()));
-    if room == Ok(1) {
-        let _ = rustix::io::write(&stderr, format!("webserver: {what}\n").as_bytes()); // nobody is left to be told
     }
 }
 

@@ -9,8 +9,11 @@ use http_core::{FieldName, Fields, header};
 use super::LogFormat;
 use crate::clock::Millis;
 
-/// Bytes of a draft at most: a head's, and what stands before its texts, in a buffer that has doubled.
-pub(crate) const LONGEST: usize = 2 * (17 << 10);
+/// Bytes of a draft at most where heads have this many: a head's, and what stands before its texts, in a buffer that has
+/// doubled.
+pub(crate) fn draft_memory(head: usize) -> usize {
+    2 * (head + (1 << 10))
+}
 
 /// A draft that is read again.
 #[derive(Clone, Copy, Debug)]
@@ -145,6 +148,9 @@ mod tests {
     fn the_longest_draft_has_room() {
         let limits = Limits::default();
         assert!(limits.head <= u16::MAX.into());
-        assert!(LONGEST >= 2 * (limits.head as usize + FIXED), "its buffer may have doubled");
+        assert!(
+            draft_memory(limits.head as usize) >= 2 * (limits.head as usize + FIXED),
+            "its buffer may have doubled"
+        );
     }
 }

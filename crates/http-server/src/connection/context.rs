@@ -35,9 +35,12 @@ pub(crate) struct WorkerContext {
 }
 
 impl WorkerContext {
-    /// Bytes of one desk at most.
-    pub(crate) const MEMORY: usize =
-        BATCH_SIZE * ((16 << 10) + 256 * 16) + SEND_BUF_KEPT + access_log::LONGEST_DRAFT + DISCARD_BUF;
+    /// Bytes of one context at most.
+    pub(crate) fn memory(limits: &Limits) -> usize {
+        let head = limits.head as usize;
+        let workspace = head + 16 * usize::from(limits.fields.min(256));
+        BATCH_SIZE * workspace + SEND_BUF_KEPT + access_log::draft_memory(head) + DISCARD_BUF
+    }
 
     pub(crate) fn new(leader: Option<Arc<dyn LeaderHandle>>) -> WorkerContext {
         WorkerContext {

@@ -2,6 +2,7 @@
 //! says what it waits for; it never waits itself.
 
 pub(crate) mod context;
+mod error_response;
 pub(crate) mod interest;
 pub(crate) mod send_buffer;
 pub(crate) mod shared;
@@ -14,7 +15,7 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use http_core::server::{self, Event, Expectation, Phase, ResponseBody, SendBody};
-use http_core::{CloseReason, Date, FieldValue, Framing, RequestError, Status, UsageError, Workspace, header};
+use http_core::{CloseReason, Date, Framing, RequestError, Status, UsageError, Workspace};
 
 use crate::access_log::{Entry, PendingRecord};
 use crate::clock::{self, Millis};
@@ -25,7 +26,7 @@ use crate::connection::shared::Shared;
 use crate::connection::transport::{SENDFILE_CHUNK, Socket, Transport, would_block};
 use crate::forwarded;
 use crate::freshness::ReceivedAt;
-use crate::handler::{ActionKind, BodyConsumer, ErrorContext, Request, Response};
+use crate::handler::{ActionKind, BodyConsumer, Request, Response};
 use crate::stats::EndReason;
 use crate::timeouts::{self, BUSY_GRACE, LINGER_MAX_BYTES};
 use crate::trace::DecisionTrace;
@@ -329,47 +330,53 @@ impl<T: Transport> Connection<T> {
                     bytes += self.read()?;
                 }
                 Ok(Event::Request(head)) => {
-                    let now = clock::http_date_now();
+                    let date = clock::http_date_now();
                     let (trace, leader) = (DecisionTrace(shared.trace.as_ref()), context.leader.as_deref());
-                    let client = forwarded::client(&shared.trusted, self.peer_addr.ip(), &head.fields);
-                    let (peer, received_at, socket) = (self.peer_addr, self.received_at, &self.transport);
-                    let request = Request { head, peer, client, now, received_at, socket, trace, leader };
+                    let client_ip = forwarded::client(&shared.trusted, self.peer_addr.ip(), &head.fields);
+                    let (peer_addr, received_at, socket) =
+                        (self.peer_addr, self.received_at, Some(&self.transport as &dyn Transport));
+                    let request = Request { head, peer_addr, client_ip, date, received_at, socket, trace, leader };
                     let length = if let Framing::Length(length) = head.body { length } else { 0 };
                     let waits = length > 0 && head.expectation() == Expectation::Continue;
                     let action = catch_unwind(AssertUnwindSafe(|| shared.handler.handle(&request)));
                     if let Some(log) = &shared.log {
                         // The phase is that of what came before, if all of it was there at once.
                         let began = if self.phase == Phase::Head { self.phase_started } else { self.last_progress };
-                        PendingRecord::begin(&mut self.log_buf, log.format, began, client, Some(&head.fields));
+                        PendingRecord::begin(&mut self.log_buf, log.format, began, client_ip, Some(&head.fields));
                         self.log_buf.extend_from_slice(self.protocol.start_line());
                     }
                     match action.map(|action| action.0) {
-                        Ok(ActionKind::Respond(response)) => self.respond(shared, context, response)?,
+                        Ok(ActionKind::Respond(Ok(response))) => self.respond(shared, context, response)?,
+                        Ok(ActionKind::Respond(Err(error))) => {
+                            self.respond(shared, context, shared.handler_error(error))?;
+                        }
                         Ok(ActionKind::ReadBody { .. }) if waits => {
-                            let why = "send the body without waiting for 100 (Continue)";
-                            let response = error_response(shared, Status::EXPECTATION_FAILED, why);
-                            self.respond(shared, context, response)?;
+                            self.respond(shared, context, shared.reject_expectation())?;
                         }
                         Ok(ActionKind::ReadBody { limit, .. }) if length > limit => {
-                            self.respond(shared, context, request_error(shared, RequestError::BodyTooLong))?;
+                            self.respond(shared, context, shared.reject(RequestError::BodyTooLong))?;
                         }
                         Ok(ActionKind::ReadBody { consumer, .. }) => self.activity = Activity::ReadingBody(consumer),
-                        Err(_) => self.respond(shared, context, handler_failed(shared))?,
+                        Err(panic) => self.respond(shared, context, shared.handler_panicked(&*panic))?,
                     }
                 }
                 Ok(Event::Body(part)) => {
                     let Activity::ReadingBody(consumer) = &mut self.activity else { continue };
-                    let taken = catch_unwind(AssertUnwindSafe(|| consumer.write(part)));
-                    if let Err(response) = taken.unwrap_or_else(|_| Err(handler_failed(shared))) {
-                        self.respond(shared, context, response)?;
+                    match catch_unwind(AssertUnwindSafe(|| consumer.write(part))) {
+                        Ok(Ok(())) => {}
+                        Ok(Err(error)) => self.respond(shared, context, shared.handler_error(error))?,
+                        Err(panic) => self.respond(shared, context, shared.handler_panicked(&*panic))?,
                     }
                 }
                 Ok(Event::NeedOutput) => {
                     let Activity::ReadingBody(consumer) = std::mem::replace(&mut self.activity, Activity::Idle) else {
                         return Err(io::Error::other("a response is due that nobody gives"));
                     };
-                    let response = catch_unwind(AssertUnwindSafe(|| consumer.finish()));
-                    self.respond(shared, context, response.unwrap_or_else(|_| handler_failed(shared)))?;
+                    let response = match catch_unwind(AssertUnwindSafe(|| consumer.finish())) {
+                        Ok(response) => response.unwrap_or_else(|error| shared.handler_error(error)),
+                        Err(panic) => shared.handler_panicked(&*panic),
+                    };
+                    self.respond(shared, context, response)?;
                 }
                 Ok(Event::Closed) => return Ok(self.close(context)),
                 Ok(_) => return Err(io::Error::other("an event that nobody knows")),
@@ -386,7 +393,7 @@ impl<T: Transport> Connection<T> {
                         );
                         self.log_buf.extend_from_slice(self.protocol.start_line());
                     }
-                    self.respond(shared, context, request_error(shared, error))?;
+                    self.respond(shared, context, shared.reject(error))?;
                 }
             }
         }
@@ -408,7 +415,10 @@ impl<T: Transport> Connection<T> {
         Ok(n as u64)
     }
 
-    fn respond(&mut self, shared: &Shared, context: &mut WorkerContext, response: Response) -> io::Result<()> {
+    fn respond(&mut self, shared: &Shared, context: &mut WorkerContext, mut response: Response) -> io::Result<()> {
+        if let Some(error) = response.invalid_header {
+            response = shared.invalid_header(&error);
+        }
         let date = clock::http_date_now();
         self.enter_phase(Phase::Responding);
         let body = response.body.length();
@@ -421,9 +431,9 @@ impl<T: Transport> Connection<T> {
         };
         let send = match self.protocol.respond(&head, &mut self.send_buffer.bytes) {
             Ok(send) => send,
-            // The handler's fault: such a response is none, and nothing of it was written.
-            Err(UsageError::InformationalStatus | UsageError::MissingField) => {
-                return self.respond(shared, context, handler_failed(shared));
+            // HTTP forbids the handler's response, and nothing of it was written.
+            Err(error @ (UsageError::InformationalStatus | UsageError::MissingField)) => {
+                return self.respond(shared, context, shared.forbidden_response(response.status, error));
             }
             Err(error) => return Err(io::Error::other(error)),
         };
@@ -564,37 +574,6 @@ impl AsFd for Connection {
     }
 }
 
-/// The response to a request that the server rejects itself.
-fn request_error(shared: &Shared, error: RequestError) -> Response {
-    let response = error_response(shared, error.status(), &error.to_string());
-    match error {
-        // R9110-10.2.1: a 405 names the methods that are allowed. Here there are none.
-        RequestError::ConnectMethod if !response.fields.contains(header::ALLOW) => {
-            response.with_header(header::ALLOW, FieldValue::from_static(""))
-        }
-        RequestError::Overloaded if !response.fields.contains(header::RETRY_AFTER) => {
-            response.with_header(header::RETRY_AFTER, FieldValue::from_static("1"))
-        }
-        _ => response,
-    }
-}
-
-/// The response where a handler panicked, or made a response that HTTP forbids (R1945-9.5, V33).
-fn handler_failed(shared: &Shared) -> Response {
-    error_response(shared, Status::INTERNAL_SERVER_ERROR, "the server made a mistake")
-}
-
-fn error_response(shared: &Shared, status: Status, message: &str) -> Response {
-    let error = ErrorContext { status, message, date: clock::http_date_now() };
-    match catch_unwind(AssertUnwindSafe(|| shared.handler.error_page(&error))) {
-        Ok(page) => Response { status, ..page },
-        Err(_) => {
-            let status = Status::INTERNAL_SERVER_ERROR;
-            Response { status, ..Response::text(format!("{status}\n")) }
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -664,7 +643,7 @@ mod tests {
 
     #[test]
     fn after_a_turn_that_ends_with_a_reply_it_is_idle() {
-        let long = || Response { body: Body::Shared(vec![0; 1 << 20].into()), ..Response::text("") };
+        let long = || Response::text("").body(Body::Shared(vec![0; 1 << 20].into()));
         let shared = Shared::new(Box::new(move |_: &Request<'_>| long()));
         let mut context = WorkerContext::new(None);
         let mut connection = connected(Says(GET.to_vec(), Often::Once), &shared);
@@ -709,7 +688,7 @@ mod tests {
 
     #[test]
     fn who_steps_behind_may_be_resumed_by_anybody() {
-        let shared = Shared::new(Box::new(|request: &Request<'_>| Response::text(request.peer.to_string())));
+        let shared = Shared::new(Box::new(|request: &Request<'_>| Response::text(request.peer_addr().to_string())));
         let (mut context, mut another) = (WorkerContext::new(None), WorkerContext::new(None));
         let mut connection = connected(Says(LARGE_BODY_MIN.to_vec(), Often::EachTime), &shared);
         for _ in 0..9 {
@@ -734,11 +713,8 @@ mod tests {
         let Response { fields, .. } = Response::text("");
         for format in [None, Some(LogFormat::Common), Some(LogFormat::Combined), Some(LogFormat::Json)] {
             let (content, fields) = (content.clone(), fields.clone());
-            let handler = move |_: &Request<'_>| Response {
-                status: Status::OK,
-                fields: fields.clone(),
-                body: Body::Shared(content.clone()),
-            };
+            let handler =
+                move |_: &Request<'_>| Response::from_shared(Status::OK, fields.clone(), Body::Shared(content.clone()));
             let log = format.map(|format| Arc::new(AccessLog::with_room(format)));
             let shared = Shared { log, ..Shared::new(Box::new(handler)) };
             let mut context = WorkerContext::new(None);

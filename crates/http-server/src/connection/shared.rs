@@ -7,14 +7,16 @@ use std::sync::{Arc, Mutex};
 use http_core::Limits;
 
 use crate::access_log::AccessLog;
+use crate::config::ServerConfig;
 use crate::forwarded::TrustedProxy;
 use crate::handler::Handler;
+use crate::messages::Messages;
 use crate::timeouts::Timeouts;
 use crate::trace::Decision;
 use crate::traffic::Traffic;
 
-pub(crate) struct Shared {
-    pub(crate) handler: Box<dyn Handler>,
+pub(crate) struct Shared<'h> {
+    pub(crate) handler: Box<dyn Handler + 'h>,
     pub(crate) log: Option<Arc<AccessLog>>,
     pub(crate) trusted: Box<[TrustedProxy]>,
     pub(crate) timeouts: Timeouts,
@@ -22,6 +24,7 @@ pub(crate) struct Shared {
     pub(crate) keep_alive: bool,
     pub(crate) stopping: AtomicBool,
     pub(crate) traffic: Traffic,
+    pub(crate) messages: Arc<Messages>,
     /// Partial heads, and bodies that are collected. When it is full, who brings more is answered 503.
     pub(crate) receive_budget: MemoryBudget,
     /// Replies from memory that their readers take slowly. When it is full, further ones are closed short.
@@ -30,24 +33,24 @@ pub(crate) struct Shared {
     pub(crate) trace: Option<Mutex<Vec<Decision>>>,
 }
 
-/// Bytes that waiting connections may hold in all.
-pub(crate) const RECEIVE_BUDGET: usize = 16 << 20;
-pub(crate) const SEND_BUDGET: usize = 64 << 20;
+impl<'h> Shared<'h> {
+    pub(crate) fn new(handler: Box<dyn Handler + 'h>) -> Shared<'h> {
+        Shared::with_config(handler, ServerConfig::default())
+    }
 
-impl Shared {
-    pub(crate) fn new(handler: Box<dyn Handler>) -> Shared {
+    pub(crate) fn with_config(handler: Box<dyn Handler + 'h>, config: ServerConfig) -> Shared<'h> {
         Shared {
             handler,
             log: None,
-            trusted: Box::default(),
-            timeouts: Timeouts::default(),
-            // A handler that wants a body says how long it may be.
-            limits: Limits { body: u64::MAX, ..Limits::default() },
-            keep_alive: true,
+            trusted: config.trusted_proxies.into(),
+            timeouts: config.timeouts,
+            limits: config.limits,
+            keep_alive: config.keep_alive,
             stopping: AtomicBool::new(false),
             traffic: Traffic::default(),
-            receive_budget: MemoryBudget::new(RECEIVE_BUDGET),
-            send_budget: MemoryBudget::new(SEND_BUDGET),
+            messages: Arc::default(),
+            receive_budget: MemoryBudget::new(config.receive_budget),
+            send_budget: MemoryBudget::new(config.send_budget),
             trace: None,
         }
     }
@@ -57,7 +60,7 @@ impl Shared {
     }
 }
 
-impl fmt::Debug for Shared {
+impl fmt::Debug for Shared<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Shared").field("timeouts", &self.timeouts).field("limits", &self.limits).finish_non_exhaustive()
     }
