@@ -12,7 +12,7 @@ use std::io;
 use std::net::TcpStream;
 
 use http_core::client::Request;
-use http_core::{Authority, FieldBlock, FieldValue, Location, Method, Status, Target, header};
+use http_core::{FieldBlock, FieldValue, HttpUrl, Method, Status, header};
 use webclient::{ClientConnection, Response, Timeouts};
 
 const MAX_PAGE: usize = 1 << 20; // bytes
@@ -20,21 +20,20 @@ const MAX_PAGE: usize = 1 << 20; // bytes
 fn main() -> Result<(), Box<dyn Error>> {
     let argument = |n, default: &str| std::env::args().nth(n).unwrap_or(default.into());
     let (start, max_pages) = (argument(1, "http://localhost:6789/"), argument(2, "20").parse::<usize>()?);
-    let target = Target::new(start.as_bytes()).map_err(|error| format!("{start} {error}"))?;
-    let host = target.authority().ok_or("expected a URL like http://localhost:6789/")?;
-    let resolve =
-        |base: Target<'_>, reference: &[u8]| Location::resolve(host, base, FieldValue::new(reference).ok()?).ok();
+    let start = HttpUrl::parse(&start).map_err(|error| format!("{start}: {error}"))?;
+    let origin = start.origin();
 
-    let mut server = Server { host, kept: None, connections: 0 };
-    let mut urls: Vec<_> = resolve(target, b"").into_iter().collect();
+    let mut server = Server { kept: None, connections: 0 };
+    let mut urls = vec![start];
     let (mut next, mut tagged) = (0, Vec::new());
     while let Some(url) = urls.get(next).cloned() {
         next += 1;
         match server.get(&url, None) {
             Ok(page) => {
                 println!("{}: {url}, {} bytes", page.status, page.body.len());
-                for link in page.links().into_iter().filter_map(|link| resolve(url.target(), &link)) {
-                    if !link.leaves_origin() && !urls.contains(&link) && urls.len() < max_pages {
+                let resolve = |link: Vec<u8>| url.resolve(FieldValue::new(&link).ok()?).ok();
+                for link in page.links().into_iter().filter_map(resolve) {
+                    if link.origin() == origin && !urls.contains(&link) && urls.len() < max_pages {
                         urls.push(link);
                     }
                 }
@@ -71,19 +70,18 @@ impl Page {
 }
 
 /// The one server that is crawled.
-struct Server<'a> {
-    host: Authority<'a>,
+struct Server {
     kept: Option<ClientConnection<TcpStream>>,
     connections: u32,
 }
 
-impl Server<'_> {
-    fn get(&mut self, url: &Location, etag: Option<&Vec<u8>>) -> Result<Page, webclient::Error> {
+impl Server {
+    fn get(&mut self, url: &HttpUrl, etag: Option<&Vec<u8>>) -> Result<Page, webclient::Error> {
         let mut fields = FieldBlock::new();
         if let Some(etag) = etag.and_then(|etag| FieldValue::new(etag).ok()) {
             let _ = fields.push(header::IF_NONE_MATCH, etag); // not one that the library writes
         }
-        let request = Request { keep_alive: true, ..Request::new(Method::Get, url.target(), self.host, &fields) };
+        let request = Request { keep_alive: true, ..Request::new(Method::Get, url.target(), url.authority(), &fields) };
         let mut response = self.send(&request)?;
         let value = |name| response.head.get(name).map(|value| value.as_bytes().to_vec());
         let (status, etag, location) = (response.head.status, value(header::ETAG), value(header::LOCATION));
@@ -102,6 +100,6 @@ impl Server<'_> {
             }
         }
         self.connections += 1;
-        ClientConnection::connect(self.host.endpoint(), &Timeouts::default())?.send(request, io::empty())
+        ClientConnection::connect(request.host.endpoint(), &Timeouts::default())?.send(request, io::empty())
     }
 }

@@ -194,7 +194,8 @@ fn the_proxy_passes_on_no_more_than_is_for_the_other_end() {
          Upgrade: h2c\r\nProxy-Connection: keep-alive\r\nProxy-Authorization: Basic eDp5\r\nAccept: */*\r\n\
          Via: 1.0 fred\r\nContent-Length: 5\r\n\r\nhello"
     );
-    assert!(proxy.ask(&request).starts_with("HTTP/1.0 200 OK\r\n"));
+    let answer = proxy.ask(&request);
+    assert!(answer.starts_with("HTTP/1.0 200 OK\r\n"), "{answer}");
     let via = format!("1.1 127.0.0.1:{}", proxy.port);
     let expected = format!(
         "POST /p HTTP/1.0\nHost: {host}\nConnection: close\nContent-Length: 5\nAccept: */*\n\

@@ -1,4 +1,4 @@
-//! A client and a server, joined: they agree on every message or both close, and no cut body is taken for whole.
+//! Joins a client and a server: they agree on every message or both close, and no truncated body counts as complete.
 #![no_main]
 
 use std::collections::VecDeque;
@@ -12,7 +12,7 @@ use http_core::{
 };
 use libfuzzer_sys::fuzz_target;
 
-/// One request and what the server makes of it.
+/// A request, and how the server responds to it.
 #[derive(Arbitrary, Clone, Copy, Debug)]
 struct Exchange {
     method: u8,
@@ -22,20 +22,20 @@ struct Exchange {
     body: Option<u16>,
     fields: u8,
     status: u16,
-    reply_body: Option<u16>,
-    reply_fields: u8,
+    response_body: Option<u16>,
+    response_fields: u8,
     close: bool,
-    /// The server answers before it has seen the body.
+    /// The server responds before it has read the body.
     early: bool,
 }
 
 #[derive(Arbitrary, Debug)]
 struct Plan<'a> {
     small: bool,
-    /// One after the other, from the first again behind the last.
+    /// One after the other; the first follows the last.
     exchanges: [Exchange; 3],
     fields: [(&'a [u8], &'a [u8]); 3],
-    /// What goes on next: three bits say which, five how far.
+    /// The next steps: three bits select the step, five say how far it goes.
     steps: &'a [u8],
 }
 
@@ -51,22 +51,22 @@ fuzz_target!(|plan: Plan<'_>| {
             3 => drop(pair.server_sends(far as u64)),
             4 => drop(pair.reach_server(far)),
             5 => drop(pair.reach_client(far)),
-            6 => pair.settle(1 + n),
+            6 => pair.run(1 + n),
             _ if n == 0 => pair.client_ended = true,
             _ if n == 1 => pair.server_broke = !pair.server_closed,
-            _ => pair.put_down(),
+            _ => pair.detach_and_attach(),
         }
     }
-    pair.settle(u8::MAX);
-    // Now all is quiet: the client goes, and the server must see it.
+    pair.run(u8::MAX);
+    // Nothing moves any more. The client closes, and the server must notice.
     pair.client_ended = true;
-    pair.settle(u8::MAX);
-    assert!(pair.server_closed || pair.server_broke, "the server waits for a client that is gone");
-    assert!(!pair.in_response || pair.server_broke, "the client waits for a server that is gone");
+    pair.run(u8::MAX);
+    assert!(pair.server_closed || pair.server_broke, "the server waits for a client that has closed");
+    assert!(!pair.in_response || pair.server_broke, "the client waits for a server that has closed");
 });
 
-/// What a side said, for the other to have understood.
-struct Said {
+/// A message that one side sent, to be compared with what the other received.
+struct Sent {
     head: String,
     fields: Vec<u8>,
     body: u64,
@@ -81,23 +81,23 @@ struct Pair<'p, 'a> {
     workspaces: [Workspace; 2],
     to_server: VecDeque<u8>,
     to_client: VecDeque<u8>,
-    /// The client will send no more; the server has said its last; it broke off instead.
+    /// The client sends no more; the server has closed in order; the server's connection broke.
     client_ended: bool,
     server_closed: bool,
     server_broke: bool,
     client_done: bool,
     asked: usize,
     served: usize,
-    requests: VecDeque<Said>,
-    replies: VecDeque<Said>,
-    /// Of the current messages: to be sent, sent (which says what byte is next), received.
+    requests: VecDeque<Sent>,
+    responses: VecDeque<Sent>,
+    /// Body bytes of the current messages: still to be sent, sent (the offset of the next byte) and received.
     request_left: u64,
     request_sent: u64,
     request_received: u64,
-    reply_left: Option<u64>,
-    reply_sent: u64,
-    reply_received: u64,
-    reply_whole: bool,
+    response_left: Option<u64>,
+    response_sent: u64,
+    response_received: u64,
+    response_whole: bool,
     in_response: bool,
 }
 
@@ -120,22 +120,22 @@ impl<'p, 'a> Pair<'p, 'a> {
             asked: 0,
             served: 0,
             requests: VecDeque::new(),
-            replies: VecDeque::new(),
+            responses: VecDeque::new(),
             request_left: 0,
             request_sent: 0,
             request_received: 0,
-            reply_left: None,
-            reply_sent: 0,
-            reply_received: 0,
-            reply_whole: true,
+            response_left: None,
+            response_sent: 0,
+            response_received: 0,
+            response_whole: true,
             in_response: false,
         }
     }
 
-    /// Everything goes as far as it can, or so many rounds.
-    fn settle(&mut self, rounds: u8) {
-        let most = if rounds == u8::MAX { 100_000 } else { rounds.into() };
-        for _ in 0..most {
+    /// Runs both sides until nothing moves, or for this many rounds.
+    fn run(&mut self, rounds: u8) {
+        let max = if rounds == u8::MAX { 100_000 } else { rounds.into() };
+        for _ in 0..max {
             let moved = [
                 self.client_turn(),
                 self.client_sends(u64::MAX),
@@ -148,10 +148,10 @@ impl<'p, 'a> Pair<'p, 'a> {
                 return;
             }
         }
-        assert!(rounds < u8::MAX, "they never come to rest");
+        assert!(rounds < u8::MAX, "they never stop");
     }
 
-    fn put_down(&mut self) {
+    fn detach_and_attach(&mut self) {
         self.client.detach(&mut self.workspaces[0]);
         self.server.detach(&mut self.workspaces[1]);
         self.client.attach(&mut self.workspaces[0]);
@@ -159,7 +159,7 @@ impl<'p, 'a> Pair<'p, 'a> {
     }
 
     fn reach_server(&mut self, n: usize) -> bool {
-        let n = give(&mut self.to_server, self.server.receive_buffer(), n);
+        let n = transfer(&mut self.to_server, self.server.receive_buffer(), n);
         self.server.received(n);
         if self.client_ended && self.to_server.is_empty() {
             self.server.received_eof();
@@ -171,12 +171,12 @@ impl<'p, 'a> Pair<'p, 'a> {
         if self.client_done {
             return false;
         }
-        let n = give(&mut self.to_client, self.client.receive_buffer(), n);
+        let n = transfer(&mut self.to_client, self.client.receive_buffer(), n);
         self.client.received(n);
         if (self.server_closed || self.server_broke) && self.to_client.is_empty() {
-            // A stream that broke within a body that the close ends is a reset, not an end.
+            // A break within a body that only the close ends is a reset, not an end of the stream.
             let looks_whole =
-                self.server_broke && !self.reply_whole && self.replies.back().is_some_and(|r| r.until_close);
+                self.server_broke && !self.response_whole && self.responses.back().is_some_and(|r| r.until_close);
             if looks_whole {
                 self.client_done = true;
             } else {
@@ -199,53 +199,54 @@ impl<'p, 'a> Pair<'p, 'a> {
     }
 
     fn server_sends(&mut self, n: u64) -> bool {
-        let Some(left) = self.reply_left.filter(|_| !self.server_broke) else { return false };
+        let Some(left) = self.response_left.filter(|_| !self.server_broke) else { return false };
         let n = n.min(left);
-        self.to_client.extend(part(self.reply_sent, n));
-        self.reply_sent += n;
+        self.to_client.extend(part(self.response_sent, n));
+        self.response_sent += n;
         self.server.body_sent(n).unwrap();
-        self.reply_left = Some(left - n).filter(|&left| left > 0);
-        if self.reply_left.is_none() {
+        self.response_left = Some(left - n).filter(|&left| left > 0);
+        if self.response_left.is_none() {
             self.server.finish_body().unwrap();
-            self.reply_whole = true;
+            self.response_whole = true;
         }
         true
     }
 
-    /// Asks, or takes one event; whether anything happened.
+    /// Sends a request or takes one event. Returns whether anything happened.
     fn client_turn(&mut self) -> bool {
         if self.client_done {
             return false;
         }
         match self.client.poll() {
             Ok(client::Event::NeedInput) => {
-                let free = !self.in_response && self.requests.is_empty() && self.replies.is_empty();
+                let free = !self.in_response && self.requests.is_empty() && self.responses.is_empty();
                 !self.client_ended && free && self.client.can_reuse() && self.client_asks()
             }
             Ok(client::Event::Response(head)) => {
-                let said = self.replies.front().expect("a response that no server sent");
-                assert_eq!(head.status.to_string(), said.head);
-                let own = [header::CONNECTION, header::CONTENT_LENGTH, header::CONTENT_TYPE, header::ALLOW, header::DATE];
-                assert_eq!(lines(&head.fields, &own), without(&said.fields, &own));
-                assert_eq!(head.body == Framing::UntilClose, said.until_close, "{:?}", head.body);
+                let sent = self.responses.front().expect("a response that no server sent");
+                assert_eq!(head.status.to_string(), sent.head);
+                let own =
+                    [header::CONNECTION, header::CONTENT_LENGTH, header::CONTENT_TYPE, header::ALLOW, header::DATE];
+                assert_eq!(lines(&head.fields, &own), without(&sent.fields, &own));
+                assert_eq!(head.body == Framing::UntilClose, sent.until_close, "{:?}", head.body);
                 assert!(!self.in_response);
-                (self.in_response, self.reply_received) = (true, 0);
+                (self.in_response, self.response_received) = (true, 0);
                 true
             }
             Ok(client::Event::Body(bytes)) => {
-                assert_eq!(bytes, part(self.reply_received, bytes.len() as u64));
-                self.reply_received += bytes.len() as u64;
+                assert_eq!(bytes, part(self.response_received, bytes.len() as u64));
+                self.response_received += bytes.len() as u64;
                 true
             }
             Ok(client::Event::ResponseEnd) => {
-                let said = self.replies.pop_front().expect("an end that no server sent");
-                assert!(self.in_response && self.reply_received == said.body, "a cut body was taken for whole");
-                assert!(self.reply_whole, "a body is whole before its server says so");
-                assert!(!self.client.can_reuse() || said.keeps, "it would send on what the server closes");
+                let sent = self.responses.pop_front().expect("an end that no server sent");
+                assert!(self.in_response && self.response_received == sent.body, "a truncated body counts as complete");
+                assert!(self.response_whole, "the body is complete before the server has finished it");
+                assert!(!self.client.can_reuse() || sent.keeps, "it would send on a connection that the server closes");
                 assert!(!self.client.can_reuse() || self.request_left == 0, "it would send within a body");
                 self.in_response = false;
                 if !self.client.can_reuse() {
-                    // It may be that the server would still read a body, or that another request was asked for.
+                    // The server might still read a body or wait for another request.
                     self.client_ended = true;
                 }
                 true
@@ -257,7 +258,7 @@ impl<'p, 'a> Pair<'p, 'a> {
             Ok(event) => panic!("a new event: {event:?}"),
             Err(error) => {
                 let gone = self.client_ended || self.server_broke;
-                assert!(gone && error.is_truncated(), "{error:?}, and nobody went away");
+                assert!(gone && error.is_truncated(), "{error:?}, although neither side has closed");
                 assert_eq!(error == ResponseError::BodyTruncated, self.in_response, "{error:?}");
                 (self.client_done, self.client_ended) = (true, true);
                 false
@@ -292,15 +293,15 @@ impl<'p, 'a> Pair<'p, 'a> {
         assert_eq!(self.request_left, body.unwrap_or(0));
         let authority = target.authority().unwrap_or(host).as_str();
         let query = target.query().map(|query| format!("?{query}")).unwrap_or_default();
-        // R9112-3.2.4: what OPTIONS asks of a server as a whole.
-        let of_all = method == Method::Options && ["*", "http://[::1]"].contains(&target.as_str());
-        let path = match (of_all, to_proxy) {
+        // R9112-3.2.4: OPTIONS for the server as a whole.
+        let of_server = method == Method::Options && ["*", "http://[::1]"].contains(&target.as_str());
+        let path = match (of_server, to_proxy) {
             (true, true) => format!("http://{authority}"),
             (true, false) => "*".to_string(),
             (false, true) => format!("http://{authority}{}{query}", target.raw_path()),
             (false, false) => format!("{}{query}", target.raw_path()),
         };
-        self.requests.push_back(Said {
+        self.requests.push_back(Sent {
             head: format!("{method} {path} {authority}"),
             fields: fields.as_bytes().to_vec(),
             body: self.request_left,
@@ -312,25 +313,25 @@ impl<'p, 'a> Pair<'p, 'a> {
         true
     }
 
-    /// Takes one event; whether anything happened.
+    /// Takes one event. Returns whether anything happened.
     fn server_turn(&mut self) -> bool {
-        if self.server_closed || self.server_broke || self.reply_left.is_some() {
+        if self.server_closed || self.server_broke || self.response_left.is_some() {
             return false;
         }
         match self.server.poll() {
             Ok(server::Event::NeedInput) => false,
             Ok(server::Event::Request(head)) => {
-                let said = self.requests.front().expect("a request that no client sent");
+                let sent = self.requests.front().expect("a request that no client sent");
                 let host = head.fields.only(header::HOST).unwrap();
                 let host = str::from_utf8(host.as_bytes()).unwrap();
-                assert_eq!(format!("{} {} {host}", head.method, head.target.as_str()), said.head);
+                assert_eq!(format!("{} {} {host}", head.method, head.target.as_str()), sent.head);
                 let own = [header::HOST, header::CONNECTION, header::CONTENT_LENGTH];
-                assert_eq!(lines(&head.fields, &own), said.fields);
-                let expected = if said.body == 0 { Framing::Empty } else { Framing::Length(said.body) };
+                assert_eq!(lines(&head.fields, &own), sent.fields);
+                let expected = if sent.body == 0 { Framing::Empty } else { Framing::Length(sent.body) };
                 assert_eq!(head.body, expected);
                 self.request_received = 0;
                 if self.exchange().early {
-                    self.server_replies();
+                    self.server_responds();
                 }
                 true
             }
@@ -340,9 +341,9 @@ impl<'p, 'a> Pair<'p, 'a> {
                 true
             }
             Ok(server::Event::NeedOutput) => {
-                let said = self.requests.front().expect("a reply without a request");
-                assert_eq!(self.request_received, said.body, "a cut body was taken for whole");
-                self.server_replies();
+                let sent = self.requests.front().expect("a response without a request");
+                assert_eq!(self.request_received, sent.body, "a truncated body counts as complete");
+                self.server_responds();
                 true
             }
             Ok(server::Event::Closed) => {
@@ -365,15 +366,15 @@ impl<'p, 'a> Pair<'p, 'a> {
                 let cut = error == E::Incomplete && self.client_ended;
                 assert!(cut || (small && self.plan.small), "{error:?}");
                 let mut out = Vec::new();
-                let of_head = self.requests.pop_front().is_some_and(|said| said.head.starts_with("HEAD "));
+                let of_head = self.requests.pop_front().is_some_and(|sent| sent.head.starts_with("HEAD "));
                 self.server.respond_error(None, &mut out).unwrap();
                 let at = out.windows(4).position(|end| end == b"\r\n\r\n").unwrap() + 4;
                 self.to_client.extend(&out[..at]);
                 assert_eq!(of_head, out.len() == at);
-                // Its text, as the other bodies are.
+                // The body is replaced by one with the bytes of the others.
                 self.to_client.extend(part(0, (out.len() - at) as u64));
-                self.reply_whole = true;
-                self.replies.push_back(Said {
+                self.response_whole = true;
+                self.responses.push_back(Sent {
                     head: error.status().to_string(),
                     fields: Vec::new(),
                     body: (out.len() - at) as u64,
@@ -385,32 +386,35 @@ impl<'p, 'a> Pair<'p, 'a> {
         }
     }
 
-    /// The one that is under way.
+    /// The exchange in progress.
     fn exchange(&self) -> Exchange {
         self.plan.exchanges[(self.asked - 1) % self.plan.exchanges.len()]
     }
 
-    /// Those fields that the bits name.
+    /// The headers that the bits select.
     fn block(&self, bits: u8) -> FieldBlock {
         let mut fields = FieldBlock::new();
         for (number, (name, value)) in self.plan.fields.iter().enumerate() {
-            if let (Some(name), Some(value), true) =
+            if let (Ok(name), Ok(value), true) =
                 (FieldName::new(name), FieldValue::new(value), bits & 1 << number != 0)
             {
-                let _ = fields.push(name, value); // not those of the library
-                assert!(value.as_bytes().iter().all(|c| !c.is_ascii_control() || *c == b'\t'), "a line of its own");
+                let _ = fields.push(name, value); // the library writes some itself
+                assert!(
+                    value.as_bytes().iter().all(|c| !c.is_ascii_control() || *c == b'\t'),
+                    "the value would begin another line"
+                );
             }
         }
         fields
     }
 
-    fn server_replies(&mut self) {
-        let said = self.requests.pop_front().unwrap();
+    fn server_responds(&mut self) {
+        let sent = self.requests.pop_front().unwrap();
         let exchange = self.exchange();
         self.served += 1;
-        assert!(self.served <= self.asked, "more was served than asked for");
+        assert!(self.served <= self.asked, "more responses than requests");
         let status = Status::new(200 + exchange.status % 800).unwrap();
-        let mut fields = self.block(exchange.reply_fields);
+        let mut fields = self.block(exchange.response_fields);
         let needed = match status {
             Status::UNAUTHORIZED => Some(header::WWW_AUTHENTICATE),
             Status::METHOD_NOT_ALLOWED => Some(header::ALLOW),
@@ -421,38 +425,38 @@ impl<'p, 'a> Pair<'p, 'a> {
             assert_eq!(without, Err(UsageError::MissingField));
             fields.push(needed, FieldValue::from_static("x")).unwrap();
         }
-        let body = exchange.reply_body.map_or(ResponseBody::UntilClose, |n| ResponseBody::Length(length(n)));
-        let reply = Response { body, close: exchange.close, ..Response::new(status, &fields) };
+        let body = exchange.response_body.map_or(ResponseBody::UntilClose, |n| ResponseBody::Length(length(n)));
+        let response = Response { body, close: exchange.close, ..Response::new(status, &fields) };
         let mut out = Vec::new();
-        let send = self.server.respond(&reply, &mut out).unwrap();
+        let send = self.server.respond(&response, &mut out).unwrap();
         self.to_client.extend(out);
-        let bodiless = said.head.starts_with("HEAD ") || status.is_bodiless();
-        (self.reply_left, self.reply_sent) = match send {
+        let bodiless = sent.head.starts_with("HEAD ") || status.is_bodiless();
+        (self.response_left, self.response_sent) = match send {
             server::SendBody::None => (None, 0),
             server::SendBody::Exactly(n) => (Some(n), 0),
             server::SendBody::UntilClose => (Some(77), 0),
         };
-        self.reply_whole = self.reply_left.is_none();
+        self.response_whole = self.response_left.is_none();
         let keeps = self.server.close_reason().is_none();
-        assert!(!keeps || (said.keeps && !exchange.close));
+        assert!(!keeps || (sent.keeps && !exchange.close));
         let until_close = body == ResponseBody::UntilClose && !bodiless;
-        assert_eq!(self.reply_left.is_some(), !bodiless && body != ResponseBody::Length(0));
-        self.replies.push_back(Said {
+        assert_eq!(self.response_left.is_some(), !bodiless && body != ResponseBody::Length(0));
+        self.responses.push_back(Sent {
             head: status.to_string(),
             fields: fields.as_bytes().to_vec(),
-            body: self.reply_left.unwrap_or(0),
+            body: self.response_left.unwrap_or(0),
             until_close,
             keeps,
         });
     }
 }
 
-/// Mostly short, or they would cost all the time.
+/// The length of a body. Most are short, or they would take all the time.
 fn length(choice: u16) -> u64 {
     u64::from(if choice % 64 == 63 { choice } else { choice % 512 })
 }
 
-/// Any body is the first so many bytes of this one.
+/// Every body is a prefix of this one.
 static BODY: [u8; 65_536] = {
     let mut body = [0; 65_536];
     let mut at = 0;
@@ -467,9 +471,9 @@ fn part(from: u64, length: u64) -> &'static [u8] {
     &BODY[from as usize..][..length as usize]
 }
 
-fn give(wire: &mut VecDeque<u8>, room: &mut [u8], n: usize) -> usize {
-    let n = n.min(room.len());
-    wire.read(&mut room[..n]).expect("it is memory")
+fn transfer(wire: &mut VecDeque<u8>, space: &mut [u8], n: usize) -> usize {
+    let n = n.min(space.len());
+    wire.read(&mut space[..n]).expect("reading from memory cannot fail")
 }
 
 fn method(choice: u8) -> Method<'static> {
@@ -477,7 +481,7 @@ fn method(choice: u8) -> Method<'static> {
     Method::new(methods[usize::from(choice) % methods.len()].as_bytes()).unwrap()
 }
 
-/// The lines as they would be sent, but for those that the library writes.
+/// The header lines as they would be sent, except those that the library writes.
 fn lines(fields: &Fields<'_>, own: &[FieldName<'_>]) -> Vec<u8> {
     let others = fields.iter().filter(|(name, _)| !own.contains(name));
     others.flat_map(|(name, value)| [name.as_str().as_bytes(), b": ", value.as_bytes(), b"\r\n"].concat()).collect()
@@ -485,7 +489,7 @@ fn lines(fields: &Fields<'_>, own: &[FieldName<'_>]) -> Vec<u8> {
 
 fn without(lines: &[u8], own: &[FieldName<'_>]) -> Vec<u8> {
     let others = lines.split_inclusive(|&c| c == b'\n').filter(|line| {
-        let name = line.split(|&c| c == b':').next().and_then(FieldName::new);
+        let name = line.split(|&c| c == b':').next().and_then(|name| FieldName::new(name).ok());
         !name.is_some_and(|name| own.contains(&name))
     });
     others.flatten().copied().collect()

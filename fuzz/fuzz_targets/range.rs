@@ -1,4 +1,4 @@
-//! Any Range over a file of any length means what a naive reader says, and a part lies in the file.
+//! Any Range for a file of any length agrees with a naive parser, and a partial range lies in the file.
 #![no_main]
 
 use http_core::range::{ByteRange, RangeOutcome, parse};
@@ -6,18 +6,18 @@ use libfuzzer_sys::fuzz_target;
 
 fuzz_target!(|input: (u64, &[u8])| {
     let (length, value) = input;
-    let ranged = parse(value, length);
-    if let RangeOutcome::Partial(part) = ranged {
+    let outcome = parse(value, length);
+    if let RangeOutcome::Partial(part) = outcome {
         assert!(part.start() < part.end() && part.end() <= length && part.complete_length() == length);
         assert_eq!(part.length(), part.end() - part.start());
         let expected = format!("bytes {}-{}/{length}", part.start(), part.end() - 1);
         assert_eq!(part.content_range().as_str(), expected);
         assert_eq!(part.content_range().value().as_bytes(), expected.as_bytes());
     }
-    assert_eq!(ranged, naive(value, length.into()), "{} of {length}", value.escape_ascii());
+    assert_eq!(outcome, naive(value, length.into()), "{} of {length}", value.escape_ascii());
 });
 
-/// In numbers that hold everything, with no thought of speed.
+/// A slow parser with 128-bit numbers, which cannot overflow.
 fn naive(value: &[u8], length: u128) -> RangeOutcome {
     let Some(set) = value.to_ascii_lowercase().strip_prefix(b"bytes=").map(<[u8]>::to_vec) else {
         return RangeOutcome::Full;
@@ -46,7 +46,7 @@ fn naive(value: &[u8], length: u128) -> RangeOutcome {
     let (Some(&(start, _)), Some(&(_, end))) = (ranges.iter().min(), ranges.iter().max_by_key(|range| range.1)) else {
         return RangeOutcome::NotSatisfiable;
     };
-    // They are one if behind none of them is a gap: each but the first begins where an earlier one still goes on.
+    // They form one range if there is no gap: each except the first begins inside or at the end of an earlier one.
     let one = ranges.iter().all(|&(from, _)| from == start || ranges.iter().any(|&(f, to)| f < from && to >= from));
     let part = ByteRange::new(start as u64, end as u64, length as u64);
     part.filter(|_| one).map_or(RangeOutcome::Full, RangeOutcome::Partial)
@@ -58,7 +58,7 @@ enum Number {
     Some(u128),
 }
 
-/// Beyond 64 bits all numbers are the largest of 64 bits.
+/// A number beyond 64 bits counts as the largest of 64 bits.
 fn number(digits: &[u8]) -> Number {
     if digits.is_empty() {
         return Number::None;

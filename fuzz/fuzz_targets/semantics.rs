@@ -8,8 +8,8 @@ use http_core::conditional::{self, EntityTag, Outcome, Validators};
 use http_core::negotiate::{self, Choice};
 use http_core::redirect::{self, RedirectError};
 use http_core::{
-    Authority, Date, FieldBlock, FieldName, FieldValue, Fields, Form, Limits, Location, LocationError, Method, Origin,
-    Status, Target, is_expired, header, percent_encode,
+    Authority, Date, FieldBlock, FieldName, FieldValue, Fields, Form, HttpUrl, Limits, Method, Origin, Status,
+    Target, UrlError, expires::is_expired, header, percent_encode,
 };
 use libfuzzer_sys::fuzz_target;
 
@@ -50,7 +50,7 @@ fuzz_target!(|input: &[u8]| {
     let fields: Vec<_> = lines
         .filter_map(|line| line.split_first())
         .map(|(letter, value)| (NAMES[usize::from(letter.wrapping_sub(b'a')) % NAMES.len()], value))
-        .filter_map(|(name, value)| Some((name, FieldValue::new(value)?)))
+        .filter_map(|(name, value)| Some((name, FieldValue::new(value).ok()?)))
         .take(256)
         .collect();
     let method = METHODS[usize::from(choices & 7)];
@@ -64,7 +64,7 @@ fuzz_target!(|input: &[u8]| {
         redirects(own, method, head);
         preconditions(own, method, &head.fields, now);
         codings(own[0], &head.fields);
-        let date = |name| head.fields.only(name).and_then(|value| Date::parse(value.as_bytes(), now));
+        let date = |name| head.fields.only(name).and_then(|value| Date::parse(value.as_bytes(), now).ok());
         let is_fresh = date(EXPIRES).is_some_and(|date| date > now) && date(EXPIRES) > date(header::DATE);
         assert_eq!(is_expired(&head.fields, now), head.fields.get(EXPIRES).map(|_| !is_fresh));
     });
@@ -99,10 +99,10 @@ fn with_head(status: u16, fields: &[(FieldName<'_>, FieldValue<'_>)], look: impl
 
 fn basic([user, password]: [&[u8]; 2], fields: &Fields<'_>) {
     let readable = !user.contains(&b':') && ![user, password].concat().iter().any(u8::is_ascii_control);
-    let own = Basic::new(user, password);
+    let own = Basic::new(user, password).ok();
     assert_eq!(own.is_some(), readable);
     assert_eq!(auth::constant_time_eq(user, password), user == password);
-    let received = fields.get_all(header::AUTHORIZATION).filter_map(|value| Some((Basic::parse(value)?, value)));
+    let received = fields.get_all(header::AUTHORIZATION).filter_map(|value| Some((Basic::parse(value).ok()?, value)));
     for (basic, value) in own.map(|basic| (basic, None)).into_iter().chain(received.map(|(b, v)| (b, Some(v)))) {
         assert!(!basic.user().contains(&b':'));
         assert!(![basic.user(), basic.password()].concat().iter().any(u8::is_ascii_control));
@@ -125,7 +125,7 @@ fn challenges([realm, other]: [&[u8]; 2], fields: &Fields<'_>) {
     assert!(read.len() <= 16);
     let mut written = Vec::new();
     for challenge in &read {
-        assert!(FieldName::new(challenge.scheme().as_bytes()).is_some(), "a scheme is a token");
+        assert!(FieldName::new(challenge.scheme().as_bytes()).is_ok(), "a scheme is a token");
         assert_eq!(challenge.is_basic(), challenge.scheme().eq_ignore_ascii_case("basic"));
         written.extend([b", ", challenge.scheme().as_bytes()].concat());
         if let Some(realm) = challenge.realm() {
@@ -141,7 +141,7 @@ fn challenges([realm, other]: [&[u8]; 2], fields: &Fields<'_>) {
     let is_same = ProtectionSpace::new(host, realm) == ProtectionSpace::new(host, other);
     assert_eq!(is_same, realm == other);
     let Ok(realm) = str::from_utf8(realm) else { return };
-    let written = auth::basic_challenge(realm);
+    let written = auth::basic_challenge(realm).ok();
     assert_eq!(written.is_some(), realm.chars().all(|c| (' '..='~').contains(&c) && !"\"\\".contains(c)));
     let Some(written) = written else { return };
     // It is read as it was written, whatever stands in the lines before it.
@@ -160,22 +160,23 @@ fn redirects([target, host]: [&[u8]; 2], method: Method<'_>, head: &ResponseHead
     let target = Target::new(target).or(Target::new(b"/a/b?c")).unwrap();
     let host = Authority::new(host).or(Authority::new(b"example.org")).unwrap();
     let asked = target.authority().unwrap_or(host);
+    let base = HttpUrl::of_request(host, target);
     for reference in head.fields.get_all(header::LOCATION) {
-        let location = Location::resolve(host, target, reference);
+        let location = base.resolve(reference);
         let expected = resolved(asked, target, reference.as_bytes());
         assert_eq!(location.as_ref().map(|location| location.as_str()), expected.as_deref());
         let Ok(location) = location else { continue };
         let url = location.as_str();
-        assert!(url.len() <= Location::LONGEST);
+        assert!(url.len() <= HttpUrl::LONGEST);
         assert!(url.bytes().all(|c| (b'!'..=b'~').contains(&c) && !b"\"<>\\#".contains(&c)), "{url}");
         assert_eq!((Target::new(url.as_bytes()), location.target().form()), (Ok(location.target()), Form::Absolute));
         let authority = location.target().authority().unwrap();
         assert_eq!((location.host(), location.port()), (authority.host(), authority.port().unwrap_or(80)));
         let is_same =
             location.host().eq_ignore_ascii_case(asked.host()) && location.port() == asked.port().unwrap_or(80);
-        assert_eq!((location.leaves_origin(), Origin::new(authority) == Origin::new(asked)), (!is_same, is_same));
+        assert_eq!((location.origin() == base.origin(), Origin::new(authority) == Origin::new(asked)), (is_same, is_same));
         // What is resolved stays what it is, but for dots that were the base's.
-        let again = Location::resolve(host, target, FieldValue::new(url.as_bytes()).unwrap());
+        let again = base.resolve(FieldValue::new(url.as_bytes()).unwrap());
         let has_dots = location.target().raw_path().split('/').any(|segment| segment == "." || segment == "..");
         assert!(if has_dots { location.target().raw_path() == target.raw_path() } else { again == Ok(location) });
     }
@@ -196,9 +197,9 @@ fn redirects([target, host]: [&[u8]; 2], method: Method<'_>, head: &ResponseHead
         (Ok(Some(_)), Err(RedirectError::NoLocation)) => assert!(head.fields.only(header::LOCATION).is_none()),
         (Ok(Some(method)), next) => {
             assert!(followed < redirect::MAX_REDIRECTS);
-            let location = Location::resolve(host, target, head.fields.only(header::LOCATION).unwrap());
+            let location = base.resolve(head.fields.only(header::LOCATION).unwrap());
             assert_eq!(
-                next.map(|next| next.map(|next| (next.method, next.location))),
+                next.map(|next| next.map(|next| (next.method, next.url))),
                 match location {
                     Ok(location) => Ok(Some((method, location))),
                     Err(error) => Err(RedirectError::Location(error)),
@@ -208,8 +209,13 @@ fn redirects([target, host]: [&[u8]; 2], method: Method<'_>, head: &ResponseHead
     }
 }
 
+/// A host that can be connected to.
+fn read_authority(text: &[u8]) -> Result<Authority<'_>, UrlError> {
+    Authority::new(text).ok().filter(|authority| authority.port() != Some(0)).ok_or(UrlError::Authority)
+}
+
 /// RFC 3986 §5.2.2 as it stands there, for the one scheme.
-fn resolved(asked: Authority<'_>, base: Target<'_>, reference: &[u8]) -> Result<String, LocationError> {
+fn resolved(asked: Authority<'_>, base: Target<'_>, reference: &[u8]) -> Result<String, UrlError> {
     let reference = reference.split(|&c| c == b'#').next().unwrap();
     let (reference, query) = match reference.iter().position(|&c| c == b'?') {
         Some(at) => (&reference[..at], Some(&reference[at + 1..])),
@@ -217,15 +223,16 @@ fn resolved(asked: Authority<'_>, base: Target<'_>, reference: &[u8]) -> Result<
     };
     let first = reference.split(|&c| c == b'/').next().unwrap();
     let reference = match first.iter().position(|&c| c == b':') {
-        Some(at) if !first[..at].eq_ignore_ascii_case(b"http") => return Err(LocationError::Scheme),
-        Some(at) if !reference[at + 1..].starts_with(b"//") => return Err(LocationError::Authority),
+        Some(at) if first[..at].eq_ignore_ascii_case(b"https") => return Err(UrlError::Https),
+        Some(at) if !first[..at].eq_ignore_ascii_case(b"http") => return Err(UrlError::Scheme),
+        Some(at) if !reference[at + 1..].starts_with(b"//") => return Err(UrlError::Authority),
         Some(at) => &reference[at + 1..],
         None => reference,
     };
     let (authority, path) = match reference.strip_prefix(b"//") {
         Some(rest) => {
             let (authority, path) = rest.split_at(rest.iter().position(|&c| c == b'/').unwrap_or(rest.len()));
-            (Authority::new(authority).ok_or(LocationError::Authority)?, Some(path))
+            (read_authority(authority)?, Some(path))
         }
         None => (asked, None),
     };
@@ -239,13 +246,14 @@ fn resolved(asked: Authority<'_>, base: Target<'_>, reference: &[u8]) -> Result<
             (remove_dot_segments(&[directory.as_bytes(), b"/", reference].concat()), query)
         }
     };
-    let mut url = format!("http://{}", authority.as_str());
+    let has_port = authority.port().is_some_and(|port| port != 80);
+    let mut url = format!("http://{}", if has_port { authority.as_str() } else { authority.host() });
     encode(if path.is_empty() { b"/" } else { &path }, &mut url);
     if let Some(query) = query {
         url.push('?');
         encode(query, &mut url);
     }
-    if url.len() > Location::LONGEST { Err(LocationError::TooLong) } else { Ok(url) }
+    if url.len() > HttpUrl::LONGEST { Err(UrlError::TooLong) } else { Ok(url) }
 }
 
 /// RFC 3986 §5.2.4 as it stands there, for a path that is empty or begins with a slash.
@@ -285,16 +293,16 @@ fn encode(text: &[u8], out: &mut String) {
 }
 
 fn preconditions([tag, date]: [&[u8]; 2], method: Method<'_>, fields: &Fields<'_>, now: Date) {
-    let etag = EntityTag::parse(tag);
+    let etag = EntityTag::parse(tag).ok();
     if let Some(etag) = etag {
         let mut written = Vec::new();
         etag.append_to(&mut written);
-        assert_eq!((&written[..], FieldValue::new(tag).map(|value| value.as_bytes())), (tag, Some(tag)));
+        assert_eq!((&written[..], FieldValue::new(tag).map(|value| value.as_bytes())), (tag, Ok(tag)));
         assert!(etag.matches_weakly(etag) && etag.matches_strongly(etag) != etag.is_weak());
     }
     let is_one = tags(tag).is_some_and(|tags| tags.len() == 1) && tag.ends_with(b"\"");
     assert_eq!(etag.is_some(), is_one && (tag.starts_with(b"\"") || tag.starts_with(b"W/")));
-    let validators = Validators { etag, last_modified: Date::parse(date, now) };
+    let validators = Validators { etag, last_modified: Date::parse(date, now).ok() };
     let expected = naive(method, fields, &validators, now);
     assert_eq!(conditional::evaluate(method, fields, &validators, now), expected);
 
@@ -303,7 +311,7 @@ fn preconditions([tag, date]: [&[u8]; 2], method: Method<'_>, fields: &Fields<'_
         Some(None) => false,
         Some(Some(value)) => {
             let is_tag = etag.is_some_and(|etag| !etag.is_weak()) && value.as_bytes() == tag;
-            let date = Date::parse(value.as_bytes(), now);
+            let date = Date::parse(value.as_bytes(), now).ok();
             is_tag || (date.is_some_and(|date| date < now) && date == validators.last_modified)
         }
     };
@@ -316,7 +324,7 @@ fn naive(method: Method<'_>, fields: &Fields<'_>, validators: &Validators<'_>, n
     if matches!(method, Method::Connect | Method::Options | Method::Trace) {
         return Outcome::Proceed; // §13.2.1
     }
-    let date = |name| fields.only(name).and_then(|value| Date::parse(value.as_bytes(), now));
+    let date = |name| fields.only(name).and_then(|value| Date::parse(value.as_bytes(), now).ok());
     let modified = validators.last_modified;
     if let Some(matched) = names(fields, header::IF_MATCH, validators, false) {
         if !matched {
@@ -381,7 +389,7 @@ fn joined(fields: &Fields<'_>, name: FieldName<'_>) -> Option<Vec<u8>> {
 
 fn codings(own: &[u8], fields: &Fields<'_>) {
     let own = str::from_utf8(own).unwrap_or("br,gzip");
-    let available: Vec<_> = own.split(',').filter(|coding| FieldName::new(coding.as_bytes()).is_some()).collect();
+    let available: Vec<_> = own.split(',').filter(|coding| FieldName::new(coding.as_bytes()).is_ok()).collect();
     let accepted = accepted(&joined(fields, header::ACCEPT_ENCODING).unwrap_or_default());
     let weight = |coding: &str| {
         let of = |wanted: String| accepted.iter().find(|(named, _)| *named == wanted).map(|&(_, weight)| weight);
@@ -404,7 +412,7 @@ fn codings(own: &[u8], fields: &Fields<'_>) {
         lines += &format!("Content-Encoding: {}\r\n", available[place]);
     }
     let mut block = FieldBlock::new();
-    choice.describe(&available, Status::OK, &mut block).unwrap();
+    choice.write_headers(&available, Status::OK, &mut block).unwrap();
     assert_eq!(block.as_bytes(), lines.as_bytes());
 }
 
@@ -422,7 +430,7 @@ fn accepted(list: &[u8]) -> Vec<(String, u32)> {
             && matches!(weight.as_bytes().get(1), None | Some(b'.'))
             && weight.bytes().skip(2).all(|c| c.is_ascii_digit());
         let weight = weight.parse::<f64>().unwrap_or(2.0);
-        if is_weight && weight <= 1.0 && FieldName::new(coding.as_bytes()).is_some() {
+        if is_weight && weight <= 1.0 && FieldName::new(coding.as_bytes()).is_ok() {
             accepted.push((plain(coding), (weight * 1000.0).round() as u32));
         }
     }

@@ -1,4 +1,4 @@
-//! The same bytes in any pieces are the same events and the same output, for both machines.
+//! The same bytes give the same events and the same output in any pieces, for both machines.
 #![no_main]
 
 use http_core_fuzz::{Choices, ask, serve};

@@ -1,17 +1,18 @@
-//! What the targets share: how any bytes are given to one of the machines, and what is seen of it.
+//! Code that the targets share: it feeds any bytes to one of the machines and records what it reports.
 
 use http_core::server::{Event, Response, ResponseBody, SendBody};
 use http_core::{Authority, CloseReason, Date, FieldBlock, FieldName, FieldValue, Framing, Limits, Method};
 use http_core::{RequestError, ResponseError, Status, Target, Workspace, client, server};
 
-/// How a connection is driven; the first bytes of an input choose it: one for what is done, one for how the bytes come,
-/// and where that one says so, four for the limits.
+/// How a connection is driven, as the first bytes of an input choose.
+///
+/// One byte chooses what is done, one how the input is split. If a bit of that one is set, four more choose the limits.
 #[derive(Clone, Copy, Debug)]
 pub struct Choices {
     bits: u8,
-    /// How the bytes are cut: 0 not at all, 1 one by one, others in pieces of any length.
+    /// How the bytes are split: 0 not at all, 1 one by one, other values in pieces of any length.
     cut: u8,
-    no_room: bool,
+    overloaded: bool,
     pub limits: Limits,
 }
 
@@ -25,31 +26,33 @@ impl Choices {
             0 => (one_of_four(bits), bytes),
             _ => bytes.split_first_chunk().map(|(digits, bytes)| (extreme(*digits), bytes))?,
         };
-        Some((Choices { bits, cut: cut & 0x3f, no_room: cut & 0x40 != 0, limits }, bytes))
+        Some((Choices { bits, cut: cut & 0x3f, overloaded: cut & 0x40 != 0, limits }, bytes))
     }
 
     pub fn with_cut(self, cut: u8) -> Choices {
         Choices { cut, ..self }
     }
 
-    /// The machine is the client's.
+    /// Whether the client machine is driven.
     pub fn of_client(self) -> bool {
         self.bits & 0x80 != 0
     }
 
-    fn second(self) -> bool {
+    /// The server responds after the body; the client sends HEAD.
+    fn variant(self) -> bool {
         self.bits & 4 != 0
     }
 
-    fn ends_by_deadline(self) -> bool {
+    fn ends_by_timeout(self) -> bool {
         self.bits & 8 != 0
     }
 
-    fn simple(self) -> bool {
+    /// The server rejects HTTP/0.9, or the client accepts it.
+    fn changes_http09(self) -> bool {
         self.bits & 16 != 0
     }
 
-    fn lends(self) -> bool {
+    fn detaches(self) -> bool {
         self.bits & 32 != 0
     }
 
@@ -67,7 +70,7 @@ fn one_of_four(bits: u8) -> Limits {
     }
 }
 
-/// Each limit by itself, by half a byte: the least there are, a small one, the default, the greatest.
+/// Each limit separately, from half a byte: 0, 1, 2, a small one, the default or the maximum.
 fn extreme(digits: [u8; 4]) -> Limits {
     macro_rules! limit {
         ($name:ident, $byte:literal >> $half:literal) => {
@@ -86,7 +89,7 @@ fn extreme(digits: [u8; 4]) -> Limits {
     }
 }
 
-/// The pieces of an input; where they are cut follows from one byte.
+/// The pieces of an input. One byte determines where it is split.
 fn pieces(mut bytes: &[u8], cut: u8) -> impl Iterator<Item = &[u8]> {
     let mut state = u32::from(cut);
     std::iter::from_fn(move || {
@@ -102,49 +105,51 @@ fn pieces(mut bytes: &[u8], cut: u8) -> impl Iterator<Item = &[u8]> {
     })
 }
 
-/// What is seen of a server's connection.
+/// What a server connection reports.
 #[derive(Debug, PartialEq)]
 pub enum Served {
     Request(String),
     Body(Vec<u8>),
-    Refused(RequestError),
+    Rejected(RequestError),
     Closed(Option<CloseReason>),
 }
 
-/// Gives all bytes and then the end to a server's connection, answers everything, and watches what is written. If it is
-/// `crowded`, the room may be gone behind the first piece, and what then is served depends on how the bytes come.
-pub fn serve(choices: Choices, bytes: &[u8], crowded: bool) -> (Vec<Served>, Vec<u8>) {
+/// Feeds all bytes and then the end to a server connection, responds to everything, and checks the output.
+///
+/// With `early_overload`, the server may become overloaded before the last piece is read. What it serves then depends
+/// on how the bytes are split.
+pub fn serve(choices: Choices, bytes: &[u8], early_overload: bool) -> (Vec<Served>, Vec<u8>) {
     let limits = choices.limits;
     let mut connection = server::Connection::new(limits);
-    if choices.simple() {
+    if choices.changes_http09() {
         connection = connection.allow_http09(false);
     }
     let mut workspace = Workspace::with_room(64);
     let (mut seen, mut out) = (Vec::new(), Vec::new());
     let mut pieces = pieces(bytes, choices.cut);
-    let (mut rest, mut ended, mut no_room) = (&b""[..], false, false);
-    let mut due: Option<Answer> = None;
+    let (mut rest, mut ended, mut overloaded) = (&b""[..], false, false);
+    let mut due: Option<OwnedResponse> = None;
     loop {
         match connection.poll() {
             Ok(Event::NeedInput) => {
-                if choices.lends() {
+                if choices.detaches() {
                     connection.detach(&mut workspace);
                     connection.attach(&mut workspace);
                 }
                 if rest.is_empty() {
                     rest = pieces.next().unwrap_or_default();
                 }
-                // At most 16 bytes for where a field stands, and a field has 3 itself; both grow by doubling.
+                // The index has at most 16 bytes per field, and a field has at least 3. Both buffers grow by doubling.
                 assert!(connection.heap_size() <= 256 + 16 * bytes.len(), "{} bytes are owned", connection.heap_size());
                 if rest.is_empty() {
-                    assert!(!ended, "it waits for more after the end");
-                    if choices.no_room && !no_room {
-                        no_room = true;
+                    assert!(!ended, "it needs input after the end of the stream");
+                    if choices.overloaded && !overloaded {
+                        overloaded = true;
                         connection.reject_overloaded();
-                        continue; // what is dropped behind a reply still has to come
+                        continue; // the body to drop after a response is still outstanding
                     }
                     ended = true;
-                    match choices.ends_by_deadline() {
+                    match choices.ends_by_timeout() {
                         true => connection.handle_timeout(),
                         false => connection.received_eof(),
                     }
@@ -153,30 +158,30 @@ pub fn serve(choices: Choices, bytes: &[u8], crowded: bool) -> (Vec<Served>, Vec
                 let n = fill(connection.receive_buffer(), rest, bytes, &limits);
                 connection.received(n);
                 rest = &rest[n..];
-                if crowded && choices.no_room && rest.is_empty() {
-                    no_room = true;
+                if early_overload && choices.overloaded && rest.is_empty() {
+                    overloaded = true;
                     connection.reject_overloaded();
                 }
             }
             Ok(Event::Request(request)) => {
-                assert!(!no_room);
+                assert!(!overloaded);
                 assert!(matches!(request.body, Framing::Empty | Framing::Length(1..)));
                 assert!(request.target.form() != http_core::Form::Asterisk || request.method == Method::Options);
                 seen.push(Served::Request(format!("{request:?} {:?}", request.expectation())));
-                let answer = Answer::to(&request);
-                match choices.second() {
-                    true => due = Some(answer),
-                    false => answer.send(&mut connection, &mut out),
+                let response = OwnedResponse::to(&request);
+                match choices.variant() {
+                    true => due = Some(response),
+                    false => response.send(&mut connection, &mut out),
                 }
             }
             Ok(Event::Body(bytes)) => {
-                assert!(!no_room && !bytes.is_empty() && bytes.len() <= limits.head as usize);
+                assert!(!overloaded && !bytes.is_empty() && bytes.len() <= limits.head as usize);
                 match seen.last_mut() {
                     Some(Served::Body(body)) => body.extend_from_slice(bytes),
                     _ => seen.push(Served::Body(bytes.to_vec())),
                 }
             }
-            Ok(Event::NeedOutput) => due.take().expect("it was answered before").send(&mut connection, &mut out),
+            Ok(Event::NeedOutput) => due.take().expect("a response is due").send(&mut connection, &mut out),
             Ok(Event::Closed) => {
                 seen.push(Served::Closed(connection.close_reason()));
                 assert!(matches!(connection.poll(), Ok(Event::Closed)));
@@ -186,19 +191,19 @@ pub fn serve(choices: Choices, bytes: &[u8], crowded: bool) -> (Vec<Served>, Vec
             Err(error) => {
                 assert!(matches!(connection.poll(), Err(again) if again == error));
                 assert!(!connection.start_line().contains(&b'\n'));
-                seen.push(Served::Refused(error));
+                seen.push(Served::Rejected(error));
                 let from = out.len();
                 connection.respond_error(Some(now().text()), &mut out).unwrap();
-                is_refusal(&out[from..], error);
+                check_error_response(&out[from..], error);
             }
         }
     }
 }
 
-/// Nothing but the library's own lines, and one line of text.
-fn is_refusal(bytes: &[u8], error: RequestError) {
-    let text = str::from_utf8(bytes).expect("a refusal is text");
-    let (head, body) = text.split_once("\r\n\r\n").expect("a refusal has a head");
+/// An error response holds only the library's own headers and one line of text.
+fn check_error_response(bytes: &[u8], error: RequestError) {
+    let text = str::from_utf8(bytes).expect("an error response is text");
+    let (head, body) = text.split_once("\r\n\r\n").expect("an error response has a head");
     assert_eq!(text.contains("\r\nAllow: \r\n"), error == RequestError::ConnectMethod);
     assert_eq!(text.contains("\r\nRetry-After: 1\r\n"), error == RequestError::Overloaded);
     let mut lines = head.split("\r\n");
@@ -213,8 +218,8 @@ fn is_refusal(bytes: &[u8], error: RequestError) {
     assert!(text.replace("\r\n", "").trim_end_matches('\n').chars().all(|c| !c.is_control()), "{text:?}");
 }
 
-/// An answer that holds what it can of its request.
-struct Answer {
+/// A response that repeats as much of its request as it can.
+struct OwnedResponse {
     status: Status,
     fields: FieldBlock,
     lines: Vec<u8>,
@@ -224,8 +229,8 @@ struct Answer {
     of_head: bool,
 }
 
-impl Answer {
-    fn to(request: &server::RequestHead<'_>) -> Answer {
+impl OwnedResponse {
+    fn to(request: &server::RequestHead<'_>) -> OwnedResponse {
         let (mut fields, mut lines) = (FieldBlock::new(), Vec::new());
         let mut path = Vec::new();
         request.path.decode_to(&mut path);
@@ -233,19 +238,23 @@ impl Answer {
         let echoed = request.fields.iter().map(|(name, value)| (name, value.as_bytes()));
         let own = texts.into_iter().map(|text| (http_core::header::LOCATION, text));
         for (name, value) in own.chain(echoed) {
-            let Some(value) = FieldValue::new(value) else { continue };
-            assert_eq!(FieldName::new(name.as_str().as_bytes()), Some(name));
+            let Ok(value) = FieldValue::new(value) else { continue };
+            assert_eq!(FieldName::new(name.as_str().as_bytes()), Ok(name));
             if fields.push(name, value).is_ok() {
                 lines.extend([name.as_str().as_bytes(), b": ", value.as_bytes(), b"\r\n"].concat());
             }
         }
         let choice = path.last().copied().unwrap_or(0);
         let status = [200, 404, 204, 304, 299, 500, 206, 200][usize::from(choice & 7)];
-        Answer {
+        OwnedResponse {
             status: Status::new(status).unwrap(),
             fields,
             lines,
-            body: if choice & 24 == 24 { ResponseBody::UntilClose } else { ResponseBody::Length(u64::from(choice & 24)) },
+            body: if choice & 24 == 24 {
+                ResponseBody::UntilClose
+            } else {
+                ResponseBody::Length(u64::from(choice & 24))
+            },
             close: choice & 0x60 == 0x60,
             simple: request.version == http_core::Version::HTTP_09,
             of_head: request.method == Method::Head,
@@ -253,7 +262,7 @@ impl Answer {
     }
 
     fn send(&self, connection: &mut server::Connection, out: &mut Vec<u8>) {
-        let Answer { status, body, close, .. } = *self;
+        let OwnedResponse { status, body, close, .. } = *self;
         let date = Some(now().text());
         let from = out.len();
         let send = connection.respond(&Response { status, fields: &self.fields, body, date, close }, out).unwrap();
@@ -288,9 +297,9 @@ impl Answer {
     }
 }
 
-/// What is seen of a client's connection.
+/// What a client connection reports.
 #[derive(Debug, PartialEq)]
-pub enum Answered {
+pub enum Received {
     Response { head: String, bytes: Vec<u8>, body: Framing },
     Body(Vec<u8>),
     End,
@@ -298,12 +307,13 @@ pub enum Answered {
     Failed(ResponseError),
 }
 
-/// Gives all bytes and then the end to a client's connection that has asked. If it `reuses`, it asks again wherever it
-/// may, which depends on how the bytes come.
-pub fn ask(choices: Choices, bytes: &[u8], reuses: bool) -> Vec<Answered> {
+/// Feeds all bytes and then the end to a client connection that has sent a request.
+///
+/// With `reuses`, it sends another request whenever it may, which depends on how the bytes are split.
+pub fn ask(choices: Choices, bytes: &[u8], reuses: bool) -> Vec<Received> {
     let limits = choices.limits;
     let mut connection = client::Connection::new(limits);
-    if choices.simple() {
+    if choices.changes_http09() {
         connection = connection.allow_http09(true);
     }
     let mut workspace = Workspace::with_room(64);
@@ -314,7 +324,7 @@ pub fn ask(choices: Choices, bytes: &[u8], reuses: bool) -> Vec<Answered> {
     loop {
         match connection.poll() {
             Ok(client::Event::NeedInput) => {
-                if choices.lends() {
+                if choices.detaches() {
                     connection.detach(&mut workspace);
                     connection.attach(&mut workspace);
                 }
@@ -322,7 +332,7 @@ pub fn ask(choices: Choices, bytes: &[u8], reuses: bool) -> Vec<Answered> {
                     rest = pieces.next().unwrap_or_default();
                 }
                 if rest.is_empty() {
-                    assert!(!ended, "it waits for more after the end");
+                    assert!(!ended, "it needs input after the end of the stream");
                     ended = true;
                     connection.received_eof();
                     continue;
@@ -333,29 +343,29 @@ pub fn ask(choices: Choices, bytes: &[u8], reuses: bool) -> Vec<Answered> {
             }
             Ok(client::Event::Response(head)) => {
                 assert!(!head.status.is_informational() && head.bytes.len() <= limits.head as usize);
-                assert!(head.bytes.ends_with(b"\n") || (head.bytes.is_empty() && choices.simple()));
+                assert!(head.bytes.ends_with(b"\n") || (head.bytes.is_empty() && choices.changes_http09()));
                 for (name, value) in head.fields.iter() {
-                    assert_eq!(FieldName::new(name.as_str().as_bytes()), Some(name));
-                    assert_eq!(FieldValue::new(value.as_bytes()), Some(value));
+                    assert_eq!(FieldName::new(name.as_str().as_bytes()), Ok(name));
+                    assert_eq!(FieldValue::new(value.as_bytes()), Ok(value));
                 }
                 let (bytes, body) = (head.bytes.to_vec(), head.body);
-                seen.push(Answered::Response { head: format!("{head:?}"), bytes, body });
+                seen.push(Received::Response { head: format!("{head:?}"), bytes, body });
             }
             Ok(client::Event::Body(bytes)) => {
                 assert!(!bytes.is_empty() && bytes.len() <= limits.head as usize);
                 match seen.last_mut() {
-                    Some(Answered::Body(body)) => body.extend_from_slice(bytes),
-                    _ => seen.push(Answered::Body(bytes.to_vec())),
+                    Some(Received::Body(body)) => body.extend_from_slice(bytes),
+                    _ => seen.push(Received::Body(bytes.to_vec())),
                 }
             }
             Ok(client::Event::ResponseEnd) => {
-                seen.push(Answered::End);
+                seen.push(Received::End);
                 if reuses && connection.can_reuse() {
                     request(&mut connection, choices);
                 }
             }
             Ok(client::Event::Closed) => {
-                seen.push(Answered::Closed);
+                seen.push(Received::Closed);
                 assert!(!connection.can_reuse());
                 return seen;
             }
@@ -364,7 +374,7 @@ pub fn ask(choices: Choices, bytes: &[u8], reuses: bool) -> Vec<Answered> {
                 assert!(matches!(connection.poll(), Err(again) if again == error));
                 assert!(!connection.can_reuse());
                 assert!(!connection.can_retry() || error == ResponseError::NoResponse);
-                seen.push(Answered::Failed(error));
+                seen.push(Received::Failed(error));
                 return seen;
             }
         }
@@ -372,7 +382,7 @@ pub fn ask(choices: Choices, bytes: &[u8], reuses: bool) -> Vec<Answered> {
 }
 
 fn request(connection: &mut client::Connection, choices: Choices) {
-    let method = if choices.second() { Method::Head } else { Method::Get };
+    let method = if choices.variant() { Method::Head } else { Method::Get };
     let (target, host) = (Target::new(b"/").unwrap(), Authority::new(b"a").unwrap());
     let fields = FieldBlock::new();
     let request =
@@ -380,12 +390,12 @@ fn request(connection: &mut client::Connection, choices: Choices) {
     assert_eq!(connection.request(&request, &mut Vec::new()), Ok(SendBody::None));
 }
 
-/// The room is there, and it is bounded, by what comes too: a limit that nobody makes use of costs nothing.
-fn fill(room: &mut [u8], rest: &[u8], bytes: &[u8], limits: &Limits) -> usize {
-    let most = (limits.head as usize).min(256.max(2 * bytes.len()));
-    assert!((1..=most).contains(&room.len()), "room for {}", room.len());
-    let n = room.len().min(rest.len());
-    room[..n].copy_from_slice(&rest[..n]);
+/// Fills the free space. It is never empty, and bounded by the input as well: a high limit alone costs no memory.
+fn fill(space: &mut [u8], rest: &[u8], bytes: &[u8], limits: &Limits) -> usize {
+    let max = (limits.head as usize).min(256.max(2 * bytes.len()));
+    assert!((1..=max).contains(&space.len()), "space for {}", space.len());
+    let n = space.len().min(rest.len());
+    space[..n].copy_from_slice(&rest[..n]);
     n
 }
 

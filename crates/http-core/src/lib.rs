@@ -421,7 +421,7 @@
 //! | 206 and 416 | [`range`] |
 //! | gzip or not | [`negotiate`] |
 //! | Who asks | [`auth`]: Basic credentials, challenges |
-//! | Where does a redirect lead? | [`redirect`], [`Location`], [`Origin`] |
+//! | Where does a redirect lead? | [`redirect`], [`HttpUrl`], [`Origin`] |
 //! | Is what I have still fresh? | [`expires::is_expired`] |
 //! | Links and file names | [`percent_encode`] |
 //! | How many connections fit into memory? | [`Workspace`], [`server::Connection::heap_size`] |
@@ -445,7 +445,7 @@
 #![forbid(unsafe_code)]
 
 extern crate alloc;
-#[cfg(test)]
+#[cfg(any(test, feature = "std"))]
 extern crate std;
 
 /// The example of the package's page is compiled and run like the others.
@@ -455,6 +455,10 @@ mod readme {}
 
 pub mod client;
 mod error;
+#[cfg(feature = "http")]
+mod interop_http;
+#[cfg(feature = "std")]
+mod interop_std;
 mod limits;
 pub mod manual;
 mod message;
@@ -463,8 +467,10 @@ pub mod server;
 mod wire;
 
 pub use error::{RequestError, ResponseError, TargetError, UsageError};
+#[cfg(feature = "http")]
+pub use interop_http::FromHttpError;
 pub use limits::Limits;
-pub use message::date::{Date, DateCache, DateText, InvalidDate};
+pub use message::date::{Civil, Date, DateCache, DateText, InvalidDate};
 pub use message::field::{
     FieldBlock, FieldName, FieldValue, Fields, InvalidFieldName, InvalidFieldValue, ReservedField, header,
 };
@@ -473,7 +479,7 @@ pub use message::path::{Path, percent_encode};
 pub use message::status::{InvalidStatus, Status};
 pub use message::target::{Authority, Form, InvalidAuthority, Target};
 pub use message::version::Version;
-pub use semantics::location::{Location, LocationError, Origin};
+pub use semantics::url::{HttpUrl, Origin, UrlError};
 pub use semantics::{auth, conditional, expires, negotiate, range, redirect};
 pub use wire::framing::Framing;
 pub use wire::persistence::CloseReason;

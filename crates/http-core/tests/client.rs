@@ -1,5 +1,5 @@
-//! The client's machine against the answers that a server may send: whole, in pieces, cut short, and hostile.
-// Clippy then takes the helpers, too, for tests.
+//! Tests the client machine with the responses that a server may send: complete, in pieces, truncated and hostile.
+// Makes Clippy treat the helpers as test code, too.
 #![cfg(test)]
 
 use http_core::client::{Connection, Event, Phase, Request, SendBody};
@@ -9,7 +9,7 @@ use http_core::{
 };
 use proptest::prelude::*;
 
-/// What a caller sees of one answer.
+/// What a caller sees of one response.
 #[derive(Debug, Default, PartialEq)]
 struct Seen {
     status: u16,
@@ -21,15 +21,15 @@ struct Seen {
 
 #[derive(Debug, Default, PartialEq)]
 enum End {
-    /// More is needed.
+    /// The response is incomplete.
     #[default]
     Open,
-    /// The answer is whole, and the connection may be used again.
+    /// The response is complete, and the connection may be used again.
     Kept,
-    /// The answer is whole, and that is all.
+    /// The response is complete, and the connection may not be used again.
     Closed,
     Error(ResponseError),
-    /// The answer is whole, and then there was an error.
+    /// The response is complete, and an error followed.
     WholeThen(ResponseError),
 }
 use End::{Closed, Kept};
@@ -39,7 +39,7 @@ fn error(error: E) -> End {
     End::Error(error)
 }
 
-/// A connection whose GET or HEAD, asking to be kept, was sent.
+/// A connection that has sent a request with `keep-alive`.
 fn asked(method: Method<'_>) -> Connection {
     let mut connection = Connection::new(Limits::default());
     ask(&mut connection, method).unwrap();
@@ -55,7 +55,7 @@ fn ask(connection: &mut Connection, method: Method<'_>) -> Result<(), UsageError
     Ok(())
 }
 
-/// Gives `bytes` in pieces, then the end of the stream.
+/// Receives `bytes` in pieces, then the end of the stream.
 fn receive(connection: &mut Connection, bytes: &[u8], piece: usize) -> Seen {
     let mut seen = Seen::default();
     for piece in bytes.chunks(piece.max(1)) {
@@ -63,7 +63,7 @@ fn receive(connection: &mut Connection, bytes: &[u8], piece: usize) -> Seen {
         while !rest.is_empty() && seen.end == End::Open {
             let space = connection.receive_buffer();
             let n = space.len().min(rest.len());
-            assert!(n > 0, "there is room after NeedInput");
+            assert!(n > 0, "there is space after NeedInput");
             space[..n].copy_from_slice(&rest[..n]);
             connection.received(n);
             rest = &rest[n..];
@@ -87,7 +87,7 @@ fn poll(connection: &mut Connection, seen: &mut Seen) {
         match connection.poll() {
             Ok(Event::NeedInput) => return,
             Ok(Event::Response(head)) => {
-                assert_eq!(seen.status, 0, "one answer a request");
+                assert_eq!(seen.status, 0, "one response per request");
                 seen.status = head.status.code();
                 seen.head = head.bytes.to_vec();
                 seen.fields = head.fields.iter().map(|(n, v)| (n.to_string(), v.as_bytes().to_vec())).collect();
@@ -111,8 +111,8 @@ fn poll(connection: &mut Connection, seen: &mut Seen) {
     }
 }
 
-/// The same whole and in pieces of every small size.
-fn answer(method: Method<'_>, bytes: &[u8]) -> Seen {
+/// Receives the bytes whole and in small pieces, which must give the same result.
+fn received(method: Method<'_>, bytes: &[u8]) -> Seen {
     let whole = receive(&mut asked(method), bytes, usize::MAX);
     for piece in [1, 2, 3, 7] {
         let pieces = receive(&mut asked(method), bytes, piece);
@@ -122,15 +122,15 @@ fn answer(method: Method<'_>, bytes: &[u8]) -> Seen {
 }
 
 fn get(bytes: &str) -> Seen {
-    answer(Method::Get, bytes.as_bytes())
+    received(Method::Get, bytes.as_bytes())
 }
 
 // R1945-3.1e, R1945-6.1b, R1945-6.1.1a, R1945-6.1.1b, R1945-7.1, R1945-7.2.2a, R1945-Ba, R1945-Bb, R1945-10.4,
 // R9112-2.2a, R9112-2.2b, R9112-2.2c, R9112-4, R9112-5.1b, R9112-6.1b, R9112-6.3a, R9112-6.3b, R9112-6.3d, R9112-7.1,
 // R9112-8, R9110-5.5, R9110-8.6b, R9110-15.2
 #[test]
-fn answers_that_a_server_may_send() {
-    for (reply, status, body, end) in [
+fn response_is_read_or_rejected() {
+    for (response, status, body, end) in [
         ("HTTP/1.0 200\r\n\r\n", 200, "", Closed),
         ("HTTP/1.0 200 \r\n\r\n", 200, "", Closed),
         ("HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nab", 200, "ab", Kept),
@@ -154,7 +154,7 @@ fn answers_that_a_server_may_send() {
         ("HTTP/1.0 20x\r\n\r\n", 0, "", error(E::StatusLine)),
         ("HTTP/1.0 +20 x\r\n\r\n", 0, "", error(E::StatusLine)),
         ("HTTP/1.0 200 O\rK\r\n\r\n", 0, "", error(E::StatusLine)),
-        // A Content-Length and what came.
+        // A Content-Length and a body.
         ("HTTP/1.0 200 OK\r\nContent-Length: 5\r\n\r\nab", 200, "ab", error(E::BodyTruncated)),
         ("HTTP/1.0 200 OK\r\nContent-Length: 2\r\n\r\nabc", 200, "ab", Closed),
         (
@@ -172,7 +172,7 @@ fn answers_that_a_server_may_send() {
         ("HTTP/1.0 200 OK\r\nContent-Length:\r\n\r\nabcde", 0, "", error(E::ContentLength)),
         ("HTTP/1.0 200 OK\r\nContent-Length: 18446744073709551616\r\n\r\na", 0, "", error(E::ContentLength)),
         ("HTTP/1.0 200 OK\r\nContent-Length: 18446744073709551615\r\n\r\na", 200, "a", error(E::BodyTruncated)),
-        // Chunks, never raw.
+        // Chunks are decoded.
         ("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nab\r\n0\r\n\r\n", 200, "ab", Kept),
         (
             "HTTP/1.0 200 OK\r\nTransfer-Encoding: chunked\r\nConnection: keep-alive\r\n\r\n2\r\nab\r\n0\r\n\r\n",
@@ -188,7 +188,7 @@ fn answers_that_a_server_may_send() {
         ),
         ("HTTP/1.1 200 OK\r\nTransfer-Encoding: gzip, chunked\r\n\r\n0\r\n\r\n", 0, "", error(E::TransferEncoding)),
         ("HTTP/1.1 200 OK\r\nTransfer-Encoding: xchunked\r\n\r\n0\r\n\r\n", 0, "", error(E::TransferEncoding)),
-        // Interim answers.
+        // Interim responses.
         ("HTTP/1.1 100 Continue\r\n\r\nHTTP/1.0 200 OK\r\n\r\nab", 200, "ab", Closed),
         (
             "HTTP/1.1 103 Early Hints\r\nContent-Length: 9\r\n\r\nHTTP/1.1 200 OK\r\nContent-Length: 1\r\n\r\na",
@@ -199,7 +199,7 @@ fn answers_that_a_server_may_send() {
         ("HTTP/1.1 100 Continue\r\n\r\n", 0, "", error(E::NoResponse)),
         ("HTTP/1.1 100 Continue\r\n\r\n<html>", 0, "", error(E::NotHttp)),
         ("HTTP/1.1 101 Switching Protocols\r\nUpgrade: h2c\r\n\r\n\0\0\0", 0, "", error(E::UnexpectedUpgrade)),
-        // Fields.
+        // Headers.
         ("HTTP/1.0 200 OK\r\nX: a\rb\r\n\r\n", 0, "", error(E::FieldSyntax)),
         ("HTTP/1.0 200 OK\r\nX: a\0b\r\n\r\n", 0, "", error(E::FieldSyntax)),
         ("HTTP/1.0 200 OK\r\nX : y\r\n\r\n", 0, "", error(E::FieldSyntax)),
@@ -212,15 +212,15 @@ fn answers_that_a_server_may_send() {
         ("HTTP/1.0 200 OK\r\n", 0, "", error(E::HeadTruncated)),
         ("HTTP/1.0 200 OK\r\n\r\nuntil the close", 200, "until the close", Closed),
     ] {
-        let seen = get(reply);
-        assert_eq!((seen.status, seen.body.as_slice(), seen.end), (status, body.as_bytes(), end), "{reply:?}");
+        let seen = get(response);
+        assert_eq!((seen.status, seen.body.as_slice(), seen.end), (status, body.as_bytes(), end), "{response:?}");
     }
 }
 
-// R1945-7.2b: no body, whatever the fields say; what comes all the same is not an answer.
+// R1945-7.2b: no body, whatever the headers say. Bytes that follow are not a response.
 #[test]
-fn answers_without_a_body() {
-    for (method, reply, end) in [
+fn head_204_and_304_responses_have_no_body() {
+    for (method, response, end) in [
         (Method::Head, "HTTP/1.0 200 OK\r\nContent-Length: 5\r\n\r\n", Closed),
         (Method::Head, "HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\n", Kept),
         (Method::Head, "HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nbogus", End::WholeThen(E::Unsolicited)),
@@ -230,15 +230,15 @@ fn answers_without_a_body() {
         (Method::Get, "HTTP/1.1 304 Not Modified\r\nContent-Length: 5\r\n\r\n", Kept),
         (Method::Get, "HTTP/1.0 304 Not Modified\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nbogus\r\n0\r\n\r\n", Closed),
     ] {
-        let seen = answer(method, reply.as_bytes());
-        assert_eq!((seen.body, seen.end), (Vec::new(), end), "{reply:?}");
+        let seen = received(method, response.as_bytes());
+        assert_eq!((seen.body, seen.end), (Vec::new(), end), "{response:?}");
     }
 }
 
-// R9110-8.6a: what a proxy passes on of it.
+// R9110-8.6a: the length that a proxy passes on.
 #[test]
-fn the_length_that_an_answer_speaks_of() {
-    for (method, reply, length) in [
+fn content_length_is_reported_unless_it_is_ambiguous() {
+    for (method, response, length) in [
         (Method::Get, "HTTP/1.0 200 OK\r\nContent-Length: 5\r\n\r\n", Some(5)),
         (Method::Get, "HTTP/1.0 200 OK\r\nContent-Length: 0\r\n\r\n", Some(0)),
         (Method::Get, "HTTP/1.0 200 OK\r\n\r\n", None),
@@ -250,16 +250,16 @@ fn the_length_that_an_answer_speaks_of() {
         (Method::Get, "HTTP/1.0 204 No Content\r\n\r\n", None),
     ] {
         let mut connection = asked(method);
-        connection.receive_buffer()[..reply.len()].copy_from_slice(reply.as_bytes());
-        connection.received(reply.len());
-        let Ok(Event::Response(head)) = connection.poll() else { panic!("{reply:?}") };
-        assert_eq!(head.content_length(), length, "{method} {reply:?}");
+        connection.receive_buffer()[..response.len()].copy_from_slice(response.as_bytes());
+        connection.received(response.len());
+        let Ok(Event::Response(head)) = connection.poll() else { panic!("{response:?}") };
+        assert_eq!(head.content_length(), length, "{method} {response:?}");
     }
 }
 
-// R1945-7.1, R1945-10.12, R1945-D.2.7, R2068-19.7.1d, R9112-C.2.2: neither where the body ends, nor what it is.
+// R1945-7.1, R1945-10.12, R1945-D.2.7, R2068-19.7.1d, R9112-C.2.2: they change neither the body nor its end.
 #[test]
-fn fields_that_mean_nothing_to_a_client() {
+fn unknown_headers_do_not_change_the_body() {
     for field in [
         "MIME-Version: 1.0",
         "MIME-Version: 1.0\r\nContent-Transfer-Encoding: base64",
@@ -278,22 +278,26 @@ fn fields_that_mean_nothing_to_a_client() {
     }
 }
 
-// R1945-2.2b, R9112-5.2: joined in every version and every field, and the head as it came stands beside it.
+// R1945-2.2b, R9112-5.2: joined in every version and every header. The raw head stays as it was received.
 #[test]
-fn a_folded_field_is_joined() {
+fn folded_header_is_joined() {
     for version in ["1.0", "1.1"] {
         let head = format!("HTTP/{version} 302 Found\r\nLocation: /a\r\n\t b\nContent-Length:\r\n 1\r\n\r\n");
         let seen = get(&format!("{head}x"));
         assert_eq!(seen.head, head.as_bytes());
         let fields: Vec<_> = seen.fields.iter().map(|(n, v)| (n.as_str(), v.as_slice())).collect();
         assert_eq!(fields, [("Location", &b"/a  \t b"[..]), ("Content-Length", b"1")]);
-        assert_eq!((seen.body.as_slice(), seen.end), (&b"x"[..], Closed), "and is not trusted to be read by all alike");
+        assert_eq!(
+            (seen.body.as_slice(), seen.end),
+            (&b"x"[..], Closed),
+            "another recipient might read it differently"
+        );
     }
 }
 
 // R9112-4, R1945-2.2c
 #[test]
-fn a_head_is_handed_out_as_it_came() {
+fn head_is_reported_with_its_raw_bytes() {
     let mut connection = asked(Method::Get);
     let head = b"HTTP/1.1   404 \t nicht  gef\xfcnden \r\nX:  y \r\nServer:\r\n\r\n";
     connection.receive_buffer()[..head.len()].copy_from_slice(head);
@@ -303,13 +307,13 @@ fn a_head_is_handed_out_as_it_came() {
     assert_eq!(response.reason, b"nicht  gef\xfcnden ");
     assert_eq!((response.bytes, response.body), (&head[..], Framing::UntilClose));
     assert_eq!(response.fields.get(header::SERVER).unwrap().as_bytes(), b"");
-    // What is printed of it leads a reader on, and holds no byte that might be a secret.
+    // The Debug output helps the reader and shows no byte that might be a secret.
     let (head, machine) = (format!("{response:?}"), format!("{connection:?}"));
     assert!(head.contains("nicht  gef\\xfcnden") && head.contains("UntilClose") && !head.contains("bytes"), "{head}");
     assert!(machine.contains("UnknownLength") && !machine.contains("nicht"), "{machine}");
 }
 
-// R9112-7.1, R9112-2.2c, V13: what is no chunk is no body.
+// R9112-7.1, R9112-2.2c, V13
 #[test]
 fn chunks_are_read_strictly() {
     let limits = Limits::default();
@@ -325,7 +329,7 @@ fn chunks_are_read_strictly() {
         ("1\r\na\r\n0\r\nTrailer: dropped\r\nContent-Length: 9\r\n\r\n", "a", Kept),
         ("2\r\n\r\n\r\n0\r\n\r\n", "\r\n", Kept),
         ("0\r\n\r\nHTTP/1.1 200 OK\r\n\r\n", "", End::WholeThen(E::Unsolicited)),
-        // Numbers.
+        // Chunk sizes.
         ("\r\n", "", error(E::InvalidChunk)),
         ("+5\r\nabcde\r\n0\r\n\r\n", "", error(E::InvalidChunk)),
         ("-1\r\n", "", error(E::InvalidChunk)),
@@ -348,7 +352,7 @@ fn chunks_are_read_strictly() {
         ("1;a\rb\r\na\r\n0\r\n\r\n", "", error(E::InvalidChunk)),
         ("1;a\0b\r\na\r\n0\r\n\r\n", "", error(E::InvalidChunk)),
         ("0\r\n\n", "", error(E::InvalidChunk)),
-        // Trailers and extensions have bounds.
+        // Trailers and extensions have limits.
         ("0\r\nno field\r\n\r\n", "", error(E::InvalidChunk)),
         ("0\r\nX: a\r\n b\r\n\r\n", "", error(E::InvalidChunk)),
         (&format!("1;{long}\r\na\r\n0\r\n\r\n"), "", error(E::InvalidChunk)),
@@ -364,9 +368,9 @@ fn chunks_are_read_strictly() {
     }
 }
 
-// R9112-8, R9112-6.3b, R9112-7.1: cut short at every byte, and told apart from a clean end.
+// R9112-8, R9112-6.3b, R9112-7.1: a cut after any byte is told from the proper end.
 #[test]
-fn every_truncation_is_seen() {
+fn truncation_at_any_byte_is_an_error() {
     for (head, body) in [
         ("HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 200 OK\r\nContent-Length: 12\r\n\r\n", "Hello world!"),
         (
@@ -396,17 +400,17 @@ fn every_truncation_is_seen() {
 
 // R9110-15.2, R9110-2.3
 #[test]
-fn interim_answers_are_bounded() {
+fn interim_responses_are_limited() {
     for (count, end) in [(0, Closed), (8, Closed), (9, error(E::TooManyInterim)), (1000, error(E::TooManyInterim))] {
-        let reply = "HTTP/1.1 102 Processing\r\nX: y\r\n\r\n".repeat(count) + "HTTP/1.0 200 OK\r\n\r\n";
-        assert_eq!(get(&reply).end, end, "{count}");
+        let response = "HTTP/1.1 102 Processing\r\nX: y\r\n\r\n".repeat(count) + "HTTP/1.0 200 OK\r\n\r\n";
+        assert_eq!(get(&response).end, end, "{count}");
     }
 }
 
-// R9110-2.3, V20 (a head of any size takes no more memory than the limit)
+// R9110-2.3, V20: a head of any size uses no more memory than the limit.
 #[test]
-fn heads_are_bounded() {
-    for (reply, end) in [
+fn head_is_limited() {
+    for (response, end) in [
         (format!("HTTP/1.0 200 {}\r\n\r\n", "x".repeat(8192 - 13)), Closed),
         (format!("HTTP/1.0 200 {}\r\n\r\n", "x".repeat(8192 - 12)), error(E::HeadTooLong)),
         (format!("HTTP/1.0 200 OK\r\nX: {}\r\n\r\n", "x".repeat(8189)), Closed),
@@ -417,14 +421,14 @@ fn heads_are_bounded() {
         (format!("HTTP/1.0 200 OK\r\nX:{}\r\n\r\n", "\r\n y".repeat(10_000)), error(E::HeadTooLong)),
         ("HTTP/".to_owned() + &"1".repeat(100_000), error(E::HeadTooLong)),
     ] {
-        assert_eq!(get(&reply).end, end, "{:.30}", reply);
+        assert_eq!(get(&response).end, end, "{:.30}", response);
     }
 }
 
-// A bound that ends within the first five bytes is broken in any pieces, or in none.
+// A limit below five bytes gives the same result however the response is split.
 #[test]
-fn the_least_bounds_are_judged_in_any_pieces() {
-    for (start_line, reply, end) in [
+fn smallest_limits_give_the_same_result_in_any_pieces() {
+    for (start_line, response, end) in [
         (0, "", error(E::NoResponse)),
         (0, "X", error(E::NotHttp)),
         (0, "HX", error(E::HeadTooLong)),
@@ -439,15 +443,19 @@ fn the_least_bounds_are_judged_in_any_pieces() {
         for piece in [usize::MAX, 1] {
             let mut connection = Connection::new(Limits { start_line, ..Limits::default() });
             ask(&mut connection, Method::Get).unwrap();
-            assert_eq!(receive(&mut connection, reply.as_bytes(), piece).end, end, "{start_line} {reply:?} {piece}");
+            assert_eq!(
+                receive(&mut connection, response.as_bytes(), piece).end,
+                end,
+                "{start_line} {response:?} {piece}"
+            );
         }
     }
 }
 
 // R1945-6b, R1945-3.1e, R1945-6.1b
 #[test]
-fn an_http_09_answer_is_taken_only_where_it_is_asked_for() {
-    for (reply, body) in [
+fn http_09_response_is_accepted_only_if_allowed() {
+    for (response, body) in [
         ("<html>", "<html>"),
         ("\r\n", "\r\n"),
         ("HTT", "HTT"),
@@ -457,28 +465,32 @@ fn an_http_09_answer_is_taken_only_where_it_is_asked_for() {
         for piece in [1, usize::MAX] {
             let mut connection = Connection::new(Limits::default()).allow_http09(true);
             ask(&mut connection, Method::Get).unwrap();
-            let seen = receive(&mut connection, reply.as_bytes(), piece);
+            let seen = receive(&mut connection, response.as_bytes(), piece);
             assert_eq!((seen.status, seen.body.as_slice(), seen.end), (200, body.as_bytes(), Closed));
             assert!(seen.head.is_empty() && seen.fields.is_empty());
         }
     }
-    for (replies, expected) in
+    for (responses, expected) in
         [("", E::NoResponse), ("HTTP/1.0 20x\r\n\r\n", E::StatusLine), ("HTTP/1.1 100 \r\n\r\n<html>", E::NotHttp)]
     {
         let mut connection = Connection::new(Limits::default()).allow_http09(true);
         ask(&mut connection, Method::Get).unwrap();
-        assert_eq!(receive(&mut connection, replies.as_bytes(), 1).end, error(expected));
+        assert_eq!(receive(&mut connection, responses.as_bytes(), 1).end, error(expected));
     }
     let mut connection = Connection::new(Limits::default()).allow_http09(true);
     ask(&mut connection, Method::Get).unwrap();
     assert_eq!(receive(&mut connection, b"HTTP/1.1 204 \r\n\r\n", 1).end, Kept);
     ask(&mut connection, Method::Get).unwrap();
-    assert_eq!(receive(&mut connection, b"<html>", 1).end, error(E::NotHttp), "only the first answer may be one");
+    assert_eq!(
+        receive(&mut connection, b"<html>", 1).end,
+        error(E::NotHttp),
+        "only the first response may be HTTP/0.9"
+    );
 }
 
 // R2068-19.7.1a, R2068-19.7.1d, R9112-9.3a, R9112-9.6a, R9112-C.2.2, D15
 #[test]
-fn a_connection_is_reused_only_where_nothing_is_in_doubt() {
+fn connection_is_reused_only_if_its_state_is_certain() {
     const LENGTH: &str = "Content-Length: 0\r\n";
     for (version, fields, kept) in [
         ("1.1", LENGTH, true),
@@ -496,15 +508,15 @@ fn a_connection_is_reused_only_where_nothing_is_in_doubt() {
         ("1.1", "Content-Length: 0\n", false),
     ] {
         let body = if fields.contains("chunked") { "0\r\n\r\n" } else { "" };
-        let reply = format!("HTTP/{version} 200 OK\r\n{fields}\r\n{body}");
+        let response = format!("HTTP/{version} 200 OK\r\n{fields}\r\n{body}");
         for close in [false, true] {
             let mut connection = Connection::new(Limits::default());
             let (host, none) = (Authority::new(b"h").unwrap(), FieldBlock::new());
             let request =
                 Request { keep_alive: !close, ..Request::new(Method::Get, Target::new(b"/").unwrap(), host, &none) };
             assert_eq!(connection.request(&request, &mut Vec::new()), Ok(SendBody::None));
-            let seen = receive(&mut connection, reply.as_bytes(), usize::MAX);
-            assert_eq!(seen.end, if kept && !close { Kept } else { Closed }, "{reply:?}");
+            let seen = receive(&mut connection, response.as_bytes(), usize::MAX);
+            assert_eq!(seen.end, if kept && !close { Kept } else { Closed }, "{response:?}");
             assert_eq!(connection.can_reuse(), kept && !close);
             assert_eq!(ask(&mut connection, Method::Get).is_ok(), kept && !close);
         }
@@ -512,7 +524,7 @@ fn a_connection_is_reused_only_where_nothing_is_in_doubt() {
 }
 
 #[test]
-fn a_kept_connection_brings_one_answer_after_the_other() {
+fn kept_connection_carries_one_response_after_another() {
     let mut connection = asked(Method::Get);
     for n in 0..3 {
         assert_eq!(ask(&mut connection, Method::Get), Err(UsageError::ConnectionBusy), "one request at a time");
@@ -533,7 +545,7 @@ fn a_kept_connection_brings_one_answer_after_the_other() {
 
 // R9112-6.3d
 #[test]
-fn nothing_is_an_answer_that_no_request_asked_for() {
+fn bytes_without_a_request_are_an_error() {
     let mut fresh = Connection::new(Limits::default());
     assert!(fresh.can_reuse() && matches!(fresh.poll(), Ok(Event::NeedInput)));
     fresh.receive_buffer()[0] = b'H';
@@ -548,10 +560,10 @@ fn nothing_is_an_answer_that_no_request_asked_for() {
     assert!(matches!(idle.poll(), Ok(Event::Closed)) && matches!(idle.poll(), Ok(Event::Closed)));
 }
 
-// A request goes out again only if the server cannot have acted on it: RFC 9112 §9.3.1, RFC 9110 §9.2.2.
+// A request is sent again only if a second one does no harm: RFC 9112 §9.3.1, RFC 9110 §9.2.2.
 #[test]
-fn a_request_is_sent_again_only_over_a_reused_connection_that_brought_nothing() {
-    for (method, reused, came, again) in [
+fn request_may_be_retried_only_if_a_reused_connection_returned_nothing() {
+    for (method, reused, response, retry) in [
         (Method::Get, true, "", true),
         (Method::Head, true, "", true),
         (Method::Delete, true, "", true),
@@ -569,10 +581,10 @@ fn a_request_is_sent_again_only_over_a_reused_connection_that_brought_nothing() 
         }
         assert!(!connection.can_retry());
         ask(&mut connection, method).unwrap();
-        assert_eq!(connection.can_retry(), reused && (again || !came.is_empty()), "before anything came");
-        let seen = receive(&mut connection, came.as_bytes(), 1);
+        assert_eq!(connection.can_retry(), reused && (retry || !response.is_empty()), "before any response");
+        let seen = receive(&mut connection, response.as_bytes(), 1);
         assert!(matches!(seen.end, End::Error(error) if error.is_truncated()));
-        assert_eq!(connection.can_retry(), again, "{method} {reused} {came:?}");
+        assert_eq!(connection.can_retry(), retry, "{method} {reused} {response:?}");
     }
 }
 
@@ -686,7 +698,7 @@ fn receive_takes_what_fits() {
 // R1945-5b, R1945-5.1, R1945-3.1d, R1945-5.1.2a, R1945-5.1.2c, R1945-7.2a, R1945-10.15, R9112-3.2.1, R9110-7.2,
 // R2068-19.7.1c, R9112-C.2.2
 #[test]
-fn request_heads() {
+fn request_head_suits_its_target_method_and_proxy() {
     let host = Authority::new(b"h:8080").unwrap();
     let mut fields = FieldBlock::new();
     fields.push(header::USER_AGENT, FieldValue::from_static("t/1")).unwrap();
@@ -703,7 +715,7 @@ fn request_heads() {
         (Request { to_proxy: true, ..get("http://o") }, "GET http://o/", "o", "close\r\n"),
         (request(Method::Options, "*"), "OPTIONS *", "h:8080", "close\r\n"),
         (Request { to_proxy: true, ..request(Method::Options, "*") }, "OPTIONS http://h:8080", "h:8080", "close\r\n"),
-        // R9112-3.2.4: as a proxy gets it from its client, and as it is passed on.
+        // R9112-3.2.4: as a proxy receives it from its client, and as it forwards it.
         (request(Method::Options, "http://o:1"), "OPTIONS *", "o:1", "close\r\n"),
         (request(Method::Options, "http://o:1/"), "OPTIONS /", "o:1", "close\r\n"),
         (request(Method::Options, "http://o?b"), "OPTIONS /?b", "o", "close\r\n"),
@@ -728,7 +740,7 @@ fn request_heads() {
 
 // R1945-9.4a, R9112-9.3b
 #[test]
-fn an_answer_may_come_before_the_body_of_its_request() {
+fn response_may_arrive_before_the_request_body_is_sent() {
     for (sent, kept) in [(7, true), (6, false)] {
         let mut connection = Connection::new(Limits::default());
         let (host, none) = (Authority::new(b"h").unwrap(), FieldBlock::new());
@@ -745,7 +757,7 @@ fn an_answer_may_come_before_the_body_of_its_request() {
 }
 
 #[test]
-fn a_connection_can_be_set_down_after_any_octet() {
+fn connection_can_be_detached_after_any_byte() {
     let bytes = b"HTTP/1.1 100 \r\n\r\nHTTP/1.1 200 OK\r\nX: a\r\n b\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nHello\r\n0\r\n\r\n";
     let mut workspaces = [Workspace::with_room(16_384), Workspace::default()];
     let (mut connection, mut seen) = (asked(Method::Get), Seen::default());
@@ -762,9 +774,9 @@ fn a_connection_can_be_set_down_after_any_octet() {
 }
 
 proptest! {
-    // R9112-2.2a, R9110-2.3: any bytes in any pieces; no panic, and the same events.
+    // R9112-2.2a, R9110-2.3: no panic, and the same events.
     #[test]
-    fn any_pieces_of_anything_give_the_same_events(
+    fn any_bytes_give_the_same_events_in_any_pieces(
         parts in prop::collection::vec(prop_oneof![
             prop::sample::select(vec![
                 "HTTP/1.1 200 OK", "HTTP/1.0 404 x", "HTTP/1.1 100 ", "\r\n", "\n", "\r", ": ", "Content-Length: 3", "a", " b",

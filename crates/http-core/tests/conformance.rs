@@ -1,6 +1,6 @@
-//! The cases of conformance, in pieces of every size: for each request what must come back, and what must hold of every
-//! answer whatever was asked. `conformance/cases.jsonl` names the rule that each case shows.
-// Clippy then takes the helpers, too, for tests.
+//! Runs the conformance cases in pieces of every size. Checks the response to each request, and what must hold of every
+//! response. `conformance/cases.jsonl` names the rule that each case shows.
+// Makes Clippy treat the helpers as test code, too.
 #![cfg(test)]
 
 mod site;
@@ -11,7 +11,7 @@ use site::{Plan, Run, Seen, bytes_of, drive};
 struct Case {
     id: String,
     bytes: Vec<u8>,
-    /// What this server gives: a status, `0.9-body` or `close`.
+    /// The response of this server: a status, `0.9-body` or `close`.
     class: String,
     responses: Option<u64>,
 }
@@ -27,25 +27,25 @@ fn cases() -> Vec<Case> {
     site::cases().into_iter().map(case).collect()
 }
 
-/// Bodies are left to the machine, and the stream ends after the last byte.
-fn usual() -> Plan {
-    Plan { limits: Limits::default(), reads_bodies: false, ends_by_deadline: false }
+/// The machine drops unread bodies, and the stream ends after the last byte.
+fn default_plan() -> Plan {
+    Plan { limits: Limits::default(), reads_bodies: false, ends_by_timeout: false }
 }
 
 // Every rule that a case names; D1 to D16, V1 to V6, V9, V10, V13 to V16, V31, V32.
 #[test]
-fn every_case_gets_its_answer() {
+fn every_case_gets_its_response() {
     let mut faults = Vec::new();
     for case in cases() {
-        let run = drive(usual(), &[&case.bytes]);
-        faults.extend(faults_of(&case, usual(), &run));
+        let run = drive(default_plan(), &[&case.bytes]);
+        faults.extend(faults_of(&case, default_plan(), &run));
     }
     assert!(faults.is_empty(), "{}", list(&faults));
 }
 
 // R9110-2.3, V20
 #[test]
-fn every_case_in_any_pieces_gets_the_same_answer() {
+fn every_case_gets_the_same_response_in_any_pieces() {
     let mut faults = Vec::new();
     for case in cases() {
         faults.extend(differences(&case, &cuts_of(&case.bytes)));
@@ -61,14 +61,14 @@ fn limits_are_exact() {
         // On a fresh connection, and as the second request of a kept one.
         let kept = [b"GET / HTTP/1.0\r\nConnection: keep-alive\r\n\r\n", &bytes[..]].concat();
         let fresh = Case { id: id.into(), bytes, class: class.into(), responses: Some(1) };
-        let behind = Case { id: format!("{id}-second"), bytes: kept, class: "200".into(), responses: Some(2) };
-        for case in [&fresh, &behind] {
-            let run = drive(usual(), &[&case.bytes]);
-            faults.extend(faults_of(case, usual(), &run));
+        let second = Case { id: format!("{id}-second"), bytes: kept, class: "200".into(), responses: Some(2) };
+        for case in [&fresh, &second] {
+            let run = drive(default_plan(), &[&case.bytes]);
+            faults.extend(faults_of(case, default_plan(), &run));
             if let Ok(responses) = responses(&case.bytes, &run) {
                 let last = responses.last().map_or(0, |response| response.status).to_string();
                 if last != class {
-                    faults.push(format!("{}: its last answer is {last}, not {class}", case.id));
+                    faults.push(format!("{}: the last response is {last}, not {class}", case.id));
                 }
             }
             let near_the_end = (0..8).filter_map(|n| case.bytes.len().checked_sub(n));
@@ -80,7 +80,7 @@ fn limits_are_exact() {
 
 // R9112-8, R9112-9.5, R9110-15.5.9
 #[test]
-fn a_deadline_is_answered_only_where_a_request_has_begun() {
+fn timeout_gets_a_response_only_if_a_request_has_begun() {
     let kept = "GET / HTTP/1.0\r\nConnection: keep-alive\r\n\r\n";
     let with_body = "GET / HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\n\r\nhell";
     let mut faults = Vec::new();
@@ -101,7 +101,7 @@ fn a_deadline_is_answered_only_where_a_request_has_begun() {
         (with_body, true, "408", 1, None),
         (with_body, false, "200", 1, Some(CloseReason::BodyIncomplete)),
     ] {
-        let plan = Plan { reads_bodies, ends_by_deadline: true, ..usual() };
+        let plan = Plan { reads_bodies, ends_by_timeout: true, ..default_plan() };
         let case =
             Case { id: format!("{bytes:?}"), bytes: bytes.into(), class: class.into(), responses: Some(responses) };
         let run = drive(plan, &[&case.bytes]);
@@ -119,14 +119,14 @@ fn list(faults: &[String]) -> String {
     format!("{} faults:\n{}", faults.len(), faults.join("\n"))
 }
 
-/// Requests on both sides of each limit, and what they are answered with.
+/// Requests on both sides of each limit, and the status of their responses.
 fn limit_cases() -> Vec<(&'static str, Vec<u8>, &'static str)> {
     let limits = Limits::default();
     let (line, field) = (limits.start_line as usize, limits.field_line as usize);
     let (head, fields, blank_lines) =
         (limits.head as usize, usize::from(limits.fields), usize::from(limits.blank_lines));
     let get = |fields: &str| format!("GET / HTTP/1.0\r\n{fields}\r\n").into_bytes();
-    // A request line of so many bytes, the version behind the query.
+    // A request line of this many bytes, with a version after the query.
     let long_line = |bytes: usize| {
         let query = "q".repeat(bytes - "GET /? HTTP/1.0".len());
         format!("GET /?{query} HTTP/1.0\r\n\r\n").into_bytes()
@@ -158,7 +158,7 @@ fn limit_cases() -> Vec<(&'static str, Vec<u8>, &'static str)> {
     ]
 }
 
-/// Where to cut: everywhere, or around each limit where everywhere were too often.
+/// Where to cut: everywhere, or only around each limit if the request is long.
 fn cuts_of(bytes: &[u8]) -> Vec<usize> {
     let limits = Limits::default();
     if bytes.len() < 2048 {
@@ -178,9 +178,9 @@ fn cuts_of(bytes: &[u8]) -> Vec<usize> {
         .collect()
 }
 
-/// How the case fares a byte at a time and cut in two, against the whole.
+/// Compares the case a byte at a time and cut in two with the whole.
 fn differences(case: &Case, cuts: &[usize]) -> Vec<String> {
-    let whole = drive(usual(), &[&case.bytes]);
+    let whole = drive(default_plan(), &[&case.bytes]);
     let bytewise: Vec<&[u8]> = case.bytes.chunks(1).collect();
     let mut faults = Vec::new();
     let mut compare = |how: String, run: Run| {
@@ -188,15 +188,15 @@ fn differences(case: &Case, cuts: &[usize]) -> Vec<String> {
             faults.push(format!("{} {how}: {run:?}\n    whole: {whole:?}", case.id));
         }
     };
-    compare("a byte at a time".into(), drive(usual(), &bytewise));
+    compare("a byte at a time".into(), drive(default_plan(), &bytewise));
     for &cut in cuts {
         let (front, back) = case.bytes.split_at(cut);
-        compare(format!("cut at {cut}"), drive(usual(), &[front, back]));
+        compare(format!("cut at {cut}"), drive(default_plan(), &[front, back]));
     }
     faults
 }
 
-/// Everything that is wrong with what a case came to.
+/// Everything that is wrong with the outcome of a case.
 fn faults_of(case: &Case, plan: Plan, run: &Run) -> Vec<String> {
     let class = class(&run.out);
     let mut faults = Vec::new();
@@ -215,7 +215,7 @@ fn faults_of(case: &Case, plan: Plan, run: &Run) -> Vec<String> {
     faults.into_iter().map(|fault| format!("{}: {fault}", case.id)).collect()
 }
 
-/// What holds of every answer with a status line.
+/// Checks what must hold of every response with a status line.
 fn broken_invariants(case: &Case, plan: Plan, run: &Run, responses: &[Response<'_>]) -> Vec<String> {
     let mut faults = Vec::new();
     let mut must = |holds: bool, what: &str| {
@@ -230,9 +230,9 @@ fn broken_invariants(case: &Case, plan: Plan, run: &Run, responses: &[Response<'
         let content_length = response.field("Content-Length").and_then(|value| value.parse::<usize>().ok());
         must(response.field("Date").is_some(), "no Date"); // R9110-6.6.1, R1945-10.6
         match response.field("Connection") {
-            Some("close") => must(last, "an answer after Connection: close"), // R9112-9.6a
+            Some("close") => must(last, "a response after Connection: close"), // R9112-9.6a
             Some("keep-alive") => {
-                must(!matches!(exchanges.get(i), Some(Seen::Refused { .. })), "a refusal that keeps"); // R9112-6.3a
+                must(!matches!(exchanges.get(i), Some(Seen::Error { .. })), "keep-alive after an error"); // R9112-6.3a
                 must(content_length.is_some() || response.status == 304, "kept without a length"); // R2068-19.7.1b
             }
             _ => must(false, "no Connection"), // R9112-9.3c
@@ -250,23 +250,23 @@ fn broken_invariants(case: &Case, plan: Plan, run: &Run, responses: &[Response<'
             _ => {}
         }
         if !matches!(response.status, 204 | 304) && !is_head(&case.bytes, run, i) {
-            must(content_length == Some(response.body.len()), "Content-Length is not that of the body"); // R1945-7.2c
+            must(content_length == Some(response.body.len()), "Content-Length does not match the body"); // R1945-7.2c
         }
     }
-    // R9110-9.3.2, R1945-8.2a: a HEAD is told what GET would be.
+    // R9110-9.3.2, R1945-8.2a: HEAD gets the head of GET.
     if let Some(first) = responses.first().filter(|_| is_head(&case.bytes, run, 0)) {
         let at = case.bytes.iter().position(|&c| c == b'H').unwrap();
         let get = [&case.bytes[..at], b"GET", &case.bytes[at + 4..]].concat();
         let get_run = drive(plan, &[&get]);
-        // Without a version it is a Simple-Request, which HEAD is not.
+        // Without a version it is a Simple-Request, which HEAD cannot be.
         if let Ok([get, ..]) = self::responses(&get, &get_run).as_deref() {
-            must(get.head == first.head, "HEAD has other fields than GET");
+            must(get.head == first.head, "HEAD has other headers than GET");
         }
     }
     faults
 }
 
-/// The status of the first response, or what there is instead.
+/// The status of the first response, or what was sent instead.
 fn class(out: &[u8]) -> String {
     match out {
         b"" => "close".into(),
@@ -282,7 +282,7 @@ struct Response<'a> {
 }
 
 impl<'a> Response<'a> {
-    /// The value of a field that stands once.
+    /// The value of a header, unless it is repeated.
     fn field(&self, name: &str) -> Option<&'a str> {
         let mut values = self
             .head
@@ -294,7 +294,7 @@ impl<'a> Response<'a> {
     }
 }
 
-/// Cuts the bytes that were written into responses with status lines; a Simple-Response is none.
+/// Splits the output into responses with status lines. A Simple-Response is not one of them.
 fn responses<'a>(request: &[u8], run: &'a Run) -> Result<Vec<Response<'a>>, String> {
     let mut responses = Vec::new();
     let mut rest = &run.out[..];
@@ -305,21 +305,21 @@ fn responses<'a>(request: &[u8], run: &'a Run) -> Result<Vec<Response<'a>>, Stri
         let shown = || rest.escape_ascii().to_string();
         let end =
             rest.windows(4).position(|four| four == b"\r\n\r\n").ok_or_else(|| format!("no head: {}", shown()))?;
-        let (head, behind) = rest.split_at(end + 4);
-        // R1945-3.1d, R1945-2.2a, R9112-11.1: lines end with CRLF, and no other control is in a head.
-        let head = str::from_utf8(head).map_err(|_| format!("no ASCII: {}", shown()))?;
+        let (head, after) = rest.split_at(end + 4);
+        // R1945-3.1d, R1945-2.2a, R9112-11.1: lines end with CRLF, and a head holds no other control byte.
+        let head = str::from_utf8(head).map_err(|_| format!("not ASCII: {}", shown()))?;
         if !head.split("\r\n").all(|line| line.bytes().all(|c| matches!(c, b' '..=b'~'))) {
-            return Err(format!("a control in the head: {}", shown()));
+            return Err(format!("a control byte in the head: {}", shown()));
         }
         let status = head.strip_prefix("HTTP/1.0 ").and_then(|line| line.get(..3)?.parse().ok());
         let status = status.ok_or_else(|| format!("no status line: {}", shown()))?;
         let mut response = Response { head, status, body: b"" };
         let length = match response.field("Content-Length").and_then(|value| value.parse::<usize>().ok()) {
             _ if status == 204 || status == 304 || is_head(request, run, responses.len()) => 0, // R1945-7.2b
-            length => length.unwrap_or(behind.len()),
+            length => length.unwrap_or(after.len()),
         };
         (response.body, rest) =
-            behind.split_at_checked(length).ok_or_else(|| format!("the body is too short: {}", shown()))?;
+            after.split_at_checked(length).ok_or_else(|| format!("the body is too short: {}", shown()))?;
         responses.push(response);
     }
     match run.out.len() {
@@ -328,29 +328,29 @@ fn responses<'a>(request: &[u8], run: &'a Run) -> Result<Vec<Response<'a>>, Stri
     }
 }
 
-/// What was answered, in order: a request, or an error where none came of it.
+/// What got a response, in order: a request, or an error.
 fn exchanges(run: &Run) -> Vec<&Seen> {
     let mut exchanges: Vec<&Seen> = Vec::new();
     for (i, seen) in run.seen.iter().enumerate() {
-        let body_failed = i > 0 && matches!(run.seen[i - 1], Seen::Body(_)) && matches!(seen, Seen::Refused { .. });
+        let body_failed = i > 0 && matches!(run.seen[i - 1], Seen::Body(_)) && matches!(seen, Seen::Error { .. });
         if body_failed {
             exchanges.pop();
         }
-        if matches!(seen, Seen::Request { .. } | Seen::Refused { .. }) {
+        if matches!(seen, Seen::Request { .. } | Seen::Error { .. }) {
             exchanges.push(seen);
         }
     }
     exchanges
 }
 
-/// Whether the answer number `i` is one to HEAD: for the first by the bytes that came, then by what was seen.
+/// Whether response number `i` is one to HEAD. The input decides this for the first, the events for the others.
 fn is_head(request: &[u8], run: &Run, i: usize) -> bool {
     let from = request.iter().position(|c| !matches!(c, b'\r' | b'\n')).unwrap_or(0);
     match i {
         0 => matches!(request[from..], [b'H', b'E', b'A', b'D', b' ' | b'\t', ..]),
         _ => match exchanges(run).get(i) {
             Some(Seen::Request { method, .. }) => method == "HEAD",
-            Some(Seen::Refused { of_head, .. }) => *of_head,
+            Some(Seen::Error { of_head, .. }) => *of_head,
             _ => false,
         },
     }

@@ -1,9 +1,9 @@
-//! The same requests through httparse and h11, and why each that fares otherwise there does so: each difference belongs
-//! to one cause, and `docs/differential.md` lists the causes with what is counted here. What is right is not decided
-//! here but in `conformance.rs`.
+//! Compares http-core with httparse and h11 on the same requests. Each difference has one cause, and
+//! `docs/differential.md` lists the causes with the numbers counted here. `conformance.rs` decides what is correct.
 //!
-//! h11 is Python, so `differential/h11.tsv` records what it made of each request; `scripts/differential-h11` writes it.
-// Clippy then takes the helpers, too, for tests.
+//! h11 is written in Python, so `differential/h11.tsv` records its result for each request. `scripts/differential-h11`
+//! writes that file.
+// Makes Clippy treat the helpers as test code, too.
 #![cfg(test)]
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -17,7 +17,7 @@ use http_core::{Limits, RequestError};
 use RequestError as E;
 
 #[test]
-fn each_difference_has_one_cause_and_stands_on_the_page() {
+fn each_difference_has_one_cause_and_is_on_the_page() {
     let (requests, h11) = (requests(), of_h11());
     let recorded: BTreeSet<&str> = h11.keys().copied().collect();
     assert_eq!(
@@ -35,12 +35,12 @@ fn each_difference_has_one_cause_and_stands_on_the_page() {
             match (rows.next(), rows.next()) {
                 (Some(row), None) => row.count(request),
                 (None, _) => faults.push(format!("{peer} differs without a known cause: {difference}")),
-                (Some(_), Some(_)) => faults.push(format!("{peer} has two causes to differ: {difference}")),
+                (Some(_), Some(_)) => faults.push(format!("{peer} differs for two causes: {difference}")),
             }
         }
     }
     for row in rows.iter().filter(|row| row.cases + row.edits == 0) {
-        faults.push(format!("{} no longer differs so: {}", row.cause.peer, row.cause.what));
+        faults.push(format!("{} no longer differs like this: {}", row.cause.peer, row.cause.what));
     }
     assert!(faults.is_empty(), "{} faults:\n{}", faults.len(), faults.join("\n"));
 
@@ -50,26 +50,26 @@ fn each_difference_has_one_cause_and_stands_on_the_page() {
         assert!(page.contains(&table), "docs/differential.md should have these rows of {peer}:\n{table}");
     }
     let edits = requests.iter().filter(|request| is_edit(&request.id)).count();
-    let counts = format!("{} cases of conformance, and {edits} edits", requests.len() - edits);
+    let counts = format!("{} conformance cases and {edits} edits", requests.len() - edits);
     assert!(page.contains(&counts), "docs/differential.md should say: {counts}");
 }
 
-/// The page of the workspace; none where this package was taken out of it, which is said loudly.
+/// The page of the workspace. `None`, with a message, if this package was taken out of the workspace.
 fn page() -> Option<String> {
     let page = fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/differential.md"));
     if page.is_err() {
-        // Past the harness, which swallows what a passing test prints.
+        // Written directly, because the harness hides what a passing test prints.
         let _ = io::stderr().write_all(b"SKIPPED: docs/differential.md is not here, so it was not compared\n");
     }
     page.ok()
 }
 
-/// A cause and what was found of it: a row of the page.
+/// A row of the page: a cause and the differences found.
 struct Row<'a> {
     cause: &'static Cause,
     cases: usize,
     edits: usize,
-    /// The shortest.
+    /// The shortest request.
     example: &'a [u8],
 }
 
@@ -98,7 +98,7 @@ fn is_edit(id: &str) -> bool {
     id.starts_with("edit-")
 }
 
-/// One and the same request, understood in two ways.
+/// A request that the two read differently.
 struct Difference<'a> {
     request: &'a Request,
     verdicts: Verdicts<'a>,
@@ -106,11 +106,11 @@ struct Difference<'a> {
 
 #[derive(Clone, Copy, Debug)]
 enum Verdicts<'a> {
-    /// http-core accepts this head, and the other refuses it in these words.
+    /// http-core accepts this head, and the other rejects it with these words.
     AcceptedHere(&'a str, &'a str),
-    /// http-core refuses it, and the other accepts it.
-    RefusedHere(RequestError),
-    /// Both accept it, and understand these two things.
+    /// http-core rejects it, and the other accepts it.
+    RejectedHere(RequestError),
+    /// Both accept it, with these different results.
     Unequal(&'a str, &'a str),
 }
 
@@ -121,7 +121,7 @@ impl<'a> Difference<'a> {
         peer: &str,
         outcome: &'a Outcome,
     ) -> Option<Difference<'a>> {
-        use Outcome::{Accepted, Nothing, Refused};
+        use Outcome::{Accepted, Nothing, Rejected};
         let verdicts = match (core, outcome) {
             (Ok(Accepted { head, body }), Accepted { head: other_head, body: other_body }) => {
                 if head != other_head {
@@ -132,35 +132,35 @@ impl<'a> Difference<'a> {
                     return None;
                 }
             }
-            (Ok(Accepted { head, .. }), Refused(why)) => Verdicts::AcceptedHere(head, why),
+            (Ok(Accepted { head, .. }), Rejected(why)) => Verdicts::AcceptedHere(head, why),
             (Ok(Accepted { head, .. }), Nothing) => Verdicts::AcceptedHere(head, "nothing"),
-            (Err(error), Accepted { .. }) => Verdicts::RefusedHere(*error),
+            (Err(error), Accepted { .. }) => Verdicts::RejectedHere(*error),
             (Ok(other), Accepted { .. }) => panic!("{}: {other:?}", request.id),
-            // How two refusals differ is no matter here.
-            (_, Refused(_) | Nothing) => return None,
+            // Two rejections count as equal.
+            (_, Rejected(_) | Nothing) => return None,
         };
         Some(Difference { request, verdicts })
     }
 
-    /// Accepted here alone, in this version.
+    /// Whether only http-core accepts it, as this version.
     fn accepted_as(&self, version: &str) -> bool {
         matches!(self.verdicts, Verdicts::AcceptedHere(head, _) if head.split(' ').nth(2) == Some(version))
     }
 
-    fn refused_there(&self, words: &str) -> bool {
+    fn rejected_there(&self, words: &str) -> bool {
         matches!(self.verdicts, Verdicts::AcceptedHere(_, why) if why == words)
     }
 
-    /// Refused here alone, with one of these errors.
-    fn refused_for(&self, errors: &[RequestError]) -> bool {
-        matches!(self.verdicts, Verdicts::RefusedHere(error) if errors.contains(&error))
+    /// Whether only http-core rejects it, with one of these errors.
+    fn rejected_for(&self, errors: &[RequestError]) -> bool {
+        matches!(self.verdicts, Verdicts::RejectedHere(error) if errors.contains(&error))
     }
 
-    fn refused_for_target(&self) -> bool {
-        matches!(self.verdicts, Verdicts::RefusedHere(E::Target(_)))
+    fn rejected_for_target(&self) -> bool {
+        matches!(self.verdicts, Verdicts::RejectedHere(E::Target(_)))
     }
 
-    /// A line of the head begins with a blank.
+    /// Whether a line of the head begins with a space or tab.
     fn is_folded(&self) -> bool {
         let lines = self.request.bytes.split(|&c| c == b'\n').skip(1);
         let mut fields = lines.take_while(|line| !matches!(*line, b"" | b"\r"));
@@ -174,12 +174,12 @@ impl fmt::Display for Difference<'_> {
     }
 }
 
-/// Why another implementation makes something else of a request.
+/// Why another implementation reads a request differently.
 struct Cause {
     peer: &'static str,
-    /// As a row of the page says it.
+    /// The text on the page.
     what: &'static str,
-    /// The rules and decisions by which http-core does as it does.
+    /// The rules and decisions that http-core follows.
     rules: &'static str,
     explains: fn(&Difference<'_>) -> bool,
 }
@@ -197,22 +197,22 @@ const CAUSES: [Cause; 22] = [
     },
     Cause {
         peer: HTTPARSE,
-        what: "accepted here: several blanks, or a tab, between the words of an HTTP/1.0 request line",
+        what: "accepted here: several spaces, or a tab, between the words of an HTTP/1.0 request line",
         rules: "R1945-Ba, D2",
         explains: |difference| difference.accepted_as("HTTP/1.0") && !difference.is_folded(),
     },
     Cause {
         peer: HTTPARSE,
-        what: "accepted here: a folded field in HTTP/1.0",
+        what: "accepted here: a folded header in HTTP/1.0",
         rules: "R1945-2.2b, D3",
         explains: |difference| difference.accepted_as("HTTP/1.0") && difference.is_folded(),
     },
     Cause {
         peer: HTTPARSE,
-        what: "refused here: the framing, which httparse leaves to its caller",
+        what: "rejected here: the framing, which httparse leaves to its caller",
         rules: "R9112-6.3a, R9112-6.1a, R9112-6.1c, R9112-6.1e, D8",
         explains: |difference| {
-            difference.refused_for(&[
+            difference.rejected_for(&[
                 E::ContentLength,
                 E::ContentLengthRepeated,
                 E::ContentLengthMissing,
@@ -225,63 +225,63 @@ const CAUSES: [Cause; 22] = [
     },
     Cause {
         peer: HTTPARSE,
-        what: "refused here: the stream ends within the body, of which httparse reads nothing",
+        what: "rejected here: the stream ends within the body, which httparse does not read",
         rules: "R9112-6.3b, R9112-8",
-        explains: |difference| difference.refused_for(&[E::Incomplete]),
+        explains: |difference| difference.rejected_for(&[E::Incomplete]),
     },
     Cause {
         peer: HTTPARSE,
-        what: "refused here: Host is missing, stands twice or names no host; to httparse it is a field like any other",
+        what: "rejected here: Host is missing, repeated or not a valid host; to httparse it is a header like any other",
         rules: "R9112-3.2a, R9112-3.2b",
-        explains: |difference| difference.refused_for(&[E::HostMissing, E::HostRepeated, E::HostInvalid]),
+        explains: |difference| difference.rejected_for(&[E::HostMissing, E::HostRepeated, E::HostInvalid]),
     },
     Cause {
         peer: HTTPARSE,
-        what: "refused here: the target names nothing below the root; to httparse it is bytes",
+        what: "rejected here: the target names nothing below the root; to httparse it is bytes",
         rules: "R9112-3.2.1, R9112-3.2.4, R3986-2.1, R3986-5.2.4, D12 to D14",
-        explains: |difference| difference.refused_for_target(),
+        explains: |difference| difference.rejected_for_target(),
     },
     Cause {
         peer: HTTPARSE,
-        what: "refused here: CONNECT; to httparse any token is a method",
+        what: "rejected here: CONNECT; to httparse any token is a method",
         rules: "R9110-9.3.6",
-        explains: |difference| difference.refused_for(&[E::ConnectMethod]),
+        explains: |difference| difference.rejected_for(&[E::ConnectMethod]),
     },
     Cause {
         peer: HTTPARSE,
-        what: "refused here: a line of an HTTP/1.1 head ends with LF alone",
+        what: "rejected here: a line of an HTTP/1.1 head ends with a bare LF",
         rules: "R9112-2.2b, D1",
-        explains: |difference| difference.refused_for(&[E::BareLf]),
+        explains: |difference| difference.rejected_for(&[E::BareLf]),
     },
     Cause {
         peer: HTTPARSE,
-        what: "refused here: a line is too long; httparse bounds the number of fields alone",
+        what: "rejected here: a line is too long; httparse limits only the number of headers",
         rules: "R9112-3a, R6585-5",
-        explains: |difference| difference.refused_for(&[E::MethodTooLong, E::FieldLineTooLong]),
+        explains: |difference| difference.rejected_for(&[E::MethodTooLong, E::FieldLineTooLong]),
     },
     Cause {
         peer: H11,
         what: "accepted here: HTTP/0.9, which h11 does not speak",
         rules: "R1945-3.1a, D10",
         explains: |difference| {
-            difference.accepted_as("HTTP/0.9") && !difference.refused_there("no request line received")
+            difference.accepted_as("HTTP/0.9") && !difference.rejected_there("no request line received")
         },
     },
     Cause {
         peer: H11,
         what: "accepted here: an empty line before the request",
         rules: "R9112-2.2d",
-        explains: |difference| difference.refused_there("no request line received"),
+        explains: |difference| difference.rejected_there("no request line received"),
     },
     Cause {
         peer: H11,
-        what: "accepted here: several blanks, or a tab, between the words of an HTTP/1.0 request line",
+        what: "accepted here: several spaces, or a tab, between the words of an HTTP/1.0 request line",
         rules: "R1945-Ba, D2",
-        explains: |difference| difference.accepted_as("HTTP/1.0") && difference.refused_there("illegal request line"),
+        explains: |difference| difference.accepted_as("HTTP/1.0") && difference.rejected_there("illegal request line"),
     },
     Cause {
         peer: H11,
-        what: "accepted by both: the lines of a folded value are joined by blanks, there by one, here by one for each byte that parted them",
+        what: "accepted by both: h11 joins the lines of a folded value by one space, we by one for each byte that separated them",
         rules: "R1945-2.2b, D3",
         explains: |difference| {
             let joined =
@@ -291,64 +291,64 @@ const CAUSES: [Cause; 22] = [
     },
     Cause {
         peer: H11,
-        what: "refused here: HTTP/2.0 and others that are not 1.x; h11 hands out any `HTTP/` digit `.` digit",
+        what: "rejected here: HTTP/2.0 and other versions that are not 1.x; h11 passes on any `HTTP/` digit `.` digit",
         rules: "R9110-6.2",
-        explains: |difference| difference.refused_for(&[E::Version, E::VersionNotSupported]),
+        explains: |difference| difference.rejected_for(&[E::Version, E::VersionNotSupported]),
     },
     Cause {
         peer: H11,
-        what: "refused here: Host names no host, or is missing in HTTP/1.2 to 1.9; h11 wants it in 1.1, once, and does not look inside",
+        what: "rejected here: Host is not a valid host, or is missing in HTTP/1.2 to 1.9; h11 requires it once in 1.1 and does not check its value",
         rules: "R9112-3.2a, R9112-3.2b, R9110-2.5",
-        explains: |difference| difference.refused_for(&[E::HostMissing, E::HostInvalid]),
+        explains: |difference| difference.rejected_for(&[E::HostMissing, E::HostInvalid]),
     },
     Cause {
         peer: H11,
-        what: "refused here: a POST in HTTP/1.0 without Content-Length; to h11 it has no body",
+        what: "rejected here: a POST in HTTP/1.0 without Content-Length; to h11 it has no body",
         rules: "R1945-8.3, D8",
-        explains: |difference| difference.refused_for(&[E::ContentLengthMissing]),
+        explains: |difference| difference.rejected_for(&[E::ContentLengthMissing]),
     },
     Cause {
         peer: H11,
-        what: "refused here: two equal Content-Lengths, and `chunked`, which h11 decodes",
+        what: "rejected here: two equal Content-Lengths, and `chunked`, which h11 decodes",
         rules: "R9112-6.3a, R9112-6.1a",
-        explains: |difference| difference.refused_for(&[E::ContentLengthRepeated, E::UnsupportedTransferCoding]),
+        explains: |difference| difference.rejected_for(&[E::ContentLengthRepeated, E::UnsupportedTransferCoding]),
     },
     Cause {
         peer: H11,
-        what: "refused here: the target names nothing below the root, or the method is CONNECT; h11 leaves both to its caller",
+        what: "rejected here: the target names nothing below the root, or the method is CONNECT; h11 leaves both to its caller",
         rules: "R9112-3.2.1, R9112-3.2.4, R3986-2.1, R3986-5.2.4, R9110-9.3.6, D12 to D14",
-        explains: |difference| difference.refused_for_target() || difference.refused_for(&[E::ConnectMethod]),
+        explains: |difference| difference.rejected_for_target() || difference.rejected_for(&[E::ConnectMethod]),
     },
     Cause {
         peer: H11,
-        what: "refused here: LF alone or a folded field in HTTP/1.1, and one of the four fields folded in any version; h11 takes both everywhere",
+        what: "rejected here: a bare LF or a folded header in HTTP/1.1, and one of the four critical headers folded in any version; h11 accepts both everywhere",
         rules: "D1, D3",
-        explains: |difference| difference.refused_for(&[E::BareLf, E::ObsFold]),
+        explains: |difference| difference.rejected_for(&[E::BareLf, E::ObsFold]),
     },
     Cause {
         peer: H11,
-        what: "refused here: a control byte in a value; h11 refuses NUL, CR and LF alone",
+        what: "rejected here: a control byte in a value; h11 rejects only NUL, CR and LF",
         rules: "R9110-5.5",
-        explains: |difference| difference.refused_for(&[E::FieldSyntax]),
+        explains: |difference| difference.rejected_for(&[E::FieldSyntax]),
     },
     Cause {
         peer: H11,
-        what: "refused here: a line is too long or there are too many fields; h11 bounds the head as a whole, and only while it is incomplete",
+        what: "rejected here: a line is too long or there are too many headers; h11 limits only the whole head, and only while it is incomplete",
         rules: "R9112-3a, R6585-5",
-        explains: |difference| difference.refused_for(&[E::MethodTooLong, E::FieldLineTooLong, E::TooManyFields]),
+        explains: |difference| difference.rejected_for(&[E::MethodTooLong, E::FieldLineTooLong, E::TooManyFields]),
     },
 ];
 
-/// What came of a request.
+/// The outcome of a request.
 #[derive(Clone, Debug, PartialEq)]
 enum Outcome {
     Accepted {
         head: String,
         body: String,
     },
-    /// Why, in the words of who refused it.
-    Refused(String),
-    /// The stream ended, and there was no request.
+    /// Why, in the words of the implementation that rejected it.
+    Rejected(String),
+    /// The stream ended without a request.
     Nothing,
 }
 
@@ -366,7 +366,7 @@ fn requests() -> Vec<Request> {
     cases.chain(edits()).collect()
 }
 
-/// Each byte of a usual request removed, replaced and preceded by another one; as in `scripts/differential-h11`.
+/// Each byte of a common request removed, replaced, and preceded by another, as in `scripts/differential-h11`.
 fn edits() -> Vec<Request> {
     let mut edits = Vec::new();
     for (name, base) in [
@@ -392,7 +392,7 @@ fn edits() -> Vec<Request> {
     edits
 }
 
-/// What http-core makes of these bytes and the end of the stream behind them.
+/// How http-core reads these bytes, followed by the end of the stream.
 fn of_core(bytes: &[u8]) -> Result<Outcome, RequestError> {
     let mut connection = Connection::new(Limits::default());
     let (mut rest, mut ended, mut head, mut body) = (bytes, false, None, Vec::new());
@@ -404,9 +404,9 @@ fn of_core(bytes: &[u8]) -> Result<Outcome, RequestError> {
                 connection.received_eof();
             }
             Event::NeedInput => {
-                let room = connection.receive_buffer();
-                let n = room.len().min(rest.len());
-                room[..n].copy_from_slice(&rest[..n]);
+                let space = connection.receive_buffer();
+                let n = space.len().min(rest.len());
+                space[..n].copy_from_slice(&rest[..n]);
                 connection.received(n);
                 rest = &rest[n..];
             }
@@ -423,10 +423,10 @@ fn of_core(bytes: &[u8]) -> Result<Outcome, RequestError> {
     }
 }
 
-/// What httparse makes of the head: it knows no bodies.
+/// How httparse reads the head. It does not read bodies.
 fn of_httparse(bytes: &[u8]) -> Outcome {
-    let mut room = [httparse::EMPTY_HEADER; 100];
-    let mut request = httparse::Request::new(&mut room);
+    let mut space = [httparse::EMPTY_HEADER; 100];
+    let mut request = httparse::Request::new(&mut space);
     match request.parse(bytes) {
         Ok(httparse::Status::Complete(_)) => {
             let fields = request.headers.iter().map(|field| (field.name, field.value));
@@ -434,19 +434,19 @@ fn of_httparse(bytes: &[u8]) -> Outcome {
             let head = head_of(request.method.unwrap(), request.path.unwrap(), &version, fields);
             Outcome::Accepted { head, body: String::new() }
         }
-        Ok(httparse::Status::Partial) => Outcome::Refused("incomplete".into()),
-        Err(error) => Outcome::Refused(error.to_string()),
+        Ok(httparse::Status::Partial) => Outcome::Rejected("incomplete".into()),
+        Err(error) => Outcome::Rejected(error.to_string()),
     }
 }
 
-/// What h11 made of each request, by id.
+/// How h11 read each request, by id.
 fn of_h11() -> BTreeMap<&'static str, Outcome> {
     let lines = include_str!("differential/h11.tsv").lines().filter(|line| !line.starts_with("h11\t"));
     lines
         .map(|line| {
             let (id, outcome) = line.split_once('\t').unwrap();
             let outcome = match (outcome.strip_prefix("refused: "), outcome.split_once(" || ")) {
-                (Some(why), _) => Outcome::Refused(why.into()),
+                (Some(why), _) => Outcome::Rejected(why.into()),
                 (None, Some((head, body))) => Outcome::Accepted { head: head.into(), body: body.into() },
                 (None, None) => {
                     assert_eq!(outcome, "nothing");
@@ -466,7 +466,7 @@ fn head_of<'a>(method: &str, target: &str, version: &str, fields: impl Iterator<
     head
 }
 
-/// A long text by its beginning and its length.
+/// The text, or the beginning and length of a long one.
 fn shown(bytes: &[u8]) -> String {
     let escaped = |bytes: &[u8]| {
         let mut text = String::new();

@@ -1,6 +1,6 @@
-//! Laws of the server's machine: what holds for every input, in any pieces, from any thread, in any order of calls.
-//! What a given request gets is in `conformance.rs`.
-// Clippy then takes the helpers, too, for tests.
+//! Laws of the server machine: what holds for every input, in any pieces, on any thread, in any order of calls.
+//! `conformance.rs` tests the response to each request.
+// Makes Clippy treat the helpers as test code, too.
 #![cfg(test)]
 
 mod site;
@@ -13,14 +13,14 @@ use http_core::{FieldBlock, FieldName, FieldValue, Limits, ReservedField, Status
 use proptest::collection::vec;
 use proptest::prelude::*;
 use proptest::sample::{Index, select};
-use site::{Plan, bytes_of, cases, drive, drive_from_hand_to_hand, now};
+use site::{Plan, bytes_of, cases, drive, drive_with_hand_over, now};
 
 fn config(cases: u32) -> ProptestConfig {
-    // No files beside the tests: a failure shows its input, which then becomes a case.
+    // No files beside the tests: a failure shows its input, which then becomes a conformance case.
     ProptestConfig { cases, failure_persistence: None, ..ProptestConfig::default() }
 }
 
-// R9110-2.3, R9112-2.2a, V20, V33: judged is what came, not how it came; and nothing of it is a panic.
+// R9110-2.3, R9112-2.2a, V20, V33: the split of the input does not matter, and no input causes a panic.
 proptest! {
     #![proptest_config(config(768))]
     #[test]
@@ -34,11 +34,11 @@ proptest! {
     }
 }
 
-// V11: parking is a move. A worker sets the connection down after any byte, and any other picks it up.
+// V11: parking is a move. A worker may detach the connection after any byte, and any other may attach it.
 proptest! {
     #![proptest_config(config(128))]
     #[test]
-    fn any_hands_give_the_same_events_and_bytes(input in input(), cuts in vec(any::<Index>(), 0..40), plan in plan()) {
+    fn any_threads_give_the_same_events_and_bytes(input in input(), cuts in vec(any::<Index>(), 0..40), plan in plan()) {
         let whole = drive(plan, &[&input]);
         let pieces = match input.len() {
             0..=256 => input.chunks(1).collect(),
@@ -46,13 +46,13 @@ proptest! {
         };
         // One thread with one workspace.
         let mut workspace = Workspace::with_room(64);
-        let here = drive_from_hand_to_hand(plan, &pieces, |mut connection| {
+        let here = drive_with_hand_over(plan, &pieces, |mut connection| {
             connection.detach(&mut workspace);
             connection.attach(&mut workspace);
             connection
         });
         prop_assert_eq!(&here, &whole);
-        // Two threads with a workspace each; it is set down on the one and picked up on the other.
+        // Two threads, each with its own workspace. One detaches the connection and the other attaches it.
         let away = thread::scope(|scope| {
             let (to_other, from_one) = mpsc::channel::<Connection>();
             let (to_one, from_other) = mpsc::channel::<Connection>();
@@ -65,7 +65,7 @@ proptest! {
                 }
             });
             let mut workspace = Workspace::with_room(16_384);
-            drive_from_hand_to_hand(plan, &pieces, move |mut connection| {
+            drive_with_hand_over(plan, &pieces, move |mut connection| {
                 connection.detach(&mut workspace);
                 to_other.send(connection).unwrap();
                 let mut connection = from_other.recv().unwrap();
@@ -77,8 +77,8 @@ proptest! {
     }
 }
 
-/// Each of these decides something: which file, how long the body, whether kept, which answer.
-const DECIDING: [&str; 6] = [
+/// Headers that decide something: the file, the length of the body, persistence, the status.
+const DECISIVE: [&str; 6] = [
     "Host: a\r\n",
     "Content-Length: 2\r\n",
     "Connection: keep-alive, x\r\n",
@@ -91,27 +91,26 @@ const DECIDING: [&str; 6] = [
 proptest! {
     #![proptest_config(config(256))]
     #[test]
-    fn the_order_of_fields_means_nothing(
-        fields in Just(DECIDING.to_vec()).prop_shuffle(),
-        count in 0..=DECIDING.len(),
+    fn order_of_headers_does_not_matter(
+        fields in Just(DECISIVE.to_vec()).prop_shuffle(),
+        count in 0..=DECISIVE.len(),
         minor in 0..=1,
         plan in plan(),
     ) {
-        let answer_to = |fields: &[&str]| {
+        let response_to = |fields: &[&str]| {
             let head = format!("GET /HelloWorld.html HTTP/1.{minor}\r\n{}\r\nhi", fields.concat());
             drive(Plan { limits: Limits::default(), ..plan }, &[head.as_bytes()]).out
         };
         let mut sorted = fields[..count].to_vec();
         sorted.sort_unstable();
-        prop_assert_eq!(answer_to(&fields[..count]), answer_to(&sorted));
+        prop_assert_eq!(response_to(&fields[..count]), response_to(&sorted));
     }
 }
 
-// R1945-7.1, R1945-10.2, R1945-10.12, R1945-D.2.1, R2068-19.7.1d, R9112-C.2.2, R9110-7.8: an answer is the same with and
-// without them.
+// R1945-7.1, R1945-10.2, R1945-10.12, R1945-D.2.1, R2068-19.7.1d, R9112-C.2.2, R9110-7.8
 #[test]
-fn fields_that_mean_nothing_change_nothing() {
-    const NOTHING: [&str; 20] = [
+fn headers_without_effect_do_not_change_the_response() {
+    const WITHOUT_EFFECT: [&str; 20] = [
         "X-Unheard-Of: of",
         "Pragma: no-cache, unheard=of",
         "Authorization: Basic QWxhZGRpbjpvcGVuIHNlc2FtZQ==",
@@ -140,29 +139,30 @@ fn fields_that_mean_nothing_change_nothing() {
         "DELETE / HTTP/1.0\r\nConnection: keep-alive",
     ] {
         let out = |field: &str| {
-            let plan = Plan { limits: Limits::default(), reads_bodies: false, ends_by_deadline: false };
+            let plan = Plan { limits: Limits::default(), reads_bodies: false, ends_by_timeout: false };
             drive(plan, &[format!("{request}\r\n{field}\r\n").as_bytes()]).out
         };
         let plain = out("");
         assert!(plain.starts_with(b"HTTP/1.0 "));
-        for field in NOTHING {
+        for field in WITHOUT_EFFECT {
             let with = out(&format!("{field}\r\n"));
             assert_eq!(with.escape_ascii().to_string(), plain.escape_ascii().to_string(), "{request} {field}");
         }
     }
 }
 
-// R9112-11.1, R9112-6.1d, R9110-5.5, R1945-2.2a, V14: of what a client sends, nothing becomes a line.
+// R9112-11.1, R9112-6.1d, R9110-5.5, R1945-2.2a, V14: nothing that a client sends becomes a line.
 proptest! {
     #![proptest_config(config(512))]
     #[test]
-    fn no_request_writes_a_line_of_the_answer(input in input(), plan in plan()) {
+    fn request_adds_no_line_to_the_response(input in input(), plan in plan()) {
         const NAMES: [&str; 8] = [
             "Date", "Connection", "Content-Length", "Content-Type", "Allow", "ETag", "Last-Modified", "Content-Range",
         ];
         let run = drive(plan, &[&input]);
-        prop_assert!(run.out.is_empty() || run.seen.len() > 1, "an answer to nothing");
-        // The bodies of this server hold neither a colon behind one of its words nor a CR, so these are all its lines.
+        prop_assert!(run.out.is_empty() || run.seen.len() > 1, "a response without a request");
+        // The bodies of this server hold neither a colon after a word nor a CR, so these are all the lines of its
+        // heads.
         for line in run.out.split_inclusive(|&c| c == b'\n').filter(|line| line.ends_with(b"\r\n")) {
             let line = str::from_utf8(line.strip_suffix(b"\r\n").unwrap_or_default()).unwrap();
             prop_assert!(!line.contains(|c: char| c.is_control()), "{:?}", line);
@@ -173,9 +173,9 @@ proptest! {
         }
     }
 
-    // V14: of what a caller pushes, each field is one line, in order, and nothing else is.
+    // V14: each header that a caller pushes is one line, in order, and there is no other line.
     #[test]
-    fn a_head_holds_the_lines_that_were_asked_for(
+    fn head_holds_exactly_the_requested_lines(
         pushed in vec((bytes(12), bytes(24)), 0..8),
         status in (200u16..=999).prop_map(|code| Status::new(code).unwrap()),
         length in any::<u64>(),
@@ -206,7 +206,7 @@ proptest! {
         let body = ResponseBody::Length(length);
         let written = connection.respond(&Response { body, date, close, ..Response::new(status, &fields) }, &mut out);
         if matches!(status.code(), 401 | 405) {
-            // What these must carry is hardly ever among fields of chance.
+            // Random headers hardly ever include those that these require.
             prop_assume!(written != Err(UsageError::MissingField));
         }
         prop_assert!(written.is_ok());
@@ -215,11 +215,11 @@ proptest! {
     }
 }
 
-// V33: no order of calls is a panic; a call that makes no sense is an error, and nothing has changed by it.
+// V33: no order of calls causes a panic. A call at the wrong time is an error and changes nothing.
 proptest! {
     #![proptest_config(config(512))]
     #[test]
-    fn any_order_of_calls_is_survived(calls in vec(call(), 0..40), limits in limits()) {
+    fn any_order_of_calls_is_safe(calls in vec(call(), 0..40), limits in limits()) {
         let mut connection = Connection::new(limits);
         let (mut workspace, mut out) = (Workspace::default(), Vec::new());
         let block = FieldBlock::new();
@@ -244,30 +244,30 @@ proptest! {
                 }
                 Call::Poll => {
                     let first = format!("{:?}", connection.poll());
-                    // What was judged once stays judged so.
+                    // A final result does not change.
                     if first.starts_with("Err") || first == "Ok(Closed)" {
                         prop_assert_eq!(format!("{:?}", connection.poll()), first);
                     }
                     false
                 }
                 Call::Respond(code, body, close) => {
-                    let reply = Response { body, close, ..Response::new(Status::new(code).unwrap(), &block) };
-                    connection.respond(&reply, &mut out).is_err()
+                    let response = Response { body, close, ..Response::new(Status::new(code).unwrap(), &block) };
+                    connection.respond(&response, &mut out).is_err()
                 }
-                Call::Refuse => connection.respond_error(None, &mut out).is_err(),
+                Call::RespondError => connection.respond_error(None, &mut out).is_err(),
                 Call::BodySent(n) => connection.body_sent(n).is_err(),
-                Call::BodyEnded => connection.finish_body().is_err(),
-                Call::SetDown => {
+                Call::FinishBody => connection.finish_body().is_err(),
+                Call::Detach => {
                     connection.detach(&mut workspace);
                     false
                 }
-                Call::Lend => {
+                Call::Attach => {
                     connection.attach(&mut workspace);
                     false
                 }
             };
             prop_assert!(!misused || before == (format!("{connection:?}"), out.len()), "{:?}", connection);
-            // Whoever logs may look at any time.
+            // A logger may ask at any time.
             let head = connection.request().map(|head| format!("{head:?} {:?}", head.expectation()));
             prop_assert!(head.is_none() || connection.phase() != Phase::Head, "a request within a head");
             prop_assert!(!connection.start_line().contains(&b'\n'));
@@ -284,11 +284,11 @@ enum Call {
     Overloaded,
     Poll,
     Respond(u16, ResponseBody<'static>, bool),
-    Refuse,
+    RespondError,
     BodySent(u64),
-    BodyEnded,
-    SetDown,
-    Lend,
+    FinishBody,
+    Detach,
+    Attach,
 }
 
 fn call() -> impl Strategy<Value = Call> {
@@ -302,8 +302,8 @@ fn call() -> impl Strategy<Value = Call> {
         "\0",
         "PUT /%2e%2e/ HTTP/1.1\r\nHost: a\r\n\r\n",
     ];
-    let bytes_at_hand = select(vec![ResponseBody::Bytes(b""), ResponseBody::Bytes(b"hello")]);
-    let body = prop_oneof![(0u64..12).prop_map(ResponseBody::Length), bytes_at_hand, Just(ResponseBody::UntilClose)];
+    let given_bytes = select(vec![ResponseBody::Bytes(b""), ResponseBody::Bytes(b"hello")]);
+    let body = prop_oneof![(0u64..12).prop_map(ResponseBody::Length), given_bytes, Just(ResponseBody::UntilClose)];
     prop_oneof![
         6 => select(&TEXTS[..]).prop_map(|text| Call::Receive(text.into())),
         2 => bytes(20).prop_map(Call::Receive),
@@ -311,30 +311,30 @@ fn call() -> impl Strategy<Value = Call> {
         4 => (select(&[100u16, 200, 204, 304, 404][..]), body, any::<bool>())
             .prop_map(|(code, body, close)| Call::Respond(code, body, close)),
         2 => (0u64..14).prop_map(Call::BodySent),
-        1 => Just(Call::BodyEnded),
-        1 => Just(Call::Refuse),
+        1 => Just(Call::FinishBody),
+        1 => Just(Call::RespondError),
         1 => Just(Call::Eof),
         1 => Just(Call::TimedOut),
         1 => Just(Call::Overloaded),
-        1 => Just(Call::SetDown),
-        1 => Just(Call::Lend),
+        1 => Just(Call::Detach),
+        1 => Just(Call::Attach),
     ]
 }
 
 fn receive(connection: &mut Connection, bytes: &[u8]) {
-    let room = connection.receive_buffer();
-    let n = room.len().min(bytes.len());
-    room[..n].copy_from_slice(&bytes[..n]);
+    let space = connection.receive_buffer();
+    let n = space.len().min(bytes.len());
+    space[..n].copy_from_slice(&bytes[..n]);
     connection.received(n);
 }
 
-/// Random bytes, of which most matter to a parser.
-fn bytes(most: usize) -> impl Strategy<Value = Vec<u8>> {
+/// Random bytes, most of which matter to a parser.
+fn bytes(max: usize) -> impl Strategy<Value = Vec<u8>> {
     let byte = prop_oneof![select(&b"\r\n\t :/%.,AGET10\0"[..]), any::<u8>()];
-    vec(byte, 0..most)
+    vec(byte, 0..max)
 }
 
-/// Random bytes, and cases of conformance that were changed here and there and set behind one another.
+/// Random bytes, and conformance cases that are joined and randomly edited.
 fn input() -> impl Strategy<Value = Vec<u8>> {
     let long: Vec<Vec<u8>> = cases().iter().map(bytes_of).collect();
     let short: Vec<Vec<u8>> = long.iter().filter(|bytes| bytes.len() < 2048).cloned().collect();
@@ -359,10 +359,10 @@ fn limits() -> impl Strategy<Value = Limits> {
 }
 
 fn plan() -> impl Strategy<Value = Plan> {
-    (limits(), any::<bool>(), any::<bool>()).prop_map(|(limits, reads_bodies, ends_by_deadline)| Plan {
+    (limits(), any::<bool>(), any::<bool>()).prop_map(|(limits, reads_bodies, ends_by_timeout)| Plan {
         limits,
         reads_bodies,
-        ends_by_deadline,
+        ends_by_timeout,
     })
 }
 
@@ -372,10 +372,10 @@ fn pieces<'a>(input: &'a [u8], cuts: &[Index]) -> Vec<&'a [u8]> {
     cuts.windows(2).map(|ends| &input[ends[0]..ends[1]]).collect()
 }
 
-// V33: more than there was room for counts as the room, and nothing is received that was not offered: least of all what
-// another connection left in a lent buffer.
+// V33: `received` accepts no more than the space that was offered, and never bytes that another connection left in a
+// lent buffer.
 #[test]
-fn no_more_is_received_than_there_was_room_for() {
+fn no_more_is_received_than_was_offered() {
     let mut workspace = Workspace::with_room(64);
     let mut first = Connection::new(Limits::default());
     first.attach(&mut workspace);
@@ -394,5 +394,5 @@ fn no_more_is_received_than_there_was_room_for() {
     small.attach(&mut Workspace::with_room(4096));
     assert_eq!(small.receive_buffer().len(), 16);
     small.received(usize::MAX);
-    assert!(small.poll().is_err(), "16 bytes without an end, and no byte more");
+    assert!(small.poll().is_err(), "exactly 16 bytes without an end");
 }

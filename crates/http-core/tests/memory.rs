@@ -1,4 +1,4 @@
-//! Who owns memory: an idle connection none, and a kept connection allocates nothing for a request.
+//! Tests memory: an idle connection owns none, and a kept connection allocates nothing for a request.
 #![cfg(test)]
 
 use allocation_counter::measure;
@@ -22,19 +22,19 @@ fn exchange(connection: &mut Connection, workspace: &mut Workspace, fields: &Fie
     receive(connection, REQUEST);
     assert!(matches!(connection.poll(), Ok(Event::Request(_))));
     out.clear();
-    let reply = Response { body: ResponseBody::Length(5), ..Response::new(Status::OK, fields) };
-    assert_eq!(connection.respond(&reply, out), Ok(SendBody::Exactly(5)));
+    let response = Response { body: ResponseBody::Length(5), ..Response::new(Status::OK, fields) };
+    assert_eq!(connection.respond(&response, out), Ok(SendBody::Exactly(5)));
     connection.body_sent(5).unwrap();
     assert!(matches!(connection.poll(), Ok(Event::NeedInput)));
     connection.detach(workspace);
 }
 
 #[test]
-fn a_kept_connection_allocates_nothing_for_a_request() {
+fn kept_connection_allocates_nothing_for_a_request() {
     let mut workspace = Workspace::with_room(16_384);
     let (fields, mut out) = (FieldBlock::new(), Vec::with_capacity(512));
     let mut connection = Connection::new(Limits::default());
-    exchange(&mut connection, &mut workspace, &fields, &mut out); // the workspace finds its size
+    exchange(&mut connection, &mut workspace, &fields, &mut out); // grows the workspace
     let measured = measure(|| {
         for _ in 0..100 {
             exchange(&mut connection, &mut workspace, &fields, &mut out);
@@ -44,42 +44,42 @@ fn a_kept_connection_allocates_nothing_for_a_request() {
 }
 
 #[test]
-fn an_idle_connection_owns_no_memory() {
+fn idle_connection_owns_no_memory() {
     let mut workspace = Workspace::with_room(16_384);
     let (fields, mut out) = (FieldBlock::new(), Vec::with_capacity(512));
     exchange(&mut Connection::new(Limits::default()), &mut workspace, &fields, &mut out);
     let measured = measure(|| {
         let mut connection = Connection::new(Limits::default());
         exchange(&mut connection, &mut workspace, &fields, &mut out);
-        std::mem::forget(connection); // whatever it owned would be missed
+        std::mem::forget(connection); // what it owned would stay allocated
     });
     assert_eq!((measured.count_current, measured.bytes_current), (0, 0));
 }
 
 #[test]
-fn a_connection_knows_what_memory_it_owns() {
+fn heap_size_is_the_memory_that_the_connection_owns() {
     let mut owned = 0;
     let measured = measure(|| {
         let mut connection = Connection::new(Limits::default());
         receive(&mut connection, REQUEST);
         assert!(matches!(connection.poll(), Ok(Event::Request(_))));
         owned = connection.heap_size();
-        std::mem::forget(connection); // whatever it owned would be missed
+        std::mem::forget(connection); // what it owned would stay allocated
     });
     assert!(owned > REQUEST.len());
     assert_eq!(measured.bytes_current, owned as i64);
 }
 
-/// An exchange as a client has it.
+/// An exchange on the client's side.
 fn ask(connection: &mut client::Connection, workspace: &mut Workspace, fields: &FieldBlock, out: &mut Vec<u8>) {
     connection.attach(workspace);
     out.clear();
     let (target, host) = (Target::new(b"/a").unwrap(), Authority::new(b"localhost").unwrap());
     let request = client::Request { keep_alive: true, ..client::Request::new(Method::Get, target, host, fields) };
     assert_eq!(connection.request(&request, out), Ok(SendBody::None));
-    let answer = b"HTTP/1.1 200 OK\r\nServer: x\r\nContent-Length: 5\r\n\r\nhello";
-    connection.receive_buffer()[..answer.len()].copy_from_slice(answer);
-    connection.received(answer.len());
+    let response = b"HTTP/1.1 200 OK\r\nServer: x\r\nContent-Length: 5\r\n\r\nhello";
+    connection.receive_buffer()[..response.len()].copy_from_slice(response);
+    connection.received(response.len());
     assert!(matches!(connection.poll(), Ok(client::Event::Response(_))));
     assert!(matches!(connection.poll(), Ok(client::Event::Body(b"hello"))));
     assert!(matches!(connection.poll(), Ok(client::Event::ResponseEnd)));
@@ -87,23 +87,23 @@ fn ask(connection: &mut client::Connection, workspace: &mut Workspace, fields: &
 }
 
 #[test]
-fn a_client_works_in_the_memory_it_is_lent_and_keeps_none() {
+fn client_uses_lent_memory_and_keeps_none() {
     let mut workspace = Workspace::with_room(16_384);
     let (fields, mut out) = (FieldBlock::new(), Vec::with_capacity(512));
-    ask(&mut client::Connection::new(Limits::default()), &mut workspace, &fields, &mut out); // it finds its size
+    ask(&mut client::Connection::new(Limits::default()), &mut workspace, &fields, &mut out); // grows the workspace
     let measured = measure(|| {
         let mut connection = client::Connection::new(Limits::default());
         for _ in 0..100 {
             ask(&mut connection, &mut workspace, &fields, &mut out);
         }
-        std::mem::forget(connection); // whatever it owned would be missed
+        std::mem::forget(connection); // what it owned would stay allocated
     });
     assert_eq!((measured.count_total, measured.bytes_current), (0, 0));
 }
 
-// V20: what a slow peer has sent is kept, and little more.
+// V20
 #[test]
-fn a_partial_head_owns_about_its_own_size() {
+fn partial_head_owns_about_its_own_size() {
     let mut workspace = Workspace::with_room(16_384);
     for size in [1, 100, 1000, 10_000] {
         let head: Vec<u8> =
@@ -121,7 +121,7 @@ fn a_partial_head_owns_about_its_own_size() {
             std::mem::forget(connection);
         });
         assert!(measured.bytes_current as usize <= 256.max(2 * size), "{size}: {measured:?}");
-        // Grown by doubling, not copied for each byte.
+        // The buffer grows by doubling, so bytes are not copied for each new byte.
         assert!(measured.bytes_total as usize <= 1024 + 4 * size, "{size}: {measured:?}");
     }
 }

@@ -1,4 +1,5 @@
-//! A client's and a server's machine joined by two vectors, without a socket: whole conversations, in pieces of any size.
+//! Joins a client and a server machine by two vectors, without a socket, and tests whole conversations in pieces of any
+//! size.
 #![cfg(test)]
 
 use http_core::server::{self, Event, Response, ResponseBody, SendBody};
@@ -8,21 +9,21 @@ use http_core::{
 };
 use proptest::prelude::*;
 
-/// What the client asks for, and what the server makes of it.
+/// A request, and how the server responds to it.
 #[derive(Clone, Debug)]
 struct Turn {
     method: Method<'static>,
-    /// Bytes of the request's body.
+    /// Bytes of the request body.
     body: Option<usize>,
     status: Status,
-    /// Bytes of the reply's body; `None` for one that only the close ends.
-    reply: Option<usize>,
-    /// The reply comes before the request's body was read.
+    /// Bytes of the response body; `None` if only the close ends it.
+    response: Option<usize>,
+    /// The response is sent before the request body is read.
     early: bool,
     keep: bool,
 }
 
-/// The two machines, and what is on its way between them.
+/// The two machines, and the bytes in transit between them.
 struct Pair {
     client: client::Connection,
     server: server::Connection,
@@ -31,8 +32,8 @@ struct Pair {
     piece: usize,
 }
 
-/// What a client took an answer for: status, body, and whether the connection may be used again.
-type Answer = (u16, Vec<u8>, bool);
+/// A response as the client sees it: status, body, and whether the connection may be used again.
+type Received = (u16, Vec<u8>, bool);
 
 impl Pair {
     fn new(piece: usize) -> Pair {
@@ -52,14 +53,14 @@ impl Pair {
         }
     }
 
-    /// The server reads what there is and answers one request; the bytes of the body that it saw.
+    /// The server reads one request and responds to it. Returns the request body as far as the server read it.
     fn serve(&mut self, turn: &Turn) -> Result<Vec<u8>, RequestError> {
         let mut seen = Vec::new();
         loop {
             match self.server.poll() {
                 Ok(Event::NeedInput) => {
                     let n = self.piece.min(self.to_server.len());
-                    assert!(n > 0, "the server waits for what the client never sends: {turn:?}");
+                    assert!(n > 0, "the server waits for bytes that the client never sends: {turn:?}");
                     let space = self.server.receive_buffer();
                     let n = n.min(space.len());
                     space[..n].copy_from_slice(&self.to_server[..n]);
@@ -74,7 +75,7 @@ impl Pair {
                 }
                 Ok(Event::Body(bytes)) => seen.extend_from_slice(bytes),
                 Ok(Event::NeedOutput) => break,
-                Ok(_) => panic!("closed before a reply"),
+                Ok(_) => panic!("closed before a response"),
                 Err(error) => {
                     self.server.respond_error(None, &mut self.to_client).unwrap();
                     return Err(error);
@@ -83,9 +84,9 @@ impl Pair {
         }
         let mut fields = FieldBlock::new();
         fields.push(header::ALLOW, FieldValue::from_static("GET")).unwrap();
-        let body = turn.reply.map_or(ResponseBody::UntilClose, |n| ResponseBody::Length(n as u64));
-        let reply = Response { body, ..Response::new(turn.status, &fields) };
-        match self.server.respond(&reply, &mut self.to_client).unwrap() {
+        let body = turn.response.map_or(ResponseBody::UntilClose, |n| ResponseBody::Length(n as u64));
+        let response = Response { body, ..Response::new(turn.status, &fields) };
+        match self.server.respond(&response, &mut self.to_client).unwrap() {
             SendBody::None => {}
             SendBody::Exactly(n) => {
                 self.to_client.extend((0..n).map(|n| n as u8));
@@ -99,14 +100,14 @@ impl Pair {
         Ok(seen)
     }
 
-    /// The client reads the answer; the stream ends where the server closes.
-    fn hear(&mut self) -> Result<Answer, ResponseError> {
+    /// The client reads the response. The stream ends if the server closes.
+    fn receive(&mut self) -> Result<Received, ResponseError> {
         let closes = self.server.close_reason().is_some();
         let (mut status, mut body) = (0, Vec::new());
         loop {
             match self.client.poll()? {
                 client::Event::NeedInput if self.to_client.is_empty() => {
-                    assert!(closes, "the client waits for what the server never sends");
+                    assert!(closes, "the client waits for bytes that the server never sends");
                     self.client.received_eof();
                 }
                 client::Event::NeedInput => {
@@ -119,13 +120,13 @@ impl Pair {
                 client::Event::Response(head) => status = head.status.code(),
                 client::Event::Body(bytes) => body.extend_from_slice(bytes),
                 client::Event::ResponseEnd => return Ok((status, body, self.client.can_reuse())),
-                _ => panic!("closed within an answer"),
+                _ => panic!("closed within a response"),
             }
         }
     }
 
-    /// The server lets go of what is left of the last request.
-    fn settle(&mut self) {
+    /// The server drops the rest of the last request.
+    fn drain(&mut self) {
         while !self.to_server.is_empty() && matches!(self.server.poll(), Ok(Event::NeedInput)) {
             let space = self.server.receive_buffer();
             let n = space.len().min(self.to_server.len());
@@ -137,7 +138,7 @@ impl Pair {
 }
 
 fn expected(turn: &Turn) -> Vec<u8> {
-    match turn.reply {
+    match turn.response {
         _ if turn.method == Method::Head || turn.status.is_bodiless() => Vec::new(),
         Some(n) => (0..n).map(|n| n as u8).collect(),
         None => b"until the close".to_vec(),
@@ -145,11 +146,11 @@ fn expected(turn: &Turn) -> Vec<u8> {
 }
 
 const GET: Turn =
-    Turn { method: Method::Get, body: None, status: Status::OK, reply: Some(5), early: false, keep: true };
+    Turn { method: Method::Get, body: None, status: Status::OK, response: Some(5), early: false, keep: true };
 
 // R2068-19.7.1a, R2068-19.7.1b, R1945-7.2b, R9112-9.3b
 #[test]
-fn a_conversation_over_one_connection() {
+fn connection_carries_a_conversation() {
     for piece in [1, 2, 7, 100, 100_000] {
         let mut pair = Pair::new(piece);
         let turns = [
@@ -158,61 +159,61 @@ fn a_conversation_over_one_connection() {
             Turn { method: Method::Post, body: Some(3000), ..GET },
             Turn { method: Method::Put, body: Some(20_000), early: true, ..GET },
             Turn { status: Status::NO_CONTENT, ..GET },
-            Turn { status: Status::NOT_MODIFIED, reply: Some(77), ..GET },
-            Turn { reply: Some(0), ..GET },
+            Turn { status: Status::NOT_MODIFIED, response: Some(77), ..GET },
+            Turn { response: Some(0), ..GET },
             Turn { method: Method::Post, body: None, ..GET },
-            Turn { reply: Some(50_000), ..GET },
+            Turn { response: Some(50_000), ..GET },
         ];
         for turn in &turns {
             pair.ask(turn);
             let seen = pair.serve(turn).unwrap();
             assert_eq!(seen.len(), if turn.early { 0 } else { turn.body.unwrap_or(0) });
-            assert_eq!(pair.hear(), Ok((turn.status.code(), expected(turn), true)), "{turn:?}");
-            pair.settle();
+            assert_eq!(pair.receive(), Ok((turn.status.code(), expected(turn), true)), "{turn:?}");
+            pair.drain();
         }
-        // R1945-7.2.2a: and at last an answer that only the close ends.
-        let last = Turn { reply: None, ..GET };
+        // R1945-7.2.2a: at last, a response that only the close ends.
+        let last = Turn { response: None, ..GET };
         pair.ask(&last);
         pair.serve(&last).unwrap();
-        assert_eq!(pair.hear(), Ok((200, expected(&last), false)));
+        assert_eq!(pair.receive(), Ok((200, expected(&last), false)));
     }
 }
 
-// R9112-9.3.2: the answers to pipelined requests come in order, and each is whole.
+// R9112-9.3.2
 #[test]
-fn pipelined_requests_are_answered_in_order() {
+fn pipelined_requests_get_complete_responses_in_order() {
     let mut pair = Pair::new(100_000);
     pair.ask(&GET);
-    let second = Turn { reply: Some(9), keep: false, ..GET };
+    let second = Turn { response: Some(9), keep: false, ..GET };
     let mut other = Pair::new(100_000);
     other.ask(&second);
     pair.to_server.append(&mut other.to_server);
     pair.serve(&GET).unwrap();
-    assert_eq!(pair.hear(), Ok((200, expected(&GET), true)));
+    assert_eq!(pair.receive(), Ok((200, expected(&GET), true)));
     pair.serve(&second).unwrap();
     other.to_client = std::mem::take(&mut pair.to_client);
     other.server = pair.server;
-    assert_eq!(other.hear(), Ok((200, expected(&second), false)));
+    assert_eq!(other.receive(), Ok((200, expected(&second), false)));
 }
 
-// R9112-9.3b: refusals are understood, and end the connection.
+// R9112-9.3b
 #[test]
-fn refusals_are_whole_answers() {
+fn error_response_is_complete_and_closes_the_connection() {
     for piece in [1, 1000] {
         let mut pair = Pair::new(piece);
         let turn = Turn { method: Method::Post, body: Some(2 << 20), ..GET };
         pair.ask(&turn);
         assert_eq!(pair.serve(&turn), Err(RequestError::BodyTooLong));
-        let (status, body, reuse) = pair.hear().unwrap();
+        let (status, body, reuse) = pair.receive().unwrap();
         assert_eq!((status, reuse), (413, false));
         assert_eq!(body, b"413 Content Too Large: the request body is too long\n");
         assert!(pair.server.must_linger());
     }
 }
 
-// R9112-6.3b, R9112-8: an answer that is cut short is never taken for whole.
+// R9112-6.3b, R9112-8
 #[test]
-fn an_answer_cut_short_is_an_error() {
+fn truncated_response_is_an_error() {
     let last = Turn { keep: false, ..GET };
     let mut whole = Pair::new(100_000);
     whole.ask(&last);
@@ -222,7 +223,7 @@ fn an_answer_cut_short_is_an_error() {
         pair.ask(&last);
         pair.serve(&last).unwrap();
         pair.to_client.truncate(cut);
-        assert!(pair.hear().is_err_and(ResponseError::is_truncated), "{cut}");
+        assert!(pair.receive().is_err_and(ResponseError::is_truncated), "{cut}");
     }
 }
 
@@ -248,17 +249,17 @@ fn debug_shows_no_secret_of_either_side() {
     shown += &format!("{server:?}");
     let mut fields = FieldBlock::new();
     fields.push(header::SET_COOKIE, FieldValue::from_static("c2VjcmV0")).unwrap();
-    let reply = Response::new(Status::OK, &fields);
+    let response = Response::new(Status::OK, &fields);
     wire.clear();
-    let _no_body = server.respond(&reply, &mut wire).unwrap();
+    let _no_body = server.respond(&response, &mut wire).unwrap();
     server.detach(&mut workspace);
-    shown += &format!("{reply:?}{server:?}{workspace:?}");
+    shown += &format!("{response:?}{server:?}{workspace:?}");
 
     client.receive_buffer()[..wire.len()].copy_from_slice(&wire);
     client.received(wire.len());
     shown += &format!("{client:?}");
     shown += &format!("{:?}", client.poll());
-    // Neither as text nor byte by byte.
+    // Neither as text nor as a list of bytes.
     for secret in ["c2VjcmV0".to_string(), format!("{:?}", b"c2Vj").replace(['[', ']'], "")] {
         assert!(!shown.contains(&secret), "{secret} in {shown}");
     }
@@ -271,19 +272,18 @@ fn turn() -> impl Strategy<Value = Turn> {
     let method = prop_oneof![Just(Method::Get), Just(Method::Head), Just(Method::Post), Just(Method::Delete)];
     let status =
         prop_oneof![Just(Status::OK), Just(Status::NOT_FOUND), Just(Status::NOT_MODIFIED), Just(Status::NO_CONTENT)];
-    let reply = prop_oneof![9 => (0usize..40_000).prop_map(Some), 1 => Just(None)];
+    let response = prop_oneof![9 => (0usize..40_000).prop_map(Some), 1 => Just(None)];
     let body = prop::option::of(0usize..40_000);
-    (method, body, status, reply, any::<bool>(), prop::bool::weighted(0.9))
-        .prop_map(|(method, body, status, reply, early, keep)| Turn { method, body, status, reply, early, keep })
+    (method, body, status, response, any::<bool>(), prop::bool::weighted(0.9))
+        .prop_map(|(method, body, status, response, early, keep)| Turn { method, body, status, response, early, keep })
 }
 
 proptest! {
     #![proptest_config(ProptestConfig { cases: 128, failure_persistence: None, ..ProptestConfig::default() })]
 
-    /// Whatever is asked and answered, in whatever pieces: both agree about every message, and about whether the
-    /// connection lives on.
+    /// Both sides agree about every message, and about whether the connection stays open.
     #[test]
-    fn both_sides_agree(turns in prop::collection::vec(turn(), 1..8), piece in 1usize..5000) {
+    fn client_and_server_agree(turns in prop::collection::vec(turn(), 1..8), piece in 1usize..5000) {
         let mut pair = Pair::new(piece);
         for turn in &turns {
             pair.ask(turn);
@@ -291,13 +291,13 @@ proptest! {
             if !turn.early {
                 prop_assert_eq!(seen.len(), turn.body.unwrap_or(0));
             }
-            let (status, body, reuse) = pair.hear().unwrap();
+            let (status, body, reuse) = pair.receive().unwrap();
             prop_assert_eq!((status, body), (turn.status.code(), expected(turn)));
             prop_assert_eq!(reuse, pair.server.close_reason().is_none());
             if !reuse {
                 break;
             }
-            pair.settle();
+            pair.drain();
         }
     }
 }

@@ -1,6 +1,6 @@
-//! Every rule and decision of `docs/protocol.md` has a test that names it, and every name stands for one that is there.
-//! What a test shows is not known here: only that somebody says so, beside the code that does.
-// Clippy then takes the helpers, too, for tests.
+//! Checks that a test names every rule and decision of `docs/protocol.md`, and that every name in the code is on that
+//! page. It cannot check that the test shows the rule, only that it says so.
+// Makes Clippy treat the helpers as test code, too.
 #![cfg(test)]
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -8,12 +8,12 @@ use std::fs;
 use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 
-/// The rules that nothing obeys yet, as the page marks them, where each has its reason. One that is obeyed is struck off
-/// in both places; none is added but on purpose.
+/// The rules that are not implemented yet. The page marks each of them and gives the reason. Both lists must agree, so
+/// that they change only on purpose.
 const NOT_YET: [&str; 0] = [];
 
 #[test]
-fn every_rule_has_a_test_and_every_name_is_that_of_a_rule() {
+fn every_rule_has_a_test_and_every_name_is_a_rule() {
     let Some(workspace) = workspace() else { return };
     let page = fs::read_to_string(workspace.join(PAGE)).unwrap();
     let (rules, mut faults) = rules(&page);
@@ -21,19 +21,19 @@ fn every_rule_has_a_test_and_every_name_is_that_of_a_rule() {
 
     let not_yet: BTreeSet<&str> = rules.iter().filter(|(_, not_yet)| **not_yet).map(|(id, _)| id.as_str()).collect();
     for id in not_yet.symmetric_difference(&BTreeSet::from(NOT_YET)) {
-        faults.push(format!("{id}: marked as not yet either in {PAGE} or in NOT_YET here, not in both"));
+        faults.push(format!("{id}: marked as not yet in only one of {PAGE} and NOT_YET"));
     }
     for (id, not_yet) in &rules {
         let tests: Vec<&Name> = named.iter().filter(|name| name.id == *id && name.in_test).collect();
         match (not_yet, tests.first()) {
             (false, None) => faults.push(format!("{id}: no test names it")),
-            (true, Some(name)) => faults.push(format!("{id}: not yet, and {} names it", name.place)),
+            (true, Some(name)) => faults.push(format!("{id}: marked as not yet, but {} names it", name.place)),
             _ => {}
         }
     }
     let ids_of_page = ids(&page).into_iter().map(|id| Name { id, place: PAGE.into(), in_test: false });
     for name in ids_of_page.chain(named).filter(|name| !rules.contains_key(&name.id)) {
-        faults.push(format!("{}: {} names it, and there is no such rule", name.id, name.place));
+        faults.push(format!("{}: {} names it, but there is no such rule", name.id, name.place));
     }
     assert!(faults.is_empty(), "{} faults:\n{}", faults.len(), faults.join("\n"));
     println!("{} rules and decisions, {} of them not yet", rules.len(), not_yet.len());
@@ -41,19 +41,19 @@ fn every_rule_has_a_test_and_every_name_is_that_of_a_rule() {
 
 const PAGE: &str = "docs/protocol.md";
 
-/// The directory with all packages; none where this one was taken out of it, which is said loudly.
+/// The directory of all packages. `None`, with a message, if this package was taken out of it.
 fn workspace() -> Option<PathBuf> {
     let package = Path::new(env!("CARGO_MANIFEST_DIR"));
     let workspace = package.parent()?.parent()?;
     if workspace.join(PAGE).is_file() || workspace.join("crates/http-core").is_dir() {
         return Some(workspace.into());
     }
-    // Past the harness, which swallows what a passing test prints.
-    let _ = io::stderr().write_all(b"SKIPPED: docs/protocol.md is not here, so no rule was looked for\n");
+    // Written directly, because the harness hides what a passing test prints.
+    let _ = io::stderr().write_all(b"SKIPPED: docs/protocol.md is not here, so no rule was checked\n");
     None
 }
 
-/// Each rule and decision of the page, and whether it is marked as not yet; then what is wrong with the page itself.
+/// Each rule and decision of the page, and whether it is marked as not yet. Then the faults of the page itself.
 fn rules(page: &str) -> (BTreeMap<String, bool>, Vec<String>) {
     let (mut rules, mut faults) = (BTreeMap::new(), Vec::new());
     for line in page.lines() {
@@ -66,7 +66,7 @@ fn rules(page: &str) -> (BTreeMap<String, bool>, Vec<String>) {
                 continue;
             };
             let (bound, not_yet) = bound.strip_suffix(", *not yet*").map_or((bound, false), |bound| (bound, true));
-            if bound.is_empty() || !bound.split(' ').all(|who| matches!(who, "S" | "C" | "L")) || text.is_empty() {
+            if bound.is_empty() || !bound.split(' ').all(|role| matches!(role, "S" | "C" | "L")) || text.is_empty() {
                 faults.push(format!("R{id}: binds {bound:?}"));
             }
             (format!("R{id}"), not_yet)
@@ -76,10 +76,10 @@ fn rules(page: &str) -> (BTreeMap<String, bool>, Vec<String>) {
             continue;
         };
         if ids(&id) != [id.clone()] {
-            faults.push(format!("{id} is no id"));
+            faults.push(format!("{id} is not an id"));
         }
         if rules.insert(id.clone(), not_yet).is_some() {
-            faults.push(format!("{id} stands twice"));
+            faults.push(format!("{id} is repeated"));
         }
     }
     if rules.len() < 200 {
@@ -88,14 +88,14 @@ fn rules(page: &str) -> (BTreeMap<String, bool>, Vec<String>) {
     (rules, faults)
 }
 
-/// An id, where it was found.
+/// An id and where it was found.
 struct Name {
     id: String,
     place: String,
     in_test: bool,
 }
 
-/// All ids in the Rust files of the workspace and in the cases of conformance.
+/// All ids in the Rust files of the workspace and in the conformance cases.
 fn names(workspace: &Path) -> Vec<Name> {
     let mut files = Vec::new();
     collect(workspace, &mut files);
@@ -104,7 +104,7 @@ fn names(workspace: &Path) -> Vec<Name> {
     for file in files {
         let place = file.strip_prefix(workspace).unwrap().display().to_string();
         if place == "crates/http-core/tests/rules.rs" {
-            continue; // it shows none of them
+            continue; // its ids are examples
         }
         let text = fs::read_to_string(&file).unwrap();
         let is_test = file.components().any(|part| part.as_os_str() == "tests") || file.ends_with("tests.rs");
@@ -122,12 +122,12 @@ fn names(workspace: &Path) -> Vec<Name> {
     names
 }
 
-/// Where a file's own tests begin: they stand last.
+/// Where the tests of a file begin. They come last.
 fn tests_from(code: &str) -> usize {
     code.find("\n#[cfg(test)]\nmod ").unwrap_or(code.len())
 }
 
-/// The Rust files below a directory, but for what was built.
+/// The Rust files below a directory, except build outputs.
 fn collect(directory: &Path, files: &mut Vec<PathBuf>) {
     for entry in fs::read_dir(directory).unwrap() {
         let path = entry.unwrap().path();
@@ -140,15 +140,15 @@ fn collect(directory: &Path, files: &mut Vec<PathBuf>) {
     }
 }
 
-/// The ids in a text, in order: `R9112-2.2f`, `D8`, and what lies between the ends of `D1 to D4` or `D1–D4`.
+/// The ids in a text, in order, such as `R9112-2.2f` and `D8`. `D1 to D4` and `D1–D4` include the ids in between.
 fn ids(text: &str) -> Vec<String> {
     let mut ids: Vec<String> = Vec::new();
     let mut rest = text;
     let mut before = ' ';
-    // The end of the id before, if nothing but a sign of range stands between it and here.
+    // The previous id, if only a range sign separates it from this place.
     let mut range_from = None;
     while let Some(first) = rest.chars().next() {
-        // `%0D1` and `\xD1` are no decisions.
+        // `%0D1` and `\xD1` are not decisions.
         let free = !(before.is_alphanumeric() || matches!(before, '_' | '%' | '\\'));
         let length = if free { id_length(rest) } else { 0 };
         if length > 0 {
@@ -173,7 +173,7 @@ fn ids(text: &str) -> Vec<String> {
     ids
 }
 
-/// The length of the id that the text begins with, or 0.
+/// The length of the id at the front of the text, or 0.
 fn id_length(text: &str) -> usize {
     let digits = |text: &str| text.bytes().take_while(u8::is_ascii_digit).count();
     let is_word = |text: &str| text.starts_with(|c: char| c.is_alphanumeric() || c == '_');
@@ -184,12 +184,12 @@ fn id_length(text: &str) -> usize {
     let Some(rfc) = text.strip_prefix('R').filter(|rfc| digits(rfc) == 4) else { return 0 };
     let Some(section) = rfc[4..].strip_prefix('-') else { return 0 };
     let length = section.bytes().take_while(|c| c.is_ascii_alphanumeric() || *c == b'.').count();
-    // The full stop of a sentence is none of it.
+    // The full stop of a sentence is not part of it.
     let length = section[..length].trim_end_matches('.').len();
     if length == 0 { 0 } else { 6 + length }
 }
 
-/// The ids between two of a kind, numbers of `D` or letters of a section; without the two.
+/// The ids between two decisions, or between two letters of a section, without the two themselves.
 fn between(from: &str, to: &str) -> Vec<String> {
     if let (Some(Ok(from)), Some(Ok(to))) =
         (from.strip_prefix('D').map(str::parse::<u32>), to.strip_prefix('D').map(str::parse))
@@ -208,7 +208,7 @@ fn between(from: &str, to: &str) -> Vec<String> {
 }
 
 #[test]
-fn ids_are_found_and_nothing_else_is() {
+fn ids_finds_ids_and_nothing_else() {
     for (text, expected) in [
         ("// R1945-2.1, R9112-C.2.2: x", "R1945-2.1 R9112-C.2.2"),
         ("R1945-Ba/R1945-Bb; see R2068-19.7.1a.", "R1945-Ba R1945-Bb R2068-19.7.1a"),
@@ -227,7 +227,7 @@ fn ids_are_found_and_nothing_else_is() {
 }
 
 #[test]
-fn a_page_is_judged_line_by_line() {
+fn faulty_lines_of_the_page_are_reported() {
     let (rules, faults) = rules(
         "- **R1945-2.1** S C L — a\n- **R1945-9.3a** C, *not yet* — b\n| D1 | c |\n- **R1945-2.2** X — d\n\
          - **R1945-2.3** S - e\n- **R1945-2.1** S — f\n- **R19-2.1** S — g\n",
@@ -236,5 +236,5 @@ fn a_page_is_judged_line_by_line() {
         (rules.get("R1945-2.1"), rules.get("R1945-9.3a"), rules.get("D1")),
         (Some(&false), Some(&true), Some(&false))
     );
-    assert_eq!(faults.len(), 5, "{faults:?}"); // the bound, the form, the second, no id, and that they are so few
+    assert_eq!(faults.len(), 5, "{faults:?}"); // the role, the form, the repetition, the bad id, and too few rules
 }

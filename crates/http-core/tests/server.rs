@@ -1,6 +1,6 @@
-//! The contract of the server's machine, call by call: what `poll` says when, what a reply may be, what ends a connection
-//! and why, and what each misuse is told. What the bytes of a request mean is in `conformance.rs`.
-// Clippy then takes the helpers, too, for tests.
+//! Tests the contract of the server machine: what `poll` returns when, which responses are allowed, when and why a
+//! connection closes, and what each misuse returns. `conformance.rs` tests how requests are parsed.
+// Makes Clippy treat the helpers as test code, too.
 #![cfg(test)]
 
 use http_core::server::{Connection, Event, Expectation, Phase, Response, ResponseBody, SendBody};
@@ -14,18 +14,18 @@ const PLAIN: &str = "GET /plain HTTP/1.0\r\n\r\n";
 
 // R1945-3.1b, R2068-19.7.1a, D15
 #[test]
-fn one_connection_serves_many_requests() {
+fn connection_serves_many_requests() {
     let mut connection = after("");
     for _ in 0..3 {
         receive(&mut connection, KEPT);
         assert_eq!(event(&mut connection), "GET /kept");
         let head = "HTTP/1.0 200 OK\r\nConnection: keep-alive\r\nContent-Length: 2\r\n\r\n";
-        assert_eq!(reply(&mut connection, 2), head);
+        assert_eq!(respond(&mut connection, 2), head);
         assert_eq!((connection.close_reason(), event(&mut connection).as_str()), (None, "NeedInput"));
     }
     receive(&mut connection, PLAIN);
     assert_eq!(event(&mut connection), "GET /plain");
-    assert_eq!(reply(&mut connection, 0), "HTTP/1.0 200 OK\r\nConnection: close\r\nContent-Length: 0\r\n\r\n");
+    assert_eq!(respond(&mut connection, 0), "HTTP/1.0 200 OK\r\nConnection: close\r\nContent-Length: 0\r\n\r\n");
     assert_eq!(event(&mut connection), "Closed");
     receive(&mut connection, PLAIN);
     assert_eq!(event(&mut connection), "Closed", "after close no request is processed"); // R9112-9.6a
@@ -33,22 +33,22 @@ fn one_connection_serves_many_requests() {
 
 // R9112-9.3.2, R2068-19.7.1b
 #[test]
-fn pipelined_requests_come_one_by_one_and_in_order() {
-    // Old clients end a body with a line too many (R9112-2.2d); they are counted anew for each request.
+fn pipelined_requests_are_reported_one_by_one_in_order() {
+    // Old clients send an extra line end after a body (R9112-2.2d). The limit applies to each request separately.
     let mut connection = after(&[KEPT, "\r\n\r\n", KEPT, "\r\n\r\n", PLAIN, PLAIN].concat());
     for path in ["GET /kept", "GET /kept", "GET /plain"] {
         assert_eq!(event(&mut connection), path);
-        assert_eq!(event(&mut connection), "NeedOutput", "the next waits for this one's reply");
-        reply(&mut connection, 1);
+        assert_eq!(event(&mut connection), "NeedOutput", "the next request waits for this response");
+        respond(&mut connection, 1);
     }
     assert_eq!(event(&mut connection), "Closed");
-    assert!(connection.must_linger(), "the last was never looked at");
+    assert!(connection.must_linger(), "the last request was never read");
 }
 
-// R9110-2.3, R9110-5.3, R9112-2.2f: all is said with the byte that settles it, neither before nor after.
+// R9110-2.3, R9110-5.3, R9112-2.2f
 #[test]
-fn events_come_with_the_octet_that_settles_them() {
-    for (bytes, settled) in [
+fn event_is_reported_with_the_byte_that_decides_it() {
+    for (bytes, decided) in [
         (PLAIN, "GET /plain"),
         ("GET /old\n", "GET /old"),
         ("\r\nGET / HTTP/1.0\n\n", "GET /"),
@@ -62,24 +62,24 @@ fn events_come_with_the_octet_that_settles_them() {
             assert_eq!(event(&mut connection), "NeedInput", "{bytes:?} at {byte}");
             receive(&mut connection, &bytes[byte..=byte]);
         }
-        assert_eq!(event(&mut connection), settled, "{bytes:?}");
+        assert_eq!(event(&mut connection), decided, "{bytes:?}");
     }
 }
 
 // R9112-9.6c, R9112-8
 #[test]
-fn a_half_closed_client_gets_its_answer() {
+fn half_closed_client_gets_its_response() {
     let mut connection = after(KEPT);
     connection.received_eof();
     assert_eq!(event(&mut connection), "GET /kept");
-    reply(&mut connection, 1);
+    respond(&mut connection, 1);
     assert_eq!(event(&mut connection), "Closed");
     assert_eq!(connection.close_reason(), Some(CloseReason::PeerClosed));
 }
 
 // R1945-7.2b, R1945-7.2c, R1945-8.2a, R9110-8.6a, R2068-19.7.1b
 #[test]
-fn only_what_may_have_a_body_has_one() {
+fn response_has_a_body_only_if_allowed() {
     use ResponseBody::{Length, UntilClose};
     for (method, status, body, send, length, kept) in [
         ("GET", 200, Length(5), SendBody::Exactly(5), Some("5"), true),
@@ -97,9 +97,9 @@ fn only_what_may_have_a_body_has_one() {
         let mut connection = after(&format!("{method} / HTTP/1.0\r\nConnection: keep-alive\r\n\r\n"));
         assert_eq!(event(&mut connection), format!("{method} /"));
         let block = FieldBlock::new();
-        let reply = Response { body, ..Response::new(Status::new(status).unwrap(), &block) };
+        let response = Response { body, ..Response::new(Status::new(status).unwrap(), &block) };
         let mut out = Vec::new();
-        assert_eq!(connection.respond(&reply, &mut out), Ok(send), "{what}");
+        assert_eq!(connection.respond(&response, &mut out), Ok(send), "{what}");
         let head = String::from_utf8(out).unwrap();
         assert_eq!(field(&head, "Content-Length"), length, "{what}");
         assert_eq!(field(&head, "Connection"), Some(if kept { "keep-alive" } else { "close" }), "{what}");
@@ -118,7 +118,7 @@ fn only_what_may_have_a_body_has_one() {
 
 // R1945-7.2b, R1945-8.2a, R1945-4.1, R9110-8.6a
 #[test]
-fn bytes_at_hand_are_written_where_a_body_may_be() {
+fn body_bytes_are_written_only_if_a_body_is_allowed() {
     for (request, status, bytes, length, written) in [
         ("GET / HTTP/1.0", 200, "hello", Some("5"), "hello"),
         ("GET / HTTP/1.0", 200, "", Some("0"), ""),
@@ -130,54 +130,54 @@ fn bytes_at_hand_are_written_where_a_body_may_be() {
         event(&mut connection);
         let (block, mut out) = (FieldBlock::new(), Vec::new());
         let body = ResponseBody::Bytes(bytes.as_bytes());
-        let reply = Response { body, ..Response::new(Status::new(status).unwrap(), &block) };
-        assert_eq!(connection.respond(&reply, &mut out), Ok(SendBody::None), "{request} {status}");
+        let response = Response { body, ..Response::new(Status::new(status).unwrap(), &block) };
+        assert_eq!(connection.respond(&response, &mut out), Ok(SendBody::None), "{request} {status}");
         let out = String::from_utf8(out).unwrap();
         let (head, body) = out.split_once("\r\n\r\n").unwrap_or(("", &out));
         assert_eq!((field(head, "Content-Length"), body), (length, written), "{request} {status}");
         let next = if head.is_empty() { "Closed" } else { "NeedInput" };
-        assert_eq!(event(&mut connection), next, "{request} {status}: the reply is whole");
+        assert_eq!(event(&mut connection), next, "{request} {status}: the response is complete");
     }
 }
 
 // R1945-4.1, R1945-5a, R1945-6a, R9112-9.6b
 #[test]
-fn a_simple_request_gets_a_body_and_nothing_else() {
+fn simple_request_gets_a_body_and_nothing_else() {
     let mut connection = after("GET /old?q\r\n");
     let Ok(Event::Request(request)) = connection.poll() else { panic!("it is whole") };
     assert_eq!((request.target.raw_path(), request.version), ("/old", Version::HTTP_09));
     assert!(request.fields.is_empty() && request.body == Framing::Empty);
-    assert_eq!(reply(&mut connection, 3), "");
+    assert_eq!(respond(&mut connection, 3), "");
     assert_eq!((event(&mut connection).as_str(), connection.must_linger()), ("Closed", true));
     assert_eq!(connection.close_reason(), Some(CloseReason::SimpleRequest));
 
     let mut strict = Connection::new(Limits::default()).allow_http09(false);
     receive(&mut strict, "GET /old\r\n");
     assert!(matches!(strict.poll(), Err(RequestError::RequestLine)));
-    assert!(refusal(&mut strict).starts_with("HTTP/1.0 400 "));
+    assert!(error_response(&mut strict).starts_with("HTTP/1.0 400 "));
 }
 
 // R1945-7.2a, R9112-9.3b
 #[test]
-fn a_body_is_given_as_it_comes_and_no_octet_more() {
+fn body_is_reported_as_it_arrives_and_no_byte_more() {
     let mut connection = after("POST /a HTTP/1.1\r\nHost: a\r\nContent-Length: 30\r\n\r\n");
-    let Ok(Event::Request(request)) = connection.poll() else { panic!("its head is whole") };
+    let Ok(Event::Request(request)) = connection.poll() else { panic!("the head is complete") };
     assert_eq!(request.body, Framing::Length(30));
     assert_eq!(event(&mut connection), "NeedInput");
-    // As long as a head, and like one.
+    // It looks like a head.
     receive(&mut connection, "GET /b HTTP/1.1\r\nHost: b\r\n\r\n");
     assert_eq!(event(&mut connection), "Body \"GET /b HTTP/1.1\\r\\nHost: b\\r\\n\\r\\n\"");
     assert_eq!(event(&mut connection), "NeedInput");
     receive(&mut connection, &["hi", "\r\n", PLAIN].concat());
     assert_eq!(event(&mut connection), "Body \"hi\"");
     assert_eq!(event(&mut connection), "NeedOutput");
-    reply(&mut connection, 0);
+    respond(&mut connection, 0);
     assert_eq!(event(&mut connection), "GET /plain");
 }
 
-// R1945-12.3, V16: what the log asks for is the request's, or nothing; never bytes of a body.
+// R1945-12.3, V16: the log gets the request's own bytes or nothing, and never bytes of a body.
 #[test]
-fn a_request_can_be_looked_at_until_the_next_call() {
+fn request_is_available_until_the_next_call() {
     let head = "POST /a HTTP/1.1\r\nHost: a\r\nContent-Length: 99\r\n\r\n";
     let mut connection = after("");
     assert!(connection.request().is_none() && connection.start_line().is_empty());
@@ -191,11 +191,11 @@ fn a_request_can_be_looked_at_until_the_next_call() {
     assert_eq!(event(&mut connection), "POST /a");
     assert_eq!(connection.request().map(|request| request.target.raw_path()), Some("/a"));
     assert_eq!(connection.start_line(), b"POST /a HTTP/1.1");
-    reply(&mut connection, 3);
+    respond(&mut connection, 3);
     assert_eq!(
         connection.request().map(|request| request.target.raw_path()),
         Some("/a"),
-        "to be logged when it is answered"
+        "so that it can be logged with its response"
     );
 
     for body in [&head.replace("/a", "/forged")[..head.len()], "short", &head.repeat(3)[..99]] {
@@ -212,7 +212,7 @@ fn a_request_can_be_looked_at_until_the_next_call() {
 
 // R9112-9.3b, R9110-9.3.1, V13
 #[test]
-fn a_body_that_nobody_reads_is_dropped_or_ends_the_connection() {
+fn unread_body_is_dropped_or_closes_the_connection() {
     let limits = Limits { drain: 10, ..Limits::default() };
     for (length, kept) in [(0, true), (1, true), (10, true), (11, false), (u64::MAX, false)] {
         for sent in [0, 4, length.min(20)] {
@@ -223,7 +223,7 @@ fn a_body_that_nobody_reads_is_dropped_or_ends_the_connection() {
             receive(&mut connection, &body);
             assert_eq!(event(&mut connection), "POST /");
             assert_eq!(
-                field(&reply(&mut connection, 0), "Connection"),
+                field(&respond(&mut connection, 0), "Connection"),
                 Some(if kept { "keep-alive" } else { "close" })
             );
             if !kept {
@@ -241,9 +241,9 @@ fn a_body_that_nobody_reads_is_dropped_or_ends_the_connection() {
     }
 }
 
-// R9110-5.4: a body is bounded where the caller asks for it, and only there.
+// R9110-5.4: a body has a limit only if the caller polls for it.
 #[test]
-fn a_body_too_long_is_refused_when_it_is_polled_for() {
+fn body_too_long_is_rejected_when_it_is_polled_for() {
     let limits = Limits { body: 10, ..Limits::default() };
     for (length, second) in [(10, "NeedInput"), (11, "413"), (u64::MAX, "413")] {
         let head = format!("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: {length}\r\n\r\n");
@@ -255,13 +255,13 @@ fn a_body_too_long_is_refused_when_it_is_polled_for() {
         let mut connection = Connection::new(limits);
         receive(&mut connection, &head);
         assert_eq!(event(&mut connection), "POST /");
-        assert!(reply(&mut connection, 1).starts_with("HTTP/1.0 200 OK\r\n"), "no matter to who does not ask");
+        assert!(respond(&mut connection, 1).starts_with("HTTP/1.0 200 OK\r\n"), "no limit without polling");
     }
 }
 
 // R9110-10.1.1a, R9110-10.1.1b, R9110-10.1.1c, R1945-9.1
 #[test]
-fn expectations() {
+fn expectation_counts_only_in_http_11_and_may_close_the_connection() {
     use Expectation::{Continue, Nothing, Unknown};
     for (version, value, expected) in [
         ("1.0", "100-continue", Nothing),
@@ -276,23 +276,23 @@ fn expectations() {
         let Ok(Event::Request(request)) = connection.poll() else { panic!("{value}") };
         assert_eq!(request.expectation(), expected, "{version} {value}");
     }
-    // Answered at once, the body may come or not: nobody knows where the next request begins.
+    // After an early response the body may or may not be sent, so the start of the next request is unknown.
     let head = "POST / HTTP/1.1\r\nHost: a\r\nExpect: 100-continue\r\nContent-Length: 2\r\n\r\n";
     let mut connection = after(head);
     assert_eq!(event(&mut connection), "POST /");
-    reply(&mut connection, 0);
+    respond(&mut connection, 0);
     assert_eq!(connection.close_reason(), Some(CloseReason::UnreadBody));
-    // Read first, it did come.
+    // The body was read before the response.
     let mut connection = after(&[head, "hi"].concat());
     assert_eq!(event(&mut connection), "POST /");
     assert_eq!((event(&mut connection).as_str(), event(&mut connection).as_str()), ("Body \"hi\"", "NeedOutput"));
-    reply(&mut connection, 0);
+    respond(&mut connection, 0);
     assert_eq!(connection.close_reason(), None);
 }
 
-// R1945-9.1, R9112-11.1, V14: each misuse has its error, changes nothing, and writes nothing.
+// R1945-9.1, R9112-11.1, V14: each misuse returns its own error, changes nothing and writes nothing.
 #[test]
-fn misuse_is_told() {
+fn misuse_is_an_error_that_changes_nothing() {
     fn responds(status: Status) -> impl Fn(&mut Connection, &mut Vec<u8>) -> Result<(), UsageError> {
         move |connection, out| connection.respond(&Response::new(status, &FieldBlock::new()), out).map(drop)
     }
@@ -306,8 +306,8 @@ fn misuse_is_told() {
     }
     fn sending(body: ResponseBody<'_>) -> Connection {
         let (mut connection, block) = (due(), FieldBlock::new());
-        let reply = Response { body, ..Response::new(Status::OK, &block) };
-        connection.respond(&reply, &mut Vec::new()).map(drop).unwrap();
+        let response = Response { body, ..Response::new(Status::OK, &block) };
+        connection.respond(&response, &mut Vec::new()).map(drop).unwrap();
         connection
     }
     let (sends_five, sends_any) = (|| sending(ResponseBody::Length(5)), || sending(ResponseBody::UntilClose));
@@ -318,15 +318,15 @@ fn misuse_is_told() {
     let ended = || -> Call { Box::new(|connection, _| connection.finish_body()) };
     for (i, (connection, call, expected)) in [
         (after(""), ok(), Err(UsageError::NoResponseDue)),
-        (after(KEPT), ok(), Err(UsageError::NoResponseDue)), // not handed out yet
+        (after(KEPT), ok(), Err(UsageError::NoResponseDue)), // not reported yet
         (sends_five(), ok(), Err(UsageError::NoResponseDue)),
         (sending(ResponseBody::Length(0)), ok(), Err(UsageError::NoResponseDue)),
-        (sending(ResponseBody::Bytes(b"hello")), sent(1), Err(UsageError::NoBodyDue)), // they were written
+        (sending(ResponseBody::Bytes(b"hello")), sent(1), Err(UsageError::NoBodyDue)), // the body was written with the head
         (due(), Box::new(responds(Status::new(100).unwrap())), Err(UsageError::InformationalStatus)),
         // R1945-9.4d, R9110-11.6.1, R9110-10.2.1
         (due(), Box::new(responds(Status::UNAUTHORIZED)), Err(UsageError::MissingField)),
         (due(), Box::new(responds(Status::METHOD_NOT_ALLOWED)), Err(UsageError::MissingField)),
-        // The other server has left it out.
+        // A forwarded response may lack the header, because the other server left it out.
         (due(), Box::new(forwards(Status::UNAUTHORIZED)), Ok(())),
         (due(), Box::new(forwards(Status::METHOD_NOT_ALLOWED)), Ok(())),
         (due(), Box::new(forwards(Status::new(199).unwrap())), Err(UsageError::InformationalStatus)),
@@ -363,9 +363,9 @@ fn misuse_is_told() {
 }
 
 // R9112-2.2f, R9112-3a, R9112-3c, R9110-5.4, R6585-5, R9112-6.3a, R9112-6.3b, R9110-15.5.9, R9110-7.4, R1945-7.2.2b,
-// R1945-9.4b, D1 to D4, D8 to D10, D16: each error that a request can be, the bytes that are it, and its answer.
+// R1945-9.4b, D1 to D4, D8 to D10, D16: each request error, the bytes that cause it, and its response.
 #[test]
-fn every_error_is_reached_and_refused() {
+fn every_request_error_is_reached_and_reported() {
     use RequestError as E;
     let long = |before: &str, after: &str| format!("{before}{}{after}", "x".repeat(100));
     let fields = |fields: &str| format!("GET / HTTP/1.0\r\n{fields}\r\n");
@@ -429,16 +429,16 @@ fn every_error_is_reached_and_refused() {
         }
         let mut polled = connection.poll().map(drop);
         if polled.is_ok() {
-            polled = connection.poll().map(drop); // what is wrong with a body comes behind its head
+            polled = connection.poll().map(drop); // an error in the body follows the head
         }
         assert_eq!(polled, Err(error), "{bytes:?}");
         assert_eq!(connection.poll().map(drop), Err(error), "{bytes:?} again");
         assert_eq!(error.status().code(), status, "{error:?}");
         assert_eq!(connection.phase(), Phase::Responding);
 
-        let answer = refusal(&mut connection);
-        let (head, text) = answer.split_once("\r\n\r\n").unwrap();
-        assert!(head.starts_with(&format!("HTTP/1.0 {status} ")), "{bytes:?}: {answer:?}");
+        let response = error_response(&mut connection);
+        let (head, text) = response.split_once("\r\n\r\n").unwrap();
+        assert!(head.starts_with(&format!("HTTP/1.0 {status} ")), "{bytes:?}: {response:?}");
         assert_eq!(field(head, "Connection"), Some("close"));
         assert_eq!(field(head, "Content-Length"), Some(&*text.len().to_string()));
         assert_eq!(field(head, "Content-Type"), Some("text/plain; charset=utf-8"));
@@ -451,15 +451,15 @@ fn every_error_is_reached_and_refused() {
     }
 }
 
-// R9110-2.5, R1945-3.1b: what has no name yet is processed as the highest minor that has one, and answered in 1.0.
+// R9110-2.5, R1945-3.1b: the response is HTTP/1.0.
 #[test]
-fn a_higher_minor_is_processed_as_1_1() {
+fn higher_minor_version_is_processed_as_1_1() {
     for minor in 1..=9 {
         let mut connection = after(&format!("GET /a HTTP/1.{minor}\r\nHost: a\r\n\r\n"));
-        let Ok(Event::Request(request)) = connection.poll() else { panic!("1.{minor} is refused") };
+        let Ok(Event::Request(request)) = connection.poll() else { panic!("1.{minor} is rejected") };
         assert_eq!((request.version.major(), request.version.minor()), (1, minor));
         let head = "HTTP/1.0 200 OK\r\nConnection: keep-alive\r\nContent-Length: 0\r\n\r\n";
-        assert_eq!(reply(&mut connection, 0), head);
+        assert_eq!(respond(&mut connection, 0), head);
         let mut without_host = after(&format!("GET /a HTTP/1.{minor}\r\n\r\n"));
         assert!(matches!(without_host.poll(), Err(RequestError::HostMissing)), "1.{minor}");
     }
@@ -467,7 +467,7 @@ fn a_higher_minor_is_processed_as_1_1() {
 
 // R9112-3.2.2a, R9112-3.2.2b, D7
 #[test]
-fn an_absolute_target_makes_host_mean_nothing_and_yet_needed() {
+fn host_is_required_but_unused_with_an_absolute_target() {
     for (fields, expected) in [
         ("Host: b\r\n", "GET /a"),
         ("Host: a:80\r\n", "GET /a"),
@@ -484,9 +484,9 @@ fn an_absolute_target_makes_host_mean_nothing_and_yet_needed() {
     }
 }
 
-// R9112-3.2.4: the asterisk stands for the server, and its path for the root.
+// R9112-3.2.4: the asterisk means the server, and its path is the root.
 #[test]
-fn an_asterisk_is_no_name_below_the_root() {
+fn asterisk_is_not_a_name_below_the_root() {
     let mut connection = after("OPTIONS * HTTP/1.1\r\nHost: a\r\n\r\n");
     assert_eq!(event(&mut connection), "OPTIONS *");
     let (request, mut path) = (connection.request().unwrap(), Vec::new());
@@ -494,9 +494,9 @@ fn an_asterisk_is_no_name_below_the_root() {
     assert_eq!((request.target.form(), path.as_slice()), (Form::Asterisk, &b""[..]));
 }
 
-// D16: every set of faults, and which of them is answered. What comes behind the target is the handler's to judge.
+// D16: every set of errors, and which of them is reported. The handler checks what follows the target in that order.
 #[test]
-fn of_several_faults_the_first_in_the_order_is_answered() {
+fn first_error_in_order_is_reported() {
     let errors = [
         RequestError::Method,
         RequestError::VersionNotSupported,
@@ -523,9 +523,9 @@ fn of_several_faults_the_first_in_the_order_is_answered() {
     }
 }
 
-// R1945-7.2b: HEAD is HEAD as soon as its word and a blank are there, whatever is wrong behind them.
+// R1945-7.2b: a request line that begins with HEAD and a space or tab is HEAD, whatever is wrong after it.
 #[test]
-fn a_refusal_of_head_has_no_body() {
+fn error_response_to_head_has_no_body() {
     for (bytes, status) in [
         ("HEAD / HTTP/1.1\r\n\r\n", "400"),
         ("HEAD /%zz HTTP/1.0\r\n\r\n", "400"),
@@ -534,22 +534,22 @@ fn a_refusal_of_head_has_no_body() {
         ("HEAD /\r\n", "400"),
         ("HEAD\t/\r\n", "400"),
         ("\r\nHEAD / x HTTP/1.0\r\n", "400"),
-        ("HEAD / HTTP/1.0", "400"), // and then the end
+        ("HEAD / HTTP/1.0", "400"), // then the end of the stream
         (&format!("HEAD /{} HTTP/1.0\r\n", "x".repeat(9000)), "414"),
         (&format!("HEAD / HTTP/1.0\r\nA: {}\r\n", "x".repeat(9000)), "431"),
     ] {
         let mut connection = after(bytes);
         connection.received_eof();
         assert!(connection.poll().is_err());
-        let answer = refusal(&mut connection);
-        assert!(answer.starts_with(&format!("HTTP/1.0 {status} ")), "{answer}");
-        assert!(answer.ends_with("\r\n\r\n"), "{:?} is answered with a body", &bytes[..bytes.len().min(20)]);
+        let response = error_response(&mut connection);
+        assert!(response.starts_with(&format!("HTTP/1.0 {status} ")), "{response}");
+        assert!(response.ends_with("\r\n\r\n"), "the response to {:?} has a body", &bytes[..bytes.len().min(20)]);
     }
 }
 
-// Whatever the bound: how much has come when it strikes does not decide what is said.
+// With any limit, the error does not depend on how many bytes had arrived when it was exceeded.
 #[test]
-fn a_refusal_is_the_same_for_any_pieces() {
+fn error_response_is_the_same_for_any_pieces() {
     for start_line in 1..12 {
         for line in ["HEAD \0D", "HEAD /a HTTP/1.0", "HHEAD \0 x", "HEAD\t/ HTTP/1.1", "GET /abcdefghijk"] {
             let [whole, bytes] = [64, 1].map(|size| {
@@ -570,56 +570,56 @@ fn a_refusal_is_the_same_for_any_pieces() {
     }
 }
 
-// R1945-9.4b: the caller may answer an error with a page of its own; it closes all the same.
+// R1945-9.4b: the connection closes as with the built-in response.
 #[test]
-fn an_error_may_be_answered_with_another_page() {
+fn error_may_get_a_response_of_the_callers_own() {
     let mut connection = after("GET /%zz HTTP/1.1\r\nHost: a\r\n\r\n");
     assert_eq!(event(&mut connection), "400");
-    assert_eq!(field(&reply(&mut connection, 7), "Connection"), Some("close"));
+    assert_eq!(field(&respond(&mut connection, 7), "Connection"), Some("close"));
     assert_eq!(event(&mut connection), "Closed");
 }
 
-// R9112-9.6b, R1945-9.4c, V24: half-close and read on only where a plain close could destroy the answer.
+// R9112-9.6b, R1945-9.4c, V24
 #[test]
-fn lingering() {
+fn connection_lingers_only_if_a_plain_close_could_destroy_the_response() {
     let body = "POST / HTTP/1.1\r\nHost: a\r\nConnection: close\r\nContent-Length: 5\r\n\r\n";
     for (pieces, ends, expected) in [
-        (&[PLAIN][..], false, false), // the whole head in one piece and nothing behind it
+        (&[PLAIN][..], false, false), // the complete head in one piece and nothing after it
         (&["GET / HTTP/1.0\r\n", "\r\n"], false, true),
-        (&["GET / HTTP/1.0\r\n", "\r\n"], true, false), // after the end nothing comes
+        (&["GET / HTTP/1.0\r\n", "\r\n"], true, false), // nothing follows the end of the stream
         (&[&[PLAIN, "x"].concat()], false, true),
         (&["GET /old\r\n"], false, true),
         (&[body], false, true),
         (&[&[body, "hello"].concat()], false, true),
-        (&["GET / HTTP/1.1\r\n\r\n"], false, true), // refused
+        (&["GET / HTTP/1.1\r\n\r\n"], false, true), // rejected
         (&["GET / HTTP/1.1\r\n\r\n"], true, false),
         (&[KEPT], true, false),
         (&[&[KEPT, PLAIN].concat()], false, false),
         (&[KEPT, PLAIN], false, false),
-        (&[&[KEPT, "GET / HT"].concat(), "TP/1.0\r\n\r\n"], false, true), // one that began behind another
+        (&[&[KEPT, "GET / HT"].concat(), "TP/1.0\r\n\r\n"], false, true), // began after another request in the same piece
     ] {
         let mut connection = after("");
-        let answer_all = |connection: &mut Connection| loop {
+        let respond_to_all = |connection: &mut Connection| loop {
             match event(connection).as_str() {
                 end @ ("Closed" | "NeedInput") => break end.to_owned(),
-                _ => drop(reply(connection, 1)),
+                _ => drop(respond(connection, 1)),
             }
         };
         for piece in pieces {
-            assert_eq!(answer_all(&mut connection), "NeedInput");
+            assert_eq!(respond_to_all(&mut connection), "NeedInput");
             receive(&mut connection, piece);
         }
         if ends {
             connection.received_eof();
         }
-        assert_eq!(answer_all(&mut connection), "Closed", "{pieces:?}");
+        assert_eq!(respond_to_all(&mut connection), "Closed", "{pieces:?}");
         assert_eq!(connection.must_linger(), expected, "{pieces:?} {ends}");
     }
 }
 
-// R9112-9.5: which deadline runs, step by step.
+// R9112-9.5: the phase tells the caller which timeout applies.
 #[test]
-fn phases_of_an_exchange() {
+fn phase_follows_each_step_of_an_exchange() {
     let mut connection = after("");
     let mut steps = vec![connection.phase()];
     receive(&mut connection, "\r\n");
@@ -633,29 +633,29 @@ fn phases_of_an_exchange() {
     assert_eq!((event(&mut connection).as_str(), event(&mut connection).as_str()), ("Body \"body\"", "NeedOutput"));
     steps.push(connection.phase());
     let block = FieldBlock::new();
-    let reply_of_five = Response { body: ResponseBody::Length(5), ..Response::new(Status::OK, &block) };
-    assert_eq!(connection.respond(&reply_of_five, &mut Vec::new()), Ok(SendBody::Exactly(5)));
+    let five_bytes = Response { body: ResponseBody::Length(5), ..Response::new(Status::OK, &block) };
+    assert_eq!(connection.respond(&five_bytes, &mut Vec::new()), Ok(SendBody::Exactly(5)));
     connection.body_sent(4).unwrap();
     steps.push(connection.phase());
     connection.body_sent(1).unwrap();
     steps.push(connection.phase());
     receive(&mut connection, "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 4\r\n\r\n");
     assert_eq!(event(&mut connection), "POST /");
-    reply(&mut connection, 0); // before its body
+    respond(&mut connection, 0); // before its body
     steps.push(connection.phase());
     receive(&mut connection, "body");
     receive(&mut connection, PLAIN);
     assert_eq!(event(&mut connection), "GET /plain");
     steps.push(connection.phase());
-    reply(&mut connection, 0);
+    respond(&mut connection, 0);
     steps.push(connection.phase());
     use Phase::{Body, Closing, Head, Idle, Responding};
     assert_eq!(steps, [Idle, Idle, Head, Body, Responding, Responding, Idle, Body, Responding, Closing]);
 }
 
-// D15, R9112-9.3a, R9112-9.3c: each reason, and that the reply says so.
+// D15, R9112-9.3a, R9112-9.3c: each reason, and the response says `close`.
 #[test]
-fn reasons_to_close() {
+fn close_reason_is_known_and_sent() {
     let unfinished = "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 300000\r\n\r\n";
     let (length, until_close) = (ResponseBody::Length(1), ResponseBody::UntilClose);
     for (bytes, body, close, expected) in [
@@ -677,28 +677,28 @@ fn reasons_to_close() {
     ] {
         let mut connection = after(bytes);
         event(&mut connection);
-        assert_eq!(connection.close_reason(), None, "not settled yet");
+        assert_eq!(connection.close_reason(), None, "not decided yet");
         let (block, mut out) = (FieldBlock::new(), Vec::new());
-        let reply = Response { body, close, ..Response::new(Status::OK, &block) };
-        connection.respond(&reply, &mut out).map(drop).unwrap();
+        let response = Response { body, close, ..Response::new(Status::OK, &block) };
+        connection.respond(&response, &mut out).map(drop).unwrap();
         assert_eq!(connection.close_reason(), Some(expected), "{bytes:?}");
         assert!(out.is_empty() || field(str::from_utf8(&out).unwrap(), "Connection") == Some("close"), "{bytes:?}");
         assert!(!expected.to_string().is_empty());
     }
-    let silent = |end: fn(&mut Connection)| {
+    let idle = |end: fn(&mut Connection)| {
         let mut connection = after(KEPT);
         event(&mut connection);
-        reply(&mut connection, 1);
+        respond(&mut connection, 1);
         end(&mut connection);
         assert_eq!(event(&mut connection), "Closed");
         connection.close_reason()
     };
-    assert_eq!(silent(Connection::received_eof), Some(CloseReason::PeerClosed));
-    assert_eq!(silent(Connection::handle_timeout), Some(CloseReason::IdleTimeout));
-    // It was kept, and then the rest of the body did not come.
+    assert_eq!(idle(Connection::received_eof), Some(CloseReason::PeerClosed));
+    assert_eq!(idle(Connection::handle_timeout), Some(CloseReason::IdleTimeout));
+    // The connection was kept, but the rest of the body never arrived.
     let mut connection = after("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 9\r\n\r\n");
     event(&mut connection);
-    reply(&mut connection, 1);
+    respond(&mut connection, 1);
     connection.received_eof();
     assert_eq!(
         (event(&mut connection).as_str(), connection.close_reason()),
@@ -706,9 +706,9 @@ fn reasons_to_close() {
     );
 }
 
-// V11, V20: what came stays with the connection, whoever drives it, and the memory stays with the workspace.
+// V11, V20: received bytes stay with the connection, and lent memory stays with the workspace.
 #[test]
-fn a_connection_may_be_set_down_after_any_octet() {
+fn connection_can_be_detached_after_any_byte() {
     let fields = ["A: ", &"v".repeat(300), "\r\nB: ", &"w".repeat(300)].concat();
     let bytes = format!("GET /long HTTP/1.1\r\nHost: a\r\n{fields}\r\n\r\n{PLAIN}");
     for cut in 0..=bytes.len() {
@@ -719,25 +719,24 @@ fn a_connection_may_be_set_down_after_any_octet() {
         let mut events = vec![event(&mut connection)];
         connection.detach(&mut one);
         if events[0] != "NeedInput" {
-            reply(&mut connection, 0);
+            respond(&mut connection, 0);
             events.clear();
         }
         connection.attach(&mut other);
         receive(&mut connection, &bytes[cut..]);
         if !events.is_empty() {
             assert_eq!(event(&mut connection), "GET /long", "cut at {cut}");
-            let Some(request) = connection.request() else { panic!("it was handed out") };
+            let Some(request) = connection.request() else { panic!("the request was reported") };
             assert_eq!(request.fields.iter().map(|(_, value)| value.as_bytes().len()).sum::<usize>(), 601);
-            reply(&mut connection, 0);
+            respond(&mut connection, 0);
         }
         assert_eq!(event(&mut connection), "GET /plain", "cut at {cut}");
     }
 }
 
-// V11, V20: a waiting connection is this value and no heap memory: ten thousand of them are 2.5 MB, and parking one is a
-// move.
+// V11, V20: an idle connection is this value without heap memory. Ten thousand take 2.5 MB, and parking one is a move.
 #[test]
-fn a_connection_is_a_small_plain_value() {
+fn connection_is_a_small_plain_value() {
     fn is_plain<T: Send + 'static>() {}
     is_plain::<Connection>();
     assert!(size_of::<Connection>() <= 256, "{} bytes", size_of::<Connection>());
@@ -752,18 +751,18 @@ fn after(bytes: &str) -> Connection {
 fn receive(connection: &mut Connection, bytes: &str) {
     let mut rest = bytes.as_bytes();
     while !rest.is_empty() {
-        let room = connection.receive_buffer();
-        let n = room.len().min(rest.len());
+        let space = connection.receive_buffer();
+        let n = space.len().min(rest.len());
         if n == 0 {
-            return; // beyond what a head may be; the rest stays with the peer
+            return; // the limit of a head is reached; the peer keeps the rest
         }
-        room[..n].copy_from_slice(&rest[..n]);
+        space[..n].copy_from_slice(&rest[..n]);
         connection.received(n);
         rest = &rest[n..];
     }
 }
 
-/// What `poll` says, in short: a request as `GET /path`, an error as its status.
+/// The result of `poll` in short form: a request as `GET /path`, an error as its status.
 fn event(connection: &mut Connection) -> String {
     match connection.poll() {
         Ok(Event::Request(request)) => format!("{} {}", request.method, request.target.raw_path()),
@@ -773,17 +772,17 @@ fn event(connection: &mut Connection) -> String {
     }
 }
 
-/// Answers 200 with so many bytes, and gives the head back.
-fn reply(connection: &mut Connection, bytes: u64) -> String {
+/// Responds with 200 and this many bytes. Returns the head.
+fn respond(connection: &mut Connection, bytes: u64) -> String {
     let (block, mut head) = (FieldBlock::new(), Vec::new());
-    let reply = Response { body: ResponseBody::Length(bytes), ..Response::new(Status::OK, &block) };
-    if let SendBody::Exactly(n) = connection.respond(&reply, &mut head).unwrap() {
+    let response = Response { body: ResponseBody::Length(bytes), ..Response::new(Status::OK, &block) };
+    if let SendBody::Exactly(n) = connection.respond(&response, &mut head).unwrap() {
         connection.body_sent(n).unwrap();
     }
     String::from_utf8(head).unwrap()
 }
 
-fn refusal(connection: &mut Connection) -> String {
+fn error_response(connection: &mut Connection) -> String {
     let mut out = Vec::new();
     connection.respond_error(Some(Date::from_unix(1_000_000_000).unwrap().text()), &mut out).unwrap();
     String::from_utf8(out).unwrap()
@@ -793,9 +792,9 @@ fn field<'a>(head: &'a str, name: &str) -> Option<&'a str> {
     head.lines().filter_map(|line| line.split_once(": ")).find(|(n, _)| *n == name).map(|(_, value)| value)
 }
 
-// V33: a limit at the end of its type is a limit like any other.
+// V33
 #[test]
-fn the_largest_limit_of_empty_lines_is_one() {
+fn largest_limit_of_blank_lines_is_enforced() {
     let mut connection = Connection::new(Limits { blank_lines: u8::MAX, ..Limits::default() });
     receive(&mut connection, &"\r\n".repeat(255));
     assert_eq!(event(&mut connection), "NeedInput");

@@ -1,7 +1,8 @@
-//! Vulnerabilities that others had, each tried here: one test an advisory, with what was sent there. `docs/vulnerabilities.md`
-//! tells how each of them came about; the last test holds that page to the tests of all packages. What is sent to a
-//! running server is tried by the server's own tests.
-// Clippy then takes the helpers, too, for tests.
+//! Tries the vulnerabilities of other programs on this library: one test per advisory, with the input used there.
+//!
+//! `docs/vulnerabilities.md` describes each of them. The last test compares that page with the tests of all packages.
+//! The server's own tests send such input to a running server.
+// Makes Clippy treat the helpers as test code, too.
 #![cfg(test)]
 
 use std::collections::BTreeSet;
@@ -15,18 +16,18 @@ use http_core::{
     Status, Target, TargetError, auth, client, conditional, header, server,
 };
 
-/// What a server makes of these bytes: each request as its method and target, then why it refused to read on, if it did.
-/// Every request is answered at once with 200, its body unread.
+/// How a server reads these bytes: the method and target of each request, then the error that ended the connection, if
+/// any. Every request gets a 200 at once, before its body is read.
 fn served(bytes: &[u8]) -> (Vec<String>, Option<RequestError>) {
     let whole = served_in_pieces(bytes, bytes.len().max(1));
-    assert_eq!(served_in_pieces(bytes, 1), whole, "the pieces matter: {}", bytes.escape_ascii());
+    assert_eq!(served_in_pieces(bytes, 1), whole, "the result depends on the pieces: {}", bytes.escape_ascii());
     whole
 }
 
 fn served_in_pieces(bytes: &[u8], size: usize) -> (Vec<String>, Option<RequestError>) {
     let mut connection = server::Connection::new(Limits::default());
     let (fields, mut out) = (FieldBlock::new(), Vec::new());
-    let (mut requests, mut refused) = (Vec::new(), None);
+    let (mut requests, mut rejected) = (Vec::new(), None);
     let mut pieces = bytes.chunks(size);
     let mut rest = &b""[..];
     loop {
@@ -39,47 +40,52 @@ fn served_in_pieces(bytes: &[u8], size: usize) -> (Vec<String>, Option<RequestEr
                     connection.received_eof();
                     continue;
                 }
-                let room = connection.receive_buffer();
-                let n = room.len().min(rest.len());
-                room[..n].copy_from_slice(&rest[..n]);
+                let space = connection.receive_buffer();
+                let n = space.len().min(rest.len());
+                space[..n].copy_from_slice(&rest[..n]);
                 connection.received(n);
                 rest = &rest[n..];
             }
             Ok(server::Event::Request(request)) => {
                 requests.push(format!("{} {}", request.method, request.target.as_str()));
-                let reply = server::Response::new(Status::OK, &fields);
-                assert_eq!(connection.respond(&reply, &mut out), Ok(server::SendBody::None));
+                let response = server::Response::new(Status::OK, &fields);
+                assert_eq!(connection.respond(&response, &mut out), Ok(server::SendBody::None));
             }
-            Ok(server::Event::Closed) => return (requests, refused),
+            Ok(server::Event::Closed) => return (requests, rejected),
             Ok(event) => panic!("{event:?}"),
             Err(error) => {
-                assert_eq!(refused.replace(error), None, "it is refused once, and nothing is read behind it");
+                assert_eq!(rejected.replace(error), None, "one error, and nothing is read after it");
                 connection.respond_error(None, &mut out).unwrap();
             }
         }
     }
 }
 
-/// The request is refused with this error, and what stands behind it is no request.
-fn refused(request: &str, error: RequestError) {
+/// Asserts that the request is rejected with this error, and that what follows is not read as a request.
+fn assert_rejected(request: &str, error: RequestError) {
     let smuggled = format!("{request}GET /smuggled HTTP/1.1\r\nHost: a\r\n\r\n");
     assert_eq!(served(smuggled.as_bytes()), (vec![], Some(error)), "{request:?}");
 }
 
-/// What a client makes of an answer to a GET: its body, or why it is none; and whether the connection may be used again.
-fn understood(answer: &[u8]) -> (Result<Vec<u8>, ResponseError>, bool) {
-    let whole = understood_in_pieces(answer, answer.len().max(1));
-    assert_eq!(understood_in_pieces(answer, 1), whole, "the pieces matter: {}", answer.escape_ascii());
+/// How a client reads a response to a GET: its body or the error, and whether the connection may be used again.
+fn client_reads(response: &[u8]) -> (Result<Vec<u8>, ResponseError>, bool) {
+    let whole = client_reads_in_pieces(response, response.len().max(1));
+    assert_eq!(
+        client_reads_in_pieces(response, 1),
+        whole,
+        "the result depends on the pieces: {}",
+        response.escape_ascii()
+    );
     whole
 }
 
-fn understood_in_pieces(answer: &[u8], size: usize) -> (Result<Vec<u8>, ResponseError>, bool) {
+fn client_reads_in_pieces(response: &[u8], size: usize) -> (Result<Vec<u8>, ResponseError>, bool) {
     let mut connection = client::Connection::new(Limits::default());
     let (host, fields) = (Authority::new(b"example.org").unwrap(), FieldBlock::new());
     let request = client::Request::new(Method::Get, Target::new(b"/").unwrap(), host, &fields);
     let request = client::Request { keep_alive: true, ..request };
     let _no_body = connection.request(&request, &mut Vec::new()).unwrap();
-    let (mut pieces, mut body) = (answer.chunks(size), Vec::new());
+    let (mut pieces, mut body) = (response.chunks(size), Vec::new());
     loop {
         match connection.poll() {
             Ok(client::Event::NeedInput) => match pieces.next() {
@@ -99,10 +105,10 @@ fn understood_in_pieces(answer: &[u8], size: usize) -> (Result<Vec<u8>, Response
 }
 
 fn chunked(body: &str) -> (Result<Vec<u8>, ResponseError>, bool) {
-    understood(format!("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n{body}").as_bytes())
+    client_reads(format!("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n{body}").as_bytes())
 }
 
-/// What a request's body may not hide: it is dropped with the body, or the connection ends before it.
+/// A request whose body looks like requests. The body is dropped, or the connection closes before it.
 fn with_smuggled_body(length: usize) -> Vec<u8> {
     let smuggled = "GET /smuggled HTTP/1.1\r\nHost: a\r\n\r\n";
     let head = format!("POST /a HTTP/1.1\r\nHost: a\r\nContent-Length: {length}\r\n\r\n");
@@ -124,23 +130,23 @@ fn rustsec_2020_0031() {
         "Transfer-Encoding: chunked\rX: y",
     ] {
         let error = if field.starts_with(' ') { E::ObsFold } else { E::FieldSyntax };
-        refused(&head(field), error);
+        assert_rejected(&head(field), error);
     }
     for field in ["Transfer-Encoding: xchunked", "Transfer-Encoding: \"chunked\"", "Transfer-Encoding:"] {
-        refused(&head(field), E::TransferEncoding);
+        assert_rejected(&head(field), E::TransferEncoding);
     }
-    refused(&head("transfer-encoding:chunked"), E::TransferEncodingAndLength);
+    assert_rejected(&head("transfer-encoding:chunked"), E::TransferEncodingAndLength);
 }
 
 // V13, R9112-9.3b
 #[test]
 fn rustsec_2020_0093() {
-    // Two requests came: the body between them is none, however long, and though nobody read it.
+    // These are two requests. The body between them is not a third, however long it is, although nobody reads it.
     for length in [0, 1, 36, 4096, 8192, 16_384, 16_385, 65_536, 262_144] {
         let requests = vec!["POST /a".into(), "GET /next".into()];
         assert_eq!(served(&with_smuggled_body(length)), (requests, None), "{length}");
     }
-    // Beyond Limits::drain the connection ends instead.
+    // Beyond Limits::drain the connection closes instead.
     for length in [262_145, 300_000] {
         assert_eq!(served(&with_smuggled_body(length)), (vec!["POST /a".into()], None), "{length}");
     }
@@ -157,7 +163,7 @@ fn rustsec_2021_0020() {
         ("Transfer-Encoding: identity\r\nTransfer-Encoding: chunked", E::UnsupportedTransferCoding),
         ("Transfer-Encoding: chunked", E::UnsupportedTransferCoding),
     ] {
-        refused(&format!("POST /a HTTP/1.1\r\nHost: a\r\n{lines}\r\n\r\n0\r\n\r\n"), error);
+        assert_rejected(&format!("POST /a HTTP/1.1\r\nHost: a\r\n{lines}\r\n\r\n0\r\n\r\n"), error);
     }
 }
 
@@ -165,12 +171,12 @@ fn rustsec_2021_0020() {
 #[test]
 fn rustsec_2021_0078() {
     for length in ["+5", "-5", "0x5", "5_0", "5 5", "5,", "5.0", "5e0", "\u{661}", "", "18446744073709551616"] {
-        refused(
+        assert_rejected(
             &format!("POST /a HTTP/1.1\r\nHost: a\r\nContent-Length: {length}\r\n\r\n"),
             RequestError::ContentLength,
         );
-        let answer = format!("HTTP/1.1 200 OK\r\nContent-Length: {length}\r\n\r\nhello");
-        assert_eq!(understood(answer.as_bytes()), (Err(ResponseError::ContentLength), false), "{length:?}");
+        let response = format!("HTTP/1.1 200 OK\r\nContent-Length: {length}\r\n\r\nhello");
+        assert_eq!(client_reads(response.as_bytes()), (Err(ResponseError::ContentLength), false), "{length:?}");
     }
 }
 
@@ -181,7 +187,7 @@ fn rustsec_2021_0079() {
         let body = format!("{size}\r\nabc\r\n0\r\n\r\n");
         assert_eq!(chunked(&body), (Err(ResponseError::InvalidChunk), false), "{size}");
     }
-    // The largest of 64 bits is waited for, and no byte less.
+    // The largest 64-bit size is accepted, and the body is then incomplete.
     assert_eq!(chunked("ffffffffffffffff\r\nabc\r\n0\r\n\r\n"), (Err(ResponseError::BodyTruncated), false));
     assert_eq!(chunked("0000000000000000003\r\nabc\r\n0\r\n\r\n"), (Ok(b"abc".to_vec()), true));
 }
@@ -195,7 +201,7 @@ fn rustsec_2017_0002() {
     for name in ["A\r\nB", "A: b\r\nC", "A\n", "A "] {
         assert!(FieldName::new(name.as_bytes()).is_err(), "{name:?}");
     }
-    // Nor by any other way into a head.
+    // No other value gets a line end into a head either.
     assert!(Target::new(b"/ HTTP/1.1\r\nA: b").is_err() && Target::new(b"/a\nb").is_err());
     assert!(Authority::new(b"a\r\nB: c").is_err() && Method::new(b"GET /\r\n").is_err());
     assert!(auth::basic_challenge("a\r\nB: c").is_err() && conditional::EntityTag::new(false, b"\r\n").is_err());
@@ -204,7 +210,7 @@ fn rustsec_2017_0002() {
 // V14, R9110-5.5
 #[test]
 fn cve_2026_66753() {
-    // What a handler takes out of a request and puts into its reply, as an open redirect does.
+    // A handler copies part of a request into its response, as an open redirect does.
     let mut fields = FieldBlock::new();
     let from_query = b"/x\r\nSet-Cookie: session=attacker\r\n\r\n<script>";
     assert!(FieldValue::new(from_query).is_err());
@@ -212,17 +218,17 @@ fn cve_2026_66753() {
     fields.push(header::LOCATION, harmless).unwrap();
     assert_eq!(fields.as_bytes(), b"Location: /x%0d%0aSet-Cookie:%20a=b\r\n");
 
-    // What came in a head is a value, too, and has no line end to give.
+    // A received value cannot hold a line end either.
     for value in ["x\ry", "x\0y", "x\r\r\ny"] {
         let request = format!("GET / HTTP/1.0\r\nX: {value}\r\n\r\n");
-        refused(&request, RequestError::FieldSyntax);
+        assert_rejected(&request, RequestError::FieldSyntax);
     }
 }
 
 // V13, R9112-6.1a
 #[test]
 fn cve_2026_66752() {
-    // Whatever its value, a Transfer-Encoding is never passed over.
+    // A Transfer-Encoding is never ignored, whatever its value.
     for value in ["gzip", "gzip, chunked", "chunked, gzip", "identity", "x", ",", "chunked;q=1", "cow, chunked, x"] {
         let request = format!("POST /a HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: {value}\r\n\r\n");
         let (requests, error) = served(format!("{request}0\r\n\r\nGET /smuggled HTTP/1.0\r\n\r\n").as_bytes());
@@ -273,23 +279,23 @@ fn cve_2026_2835() {
     for connection in ["close", "keep-alive"] {
         let head = |field: &str| format!("POST /a HTTP/1.0\r\nConnection: {connection}\r\n{field}\r\n");
         // A request's body does not end with the connection, and 1.0 has no transfer codings.
-        refused(&head(""), E::ContentLengthMissing);
-        refused(&head("Transfer-Encoding: chunked\r\n"), E::TransferEncodingInHttp10);
-        refused(&head("Transfer-Encoding: identity, chunked\r\n"), E::TransferEncodingInHttp10);
-        refused(&head("Transfer-Encoding: chunked\r\nContent-Length: 5\r\n"), E::TransferEncodingInHttp10);
+        assert_rejected(&head(""), E::ContentLengthMissing);
+        assert_rejected(&head("Transfer-Encoding: chunked\r\n"), E::TransferEncodingInHttp10);
+        assert_rejected(&head("Transfer-Encoding: identity, chunked\r\n"), E::TransferEncodingInHttp10);
+        assert_rejected(&head("Transfer-Encoding: chunked\r\nContent-Length: 5\r\n"), E::TransferEncodingInHttp10);
     }
-    refused("GET /a HTTP/1.0\r\nTransfer-Encoding: chunked\r\n\r\n", E::TransferEncodingInHttp10);
+    assert_rejected("GET /a HTTP/1.0\r\nTransfer-Encoding: chunked\r\n\r\n", E::TransferEncodingInHttp10);
 }
 
 // V13, R9110-7.8
 #[test]
 fn cve_2026_2833() {
     let upgrade = "GET /a HTTP/1.1\r\nHost: a\r\nConnection: Upgrade\r\nUpgrade: x\r\n\r\n";
-    let behind = "GET /b HTTP/1.1\r\nHost: a\r\n\r\n";
+    let next = "GET /b HTTP/1.1\r\nHost: a\r\n\r\n";
     let requests = vec!["GET /a".into(), "GET /b".into()];
-    assert_eq!(served(format!("{upgrade}{behind}").as_bytes()), (requests, None), "what is behind it is a request");
+    assert_eq!(served(format!("{upgrade}{next}").as_bytes()), (requests, None), "what follows is a request");
     assert_eq!(
-        understood(b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: x\r\n\r\n"),
+        client_reads(b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: x\r\n\r\n"),
         (Err(ResponseError::UnexpectedUpgrade), false)
     );
 }
@@ -297,7 +303,7 @@ fn cve_2026_2833() {
 // V13, R9112-9.3b
 #[test]
 fn rustsec_2025_0037() {
-    // Answered from a cache, so to speak: before the body came.
+    // The response is sent before the body arrives, as from a cache.
     let mut connection = server::Connection::new(Limits::default());
     let head = b"GET /cached HTTP/1.1\r\nHost: a\r\nContent-Length: 33\r\n\r\n";
     let body = b"GET /smuggled HTTP/1.0\r\nHost: b\r\n\r\n";
@@ -310,13 +316,13 @@ fn rustsec_2025_0037() {
     connection.receive_buffer()[..33].copy_from_slice(&body[..33]);
     connection.received(33);
     assert!(matches!(connection.poll(), Ok(server::Event::NeedInput)));
-    assert_eq!(connection.phase(), server::Phase::Idle, "nothing of the next request came");
+    assert_eq!(connection.phase(), server::Phase::Idle, "no byte of the next request has arrived");
 }
 
 // V13, R9112-2.2f, R9112-6.3a
 #[test]
 fn cve_2022_22720() {
-    // After whatever error, the connection ends; `refused` looks at what stands behind it.
+    // The connection closes after any error; `assert_rejected` sends a request after it.
     use RequestError as E;
     for (request, error) in [
         ("GET /a HTTP/1.1\r\n\r\n", E::HostMissing),
@@ -328,26 +334,26 @@ fn cve_2022_22720() {
         ("GET /../a HTTP/1.1\r\nHost: a\r\n\r\n", E::Target(TargetError::EscapesRoot)),
         ("CONNECT a:80 HTTP/1.1\r\nHost: a\r\n\r\n", E::ConnectMethod),
     ] {
-        refused(request, error);
+        assert_rejected(request, error);
     }
 }
 
 // V13, R9112-6.1c
 #[test]
 fn hyper_4123() {
-    // Both lengths in an answer: the chunks count, and then the connection ends. In a request it is an error.
+    // Both headers in a response: the chunks count, and then the connection closes. In a request this is an error.
     let both = "Transfer-Encoding: chunked\r\nContent-Length: 100\r\n\r\n3\r\nabc\r\n0\r\n\r\n";
-    assert_eq!(understood(format!("HTTP/1.1 200 OK\r\n{both}").as_bytes()), (Ok(b"abc".to_vec()), false));
-    refused(&format!("POST /a HTTP/1.1\r\nHost: a\r\n{both}"), RequestError::TransferEncodingAndLength);
+    assert_eq!(client_reads(format!("HTTP/1.1 200 OK\r\n{both}").as_bytes()), (Ok(b"abc".to_vec()), false));
+    assert_rejected(&format!("POST /a HTTP/1.1\r\nHost: a\r\n{both}"), RequestError::TransferEncodingAndLength);
 }
 
 // V13, R1945-4.1, D10
 #[test]
 fn llhttp_877() {
-    // A line without a version is a whole request: no field behind it is read, and no body.
-    for behind in ["Host: a\r\nContent-Length: 5\r\n\r\nhello", "GET /smuggled HTTP/1.1\r\nHost: a\r\n\r\n"] {
+    // A line without a version is a complete request: no header and no body after it is read.
+    for rest in ["Host: a\r\nContent-Length: 5\r\n\r\nhello", "GET /smuggled HTTP/1.1\r\nHost: a\r\n\r\n"] {
         for line_end in ["\n", "\r\n"] {
-            let request = format!("GET /x{line_end}{behind}");
+            let request = format!("GET /x{line_end}{rest}");
             assert_eq!(served(request.as_bytes()), (vec!["GET /x".into()], None), "{request:?}");
         }
     }
@@ -360,8 +366,8 @@ fn llhttp_877() {
     let fields = FieldBlock::new();
     let _no_body = connection.respond(&server::Response::new(Status::OK, &fields), &mut Vec::new()).unwrap();
     assert_eq!(connection.close_reason(), Some(CloseReason::SimpleRequest));
-    // With the version, 1.1 is held to CRLF.
-    refused("GET /x HTTP/1.1\nHost: a\r\n\r\n", RequestError::BareLf);
+    // With the version 1.1, lines must end with CRLF.
+    assert_rejected("GET /x HTTP/1.1\nHost: a\r\n\r\n", RequestError::BareLf);
 }
 
 // R9112-3c, D2
@@ -369,17 +375,17 @@ fn llhttp_877() {
 fn darkhttpd_99() {
     use RequestError as E;
     for version in ["HTTP/1.0", "HTTP/1.1"] {
-        refused(&format!("GET /foo bar {version}\r\nHost: a\r\n\r\n"), E::RequestLine);
-        refused(&format!("GET / {version} {version}\r\nHost: a\r\n\r\n"), E::RequestLine);
-        refused(&format!("GET / {version} x\r\nHost: a\r\n\r\n"), E::RequestLine);
-        refused(&format!("GET /X-Forwarded-For: evil {version}\r\nHost: a\r\n\r\n"), E::RequestLine);
+        assert_rejected(&format!("GET /foo bar {version}\r\nHost: a\r\n\r\n"), E::RequestLine);
+        assert_rejected(&format!("GET / {version} {version}\r\nHost: a\r\n\r\n"), E::RequestLine);
+        assert_rejected(&format!("GET / {version} x\r\nHost: a\r\n\r\n"), E::RequestLine);
+        assert_rejected(&format!("GET /X-Forwarded-For: evil {version}\r\nHost: a\r\n\r\n"), E::RequestLine);
     }
 }
 
 // R1945-4.2a
 #[test]
 fn darkhttpd_94() {
-    // A field is what stands at the front of its line, and nowhere else.
+    // A header is found only at the beginning of its line.
     let mut connection = server::Connection::new(Limits::default());
     let request =
         b"GET /Range:bytes=0-0 HTTP/1.0\r\nReferer: X-Forwarded-For: 99.99.99.99\r\nX-Range: Range: bytes=1-1\r\n\r\n";
@@ -394,7 +400,7 @@ fn darkhttpd_94() {
 // V9, R9110-14.1.2
 #[test]
 fn cve_2017_7529() {
-    // A suffix longer than the file began before it there; here nothing lies outside of it.
+    // There, a suffix longer than the file began before the file. Here no range lies outside it.
     for value in ["bytes=-9223372036854775807", "bytes=-18446744073709551615", "bytes=-99999999999999999999"] {
         let RangeOutcome::Partial(range) = parse(value.as_bytes(), 1000) else { panic!("{value}") };
         assert_eq!((range.start(), range.end(), range.length()), (0, 1000, 1000), "{value}");
@@ -407,7 +413,7 @@ fn cve_2017_7529() {
 // V10, R9110-17.15, D11
 #[test]
 fn cve_2011_3192() {
-    // What the tool of 2011 sent: 1300 ranges, each with the bytes of the one before.
+    // The input of the tool of 2011: 1300 ranges, each of which holds the bytes of the one before.
     for first_end in [0, 5] {
         let mut value = String::from("bytes=0-");
         for end in first_end..1300 {
@@ -415,7 +421,7 @@ fn cve_2011_3192() {
         }
         assert_eq!(parse(value.as_bytes(), 1_000_000), RangeOutcome::Full);
     }
-    // And where they are few, the reply is one piece, and never longer than the file.
+    // With a few ranges the response is one piece, never longer than the file.
     let RangeOutcome::Partial(range) = parse(b"bytes=0-,5-10,5-11,5-12,0-", 1_000_000) else { panic!() };
     assert_eq!(range.length(), 1_000_000);
 }
@@ -440,7 +446,7 @@ fn cve_2020_25691() {
     }
 }
 
-// V19: that the time tells nothing is what `constant_time_eq` is written for; here is its outcome.
+// V19: only the result of `constant_time_eq`; its time is not measured.
 #[test]
 fn cve_2024_23771() {
     let secret = b"QWxhZGRpbjpvcGVuIHNlc2FtZQ==";
@@ -463,7 +469,7 @@ fn cve_2021_41773() {
 // V2
 #[test]
 fn cve_2021_42013() {
-    // Decoded once: what comes out holds a percent sign, and no dots.
+    // Decoded once, the path holds percent signs and no dots.
     for (path, name) in [
         ("/%%32%65%%32%65/x", Err(TargetError::PercentEncoding)),
         ("/%252e%252e/x", Ok("%2e%2e/x")),
@@ -481,19 +487,19 @@ fn cve_2021_42013() {
 // V5
 #[test]
 fn cve_2008_2938() {
-    // An overlong form is two bytes of a name like any other: no decoder here makes a dot of it.
+    // An overlong form is two ordinary bytes of a name: nothing here decodes it to a dot.
     let mut name = Vec::new();
     http_core::Path::new(b"/%c0%ae%c0%ae/%c0%af").unwrap().decode_to(&mut name);
     assert_eq!(name, b"\xc0\xae\xc0\xae/\xc0\xaf");
 }
 
 #[test]
-fn every_test_that_the_page_names_is_there() {
+fn every_test_named_on_the_page_exists() {
     let Some(workspace) = Path::new(env!("CARGO_MANIFEST_DIR")).ancestors().nth(2).filter(|w| w.join(PAGE).is_file())
     else {
-        // Past the harness, which swallows what a passing test prints.
+        // Written directly, because the harness hides what a passing test prints.
         let _ =
-            io::stderr().write_all(b"SKIPPED: docs/vulnerabilities.md is not here, so no test of it was looked for\n");
+            io::stderr().write_all(b"SKIPPED: docs/vulnerabilities.md is not here, so its tests were not checked\n");
         return;
     };
     let page = fs::read_to_string(workspace.join(PAGE)).unwrap();
@@ -504,18 +510,18 @@ fn every_test_that_the_page_names_is_there() {
     for &(file, test) in &named {
         let code = fs::read_to_string(workspace.join("crates").join(file).with_extension("rs")).unwrap_or_default();
         if !code.contains(&format!("fn {test}(")) {
-            faults.push(format!("{file}.rs::{test} is named and not there"));
+            faults.push(format!("{file}.rs::{test} does not exist"));
         }
     }
-    // And each test of this file is on the page.
+    // Each test of this file is on the page.
     let own =
         include_str!("vulnerabilities.rs").split("#[test]\nfn ").skip(1).filter_map(|test| test.split('(').next());
-    for test in own.filter(|test| *test != "every_test_that_the_page_names_is_there") {
+    for test in own.filter(|test| *test != "every_test_named_on_the_page_exists") {
         if !named.contains(&("http-core/tests/vulnerabilities", test)) {
             faults.push(format!("{test} is not on the page"));
         }
     }
-    // Every threat has its line.
+    // Every threat is on the page.
     for number in 1..=35 {
         if ![" ", ")", ","].iter().any(|end| page.contains(&format!("V{number}{end}"))) {
             faults.push(format!("V{number} is not on the page"));

@@ -37,7 +37,6 @@ pub struct ServerConfig {
     /// Peers whose X-Forwarded-For is believed. Default: none.
     pub trusted_proxies: Vec<TrustedProxy>,
     /// What a request may be. Default: [`Limits::default`], but with no limit of its own for a body: each handler states one.
-    /// A head counts as at most 65,535 bytes.
     pub limits: Limits,
     /// How long clients may take.
     pub timeouts: Timeouts,
@@ -99,7 +98,6 @@ impl ServerConfig {
     pub(crate) fn clamped(mut self) -> ServerConfig {
         self.threads = self.threads.max(1);
         self.max_connections = self.max_connections.clamp(1, 1 << 24); // as many slots as a token can name
-        self.limits.head = self.limits.head.min(u16::MAX.into()); // as long as the log can record
         self
     }
 }
@@ -142,9 +140,8 @@ mod tests {
 
     #[test]
     fn impossible_settings_are_clamped() {
-        let limits = Limits { head: u32::MAX, ..Limits::default() };
-        let config = ServerConfig { threads: 0, max_connections: 0, limits, ..ServerConfig::default() }.clamped();
-        assert_eq!((config.threads, config.max_connections, config.limits.head), (1, 1, 65_535));
+        let config = ServerConfig { threads: 0, max_connections: 0, ..ServerConfig::default() }.clamped();
+        assert_eq!((config.threads, config.max_connections), (1, 1));
         let config = ServerConfig { max_connections: u32::MAX, ..ServerConfig::default() }.clamped();
         assert_eq!(config.max_connections, 1 << 24);
     }

@@ -88,7 +88,6 @@ mod sync;
 pub mod testing;
 mod timeouts;
 mod trace;
-mod traffic;
 
 /// The protocol: statuses, methods, headers and dates of requests and responses.
 pub use http_core;
@@ -101,7 +100,7 @@ pub use handler::{
 };
 pub use running::{RunningServer, ShutdownHandle, StatsHandle};
 pub use server::{Server, default_threads};
-pub use stats::{ConnectionOutcome, Stats};
+pub use stats::{ConnectionOutcome, ResponsesByClass, Stats};
 pub use timeouts::Timeouts;
 pub use trace::Decision;
 

@@ -138,9 +138,9 @@ pub struct StatsHandle(Arc<Engine>);
 impl StatsHandle {
     /// The statistics so far.
     pub fn stats(&self) -> Stats {
-        let Engine { shared, counters, .. } = &*self.0;
+        let shared = &self.0.shared;
         let dropped_log_lines = shared.log.as_ref().map_or(0, |log| log.dropped_so_far());
-        shared.traffic.add_to(Stats { dropped_log_lines, ..counters.stats() })
+        shared.counters.stats(dropped_log_lines)
     }
 }
 

@@ -19,7 +19,6 @@ use crate::messages::Messages;
 use crate::pool::Engine;
 use crate::reactor::Reactor;
 use crate::running::RunningServer;
-use crate::stats::Counters;
 use crate::timeouts::Timeouts;
 
 /// A server that is bound to its addresses and does not serve yet.
@@ -236,7 +235,6 @@ impl Server {
                 messages,
                 ..Shared::with_config(Box::new(handler), config)
             },
-            counters: Counters::default(),
         });
         RunningServer::start(engine, threads, shutdown_timeout, addresses, unix_addresses, writer)
     }

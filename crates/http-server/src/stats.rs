@@ -1,52 +1,53 @@
-//! How requests and connections end, and how many connections ended each way: the numbers of a server. Every accepted
-//! connection ends exactly once.
+//! How requests and connections end, and how many ended each way. Every accepted connection ends exactly once.
 
 use std::fmt;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
+use http_core::Status;
+
 /// How a connection ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ConnectionOutcome {
-    /// At least one reply was whole, and nothing more had begun.
+    /// At least one response was complete, and nothing more had begun.
     Completed,
-    /// Turned away for want of room: told 503, or closed where even that had no room.
+    /// The server was full: it sent a 503, or closed the connection at once.
     Refused,
-    /// A deadline struck within a head, a body or a reply.
+    /// A timeout passed within a head, a body or a response.
     TimedOut,
-    /// By the peer, within a message or before a byte of one.
+    /// The peer ended it, within a message or before the first byte of one.
     Aborted,
-    /// By us: a file changed, an error of the system, a shutdown within a reply, a panic.
+    /// The server ended it: a file changed, a system call failed, a handler panicked, or a shutdown cut a response short.
     Failed,
 }
 
-/// Why a request or a connection ended as it did: finer than [`ConnectionOutcome`], for the log.
+/// Why a request or a connection ended. The log says it; [`ConnectionOutcome`] is coarser.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum EndReason {
-    /// The reply is whole.
+    /// The response is complete.
     Complete,
-    /// The peer went away within its request or our reply, or before a byte of one.
+    /// The peer went away within its request or our response, or before the first byte of a request.
     ClientAbort,
     /// The head did not come in time.
     HeadTimeout,
     /// The body did not come in time.
     BodyTimeout,
-    /// The reply was not read in time.
+    /// The response was not read in time.
     SlowReader,
-    /// The file was not any more what the head had promised.
+    /// The file is no longer what the head promised.
     FileChanged,
-    /// There was no room for the request.
+    /// There was no slot or no memory for the request.
     Overloaded,
-    /// There was no room for what the peer did not read.
+    /// There was no memory for what the peer did not read.
     SendBudgetExhausted,
-    /// The shutdown_timeout was over.
+    /// The shutdown timeout passed.
     Shutdown,
     /// An error of the system or of a handler.
     Failed,
 }
 
 impl EndReason {
-    /// What a connection that ends for this reason counts as: the one table of it.
-    pub(crate) fn end(self) -> ConnectionOutcome {
+    /// What a connection that ends for this reason counts as.
+    pub(crate) fn outcome(self) -> ConnectionOutcome {
         match self {
             EndReason::Complete => ConnectionOutcome::Completed,
             EndReason::ClientAbort => ConnectionOutcome::Aborted,
@@ -58,7 +59,7 @@ impl EndReason {
         }
     }
 
-    /// As the log says it.
+    /// The name in the JSON log.
     pub(crate) fn name(self) -> &'static str {
         match self {
             EndReason::Complete => "complete",
@@ -75,7 +76,7 @@ impl EndReason {
     }
 }
 
-/// The numbers of a server; of its connections, `accepted` is the sum of the others once all have ended.
+/// What a server has counted. Once all connections have ended, `accepted` is the sum of the five outcomes.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Stats {
@@ -91,12 +92,25 @@ pub struct Stats {
     pub aborted: u64,
     /// See [`ConnectionOutcome::Failed`].
     pub failed: u64,
-    /// Replies that have ended, whole or cut short, by the class of their status: 2xx, 3xx, 4xx, 5xx.
-    pub replies: [u64; 4],
-    /// Bytes of these replies that the system has taken, heads and bodies.
-    pub sent: u64,
-    /// Queue of the access log that were lost so far; once the server has ended, also those that nobody has read.
+    /// Responses that have ended, complete or not.
+    pub responses: ResponsesByClass,
+    /// Bytes of these responses that the system has taken, heads and bodies.
+    pub bytes_sent: u64,
+    /// Lines of the access log that were dropped so far. Once the server has ended, lines that were never read count too.
     pub dropped_log_lines: u64,
+}
+
+/// Numbers of responses by the class of their status.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct ResponsesByClass {
+    /// 2xx.
+    pub success: u64,
+    /// 3xx.
+    pub redirect: u64,
+    /// 4xx.
+    pub client_error: u64,
+    /// 5xx.
+    pub server_error: u64,
 }
 
 impl Stats {
@@ -118,33 +132,78 @@ impl fmt::Display for Stats {
     }
 }
 
-/// The same, while it is counted.
+/// The counters behind [`Stats`]. They have cache lines of their own: all workers write them, and read what is beside them
+/// at every request.
 #[derive(Debug, Default)]
+#[repr(align(128))]
 pub(crate) struct Counters {
     accepted: AtomicU64,
-    ends: [AtomicU64; 5],
+    outcomes: [AtomicU64; 5],
+    responses: [AtomicU64; 4],
+    bytes_sent: AtomicU64,
 }
 
 impl Counters {
-    pub(crate) fn accept(&self) {
+    pub(crate) fn connection_accepted(&self) {
         self.accepted.fetch_add(1, Relaxed);
     }
 
-    pub(crate) fn end(&self, reason: EndReason) {
-        self.ends[reason.end() as usize].fetch_add(1, Relaxed);
+    pub(crate) fn connection_ended(&self, reason: EndReason) {
+        self.outcomes[reason.outcome() as usize].fetch_add(1, Relaxed);
     }
 
-    pub(crate) fn stats(&self) -> Stats {
-        let [completed, refused, timed_out, aborted, failed] = [0, 1, 2, 3, 4].map(|i| self.ends[i].load(Relaxed));
-        // Read last, so that it is never less than the sum of the others.
+    /// A response has ended, complete or not, after this many bytes.
+    pub(crate) fn response_ended(&self, status: Status, bytes: u64) {
+        let class = usize::from(status.code() / 100).clamp(2, 5);
+        self.responses[class - 2].fetch_add(1, Relaxed);
+        self.bytes_sent.fetch_add(bytes, Relaxed);
+    }
+
+    pub(crate) fn stats(&self, dropped_log_lines: u64) -> Stats {
+        let load = |counter: &AtomicU64| counter.load(Relaxed);
+        let [completed, refused, timed_out, aborted, failed] = self.outcomes.each_ref().map(load);
+        let [success, redirect, client_error, server_error] = self.responses.each_ref().map(load);
         Stats {
-            accepted: self.accepted.load(Relaxed),
+            accepted: load(&self.accepted), // after the outcomes, so that it is never less than their sum
             completed,
             refused,
             timed_out,
             aborted,
             failed,
-            ..Stats::default()
+            responses: ResponsesByClass { success, redirect, client_error, server_error },
+            bytes_sent: load(&self.bytes_sent),
+            dropped_log_lines,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn response_is_counted_in_the_class_of_its_status() {
+        let counters = Counters::default();
+        for code in [200, 206, 301, 304, 400, 404, 416, 503] {
+            counters.response_ended(Status::new(code).unwrap(), 10);
+        }
+        let Stats { responses, bytes_sent, dropped_log_lines, .. } = counters.stats(7);
+        let expected = ResponsesByClass { success: 2, redirect: 2, client_error: 3, server_error: 1 };
+        assert_eq!((responses, bytes_sent, dropped_log_lines), (expected, 80, 7));
+    }
+
+    #[test]
+    fn connection_is_counted_by_its_outcome() {
+        use EndReason::{BodyTimeout, ClientAbort, Complete, Failed, HeadTimeout, Overloaded, Shutdown, SlowReader};
+        let counters = Counters::default();
+        let reasons = [Complete, Overloaded, HeadTimeout, BodyTimeout, SlowReader, ClientAbort, Failed, Shutdown];
+        for reason in reasons {
+            counters.connection_accepted();
+            counters.connection_ended(reason);
+        }
+        let stats = counters.stats(0);
+        let expected = Stats { accepted: 8, completed: 1, refused: 1, timed_out: 3, aborted: 1, failed: 2, ..stats };
+        assert_eq!((stats, stats.ended()), (expected, 8));
+        assert_eq!(stats.to_string(), "8 connections: 1 completed, 1 refused, 3 timed out, 1 aborted, 2 failed",);
     }
 }

@@ -27,7 +27,7 @@ const SENDING: &str = "sending the request";
 /// # let mut stream = &b"HTTP/1.0 200 OK\r\n\r\nhello"[..];
 ///
 /// let (mut connection, fields) = (Connection::new(Limits::default()), FieldBlock::new());
-/// let host = Authority::new(b"localhost:6789").ok_or("not a host")?;
+/// let host = Authority::new(b"localhost:6789")?;
 /// let mut out = Vec::new();
 /// let _no_body = connection.request(&Request::new(Method::Get, Target::new(b"/")?, host, &fields), &mut out)?;
 /// // stream.write_all(&out)?;
@@ -87,7 +87,7 @@ pub fn is_idle(stream: &TcpStream) -> io::Result<bool> {
 /// use http_core::client::Request;
 /// use http_core::{Authority, FieldBlock, Method, Target};
 ///
-/// let (host, fields, json) = (Authority::new(b"localhost:6789").ok_or("not a host")?, FieldBlock::new(), b"{}");
+/// let (host, fields, json) = (Authority::new(b"localhost:6789")?, FieldBlock::new(), b"{}");
 /// let request = Request::new(Method::Post, Target::new(b"/items")?, host, &fields);
 /// let request = Request { body: Some(json.len() as u64), ..request };
 /// let mut response = webclient::send(TcpStream::connect(host.endpoint())?, &request, &json[..])?;
@@ -114,7 +114,7 @@ pub fn send<S: Read + Write>(stream: S, request: &Request<'_>, body: impl Read) 
 /// use http_core::{Authority, FieldBlock, Method, Target};
 /// use webclient::{ClientConnection, Timeouts};
 ///
-/// let (host, fields) = (Authority::new(b"localhost:6789").ok_or("not a host")?, FieldBlock::new());
+/// let (host, fields) = (Authority::new(b"localhost:6789")?, FieldBlock::new());
 /// let mut kept = None;
 /// for path in ["/a", "/b", "/c"] {
 ///     let request = Request::new(Method::Get, Target::new(path.as_bytes())?, host, &fields);

@@ -5,12 +5,12 @@ use std::time::Duration;
 
 use clap::error::ErrorKind;
 use clap::{CommandFactory as _, Parser};
-use webclient::{Timeouts, Url, UrlError};
+use webclient::{HttpUrl, Timeouts, UrlError};
 
 /// What the program does.
 #[derive(Debug)]
 pub(crate) struct Options {
-    pub(crate) url: Url,
+    pub(crate) url: HttpUrl,
     /// Writes the head, too, before the body.
     pub(crate) shows_head: bool,
     pub(crate) timeouts: Timeouts,
@@ -41,22 +41,28 @@ struct Arguments {
 
 impl Options {
     /// Reads the command line. It ends the program after `--help` and after an error that clap finds.
-    pub(crate) fn read() -> Result<Options, UrlError> {
+    pub(crate) fn read() -> Result<Options, String> {
         let arguments = Arguments::parse();
         let timeouts =
             arguments.timeout.map_or_else(Timeouts::default, |limit| Timeouts { connect: limit, idle: limit });
         let missing = |what: &str| Arguments::command().error(ErrorKind::MissingRequiredArgument, what).exit();
         Ok(match (arguments.port, arguments.file) {
-            (None, _) if arguments.host.contains("://") => {
-                Options { url: arguments.host.parse()?, shows_head: false, timeouts }
-            }
+            (None, _) if arguments.host.contains("://") => Options {
+                url: HttpUrl::parse(&arguments.host).map_err(|error| error.to_string())?,
+                shows_head: false,
+                timeouts,
+            },
             (Some(_), _) if arguments.host.contains("://") => Arguments::command()
                 .error(ErrorKind::TooManyValues, "a URL takes no PORT and FILE: it contains them")
                 .exit(),
             (None, _) => missing("<PORT> and <FILE> are missing (a URL begins with http://)"),
             (Some(_), None) => missing("<FILE> is missing"),
             (Some(port), Some(file)) => {
-                let url = Url::of_file(&arguments.host, self::port(&port)?, file.as_encoded_bytes())?;
+                let url = HttpUrl::from_parts(&arguments.host, self::port(&port)?, file.as_encoded_bytes());
+                let url = url.map_err(|error| match error {
+                    UrlError::Authority => "the host is neither a name nor an IP address".into(),
+                    error => error.to_string(),
+                })?;
                 Options { url, shows_head: true, timeouts }
             }
         })
@@ -64,9 +70,9 @@ impl Options {
 }
 
 /// Digits only: no sign, no spaces.
-fn port(text: &str) -> Result<u16, UrlError> {
+fn port(text: &str) -> Result<u16, &'static str> {
     let digits = text.bytes().all(|c| c.is_ascii_digit());
-    text.parse().ok().filter(|&port| digits && port > 0).ok_or(UrlError::Port)
+    text.parse().ok().filter(|&port| digits && port > 0).ok_or("expected a port from 1 to 65535, in digits alone")
 }
 
 fn seconds(text: &str) -> Result<Duration, &'static str> {

@@ -4,7 +4,7 @@ use std::io;
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use http_core::{ResponseError, TargetError, UsageError};
+use http_core::{ResponseError, UrlError, UsageError};
 use thiserror::Error;
 
 /// Why there is no response, or only a part of one.
@@ -98,28 +98,4 @@ impl From<Error> for io::Error {
         };
         io::Error::new(kind, error)
     }
-}
-
-/// Why a text is no URL that can be fetched.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
-#[non_exhaustive]
-pub enum UrlError {
-    /// `https`.
-    #[error("this client speaks no TLS: only http:// URLs can be fetched")]
-    Tls,
-    /// Another scheme, or none.
-    #[error("expected a URL like http://localhost:6789/HelloWorld.html")]
-    Scheme,
-    /// No host, a port that is none, or credentials.
-    #[error("expected http://HOST/ or http://HOST:PORT/, with an IPv6 address in brackets and without credentials")]
-    Authority,
-    /// A host that is neither a name nor an address.
-    #[error("the host is neither a name nor an IP address")]
-    Host,
-    /// A port that is none.
-    #[error("expected a port from 1 to 65535, in digits alone")]
-    Port,
-    /// A path that no server may serve.
-    #[error("the path {0}")]
-    Target(#[from] TargetError),
 }

@@ -4,12 +4,11 @@ use std::io;
 use std::net::TcpStream;
 
 use http_core::client::Request;
-use http_core::{FieldBlock, FieldValue, Method, header};
+use http_core::{FieldBlock, FieldValue, HttpUrl, Method, header};
 
 use crate::blocking::{ClientConnection, Response};
 use crate::connect::Timeouts;
 use crate::error::Error;
-use crate::url::Url;
 
 // R1945-10.15
 const USER_AGENT: FieldValue<'static> = FieldValue::from_static(concat!("webclient/", env!("CARGO_PKG_VERSION")));
@@ -20,10 +19,9 @@ const USER_AGENT: FieldValue<'static> = FieldValue::from_static(concat!("webclie
 ///
 /// # Errors
 /// [`Error`].
-pub fn fetch(url: &Url, timeouts: &Timeouts) -> Result<Response<TcpStream>, Error> {
-    let (target, host) = url.target()?;
+pub fn fetch(url: &HttpUrl, timeouts: &Timeouts) -> Result<Response<TcpStream>, Error> {
     let mut fields = FieldBlock::new();
     let _ = fields.push(header::USER_AGENT, USER_AGENT); // not one that the library writes
-    let connection = ClientConnection::connect((url.host(), url.port()), timeouts)?;
-    connection.send(&Request::new(Method::Get, target, host, &fields), io::empty())
+    let connection = ClientConnection::connect(url.authority().endpoint(), timeouts)?;
+    connection.send(&Request::new(Method::Get, url.target(), url.authority(), &fields), io::empty())
 }

@@ -2,10 +2,10 @@
 //!
 //! ```no_run
 //! use http_core::header;
-//! use webclient::{Timeouts, Url, fetch};
+//! use webclient::{HttpUrl, Timeouts, fetch};
 //!
 //! fn main() -> Result<(), Box<dyn std::error::Error>> {
-//!     let url: Url = "http://localhost:6789/HelloWorld.html".parse()?;
+//!     let url: HttpUrl = "http://localhost:6789/HelloWorld.html".parse()?;
 //!     let mut response = fetch(&url, &Timeouts::default())?;
 //!     println!("{}, {:?}", response.head.status, response.head.get(header::CONTENT_TYPE));
 //!     let body = response.read_to_vec(1 << 20)?; // at most 1 MiB; `copy_to` streams
@@ -28,14 +28,13 @@ mod blocking;
 mod connect;
 mod error;
 mod fetch;
-mod url;
 
 pub use blocking::{ClientConnection, Head, Response, is_idle, read_from, send};
 pub use connect::Timeouts;
-pub use error::{Error, UrlError};
+pub use error::Error;
 pub use fetch::fetch;
 pub use http_core;
-pub use url::Url;
+pub use http_core::{HttpUrl, UrlError};
 
 // Its examples compile.
 #[cfg(doctest)]

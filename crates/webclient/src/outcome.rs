@@ -1,6 +1,6 @@
 //! How the program ends: its exit status, and the line that it writes to standard error. `--help` lists the statuses.
 
-use webclient::{Error, Head, Url};
+use webclient::{Error, Head, HttpUrl};
 
 /// The end of a run.
 pub(crate) struct Outcome {
@@ -10,7 +10,7 @@ pub(crate) struct Outcome {
 
 impl Outcome {
     /// After a complete response: 0, or the class of its status.
-    pub(crate) fn of_response(head: &Head, url: &Url) -> Outcome {
+    pub(crate) fn of_response(head: &Head, url: &HttpUrl) -> Outcome {
         let exit_status = match head.status.class() {
             2 => return Outcome { exit_status: 0, message: None },
             class @ (3 | 4) => class as u8,
@@ -20,11 +20,11 @@ impl Outcome {
         let space = if head.reason.is_empty() { "" } else { " " };
         // Servers and proxies that require HTTP/1.1 say so by one of these.
         let hint = if matches!(code, 426 | 505) { ": it refuses HTTP/1.0" } else { "" };
-        let message = format!("{} responded with {code}{space}{reason}{hint}", url.authority());
+        let message = format!("{} responded with {code}{space}{reason}{hint}", url.authority().as_str());
         Outcome { exit_status, message: Some(message) }
     }
 
-    pub(crate) fn of_error(error: &Error, url: &Url) -> Outcome {
+    pub(crate) fn of_error(error: &Error, url: &HttpUrl) -> Outcome {
         let exit_status = match error {
             Error::Url(_) | Error::Request(_) => 2,
             Error::Resolve { .. } => 6,
@@ -35,7 +35,9 @@ impl Outcome {
             _ => 18, // cut short or lost
         };
         let message = match error {
-            Error::InvalidResponse(_) | Error::ConnectionLost { .. } => format!("{}: {error}", url.authority()),
+            Error::InvalidResponse(_) | Error::ConnectionLost { .. } => {
+                format!("{}: {error}", url.authority().as_str())
+            }
             _ => error.to_string(),
         };
         Outcome { exit_status, message: (!error.is_broken_pipe()).then_some(message) }

@@ -255,7 +255,7 @@ fn head_is_copied_with_joined_lines_and_repeated_headers() {
 fn send_with_lends_the_head() {
     let script = Script::new(&["HTTP/1.0 302 Found\r\nLocation: /b\r\n\r\n"]);
     let response = ClientConnection::new(script)
-        .send_with(&get(), io::empty(), |head| redirect::follow(&get(), head, 0).unwrap().unwrap().location.to_string())
+        .send_with(&get(), io::empty(), |head| redirect::follow(&get(), head, 0).unwrap().unwrap().url.to_string())
         .unwrap();
     assert_eq!(response.head, "http://h/b");
 }

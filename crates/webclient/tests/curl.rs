@@ -26,10 +26,10 @@ struct Outcome {
 enum End {
     /// A complete response with this status.
     Whole(u16),
-    CutShort,
-    Refused,
+    Truncated,
+    Rejected,
 }
-use End::{CutShort, Refused, Whole};
+use End::{Rejected, Truncated, Whole};
 
 struct Case {
     /// Its name on the page.
@@ -67,7 +67,7 @@ fn cases() -> Vec<Case> {
     let chunked = "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n";
     let ok = "HTTP/1.0 200 OK\r\n";
     vec![
-        // Where a body ends.
+        // The end of the body.
         same("a length", format!("{ok}Content-Length: 2\r\n\r\nab")),
         same("no length", format!("{ok}\r\nab")),
         same("no length in 1.1", "HTTP/1.1 200 OK\r\n\r\nab"),
@@ -75,33 +75,33 @@ fn cases() -> Vec<Case> {
         same("less than the length", format!("{ok}Content-Length: 5\r\n\r\nab")),
         same("more than the length", format!("{ok}Content-Length: 2\r\n\r\nabc")),
         same("two equal lengths", format!("{ok}Content-Length: 2\r\nContent-Length: 2\r\n\r\nab")),
-        same("two lengths", format!("{ok}Content-Length: 2\r\nContent-Length: 3\r\n\r\nabc")).differs(Whole(200), "abc", "curl takes the last; we refuse what two readers take in two ways", "R9112-6.3a"),
-        same("two lengths, the longer first", format!("{ok}Content-Length: 3\r\nContent-Length: 2\r\n\r\nabc")).differs(Whole(200), "ab", "as before", "R9112-6.3a"),
+        same("two lengths", format!("{ok}Content-Length: 2\r\nContent-Length: 3\r\n\r\nabc")).differs(Whole(200), "abc", "curl uses the last; we reject what two recipients could read in two ways", "R9112-6.3a"),
+        same("two lengths, the longer one first", format!("{ok}Content-Length: 3\r\nContent-Length: 2\r\n\r\nabc")).differs(Whole(200), "ab", "the same", "R9112-6.3a"),
         same("two equal lengths in one line", format!("{ok}Content-Length: 2, 2\r\n\r\nab")),
-        same("two lengths in one line", format!("{ok}Content-Length: 2, 3\r\n\r\nabc")).differs(Whole(200), "ab", "curl takes the first number and does not look behind it", "R9112-6.3a"),
-        same("a length with a sign", format!("{ok}Content-Length: +2\r\n\r\nab")).differs(Whole(200), "ab", "curl reads it; a length is digits", "R1945-10.4"),
-        same("a length below 0", format!("{ok}Content-Length: -2\r\n\r\nab")),
-        same("no digit in a length", format!("{ok}Content-Length: two\r\n\r\nab")),
+        same("two lengths in one line", format!("{ok}Content-Length: 2, 3\r\n\r\nabc")).differs(Whole(200), "ab", "curl uses the first number and ignores the rest", "R9112-6.3a"),
+        same("a length with a sign", format!("{ok}Content-Length: +2\r\n\r\nab")).differs(Whole(200), "ab", "curl accepts it; a length is digits only", "R1945-10.4"),
+        same("a negative length", format!("{ok}Content-Length: -2\r\n\r\nab")),
+        same("a length without digits", format!("{ok}Content-Length: two\r\n\r\nab")),
         same("an empty length", format!("{ok}Content-Length:\r\n\r\nab")),
-        same("a letter behind a length", format!("{ok}Content-Length: 2x\r\n\r\nab")).differs(Whole(200), "ab", "curl does not look behind the digits", "R1945-10.4"),
-        same("a length of 63 bits and one more", format!("{ok}Content-Length: 9223372036854775808\r\n\r\nab")).differs(Whole(200), "ab", "curl drops a length that does not fit in 63 bits and reads to the close; 64 bits fit here, and are not reached", "R9110-8.6b"),
-        same("a length of 64 bits and one more", format!("{ok}Content-Length: 18446744073709551616\r\n\r\nab")).differs(Whole(200), "ab", "curl drops the length; we refuse it", "R9110-8.6b"),
-        // Chunks, that a 1.0 request cannot be answered with.
+        same("a letter after a length", format!("{ok}Content-Length: 2x\r\n\r\nab")).differs(Whole(200), "ab", "curl ignores what follows the digits", "R1945-10.4"),
+        same("a length that needs 64 bits", format!("{ok}Content-Length: 9223372036854775808\r\n\r\nab")).differs(Whole(200), "ab", "curl drops a length that does not fit into 63 bits and reads to the close; we accept 64 bits, and the body falls short", "R9110-8.6b"),
+        same("a length that needs 65 bits", format!("{ok}Content-Length: 18446744073709551616\r\n\r\nab")).differs(Whole(200), "ab", "curl drops the length; we reject it", "R9110-8.6b"),
+        // Chunks, which a server must not send in response to a 1.0 request.
         same("chunks", format!("{chunked}\r\n2\r\nab\r\n0\r\n\r\n")),
-        same("chunks in a 1.0 answer", format!("{ok}Transfer-Encoding: chunked\r\n\r\n2\r\nab\r\n0\r\n\r\n")),
+        same("chunks in a 1.0 response", format!("{ok}Transfer-Encoding: chunked\r\n\r\n2\r\nab\r\n0\r\n\r\n")),
         same("chunks and a length", format!("{chunked}Content-Length: 1\r\n\r\n2\r\nab\r\n0\r\n\r\n")),
         same("chunks with extensions and a trailer", format!("{chunked}\r\n2;a=b\r\nab\r\n0\r\nX: y\r\n\r\n")),
-        same("chunks cut short", format!("{chunked}\r\n5\r\nab")),
+        same("truncated chunks", format!("{chunked}\r\n5\r\nab")),
         same("no last chunk", format!("{chunked}\r\n2\r\nab\r\n")),
-        same("no end behind the last chunk", format!("{chunked}\r\n2\r\nab\r\n0\r\n")),
-        same("no number of a chunk", format!("{chunked}\r\nx\r\nab\r\n0\r\n\r\n")),
-        same("a blank before the number of a chunk", format!("{chunked}\r\n 2\r\nab\r\n0\r\n\r\n")),
-        same("chunks whose lines end with LF", format!("{chunked}\r\n2\nab\n0\n\n")).differs(Whole(200), "ab", "curl takes LF for CRLF; readers that do so and readers that do not see other chunks", "R9112-7.1"),
-        same("a chunk longer than it says", format!("{chunked}\r\n1\r\nab\r\n0\r\n\r\n")),
-        same("chunked twice", format!("{chunked}Transfer-Encoding: chunked\r\n\r\n2\r\nab\r\n0\r\n\r\n")).differs(Whole(200), "ab", "curl decodes once; what the second means nobody says", "R9112-6.1e"),
+        same("no end after the last chunk", format!("{chunked}\r\n2\r\nab\r\n0\r\n")),
+        same("a chunk without a size", format!("{chunked}\r\nx\r\nab\r\n0\r\n\r\n")),
+        same("a space before a chunk size", format!("{chunked}\r\n 2\r\nab\r\n0\r\n\r\n")),
+        same("chunks whose lines end with LF", format!("{chunked}\r\n2\nab\n0\n\n")).differs(Whole(200), "ab", "curl accepts LF for CRLF; recipients that do not accept it see different chunks", "R9112-7.1"),
+        same("a chunk longer than its size", format!("{chunked}\r\n1\r\nab\r\n0\r\n\r\n")),
+        same("chunked twice", format!("{chunked}Transfer-Encoding: chunked\r\n\r\n2\r\nab\r\n0\r\n\r\n")).differs(Whole(200), "ab", "curl decodes once; the second has no defined meaning", "R9112-6.1e"),
         same("another coding", "HTTP/1.1 200 OK\r\nTransfer-Encoding: zap\r\n\r\nab"),
-        same("identity", "HTTP/1.1 200 OK\r\nTransfer-Encoding: identity\r\n\r\nab").differs(Whole(200), "ab", "curl knows the coding, which RFC 7230 abolished; we know `chunked` alone", "R9112-6.1a"),
-        // Answers that have no body.
+        same("identity", "HTTP/1.1 200 OK\r\nTransfer-Encoding: identity\r\n\r\nab").differs(Whole(200), "ab", "curl knows the coding, which RFC 7230 removed; we know only `chunked`", "R9112-6.1a"),
+        // Responses without a body.
         to_head("HEAD", "HTTP/1.0 200 OK\r\nContent-Length: 2\r\n\r\n"),
         to_head("HEAD with a body", "HTTP/1.0 200 OK\r\nContent-Length: 2\r\n\r\nab"),
         to_head("HEAD and chunks", "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"),
@@ -109,55 +109,55 @@ fn cases() -> Vec<Case> {
         same("204 with a body", "HTTP/1.0 204 No Content\r\nContent-Length: 2\r\n\r\nab"),
         same("304 with a length", "HTTP/1.0 304 Not Modified\r\nContent-Length: 2\r\n\r\n"),
         same("304 with chunks", "HTTP/1.1 304 Not Modified\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nab\r\n0\r\n\r\n"),
-        // Interim answers.
-        same("100 before", format!("HTTP/1.1 100 Continue\r\n\r\n{ok}\r\nab")),
-        same("103 with fields before", format!("HTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\n{ok}\r\nab")),
-        same("100 with a length before", format!("HTTP/1.1 100 Continue\r\nContent-Length: 9\r\n\r\n{ok}\r\nab")),
-        same("100 and no more", "HTTP/1.1 100 Continue\r\n\r\n"),
-        same("nine 100 before", "HTTP/1.1 100 Continue\r\n\r\n".repeat(9) + ok + "\r\nab").differs(Whole(200), "ab", "curl takes them; a bound keeps a server from holding us for ever", "R9110-15.2"),
-        same("101", "HTTP/1.1 101 Switching Protocols\r\nUpgrade: h2c\r\n\r\nab").differs(Whole(101), "ab", "curl takes it for the last answer; nobody asked for another protocol", "R9110-7.8"),
+        // Interim responses.
+        same("100 first", format!("HTTP/1.1 100 Continue\r\n\r\n{ok}\r\nab")),
+        same("103 with a header first", format!("HTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\n{ok}\r\nab")),
+        same("100 with a length first", format!("HTTP/1.1 100 Continue\r\nContent-Length: 9\r\n\r\n{ok}\r\nab")),
+        same("100 and nothing else", "HTTP/1.1 100 Continue\r\n\r\n"),
+        same("nine 100s first", "HTTP/1.1 100 Continue\r\n\r\n".repeat(9) + ok + "\r\nab").differs(Whole(200), "ab", "curl accepts them; our limit keeps a server from holding us forever", "R9110-15.2"),
+        same("101", "HTTP/1.1 101 Switching Protocols\r\nUpgrade: h2c\r\n\r\nab").differs(Whole(101), "ab", "curl takes it for the final response; we asked for no other protocol", "R9110-7.8"),
         // Status lines.
         same("no reason", "HTTP/1.0 200\r\n\r\nab"),
         same("an empty reason", "HTTP/1.0 200 \r\n\r\nab"),
-        same("several blanks", "HTTP/1.0  200  OK\r\n\r\nab"),
-        same("a status that nobody knows", "HTTP/1.0 799 Odd\r\n\r\nab"),
-        same("HTTP/1.7", "HTTP/1.7 200 OK\r\n\r\nab").differs(Refused, "", "curl knows 1.0 and 1.1; later minors count as 1.1", "R9110-2.5"),
-        same("HTTP/2.0", "HTTP/2.0 200 OK\r\n\r\nab").differs(Whole(200), "ab", "curl takes the line as it comes; HTTP/2 is no text", "R9110-6.2"),
+        same("several spaces", "HTTP/1.0  200  OK\r\n\r\nab"),
+        same("an unknown status", "HTTP/1.0 799 Odd\r\n\r\nab"),
+        same("HTTP/1.7", "HTTP/1.7 200 OK\r\n\r\nab").differs(Rejected, "", "curl knows only 1.0 and 1.1; to us later minor versions count as 1.1", "R9110-2.5"),
+        same("HTTP/2.0", "HTTP/2.0 200 OK\r\n\r\nab").differs(Whole(200), "ab", "curl accepts the line; HTTP/2 is not a text protocol", "R9110-6.2"),
         same("HTTP/0.9", "HTTP/0.9 200 OK\r\n\r\nab"),
         same("HTTP/1.10", "HTTP/1.10 200 OK\r\n\r\nab"),
-        same("http in lower case", "http/1.0 200 OK\r\n\r\nab").differs(Whole(200), "ab", "curl takes it; the name is compared in its case", "R9112-2.3"),
+        same("http in lower case", "http/1.0 200 OK\r\n\r\nab").differs(Whole(200), "ab", "curl accepts it; the name is case-sensitive", "R9112-2.3"),
         same("another protocol", "ICY 200 OK\r\n\r\nab"),
         same("two digits", "HTTP/1.0 20 OK\r\n\r\nab"),
         same("four digits", "HTTP/1.0 2000 OK\r\n\r\nab"),
         same("a status below 100", "HTTP/1.0 099 Odd\r\n\r\nab"),
-        same("no blank before the status", "HTTP/1.0200 OK\r\n\r\nab"),
-        same("an empty line before", format!("\r\n{ok}\r\nab")),
-        same("HTTP/0.9, as nobody asked for it", "<p>ab"),
-        // Fields.
-        same("a folded field", format!("{ok}X: a\r\n b\r\n\r\nab")),
-        same("a folded length", format!("{ok}Content-Length:\r\n 2\r\n\r\nabc")).differs(Refused, "", "curl reads the line by itself, and misses the number; a client joins lines first", "R9112-5.2, D3"),
-        same("a blank before the first field", format!("{ok} X: a\r\n\r\nab")),
-        same("LF alone", "HTTP/1.0 200 OK\nContent-Length: 2\n\nabc"),
-        same("a blank before a colon", format!("{ok}Content-Length : 2\r\n\r\nabc")).differs(Whole(200), "abc", "curl takes it for another field and reads to the close, others for the length: it is refused", "R9112-5.1a"),
+        same("no space before the status", "HTTP/1.0200 OK\r\n\r\nab"),
+        same("an empty line first", format!("\r\n{ok}\r\nab")),
+        same("HTTP/0.9, not asked for", "<p>ab"),
+        // Headers.
+        same("a folded header", format!("{ok}X: a\r\n b\r\n\r\nab")),
+        same("a folded length", format!("{ok}Content-Length:\r\n 2\r\n\r\nabc")).differs(Rejected, "", "curl reads the line on its own and misses the number; a client must join the lines", "R9112-5.2, D3"),
+        same("a space before the first header", format!("{ok} X: a\r\n\r\nab")),
+        same("bare LF", "HTTP/1.0 200 OK\nContent-Length: 2\n\nabc"),
+        same("a space before a colon", format!("{ok}Content-Length : 2\r\n\r\nabc")).differs(Whole(200), "abc", "curl takes it for another header and reads to the close; other recipients take it for the length", "R9112-5.1a"),
         same("no colon", format!("{ok}Content-Length 2\r\n\r\nabc")),
-        same("no name", format!("{ok}: 2\r\n\r\nab")).differs(Whole(200), "ab", "curl passes over it; it is no field", "R1945-4.2a"),
-        same("a blank in a name", format!("{ok}X Y: 2\r\n\r\nab")).differs(Whole(200), "ab", "curl passes over it; it is no field", "R1945-4.2a"),
+        same("no name", format!("{ok}: 2\r\n\r\nab")).differs(Whole(200), "ab", "curl skips it; it is not a valid header", "R1945-4.2a"),
+        same("a space in a name", format!("{ok}X Y: 2\r\n\r\nab")).differs(Whole(200), "ab", "curl skips it; it is not a valid header", "R1945-4.2a"),
         same("NUL in a value", format!("{ok}X: a\0b\r\n\r\nab")),
-        same("CR in a value", format!("{ok}X: a\rb\r\n\r\nab")).differs(Whole(200), "ab", "curl hands it on; others end the line there", "R9112-2.2c"),
-        same("another control in a value", format!("{ok}X: a\x01b\r\n\r\nab")).differs(Whole(200), "ab", "curl hands it on; no value may hold one", "R9110-5.5"),
-        same("bytes that are no ASCII", [ok.as_bytes(), b"X: \xe4\xff\r\n\r\nab"].concat()),
-        // Bounds.
-        same("a field of 8000 bytes", format!("{ok}X: {}\r\n\r\nab", "x".repeat(7997))),
-        same("a field of 9000 bytes", format!("{ok}X: {}\r\n\r\nab", "x".repeat(8997))).differs(Whole(200), "ab", "curl's bound is 100 KiB, ours 8192 bytes", "R9110-2.3"),
+        same("CR in a value", format!("{ok}X: a\rb\r\n\r\nab")).differs(Whole(200), "ab", "curl passes it on; other recipients end the line there", "R9112-2.2c"),
+        same("another control byte in a value", format!("{ok}X: a\x01b\r\n\r\nab")).differs(Whole(200), "ab", "curl passes it on; no value may hold one", "R9110-5.5"),
+        same("bytes that are not ASCII", [ok.as_bytes(), b"X: \xe4\xff\r\n\r\nab"].concat()),
+        // Limits.
+        same("a header of 8000 bytes", format!("{ok}X: {}\r\n\r\nab", "x".repeat(7997))),
+        same("a header of 9000 bytes", format!("{ok}X: {}\r\n\r\nab", "x".repeat(8997))).differs(Whole(200), "ab", "curl's limit is 100 KiB, ours is 8192 bytes", "R9110-2.3"),
         same("a head of 500 KiB", format!("{ok}{}\r\nab", format!("X: {}\r\n", "x".repeat(1019)).repeat(500))),
-        same("101 fields", format!("{ok}{}\r\nab", "X: y\r\n".repeat(101))).differs(Whole(200), "ab", "curl bounds bytes and not fields; ours are 100", "R9110-2.3"),
-        // Ends.
+        same("101 headers", format!("{ok}{}\r\nab", "X: y\r\n".repeat(101))).differs(Whole(200), "ab", "curl limits bytes and not headers; our limit is 100", "R9110-2.3"),
+        // Truncated and repeated responses.
         same("nothing", ""),
-        same("the beginning of a status line", "HTT"),
-        same("a status line and no more", ok).differs(Whole(200), "", "curl takes the end of the stream for the end of the head; a head cut short is no answer", "R9112-8"),
-        same("a head cut short", format!("{ok}X: y\r\n")).differs(Whole(200), "", "as before", "R9112-8"),
-        same("content in a coding", format!("{ok}Content-Encoding: gzip\r\n\r\nab")),
-        same("a second answer", format!("HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nab{ok}\r\nno")),
+        same("the start of a status line", "HTT"),
+        same("a status line and nothing else", ok).differs(Whole(200), "", "curl takes the end of the stream for the end of the head; a truncated head is not a response", "R9112-8"),
+        same("a truncated head", format!("{ok}X: y\r\n")).differs(Whole(200), "", "the same", "R9112-8"),
+        same("encoded content", format!("{ok}Content-Encoding: gzip\r\n\r\nab")),
+        same("a second response", format!("HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nab{ok}\r\nno")),
     ]
 }
 
@@ -171,7 +171,7 @@ fn responses_are_understood_as_by_curl() {
             table += &format!("| {name} | `{response}` | {here} | {curl} | {why} | {rules} |\n");
             differing += 1;
             if *curl == here {
-                faults.push(format!("{name}: it does not differ"));
+                faults.push(format!("{name}: curl does not differ"));
             }
         }
         for version in VERSIONS.iter().filter(|_| curl) {
@@ -187,7 +187,7 @@ fn responses_are_understood_as_by_curl() {
     // The page is absent where this package is built outside the workspace.
     if let Ok(page) = fs::read_to_string(page) {
         assert!(page.contains(&table), "docs/differential.md should have these rows of curl:\n{table}");
-        let counts = format!("{} replies, of which {differing}", cases.len());
+        let counts = format!("{} responses, of which {differing}", cases.len());
         assert!(page.contains(&counts), "docs/differential.md should say: {counts}");
     }
 }
@@ -224,8 +224,8 @@ fn of_core(case: &Case) -> Outcome {
             Ok(Event::Response(head)) => status = head.status.code(),
             Ok(Event::Body(bytes)) => body.extend_from_slice(bytes),
             Ok(Event::ResponseEnd) => break Whole(status),
-            Err(error) if error.is_truncated() => break CutShort,
-            Err(_) => break Refused,
+            Err(error) if error.is_truncated() => break Truncated,
+            Err(_) => break Rejected,
             Ok(event) => panic!("{}: {event:?}", case.name),
         }
     };
@@ -245,9 +245,9 @@ fn of_curl(case: &Case, version: &str) -> Outcome {
     let status = String::from_utf8(output.stderr).unwrap().parse().unwrap();
     let end = match output.status.code().unwrap() {
         0 => Whole(status),
-        18 | 52 => CutShort,
+        18 | 52 => Truncated,
         28 => panic!("{}: curl waits forever", case.name),
-        _ => Refused,
+        _ => Rejected,
     };
     Outcome { end, body: output.stdout }
 }
@@ -276,8 +276,8 @@ impl fmt::Display for Outcome {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.end {
             Whole(status) => write!(f, "{status}")?,
-            CutShort => write!(f, "cut short")?,
-            Refused => write!(f, "refused")?,
+            Truncated => write!(f, "truncated")?,
+            Rejected => write!(f, "rejected")?,
         }
         if self.body.is_empty() { Ok(()) } else { write!(f, " `{}`", escaped(&self.body)) }
     }

@@ -55,8 +55,7 @@ pub(crate) fn start(server: Server, counted: ShutdownHandle, files: Arc<Files>) 
 }
 
 fn text(counts: &Stats, read: u64, started: f64) -> String {
-    let Stats { accepted, completed, refused, timed_out, aborted, failed, dropped_log_lines, replies, sent, .. } =
-        *counts;
+    let Stats { accepted, completed, refused, timed_out, aborted, failed, dropped_log_lines, responses, .. } = *counts;
     let ends = [
         ("{end=\"completed\"}", completed),
         ("{end=\"refused\"}", refused),
@@ -64,8 +63,12 @@ fn text(counts: &Stats, read: u64, started: f64) -> String {
         ("{end=\"aborted\"}", aborted),
         ("{end=\"failed\"}", failed),
     ];
-    let classes = ["{class=\"2xx\"}", "{class=\"3xx\"}", "{class=\"4xx\"}", "{class=\"5xx\"}"];
-    let replies: Vec<_> = classes.into_iter().zip(replies).collect();
+    let replies = [
+        ("{class=\"2xx\"}", responses.success),
+        ("{class=\"3xx\"}", responses.redirect),
+        ("{class=\"4xx\"}", responses.client_error),
+        ("{class=\"5xx\"}", responses.server_error),
+    ];
     let open = accepted.saturating_sub(counts.ended());
     let mut text = String::with_capacity(2048);
     for (name, kind, help, samples) in [
@@ -73,7 +76,7 @@ fn text(counts: &Stats, read: u64, started: f64) -> String {
         ("webserver_connections_ended_total", "counter", "Connections that have ended, by how they did.", &ends),
         ("webserver_connections", "gauge", "Connections that are open.", &[("", open)]),
         ("webserver_replies_total", "counter", "Replies, whole or cut short, by the class of their status.", &replies),
-        ("webserver_sent_bytes_total", "counter", "Bytes of replies, heads and bodies.", &[("", sent)]),
+        ("webserver_sent_bytes_total", "counter", "Bytes of replies, heads and bodies.", &[("", counts.bytes_sent)]),
         (
             "webserver_files_read_total",
             "counter",

@@ -375,7 +375,7 @@ fn sighup_without_a_file_or_with_a_bad_one_ends_nothing() {
     fs::rename(site.log(), &moved).unwrap();
     fs::create_dir(site.log()).unwrap();
     program.signal(Signal::HUP);
-    wait_until("it says so", || program.messages().contains("cannot open the access log anew"));
+    wait_until("it says so", || program.messages().contains("cannot reopen the access log"));
     get(program.address(), "/small");
     assert_eq!((plain.ended(Duration::ZERO), program.ended(Duration::ZERO)), (None, None));
     wait_until("it goes on where it was", || lines(&moved).len() == 1);
@@ -385,7 +385,7 @@ fn sighup_without_a_file_or_with_a_bad_one_ends_nothing() {
         get(program.address(), "/small");
     }
     let messages = program.finish();
-    assert_eq!(messages.matches("cannot open the access log anew").count(), 1, "{messages}");
+    assert_eq!(messages.matches("cannot reopen the access log").count(), 1, "{messages}");
     get(plain.address(), "/small");
     assert!(after_start(&plain.finish())[0].starts_with("127.0.0.1 - - ["));
 }
@@ -473,7 +473,7 @@ fn sighup_while_a_line_is_torn_puts_nothing_behind_its_half() {
     ask();
     wait_until("the disk is full", || program.messages().contains("cannot write the access log"));
     program.signal(Signal::HUP);
-    std::thread::sleep(Duration::from_millis(200)); // nothing shows that it was opened anew
+    std::thread::sleep(Duration::from_millis(200)); // nothing shows that it was reopened
     limit(None);
     ask();
     wait_until("it is written again", || program.messages().contains("the access log is written again"));

@@ -1,4 +1,5 @@
-//! Dates: three forms in, one out, and a cache of the last one written. It reads no clock: the caller brings the time.
+//! HTTP dates: parses three formats, writes one, and caches the last one written. It reads no clock: the caller passes
+//! the time.
 
 use core::fmt;
 
@@ -6,8 +7,7 @@ use thiserror::Error;
 
 use crate::message::field::FieldValue;
 
-/// A second of UTC from 0000-01-01 00:00:00 to 9999-12-31 23:59:59: what a year of four digits can say
-/// (RFC 9110 §5.6.7).
+/// A time in UTC, to the second, from 0000-01-01 00:00:00 to 9999-12-31 23:59:59 (RFC 9110 §5.6.7).
 ///
 /// ```
 /// use http_core::Date;
@@ -24,8 +24,9 @@ const LAST: i64 = 253_402_300_799;
 const DAY: i64 = 86_400;
 
 impl Date {
-    /// The date so many seconds after 1970-01-01 00:00:00 UTC, leap seconds not counted; `None` where its year has no
-    /// four digits. To get one out of a clock:
+    /// Creates a date from seconds since 1970-01-01 00:00:00 UTC, not counting leap seconds.
+    ///
+    /// `None` if the year does not have four digits. From a clock:
     ///
     /// ```
     /// use std::time::{SystemTime, UNIX_EPOCH};
@@ -40,37 +41,58 @@ impl Date {
         if FIRST <= seconds && seconds <= LAST { Some(Date(seconds)) } else { None }
     }
 
-    /// Seconds since 1970-01-01 00:00:00 UTC, leap seconds not counted; negative before.
+    /// Seconds since 1970-01-01 00:00:00 UTC, not counting leap seconds; negative for earlier dates.
     pub const fn unix(self) -> i64 {
         self.0
     }
 
-    /// The date as it is sent: always the form of RFC 1123, always GMT (R1945-3.3b). It allocates nothing.
+    /// The date as it is sent, in the format of RFC 1123 and in GMT (R1945-3.3b). It does not allocate.
     pub fn text(self) -> DateText {
-        let days = self.0.div_euclid(DAY);
-        let second = self.0.rem_euclid(DAY);
-        let (year, month, day) = civil(days);
-        let weekday = (days + 4).rem_euclid(7); // 1970-01-01 was a Thursday
+        let civil = self.civil();
         let mut text = *b"Sun, 00 Jan 0000 00:00:00 GMT";
-        text[..3].copy_from_slice(&WEEKDAYS[weekday as usize][..3]);
-        text[8..11].copy_from_slice(MONTHS[month as usize - 1]);
+        text[..3].copy_from_slice(civil.weekday_name().as_bytes());
+        text[8..11].copy_from_slice(civil.month_name().as_bytes());
         for (at, value) in [
-            (5, day),
-            (12, year / 100),
-            (14, year % 100),
-            (17, second / 3600),
-            (20, second / 60 % 60),
-            (23, second % 60),
+            (5, civil.day),
+            (12, (civil.year / 100) as u8),
+            (14, (civil.year % 100) as u8),
+            (17, civil.hour),
+            (20, civil.minute),
+            (23, civil.second),
         ] {
-            text[at] = b'0' + (value / 10) as u8;
-            text[at + 1] = b'0' + (value % 10) as u8;
+            text[at] = b'0' + value / 10;
+            text[at + 1] = b'0' + value % 10;
         }
         DateText(text)
     }
 
-    /// Reads a date in one of the three forms: RFC 1123, RFC 850, asctime (R1945-3.3a, R9110-5.6.7).
+    /// The date as calendars and clocks show it, in UTC.
     ///
-    /// `now` gives a year of two digits its century: one that would lie more than 50 years ahead is past.
+    /// ```
+    /// use http_core::Date;
+    /// let date = Date::from_unix(1_000_000_000).unwrap().civil();
+    /// assert_eq!((date.year, date.month, date.day), (2001, 9, 9));
+    /// assert_eq!((date.hour, date.minute, date.second), (1, 46, 40));
+    /// assert_eq!((date.weekday_name(), date.month_name()), ("Sun", "Sep"));
+    /// ```
+    pub fn civil(self) -> Civil {
+        let days = self.0.div_euclid(DAY);
+        let second = self.0.rem_euclid(DAY) as u32;
+        let (year, month, day) = civil_of_days(days);
+        Civil {
+            year: year as u16,
+            month: month as u8,
+            day: day as u8,
+            hour: (second / 3600) as u8,
+            minute: (second / 60 % 60) as u8,
+            second: (second % 60) as u8,
+            weekday: (days + 4).rem_euclid(7) as u8, // 1970-01-01 was a Thursday
+        }
+    }
+
+    /// Parses a date in one of three formats: RFC 1123, RFC 850 or asctime (R1945-3.3a, R9110-5.6.7).
+    ///
+    /// `now` decides the century of a two-digit year: a date more than 50 years in the future belongs to the past.
     ///
     /// Second 60 is a leap second and counts as the second after it. The name of the weekday must be valid, but it need
     /// not match the date: recipients disagree about dates where it does not.
@@ -89,6 +111,38 @@ impl Date {
             _ => rest.rfc_850(now)?,
         };
         if rest.0.is_empty() { stamp.date() } else { None }
+    }
+}
+
+/// A date and a time of day in UTC. Only [`Date::civil`] makes one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub struct Civil {
+    /// 0 to 9999.
+    pub year: u16,
+    /// 1 to 12.
+    pub month: u8,
+    /// 1 to 31.
+    pub day: u8,
+    /// 0 to 23.
+    pub hour: u8,
+    /// 0 to 59.
+    pub minute: u8,
+    /// 0 to 59.
+    pub second: u8,
+    /// Days since Sunday, 0 to 6.
+    pub weekday: u8,
+}
+
+impl Civil {
+    /// The name of the month, such as `Jan`.
+    pub fn month_name(&self) -> &'static str {
+        MONTHS.get(usize::from(self.month).wrapping_sub(1)).copied().unwrap_or_default()
+    }
+
+    /// The short name of the weekday, such as `Sun`.
+    pub fn weekday_name(&self) -> &'static str {
+        WEEKDAYS.get(usize::from(self.weekday)).map_or("", |name| &name[..3])
     }
 }
 
@@ -112,7 +166,7 @@ impl DateText {
         str::from_utf8(&self.0).unwrap_or_default() // it is ASCII
     }
 
-    /// The text as the value of a field.
+    /// The text as a field value.
     ///
     /// ```
     /// use http_core::{Date, FieldBlock, header};
@@ -123,7 +177,7 @@ impl DateText {
     /// # Ok::<(), http_core::ReservedField>(())
     /// ```
     pub fn value(&self) -> FieldValue<'_> {
-        FieldValue::new(&self.0).unwrap_or(FieldValue::from_static("")) // no byte of it is a control
+        FieldValue::new(&self.0).unwrap_or(FieldValue::from_static("")) // it holds no control byte
     }
 }
 
@@ -139,7 +193,7 @@ impl fmt::Debug for DateText {
     }
 }
 
-/// The text of the last date that was asked for, so that many replies within one second format it once.
+/// A cache of the last formatted date, so that many responses within one second format it once.
 ///
 /// ```
 /// use http_core::{Date, DateCache};
@@ -152,12 +206,12 @@ impl fmt::Debug for DateText {
 pub struct DateCache(Option<(Date, DateText)>);
 
 impl DateCache {
-    /// An empty cache; a thread has one of its own.
+    /// Creates an empty cache. Use one per thread.
     pub const fn new() -> DateCache {
         DateCache(None)
     }
 
-    /// The text of this date: the one before, where it is the same second.
+    /// The text of this date, taken from the cache if it is the same second as in the last call.
     pub fn text(&mut self, now: Date) -> DateText {
         match self.0 {
             Some((date, text)) if date == now => text,
@@ -166,11 +220,10 @@ impl DateCache {
     }
 }
 
-const WEEKDAYS: [&[u8]; 7] = [b"Sunday", b"Monday", b"Tuesday", b"Wednesday", b"Thursday", b"Friday", b"Saturday"];
-const MONTHS: [&[u8]; 12] =
-    [b"Jan", b"Feb", b"Mar", b"Apr", b"May", b"Jun", b"Jul", b"Aug", b"Sep", b"Oct", b"Nov", b"Dec"];
+const WEEKDAYS: [&str; 7] = ["Sunday", "Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday"];
+const MONTHS: [&str; 12] = ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
 
-/// What was read, not yet known to be a date. Later stamps compare greater.
+/// Date fields as parsed, not yet checked against the calendar. A later stamp compares greater.
 #[derive(Clone, Copy, PartialEq, PartialOrd)]
 struct Stamp {
     year: i64,
@@ -183,15 +236,15 @@ impl Stamp {
     fn date(self) -> Option<Date> {
         let [hour, minute, second] = self.time;
         let days = days(self.year, self.month, self.day);
-        // A day that the month does not have comes back as one of the next month's.
-        if civil(days) != (self.year, self.month, self.day) || hour > 23 || minute > 59 || second > 60 {
+        // A day that the month does not have is converted back to a day of the next month.
+        if civil_of_days(days) != (self.year, self.month, self.day) || hour > 23 || minute > 59 || second > 60 {
             return None;
         }
         Date::from_unix(days * DAY + hour * 3600 + minute * 60 + second)
     }
 }
 
-/// What is left of the text; every method takes from its front.
+/// The rest of the text. Every method consumes from its front.
 struct Reader<'a>(&'a [u8]);
 
 impl Reader<'_> {
@@ -223,9 +276,14 @@ impl Reader<'_> {
         let time = self.time()?;
         self.literal(b" GMT")?;
 
-        // R9110-5.6.7: the latest year with these digits that lies no more than 50 years ahead.
-        let mut horizon = Stamp::from(now);
-        horizon.year += 50;
+        // The latest year with these digits that is at most 50 years in the future (R9110-5.6.7).
+        let now = now.civil();
+        let horizon = Stamp {
+            year: i64::from(now.year) + 50,
+            month: now.month.into(),
+            day: now.day.into(),
+            time: [now.hour.into(), now.minute.into(), now.second.into()],
+        };
         let mut stamp = Stamp { year: horizon.year - (horizon.year - year).rem_euclid(100), month, day, time };
         if stamp > horizon {
             stamp.year -= 100;
@@ -259,9 +317,9 @@ impl Reader<'_> {
         self.one_of(&MONTHS).map(|index| index as i64 + 1)
     }
 
-    /// Names are compared with regard to case, as RFC 9110 §5.6.7 has them.
-    fn one_of(&mut self, names: &[&[u8]]) -> Option<usize> {
-        names.iter().position(|name| self.literal(name).is_some())
+    /// Matches one of the names, which are case-sensitive (RFC 9110 §5.6.7).
+    fn one_of(&mut self, names: &[&str]) -> Option<usize> {
+        names.iter().position(|name| self.literal(name.as_bytes()).is_some())
     }
 
     fn literal(&mut self, expected: &[u8]) -> Option<()> {
@@ -269,7 +327,7 @@ impl Reader<'_> {
         Some(())
     }
 
-    /// Exactly so many digits; no sign, no blank.
+    /// A number of exactly this many digits, without a sign or space.
     fn number(&mut self, digits: usize) -> Option<i64> {
         let (number, rest) = self.0.split_at_checked(digits)?;
         self.0 = rest;
@@ -277,16 +335,10 @@ impl Reader<'_> {
     }
 }
 
-impl From<Date> for Stamp {
-    fn from(date: Date) -> Stamp {
-        let (year, month, day) = civil(date.0.div_euclid(DAY));
-        let second = date.0.rem_euclid(DAY);
-        Stamp { year, month, day, time: [second / 3600, second / 60 % 60, second % 60] }
-    }
-}
-
-/// Days from 1970-01-01 to a day of the Gregorian calendar, whose year begins in March here: then the leap day is its
-/// last, and the lengths of the months before it, 31 30 31 30 31 twice, are what a line of slope 153/5 steps through.
+/// Days from 1970-01-01 to a day of the Gregorian calendar.
+///
+/// The year begins in March here, so the leap day is the last of the year. The lengths of the months before it, twice
+/// 31 30 31 30 31, are the steps of a line with slope 153/5.
 fn days(year: i64, month: i64, day: i64) -> i64 {
     let (year, month) = if month > 2 { (year, month - 3) } else { (year - 1, month + 9) };
     let of_year = (153 * month + 2) / 5 + day - 1;
@@ -294,11 +346,11 @@ fn days(year: i64, month: i64, day: i64) -> i64 {
 }
 
 /// The inverse of [`days`]: year, month and day.
-fn civil(days: i64) -> (i64, i64, i64) {
+fn civil_of_days(days: i64) -> (i64, i64, i64) {
     let days = days + MARCH_0000_TO_1970;
     let cycle = days.div_euclid(146_097); // 400 years
     let day = days.rem_euclid(146_097);
-    // The leap days before it taken away, each year has 365.
+    // Without the leap days before it, each year has 365 days.
     let year = (day - day / 1_460 + day / 36_524 - day / 146_096) / 365;
     let of_year = day - (365 * year + year / 4 - year / 100);
     let month = (5 * of_year + 2) / 153;
@@ -331,7 +383,7 @@ mod tests {
 
     // R1945-3.3a, R1945-3.3b, R9110-5.6.7
     #[test]
-    fn three_forms_in_one_out() {
+    fn three_formats_are_read_and_one_is_written() {
         assert_eq!(date(NOW).text().as_str(), "Mon, 15 Jun 2026 12:00:00 GMT");
         for (text, expected) in [
             ("Sun, 06 Nov 1994 08:49:37 GMT", "Sun, 06 Nov 1994 08:49:37 GMT"),
@@ -339,11 +391,11 @@ mod tests {
             ("Sun Nov  6 08:49:37 1994", "Sun, 06 Nov 1994 08:49:37 GMT"),
             ("Sun Nov 06 08:49:37 1994", "Sun, 06 Nov 1994 08:49:37 GMT"),
             ("Wed Nov 16 08:49:37 1994", "Wed, 16 Nov 1994 08:49:37 GMT"),
-            // Not the right day of the week, but one.
+            // The wrong day of the week, but a valid one.
             ("Mon, 06 Nov 1994 08:49:37 GMT", "Sun, 06 Nov 1994 08:49:37 GMT"),
             ("Thu, 29 Feb 2024 00:00:00 GMT", "Thu, 29 Feb 2024 00:00:00 GMT"),
             ("Tue, 29 Feb 2000 00:00:00 GMT", "Tue, 29 Feb 2000 00:00:00 GMT"),
-            // A leap second is the second after it.
+            // A leap second counts as the following second.
             ("Sat, 31 Dec 2016 23:59:60 GMT", "Sun, 01 Jan 2017 00:00:00 GMT"),
             ("Wed, 31 Dec 1969 23:59:59 GMT", "Wed, 31 Dec 1969 23:59:59 GMT"),
             ("Mon, 01 Jan 1601 00:00:00 GMT", "Mon, 01 Jan 1601 00:00:00 GMT"),
@@ -357,7 +409,7 @@ mod tests {
 
     // R9110-5.6.7
     #[test]
-    fn what_is_no_date() {
+    fn invalid_dates_are_rejected() {
         for text in [
             "",
             "Sun",
@@ -429,7 +481,7 @@ mod tests {
 
     // R9110-5.6.7
     #[test]
-    fn two_digits_of_year_lie_at_most_50_years_ahead() {
+    fn two_digit_year_is_at_most_50_years_ahead() {
         for (now, text, year) in [
             (NOW, "15-Jun-26 12:00:00", "2026"),
             (NOW, "31-Dec-99 00:00:00", "1999"),
@@ -456,7 +508,7 @@ mod tests {
 
     // V29
     #[test]
-    fn years_have_four_digits() {
+    fn year_has_four_digits() {
         assert_eq!(Date::from_unix(FIRST - 1), None);
         assert_eq!(Date::from_unix(LAST + 1), None);
         assert_eq!(Date::from_unix(i64::MIN), None);
@@ -470,7 +522,7 @@ mod tests {
     fn every_day_follows_the_day_before() {
         let (mut year, mut month, mut day) = (0, 1, 1);
         for days_since in FIRST / DAY..=LAST / DAY {
-            assert_eq!(civil(days_since), (year, month, day));
+            assert_eq!(civil_of_days(days_since), (year, month, day));
             assert_eq!(days(year, month, day), days_since);
             let leap = year % 4 == 0 && (year % 100 != 0 || year % 400 == 0);
             let length = match month {
@@ -488,14 +540,14 @@ mod tests {
     }
 
     #[test]
-    fn a_date_shows_its_text_and_its_seconds() {
+    fn date_shows_its_text_and_its_seconds() {
         let (date, text) = (date(784_111_777), "Sun, 06 Nov 1994 08:49:37 GMT");
         assert_eq!((format!("{}", date.text()), format!("{:?}", date.text())), (text.into(), format!("{text:?}")));
         assert_eq!(date.unix(), 784_111_777);
     }
 
     #[test]
-    fn the_cache_is_never_a_second_old() {
+    fn cache_is_never_a_second_old() {
         let mut cache = DateCache::new();
         for seconds in [NOW, NOW, NOW + 1, NOW, 0] {
             assert_eq!(cache.text(date(seconds)), date(seconds).text());
@@ -524,7 +576,7 @@ mod tests {
         }
 
         #[test]
-        fn any_octets_are_judged(text in proptest::collection::vec(any::<u8>(), 0..40), now in FIRST..=LAST) {
+        fn parse_never_panics(text in proptest::collection::vec(any::<u8>(), 0..40), now in FIRST..=LAST) {
             let _ = Date::parse(&text, date(now));
         }
     }

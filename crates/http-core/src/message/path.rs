@@ -1,4 +1,5 @@
-//! Paths: what a request-target names below a root. All decoding happens here, once. It knows no file.
+//! Paths: the part of a request-target that names something below a root. All percent-decoding happens here, once. It
+//! knows no file system.
 
 use alloc::borrow::Cow;
 use alloc::string::String;
@@ -10,11 +11,11 @@ use memchr::memchr_iter;
 use crate::error::TargetError;
 use crate::wire::grammar::{hex, is_plain_target_text, is_unreserved};
 
-/// The path of a request, which names something below a root: it does not climb above it, and no segment of it decodes
-/// to what could be taken for more than a segment. A [`RequestHead`](crate::server::RequestHead) has one.
+/// The path of a [`RequestHead`](crate::server::RequestHead), known to stay below its root.
 ///
-/// It keeps what came, and decodes where it is asked. Links of a file system are not known here: a program that opens files
-/// has to keep these below its root itself.
+/// Its `..` segments do not climb above the root, and no segment decodes to a slash or a control byte. It keeps the raw
+/// bytes and decodes them on demand. It knows nothing about symlinks: a program that opens files must itself keep them
+/// from leading out of the root.
 ///
 /// ```
 /// use http_core::{Path, TargetError};
@@ -30,16 +31,17 @@ use crate::wire::grammar::{hex, is_plain_target_text, is_unreserved};
 pub struct Path<'a>(&'a [u8]);
 
 impl<'a> Path<'a> {
-    /// Reads a path as it came, percent-encoded.
+    /// Parses a percent-encoded path.
     ///
     /// # Errors
-    /// [`TargetError::PercentEncoding`], [`TargetError::EncodedSeparator`], [`TargetError::EscapesRoot`]: a climb is refused and never clamped
-    /// (R3986-5.2.4). Other bytes than a [`Target`](crate::Target) may hold are not looked for.
+    /// [`TargetError::PercentEncoding`], [`TargetError::EncodedSeparator`] or [`TargetError::EscapesRoot`]. A path that
+    /// climbs above the root is rejected, never clamped to it (R3986-5.2.4). Bytes that a [`Target`](crate::Target)
+    /// must not hold are not checked here.
     pub fn new(raw: &'a [u8]) -> Result<Path<'a>, TargetError> {
         Path::read(raw, is_plain_target_text(raw))
     }
 
-    /// The same for a path of which it is known whether it is plain target text.
+    /// Like [`Path::new`]; `plain` says whether the path is [plain target text](is_plain_target_text).
     pub(crate) fn read(raw: &'a [u8], plain: bool) -> Result<Path<'a>, TargetError> {
         // Most paths have no segment that begins with a dot, and nothing to decode.
         if plain && !memchr_iter(b'.', raw).any(|dot| dot == 0 || raw[dot - 1] == b'/') {
@@ -65,7 +67,7 @@ impl<'a> Path<'a> {
         Ok(Path(raw))
     }
 
-    /// A path that was read before.
+    /// A path that has been parsed before.
     pub(crate) const fn read_before(raw: &'a [u8]) -> Path<'a> {
         Path(raw)
     }
@@ -112,7 +114,11 @@ impl<'a> Path<'a> {
     /// slash at either end. No segment holds a slash, a NUL or another control byte, so that the result names
     /// something below the root wherever no link leads out of it (R1945-5.1.2b, R3986-5.2.4, V1–V6).
     ///
-    /// Bytes are not text: 80–FF stand as they are.
+    /// Segments are joined by `/`. There are no dot segments, no empty segments and no slash at either end. No segment
+    /// holds a slash, a NUL or another control byte. So the result names something below the root, unless a symlink
+    /// leads out of it (R1945-5.1.2b, R3986-5.2.4, V1–V6).
+    ///
+    /// The result is bytes, not text: 80–FF are kept as they are.
     pub fn decode_to(&self, out: &mut Vec<u8>) {
         let root = out.len();
         for segment in self.0.split(|&c| c == b'/') {
@@ -128,14 +134,14 @@ impl<'a> Path<'a> {
                     }
                     match segment.contains(&b'%') {
                         true => out.extend(decoded(segment).flatten()),
-                        false => out.extend_from_slice(segment), // most of them, at once
+                        false => out.extend_from_slice(segment), // most segments: one copy
                     }
                 }
             }
         }
     }
 
-    /// Whether the path asks for a directory: its last segment is empty, `.` or `..`, encoded or not.
+    /// Whether the path names a directory: its last segment is empty, `.` or `..`, encoded or not.
     pub fn is_directory(&self) -> bool {
         let last = self.0.rsplit(|&c| c == b'/').next().unwrap_or_default();
         dots(last).is_some()
@@ -154,7 +160,7 @@ enum Dots {
     Two,
 }
 
-/// Whether a raw segment is empty, `.` or `..`, be its dots encoded or not.
+/// Whether a raw segment is empty, `.` or `..`, with its dots encoded or not. `None` for any other segment.
 fn dots(segment: &[u8]) -> Option<Dots> {
     if segment.len() > "%2e%2e".len() {
         return None;
@@ -174,7 +180,7 @@ fn dots(segment: &[u8]) -> Option<Dots> {
     }
 }
 
-/// The bytes, decoded once (R3986-2.1, V2); `None` for a `%` without two hexadecimal digits.
+/// The bytes, percent-decoded once (R3986-2.1, V2); `None` for a `%` without two hexadecimal digits.
 pub(crate) fn decoded(raw: &[u8]) -> impl Iterator<Item = Option<u8>> {
     let mut rest = raw.iter().copied();
     core::iter::from_fn(move || {
@@ -188,8 +194,10 @@ pub(crate) fn decoded(raw: &[u8]) -> impl Iterator<Item = Option<u8>> {
     })
 }
 
-/// Appends a path segment to `out`, percent-encoded so that it stands for itself in any URL: all but letters, digits and
-/// `-._~` (RFC 3986 §2.3), each byte in upper case, `%2F` for a slash. Encode segment by segment, and join by `/`.
+/// Appends a path segment to `out`, percent-encoded for use in any URL.
+///
+/// All bytes except ASCII letters, digits and `-._~` are encoded (RFC 3986 §2.3), with upper-case digits. A slash
+/// becomes `%2F`, so encode segment by segment and join with `/`.
 ///
 /// ```
 /// let mut href = String::new();
@@ -215,7 +223,7 @@ mod tests {
 
     // R1945-5.1.2b, R3986-2.1, R3986-5.2.4, D13, D14, V1, V2, V3, V4, V5, V6
     #[test]
-    fn paths_resolve_below_the_root_or_not_at_all() {
+    fn path_resolves_below_the_root_or_is_rejected() {
         for (raw, expected) in [
             ("/", Ok("")),
             ("", Ok("")),
@@ -254,7 +262,7 @@ mod tests {
             });
             assert_eq!(decoded.as_deref(), expected.as_ref().map(|s| *s), "{raw}");
         }
-        assert_eq!(alloc::format!("{:?}", Path::new(b"/a%20b")), "Ok(\"/a%20b\")", "as it came");
+        assert_eq!(alloc::format!("{:?}", Path::new(b"/a%20b")), "Ok(\"/a%20b\")", "the raw path");
     }
 
     // R1945-5.1.2b, R3986-5.2.4, D14, V1
@@ -285,7 +293,7 @@ mod tests {
     }
 
     #[test]
-    fn directories_end_with_a_slash_or_dots() {
+    fn directory_path_ends_with_a_slash_or_dots() {
         for (raw, directory) in
             [("/", true), ("/a/", true), ("/a/b/%2E.", true), ("/a/.", true), ("/a", false), ("/a/...", false)]
         {
@@ -294,7 +302,7 @@ mod tests {
     }
 
     #[test]
-    fn encoding_is_undone_by_decoding() {
+    fn decoding_undoes_encoding() {
         let name: Vec<u8> = (0x20..=0xff).filter(|&c| c != b'/' && c != 0x7f).collect();
         let mut href = String::from("/");
         percent_encode(&name, &mut href);

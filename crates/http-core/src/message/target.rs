@@ -8,7 +8,7 @@ use thiserror::Error;
 
 use crate::error::TargetError;
 use crate::message::path::decoded;
-use crate::wire::grammar::{is_plain_target_text, is_reg_name_octet, is_target_text};
+use crate::wire::grammar::{is_plain_target_text, is_reg_name_byte, is_target_text};
 
 /// A request-target (RFC 1945 §5.1.2, RFC 9112 §3.2): its bytes are allowed, the percent-encodings of its path are
 /// whole, and what it names may be sent in a request. What its path leads to, a server asks [`Path`](crate::Path).
@@ -30,7 +30,7 @@ pub struct Target<'a> {
 }
 
 /// The form of a request-target (RFC 9112 §3.2). The authority-form is CONNECT's alone, which is refused (R9112-3.2.3).
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Form {
     /// `/path?query`
@@ -42,7 +42,7 @@ pub enum Form {
 }
 
 /// Where the parts stand; offsets from the target's first byte.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct TargetParts {
     form: Form,
     authority: (u32, u32),
@@ -157,6 +157,12 @@ impl TargetParts {
         Ok(TargetParts { form, authority, path: (path_start as u32, (path_start + path_length) as u32), plain })
     }
 
+    /// The parts of an absolute-form that is known to be valid. `path` is where its path begins, and `query` where it ends.
+    pub(crate) fn of_absolute(raw: &[u8], path: usize, query: usize) -> TargetParts {
+        let (authority, path) = ((SCHEME.len() as u32, path as u32), (path as u32, query as u32));
+        TargetParts { form: Form::Absolute, authority, path, plain: is_plain_target_text(raw) }
+    }
+
     /// The raw path within its target; empty for the asterisk-form, which has none.
     pub(crate) fn path<'a>(&self, raw: &'a [u8]) -> &'a [u8] {
         match self.form {
@@ -210,7 +216,12 @@ impl<'a> Authority<'a> {
         }
     }
 
-    /// The whole of it, as it came: what a Host field says.
+    /// An authority that was read before, and the length of its host.
+    pub(crate) const fn read_before(raw: &'a str, host: usize) -> Authority<'a> {
+        Authority { raw, host }
+    }
+
+    /// The whole authority as it was received: the value of Host.
     pub const fn as_str(&self) -> &'a str {
         self.raw
     }
@@ -248,7 +259,7 @@ pub(crate) fn host_length(raw: &[u8]) -> Option<usize> {
             length + 2
         }
         _ => {
-            let length = raw.iter().take_while(|c| is_reg_name_octet(**c)).count();
+            let length = raw.iter().take_while(|c| is_reg_name_byte(**c)).count();
             if length == 0 {
                 return None;
             }

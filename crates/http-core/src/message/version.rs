@@ -1,8 +1,8 @@
-//! Protocol versions, and what may stand for one in a first line.
+//! HTTP versions, and how a start line spells them.
 
 use core::fmt;
 
-/// The version of a message: two digits (RFC 1945 §3.1, RFC 9112 §2.3).
+/// The HTTP version of a message: two digits (RFC 1945 §3.1, RFC 9112 §2.3).
 ///
 /// ```
 /// use http_core::Version;
@@ -16,24 +16,24 @@ pub struct Version {
 }
 
 impl Version {
-    /// A message without a version: the Simple-Request and the Simple-Response (R1945-3.1a).
+    /// The version of a Simple-Request or Simple-Response, which names none (R1945-3.1a).
     pub const HTTP_09: Version = Version { major: 0, minor: 9 };
-    /// What this library speaks: every head that it writes says so (R1945-3.1d).
+    /// The version of every head that this library writes (R1945-3.1d).
     pub const HTTP_10: Version = Version { major: 1, minor: 0 };
-    /// What most peers speak. 1.2 to 1.9 are greater than this, and treated alike (R9110-2.5).
+    /// The version of most peers. 1.2 to 1.9 compare greater and are treated the same (R9110-2.5).
     pub const HTTP_11: Version = Version { major: 1, minor: 1 };
 
-    /// The digit before the point, 0 to 9.
+    /// The digit before the dot, 0 to 9.
     pub const fn major(self) -> u8 {
         self.major
     }
 
-    /// The digit after the point, 0 to 9.
+    /// The digit after the dot, 0 to 9.
     pub const fn minor(self) -> u8 {
         self.minor
     }
 
-    /// Reads `HTTP/1.0`: upper case, one digit each side (R9112-2.3; D4: no leading zeros, no second digit).
+    /// Parses a version such as `HTTP/1.0`: upper case, with exactly one digit on each side of the dot (R9112-2.3, D4).
     pub(crate) fn parse(text: &[u8]) -> Option<Version> {
         match *text {
             [b'H', b'T', b'T', b'P', b'/', major @ b'0'..=b'9', b'.', minor @ b'0'..=b'9'] => {
@@ -56,7 +56,7 @@ mod tests {
 
     // R1945-3.1c, R9112-2.3
     #[test]
-    fn a_version_is_one_digit_each_side() {
+    fn version_has_one_digit_on_each_side_of_the_dot() {
         assert_eq!(Version::parse(b"HTTP/1.0"), Some(Version::HTTP_10));
         assert_eq!(Version::parse(b"HTTP/1.1"), Some(Version::HTTP_11));
         assert_eq!(Version::parse(b"HTTP/0.9"), Some(Version::HTTP_09));

@@ -1,5 +1,5 @@
-//! Basic authentication (RFC 1945 §11, RFC 7617): credentials and challenges in and out, what credentials are good for,
-//! and a comparison that tells nothing by its time. Who may do what is decided elsewhere.
+//! Basic authentication (RFC 1945 §11, RFC 7617): parses and writes credentials and challenges, and compares secrets in
+//! constant time. It makes no decision about access.
 //!
 //! ```
 //! use http_core::FieldValue;
@@ -22,12 +22,12 @@ use thiserror::Error;
 
 use crate::message::field::{FieldValue, Fields, header};
 use crate::message::target::Authority;
-use crate::semantics::location::Origin;
+use crate::semantics::url::Origin;
 use crate::wire::grammar::{is_token, trim};
 
-/// A user and a password: bytes without controls, and the user without a colon (RFC 1945 §11.1, RFC 7617 §2).
+/// A user and a password (RFC 1945 §11.1, RFC 7617 §2). Neither holds a control byte, and the user holds no colon.
 ///
-/// There is no `==`: see [`constant_time_eq`].
+/// There is no `==`: use [`constant_time_eq`].
 #[derive(Clone)]
 pub struct Basic {
     /// `user ":" password`
@@ -74,17 +74,17 @@ impl Basic {
         Basic::split(from_base64(cookie)?)
     }
 
-    /// The user; it may be empty.
+    /// The user, possibly empty.
     pub fn user(&self) -> &[u8] {
         &self.bytes[..self.colon]
     }
 
-    /// The password; it may be empty, and hold colons.
+    /// The password, possibly empty. It may hold colons.
     pub fn password(&self) -> &[u8] {
         &self.bytes[self.colon + 1..]
     }
 
-    /// Appends the value of an Authorization field; the bytes appended always are a [`FieldValue`].
+    /// Appends the value of an Authorization header; the appended bytes are always a valid [`FieldValue`].
     ///
     /// ```
     /// let mut value = Vec::new();
@@ -133,13 +133,13 @@ impl FromStr for Basic {
 }
 
 impl fmt::Debug for Basic {
-    /// Shows the user, but no password (R1945-12.3).
+    /// Shows the user but not the password (R1945-12.3).
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "Basic {{ user: \"{}\", password: (not shown) }}", self.user().escape_ascii())
     }
 }
 
-/// The value of a WWW-Authenticate field that asks for Basic credentials (R1945-9.4d, R1945-11a, R9110-11.6.1).
+/// The value of a WWW-Authenticate header that asks for Basic credentials (R1945-9.4d, R1945-11a, R9110-11.6.1).
 ///
 /// # Errors
 /// [`InvalidRealm`] if the realm holds anything but visible ASCII and blanks, or a quote or a backslash. HTTP/1.0 knows no
@@ -162,17 +162,17 @@ pub struct Challenge<'a> {
 }
 
 impl<'a> Challenge<'a> {
-    /// The scheme as it came; it is meant in any case.
+    /// The scheme as received. It is case-insensitive.
     pub fn scheme(&self) -> &'a str {
         str::from_utf8(self.scheme).unwrap_or_default() // a token is ASCII
     }
 
-    /// Whether [`Basic`] credentials are wanted: the scheme is `Basic`, in any case (R1945-11.1).
+    /// Whether the scheme is `Basic`, in any case (R1945-11.1): the server accepts [`Basic`] credentials.
     pub fn is_basic(&self) -> bool {
         self.scheme.eq_ignore_ascii_case(b"Basic")
     }
 
-    /// The realm without its quotes, byte for byte; it need not be ASCII. Some schemes have none.
+    /// The raw bytes of the realm without its quotes, not necessarily ASCII. `None` if the challenge has no realm.
     pub const fn realm(&self) -> Option<&'a [u8]> {
         self.realm
     }
@@ -185,14 +185,14 @@ impl fmt::Debug for Challenge<'_> {
     }
 }
 
-/// How many challenges are read; those behind do not count.
-const MOST_CHALLENGES: usize = 16;
+/// The most challenges that are read; later ones are ignored.
+const MAX_CHALLENGES: usize = 16;
 
-/// The challenges of an answer, from all of its WWW-Authenticate fields, in their order (R1945-10.16); at most 16.
+/// The challenges in the WWW-Authenticate headers of a response, in order and at most 16 (R1945-10.16).
 ///
-/// A malformed challenge is passed over, and so is one with two realms, or with a backslash in its realm, which HTTP/1.0
-/// and 1.1 read differently (R1945-2.2d). Other parameters are read and dropped. The work is linear in the length of the
-/// fields.
+/// Malformed challenges are skipped. So are those with two realms or with a backslash in the realm, which HTTP/1.0 and
+/// 1.1 read differently (R1945-2.2d). Other parameters are parsed and dropped. The work is linear in the length of the
+/// headers.
 ///
 /// ```
 /// # use http_core::{client::{Connection, Event, Request}, Authority, FieldBlock, Limits, Method, Target};
@@ -203,18 +203,18 @@ const MOST_CHALLENGES: usize = 16;
 /// # let head = b"HTTP/1.0 401 x\r\nWWW-Authenticate: Digest realm=\"a\", nonce=\"x,y\", Basic realm=\"b\"\r\n\r\n";
 /// # connection.receive_buffer()[..head.len()].copy_from_slice(head);
 /// # connection.received(head.len());
-/// # let Ok(Event::Response(answer)) = connection.poll() else { unreachable!() };
+/// # let Ok(Event::Response(response)) = connection.poll() else { unreachable!() };
 /// // WWW-Authenticate: Digest realm="a", nonce="x,y", Basic realm="b"
-/// let basic = challenges(&answer.fields).find(|challenge| challenge.is_basic()).unwrap();
+/// let basic = challenges(&response.fields).find(|challenge| challenge.is_basic()).unwrap();
 /// assert_eq!(basic.realm(), Some(&b"b"[..]));
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 pub fn challenges<'a>(fields: &Fields<'a>) -> impl Iterator<Item = Challenge<'a>> + use<'a> {
-    fields.get_all(header::WWW_AUTHENTICATE).flat_map(|value| of_one_field(value.as_bytes())).take(MOST_CHALLENGES)
+    fields.get_all(header::WWW_AUTHENTICATE).flat_map(|value| challenges_in(value.as_bytes())).take(MAX_CHALLENGES)
 }
 
-/// What credentials are good for (RFC 1945 §11, RFC 9110 §11.5): one server and one realm on it, and nothing else
-/// (R1945-11b). A client keeps credentials under this key.
+/// The scope of credentials: one realm on one server (RFC 1945 §11, RFC 9110 §11.5, R1945-11b). A client stores
+/// credentials under this key.
 ///
 /// ```
 /// use http_core::Authority;
@@ -231,15 +231,15 @@ pub struct ProtectionSpace {
 }
 
 impl ProtectionSpace {
-    /// The space of this realm on the server that was asked; the realm in its case, byte for byte.
+    /// The space of this realm on this server. Realms are compared byte by byte.
     pub fn new(host: Authority<'_>, realm: &[u8]) -> ProtectionSpace {
         ProtectionSpace { origin: Origin::new(host), realm: realm.to_vec() }
     }
 }
 
-/// Whether the bytes are the same, in a time that depends on the two lengths alone (V19).
+/// Whether the bytes are equal. The time it takes depends only on the two lengths (V19).
 ///
-/// The lengths are no secret here: to hide that of a password, compare digests.
+/// The lengths are not hidden. To hide the length of a password, compare digests.
 ///
 /// ```
 /// assert!(http_core::auth::constant_time_eq(b"secret", b"secret"));
@@ -247,18 +247,18 @@ impl ProtectionSpace {
 /// ```
 #[must_use]
 pub fn constant_time_eq(a: &[u8], b: &[u8]) -> bool {
-    // The box keeps the compiler from leaving the loop as soon as the outcome is known.
+    // `black_box` keeps the compiler from leaving the loop as soon as the result is known.
     a.len() == b.len() && a.iter().zip(b).fold(0, |differences, (a, b)| black_box(differences | (a ^ b))) == 0
 }
 
-/// A challenge whose parameters may still come.
-struct Draft<'a> {
+/// A challenge whose parameters are still being read.
+struct PartialChallenge<'a> {
     challenge: Challenge<'a>,
     is_sound: bool,
 }
 
-impl<'a> Draft<'a> {
-    fn finished(self) -> Option<Challenge<'a>> {
+impl<'a> PartialChallenge<'a> {
+    fn finish(self) -> Option<Challenge<'a>> {
         self.is_sound.then_some(self.challenge)
     }
 
@@ -270,32 +270,32 @@ impl<'a> Draft<'a> {
     }
 }
 
-/// The commas of a field part its challenges, and the parameters of each, too.
-fn of_one_field<'a>(value: &'a [u8]) -> impl Iterator<Item = Challenge<'a>> {
+/// The challenges in one header. Commas separate both the challenges and the parameters of each.
+fn challenges_in<'a>(value: &'a [u8]) -> impl Iterator<Item = Challenge<'a>> {
     let mut rest = value;
-    let mut current: Option<Draft<'a>> = None;
+    let mut current: Option<PartialChallenge<'a>> = None;
     core::iter::from_fn(move || {
         while let Some(element) = next_element(&mut rest) {
             if let Some(parameter) = parameter(element) {
-                if let Some(draft) = &mut current {
-                    draft.add(parameter);
+                if let Some(challenge) = &mut current {
+                    challenge.add(parameter);
                 }
-            } else if let Some(draft) = beginning(element) {
-                if let Some(challenge) = current.replace(draft).and_then(Draft::finished) {
+            } else if let Some(next) = challenge_start(element) {
+                if let Some(challenge) = current.replace(next).and_then(PartialChallenge::finish) {
                     return Some(challenge);
                 }
-            } else if let Some(draft) = &mut current {
-                draft.is_sound = false;
+            } else if let Some(challenge) = &mut current {
+                challenge.is_sound = false;
             }
         }
-        current.take().and_then(Draft::finished)
+        current.take().and_then(PartialChallenge::finish)
     })
 }
 
-/// Takes what comes before the next comma outside of quotes; empty elements do not count (R1945-2.1).
+/// Takes the next element, up to a comma outside quotes. Empty elements are skipped (R1945-2.1).
 fn next_element<'a>(rest: &mut &'a [u8]) -> Option<&'a [u8]> {
-    while let [b',' | b' ' | b'\t', behind @ ..] = rest {
-        *rest = behind;
+    while let [b',' | b' ' | b'\t', after @ ..] = rest {
+        *rest = after;
     }
     let (mut quoted, mut escaped) = (false, false);
     let ends = |&c: &u8| {
@@ -305,37 +305,39 @@ fn next_element<'a>(rest: &mut &'a [u8]) -> Option<&'a [u8]> {
         c == b',' && !quoted
     };
     let length = rest.iter().position(ends).unwrap_or(rest.len());
-    let (element, behind) = rest.split_at(length);
-    *rest = behind;
+    let (element, after) = rest.split_at(length);
+    *rest = after;
     (length > 0).then_some(trim(element))
 }
 
-/// `auth-scheme [ 1*SP ( token68 / auth-param ) ]`; what is a scheme and something else is no sound challenge.
-fn beginning(element: &[u8]) -> Option<Draft<'_>> {
-    let (scheme, behind) = token_at_front(element)?;
-    let mut draft = Draft { challenge: Challenge { scheme, realm: None }, is_sound: true };
-    match behind {
+/// Parses `auth-scheme [ 1*SP ( token68 / auth-param ) ]`. A scheme followed by anything else starts an unsound
+/// challenge.
+fn challenge_start(element: &[u8]) -> Option<PartialChallenge<'_>> {
+    let (scheme, rest) = token_at_front(element)?;
+    let mut start = PartialChallenge { challenge: Challenge { scheme, realm: None }, is_sound: true };
+    match rest {
         [] => {}
-        [b' ' | b'\t', behind @ ..] if !trim(behind).starts_with(b"=") => match parameter(trim(behind)) {
-            Some(parameter) => draft.add(parameter),
-            None => draft.is_sound = is_token68(trim(behind)),
+        [b' ' | b'\t', rest @ ..] if !trim(rest).starts_with(b"=") => match parameter(trim(rest)) {
+            Some(parameter) => start.add(parameter),
+            None => start.is_sound = is_token68(trim(rest)),
         },
         _ => return None,
     }
-    Some(draft)
+    Some(start)
 }
 
-/// `token BWS "=" BWS ( token / quoted-string )`; the value comes without its quotes, and with its backslashes.
+/// Parses `token BWS "=" BWS ( token / quoted-string )`. The value loses its quotes and keeps its backslashes.
 fn parameter(element: &[u8]) -> Option<(&[u8], &[u8])> {
-    let (name, behind) = token_at_front(element)?;
-    let value = trim(trim(behind).strip_prefix(b"=")?);
+    let (name, rest) = token_at_front(element)?;
+    let value = trim(trim(rest).strip_prefix(b"=")?);
     match value {
         [b'"', inner @ .., b'"'] => is_quotable(inner).then_some((name, inner)),
         _ => is_token(value).then_some((name, value)),
     }
 }
 
-/// Whether no quote within ends the string, and the one behind does.
+/// Whether the text is the inside of one quoted string: no quote in it ends the string, and no backslash escapes the
+/// closing quote.
 fn is_quotable(inner: &[u8]) -> bool {
     let mut escaped = false;
     let has_end = inner.iter().any(|&c| {
@@ -351,7 +353,7 @@ fn token_at_front(text: &[u8]) -> Option<(&[u8], &[u8])> {
     (length > 0).then(|| text.split_at(length))
 }
 
-/// `1*( ALPHA / DIGIT / "-" / "." / "_" / "~" / "+" / "/" ) *"="`
+/// Whether the text is `1*( ALPHA / DIGIT / "-" / "." / "_" / "~" / "+" / "/" ) *"="`.
 fn is_token68(text: &[u8]) -> bool {
     let digits = text.iter().position(|&c| c == b'=').unwrap_or(text.len());
     let (digits, padding) = text.split_at(digits);
@@ -390,7 +392,7 @@ fn from_base64(text: &[u8]) -> Option<Vec<u8>> {
         bits <<= 6 * padding;
         let [_, decoded @ ..] = bits.to_be_bytes();
         let (decoded, beyond) = decoded.split_at(3 - padding);
-        // Bits that no byte needs are zero, or one byte would have several spellings.
+        // Unused bits must be zero, or a byte would have several encodings.
         if beyond.iter().any(|&byte| byte != 0) {
             return None;
         }
@@ -425,7 +427,7 @@ mod tests {
 
     // R1945-11.1, R1945-10.2
     #[test]
-    fn credentials() {
+    fn basic_credentials_are_parsed_strictly() {
         for (value, user, password) in [
             ("Basic QWxhZGRpbjpvcGVuIHNlc2FtZQ==", "Aladdin", "open sesame"),
             ("bASIC QWxhZGRpbjpvcGVuIHNlc2FtZQ==", "Aladdin", "open sesame"),
@@ -452,14 +454,14 @@ mod tests {
             "Basic YTpi,",
             "Basic YQ==",     // no colon
             "Basic YTo",      // no padding
-            "Basic YTpi=",    // too much of it
+            "Basic YTpi=",    // too much padding
             "Basic YTpi====", // an empty group
-            "Basic Og==YTpi", // padding within
+            "Basic Og==YTpi", // padding in the middle
             "Basic O===",
             "Basic =Og=",
             "Basic ====",
             "Basic Oh==", // bits beyond the byte
-            "Basic YTp=", // likewise
+            "Basic YTp=", // the same
             "Basic YTp-", // the other alphabet
             "Basic YTpi\u{e9}",
             "Basic YTpiDQo=", // CR LF
@@ -490,7 +492,7 @@ mod tests {
 
     // R1945-11a, R1945-2.2d
     #[test]
-    fn challenges_to_be_sent() {
+    fn basic_challenge_rejects_realms_that_need_quoting() {
         assert_eq!(basic_challenge("").unwrap(), "Basic realm=\"\"");
         assert_eq!(basic_challenge("The cellar, left").unwrap(), "Basic realm=\"The cellar, left\"");
         for bad in ["a\"b", "a\\b", "a\r\nSet-Cookie: b", "a\0", "a\tb", "\u{7f}", "caf\u{e9}"] {
@@ -507,7 +509,7 @@ mod tests {
 
     // R1945-10.16, R1945-2.1, R1945-2.2d
     #[test]
-    fn challenges_of_a_server() {
+    fn challenges_are_parsed_and_malformed_ones_skipped() {
         for (lines, expected) in [
             ("X: y", &[][..]),
             ("W:", &[]),
@@ -520,7 +522,7 @@ mod tests {
             ("W: Basic realm=\"a, Digest realm=b\"", &["Basic realm=\"a, Digest realm=b\""]),
             ("W: Basic charset=\"UTF-8\", realm=\"a\"", &["Basic realm=\"a\""]),
             ("W: Basic realm=\"a\", charset=\"UTF-8\", x = y ,", &["Basic realm=\"a\""]),
-            // Several, in one field and in several.
+            // Several challenges, in one header and in several.
             ("W: Basic realm=\"a\", Basic realm=\"b\"", &["Basic realm=\"a\"", "Basic realm=\"b\""]),
             ("W: Basic realm=\"a\"|X: y|w: Basic realm=\"b\"", &["Basic realm=\"a\"", "Basic realm=\"b\""]),
             ("W: Negotiate|W: Basic realm=\"a\"", &["Negotiate", "Basic realm=\"a\""]),
@@ -534,7 +536,7 @@ mod tests {
                 "W: ,, Digest qop=\"auth, auth-int\", nonce=\"x\", realm=\"a\",, Basic realm=\"b\",",
                 &["Digest realm=\"a\"", "Basic realm=\"b\""],
             ),
-            // What is malformed takes itself away, and nothing else.
+            // Only the malformed challenge is skipped.
             ("W: realm=\"a\"", &[]),
             ("W: realm=\"a\", Basic realm=\"b\"", &["Basic realm=\"b\""]),
             ("W: Basic|W: realm=\"a\"", &["Basic"]),
@@ -560,9 +562,9 @@ mod tests {
             let got = with_fields(&lines, |fields| challenges(fields).map(|c| format!("{c:?}")).collect::<Vec<_>>());
             assert_eq!(got, expected, "{lines}");
         }
-        // Of many, sixteen count.
+        // Only the first 16 count.
         let many = format!("WWW-Authenticate: {}", "x,".repeat(999));
-        assert_eq!(with_fields(&many, |fields| challenges(fields).count()), MOST_CHALLENGES);
+        assert_eq!(with_fields(&many, |fields| challenges(fields).count()), MAX_CHALLENGES);
     }
 
     // R1945-11b
@@ -587,7 +589,7 @@ mod tests {
 
     // RFC 4648 §10
     #[test]
-    fn base64() {
+    fn base64_matches_the_test_vectors() {
         for (bytes, text) in [
             ("", ""),
             ("f", "Zg=="),
@@ -605,10 +607,10 @@ mod tests {
     }
 
     proptest! {
-        // R1945-10.16, R1945-11a: what is written is read, and what stands before it does not matter.
+        // R1945-10.16, R1945-11a: a written challenge is read back, whatever the header before it holds.
         #[test]
-        fn a_challenge_is_read_as_written(realm in "[ !#-\\[\\]-~]{0,9}", before in "[a \",=\\\\]{0,9}") {
-            let realm = realm.replace('|', "!"); // which parts the lines here
+        fn challenge_is_read_as_written(realm in "[ !#-\\[\\]-~]{0,9}", before in "[a \",=\\\\]{0,9}") {
+            let realm = realm.replace('|', "!"); // `|` separates the lines here
             let lines = format!("WWW-Authenticate: {before}|WWW-Authenticate: {}", basic_challenge(&realm).unwrap());
             with_fields(&lines, |fields| {
                 let last = challenges(fields).last().unwrap();
@@ -623,7 +625,7 @@ mod tests {
             prop_assert_eq!(from_base64(&text), Some(bytes));
         }
 
-        // No bytes have two spellings.
+        // No bytes have two encodings.
         #[test]
         fn encoding_undoes_decoding(text in "[A-D+/=]{0,12}") {
             if let Some(bytes) = from_base64(text.as_bytes()) {
@@ -633,9 +635,9 @@ mod tests {
             }
         }
 
-        // V19: the outcome; the time is the loop's.
+        // V19: the result; the loop alone determines the time.
         #[test]
-        fn equality_is_equality(a in "[ab]{0,4}", b in "[ab]{0,4}") {
+        fn constant_time_eq_agrees_with_eq(a in "[ab]{0,4}", b in "[ab]{0,4}") {
             prop_assert_eq!(constant_time_eq(a.as_bytes(), b.as_bytes()), a == b);
         }
     }

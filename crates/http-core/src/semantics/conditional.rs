@@ -1,5 +1,5 @@
-//! Preconditions: entity tags, and what a request that names them asks for (RFC 9110 §13). It knows no file and no
-//! clock: the caller brings the validators of the representation it has chosen, and the time.
+//! Conditional requests: entity tags and the evaluation of preconditions (RFC 9110 §13). It reads no file and no clock:
+//! the caller passes the validators of the selected representation, and the time.
 //!
 //! ```
 //! use http_core::conditional::{EntityTag, Outcome, Validators, evaluate};
@@ -29,9 +29,9 @@ use crate::message::method::Method;
 use crate::message::try_from_bytes;
 use crate::wire::grammar::trim;
 
-/// An entity tag (RFC 9110 §8.8.3): bytes that mean nothing but themselves, and whether they are weak.
+/// An entity tag (RFC 9110 §8.8.3): opaque bytes and a flag that marks it as weak.
 ///
-/// There is no `==`: whether two tags match depends on what for.
+/// There is no `==`: use the comparison that the purpose requires.
 ///
 /// ```
 /// use http_core::conditional::EntityTag;
@@ -68,7 +68,7 @@ impl<'a> EntityTag<'a> {
         }
     }
 
-    /// Whether the tag is marked as weak, by `W/` (RFC 9110 §8.8.1).
+    /// Whether the tag is weak, which is written as `W/` (RFC 9110 §8.8.1).
     pub const fn is_weak(&self) -> bool {
         self.weak
     }
@@ -88,7 +88,7 @@ impl<'a> EntityTag<'a> {
         self.opaque == other.opaque
     }
 
-    /// Appends the tag as it stands in a field; the bytes appended always are a [`FieldValue`].
+    /// Appends the tag as a field value; the appended bytes are always a valid [`FieldValue`].
     ///
     /// ```
     /// use http_core::conditional::EntityTag;
@@ -102,7 +102,7 @@ impl<'a> EntityTag<'a> {
         out.push(b'"');
     }
 
-    /// The tag at the front of the text, and what follows its closing quote.
+    /// Parses the tag at the front of the text. Also returns what follows its closing quote.
     fn at_front(text: &'a [u8]) -> Option<(EntityTag<'a>, &'a [u8])> {
         let (weak, text) = match text.strip_prefix(b"W/") {
             Some(rest) => (true, rest),
@@ -127,13 +127,14 @@ impl fmt::Debug for EntityTag<'_> {
     }
 }
 
-/// The entity tag of a file, made of its length and the time of its last change, without allocating.
+/// The entity tag of a file, made from its length and modification time without allocating.
 ///
-/// It is strong only if it changes with every byte (R9110-8.8.3): a clock ticks, and two changes within one tick leave
-/// one time behind, so the tag is weak until that time is two seconds past, the coarsest tick of a file system in use. It
-/// is then another one: who took the first of the two states learns that there may be a second. A
-/// program that sets a file's time back defeats that. The file's inode is left out: it differs where the same files are
-/// served from several machines, and tells about the disk.
+/// A strong tag must change with every byte (R9110-8.8.3), but two changes within one tick of the file system's clock
+/// leave the same time. So the tag is weak until the modification time is 2 seconds old, the coarsest tick of a file
+/// system in use. The strong tag that follows is a different one: a client that cached the first of two states within a
+/// tick learns that there may be a second. A program that sets a file's time back defeats this.
+///
+/// The inode is not part of the tag. It differs between machines that serve the same files, and it reveals internals.
 ///
 /// ```
 /// use http_core::{Date, FieldBlock, conditional::FileTag, header};
@@ -147,41 +148,41 @@ impl fmt::Debug for EntityTag<'_> {
 /// ```
 #[derive(Clone, Copy)]
 pub struct FileTag {
-    /// `W/"length-time~"`; what a strong one leaves out comes first, but for the `~`, which it has not.
-    text: [u8; FileTag::LONGEST],
+    /// `W/"length-time~"` if weak. A strong tag has no `~`, and its value begins after the `W/`.
+    text: [u8; FileTag::MAX_LENGTH],
     length: usize,
     is_weak: bool,
 }
 
 impl FileTag {
-    const LONGEST: usize = b"W/\"-~\"".len() + 16 + 32;
-    /// In nanoseconds.
+    const MAX_LENGTH: usize = b"W/\"-~\"".len() + 16 + 32;
+    /// The coarsest tick of a file system's clock, in nanoseconds.
     const TICK: i128 = 2_000_000_000;
 
-    /// The tag of a file with this length in bytes, last changed so many nanoseconds after 1970-01-01 00:00:00 UTC.
-    /// `now` is to be read before the file is looked at, so that what changes meanwhile counts as new.
+    /// Creates the tag of a file from its length in bytes and its modification time in nanoseconds since 1970-01-01
+    /// 00:00:00 UTC. Read `now` before the file's metadata, so that a change in between counts as recent.
     pub fn new(length: u64, modified_ns: i128, now: Date) -> FileTag {
-        // `now` is the beginning of its second, so that the true age is never overrated.
+        // `now` is the start of its second, so the age is never overestimated.
         let is_weak = modified_ns > i128::from(now.unix()) * 1_000_000_000 - FileTag::TICK; // R9110-8.8.3
-        let mut tag = FileTag { text: [0; FileTag::LONGEST], length: 0, is_weak };
+        let mut tag = FileTag { text: [0; FileTag::MAX_LENGTH], length: 0, is_weak };
         tag.push(b"W/\"");
         tag.push_hex(u128::from(length));
         tag.push(b"-");
         tag.push_hex(modified_ns.cast_unsigned());
-        // If-None-Match compares weakly: else a state that was gone within its tick would be confirmed for ever.
+        // If-None-Match compares weakly. Without the `~`, it would confirm an outdated state of the same tick forever.
         tag.push(if is_weak { b"~\"" } else { b"\"" });
         tag
     }
 
-    /// The tag, to be compared: for [`Validators::etag`].
+    /// The tag for comparisons: see [`Validators::etag`].
     pub fn as_tag(&self) -> EntityTag<'_> {
         EntityTag { weak: self.is_weak, opaque: &self.text[b"W/\"".len()..self.length - b"\"".len()] }
     }
 
-    /// The tag as the value of an ETag field.
+    /// The tag as the value of an ETag header.
     pub fn value(&self) -> FieldValue<'_> {
         let from = if self.is_weak { 0 } else { b"W/".len() };
-        FieldValue::new(&self.text[from..self.length]).unwrap_or(FieldValue::from_static("")) // no byte is a control
+        FieldValue::new(&self.text[from..self.length]).unwrap_or(FieldValue::from_static("")) // no control byte
     }
 
     fn push(&mut self, bytes: &[u8]) {
@@ -203,41 +204,40 @@ impl fmt::Debug for FileTag {
     }
 }
 
-/// What tells one state of a representation from another (RFC 9110 §8.8): what the fields ETag and Last-Modified of the
-/// plain answer say.
+/// The validators of a representation: its ETag and Last-Modified headers in a 200 response (RFC 9110 §8.8).
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Validators<'a> {
-    /// The value of ETag; `None` where the answer has none.
+    /// The value of ETag; `None` if the response has none.
     pub etag: Option<EntityTag<'a>>,
-    /// The value of Last-Modified: never later than the answer's Date (R9110-8.8.2).
+    /// The value of Last-Modified, never later than the response's Date (R9110-8.8.2); `None` if the response has none.
     pub last_modified: Option<Date>,
 }
 
-/// What the preconditions of a request make of it (RFC 9110 §13.2).
+/// The result of evaluating preconditions (RFC 9110 §13.2).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[must_use]
 pub enum Outcome {
-    /// Answer as if there were none.
+    /// Respond as if there were no preconditions.
     Proceed,
-    /// Answer 304, without a body, with the fields of the 200 that a cache needs (R9110-15.4.5).
+    /// Send 304 without a body, with the headers of the 200 that a cache needs (R9110-15.4.5).
     NotModified,
-    /// Answer 412, and do not perform the method.
+    /// Send 412 and do not perform the method.
     PreconditionFailed,
 }
 
-/// Evaluates all preconditions but If-Range, in the order of RFC 9110 §13.2.2, for a representation that exists.
+/// Evaluates all preconditions except If-Range, in the order of RFC 9110 §13.2.2, for a representation that exists.
 ///
-/// To be asked only where the plain answer would be 2xx (R9110-13.2.1). A HEAD is judged as the GET would be (D5).
-/// A date against the grammar does not count; a list of tags against the grammar names none of them.
+/// Call it only if the response would otherwise be 2xx (R9110-13.2.1). HEAD is treated like GET (D5). A malformed date
+/// is ignored. A malformed list of tags matches nothing.
 pub fn evaluate(method: Method<'_>, fields: &Fields<'_>, validators: &Validators<'_>, now: Date) -> Outcome {
-    // R9110-13.2.1: these choose no representation.
+    // These methods select no representation (R9110-13.2.1).
     if matches!(method, Method::Connect | Method::Options | Method::Trace) {
         return Outcome::Proceed;
     }
     let reads = matches!(method, Method::Get | Method::Head);
     let Validators { etag, last_modified } = *validators;
 
-    // R9110-13.2.2: the order is that of the lines here, whatever the order of the fields.
+    // The order of these checks counts, not that of the headers (R9110-13.2.2).
     if fields.get(header::IF_MATCH).is_some() {
         // R9110-13.1.1
         if !names(fields, header::IF_MATCH, |tag| etag.is_some_and(|own| own.matches_strongly(tag))) {
@@ -259,7 +259,7 @@ pub fn evaluate(method: Method<'_>, fields: &Fields<'_>, validators: &Validators
         };
     }
     if reads && let (Some(since), Some(modified)) = (date(fields, header::IF_MODIFIED_SINCE, now), last_modified) {
-        // R9110-13.1.3, R1945-10.9b, R1945-10.9c; D6, R1945-10.9a: a date later than now is invalid.
+        // R9110-13.1.3, R1945-10.9b, R1945-10.9c. A date in the future is invalid (D6, R1945-10.9a).
         if since <= now && modified <= since {
             return Outcome::NotModified;
         }
@@ -267,10 +267,10 @@ pub fn evaluate(method: Method<'_>, fields: &Fields<'_>, validators: &Validators
     Outcome::Proceed
 }
 
-/// Whether Range may be heeded: there is no If-Range, or it names the representation as it is now (R9110-13.1.5).
+/// Whether Range applies: there is no If-Range, or it matches the current representation (R9110-13.1.5).
 ///
-/// A tag must match strongly. A date must be that of Last-Modified, and strong (RFC 9110 §8.8.2.2): while the second
-/// that it names is not over, more than one state may bear it.
+/// A tag must match strongly. A date must equal Last-Modified and be strong (RFC 9110 §8.8.2.2): until its second is
+/// over, the file may change again and keep the same date.
 pub fn if_range_holds(fields: &Fields<'_>, validators: &Validators<'_>, now: Date) -> bool {
     if fields.get(header::IF_RANGE).is_none() {
         return true;
@@ -285,12 +285,12 @@ pub fn if_range_holds(fields: &Fields<'_>, validators: &Validators<'_>, now: Dat
     }
 }
 
-/// The date of a field that stands once and holds one.
+/// The date in a header; `None` if the header is missing, repeated or malformed.
 fn date(fields: &Fields<'_>, name: FieldName<'_>, now: Date) -> Option<Date> {
     Date::parse(fields.only(name)?.as_bytes(), now).ok()
 }
 
-/// Whether the field is `*`, or a list with a tag that matches. What is no tag makes the whole field no list.
+/// Whether the header is `*` or a list with a tag that matches. Anything else in the list invalidates all of it.
 fn names(fields: &Fields<'_>, name: FieldName<'_>, matches: impl Fn(EntityTag<'_>) -> bool) -> bool {
     let mut found = false;
     for value in fields.get_all(name) {
@@ -298,16 +298,16 @@ fn names(fields: &Fields<'_>, name: FieldName<'_>, matches: impl Fn(EntityTag<'_
         if rest == b"*" {
             return fields.only(name).is_some();
         }
-        // A tag may hold a comma, so this is no list to be cut at commas.
+        // A tag may hold a comma, so the list cannot be split at commas.
         loop {
-            while let [b',' | b' ' | b'\t', behind @ ..] = rest {
-                rest = behind; // R9110-5.6.1
+            while let [b',' | b' ' | b'\t', after @ ..] = rest {
+                rest = after; // R9110-5.6.1
             }
             if rest.is_empty() {
                 break;
             }
-            let Some((tag, behind)) = EntityTag::at_front(rest) else { return false };
-            rest = trim(behind);
+            let Some((tag, after)) = EntityTag::at_front(rest) else { return false };
+            rest = trim(after);
             if !matches!(rest, [] | [b',', ..]) {
                 return false;
             }
@@ -317,7 +317,7 @@ fn names(fields: &Fields<'_>, name: FieldName<'_>, matches: impl Fn(EntityTag<'_
     found
 }
 
-/// `%x21 / %x23-7E / obs-text`
+/// `etagc`: `%x21 / %x23-7E / obs-text`.
 fn is_etagc(c: &u8) -> bool {
     matches!(c, 0x21 | 0x23..=0x7e | 0x80..)
 }
@@ -343,7 +343,7 @@ mod tests {
         Validators { etag: EntityTag::parse(etag.as_bytes()).ok(), last_modified: Some(day(MODIFIED)) }
     }
 
-    /// Lines are parted by `|`; `{m}`, `{b}`, `{a}`, `{f}` are dates: modified, before, after, in the future.
+    /// Lines are separated by `|`. `{m}`, `{b}`, `{a}` and `{f}` are dates: modified, before, after, in the future.
     fn with_fields<T>(lines: &str, f: impl Fn(&Fields<'_>) -> T) -> T {
         let lines = lines.replace("{m}", MODIFIED).replace("{b}", BEFORE).replace("{a}", AFTER).replace("{f}", FUTURE);
         let head = format!("{}\r\n\r\n", lines.replace('|', "\r\n"));
@@ -358,7 +358,7 @@ mod tests {
 
     // RFC 9110 §8.8.3
     #[test]
-    fn tags_are_opaque_octets_between_quotes() {
+    fn tag_is_opaque_bytes_between_quotes() {
         for (text, weak, opaque) in
             [("\"\"", false, ""), ("\"xyzzy\"", false, "xyzzy"), ("W/\"a,b\\\"", true, "a,b\\"), ("\"*\"", false, "*")]
         {
@@ -381,7 +381,7 @@ mod tests {
 
     // R9110-8.8.3
     #[test]
-    fn a_tag_is_strong_once_its_time_is_over() {
+    fn file_tag_is_weak_until_its_time_is_two_seconds_old() {
         const S: i128 = 1_000_000_000;
         let now = Date::from_unix(100).unwrap();
         for (length, modified, expected) in [
@@ -402,20 +402,20 @@ mod tests {
             let read = EntityTag::parse(expected.as_bytes()).unwrap();
             assert_eq!((tag.as_tag().is_weak(), tag.as_tag().opaque()), (read.is_weak(), read.opaque()));
         }
-        // Another length, another time or what runs into the other: another tag.
+        // A different length or time gives a different tag, also if the digits joined are the same.
         let tag = |length, modified| FileTag::new(length, modified, now);
         assert!(tag(0x12, 0x3).as_tag().matches_strongly(tag(0x12, 0x3).as_tag()));
         for (length, modified) in [(0x13, 0x3), (0x12, 0x4), (0x1, 0x23), (0x123, 0)] {
             assert!(!tag(0x12, 0x3).as_tag().matches_weakly(tag(length, modified).as_tag()));
         }
-        // The weak one may be that of an earlier state than the strong one after it.
+        // The weak tag may belong to an earlier state than the strong tag that follows it.
         let later = FileTag::new(31, 99 * S, Date::from_unix(101).unwrap());
         assert!(!later.as_tag().is_weak() && !later.as_tag().matches_weakly(tag(31, 99 * S).as_tag()));
     }
 
     // R9110-13.1.1, R9110-13.1.2: table 3 of RFC 9110 §8.8.3.2
     #[test]
-    fn two_comparisons() {
+    fn weak_tags_match_only_in_the_weak_comparison() {
         for (a, b, strong, weak) in [
             ("W/\"1\"", "W/\"1\"", false, true),
             ("W/\"1\"", "W/\"2\"", false, false),
@@ -430,9 +430,9 @@ mod tests {
     }
 
     // R9110-13.1.1, R9110-13.1.2, R9110-13.1.3, R9110-13.1.4, R9110-13.2.2, R1945-10.9a, R1945-10.9b, R1945-10.9c, D6;
-    // R1945-8.2b but for D5
+    // R1945-8.2b except D5
     #[test]
-    fn preconditions_of_a_get() {
+    fn preconditions_are_evaluated_for_get_and_head() {
         for (lines, expected) in [
             ("X: y", Proceed),
             ("If-Match: *", Proceed),
@@ -502,7 +502,7 @@ mod tests {
 
     // R9110-13.1.2, R9110-13.1.3, R9110-13.2.1
     #[test]
-    fn preconditions_of_other_methods() {
+    fn preconditions_are_evaluated_for_other_methods() {
         for (method, lines, expected) in [
             (Method::Put, "If-None-Match: *", PreconditionFailed),
             (Method::Delete, "If-None-Match: \"v\"", PreconditionFailed),
@@ -520,7 +520,7 @@ mod tests {
 
     // R9110-13.1.1, R9110-13.1.3, R9110-13.1.4
     #[test]
-    fn preconditions_without_validators() {
+    fn preconditions_are_evaluated_without_validators() {
         for (lines, expected) in [
             ("If-Match: *", Proceed),
             ("If-Match: \"v\"", PreconditionFailed),
@@ -531,7 +531,7 @@ mod tests {
         ] {
             assert_eq!(outcome(Method::Get, lines, &Validators::default()), expected, "{lines}");
         }
-        // A weak tag is good for a cache and for nothing else.
+        // A weak tag serves caches only.
         assert_eq!(outcome(Method::Get, "If-None-Match: \"v\"", &validators("W/\"v\"")), NotModified);
         assert_eq!(outcome(Method::Get, "If-Match: \"v\"", &validators("W/\"v\"")), PreconditionFailed);
         assert_eq!(outcome(Method::Get, "If-Match: W/\"v\"", &validators("W/\"v\"")), PreconditionFailed);
@@ -561,7 +561,7 @@ mod tests {
             let got = with_fields(lines, |fields| if_range_holds(fields, &validators(etag), day(NOW)));
             assert_eq!(got, expected, "{lines}");
         }
-        // A date is weak until its second is over, and there is nothing to compare with nothing.
+        // A date is weak until its second is over. Without validators nothing matches.
         let at = |now| with_fields("If-Range: {m}", |fields| if_range_holds(fields, &validators("\"v\""), day(now)));
         assert_eq!((at(BEFORE), at(MODIFIED), at(AFTER)), (false, false, true));
         for lines in ["If-Range: {m}", "If-Range: \"v\""] {

@@ -1,12 +1,12 @@
-//! Expires: whether an answer may still be used from a cache (RFC 1945 §10.7). It keeps none and reads no clock.
+//! Expires: whether a cached response is still fresh (RFC 1945 §10.7). It stores no response and reads no clock.
 
 use crate::message::date::Date;
 use crate::message::field::{FieldName, Fields, header};
 
-/// Whether an answer with these fields is expired; `None` if it says nothing about that.
+/// Whether a response with these headers has expired. `None` if it has no Expires header.
 ///
-/// What is no date, such as `0`, is past, and so are several Expires, which do not agree on one (RFC 9111 §5.3). An
-/// Expires not later than the answer's own Date is past, whatever the clock of the recipient shows.
+/// An invalid date such as `0` counts as expired, and so does a repeated Expires (RFC 9111 §5.3). An Expires that is no
+/// later than the response's own Date has expired, whatever the recipient's clock shows.
 ///
 /// ```
 /// # use http_core::{client::{Connection, Event, Request}, Authority, FieldBlock, Limits, Method, Target};
@@ -17,8 +17,8 @@ use crate::message::field::{FieldName, Fields, header};
 /// # let head = b"HTTP/1.0 200 OK\r\nExpires: 0\r\n\r\n";
 /// # connection.receive_buffer()[..head.len()].copy_from_slice(head);
 /// # connection.received(head.len());
-/// # let Ok(Event::Response(answer)) = connection.poll() else { unreachable!() };
-/// # let fields = answer.fields;
+/// # let Ok(Event::Response(response)) = connection.poll() else { unreachable!() };
+/// # let fields = response.fields;
 /// // Expires: 0
 /// let now = Date::from_unix(1_000_000_000).unwrap();
 /// assert_eq!(is_expired(&fields, now), Some(true));
@@ -40,7 +40,7 @@ mod tests {
 
     // R1945-10.7
     #[test]
-    fn what_is_no_date_is_past() {
+    fn invalid_or_repeated_expires_is_expired() {
         let now = Date::parse(b"Mon, 15 Jun 2026 12:00:00 GMT", Date::from_unix(0).unwrap()).unwrap();
         for (lines, expected) in [
             ("X: y", None),
@@ -58,7 +58,7 @@ mod tests {
             ("Expires: Mon, 15 Jun 2026 12:00:01", Some(true)),
             ("Expires: Mon, 15 Jun 2026 12:00:01 GMT, Mon, 15 Jun 2026 12:00:01 GMT", Some(true)),
             ("Expires: Mon, 15 Jun 2026 12:00:01 GMT|Expires: Mon, 15 Jun 2026 12:00:01 GMT", Some(true)),
-            // The server's clock is ahead of this one.
+            // The server's clock is ahead of ours.
             ("Expires: Mon, 15 Jun 2026 13:00:00 GMT|Date: Mon, 15 Jun 2026 13:00:00 GMT", Some(true)),
             ("Expires: Mon, 15 Jun 2026 13:00:01 GMT|Date: Mon, 15 Jun 2026 13:00:00 GMT", Some(false)),
             ("Expires: Mon, 15 Jun 2026 13:00:00 GMT|Date: 0", Some(false)),

@@ -80,7 +80,9 @@ impl<'a> Request<'a> {
     /// Its Host is the one that the client asked for: the target's if that is a URL, or else the client's Host. `host` is sent
     /// if the client named neither.
     pub fn forwarded_to(received: &RequestHead<'a>, host: Authority<'a>, fields: &'a FieldBlock) -> Request<'a> {
-        let named = received.fields.get(header::HOST).and_then(|host| Authority::new(host.as_bytes()).ok());
+        // R9112-3.2.2b: the host of a URL replaces Host.
+        let header = || received.fields.get(header::HOST).and_then(|host| Authority::new(host.as_bytes()).ok());
+        let named = received.target.authority().or_else(header);
         let request = Request::new(received.method, received.target, named.unwrap_or(host), fields);
         let Framing::Length(bytes) = received.body else { return request };
         Request { body: Some(bytes), ..request }
@@ -178,6 +180,8 @@ mod tests {
             let (fields, mut out) = (FieldBlock::new(), Vec::new());
             let request = Request::forwarded_to(&head, Authority::new(b"behind:81").unwrap(), &fields);
             assert_eq!(request.body, received.contains("Length").then_some(3));
+            let sent_host = expected.rsplit_once("Host: ").unwrap().1;
+            assert_eq!(request.host.as_str(), sent_host, "a proxy connects to the host that it sends");
             let _body = Connection::new(Limits::default()).request(&request, &mut out).unwrap();
             let sent = String::from_utf8(out).unwrap();
             assert_eq!(sent.split_once("\r\nConnection").unwrap().0, expected);

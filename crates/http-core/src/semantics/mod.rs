@@ -4,7 +4,7 @@ pub mod auth;
 pub mod conditional;
 pub mod expires;
 pub(crate) mod forward;
-pub(crate) mod location;
 pub mod negotiate;
 pub mod range;
 pub mod redirect;
+pub(crate) mod url;

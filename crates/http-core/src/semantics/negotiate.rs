@@ -1,5 +1,5 @@
-//! Content codings: which of those that a server has would the client like best (RFC 9110 §12.5.3)?
-//! It knows no coding but by name, and codes nothing.
+//! Content negotiation: which of the available content codings the client prefers (RFC 9110 §12.5.3).
+//! Codings are only names here; nothing is encoded or decoded.
 
 use thiserror::Error;
 
@@ -7,22 +7,24 @@ use crate::message::field::{FieldBlock, FieldValue, Fields, header};
 use crate::message::status::Status;
 use crate::wire::grammar::{is_token, trim};
 
-/// Which coding to answer with. What the answer must say of it, [`Choice::describe`] writes.
+/// The coding to send. [`Choice::write_headers`] writes the headers that go with it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[must_use]
 pub enum Choice {
-    /// The one at this place of what is available.
+    /// The coding at this index of the available ones.
     Coded(usize),
-    /// None: the representation as it is.
+    /// No coding: the representation as it is.
     Identity,
-    /// The client takes neither any of them nor the representation as it is: answer 406, or send it as it is all the
-    /// same.
+    /// The client accepts none of the codings and not the plain representation either. Respond with 406, or send the
+    /// plain representation anyway.
     NotAcceptable,
 }
 
 impl Choice {
-    /// Adds what an answer with this status says of the choice: `Vary: Accept-Encoding` always, 304 included, or a cache
-    /// would give it to clients that cannot decode it (R9110-12.5.5); and Content-Encoding where something coded is sent.
+    /// Adds the headers that a response with this status needs.
+    ///
+    /// `Vary: Accept-Encoding` is always added, also to a 304. Otherwise a cache would give the response to clients
+    /// that cannot decode it (R9110-12.5.5). Content-Encoding is added if an encoded body is sent.
     ///
     /// # Errors
     /// [`UnknownCoding`] if `available` is not what was chosen from, or holds a name that is no token.
@@ -63,10 +65,11 @@ pub struct UnknownCoding;
 
 /// Chooses among the representation as it is and its codings, of which the server likes best the one named first.
 ///
-/// The greatest weight wins; of equal ones, a coding before none; of several codings, the server's order. Without
-/// Accept-Encoding, or where it is empty, nothing is coded: who can decode says so. `identity` has the least of all
-/// weights where the field gives it none. An element against the grammar does not count. The work is linear in the
-/// length of the fields, once for each coding.
+/// The greatest weight wins. A tie goes to a coding over the plain representation, and to the coding listed first.
+/// Without Accept-Encoding, or with an empty one, the plain representation is sent: clients that can decode say so. If
+/// the header gives `identity` no weight, it has the lowest. Malformed elements are ignored.
+///
+/// The work is linear in the length of the header, once for each coding.
 ///
 /// ```
 /// use http_core::negotiate::{Choice, content_coding};
@@ -84,7 +87,7 @@ pub struct UnknownCoding;
 pub fn content_coding(fields: &Fields<'_>, available: &[&str]) -> Choice {
     let identity = weight(fields, "identity");
     let coded = available.iter().enumerate().map(|(place, coding)| (weight(fields, coding).unwrap_or(0), place));
-    // Of equals, this takes the last; the server's first is to be it.
+    // `max_by_key` returns the last of equals, and the server's first is to win.
     let best = coded.rev().max_by_key(|&(weight, _)| weight);
     match best {
         Some((weight, place)) if weight > 0 && weight >= identity.unwrap_or(0) => Choice::Coded(place),
@@ -93,21 +96,21 @@ pub fn content_coding(fields: &Fields<'_>, available: &[&str]) -> Choice {
     }
 }
 
-/// The weight of a coding in thousandths: its own, otherwise that of `*`. The first element that names it counts.
+/// The weight of a coding in thousandths: its own, or else that of `*`. The first element that names it counts.
 fn weight(fields: &Fields<'_>, coding: &str) -> Option<u16> {
-    let mut of_others = None;
-    for (named, weight) in fields.tokens(header::ACCEPT_ENCODING).filter_map(weighted) {
-        if is_same(named, coding.as_bytes()) {
+    let mut of_any = None;
+    for (name, weight) in fields.tokens(header::ACCEPT_ENCODING).filter_map(weighted) {
+        if is_same(name, coding.as_bytes()) {
             return Some(weight);
         }
-        if named == b"*" {
-            of_others = of_others.or(Some(weight));
+        if name == b"*" {
+            of_any = of_any.or(Some(weight));
         }
     }
-    of_others
+    of_any
 }
 
-/// `codings [ OWS ";" OWS "q=" qvalue ]`
+/// Parses `codings [ OWS ";" OWS "q=" qvalue ]`.
 fn weighted(element: &[u8]) -> Option<(&[u8], u16)> {
     let mut parts = element.splitn(2, |&c| c == b';').map(trim);
     let coding = parts.next().filter(|coding| is_token(coding))?;
@@ -119,7 +122,7 @@ fn weighted(element: &[u8]) -> Option<(&[u8], u16)> {
     Some((coding, weight))
 }
 
-/// `( "0" [ "." 0*3DIGIT ] ) / ( "1" [ "." 0*3("0") ] )`, in thousandths (RFC 9110 §12.4.2)
+/// Parses `( "0" [ "." 0*3DIGIT ] ) / ( "1" [ "." 0*3("0") ] )` into thousandths (RFC 9110 §12.4.2).
 fn qvalue(text: &[u8]) -> Option<u16> {
     let (whole, digits) = match text {
         [whole @ (b'0' | b'1')] => (whole, &[][..]),
@@ -137,7 +140,8 @@ fn qvalue(text: &[u8]) -> Option<u16> {
     (thousandths <= 1000).then_some(thousandths)
 }
 
-/// R1945-3.5: in any case, and `x-gzip` is `gzip`, `x-compress` is `compress`.
+/// Whether two names mean the same coding: case does not matter, `x-gzip` is `gzip`, `x-compress` is `compress`
+/// (R1945-3.5).
 fn is_same(a: &[u8], b: &[u8]) -> bool {
     plain(a).eq_ignore_ascii_case(plain(b))
 }
@@ -159,8 +163,8 @@ mod tests {
 
     // R9110-12.5.5, R9110-15.4.5
     #[test]
-    fn an_answer_that_was_chosen_says_so() {
-        const HAVE: &[&str] = &["br", "gzip"];
+    fn negotiated_response_has_vary_and_content_encoding() {
+        const AVAILABLE: &[&str] = &["br", "gzip"];
         const VARY: &str = "Vary: Accept-Encoding\r\n";
         for (choice, status, expected) in [
             (Choice::Coded(0), Status::OK, Ok("Vary: Accept-Encoding\r\nContent-Encoding: br\r\n")),
@@ -171,10 +175,10 @@ mod tests {
             (Choice::Coded(2), Status::OK, Err(UnknownCoding)),
         ] {
             let mut fields = FieldBlock::new();
-            let described = choice.write_headers(HAVE, status, &mut fields);
+            let written = choice.write_headers(AVAILABLE, status, &mut fields);
             let text = str::from_utf8(fields.as_bytes()).unwrap();
-            assert_eq!(described.map(|()| text), expected, "{choice:?} {status}");
-            assert_eq!(text.is_empty(), described.is_err(), "an error changes nothing");
+            assert_eq!(written.map(|()| text), expected, "{choice:?} {status}");
+            assert_eq!(text.is_empty(), written.is_err(), "an error changes nothing");
         }
         assert_eq!(Choice::Coded(0).write_headers(&["g zip"], Status::OK, &mut FieldBlock::new()), Err(UnknownCoding));
     }
@@ -191,7 +195,7 @@ mod tests {
 
     // RFC 9110 §12.4.2, §12.5.3; R1945-3.5, R1945-D.2.1
     #[test]
-    fn the_greatest_weight_wins() {
+    fn greatest_weight_wins() {
         for (value, expected) in [
             ("", Identity),
             (",", Identity),
@@ -243,7 +247,7 @@ mod tests {
 
     // RFC 9110 §12.4.2
     #[test]
-    fn what_is_no_weight_does_not_count() {
+    fn element_with_malformed_weight_is_ignored() {
         for (text, expected) in [
             ("0", Some(0)),
             ("0.", Some(0)),

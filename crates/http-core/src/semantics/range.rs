@@ -1,5 +1,5 @@
-//! Ranges: which bytes of a representation a GET asks for (RFC 9110 §14), and the field that says which are sent.
-//! One range at most is ever sent: HTTP/1.0 clients need not know multipart bodies (D11, R1945-3.6.2).
+//! Ranges: which bytes of a representation a GET asks for, and the Content-Range of the response (RFC 9110 §14).
+//! At most one range is sent: HTTP/1.0 clients need not understand multipart bodies (D11, R1945-3.6.2).
 //!
 //! ```
 //! use http_core::range::{RangeOutcome, parse};
@@ -18,19 +18,19 @@ use crate::message::method::Method;
 use crate::semantics::conditional::{Validators, if_range_holds};
 use crate::wire::grammar::{decimal, elements};
 
-/// What a request's Range makes of the plain answer, 200 (RFC 9110 §14.2).
+/// The effect of a Range header on a 200 response (RFC 9110 §14.2).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[must_use]
 pub enum RangeOutcome {
-    /// Nothing: answer 200 with all of it.
+    /// No effect: send 200 with the full representation.
     Full,
-    /// Answer 206 with these bytes, and say so by [`ByteRange::content_range`] (R9110-14.2c).
+    /// Send 206 with these bytes and [`ByteRange::content_range`] (R9110-14.2c).
     Partial(ByteRange),
-    /// Answer 416, with [`ContentRange::unsatisfied`] (R9110-15.5.17).
+    /// Send 416 with [`ContentRange::unsatisfied`] (R9110-15.5.17).
     NotSatisfiable,
 }
 
-/// One or more bytes of a representation, all of which it has.
+/// A non-empty range of bytes that lies within its representation.
 ///
 /// ```
 /// use http_core::range::{ByteRange, RangeOutcome, parse};
@@ -47,8 +47,7 @@ pub struct ByteRange {
 }
 
 impl ByteRange {
-    /// The bytes from offset `start` to before offset `end`, of `complete` bytes; `None` unless
-    /// `start < end <= complete`.
+    /// The bytes `start..end` of a representation with `complete` bytes. `None` unless `start < end <= complete`.
     pub const fn new(start: u64, end: u64, complete: u64) -> Option<ByteRange> {
         if start < end && end <= complete { Some(ByteRange { start, end, complete }) } else { None }
     }
@@ -58,22 +57,22 @@ impl ByteRange {
         self.start
     }
 
-    /// The offset behind the last byte.
+    /// The offset after the last byte.
     pub const fn end(&self) -> u64 {
         self.end
     }
 
-    /// The number of bytes, at least 1: the Content-Length of the answer.
+    /// The number of bytes, at least 1: the Content-Length of the response.
     pub const fn length(&self) -> u64 {
         self.end - self.start
     }
 
-    /// The number of bytes of the whole representation.
+    /// The length of the complete representation in bytes.
     pub const fn complete_length(&self) -> u64 {
         self.complete
     }
 
-    /// The Content-Range of the answer, 206 (R9110-14.2c, R9110-15.3.7.1).
+    /// The Content-Range of the 206 response (R9110-14.2c, R9110-15.3.7.1).
     pub fn content_range(&self) -> ContentRange {
         ContentRange::new(format_args!("bytes {}-{}/{}", self.start, self.end - 1, self.complete))
     }
@@ -90,15 +89,15 @@ impl ByteRange {
 /// ```
 #[derive(Clone, Copy)]
 pub struct ContentRange {
-    text: [u8; LONGEST],
+    text: [u8; MAX_LENGTH],
     length: usize,
 }
 
-/// `bytes` and three numbers of 64 bits.
-const LONGEST: usize = "bytes 18446744073709551614-18446744073709551614/18446744073709551615".len();
+/// The length of the longest value: `bytes` and three 64-bit numbers.
+const MAX_LENGTH: usize = "bytes 18446744073709551614-18446744073709551614/18446744073709551615".len();
 
 impl ContentRange {
-    /// What an answer 416 says: how many bytes there are (R9110-15.5.17).
+    /// The value for a 416 response, which states the complete length (R9110-15.5.17).
     pub fn unsatisfied(complete_length: u64) -> ContentRange {
         ContentRange::new(format_args!("bytes */{complete_length}"))
     }
@@ -108,16 +107,16 @@ impl ContentRange {
         str::from_utf8(&self.text[..self.length]).unwrap_or_default() // it is ASCII
     }
 
-    /// The text as the value of a field.
+    /// The text as a field value.
     pub fn value(&self) -> FieldValue<'_> {
-        FieldValue::new(&self.text[..self.length]).unwrap_or(FieldValue::from_static("")) // no byte of it is a control
+        FieldValue::new(&self.text[..self.length]).unwrap_or(FieldValue::from_static("")) // it holds no control byte
     }
 
     fn new(text: fmt::Arguments<'_>) -> ContentRange {
-        let mut room = Room(ContentRange { text: [0; LONGEST], length: 0 });
-        let fits = room.write_fmt(text);
-        debug_assert!(fits.is_ok(), "the longest is known");
-        room.0
+        let mut writer = Writer(ContentRange { text: [0; MAX_LENGTH], length: 0 });
+        let written = writer.write_fmt(text);
+        debug_assert!(written.is_ok(), "no value is longer than MAX_LENGTH");
+        writer.0
     }
 }
 
@@ -127,10 +126,10 @@ impl fmt::Debug for ContentRange {
     }
 }
 
-/// A Content-Range while it is written, so that nobody else can write to one.
-struct Room(ContentRange);
+/// A Content-Range being written. A type of its own, because `ContentRange` must not implement `Write` publicly.
+struct Writer(ContentRange);
 
-impl fmt::Write for Room {
+impl fmt::Write for Writer {
     fn write_str(&mut self, part: &str) -> fmt::Result {
         let end = self.0.length + part.len();
         self.0.text.get_mut(self.0.length..end).ok_or(fmt::Error)?.copy_from_slice(part.as_bytes());
@@ -139,9 +138,10 @@ impl fmt::Write for Room {
     }
 }
 
-/// Judges the Range of a request whose plain answer is 200 with `length` bytes, preconditions passed (R9110-13.2.2).
+/// Evaluates the Range header of a request. Call it after the preconditions passed, if the response would be 200 with
+/// `length` bytes (R9110-13.2.2).
 ///
-/// Range counts for GET alone (R9110-14.2a), where it stands once, and where If-Range holds (R9110-13.1.5).
+/// Range counts only in a GET (R9110-14.2a), if it is not repeated, and if If-Range holds (R9110-13.1.5).
 ///
 /// ```
 /// use http_core::conditional::{EntityTag, Validators};
@@ -174,30 +174,32 @@ pub fn evaluate(
     }
 }
 
-/// No player and no reader of documents asks for more; Range is ignored then (R9110-14.2b, R9110-17.15, V10).
-const MOST_RANGES: usize = 16;
+/// The most ranges that are read; with more, Range is ignored (R9110-14.2b, R9110-17.15, V10). Media players and
+/// document viewers ask for fewer.
+const MAX_RANGES: usize = 16;
 
-/// Judges the value of a Range field for a representation of `length` bytes.
+/// Evaluates the value of a Range header for a representation of `length` bytes.
 ///
-/// Several ranges are one where they overlap or touch; otherwise they are ignored, and so is a unit other than
-/// `bytes`, a value against the grammar, and one with more than 16 ranges (D11, R9110-14.2a, R9110-14.2b). Ranges that
-/// lie behind the end do not count unless all do. Numbers beyond 64 bits are as good as the largest of 64 bits
+/// Ranges that overlap or touch are merged. If several remain, the header is ignored. It is also ignored if it is
+/// malformed, if its unit is not `bytes`, or if it lists more than 16 ranges (D11, R9110-14.2a, R9110-14.2b).
+///
+/// Ranges beyond the end are skipped, unless all of them are. Numbers beyond 64 bits count as the largest of 64 bits
 /// (R9110-14.1.2, V9).
 pub fn parse(value: &[u8], length: u64) -> RangeOutcome {
     let Some((_, set)) = value.split_at_checked(6).filter(|(unit, _)| unit.eq_ignore_ascii_case(b"bytes=")) else {
         return RangeOutcome::Full;
     };
-    let mut room = [(0, 0); MOST_RANGES];
+    let mut ranges = [(0, 0); MAX_RANGES];
     let (mut specs, mut count) = (0, 0);
     for spec in elements(set) {
         specs += 1;
-        let Some(spec) = Spec::new(spec, length).filter(|_| specs <= MOST_RANGES) else { return RangeOutcome::Full };
+        let Some(spec) = Spec::new(spec, length).filter(|_| specs <= MAX_RANGES) else { return RangeOutcome::Full };
         if spec.satisfiable {
-            room[count] = (spec.start, spec.end);
+            ranges[count] = (spec.start, spec.end);
             count += 1;
         }
     }
-    let satisfiable = &mut room[..count];
+    let satisfiable = &mut ranges[..count];
     satisfiable.sort_unstable();
     let &mut [(start, mut end), ref others @ ..] = satisfiable else {
         return if specs == 0 { RangeOutcome::Full } else { RangeOutcome::NotSatisfiable };
@@ -208,11 +210,11 @@ pub fn parse(value: &[u8], length: u64) -> RangeOutcome {
         }
         end = end.max(next_end);
     }
-    // The last bytes of a file that has none are satisfiable, but no Content-Range can name them: 200 (R9110-14.1.2).
+    // A suffix of an empty file is satisfiable, but no Content-Range can express it: 200 (R9110-14.1.2).
     ByteRange::new(start, end, length).map_or(RangeOutcome::Full, RangeOutcome::Partial)
 }
 
-/// One range-spec; only of a satisfiable one do the offsets mean anything, and they lie in the representation then.
+/// A range-spec. If it is satisfiable, `start..end` lies within the representation; otherwise the offsets mean nothing.
 struct Spec {
     start: u64,
     end: u64,
@@ -220,7 +222,7 @@ struct Spec {
 }
 
 impl Spec {
-    /// `int-range / suffix-range`
+    /// Parses `int-range / suffix-range`.
     fn new(spec: &[u8], length: u64) -> Option<Spec> {
         let dash = spec.iter().position(|&c| c == b'-')?;
         let (first, last) = (&spec[..dash], &spec[dash + 1..]);
@@ -235,7 +237,7 @@ impl Spec {
     }
 }
 
-/// `1*DIGIT`; what 64 bits do not hold lies behind the end of everything.
+/// Parses `1*DIGIT`. A number beyond 64 bits becomes the largest: it lies beyond the end of any representation.
 fn number(digits: &[u8]) -> Option<u64> {
     let numeric = !digits.is_empty() && digits.iter().all(u8::is_ascii_digit);
     numeric.then(|| decimal(digits).unwrap_or(u64::MAX))
@@ -255,7 +257,7 @@ mod tests {
 
     // R9110-14.1.2, R9110-14.2a, R9110-14.2b, R9110-14.2c, V9
     #[test]
-    fn one_range() {
+    fn single_range_is_satisfied_rejected_or_ignored() {
         const MAX: u64 = u64::MAX;
         for (value, length, expected) in [
             ("bytes=0-4", 10, part(0, 5, 10)),
@@ -314,7 +316,7 @@ mod tests {
 
     // D11, R1945-3.6.2, R9110-14.2b, R9110-15.3.7
     #[test]
-    fn several_ranges_are_one_or_none() {
+    fn several_ranges_are_merged_or_ignored() {
         for (value, expected) in [
             ("bytes=0-4,5-9", part(0, 10, 10)),
             ("bytes=0-4,3-6", part(0, 7, 10)),
@@ -335,19 +337,19 @@ mod tests {
 
     // R9110-17.15, V10
     #[test]
-    fn many_ranges_are_ignored() {
+    fn more_than_16_ranges_are_ignored() {
         let value = |count: usize| format!("bytes={}", "0-,".repeat(count));
-        assert_eq!(parse(value(MOST_RANGES).as_bytes(), 10), part(0, 10, 10));
-        for count in [MOST_RANGES + 1, 1_300, 20_000] {
+        assert_eq!(parse(value(MAX_RANGES).as_bytes(), 10), part(0, 10, 10));
+        for count in [MAX_RANGES + 1, 1_300, 20_000] {
             assert_eq!(parse(value(count).as_bytes(), 10), Full);
         }
-        let behind = format!("bytes={}", "10-,".repeat(MOST_RANGES + 1));
+        let behind = format!("bytes={}", "10-,".repeat(MAX_RANGES + 1));
         assert_eq!(parse(behind.as_bytes(), 10), Full);
     }
 
     // R9110-13.1.5, R9110-14.2a
     #[test]
-    fn range_counts_for_a_get_and_once() {
+    fn range_counts_once_and_only_in_a_get() {
         let now = Date::from_unix(1_000_000_000).unwrap();
         let etag = crate::semantics::conditional::EntityTag::new(false, b"v").ok();
         let validators = Validators { etag, last_modified: None };
@@ -373,7 +375,7 @@ mod tests {
 
     // R9110-14.2c, R9110-15.3.7.1, R9110-15.5.17
     #[test]
-    fn content_ranges() {
+    fn content_range_names_the_bytes_and_the_length() {
         const MAX: u64 = u64::MAX;
         let text = |start, end, of| String::from(ByteRange::new(start, end, of).unwrap().content_range().as_str());
         assert_eq!(text(0, 5, 10), "bytes 0-4/10");
@@ -386,7 +388,7 @@ mod tests {
         assert_eq!(format!("{:?}", ContentRange::unsatisfied(10)), "\"bytes */10\"");
     }
 
-    /// Numbers near zero, near each other and near the end of 64 bits, as well as any.
+    /// Numbers near zero and near the end of 64 bits, and any others.
     fn numbers() -> impl Strategy<Value = u64> {
         prop_oneof![0..20u64, u64::MAX - 20..=u64::MAX, any::<u64>()]
     }
@@ -394,7 +396,7 @@ mod tests {
     proptest! {
         // R9110-14.1.2, V9
         #[test]
-        fn arithmetic_of_128_bits_agrees(first in numbers(), last in numbers(), length in numbers()) {
+        fn parse_agrees_with_128_bit_arithmetic(first in numbers(), last in numbers(), length in numbers()) {
             let (a, b, n) = (u128::from(first), u128::from(last), u128::from(length));
             let expected = |start: u128, end: u128| match start < end {
                 true => part(start as u64, end as u64, length),
@@ -408,13 +410,13 @@ mod tests {
             prop_assert_eq!(got(format!("bytes=-{first}")), suffix);
         }
 
-        // D11: byte by byte
+        // D11
         #[test]
-        fn a_set_of_ranges_is_what_its_octets_are(
-            specs in proptest::collection::vec((0..30usize, 0..30usize, 0..3), 1..=MOST_RANGES),
+        fn parse_agrees_with_marking_each_byte(
+            specs in proptest::collection::vec((0..30usize, 0..30usize, 0..3), 1..=MAX_RANGES),
             length in 1..24usize,
         ) {
-            let mut wanted = std::vec![false; length];
+            let mut marked = std::vec![false; length];
             let mut value = String::from("bytes=");
             let mut valid = true;
             for (a, b, form) in specs {
@@ -425,17 +427,17 @@ mod tests {
                 };
                 valid &= form != 0 || a <= b;
                 value += &text;
-                for (byte, wanted) in wanted.iter_mut().enumerate() {
-                    *wanted |= (from..to).contains(&byte);
+                for (byte, marked) in marked.iter_mut().enumerate() {
+                    *marked |= (from..to).contains(&byte);
                 }
             }
-            let first = wanted.iter().position(|&wanted| wanted);
+            let first = marked.iter().position(|&marked| marked);
             let expected = match first {
                 _ if !valid => Full,
                 None => NotSatisfiable,
                 Some(first) => {
-                    let count = wanted.iter().filter(|&&wanted| wanted).count();
-                    let in_one_piece = wanted[first..].iter().take_while(|&&wanted| wanted).count() == count;
+                    let count = marked.iter().filter(|&&marked| marked).count();
+                    let in_one_piece = marked[first..].iter().take_while(|&&marked| marked).count() == count;
                     if in_one_piece { part(first as u64, (first + count) as u64, length as u64) } else { Full }
                 }
             };
@@ -443,7 +445,7 @@ mod tests {
         }
 
         #[test]
-        fn any_octets_are_judged(value in proptest::collection::vec(any::<u8>(), 0..40), length: u64) {
+        fn parse_never_panics(value in proptest::collection::vec(any::<u8>(), 0..40), length: u64) {
             let _ = parse(&value, length);
             let _ = parse(&[b"bytes=", &value[..]].concat(), length);
         }

@@ -183,7 +183,7 @@ impl Connection {
                     }
                     self.blank_lines += 1;
                     self.buffer.consume(next);
-                    self.scanner = self.scanner.behind_blank_line();
+                    self.scanner = self.scanner.after_blank_line();
                     continue;
                 }
                 Ok(Found::StartLine(line, next)) => {

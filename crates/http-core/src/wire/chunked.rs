@@ -1,6 +1,8 @@
-//! Chunks: which bytes of a chunked body are data, and where it ends (R9112-7.1). Only a client meets them, in answers
-//! of servers that ignore the version of its request. Strict, since what is no chunk has no meaning: digits without
-//! sign or prefix, CRLF alone ends a line, extensions and trailers are bounded, checked and passed over.
+//! Chunked bodies: which bytes are data, and where the body ends (R9112-7.1). Only a client receives them, from servers
+//! that ignore the HTTP version of its request.
+//!
+//! Parsing is strict. A chunk size has no sign and no prefix, and only CRLF ends a line. Extensions and trailers are
+//! limited, checked and skipped.
 
 use crate::error::ResponseError;
 use crate::limits::Limits;
@@ -9,35 +11,35 @@ use crate::wire::grammar::{hex, is_value_text, trim};
 use crate::wire::parse;
 use crate::wire::scan::{Found, HeadScanner};
 
-/// How far into a chunked body we are.
+/// The position in a chunked body.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Chunks {
     state: State,
     scanner: HeadScanner,
-    /// Bytes of the last chunk's line, once it came.
+    /// Length of the last chunk's line, once it has been received.
     last_line: usize,
 }
 
 #[derive(Clone, Copy, Debug)]
 enum State {
-    /// The line before a chunk; for the last one, with the trailer section behind it.
+    /// Expects the line before a chunk. The last chunk's line is followed by the trailer section.
     Line,
-    /// So many bytes of data, 1 or more.
+    /// This many bytes of data remain: at least 1.
     Data(u64),
-    /// The line end behind the data.
+    /// Expects the CRLF after the data.
     DataEnd,
 }
 
-/// What stands at the front of what came.
+/// What the first unread bytes are.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Next {
-    /// Nothing can be said before more bytes come.
+    /// Unknown until more bytes arrive.
     NeedInput,
-    /// So many bytes that are no data.
+    /// This many bytes of framing.
     Framing(usize),
-    /// So many bytes of data.
+    /// This many bytes of data.
     Data(usize),
-    /// So many bytes that are no data, and then the body is whole.
+    /// This many bytes of framing, which complete the body.
     End(usize),
 }
 
@@ -97,7 +99,7 @@ impl Chunks {
     }
 }
 
-/// `1*HEXDIG [ BWS ";" chunk-ext ]`; no overflow.
+/// Parses `1*HEXDIG [ BWS ";" chunk-ext ]`. `None` also if the size does not fit into 64 bits.
 fn chunk_size(line: &[u8]) -> Option<u64> {
     let digits = line.iter().position(|&c| hex(c).is_none()).unwrap_or(line.len());
     let (digits, extension) = line.split_at(digits);
@@ -111,9 +113,9 @@ fn chunk_size(line: &[u8]) -> Option<u64> {
 mod tests {
     use super::*;
 
-    // R9112-7.1, R9110-8.6b; the machine's tests have whole bodies.
+    // R9112-7.1, R9110-8.6b. Complete bodies are tested in tests/client.rs.
     #[test]
-    fn chunk_sizes() {
+    fn chunk_size_is_bare_hexadecimal_digits() {
         for (line, size) in [
             ("0", Some(0)),
             ("0000000000000000000a", Some(10)),

@@ -1,5 +1,5 @@
-//! Heads to bytes. Only validated values come in, so that no head can hold a line that nobody asked for; the fields
-//! that frame a message or end a connection are written here and nowhere else.
+//! Serialises heads. Only validated values come in, so no line can be injected into a head. The headers that frame a
+//! message or control the connection are written here and nowhere else.
 
 use alloc::vec::Vec;
 
@@ -29,21 +29,21 @@ pub(crate) struct ResponseHead<'a> {
     pub(crate) fields: &'a FieldBlock,
 }
 
-/// R1945-6.1a, R1945-3.1d, R9112-4, R9110-6.6.1
+/// Appends a response head (R1945-6.1a, R1945-3.1d, R9112-4, R9110-6.6.1).
 pub(crate) fn response_head(head: &ResponseHead<'_>, out: &mut Vec<u8>) {
     put(out, &[b"HTTP/1.0 ", &head.status.digits(), b" ", head.status.reason().as_bytes(), b"\r\n"]);
     if let Some(date) = head.date {
         put(out, &[b"Date: ", date.as_bytes(), b"\r\n"]);
     }
-    // Always said: without the token a 1.1 client takes a 1.0 answer as closing (D15, R9112-9.3c).
+    // Always written: without `keep-alive`, an HTTP/1.1 client expects an HTTP/1.0 server to close (D15, R9112-9.3c).
     put(out, &[b"Connection: ", if head.keep_alive { b"keep-alive" } else { b"close" }, b"\r\n"]);
     finish(out, head.length, head.fields);
 }
 
-/// What a request head says.
+/// The contents of a request head.
 pub(crate) struct RequestHead<'a> {
     pub(crate) method: Method<'a>,
-    /// The request-target, in the pieces that make it up.
+    /// The request-target, in pieces to be joined.
     pub(crate) target: [&'a str; 5],
     pub(crate) host: &'a str,
     pub(crate) keep_alive: bool,
@@ -51,7 +51,7 @@ pub(crate) struct RequestHead<'a> {
     pub(crate) fields: &'a FieldBlock,
 }
 
-/// R1945-5.1, R1945-3.1d; Host is first (R9110-7.2).
+/// Appends a request head, with Host first (R1945-5.1, R1945-3.1d, R9110-7.2).
 pub(crate) fn request_head(head: &RequestHead<'_>, out: &mut Vec<u8>) {
     put(out, &[head.method.as_str().as_bytes(), b" "]);
     put(out, &head.target.map(str::as_bytes));
@@ -79,7 +79,7 @@ fn put(out: &mut Vec<u8>, parts: &[&[u8]]) {
     }
 }
 
-/// The decimal digits of a number; they stand from the returned place to the end.
+/// The decimal digits of a number, right-aligned: they begin at the returned index.
 fn decimal(mut number: u64) -> ([u8; 20], usize) {
     let mut digits = [b'0'; 20];
     let mut from = 19;
@@ -100,7 +100,7 @@ mod tests {
     use alloc::string::ToString;
 
     #[test]
-    fn numbers() {
+    fn decimal_writes_the_digits_of_a_number() {
         for number in [0, 9, 10, 1234567890, u64::MAX] {
             let (digits, from) = decimal(number);
             assert_eq!(&digits[from..], number.to_string().as_bytes());
@@ -109,7 +109,7 @@ mod tests {
 
     // R1945-6.1a, R1945-3.1d, R9112-4
     #[test]
-    fn a_response_head() {
+    fn response_head_has_status_line_and_headers() {
         let mut fields = FieldBlock::new();
         fields.push(header::CONTENT_TYPE, FieldValue::from_static("text/html")).unwrap();
         let mut out = Vec::new();
@@ -121,10 +121,10 @@ mod tests {
         );
 
         out.clear();
-        let odd = Status::new(299).unwrap();
+        let unnamed = Status::new(299).unwrap();
         let head =
-            ResponseHead { status: odd, date: None, keep_alive: false, length: None, fields: &FieldBlock::new() };
+            ResponseHead { status: unnamed, date: None, keep_alive: false, length: None, fields: &FieldBlock::new() };
         response_head(&head, &mut out);
-        assert_eq!(out, b"HTTP/1.0 299 \r\nConnection: close\r\n\r\n", "the space stands without a phrase too");
+        assert_eq!(out, b"HTTP/1.0 299 \r\nConnection: close\r\n\r\n", "the space remains without a reason phrase");
     }
 }

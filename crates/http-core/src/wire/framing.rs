@@ -1,5 +1,6 @@
-//! What body does this message have? The only file that decides it: for requests (RFC 1945 §7.2, RFC 9112 §6) and
-//! for responses. Nothing is guessed: what two readers could take in two ways is refused.
+//! Message framing: which body a request or a response has (RFC 1945 §7.2, RFC 9112 §6). No other file decides this.
+//!
+//! Nothing is guessed: a message that two recipients could frame differently is rejected.
 
 use crate::error::{RequestError, ResponseError};
 use crate::message::field::{Fields, header};
@@ -8,19 +9,20 @@ use crate::message::status::Status;
 use crate::message::version::Version;
 use crate::wire::grammar::{decimal, elements, is_token, trim};
 
-/// How the end of a body is found (RFC 1945 §7.2, RFC 9112 §6.3). The machines count it; it is here for who has to know
-/// beforehand.
+/// How the end of a body is found (RFC 1945 §7.2, RFC 9112 §6.3).
+///
+/// The machines count the bytes. The framing is public for callers that need to know it in advance.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Framing {
-    /// No body at all, or one of no bytes.
+    /// No body, or a body of zero bytes.
     Empty,
-    /// So many bytes, 1 or more, as Content-Length said.
+    /// This many bytes, at least 1, as stated by Content-Length.
     Length(u64),
-    /// All bytes until the connection ends; responses only (R1945-7.2.2a).
+    /// All bytes until the connection closes; responses only (R1945-7.2.2a).
     UntilClose,
-    /// Chunks, from servers that ignore the version of the request; received responses only (R9112-7.1). What is handed out
-    /// are the bytes within them.
+    /// Chunks, from servers that ignore the version of the request; received responses only (R9112-7.1). The caller
+    /// gets the data without the chunk framing.
     Chunked,
 }
 
@@ -29,21 +31,21 @@ pub(crate) fn of_request(method: Method<'_>, version: Version, fields: &Fields<'
     let coded = fields.get(header::TRANSFER_ENCODING).is_some();
     let mut lengths = fields.get_all(header::CONTENT_LENGTH);
     match (lengths.next(), coded) {
-        // R9112-6.1b: nobody agrees about what this means, so it has no meaning here.
+        // HTTP/1.0 does not define it, and implementations disagree about it (R9112-6.1b).
         (_, true) if version < Version::HTTP_11 => Err(RequestError::TransferEncodingInHttp10),
         (length, true) => Err(match transfer_coding(fields) {
             Coding::Faulty => RequestError::TransferEncoding, // R9112-6.1e
             _ if length.is_some() => RequestError::TransferEncodingAndLength, // R9112-6.1c
             Coding::Chunked | Coding::OthersThenChunked => RequestError::UnsupportedTransferCoding, // R9112-6.1a
         }),
-        // R9112-6.3a lets equal members be folded; a client that sends two is not one to guess about.
+        // Merging equal values would be allowed, but a client that sends two may mean either (R9112-6.3a).
         (Some(_), _) if lengths.next().is_some() => Err(RequestError::ContentLengthRepeated),
         (Some(length), _) => match decimal(length.as_bytes()) {
             Some(0) => Ok(Framing::Empty),
             Some(bytes) => Ok(Framing::Length(bytes)),
             None => Err(RequestError::ContentLength),
         },
-        // D8, R1945-8.3, R1945-7.2.2b: in 1.0 the close cannot end a body, and these methods have one.
+        // These methods have a body, and in HTTP/1.0 a close cannot end it (D8, R1945-8.3, R1945-7.2.2b).
         (None, _) if version < Version::HTTP_11 && matches!(method, Method::Post | Method::Put) => {
             Err(RequestError::ContentLengthMissing)
         }
@@ -54,7 +56,7 @@ pub(crate) fn of_request(method: Method<'_>, version: Version, fields: &Fields<'
 /// The body of a response to a request with this method.
 pub(crate) fn of_response(method: Method<'_>, status: Status, fields: &Fields<'_>) -> Result<Framing, ResponseError> {
     if method == Method::Head || status.is_bodiless() {
-        return Ok(Framing::Empty); // R1945-7.2b, whatever the fields say
+        return Ok(Framing::Empty); // whatever the headers say (R1945-7.2b)
     }
     if fields.get(header::TRANSFER_ENCODING).is_some() {
         return match transfer_coding(fields) {
@@ -64,7 +66,7 @@ pub(crate) fn of_response(method: Method<'_>, status: Status, fields: &Fields<'_
     }
     let mut length = None;
     for value in fields.get_all(header::CONTENT_LENGTH) {
-        // R9112-6.3a: equal members are one. An empty member is none of them.
+        // Equal members count as one; an empty member is an error (R9112-6.3a).
         for member in value.as_bytes().split(|&c| c == b',').map(trim) {
             let member = decimal(member).ok_or(ResponseError::ContentLength)?;
             if length.replace(member).is_some_and(|other| other != member) {
@@ -82,9 +84,9 @@ pub(crate) fn of_response(method: Method<'_>, status: Status, fields: &Fields<'_
 enum Coding {
     /// `chunked` alone.
     Chunked,
-    /// Some codings, then `chunked`, once.
+    /// Other codings, then `chunked`, once.
     OthersThenChunked,
-    /// No `chunked` at the end, two of them, nothing at all, or an element that is no coding.
+    /// `chunked` is missing, not last or repeated, or an element is malformed.
     Faulty,
 }
 
@@ -124,7 +126,7 @@ mod tests {
     // R1945-7.2a, R1945-7.2.2b, R1945-8.3, R1945-10.4, R9112-6.1a, R9112-6.1b, R9112-6.1c, R9112-6.1e, R9112-6.3a,
     // R9112-6.3c, D8, V13
     #[test]
-    fn request_bodies() {
+    fn request_framing_follows_method_version_and_headers() {
         use RequestError as E;
         const CHUNKED: &str = "Transfer-Encoding: chunked\r\n";
         const FIVE: &str = "Content-Length: 5\r\n";
@@ -178,7 +180,7 @@ mod tests {
 
     // R1945-7.2b, R1945-7.2.2a, R9112-6.3a, R9112-7.1
     #[test]
-    fn response_bodies() {
+    fn response_framing_follows_method_status_and_headers() {
         for (method, status, lines, expected) in [
             (Method::Get, 200, "Content-Length: 5\r\n", Ok(Framing::Length(5))),
             (Method::Get, 200, "Content-Length: 5\r\nContent-Length: 5\r\n", Ok(Framing::Length(5))),

@@ -1,12 +1,12 @@
-//! The character classes of the grammar, and lists of elements between commas. It knows no field and no message.
+//! The character classes of the grammar, and comma-separated lists. It knows no header and no message.
 
-/// Which bytes may stand where; one bit a class.
+// The classes that a byte may belong to; one bit each.
 const TCHAR: u8 = 1; // RFC 9110 §5.6.2
-const TARGET: u8 = 2; // in a request-target, D13: what browsers send as it is
-const VALUE: u8 = 4; // in a field value: HTAB, SP, VCHAR, obs-text (RFC 9110 §5.5)
-const REG_NAME: u8 = 8; // in a host: unreserved and sub-delims (RFC 3986 §3.2.2)
+const TARGET: u8 = 2; // request-target, with the bytes that browsers send unencoded (D13)
+const VALUE: u8 = 4; // field value: HTAB, SP, VCHAR, obs-text (RFC 9110 §5.5)
+const REG_NAME: u8 = 8; // host: unreserved and sub-delims (RFC 3986 §3.2.2)
 const UNRESERVED: u8 = 16; // RFC 3986 §2.3
-const PLAIN: u8 = 32; // in a request-target, and in its path it stands for itself
+const PLAIN: u8 = 32; // request-target bytes that a path may hold and that need no decoding
 
 const CLASSES: [u8; 256] = {
     let mut table = [0; 256];
@@ -48,7 +48,8 @@ const fn is_one_of(c: u8, set: &[u8]) -> bool {
     false
 }
 
-/// Looks at each byte, whatever the others are: that is half of the work, since few texts fail.
+/// Whether every byte is of the class. It does not stop at the first that is not: few texts fail, and a loop without an
+/// exit takes half the time.
 const fn all(text: &[u8], class: u8) -> bool {
     let mut common = class;
     let mut i = 0;
@@ -64,27 +65,28 @@ pub(crate) const fn is_token(text: &[u8]) -> bool {
     !text.is_empty() && all(text, TCHAR)
 }
 
-/// The bytes that a request-target may hold (D12, D13).
+/// Whether the text holds only bytes that a request-target may hold (D12, D13).
 pub(crate) const fn is_target_text(text: &[u8]) -> bool {
     all(text, TARGET)
 }
 
-/// The same without `%`, of which the path may need decoding, and `\`, which it may not hold.
+/// Like [`is_target_text`], but also without `%`, which may need decoding, and without `\`, which no path may hold.
 pub(crate) const fn is_plain_target_text(text: &[u8]) -> bool {
     all(text, PLAIN)
 }
 
-/// The bytes that a field value may hold: no control but HTAB, so no CR, LF, NUL (R9110-5.5).
+/// Whether the text holds only bytes that a field value may hold: no control byte except HTAB, so no CR, LF or NUL
+/// (R9110-5.5).
 pub(crate) const fn is_value_text(text: &[u8]) -> bool {
     all(text, VALUE)
 }
 
-/// `reg-name` without percent-encodings, which no host of an `http` URI needs (RFC 3986 §3.2.2).
-pub(crate) const fn is_reg_name_octet(c: u8) -> bool {
+/// A byte of `reg-name`, except `%`: no host of an `http` URI needs percent-encoding (RFC 3986 §3.2.2).
+pub(crate) const fn is_reg_name_byte(c: u8) -> bool {
     CLASSES[c as usize] & REG_NAME != 0
 }
 
-/// `unreserved` (RFC 3986 §2.3): what never needs percent-encoding.
+/// `unreserved`: bytes that never need percent-encoding (RFC 3986 §2.3).
 pub(crate) const fn is_unreserved(c: u8) -> bool {
     CLASSES[c as usize] & UNRESERVED != 0
 }
@@ -94,7 +96,7 @@ pub(crate) const fn is_blank(c: &u8) -> bool {
     matches!(*c, b' ' | b'\t')
 }
 
-/// The text without blanks at its ends (OWS, R9112-5.1b).
+/// The text without spaces and tabs at its ends (OWS, R9112-5.1b).
 pub(crate) const fn trim(mut text: &[u8]) -> &[u8] {
     while let [first, rest @ ..] = text
         && is_blank(first)
@@ -109,12 +111,12 @@ pub(crate) const fn trim(mut text: &[u8]) -> &[u8] {
     text
 }
 
-/// The elements of `#rule`: between commas, trimmed; empty ones do not count (R1945-2.1, R9110-5.6.1).
+/// The elements of a comma-separated list (`#rule`), trimmed. Empty elements are skipped (R1945-2.1, R9110-5.6.1).
 pub(crate) fn elements(list: &[u8]) -> impl Iterator<Item = &[u8]> {
     list.split(|&c| c == b',').map(trim).filter(|element| !element.is_empty())
 }
 
-/// `1*DIGIT` that fits into 64 bits; no sign, no blank, no overflow (R1945-10.4, R9110-8.6b).
+/// Parses `1*DIGIT`. `None` for a sign, a space or a number that does not fit into 64 bits (R1945-10.4, R9110-8.6b).
 pub(crate) fn decimal(digits: &[u8]) -> Option<u64> {
     if digits.is_empty() {
         return None;
@@ -125,7 +127,7 @@ pub(crate) fn decimal(digits: &[u8]) -> Option<u64> {
     })
 }
 
-/// The value of one hexadecimal digit.
+/// The value of a hexadecimal digit.
 pub(crate) const fn hex(digit: u8) -> Option<u8> {
     match digit {
         b'0'..=b'9' => Some(digit - b'0'),
@@ -142,7 +144,7 @@ mod tests {
 
     // R1945-10.4, R9110-8.6b, V31
     #[test]
-    fn decimals_are_digits_that_fit() {
+    fn decimal_accepts_only_digits_that_fit_into_64_bits() {
         assert_eq!(decimal(b"0"), Some(0));
         assert_eq!(decimal(b"007"), Some(7));
         assert_eq!(decimal(b"18446744073709551615"), Some(u64::MAX));
@@ -154,14 +156,14 @@ mod tests {
 
     // R1945-2.1, R9110-5.6.1, V32
     #[test]
-    fn lists_may_have_empty_elements() {
+    fn elements_skips_empty_elements() {
         let list: Vec<_> = elements(b",TE,, close ,\t,").collect();
         assert_eq!(list, [&b"TE"[..], b"close"]);
         assert_eq!(elements(b" , ,").count(), 0);
     }
 
     #[test]
-    fn classes() {
+    fn bytes_belong_to_their_classes() {
         assert!(is_value_text(b"a\tb \x80\xff"));
         for c in (0..0x20).chain([0x7f]).filter(|&c| c != b'\t') {
             assert!(!is_value_text(&[c]) && !is_target_text(&[c]) && !is_token(&[c]), "{c}");

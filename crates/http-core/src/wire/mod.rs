@@ -1,4 +1,5 @@
-//! Between bytes and values, in both directions: finding, parsing, framing and writing what both machines exchange.
+//! Converts between bytes and values in both directions. Both machines share these modules; none of them keeps the
+//! state of a connection.
 
 pub(crate) mod chunked;
 pub(crate) mod encode;

@@ -1,6 +1,8 @@
-//! First lines and field lines: from bytes to the places of their parts. Tolerance is scoped by version:
-//! what is strict for HTTP/1.1 may be let pass for HTTP/1.0 and 0.9, and then the connection closes (D1–D4, D10).
-//! What the parts mean together is not known here.
+//! Parses start lines and field lines into the positions of their parts. What the parts mean together is decided
+//! elsewhere.
+//!
+//! Leniency depends on the version. Some syntax that HTTP/1.1 forbids is accepted from HTTP/1.0 and 0.9 clients, and
+//! then the connection closes after the response (D1–D4, D10).
 
 use core::ops::Range;
 
@@ -13,22 +15,22 @@ use crate::message::status::Status;
 use crate::message::version::Version;
 use crate::wire::field_index::{FieldIndex, FieldRange, Place};
 use crate::wire::grammar::{is_blank, is_token, is_value_text};
-use crate::wire::scan::MOST_FIELDS;
+use crate::wire::scan::MAX_FIELDS;
 
-/// The parts of a request line; offsets from its first byte.
+/// The parts of a request line. Offsets count from its first byte.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct RequestLine {
     pub(crate) method: Range<usize>,
     pub(crate) target: Range<usize>,
     pub(crate) version: Version,
-    /// Several blanks or a tab stood between the words (D2).
+    /// The words were separated by several spaces or by a tab (D2).
     pub(crate) lenient: bool,
 }
 
-/// Reads a request line without its line end; a Simple-Request too (R1945-4.1, R1945-5.1).
+/// Parses a request line without its line end, also that of a Simple-Request (R1945-4.1, R1945-5.1).
 pub(crate) fn request_line(line: &[u8]) -> Result<RequestLine, RequestError> {
     let (Some(first), Some(last)) = (line.first(), line.last()) else { return Err(RequestError::RequestLine) };
-    // R9112-3c: nothing stands before the first word or after the last.
+    // No whitespace before the first word or after the last (R9112-3c).
     if is_blank(first) || is_blank(last) {
         return Err(RequestError::RequestLine);
     }
@@ -37,12 +39,12 @@ pub(crate) fn request_line(line: &[u8]) -> Result<RequestLine, RequestError> {
         return Err(RequestError::Method);
     }
     let target = word(line, method.end);
-    let version = behind_blanks(line, target.end)..line.len();
+    let version = skip_blanks(line, target.end)..line.len();
     if target.is_empty() {
         return Err(RequestError::RequestLine);
     }
     if version.is_empty() {
-        // D10: `GET SP abs_path` and nothing else.
+        // Exactly `GET SP abs_path` (D10).
         let simple = &line[..method.end] == b"GET"
             && target.start == method.end + 1
             && line[method.end] == b' '
@@ -58,7 +60,7 @@ pub(crate) fn request_line(line: &[u8]) -> Result<RequestLine, RequestError> {
         Some(version) if version.major() == 1 => version,
         Some(version) if version.major() > 1 && !lenient => return Err(RequestError::VersionNotSupported),
         None if line[version].iter().any(is_blank) => return Err(RequestError::RequestLine), // several words
-        _ => return Err(RequestError::Version), // D4; R9110-6.2: HTTP/0.x written out is no version
+        _ => return Err(RequestError::Version), // HTTP/0.x is never written out (D4, R9110-6.2)
     };
     if lenient && version > Version::HTTP_10 {
         return Err(RequestError::Whitespace); // D2
@@ -66,18 +68,18 @@ pub(crate) fn request_line(line: &[u8]) -> Result<RequestLine, RequestError> {
     Ok(RequestLine { method, target, version, lenient })
 }
 
-/// The next word after `from`: blanks are skipped; empty at the end of the line.
+/// The next word after `from`, without the spaces and tabs before it. Empty at the end of the line.
 fn word(line: &[u8], from: usize) -> Range<usize> {
-    let start = behind_blanks(line, from);
+    let start = skip_blanks(line, from);
     let end = memchr2(b' ', b'\t', &line[start..]).map_or(line.len(), |length| start + length);
     start..end
 }
 
-fn behind_blanks(line: &[u8], from: usize) -> usize {
+fn skip_blanks(line: &[u8], from: usize) -> usize {
     from + line[from..].iter().take_while(|c| is_blank(c)).count()
 }
 
-/// What to say of a first line that grew beyond its bound; `line` is that many bytes and one (R9112-3a).
+/// The error for a request line that exceeds its limit; `line` is one byte longer than the limit (R9112-3a).
 pub(crate) fn request_line_too_long(line: &[u8]) -> RequestError {
     let method = line.iter().position(is_blank).unwrap_or(line.len());
     if !is_token(&line[..method]) {
@@ -97,7 +99,7 @@ pub(crate) fn request_line_too_long(line: &[u8]) -> RequestError {
 pub(crate) struct StatusLine {
     pub(crate) version: Version,
     pub(crate) status: Status,
-    /// Offsets from the line's first byte.
+    /// Offsets count from the first byte of the line.
     pub(crate) reason: Range<usize>,
 }
 
@@ -132,10 +134,10 @@ pub(crate) fn status_line(line: &[u8]) -> Result<StatusLine, ResponseError> {
 pub(crate) fn fields(head: &[u8], from: usize, lines: u16, index: &mut FieldIndex) -> Option<()> {
     // Clearing room for 256 fields costs 660 instructions, 9 % of receiving a usual head.
     let length = match lines {
-        ..=USUAL_FIELDS => fields_up_to::<{ USUAL_FIELDS as usize }>(head, from, index),
-        _ => fields_up_to::<{ MOST_FIELDS as usize }>(head, from, index),
+        ..=TYPICAL_FIELDS => fields_up_to::<{ TYPICAL_FIELDS as usize }>(head, from, index),
+        _ => fields_up_to::<{ MAX_FIELDS as usize }>(head, from, index),
     }?;
-    // The scanner and httparse must agree about where the head ends.
+    // The scanner and httparse must agree on where the head ends.
     debug_assert_eq!(length, head.len());
     (length == head.len()).then_some(())
 }
@@ -144,7 +146,7 @@ pub(crate) fn fields(head: &[u8], from: usize, lines: u16, index: &mut FieldInde
 /// it is there and the scanner could find nothing in it to remark: then the search for line ends, a fifth of the work
 /// for a usual head, is saved. The bytes are looked at once more if it is not so; that is tried once a head.
 pub(crate) fn plain_fields(bytes: &[u8], from: usize, limits: &Limits, index: &mut FieldIndex) -> Option<usize> {
-    let length = fields_up_to::<{ USUAL_FIELDS as usize }>(bytes, from, index)?;
+    let length = fields_up_to::<{ TYPICAL_FIELDS as usize }>(bytes, from, index)?;
     let within_limits = index.len() <= limits.fields as usize
         && length <= limits.head as usize
         && length - from <= limits.field_line as usize;
@@ -153,8 +155,8 @@ pub(crate) fn plain_fields(bytes: &[u8], from: usize, limits: &Limits, index: &m
     (within_limits && lines.all(|before| before.ends_with(b"\r\n"))).then_some(length)
 }
 
-/// More than browsers send.
-const USUAL_FIELDS: u16 = 24;
+/// More fields than browsers send.
+const TYPICAL_FIELDS: u16 = 24;
 
 /// The index of the fields behind `from`, and where the head that holds them ends.
 fn fields_up_to<const N: usize>(bytes: &[u8], from: usize, index: &mut FieldIndex) -> Option<usize> {
@@ -162,7 +164,7 @@ fn fields_up_to<const N: usize>(bytes: &[u8], from: usize, index: &mut FieldInde
     let Ok(httparse::Status::Complete((length, fields))) = httparse::parse_headers(&bytes[from..], &mut room) else {
         return None;
     };
-    // httparse leaves names and trimmed values where they stand; an empty value's slice may stand anywhere.
+    // httparse returns slices of `bytes`, except that an empty value's slice may point anywhere: hence `wrapping_sub`.
     let place = |part: &[u8]| {
         let start = (part.as_ptr() as usize).wrapping_sub(bytes.as_ptr() as usize);
         Place { start: start as u32, length: part.len() as u32 }
@@ -174,20 +176,20 @@ fn fields_up_to<const N: usize>(bytes: &[u8], from: usize, index: &mut FieldInde
     Some(from + length)
 }
 
-/// Joins continuation lines to their field: each line end before a blank becomes blanks (R1945-2.2b, R9112-5.2).
-/// `Err` if the folded field decides about the message (D3), or if there is no field to go on.
+/// Joins continuation lines to their field: a line end before a space or tab becomes spaces (R1945-2.2b, R9112-5.2).
+/// `Err` if the folded field affects framing, routing or persistence (D3), or if there is no field to continue.
 pub(crate) fn unfold(head: &mut [u8], from: usize) -> Result<(), ()> {
     const STRICT: [FieldName<'static>; 4] =
         [header::HOST, header::CONTENT_LENGTH, header::TRANSFER_ENCODING, header::CONNECTION];
-    unfold_but(&STRICT, head, from)
+    unfold_except(&STRICT, head, from)
 }
 
-/// The same for a response, in which a client must join every field (R9112-5.2).
+/// Like [`unfold`], for a response: a client must accept folding in every field (R9112-5.2).
 pub(crate) fn unfold_response(head: &mut [u8], from: usize) -> Result<(), ()> {
-    unfold_but(&[], head, from)
+    unfold_except(&[], head, from)
 }
 
-fn unfold_but(strict: &[FieldName<'_>], head: &mut [u8], from: usize) -> Result<(), ()> {
+fn unfold_except(strict: &[FieldName<'_>], head: &mut [u8], from: usize) -> Result<(), ()> {
     let mut field_start = from;
     let mut line_start = from;
     while let Some(length) = memchr::memchr(b'\n', &head[line_start..]) {
@@ -216,7 +218,7 @@ mod tests {
 
     // R1945-5.1, R1945-4.1, R1945-3.1a, R1945-Ba, R9112-3b, R9112-3c, R9110-6.2, D2, D4, D10
     #[test]
-    fn request_lines() {
+    fn request_line_is_strict_for_http_11_and_lenient_for_http_10() {
         use RequestError as E;
         for (line, expected) in [
             ("GET /a HTTP/1.0", Ok((Version::HTTP_10, false))),
@@ -257,7 +259,7 @@ mod tests {
 
     // R9112-3a
     #[test]
-    fn a_long_request_line_is_judged_by_where_it_grew() {
+    fn error_for_long_request_line_names_the_part_that_is_too_long() {
         for (line, expected) in [
             ("AAAA", RequestError::MethodTooLong),
             ("A=AA", RequestError::Method),
@@ -271,7 +273,7 @@ mod tests {
 
     // R1945-6.1b, R1945-3.1e, R9112-4, R1945-Ba
     #[test]
-    fn status_lines() {
+    fn status_line_is_read_with_any_spacing_and_without_a_reason() {
         use ResponseError::*;
         for (line, expected) in [
             ("HTTP/1.0 200 OK", Ok(200)),
@@ -299,7 +301,7 @@ mod tests {
 
     // R1945-2.2b, R9112-5.2, D3
     #[test]
-    fn folded_lines_are_joined() {
+    fn folded_field_is_joined_unless_it_is_critical() {
         let mut head = *b"x\r\nA: b\r\n\tc\n d\r\nE: f\r\n\r\n";
         assert_eq!(unfold(&mut head, 3), Ok(()));
         assert_eq!(&head, b"x\r\nA: b  \tc  d\r\nE: f\r\n\r\n");
@@ -311,7 +313,7 @@ mod tests {
         assert_eq!(unfold(&mut b"x\r\n A: b\r\n\r\n".to_vec(), 3), Err(()), "R9112-2.2e");
     }
 
-    // Each oddity of any line leaves the head to the scanner, and so does each bound that might be broken.
+    // Any irregular line leaves the head to the scanner, and so does any limit that might be exceeded.
     #[test]
     fn only_a_head_without_oddities_is_plain() {
         let plain = |head: &str, limits: Limits| plain_fields(head.as_bytes(), 3, &limits, &mut FieldIndex::new());
@@ -324,7 +326,7 @@ mod tests {
         assert_eq!(plain(head, limits), Some(18));
         assert_eq!(plain(&format!("{head}GET"), limits), Some(18), "what follows does not count");
         assert_eq!(plain(head, Limits { fields: 1, ..limits }), None);
-        assert_eq!(plain("x\r\n\r\n", limits), Some(5), "no field at all");
+        assert_eq!(plain("x\r\n\r\n", limits), Some(5), "no fields");
         for end in 3..head.len() {
             assert_eq!(plain(&head[..end], limits), None, "{end} bytes");
         }
@@ -340,12 +342,12 @@ mod tests {
         ] {
             assert_eq!(plain(odd, limits), None, "{odd:?}");
         }
-        let many = format!("x\r\n{}\r\n", "A: b\r\n".repeat(usize::from(USUAL_FIELDS) + 1));
+        let many = format!("x\r\n{}\r\n", "A: b\r\n".repeat(usize::from(TYPICAL_FIELDS) + 1));
         assert_eq!(plain(&many, Limits::default()), None);
     }
 
     #[test]
-    fn fields_are_found_where_they_stand() {
+    fn fields_are_found_and_trimmed() {
         let head = b"x\r\nA:b\r\nEmpty: \t\r\nC: \td e\x80 \r\n\r\n";
         let mut index = FieldIndex::new();
         fields(head, 3, 3, &mut index).unwrap();

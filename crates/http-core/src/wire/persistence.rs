@@ -1,4 +1,5 @@
-//! May this connection live on after the message? The only file that decides it (D15, R2068-19.7.1a, R9112-9.3a).
+//! Persistence: whether a connection stays open after a message (D15, R2068-19.7.1a, R9112-9.3a). No other file decides
+//! this.
 
 use thiserror::Error;
 
@@ -7,7 +8,7 @@ use crate::message::field::{Fields, header};
 use crate::message::version::Version;
 use crate::wire::grammar::elements;
 
-/// What the Connection fields of a message ask for, over all its lines; what stands below here wins.
+/// What the Connection headers of a message ask for, all lines together. The later variant wins.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum ConnectionOption {
     #[default]
@@ -18,7 +19,7 @@ pub(crate) enum ConnectionOption {
 
 pub(crate) fn connection_option(fields: &Fields<'_>) -> ConnectionOption {
     let lines = fields.get_all(header::CONNECTION).map(|value| match value.as_bytes() {
-        b"keep-alive" => ConnectionOption::KeepAlive, // as all browsers write it
+        b"keep-alive" => ConnectionOption::KeepAlive, // the spelling of all browsers, without parsing a list
         list => elements(list).map(option_of).max().unwrap_or_default(),
     });
     lines.max().unwrap_or_default()
@@ -34,22 +35,24 @@ fn option_of(token: &[u8]) -> ConnectionOption {
     }
 }
 
-/// Why a connection ends: for the log. Where several reasons hold when the reply is given, one is told, in this order:
-/// Refused, SimpleRequest, LenientParse, PeerRequested, CallerRequested, UntilClose, UnreadBody. `Display` is a phrase in English.
+/// Why a connection closes, for the log. `Display` is an English phrase.
+///
+/// If several reasons apply when the response is given, the first in this order is reported: `Refused`,
+/// `SimpleRequest`, `LenientParse`, `PeerRequested`, `CallerRequested`, `UnknownLength`, `UnreadBody`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
 #[non_exhaustive]
 pub enum CloseReason {
-    /// The peer's stream ended between two requests.
+    /// The peer closed the connection between two requests.
     #[error("the peer closed the connection")]
     PeerClosed,
-    /// The peer said `Connection: close`, or spoke HTTP/1.0 without `keep-alive` (R2068-19.7.1a, R9112-9.3a).
-    #[error("the peer asked for no more than one request")]
+    /// The peer sent `Connection: close`, or HTTP/1.0 without `keep-alive` (R2068-19.7.1a, R9112-9.3a).
+    #[error("the peer asked to close the connection")]
     PeerRequested,
-    /// A Simple-Request, which knows nothing else (R1945-3.1a).
-    #[error("an HTTP/0.9 request ends its connection")]
+    /// The request was a Simple-Request, and HTTP/0.9 has no persistent connections (R1945-3.1a).
+    #[error("HTTP/0.9 has no persistent connections")]
     SimpleRequest,
-    /// The request was in error (R9112-2.2f).
-    #[error("the request was refused: {0}")]
+    /// The request was invalid (R9112-2.2f).
+    #[error("the request was rejected: {0}")]
     Refused(RequestError),
     /// The request was lenient, but another reader might have understood another one (D1, D2, D3).
     #[error("the message was not strictly correct")]
@@ -60,19 +63,19 @@ pub enum CloseReason {
     /// Only the close can end the body of the reply (R2068-19.7.1b).
     #[error("the length of the response was not known")]
     UnknownLength,
-    /// The reply came before the request's body, of which more than [`Limits::drain`](crate::Limits::drain) is still to come, or
-    /// nobody can tell whether it will (R9112-9.3b, R9110-10.1.1b).
-    #[error("the request's body was not read")]
+    /// The response was given before the request body arrived. More than [`Limits::drain`](crate::Limits::drain) of it
+    /// is outstanding, or the client may not send it at all (R9112-9.3b, R9110-10.1.1b).
+    #[error("the request body was not read")]
     UnreadBody,
     /// The request was answered, but its body did not come whole.
     #[error("the request's body is incomplete")]
     BodyIncomplete,
-    /// The caller's deadline struck while the connection was idle (R9112-9.5).
+    /// The caller's timeout expired while the connection was idle (R9112-9.5).
     #[error("the connection was idle for too long")]
     IdleTimeout,
 }
 
-/// Everything that the decision depends on.
+/// Everything the decision depends on.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct CloseFacts {
     pub(crate) version: Version,
@@ -84,12 +87,12 @@ pub(crate) struct CloseFacts {
     pub(crate) unread_body: bool,
 }
 
-/// `None`: the connection is kept.
+/// Why the connection closes after the response; `None` if it stays open.
 pub(crate) fn close_reason(facts: &CloseFacts) -> Option<CloseReason> {
     if let Some(error) = facts.refused {
         return Some(CloseReason::Refused(error)); // R9112-6.3a, R9112-2.2f
     }
-    let kept_by_peer = match facts.connection_option {
+    let peer_keeps_alive = match facts.connection_option {
         ConnectionOption::Close => false,
         ConnectionOption::KeepAlive => true,
         ConnectionOption::Nothing => facts.version >= Version::HTTP_11,
@@ -98,7 +101,7 @@ pub(crate) fn close_reason(facts: &CloseFacts) -> Option<CloseReason> {
         Some(CloseReason::SimpleRequest)
     } else if facts.lenient {
         Some(CloseReason::LenientParse)
-    } else if !kept_by_peer {
+    } else if !peer_keeps_alive {
         Some(CloseReason::PeerRequested)
     } else if facts.caller_asks {
         Some(CloseReason::CallerRequested)
@@ -150,7 +153,7 @@ mod tests {
 
     // R2068-19.7.1a, R2068-19.7.1d, R9112-C.2.2, V32
     #[test]
-    fn close_wins_over_all_lines() {
+    fn close_wins_over_keep_alive_in_any_line() {
         for (lines, expected) in [
             ("", ConnectionOption::Nothing),
             ("Connection: keep-alive\r\n", ConnectionOption::KeepAlive),
@@ -169,7 +172,7 @@ mod tests {
 
     // D15, R9112-9.3a, R9112-9.3b, R2068-19.7.1b
     #[test]
-    fn a_connection_is_kept_only_without_any_doubt() {
+    fn connection_is_kept_only_if_no_reason_to_close_applies() {
         let kept = CloseFacts {
             version: Version::HTTP_11,
             connection_option: ConnectionOption::Nothing,

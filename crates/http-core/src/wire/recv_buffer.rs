@@ -1,17 +1,19 @@
-//! The receive buffer: what came and was not yet consumed, and where the fields of a head stand in it. It knows nothing
-//! of what they mean. Its memory is its own, grown by doubling, or a [`Workspace`]'s, lent for as long as a
-//! thread drives the connection.
+//! The receive buffer: bytes that were received and not yet consumed, and the positions of a head's fields in them. It
+//! does not know what they mean.
+//!
+//! It either owns its memory, which grows by doubling, or borrows that of a [`Workspace`] while a thread drives the
+//! connection.
 
 use alloc::vec::Vec;
 use core::fmt;
 
 use crate::wire::field_index::FieldIndex;
 
-/// Memory that a thread lends to each connection that it drives, so that a waiting connection owns none.
+/// Memory that a thread lends to each connection it drives, so that an idle connection owns none.
 ///
-/// A connection works without one and then allocates its own buffers. One connection at a time has it:
-/// [`attach`](crate::server::Connection::attach) takes its memory out, [`detach`](crate::server::Connection::detach) puts it
-/// back. What one connection received is never shown to another.
+/// A workspace is optional: without one, a connection allocates its own buffers. It serves one connection at a time.
+/// [`attach`](crate::server::Connection::attach) moves its memory into the connection, and
+/// [`detach`](crate::server::Connection::detach) moves it back. No connection ever sees the bytes of another.
 #[derive(Default)]
 pub struct Workspace {
     pub(crate) bytes: Vec<u8>,
@@ -19,35 +21,39 @@ pub struct Workspace {
 }
 
 impl Workspace {
-    /// A workspace with room for `bytes` received bytes; [`Limits::head`](crate::Limits::head) is a good number, and a larger
-    /// one is of no use. `default()` has no room, and takes what the first connection allocates.
+    /// Creates a workspace with space for `bytes` received bytes.
+    ///
+    /// [`Limits::head`](crate::Limits::head) is a good size, and more is never used. `default()` has no space at first
+    /// and keeps what the first connection allocates.
     pub fn with_room(bytes: usize) -> Workspace {
         Workspace { bytes: alloc::vec![0; bytes], fields: FieldIndex::new() }
     }
 }
 
 impl fmt::Debug for Workspace {
-    /// Shows its size, and no byte of what any connection received in it.
+    /// Shows the size and none of the received bytes.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "Workspace({} bytes)", self.bytes.len())
     }
 }
 
 pub(crate) struct RecvBuffer {
-    /// All of it initialised; received bytes stand at `start..end`.
+    /// Initialised memory; the unread bytes are `start..end`.
     bytes: Vec<u8>,
     start: usize,
     end: usize,
-    /// Bytes from `start` on that were handed out to the caller; they go at the next call.
+    /// Length of the front part that is lent to the caller; it is dropped at the next call.
     lent_front: u32,
-    /// Bytes of room that were given to the caller: no more can be received.
-    offered: u32,
+    /// Bytes of free space that the caller was offered; it cannot receive more.
+    writable: u32,
+    /// Whether `bytes` belongs to a workspace.
     lent: bool,
     /// The index of the current head.
     fields: FieldIndex,
 }
 
-const SMALLEST: usize = 256;
+/// The first allocation, in bytes.
+const MIN_CAPACITY: usize = 256;
 
 impl RecvBuffer {
     pub(crate) const fn new() -> RecvBuffer {
@@ -56,13 +62,13 @@ impl RecvBuffer {
             start: 0,
             end: 0,
             lent_front: 0,
-            offered: 0,
+            writable: 0,
             lent: false,
             fields: FieldIndex::new(),
         }
     }
 
-    /// What came and was not consumed.
+    /// The bytes that were received and not consumed.
     pub(crate) fn unread(&self) -> &[u8] {
         &self.bytes[self.start..self.end]
     }
@@ -77,7 +83,7 @@ impl RecvBuffer {
         &self.fields
     }
 
-    /// The first `n` unread bytes are the caller's until [`let_go`](Self::let_go).
+    /// Lends the first `n` unread bytes to the caller, until [`release`](Self::release).
     pub(crate) fn lend_front(&mut self, n: usize) {
         self.lent_front = n as u32;
     }
@@ -86,35 +92,37 @@ impl RecvBuffer {
         &self.unread()[..self.lent_front as usize]
     }
 
-    /// Drops what was handed out.
+    /// Drops the bytes that were lent.
     pub(crate) fn release(&mut self) {
         let n = core::mem::take(&mut self.lent_front);
         self.consume(n as usize);
     }
 
-    /// Room to receive into: never empty while fewer than `limit` bytes are unread, never beyond `limit`.
+    /// Free space to receive into. It is never empty while fewer than `limit` bytes are unread, and unread bytes never
+    /// exceed `limit`.
     pub(crate) fn receive_buffer(&mut self, limit: usize) -> &mut [u8] {
         self.release();
         if self.start == self.end {
             (self.start, self.end) = (0, 0);
         } else if self.start > 0 && self.bytes.len() - self.end < self.bytes.len() / 2 {
-            // At most once a head: from then on it begins at 0, so no byte is moved twice.
+            // At most once a head: afterwards the head begins at 0, so no byte moves twice.
             self.bytes.copy_within(self.start..self.end, 0);
             (self.start, self.end) = (0, self.end - self.start);
         }
         if self.end == self.bytes.len() && self.end < limit {
-            self.bytes.resize((2 * self.end).clamp(SMALLEST.min(limit), limit), 0);
+            self.bytes.resize((2 * self.end).clamp(MIN_CAPACITY.min(limit), limit), 0);
         }
-        let room = limit.saturating_sub(self.end - self.start).min(self.bytes.len() - self.end);
-        self.offered = room as u32;
-        &mut self.bytes[self.end..self.end + room]
+        let space = limit.saturating_sub(self.end - self.start).min(self.bytes.len() - self.end);
+        self.writable = space as u32;
+        &mut self.bytes[self.end..self.end + space]
     }
 
-    /// `n` bytes of the space are now filled; more than there was room for count as the room, so that what stands behind
-    /// it, another connection's in a lent buffer, is never taken for received.
+    /// Marks `n` bytes of the free space as received.
+    ///
+    /// `n` is capped at the space that was offered: the bytes after it may be those of another connection.
     pub(crate) fn received(&mut self, n: usize) {
-        let n = n.min(self.offered as usize);
-        self.offered -= n as u32;
+        let n = n.min(self.writable as usize);
+        self.writable -= n as u32;
         self.end += n;
     }
 
@@ -138,9 +146,9 @@ impl RecvBuffer {
         self.start = self.end.min(self.start + n);
     }
 
-    /// Works in the workspace's memory from here on, unless something stands in its own.
+    /// Takes the workspace's memory, unless the buffer still has its own.
     pub(crate) fn attach(&mut self, workspace: &mut Workspace) {
-        self.offered = 0;
+        self.writable = 0;
         if self.bytes.is_empty() && !self.lent {
             core::mem::swap(&mut self.bytes, &mut workspace.bytes);
             self.lent = true;
@@ -150,16 +158,16 @@ impl RecvBuffer {
         }
     }
 
-    /// Bytes that are allocated and not lent.
+    /// Bytes of heap memory that the buffer owns, without what a workspace lends.
     pub(crate) fn heap_size(&self) -> usize {
         let bytes = if self.lent { 0 } else { self.bytes.capacity() };
         bytes + self.fields.memory()
     }
 
-    /// Gives the workspace's memory back; what is unread moves to memory of its own, and the index is gone.
+    /// Returns the workspace's memory. Unread bytes move to memory of the buffer's own, and the index is dropped.
     pub(crate) fn detach(&mut self, workspace: &mut Workspace) {
         self.release();
-        self.offered = 0;
+        self.writable = 0;
         let mut fields = core::mem::take(&mut self.fields);
         if workspace.fields.memory() == 0 {
             fields.clear();
@@ -173,16 +181,10 @@ impl RecvBuffer {
             *self = RecvBuffer::new();
         }
     }
-
-    /// Bytes of heap memory that it owns.
-    #[cfg(test)]
-    pub(crate) fn owned(&self) -> usize {
-        self.fields.memory() + if self.lent { 0 } else { self.bytes.capacity() }
-    }
 }
 
 impl fmt::Debug for RecvBuffer {
-    /// Shows how much there is, and none of it: a head may hold credentials (R1945-12.3).
+    /// Shows sizes and no bytes: a head may hold credentials (R1945-12.3).
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let lent = if self.lent { ", lent" } else { "" };
         write!(f, "{} of {} bytes unread{lent}", self.unread().len(), self.bytes.len())
@@ -194,15 +196,15 @@ mod tests {
     use super::*;
 
     #[test]
-    fn space_is_never_beyond_the_limit() {
+    fn space_never_exceeds_the_limit() {
         let mut buffer = RecvBuffer::new();
         let mut received = 0;
         loop {
-            let room = buffer.receive_buffer(1000).len();
-            if room == 0 {
+            let space = buffer.receive_buffer(1000).len();
+            if space == 0 {
                 break;
             }
-            let n = room.min(7);
+            let n = space.min(7);
             buffer.received(n);
             received += n;
         }
@@ -212,57 +214,57 @@ mod tests {
     }
 
     #[test]
-    fn a_lent_buffer_goes_back_and_the_rest_stays() {
+    fn detach_returns_lent_memory_and_keeps_unread_bytes() {
         let mut workspace = Workspace::with_room(64);
         let mut buffer = RecvBuffer::new();
         buffer.attach(&mut workspace);
         buffer.receive_buffer(64)[..3].copy_from_slice(b"abc");
         buffer.received(3);
         buffer.consume(1);
-        assert_eq!(buffer.owned(), 0);
+        assert_eq!(buffer.heap_size(), 0);
         buffer.detach(&mut workspace);
         assert_eq!((workspace.bytes.len(), buffer.unread()), (64, &b"bc"[..]));
 
         buffer.attach(&mut workspace);
-        assert_eq!(workspace.bytes.len(), 64, "it keeps its own memory while that holds something");
+        assert_eq!(workspace.bytes.len(), 64, "the buffer keeps its own memory while that holds unread bytes");
         buffer.consume(2);
         buffer.detach(&mut workspace);
-        assert_eq!(buffer.owned(), 0, "and none afterwards");
+        assert_eq!(buffer.heap_size(), 0, "nothing is left once they are consumed");
     }
 
     #[test]
-    fn memory_is_what_was_asked_for_or_doubles() {
+    fn memory_doubles_up_to_the_limit() {
         let (mut buffer, mut workspace) = (RecvBuffer::new(), Workspace::with_room(64));
         assert_eq!(alloc::format!("{workspace:?}"), "Workspace(64 bytes)");
         buffer.attach(&mut workspace);
         assert_eq!(buffer.receive_buffer(1000).len(), 64);
         buffer.received(60);
         buffer.received(60);
-        assert_eq!(buffer.unread().len(), 64, "no more than was offered in all");
+        assert_eq!(buffer.unread().len(), 64, "no more than was offered in total");
         buffer.consume(1);
         assert_eq!(alloc::format!("{buffer:?}"), "63 of 64 bytes unread, lent");
         let mut buffer = RecvBuffer::new();
-        let mut rooms = Vec::new();
-        while rooms.last() != Some(&0) {
-            rooms.push(buffer.receive_buffer(1000).len());
+        let mut spaces = Vec::new();
+        while spaces.last() != Some(&0) {
+            spaces.push(buffer.receive_buffer(1000).len());
             buffer.received(1000);
         }
-        assert_eq!(rooms, [256, 256, 488, 0]);
+        assert_eq!(spaces, [256, 256, 488, 0]);
         let mut buffer = RecvBuffer::new();
-        assert_eq!(buffer.receive_buffer(100).len(), 100, "no more than may ever be needed");
+        assert_eq!(buffer.receive_buffer(100).len(), 100, "a small limit needs no more");
         assert_eq!(buffer.heap_size(), 100);
     }
 
-    // What came is not moved for each of many small requests, but well before the room is gone.
+    // Bytes are not moved after each of many small requests, but well before the free space runs out.
     #[test]
     fn bytes_move_to_the_front_when_less_than_half_is_free() {
-        for (received, room) in [(31, 33), (32, 32), (33, 32), (63, 2)] {
+        for (received, space) in [(31, 33), (32, 32), (33, 32), (63, 2)] {
             let mut buffer = RecvBuffer::new();
             buffer.attach(&mut Workspace::with_room(64));
             assert_eq!(buffer.receive_buffer(64).len(), 64);
             buffer.received(received);
             buffer.consume(1);
-            assert_eq!(buffer.receive_buffer(64).len(), room, "{received}");
+            assert_eq!(buffer.receive_buffer(64).len(), space, "{received}");
         }
     }
 }

@@ -1,7 +1,6 @@
-//! Where does a line end, and where the head? Every byte is looked at once, whatever the segmentation.
-//! It knows lines and their bounds; what a line says is `parse`'s.
+//! The head scanner: finds where each line and the head end, and enforces their limits. `parse` reads the lines.
 //!
-//! A byte is judged where it stands and not by how it came: the same head in other pieces gives the same result.
+//! Each byte is scanned once, however the head is split into reads, and every split gives the same result.
 
 use core::ops::Range;
 
@@ -10,32 +9,32 @@ use memchr::memchr;
 use crate::limits::Limits;
 use crate::wire::grammar::is_blank;
 
-/// How far into a head we have looked. Offsets count from the first byte of the head.
+/// The position of the scan in a head. Offsets count from the first byte of the head.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct HeadScanner {
     scanned: u32,
     line_start: u32,
-    /// Field lines so far; continuation lines do not count.
+    /// Field lines so far, without continuation lines.
     pub(crate) field_lines: u16,
     first_line_seen: bool,
-    /// A line ended with LF alone.
+    /// A line ended with a bare LF.
     pub(crate) bare_lf: bool,
-    /// A line began with a blank.
+    /// A line began with a space or tab.
     pub(crate) folded: bool,
 }
 
-/// What the next bytes turned out to be.
+/// What the scanner found.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Found {
-    /// Everything was looked at; more is needed.
+    /// Everything was scanned, and the head goes on.
     Incomplete,
-    /// The first line, without its line end, and where the next begins. It may be empty.
+    /// The start line without its line end, possibly empty, and where the next line begins.
     StartLine(Range<usize>, usize),
-    /// The head is the first so many bytes.
+    /// The head is this many bytes long.
     HeadEnd(usize),
 }
 
-/// Which bound was broken.
+/// The limit that was exceeded.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum TooLong {
     StartLine,
@@ -49,22 +48,22 @@ impl HeadScanner {
         HeadScanner { scanned: 0, line_start: 0, field_lines: 0, first_line_seen: false, bare_lf: false, folded: false }
     }
 
-    /// Goes on where it stopped; `head` begins with the first byte of the head and only ever grows.
+    /// Continues where it stopped. `head` begins with the first byte of the head and only grows between calls.
     pub(crate) fn scan(&mut self, head: &[u8], limits: &Limits) -> Result<Found, TooLong> {
         loop {
             let start = self.line_start as usize;
             let Some(to_lf) = memchr(b'\n', &head[self.scanned as usize..]) else {
                 self.scanned = head.len() as u32;
-                // A CR at the very end may be half of the line end.
+                // A CR at the very end may be the first half of a CRLF.
                 let line = &head[start..];
-                self.judge_length(line.len() - usize::from(line.ends_with(b"\r")), limits)?;
-                // The head needs one byte more at least.
+                self.check_length(line.len() - usize::from(line.ends_with(b"\r")), limits)?;
+                // A head that goes on needs at least one more byte.
                 return if head.len() >= limits.head as usize { Err(TooLong::Head) } else { Ok(Found::Incomplete) };
             };
             let lf = self.scanned as usize + to_lf;
             let with_cr = lf > start && head[lf - 1] == b'\r';
             let end = lf - usize::from(with_cr);
-            self.judge_length(end - start, limits)?;
+            self.check_length(end - start, limits)?;
             if lf >= limits.head as usize {
                 return Err(TooLong::Head);
             }
@@ -83,19 +82,19 @@ impl HeadScanner {
                 self.folded = true;
             } else {
                 self.field_lines = self.field_lines.saturating_add(1);
-                if self.field_lines > limits.fields.min(MOST_FIELDS) {
+                if self.field_lines > limits.fields.min(MAX_FIELDS) {
                     return Err(TooLong::Fields);
                 }
             }
         }
     }
 
-    /// The same for a head that begins behind an empty line, whose line end counts like the others (D1).
-    pub(crate) const fn behind_blank_line(&self) -> HeadScanner {
+    /// A scanner for the head that follows an empty line. A bare LF in that line counts for the head as well (D1).
+    pub(crate) const fn after_blank_line(&self) -> HeadScanner {
         HeadScanner { bare_lf: self.bare_lf, ..HeadScanner::new() }
     }
 
-    fn judge_length(&self, bytes: usize, limits: &Limits) -> Result<(), TooLong> {
+    fn check_length(&self, bytes: usize, limits: &Limits) -> Result<(), TooLong> {
         match self.first_line_seen {
             false if bytes > limits.start_line as usize => Err(TooLong::StartLine),
             true if bytes > limits.field_line as usize => Err(TooLong::FieldLine),
@@ -104,8 +103,8 @@ impl HeadScanner {
     }
 }
 
-/// The room that `parse` has for fields.
-pub(crate) const MOST_FIELDS: u16 = 256;
+/// The most fields that `parse` has space for.
+pub(crate) const MAX_FIELDS: u16 = 256;
 
 #[cfg(test)]
 mod tests {
@@ -114,11 +113,11 @@ mod tests {
 
     const HEAD: &[u8] = b"GET / HTTP/1.0\r\nA: b\nC: d\r\n e\r\n\r\nrest";
 
-    // The resumable scan: any piece size gives the same answer, and each byte is looked at once.
+    // Any piece size gives the same result, and each byte is scanned once.
     #[test]
-    fn a_head_in_any_pieces_is_scanned_once() {
+    fn head_in_pieces_of_any_size_is_scanned_once() {
         for piece in 1..=HEAD.len() {
-            let (mut scanner, mut looked_at, mut found) = (HeadScanner::new(), 0, Vec::new());
+            let (mut scanner, mut scanned, mut found) = (HeadScanner::new(), 0, Vec::new());
             let mut seen = 0;
             'all: while seen < HEAD.len() {
                 seen = HEAD.len().min(seen + piece);
@@ -126,7 +125,7 @@ mod tests {
                     let from = scanner.scanned;
                     let step = scanner.scan(&HEAD[..seen], &Limits::default()).unwrap();
                     assert!(scanner.scanned >= from);
-                    looked_at += scanner.scanned - from;
+                    scanned += scanner.scanned - from;
                     match step {
                         Found::Incomplete => break,
                         Found::HeadEnd(end) => {
@@ -138,7 +137,7 @@ mod tests {
                 }
             }
             assert_eq!(found, [Found::StartLine(0..14, 16)]);
-            assert_eq!(looked_at as usize, HEAD.len() - 4, "pieces of {piece}");
+            assert_eq!(scanned as usize, HEAD.len() - 4, "pieces of {piece}");
             assert!(scanner.bare_lf && scanner.folded && scanner.field_lines == 2);
         }
     }
@@ -163,7 +162,7 @@ mod tests {
     }
 
     #[test]
-    fn bounds_are_exact() {
+    fn limits_are_exact() {
         let limits = Limits { start_line: 10, field_line: 6, head: 40, fields: 2, ..Limits::default() };
         for (text, expected) in [
             ("0123456789\r\n\r\n", Ok(14)),

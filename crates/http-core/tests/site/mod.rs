@@ -1,5 +1,5 @@
-//! A file server without files, sockets or clocks, and the loop that drives a connection to its end for it: what every
-//! law and every case of conformance runs against. It knows what stands in the directory; all protocol is the library's.
+//! A file server in memory, without sockets or clocks, and the loop that drives a connection to its end. The laws and
+//! the conformance cases run against it. It knows only its files; the library handles the protocol.
 
 use http_core::conditional::{self, EntityTag, Outcome, Validators};
 use http_core::range::{self, ContentRange, RangeOutcome};
@@ -10,11 +10,11 @@ use http_core::{
 
 /// `Sun, 06 Nov 1994 08:49:37 GMT`
 const MODIFIED: i64 = 784_111_777;
-/// The time that never passes.
+/// The present time, which never changes.
 const NOW: i64 = 1_000_000_000;
 const TAG: &str = "\"64-1\"";
 const METHODS: &str = "GET, HEAD, OPTIONS";
-/// The hidden ones hold what must never be seen.
+/// The content of the hidden files must never be sent.
 const FILES: [(&str, &[u8]); 3] = [
     ("HelloWorld.html", b"<!DOCTYPE html>\n<title>Hello</title>\n<p>Hello, world!</p>\n"),
     (".htpasswd", b"root:secret\n"),
@@ -42,13 +42,13 @@ pub(crate) fn now() -> Date {
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Plan {
     pub(crate) limits: Limits,
-    /// Bodies are polled for before the reply, or left to the machine.
+    /// Whether bodies are polled for before the response; otherwise the machine drops them.
     pub(crate) reads_bodies: bool,
-    /// What comes after the last byte: the deadline, or the end of the stream.
-    pub(crate) ends_by_deadline: bool,
+    /// Whether a timeout follows the last byte; otherwise the stream ends.
+    pub(crate) ends_by_timeout: bool,
 }
 
-/// What a connection came to.
+/// The outcome of a connection.
 #[derive(Debug, PartialEq)]
 pub(crate) struct Run {
     pub(crate) seen: Vec<Seen>,
@@ -61,23 +61,23 @@ pub(crate) enum Seen {
         method: String,
         rest: String,
     },
-    /// All bytes of a body: how many at a time is no law.
+    /// All bytes of a body: they may arrive in any pieces.
     Body(Vec<u8>),
-    Refused {
+    Error {
         error: RequestError,
-        /// The line that came began like that of a HEAD.
+        /// Whether the request line began like that of a HEAD.
         of_head: bool,
     },
     Closed(Option<CloseReason>),
 }
 
-/// Gives the pieces, then the end, to a connection and answers what comes of it.
+/// Feeds the pieces and then the end to a connection, and responds to its requests.
 pub(crate) fn drive(plan: Plan, pieces: &[&[u8]]) -> Run {
-    drive_from_hand_to_hand(plan, pieces, |connection| connection)
+    drive_with_hand_over(plan, pieces, |connection| connection)
 }
 
-/// The same, and before each piece the connection passes through `hand_over`.
-pub(crate) fn drive_from_hand_to_hand(
+/// Like [`drive`], and passes the connection through `hand_over` before each piece.
+pub(crate) fn drive_with_hand_over(
     plan: Plan,
     pieces: &[&[u8]],
     mut hand_over: impl FnMut(Connection) -> Connection,
@@ -86,7 +86,7 @@ pub(crate) fn drive_from_hand_to_hand(
     let (mut seen, mut out) = (Vec::new(), Vec::new());
     let mut pieces = pieces.iter().copied().filter(|piece| !piece.is_empty());
     let (mut rest, mut ended) = (&b""[..], false);
-    let mut due: Option<Answer> = None;
+    let mut due: Option<OwnedResponse> = None;
     loop {
         match connection.poll() {
             Ok(Event::NeedInput) => {
@@ -95,35 +95,35 @@ pub(crate) fn drive_from_hand_to_hand(
                     rest = pieces.next().unwrap_or_default();
                 }
                 if rest.is_empty() {
-                    assert!(!ended, "it waits for more after the end");
+                    assert!(!ended, "it needs input after the end of the stream");
                     ended = true;
-                    match plan.ends_by_deadline {
+                    match plan.ends_by_timeout {
                         true => connection.handle_timeout(),
                         false => connection.received_eof(),
                     }
                     continue;
                 }
-                let room = connection.receive_buffer();
-                assert!(!room.is_empty(), "it asks for bytes and has no room");
-                let n = room.len().min(rest.len());
-                room[..n].copy_from_slice(&rest[..n]);
+                let space = connection.receive_buffer();
+                assert!(!space.is_empty(), "it needs input and has no space");
+                let n = space.len().min(rest.len());
+                space[..n].copy_from_slice(&rest[..n]);
                 connection.received(n);
                 rest = &rest[n..];
             }
             Ok(Event::Request(request)) => {
                 let rest = format!("{:?} {} {:?}", request.target, request.version, request.fields);
                 seen.push(Seen::Request { method: request.method.to_string(), rest });
-                let answer = Answer::to(&request);
+                let response = OwnedResponse::to(&request);
                 match plan.reads_bodies && request.body != Framing::Empty {
-                    true => due = Some(answer),
-                    false => answer.send(&mut connection, &mut out),
+                    true => due = Some(response),
+                    false => response.send(&mut connection, &mut out),
                 }
             }
             Ok(Event::Body(bytes)) => match seen.last_mut() {
                 Some(Seen::Body(body)) => body.extend_from_slice(bytes),
                 _ => seen.push(Seen::Body(bytes.to_vec())),
             },
-            Ok(Event::NeedOutput) => due.take().expect("it was answered before").send(&mut connection, &mut out),
+            Ok(Event::NeedOutput) => due.take().expect("a response is due").send(&mut connection, &mut out),
             Ok(Event::Closed) => {
                 seen.push(Seen::Closed(connection.close_reason()));
                 return Run { seen, out };
@@ -132,84 +132,85 @@ pub(crate) fn drive_from_hand_to_hand(
             Err(error) => {
                 let of_head =
                     connection.start_line().starts_with(b"HEAD ") || connection.start_line().starts_with(b"HEAD\t");
-                seen.push(Seen::Refused { error, of_head });
+                seen.push(Seen::Error { error, of_head });
                 connection.respond_error(Some(now().text()), &mut out).unwrap();
             }
         }
     }
 }
 
-struct Answer {
+struct OwnedResponse {
     status: Status,
     fields: FieldBlock,
     body: Vec<u8>,
 }
 
-impl Answer {
-    fn new(status: Status, body: &[u8]) -> Answer {
-        Answer { status, fields: FieldBlock::new(), body: body.to_vec() }
+impl OwnedResponse {
+    fn new(status: Status, body: &[u8]) -> OwnedResponse {
+        OwnedResponse { status, fields: FieldBlock::new(), body: body.to_vec() }
     }
 
-    fn error(status: Status) -> Answer {
-        Answer::new(status, status.to_string().as_bytes())
+    fn error(status: Status) -> OwnedResponse {
+        OwnedResponse::new(status, status.to_string().as_bytes())
     }
 
-    fn with(mut self, name: FieldName<'_>, value: &str) -> Answer {
+    fn with(mut self, name: FieldName<'_>, value: &str) -> OwnedResponse {
         self.fields.push(name, FieldValue::new(value.as_bytes()).unwrap()).unwrap();
         self
     }
 
-    /// From the method on, in the order of D16.
-    fn to(request: &RequestHead<'_>) -> Answer {
+    /// Checks the request from the method on, in the order of D16.
+    fn to(request: &RequestHead<'_>) -> OwnedResponse {
         match request.method {
             Method::Get | Method::Head => {}
-            Method::Options => return Answer::new(Status::OK, b"").with(header::ALLOW, METHODS),
+            Method::Options => return OwnedResponse::new(Status::OK, b"").with(header::ALLOW, METHODS),
             method if method.is_known() => {
-                return Answer::error(Status::METHOD_NOT_ALLOWED).with(header::ALLOW, METHODS);
+                return OwnedResponse::error(Status::METHOD_NOT_ALLOWED).with(header::ALLOW, METHODS);
             }
-            _ => return Answer::error(Status::NOT_IMPLEMENTED),
+            _ => return OwnedResponse::error(Status::NOT_IMPLEMENTED),
         }
         if request.expectation() == Expectation::Unknown {
-            return Answer::error(Status::EXPECTATION_FAILED);
+            return OwnedResponse::error(Status::EXPECTATION_FAILED);
         }
         let mut path = Vec::new();
         request.path.decode_to(&mut path);
         if path.is_empty() {
-            return Answer::new(Status::OK, b"HelloWorld.html\n");
+            return OwnedResponse::new(Status::OK, b"HelloWorld.html\n");
         }
         let hidden = path.split(|&c| c == b'/').any(|segment| segment.starts_with(b"."));
         match FILES.iter().find(|(name, _)| name.as_bytes() == path) {
-            Some((_, content)) if !hidden && !request.path.is_directory() => Answer::with_file(request, content),
-            _ => Answer::error(Status::NOT_FOUND),
+            Some((_, content)) if !hidden && !request.path.is_directory() => OwnedResponse::with_file(request, content),
+            _ => OwnedResponse::error(Status::NOT_FOUND),
         }
     }
-    /// What has the answer 200 but for its fields: preconditions, then Range (R9110-13.2.1, R9110-13.2.2).
-    fn with_file(request: &RequestHead<'_>, content: &[u8]) -> Answer {
+
+    /// Evaluates preconditions, then Range, for a file that exists (R9110-13.2.1, R9110-13.2.2).
+    fn with_file(request: &RequestHead<'_>, content: &[u8]) -> OwnedResponse {
         let length = content.len() as u64;
         let modified = Date::from_unix(MODIFIED).unwrap();
         let validators = Validators { etag: EntityTag::parse(TAG.as_bytes()).ok(), last_modified: Some(modified) };
-        let answer = match conditional::evaluate(request.method, &request.fields, &validators, now()) {
-            Outcome::PreconditionFailed => return Answer::error(Status::PRECONDITION_FAILED),
-            Outcome::NotModified => Answer::new(Status::NOT_MODIFIED, content),
+        let response = match conditional::evaluate(request.method, &request.fields, &validators, now()) {
+            Outcome::PreconditionFailed => return OwnedResponse::error(Status::PRECONDITION_FAILED),
+            Outcome::NotModified => OwnedResponse::new(Status::NOT_MODIFIED, content),
             Outcome::Proceed => match range::evaluate(request.method, &request.fields, &validators, length, now()) {
-                RangeOutcome::Full => Answer::new(Status::OK, content),
+                RangeOutcome::Full => OwnedResponse::new(Status::OK, content),
                 RangeOutcome::Partial(range) => {
-                    Answer::new(Status::PARTIAL_CONTENT, &content[range.start() as usize..range.end() as usize])
+                    OwnedResponse::new(Status::PARTIAL_CONTENT, &content[range.start() as usize..range.end() as usize])
                         .with(header::CONTENT_RANGE, range.content_range().as_str())
                 }
                 RangeOutcome::NotSatisfiable => {
-                    return Answer::error(Status::RANGE_NOT_SATISFIABLE)
+                    return OwnedResponse::error(Status::RANGE_NOT_SATISFIABLE)
                         .with(header::CONTENT_RANGE, ContentRange::unsatisfied(length).as_str());
                 }
             },
         };
-        answer.with(header::ETAG, TAG).with(header::LAST_MODIFIED, modified.text().as_str())
+        response.with(header::ETAG, TAG).with(header::LAST_MODIFIED, modified.text().as_str())
     }
 
     fn send(&self, connection: &mut Connection, out: &mut Vec<u8>) {
         let body = ResponseBody::Length(self.body.len() as u64);
-        let reply = Response { body, date: Some(now().text()), ..Response::new(self.status, &self.fields) };
-        match connection.respond(&reply, out).unwrap() {
+        let response = Response { body, date: Some(now().text()), ..Response::new(self.status, &self.fields) };
+        match connection.respond(&response, out).unwrap() {
             SendBody::None => {}
             SendBody::Exactly(n) => {
                 assert_eq!(n, self.body.len() as u64);

@@ -1,5 +1,4 @@
-//! One line of the log, in each format. Whatever the bytes of a peer, a line holds 0x20 to 0x7E and nothing else, and
-//! stays one line.
+//! One line of the log, in each format. Whatever bytes a peer sends, a line holds only 0x20 to 0x7E and stays one line.
 
 use std::io::Write as _;
 use std::net::IpAddr;
@@ -11,30 +10,29 @@ use super::pending::PendingRecord;
 use crate::clock;
 use crate::stats::EndReason;
 
-/// What is to be said of one request.
+/// Everything that a line says.
 #[derive(Debug)]
-pub(crate) struct Entry<'a> {
+pub(crate) struct Record<'a> {
     /// The other end of the connection.
     pub(crate) peer: IpAddr,
-    pub(crate) draft: PendingRecord<'a>,
+    pub(crate) pending: &'a PendingRecord,
     pub(crate) date: Date,
     pub(crate) status: Status,
-    /// Bytes of body that were sent.
+    /// Bytes of the body that were sent.
     pub(crate) sent: u64,
     pub(crate) reason: EndReason,
 }
 
-/// Bytes of a line at most: six for each of a head's.
-pub(super) fn longest_line(head: usize) -> usize {
+/// The most bytes of a line, where heads have this many: six for each.
+pub(super) fn max_line(head: usize) -> usize {
     6 * (head + (1 << 10))
 }
 
-/// The last date that was written, as it stands in a line: many lines are of one second.
+/// The date as a line has it. Many lines are of one second, so the last one is kept.
 #[derive(Debug)]
 pub(super) struct TimestampCache {
     format: LogFormat,
-    last: Option<Date>,
-    /// As much of it as the format needs.
+    date: Option<Date>,
     text: [u8; COMMON.len()],
 }
 
@@ -43,12 +41,12 @@ const JSON: &[u8; 20] = b"0000-00-00T00:00:00Z";
 
 impl TimestampCache {
     pub(super) fn new(format: LogFormat) -> TimestampCache {
-        TimestampCache { format, last: None, text: *COMMON }
+        TimestampCache { format, date: None, text: *COMMON }
     }
 
-    fn of(&mut self, date: Date) -> &[u8] {
-        if self.last != Some(date) {
-            self.last = Some(date);
+    fn get(&mut self, date: Date) -> &[u8] {
+        if self.date != Some(date) {
+            self.date = Some(date);
             let text = date.text();
             let text = text.as_bytes(); // Sun, 06 Nov 1994 08:49:37 GMT
             let mut put = |at: usize, part: &[u8]| self.text[at..at + part.len()].copy_from_slice(part);
@@ -70,40 +68,40 @@ impl TimestampCache {
     }
 }
 
-/// Without the machinery of `format!`, which would take five times as long.
-pub(super) fn write(out: &mut Vec<u8>, entry: &Entry<'_>, stamp: &mut TimestampCache) {
-    match stamp.format {
-        LogFormat::Common => common(out, entry, stamp),
+/// Appends the line of a record. It does without `format!`, which would take five times as long.
+pub(super) fn format_record(record: &Record<'_>, timestamps: &mut TimestampCache, out: &mut Vec<u8>) {
+    match timestamps.format {
+        LogFormat::Common => common(record, timestamps, out),
         LogFormat::Combined => {
-            common(out, entry, stamp);
-            for text in [entry.draft.referer, entry.draft.user_agent] {
+            common(record, timestamps, out);
+            for text in [record.pending.referer(), record.pending.user_agent()] {
                 out.extend_from_slice(b" \"");
                 escape(if text.is_empty() { b"-" } else { text }, b' ', b"\\x", out);
                 out.push(b'"');
             }
         }
-        LogFormat::Json => json(out, entry, stamp),
+        LogFormat::Json => json(record, timestamps, out),
     }
     out.push(b'\n');
 }
 
-/// `host - user [date] "request line" status bytes`
-fn common(out: &mut Vec<u8>, entry: &Entry<'_>, stamp: &mut TimestampCache) {
-    let PendingRecord { client, user, line, .. } = entry.draft;
-    push_address(client, out);
+/// `client - user [date] "request line" status bytes`
+fn common(record: &Record<'_>, timestamps: &mut TimestampCache, out: &mut Vec<u8>) {
+    let user = record.pending.user();
+    push_address(record.pending.client, out);
     out.extend_from_slice(if user.is_empty() { b" - -" } else { b" - " });
-    escape(user, b'!', b"\\x", out); // a blank would end it
-    out.extend_from_slice(stamp.of(entry.date));
-    escape(line, b' ', b"\\x", out);
+    escape(user, b'!', b"\\x", out); // a space would end it
+    out.extend_from_slice(timestamps.get(record.date));
+    escape(record.pending.request_line(), b' ', b"\\x", out);
     out.extend_from_slice(b"\" ");
-    push_decimal(entry.status.code().into(), out);
+    push_decimal(record.status.code().into(), out);
     out.push(b' ');
-    push_decimal(entry.sent, out);
+    push_decimal(record.sent, out);
 }
 
-/// One object. A byte beyond ASCII is the character with its number (ISO 8859-1), so that none is lost.
-fn json(out: &mut Vec<u8>, entry: &Entry<'_>, stamp: &mut TimestampCache) {
-    let PendingRecord { began, client, user, referer, user_agent, line } = entry.draft;
+/// One object. A byte beyond ASCII becomes the character with its number (ISO 8859-1), so that none is lost.
+fn json(record: &Record<'_>, timestamps: &mut TimestampCache, out: &mut Vec<u8>) {
+    let PendingRecord { began, client, .. } = *record.pending;
     let text = |name: &str, text: &[u8], out: &mut Vec<u8>| {
         out.extend_from_slice(name.as_bytes());
         if text.is_empty() {
@@ -118,21 +116,21 @@ fn json(out: &mut Vec<u8>, entry: &Entry<'_>, stamp: &mut TimestampCache) {
         push_decimal(number, out);
     };
     out.extend_from_slice(b"{\"time\":\"");
-    out.extend_from_slice(stamp.of(entry.date));
+    out.extend_from_slice(timestamps.get(record.date));
     out.extend_from_slice(b"\",\"client\":\"");
     push_address(client, out);
-    if client != entry.peer {
+    if client != record.peer {
         out.extend_from_slice(b"\",\"peer\":\"");
-        push_address(entry.peer, out);
+        push_address(record.peer, out);
     }
-    text("\",\"user\":", user, out);
-    text(",\"request\":", line, out);
-    number(",\"status\":", entry.status.code().into(), out);
-    number(",\"sent\":", entry.sent, out);
+    text("\",\"user\":", record.pending.user(), out);
+    text(",\"request\":", record.pending.request_line(), out);
+    number(",\"status\":", record.status.code().into(), out);
+    number(",\"sent\":", record.sent, out);
     number(",\"duration_ms\":", clock::monotonic_ms().saturating_sub(began), out);
-    text(",\"end\":", entry.reason.name().as_bytes(), out);
-    text(",\"referer\":", referer, out);
-    text(",\"user_agent\":", user_agent, out);
+    text(",\"end\":", record.reason.name().as_bytes(), out);
+    text(",\"referer\":", record.pending.referer(), out);
+    text(",\"user_agent\":", record.pending.user_agent(), out);
     out.push(b'}');
 }
 
@@ -166,11 +164,11 @@ fn push_decimal(number: u64, out: &mut Vec<u8>) {
     }
 }
 
-/// Nothing that a peer sends can end a line, close a quote or reach a terminal (R1945-12.3, V16). Bytes from `first` to
-/// 0x7E are themselves; all others stand as two digits behind `code`.
+/// Nothing that a peer sends can end a line, close a quote or control a terminal (R1945-12.3, V16). Bytes from `first` to
+/// 0x7E are copied; every other byte becomes two hexadecimal digits after `code`.
 fn escape(bytes: &[u8], first: u8, code: &[u8], out: &mut Vec<u8>) {
     let is_plain = |&c: &u8| (c >= first) & (c <= b'~') & (c != b'"') & (c != b'\\');
-    // Without a branch for each byte, several are looked at together.
+    // Without a branch for each byte, the compiler checks several bytes at once.
     if bytes.iter().fold(true, |all, c| all & is_plain(c)) {
         return out.extend_from_slice(bytes);
     }
@@ -195,18 +193,18 @@ pub(super) mod tests {
     use http_core::Limits;
     use serde_json::{Value, json};
 
-    pub(in super::super) fn entry(line: &[u8]) -> Entry<'_> {
-        let client = IpAddr::from([127, 0, 0, 1]);
-        Entry {
-            peer: client,
-            draft: PendingRecord {
-                began: clock::monotonic_ms() - 2000,
-                client,
-                user: b"",
-                referer: b"",
-                user_agent: b"",
-                line,
-            },
+    /// A finished request with this request line.
+    pub(in super::super) fn pending(request_line: &[u8]) -> PendingRecord {
+        let mut pending = PendingRecord::default();
+        let began = clock::monotonic_ms() - 2000;
+        pending.set(began, IpAddr::from([127, 0, 0, 1]), [b"", b"", b"", request_line]);
+        pending
+    }
+
+    pub(in super::super) fn record(pending: &PendingRecord) -> Record<'_> {
+        Record {
+            peer: IpAddr::from([127, 0, 0, 1]),
+            pending,
             date: Date::from_unix(784_111_777).unwrap(),
             status: Status::OK,
             sent: 12,
@@ -214,9 +212,9 @@ pub(super) mod tests {
         }
     }
 
-    fn written(format: LogFormat, entry: &Entry<'_>) -> String {
+    fn line_of(format: LogFormat, record: &Record<'_>) -> String {
         let mut out = Vec::new();
-        write(&mut out, entry, &mut TimestampCache::new(format));
+        format_record(record, &mut TimestampCache::new(format), &mut out);
         String::from_utf8(out).unwrap()
     }
 
@@ -224,22 +222,22 @@ pub(super) mod tests {
 
     // R1945-12.3, V16
     #[test]
-    fn a_line_stays_one_line() {
-        let line = b"GET /\x1b[2J\"\\\r\x80 HTTP/1.0";
+    fn hostile_request_line_stays_one_line() {
+        let pending = pending(b"GET /\x1b[2J\"\\\r\x80 HTTP/1.0");
         let common = "127.0.0.1 - - [06/Nov/1994:08:49:37 +0000] \"GET /\\x1b[2J\\\"\\\\\\x0d\\x80 HTTP/1.0\" 200 12\n";
-        assert_eq!(written(LogFormat::Common, &entry(line)), common);
+        assert_eq!(line_of(LogFormat::Common, &record(&pending)), common);
         let combined = common.replace('\n', " \"-\" \"-\"\n");
-        assert_eq!(written(LogFormat::Combined, &entry(line)), combined);
+        assert_eq!(line_of(LogFormat::Combined, &record(&pending)), combined);
     }
 
-    // V16: whatever the bytes, wherever they stand.
+    // V16: any byte, in any text.
     #[test]
-    fn every_octet_is_written_in_printable_ones() {
+    fn every_byte_is_logged_as_printable_ascii() {
         let all: Vec<u8> = (0..=255).collect();
+        let mut pending = pending(b"");
+        pending.set(0, pending.client, [&all; 4]);
         for format in FORMATS {
-            let mut entry = entry(&all);
-            entry.draft = PendingRecord { user: &all, referer: &all, user_agent: &all, ..entry.draft };
-            let line = written(format, &entry);
+            let line = line_of(format, &record(&pending));
             let (line, end) = line.split_at(line.len() - 1);
             assert!(end == "\n" && line.bytes().all(|c| matches!(c, b' '..=b'~')), "{line:?}");
             if format == LogFormat::Json {
@@ -249,8 +247,7 @@ pub(super) mod tests {
                     assert_eq!(value[name], latin, "{name}");
                 }
             } else {
-                let behind = line.split_once(" - ").unwrap().1;
-                let user = behind.split(' ').next().unwrap();
+                let user = line.split_once(" - ").unwrap().1.split(' ').next().unwrap();
                 assert!(user.contains(r##"\x1f\x20!\"#"##) && user.ends_with(r"\xff"), "{user}");
             }
         }
@@ -258,18 +255,17 @@ pub(super) mod tests {
 
     // The Common Log Format of Apache, and what nginx and Apache call combined.
     #[test]
-    fn users_referers_and_agents_have_their_places() {
-        let mut entry = entry(b"GET / HTTP/1.0");
-        entry.draft = PendingRecord { user: b"a b", referer: b"http://a/\"", user_agent: b"me \\ 1", ..entry.draft };
+    fn user_referer_and_user_agent_have_their_places() {
+        let mut pending = pending(b"");
+        pending.set(0, pending.client, [b"a b", b"http://a/\"", b"me \\ 1", b"GET / HTTP/1.0"]);
         let common = r#"127.0.0.1 - a\x20b [06/Nov/1994:08:49:37 +0000] "GET / HTTP/1.0" 200 12"#;
-        assert_eq!(written(LogFormat::Common, &entry), format!("{common}\n"));
+        assert_eq!(line_of(LogFormat::Common, &record(&pending)), format!("{common}\n"));
         let combined = format!("{common} {}\n", r#""http://a/\"" "me \\ 1""#);
-        assert_eq!(written(LogFormat::Combined, &entry), combined);
+        assert_eq!(line_of(LogFormat::Combined, &record(&pending)), combined);
     }
 
     #[test]
-    fn an_object_has_all_that_is_known() {
-        let mut entry = entry(b"GET / HTTP/1.0");
+    fn json_object_has_all_that_is_known() {
         let mut expected = json!({
             "time": "1994-11-06T08:49:37Z",
             "client": "127.0.0.1",
@@ -281,32 +277,33 @@ pub(super) mod tests {
             "referer": null,
             "user_agent": null,
         });
-        let read = |entry: &Entry<'_>| {
-            let mut value: Value = serde_json::from_str(&written(LogFormat::Json, entry)).unwrap();
-            let advance = value.as_object_mut().unwrap().remove("duration_ms").unwrap();
-            assert!((2000..10_000).contains(&advance.as_u64().unwrap()), "{advance}");
+        let parse = |record: &Record<'_>| {
+            let mut value: Value = serde_json::from_str(&line_of(LogFormat::Json, record)).unwrap();
+            let took = value.as_object_mut().unwrap().remove("duration_ms").unwrap();
+            assert!((2000..10_000).contains(&took.as_u64().unwrap()), "{took}");
             value
         };
-        assert_eq!(read(&entry), expected);
-        entry.draft = PendingRecord { client: "2001:db8::1".parse().unwrap(), user: b"me", ..entry.draft };
+        let mut pending = pending(b"GET / HTTP/1.0");
+        assert_eq!(parse(&record(&pending)), expected);
+        pending.set(pending.began, "2001:db8::1".parse().unwrap(), [b"me", b"", b"", b"GET / HTTP/1.0"]);
         (expected["client"], expected["peer"], expected["user"]) =
             ("2001:db8::1".into(), "127.0.0.1".into(), "me".into());
-        (entry.sent, entry.reason) = (u64::MAX, EndReason::FileChanged);
         (expected["sent"], expected["end"]) = (u64::MAX.into(), "file-changed".into());
-        assert_eq!(read(&entry), expected);
+        assert_eq!(parse(&Record { sent: u64::MAX, reason: EndReason::FileChanged, ..record(&pending) }), expected);
     }
 
-    // A stamp is used again for its own second alone.
+    // A cached timestamp is used for its own second only.
     #[test]
-    fn lines_of_all_peers_dates_and_numbers() {
-        let (mut out, mut stamp) = (Vec::new(), TimestampCache::new(LogFormat::Common));
-        let clients = ["0.10.255.1", "2001:db8::1", "::"];
-        for (n, (client, seconds)) in clients.into_iter().zip([784_111_777, 784_111_777, 951_782_400]).enumerate() {
-            let mut entry = entry(b"");
-            entry.draft.client = client.parse().unwrap();
-            (entry.date, entry.status) = (Date::from_unix(seconds).unwrap(), Status::NOT_FOUND);
-            entry.sent = [0, 10, u64::MAX][n];
-            write(&mut out, &entry, &mut stamp);
+    fn lines_have_the_address_date_and_numbers_of_their_record() {
+        let (mut out, mut timestamps) = (Vec::new(), TimestampCache::new(LogFormat::Common));
+        for (client, seconds, sent) in
+            [("0.10.255.1", 784_111_777, 0), ("2001:db8::1", 784_111_777, 10), ("::", 951_782_400, u64::MAX)]
+        {
+            let mut pending = pending(b"");
+            pending.client = client.parse().unwrap();
+            let date = Date::from_unix(seconds).unwrap();
+            let record = Record { date, status: Status::NOT_FOUND, sent, ..record(&pending) };
+            format_record(&record, &mut timestamps, &mut out);
         }
         let expected = "0.10.255.1 - - [06/Nov/1994:08:49:37 +0000] \"\" 404 0\n\
                         2001:db8::1 - - [06/Nov/1994:08:49:37 +0000] \"\" 404 10\n\
@@ -316,29 +313,31 @@ pub(super) mod tests {
 
     #[test]
     fn every_month_has_its_number() {
-        let mut stamp = TimestampCache::new(LogFormat::Json);
+        let mut timestamps = TimestampCache::new(LogFormat::Json);
         for month in 0..12 {
             let date = Date::from_unix(947_548_800 + month * 2_629_800).unwrap();
             let expected = format!("2000-{:02}-", month + 1);
-            assert!(stamp.of(date).starts_with(expected.as_bytes()), "{:?}", stamp.of(date).escape_ascii());
+            assert!(timestamps.get(date).starts_with(expected.as_bytes()), "{:?}", timestamps.get(date).escape_ascii());
         }
     }
 
-    // A head of the bytes that take most.
+    // A head of the bytes that take most room.
     #[test]
-    fn the_longest_line_is_bounded() {
-        let head = vec![0xff; Limits::default().head as usize];
+    fn longest_line_is_bounded() {
+        let head = Limits::default().head as usize;
+        let pending = pending(&vec![0xff; head]);
         for format in FORMATS {
-            let length = written(format, &entry(&head)).len();
-            assert!(length < longest_line(head.len()), "{format:?}: {length}");
+            let length = line_of(format, &record(&pending)).len();
+            assert!(length < max_line(head), "{format:?}: {length}");
         }
     }
 
     #[test]
-    fn a_line_allocates_nothing() {
+    fn line_allocates_nothing() {
+        let pending = pending(b"GET /\xff HTTP/1.0");
         for format in FORMATS {
-            let (mut out, mut stamp) = (Vec::with_capacity(1000), TimestampCache::new(format));
-            let measured = measure(|| write(&mut out, &entry(b"GET /\xff HTTP/1.0"), &mut stamp));
+            let (mut out, mut timestamps) = (Vec::with_capacity(1000), TimestampCache::new(format));
+            let measured = measure(|| format_record(&record(&pending), &mut timestamps, &mut out));
             assert_eq!(measured.count_total, 0);
         }
     }

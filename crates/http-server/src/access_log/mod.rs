@@ -1,29 +1,29 @@
-//! The access log: one line a request, written by a thread of its own behind a bounded buffer. A log that cannot be
-//! written loses lines, which are counted; it never stops the service.
+//! The access log: one line a request, written by a thread of its own behind a bounded queue. A log that cannot be written
+//! drops lines, which are counted; it never stops the server.
 
 mod format;
 mod output;
 mod pending;
 
 use std::io::{self, Write};
+use std::mem;
 use std::path::Path;
 use std::sync::mpsc::{self, Receiver};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::Duration;
 
-use self::format::{TimestampCache, longest_line};
+use self::format::{TimestampCache, format_record, max_line};
 use self::output::Output;
-
 use crate::messages::Messages;
 
-pub(crate) use self::format::Entry;
-pub(crate) use self::pending::{PendingRecord, draft_memory};
+pub(crate) use self::format::Record;
+pub(crate) use self::pending::{PendingRecord, TEXT_KEPT, max_record};
 
-/// What a log says of each request, and where.
+/// The access log: its format and its output.
 ///
-/// Nothing that a peer sends can end a line or stand in it but as printable ASCII. A thread of its own writes, within
-/// 100 ms; when it cannot keep up, or cannot write, lines are lost and [counted](crate::Stats::dropped_log_lines).
+/// Whatever a client sends, a line stays one line of printable ASCII. A thread of its own writes within 100 ms. When it
+/// cannot keep up or cannot write, lines are dropped and [counted](crate::Stats::dropped_log_lines).
 ///
 /// ```
 /// use http_server::{Log, LogFormat, Response, Request, Server};
@@ -33,7 +33,7 @@ pub(crate) use self::pending::{PendingRecord, draft_memory};
 /// let log = Log::to_file(LogFormat::Combined, &directory.join("access.log"))?;
 /// let server = Server::bind("127.0.0.1:0")?.log(log);
 /// let running = server.start(|_: &Request<'_>| Response::text("hello\n"))?;
-/// // Whoever has moved the file away:
+/// // After the file was moved away:
 /// running.log_handle().reopen();
 /// # running.shutdown_handle().shut_down();
 /// # assert_eq!(running.join().dropped_log_lines, 0);
@@ -46,54 +46,53 @@ pub struct Log {
     output: Output,
 }
 
-/// How a line of the log is written.
+/// The format of a log line.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum LogFormat {
-    /// The Common Log Format: `client - user [date] "request line" status bytes`, the bytes those of the body that were
-    /// sent. Quotes and backslashes stand behind a backslash; bytes that are not printable ASCII as `\xff`, and so does a
-    /// blank in the name of a user.
+    /// The Common Log Format: `client - user [date] "request line" status bytes`. The bytes are those of the body that
+    /// were sent. Quotes and backslashes are escaped by a backslash. Bytes that are not printable ASCII become `\xff`, and
+    /// so does a space in a user's name.
     Common,
-    /// The same, and `"referer" "user agent"` behind it.
+    /// The Common Log Format with `"referer" "user agent"` at the end.
     Combined,
-    /// A JSON object: `time` (RFC 3339), `client`, `peer` where that is another, `user`, `request` (the request line),
-    /// `status`, `sent` (bytes of body), `duration_ms`, `end`, `referer`, `user_agent`; `null` for a text that is not
-    /// there. A byte beyond ASCII is the character with its number.
+    /// A JSON object with `time` (RFC 3339), `client`, `peer` if it is another address, `user`, `request` (the request
+    /// line), `status`, `sent` (bytes of the body), `duration_ms`, `end`, `referer` and `user_agent`. A missing text is
+    /// `null`. A byte beyond ASCII becomes the character with its number.
     ///
-    /// The duration runs from the first byte of a request, or from the accept for the first of a connection, until the
-    /// kernel has the last byte of the reply; it is as coarse as the kernel's tick. How it ended is one of `complete`, `client-abort`, `head-timeout`, `body-timeout`,
-    /// `slow-send`, `file-changed`, `no-room` (told 503), `unread` (what its client did not read had no room),
-    /// `shutdown` and `failed`.
+    /// The duration runs from the first byte of a request, or from the accept for the first request of a connection, until
+    /// the kernel has the last byte of the response. It is as coarse as the kernel's tick. `end` is one of `complete`,
+    /// `client-abort`, `head-timeout`, `body-timeout`, `slow-send`, `file-changed`, `no-room` (the response was 503),
+    /// `unread` (the memory for unread responses was exhausted), `shutdown` and `failed`.
     Json,
 }
 
 impl Log {
-    /// To standard error.
+    /// A log on standard error.
     ///
     /// # Errors
-    /// Of the system, if it has no descriptor left.
+    /// From the system, if no descriptor is left.
     pub fn to_standard_error(format: LogFormat) -> io::Result<Log> {
         Ok(Log { format, output: Output::standard_error()? })
     }
 
-    /// To a file, behind what it holds; it is made, with mode 0640, if it is not there. What is wrong with it later, a
-    /// full disk for one, is said on standard error once, and once more when it is over.
+    /// A log that is appended to a file, which is created with mode 0640 if it does not exist. If it cannot be written
+    /// later, such as on a full disk, standard error says so once, and once more when it can be written again.
     ///
     /// # Errors
-    /// Of the system.
+    /// From the system.
     pub fn to_file(format: LogFormat, path: &Path) -> io::Result<Log> {
         Ok(Log { format, output: Output::file(path)? })
     }
 }
 
-/// Opens the file of a log anew; see [`RunningServer::log_handle`](crate::RunningServer::log_handle).
+/// Reopens the file of a log; see [`RunningServer::log_handle`](crate::RunningServer::log_handle).
 #[derive(Clone, Debug)]
 pub struct LogHandle(pub(crate) Option<Arc<AccessLog>>);
 
 impl LogHandle {
-    /// Has the file of the same name opened before any further line is written, since the one before may have been moved
-    /// away. It returns at once. If that fails, lines go on to the old one until it can be opened, and
-    /// standard error says so.
+    /// Opens the file of the same name before any further line is written, because the old one may have been moved away.
+    /// It returns at once. If the file cannot be opened, lines go to the old one until it can, and standard error says so.
     pub fn reopen(&self) {
         if let Some(log) = &self.0 {
             log.lock().reopen = true;
@@ -103,67 +102,67 @@ impl LogHandle {
 }
 
 /// Bytes of lines that may wait to be written.
-const ROOM: usize = 1 << 20;
-/// What the lines that wait, those that are written and one that was torn may take where heads have this many bytes: each
-/// buffer may have grown by doubling.
+const QUEUE_CAPACITY: usize = 1 << 20;
+/// The most memory of a log, where heads have this many bytes: lines that wait, lines being written, and a partial line. Each
+/// buffer may have doubled.
 pub(crate) fn memory(head: usize) -> usize {
-    4 * (ROOM + longest_line(head)) + 2 * longest_line(head)
+    4 * (QUEUE_CAPACITY + max_line(head)) + 2 * max_line(head)
 }
-/// How long lines are gathered before they are written, unless there are so many bytes of them.
+/// Lines are written when the first has waited this long, or when this many bytes wait.
 const FLUSH_INTERVAL: Duration = Duration::from_millis(50);
 const FLUSH_THRESHOLD: usize = 64 << 10;
-/// How long the end of the server waits for whoever reads the last lines.
+/// How long a server that ends waits until its last lines are read.
 const DRAIN_TIMEOUT: Duration = Duration::from_secs(1);
 
-/// Where lines go on their way to the writer.
+/// The way of lines to the writer.
 #[derive(Debug)]
 pub(crate) struct AccessLog {
     pub(crate) format: LogFormat,
-    lines: Mutex<Queue>,
+    queue: Mutex<Queue>,
     changed: Condvar,
 }
 
 #[derive(Debug)]
 struct Queue {
-    waiting: Vec<u8>,
-    stamp: TimestampCache,
+    lines: Vec<u8>,
+    timestamps: TimestampCache,
     recorded: u64,
     written: u64,
-    /// Of those that the writer has tried.
-    lost: u64,
+    /// Lines that the writer tried and could not write. A partial line counts until it is finished.
+    dropped: u64,
     reopen: bool,
     closed: bool,
 }
 
 impl AccessLog {
     fn new(format: LogFormat) -> AccessLog {
-        let stamp = TimestampCache::new(format);
-        let lines =
-            Queue { waiting: Vec::new(), stamp, recorded: 0, written: 0, lost: 0, reopen: false, closed: false };
-        AccessLog { format, lines: Mutex::new(lines), changed: Condvar::new() }
+        let timestamps = TimestampCache::new(format);
+        let queue =
+            Queue { lines: Vec::new(), timestamps, recorded: 0, written: 0, dropped: 0, reopen: false, closed: false };
+        AccessLog { format, queue: Mutex::new(queue), changed: Condvar::new() }
     }
 
-    /// One whose lines grow into room that is there.
+    /// A log whose queue does not grow.
     #[cfg(test)]
-    pub(crate) fn with_room(format: LogFormat) -> AccessLog {
+    pub(crate) fn with_full_capacity(format: LogFormat) -> AccessLog {
         let log = AccessLog::new(format);
-        log.lock().waiting.reserve(ROOM);
+        log.lock().lines.reserve(QUEUE_CAPACITY);
         log
     }
 
     /// Adds a line, or drops it when the writer is too far behind. It never waits for the writer.
-    pub(crate) fn record(&self, entry: &Entry<'_>) {
-        let mut lines = self.lock();
-        lines.recorded += 1;
-        if lines.waiting.len() >= ROOM {
+    pub(crate) fn record(&self, record: &Record<'_>) {
+        let mut queue = self.lock();
+        queue.recorded += 1;
+        if queue.lines.len() >= QUEUE_CAPACITY {
             return;
         }
-        let Queue { waiting, stamp, .. } = &mut *lines;
-        let before = waiting.len();
-        format::write(waiting, entry, stamp);
-        let enough = before < FLUSH_THRESHOLD && waiting.len() >= FLUSH_THRESHOLD;
-        drop(lines);
-        if before == 0 || enough {
+        let Queue { lines, timestamps, .. } = &mut *queue;
+        let before = lines.len();
+        format_record(record, timestamps, lines);
+        let reached_threshold = before < FLUSH_THRESHOLD && lines.len() >= FLUSH_THRESHOLD;
+        drop(queue);
+        if before == 0 || reached_threshold {
             self.changed.notify_one();
         }
     }
@@ -174,59 +173,58 @@ impl AccessLog {
         self.changed.notify_one();
     }
 
-    /// Queue that are lost already; others still wait. It never goes down.
+    /// Lines that are dropped already; others still wait. It never goes down.
     pub(crate) fn dropped_so_far(&self) -> u64 {
-        self.lock().lost
+        self.lock().dropped
     }
 
-    /// Queue that were recorded and not written.
-    fn lost(&self) -> u64 {
-        let lines = self.lock();
-        lines.recorded - lines.written
+    /// Lines that were recorded and not written.
+    fn unwritten(&self) -> u64 {
+        let queue = self.lock();
+        queue.recorded - queue.written
     }
 
-    /// Writes lines until the log is closed; says when it cannot, and when it can again.
+    /// Writes lines until the log is closed. Warns when it cannot write, and when it can again.
     fn write_to<W: Write>(
         &self,
         mut output: Output<W>,
-        gather: Duration,
+        flush_interval: Duration,
         reopen_output: impl Fn(&mut Output<W>) -> io::Result<()>,
-        say: impl Fn(String),
+        warn: impl Fn(&str),
     ) {
-        let mut writing = Vec::new();
-        let (mut is_failing, mut lost) = (false, 0);
-        let mut is_overdue = false;
+        let mut lines = Vec::new();
+        let (mut is_failing, mut dropped_before) = (false, 0);
+        let mut reopen_failed = false;
         loop {
-            let lines = self.lock();
-            let is_idle = |lines: &mut Queue| lines.waiting.is_empty() && !lines.closed && !lines.reopen;
-            let lines = self.changed.wait_while(lines, is_idle).unwrap_or_else(PoisonError::into_inner);
-            let gathers = |lines: &mut Queue| lines.waiting.len() < FLUSH_THRESHOLD && !lines.closed && !lines.reopen;
-            let gathered = self.changed.wait_timeout_while(lines, gather, gathers);
-            let (mut lines, _) = gathered.unwrap_or_else(PoisonError::into_inner);
-            std::mem::swap(&mut lines.waiting, &mut writing);
-            let (closed, reopen) = (lines.closed, std::mem::take(&mut lines.reopen));
-            let missing = lines.recorded - lines.written;
-            drop(lines);
-            let is_last = closed && writing.is_empty();
+            let queue = self.lock();
+            let is_idle = |queue: &mut Queue| queue.lines.is_empty() && !queue.closed && !queue.reopen;
+            let queue = self.changed.wait_while(queue, is_idle).unwrap_or_else(PoisonError::into_inner);
+            let gathers = |queue: &mut Queue| queue.lines.len() < FLUSH_THRESHOLD && !queue.closed && !queue.reopen;
+            let gathered = self.changed.wait_timeout_while(queue, flush_interval, gathers);
+            let (mut queue, _) = gathered.unwrap_or_else(PoisonError::into_inner);
+            mem::swap(&mut queue.lines, &mut lines);
+            let (closed, reopen) = (queue.closed, mem::take(&mut queue.reopen));
+            let unwritten = queue.recorded - queue.written;
+            drop(queue);
+            let is_last = closed && lines.is_empty();
 
-            let (written, result) = output.write(&mut writing);
-            writing.clear();
-            let mut lines = self.lock();
-            lines.written += written;
-            lines.lost = lines.lost.max(missing - written); // a torn line is lost until it is finished
-            drop(lines);
+            let (written, result) = output.write(&mut lines);
+            lines.clear();
+            let dropped = unwritten - written;
+            let mut queue = self.lock();
+            queue.written += written;
+            queue.dropped = queue.dropped.max(dropped);
+            drop(queue);
             match result {
                 Ok(()) if written > 0 => {
                     if is_failing {
-                        say(format!(
-                            "the access log is written again; {} of its lines were lost",
-                            missing - written - lost
-                        ));
+                        let lost = dropped - dropped_before;
+                        warn(&format!("the access log is written again; {lost} of its lines were lost"));
                     }
-                    (is_failing, lost) = (false, missing - written);
+                    (is_failing, dropped_before) = (false, dropped);
                 }
                 Err(error) if !is_failing => {
-                    say(format!(
+                    warn(&format!(
                         "cannot write the access log: {error}; its lines are lost until it can be written again"
                     ));
                     is_failing = true;
@@ -236,23 +234,20 @@ impl AccessLog {
             if is_last {
                 return;
             }
-            if reopen || is_overdue {
-                // There may be no descriptor now, and one later.
-                let opened = reopen_output(&mut output);
-                is_overdue = opened.is_err();
-                if let Err(error) = opened
+            if reopen || reopen_failed {
+                let reopened = reopen_output(&mut output);
+                reopen_failed = reopened.is_err(); // there may be no descriptor now, and one later
+                if let Err(error) = reopened
                     && reopen
                 {
-                    say(format!(
-                        "cannot open the access log anew: {error}; its lines go on to where they went until it can"
-                    ));
+                    warn(&format!("cannot reopen the access log: {error}; its lines go to the old file until it can"));
                 }
             }
         }
     }
 
     fn lock(&self) -> MutexGuard<'_, Queue> {
-        self.lines.lock().unwrap_or_else(PoisonError::into_inner)
+        self.queue.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -267,9 +262,9 @@ impl Writer {
     pub(crate) fn start(Log { format, output }: Log, messages: Arc<Messages>) -> io::Result<Writer> {
         let log = Arc::new(AccessLog::new(format));
         let (end, ended) = mpsc::channel();
-        let lines = log.clone();
+        let queue = log.clone();
         let write = move || {
-            lines.write_to(output, FLUSH_INTERVAL, Output::reopen, |what| messages.send(&what));
+            queue.write_to(output, FLUSH_INTERVAL, Output::reopen, |message| messages.send(message));
             end.send(())
         };
         thread::Builder::new().name("access-log".into()).spawn(write)?;
@@ -280,11 +275,11 @@ impl Writer {
         self.log.clone()
     }
 
-    /// Writes what waits, unless nobody reads it; returns how many lines were lost.
+    /// Writes what waits, unless its reader does not read. Returns how many lines were dropped.
     pub(crate) fn finish(self) -> u64 {
         self.log.close();
         let _ = self.ended.recv_timeout(DRAIN_TIMEOUT);
-        self.log.lost()
+        self.log.unwritten()
     }
 }
 
@@ -296,30 +291,30 @@ impl Drop for Writer {
 
 #[cfg(test)]
 mod tests {
-    use super::format::tests::entry;
+    use super::format::tests::{pending, record};
     use super::*;
     use std::sync::mpsc::{Sender, channel};
 
     #[test]
-    fn every_line_is_written_before_the_end() {
+    fn every_line_is_written_before_the_log_ends() {
         let log = Arc::new(AccessLog::new(LogFormat::Common));
         let writer = thread::spawn({
             let log = log.clone();
             move || {
                 let mut out = Vec::new();
-                log.write_to(Output::new(&mut out), FLUSH_INTERVAL, |_| Ok(()), |what| panic!("{what}"));
-                (out, log.lost())
+                log.write_to(Output::new(&mut out), FLUSH_INTERVAL, |_| Ok(()), |message| panic!("{message}"));
+                (out, log.unwritten())
             }
         });
         for _ in 0..100 {
-            log.record(&entry(b"GET / HTTP/1.0"));
+            log.record(&record(&pending(b"GET / HTTP/1.0")));
         }
         log.close();
-        let (out, lost) = writer.join().unwrap();
-        assert_eq!((out.iter().filter(|&&c| c == b'\n').count(), lost), (100, 0));
+        let (out, dropped) = writer.join().unwrap();
+        assert_eq!((out.iter().filter(|&&c| c == b'\n').count(), dropped), (100, 0));
     }
 
-    /// Takes so many bytes and then none, and tells of each try.
+    /// Has room for this many bytes and then none, and reports each attempt.
     struct Disk {
         room: Arc<Mutex<usize>>,
         tried: Sender<()>,
@@ -339,60 +334,60 @@ mod tests {
     }
 
     #[test]
-    fn many_lines_are_written_before_there_is_no_room_for_more() {
+    fn lines_are_written_at_the_threshold_before_time_passes() {
         let log = Arc::new(AccessLog::new(LogFormat::Common));
         let room = Arc::new(Mutex::new(usize::MAX));
-        let (tried, tries) = channel();
+        let (tried, attempts) = channel();
         let output = Output::new(Disk { room: room.clone(), tried });
         let writer = thread::spawn({
             let log = log.clone();
-            move || log.write_to(output, Duration::from_secs(3600), |_| Ok(()), |what| panic!("{what}"))
+            move || log.write_to(output, Duration::from_secs(3600), |_| Ok(()), |message| panic!("{message}"))
         });
-        (0..1000).for_each(|_| log.record(&entry(b"GET / HTTP/1.0")));
-        tries.recv_timeout(Duration::from_secs(60)).expect("it waits for time to pass");
+        (0..1000).for_each(|_| log.record(&record(&pending(b"GET / HTTP/1.0"))));
+        attempts.recv_timeout(Duration::from_secs(60)).expect("it waits for the interval");
         assert!(usize::MAX - *room.lock().unwrap() >= FLUSH_THRESHOLD);
         log.close();
         writer.join().unwrap();
     }
 
     #[test]
-    fn a_log_that_cannot_be_written_loses_lines_and_counts_them() {
+    fn dropped_lines_are_counted_when_nothing_can_be_written() {
         let log = AccessLog::new(LogFormat::Common);
-        while log.lock().waiting.len() < ROOM {
-            log.record(&entry(b"GET / HTTP/1.0"));
+        while log.lock().lines.len() < QUEUE_CAPACITY {
+            log.record(&record(&pending(b"GET / HTTP/1.0")));
         }
-        let waiting = log.lock().waiting.iter().filter(|&&c| c == b'\n').count() as u64;
-        log.record(&entry(b"GET / HTTP/1.0"));
+        let waiting = log.lock().lines.iter().filter(|&&c| c == b'\n').count() as u64;
+        log.record(&record(&pending(b"GET / HTTP/1.0")));
         log.close();
         let (tried, _) = channel();
         log.write_to(Output::new(Disk { room: Arc::default(), tried }), FLUSH_INTERVAL, |_| Ok(()), |_| ());
-        assert_eq!(log.lost(), waiting + 1);
+        assert_eq!(log.unwritten(), waiting + 1);
     }
 
     #[test]
-    fn a_disk_that_fills_is_told_of_once_and_once_when_there_is_room() {
+    fn full_disk_is_reported_once_and_once_when_there_is_room() {
         let log = Arc::new(AccessLog::new(LogFormat::Common));
-        let room = Arc::new(Mutex::new(100)); // a line and a part of another
-        let (tried, tries) = channel();
-        let (says, said) = channel();
+        let room = Arc::new(Mutex::new(100)); // one line and part of another
+        let (tried, attempts) = channel();
+        let (says, messages) = channel();
         let output = Output::new(Disk { room: room.clone(), tried });
         let writer = thread::spawn({
             let log = log.clone();
-            move || log.write_to(output, FLUSH_INTERVAL, |_| Ok(()), |what| says.send(what).unwrap())
+            move || log.write_to(output, FLUSH_INTERVAL, |_| Ok(()), |message| says.send(message.to_owned()).unwrap())
         });
         for _ in 0..3 {
-            (0..3).for_each(|_| log.record(&entry(b"GET / HTTP/1.0")));
-            tries.recv().unwrap(); // the disk is full, or becomes so
-            while tries.recv_timeout(Duration::from_millis(200)).is_ok() {}
+            (0..3).for_each(|_| log.record(&record(&pending(b"GET / HTTP/1.0"))));
+            attempts.recv().unwrap(); // the disk is full, or becomes so
+            while attempts.recv_timeout(Duration::from_millis(200)).is_ok() {}
         }
-        assert_eq!(log.lost(), 8);
+        assert_eq!(log.unwritten(), 8);
         *room.lock().unwrap() = 1 << 20;
-        log.record(&entry(b"GET / HTTP/1.0"));
-        let said: Vec<String> = said.iter().take(2).collect();
-        assert!(said[0].starts_with("cannot write the access log: "), "{said:?}");
-        assert_eq!(said[1], "the access log is written again; 7 of its lines were lost");
+        log.record(&record(&pending(b"GET / HTTP/1.0")));
+        let messages: Vec<String> = messages.iter().take(2).collect();
+        assert!(messages[0].starts_with("cannot write the access log: "), "{messages:?}");
+        assert_eq!(messages[1], "the access log is written again; 7 of its lines were lost");
         log.close();
         writer.join().unwrap();
-        assert_eq!(log.lost(), 7, "what was torn is whole");
+        assert_eq!(log.unwritten(), 7, "the partial line was finished");
     }
 }

@@ -1,17 +1,20 @@
-//! What a thread lends to each connection that it drives, so that one that waits owns no buffers.
+//! What a thread lends to each connection that it drives: a connection that waits owns no buffers.
 
 use std::fmt;
+use std::mem;
 use std::sync::Arc;
 
 use http_core::{DateCache, Limits, Workspace};
 
-use crate::access_log;
-use crate::reactor::batch::BATCH_SIZE;
+use crate::access_log::{self, PendingRecord};
 
-/// Bytes that the log may note of a request in any connection; what is longer counts as memory of its own.
-pub(crate) const LOG_BUF_KEPT: usize = 256;
+/// Workspaces that a thread keeps. It needs one for each connection that is deferred at the same time.
+pub(crate) const WORKSPACES_KEPT: usize = 16;
 
-/// Buffers that grew beyond this for one reply are not kept.
+/// Bytes that a pending log record may take in any connection. A longer one counts as memory of unsent responses.
+pub(crate) const LOG_BUF_KEPT: usize = size_of::<PendingRecord>() + access_log::TEXT_KEPT + 32;
+
+/// A send buffer that grew beyond this for one response is shrunk.
 const SEND_BUF_KEPT: usize = 64 << 10;
 const DISCARD_BUF: usize = 16 << 10;
 
@@ -23,23 +26,22 @@ pub(crate) trait LeaderHandle: fmt::Debug + Send + Sync {
 
 /// A thread's buffers, and its way to promote another worker.
 pub(crate) struct WorkerContext {
-    /// Where to say that a turn may take long.
     pub(crate) leader: Option<Arc<dyn LeaderHandle>>,
     pub(crate) dates: DateCache,
-    /// Room for bytes that nobody reads.
+    /// For bytes that are read and dropped.
     pub(crate) discard_buf: Vec<u8>,
-    /// Those that no connection has; one that steps behind others takes its with it, perhaps to another desk.
+    /// Those that no connection uses. A deferred connection takes its own along, perhaps to another thread.
     pub(crate) workspaces: Vec<Workspace>,
     send_buf: Vec<u8>,
-    log_buf: Vec<u8>,
+    log_record: Option<Box<PendingRecord>>,
 }
 
 impl WorkerContext {
-    /// Bytes of one context at most.
+    /// The most memory of one context.
     pub(crate) fn memory(limits: &Limits) -> usize {
         let head = limits.head as usize;
         let workspace = head + 16 * usize::from(limits.fields.min(256));
-        BATCH_SIZE * workspace + SEND_BUF_KEPT + access_log::draft_memory(head) + DISCARD_BUF
+        WORKSPACES_KEPT * workspace + SEND_BUF_KEPT + access_log::max_record(head) + DISCARD_BUF
     }
 
     pub(crate) fn new(leader: Option<Arc<dyn LeaderHandle>>) -> WorkerContext {
@@ -49,40 +51,41 @@ impl WorkerContext {
             discard_buf: vec![0; DISCARD_BUF],
             workspaces: Vec::new(),
             send_buf: Vec::new(),
-            log_buf: Vec::new(),
+            log_record: None,
         }
     }
 
-    /// Room to receive into.
+    /// A buffer to receive into.
     pub(crate) fn take_workspace(&mut self, limits: &Limits) -> Workspace {
         self.workspaces.pop().unwrap_or_else(|| Workspace::with_room(limits.head as usize))
     }
 
     pub(crate) fn return_workspace(&mut self, workspace: Workspace) {
-        if self.workspaces.len() < BATCH_SIZE {
+        if self.workspaces.len() < WORKSPACES_KEPT {
             self.workspaces.push(workspace);
         }
     }
 
-    /// Lends buffers for what is sent and what is logged, unless there are some.
-    pub(crate) fn lend_buffers(&mut self, outgoing: &mut Vec<u8>, draft: &mut Vec<u8>) {
-        for (own, ours) in [(outgoing, &mut self.send_buf), (draft, &mut self.log_buf)] {
-            if own.capacity() == 0 {
-                std::mem::swap(own, ours);
-            }
+    /// Lends the send buffer to a connection that has none.
+    pub(crate) fn lend_send_buf(&mut self, send_buf: &mut Vec<u8>) {
+        if send_buf.capacity() == 0 {
+            mem::swap(send_buf, &mut self.send_buf);
         }
     }
 
-    /// Takes back those in which nothing is left.
-    pub(crate) fn reclaim_buffers(&mut self, outgoing: &mut Vec<u8>, draft: &mut Vec<u8>) {
-        if outgoing.is_empty() {
-            self.send_buf = std::mem::take(outgoing);
+    /// Takes the send buffer back, unless something is left in it.
+    pub(crate) fn reclaim_send_buf(&mut self, send_buf: &mut Vec<u8>) {
+        if send_buf.is_empty() {
+            self.send_buf = mem::take(send_buf);
             self.send_buf.shrink_to(SEND_BUF_KEPT);
         }
-        if draft.is_empty() {
-            self.log_buf = std::mem::take(draft);
-        } else {
-            draft.shrink_to(LOG_BUF_KEPT); // ours may have been longer
-        }
+    }
+
+    pub(crate) fn take_log_record(&mut self) -> Box<PendingRecord> {
+        self.log_record.take().unwrap_or_default()
+    }
+
+    pub(crate) fn return_log_record(&mut self, record: Box<PendingRecord>) {
+        self.log_record = Some(record);
     }
 }

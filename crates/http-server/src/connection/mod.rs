@@ -1,15 +1,18 @@
-//! One peer: its socket, its protocol, and what is still to be sent to it. It goes as far as the peer lets it and then
-//! says what it waits for; it never waits itself.
+//! One peer: its socket, its protocol, and what is still to be sent to it. A connection goes as far as the peer lets it and
+//! then says what it waits for; it never waits itself. It knows neither the reactor nor the pool.
 
+pub(crate) mod budget;
 pub(crate) mod context;
 mod error_response;
 pub(crate) mod interest;
 pub(crate) mod send_buffer;
 pub(crate) mod shared;
 pub(crate) mod sockopt;
+mod timer;
 pub(crate) mod transport;
 
 use std::io;
+use std::mem;
 use std::net::SocketAddr;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -17,22 +20,22 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use http_core::server::{self, Event, Expectation, Phase, ResponseBody, SendBody};
 use http_core::{CloseReason, Date, Framing, RequestError, Status, UsageError, Workspace};
 
-use crate::access_log::{Entry, PendingRecord};
+use crate::access_log::{PendingRecord, Record};
 use crate::clock::{self, Millis};
-use crate::connection::context::{LOG_BUF_KEPT, WorkerContext};
+use crate::connection::context::WorkerContext;
 use crate::connection::interest::Interest;
 use crate::connection::send_buffer::{FileChanged, SendBuffer};
 use crate::connection::shared::Shared;
+use crate::connection::timer::PhaseTimer;
 use crate::connection::transport::{SENDFILE_CHUNK, Socket, Transport, would_block};
 use crate::forwarded;
 use crate::freshness::ReceivedAt;
 use crate::handler::{ActionKind, BodyConsumer, Request, Response};
 use crate::stats::EndReason;
-use crate::timeouts::{self, BUSY_GRACE, LINGER_MAX_BYTES};
+use crate::timeouts::LINGER_MAX_BYTES;
 use crate::trace::DecisionTrace;
 
-/// A turn ends after so many responses or bytes, so that one peer does not keep a worker from the others. It is one
-/// piece of a file.
+/// A turn ends after this many responses or bytes, so that one peer does not keep a worker from the others.
 const RESPONSES_PER_TURN: u32 = 16;
 const BYTES_PER_TURN: u64 = SENDFILE_CHUNK;
 /// The turns of a long response grow up to this: what it sends is in no cache any more, and fewer turns cost less.
@@ -41,9 +44,9 @@ const MAX_BYTES_PER_TURN: u64 = 2 << 20;
 /// How a turn ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum TurnOutcome {
-    /// The peer is not ready, or others are to have their turn.
+    /// The peer is not ready, or it is the turn of others.
     Park(Interest),
-    /// It has received what may be a request, and is to go on when others who are ready have done so too.
+    /// It has received what may be a request, and is to be driven after other ready connections were read.
     Defer,
     /// The connection is to be closed.
     Close(EndReason),
@@ -55,44 +58,36 @@ pub(crate) struct Connection<T = Socket> {
     peer_addr: SocketAddr,
     protocol: server::Connection,
     send_buffer: SendBuffer,
-    /// What the log will say of what is being done.
-    log_buf: Vec<u8>,
+    /// What the log will say of the request in progress. It is in a box so that a waiting connection is small.
+    log_record: Option<Box<PendingRecord>>,
     activity: Activity,
-    /// Replies that were sent whole.
+    timer: PhaseTimer,
+    /// Why it timed out, if it did.
+    timeout_reason: Option<EndReason>,
+    /// Responses that were sent completely.
     responses: u32,
-    /// What the deadline is for, since when, how many bytes moved for it, and when last; and when bytes last came.
-    phase: Phase,
-    phase_started: Millis,
-    bytes_moved: u64,
-    last_progress: Millis,
     received_at: ReceivedAt,
-    /// Bytes of memory that the shared knows of.
+    /// Bytes of memory that are charged to the budgets.
     receive_charge: u32,
     send_charge: u32,
     waits_for: Interest,
-    /// Bytes may be there that nothing announces any more.
+    /// There may be bytes that no event will announce.
     may_be_readable: bool,
-    /// It has stepped behind others, with a workspace of a context.
-    holds_workspace: bool,
-    /// The peer has ended its stream, so that a short read is not the end of what can be read.
+    /// The peer has ended its stream, so a short read does not mean that nothing is left.
     peer_closed: bool,
-    /// It has made us wait with a response, so that the kernel holds less of one.
-    slow_reader: bool,
-    /// The deadline of this phase was put off.
-    grace_used: bool,
-    /// The deadline struck, for this.
-    timeout_reason: Option<EndReason>,
+    /// It was deferred with a workspace of a context.
+    holds_workspace: bool,
 }
 
 #[derive(Debug)]
 enum Activity {
-    /// Waiting for a request, or dropping the body of the last.
+    /// Waiting for a request, or dropping the body of the last one.
     Idle,
-    /// A handler wants the body of this request.
+    /// Receiving a request's body for a handler.
     ReadingBody(BodyConsumer),
-    /// A response is being sent: its status, the time that it says, and bytes of head and of body; `None`: until the close.
+    /// Sending a response: its status, its date, and the bytes of its head and body. `None`: until the close.
     SendingResponse { status: Status, date: Date, head: u64, body: Option<u64> },
-    /// All is said and half-closed; what still comes is dropped.
+    /// Everything is sent and the write side is shut down. What still comes is dropped.
     Lingering { reason: EndReason },
 }
 
@@ -103,27 +98,22 @@ impl<T: Transport> Connection<T> {
             peer_addr: SocketAddr::new(peer.ip().to_canonical(), peer.port()),
             protocol: server::Connection::new(shared.limits),
             send_buffer: SendBuffer::default(),
-            log_buf: Vec::new(),
+            log_record: None,
             activity: Activity::Idle,
+            timer: PhaseTimer::new(clock::monotonic_ms()),
+            timeout_reason: None,
             responses: 0,
-            phase: Phase::Head,
-            phase_started: clock::monotonic_ms(),
-            bytes_moved: 0,
-            last_progress: 0,
             received_at: ReceivedAt::NONE,
             receive_charge: 0,
             send_charge: 0,
             waits_for: Interest::Read,
             may_be_readable: true,
-            holds_workspace: false,
             peer_closed: false,
-            slow_reader: false,
-            grace_used: false,
-            timeout_reason: None,
+            holds_workspace: false,
         }
     }
 
-    /// The peer is ready; `ending`: and has ended its stream.
+    /// The peer is ready. `peer_closed`: it has also ended its stream.
     pub(crate) fn on_ready(&mut self, peer_closed: bool) {
         self.may_be_readable = true;
         self.peer_closed |= peer_closed;
@@ -131,37 +121,35 @@ impl<T: Transport> Connection<T> {
 
     /// Goes on as far as the peer allows, within one turn.
     pub(crate) fn drive(&mut self, shared: &Shared, context: &mut WorkerContext) -> TurnOutcome {
-        let mut next = self.turn(shared, context);
-        if let TurnOutcome::Park(_) = next
-            && shared.receive_budget.is_exhausted()
-            && self.receive_bytes() > self.receive_charge as usize
+        let mut outcome = self.turn(shared, context);
+        if let TurnOutcome::Park(_) = outcome
+            && shared.receive_budget.refuses(self.receive_charge, self.receive_bytes())
         {
-            next = match self.activity {
+            outcome = match self.activity {
                 Activity::Idle | Activity::ReadingBody(_) => {
                     self.protocol.reject_overloaded();
                     self.turn(shared, context)
                 }
-                Activity::SendingResponse { .. } => TurnOutcome::Close(EndReason::SendBudgetExhausted), // it asks on, and does not read
-                Activity::Lingering { .. } => next,
+                // It sends more requests and does not read the responses.
+                Activity::SendingResponse { .. } => TurnOutcome::Close(EndReason::SendBudgetExhausted),
+                Activity::Lingering { .. } => outcome,
             };
         }
-        if let TurnOutcome::Park(interest) = next {
+        if let TurnOutcome::Park(interest) = outcome {
             self.waits_for = interest;
-            let (incoming, outgoing) = (self.receive_bytes(), self.send_bytes());
-            if outgoing > self.send_charge as usize && shared.send_budget.is_exhausted() {
-                next = TurnOutcome::Close(EndReason::SendBudgetExhausted);
+            if shared.send_budget.refuses(self.send_charge, self.send_bytes()) {
+                outcome = TurnOutcome::Close(EndReason::SendBudgetExhausted);
             }
-            shared.receive_budget.update(&mut self.receive_charge, incoming);
-            shared.send_budget.update(&mut self.send_charge, outgoing);
+            self.charge(shared, self.receive_bytes(), self.send_bytes());
         }
-        if let TurnOutcome::Close(reason) = next {
+        if let TurnOutcome::Close(reason) = outcome {
             self.record(shared, reason);
         }
-        next
+        outcome
     }
 
-    /// Receives what may be a request, and goes on when others who are ready have done so too: then one look at a file
-    /// serves all who ask for it. What it is in the middle of, or has bytes of, it goes on with at once.
+    /// Receives what may be a request, to be driven after other ready connections were read: then one check of a file is
+    /// valid for all of them. A connection that is in the middle of something, or has bytes of its own, is driven at once.
     pub(crate) fn receive_only(&mut self, shared: &Shared, context: &mut WorkerContext) -> TurnOutcome {
         if !self.is_idle() || self.protocol.heap_size() > 0 || self.peer_closed {
             return self.drive(shared, context);
@@ -181,7 +169,7 @@ impl<T: Transport> Connection<T> {
         }
     }
 
-    /// A newcomer for whom there is no place: what has come is read once and answered 503.
+    /// Serves a new connection over the limit: what has come is read once, and the response is 503.
     pub(crate) fn reject_overloaded(&mut self, shared: &Shared, context: &mut WorkerContext) -> TurnOutcome {
         if let Ok(n) = self.transport.receive(self.protocol.receive_buffer()) {
             self.protocol.received(n);
@@ -190,27 +178,22 @@ impl<T: Transport> Connection<T> {
         self.drive(shared, context)
     }
 
-    /// The deadline struck: says so where the peer waits for an answer, and ends. It asks no handler for more than a
-    /// refusal, since it is called by the ticker.
+    /// The deadline has passed: sends a 408 if the peer waits for a response, and ends. The housekeeper calls it, so no
+    /// handler is asked for more than an error page.
     pub(crate) fn on_timeout(&mut self, shared: &Shared, context: &mut WorkerContext) -> TurnOutcome {
         if let Activity::Lingering { reason } = self.activity {
             return TurnOutcome::Close(reason);
         }
-        if self.waits_for == Interest::Write && !self.slow_reader {
-            self.slow_reader = true;
+        if self.waits_for == Interest::Write && self.timer.mark_slow_reader() {
             self.transport.limit_unsent();
             return TurnOutcome::Park(Interest::Write);
         }
         if self.waits_for != Interest::Read {
-            // It does not read what it asked for; it may have asked for more, which nobody answers now.
+            // It does not read what it asked for. If it has asked for more, that gets no response now.
             self.record(shared, EndReason::SlowReader);
             return TurnOutcome::Close(EndReason::SlowReader);
         }
-        if !self.grace_used && self.transport.is_readable() {
-            // It was in time, and the workers were not: once, they get another second.
-            self.grace_used = true;
-            (self.phase_started, self.last_progress) =
-                (self.phase_started + BUSY_GRACE, self.last_progress + BUSY_GRACE);
+        if self.timer.grant_grace(|| self.transport.is_readable()) {
             return TurnOutcome::Park(Interest::Yield);
         }
         self.timeout_reason = Some(match self.protocol.phase() {
@@ -221,12 +204,12 @@ impl<T: Transport> Connection<T> {
         self.drive(shared, context)
     }
 
-    /// The peer has gone, or we must: why this connection ends without another word; `within`: if something had begun.
+    /// Ends the connection without another byte, and returns why it ended. `within` is the reason if something had begun.
     pub(crate) fn abort(&mut self, shared: &Shared, within: EndReason) -> EndReason {
         self.record(shared, within);
         match self.activity {
             Activity::Lingering { reason } => reason,
-            _ if self.is_idle() && self.responses > 0 => EndReason::Complete,
+            _ if self.is_idle_keep_alive() => EndReason::Complete,
             _ if self.is_idle() => EndReason::ClientAbort,
             _ => within,
         }
@@ -242,18 +225,9 @@ impl<T: Transport> Connection<T> {
         self.responses > 0 && self.is_idle()
     }
 
-    /// When patience ends for what the connection is activity.
+    /// When it times out, if it is parked now.
     pub(crate) fn deadline(&self, shared: &Shared) -> Millis {
-        match (&self.activity, self.phase) {
-            (Activity::Lingering { .. }, _) => timeouts::linger(self.phase_started, self.last_progress),
-            (_, Phase::Idle) => self.phase_started.saturating_add(shared.timeouts.idle.as_millis() as Millis),
-            (_, Phase::Head) => self.phase_started.saturating_add(shared.timeouts.head.as_millis() as Millis),
-            _ => {
-                let until = shared.timeouts.body(self.phase_started, self.bytes_moved, self.last_progress);
-                let is_new = self.waits_for == Interest::Write && !self.slow_reader;
-                if is_new { until.min(self.last_progress + timeouts::SLOW_READER_AFTER) } else { until }
-            }
-        }
+        self.timer.deadline(&shared.timeouts, self.waits_for)
     }
 
     /// Why it closes, once that is decided.
@@ -261,20 +235,19 @@ impl<T: Transport> Connection<T> {
         self.protocol.close_reason()
     }
 
-    /// The shared need not count its memory any more.
+    /// Gives back what it holds of the memory budgets.
     pub(crate) fn release_budget(&mut self, shared: &Shared) {
-        shared.receive_budget.update(&mut self.receive_charge, 0);
-        shared.send_budget.update(&mut self.send_charge, 0);
+        self.charge(shared, 0, 0);
     }
 
-    /// One turn, in the memory of the context.
+    /// One turn, in buffers of the context.
     fn turn(&mut self, shared: &Shared, context: &mut WorkerContext) -> TurnOutcome {
         self.waits_for = Interest::Read;
         let mut workspace =
             if self.holds_workspace { Workspace::default() } else { context.take_workspace(&shared.limits) };
         self.protocol.attach(&mut workspace);
-        context.lend_buffers(&mut self.send_buffer.bytes, &mut self.log_buf);
-        let next = match self.activity {
+        context.lend_send_buf(&mut self.send_buffer.bytes);
+        let outcome = match self.activity {
             Activity::Lingering { reason } => self.discard_input(reason, context),
             _ => self.serve(shared, context).unwrap_or_else(|error| match would_block(&error) {
                 true if self.send_buffer.is_empty() => TurnOutcome::Park(Interest::Read),
@@ -282,14 +255,15 @@ impl<T: Transport> Connection<T> {
                 false => TurnOutcome::Close(self.reason_for(&error)),
             }),
         };
-        if next != TurnOutcome::Park(Interest::Yield) {
-            self.update_phase(); // else it goes on with what it did
+        if outcome != TurnOutcome::Park(Interest::Yield) {
+            self.update_phase(); // a connection that yields goes on with the same
         }
         self.protocol.detach(&mut workspace);
         context.return_workspace(workspace);
         self.holds_workspace = false;
-        context.reclaim_buffers(&mut self.send_buffer.bytes, &mut self.log_buf);
-        next
+        context.reclaim_send_buf(&mut self.send_buffer.bytes);
+        self.reclaim_log_record(context);
+        outcome
     }
 
     fn serve(&mut self, shared: &Shared, context: &mut WorkerContext) -> io::Result<TurnOutcome> {
@@ -301,7 +275,7 @@ impl<T: Transport> Connection<T> {
                 leader.promote_follower();
             }
             while !self.send_buffer.is_empty() {
-                if bytes >= (self.bytes_moved / 2).clamp(BYTES_PER_TURN, MAX_BYTES_PER_TURN) {
+                if bytes >= (self.timer.bytes_moved() / 2).clamp(BYTES_PER_TURN, MAX_BYTES_PER_TURN) {
                     return Ok(TurnOutcome::Park(Interest::Yield));
                 }
                 let n = self.send_buffer.send(&mut self.transport)?;
@@ -309,17 +283,11 @@ impl<T: Transport> Connection<T> {
                 self.record_progress(n);
             }
             if let Activity::SendingResponse { body, .. } = self.activity {
-                match body {
-                    Some(body) => self.protocol.body_sent(body),
-                    None => self.protocol.finish_body(),
-                }
-                .map_err(io::Error::other)?;
-                self.responses = self.responses.saturating_add(1);
-                self.record(shared, self.response_reason());
+                self.finish_response(shared, body)?;
                 responses += 1;
             }
             if responses >= RESPONSES_PER_TURN || bytes >= BYTES_PER_TURN {
-                return Ok(TurnOutcome::Park(Interest::Yield)); // what is to be done next may be in our hands already
+                return Ok(TurnOutcome::Park(Interest::Yield)); // the next request may be in the buffer already
             }
             match self.protocol.poll() {
                 Ok(Event::NeedInput) => {
@@ -329,37 +297,7 @@ impl<T: Transport> Connection<T> {
                     self.update_phase();
                     bytes += self.read()?;
                 }
-                Ok(Event::Request(head)) => {
-                    let date = clock::http_date_now();
-                    let (trace, leader) = (DecisionTrace(shared.trace.as_ref()), context.leader.as_deref());
-                    let client_ip = forwarded::client(&shared.trusted, self.peer_addr.ip(), &head.fields);
-                    let (peer_addr, received_at, socket) =
-                        (self.peer_addr, self.received_at, Some(&self.transport as &dyn Transport));
-                    let request = Request { head, peer_addr, client_ip, date, received_at, socket, trace, leader };
-                    let length = if let Framing::Length(length) = head.body { length } else { 0 };
-                    let waits = length > 0 && head.expectation() == Expectation::Continue;
-                    let action = catch_unwind(AssertUnwindSafe(|| shared.handler.handle(&request)));
-                    if let Some(log) = &shared.log {
-                        // The phase is that of what came before, if all of it was there at once.
-                        let began = if self.phase == Phase::Head { self.phase_started } else { self.last_progress };
-                        PendingRecord::begin(&mut self.log_buf, log.format, began, client_ip, Some(&head.fields));
-                        self.log_buf.extend_from_slice(self.protocol.start_line());
-                    }
-                    match action.map(|action| action.0) {
-                        Ok(ActionKind::Respond(Ok(response))) => self.respond(shared, context, response)?,
-                        Ok(ActionKind::Respond(Err(error))) => {
-                            self.respond(shared, context, shared.handler_error(error))?;
-                        }
-                        Ok(ActionKind::ReadBody { .. }) if waits => {
-                            self.respond(shared, context, shared.reject_expectation())?;
-                        }
-                        Ok(ActionKind::ReadBody { limit, .. }) if length > limit => {
-                            self.respond(shared, context, shared.reject(RequestError::BodyTooLong))?;
-                        }
-                        Ok(ActionKind::ReadBody { consumer, .. }) => self.activity = Activity::ReadingBody(consumer),
-                        Err(panic) => self.respond(shared, context, shared.handler_panicked(&*panic))?,
-                    }
-                }
+                Ok(Event::Request(_)) => self.call_handler(shared, context)?,
                 Ok(Event::Body(part)) => {
                     let Activity::ReadingBody(consumer) = &mut self.activity else { continue };
                     match catch_unwind(AssertUnwindSafe(|| consumer.write(part))) {
@@ -369,8 +307,8 @@ impl<T: Transport> Connection<T> {
                     }
                 }
                 Ok(Event::NeedOutput) => {
-                    let Activity::ReadingBody(consumer) = std::mem::replace(&mut self.activity, Activity::Idle) else {
-                        return Err(io::Error::other("a response is due that nobody gives"));
+                    let Activity::ReadingBody(consumer) = mem::replace(&mut self.activity, Activity::Idle) else {
+                        return Err(io::Error::other("a response is due, and no handler makes it"));
                     };
                     let response = match catch_unwind(AssertUnwindSafe(|| consumer.finish())) {
                         Ok(response) => response.unwrap_or_else(|error| shared.handler_error(error)),
@@ -379,19 +317,14 @@ impl<T: Transport> Connection<T> {
                     self.respond(shared, context, response)?;
                 }
                 Ok(Event::Closed) => return Ok(self.close(context)),
-                Ok(_) => return Err(io::Error::other("an event that nobody knows")),
+                Ok(_) => return Err(io::Error::other("an unknown event")),
                 Err(error) => {
                     if let Some(log) = &shared.log
-                        && self.log_buf.is_empty()
+                        && matches!(self.activity, Activity::Idle)
                     {
-                        PendingRecord::begin(
-                            &mut self.log_buf,
-                            log.format,
-                            self.phase_started,
-                            self.peer_addr.ip(),
-                            None,
-                        );
-                        self.log_buf.extend_from_slice(self.protocol.start_line());
+                        let record = self.log_record.get_or_insert_with(|| context.take_log_record());
+                        let (began, client) = (self.timer.phase_started(), self.peer_addr.ip());
+                        record.begin(log.format, began, client, None, self.protocol.start_line());
                     }
                     self.respond(shared, context, shared.reject(error))?;
                 }
@@ -399,7 +332,7 @@ impl<T: Transport> Connection<T> {
         }
     }
 
-    /// Reads what is there, and says of how many bytes.
+    /// Reads what is there, and returns how many bytes that were.
     fn read(&mut self) -> io::Result<u64> {
         let room = self.protocol.receive_buffer();
         let (all, n) = (room.len(), self.transport.receive(room)?);
@@ -408,11 +341,43 @@ impl<T: Transport> Connection<T> {
             0 => self.protocol.received_eof(),
             n => self.protocol.received(n),
         }
-        // A short read advance all there was, and what comes later is announced: one call less a request. (It is not so at an
-        // urgent mark, whose sender then waits for its deadline.)
+        // A short read took all there was, and an event will announce what comes later: one call less a request. (At an
+        // urgent mark that is not so. Its sender then waits until the timeout.)
         self.may_be_readable = n == all || self.peer_closed;
         self.record_progress(n as u64);
         Ok(n as u64)
+    }
+
+    /// Hands the request that the protocol just received to the handler.
+    fn call_handler(&mut self, shared: &Shared, context: &mut WorkerContext) -> io::Result<()> {
+        let Some(head) = self.protocol.request() else { return Err(io::Error::other("a request without a head")) };
+        let date = clock::http_date_now();
+        let (trace, leader) = (DecisionTrace(shared.trace.as_ref()), context.leader.as_deref());
+        let client_ip = forwarded::client(&shared.trusted, self.peer_addr.ip(), &head.fields);
+        let (peer_addr, received_at) = (self.peer_addr, self.received_at);
+        let socket = Some(&self.transport as &dyn Transport);
+        let request = Request { head, peer_addr, client_ip, date, received_at, socket, trace, leader };
+        let action = catch_unwind(AssertUnwindSafe(|| shared.handler.handle(&request)));
+        let length = if let Framing::Length(length) = head.body { length } else { 0 };
+        let expects_continue = length > 0 && head.expectation() == Expectation::Continue;
+        if let Some(log) = &shared.log {
+            // If the whole request was there at once, the timer is still in the phase before it.
+            let timer = &self.timer;
+            let began = if timer.phase() == Phase::Head { timer.phase_started() } else { timer.last_progress() };
+            let record = self.log_record.get_or_insert_with(|| context.take_log_record());
+            record.begin(log.format, began, client_ip, Some(&head.fields), self.protocol.start_line());
+        }
+        let response = match action.map(|action| action.0) {
+            Ok(ActionKind::Respond(response)) => response.unwrap_or_else(|error| shared.handler_error(error)),
+            Ok(ActionKind::ReadBody { .. }) if expects_continue => shared.reject_expectation(),
+            Ok(ActionKind::ReadBody { limit, .. }) if length > limit => shared.reject(RequestError::BodyTooLong),
+            Ok(ActionKind::ReadBody { consumer, .. }) => {
+                self.activity = Activity::ReadingBody(consumer);
+                return Ok(());
+            }
+            Err(panic) => shared.handler_panicked(&*panic),
+        };
+        self.respond(shared, context, response)
     }
 
     fn respond(&mut self, shared: &Shared, context: &mut WorkerContext, mut response: Response) -> io::Result<()> {
@@ -450,14 +415,25 @@ impl<T: Transport> Connection<T> {
         Ok(())
     }
 
-    /// All is said: a plain close will do, unless a reset could destroy the answer.
+    fn finish_response(&mut self, shared: &Shared, body: Option<u64>) -> io::Result<()> {
+        let sent = match body {
+            Some(body) => self.protocol.body_sent(body),
+            None => self.protocol.finish_body(),
+        };
+        sent.map_err(io::Error::other)?;
+        self.responses = self.responses.saturating_add(1);
+        self.record(shared, self.response_reason());
+        Ok(())
+    }
+
+    /// Everything is sent. A plain close will do, unless a reset could destroy the response.
     fn close(&mut self, context: &mut WorkerContext) -> TurnOutcome {
         let reason = match self.protocol.close_reason() {
             Some(CloseReason::BodyIncomplete) => self.timeout_reason.unwrap_or(EndReason::ClientAbort),
             _ if self.responses > 0 => self.response_reason(),
             _ => EndReason::ClientAbort,
         };
-        // While a response advance several turns, or others went first, more may have come.
+        // More may have come while a response took several turns, or while the connection was deferred.
         let more = self.protocol.must_linger()
             || ((self.may_be_readable || self.holds_workspace) && self.transport.is_readable());
         if !more || self.transport.shutdown_write().is_err() {
@@ -468,7 +444,7 @@ impl<T: Transport> Connection<T> {
         self.discard_input(reason, context)
     }
 
-    /// Why the last response was what it was: it answered a request, or said what came of none.
+    /// Why the last response was sent: for a request, or for what kept one from coming.
     fn response_reason(&self) -> EndReason {
         match self.protocol.close_reason() {
             Some(CloseReason::Refused(RequestError::Overloaded)) => EndReason::Overloaded,
@@ -478,11 +454,11 @@ impl<T: Transport> Connection<T> {
         }
     }
 
-    /// Reads and drops, so that no reset destroys the answer.
+    /// Reads and drops, so that no reset destroys the response.
     fn discard_input(&mut self, reason: EndReason, context: &mut WorkerContext) -> TurnOutcome {
-        let most = self.bytes_moved + BYTES_PER_TURN;
-        while self.bytes_moved < LINGER_MAX_BYTES {
-            if self.bytes_moved >= most {
+        let turn_end = self.timer.bytes_moved() + BYTES_PER_TURN;
+        while self.timer.bytes_moved() < LINGER_MAX_BYTES {
+            if self.timer.bytes_moved() >= turn_end {
                 return TurnOutcome::Park(Interest::Yield);
             }
             match self.transport.receive(&mut context.discard_buf) {
@@ -494,44 +470,59 @@ impl<T: Transport> Connection<T> {
         TurnOutcome::Close(reason)
     }
 
-    /// DecisionTrace since when the connection has been activity what it does.
+    /// Enters the phase that the connection is in, if it is another than before.
     fn update_phase(&mut self) {
-        // The first head's time runs from accept, be there a byte of it or not.
         let phase = match self.protocol.phase() {
             _ if matches!(self.activity, Activity::SendingResponse { .. }) => Phase::Responding,
+            // The time for the first head runs from the accept, whether a byte came or not.
             Phase::Idle if self.responses == 0 => Phase::Head,
             phase => phase,
         };
-        if phase != self.phase {
+        if phase != self.timer.phase() {
             self.enter_phase(phase);
         }
     }
 
     fn enter_phase(&mut self, phase: Phase) {
-        let now = clock::monotonic_ms();
-        (self.phase, self.phase_started, self.bytes_moved, self.last_progress, self.grace_used) =
-            (phase, now, 0, now, false);
+        self.timer.enter(phase, clock::monotonic_ms());
     }
 
     fn record_progress(&mut self, bytes: u64) {
-        self.bytes_moved += bytes;
-        self.last_progress = clock::monotonic_ms();
+        self.timer.record_progress(bytes, clock::monotonic_ms());
     }
 
-    /// Writes the line of the response that was being sent, whole or not.
+    /// Counts and logs the response that was being sent, complete or not.
     fn record(&mut self, shared: &Shared, reason: EndReason) {
         if let Activity::SendingResponse { status, date, head, .. } = self.activity {
-            shared.traffic.replied(status, self.bytes_moved);
-            if let Some(log) = &shared.log {
-                let draft = PendingRecord::read(&self.log_buf);
-                let sent = self.bytes_moved.saturating_sub(head);
-                log.record(&Entry { peer: self.peer_addr.ip(), draft, date, status, sent, reason });
+            let sent = self.timer.bytes_moved();
+            shared.counters.response_ended(status, sent);
+            if let (Some(log), Some(pending)) = (&shared.log, &self.log_record) {
+                let sent = sent.saturating_sub(head);
+                log.record(&Record { peer: self.peer_addr.ip(), pending, date, status, sent, reason });
             }
             self.activity = Activity::Idle;
         }
-        if !matches!(self.activity, Activity::ReadingBody(_)) {
-            self.log_buf.clear();
+    }
+
+    /// Returns the log record to the context, unless a request is in progress.
+    fn reclaim_log_record(&mut self, context: &mut WorkerContext) {
+        match &mut self.activity {
+            Activity::Idle | Activity::Lingering { .. } => {
+                if let Some(record) = self.log_record.take() {
+                    context.return_log_record(record);
+                }
+            }
+            Activity::ReadingBody(_) | Activity::SendingResponse { .. } => {
+                if let Some(record) = &mut self.log_record {
+                    record.shrink();
+                }
+            }
         }
+    }
+
+    fn charge(&mut self, shared: &Shared, received: usize, unsent: usize) {
+        shared.receive_budget.update(&mut self.receive_charge, received);
+        shared.send_budget.update(&mut self.send_charge, unsent);
     }
 
     /// Bytes that it has received and keeps while it waits.
@@ -540,9 +531,9 @@ impl<T: Transport> Connection<T> {
             + if let Activity::ReadingBody(consumer) = &self.activity { consumer.heap_size() } else { 0 }
     }
 
-    /// Bytes of responses that wait to be sent, and of drafts that are longer than usual.
+    /// Bytes of responses that wait to be sent, and of a log record that is longer than usual.
     fn send_bytes(&self) -> usize {
-        self.send_buffer.memory() + self.log_buf.capacity().saturating_sub(LOG_BUF_KEPT)
+        self.send_buffer.memory() + self.log_record.as_ref().map_or(0, |record| record.excess())
     }
 
     fn reason_for(&self, error: &io::Error) -> EndReason {
@@ -651,7 +642,11 @@ mod tests {
         assert_eq!((connection.responses, connection.send_buffer.is_empty()), (1, true));
         connection.on_ready(false);
         assert_eq!(connection.receive_only(&shared, &mut context), TurnOutcome::Park(Interest::Read));
-        assert!(connection.is_idle_keep_alive() && connection.phase == Phase::Idle, "{:?}", connection.phase);
+        assert!(
+            connection.is_idle_keep_alive() && connection.timer.phase() == Phase::Idle,
+            "{:?}",
+            connection.timer.phase()
+        );
     }
 
     #[test]
@@ -715,7 +710,7 @@ mod tests {
             let (content, fields) = (content.clone(), fields.clone());
             let handler =
                 move |_: &Request<'_>| Response::from_shared(Status::OK, fields.clone(), Body::Shared(content.clone()));
-            let log = format.map(|format| Arc::new(AccessLog::with_room(format)));
+            let log = format.map(|format| Arc::new(AccessLog::with_full_capacity(format)));
             let shared = Shared { log, ..Shared::new(Box::new(handler)) };
             let mut context = WorkerContext::new(None);
             let mut connection = connected(Says(LARGE_BODY_MIN.to_vec(), Often::EachTime), &shared);

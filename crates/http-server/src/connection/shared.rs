@@ -1,19 +1,20 @@
 //! What all connections of a server have in common: the handler, the bounds, and the memory that waiting ones hold.
 
 use std::fmt;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::Relaxed};
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::sync::{Arc, Mutex};
 
 use http_core::Limits;
 
 use crate::access_log::AccessLog;
 use crate::config::ServerConfig;
+use crate::connection::budget::MemoryBudget;
 use crate::forwarded::TrustedProxy;
 use crate::handler::Handler;
 use crate::messages::Messages;
+use crate::stats::Counters;
 use crate::timeouts::Timeouts;
 use crate::trace::Decision;
-use crate::traffic::Traffic;
 
 pub(crate) struct Shared<'h> {
     pub(crate) handler: Box<dyn Handler + 'h>,
@@ -23,7 +24,7 @@ pub(crate) struct Shared<'h> {
     pub(crate) limits: Limits,
     pub(crate) keep_alive: bool,
     pub(crate) stopping: AtomicBool,
-    pub(crate) traffic: Traffic,
+    pub(crate) counters: Counters,
     pub(crate) messages: Arc<Messages>,
     /// Partial heads, and bodies that are collected. When it is full, who brings more is answered 503.
     pub(crate) receive_budget: MemoryBudget,
@@ -47,7 +48,7 @@ impl<'h> Shared<'h> {
             limits: config.limits,
             keep_alive: config.keep_alive,
             stopping: AtomicBool::new(false),
-            traffic: Traffic::default(),
+            counters: Counters::default(),
             messages: Arc::default(),
             receive_budget: MemoryBudget::new(config.receive_budget),
             send_budget: MemoryBudget::new(config.send_budget),
@@ -63,32 +64,5 @@ impl<'h> Shared<'h> {
 impl fmt::Debug for Shared<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Shared").field("timeouts", &self.timeouts).field("limits", &self.limits).finish_non_exhaustive()
-    }
-}
-
-/// A sum of bytes, and its limit.
-#[derive(Debug)]
-pub(crate) struct MemoryBudget {
-    used: AtomicUsize,
-    limit: usize,
-}
-
-impl MemoryBudget {
-    fn new(limit: usize) -> MemoryBudget {
-        MemoryBudget { used: AtomicUsize::new(0), limit }
-    }
-
-    /// One share of the sum changes.
-    pub(crate) fn update(&self, share: &mut u32, bytes: usize) {
-        let bytes = u32::try_from(bytes).unwrap_or(u32::MAX);
-        if bytes != *share {
-            self.used.fetch_add(bytes as usize, Relaxed);
-            self.used.fetch_sub(*share as usize, Relaxed);
-            *share = bytes;
-        }
-    }
-
-    pub(crate) fn is_exhausted(&self) -> bool {
-        self.used.load(Relaxed) >= self.limit
     }
 }

@@ -9,14 +9,13 @@ use crate::connection::context::WorkerContext;
 use crate::connection::shared::Shared;
 use crate::connection::{Connection, TurnOutcome};
 use crate::reactor::{ParkDeadline, Reactor, Registered, Work, batch};
-use crate::stats::{Counters, EndReason};
+use crate::stats::EndReason;
 
 /// What workers and housekeeper share.
 #[derive(Debug)]
 pub(crate) struct Engine {
     pub(crate) reactor: Reactor<Connection>,
     pub(crate) shared: Shared<'static>,
-    pub(crate) counters: Counters,
 }
 
 impl Engine {
@@ -39,26 +38,26 @@ impl Engine {
                 }
                 Work::Resumed(registered) => self.run_turn(registered, &mut context, Connection::drive),
                 Work::Accepted(socket, peer, slot) => {
-                    self.counters.accept();
+                    self.shared.counters.connection_accepted();
                     let connection = Connection::over(socket, peer, &self.shared);
                     self.run_turn(self.reactor.register(connection, slot), &mut context, Connection::drive)
                 }
                 Work::AcceptedEvicting(socket, peer, mut idle) => {
-                    self.counters.accept();
+                    self.shared.counters.connection_accepted();
                     let reason = idle.connection.abort(&self.shared, EndReason::ClientAbort);
                     let slot = self.close_connection(idle, reason);
                     let connection = Connection::over(socket, peer, &self.shared);
                     self.run_turn(self.reactor.register(connection, slot), &mut context, Connection::drive)
                 }
                 Work::Overloaded(socket, peer, slot) => {
-                    self.counters.accept();
+                    self.shared.counters.connection_accepted();
                     let connection = Connection::over(socket, peer, &self.shared);
                     self.run_turn(self.reactor.register(connection, slot), &mut context, Connection::reject_overloaded)
                 }
                 Work::Rejected(socket) => {
-                    self.counters.accept();
+                    self.shared.counters.connection_accepted();
                     drop(socket);
-                    self.counters.end(EndReason::Overloaded);
+                    self.shared.counters.connection_ended(EndReason::Overloaded);
                     None
                 }
                 Work::Broken(registered) | Work::Evicted(registered) => {
@@ -113,7 +112,7 @@ impl Engine {
         let slot = registered.slot();
         // The socket closes before its slot is reused. A handler's sink or reader may panic when it is dropped.
         let _ = catch_unwind(AssertUnwindSafe(|| drop(registered)));
-        self.counters.end(reason);
+        self.shared.counters.connection_ended(reason);
         slot
     }
 }

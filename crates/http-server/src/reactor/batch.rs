@@ -4,8 +4,10 @@
 //! is answered, and one check of a file's freshness is valid for all of them (`freshness`). With 64 kept connections that
 //! saves 8 % of a request's cost. A handler that may block is not deferred: other workers would wait for it.
 
-/// A deferred connection is overtaken by at most `BATCH_SIZE - 1` others.
-pub(crate) const BATCH_SIZE: usize = 16;
+use crate::connection::context::WORKSPACES_KEPT;
+
+/// A deferred connection is overtaken by at most `BATCH_SIZE - 1` others. Each deferred connection holds a workspace.
+const BATCH_SIZE: usize = WORKSPACES_KEPT;
 
 /// Whether to read the request of a ready connection now and to serve it later.
 pub(crate) fn defers(more_ready: bool, handler_may_block: bool) -> bool {

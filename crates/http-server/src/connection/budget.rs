@@ -1,0 +1,53 @@
+//! Memory that all parked connections may hold together.
+
+use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
+
+/// A sum of bytes, and its limit. Each connection remembers its own part of the sum, its charge.
+#[derive(Debug)]
+pub(crate) struct MemoryBudget {
+    used: AtomicUsize,
+    limit: usize,
+}
+
+impl MemoryBudget {
+    pub(crate) const fn new(limit: usize) -> MemoryBudget {
+        MemoryBudget { used: AtomicUsize::new(0), limit }
+    }
+
+    /// Replaces a connection's charge.
+    pub(crate) fn update(&self, charge: &mut u32, bytes: usize) {
+        let bytes = u32::try_from(bytes).unwrap_or(u32::MAX);
+        if bytes != *charge {
+            self.used.fetch_add(bytes as usize, Relaxed);
+            self.used.fetch_sub(*charge as usize, Relaxed);
+            *charge = bytes;
+        }
+    }
+
+    /// Whether a connection with this charge wants more, and nothing is left. What it holds already it may keep.
+    pub(crate) fn refuses(&self, charge: u32, bytes: usize) -> bool {
+        bytes > charge as usize && self.used.load(Relaxed) >= self.limit
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn exhausted_budget_refuses_growth_alone() {
+        let budget = MemoryBudget::new(100);
+        let (mut one, mut two) = (0, 0);
+        budget.update(&mut one, 60);
+        assert!(!budget.refuses(two, 1000), "the last charge may exceed the limit: it is one connection's");
+        budget.update(&mut two, 40);
+        assert!(budget.refuses(0, 1) && budget.refuses(one, 61) && !budget.refuses(one, 60) && !budget.refuses(0, 0));
+        budget.update(&mut one, 59);
+        assert!(!budget.refuses(two, 41));
+        budget.update(&mut two, usize::MAX);
+        assert_eq!(two, u32::MAX, "a charge saturates");
+        budget.update(&mut one, 0);
+        budget.update(&mut two, 0);
+        assert_eq!(budget.used.load(Relaxed), 0, "what was charged is given back");
+    }
+}
