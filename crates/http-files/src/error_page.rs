@@ -1,8 +1,6 @@
 //! The server's own pages: their frame, the page that says what is wrong, and how text becomes HTML. A page asks for
 //! nothing else and runs nothing.
 
-use std::sync::Arc;
-
 use http_core::{FieldName, FieldValue, Status};
 
 use crate::push;
@@ -45,8 +43,8 @@ pub(crate) fn end(page: String) -> String {
 
 /// A page as a reply.
 pub(crate) fn reply(status: Status, page: String) -> Response {
-    let mut reply = Response { status, ..Response::bytes(HTML, page.into_bytes()) };
-    push(Arc::make_mut(&mut reply.fields), FieldName::from_static("Content-Security-Policy"), POLICY);
+    let mut reply = Response::bytes(HTML, page).status(status);
+    push(reply.headers_mut(), FieldName::from_static("Content-Security-Policy"), POLICY);
     reply
 }
 

@@ -54,7 +54,7 @@ use settings::Settings;
 /// let files = Files::new("src".as_ref())?
 ///     .indexes(["lib.rs"])
 ///     .cache_control(FieldValue::from_static("max-age=3600"));
-/// let heard = String::from_utf8(exchange(files, b"GET / HTTP/1.0\r\n\r\n").output).unwrap();
+/// let heard = String::from_utf8(exchange(&files, b"GET / HTTP/1.0\r\n\r\n").output).unwrap();
 /// assert!(heard.starts_with("HTTP/1.0 200 OK\r\n") && heard.contains("\r\nCache-Control: max-age=3600\r\n"));
 /// # Ok::<(), std::io::Error>(())
 /// ```
@@ -228,24 +228,24 @@ impl Files {
 /// How a request is answered.
 impl Files {
     fn reply(&self, request: &Request<'_>) -> Result<Response, ErrorResponse> {
-        let method = request.head.method;
+        let method = request.head().method;
         request.trace("R9110-9.1b", || format!("files take GET, HEAD and OPTIONS; this is {method}"));
         match method {
             Method::Get | Method::Head | Method::Options => {}
             method if method.is_known() => return Err(not_allowed(format!("{method} is not allowed here."))),
             _ => return Err(ErrorResponse::new(Status::NOT_IMPLEMENTED, "This server does not know the method.")),
         }
-        if request.head.expectation() == Expectation::Unknown {
+        if request.head().expectation() == Expectation::Unknown {
             return Err(ErrorResponse::new(Status::EXPECTATION_FAILED, "This server cannot meet the expectation."));
         }
-        if method == Method::Options || request.head.target.form() == Form::Asterisk {
+        if method == Method::Options || request.head().target.form() == Form::Asterisk {
             request.trace("R9110-9.3.7", || "OPTIONS is answered before any look at a file".into());
-            return Ok(self.options(&request.head.fields)); // R9110-9.3.7, before any look at the file
+            return Ok(self.options(&request.head().fields)); // R9110-9.3.7, before any look at the file
         }
         let resource = match self.lookup(request) {
             Ok(Found::Resource(resource)) => resource,
             Ok(Found::Page(mut page)) => {
-                self.settings.add_common_headers(Arc::make_mut(&mut page.fields));
+                self.settings.add_common_headers(page.headers_mut());
                 return Ok(page);
             }
             Err(OpenError::NotFound) => return self.not_found(request),
@@ -263,20 +263,20 @@ impl Files {
         let answered =
             if wants_html(request) { self.fall_back(path, request) } else { Err(OpenError::NotFound.into()) };
         // R9110-12.5.5: Accept has chosen, and a cache must not give a script's caller the page, nor a reader the refusal.
-        let reply = answered.map(|reply| reply.with_header(header::VARY, FieldValue::from_static("Accept")));
+        let reply = answered.map(|reply| reply.append_header(header::VARY, "Accept"));
         reply.map_err(|refusal| refusal.with(header::VARY, FieldValue::from_static("Accept")))
     }
 
     fn fall_back(&self, path: &[u8], request: &Request<'_>) -> Result<Response, ErrorResponse> {
         let name = path.escape_ascii();
         request.trace("--fallback", || format!("a page is asked for that is not there: \"{name}\" answers"));
-        let resource = self.load(path, request.now, |resource| resource.choose(&request.head.fields))?;
+        let resource = self.load(path, request.date(), |resource| resource.choose(&request.head().fields))?;
         respond_with(&resource, request)
     }
 
     fn options(&self, fields: &Fields<'_>) -> Response {
         let mut reply = Response::empty(Status::OK);
-        let own = Arc::make_mut(&mut reply.fields);
+        let own = reply.headers_mut();
         push(own, header::ALLOW, ALLOW);
         if self.settings.cors && fields.get(REQUEST_METHOD).is_some() {
             for (name, value) in PREFLIGHT {
@@ -291,8 +291,8 @@ impl Files {
     fn lookup(&self, request: &Request<'_>) -> Result<Found, OpenError> {
         let mut name = PATH_BUF.take();
         name.clear();
-        request.head.path.decode_to(&mut name);
-        if request.head.path.is_directory() {
+        request.head().path.decode_to(&mut name);
+        if request.head().path.is_directory() {
             name.push(b'/');
         }
         let found = if !self.settings.hidden && is_hidden(&name) {
@@ -300,7 +300,7 @@ impl Files {
             request.trace("R1945-12.5b, --hidden", || "a name that begins with a dot is not served".into());
             Err(OpenError::NotFound)
         } else {
-            let (head, now, received_at) = (&request.head, request.now, request.received_at());
+            let (head, now, received_at) = (request.head(), request.date(), request.received_at());
             let kept = self.cache.get(&name, &self.root, now, received_at, |resource| resource.choose(&head.fields));
             kept.map_or_else(|| self.lookup_uncached(request, &name), |resource| Ok(Found::Resource(resource)))
         };
@@ -316,9 +316,9 @@ impl Files {
         match self.open_noting(name, request)? {
             Opened { kind: Kind::Directory, .. } => {
                 request.trace("R1945-10.11", || "a directory is redirected to its slash".into());
-                Ok(Found::Page(redirect_to_slash(name, &request.head.target)))
+                Ok(Found::Page(redirect_to_slash(name, &request.head().target)))
             }
-            file => Ok(Found::Resource(self.read_resource(name, name, file, Vec::new(), request.now)?)),
+            file => Ok(Found::Resource(self.read_resource(name, name, file, Vec::new(), request.date())?)),
         }
     }
 
@@ -330,7 +330,7 @@ impl Files {
             request.trace("--index", || "a directory shows its index, if it has one".into());
             let state = match self.open_noting(&index, request) {
                 Ok(file) if file.is_file() => {
-                    return Ok(Found::Resource(self.read_resource(name, &index, file, passed, request.now)?));
+                    return Ok(Found::Resource(self.read_resource(name, &index, file, passed, request.date())?));
                 }
                 Ok(other) => Some(other.state),
                 Err(OpenError::NotFound) => None,
@@ -342,7 +342,7 @@ impl Files {
             Opened { kind: Kind::File, .. } => Err(OpenError::NotFound),
             Opened { file, .. } if self.settings.listing => {
                 request.trace("--no-listing", || "a directory without an index is listed".into());
-                let query = request.head.target.query();
+                let query = request.head().target.query();
                 Ok(Found::Page(listing::reply(&self.root, inside, file, query, self.settings.hidden)?))
             }
             _ => {
@@ -412,14 +412,10 @@ impl Files {
         let ErrorResponse { status, why, fields } = refusal;
         let own = self.settings.error_page(status).and_then(|path| self.load(path, now, Resource::plain).ok());
         let mut reply = match own {
-            Some(resource) => {
-                let mut reply = Response { body: resource.plain().whole(), ..Response::empty(status) };
-                push(Arc::make_mut(&mut reply.fields), header::CONTENT_TYPE, resource.plain().content_type());
-                reply
-            }
+            Some(resource) => Response::bytes(resource.plain().content_type(), resource.plain().whole()).status(status),
             None => error_page::error(status, &why),
         };
-        let own = Arc::make_mut(&mut reply.fields);
+        let own = reply.headers_mut();
         own.append(&fields);
         self.settings.add_common_headers(own);
         reply
@@ -435,7 +431,7 @@ impl AsFd for Files {
 
 impl Handler for Files {
     fn handle(&self, request: &Request<'_>) -> Action {
-        self.reply(request).unwrap_or_else(|refusal| self.render_error(refusal, request.now)).into()
+        self.reply(request).unwrap_or_else(|refusal| self.render_error(refusal, request.date())).into()
     }
 
     fn never_blocks(&self) -> bool {
@@ -443,12 +439,12 @@ impl Handler for Files {
     }
 
     fn error_page(&self, error: &ErrorContext<'_>) -> Response {
-        let response = match error.status {
-            Status::METHOD_NOT_ALLOWED => not_allowed(error.message.to_owned()),
-            Status::SERVICE_UNAVAILABLE => try_again(error.message.to_owned()),
-            status => ErrorResponse::new(status, error.message.to_owned()),
+        let response = match error.status() {
+            Status::METHOD_NOT_ALLOWED => not_allowed(error.message().to_owned()),
+            Status::SERVICE_UNAVAILABLE => try_again(error.message().to_owned()),
+            status => ErrorResponse::new(status, error.message().to_owned()),
         };
-        self.render_error(response, error.date)
+        self.render_error(response, error.date())
     }
 }
 
@@ -482,20 +478,20 @@ fn try_again(why: impl Into<Cow<'static, str>>) -> ErrorResponse {
 
 /// The answer that shows a file.
 fn respond_with(resource: &Resource, request: &Request<'_>) -> Result<Response, ErrorResponse> {
-    let chosen = resource.choose(&request.head.fields);
+    let chosen = resource.choose(&request.head().fields);
     resource.trace_choice(chosen, request);
     respond(request, chosen)
 }
 
 /// Whether a part of a page may be asked for: the paths of pages have no extension.
 fn has_extension(request: &Request<'_>) -> bool {
-    request.head.target.raw_path().rsplit('/').next().unwrap_or_default().contains('.')
+    request.head().target.raw_path().rsplit('/').next().unwrap_or_default().contains('.')
 }
 
 /// Whether somebody asks for a page after all: a browser that opens an address says that it wants HTML.
 fn wants_html(request: &Request<'_>) -> bool {
     let is_html = |range: &[u8]| range.get(..9).is_some_and(|name| name.eq_ignore_ascii_case(b"text/html"));
-    request.head.fields.tokens(ACCEPT).any(is_html)
+    request.head().fields.tokens(ACCEPT).any(is_html)
 }
 
 /// Whether a segment begins with a dot; `.well-known` at the root is not hidden (R1945-12.5b, V18).
@@ -522,7 +518,7 @@ fn redirect_to_slash(path: &[u8], target: &Target<'_>) -> Response {
     let page = error_page::frame(&Status::MOVED_PERMANENTLY.to_string(), &main);
     let mut reply = error_page::reply(Status::MOVED_PERMANENTLY, page);
     if let Ok(location) = FieldValue::new(location.as_bytes()) {
-        push(Arc::make_mut(&mut reply.fields), header::LOCATION, location);
+        push(reply.headers_mut(), header::LOCATION, location);
     }
     reply
 }
@@ -545,7 +541,7 @@ mod tests {
         for bytes in [0, 1, 16 << 10, (16 << 10) + 1, (3 << 20) + 1] {
             let body: Vec<u8> = (0..251).cycle().take(bytes).collect();
             std::fs::write(directory.path().join(bytes.to_string()), &body).unwrap();
-            let output = exchange(files.clone(), format!("GET /{bytes} HTTP/1.0\r\n\r\n").as_bytes()).output;
+            let output = exchange(&files, format!("GET /{bytes} HTTP/1.0\r\n\r\n").as_bytes()).output;
             assert!(
                 output.starts_with(b"HTTP/1.0 200 ")
                     && output.strip_suffix(&*body).is_some_and(|head| head.ends_with(b"\r\n\r\n")),

@@ -10,7 +10,7 @@ use http_core::{FieldBlock, FieldName, FieldValue, Status, header};
 
 use crate::push;
 use crate::representation::Representation;
-use http_server::{Request, Response};
+use http_server::{Body, Request, Response};
 
 /// Why a request is not answered with what it asked for, before it has become a page.
 #[derive(Debug)]
@@ -34,14 +34,14 @@ impl ErrorResponse {
 
 /// The answer to a GET or HEAD for this file.
 pub(crate) fn respond(request: &Request<'_>, entry: &Representation) -> Result<Response, ErrorResponse> {
-    let RequestHead { method, fields, .. } = request.head;
+    let RequestHead { method, fields, .. } = *request.head();
     let (validators, length) = (entry.validators(), entry.length());
-    let outcome = conditional::evaluate(method, &fields, &validators, request.now);
+    let outcome = conditional::evaluate(method, &fields, &validators, request.date());
     note_conditions(request, &validators, outcome);
     match outcome {
         Outcome::Proceed => {}
         Outcome::NotModified => {
-            return Ok(Response { fields: entry.not_modified.clone(), ..Response::empty(Status::NOT_MODIFIED) });
+            return Ok(Response::from_shared(Status::NOT_MODIFIED, entry.not_modified.clone(), Body::default()));
         }
         Outcome::PreconditionFailed => {
             let why = "The file is not in the state that was asked for.";
@@ -49,7 +49,7 @@ pub(crate) fn respond(request: &Request<'_>, entry: &Representation) -> Result<R
         }
     }
     let mut whole = entry.fields.clone();
-    let ranged = range::evaluate(method, &fields, &validators, length, request.now);
+    let ranged = range::evaluate(method, &fields, &validators, length, request.date());
     if fields.get(header::RANGE).is_some() {
         request.trace("R9110-14.2b, R9110-14.2c, D11", || match &ranged {
             RangeOutcome::Full => "Range does not count: all of it is sent".into(),
@@ -60,11 +60,11 @@ pub(crate) fn respond(request: &Request<'_>, entry: &Representation) -> Result<R
         });
     }
     match ranged {
-        RangeOutcome::Full => Ok(Response { status: Status::OK, fields: whole, body: entry.whole() }),
+        RangeOutcome::Full => Ok(Response::from_shared(Status::OK, whole, entry.whole())),
         RangeOutcome::Partial(part) => {
             let body = entry.part(part.start(), part.end());
             push(Arc::make_mut(&mut whole), header::CONTENT_RANGE, part.content_range().value());
-            Ok(Response { status: Status::PARTIAL_CONTENT, fields: whole, body })
+            Ok(Response::from_shared(Status::PARTIAL_CONTENT, whole, body))
         }
         RangeOutcome::NotSatisfiable => {
             let why = "The file ends before the range that was asked for.";
@@ -89,7 +89,7 @@ fn note_conditions(request: &Request<'_>, validators: &Validators<'_>, outcome: 
             )
         }
     });
-    let named: Vec<_> = CONDITIONS.iter().filter(|name| request.head.fields.get(**name).is_some()).collect();
+    let named: Vec<_> = CONDITIONS.iter().filter(|name| request.head().fields.get(**name).is_some()).collect();
     if let Some(first) = named.first() {
         request.trace("R9110-13.2.2", || match outcome {
             Outcome::Proceed => format!("the conditions, {first} first, let it be sent"),

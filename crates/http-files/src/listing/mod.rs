@@ -7,7 +7,6 @@ mod query;
 mod sort;
 
 use std::os::fd::{BorrowedFd, OwnedFd};
-use std::sync::Arc;
 
 use http_core::{Date, FieldValue, Status, header, percent_encode};
 use rustix::fs::{Dir, FileType};
@@ -73,7 +72,7 @@ pub(crate) fn reply(
         Format::Json => json::reply(path, &listing).map_err(|_| OpenError::Broken)?,
     };
     // Nothing tells one state of it from the next: what changes in a file does not show in the times of its directory.
-    push(Arc::make_mut(&mut reply.fields), header::CACHE_CONTROL, FieldValue::from_static("no-cache"));
+    push(reply.headers_mut(), header::CACHE_CONTROL, FieldValue::from_static("no-cache"));
     Ok(reply)
 }
 

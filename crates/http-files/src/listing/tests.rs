@@ -25,7 +25,7 @@ fn html(path: &[u8], entries: Vec<Entry>, extent: Extent, query: &str) -> String
 
 fn json(path: &[u8], entries: Vec<Entry>, extent: Extent) -> Value {
     let reply = json::reply(path, &Listing { entries, extent }).unwrap();
-    let Body::Bytes(bytes) = reply.body else { panic!("{:?}", reply.body) };
+    let Body::Bytes(bytes) = reply.body_ref() else { panic!("{reply:?}") };
     serde_json::from_slice(&bytes).unwrap()
 }
 

@@ -3,6 +3,7 @@
 
 pub(crate) mod budget;
 pub(crate) mod context;
+mod error_response;
 pub(crate) mod interest;
 pub(crate) mod send_buffer;
 pub(crate) mod shared;
@@ -17,7 +18,7 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use http_core::server::{self, Event, Expectation, Phase, ResponseBody, SendBody};
-use http_core::{CloseReason, Date, FieldValue, Framing, RequestError, Status, UsageError, Workspace, header};
+use http_core::{CloseReason, Date, Framing, RequestError, Status, UsageError, Workspace};
 
 use crate::access_log::{PendingRecord, Record};
 use crate::clock::{self, Millis};
@@ -29,7 +30,7 @@ use crate::connection::timer::PhaseTimer;
 use crate::connection::transport::{SENDFILE_CHUNK, Socket, Transport, would_block};
 use crate::forwarded;
 use crate::freshness::ReceivedAt;
-use crate::handler::{ActionKind, BodyConsumer, ErrorContext, Request, Response};
+use crate::handler::{ActionKind, BodyConsumer, Request, Response};
 use crate::stats::EndReason;
 use crate::timeouts::LINGER_MAX_BYTES;
 use crate::trace::DecisionTrace;
@@ -299,17 +300,21 @@ impl<T: Transport> Connection<T> {
                 Ok(Event::Request(_)) => self.call_handler(shared, context)?,
                 Ok(Event::Body(part)) => {
                     let Activity::ReadingBody(consumer) = &mut self.activity else { continue };
-                    let written = catch_unwind(AssertUnwindSafe(|| consumer.write(part)));
-                    if let Err(response) = written.unwrap_or_else(|_| Err(handler_failed(shared))) {
-                        self.respond(shared, context, response)?;
+                    match catch_unwind(AssertUnwindSafe(|| consumer.write(part))) {
+                        Ok(Ok(())) => {}
+                        Ok(Err(error)) => self.respond(shared, context, shared.handler_error(error))?,
+                        Err(panic) => self.respond(shared, context, shared.handler_panicked(&*panic))?,
                     }
                 }
                 Ok(Event::NeedOutput) => {
                     let Activity::ReadingBody(consumer) = mem::replace(&mut self.activity, Activity::Idle) else {
                         return Err(io::Error::other("a response is due, and no handler makes it"));
                     };
-                    let response = catch_unwind(AssertUnwindSafe(|| consumer.finish()));
-                    self.respond(shared, context, response.unwrap_or_else(|_| handler_failed(shared)))?;
+                    let response = match catch_unwind(AssertUnwindSafe(|| consumer.finish())) {
+                        Ok(response) => response.unwrap_or_else(|error| shared.handler_error(error)),
+                        Err(panic) => shared.handler_panicked(&*panic),
+                    };
+                    self.respond(shared, context, response)?;
                 }
                 Ok(Event::Closed) => return Ok(self.close(context)),
                 Ok(_) => return Err(io::Error::other("an unknown event")),
@@ -321,7 +326,7 @@ impl<T: Transport> Connection<T> {
                         let (began, client) = (self.timer.phase_started(), self.peer_addr.ip());
                         record.begin(log.format, began, client, None, self.protocol.start_line());
                     }
-                    self.respond(shared, context, request_error(shared, error))?;
+                    self.respond(shared, context, shared.reject(error))?;
                 }
             }
         }
@@ -346,11 +351,12 @@ impl<T: Transport> Connection<T> {
     /// Hands the request that the protocol just received to the handler.
     fn call_handler(&mut self, shared: &Shared, context: &mut WorkerContext) -> io::Result<()> {
         let Some(head) = self.protocol.request() else { return Err(io::Error::other("a request without a head")) };
-        let now = clock::http_date_now();
+        let date = clock::http_date_now();
         let (trace, leader) = (DecisionTrace(shared.trace.as_ref()), context.leader.as_deref());
-        let client = forwarded::client_ip(&shared.trusted, self.peer_addr.ip(), &head.fields);
-        let (peer, received_at, socket) = (self.peer_addr, self.received_at, &self.transport);
-        let request = Request { head, peer, client, now, received_at, socket, trace, leader };
+        let client_ip = forwarded::client_ip(&shared.trusted, self.peer_addr.ip(), &head.fields);
+        let (peer_addr, received_at) = (self.peer_addr, self.received_at);
+        let socket = Some(&self.transport as &dyn Transport);
+        let request = Request { head, peer_addr, client_ip, date, received_at, socket, trace, leader };
         let action = catch_unwind(AssertUnwindSafe(|| shared.handler.handle(&request)));
         let length = if let Framing::Length(length) = head.body { length } else { 0 };
         let expects_continue = length > 0 && head.expectation() == Expectation::Continue;
@@ -359,27 +365,25 @@ impl<T: Transport> Connection<T> {
             let timer = &self.timer;
             let began = if timer.phase() == Phase::Head { timer.phase_started() } else { timer.last_progress() };
             let record = self.log_record.get_or_insert_with(|| context.take_log_record());
-            record.begin(log.format, began, client, Some(&head.fields), self.protocol.start_line());
+            record.begin(log.format, began, client_ip, Some(&head.fields), self.protocol.start_line());
         }
         let response = match action.map(|action| action.0) {
-            Ok(ActionKind::Respond(response)) => response,
-            Ok(ActionKind::ReadBody { .. }) if expects_continue => {
-                let why = "send the body without waiting for 100 (Continue)";
-                error_response(shared, Status::EXPECTATION_FAILED, why)
-            }
-            Ok(ActionKind::ReadBody { limit, .. }) if length > limit => {
-                request_error(shared, RequestError::BodyTooLong)
-            }
+            Ok(ActionKind::Respond(response)) => response.unwrap_or_else(|error| shared.handler_error(error)),
+            Ok(ActionKind::ReadBody { .. }) if expects_continue => shared.reject_expectation(),
+            Ok(ActionKind::ReadBody { limit, .. }) if length > limit => shared.reject(RequestError::BodyTooLong),
             Ok(ActionKind::ReadBody { consumer, .. }) => {
                 self.activity = Activity::ReadingBody(consumer);
                 return Ok(());
             }
-            Err(_) => handler_failed(shared),
+            Err(panic) => shared.handler_panicked(&*panic),
         };
         self.respond(shared, context, response)
     }
 
-    fn respond(&mut self, shared: &Shared, context: &mut WorkerContext, response: Response) -> io::Result<()> {
+    fn respond(&mut self, shared: &Shared, context: &mut WorkerContext, mut response: Response) -> io::Result<()> {
+        if let Some(error) = response.invalid_header {
+            response = shared.invalid_header(&error);
+        }
         let date = clock::http_date_now();
         self.enter_phase(Phase::Responding);
         let body = response.body.length();
@@ -393,8 +397,8 @@ impl<T: Transport> Connection<T> {
         let send = match self.protocol.respond(&head, &mut self.send_buffer.bytes) {
             Ok(send) => send,
             // HTTP forbids the handler's response, and nothing of it was written.
-            Err(UsageError::InformationalStatus | UsageError::MissingField) => {
-                return self.respond(shared, context, handler_failed(shared));
+            Err(error @ (UsageError::InformationalStatus | UsageError::MissingField)) => {
+                return self.respond(shared, context, shared.forbidden_response(response.status, error));
             }
             Err(error) => return Err(io::Error::other(error)),
         };
@@ -561,37 +565,6 @@ impl AsFd for Connection {
     }
 }
 
-/// The response to a request that the server rejects itself.
-fn request_error(shared: &Shared, error: RequestError) -> Response {
-    let response = error_response(shared, error.status(), &error.to_string());
-    match error {
-        // R9110-10.2.1: a 405 names the methods that are allowed. Here there are none.
-        RequestError::ConnectMethod if !response.fields.contains(header::ALLOW) => {
-            response.with_header(header::ALLOW, FieldValue::from_static(""))
-        }
-        RequestError::Overloaded if !response.fields.contains(header::RETRY_AFTER) => {
-            response.with_header(header::RETRY_AFTER, FieldValue::from_static("1"))
-        }
-        _ => response,
-    }
-}
-
-/// The response where a handler panicked, or made a response that HTTP forbids (R1945-9.5, V33).
-fn handler_failed(shared: &Shared) -> Response {
-    error_response(shared, Status::INTERNAL_SERVER_ERROR, "the server made a mistake")
-}
-
-fn error_response(shared: &Shared, status: Status, message: &str) -> Response {
-    let error = ErrorContext { status, message, date: clock::http_date_now() };
-    match catch_unwind(AssertUnwindSafe(|| shared.handler.error_page(&error))) {
-        Ok(page) => Response { status, ..page },
-        Err(_) => {
-            let status = Status::INTERNAL_SERVER_ERROR;
-            Response { status, ..Response::text(format!("{status}\n")) }
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -661,7 +634,7 @@ mod tests {
 
     #[test]
     fn connection_is_idle_after_a_turn_that_ends_with_a_response() {
-        let long = || Response { body: Body::Shared(vec![0; 1 << 20].into()), ..Response::text("") };
+        let long = || Response::text("").body(Body::Shared(vec![0; 1 << 20].into()));
         let shared = Shared::new(Box::new(move |_: &Request<'_>| long()));
         let mut context = WorkerContext::new(None);
         let mut connection = connected(FakePeer(GET.to_vec(), Sends::Once), &shared);
@@ -710,7 +683,7 @@ mod tests {
 
     #[test]
     fn deferred_connection_is_resumed_by_any_worker() {
-        let shared = Shared::new(Box::new(|request: &Request<'_>| Response::text(request.peer.to_string())));
+        let shared = Shared::new(Box::new(|request: &Request<'_>| Response::text(request.peer_addr().to_string())));
         let (mut context, mut another) = (WorkerContext::new(None), WorkerContext::new(None));
         let mut connection = connected(FakePeer(GET_WITH_HEADERS.to_vec(), Sends::EachTime), &shared);
         for _ in 0..9 {
@@ -735,11 +708,8 @@ mod tests {
         let Response { fields, .. } = Response::text("");
         for format in [None, Some(LogFormat::Common), Some(LogFormat::Combined), Some(LogFormat::Json)] {
             let (content, fields) = (content.clone(), fields.clone());
-            let handler = move |_: &Request<'_>| Response {
-                status: Status::OK,
-                fields: fields.clone(),
-                body: Body::Shared(content.clone()),
-            };
+            let handler =
+                move |_: &Request<'_>| Response::from_shared(Status::OK, fields.clone(), Body::Shared(content.clone()));
             let log = format.map(|format| Arc::new(AccessLog::with_full_capacity(format)));
             let shared = Shared { log, ..Shared::new(Box::new(handler)) };
             let mut context = WorkerContext::new(None);
