@@ -6,19 +6,18 @@ pub(crate) mod context;
 mod error_response;
 pub(crate) mod interest;
 pub(crate) mod send_buffer;
+mod serve;
 pub(crate) mod shared;
 pub(crate) mod sockopt;
 mod timer;
 pub(crate) mod transport;
 
 use std::io;
-use std::mem;
 use std::net::SocketAddr;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
-use std::panic::{AssertUnwindSafe, catch_unwind};
 
-use http_core::server::{self, Event, Expectation, Phase, ResponseBody, SendBody};
-use http_core::{CloseReason, Date, Framing, RequestError, Status, UsageError, Workspace};
+use http_core::server::{self, Phase};
+use http_core::{CloseReason, Date, RequestError, Status, Workspace};
 
 use crate::access_log::{PendingRecord, Record};
 use crate::clock::{self, Millis};
@@ -28,18 +27,13 @@ use crate::connection::send_buffer::{FileChanged, SendBuffer};
 use crate::connection::shared::Shared;
 use crate::connection::timer::PhaseTimer;
 use crate::connection::transport::{SENDFILE_CHUNK, Socket, Transport, would_block};
-use crate::forwarded;
 use crate::freshness::ReceivedAt;
-use crate::handler::{ActionKind, BodyConsumer, Request, Response};
+use crate::handler::BodyConsumer;
 use crate::stats::EndReason;
 use crate::timeouts::LINGER_MAX_BYTES;
-use crate::trace::DecisionTrace;
 
-/// A turn ends after this many responses or bytes, so that one peer does not keep a worker from the others.
-const RESPONSES_PER_TURN: u32 = 16;
+/// A turn ends after this many bytes, so that one peer does not keep a worker from the others. It is one piece of a file.
 const BYTES_PER_TURN: u64 = SENDFILE_CHUNK;
-/// The turns of a long response grow up to this: what it sends is in no cache any more, and fewer turns cost less.
-const MAX_BYTES_PER_TURN: u64 = 2 << 20;
 
 /// How a turn ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -266,166 +260,6 @@ impl<T: Transport> Connection<T> {
         outcome
     }
 
-    fn serve(&mut self, shared: &Shared, context: &mut WorkerContext) -> io::Result<TurnOutcome> {
-        let (mut responses, mut bytes) = (0, 0);
-        loop {
-            if self.send_buffer.is_large()
-                && let Some(leader) = &context.leader
-            {
-                leader.promote_follower();
-            }
-            while !self.send_buffer.is_empty() {
-                if bytes >= (self.timer.bytes_moved() / 2).clamp(BYTES_PER_TURN, MAX_BYTES_PER_TURN) {
-                    return Ok(TurnOutcome::Park(Interest::Yield));
-                }
-                let n = self.send_buffer.send(&mut self.transport)?;
-                bytes += n;
-                self.record_progress(n);
-            }
-            if let Activity::SendingResponse { body, .. } = self.activity {
-                self.finish_response(shared, body)?;
-                responses += 1;
-            }
-            if responses >= RESPONSES_PER_TURN || bytes >= BYTES_PER_TURN {
-                return Ok(TurnOutcome::Park(Interest::Yield)); // the next request may be in the buffer already
-            }
-            match self.protocol.poll() {
-                Ok(Event::NeedInput) => {
-                    if !self.may_be_readable {
-                        return Ok(TurnOutcome::Park(Interest::Read));
-                    }
-                    self.update_phase();
-                    bytes += self.read()?;
-                }
-                Ok(Event::Request(_)) => self.call_handler(shared, context)?,
-                Ok(Event::Body(part)) => {
-                    let Activity::ReadingBody(consumer) = &mut self.activity else { continue };
-                    match catch_unwind(AssertUnwindSafe(|| consumer.write(part))) {
-                        Ok(Ok(())) => {}
-                        Ok(Err(error)) => self.respond(shared, context, shared.handler_error(error))?,
-                        Err(panic) => self.respond(shared, context, shared.handler_panicked(&*panic))?,
-                    }
-                }
-                Ok(Event::NeedOutput) => {
-                    let Activity::ReadingBody(consumer) = mem::replace(&mut self.activity, Activity::Idle) else {
-                        return Err(io::Error::other("a response is due, and no handler makes it"));
-                    };
-                    let response = match catch_unwind(AssertUnwindSafe(|| consumer.finish())) {
-                        Ok(response) => response.unwrap_or_else(|error| shared.handler_error(error)),
-                        Err(panic) => shared.handler_panicked(&*panic),
-                    };
-                    self.respond(shared, context, response)?;
-                }
-                Ok(Event::Closed) => return Ok(self.close(context)),
-                Ok(_) => return Err(io::Error::other("an unknown event")),
-                Err(error) => {
-                    if let Some(log) = &shared.log
-                        && matches!(self.activity, Activity::Idle)
-                    {
-                        let record = self.log_record.get_or_insert_with(|| context.take_log_record());
-                        let (began, client) = (self.timer.phase_started(), self.peer_addr.ip());
-                        record.begin(log.format, began, client, None, self.protocol.start_line());
-                    }
-                    self.respond(shared, context, shared.reject(error))?;
-                }
-            }
-        }
-    }
-
-    /// Reads what is there, and returns how many bytes that were.
-    fn read(&mut self) -> io::Result<u64> {
-        let room = self.protocol.receive_buffer();
-        let (all, n) = (room.len(), self.transport.receive(room)?);
-        self.received_at = ReceivedAt::now();
-        match n {
-            0 => self.protocol.received_eof(),
-            n => self.protocol.received(n),
-        }
-        // A short read took all there was, and an event will announce what comes later: one call less a request. (At an
-        // urgent mark that is not so. Its sender then waits until the timeout.)
-        self.may_be_readable = n == all || self.peer_closed;
-        self.record_progress(n as u64);
-        Ok(n as u64)
-    }
-
-    /// Hands the request that the protocol just received to the handler.
-    fn call_handler(&mut self, shared: &Shared, context: &mut WorkerContext) -> io::Result<()> {
-        let Some(head) = self.protocol.request() else { return Err(io::Error::other("a request without a head")) };
-        let date = clock::http_date_now();
-        let (trace, leader) = (DecisionTrace(shared.trace.as_ref()), context.leader.as_deref());
-        let client_ip = forwarded::client_ip(&shared.trusted, self.peer_addr.ip(), &head.fields);
-        let (peer_addr, received_at) = (self.peer_addr, self.received_at);
-        let socket = Some(&self.transport as &dyn Transport);
-        let request = Request { head, peer_addr, client_ip, date, received_at, socket, trace, leader };
-        let action = catch_unwind(AssertUnwindSafe(|| shared.handler.handle(&request)));
-        let length = if let Framing::Length(length) = head.body { length } else { 0 };
-        let expects_continue = length > 0 && head.expectation() == Expectation::Continue;
-        if let Some(log) = &shared.log {
-            // If the whole request was there at once, the timer is still in the phase before it.
-            let timer = &self.timer;
-            let began = if timer.phase() == Phase::Head { timer.phase_started() } else { timer.last_progress() };
-            let record = self.log_record.get_or_insert_with(|| context.take_log_record());
-            record.begin(log.format, began, client_ip, Some(&head.fields), self.protocol.start_line());
-        }
-        let response = match action.map(|action| action.0) {
-            Ok(ActionKind::Respond(response)) => response.unwrap_or_else(|error| shared.handler_error(error)),
-            Ok(ActionKind::ReadBody { .. }) if expects_continue => shared.reject_expectation(),
-            Ok(ActionKind::ReadBody { limit, .. }) if length > limit => shared.reject(RequestError::BodyTooLong),
-            Ok(ActionKind::ReadBody { consumer, .. }) => {
-                self.activity = Activity::ReadingBody(consumer);
-                return Ok(());
-            }
-            Err(panic) => shared.handler_panicked(&*panic),
-        };
-        self.respond(shared, context, response)
-    }
-
-    fn respond(&mut self, shared: &Shared, context: &mut WorkerContext, mut response: Response) -> io::Result<()> {
-        if let Some(error) = response.invalid_header {
-            response = shared.invalid_header(&error);
-        }
-        let date = clock::http_date_now();
-        self.enter_phase(Phase::Responding);
-        let body = response.body.length();
-        let head = server::Response {
-            status: response.status,
-            fields: &response.fields,
-            body: body.map_or(ResponseBody::UntilClose, ResponseBody::Length),
-            date: Some(context.dates.text(date)),
-            close: !shared.keep_alive || shared.is_stopping(),
-        };
-        let send = match self.protocol.respond(&head, &mut self.send_buffer.bytes) {
-            Ok(send) => send,
-            // HTTP forbids the handler's response, and nothing of it was written.
-            Err(error @ (UsageError::InformationalStatus | UsageError::MissingField)) => {
-                return self.respond(shared, context, shared.forbidden_response(response.status, error));
-            }
-            Err(error) => return Err(io::Error::other(error)),
-        };
-        let head = self.send_buffer.bytes.len() as u64;
-        let body = match send {
-            SendBody::Exactly(length) => Some(length),
-            SendBody::UntilClose => None,
-            _ => Some(0),
-        };
-        self.activity = Activity::SendingResponse { status: response.status, date, head, body };
-        if body != Some(0) {
-            self.send_buffer.push(response.body);
-        }
-        Ok(())
-    }
-
-    fn finish_response(&mut self, shared: &Shared, body: Option<u64>) -> io::Result<()> {
-        let sent = match body {
-            Some(body) => self.protocol.body_sent(body),
-            None => self.protocol.finish_body(),
-        };
-        sent.map_err(io::Error::other)?;
-        self.responses = self.responses.saturating_add(1);
-        self.record(shared, self.response_reason());
-        Ok(())
-    }
-
     /// Everything is sent. A plain close will do, unless a reset could destroy the response.
     fn close(&mut self, context: &mut WorkerContext) -> TurnOutcome {
         let reason = match self.protocol.close_reason() {
@@ -569,7 +403,7 @@ impl AsFd for Connection {
 mod tests {
     use super::*;
     use crate::access_log::{AccessLog, LogFormat};
-    use crate::handler::Body;
+    use crate::handler::{Body, Request, Response};
     use allocation_counter::measure;
     use std::net::Ipv4Addr;
     use std::sync::Arc;
