@@ -80,7 +80,7 @@ mod tests {
     use crate::Files;
     use allocation_counter::measure;
     use http_core::{Status, header};
-    use http_server::testing::RequestBuilder;
+
     use http_server::{Action, Body, Handler, Request, Response};
     use std::fs::{self, File};
     use std::os::unix::fs::{FileExt, symlink};
@@ -95,7 +95,7 @@ mod tests {
     }
 
     fn with_request<T>(request: &str, now: Date, f: impl FnOnce(&Request<'_>) -> T) -> T {
-        RequestBuilder::new(format!("{request}\r\n\r\n").as_bytes()).date(now).run(f)
+        http_server::testing::with_request(format!("{request}\r\n\r\n").as_bytes(), now, f)
     }
 
     fn ask(files: &Files, request: &str, now: Date) -> Response {
@@ -118,8 +118,8 @@ mod tests {
     /// The status, and the content if it is 200.
     fn get(files: &Files, path: &str) -> (u16, Vec<u8>) {
         let reply = ask(files, &format!("GET {path} HTTP/1.0"), after(10));
-        let status = reply.status.code();
-        (status, if status == 200 { content(&reply.body) } else { Vec::new() })
+        let status = reply.status_code().code();
+        (status, if status == 200 { content(reply.body_ref()) } else { Vec::new() })
     }
 
     fn is_hit(files: &Files, name: &str) -> bool {
@@ -154,8 +154,8 @@ mod tests {
                     let measured = measure(|| again = Some(files.handle(request)));
                     assert_eq!(measured.count_total, 0, "{path}");
                     let Some(again) = again.and_then(Action::into_response) else { panic!("{path}") };
-                    assert_eq!((again.status, &again.fields), (first.status, &first.fields));
-                    assert_eq!(content(&again.body), content(&first.body));
+                    assert_eq!((again.status_code(), again.headers()), (first.status_code(), first.headers()));
+                    assert_eq!(content(again.body_ref()), content(first.body_ref()));
                 });
             }
         }
@@ -277,7 +277,7 @@ mod tests {
     fn file_changed_recently_or_in_the_future_is_not_cached() {
         let directory = directory();
         let files = Files::new(directory.path()).unwrap();
-        let last_modified = |now| ask(&files, "GET /small HTTP/1.0", now).fields.contains(header::LAST_MODIFIED);
+        let last_modified = |now| ask(&files, "GET /small HTTP/1.0", now).headers().contains(header::LAST_MODIFIED);
         assert!(!last_modified(after(0)) && !is_cached(&files, "small"));
         assert!(last_modified(after(1)) && !is_cached(&files, "small"));
         assert!(last_modified(after(3)) && is_cached(&files, "small"));
@@ -336,8 +336,12 @@ mod tests {
                 let request = format!("GET {path} HTTP/1.0\r\n{field}");
                 let [read, hit, uncached] = [0, 0, 1].map(|n| ask(&files[n], &request, now));
                 for reply in [hit, uncached] {
-                    assert_eq!((reply.status, &reply.fields), (read.status, &read.fields), "{request}");
-                    assert!(content(&reply.body) == content(&read.body), "{request}");
+                    assert_eq!(
+                        (reply.status_code(), reply.headers()),
+                        (read.status_code(), read.headers()),
+                        "{request}"
+                    );
+                    assert!(content(reply.body_ref()) == content(read.body_ref()), "{request}");
                 }
             }
         }

@@ -55,7 +55,7 @@ enum Found {
 
 impl Handler for Files {
     fn handle(&self, request: &Request<'_>) -> Action {
-        self.serve(request).unwrap_or_else(|error| self.render_error(error, request.now)).into()
+        self.serve(request).unwrap_or_else(|error| self.render_error(error, request.date())).into()
     }
 
     fn never_blocks(&self) -> bool {
@@ -63,18 +63,18 @@ impl Handler for Files {
     }
 
     fn error_page(&self, error: &ErrorContext<'_>) -> Response {
-        let message = sentence(error.message);
-        let error_response = match error.status {
+        let message = sentence(error.message());
+        let error_response = match error.status() {
             Status::METHOD_NOT_ALLOWED => not_allowed(message),
             status => ErrorResponse::new(status, message),
         };
-        self.render_error(error_response, error.date)
+        self.render_error(error_response, error.date())
     }
 }
 
 impl Files {
     fn serve(&self, request: &Request<'_>) -> Result<Response, ErrorResponse> {
-        let method = request.head.method;
+        let method = request.head().method;
         request.trace("R9110-9.1b", || format!("the method is {method}; files allow GET, HEAD and OPTIONS"));
         match method {
             Method::Get | Method::Head | Method::Options => {}
@@ -83,18 +83,18 @@ impl Files {
                 return Err(ErrorResponse::new(Status::NOT_IMPLEMENTED, "The server does not support this method."));
             }
         }
-        if request.head.expectation() == Expectation::Unknown {
+        if request.head().expectation() == Expectation::Unknown {
             let message = "The server cannot meet the expectation of the request.";
             return Err(ErrorResponse::new(Status::EXPECTATION_FAILED, message));
         }
-        if method == Method::Options || request.head.target.form() == Form::Asterisk {
+        if method == Method::Options || request.head().target.form() == Form::Asterisk {
             request.trace("R9110-9.3.7", || "OPTIONS is answered without opening a file".into());
-            return Ok(self.options(&request.head.fields)); // R9110-9.3.7
+            return Ok(self.options(&request.head().fields)); // R9110-9.3.7
         }
         match self.lookup(request) {
             Ok(Found::Resource(resource)) => respond_with(&resource, request),
             Ok(Found::Page(mut page)) => {
-                self.settings.add_common_headers(Arc::make_mut(&mut page.fields));
+                self.settings.add_common_headers(page.headers_mut());
                 Ok(page)
             }
             Err(OpenError::NotFound) => self.not_found(request),
@@ -104,7 +104,7 @@ impl Files {
 
     fn options(&self, fields: &Fields<'_>) -> Response {
         let mut response = Response::empty(Status::OK);
-        let headers = Arc::make_mut(&mut response.fields);
+        let headers = response.headers_mut();
         push(headers, header::ALLOW, ALLOW);
         if self.settings.cors && fields.get(REQUEST_METHOD).is_some() {
             for (name, value) in PREFLIGHT {
@@ -118,8 +118,8 @@ impl Files {
     fn lookup(&self, request: &Request<'_>) -> Result<Found, OpenError> {
         let mut name = PATH_BUF.take();
         name.clear();
-        request.head.path.decode_to(&mut name);
-        if request.head.path.is_directory() {
+        request.head().path.decode_to(&mut name);
+        if request.head().path.is_directory() {
             name.push(b'/');
         }
         let found = if !self.settings.hidden && is_hidden(&name) {
@@ -127,7 +127,7 @@ impl Files {
             request.trace("R1945-12.5b, --hidden", || "a name that begins with a dot is not served".into());
             Err(OpenError::NotFound)
         } else {
-            let (head, now, received_at) = (&request.head, request.now, request.received_at());
+            let (head, now, received_at) = (request.head(), request.date(), request.received_at());
             let cached = self.cache.get(&name, &self.root, now, received_at, |resource| resource.choose(&head.fields));
             cached.map_or_else(|| self.lookup_uncached(request, &name), |resource| Ok(Found::Resource(resource)))
         };
@@ -143,9 +143,9 @@ impl Files {
         match self.open_traced(name, request)? {
             Opened { kind: FileKind::Directory, .. } => {
                 request.trace("R1945-10.11", || "a directory is redirected to its path with a slash at the end".into());
-                Ok(Found::Page(redirect_to_slash(name, &request.head.target)))
+                Ok(Found::Page(redirect_to_slash(name, &request.head().target)))
             }
-            file => Ok(Found::Resource(self.read_resource(name, name, file, Vec::new(), request.now)?)),
+            file => Ok(Found::Resource(self.read_resource(name, name, file, Vec::new(), request.date())?)),
         }
     }
 
@@ -157,7 +157,7 @@ impl Files {
             request.trace("--index", || "a directory is served by its index file, if it has one".into());
             let stamp = match self.open_traced(&index, request) {
                 Ok(file) if file.is_file() => {
-                    let resource = self.read_resource(name, &index, file, negative_entries, request.now)?;
+                    let resource = self.read_resource(name, &index, file, negative_entries, request.date())?;
                     return Ok(Found::Resource(resource));
                 }
                 Ok(other) => Some(other.stamp),
@@ -170,7 +170,7 @@ impl Files {
             Opened { kind: FileKind::File, .. } => Err(OpenError::NotFound),
             Opened { file, .. } if self.settings.listing => {
                 request.trace("--no-listing", || "a directory without an index file is listed".into());
-                let query = request.head.target.query();
+                let query = request.head().target.query();
                 Ok(Found::Page(listing::response(&self.root, inside, file, query, self.settings.hidden)?))
             }
             _ => {
@@ -189,14 +189,14 @@ impl Files {
         let result = if wants_html(request) { self.fall_back(path, request) } else { Err(OpenError::NotFound.into()) };
         // Accept has decided, so a cache must not give one client the response to the other (R9110-12.5.5).
         let (name, value) = (header::VARY, FieldValue::from_static("Accept"));
-        result.map(|response| response.with_header(name, value)).map_err(|error| error.with(name, value))
+        result.map(|response| response.append_header(name, value)).map_err(|error| error.with(name, value))
     }
 
     fn fall_back(&self, path: &[u8], request: &Request<'_>) -> Result<Response, ErrorResponse> {
         request.trace("--fallback", || {
             format!("the path leads to no file: the fallback \"{}\" is served", path.escape_ascii())
         });
-        let resource = self.load(path, request.now, |resource| resource.choose(&request.head.fields))?;
+        let resource = self.load(path, request.date(), |resource| resource.choose(&request.head().fields))?;
         respond_with(&resource, request)
     }
 
@@ -263,13 +263,13 @@ impl Files {
         let mut response = match own {
             Some(resource) => {
                 let page = resource.plain();
-                let mut response = Response { body: page.whole(), ..Response::empty(status) };
-                push(Arc::make_mut(&mut response.fields), header::CONTENT_TYPE, page.content_type());
+                let mut response = Response::empty(status).body(page.whole());
+                push(response.headers_mut(), header::CONTENT_TYPE, page.content_type());
                 response
             }
             None => error_page(status, &message),
         };
-        let headers = Arc::make_mut(&mut response.fields);
+        let headers = response.headers_mut();
         headers.append(&fields);
         self.settings.add_common_headers(headers);
         response
@@ -277,7 +277,7 @@ impl Files {
 }
 
 fn respond_with(resource: &Resource, request: &Request<'_>) -> Result<Response, ErrorResponse> {
-    let chosen = resource.choose(&request.head.fields);
+    let chosen = resource.choose(&request.head().fields);
     resource.trace_choice(chosen, request);
     respond(request, chosen)
 }
@@ -301,20 +301,20 @@ fn redirect_to_slash(path: &[u8], target: &Target<'_>) -> Response {
     page.text(&location).raw("\">").text(&location).raw("</a>.</p>\n");
     let mut response = page.into_response(Status::MOVED_PERMANENTLY);
     if let Ok(location) = FieldValue::new(location.as_bytes()) {
-        push(Arc::make_mut(&mut response.fields), header::LOCATION, location);
+        push(response.headers_mut(), header::LOCATION, location);
     }
     response
 }
 
 /// Whether the last segment has an extension. The paths of an application's pages have none.
 fn has_extension(request: &Request<'_>) -> bool {
-    request.head.target.raw_path().rsplit('/').next().unwrap_or_default().contains('.')
+    request.head().target.raw_path().rsplit('/').next().unwrap_or_default().contains('.')
 }
 
 /// Whether the client asks for HTML, as a browser does when it opens an address.
 fn wants_html(request: &Request<'_>) -> bool {
     let is_html = |range: &[u8]| range.get(..9).is_some_and(|name| name.eq_ignore_ascii_case(b"text/html"));
-    request.head.fields.tokens(ACCEPT).any(is_html)
+    request.head().fields.tokens(ACCEPT).any(is_html)
 }
 
 impl From<OpenError> for ErrorResponse {
@@ -353,11 +353,11 @@ mod tests {
     #[test]
     fn files_of_every_size_are_sent() {
         let directory = tempfile::TempDir::new().unwrap();
-        let files = Arc::new(Files::new(directory.path()).unwrap());
+        let files = Files::new(directory.path()).unwrap();
         for bytes in [0, 1, 16 << 10, (16 << 10) + 1, (3 << 20) + 1] {
             let body: Vec<u8> = (0..251).cycle().take(bytes).collect();
             std::fs::write(directory.path().join(bytes.to_string()), &body).unwrap();
-            let output = exchange(files.clone(), format!("GET /{bytes} HTTP/1.0\r\n\r\n").as_bytes()).output;
+            let output = exchange(&files, format!("GET /{bytes} HTTP/1.0\r\n\r\n").as_bytes()).output;
             assert!(
                 output.starts_with(b"HTTP/1.0 200 ")
                     && output.strip_suffix(&*body).is_some_and(|head| head.ends_with(b"\r\n\r\n")),

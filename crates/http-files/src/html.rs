@@ -2,7 +2,6 @@
 //! and runs nothing.
 
 use std::fmt::{self, Display, Write};
-use std::sync::Arc;
 
 use http_core::{FieldName, FieldValue, Status};
 use http_server::Response;
@@ -65,8 +64,8 @@ impl Html {
     }
 
     pub(crate) fn into_response(self, status: Status) -> Response {
-        let mut response = Response { status, ..Response::bytes(CONTENT_TYPE, self.finish().into_bytes()) };
-        push(Arc::make_mut(&mut response.fields), FieldName::from_static("Content-Security-Policy"), POLICY);
+        let mut response = Response::bytes(CONTENT_TYPE, self.finish().into_bytes()).status(status);
+        push(response.headers_mut(), FieldName::from_static("Content-Security-Policy"), POLICY);
         response
     }
 }

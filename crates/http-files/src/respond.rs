@@ -7,7 +7,7 @@ use http_core::conditional::{self, Outcome, Validators};
 use http_core::range::{self, ContentRange, RangeOutcome};
 use http_core::server::RequestHead;
 use http_core::{FieldBlock, FieldName, FieldValue, Status, header};
-use http_server::{Request, Response};
+use http_server::{Body, Request, Response};
 
 use crate::fields::push;
 use crate::representation::Representation;
@@ -35,14 +35,14 @@ impl ErrorResponse {
 
 /// Responds to a GET or HEAD for this file.
 pub(crate) fn respond(request: &Request<'_>, file: &Representation) -> Result<Response, ErrorResponse> {
-    let RequestHead { method, fields, .. } = request.head;
+    let RequestHead { method, fields, .. } = *request.head();
     let (validators, length) = (file.validators(), file.length());
-    let outcome = conditional::evaluate(method, &fields, &validators, request.now);
+    let outcome = conditional::evaluate(method, &fields, &validators, request.date());
     trace_conditions(request, &validators, outcome);
     match outcome {
         Outcome::Proceed => {}
         Outcome::NotModified => {
-            return Ok(Response { fields: file.not_modified.clone(), ..Response::empty(Status::NOT_MODIFIED) });
+            return Ok(Response::from_shared(Status::NOT_MODIFIED, file.not_modified.clone(), Body::default()));
         }
         Outcome::PreconditionFailed => {
             let message = "The file does not meet the conditions of the request.";
@@ -50,7 +50,7 @@ pub(crate) fn respond(request: &Request<'_>, file: &Representation) -> Result<Re
         }
     }
     let mut headers = file.fields.clone();
-    let range = range::evaluate(method, &fields, &validators, length, request.now);
+    let range = range::evaluate(method, &fields, &validators, length, request.date());
     if fields.get(header::RANGE).is_some() {
         request.trace("R9110-14.2b, R9110-14.2c, D11", || match &range {
             RangeOutcome::Full => "Range is ignored: the whole file is sent".into(),
@@ -61,11 +61,11 @@ pub(crate) fn respond(request: &Request<'_>, file: &Representation) -> Result<Re
         });
     }
     match range {
-        RangeOutcome::Full => Ok(Response { status: Status::OK, fields: headers, body: file.whole() }),
+        RangeOutcome::Full => Ok(Response::from_shared(Status::OK, headers, file.whole())),
         RangeOutcome::Partial(part) => {
             let body = file.part(part.start(), part.end());
             push(Arc::make_mut(&mut headers), header::CONTENT_RANGE, part.content_range().value());
-            Ok(Response { status: Status::PARTIAL_CONTENT, fields: headers, body })
+            Ok(Response::from_shared(Status::PARTIAL_CONTENT, headers, body))
         }
         RangeOutcome::NotSatisfiable => {
             let message = "The requested range is outside the file.";
@@ -85,7 +85,7 @@ fn trace_conditions(request: &Request<'_>, validators: &Validators<'_>, outcome:
         (Some(tag), None) => format!("the entity tag is {tag:?}; the file is too new for a Last-Modified"),
         (Some(tag), Some(date)) => format!("the entity tag is {tag:?}, Last-Modified is {}", date.text().as_str()),
     });
-    if let Some(first) = CONDITIONS.iter().find(|name| request.head.fields.get(**name).is_some()) {
+    if let Some(first) = CONDITIONS.iter().find(|name| request.head().fields.get(**name).is_some()) {
         request.trace("R9110-13.2.2", || match outcome {
             Outcome::Proceed => format!("the conditions, {first} first, hold: the file is sent"),
             Outcome::NotModified => {

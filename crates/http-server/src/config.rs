@@ -1,4 +1,4 @@
-//! Every bound of a server, and the memory that they add up to.
+//! Every setting of a server that limits something, and the memory that they add up to.
 
 use std::fmt;
 use std::time::Duration;
@@ -8,48 +8,70 @@ use http_core::Limits;
 use crate::access_log;
 use crate::connection::Connection;
 use crate::connection::context::{LOG_BUF_KEPT, WorkerContext};
-use crate::connection::shared::{RECEIVE_BUDGET, SEND_BUDGET};
+use crate::forwarded::TrustedProxy;
 use crate::reactor::Slot;
 use crate::reactor::{OVERLOAD_SLOTS, Registered};
 use crate::timeouts::{self, Timeouts};
 
-/// What a server may use at most, however many and however slow its peers are.
+/// The settings of a server: what it may use at most, however many and however slow its clients are.
+///
+/// [`Server`](crate::Server) has a method for each, or takes them all by [`Server::config`](crate::Server::config).
 ///
 /// ```
-/// let bounds = http_server::ServerConfig { connections: 500, ..http_server::ServerConfig::default() };
-/// assert!(bounds.memory_bound() < 400 << 20);
-/// println!("{bounds}");
+/// use http_server::ServerConfig;
+/// use http_server::http_core::Limits;
+///
+/// let mut config = ServerConfig { max_connections: 500, ..ServerConfig::default() };
+/// config.limits.fields = 50;
+/// assert!(config.memory_bound() < 400 << 20);
+/// println!("{config}");
 /// ```
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub struct ServerConfig {
-    /// Workers: 4 a core, and at least 4.
+    /// The number of worker threads. Default: 4 per core, and at least 4. 0 counts as 1.
     pub threads: usize,
-    /// Connections: 10,000.
-    pub connections: u32,
-    /// How long peers may take.
+    /// The number of connections at once. Default: 10,000. It counts as at least 1 and at most 16,777,216.
+    pub max_connections: u32,
+    /// Whether a connection may serve more than one request. Default: yes.
+    pub keep_alive: bool,
+    /// Peers whose X-Forwarded-For is believed. Default: none.
+    pub trusted_proxies: Vec<TrustedProxy>,
+    /// What a request may be. Default: [`Limits::default`], but with no limit of its own for a body: each handler states one.
+    pub limits: Limits,
+    /// How long clients may take.
     pub timeouts: Timeouts,
-    /// How long replies may go on after a stop: 5 s.
+    /// How long responses may go on after a shutdown was requested. Default: 5 s.
     pub shutdown_timeout: Duration,
+    /// Bytes that partly received heads and collected bodies may take together. Default: 16 MiB. A client that sends more
+    /// gets a 503.
+    pub receive_budget: usize,
+    /// Bytes that responses in memory may take together while clients read them. Default: 64 MiB. If it is exhausted, further
+    /// connections close before their responses are complete.
+    pub send_budget: usize,
 }
 
 impl Default for ServerConfig {
     fn default() -> ServerConfig {
         ServerConfig {
             threads: crate::default_threads(),
-            connections: 10_000,
+            max_connections: 10_000,
+            keep_alive: true,
+            trusted_proxies: Vec::new(),
+            limits: Limits { body: u64::MAX, ..Limits::default() },
             timeouts: Timeouts::default(),
             shutdown_timeout: Duration::from_secs(5),
+            receive_budget: 16 << 20,
+            send_budget: 64 << 20,
         }
     }
 }
 
-/// A connection that waits, its seat, and what the allocator adds.
-// What 10,000 idle ones cost is their number times this; nothing else of theirs is on the heap.
+/// An idle connection, its slot, and what the allocator adds. Nothing else of an idle connection is on the heap.
 const CONNECTION: usize = size_of::<Registered<Connection>>() + size_of::<Slot<Box<Registered<Connection>>>>() + 16;
-const _: () = assert!(CONNECTION <= 512, "a connection that waits is small");
-/// A thread's stack, as the standard library has it if nothing else is said.
+const _: () = assert!(CONNECTION <= 512, "an idle connection is small");
+/// A thread's stack: the standard library's default.
 const STACK: usize = 2 << 20;
-/// The program itself, its libraries and the allocator's own.
+/// The program itself, its libraries, and the allocator's own memory.
 const PROGRAM: usize = 16 << 20;
 
 impl ServerConfig {
@@ -60,50 +82,88 @@ impl ServerConfig {
 
     /// What the bytes of [`memory_bound`](Self::memory_bound) are for.
     pub fn memory_bounds(&self) -> [(&'static str, u64); 6] {
-        let connections =
-            (self.connections as usize + OVERLOAD_SLOTS as usize).saturating_mul(CONNECTION + LOG_BUF_KEPT);
-        let threads = (self.threads + 3) * (STACK + WorkerContext::MEMORY);
+        let ServerConfig { threads, max_connections, limits, receive_budget, send_budget, .. } = self.clone().clamped();
+        let connections = max_connections as usize + OVERLOAD_SLOTS as usize;
         [
-            ("idle connections", connections as u64),
-            ("received heads and bodies", RECEIVE_BUDGET as u64),
-            ("unread responses", SEND_BUDGET as u64),
-            ("worker stacks and buffers", threads as u64),
-            ("access log", access_log::MEMORY as u64),
+            ("idle connections", connections.saturating_mul(CONNECTION + LOG_BUF_KEPT) as u64),
+            ("received heads and bodies", receive_budget as u64),
+            ("unread responses", send_budget as u64),
+            ("worker stacks and buffers", ((threads + 3) * (STACK + WorkerContext::memory(&limits))) as u64),
+            ("access log", access_log::memory(limits.head as usize) as u64),
             ("program", PROGRAM as u64),
         ]
+    }
+
+    /// The same settings within what is possible.
+    pub(crate) fn clamped(mut self) -> ServerConfig {
+        self.threads = self.threads.max(1);
+        self.max_connections = self.max_connections.clamp(1, 1 << 24); // as many slots as a token can name
+        self
     }
 }
 
 impl fmt::Display for ServerConfig {
+    /// A table of all limits, one a line.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let ServerConfig { threads, connections, timeouts, shutdown_timeout } = self;
-        let Limits { start_line, field_line, head, fields, blank_lines, drain, .. } = Limits::default();
+        let ServerConfig { threads, max_connections, limits, timeouts, shutdown_timeout, .. } = self.clone().clamped();
+        let Limits { start_line, field_line, head, fields, blank_lines, drain, .. } = limits;
         let seconds = |time: Duration| format!("{} s", time.as_secs_f64());
         let lines = [
-            ("threads", threads.to_string(), "none of which waits for a peer"),
-            ("connections", connections.to_string(), "beyond: the longest idle one closes, or 503 with Retry-After"),
-            ("  told 503 at once", OVERLOAD_SLOTS.to_string(), "beyond: a plain close"),
-            ("request line", format!("{start_line} bytes"), "beyond: 400, 414 or 501"),
-            ("field line", format!("{field_line} bytes"), "beyond: 431"),
-            ("fields", fields.to_string(), "beyond: 431"),
-            ("head", format!("{head} bytes"), "beyond: 431"),
-            ("blank lines before it", blank_lines.to_string(), "beyond: 400"),
-            ("body that is dropped", format!("{drain} bytes"), "beyond: the connection closes"),
+            ("threads", threads.to_string(), ""),
+            ("connections", max_connections.to_string(), "then the longest idle one closes, or 503"),
+            ("  told 503 at once", OVERLOAD_SLOTS.to_string(), "then a plain close"),
+            ("request line", format!("{start_line} bytes"), "then 400, 414 or 501"),
+            ("header line", format!("{field_line} bytes"), "then 431"),
+            ("header lines", fields.to_string(), "then 431"),
+            ("head", format!("{head} bytes"), "then 431"),
+            ("blank lines before it", blank_lines.to_string(), "then 400"),
+            ("body that is dropped", format!("{drain} bytes"), "then the connection closes"),
             ("time for a head", seconds(timeouts.head), "then 408, or a close if no byte came"),
             ("time between requests", seconds(timeouts.idle), "then a close"),
             (
                 "time for a body",
                 format!("{} s", timeouts::BODY_BASE / 1000),
-                "and what its bytes earn at the least rate",
+                "and more as long as the minimum rate is kept",
             ),
-            ("  least rate", format!("{} bytes/s", timeouts.min_rate), "0: any"),
+            ("  minimum rate", format!("{} bytes/s", timeouts.min_rate), "0: off"),
             ("  time without a byte", format!("{} s", timeouts.stall_timeout() / 1000), "then a close"),
             ("time to linger", format!("{} s", timeouts::LINGER / 1000), "or 2 MiB, or 2 s without a byte"),
-            ("time after a stop", seconds(*shutdown_timeout), "then replies end short"),
+            ("time after a shutdown request", seconds(shutdown_timeout), "then responses are cut short"),
         ];
         for (name, bound, meaning) in lines {
-            writeln!(f, "{name:32} {bound:>14}   {meaning}")?;
+            let line = format!("{name:32} {bound:>14}   {meaning}");
+            writeln!(f, "{}", line.trim_end())?;
         }
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn impossible_settings_are_clamped() {
+        let config = ServerConfig { threads: 0, max_connections: 0, ..ServerConfig::default() }.clamped();
+        assert_eq!((config.threads, config.max_connections), (1, 1));
+        let config = ServerConfig { max_connections: u32::MAX, ..ServerConfig::default() }.clamped();
+        assert_eq!(config.max_connections, 1 << 24);
+    }
+
+    #[test]
+    fn memory_bound_follows_every_setting_that_costs_memory() {
+        let config = ServerConfig { threads: 4, ..ServerConfig::default() };
+        let bound = config.memory_bound();
+        let more = |change: fn(&mut ServerConfig)| {
+            let mut changed = config.clone();
+            change(&mut changed);
+            changed.memory_bound() - bound
+        };
+        assert!(more(|config| config.threads += 1) >= STACK as u64);
+        assert_eq!(more(|config| config.max_connections += 1), (CONNECTION + LOG_BUF_KEPT) as u64);
+        assert_eq!(more(|config| config.receive_budget += 5), 5);
+        assert_eq!(more(|config| config.send_budget += 7), 7);
+        assert!(more(|config| config.limits.head += 1) >= 7 * 16);
+        assert!(more(|config| config.limits.fields += 1) >= 7 * 16);
     }
 }

@@ -1,60 +1,68 @@
-//! A server for HTTP/1.0 on blocking sockets and a fixed pool of threads, and a handler that serves a directory of files.
+//! An HTTP/1.0 server for handlers of your own, with a fixed thread pool that slow clients cannot block.
 //!
-//! # A server of your own
+//! ```no_run
+//! use http_server::http_core::Method;
+//! use http_server::{Action, Request, Response, Server};
 //!
-//! A handler is a function from a [`Request`] to a [`Response`], or to an [`Action`] that wants the request's body first.
-//! A [`Server`] is bound, configured and started; then it is [`RunningServer`], and a [`ShutdownHandle`] ends it in order.
+//! fn main() -> std::io::Result<()> {
+//!     Server::bind("127.0.0.1:8080")?.serve(|request: &Request<'_>| match (request.method(), &*request.path()) {
+//!         (Method::Get | Method::Head, "/") => Response::text("hello\n").into(),
+//!         (Method::Post, "/count") => {
+//!             Action::collect_body(1 << 20, |body| Response::text(format!("{} bytes\n", body.len())))
+//!         }
+//!         (_, "/") => Response::method_not_allowed("GET, HEAD").into(),
+//!         (_, "/count") => Response::method_not_allowed("POST").into(),
+//!         _ => Response::not_found().into(),
+//!     })
+//! }
+//! ```
+//!
+//! A handler is a function from a [`Request`] to a [`Response`], an [`Action`] that receives the request's body first, or a
+//! [`Result`] of these. It sees neither sockets nor threads, and is tested without them:
 //!
 //! ```
-//! use http_server::http_core::{Method, Status};
-//! use http_server::{Action, Response, Request, Server};
+//! use http_server::{HandlerError, Request, Response, testing};
 //!
-//! fn answer(request: &Request<'_>) -> Action {
-//!     match (request.head.method, &*request.path()) {
-//!         (Method::Get | Method::Head, "/") => Response::text("hello\n").into(),
-//!         (Method::Post, "/count") => Action::collect_body(|body| Response::text(format!("{} bytes\n", body.len()))),
-//!         _ => Response { status: Status::NOT_FOUND, ..Response::text("there is nothing here\n") }.into(),
-//!     }
-//! }
-//!
-//! let running = Server::bind("127.0.0.1:0")?.start(answer)?;
-//! println!("listening on http://{}/", running.local_addrs()[0]);
-//! let shutdown_handle = running.shutdown_handle(); // for whoever is to stop it
-//! # shutdown_handle.shut_down();
-//! println!("{}", running.join());
-//! # Ok::<(), std::io::Error>(())
+//! let handler = |request: &Request<'_>| -> Result<Response, HandlerError> {
+//!     let number: u64 = request.query().unwrap_or_default().parse()?;
+//!     Ok(Response::text((2 * number).to_string()))
+//! };
+//! assert_eq!(testing::get("/?21").send(&handler).text(), "42");
+//! assert_eq!(testing::get("/?many").send(&handler).status.code(), 500);
 //! ```
 //!
 //! | for | there is |
 //! |---|---|
-//! | a reply from memory, a file, a reader | [`Body`] |
-//! | a request's body, collected or as it comes | [`Action::collect_body`], [`Action::stream_body`] |
-//! | a directory of files | [`Files`] |
-//! | users and passwords in front of any of these | [`BasicAuth`], [`Users`] |
-//! | tests without a socket | [`exchange`](exchange()) |
-//! | why a request is answered as it is | [`explain`](explain()) |
-//! | what peers may take of time and memory | [`Timeouts`], [`ServerConfig`] |
-//! | what became of the connections | [`ShutdownHandle::counts`] |
-//! | a line for each request | [`Log`] |
-//! | clients behind proxies | [`TrustedProxy`], [`Request::client`] |
+//! | serving until the process ends, or until a shutdown | [`Server::serve`], [`Server::start`] |
+//! | text, HTML, JSON, redirects, errors | [`Response`] |
+//! | bodies from memory, a file, a reader | [`Body`] |
+//! | a request's body, collected or streamed | [`Action::collect_body`], [`Action::stream_body`] |
+//! | errors by `?` | [`HandlerError`] |
+//! | error pages of your own | [`Handler::error_page`] |
+//! | tests without a socket, and why a response is as it is | [`testing`] |
+//! | limits, timeouts, and the memory that they add up to | [`ServerConfig`] |
+//! | a log line for each request | [`Log`] |
+//! | messages about failed handlers and logs | [`Server::on_message`] |
+//! | statistics | [`RunningServer::stats_handle`] |
+//! | clients behind proxies | [`TrustedProxy`], [`Request::client_ip`] |
+//! | logins from an htpasswd file | `auth`, with the feature `basic-auth` |
+//! | TLS or other streams, and threads of your own | [`blocking`] |
 //!
-//! The library touches no signals and no resource limits, confines nothing, and writes to standard error only what a [`Log`]
-//! is asked for, or cannot write; those are the program's.
+//! The library handles no signals, changes no resource limits and prints nothing. That is the program's.
 //!
 //! # How it works
 //!
-//! What makes a fixed pool safe is one idea: a worker never waits for a peer; a connection that has to wait for its peer
-//! waits in the lobby.
+//! A worker never blocks on a peer: a connection that would block is parked in the reactor.
 //!
 //! ```text
-//! listener ──accept──▶ worker ──reads, answers, writes──▶ done, next
+//! listener ──accept──▶ worker ──receive, handle, send──▶ close, or next
 //!                        │  ▲
 //!    peer not ready      ▼  │  peer ready
-//!                       lobby ──deadline──▶ ticker ends it
+//!                      reactor ──timeout──▶ housekeeper ends it
 //! ```
 //!
-//! The way from a request to the wire: [`server`](Server) starts the threads, `worker` takes a ready connection out of
-//! the `lobby`, `connection` drives it, a [`Handler`] such as [`Files`] answers, `socket` sends.
+//! A request takes this path: `reactor` hands a ready connection to a worker of the `pool`, `connection` drives it, a
+//! [`Handler`] responds, and the connection's transport sends.
 
 #[cfg(not(target_os = "linux"))]
 compile_error!("http-server is for Linux: it is built on epoll and sendfile");
@@ -62,14 +70,18 @@ compile_error!("http-server is for Linux: it is built on epoll and sendfile");
 mod access_log;
 #[cfg(feature = "basic-auth")]
 pub mod auth;
+pub mod blocking;
 mod clock;
 mod config;
 mod connection;
 mod forwarded;
 pub mod freshness;
 mod handler;
+mod listener;
+mod messages;
 mod pool;
 mod reactor;
+mod running;
 mod server;
 mod stats;
 mod sync;
@@ -83,8 +95,16 @@ pub use http_core;
 pub use access_log::{Log, LogFormat, LogHandle};
 pub use config::ServerConfig;
 pub use forwarded::{ParseTrustedProxyError, TrustedProxy};
-pub use handler::{Action, Body, BodySink, ErrorContext, Handler, Request, Response};
-pub use server::{RunningServer, Server, ShutdownHandle, default_threads};
+pub use handler::{
+    Action, Body, BodySink, ErrorContext, Handler, HandlerError, HeaderError, IntoResponse, Request, Response,
+};
+pub use running::{RunningServer, ShutdownHandle, StatsHandle};
+pub use server::{Server, default_threads};
 pub use stats::{ConnectionOutcome, ResponsesByClass, Stats};
 pub use timeouts::Timeouts;
 pub use trace::Decision;
+
+// The example of the README compiles.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

@@ -62,6 +62,12 @@ impl PartialEq for FieldName<'_> {
 
 impl Eq for FieldName<'_> {}
 
+impl AsRef<[u8]> for FieldName<'_> {
+    fn as_ref(&self) -> &[u8] {
+        self.0
+    }
+}
+
 impl fmt::Debug for FieldName<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.as_str())
@@ -126,6 +132,12 @@ try_from_bytes!(FieldValue, new, InvalidFieldValue);
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
 #[error("invalid header value: expected no line ends and no other control characters")]
 pub struct InvalidFieldValue;
+
+impl AsRef<[u8]> for FieldValue<'_> {
+    fn as_ref(&self) -> &[u8] {
+        self.0
+    }
+}
 
 impl fmt::Debug for FieldValue<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

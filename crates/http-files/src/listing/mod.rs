@@ -7,7 +7,6 @@ mod query;
 mod sort;
 
 use std::os::fd::{BorrowedFd, OwnedFd};
-use std::sync::Arc;
 
 use http_core::{Civil, Date, FieldValue, Status, header, percent_encode};
 use http_server::Response;
@@ -70,7 +69,7 @@ pub(crate) fn response(
         Format::Json => json::response(path, &listing).map_err(|_| OpenError::Broken)?,
     };
     // It has no validator: the directory's own times do not change when a file in it is written to.
-    push(Arc::make_mut(&mut response.fields), header::CACHE_CONTROL, FieldValue::from_static("no-cache"));
+    push(response.headers_mut(), header::CACHE_CONTROL, FieldValue::from_static("no-cache"));
     Ok(response)
 }
 

@@ -25,8 +25,8 @@ fn html(path: &[u8], entries: Vec<Entry>, completeness: Completeness, query: &st
 
 fn json(path: &[u8], entries: Vec<Entry>, completeness: Completeness) -> Value {
     let response = json::response(path, &Listing { entries, completeness }).unwrap();
-    let Body::Bytes(bytes) = response.body else { panic!("{:?}", response.body) };
-    serde_json::from_slice(&bytes).unwrap()
+    let Body::Bytes(bytes) = response.body_ref() else { panic!("{response:?}") };
+    serde_json::from_slice(bytes).unwrap()
 }
 
 /// The names listed for a directory beneath a root.

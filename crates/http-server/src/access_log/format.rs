@@ -23,8 +23,10 @@ pub(crate) struct Record<'a> {
     pub(crate) reason: EndReason,
 }
 
-/// The most bytes of a line: six for each byte of a head.
-pub(super) const MAX_LINE: usize = 6 * (17 << 10);
+/// The most bytes of a line, where heads have this many: six for each.
+pub(super) fn max_line(head: usize) -> usize {
+    6 * (head + (1 << 10))
+}
 
 /// The date as a line has it. Many lines are of one second, so the last one is kept.
 #[derive(Debug)]
@@ -316,10 +318,11 @@ pub(super) mod tests {
     // A head of the bytes that take most room.
     #[test]
     fn longest_line_is_bounded() {
-        let pending = pending(&vec![0xff; Limits::default().head as usize]);
+        let head = Limits::default().head as usize;
+        let pending = pending(&vec![0xff; head]);
         for format in FORMATS {
             let length = line_of(format, &record(&pending)).len();
-            assert!(length < MAX_LINE, "{format:?}: {length}");
+            assert!(length < max_line(head), "{format:?}: {length}");
         }
     }
 

@@ -13,13 +13,12 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::Duration;
 
-use rustix::event::{PollFd, PollFlags, Timespec, poll};
-
-use self::format::{MAX_LINE, TimestampCache, format_record};
+use self::format::{TimestampCache, format_record, max_line};
 use self::output::Output;
+use crate::messages::Messages;
 
 pub(crate) use self::format::Record;
-pub(crate) use self::pending::{MAX_LEN, PendingRecord, TEXT_KEPT};
+pub(crate) use self::pending::{PendingRecord, TEXT_KEPT, max_record};
 
 /// The access log: its format and its output.
 ///
@@ -104,8 +103,11 @@ impl LogHandle {
 
 /// Bytes of lines that may wait to be written.
 const QUEUE_CAPACITY: usize = 1 << 20;
-/// The most memory of a log: lines that wait, lines being written, and a partial line. Each buffer may have doubled.
-pub(crate) const MEMORY: usize = 4 * (QUEUE_CAPACITY + MAX_LINE) + 2 * MAX_LINE;
+/// The most memory of a log, where heads have this many bytes: lines that wait, lines being written, and a partial line. Each
+/// buffer may have doubled.
+pub(crate) fn memory(head: usize) -> usize {
+    4 * (QUEUE_CAPACITY + max_line(head)) + 2 * max_line(head)
+}
 /// Lines are written when the first has waited this long, or when this many bytes wait.
 const FLUSH_INTERVAL: Duration = Duration::from_millis(50);
 const FLUSH_THRESHOLD: usize = 64 << 10;
@@ -257,17 +259,12 @@ pub(crate) struct Writer {
 }
 
 impl Writer {
-    pub(crate) fn start(Log { format, output }: Log) -> io::Result<Writer> {
+    pub(crate) fn start(Log { format, output }: Log, messages: Arc<Messages>) -> io::Result<Writer> {
         let log = Arc::new(AccessLog::new(format));
         let (end, ended) = mpsc::channel();
         let queue = log.clone();
         let write = move || {
-            let is_file = output.is_file();
-            queue.write_to(output, FLUSH_INTERVAL, Output::reopen, |message| {
-                if is_file {
-                    warn(message);
-                }
-            });
+            queue.write_to(output, FLUSH_INTERVAL, Output::reopen, |message| messages.send(message));
             end.send(())
         };
         thread::Builder::new().name("access-log".into()).spawn(write)?;
@@ -289,16 +286,6 @@ impl Writer {
 impl Drop for Writer {
     fn drop(&mut self) {
         self.log.close();
-    }
-}
-
-/// Writes a message to standard error, unless that would have to wait for its reader.
-fn warn(message: &str) {
-    let stderr = io::stderr();
-    let writable = poll(&mut [PollFd::new(&stderr, PollFlags::OUT)], Some(&Timespec::default()));
-    if writable == Ok(1) {
-        // If this fails too, there is nowhere left to report it.
-        let _ = rustix::io::write(&stderr, format!("webserver: {message}\n").as_bytes());
     }
 }
 

@@ -55,10 +55,6 @@ impl Output {
         }
         Ok(())
     }
-
-    pub(super) fn is_file(&self) -> bool {
-        self.path.is_some()
-    }
 }
 
 impl<W: Write> Output<W> {

@@ -1,5 +1,5 @@
-//! Who may come in: users and the bcrypt hashes of their passwords, in the format of htpasswd. A verification is the same
-//! work whoever is named, and a password that was right once is remembered (V19).
+//! Users and the bcrypt hashes of their passwords, in the format of htpasswd. A verification takes the same time for every user
+//! name, and a password that was right once is cached (V19).
 
 use std::collections::HashMap;
 use std::fs::File;
@@ -15,76 +15,76 @@ use thiserror::Error;
 
 /// Users and the bcrypt hashes of their passwords: lines `USER:HASH`, as `htpasswd -B` writes them.
 ///
-/// Blank lines and those that begin with `#` do not count. A hash begins with `$2a$`, `$2b$` or `$2y$` and has a cost from
-/// 4 to 14. A user is compared byte by byte; clients are asked for UTF-8. Of a password, 72 bytes count, as everywhere
-/// with bcrypt. All in all there may be 1 MiB, which is less than 17,000 users.
+/// Blank lines and lines that begin with `#` are skipped. A hash begins with `$2a$`, `$2b$` or `$2y$` and has a cost from 4 to
+/// 14. User names are compared byte by byte; clients are asked for UTF-8. Like every bcrypt, it uses the first 72 bytes of a
+/// password. The file may have 1 MiB, which is less than 17,000 users.
 ///
 /// ```
 /// use http_server::auth::Users;
 ///
 /// let users = Users::parse(b"U:$2a$05$CCCCCCCCCCCCCCCCCCCCC.E5YPO9kmyuRGyh0XouQYb4YMJKvyOeW\n")?;
-/// let error = Users::parse(b"# who may come in\nme:$apr1$salt$hash\n").unwrap_err();
-/// assert_eq!(error.to_string(), "line 2: expected a bcrypt hash, as htpasswd -B writes it");
+/// let error = Users::parse(b"# a comment\nme:$apr1$salt$hash\n").unwrap_err();
+/// assert_eq!(error.to_string(), "line 2: expected a bcrypt hash from `htpasswd -B`");
 /// # Ok::<(), http_server::auth::UsersError>(())
 /// ```
 pub struct Users {
     known: HashMap<Box<[u8]>, User>,
-    /// The greatest of their costs, which every verification has.
+    /// The greatest of their costs. Every verification takes as long.
     cost: u32,
 }
 
-/// Why [`Users`] could not be read. What stands in the file is not repeated, since it may be a password.
+/// Why [`Users`] could not be read. It does not repeat the file's content, which may be a password.
 #[derive(Debug, Error)]
 #[non_exhaustive]
 pub enum UsersError {
-    /// The system's error.
-    #[error("cannot read it: {0}")]
+    /// An error of the system.
+    #[error("cannot read the file: {0}")]
     Unreadable(#[from] io::Error),
-    /// It is longer than 1 MiB.
-    #[error("expected at most 1 MiB")]
+    /// The file is longer than 1 MiB.
+    #[error("the file is longer than 1 MiB")]
     TooLong,
-    /// It holds no user.
-    #[error("no user stands there; expected lines as htpasswd -B writes them")]
+    /// The file has no user.
+    #[error("no users found; expected `htpasswd -B` lines")]
     Empty,
-    /// A line without a colon, or whose user is empty or holds a control byte, which no credentials do.
+    /// A line without a colon, or whose user name is empty or has a control byte, which credentials cannot have.
     #[error("line {0}: expected USER:HASH")]
     Line(usize),
-    /// A hash of another kind, or no hash at all.
-    #[error("line {0}: expected a bcrypt hash, as htpasswd -B writes it")]
+    /// A hash of another kind, or none.
+    #[error("line {0}: expected a bcrypt hash from `htpasswd -B`")]
     Hash(usize),
-    /// A cost that bcrypt does not have, or with which a verification would hold a worker for too long.
-    #[error("line {0}: expected a cost from 4 to 14, since each more doubles the time of a verification; it is {1}")]
+    /// A cost that bcrypt does not have, or that would hold a thread for too long: each step doubles the time.
+    #[error("line {0}: bcrypt cost {1} is out of range (4 to 14)")]
     Cost(usize, u32),
-    /// The user of an earlier line.
-    #[error("line {0}: the user stands in an earlier line, too")]
+    /// A user that an earlier line has.
+    #[error("line {0}: duplicate user")]
     DuplicateUser(usize),
 }
 
-/// At 14 a verification takes a second; 4 is the least that bcrypt has.
+/// At 14 a verification takes a second. 4 is the minimum of bcrypt.
 const COSTS: RangeInclusive<u32> = 4..=14;
 
-const LONGEST: usize = 1 << 20;
+const MAX_FILE: usize = 1 << 20;
 
-/// Bytes of a password that bcrypt looks at.
+/// Bytes of a password that bcrypt uses.
 const PASSWORD: usize = 72;
 
 impl Users {
-    /// Reads the users of a file, once.
+    /// Reads users from a file, once.
     ///
     /// # Errors
-    /// Of the system, and those of [`parse`](Self::parse).
+    /// Those of the system, and those of [`parse`](Self::parse).
     pub fn read(file: &Path) -> Result<Users, UsersError> {
         let mut text = Vec::new();
-        File::open(file)?.take(LONGEST as u64 + 1).read_to_end(&mut text)?;
+        File::open(file)?.take(MAX_FILE as u64 + 1).read_to_end(&mut text)?;
         Users::parse(&text)
     }
 
     /// Reads users from a file's content.
     ///
     /// # Errors
-    /// If a line is none that `htpasswd -B` writes, a user stands there twice, or none does.
+    /// [`UsersError`] if a line is not one that `htpasswd -B` writes, a user has two lines, or there are none.
     pub fn parse(text: &[u8]) -> Result<Users, UsersError> {
-        if text.len() > LONGEST {
+        if text.len() > MAX_FILE {
             return Err(UsersError::TooLong);
         }
         let mut users = Users { known: HashMap::new(), cost: 0 };
@@ -97,24 +97,24 @@ impl Users {
         if users.known.is_empty() { Err(UsersError::Empty) } else { Ok(users) }
     }
 
-    /// Whether the credentials were right before; as quick for all that were not.
+    /// Whether the credentials were right before. It takes the same time for all that were not.
     pub(crate) fn is_cached(&self, credentials: &Basic) -> bool {
-        let remembered = self.known.get(credentials.user()).and_then(|user| user.remembered.get());
-        let same = constant_time_eq(remembered.unwrap_or(&[0; PASSWORD]), &bcrypt_input(credentials));
-        same && remembered.is_some()
+        let cached = self.known.get(credentials.user()).and_then(|user| user.cached.get());
+        let is_same = constant_time_eq(cached.unwrap_or(&[0; PASSWORD]), &bcrypt_input(credentials));
+        is_same && cached.is_some()
     }
 
-    /// Whether the credentials are right, which are then remembered; the same work for all.
+    /// Whether the credentials are right. If so, they are cached. It takes the same time for all.
     pub(crate) fn verify(&self, credentials: &Basic) -> bool {
-        let (user, stranger) = (self.known.get(credentials.user()), dummy_hash(self.cost));
+        let (user, dummy) = (self.known.get(credentials.user()), dummy_hash(self.cost));
         let password = credentials.password();
-        let is_right = verify_hash(password, user.map_or(&stranger, |user| &user.hash));
-        // What is missing to the greatest cost: 2^c and 2^c + 2^(c+1) + … make a power of two again.
+        let is_right = verify_hash(password, user.map_or(&dummy, |user| &user.hash));
+        // The rest up to the greatest cost: 2^c and 2^c + 2^(c+1) + … add up to a power of two.
         for cost in user.map_or(self.cost, |user| user.cost)..self.cost {
             black_box(verify_hash(password, &dummy_hash(cost)));
         }
         let Some(user) = user.filter(|_| is_right) else { return false };
-        user.remembered.get_or_init(|| bcrypt_input(credentials));
+        user.cached.get_or_init(|| bcrypt_input(credentials));
         true
     }
 
@@ -137,7 +137,7 @@ impl Users {
 }
 
 impl fmt::Debug for Users {
-    /// Shows how many there are, and nothing of them (R1945-12.3).
+    /// Shows how many there are, but no user (R1945-12.3).
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "Users({})", self.known.len())
     }
@@ -146,37 +146,37 @@ impl fmt::Debug for Users {
 struct User {
     hash: Box<str>,
     cost: u32,
-    /// The right password, once it was seen. It stands here as it is: whoever reads our memory finds it in the requests,
-    /// too, and a key beside its digest would guard it from nobody.
-    remembered: OnceLock<[u8; PASSWORD]>,
+    /// The right password, once it was verified. It is not hashed: an attacker who can read this memory finds the password in
+    /// the requests, too.
+    cached: OnceLock<[u8; PASSWORD]>,
 }
 
 impl User {
-    /// `None` if the hash is not of bcrypt.
+    /// `None` if the hash is not one of bcrypt.
     fn new(hash: &[u8]) -> Option<User> {
         let hash = str::from_utf8(hash).ok()?;
         let behind = ["$2a$", "$2b$", "$2y$"].iter().find_map(|version| hash.strip_prefix(version))?;
         let is_number = behind.bytes().take(2).all(|c| c.is_ascii_digit());
         let cost = hash.parse::<bcrypt::HashParts>().ok().filter(|_| is_number)?.get_cost();
-        Some(User { hash: hash.into(), cost, remembered: OnceLock::new() })
+        Some(User { hash: hash.into(), cost, cached: OnceLock::new() })
     }
 }
 
-/// Every password has the same length here, so that its own does not show. None holds a NUL.
+/// A password padded to one length, so that the comparison does not reveal its own. No password has a NUL.
 fn bcrypt_input(credentials: &Basic) -> [u8; PASSWORD] {
-    let mut seen = [0; PASSWORD];
-    seen.iter_mut().zip(credentials.password()).for_each(|(seen, byte)| *seen = *byte);
-    seen
+    let mut input = [0; PASSWORD];
+    input.iter_mut().zip(credentials.password()).for_each(|(input, byte)| *input = *byte);
+    input
 }
 
-/// Whether the hash is of this password, which takes long.
+/// Whether the hash is of this password. It is slow on purpose.
 fn verify_hash(password: &[u8], hash: &str) -> bool {
     #[cfg(test)]
     tests::count(hash);
-    bcrypt::verify(password, hash).unwrap_or(false) // it was read before
+    bcrypt::verify(password, hash).unwrap_or(false) // the hash was parsed before
 }
 
-/// A hash that nobody knows a password for.
+/// A hash that no password is known for.
 fn dummy_hash(cost: u32) -> String {
     format!("$2b${cost:02}${}", ".".repeat(53))
 }
@@ -194,7 +194,7 @@ mod tests {
         ROUNDS.set(ROUNDS.get() + (1 << hash[4..6].parse::<u32>().unwrap()));
     }
 
-    /// The answer, and the rounds of bcrypt that it advance.
+    /// The result, and how many rounds of bcrypt it took.
     fn verify(users: &Users, user: &str, password: &str) -> (bool, u64) {
         ROUNDS.set(0);
         let credentials = Basic::new(user.as_bytes(), password.as_bytes()).unwrap();
@@ -214,7 +214,7 @@ mod tests {
         Users::parse(lines.collect::<String>().as_bytes()).unwrap()
     }
 
-    /// Of the implementation from which all others come, and from htpasswd.
+    /// From the original implementation, and from htpasswd.
     const HASHES: [(&str, &str); 6] = [
         ("U*U", "$2a$05$CCCCCCCCCCCCCCCCCCCCC.E5YPO9kmyuRGyh0XouQYb4YMJKvyOeW"),
         ("U*U*", "$2a$05$CCCCCCCCCCCCCCCCCCCCC.VGOzA784oUp/Z0DY336zx7pLYAy0lwK"),
@@ -228,7 +228,7 @@ mod tests {
     ];
 
     #[test]
-    fn hashes_of_others() {
+    fn hashes_of_other_implementations_are_verified() {
         for (password, hash) in HASHES {
             for version in ["$2a$", "$2b$", "$2y$"] {
                 let users = Users::parse(format!("me:{version}{}", &hash[4..]).as_bytes()).unwrap();
@@ -240,7 +240,7 @@ mod tests {
 
     // V19
     #[test]
-    fn v19_a_verification_is_the_same_work_whoever_is_named() {
+    fn v19_verification_takes_the_same_work_for_every_user_name() {
         let users = users(&[("weak", "a", 4), ("middle", "b", 5), ("strong", "c", 7)]);
         for (user, password, is_right) in [
             ("weak", "a", true),
@@ -259,14 +259,14 @@ mod tests {
 
     // V19
     #[test]
-    fn v19_what_was_right_once_is_remembered_and_nothing_else_is() {
+    fn v19_right_password_is_cached_and_no_other_is() {
         let users = users(&[("me", "open sesame", 4), ("you", "", 4)]);
         for (user, password) in [("me", "open sesame"), ("you", "")] {
-            assert!(!is_cached(&users, user, password), "it was not verified");
+            assert!(!is_cached(&users, user, password), "before a verification");
             assert!(!verify(&users, user, "wrong").0 && !is_cached(&users, user, "wrong"));
             assert!(verify(&users, user, password).0 && is_cached(&users, user, password));
             assert!(!verify(&users, user, "wrong").0 && !is_cached(&users, user, "wrong"));
-            assert!(is_cached(&users, user, password), "a wrong one takes no right one's place");
+            assert!(is_cached(&users, user, password), "a wrong password does not replace the right one");
         }
         for (user, password) in [
             ("me", ""),
@@ -281,9 +281,9 @@ mod tests {
         }
     }
 
-    // What bcrypt does not look at does not count when it is remembered, either.
+    // The cache compares as many bytes as bcrypt does.
     #[test]
-    fn of_a_password_72_octets_count() {
+    fn first_72_bytes_of_a_password_count() {
         let long = "x".repeat(72);
         let users = users(&[("me", &format!("{long}yz"), 4)]);
         assert!(verify(&users, "me", &long).0);
@@ -293,19 +293,19 @@ mod tests {
     }
 
     #[test]
-    fn lines_and_what_is_wrong_with_them() {
+    fn invalid_lines_are_reported_with_their_number() {
         let good = hash("a", 4);
         let of = |cost| good.replacen("$04$", &format!("${cost}$"), 1);
         let (absurd, low, top, signed) = (of("31"), of("03"), of("14"), of("+5"));
         let (x, short, long, foreign) =
             (of("04").replacen("$2b$", "$2x$", 1), &good[..59], format!("{good}."), "\u{e9}".repeat(30));
-        let expected_hash = "line 1: expected a bcrypt hash, as htpasswd -B writes it";
+        let expected_hash = "line 1: expected a bcrypt hash from `htpasswd -B`";
         for (text, expected) in [
             (format!("me:{good}"), "Users(1)"),
-            (format!("# who\r\n\r\nme:{good}\r\n\n#me:x\ncaf\u{e9}:{top}\n"), "Users(2)"),
+            (format!("# users\r\n\r\nme:{good}\r\n\n#me:x\ncaf\u{e9}:{top}\n"), "Users(2)"),
             (format!("a b:{good}\n b:{good}\nB:{good}\nb:{good}"), "Users(4)"),
-            (String::new(), "no user stands there; expected lines as htpasswd -B writes them"),
-            ("# nobody\n \t\n".into(), "no user stands there; expected lines as htpasswd -B writes them"),
+            (String::new(), "no users found; expected `htpasswd -B` lines"),
+            ("# none\n \t\n".into(), "no users found; expected `htpasswd -B` lines"),
             ("me".into(), "line 1: expected USER:HASH"),
             (format!(":{good}"), "line 1: expected USER:HASH"),
             (format!("me\t:{good}"), "line 1: expected USER:HASH"),
@@ -323,16 +323,10 @@ mod tests {
             (format!("me:{foreign}"), expected_hash),
             (format!("me:{signed}"), expected_hash),
             (format!("me:{}", good.replace(&good[20..21], "!")), expected_hash),
-            (
-                format!("me:{absurd}"),
-                "line 1: expected a cost from 4 to 14, since each more doubles the time of a verification; it is 31",
-            ),
-            (
-                format!("me:{low}"),
-                "line 1: expected a cost from 4 to 14, since each more doubles the time of a verification; it is 3",
-            ),
-            (format!("me:{good}\nyou:{good}\nme:{top}"), "line 3: the user stands in an earlier line, too"),
-            ("#".repeat(LONGEST + 1), "expected at most 1 MiB"),
+            (format!("me:{absurd}"), "line 1: bcrypt cost 31 is out of range (4 to 14)"),
+            (format!("me:{low}"), "line 1: bcrypt cost 3 is out of range (4 to 14)"),
+            (format!("me:{good}\nyou:{good}\nme:{top}"), "line 3: duplicate user"),
+            ("#".repeat(MAX_FILE + 1), "the file is longer than 1 MiB"),
         ] {
             let shown = match Users::parse(text.as_bytes()) {
                 Ok(users) => format!("{users:?}"),
@@ -341,7 +335,7 @@ mod tests {
             assert_eq!(shown, expected, "{}", &text[..text.len().min(200)]);
         }
         assert_eq!(format!("{:?}", Users::parse(b"caf\xe9:x").unwrap_err()), "Hash(1)");
-        assert!(Users::parse(&[b"caf\xe9:", good.as_bytes()].concat()).is_ok(), "bytes of any charset");
+        assert!(Users::parse(&[b"caf\xe9:", good.as_bytes()].concat()).is_ok(), "a user name in any charset");
         assert!(matches!(Users::read("/nowhere".as_ref()), Err(UsersError::Unreadable(_))));
         assert!(matches!(Users::read("/dev/zero".as_ref()), Err(UsersError::TooLong)));
     }

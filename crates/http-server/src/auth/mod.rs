@@ -1,46 +1,42 @@
-//! The guard: a handler that lets nobody to another one without Basic credentials (V19). What they are is `http_core`'s,
-//! whether they are right is told by `users`; here is decided what is answered, and how many verifications there may be.
+//! Basic authentication: a handler in front of another one that requires a login (V19). `http_core` parses credentials, and
+//! `htpasswd` verifies them. This file decides on the response, and how many verifications run at once.
 
 mod htpasswd;
 
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::{Mutex, TryLockError};
 
-use http_core::auth::{Basic, basic_challenge};
-use http_core::{Date, FieldName, FieldValue, Method, Status, header};
+use http_core::auth::{Basic, InvalidRealm, basic_challenge};
+use http_core::{Method, Status, header};
 
 pub use self::htpasswd::{Users, UsersError};
-use crate::handler::{Action, ErrorContext, Handler, Request, Response};
+use crate::handler::{Action, ErrorContext, Handler, HandlerError, Request, Response};
 
-/// Lets only known users to another handler, by Basic credentials (RFC 7617). Without TLS in front, everybody on the way
-/// can read them.
+/// Requires a login by Basic credentials (RFC 7617) in front of another handler. Without TLS, everyone on the network path can
+/// read the passwords.
 ///
-/// All else is answered 401, before the other handler sees anything of it, so that nothing shows of what there is. But
-/// OPTIONS passes: it tells only the methods, and those who check or preflight send no credentials. What is no valid
-/// request is refused as ever.
+/// Any other request gets a 401 before the other handler sees it, so the response does not show what exists. OPTIONS passes:
+/// it only lists methods, and preflight requests send no credentials. Invalid requests get their usual response.
 ///
-/// A password is verified once and then remembered, so that a known client costs a comparison. One is verified at a time,
-/// on a worker; for who needs it meanwhile it is 503 with `Retry-After: 1`. Guesses are therefore as slow as the hashes,
-/// and hold one worker at most, of which there should be two; while they go on, known clients do not notice them, and new
-/// ones may have to try again.
+/// A password is verified once and then cached, so a request of a known client costs one comparison. Verifications run one at a
+/// time, on a worker thread; meanwhile other requests that need one get a 503 with `Retry-After: 1`. So guessing is as slow as
+/// the hashes are, and holds at most one thread. The server should have at least two. Clients that are logged in do not notice
+/// the guesses, and new ones may have to try again.
 ///
-/// No cache that is shared stores what was asked for with credentials (R1945-10.2, RFC 9111 §3.5), so nothing is added to
-/// the other handler's replies. It can take what a reply says of `public` as meant. Who asks it can read from the request
-/// by [`Basic::parse`].
+/// Nothing is added to the other handler's responses. Shared caches do not store responses to requests with credentials, unless
+/// the response says `public` (R1945-10.2, RFC 9111 §3.5). The handler can read the user name by [`Basic::parse`].
 ///
 /// ```
-/// use http_server::testing::exchange;
 /// use http_server::auth::{BasicAuth, Users};
-/// use http_server::{Response, Request};
+/// use http_server::{Request, Response, testing};
 ///
 /// let secret = |_: &Request<'_>| Response::text("it is under the mat\n");
 /// let users = Users::parse(b"U:$2a$05$CCCCCCCCCCCCCCCCCCCCC.E5YPO9kmyuRGyh0XouQYb4YMJKvyOeW")?;
-/// let guard = std::sync::Arc::new(BasicAuth::new(users, secret));
+/// let handler = BasicAuth::new(users, secret);
 ///
-/// let heard = exchange(guard.clone(), b"GET / HTTP/1.0\r\n\r\n").output;
-/// assert!(heard.starts_with(b"HTTP/1.0 401 Unauthorized\r\n"));
-/// let heard = exchange(guard, b"GET / HTTP/1.0\r\nAuthorization: Basic VTpVKlU=\r\n\r\n").output; // U:U*U
-/// assert!(heard.ends_with(b"it is under the mat\n"));
+/// assert_eq!(testing::get("/").send(&handler).status.code(), 401);
+/// let response = testing::get("/").header("Authorization", "Basic VTpVKlU=").send(&handler); // U:U*U
+/// assert_eq!(response.text(), "it is under the mat\n");
 /// # Ok::<(), http_server::auth::UsersError>(())
 /// ```
 #[derive(Debug)]
@@ -54,38 +50,36 @@ pub struct BasicAuth<H> {
 }
 
 enum Access {
-    Known,
-    Unknown,
+    Granted,
+    Denied,
     Busy,
 }
 
 impl<H: Handler> BasicAuth<H> {
-    /// Guards a handler; the realm is `webserver`.
+    /// Requires a login in front of `inner`. The realm is `webserver`.
     pub fn new(users: Users, inner: H) -> BasicAuth<H> {
         let challenge = with_charset("Basic realm=\"webserver\"");
         BasicAuth { users, inner, challenge, verifying: Mutex::new(()), verifications: AtomicU64::new(0) }
     }
 
-    /// Another realm: what these credentials are good for, which clients show to their users. Each guard of a server has
-    /// its own. `None` if [`basic_challenge`] cannot say it.
-    #[must_use]
-    pub fn realm(self, realm: &str) -> Option<BasicAuth<H>> {
-        Some(BasicAuth { challenge: with_charset(&basic_challenge(realm).ok()?), ..self })
+    /// Changes the realm: what the login is for, which clients show to their users.
+    ///
+    /// # Errors
+    /// [`InvalidRealm`] if the realm cannot be quoted in a header.
+    pub fn realm(self, realm: &str) -> Result<BasicAuth<H>, InvalidRealm> {
+        Ok(BasicAuth { challenge: with_charset(&basic_challenge(realm)?), ..self })
     }
 
-    /// How many verifications were begun, of right and of wrong passwords.
+    /// The number of verifications that have begun, of right and wrong passwords.
     pub fn verifications(&self) -> u64 {
         self.verifications.load(Relaxed)
     }
 
     fn check(&self, request: &Request<'_>) -> Access {
-        let Some(credentials) =
-            request.head.fields.only(header::AUTHORIZATION).and_then(|value| Basic::parse(value).ok())
-        else {
-            return Access::Unknown;
-        };
+        let credentials = request.headers().only(header::AUTHORIZATION).and_then(|value| Basic::parse(value).ok());
+        let Some(credentials) = credentials else { return Access::Denied };
         if self.users.is_cached(&credentials) {
-            return Access::Known;
+            return Access::Granted;
         }
         let _one = match self.verifying.try_lock() {
             Ok(one) => one,
@@ -94,43 +88,34 @@ impl<H: Handler> BasicAuth<H> {
         };
         self.verifications.fetch_add(1, Relaxed);
         request.will_block();
-        if self.users.verify(&credentials) { Access::Known } else { Access::Unknown }
-    }
-
-    fn deny(&self, date: Date, status: Status, why: &str, name: FieldName<'_>, value: &str) -> Response {
-        let mut reply = self.inner.error_page(&ErrorContext { status, message: why, date });
-        if let Ok(value) = FieldValue::new(value.as_bytes()) {
-            let _ = reply.push(name, value); // it is not one of the library's own
-        }
-        Response { status, ..reply }
+        if self.users.verify(&credentials) { Access::Granted } else { Access::Denied }
     }
 }
 
 impl<H: Handler> Handler for BasicAuth<H> {
     fn handle(&self, request: &Request<'_>) -> Action {
-        if request.head.method == Method::Options {
+        if request.method() == Method::Options {
             request.trace("D16, --auth", || "OPTIONS needs no credentials".into());
             return self.inner.handle(request);
         }
-        let reply = match self.check(request) {
-            Access::Known => {
+        match self.check(request) {
+            Access::Granted => {
                 request.trace("R1945-11.1, --auth", || "the credentials are right".into());
-                return self.inner.handle(request);
+                self.inner.handle(request)
             }
-            Access::Unknown => {
-                request.trace("R1945-9.4d, --auth", || "there are no credentials, or they are not right".into());
-                let why = "A user and a password that are known here are needed.";
-                self.deny(request.now, Status::UNAUTHORIZED, why, header::WWW_AUTHENTICATE, &self.challenge)
+            Access::Denied => {
+                request.trace("R1945-9.4d, --auth", || "there are no credentials, or they are wrong".into());
+                let error = HandlerError::new(Status::UNAUTHORIZED, "a valid user name and password are required");
+                error.header(header::WWW_AUTHENTICATE, &self.challenge).into()
             }
             Access::Busy => {
-                let why = "Another password is being verified. Please try again.";
-                self.deny(request.now, Status::SERVICE_UNAVAILABLE, why, header::RETRY_AFTER, "1")
+                let why = "another password is being verified, try again in a second";
+                HandlerError::new(Status::SERVICE_UNAVAILABLE, why).header(header::RETRY_AFTER, "1").into()
             }
-        };
-        reply.into()
+        }
     }
 
-    /// A verification sees to it by itself that others go on.
+    /// As `inner`: a verification announces itself that it blocks.
     fn never_blocks(&self) -> bool {
         self.inner.never_blocks()
     }
@@ -140,7 +125,7 @@ impl<H: Handler> Handler for BasicAuth<H> {
     }
 }
 
-/// RFC 7617 §2.1: the bytes that are compared are those of UTF-8.
+/// Asks clients for UTF-8 (RFC 7617 §2.1).
 fn with_charset(challenge: &str) -> String {
     format!("{challenge}, charset=\"UTF-8\"")
 }

@@ -38,8 +38,11 @@ pub(crate) struct WorkerContext {
 
 impl WorkerContext {
     /// The most memory of one context.
-    pub(crate) const MEMORY: usize =
-        WORKSPACES_KEPT * ((16 << 10) + 256 * 16) + SEND_BUF_KEPT + access_log::MAX_LEN + DISCARD_BUF;
+    pub(crate) fn memory(limits: &Limits) -> usize {
+        let head = limits.head as usize;
+        let workspace = head + 16 * usize::from(limits.fields.min(256));
+        WORKSPACES_KEPT * workspace + SEND_BUF_KEPT + access_log::max_record(head) + DISCARD_BUF
+    }
 
     pub(crate) fn new(leader: Option<Arc<dyn LeaderHandle>>) -> WorkerContext {
         WorkerContext {

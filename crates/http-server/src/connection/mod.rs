@@ -3,21 +3,21 @@
 
 pub(crate) mod budget;
 pub(crate) mod context;
+mod error_response;
 pub(crate) mod interest;
 pub(crate) mod send_buffer;
+mod serve;
 pub(crate) mod shared;
 pub(crate) mod sockopt;
 mod timer;
 pub(crate) mod transport;
 
 use std::io;
-use std::mem;
 use std::net::SocketAddr;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
-use std::panic::{AssertUnwindSafe, catch_unwind};
 
-use http_core::server::{self, Event, Expectation, Phase, ResponseBody, SendBody};
-use http_core::{CloseReason, Date, FieldValue, Framing, RequestError, Status, UsageError, Workspace, header};
+use http_core::server::{self, Phase};
+use http_core::{CloseReason, Date, RequestError, Status, Workspace};
 
 use crate::access_log::{PendingRecord, Record};
 use crate::clock::{self, Millis};
@@ -27,18 +27,13 @@ use crate::connection::send_buffer::{FileChanged, SendBuffer};
 use crate::connection::shared::Shared;
 use crate::connection::timer::PhaseTimer;
 use crate::connection::transport::{SENDFILE_CHUNK, Socket, Transport, would_block};
-use crate::forwarded;
 use crate::freshness::ReceivedAt;
-use crate::handler::{ActionKind, BodyConsumer, ErrorContext, Request, Response};
+use crate::handler::BodyConsumer;
 use crate::stats::EndReason;
 use crate::timeouts::LINGER_MAX_BYTES;
-use crate::trace::DecisionTrace;
 
-/// A turn ends after this many responses or bytes, so that one peer does not keep a worker from the others.
-const RESPONSES_PER_TURN: u32 = 16;
+/// A turn ends after this many bytes, so that one peer does not keep a worker from the others. It is one piece of a file.
 const BYTES_PER_TURN: u64 = SENDFILE_CHUNK;
-/// The turns of a long response grow up to this: what it sends is in no cache any more, and fewer turns cost less.
-const MAX_BYTES_PER_TURN: u64 = 2 << 20;
 
 /// How a turn ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -265,163 +260,6 @@ impl<T: Transport> Connection<T> {
         outcome
     }
 
-    fn serve(&mut self, shared: &Shared, context: &mut WorkerContext) -> io::Result<TurnOutcome> {
-        let (mut responses, mut bytes) = (0, 0);
-        loop {
-            if self.send_buffer.is_large()
-                && let Some(leader) = &context.leader
-            {
-                leader.promote_follower();
-            }
-            while !self.send_buffer.is_empty() {
-                if bytes >= (self.timer.bytes_moved() / 2).clamp(BYTES_PER_TURN, MAX_BYTES_PER_TURN) {
-                    return Ok(TurnOutcome::Park(Interest::Yield));
-                }
-                let n = self.send_buffer.send(&mut self.transport)?;
-                bytes += n;
-                self.record_progress(n);
-            }
-            if let Activity::SendingResponse { body, .. } = self.activity {
-                self.finish_response(shared, body)?;
-                responses += 1;
-            }
-            if responses >= RESPONSES_PER_TURN || bytes >= BYTES_PER_TURN {
-                return Ok(TurnOutcome::Park(Interest::Yield)); // the next request may be in the buffer already
-            }
-            match self.protocol.poll() {
-                Ok(Event::NeedInput) => {
-                    if !self.may_be_readable {
-                        return Ok(TurnOutcome::Park(Interest::Read));
-                    }
-                    self.update_phase();
-                    bytes += self.read()?;
-                }
-                Ok(Event::Request(_)) => self.call_handler(shared, context)?,
-                Ok(Event::Body(part)) => {
-                    let Activity::ReadingBody(consumer) = &mut self.activity else { continue };
-                    let written = catch_unwind(AssertUnwindSafe(|| consumer.write(part)));
-                    if let Err(response) = written.unwrap_or_else(|_| Err(handler_failed(shared))) {
-                        self.respond(shared, context, response)?;
-                    }
-                }
-                Ok(Event::NeedOutput) => {
-                    let Activity::ReadingBody(consumer) = mem::replace(&mut self.activity, Activity::Idle) else {
-                        return Err(io::Error::other("a response is due, and no handler makes it"));
-                    };
-                    let response = catch_unwind(AssertUnwindSafe(|| consumer.finish()));
-                    self.respond(shared, context, response.unwrap_or_else(|_| handler_failed(shared)))?;
-                }
-                Ok(Event::Closed) => return Ok(self.close(context)),
-                Ok(_) => return Err(io::Error::other("an unknown event")),
-                Err(error) => {
-                    if let Some(log) = &shared.log
-                        && matches!(self.activity, Activity::Idle)
-                    {
-                        let record = self.log_record.get_or_insert_with(|| context.take_log_record());
-                        let (began, client) = (self.timer.phase_started(), self.peer_addr.ip());
-                        record.begin(log.format, began, client, None, self.protocol.start_line());
-                    }
-                    self.respond(shared, context, request_error(shared, error))?;
-                }
-            }
-        }
-    }
-
-    /// Reads what is there, and returns how many bytes that were.
-    fn read(&mut self) -> io::Result<u64> {
-        let room = self.protocol.receive_buffer();
-        let (all, n) = (room.len(), self.transport.receive(room)?);
-        self.received_at = ReceivedAt::now();
-        match n {
-            0 => self.protocol.received_eof(),
-            n => self.protocol.received(n),
-        }
-        // A short read took all there was, and an event will announce what comes later: one call less a request. (At an
-        // urgent mark that is not so. Its sender then waits until the timeout.)
-        self.may_be_readable = n == all || self.peer_closed;
-        self.record_progress(n as u64);
-        Ok(n as u64)
-    }
-
-    /// Hands the request that the protocol just received to the handler.
-    fn call_handler(&mut self, shared: &Shared, context: &mut WorkerContext) -> io::Result<()> {
-        let Some(head) = self.protocol.request() else { return Err(io::Error::other("a request without a head")) };
-        let now = clock::http_date_now();
-        let (trace, leader) = (DecisionTrace(shared.trace.as_ref()), context.leader.as_deref());
-        let client = forwarded::client_ip(&shared.trusted, self.peer_addr.ip(), &head.fields);
-        let (peer, received_at, socket) = (self.peer_addr, self.received_at, &self.transport);
-        let request = Request { head, peer, client, now, received_at, socket, trace, leader };
-        let action = catch_unwind(AssertUnwindSafe(|| shared.handler.handle(&request)));
-        let length = if let Framing::Length(length) = head.body { length } else { 0 };
-        let expects_continue = length > 0 && head.expectation() == Expectation::Continue;
-        if let Some(log) = &shared.log {
-            // If the whole request was there at once, the timer is still in the phase before it.
-            let timer = &self.timer;
-            let began = if timer.phase() == Phase::Head { timer.phase_started() } else { timer.last_progress() };
-            let record = self.log_record.get_or_insert_with(|| context.take_log_record());
-            record.begin(log.format, began, client, Some(&head.fields), self.protocol.start_line());
-        }
-        let response = match action.map(|action| action.0) {
-            Ok(ActionKind::Respond(response)) => response,
-            Ok(ActionKind::ReadBody { .. }) if expects_continue => {
-                let why = "send the body without waiting for 100 (Continue)";
-                error_response(shared, Status::EXPECTATION_FAILED, why)
-            }
-            Ok(ActionKind::ReadBody { limit, .. }) if length > limit => {
-                request_error(shared, RequestError::BodyTooLong)
-            }
-            Ok(ActionKind::ReadBody { consumer, .. }) => {
-                self.activity = Activity::ReadingBody(consumer);
-                return Ok(());
-            }
-            Err(_) => handler_failed(shared),
-        };
-        self.respond(shared, context, response)
-    }
-
-    fn respond(&mut self, shared: &Shared, context: &mut WorkerContext, response: Response) -> io::Result<()> {
-        let date = clock::http_date_now();
-        self.enter_phase(Phase::Responding);
-        let body = response.body.length();
-        let head = server::Response {
-            status: response.status,
-            fields: &response.fields,
-            body: body.map_or(ResponseBody::UntilClose, ResponseBody::Length),
-            date: Some(context.dates.text(date)),
-            close: !shared.keep_alive || shared.is_stopping(),
-        };
-        let send = match self.protocol.respond(&head, &mut self.send_buffer.bytes) {
-            Ok(send) => send,
-            // HTTP forbids the handler's response, and nothing of it was written.
-            Err(UsageError::InformationalStatus | UsageError::MissingField) => {
-                return self.respond(shared, context, handler_failed(shared));
-            }
-            Err(error) => return Err(io::Error::other(error)),
-        };
-        let head = self.send_buffer.bytes.len() as u64;
-        let body = match send {
-            SendBody::Exactly(length) => Some(length),
-            SendBody::UntilClose => None,
-            _ => Some(0),
-        };
-        self.activity = Activity::SendingResponse { status: response.status, date, head, body };
-        if body != Some(0) {
-            self.send_buffer.push(response.body);
-        }
-        Ok(())
-    }
-
-    fn finish_response(&mut self, shared: &Shared, body: Option<u64>) -> io::Result<()> {
-        let sent = match body {
-            Some(body) => self.protocol.body_sent(body),
-            None => self.protocol.finish_body(),
-        };
-        sent.map_err(io::Error::other)?;
-        self.responses = self.responses.saturating_add(1);
-        self.record(shared, self.response_reason());
-        Ok(())
-    }
-
     /// Everything is sent. A plain close will do, unless a reset could destroy the response.
     fn close(&mut self, context: &mut WorkerContext) -> TurnOutcome {
         let reason = match self.protocol.close_reason() {
@@ -561,42 +399,11 @@ impl AsFd for Connection {
     }
 }
 
-/// The response to a request that the server rejects itself.
-fn request_error(shared: &Shared, error: RequestError) -> Response {
-    let response = error_response(shared, error.status(), &error.to_string());
-    match error {
-        // R9110-10.2.1: a 405 names the methods that are allowed. Here there are none.
-        RequestError::ConnectMethod if !response.fields.contains(header::ALLOW) => {
-            response.with_header(header::ALLOW, FieldValue::from_static(""))
-        }
-        RequestError::Overloaded if !response.fields.contains(header::RETRY_AFTER) => {
-            response.with_header(header::RETRY_AFTER, FieldValue::from_static("1"))
-        }
-        _ => response,
-    }
-}
-
-/// The response where a handler panicked, or made a response that HTTP forbids (R1945-9.5, V33).
-fn handler_failed(shared: &Shared) -> Response {
-    error_response(shared, Status::INTERNAL_SERVER_ERROR, "the server made a mistake")
-}
-
-fn error_response(shared: &Shared, status: Status, message: &str) -> Response {
-    let error = ErrorContext { status, message, date: clock::http_date_now() };
-    match catch_unwind(AssertUnwindSafe(|| shared.handler.error_page(&error))) {
-        Ok(page) => Response { status, ..page },
-        Err(_) => {
-            let status = Status::INTERNAL_SERVER_ERROR;
-            Response { status, ..Response::text(format!("{status}\n")) }
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::access_log::{AccessLog, LogFormat};
-    use crate::handler::Body;
+    use crate::handler::{Body, Request, Response};
     use allocation_counter::measure;
     use std::net::Ipv4Addr;
     use std::sync::Arc;
@@ -661,7 +468,7 @@ mod tests {
 
     #[test]
     fn connection_is_idle_after_a_turn_that_ends_with_a_response() {
-        let long = || Response { body: Body::Shared(vec![0; 1 << 20].into()), ..Response::text("") };
+        let long = || Response::text("").body(Body::Shared(vec![0; 1 << 20].into()));
         let shared = Shared::new(Box::new(move |_: &Request<'_>| long()));
         let mut context = WorkerContext::new(None);
         let mut connection = connected(FakePeer(GET.to_vec(), Sends::Once), &shared);
@@ -710,7 +517,7 @@ mod tests {
 
     #[test]
     fn deferred_connection_is_resumed_by_any_worker() {
-        let shared = Shared::new(Box::new(|request: &Request<'_>| Response::text(request.peer.to_string())));
+        let shared = Shared::new(Box::new(|request: &Request<'_>| Response::text(request.peer_addr().to_string())));
         let (mut context, mut another) = (WorkerContext::new(None), WorkerContext::new(None));
         let mut connection = connected(FakePeer(GET_WITH_HEADERS.to_vec(), Sends::EachTime), &shared);
         for _ in 0..9 {
@@ -735,11 +542,8 @@ mod tests {
         let Response { fields, .. } = Response::text("");
         for format in [None, Some(LogFormat::Common), Some(LogFormat::Combined), Some(LogFormat::Json)] {
             let (content, fields) = (content.clone(), fields.clone());
-            let handler = move |_: &Request<'_>| Response {
-                status: Status::OK,
-                fields: fields.clone(),
-                body: Body::Shared(content.clone()),
-            };
+            let handler =
+                move |_: &Request<'_>| Response::from_shared(Status::OK, fields.clone(), Body::Shared(content.clone()));
             let log = format.map(|format| Arc::new(AccessLog::with_full_capacity(format)));
             let shared = Shared { log, ..Shared::new(Box::new(handler)) };
             let mut context = WorkerContext::new(None);

@@ -7,15 +7,17 @@ use std::sync::{Arc, Mutex};
 use http_core::Limits;
 
 use crate::access_log::AccessLog;
+use crate::config::ServerConfig;
 use crate::connection::budget::MemoryBudget;
 use crate::forwarded::TrustedProxy;
 use crate::handler::Handler;
+use crate::messages::Messages;
 use crate::stats::Counters;
 use crate::timeouts::Timeouts;
 use crate::trace::Decision;
 
-pub(crate) struct Shared {
-    pub(crate) handler: Box<dyn Handler>,
+pub(crate) struct Shared<'h> {
+    pub(crate) handler: Box<dyn Handler + 'h>,
     pub(crate) log: Option<Arc<AccessLog>>,
     pub(crate) trusted: Box<[TrustedProxy]>,
     pub(crate) timeouts: Timeouts,
@@ -23,6 +25,7 @@ pub(crate) struct Shared {
     pub(crate) keep_alive: bool,
     pub(crate) stopping: AtomicBool,
     pub(crate) counters: Counters,
+    pub(crate) messages: Arc<Messages>,
     /// For partial heads and collected bodies. When it is exhausted, a request that needs more gets a 503.
     pub(crate) receive_budget: MemoryBudget,
     /// For responses from memory that wait for their readers. When it is exhausted, further ones are cut short.
@@ -31,24 +34,24 @@ pub(crate) struct Shared {
     pub(crate) trace: Option<Mutex<Vec<Decision>>>,
 }
 
-/// Bytes that all waiting connections may hold together.
-pub(crate) const RECEIVE_BUDGET: usize = 16 << 20;
-pub(crate) const SEND_BUDGET: usize = 64 << 20;
+impl<'h> Shared<'h> {
+    pub(crate) fn new(handler: Box<dyn Handler + 'h>) -> Shared<'h> {
+        Shared::with_config(handler, ServerConfig::default())
+    }
 
-impl Shared {
-    pub(crate) fn new(handler: Box<dyn Handler>) -> Shared {
+    pub(crate) fn with_config(handler: Box<dyn Handler + 'h>, config: ServerConfig) -> Shared<'h> {
         Shared {
             handler,
             log: None,
-            trusted: Box::default(),
-            timeouts: Timeouts::default(),
-            // A handler that reads a body limits its length itself.
-            limits: Limits { body: u64::MAX, ..Limits::default() },
-            keep_alive: true,
+            trusted: config.trusted_proxies.into(),
+            timeouts: config.timeouts,
+            limits: config.limits,
+            keep_alive: config.keep_alive,
             stopping: AtomicBool::new(false),
             counters: Counters::default(),
-            receive_budget: MemoryBudget::new(RECEIVE_BUDGET),
-            send_budget: MemoryBudget::new(SEND_BUDGET),
+            messages: Arc::default(),
+            receive_budget: MemoryBudget::new(config.receive_budget),
+            send_budget: MemoryBudget::new(config.send_budget),
             trace: None,
         }
     }
@@ -58,7 +61,7 @@ impl Shared {
     }
 }
 
-impl fmt::Debug for Shared {
+impl fmt::Debug for Shared<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Shared").field("timeouts", &self.timeouts).field("limits", &self.limits).finish_non_exhaustive()
     }

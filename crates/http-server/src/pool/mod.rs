@@ -15,7 +15,7 @@ use crate::stats::EndReason;
 #[derive(Debug)]
 pub(crate) struct Engine {
     pub(crate) reactor: Reactor<Connection>,
-    pub(crate) shared: Shared,
+    pub(crate) shared: Shared<'static>,
 }
 
 impl Engine {

@@ -1,0 +1,302 @@
+//! Serves connections over blocking streams, one a call. It needs nothing but `std::io`: no event loop and no pool.
+//!
+//! The caller owns the threads. A thread for each connection is the simplest server of all:
+//!
+//! ```no_run
+//! use std::net::TcpListener;
+//! use std::thread;
+//!
+//! use http_server::{Request, Response, blocking};
+//!
+//! fn handle(request: &Request<'_>) -> Response {
+//!     Response::text(format!("you asked for {}\n", request.path()))
+//! }
+//!
+//! for stream in TcpListener::bind("127.0.0.1:8080")?.incoming() {
+//!     let stream = stream?;
+//!     thread::spawn(move || blocking::serve_tcp(&stream, &handle));
+//! }
+//! # Ok::<(), std::io::Error>(())
+//! ```
+//!
+//! Unlike [`Server`](crate::Server), nothing limits the number of connections here, and a slow client holds a thread. Set the
+//! stream's read and write timeouts; without them a silent client holds it for ever.
+
+use std::cell::Cell;
+use std::fmt;
+use std::io::{self, ErrorKind, Read, Write};
+use std::net::{Shutdown, SocketAddr, TcpStream};
+use std::os::fd::BorrowedFd;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::time::Duration;
+
+use http_core::{CloseReason, server};
+use rustix::io::{Errno, pread, retry_on_intr};
+
+use crate::clock;
+use crate::connection::context::WorkerContext;
+use crate::connection::interest::Interest;
+use crate::connection::shared::Shared;
+use crate::connection::transport::{Transport, UNIX_PEER_ADDR};
+use crate::connection::{Connection, TurnOutcome};
+use crate::handler::{Borrowed, Handler};
+use crate::stats::EndReason;
+
+/// Reads once from a blocking stream into the protocol's machine, after it asked for input. 0 is the end of the stream.
+///
+/// It suits programs that drive [`http_core::server::Connection`] themselves, without a [`Handler`]:
+///
+/// ```
+/// use http_server::blocking::read_from;
+/// use http_server::http_core::server::{Connection, Event};
+/// use http_server::http_core::Limits;
+///
+/// let mut stream = &b"GET /hello HTTP/1.0\r\n\r\n"[..]; // a TcpStream, usually
+/// let mut connection = Connection::new(Limits::default());
+/// let path = loop {
+///     match connection.poll()? {
+///         Event::NeedInput => read_from(&mut connection, &mut stream)?,
+///         Event::Request(request) => break request.path.decoded().into_owned(),
+///         _ => return Err("expected a request".into()),
+///     };
+/// };
+/// assert_eq!(path, b"/hello");
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+///
+/// # Errors
+/// Those of the stream, except `Interrupted`, after which it reads again. `InvalidInput` if the machine has no room, because
+/// events wait to be polled.
+pub fn read_from(connection: &mut server::Connection, stream: &mut impl Read) -> io::Result<usize> {
+    let buffer = connection.receive_buffer();
+    if buffer.is_empty() {
+        return Err(ErrorKind::InvalidInput.into()); // reading no bytes would look like the end of the stream
+    }
+    let n = uninterrupted(|| stream.read(buffer))?;
+    match n {
+        0 => connection.received_eof(),
+        n => connection.received(n),
+    }
+    Ok(n)
+}
+
+/// Serves one connection to its end, over any stream: TLS, a pipe, a test's. Returns why it ended.
+///
+/// The connection is kept for further requests if both sides want that. All limits and timeouts are the defaults of
+/// [`ServerConfig`](crate::ServerConfig). A timeout is noticed when the stream itself times out or bytes arrive.
+///
+/// The peer's address is unknown here: requests show `0.0.0.0:0`. Before the stream is closed, ask
+/// [`CloseReason`] whether bytes may be unread; [`serve_tcp`] does all of that by itself.
+///
+/// # Errors
+/// Those of the stream. `TimedOut` if the peer reads too slowly, `Other` if a body cannot be completed. Close the stream.
+pub fn serve(stream: impl Read + Write, handler: &impl Handler) -> io::Result<Option<CloseReason>> {
+    serve_stream(Plain(stream), UNIX_PEER_ADDR, handler)
+}
+
+/// Serves one TCP connection to its end, like [`serve`], and shuts it down so that the last response arrives.
+///
+/// # Errors
+/// As [`serve`].
+pub fn serve_tcp(stream: &TcpStream, handler: &impl Handler) -> io::Result<Option<CloseReason>> {
+    stream.set_nodelay(true)?;
+    serve_stream(Tcp(stream), stream.peer_addr()?, handler)
+}
+
+fn serve_stream(stream: impl Stream, peer: SocketAddr, handler: &impl Handler) -> io::Result<Option<CloseReason>> {
+    let (close_reason, result) = drive_to_end(stream, peer, &Shared::new(Box::new(Borrowed(handler))));
+    result.map(|()| close_reason)
+}
+
+/// A blocking stream, and what else may be known of it.
+pub(crate) trait Stream: Read + Write {
+    /// Whether bytes are there to be read. If that is unknown: no.
+    fn is_readable(&self) -> bool {
+        false
+    }
+
+    /// Ends the written half. Afterwards a read takes two seconds at most.
+    fn shutdown_write(&self) -> io::Result<()> {
+        Err(ErrorKind::Unsupported.into())
+    }
+
+    fn local_addr(&self) -> io::Result<SocketAddr> {
+        Err(ErrorKind::Unsupported.into())
+    }
+}
+
+/// Serves one connection to its end. Returns why the protocol closes it, and whether it was complete.
+pub(crate) fn drive_to_end(
+    stream: impl Stream,
+    peer: SocketAddr,
+    shared: &Shared<'_>,
+) -> (Option<CloseReason>, io::Result<()>) {
+    let (timed_out, error) = (Cell::new(false), Cell::new(None));
+    let transport = Blocking { stream, timed_out: &timed_out, error: &error };
+    let mut connection = Connection::new(transport, peer, shared);
+    let mut context = WorkerContext::new(None);
+    let mut turn: fn(&mut Connection<_>, &Shared<'_>, &mut WorkerContext) -> TurnOutcome = Connection::drive;
+    let reason = loop {
+        // A reader may panic, which cuts its response short.
+        match catch_unwind(AssertUnwindSafe(|| turn(&mut connection, shared, &mut context))) {
+            Ok(TurnOutcome::Park(Interest::Yield) | TurnOutcome::Defer) => turn = Connection::drive,
+            Ok(TurnOutcome::Park(_)) => {
+                let is_over = timed_out.take() || clock::monotonic_ms() >= connection.deadline(shared);
+                turn = if is_over { Connection::on_timeout } else { Connection::drive };
+                connection.on_ready(false); // the next read waits for the peer
+            }
+            Ok(TurnOutcome::Close(reason)) => break reason,
+            Err(_) => break EndReason::Failed,
+        }
+    };
+    let result = match (reason, error.take()) {
+        (EndReason::Complete, _) => Ok(()),
+        (_, Some(error)) => Err(error),
+        (EndReason::SlowReader, None) => Err(ErrorKind::TimedOut.into()),
+        (EndReason::FileChanged | EndReason::SendBudgetExhausted | EndReason::Failed, None) => {
+            Err(io::Error::other("the response is incomplete"))
+        }
+        _ => Ok(()),
+    };
+    (connection.close_reason(), result)
+}
+
+/// A blocking stream as a connection's transport: it never has to be polled.
+struct Blocking<'a, S> {
+    stream: S,
+    /// The last read or write timed out.
+    timed_out: &'a Cell<bool>,
+    /// The error that broke the stream.
+    error: &'a Cell<Option<io::Error>>,
+}
+
+/// Bytes of a file that are read at once.
+const FILE_CHUNK: u64 = 64 << 10;
+
+impl<S: Stream> Blocking<'_, S> {
+    /// What a connection is to know of an error: that it has to wait, or its kind.
+    fn noted(&self, result: io::Result<usize>) -> io::Result<usize> {
+        result.map_err(|error| match error.kind() {
+            ErrorKind::WouldBlock | ErrorKind::TimedOut => {
+                self.timed_out.set(true);
+                Errno::AGAIN.into()
+            }
+            kind => {
+                self.error.set(Some(error));
+                kind.into()
+            }
+        })
+    }
+}
+
+impl<S: Stream> Transport for Blocking<'_, S> {
+    fn receive(&mut self, room: &mut [u8]) -> io::Result<usize> {
+        let result = uninterrupted(|| self.stream.read(room));
+        self.noted(result)
+    }
+
+    fn is_readable(&self) -> bool {
+        self.stream.is_readable()
+    }
+
+    fn send(&mut self, bytes: &[u8], _more: bool) -> io::Result<usize> {
+        let result = match uninterrupted(|| self.stream.write(bytes)) {
+            Ok(0) => Err(ErrorKind::WriteZero.into()),
+            Ok(n) => uninterrupted(|| self.stream.flush()).map(|()| n),
+            error => error,
+        };
+        self.noted(result)
+    }
+
+    fn send_file(&mut self, file: BorrowedFd<'_>, offset: &mut u64, length: u64) -> io::Result<usize> {
+        let mut piece = vec![0; length.min(FILE_CHUNK) as usize];
+        let n = match retry_on_intr(|| pread(file, &mut *piece, *offset))? {
+            0 => 0,
+            n => self.send(&piece[..n], false)?,
+        };
+        *offset += n as u64;
+        Ok(n)
+    }
+
+    fn shutdown_write(&mut self) -> io::Result<()> {
+        self.stream.shutdown_write()
+    }
+
+    fn local_addr(&self) -> io::Result<SocketAddr> {
+        self.stream.local_addr()
+    }
+}
+
+impl<S> fmt::Debug for Blocking<'_, S> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Blocking")
+    }
+}
+
+/// Any stream.
+struct Plain<S>(S);
+
+impl<S: Read> Read for Plain<S> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        self.0.read(buffer)
+    }
+}
+
+impl<S: Write> Write for Plain<S> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0.write(bytes)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.0.flush()
+    }
+}
+
+impl<S: Read + Write> Stream for Plain<S> {}
+
+/// A TCP connection.
+struct Tcp<'a>(&'a TcpStream);
+
+impl Read for Tcp<'_> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        self.0.read(buffer)
+    }
+}
+
+impl Write for Tcp<'_> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0.write(bytes)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+impl Stream for Tcp<'_> {
+    fn is_readable(&self) -> bool {
+        if self.0.set_nonblocking(true).is_err() {
+            return false;
+        }
+        let peeked = self.0.peek(&mut [0]);
+        self.0.set_nonblocking(false).is_ok() && peeked.is_ok_and(|n| n > 0)
+    }
+
+    fn shutdown_write(&self) -> io::Result<()> {
+        self.0.shutdown(Shutdown::Write)?;
+        self.0.set_read_timeout(Some(Duration::from_secs(2)))
+    }
+
+    fn local_addr(&self) -> io::Result<SocketAddr> {
+        self.0.local_addr()
+    }
+}
+
+fn uninterrupted<T>(mut call: impl FnMut() -> io::Result<T>) -> io::Result<T> {
+    loop {
+        match call() {
+            Err(error) if error.kind() == ErrorKind::Interrupted => {}
+            result => return result,
+        }
+    }
+}

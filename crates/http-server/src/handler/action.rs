@@ -1,0 +1,192 @@
+//! What a handler does about a request: respond at once, or receive the body first.
+
+use std::fmt;
+
+use super::error::HandlerError;
+use super::response::Response;
+
+/// What a handler does about a request: it responds at once, or receives the request's body first.
+///
+/// A [`Response`], or a [`Result`] of one, becomes an action by `into()`. While a body is received, no thread waits for it.
+///
+/// - Every request has a body. Without one in the message, it is 0 bytes long.
+/// - A body that no handler asks for is dropped.
+/// - If a body ends too early or is slower than [`Timeouts::min_rate`](crate::Timeouts::min_rate), the response is 400 or 408,
+///   and the consumer is dropped.
+/// - A client may wait for `100 Continue` before it sends a body. If the handler wants that body, the response is 417, and the
+///   client then sends it without waiting (R9110-10.1.1b).
+#[derive(Debug)]
+pub struct Action(pub(crate) ActionKind);
+
+#[derive(Debug)]
+pub(crate) enum ActionKind {
+    Respond(Result<Response, HandlerError>),
+    ReadBody { limit: u64, consumer: BodyConsumer },
+}
+
+impl Action {
+    /// Responds at once.
+    pub fn respond(response: impl IntoResponse) -> Action {
+        Action(ActionKind::Respond(response.into_response()))
+    }
+
+    /// Collects the request's body in memory, then calls `then` for the response. A body of more than `limit` bytes gets a 413
+    /// before any of it is received.
+    ///
+    /// All bodies and heads that are being received share one budget,
+    /// [`ServerConfig::receive_budget`](crate::ServerConfig::receive_budget). A client that exceeds it gets a 503. For bodies of
+    /// many MiB use [`stream_body`](Self::stream_body).
+    ///
+    /// ```
+    /// use http_server::{Action, Request, Response, testing};
+    ///
+    /// let handler = |_: &Request<'_>| {
+    ///     Action::collect_body(1 << 20, |body| -> Result<Response, std::str::Utf8Error> {
+    ///         let words = std::str::from_utf8(&body)?.split_whitespace().count();
+    ///         Ok(Response::text(format!("{words} words\n")))
+    ///     })
+    /// };
+    /// assert_eq!(testing::post("/", "to be or not").send(&handler).text(), "4 words\n");
+    /// ```
+    pub fn collect_body<R: IntoResponse>(limit: u64, then: impl FnOnce(Vec<u8>) -> R + Send + 'static) -> Action {
+        let then = Box::new(|body| then(body).into_response());
+        Action(ActionKind::ReadBody { limit, consumer: BodyConsumer::Collect(Vec::new(), then) })
+    }
+
+    /// Passes the request's body to `sink` piece by piece; the sink then responds. A body of more than `limit` bytes gets a 413
+    /// before any of it is received.
+    pub fn stream_body(limit: u64, sink: impl BodySink + 'static) -> Action {
+        Action(ActionKind::ReadBody { limit, consumer: BodyConsumer::Stream(Box::new(sink)) })
+    }
+
+    /// The response, if the handler responded at once and without an error.
+    pub fn into_response(self) -> Option<Response> {
+        match self.0 {
+            ActionKind::Respond(response) => response.ok(),
+            ActionKind::ReadBody { .. } => None,
+        }
+    }
+}
+
+impl<R: IntoResponse> From<R> for Action {
+    fn from(response: R) -> Action {
+        Action::respond(response)
+    }
+}
+
+impl<E: Into<HandlerError>> From<Result<Action, E>> for Action {
+    fn from(result: Result<Action, E>) -> Action {
+        result.unwrap_or_else(|error| Action(ActionKind::Respond(Err(error.into()))))
+    }
+}
+
+/// What becomes a response: a [`Response`], a [`HandlerError`], or a [`Result`] of these.
+///
+/// Implement it for types of your own that handlers return.
+pub trait IntoResponse {
+    /// Makes the response.
+    ///
+    /// # Errors
+    /// The error that the client is told about instead.
+    fn into_response(self) -> Result<Response, HandlerError>;
+}
+
+impl IntoResponse for Response {
+    fn into_response(self) -> Result<Response, HandlerError> {
+        Ok(self)
+    }
+}
+
+impl IntoResponse for HandlerError {
+    fn into_response(self) -> Result<Response, HandlerError> {
+        Err(self)
+    }
+}
+
+impl<R: IntoResponse, E: Into<HandlerError>> IntoResponse for Result<R, E> {
+    fn into_response(self) -> Result<Response, HandlerError> {
+        self.map_err(Into::into)?.into_response()
+    }
+}
+
+/// Receives a request's body piece by piece.
+///
+/// One thread calls it at a time, not always the same one. If the body is cut short, the sink is dropped without a call of
+/// [`finish`](BodySink::finish). If it panics, the response is 500.
+///
+/// ```
+/// use http_server::{Action, BodySink, HandlerError, Request, Response, testing};
+///
+/// struct CountLines(usize);
+///
+/// impl BodySink for CountLines {
+///     fn write(&mut self, bytes: &[u8]) -> Result<(), HandlerError> {
+///         self.0 += bytes.iter().filter(|&&byte| byte == b'\n').count();
+///         Ok(())
+///     }
+///
+///     fn finish(self: Box<Self>) -> Result<Response, HandlerError> {
+///         Ok(Response::text(format!("{} lines\n", self.0)))
+///     }
+/// }
+///
+/// let handler = |_: &Request<'_>| Action::stream_body(1 << 30, CountLines(0));
+/// assert_eq!(testing::post("/", "a\nb\n").send(&handler).text(), "2 lines\n");
+/// ```
+pub trait BodySink: Send {
+    /// Takes the next bytes: at least one, and at most [`Limits::head`](http_core::Limits::head) (16 KiB). While it blocks, it
+    /// holds a thread of the pool.
+    ///
+    /// # Errors
+    /// The response that is sent at once. The rest of the body is dropped. If that is more than
+    /// [`Limits::drain`](http_core::Limits::drain) (256 KiB), the connection closes.
+    fn write(&mut self, bytes: &[u8]) -> Result<(), HandlerError>;
+
+    /// Responds, after the last byte of the body.
+    ///
+    /// # Errors
+    /// As a handler's.
+    fn finish(self: Box<Self>) -> Result<Response, HandlerError>;
+}
+
+/// What receives a request's body.
+pub(crate) enum BodyConsumer {
+    Collect(Vec<u8>, Box<dyn FnOnce(Vec<u8>) -> Result<Response, HandlerError> + Send>),
+    Stream(Box<dyn BodySink>),
+}
+
+impl BodyConsumer {
+    pub(crate) fn write(&mut self, bytes: &[u8]) -> Result<(), HandlerError> {
+        match self {
+            BodyConsumer::Collect(body, _) => {
+                body.extend_from_slice(bytes);
+                Ok(())
+            }
+            BodyConsumer::Stream(sink) => sink.write(bytes),
+        }
+    }
+
+    pub(crate) fn finish(self) -> Result<Response, HandlerError> {
+        match self {
+            BodyConsumer::Collect(body, then) => then(body),
+            BodyConsumer::Stream(sink) => sink.finish(),
+        }
+    }
+
+    /// Bytes that were collected.
+    pub(crate) fn heap_size(&self) -> usize {
+        match self {
+            BodyConsumer::Collect(body, _) => body.capacity(),
+            BodyConsumer::Stream(_) => 0,
+        }
+    }
+}
+
+impl fmt::Debug for BodyConsumer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            BodyConsumer::Collect(body, _) => write!(f, "Collect({} bytes)", body.len()),
+            BodyConsumer::Stream(_) => f.write_str("Stream"),
+        }
+    }
+}

@@ -1,0 +1,118 @@
+//! Errors that the server answers: those of a handler, and what the page about any of them may say.
+
+use std::borrow::Cow;
+use std::error::Error;
+
+use http_core::{Date, Status};
+
+use super::response::Response;
+
+/// Why a handler has no response.
+///
+/// Every error becomes one by `?`, an [`std::io::Error`] for example. The client then gets a 500 that does not show the error.
+/// [`Server::on_message`](crate::Server::on_message) reports it.
+///
+/// To tell the client more, give the error a status and a message of its own, or use a [`Response`] as the error:
+///
+/// ```
+/// use http_server::http_core::Status;
+/// use http_server::{HandlerError, Request, Response, testing};
+///
+/// fn page(name: &str) -> Result<String, HandlerError> {
+///     match name {
+///         "/old" => Err(HandlerError::new(Status::GONE, "this page was removed")),
+///         "/moved" => Err(Response::redirect("/new").into()),
+///         name => Ok(std::fs::read_to_string(name)?),
+///     }
+/// }
+/// let handler = |request: &Request<'_>| page(&request.path()).map(Response::text);
+///
+/// assert_eq!(testing::get("/old").send(&handler).text(), "410 Gone: this page was removed\n");
+/// assert_eq!(testing::get("/moved").send(&handler).headers.get("Location"), Some("/new"));
+/// assert!(!testing::get("/no/such/file").send(&handler).text().contains("such"));
+/// ```
+///
+/// It does not implement [`Error`] itself, as every `Error` converts into it.
+#[derive(Debug)]
+pub struct HandlerError(Box<Parts>);
+
+#[derive(Debug)]
+struct Parts {
+    /// The whole response, or only its status and headers if there is a message.
+    response: Response,
+    message: Option<Cow<'static, str>>,
+    cause: Option<Box<dyn Error + Send + Sync>>,
+}
+
+impl HandlerError {
+    /// An error whose status and message the client sees, on the page that
+    /// [`Handler::error_page`](crate::Handler::error_page) makes. The message is one sentence without a full stop.
+    pub fn new(status: Status, message: impl Into<Cow<'static, str>>) -> HandlerError {
+        HandlerError(Box::new(Parts { response: Response::empty(status), message: Some(message.into()), cause: None }))
+    }
+
+    /// Sets a header of the response, as [`Response::header`] does.
+    #[must_use]
+    pub fn header(mut self, name: impl AsRef<[u8]>, value: impl AsRef<[u8]>) -> HandlerError {
+        self.0.response = self.0.response.header(name, value);
+        self
+    }
+
+    /// The cause, which [`Server::on_message`](crate::Server::on_message) reports and the client does not see.
+    #[must_use]
+    pub fn cause(mut self, cause: impl Into<Box<dyn Error + Send + Sync>>) -> HandlerError {
+        self.0.cause = Some(cause.into());
+        self
+    }
+
+    /// The response, the message for a page if there is to be one, and the cause.
+    pub(crate) fn into_parts(self) -> (Response, Option<Cow<'static, str>>, Option<Box<dyn Error + Send + Sync>>) {
+        let Parts { response, message, cause } = *self.0;
+        (response, message, cause)
+    }
+}
+
+impl<E: Into<Box<dyn Error + Send + Sync>>> From<E> for HandlerError {
+    fn from(error: E) -> HandlerError {
+        HandlerError::new(Status::INTERNAL_SERVER_ERROR, INTERNAL).cause(error)
+    }
+}
+
+impl From<Response> for HandlerError {
+    /// The response is sent as it is.
+    fn from(response: Response) -> HandlerError {
+        HandlerError(Box::new(Parts { response, message: None, cause: None }))
+    }
+}
+
+/// What a client is told about an error that is not its own.
+pub(crate) const INTERNAL: &str = "the server failed to handle the request";
+
+/// An error that the server answers itself, for [`Handler::error_page`](crate::Handler::error_page).
+#[derive(Clone, Copy, Debug)]
+pub struct ErrorContext<'a> {
+    status: Status,
+    message: &'a str,
+    date: Date,
+}
+
+impl<'a> ErrorContext<'a> {
+    pub(crate) fn new(status: Status, message: &'a str, date: Date) -> ErrorContext<'a> {
+        ErrorContext { status, message, date }
+    }
+
+    /// The status of the response.
+    pub fn status(&self) -> Status {
+        self.status
+    }
+
+    /// What is wrong, in one sentence without a full stop.
+    pub fn message(&self) -> &'a str {
+        self.message
+    }
+
+    /// The time of the response.
+    pub fn date(&self) -> Date {
+        self.date
+    }
+}

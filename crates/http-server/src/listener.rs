@@ -1,0 +1,100 @@
+//! Sockets that listen: made here, or taken over from elsewhere.
+
+use std::io;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, ToSocketAddrs};
+use std::os::fd::OwnedFd;
+use std::os::unix::net::{SocketAddr as UnixAddr, UnixListener};
+
+use rustix::io::{Errno, ioctl_fionbio};
+use rustix::net::{AddressFamily, SocketFlags, SocketType, bind, getsockname, listen, socket_with, sockopt as options};
+
+use crate::connection::sockopt;
+
+/// Listening sockets, and their addresses.
+#[derive(Debug, Default)]
+pub(crate) struct Listeners {
+    pub(crate) sockets: Vec<OwnedFd>,
+    pub(crate) addresses: Vec<SocketAddr>,
+    pub(crate) unix_addresses: Vec<UnixAddr>,
+}
+
+/// Connections that the kernel has set up and nobody has accepted yet.
+const BACKLOG: i32 = 4096;
+
+impl Listeners {
+    /// Listens on each of these addresses.
+    pub(crate) fn bind(addresses: impl ToSocketAddrs) -> io::Result<Listeners> {
+        let sockets: Vec<_> =
+            addresses.to_socket_addrs()?.map(|address| listener(address, true)).collect::<io::Result<_>>()?;
+        if sockets.is_empty() {
+            return Err(io::Error::new(io::ErrorKind::InvalidInput, "no address to listen on"));
+        }
+        Listeners::from_sockets(sockets)
+    }
+
+    /// Listens on this port of all addresses.
+    pub(crate) fn bind_any(port: u16) -> io::Result<Listeners> {
+        let all = |address: IpAddr| listener(SocketAddr::new(address, port), false);
+        let socket = match all(Ipv6Addr::UNSPECIFIED.into()) {
+            Err(error) if is_no_ipv6(&error) => all(Ipv4Addr::UNSPECIFIED.into())?,
+            other => other?,
+        };
+        Listeners::from_sockets([socket])
+    }
+
+    /// Takes sockets that listen already.
+    pub(crate) fn from_sockets(sockets: impl IntoIterator<Item = OwnedFd>) -> io::Result<Listeners> {
+        let mut listeners = Listeners::default();
+        sockets.into_iter().try_for_each(|socket| listeners.take(socket))?;
+        Ok(listeners)
+    }
+
+    pub(crate) fn extend(&mut self, other: Listeners) {
+        self.sockets.extend(other.sockets);
+        self.addresses.extend(other.addresses);
+        self.unix_addresses.extend(other.unix_addresses);
+    }
+
+    fn take(&mut self, socket: OwnedFd) -> io::Result<()> {
+        let is_stream = options::socket_type(&socket)? == SocketType::STREAM;
+        if !is_stream || !options::socket_acceptconn(&socket)? {
+            return Err(io::Error::new(io::ErrorKind::InvalidInput, "expected a stream socket that listens"));
+        }
+        ioctl_fionbio(&socket, true)?;
+        let address = getsockname(&socket)?;
+        let socket = match SocketAddr::try_from(address.clone()) {
+            Ok(address) => {
+                // Every accepted socket inherits both options, so they cost no call there. Each only saves time.
+                let _ = options::set_tcp_nodelay(&socket, true);
+                let _ = sockopt::defer_accept(&socket);
+                self.addresses.push(address);
+                socket
+            }
+            Err(_) if address.address_family() == AddressFamily::UNIX => {
+                let socket = UnixListener::from(socket);
+                self.unix_addresses.push(socket.local_addr()?);
+                socket.into()
+            }
+            Err(_) => return Err(io::Error::new(io::ErrorKind::InvalidInput, "expected a TCP or Unix socket")),
+        };
+        self.sockets.push(socket);
+        Ok(())
+    }
+}
+
+fn listener(address: SocketAddr, only_v6: bool) -> io::Result<OwnedFd> {
+    let family = if address.is_ipv6() { AddressFamily::INET6 } else { AddressFamily::INET };
+    let socket = socket_with(family, SocketType::STREAM, SocketFlags::CLOEXEC, None)?;
+    if address.is_ipv6() {
+        options::set_ipv6_v6only(&socket, only_v6)?;
+    }
+    options::set_socket_reuseaddr(&socket, true)?;
+    bind(&socket, &address)?;
+    listen(&socket, BACKLOG)?;
+    Ok(socket)
+}
+
+fn is_no_ipv6(error: &io::Error) -> bool {
+    let no_ipv6 = [Errno::AFNOSUPPORT, Errno::ADDRNOTAVAIL, Errno::PROTONOSUPPORT].map(|errno| errno.raw_os_error());
+    error.raw_os_error().is_some_and(|errno| no_ipv6.contains(&errno))
+}

@@ -1,0 +1,198 @@
+//! A running server: its threads, its handles, and its end.
+
+use std::io;
+use std::mem;
+use std::net::SocketAddr;
+use std::os::unix::net::SocketAddr as UnixAddr;
+use std::sync::atomic::Ordering::Relaxed;
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::thread::{self, Thread};
+use std::time::{Duration, Instant};
+
+use crate::access_log::{LogHandle, Writer};
+use crate::pool::{Engine, housekeeper};
+use crate::stats::Stats;
+
+/// A running server. Dropping it shuts it down, as [`join`](Self::join) does; [`detach`](Self::detach) lets it run on.
+#[derive(Debug)]
+#[must_use = "dropping it shuts the server down; call `join` or `detach`"]
+pub struct RunningServer {
+    shutdown: ShutdownHandle,
+    shutdown_timeout: Duration,
+    addresses: Vec<SocketAddr>,
+    unix_addresses: Vec<UnixAddr>,
+    writer: Option<Writer>,
+    is_detached: bool,
+}
+
+impl RunningServer {
+    pub(crate) fn start(
+        engine: Arc<Engine>,
+        threads: usize,
+        shutdown_timeout: Duration,
+        addresses: Vec<SocketAddr>,
+        unix_addresses: Vec<UnixAddr>,
+        writer: Option<Writer>,
+    ) -> io::Result<RunningServer> {
+        let lifecycle = Arc::new(Lifecycle::default());
+        let spawn = |name: String, run: Box<dyn FnOnce(&Engine) + Send>| {
+            let (running, engine) = (RunningThread::new(&lifecycle), engine.clone());
+            thread::Builder::new().name(name).spawn(move || {
+                let _running = running; // dropped after the engine
+                let engine = engine;
+                run(&engine);
+            })
+        };
+        let housekeeper =
+            spawn("housekeeper".into(), Box::new(move |engine| housekeeper::run(engine, shutdown_timeout)))?;
+        let housekeeper = housekeeper.thread().clone();
+        let shutdown = ShutdownHandle { engine: engine.clone(), housekeeper, lifecycle: lifecycle.clone() };
+        // From here on, an error drops the server, which ends the threads that were started.
+        let running =
+            RunningServer { shutdown, shutdown_timeout, addresses, unix_addresses, writer, is_detached: false };
+        for n in 0..threads {
+            spawn(format!("worker-{n}"), Box::new(Engine::worker_loop))?;
+        }
+        Ok(running)
+    }
+
+    /// The TCP addresses that it listens on, with their real ports.
+    pub fn local_addrs(&self) -> &[SocketAddr] {
+        &self.addresses
+    }
+
+    /// The addresses of the Unix sockets that it listens on.
+    pub fn unix_addrs(&self) -> &[UnixAddr] {
+        &self.unix_addresses
+    }
+
+    /// A handle that shuts it down, from any thread.
+    pub fn shutdown_handle(&self) -> ShutdownHandle {
+        self.shutdown.clone()
+    }
+
+    /// A handle that reopens the log's file, from any thread. Without such a file it does nothing.
+    pub fn log_handle(&self) -> LogHandle {
+        LogHandle(self.shutdown.engine.shared.log.clone())
+    }
+
+    /// A handle that reads its statistics, from any thread.
+    pub fn stats_handle(&self) -> StatsHandle {
+        StatsHandle(self.shutdown.engine.clone())
+    }
+
+    /// Its statistics so far.
+    pub fn stats(&self) -> Stats {
+        self.stats_handle().stats()
+    }
+
+    /// Waits until a [`ShutdownHandle`] has shut the server down, and returns the final statistics.
+    ///
+    /// After the shutdown request it returns within the shutdown timeout plus two seconds. All lines of the log are written by
+    /// then, unless the log's reader does not read them. If a handler still blocks a thread, that thread is left behind; it
+    /// ends when the handler returns.
+    pub fn join(mut self) -> Stats {
+        self.shutdown.lifecycle.wait(self.shutdown_timeout);
+        let dropped_log_lines = self.writer.take().map_or(0, Writer::finish);
+        Stats { dropped_log_lines, ..self.stats() }
+    }
+
+    /// Lets the server run until a [`ShutdownHandle`] shuts it down or the process ends.
+    pub fn detach(mut self) {
+        self.is_detached = true;
+        mem::forget(self.writer.take()); // dropping it would close the log
+    }
+}
+
+impl Drop for RunningServer {
+    fn drop(&mut self) {
+        if !self.is_detached {
+            self.shutdown.shut_down();
+            self.shutdown.lifecycle.wait(self.shutdown_timeout);
+            self.writer.take().map(Writer::finish);
+        }
+    }
+}
+
+/// Shuts a server down: it accepts no more connections, closes idle ones, and lets responses end within the shutdown timeout.
+#[derive(Clone, Debug)]
+pub struct ShutdownHandle {
+    engine: Arc<Engine>,
+    housekeeper: Thread,
+    lifecycle: Arc<Lifecycle>,
+}
+
+impl ShutdownHandle {
+    /// Requests the shutdown; returns at once.
+    pub fn shut_down(&self) {
+        self.engine.shared.stopping.store(true, Relaxed);
+        self.lifecycle.request_shutdown();
+        self.housekeeper.unpark();
+    }
+}
+
+/// Reads the statistics of a server, also after its end.
+#[derive(Clone, Debug)]
+pub struct StatsHandle(Arc<Engine>);
+
+impl StatsHandle {
+    /// The statistics so far.
+    pub fn stats(&self) -> Stats {
+        let shared = &self.0.shared;
+        let dropped_log_lines = shared.log.as_ref().map_or(0, |log| log.dropped_so_far());
+        shared.counters.stats(dropped_log_lines)
+    }
+}
+
+/// How many threads run, and since when they are to end.
+#[derive(Debug, Default)]
+struct Lifecycle {
+    state: Mutex<State>,
+    changed: Condvar,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    running: usize,
+    shutdown_requested: Option<Instant>,
+}
+
+/// How long the workers may take for their last turn after the shutdown timeout. The log takes another second.
+const LAST_TURN: Duration = Duration::from_secs(1);
+
+impl Lifecycle {
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn request_shutdown(&self) {
+        self.lock().shutdown_requested.get_or_insert_with(Instant::now);
+        self.changed.notify_all();
+    }
+
+    /// Waits until all threads have ended, or the time for that is over.
+    fn wait(&self, shutdown_timeout: Duration) {
+        let serves = |state: &mut State| state.running > 0 && state.shutdown_requested.is_none();
+        let state = self.changed.wait_while(self.lock(), serves).unwrap_or_else(PoisonError::into_inner);
+        let elapsed = state.shutdown_requested.map_or(Duration::ZERO, |since| since.elapsed());
+        let left = shutdown_timeout.saturating_add(LAST_TURN).saturating_sub(elapsed);
+        drop(self.changed.wait_timeout_while(state, left, |state| state.running > 0));
+    }
+}
+
+/// One thread that runs, until this is dropped.
+struct RunningThread(Arc<Lifecycle>);
+
+impl RunningThread {
+    fn new(lifecycle: &Arc<Lifecycle>) -> RunningThread {
+        lifecycle.lock().running += 1;
+        RunningThread(lifecycle.clone())
+    }
+}
+
+impl Drop for RunningThread {
+    fn drop(&mut self) {
+        self.0.lock().running -= 1;
+        self.0.changed.notify_all();
+    }
+}
