@@ -79,10 +79,10 @@ use crate::message::method::Method;
 use crate::message::target::Form;
 use crate::wire::chunked::{Chunks, Next};
 use crate::wire::encode;
+use crate::wire::framing::Framing;
 use crate::wire::parse;
 use crate::wire::persistence::CloseReason;
 use crate::wire::recv_buffer::{RecvBuffer, Workspace};
-use crate::wire::scan::HeadScanner;
 use response::Head;
 
 pub use crate::wire::encode::SendBody;
@@ -119,9 +119,6 @@ pub use response::ResponseHead;
 pub struct Connection {
     limits: Limits,
     buffer: RecvBuffer,
-    /// The current head with its continuation lines joined; empty if there are none.
-    unfolded: Vec<u8>,
-    scanner: HeadScanner,
     chunks: Chunks,
     head: Head,
     /// The caller holds a response's head.
@@ -130,7 +127,6 @@ pub struct Connection {
     body_left: u64,
     state: State,
     close_reason: Option<CloseReason>,
-    interim: u8,
     /// The current request is HEAD.
     is_head: bool,
     is_idempotent: bool,
@@ -207,15 +203,12 @@ impl Connection {
         Connection {
             limits,
             buffer: RecvBuffer::new(),
-            unfolded: Vec::new(),
-            scanner: HeadScanner::new(),
             chunks: Chunks::new(),
-            head: Head::NONE,
+            head: Head::new(),
             holds_head: false,
             body_left: 0,
             state: State::Idle,
             close_reason: None,
-            interim: 0,
             is_head: false,
             is_idempotent: false,
             unanswered: false,
@@ -278,7 +271,7 @@ impl Connection {
         encode::request_head(&head, out);
         self.close_reason = (!keep_alive).then_some(CloseReason::CallerRequested);
         self.state = State::Head;
-        (self.scanner, self.head, self.interim) = (HeadScanner::new(), Head::NONE, 0);
+        self.head = Head::new();
         self.is_head = request.method == Method::Head;
         self.is_idempotent = is_idempotent(request.method);
         self.unanswered = true;
@@ -386,7 +379,7 @@ impl Connection {
             Ok(Step::NeedInput) => Ok(Event::NeedInput),
             Ok(Step::Response) => {
                 self.holds_head = true;
-                Ok(Event::Response(self.view()))
+                Ok(Event::Response(self.head.view(&self.buffer)))
             }
             Ok(Step::Body) => Ok(Event::Body(self.buffer.lent_front())),
             Ok(Step::ResponseEnd) => Ok(Event::ResponseEnd),
@@ -400,7 +393,7 @@ impl Connection {
 
     /// The head that the last [`poll`](Self::poll) returned, until the next call that receives or polls. `None` otherwise.
     pub fn response(&self) -> Option<ResponseHead<'_>> {
-        self.holds_head.then(|| self.view())
+        self.holds_head.then(|| self.head.view(&self.buffer))
     }
 
     /// The status line as far as it was received, for a log. It may hold any byte except LF, so escape it.
@@ -452,7 +445,7 @@ impl Connection {
     /// Bytes of heap memory that the connection owns, not counting a workspace's. It is 0 for an idle connection after
     /// [`detach`](Self::detach).
     pub fn heap_size(&self) -> usize {
-        self.buffer.heap_size() + self.unfolded.capacity()
+        self.buffer.heap_size() + self.head.unfolded.capacity()
     }
 
     /// Uses the workspace's memory until [`detach`](Self::detach), so that the connection needs none of its own.
@@ -468,7 +461,7 @@ impl Connection {
     pub fn detach(&mut self, workspace: &mut Workspace) {
         self.holds_head = false;
         self.buffer.detach(workspace);
-        self.unfolded = Vec::new();
+        self.head.unfolded = Vec::new();
     }
 }
 
@@ -520,6 +513,33 @@ impl Connection {
             Err(ResponseError::TimedOut)
         } else {
             Ok(Step::NeedInput)
+        }
+    }
+
+    fn receive_head(&mut self) -> Result<Step, ResponseError> {
+        let bytes = self.buffer.unread();
+        let is_first = !self.reused && self.head.interim == 0;
+        if self.allows_http09 && is_first && Head::is_simple(bytes, &self.limits, self.eof) {
+            self.close_reason = self.close_reason.or(Some(CloseReason::UnknownLength));
+            self.state = State::Body(Body::UntilClose);
+            self.buffer.parts().1.clear();
+            return Ok(Step::Response);
+        }
+        match self.head.read(&mut self.buffer, &self.limits, self.is_head)? {
+            None if self.eof && self.buffer.unread().is_empty() => Err(ResponseError::NoResponse),
+            None if self.eof => Err(ResponseError::HeadTruncated), // R9112-8
+            None => self.need_input(),
+            Some((framing, reason)) => {
+                self.close_reason = self.close_reason.or(reason);
+                self.chunks = Chunks::new();
+                self.state = State::Body(match framing {
+                    Framing::Empty => Body::Length(0),
+                    Framing::Length(bytes) => Body::Length(bytes),
+                    Framing::UntilClose => Body::UntilClose,
+                    Framing::Chunked => Body::Chunked,
+                });
+                Ok(Step::Response)
+            }
         }
     }
 

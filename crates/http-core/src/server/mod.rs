@@ -75,10 +75,10 @@ use crate::message::field::{FieldBlock, FieldValue, header};
 use crate::message::status::Status;
 use crate::message::version::Version;
 use crate::wire::encode;
+use crate::wire::framing::Framing;
 use crate::wire::parse;
 use crate::wire::persistence::{self, CloseFacts, CloseReason};
 use crate::wire::recv_buffer::{RecvBuffer, Workspace};
-use crate::wire::scan::HeadScanner;
 use head::Head;
 
 pub use crate::wire::encode::SendBody;
@@ -113,7 +113,6 @@ pub use types::{Event, Expectation, Phase, RequestHead, Response, ResponseBody};
 pub struct Connection {
     limits: Limits,
     buffer: RecvBuffer,
-    scanner: HeadScanner,
     head: Head,
     /// The caller holds a request's head.
     holds_head: bool,
@@ -122,7 +121,6 @@ pub struct Connection {
     state: State,
     refused: Option<RequestError>,
     close_reason: Option<CloseReason>,
-    blank_lines: u8,
     /// In how many pieces the current head was received; see `must_linger`.
     pieces: u8,
     allows_http09: bool,
@@ -151,14 +149,12 @@ impl Connection {
         Connection {
             limits,
             buffer: RecvBuffer::new(),
-            scanner: HeadScanner::new(),
             head: Head::NONE,
             holds_head: false,
             body_left: 0,
             state: State::Head,
             refused: None,
             close_reason: None,
-            blank_lines: 0,
             pieces: 0,
             allows_http09: true,
             eof: false,
@@ -278,8 +274,9 @@ impl Connection {
     ///
     /// Unlike a head that the caller keeps, it is also there after [`respond`](Self::respond), for a log.
     pub fn request(&self) -> Option<RequestHead<'_>> {
-        let view = || self.head.view(self.buffer.lent_front(), self.buffer.fields(), self.body_left);
-        if self.holds_head { view() } else { None }
+        let head =
+            self.holds_head.then(|| self.head.view(self.buffer.lent_front(), self.buffer.fields(), self.body_left));
+        head.flatten()
     }
 
     /// The first line as far as it was received, for a log. It may hold any byte except LF, so escape it.
@@ -464,26 +461,8 @@ impl Connection {
     /// Whether a plain close could destroy the response, because bytes may still be on their way (R9112-9.6b): the system
     /// then resets the connection. Ask after [`Event::Closed`], when the whole response is written.
     ///
-    /// If so, shut down the writing side, then read and drop for a limited time and number of bytes. A client whose head was
-    /// received in one piece with nothing after it is taken to have sent everything.
-    ///
-    /// ```no_run
-    /// use std::io::{self, Read};
-    /// use std::net::{Shutdown, TcpStream};
-    /// use std::time::Duration;
-    ///
-    /// fn close(connection: &http_core::server::Connection, mut socket: TcpStream) -> io::Result<()> {
-    ///     if connection.must_linger() {
-    ///         socket.shutdown(Shutdown::Write)?;
-    ///         socket.set_read_timeout(Some(Duration::from_secs(2)))?;
-    ///         let mut dropped = [0; 4096];
-    ///         for _ in 0..64 {   // 256 KiB
-    ///             if socket.read(&mut dropped)? == 0 { break }
-    ///         }
-    ///     }
-    ///     Ok(())   // dropping the socket closes it
-    /// }
-    /// ```
+    /// If so, close in steps, as in [`manual::blocking`](crate::manual::blocking). A client whose head was received in one
+    /// piece with nothing after it is taken to have sent everything.
     #[must_use]
     pub fn must_linger(&self) -> bool {
         let more = self.buffer.unread().len() > self.buffer.lent_front().len() || self.body_left > 0;
@@ -565,9 +544,32 @@ impl Connection {
     fn next_request(&mut self) {
         self.state = State::Head;
         self.head = Head::NONE;
-        self.scanner = HeadScanner::new();
-        self.blank_lines = 0;
         self.pieces = u8::from(!self.buffer.unread().is_empty());
+    }
+
+    /// Whether a byte of a request was received. Line ends do not count (R9112-8).
+    fn has_begun(&self) -> bool {
+        !matches!(self.buffer.unread(), b"" | b"\r" | b"\r\n" | b"\n") && !self.holds_head
+    }
+
+    fn receive_head(&mut self) -> Result<Step, RequestError> {
+        if self.overloaded {
+            return Err(RequestError::Overloaded);
+        }
+        if let Some(body) = self.head.read(&mut self.buffer, &self.limits, self.allows_http09)? {
+            self.holds_head = true;
+            self.body_left = if let Framing::Length(bytes) = body { bytes } else { 0 };
+            self.state = State::Due;
+            return Ok(Step::Request);
+        }
+        match (self.timed_out, self.eof) {
+            (false, false) => return Ok(Step::NeedInput),
+            (true, _) if self.has_begun() => return Err(RequestError::TimedOut),
+            (_, true) if self.has_begun() => return Err(RequestError::Incomplete),
+            (true, _) => self.close(CloseReason::IdleTimeout),
+            (_, true) => self.close(CloseReason::PeerClosed),
+        }
+        Ok(Step::Closed)
     }
 
     fn receive_body(&mut self) -> Result<Step, RequestError> {
