@@ -283,10 +283,8 @@ impl Connection {
     ///
     /// It is there while [`request`](Self::request) is, and after an error in a head. Otherwise it is empty.
     pub fn start_line(&self) -> &[u8] {
-        if !self.holds_head && self.head.length > 0 {
-            return b"";
-        }
-        parse::start_line(self.buffer.unread(), self.limits.start_line as usize)
+        let head = if self.holds_head || self.head.length == 0 { self.buffer.unread() } else { b"" };
+        parse::start_line(head, self.limits.start_line as usize)
     }
 
     /// Appends a response's head to `out`, and its body if that is [`ResponseBody::Bytes`]. Returns what must follow.
