@@ -25,9 +25,9 @@
 //! | [`Event::Closed`] | close |
 //! | `Err(error)` | close; if [`can_retry`](Connection::can_retry), the request may be sent again on a new connection |
 //!
-//! If reading or writing fails, call [`connection_lost`](Connection::connection_lost), never `received_eof`: the end of the
-//! stream may be what ends a body. The connection can be stored after any byte and moved to another thread. It reads no
-//! clock. The current timeout follows from [`phase`](Connection::phase); if it fires, call
+//! If reading or writing fails, call [`connection_lost`](Connection::connection_lost), never `received_eof`: the end of
+//! the stream may be what ends a body. The connection can be stored after any byte and moved to another thread. It
+//! reads no clock. The current timeout follows from [`phase`](Connection::phase); if it fires, call
 //! [`handle_timeout`](Connection::handle_timeout).
 //!
 //! One request over a blocking socket:
@@ -91,8 +91,8 @@ pub use response::ResponseHead;
 
 /// A connection to a server. The [module](self) says in which order to call what.
 ///
-/// It carries one request at a time: the next may be made when the response before is complete. It is `Send`. Its buffers
-/// are its own, or [a workspace's](Self::attach).
+/// It carries one request at a time: the next may be made when the response before is complete. It is `Send`. Its
+/// buffers are its own, or [a workspace's](Self::attach).
 ///
 /// ```
 /// use http_core::client::{Connection, Event, Request, SendBody};
@@ -171,7 +171,7 @@ pub enum Event<'a> {
     /// A response's head is whole and correct. There is one for each request: interim responses (1xx) are skipped
     /// (R9110-15.2).
     Response(ResponseHead<'a>),
-    /// One or more bytes of the response's body, without the framing of chunks. Only the caller limits how many there are.
+    /// One or more bytes of the response's body, without chunk framing. Only the caller limits how many there are.
     Body(&'a [u8]),
     /// The response is complete. It follows each [`Response`](Event::Response) once, even if there was no body.
     ResponseEnd,
@@ -198,7 +198,8 @@ pub enum Phase {
 }
 
 impl Connection {
-    /// A connection on which no request was sent yet. It allocates nothing before [`receive_buffer`](Self::receive_buffer).
+    /// A connection on which no request was sent yet. It allocates nothing before
+    /// [`receive_buffer`](Self::receive_buffer).
     pub const fn new(limits: Limits) -> Connection {
         Connection {
             limits,
@@ -223,7 +224,7 @@ impl Connection {
     /// Whether a first response that does not begin with `HTTP/` is the body of an HTTP/0.9 response (R1945-6b).
     /// Default: no, it is [`ResponseError::NotHttp`].
     ///
-    /// With this option, whatever a server of any protocol sends is a response. Use it only where an old server is expected.
+    /// Then whatever a server of any protocol sends is a response. Use it only where an old server is expected.
     ///
     /// ```
     /// use http_core::client::{Connection, Event};
@@ -243,14 +244,15 @@ impl Connection {
         self
     }
 
-    /// Appends a request's head to `out`. Returns what body must follow: none, or exactly the announced length. Report the
-    /// bytes of the body by [`body_sent`](Self::body_sent).
+    /// Appends a request's head to `out`. Returns what body must follow: none, or exactly the announced length. Report
+    /// the bytes of the body by [`body_sent`](Self::body_sent).
     ///
     /// The server may have closed the connection since the last response. Before a second request, read without waiting
     /// and pass the result to the connection.
     ///
     /// # Errors
-    /// [`UsageError::ConnectionBusy`] unless [`can_reuse`](Self::can_reuse); [`UsageError::TargetForm`]. Nothing is written then.
+    /// [`UsageError::ConnectionBusy`] unless [`can_reuse`](Self::can_reuse); [`UsageError::TargetForm`]. Nothing is
+    /// written then.
     pub fn request(&mut self, request: &Request<'_>, out: &mut Vec<u8>) -> Result<SendBody, UsageError> {
         if !self.can_reuse() {
             return Err(UsageError::ConnectionBusy);
@@ -281,8 +283,8 @@ impl Connection {
 
     /// Reports that `n` bytes of the request's body were sent. Call it for each piece.
     ///
-    /// A response may come before the whole body is sent. If it is an error, the rest need not be sent (R1945-9.4a), but
-    /// then the connection closes.
+    /// A response may come before the whole body is sent. If it is an error, the rest need not be sent (R1945-9.4a),
+    /// but then the connection closes.
     ///
     /// # Errors
     /// [`UsageError::BodyTooLong`] for more bytes than announced. If they were really sent, close the connection.
@@ -291,7 +293,7 @@ impl Connection {
         Ok(())
     }
 
-    /// Checks that the whole body of the request was sent. It changes nothing: every body that a client sends has a length.
+    /// Checks that the whole body of the request was sent. It changes nothing, because every such body has a length.
     ///
     /// # Errors
     /// [`UsageError::BodyTooShort`] if bytes are missing. Close the connection, so that the server notices.
@@ -326,7 +328,7 @@ impl Connection {
         self.buffer.receive(bytes, self.limits.head as usize)
     }
 
-    /// Reports the end of the stream: the peer sends no more. That may be what ends a body ([`Framing::UntilClose`](crate::Framing::UntilClose)).
+    /// Reports the end of the stream: the peer sends no more. That may be what ends a body ([`Framing::UntilClose`]).
     ///
     /// If the stream broke, call [`connection_lost`](Self::connection_lost) instead.
     pub fn received_eof(&mut self) {
@@ -336,8 +338,8 @@ impl Connection {
     /// Reports that the stream broke: reading or writing failed, for example with `ECONNRESET` or `EPIPE`.
     ///
     /// What was received before is still handed out. Then `poll` returns [`ResponseError::ConnectionLost`], or
-    /// [`Event::Closed`] between two requests. [`can_retry`](Self::can_retry) says whether to send the request again. After a
-    /// failed write there may be a response to read first.
+    /// [`Event::Closed`] between two requests. [`can_retry`](Self::can_retry) says whether to send the request again.
+    /// After a failed write there may be a response to read first.
     ///
     /// ```
     /// use http_core::client::{Connection, Event, Request};
@@ -361,8 +363,8 @@ impl Connection {
 
     /// Reports that the caller's timeout for the current [`phase`](Self::phase) fired.
     ///
-    /// What was received before is still handed out. Then `poll` returns [`ResponseError::TimedOut`], or [`Event::Closed`]
-    /// between two requests. The request must not be sent again: the server may be working on it.
+    /// What was received before is still handed out. Then `poll` returns [`ResponseError::TimedOut`], or
+    /// [`Event::Closed`] between two requests. The request must not be sent again: the server may be working on it.
     pub fn handle_timeout(&mut self) {
         self.timed_out = true;
     }
@@ -391,7 +393,8 @@ impl Connection {
         }
     }
 
-    /// The head that the last [`poll`](Self::poll) returned, until the next call that receives or polls. `None` otherwise.
+    /// The head that the last [`poll`](Self::poll) returned, until the next call that receives or polls. `None`
+    /// otherwise.
     pub fn response(&self) -> Option<ResponseHead<'_>> {
         self.holds_head.then(|| self.head.view(&self.buffer))
     }
@@ -419,8 +422,8 @@ impl Connection {
         }
     }
 
-    /// Whether a request may be made. No request is in progress, it is certain where the last response ended, both sides
-    /// keep the connection, and nothing was received after the response (R9112-6.3d).
+    /// Whether a request may be made. No request is in progress, it is certain where the last response ended, both
+    /// sides keep the connection, and nothing was received after the response (R9112-6.3d).
     #[must_use]
     pub fn can_reuse(&self) -> bool {
         let is_over = self.eof || self.lost || self.timed_out;
@@ -436,8 +439,8 @@ impl Connection {
         self.unanswered && self.reused && self.is_idempotent && !self.timed_out
     }
 
-    /// Why the connection closes, once that is settled: by the request, by the response's head, or with [`Event::Closed`].
-    /// `None` while it is kept. After an error, the error is the reason.
+    /// Why the connection closes, once that is settled: by the request, by the response's head, or with
+    /// [`Event::Closed`]. `None` while it is kept. After an error, the error is the reason.
     pub fn close_reason(&self) -> Option<CloseReason> {
         self.close_reason
     }
@@ -450,8 +453,8 @@ impl Connection {
 
     /// Uses the workspace's memory until [`detach`](Self::detach), so that the connection needs none of its own.
     ///
-    /// A thread lends its workspace to one connection at a time. Unread bytes that the connection owns stay where they are.
-    /// An earlier [`receive_buffer`](Self::receive_buffer) is no longer valid.
+    /// A thread lends its workspace to one connection at a time. Unread bytes that the connection owns stay where they
+    /// are. An earlier [`receive_buffer`](Self::receive_buffer) is no longer valid.
     pub fn attach(&mut self, workspace: &mut Workspace) {
         self.buffer.attach(workspace);
     }
@@ -579,7 +582,7 @@ impl Connection {
         }
     }
 
-    /// The response is complete. If the request's body is not, nobody knows where the next request would begin.
+    /// The response is complete. If the request's body is not, the next request could begin anywhere.
     fn end(&mut self) -> Step {
         if self.body_left > 0 {
             self.close_reason = self.close_reason.or(Some(CloseReason::BodyIncomplete));

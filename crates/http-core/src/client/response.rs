@@ -20,13 +20,14 @@ use crate::wire::scan::{Found, HeadScanner};
 #[derive(Clone, Copy)]
 #[non_exhaustive]
 pub struct ResponseHead<'a> {
-    /// The version as it was received, 1.0 to 1.9. It is [0.9](Version::HTTP_09) for a Simple-Response, which has no head.
+    /// The version as it was received, 1.0 to 1.9. It is [0.9](Version::HTTP_09) for a Simple-Response, which has no
+    /// head.
     pub version: Version,
     /// The status, never 1xx; 200 for a Simple-Response. Treat one without a name as the x00 of its
     /// [class](Status::class) (R1945-6.1.1a).
     pub status: Status,
-    /// The reason phrase as it was received. It means nothing (R9112-4), may be empty, holds no control byte except HTAB,
-    /// and need not be ASCII.
+    /// The reason phrase as it was received. It means nothing (R9112-4), may be empty, holds no control byte except
+    /// HTAB, and need not be ASCII.
     pub reason: &'a [u8],
     /// The headers, in their order. A continuation line is part of its header's value (R9112-5.2).
     pub fields: Fields<'a>,
@@ -64,7 +65,8 @@ impl fmt::Debug for ResponseHead<'_> {
     }
 }
 
-/// The head of the current response: how far it was received, and where its parts are. Offsets count from its first byte.
+/// The head of the current response: how far it was received, and where its parts are. Offsets count from its first
+/// byte.
 pub(super) struct Head {
     scanner: HeadScanner,
     /// A copy with continuation lines joined; empty if there are none.
@@ -104,8 +106,9 @@ impl Head {
         !HTTP.starts_with(beginning(bytes, limits)) || (eof && (1..HTTP.len()).contains(&bytes.len()))
     }
 
-    /// Reads on where it stopped, and skips interim responses. When the final head is whole, it lends its bytes and returns
-    /// the framing of the body, and why the connection closes after it, if it does. `None`: more bytes are needed.
+    /// Reads on where it stopped, and skips interim responses. When the final head is whole, it lends its bytes and
+    /// returns the framing of the body, and why the connection closes after it, if it does. `None`: more bytes are
+    /// needed.
     pub(super) fn read(
         &mut self,
         buffer: &mut RecvBuffer,
@@ -185,8 +188,8 @@ impl Head {
     }
 }
 
-/// As much as tells whether this is a head. Not beyond the limit of a line, or the pieces would decide which of two errors
-/// it is.
+/// As much as tells whether this is a head. Not beyond the limit of a line, or the pieces would decide which of two
+/// errors it is.
 fn beginning<'a>(bytes: &'a [u8], limits: &Limits) -> &'a [u8] {
     &bytes[..bytes.len().min(HTTP.len()).min((limits.start_line as usize).saturating_add(1))]
 }
@@ -200,8 +203,8 @@ fn validate(
     scanner: &HeadScanner,
 ) -> Result<(Framing, Option<CloseReason>), ResponseError> {
     let framing = framing::of_response(if is_head { Method::Head } else { Method::Get }, status, fields)?;
-    // R9112-6.1b, R9112-6.1c: such a response is read, but not trusted to end where it says. Neither is one that another
-    // reader might take for another head.
+    // R9112-6.1b, R9112-6.1c: such a response is read, but not trusted to end where it says. Neither is one that
+    // another reader might take for another head.
     let coded = fields.get(header::TRANSFER_ENCODING).is_some();
     let doubtful = (coded && (version < Version::HTTP_11 || fields.get(header::CONTENT_LENGTH).is_some()))
         || scanner.bare_lf

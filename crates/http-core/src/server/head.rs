@@ -1,5 +1,5 @@
-//! A request's head: how it is received, and the checks that it passes before the caller sees it, in the order of D16: line
-//! grammar, version, headers, Host, framing, CONNECT, target. Each single check is in the file that it calls.
+//! A request's head: how it is received, and the checks that it passes before the caller sees it, in the order of D16:
+//! line grammar, version, headers, Host, framing, CONNECT, target. Each single check is in the file that it calls.
 
 use crate::error::{RequestError, TargetError};
 use crate::limits::Limits;
@@ -51,8 +51,8 @@ impl Head {
         connection_option: ConnectionOption::Nothing,
     };
 
-    /// Reads on where it stopped. Returns the framing of the body when the head is whole, and lends its bytes. `None`: more
-    /// bytes are needed.
+    /// Reads on where it stopped. Returns the framing of the body when the head is whole, and lends its bytes. `None`:
+    /// more bytes are needed.
     pub(super) fn read(
         &mut self,
         buffer: &mut RecvBuffer,

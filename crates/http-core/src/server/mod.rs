@@ -19,8 +19,8 @@
 //!                                                       └─────────┘
 //! ```
 //!
-//! A response may also be given in Body. The rest of the request's body is then dropped, up to [`Limits::drain`] bytes, or
-//! the connection closes.
+//! A response may also be given in Body. The rest of the request's body is then dropped, up to [`Limits::drain`] bytes,
+//! or the connection closes.
 //!
 //! Call [`Connection::poll`] repeatedly and do what each event says, until it is [`NeedInput`](Event::NeedInput) or
 //! [`Closed`](Event::Closed):
@@ -34,9 +34,9 @@
 //! | [`Event::Closed`] | close; see [`must_linger`](Connection::must_linger) |
 //! | `Err(error)` | [`respond_error`](Connection::respond_error), or `respond` with a page of your own; the connection closes after either |
 //!
-//! The connection can be stored after any byte and moved to another thread. It reads no clock. The current timeout follows
-//! from [`phase`](Connection::phase); if it fires, call [`handle_timeout`](Connection::handle_timeout). If reading or
-//! writing fails, drop the connection: there is nothing to undo.
+//! The connection can be stored after any byte and moved to another thread. It reads no clock. The current timeout
+//! follows from [`phase`](Connection::phase); if it fires, call [`handle_timeout`](Connection::handle_timeout). If
+//! reading or writing fails, drop the connection: there is nothing to undo.
 //!
 //! A request with a body, and one that is refused:
 //!
@@ -135,7 +135,8 @@ enum State {
     Head,
     /// A request or an error was handed out. The response is due.
     Due,
-    /// The response's head is written. The number of bytes of its body that are still to be sent; `None`: until the close.
+    /// The response's head is written. The number of bytes of its body that are still to be sent; `None`: until the
+    /// close.
     Sending(Option<u64>),
     /// The response is complete. The rest of the request's body is dropped.
     Dropping,
@@ -181,8 +182,8 @@ impl Connection {
     /// The space to receive into. After [`Event::NeedInput`] it is at least one byte long. It never holds more than
     /// [`Limits::head`] unread bytes. Its content is meaningless before it is written.
     ///
-    /// It grows by doubling from 256 bytes, unless a [`Workspace`] is attached. Calling it invalidates what the last poll
-    /// returned.
+    /// It grows by doubling from 256 bytes, unless a [`Workspace`] is attached. Calling it invalidates what the last
+    /// poll returned.
     pub fn receive_buffer(&mut self) -> &mut [u8] {
         self.holds_head = false;
         self.buffer.receive_buffer(self.limits.head as usize)
@@ -216,8 +217,8 @@ impl Connection {
 
     /// Reports that the caller's timeout for the current [`phase`](Self::phase) fired.
     ///
-    /// A request that has begun gets a 408. An idle connection closes without a response (R9112-9.5, R9110-15.5.9). What is
-    /// whole is still served. Poll next.
+    /// A request that has begun gets a 408. An idle connection closes without a response (R9112-9.5, R9110-15.5.9).
+    /// What is whole is still served. Poll next.
     ///
     /// ```
     /// use http_core::server::{Connection, Event};
@@ -232,10 +233,8 @@ impl Connection {
         self.timed_out = true;
     }
 
-    /// Refuses the current or next request with 503 and `Retry-After: 1` (R1945-9.5), because the caller is overloaded. The
-    /// next poll returns [`RequestError::Overloaded`].
-    ///
-    /// A response that is being sent is completed first.
+    /// Refuses the current or next request with 503 and `Retry-After: 1` (R1945-9.5), because the caller is overloaded.
+    /// The next poll returns [`RequestError::Overloaded`]. A response that is being sent is completed first.
     pub fn reject_overloaded(&mut self) {
         self.overloaded = true;
     }
@@ -257,8 +256,8 @@ impl Connection {
             Err(error) => {
                 if self.refused.is_none() {
                     if self.state == State::Head {
-                        // The response to HEAD has no body, even if the line is incomplete. Only as much counts as a line
-                        // may have, or the pieces would decide.
+                        // The response to HEAD has no body, even if the line is incomplete. Only as much counts as a
+                        // line may have, or the pieces would decide.
                         let line = self.buffer.unread();
                         let line = &line[..line.len().min(self.limits.start_line as usize)];
                         self.head.is_head = matches!(line, [b'H', b'E', b'A', b'D', b' ' | b'\t', ..]);
@@ -270,7 +269,8 @@ impl Connection {
         }
     }
 
-    /// The head that the last [`poll`](Self::poll) returned, until the next call that receives or polls. `None` otherwise.
+    /// The head that the last [`poll`](Self::poll) returned, until the next call that receives or polls. `None`
+    /// otherwise.
     ///
     /// Unlike a head that the caller keeps, it is also there after [`respond`](Self::respond), for a log.
     pub fn request(&self) -> Option<RequestHead<'_>> {
@@ -289,15 +289,14 @@ impl Connection {
 
     /// Appends a response's head to `out`, and its body if that is [`ResponseBody::Bytes`]. Returns what must follow.
     ///
-    /// A request or an error of [`poll`](Self::poll) gets one response. It may come before the request's body. The rest of
-    /// that body is then dropped, or the connection closes. A Simple-Request gets the body without a head.
+    /// A request or an error of [`poll`](Self::poll) gets one response. It may come before the request's body. The rest
+    /// of that body is then dropped, or the connection closes. A Simple-Request gets the body without a head.
     ///
-    /// This call decides whether the connection is kept, and Connection says so (D15); see
-    /// [`close_reason`](Self::close_reason).
+    /// This call decides whether the connection is [kept](Self::close_reason), and Connection says so (D15).
     ///
     /// # Errors
-    /// [`UsageError::NoResponseDue`], [`UsageError::InformationalStatus`], [`UsageError::MissingField`]. Nothing is written
-    /// then, and another response may be given.
+    /// [`UsageError::NoResponseDue`], [`UsageError::InformationalStatus`], [`UsageError::MissingField`]. Nothing is
+    /// written then, and another response may be given.
     ///
     /// ```
     /// use http_core::server::{Connection, Event, Response, ResponseBody, SendBody};
@@ -327,8 +326,8 @@ impl Connection {
         self.forward(response, out)
     }
 
-    /// [`respond`](Self::respond) for a proxy that passes a response on. The headers that a 401 or a 405 needs may be missing:
-    /// the other server left them out.
+    /// [`respond`](Self::respond) for a proxy that passes a response on. The headers that a 401 or a 405 needs may be
+    /// missing: the other server left them out.
     ///
     /// # Errors
     /// [`UsageError::NoResponseDue`], [`UsageError::InformationalStatus`]. Nothing is written then.
@@ -374,11 +373,11 @@ impl Connection {
         Ok(send)
     }
 
-    /// Appends a complete response to the error that [`poll`](Self::poll) returned: its [status](RequestError::status), and
-    /// a line of text that says what is wrong (R1945-9.4b), except for HEAD. The connection closes after it.
+    /// Appends a complete response to the error that [`poll`](Self::poll) returned: its [status](RequestError::status),
+    /// and a line of text that says what is wrong (R1945-9.4b), except for HEAD. The connection closes after it.
     ///
-    /// `date` is for the header Date; `None` without a clock. For a page of your own, call [`respond`](Self::respond) with
-    /// `error.status()` instead.
+    /// `date` is for the header Date; `None` without a clock. For a page of your own, call [`respond`](Self::respond)
+    /// with `error.status()` instead.
     ///
     /// # Errors
     /// [`UsageError::NoErrorToReport`] if `poll` returned no error, or after its response.
@@ -404,8 +403,8 @@ impl Connection {
     /// [`finish_body`](Self::finish_body).
     ///
     /// # Errors
-    /// [`UsageError::BodyTooLong`] for more bytes than the head announced, [`UsageError::NoBodyDue`] if none are due. If the
-    /// bytes were really sent, close the connection.
+    /// [`UsageError::BodyTooLong`] for more bytes than the head announced, [`UsageError::NoBodyDue`] if none are due.
+    /// If the bytes were really sent, close the connection.
     pub fn body_sent(&mut self, n: u64) -> Result<(), UsageError> {
         match self.state {
             State::Sending(None) => Ok(()),
@@ -419,8 +418,8 @@ impl Connection {
         }
     }
 
-    /// Ends a body of unknown length ([`SendBody::UntilClose`]). After the last byte of [`SendBody::Exactly`] it changes
-    /// nothing.
+    /// Ends a body of unknown length ([`SendBody::UntilClose`]). After the last byte of [`SendBody::Exactly`] it
+    /// changes nothing.
     ///
     /// # Errors
     /// [`UsageError::BodyTooShort`] if a length was announced and not reached. Close the connection, so that the peer
@@ -437,7 +436,8 @@ impl Connection {
         }
     }
 
-    /// What the connection is doing, and so which timeout applies. Ask after [`Event::NeedInput`] or [`Event::NeedOutput`].
+    /// What the connection is doing, and so which timeout applies. Ask after [`Event::NeedInput`] or
+    /// [`Event::NeedOutput`].
     pub fn phase(&self) -> Phase {
         match self.state {
             State::Head if self.has_begun() => Phase::Head,
@@ -450,17 +450,17 @@ impl Connection {
         }
     }
 
-    /// Why the connection closes, once that is settled: with the response's head, or with [`Event::Closed`]. `None` while it
-    /// is kept. For a log.
+    /// Why the connection closes, once that is settled: with the response's head, or with [`Event::Closed`]. `None`
+    /// while it is kept. For a log.
     pub fn close_reason(&self) -> Option<CloseReason> {
         self.close_reason
     }
 
-    /// Whether a plain close could destroy the response, because bytes may still be on their way (R9112-9.6b): the system
-    /// then resets the connection. Ask after [`Event::Closed`], when the whole response is written.
+    /// Whether a plain close could destroy the response, because bytes may still be on their way (R9112-9.6b): the
+    /// system then resets the connection. Ask after [`Event::Closed`], when the whole response is written.
     ///
-    /// If so, close in steps, as in [`manual::blocking`](crate::manual::blocking). A client whose head was received in one
-    /// piece with nothing after it is taken to have sent everything.
+    /// If so, close in steps, as in [`manual::blocking`](crate::manual::blocking). A client whose head was received in
+    /// one piece with nothing after it is taken to have sent everything.
     #[must_use]
     pub fn must_linger(&self) -> bool {
         let more = self.buffer.unread().len() > self.buffer.lent_front().len() || self.body_left > 0;
@@ -475,8 +475,8 @@ impl Connection {
 
     /// Uses the workspace's memory until [`detach`](Self::detach), so that the connection needs none of its own.
     ///
-    /// A thread lends its workspace to one connection at a time. Unread bytes that the connection owns stay where they are.
-    /// An earlier [`receive_buffer`](Self::receive_buffer) is no longer valid.
+    /// A thread lends its workspace to one connection at a time. Unread bytes that the connection owns stay where they
+    /// are. An earlier [`receive_buffer`](Self::receive_buffer) is no longer valid.
     pub fn attach(&mut self, workspace: &mut Workspace) {
         self.buffer.attach(workspace);
     }
