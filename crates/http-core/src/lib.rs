@@ -1,18 +1,17 @@
 //! HTTP/1.0 without IO: bytes in, events out; values in, bytes out.
 //!
-//! The crate knows the protocol and nothing else: no socket, no clock, no thread, no `std`. A program brings those and asks
-//! one of two state machines what to do next:
+//! The crate knows the protocol and nothing else: no socket, no clock, no thread, no `std`. A program brings those and
+//! asks one of two state machines what to do next:
 //!
 //! - [`server::Connection`]: requests in, responses out;
 //! - [`client::Connection`]: requests out, responses in.
 //!
-//! Both are plain values, which can be stored after any byte and moved to another thread. The other modules are functions
-//! over values: dates, conditional requests, ranges, redirects, negotiation, credentials.
+//! Both are plain values, which can be stored after any byte and moved to another thread. The other modules are
+//! functions over values: dates, conditional requests, ranges, redirects, negotiation, credentials.
 //!
 //! # Example
 //!
-//! A client makes a request, a server responds, and no socket is involved. The connections write heads and count bytes;
-//! bodies are yours to send.
+//! A client makes a request, a server responds, and no socket is involved. You send the bodies yourself.
 //!
 //! ```
 //! use http_core::{Authority, FieldBlock, FieldValue, Limits, Method, Status, Target, client, header, server};
@@ -61,8 +60,8 @@
 //!
 //! Every call has one of three directions. What happened is reported: [`received`](server::Connection::received),
 //! [`received_eof`](server::Connection::received_eof), [`handle_timeout`](server::Connection::handle_timeout). What the
-//! connection has for you comes from `poll`, one event for each call, until it needs input. What you want is a verb, such as
-//! [`respond`](server::Connection::respond) or [`request`](client::Connection::request): it appends bytes to your `Vec`.
+//! connection has for you comes from `poll`, one event for each call, until it needs input. What you want is a verb,
+//! such as [`respond`](server::Connection::respond): it appends bytes to your `Vec`.
 //!
 //! The modules [`server`] and [`client`] show the states and say what to do for each event. Guides are in [`manual`]:
 //! [blocking sockets](manual::blocking), [an event loop](manual::event_loop), [a gateway](manual::gateway),
@@ -71,10 +70,11 @@
 //!
 //! # Scope
 //!
-//! Supported on both sides: all of RFC 1945 (HTTP/1.0), its keep-alive extension (RFC 2068 §19.7.1), and what RFC 9110 and
-//! 9112 require of an HTTP/1.0 endpoint that meets HTTP/1.1 peers: Host, the absolute-form, Expect, pipelining, lingering
-//! close. HTTP/0.9 is [served](server::Connection::allow_http09) by default, and [accepted](client::Connection::allow_http09)
-//! by the client on request. The client decodes chunked responses of servers that ignore the version of its request.
+//! Supported on both sides: all of RFC 1945 (HTTP/1.0), its keep-alive extension (RFC 2068 §19.7.1), and what RFC 9110
+//! and 9112 require of an HTTP/1.0 endpoint that meets HTTP/1.1 peers: Host, the absolute-form, Expect, pipelining,
+//! lingering close. HTTP/0.9 is [served](server::Connection::allow_http09) by default, and
+//! [accepted](client::Connection::allow_http09) by the client on request. The client decodes chunked responses of
+//! servers that ignore the version of its request.
 //!
 //! | not supported | instead |
 //! |---|---|
@@ -90,20 +90,20 @@
 //!
 //! # Features
 //!
-//! Both are off by default. `std`: errors convert to `std::io::Error`, and `SystemTime` to [`Date`]. `http` (implies `std`):
-//! conversions from and to the types of the `http` crate.
+//! Both are off by default. `std`: errors convert to `std::io::Error`, and `SystemTime` to [`Date`]. `http` (implies
+//! `std`): conversions from and to the types of the `http` crate.
 //!
 //! # Promises
 //!
-//! - **Input.** Nothing that a peer sends causes a panic, unbounded memory or more than linear work; see [`Limits`]. The
-//!   same bytes give the same events, in whatever pieces they are received.
+//! - **Input.** Nothing that a peer sends causes a panic, unbounded memory or more than linear work; see [`Limits`].
+//!   The same bytes give the same events, in whatever pieces they are received.
 //! - **Output.** No output holds a line that the caller did not ask for: a [`FieldValue`] cannot hold a line end.
-//! - **Errors** say whose fault it is: [`RequestError`] and [`ResponseError`] are the peer's, [`UsageError`] is the caller's.
-//!   A call that returns a `UsageError` has changed nothing.
-//! - **Panics.** [`FieldName::from_static`] and [`FieldValue::from_static`] panic for invalid text; in a `const` that is a
-//!   compile error.
-//! - **Secrets.** `Debug` shows no Authorization, Proxy-Authorization, Cookie or Set-Cookie, no password, and no byte of a
-//!   receive buffer. It shows targets with their queries.
+//! - **Errors** say whose fault it is: [`RequestError`] and [`ResponseError`] are the peer's, [`UsageError`] is the
+//!   caller's. A call that returns a `UsageError` has changed nothing.
+//! - **Panics.** `from_static` of [`FieldName`] and [`FieldValue`] panics for invalid text; in a `const`, at compile
+//!   time.
+//! - **Secrets.** `Debug` shows no Authorization, Proxy-Authorization, Cookie or Set-Cookie, no password, and no byte
+//!   of a receive buffer. It shows targets with their queries.
 //! - **Versions.** Rust 1.88 or newer. A newer requirement is a minor release.
 #![no_std]
 #![forbid(unsafe_code)]

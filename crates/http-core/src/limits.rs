@@ -3,8 +3,8 @@
 /// The limits of a connection.
 ///
 /// A server responds to a request that exceeds one with the status named there. A client has the error
-/// [`ResponseError::HeadTooLong`](crate::ResponseError::HeadTooLong). A limit may be reached; the first byte beyond it is
-/// refused, in whatever pieces it is received.
+/// [`ResponseError::HeadTooLong`](crate::ResponseError::HeadTooLong). A limit may be reached; the first byte beyond it
+/// is refused, in whatever pieces it is received.
 ///
 /// Limits are set when a connection is made. No value is unsafe, but very small ones refuse every request.
 ///
@@ -15,25 +15,25 @@
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Limits {
-    /// Bytes of a request line or status line, without its line end. Default: 8192. RFC 9112 §3 recommends at least 8000.
-    /// Beyond: 400, 414 or 501, depending on where the line became too long.
+    /// Bytes of a request line or status line, without its line end. Default: 8192. RFC 9112 §3 recommends at least
+    /// 8000. Beyond: 400, 414 or 501, depending on where the line became too long.
     pub start_line: u32,
-    /// Bytes of one header line, without its line end. Default: 8192, as in Apache. A continuation line counts by itself.
-    /// Beyond: 431.
+    /// Bytes of one header line, without its line end. Default: 8192, as in Apache. A continuation line counts by
+    /// itself. Beyond: 431.
     pub field_line: u32,
     /// Bytes of a whole head, including its empty line. Default: 16384, as in h11. Beyond: 431.
     pub head: u32,
-    /// Header lines of a head. Default: 100, as in Apache and hyper. Values above 256 count as 256. Continuation lines do not
-    /// count. Beyond: 431.
+    /// Header lines of a head. Default: 100, as in Apache and hyper. Values above 256 count as 256. Continuation lines
+    /// do not count. Beyond: 431.
     pub fields: u16,
     /// Empty lines before a request line. Default: 2. RFC 9112 §2.2 asks for at least one. Beyond: 400.
     pub blank_lines: u8,
-    /// Bytes of a request body that the caller polls for. Default: 1 MiB, as in nginx. Beyond: 413. It does not apply if the
-    /// caller responds without polling for the body. Bodies of responses have no limit: the caller sees each piece, and may
-    /// stop.
+    /// Bytes of a request body that the caller polls for. Default: 1 MiB, as in nginx. Beyond: 413. It does not apply
+    /// if the caller responds without polling for the body. Bodies of responses have no limit: the caller sees each
+    /// piece, and may stop.
     pub body: u64,
-    /// Bytes of a request body that are read and dropped after the response, to keep the connection. Default: 256 KiB, as in
-    /// Go's `net/http`. Beyond, the connection closes.
+    /// Bytes of a request body that are read and dropped after the response, to keep the connection. Default: 256 KiB,
+    /// as in Go's `net/http`. Beyond, the connection closes.
     pub drain: u64,
     /// Interim (1xx) responses that a client skips before the final one. Default: 8. Beyond: an error.
     pub interim: u8,

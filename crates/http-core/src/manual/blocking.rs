@@ -49,4 +49,27 @@
 //! # Ok::<(), io::Error>(())
 //! ```
 //!
+//! A plain close can destroy the response: if unread bytes arrive, the system resets the connection. If
+//! [`must_linger`](crate::server::Connection::must_linger) says so, close in steps:
+//!
+//! ```no_run
+//! use std::io::{self, Read};
+//! use std::net::{Shutdown, TcpStream};
+//! use std::time::Duration;
+//!
+//! fn close(connection: &http_core::server::Connection, mut socket: TcpStream) -> io::Result<()> {
+//!     if connection.must_linger() {
+//!         socket.shutdown(Shutdown::Write)?;
+//!         socket.set_read_timeout(Some(Duration::from_secs(2)))?;
+//!         let mut dropped = [0; 4096];
+//!         for _ in 0..64 {   // 256 KiB
+//!             if socket.read(&mut dropped)? == 0 {
+//!                 break;
+//!             }
+//!         }
+//!     }
+//!     Ok(())   // dropping the socket closes it
+//! }
+//! ```
+//!
 //! The client's loop is in [`client`](crate::client).

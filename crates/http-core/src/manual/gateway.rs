@@ -1,7 +1,7 @@
 //! A gateway, or reverse proxy.
 //!
-//! It joins one connection of each kind: a server's towards its client, and a client's towards the server behind it. Each
-//! side writes its own framing and Connection. The rest has a function:
+//! It joins one connection of each kind: a server's towards its client, and a client's towards the server behind it.
+//! Each side writes its own framing and Connection. The rest has a function:
 //!
 //! | what | how |
 //! |---|---|
@@ -11,14 +11,14 @@
 //!
 //! What is left to you:
 //!
-//! - **Order.** A head is valid until the next poll. Write the request for the server behind first. Then poll for the body,
-//!   pass on each piece, and report it by [`body_sent`](crate::client::Connection::body_sent). The response goes back in the
-//!   same way. If it comes before the whole request was sent, pass it on at once.
+//! - **Order.** A head is valid until the next poll. Write the request for the server behind first. Then poll for the
+//!   body, pass on each piece, and report it by [`body_sent`](crate::client::Connection::body_sent). The response goes
+//!   back in the same way. If it comes before the whole request was sent, pass it on at once.
 //! - **Expectations.** This library sends no 100 (Continue). To a client that
 //!   [expects](crate::server::RequestHead::expectation) one, respond with 417.
-//! - **Errors behind you.** Send a 502 for a [`ResponseError`](crate::ResponseError) or if you cannot connect, and a 504 for a
-//!   timeout. After the head of a response, close both connections, so that the client notices that the body is cut short. A
-//!   body without a length cannot show that: reset the connection if your system can.
+//! - **Errors behind you.** Send a 502 for a [`ResponseError`](crate::ResponseError) or if you cannot connect, and a
+//!   504 for a timeout. After the head of a response, close both connections, so that the client notices that the body
+//!   is cut short. A body without a length cannot show that: reset the connection if your system can.
 //!
 //! ```
 //! use http_core::{Authority, Date, FieldBlock, FieldName, FieldValue, Limits, client, server};

@@ -1,7 +1,8 @@
 //! Devices without an operating system.
 //!
-//! The crate needs `alloc` and nothing else, and no feature has to be switched off. Without a clock, a response has no Date
-//! (RFC 9110 §6.6.1 allows a server without a clock to omit it). Make [`Limits`](crate::Limits) as small as the device is.
+//! The crate needs `alloc` and nothing else, and no feature has to be switched off. Without a clock, a response has no
+//! Date (RFC 9110 §6.6.1 allows a server without a clock to omit it). Make [`Limits`](crate::Limits) as small as the
+//! device is.
 //!
 //! ```
 //! extern crate alloc;

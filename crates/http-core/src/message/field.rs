@@ -1,5 +1,5 @@
-//! Header fields: names, values, the borrowed headers of a received head, and the owned ones of a head to be sent. What a
-//! header means is decided in `wire` and `semantics`.
+//! Header fields: names, values, the borrowed headers of a received head, and the owned ones of a head to be sent. What
+//! a header means is decided in `wire` and `semantics`.
 
 use alloc::vec::Vec;
 use core::fmt;
@@ -200,9 +200,9 @@ pub mod header {
 
 /// The headers of a received head, in their order, borrowed from the connection.
 ///
-/// There are at most [`Limits::fields`](crate::Limits::fields) lines. Each search is linear in their number. The right search
-/// depends on the header: for a single value [`only`](Self::only), for a list [`tokens`](Self::tokens), for lines that are
-/// read one by one [`get_all`](Self::get_all).
+/// There are at most [`Limits::fields`](crate::Limits::fields) lines. Each search is linear in their number. The right
+/// search depends on the header: for a single value [`only`](Self::only), for a list [`tokens`](Self::tokens), for
+/// lines that are read one by one [`get_all`](Self::get_all).
 ///
 /// ```
 /// # use http_core::{server::{Connection, Event}, Limits, header};
@@ -270,16 +270,16 @@ impl<'a> Fields<'a> {
         if self.index.at_most(name.0) == 0 { None } else { self.find(name, true) }
     }
 
-    /// The first value; with `alone`, only if there is no other. Not inlined: most names do not occur, and then it is not
-    /// called.
+    /// The first value; with `alone`, only if there is no other. Not inlined: most names do not occur, and then it is
+    /// not called.
     #[inline(never)]
     fn find(&self, name: FieldName<'_>, alone: bool) -> Option<FieldValue<'a>> {
         let mut all = self.get_all(name);
         all.next().filter(|_| !alone || all.next().is_none())
     }
 
-    /// The list elements of all lines with this name, split at commas and trimmed. Empty elements are left out (R1945-2.1,
-    /// R9110-5.6.1). Not for headers with quoted strings or dates, which may hold commas.
+    /// The list elements of all lines with this name, split at commas and trimmed. Empty elements are left out
+    /// (R1945-2.1, R9110-5.6.1). Not for headers with quoted strings or dates, which may hold commas.
     pub fn tokens<'n>(&self, name: FieldName<'n>) -> impl Iterator<Item = &'a [u8]> + use<'a, 'n> {
         self.get_all(name).flat_map(|value| elements(value.0))
     }
@@ -299,8 +299,8 @@ fn shown<'a>((name, value): (FieldName<'a>, FieldValue<'a>)) -> (FieldName<'a>, 
     (name, if SECRET.contains(&name) { FieldValue::from_static("(not shown)") } else { value })
 }
 
-/// The headers of a message to be sent (RFC 9113's *field block*). Each line is checked when it is added, and from then on
-/// only copied.
+/// The headers of a message to be sent (RFC 9113's *field block*). Each line is checked when it is added, and from then
+/// on only copied.
 ///
 /// The library alone writes the headers that frame a message or end a connection, so these cannot be added: Connection,
 /// Content-Length, Date, Host, Keep-Alive and Transfer-Encoding. The block has no limit of its own.

@@ -1,4 +1,5 @@
-//! Request methods: those with a name in HTTP, and any other token. What a method does is decided in `wire` and `semantics`.
+//! Request methods: those with a name in HTTP, and any other token. What a method does is decided in `wire` and
+//! `semantics`.
 
 use core::fmt;
 
@@ -92,8 +93,8 @@ impl<'a> Method<'a> {
         }
     }
 
-    /// Whether the method has a name here. A server responds with 405 to a known method that the resource does not allow, and
-    /// with 501 to an unknown one (R9110-9.1b, R1945-D.1).
+    /// Whether the method has a name here. A server responds with 405 to a known method that the resource does not
+    /// allow, and with 501 to an unknown one (R9110-9.1b, R1945-D.1).
     pub const fn is_known(&self) -> bool {
         !matches!(self, Method::Other(_))
     }

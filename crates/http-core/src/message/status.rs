@@ -25,7 +25,8 @@ macro_rules! statuses {
                 pub const $name: Status = Status($code);
             )+
 
-            /// The usual reason phrase, in ASCII. It is empty for a code without a name here. Clients ignore it (R9112-4).
+            /// The usual reason phrase, in ASCII. It is empty for a code without a name here. Clients ignore it
+            /// (R9112-4).
             pub const fn reason(self) -> &'static str {
                 match self.0 {
                     $($code => $reason,)+

@@ -31,7 +31,8 @@ pub struct Target<'a> {
     parts: TargetParts,
 }
 
-/// The form of a request-target (RFC 9112 §3.2). Only CONNECT has the authority-form, and CONNECT is refused (R9112-3.2.3).
+/// The form of a request-target (RFC 9112 §3.2). Only CONNECT has the authority-form, and CONNECT is refused
+/// (R9112-3.2.3).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Form {
@@ -99,8 +100,8 @@ impl<'a> Target<'a> {
         }
     }
 
-    /// What follows the first `?`, undecoded (R3986-3.4): `Some("")` for `/a?`, `None` for `/a`. Its meaning is up to the
-    /// program.
+    /// What follows the first `?`, undecoded (R3986-3.4): `Some("")` for `/a?`, `None` for `/a`. Its meaning is up to
+    /// the program.
     pub fn query(&self) -> Option<&'a str> {
         let rest = &self.raw[self.parts.path.1 as usize..];
         rest.split_first().map(|(_, query)| ascii(query))
@@ -159,7 +160,8 @@ impl TargetParts {
         Ok(TargetParts { form, authority, path: (path_start as u32, (path_start + path_length) as u32), plain })
     }
 
-    /// The parts of an absolute-form that is known to be valid. `path` is where its path begins, and `query` where it ends.
+    /// The parts of an absolute-form that is known to be valid. `path` is where its path begins, and `query` where it
+    /// ends.
     pub(crate) fn of_absolute(raw: &[u8], path: usize, query: usize) -> TargetParts {
         let (authority, path) = ((SCHEME.len() as u32, path as u32), (path as u32, query as u32));
         TargetParts { form: Form::Absolute, authority, path, plain: is_plain_target_text(raw) }
@@ -191,8 +193,8 @@ fn has_scheme(raw: &[u8]) -> bool {
 
 /// A host and an optional port (RFC 3986 §3.2), as Host and the absolute-form have them.
 ///
-/// The host is a name of letters, digits and ``-._~!$&'()*+,;=``, an IPv4 address, or an IPv6 address in brackets. There is no
-/// user. `==` compares bytes; for the same server, compare [`Origin`](crate::Origin)s.
+/// The host is a name of letters, digits and ``-._~!$&'()*+,;=``, an IPv4 address, or an IPv6 address in brackets.
+/// There is no user. `==` compares bytes; for the same server, compare [`Origin`](crate::Origin)s.
 ///
 /// ```
 /// use http_core::Authority;
@@ -239,8 +241,8 @@ impl<'a> Authority<'a> {
         self.raw.get(self.host + 1..)?.parse().ok()
     }
 
-    /// What to connect to, as `std::net::TcpStream::connect` takes it: the host, without brackets, and the port, 80 if none
-    /// is named (R1945-3.2.2).
+    /// What to connect to, as `std::net::TcpStream::connect` takes it: the host, without brackets, and the port, 80 if
+    /// none is named (R1945-3.2.2).
     pub fn endpoint(&self) -> (&'a str, u16) {
         (self.host().trim_matches(['[', ']']), self.port().unwrap_or(80))
     }

@@ -10,8 +10,8 @@ use crate::message::version::Version;
 use crate::server::types::{RequestHead, Response, ResponseBody};
 use crate::wire::framing::Framing;
 
-/// Headers for one hop by definition, whether Connection names them or not. Connection, Keep-Alive and Transfer-Encoding are
-/// missing here, because no [`FieldBlock`] takes them.
+/// Headers for one hop by definition, whether Connection names them or not. Connection, Keep-Alive and
+/// Transfer-Encoding are missing here, because no [`FieldBlock`] takes them.
 const HOP_BY_HOP: [FieldName<'static>; 6] = [
     FieldName::from_static("Proxy-Authenticate"),
     header::PROXY_AUTHORIZATION,
@@ -25,9 +25,9 @@ impl FieldBlock {
     /// Adds the headers of a received message that a proxy passes on, in their order, and then Via.
     ///
     /// It leaves out the headers for one hop, which Connection names or which are so by definition, and those that the
-    /// connections write themselves (see [`FieldBlock`]). Via says in which version the message came, and which proxy passes
-    /// it on: a host and port, or a pseudonym. To drop or replace another header, call [`remove`](Self::remove) or
-    /// [`set`](Self::set) afterwards.
+    /// connections write themselves (see [`FieldBlock`]). Via says in which version the message came, and which proxy
+    /// passes it on: a host and port, or a pseudonym. To drop or replace another header, call [`remove`](Self::remove)
+    /// or [`set`](Self::set) afterwards.
     ///
     /// It searches the Connection headers once for every line.
     ///
@@ -73,11 +73,11 @@ impl<'a> Request<'a> {
         Some(Request::forwarded_to(received, received.target.authority()?, fields))
     }
 
-    /// The request by which a reverse proxy passes on a received one to the server behind it. `fields` are the headers that
-    /// are passed on, see [`FieldBlock::forward`].
+    /// The request by which a reverse proxy passes on a received one to the server behind it. `fields` are the headers
+    /// that are passed on, see [`FieldBlock::forward`].
     ///
-    /// Its Host is the one that the client asked for: the target's if that is a URL, or else the client's Host. `host` is sent
-    /// if the client named neither.
+    /// Its Host is the one that the client asked for: the target's if that is a URL, or else the client's Host. `host`
+    /// is sent if the client named neither.
     pub fn forwarded_to(received: &RequestHead<'a>, host: Authority<'a>, fields: &'a FieldBlock) -> Request<'a> {
         // R9112-3.2.2b: the host of a URL replaces Host.
         let header = || received.fields.get(header::HOST).and_then(|host| Authority::new(host.as_bytes()).ok());

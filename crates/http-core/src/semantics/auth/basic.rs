@@ -10,7 +10,7 @@ use crate::message::field::FieldValue;
 
 /// A user and a password (RFC 1945 §11.1, RFC 7617 §2). Neither holds a control byte, and the user holds no colon.
 ///
-/// There is no `==`: use [`constant_time_eq`].
+/// There is no `==`: use [`constant_time_eq`](super::constant_time_eq).
 #[derive(Clone)]
 pub struct Basic {
     /// `user ":" password`

@@ -39,7 +39,7 @@ impl<'a> Challenge<'a> {
         str::from_utf8(self.scheme).unwrap_or_default() // a token is ASCII
     }
 
-    /// Whether the scheme is `Basic`, in any case (R1945-11.1): the server accepts [`Basic`] credentials.
+    /// Whether the scheme is `Basic`, in any case (R1945-11.1): the server accepts [`Basic`](super::Basic) credentials.
     pub fn is_basic(&self) -> bool {
         self.scheme.eq_ignore_ascii_case(b"Basic")
     }
