@@ -375,9 +375,8 @@ mod tests {
         let output = Output::new(Disk { room: room.clone(), tried });
         let writer = thread::spawn({
             let log = log.clone();
-            move || {
-                log.write_to(output, FLUSH_INTERVAL, |_| Ok(()), |message| warnings.send(message.to_owned()).unwrap())
-            }
+            let warn = move |message: &str| warnings.send(message.to_owned()).unwrap();
+            move || log.write_to(output, FLUSH_INTERVAL, |_| Ok(()), warn)
         });
         for _ in 0..3 {
             (0..3).for_each(|_| log.record(&record(&pending(b"GET / HTTP/1.0"))));
