@@ -287,6 +287,11 @@ impl Cli {
         self.log_format.format().map(log).transpose()
     }
 
+    /// Whether the log's lines are on standard error, where messages would be among them.
+    pub(crate) fn logs_to_standard_error(&self) -> bool {
+        self.log_file.is_none() && self.log_format.format().is_some()
+    }
+
     /// The bounds asked for, with no more descriptors than there are.
     pub(crate) fn config(&self, descriptors: u64) -> ServerConfig {
         let cached = self.cache_entries(descriptors);
@@ -295,9 +300,12 @@ impl Cli {
         let connections = descriptors.saturating_sub(self.reserved_fds() + cached as u64 / 16) / 8 * 7;
         ServerConfig {
             threads: self.threads.map_or_else(http_server::default_threads, |threads| usize::from(threads.get())),
-            connections: self.max_connections.get().min(u32::try_from(connections).unwrap_or(u32::MAX)).max(1),
+            max_connections: self.max_connections.get().min(u32::try_from(connections).unwrap_or(u32::MAX)).max(1),
             timeouts: Timeouts { head: self.header_timeout, idle: self.idle_timeout, min_rate: self.min_rate },
             shutdown_timeout: self.shutdown_timeout,
+            keep_alive: !self.no_keep_alive,
+            trusted_proxies: self.trust_proxy.clone(),
+            ..ServerConfig::default()
         }
     }
 

@@ -14,7 +14,7 @@ use http_server::testing::exchange_with;
 pub(crate) fn explain(handler: impl Handler, keep_alive: bool, request: &[u8]) -> String {
     let mut decisions = Decisions::default();
     let version = judge(request, &mut decisions);
-    let exchange = exchange_with(handler, keep_alive, request);
+    let exchange = exchange_with(&handler, keep_alive, request);
     let handled = exchange.decisions.into_iter().map(|decision| (decision.rule, decision.text));
     decisions.0.extend(handled);
     match exchange.close_reason {

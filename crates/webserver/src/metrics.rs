@@ -7,8 +7,8 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use http_files::Files;
-use http_server::http_core::{FieldValue, Method, Status, header};
-use http_server::{Request, Response, RunningServer, Server, ServerConfig, ShutdownHandle, Stats};
+use http_server::http_core::Method;
+use http_server::{Request, Response, RunningServer, Server, ServerConfig, Stats, StatsHandle};
 
 use crate::os_error::describe;
 
@@ -18,7 +18,7 @@ pub(crate) const DESCRIPTORS: u64 = 88;
 pub(crate) const MEMORY: u64 = 6 << 20;
 
 const CONNECTIONS: u32 = 16;
-const TYPE: FieldValue<'static> = FieldValue::from_static("text/plain; version=0.0.4; charset=utf-8");
+const TYPE: &str = "text/plain; version=0.0.4; charset=utf-8";
 
 /// Listens; nothing is answered before [`start`].
 pub(crate) fn bind(address: SocketAddr) -> Result<Server, String> {
@@ -32,25 +32,21 @@ pub(crate) fn bind(address: SocketAddr) -> Result<Server, String> {
     let shutdown_timeout = Duration::from_secs(1);
     Ok(server.config(ServerConfig {
         threads: 1,
-        connections: CONNECTIONS,
+        max_connections: CONNECTIONS,
         shutdown_timeout,
         ..ServerConfig::default()
     }))
 }
 
 /// Answers with what the server counts, and the files that its handler has read.
-pub(crate) fn start(server: Server, counted: ShutdownHandle, files: Arc<Files>) -> io::Result<RunningServer> {
+pub(crate) fn start(server: Server, counted: StatsHandle, files: Arc<Files>) -> io::Result<RunningServer> {
     let started = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0.0, |since| since.as_secs_f64());
-    server.start(move |request: &Request<'_>| match (request.head.method, &*request.path()) {
+    server.start(move |request: &Request<'_>| match (request.method(), &*request.path()) {
         (Method::Get | Method::Head, "/metrics") => {
-            Response::bytes(TYPE, text(&counted.stats(), files.files_read(), started).into_bytes())
+            Response::bytes(TYPE, text(&counted.stats(), files.files_read(), started))
         }
-        (_, "/metrics") => {
-            let mut reply = Response { status: Status::METHOD_NOT_ALLOWED, ..Response::text("Only GET and HEAD.\n") };
-            let _ = reply.push(header::ALLOW, FieldValue::from_static("GET, HEAD")); // it is not one of the library's own
-            reply
-        }
-        _ => Response { status: Status::NOT_FOUND, ..Response::text("The numbers are at /metrics.\n") },
+        (_, "/metrics") => Response::method_not_allowed("GET, HEAD"),
+        _ => Response::not_found(),
     })
 }
 

@@ -10,6 +10,7 @@ use http_files::{Containment, Files};
 use http_server::auth::{BasicAuth, Users};
 use http_server::http_core::{FieldName, FieldValue};
 use http_server::{Log, LogHandle, RunningServer, Stats};
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::fs::{CWD, Mode, OFlags, openat};
 use rustix::process::{Resource, Rlimit, geteuid, getrlimit, setrlimit};
 
@@ -61,15 +62,17 @@ pub(crate) fn start(options: &Cli, handed: Vec<OwnedFd>) -> Result<Started, Stri
         Some(log) => server.log(log),
         None => server,
     };
-    let trusted = options.trust_proxy.iter().copied();
-    let server = server.config(config).keep_alive(!options.no_keep_alive).trust_proxies(trusted);
+    let mut server = server.config(config);
+    if !options.logs_to_standard_error() {
+        server = server.on_message(warn_at_once);
+    }
     let running = match users {
         Some(users) => server.start(BasicAuth::new(users, files.clone())),
         None => server.start(files.clone()),
     };
     let cannot_start = |error| format!("cannot start: {}", describe(&error));
     let running = running.map_err(cannot_start)?;
-    let metrics = metrics.map(|server| metrics::start(server, running.shutdown_handle(), files));
+    let metrics = metrics.map(|server| metrics::start(server, running.stats_handle(), files));
     let metrics = metrics.transpose().map_err(cannot_start)?;
     if geteuid().is_root() {
         say("warning: started as root, and serving files needs no privileges; start it as another user");
@@ -204,6 +207,15 @@ fn valid(value: &str) -> Result<FieldValue<'_>, String> {
 /// One line on standard error.
 fn say(what: &str) {
     let _ = writeln!(io::stderr(), "webserver: {what}");
+}
+
+/// One line on standard error, unless that would have to wait for its reader.
+fn warn_at_once(message: &str) {
+    let stderr = io::stderr();
+    let writable = poll(&mut [PollFd::new(&stderr, PollFlags::OUT)], Some(&Timespec::default()));
+    if writable == Ok(1) {
+        say(message);
+    }
 }
 
 /// Raises the soft limit of descriptors to the hard one, and says how many that is.

@@ -9,7 +9,7 @@ use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use http_core::{FieldValue, header};
+use http_core::header;
 use http_server::{Request, Response};
 use tempfile::TempDir;
 
@@ -144,9 +144,7 @@ fn the_server_is_not_named_but_by_a_handler() {
         let answer = get_as(program.address(), "GET", target, field);
         assert!(!answer.head.to_ascii_lowercase().contains("server"), "{}", answer.head);
     }
-    let named = |request: &Request<'_>| {
-        Response::text(request.path()).with_header(header::SERVER, FieldValue::from_static("mine/1"))
-    };
+    let named = |request: &Request<'_>| Response::text(request.path()).header(header::SERVER, "mine/1");
     let inside = Inside::start(|server| server.threads(1), named);
     assert_eq!(get(inside.address(), "/").field("Server"), Some("mine/1"));
     inside.finish();

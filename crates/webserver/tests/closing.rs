@@ -63,7 +63,7 @@ fn v24_none_of_1000_refused_methods_is_lost() {
 
 #[test]
 fn v24_none_of_1000_bodies_that_are_too_long_is_lost() {
-    let with_body = |_: &Request<'_>| Action::collect_body(|_| Response::text("never")).up_to(1000);
+    let with_body = |_: &Request<'_>| Action::collect_body(1000, |_| Response::text("never"));
     let inside = Inside::start(|server| server.threads(2), with_body);
     all_are_read(inside.address(), &post(), "", 413);
     let counts = inside.finish();

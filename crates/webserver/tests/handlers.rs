@@ -11,7 +11,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use http_core::{FieldValue, Status, header};
-use http_server::{Action, Body, BodySink, Request, Response, Server, Stats, Timeouts};
+use http_server::{Action, Body, BodySink, HandlerError, Request, Response, Server, Stats, Timeouts};
 
 use support::{Inside, answers, connect, exchange, get, keep_alive, read_answer, read_to_end, wait_until};
 
@@ -38,7 +38,7 @@ fn length_of(body: Vec<u8>) -> Response {
 }
 
 fn echo(_: &Request<'_>) -> Action {
-    Action::collect_body(|body| Response::bytes(OCTETS, body))
+    Action::collect_body(64 << 10, |body| Response::bytes(OCTETS, body))
 }
 
 /// Everything until the server closes, be it short or even by a reset.
@@ -96,11 +96,9 @@ fn a_slow_body_holds_no_thread() {
 #[test]
 fn a_body_is_taken_up_to_its_limit() {
     let handler = |request: &Request<'_>| {
-        let answer = Action::collect_body(length_of);
-        match request.path().trim_start_matches('/') {
-            "" => answer,
-            limit => answer.up_to(limit.parse().unwrap()),
-        }
+        let path = request.path();
+        let limit = path.trim_start_matches('/').parse().unwrap_or(64 << 10);
+        Action::collect_body(limit, length_of)
     };
     let inside = Inside::start(|server| server.threads(1), handler);
     let kept = |path, bytes| {
@@ -136,7 +134,7 @@ fn a_body_is_taken_up_to_its_limit() {
 #[test]
 fn who_waits_for_100_is_not_left_waiting() {
     let handler = |request: &Request<'_>| match &*request.path() {
-        "/wanted" => Action::collect_body(length_of),
+        "/wanted" => Action::collect_body(64 << 10, length_of),
         _ => Response::text("final").into(),
     };
     let inside = Inside::start(|server| server.threads(1), handler);
@@ -175,21 +173,21 @@ impl Recorder {
 struct Recording(Recorder);
 
 impl BodySink for Recording {
-    fn write(&mut self, bytes: &[u8]) -> Result<(), Response> {
+    fn write(&mut self, bytes: &[u8]) -> Result<(), HandlerError> {
         assert!(!bytes.contains(&b'?'), "as it was told");
         let mut seen = self.0.seen.lock().unwrap();
         seen.taken.extend_from_slice(bytes);
         seen.pieces += 1;
         match bytes.contains(&b'!') {
-            true => Err(Response { status: Status::CONFLICT, ..Response::text("enough") }),
+            true => Err(Response::text("enough").status(Status::CONFLICT).into()),
             false => Ok(()),
         }
     }
 
-    fn finish(self: Box<Self>) -> Response {
+    fn finish(self: Box<Self>) -> Result<Response, HandlerError> {
         let mut seen = self.0.seen.lock().unwrap();
         seen.ended += 1;
-        Response::text(seen.taken.len().to_string())
+        Ok(Response::text(seen.taken.len().to_string()))
     }
 }
 
@@ -202,7 +200,7 @@ impl Drop for Recording {
 fn recording() -> (Recorder, Inside) {
     let recorder = Recorder::default();
     let to = recorder.clone();
-    let handler = move |_: &Request<'_>| Action::stream_body(Recording(to.clone())).up_to(1 << 40);
+    let handler = move |_: &Request<'_>| Action::stream_body(1 << 40, Recording(to.clone()));
     (recorder, Inside::start(|server| server.threads(1), handler))
 }
 
@@ -286,18 +284,18 @@ impl<F: FnMut() -> io::Result<usize>> Read for Then<F> {
 
 fn reader(bytes: u64, length: Option<u64>, then: impl FnMut() -> io::Result<usize> + Send + 'static) -> Response {
     let reader = Box::new(Then(io::repeat(b'x'), bytes, then));
-    Response { body: Body::Reader { reader, length }, ..Response::empty(Status::OK) }
+    Response::empty(Status::OK).body(Body::Reader { reader, length })
 }
 
 /// Panics when it is ended.
 struct EndPanics;
 
 impl BodySink for EndPanics {
-    fn write(&mut self, _: &[u8]) -> Result<(), Response> {
+    fn write(&mut self, _: &[u8]) -> Result<(), HandlerError> {
         Ok(())
     }
 
-    fn finish(self: Box<Self>) -> Response {
+    fn finish(self: Box<Self>) -> Result<Response, HandlerError> {
         panic!("as it was told")
     }
 }
@@ -306,12 +304,12 @@ impl BodySink for EndPanics {
 struct DropPanics;
 
 impl BodySink for DropPanics {
-    fn write(&mut self, _: &[u8]) -> Result<(), Response> {
+    fn write(&mut self, _: &[u8]) -> Result<(), HandlerError> {
         Ok(())
     }
 
-    fn finish(self: Box<Self>) -> Response {
-        Response::text("ended")
+    fn finish(self: Box<Self>) -> Result<Response, HandlerError> {
+        Ok(Response::text("ended"))
     }
 }
 
@@ -324,8 +322,8 @@ impl Drop for DropPanics {
 #[test]
 fn a_field_of_the_library_is_not_a_handlers_to_write() {
     for (name, status) in [(header::ALLOW, "200"), (header::CONNECTION, "500"), (header::CONTENT_LENGTH, "500")] {
-        let handler = move |_: &Request<'_>| Response::text("").with_header(name, FieldValue::from_static("0"));
-        let heard = http_server::testing::exchange(handler, b"GET / HTTP/1.0\r\n\r\n").output;
+        let handler = move |_: &Request<'_>| Response::text("").header(name, "0");
+        let heard = http_server::testing::exchange(&handler, b"GET / HTTP/1.0\r\n\r\n").output;
         let heard = String::from_utf8(heard).unwrap();
         assert!(heard.starts_with(&format!("HTTP/1.0 {status} ")), "{name}: {heard}");
         assert_eq!(heard.contains("\r\nAllow: 0\r\n"), status == "200", "{name}: {heard}");
@@ -338,12 +336,12 @@ fn who_panics_costs_no_more_than_its_reply() {
     let recorder = Recorder::default();
     let to = recorder.clone();
     let handler = move |request: &Request<'_>| match &*request.path() {
-        "/then" => Action::collect_body(|_| panic!("as it was told")),
-        "/take" => Action::stream_body(Recording(to.clone())),
-        "/end" => Action::stream_body(EndPanics),
+        "/then" => Action::collect_body(64 << 10, |_| -> Response { panic!("as it was told") }),
+        "/take" => Action::stream_body(64 << 10, Recording(to.clone())),
+        "/end" => Action::stream_body(64 << 10, EndPanics),
         "/reader" => reader(40_000, Some(80_000), || panic!("as it was told")).into(),
         "/endless" => reader(40_000, None, || panic!("as it was told")).into(),
-        _ => Action::collect_body(length_of),
+        _ => Action::collect_body(64 << 10, length_of),
     };
     let inside = Inside::start(|server| server.threads(1), handler);
     for _ in 0..5 {
@@ -368,7 +366,7 @@ fn who_panics_costs_no_more_than_its_reply() {
 #[test]
 fn what_panics_when_it_is_dropped_costs_no_thread() {
     let handler = |request: &Request<'_>| match &*request.path() {
-        "/drop" => Action::stream_body(DropPanics),
+        "/drop" => Action::stream_body(64 << 10, DropPanics),
         _ => Response::text("on").into(),
     };
     let inside = Inside::start(|server| server.threads(1).shutdown_timeout(Duration::from_millis(100)), handler);
@@ -397,10 +395,8 @@ fn every_kind_of_body_is_sent_whole_and_not_at_all_to_head() {
         match path.rsplit('/').next().unwrap() {
             "bytes" => Response::bytes(OCTETS, vec![b'x'; length]),
             "static" => Response::bytes(OCTETS, &b"xxxxx"[..]),
-            "shared" if length == LENGTH => {
-                Response { body: Body::Shared(shared.clone()), ..Response::empty(Status::OK) }
-            }
-            "shared" => Response { body: Body::Shared(vec![b'x'; length].into()), ..Response::empty(Status::OK) },
+            "shared" if length == LENGTH => Response::empty(Status::OK).body(Body::Shared(shared.clone())),
+            "shared" => Response::empty(Status::OK).body(Body::Shared(vec![b'x'; length].into())),
             "reader" => reader(length as u64, Some(length as u64), done),
             "longer" => reader(u64::MAX, Some(length as u64), done),
             "until-close" => reader(length as u64, None, done),
@@ -502,7 +498,8 @@ fn a_large_body_waits_for_a_slow_reader_and_holds_no_thread() {
 
 #[test]
 fn both_ends_have_an_address() {
-    let both = |request: &Request<'_>| Response::text(format!("{} {}", request.peer, request.local_addr().unwrap()));
+    let both =
+        |request: &Request<'_>| Response::text(format!("{} {}", request.peer_addr(), request.local_addr().unwrap()));
     let told = |address: SocketAddr| {
         let mut stream = send(address, b"GET / HTTP/1.0\r\n\r\n");
         let expected = format!("{} {}", stream.local_addr().unwrap(), stream.peer_addr().unwrap());
@@ -544,7 +541,7 @@ fn both_ends_have_an_address() {
 #[test]
 fn an_exchange_in_memory_is_the_one_over_a_socket() {
     let handler = Arc::new(|request: &Request<'_>| match &*request.path() {
-        "/body" => Action::collect_body(length_of).up_to(9),
+        "/body" => Action::collect_body(9, length_of),
         "/reader" => reader(100_000, Some(100_000), || Ok(0)).into(),
         "/short" => reader(100_000, Some(200_000), || Ok(0)).into(),
         "/until-close" => reader(100_000, None, || Ok(0)).into(),
@@ -576,7 +573,7 @@ fn an_exchange_in_memory_is_the_one_over_a_socket() {
     ] {
         let mut stream = send(inside.address(), &bytes);
         stream.shutdown(Shutdown::Write).unwrap();
-        let heard = undated(&http_server::testing::exchange(handler.clone(), &bytes).output);
+        let heard = undated(&http_server::testing::exchange(&handler, &bytes).output);
         assert!(undated(&read_what_comes(&mut stream)) == heard, "to {}", bytes.escape_ascii());
     }
     inside.finish();
@@ -590,15 +587,15 @@ fn a_stop_lets_a_body_come_and_its_reply_go() {
     let mut stream = send(inside.address(), &post_head("/", 5));
     stream.write_all(b"he").unwrap();
     thread::sleep(Duration::from_millis(50));
-    let stopper = inside.running().shutdown_handle();
-    stopper.shut_down();
+    let stats_handle = inside.running().stats_handle();
+    inside.running().shutdown_handle().shut_down();
     wait_until("nobody is let in", || TcpStream::connect(inside.address()).is_err());
     stream.write_all(b"llo").unwrap();
     let answer = read_answer(&mut stream);
     assert_eq!((answer.text(), answer.is_idle_keep_alive()), ("hello", false));
     assert_eq!(read_to_end(&mut stream).unwrap(), b"");
     let counts = inside.finish();
-    assert_eq!((counts.completed, counts), (1, stopper.stats()));
+    assert_eq!((counts.completed, counts), (1, stats_handle.stats()));
 }
 
 // --- ServerConfig
@@ -615,7 +612,7 @@ fn is_answered(stream: &TcpStream) -> bool {
 #[test]
 fn bodies_that_are_collected_have_a_bound_in_all() {
     const BODY: usize = 64 << 10;
-    let inside = Inside::start(|server| server.threads(1), |_: &Request<'_>| Action::collect_body(length_of));
+    let inside = Inside::start(|server| server.threads(1), |_: &Request<'_>| Action::collect_body(64 << 10, length_of));
     let whole = || assert_eq!(read_answer(&mut send(inside.address(), &post("/", b"whole"))).text(), "5");
     // What came before this has been looked at behind it.
     let settle = || {
@@ -653,7 +650,7 @@ fn bodies_that_are_collected_have_a_bound_in_all() {
 // However fast it is sent.
 #[test]
 fn one_body_alone_has_the_same_bound() {
-    let collecting = |_: &Request<'_>| Action::collect_body(length_of).up_to(1 << 40);
+    let collecting = |_: &Request<'_>| Action::collect_body(1 << 40, length_of);
     let inside = Inside::start(|server| server.threads(1), collecting);
     let bytes = 200 * MIB;
     let mut stream = send(inside.address(), &post_head("/", bytes));
@@ -678,7 +675,7 @@ fn replies_that_nobody_reads_have_a_bound_in_all() {
     let shared: Arc<[u8]> = vec![b'x'; LARGE].into();
     let handler = move |request: &Request<'_>| match &*request.path() {
         "/bytes" => Response::bytes(OCTETS, vec![b'x'; LARGE]),
-        "/shared" => Response { body: Body::Shared(shared.clone()), ..Response::empty(Status::OK) },
+        "/shared" => Response::empty(Status::OK).body(Body::Shared(shared.clone())),
         _ => Response::text("small"),
     };
     let inside = Inside::start(|server| server.threads(2), handler);
@@ -702,7 +699,7 @@ fn a_body_keeps_up_with_the_least_rate_or_is_408() {
     let rate = 100 << 10;
     let recorder = Recorder::default();
     let to = recorder.clone();
-    let handler = move |_: &Request<'_>| Action::stream_body(Recording(to.clone())).up_to(1 << 40);
+    let handler = move |_: &Request<'_>| Action::stream_body(1 << 40, Recording(to.clone()));
     let deadlines = Timeouts { min_rate: rate as u64, ..Timeouts::default() };
     let inside = Inside::start(|server| server.threads(1).timeouts(deadlines), handler);
     let address = inside.address();

@@ -253,7 +253,7 @@ fn a_late_body_is_body_timeout() {
     let deadlines = Timeouts { min_rate: 1 << 30, ..Timeouts::default() };
     let object = inside_end_of(
         |server| server.timeouts(deadlines),
-        |_| Action::collect_body(|_| Response::text("")),
+        |_| Action::collect_body(64 << 10, |_| Response::text("")),
         |address| {
             let mut stream = send(address, b"POST / HTTP/1.0\r\nContent-Length: 9\r\n\r\nfew");
             stream.set_read_timeout(Some(Duration::from_secs(60))).unwrap();
@@ -268,7 +268,7 @@ fn a_reply_that_is_not_read_is_slow_send() {
     let deadlines = Timeouts { min_rate: 1 << 30, ..Timeouts::default() };
     let endless = |_: &Request<'_>| {
         let body = Body::Reader { reader: Box::new(std::io::repeat(b'x')), length: Some(1 << 40) };
-        Response { body, ..Response::empty(Status::OK) }.into()
+        Response::empty(Status::OK).body(body).into()
     };
     let site = Shared::new();
     let log = Log::to_file(LogFormat::Json, &site.log()).unwrap();
@@ -330,7 +330,7 @@ fn a_reader_that_fails_is_failed() {
         |server| server,
         |_| {
             let body = Body::Reader { reader: Box::new(&b"too little"[..]), length: Some(100) };
-            Response { body, ..Response::empty(Status::OK) }.into()
+            Response::empty(Status::OK).body(body).into()
         },
         |address| drop(read_to_end(&mut send(address, b"GET / HTTP/1.0\r\n\r\n"))),
     );
@@ -546,7 +546,8 @@ fn a_log_behind_a_link_is_opened_anew_where_it_is() {
 /// The client of requests with this X-Forwarded-For, as handler and log have it.
 #[test]
 fn a_trusted_proxy_is_believed_and_no_other() {
-    let who = |request: &Request<'_>| Response::text(format!("{} by {}", request.client, request.peer.ip()));
+    let who =
+        |request: &Request<'_>| Response::text(format!("{} by {}", request.client_ip(), request.peer_addr().ip()));
     let fields = "X-Forwarded-For: 198.51.100.1\r\nX-Forwarded-For: 192.0.2.1, 10.0.0.1\r\n";
     for (trusted, client) in [
         (&[][..], "127.0.0.1"),

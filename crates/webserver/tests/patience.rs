@@ -445,7 +445,7 @@ impl Handler for Panicking {
     }
 
     fn error_page(&self, error: &ErrorContext<'_>) -> Response {
-        assert_ne!(error.status, Status::HTTP_VERSION_NOT_SUPPORTED, "as it was told");
+        assert_ne!(error.status(), Status::HTTP_VERSION_NOT_SUPPORTED, "as it was told");
         Response::text("refused")
     }
 }

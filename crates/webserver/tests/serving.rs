@@ -815,7 +815,7 @@ fn a_function_is_a_handler() {
         |server| server.threads(1),
         |request: &Request<'_>| match &*request.path() {
             "/empty" => Response::empty(Status::NO_CONTENT),
-            path => Response::text(format!("{} {path} for {}", request.head.method, request.peer.ip())),
+            path => Response::text(format!("{} {path} for {}", request.method(), request.peer_addr().ip())),
         },
     );
     assert_eq!(get(inside.address(), "/a?b").text(), "GET /a for 127.0.0.1");
@@ -836,10 +836,10 @@ fn a_refusal_is_the_handlers_but_for_its_status() {
     struct Terse;
     impl Handler for Terse {
         fn handle(&self, _: &Request<'_>) -> http_server::Action {
-            Response { status: Status::CONTINUE, ..Response::text("no reply of HTTP/1.0") }.into()
+            Response::text("no reply of HTTP/1.0").status(Status::CONTINUE).into()
         }
         fn error_page(&self, error: &ErrorContext<'_>) -> Response {
-            Response::text(error.status.code().to_string())
+            Response::text(error.status().code().to_string())
         }
     }
     let inside = Inside::start(|server| server.threads(1), Terse);

@@ -17,7 +17,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use http_core::Method;
-use http_server::{Action, BodySink, Handler, Request, Response, Timeouts};
+use http_server::{Action, BodySink, Handler, HandlerError, Request, Response, Timeouts};
 use rustix::net::sockopt::set_socket_linger;
 
 use support::{Inside, PATIENCE, wait_until};
@@ -57,13 +57,13 @@ static SINKS: AtomicUsize = AtomicUsize::new(0);
 struct Counting(Vec<u8>);
 
 impl BodySink for Counting {
-    fn write(&mut self, bytes: &[u8]) -> Result<(), Response> {
+    fn write(&mut self, bytes: &[u8]) -> Result<(), HandlerError> {
         self.0.extend_from_slice(bytes);
         Ok(())
     }
 
-    fn finish(self: Box<Self>) -> Response {
-        received(&self.0)
+    fn finish(self: Box<Self>) -> Result<Response, HandlerError> {
+        Ok(received(&self.0))
     }
 }
 
@@ -87,11 +87,11 @@ struct Serve {
 impl Handler for Serve {
     fn handle(&self, request: &Request<'_>) -> Action {
         let path = request.path();
-        match (request.head.method == Method::Post, &*path) {
-            (true, "/whole") => Action::collect_body(|body| received(&body)).up_to(1 << 20),
+        match (request.method() == Method::Post, &*path) {
+            (true, "/whole") => Action::collect_body(1 << 20, |body| received(&body)),
             (true, "/sink") => {
                 SINKS.fetch_add(1, Relaxed);
-                Action::stream_body(Counting(Vec::new())).up_to(4 << 20)
+                Action::stream_body(4 << 20, Counting(Vec::new()))
             }
             _ => Response::bytes(TEXT, content(path[1..].parse().unwrap_or(0))).into(),
         }

@@ -198,7 +198,7 @@ fn a_file_of_a_handler_is_sent_as_it_says() {
     let file = std::sync::Arc::new(File::open(&path).unwrap());
     let handler = move |_: &Request<'_>| {
         let body = Body::File { file: file.clone(), offset: 0, length: LENGTH as u64, modified: None };
-        Response { body, ..Response::text("") }
+        Response::text("").body(body)
     };
     let inside = Inside::start(|server| server.log(log), handler);
     for (change, is_whole) in [(true, true), (false, false)] {

@@ -13,7 +13,7 @@ pub(crate) struct Inside {
 
 impl Inside {
     /// On a free port of 127.0.0.1.
-    pub(crate) fn start(configure: impl FnOnce(Server) -> Server, handler: impl Handler) -> Inside {
+    pub(crate) fn start(configure: impl FnOnce(Server) -> Server, handler: impl Handler + 'static) -> Inside {
         let server = Server::bind("127.0.0.1:0").unwrap();
         Inside { running: Some(configure(server).start(handler).unwrap()) }
     }
