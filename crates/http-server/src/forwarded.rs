@@ -1,5 +1,5 @@
-//! The client's address behind trusted proxies. X-Forwarded-For counts only if a trusted peer sends it, and only as far as
-//! trusted hops have added to it.
+//! The client's address behind trusted proxies. X-Forwarded-For counts only if a trusted peer sends it, and only as far
+//! as trusted hops have added to it.
 
 use std::net::{IpAddr, SocketAddr};
 use std::str::FromStr;
@@ -67,8 +67,8 @@ impl TrustedProxy {
     }
 }
 
-/// The address of a request's client: the last hop that is not trusted, or the first hop if all are. An element that is no
-/// address, such as `unknown`, ends what can be known; then the client is the hop that added it.
+/// The address of a request's client: the last hop that is not trusted, or the first hop if all are. An element that is
+/// no address, such as `unknown`, ends what can be known; then the client is the hop that added it.
 ///
 /// The time is linear in the length of the headers, whatever is in them.
 pub(crate) fn client_ip(trusted: &[TrustedProxy], peer: IpAddr, headers: &Fields<'_>) -> IpAddr {

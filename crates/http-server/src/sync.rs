@@ -1,4 +1,5 @@
-//! The primitives under the hand-over: those of the standard library, or those of loom, which tries every order of steps.
+//! The primitives under the hand-over: those of the standard library, or those of loom, which tries every order of
+//! steps.
 
 use std::sync::PoisonError;
 

@@ -46,8 +46,8 @@ impl Timeouts {
         by_rate.min(last_progress.saturating_add(self.stall_timeout()))
     }
 
-    /// A body that makes no progress for this long ends, whatever allowance it has: the kernel's own buffers hold half an
-    /// hour's worth. A peer that keeps the rate makes progress in this time.
+    /// A body that makes no progress for this long ends, whatever allowance it has: the kernel's own buffers hold half
+    /// an hour's worth. A peer that keeps the rate makes progress in this time.
     pub(crate) fn stall_timeout(&self) -> Millis {
         self.rate_allowance(SLOW_READER_STEP.into()).max(BODY_BASE)
     }

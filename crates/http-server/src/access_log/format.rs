@@ -10,7 +10,7 @@ use super::pending::PendingRecord;
 use crate::clock;
 use crate::stats::EndReason;
 
-/// Everything that a line says.
+/// What a line contains.
 #[derive(Debug)]
 pub(crate) struct Record<'a> {
     /// The other end of the connection.
@@ -158,8 +158,8 @@ fn push_decimal(number: u64, out: &mut Vec<u8>) {
     }
 }
 
-/// Nothing that a peer sends can end a line, close a quote or control a terminal (R1945-12.3, V16). Bytes from `first` to
-/// 0x7E are copied; every other byte becomes two hexadecimal digits after `code`.
+/// Nothing that a peer sends can end a line, close a quote or control a terminal (R1945-12.3, V16). Bytes from `first`
+/// to 0x7E are copied; every other byte becomes two hexadecimal digits after `code`.
 fn escape(bytes: &[u8], first: u8, code: &[u8], out: &mut Vec<u8>) {
     let is_plain = |&c: &u8| (c >= first) & (c <= b'~') & (c != b'"') & (c != b'\\');
     // Without a branch for each byte, the compiler checks several bytes at once.

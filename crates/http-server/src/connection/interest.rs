@@ -12,7 +12,7 @@ pub(crate) enum Interest {
 }
 
 impl Interest {
-    /// Whether the kernel must be told, if `armed` is what it was told last. `event_pending`: an event came meanwhile.
+    /// Whether the registration must change, if it is for `armed`. `event_pending`: an event came meanwhile.
     pub(crate) fn needs_rearm(self, armed: Option<Interest>, event_pending: bool) -> bool {
         event_pending || armed != Some(self) || self == Interest::Yield
     }

@@ -1,5 +1,5 @@
-//! One peer: its socket, its protocol, and what is still to be sent to it. A connection goes as far as the peer lets it and
-//! then says what it waits for; it never waits itself. It knows neither the reactor nor the pool.
+//! One peer: its socket, its protocol, and what is still to be sent to it. A connection goes as far as the peer lets it
+//! and then says what it waits for; it never waits itself. It knows neither the reactor nor the pool.
 
 pub(crate) mod budget;
 pub(crate) mod context;
@@ -32,7 +32,8 @@ use crate::handler::BodyConsumer;
 use crate::stats::EndReason;
 use crate::timeouts::LINGER_MAX_BYTES;
 
-/// A turn ends after this many bytes, so that one peer does not keep a worker from the others. It is one piece of a file.
+/// A turn ends after this many bytes, so that one peer does not keep a worker from the others. It is one piece of a
+/// file.
 const BYTES_PER_TURN: u64 = SENDFILE_CHUNK;
 
 /// How a turn ended.
@@ -142,8 +143,9 @@ impl<T: Transport> Connection<T> {
         outcome
     }
 
-    /// Receives what may be a request, to be driven after other ready connections were read: then one check of a file is
-    /// valid for all of them. A connection that is in the middle of something, or has bytes of its own, is driven at once.
+    /// Receives what may be a request, to be driven after other ready connections were read: then one check of a file
+    /// is valid for all of them. A connection that is in the middle of something, or has bytes of its own, is driven at
+    /// once.
     pub(crate) fn receive_only(&mut self, shared: &Shared, context: &mut WorkerContext) -> TurnOutcome {
         if !self.is_idle() || self.protocol.heap_size() > 0 || self.peer_closed {
             return self.drive(shared, context);
@@ -198,7 +200,8 @@ impl<T: Transport> Connection<T> {
         self.drive(shared, context)
     }
 
-    /// Ends the connection without another byte, and returns why it ended. `within` is the reason if something had begun.
+    /// Ends the connection without another byte, and returns why it ended. `within` is the reason if something had
+    /// begun.
     pub(crate) fn abort(&mut self, shared: &Shared, within: EndReason) -> EndReason {
         self.record(shared, within);
         match self.activity {

@@ -149,8 +149,8 @@ impl SendBuffer {
     }
 }
 
-/// Whether the file was modified, or ends before `end` (V26, V27). The modification time counts and the change time does
-/// not, because that changes when only the name is removed.
+/// Whether the file was modified, or ends before `end` (V26, V27). The modification time counts and the change time
+/// does not, because that changes when only the name is removed.
 fn has_changed(file: &File, modified: Option<SystemTime>, end: u64) -> io::Result<bool> {
     let now = file.metadata()?;
     Ok(now.len() < end || (modified.is_some() && now.modified().ok() != modified))

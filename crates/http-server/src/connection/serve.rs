@@ -1,5 +1,6 @@
-//! Serving: what a connection does within a turn, from the bytes of a request to those of its response. It asks the protocol
-//! what comes next, calls the handler, and stops where the peer is not ready or the turn has lasted long enough.
+//! Serving: what a connection does within a turn, from the bytes of a request to those of its response. It asks the
+//! protocol what comes next, calls the handler, and stops where the peer is not ready or the turn has lasted long
+//! enough.
 
 use std::io;
 use std::mem;

@@ -1,4 +1,5 @@
-//! What all connections of a server share: the handler, the limits, the counters, and the memory of waiting connections.
+//! What all connections of a server share: the handler, the limits, the counters, and the memory of waiting
+//! connections.
 
 use std::fmt;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};

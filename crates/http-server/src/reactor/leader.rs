@@ -1,10 +1,10 @@
 //! The queue of ready connections, served in the Leader/Followers pattern (Schmidt et al., Pattern-Oriented Software
 //! Architecture, volume 2): one worker, the leader, waits for events; the followers sleep.
 //!
-//! The leader serves what it saw itself and then waits again. Handing each event to another worker would cost a fifth of a
-//! small request, and several waiting workers cost twice as much as one. A follower is promoted when there is more to do
-//! than one worker can: when a wait returned a full batch, before work that may block, and when the housekeeper sees that
-//! nobody waited and nothing was taken for a while.
+//! The leader serves what it saw itself and then waits again. Handing each event to another worker would cost a fifth
+//! of a small request, and several waiting workers cost twice as much as one. A follower is promoted when there is more
+//! to do than one worker can: when a wait returned a full batch, before work that may block, and when the housekeeper
+//! sees that nobody waited and nothing was taken for a while.
 
 use std::collections::VecDeque;
 use std::fmt;
@@ -16,7 +16,7 @@ use super::token::NOTIFY_TOKEN;
 use crate::connection::context::LeaderHandle;
 use crate::sync::{Condvar, Mutex, MutexGuard, lock};
 
-/// What a worker has to look at next.
+/// What a worker has to serve next.
 #[derive(Debug)]
 pub(crate) enum Event<T> {
     /// The kernel reported this key. `more_ready`: the event behind it is of this kind too.
@@ -70,8 +70,8 @@ impl<T, P: EventSource> ReadyQueue<T, P> {
         }
     }
 
-    /// Queues an event again behind the next one, because more may have arrived for its key. New and known connections are
-    /// so served in turn. An event that is alone is not queued: the next wait reports it.
+    /// Queues an event again behind the next one, because more may have arrived for its key. New and known connections
+    /// are so served in turn. An event that is alone is not queued: the next wait reports it.
     pub(crate) fn requeue(&self, key: u64) {
         let mut state = lock(&self.state);
         if !state.events.is_empty() {
@@ -79,8 +79,8 @@ impl<T, P: EventSource> ReadyQueue<T, P> {
         }
     }
 
-    /// Promotes a follower if nobody waits and nothing was taken since the last call. Returns whether there was anything
-    /// to do.
+    /// Promotes a follower if nobody waits and nothing was taken since the last call. Returns whether there was
+    /// anything to do.
     pub(crate) fn promote_if_stalled(&self, seen: &mut u64) -> bool {
         let state = lock(&self.state);
         let progressed = state.progress != *seen;
@@ -264,8 +264,9 @@ mod tests {
         }
     }
 
-    /// Every order of the steps of two workers, tried by loom. It proves that each event is served once, that one worker waits
-    /// at a time, that a blocked worker blocks no other event, and that all workers leave after a shutdown.
+    /// Every order of the steps of two workers, tried by loom. It proves that each event is served once, that one
+    /// worker waits at a time, that a blocked worker blocks no other event, and that all workers leave after a
+    /// shutdown.
     #[cfg(loom)]
     mod every_order {
         use super::*;

@@ -1,9 +1,9 @@
-//! A slot: where one connection is parked, and how it passes between threads. It knows neither sockets nor readiness: its
-//! caller says how a connection is armed.
+//! A slot: where one connection is parked, and how it passes between threads. It knows neither sockets nor readiness:
+//! its caller says how a connection is armed.
 //!
 //! - The thread that takes a connection out owns it. Worker and housekeeper may both try; one of them gets it.
-//! - A connection is registered once, and each change of its readiness is reported once. An event that finds the connection
-//!   away is remembered, and parking the connection arms it again, so that the kernel repeats the event.
+//! - A connection is registered once, and each change of its readiness is reported once. An event that finds the
+//!   connection away is remembered, and parking the connection arms it again, so that the kernel repeats the event.
 //! - The lock is held while a connection is armed and stored, so an event waits until the connection is there.
 //! - An event of an earlier generation, for a connection that is closed, is dropped.
 
@@ -42,7 +42,8 @@ impl<T> Slot<T> {
         }
     }
 
-    /// Assigns the slot to a new connection and returns its generation. Events for the one before are stale from now on.
+    /// Assigns the slot to a new connection and returns its generation. Events for the one before are stale from now
+    /// on.
     pub(crate) fn allocate(&self) -> u32 {
         let mut state = lock(&self.state);
         state.generation = state.generation.wrapping_add(1);
@@ -50,7 +51,8 @@ impl<T> Slot<T> {
         state.generation
     }
 
-    /// The connection is ready: takes it out if it is parked. Otherwise its holder learns of the event when it parks it.
+    /// The connection is ready: takes it out if it is parked. Otherwise its holder learns of the event when it parks
+    /// it.
     pub(crate) fn take_ready(&self, generation: u32) -> Option<T> {
         let mut state = lock(&self.state);
         if state.generation != generation {
@@ -104,9 +106,9 @@ impl ParkDeadline {
     }
 }
 
-/// Every order of the steps of a few threads, tried by loom: the real slot and the real rule for arming, on a small model of
-/// the kernel. It proves that no edge is lost, that a connection has one owner at a time and ends once, that the housekeeper
-/// sees every parked connection, and that no connection is woken by the edge of another.
+/// Every order of the steps of a few threads, tried by loom: the real slot and the real rule for arming, on a small
+/// model of the kernel. It proves that no edge is lost, that a connection has one owner at a time and ends once, that
+/// the housekeeper sees every parked connection, and that no connection is woken by the edge of another.
 #[cfg(loom)]
 #[cfg(test)] // on a line of its own, because that is what clippy recognises
 mod tests {
@@ -184,7 +186,8 @@ mod tests {
         generation: u32,
         armed: Option<Interest>,
         deadline: ParkDeadline,
-        /// What it needs from its peer, in order, and how much of that it had. Loom checks that one thread at a time uses it.
+        /// What it needs from its peer, in order, and how much of that it had. Loom checks that one thread at a time
+        /// uses it.
         plan: &'static [Interest],
         had: Cell<usize>,
     }
@@ -327,8 +330,8 @@ mod tests {
         });
     }
 
-    // Its deadline passes, it is evicted, and its bytes come, all at once: it has one owner at a time, and it is parked or
-    // has ended.
+    // Its deadline passes, it is evicted, and its bytes come, all at once: it has one owner at a time, and it is parked
+    // or has ended.
     #[test]
     fn parked_connection_is_taken_out_once() {
         model(4, |scene| {
