@@ -43,7 +43,7 @@ fn alone() -> impl Drop {
 /// The sum that the program prints for these options, in bytes.
 fn printed(options: &[&str]) -> u64 {
     let limits = String::from_utf8(output_of(&[options, &["--print-limits"]].concat()).stdout).unwrap();
-    let sum = limits.lines().find_map(|line| line.strip_prefix("in all")?.trim().strip_suffix(" MiB")?.parse().ok());
+    let sum = limits.lines().find_map(|line| line.strip_prefix("total")?.trim().strip_suffix(" MiB")?.parse().ok());
     let mib: f64 = sum.unwrap_or_else(|| panic!("no sum in {limits}"));
     (mib * MIB as f64) as u64
 }

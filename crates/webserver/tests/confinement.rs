@@ -91,7 +91,7 @@ fn first_process(trace: &Path) -> rustix::process::Pid {
 
 fn has_landlock() -> bool {
     let directory = directory();
-    Program::start(directory.path(), &[]).finish().contains("confined by Landlock")
+    Program::start(directory.path(), &[]).finish().contains("the process is sandboxed by Landlock")
 }
 
 // V35
@@ -99,8 +99,8 @@ fn has_landlock() -> bool {
 fn it_says_what_holds_it() {
     let directory = directory();
     for (options, says) in [
-        (&[][..], "\nwebserver: requests stay below the directory, by "),
-        (&["--follow-symlinks"], "\nwebserver: requests go wherever links lead; the process is "),
+        (&[][..], "\nwebserver: requests cannot leave the directory "),
+        (&["--follow-symlinks"], "\nwebserver: requests may follow symlinks out of the directory; the process is "),
     ] {
         let messages = format!("\n{}", Program::start(directory.path(), options).finish());
         assert!(messages.contains(says), "{messages}");

@@ -183,24 +183,33 @@ fn what_hinders_a_start_is_one_line_that_says_what_to_do() {
     let missing = format!("{root}/missing");
     let file = format!("{root}/small");
     let missing_log = format!("{missing}/log");
-    let in_use = format!("port {port} is in use");
+    let in_use = format!("cannot listen on port {port}: it is in use");
+    let address_in_use = format!("cannot listen on port {port} of 127.0.0.1: it is in use");
     let socket = |name: &str| format!("{root}/{name}");
     let (long, lost) = (socket(&"x".repeat(108)), socket("missing/socket"));
     for (arguments, says, advises) in [
-        (&["--bind", "127.0.0.1", "--port", &port, root][..], &*in_use, "--port"),
+        (&["--bind", "127.0.0.1", "--port", &port, root][..], &*address_in_use, "--port"),
         (&["--port", &port, root], &in_use, "--port"),
-        (&["--port", "0", &missing], "there is no directory", "webserver FOLDER"),
-        (&["--port", "0", &file], "is no directory", "webserver FOLDER"),
-        (&["--port", "0", "--bind", "203.0.113.1", root], "203.0.113.1 is none of this machine's", "--bind"),
-        (&["--port", "0", "--bind", "127.0.0.1", "--bind", "203.0.113.1", root], "203.0.113.1 is none", "--bind"),
-        (&["--unix", &long, root], "too long for a socket", "--unix"),
-        (&["--unix", &lost, root], "no directory for", "--unix"),
-        (&["--unix", &file, root], "is no socket", "--unix"),
-        (&["--unix", "/", root], "names no file", "--unix"),
+        (&["--port", "0", &missing], "no such directory", "webserver ROOT"),
+        (&["--port", "0", &file], "not a directory", "webserver ROOT"),
+        (
+            &["--port", "0", "--bind", "203.0.113.1", root],
+            "cannot bind to 203.0.113.1: it is not an address of this machine",
+            "--bind",
+        ),
+        (
+            &["--port", "0", "--bind", "127.0.0.1", "--bind", "203.0.113.1", root],
+            "cannot bind to 203.0.113.1",
+            "--bind",
+        ),
+        (&["--unix", &long, root], "more than 107 bytes", "--unix"),
+        (&["--unix", &lost, root], "its directory does not exist", "--unix"),
+        (&["--unix", &file, root], "refusing to replace non-socket file at", "--unix"),
+        (&["--unix", "/", root], "not the name of a file", "--unix"),
         (&["--unix", "/proc/socket", root], "cannot", ""),
         (&["--port", "0", "--metrics", &taken_address, root], "is in use", "--metrics"),
-        (&["--port", "0", "--metrics", "203.0.113.1:0", root], "none of this machine's", "--metrics"),
-        (&["--port", "0", "--log-file", &missing_log, root], "cannot open the log's file", "--log-file"),
+        (&["--port", "0", "--metrics", "203.0.113.1:0", root], "not an address of this machine", "--metrics"),
+        (&["--port", "0", "--log-file", &missing_log, root], "cannot open the log file", "--log-file"),
     ] {
         let said = hindrance(Command::new(PROGRAM).args(arguments));
         assert!(said.contains(says) && said.contains(advises), "{arguments:?}: {said}");
@@ -240,14 +249,17 @@ fn what_a_user_may_not_do_is_said() {
     assert!(Command::new("cp").arg(PROGRAM).arg(&program).status().unwrap().success());
     mode(&at("locked"), 0o000);
     let said = hindrance(user().args(["--port", "0"]).arg(at("locked")));
-    assert!(said.contains("may not be read") && said.contains("webserver FOLDER"), "{said}");
+    assert!(
+        said.contains("cannot serve") && said.contains("permission denied") && said.contains("another ROOT"),
+        "{said}"
+    );
     mode(&at("locked"), 0o555);
     let said = hindrance(user().arg("--unix").arg(at("locked/socket")).arg(directory.path()));
-    assert!(said.contains("cannot make") && said.contains("--unix"), "{said}");
+    assert!(said.contains("directory that you may write to") && said.contains("--unix"), "{said}");
     let first_free = fs::read_to_string("/proc/sys/net/ipv4/ip_unprivileged_port_start");
     if first_free.is_ok_and(|port| port.trim().parse::<u16>().is_ok_and(|port| port > 1)) {
         let said = hindrance(user().args(["--port", "1"]).arg(directory.path()));
-        assert!(said.contains("port 1 ") && said.contains("privileges") && said.contains("--port"), "{said}");
+        assert!(said.contains("cannot listen on port 1:") && said.contains("privileges") && said.contains("--port"), "{said}");
     }
 }
 

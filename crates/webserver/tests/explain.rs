@@ -101,8 +101,8 @@ fn it_knows_the_options_and_forms_of_a_request_that_count() {
         (kept, &[][..], "\nConnection: keep-alive\n", "the connection closes"),
         (kept, &["--no-keep-alive"], "the connection closes", "Connection: keep-alive"),
         ("GET /a.css HTTP/1.0\r\nX: y\r\n\r\n", &[], "HTTP/1.0 200 OK", "HTTP/1.0 400"),
-        ("GET /none.txt", &[], "the body alone", "nothing was asked"),
-        ("GET /talk.txt", &[], "the body alone", "X-Not"),
+        ("GET /none.txt", &[], "(an HTTP/0.9 response has a body only)", "the request is empty"),
+        ("GET /talk.txt", &[], "(an HTTP/0.9 response has a body only)", "X-Not"),
     ] {
         let explained = explain(&directory, options, request);
         assert!(explained.contains(says) && !explained.contains(does_not), "{request}: {explained}");
@@ -117,11 +117,11 @@ fn decisions_come_in_their_order_and_say_what_is_behind_them() {
             "GET /x/../sub/ HTTP/1.1\\nHost: a",
             &[][..],
             &[
-                "\"sub\" below the root",
+                "\"sub\" below ROOT",
                 "index, if it has one",
                 "\"/sub/index.html\" is a file of 5",
                 "text/html",
-                "is kept",
+                "is kept alive",
             ][..],
         ),
         ("GET /sub HTTP/1.0", &[], &["\"/sub\" is a directory", "redirected to its slash", "closes: the peer asked"]),
@@ -135,7 +135,7 @@ fn decisions_come_in_their_order_and_say_what_is_behind_them() {
         ("GET /a.css HTTP/1.0", &["--type", "css=text/x"], &["the type is text/x", "--type"]),
         ("GET /a.css HTTP/1.0\\nIf-Modified-Since: x\\nIf-Match: \"y\"", &[], &["If-Match first, do not hold: 412"]),
         ("GET /a.css HTTP/1.1", &[], &["must have a Host field", "R9112-3.2a", "closes: the request was refused"]),
-        ("GET /a.css", &[], &["HTTP/0.9", "\"/a.css\" is a file", "the body alone"]),
+        ("GET /a.css", &[], &["HTTP/0.9", "\"/a.css\" is a file", "(an HTTP/0.9 response has a body only)"]),
     ] {
         let explained = explain(&directory, options, request);
         let mut rest = &*explained;

@@ -234,13 +234,13 @@ fn what_cannot_be_is_said_at_the_start() {
     let directory = directory(&[("a", "a"), ("sub/x", "")]);
     let path = directory.path().to_str().unwrap();
     for (option, value, status, says) in [
-        ("--fallback", "none", 1, "there is no file \"none\" below"),
-        ("--fallback", "sub", 1, "there is no file \"sub\" below"),
-        ("--error-page", "404=none", 1, "there is no file \"none\" below"),
+        ("--fallback", "none", 1, "\"none\": no such file below"),
+        ("--fallback", "sub", 1, "\"sub\": no such file below"),
+        ("--error-page", "404=none", 1, "\"none\": no such file below"),
         ("--error-page", "404=../../etc/passwd", 2, "below ROOT"),
         ("--fallback", "/../a", 2, "below ROOT"),
         ("--error-page", "200=a", 2, "expected a status from 400 to 599"),
-        ("--header", "Content-Length: 3", 2, "written by the server"),
+        ("--header", "Content-Length: 3", 2, "is set by the server"),
         ("--header", "X", 2, "expected NAME: VALUE"),
         ("--type", "a", 2, "expected EXT=TYPE"),
         ("--charset", "a b", 2, "expected the name of a charset"),
