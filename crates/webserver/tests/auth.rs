@@ -1,5 +1,5 @@
 //! Who has no credentials learns nothing, who guesses disturbs nobody, and who is known pays nothing (V19).
-// Clippy then takes the helpers, too, for tests.
+// Lets clippy treat the helpers as test code.
 #![cfg(test)]
 
 mod support;
@@ -18,7 +18,7 @@ use http_server::auth::{BasicAuth, Users};
 use http_server::{Action, Handler, Request, Response};
 use tempfile::TempDir;
 
-use support::{Inside, Program, connect, exchange, get_as, output_of, read_answer, read_to_end, wait_until};
+use support::{EmbeddedServer, Program, connect, exchange, fetch, output_of, read_response, read_to_end, wait_until};
 
 const PASSWORD: &str = "open sesame";
 const CHALLENGE: &str = "Basic realm=\"webserver\", charset=\"UTF-8\"";
@@ -37,7 +37,7 @@ fn authorization(user: &str, password: &str) -> String {
 }
 
 fn status_for(address: SocketAddr, user: &str, password: &str) -> u16 {
-    get_as(address, "GET", "/", &authorization(user, password)).status
+    fetch(address, "GET", "/", &authorization(user, password)).status
 }
 
 /// A directory to serve, and a file of users beside it.
@@ -70,10 +70,10 @@ fn v19_without_credentials_nothing_is_told() {
     let program = start(&directory, &users);
     let address = program.address();
     let told = |method: &str, target: &str, fields: &str| {
-        let answer = get_as(address, method, target, fields);
-        assert_eq!((answer.status, answer.field("WWW-Authenticate")), (401, Some(CHALLENGE)), "{method} {target}");
-        let fields = answer.head.lines().filter(|line| !line.starts_with("Date: "));
-        (fields.collect::<Vec<_>>().join("\n"), answer.body)
+        let response = fetch(address, method, target, fields);
+        assert_eq!((response.status, response.header("WWW-Authenticate")), (401, Some(CHALLENGE)), "{method} {target}");
+        let fields = response.head.lines().filter(|line| !line.starts_with("Date: "));
+        (fields.collect::<Vec<_>>().join("\n"), response.body)
     };
     let expected = told("GET", "/small", "");
     assert!(expected.1.starts_with(b"<!DOCTYPE html>"), "the page of the files");
@@ -102,12 +102,12 @@ fn v19_without_credentials_nothing_is_told() {
         assert_eq!(told("GET", "/small", &fields), expected, "{fields}");
     }
     for user in ["me", "caf\u{e9}"] {
-        assert_eq!(get_as(address, "GET", "/small", &authorization(user, PASSWORD)).text(), "small");
+        assert_eq!(fetch(address, "GET", "/small", &authorization(user, PASSWORD)).text(), "small");
     }
 
     // OPTIONS tells the methods; what is no request is refused as without a guard.
-    let answer = get_as(address, "OPTIONS", "/nothing", "");
-    assert_eq!((answer.status, answer.field("Allow")), (200, Some("GET, HEAD, OPTIONS")));
+    let response = fetch(address, "OPTIONS", "/nothing", "");
+    assert_eq!((response.status, response.header("Allow")), (200, Some("GET, HEAD, OPTIONS")));
     for (request, status) in [
         ("GET small HTTP/1.0\r\n\r\n", 400),
         ("GET /%2e%2e/users HTTP/1.0\r\n\r\n", 400),
@@ -117,7 +117,7 @@ fn v19_without_credentials_nothing_is_told() {
     ] {
         assert_eq!(exchange(address, request.as_bytes()).status, status, "{request}");
     }
-    // A simple request has no place for credentials, and its answer none for a status.
+    // A simple request has no place for credentials, and its response none for a status.
     let mut stream = connect(address);
     stream.write_all(b"GET /small\r\n").unwrap();
     assert_eq!(read_to_end(&mut stream).unwrap(), expected.1);
@@ -131,29 +131,29 @@ fn v19_without_credentials_nothing_is_told() {
 
 #[test]
 fn a_kept_connection_outlives_a_401() {
-    let inside = Inside::start(|server| server.threads(1), guard(4));
-    let mut stream = connect(inside.address());
+    let server = EmbeddedServer::start(|server| server.threads(1), guard(4));
+    let mut stream = connect(server.address());
     for fields in [String::new(), authorization("me", "wrong"), authorization("me", PASSWORD)] {
         write!(stream, "POST / HTTP/1.0\r\nConnection: keep-alive\r\nContent-Length: 5\r\n{fields}\r\nhello").unwrap();
-        let answer = read_answer(&mut stream);
-        assert!(answer.is_idle_keep_alive());
-        assert_eq!(answer.text() == "5 bytes", fields == authorization("me", PASSWORD));
+        let response = read_response(&mut stream);
+        assert!(response.keeps_alive());
+        assert_eq!(response.text() == "5 bytes", fields == authorization("me", PASSWORD));
     }
     drop(stream);
-    inside.finish();
+    server.finish();
 }
 
 // V19
 #[test]
 fn v19_who_is_known_is_verified_once() {
     let guard = guard(4);
-    let inside = Inside::start(|server| server.threads(2), guard.clone());
+    let server = EmbeddedServer::start(|server| server.threads(2), guard.clone());
     for round in 1..=20 {
-        assert_eq!(status_for(inside.address(), "me", PASSWORD), 200);
+        assert_eq!(status_for(server.address(), "me", PASSWORD), 200);
         assert_eq!(guard.verifications(), round, "once, and once for each wrong one");
-        assert_eq!(status_for(inside.address(), "me", "wrong"), 401);
+        assert_eq!(status_for(server.address(), "me", "wrong"), 401);
     }
-    inside.finish();
+    server.finish();
 }
 
 /// Whether nothing has come yet.
@@ -168,34 +168,34 @@ fn is_silent(stream: &TcpStream) -> bool {
 #[test]
 fn v19_one_is_verified_at_a_time_and_the_others_go_on() {
     let guard = guard(SLOW_READER_AFTER);
-    let inside = Inside::start(|server| server.threads(2), guard.clone());
-    let address = inside.address();
+    let server = EmbeddedServer::start(|server| server.threads(2), guard.clone());
+    let address = server.address();
     assert_eq!(status_for(address, "me", PASSWORD), 200);
 
     let mut guess = connect(address);
     write!(guess, "GET / HTTP/1.0\r\n{}\r\n", authorization("nobody", "guess")).unwrap();
     wait_until("the guess is being verified", || guard.verifications() == 2);
     for (user, password) in [("me", "wrong"), ("nobody", "guess"), ("you", PASSWORD)] {
-        let answer = get_as(address, "GET", "/", &authorization(user, password));
-        assert_eq!((answer.status, answer.field("Retry-After")), (503, Some("1")), "{user}");
+        let response = fetch(address, "GET", "/", &authorization(user, password));
+        assert_eq!((response.status, response.header("Retry-After")), (503, Some("1")), "{user}");
         assert_eq!(status_for(address, "me", PASSWORD), 200);
-        assert_eq!(get_as(address, "GET", "/", "").status, 401);
-        assert_eq!(get_as(address, "OPTIONS", "/", "").status, 200);
+        assert_eq!(fetch(address, "GET", "/", "").status, 401);
+        assert_eq!(fetch(address, "OPTIONS", "/", "").status, 200);
     }
     assert!(is_silent(&guess), "all of it was answered while the guess was verified");
     assert_eq!(guard.verifications(), 2);
-    assert_eq!(read_answer(&mut guess).status, 401);
+    assert_eq!(read_response(&mut guess).status, 401);
     wait_until("another can be verified", || status_for(address, "you", PASSWORD) == 200);
     drop(guess);
-    inside.finish();
+    server.finish();
 }
 
 // V19
 #[test]
 fn v19_a_crowd_of_guesses_is_verified_one_by_one() {
     let guard = guard(6);
-    let inside = Inside::start(|server| server.threads(4), guard.clone());
-    let address = inside.address();
+    let server = EmbeddedServer::start(|server| server.threads(4), guard.clone());
+    let address = server.address();
     assert_eq!(status_for(address, "me", PASSWORD), 200);
     let crowd: Vec<_> = (0..8)
         .map(|n| {
@@ -214,18 +214,18 @@ fn v19_a_crowd_of_guesses_is_verified_one_by_one() {
     }
     let verified: usize = crowd.into_iter().map(|guesses| guesses.join().unwrap()).sum();
     assert_eq!(guard.verifications(), 1 + verified as u64, "what was not verified was told so");
-    inside.finish();
+    server.finish();
 }
 
 #[test]
 fn a_guard_has_a_realm_and_speaks_as_its_handler() {
     let guard =
         BasicAuth::new(Users::parse(line("me", 4).as_bytes()).unwrap(), whole).realm("The cellar, left").unwrap();
-    let inside = Inside::start(|server| server.threads(1), guard);
-    let answer = get_as(inside.address(), "GET", "/", "");
-    assert_eq!(answer.field("WWW-Authenticate"), Some("Basic realm=\"The cellar, left\", charset=\"UTF-8\""));
-    assert_eq!(answer.text(), "401 Unauthorized: A user and a password that are known here are needed.\n");
-    inside.finish();
+    let server = EmbeddedServer::start(|server| server.threads(1), guard);
+    let response = fetch(server.address(), "GET", "/", "");
+    assert_eq!(response.header("WWW-Authenticate"), Some("Basic realm=\"The cellar, left\", charset=\"UTF-8\""));
+    assert_eq!(response.text(), "401 Unauthorized: A user and a password that are known here are needed.\n");
+    server.finish();
     let users = || Users::parse(line("me", 4).as_bytes()).unwrap();
     for bad in ["a\"b", "a\r\nb", "caf\u{e9}"] {
         assert!(BasicAuth::new(users(), whole).realm(bad).is_none(), "{bad}");
@@ -286,7 +286,7 @@ fn a_file_that_will_not_do_is_one_line_and_no_start() {
     for file in [users, path("www/.inside")] {
         let program = start(&directory, &file);
         assert_eq!(status_for(program.address(), "me", PASSWORD), 200);
-        let hidden = get_as(program.address(), "GET", "/.inside", &authorization("me", PASSWORD));
+        let hidden = fetch(program.address(), "GET", "/.inside", &authorization("me", PASSWORD));
         assert_eq!(hidden.status, 404);
         program.finish();
     }
@@ -300,9 +300,9 @@ fn a_401_is_dressed_and_explained() {
     fs::write(www.join("who.html"), "who are you?").unwrap();
     let options = ["--auth", &users, "--error-page", "401=who.html", "--header", "X-A: b"];
     let program = Program::start(&www, &options);
-    let answer = get_as(program.address(), "GET", "/small", "");
-    assert_eq!((answer.status, answer.text(), answer.field("X-A")), (401, "who are you?", Some("b")));
-    assert_eq!(answer.field("WWW-Authenticate"), Some(CHALLENGE));
+    let response = fetch(program.address(), "GET", "/small", "");
+    assert_eq!((response.status, response.text(), response.header("X-A")), (401, "who are you?", Some("b")));
+    assert_eq!(response.header("WWW-Authenticate"), Some(CHALLENGE));
     program.finish();
     for (fields, status) in [(String::new(), "401 Unauthorized"), (authorization("me", PASSWORD), "200 OK")] {
         let request = format!("GET /small HTTP/1.0\n{}", fields.trim_end());
@@ -354,12 +354,12 @@ fn htpasswd_writes_what_is_read() {
         users.push_str(&lines); // with an empty line
     }
     let guard = Arc::new(BasicAuth::new(Users::parse(users.as_bytes()).unwrap(), whole));
-    let inside = Inside::start(|server| server, guard);
+    let server = EmbeddedServer::start(|server| server, guard);
     for (user, password) in [("a", "plain"), ("\u{e4}", "p\u{e4}ss:wort"), ("long", &long[..72]), ("long", &long)] {
-        assert_eq!(status_for(inside.address(), user, password), 200, "{user}");
-        assert_eq!(status_for(inside.address(), user, "p"), 401, "{user}");
+        assert_eq!(status_for(server.address(), user, password), 200, "{user}");
+        assert_eq!(status_for(server.address(), user, "p"), 401, "{user}");
     }
-    inside.finish();
+    server.finish();
     let md5 = said_by("htpasswd", &["-n", "-b", "-m", "a", "plain"]).unwrap();
     assert_eq!(
         Users::parse(md5.as_bytes()).unwrap_err().to_string(),

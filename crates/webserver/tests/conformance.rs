@@ -1,6 +1,6 @@
 //! The cases of conformance against the real program over real sockets, whole and a byte at a time; and what must
-//! hold of every answer and of every line of the log whatever was asked.
-// Clippy then takes the helpers, too, for tests.
+//! hold of every response and of every line of the log whatever was asked.
+// Lets clippy treat the helpers as test code.
 #![cfg(test)]
 
 mod support;
@@ -16,7 +16,7 @@ use std::time::{Duration, Instant, UNIX_EPOCH};
 
 use tempfile::TempDir;
 
-use support::{Action, PATIENCE, Program, answers, connect};
+use support::{Program, ReceivedResponse, TIMEOUT, connect, parse_responses};
 
 const HELLO: &[u8] = b"<!DOCTYPE html>\n<title>Hello</title>\n<p>Hello, World!</p>\n";
 
@@ -141,10 +141,10 @@ fn faults_of(case: &Case, bytewise: bool, program: &Program) -> Vec<String> {
     match class.as_str() {
         "close" => count = 0,
         "0.9-body" => {}
-        _ => match answers(&out, case.begins_with(b"HEAD")) {
-            Ok(answers) => {
-                count = answers.len();
-                faults.extend(broken_invariants(case, &answers));
+        _ => match parse_responses(&out, case.begins_with(b"HEAD")) {
+            Ok(responses) => {
+                count = responses.len();
+                faults.extend(broken_invariants(case, &responses));
             }
             Err(fault) => faults.push(fault),
         },
@@ -161,8 +161,9 @@ fn faults_of(case: &Case, bytewise: bool, program: &Program) -> Vec<String> {
     if let Some(get) = case.begins_with(b"HEAD").then(|| as_get(&case.bytes)) {
         let logged = program.messages_from(0).len();
         let get = run(program.address(), &get, false).unwrap_or_default();
-        if let (Ok(got), Ok(answers)) = (answers(&get, false), answers(&out, true)) {
-            let lengths = [got.first(), answers.first()].map(|answer| answer.and_then(Action::content_length));
+        if let (Ok(got), Ok(responses)) = (parse_responses(&get, false), parse_responses(&out, true)) {
+            let lengths =
+                [got.first(), responses.first()].map(|response| response.and_then(ReceivedResponse::content_length));
             if lengths[0] != lengths[1] {
                 faults.push(format!("GET and HEAD have lengths {lengths:?}"));
             }
@@ -174,18 +175,18 @@ fn faults_of(case: &Case, bytewise: bool, program: &Program) -> Vec<String> {
     faults
 }
 
-/// What holds of every answer with a status line.
-fn broken_invariants(case: &Case, answers: &[Action]) -> Vec<String> {
+/// What holds of every response with a status line.
+fn broken_invariants(case: &Case, responses: &[ReceivedResponse]) -> Vec<String> {
     let mut faults = Vec::new();
-    for (i, answer) in answers.iter().enumerate() {
+    for (i, response) in responses.iter().enumerate() {
         let mut must = |holds: bool, what: &str| {
             if !holds {
-                faults.push(format!("answer {}: {what}", i + 1));
+                faults.push(format!("response {}: {what}", i + 1));
             }
         };
-        must((200..600).contains(&answer.status), "no final status");
-        must(answer.field("Date").is_some_and(|date| date.len() == 29 && date.ends_with(" GMT")), "no Date"); // R9110-6.6.1
-        let kept = match answer.field("Connection") {
+        must((200..600).contains(&response.status), "no final status");
+        must(response.header("Date").is_some_and(|date| date.len() == 29 && date.ends_with(" GMT")), "no Date"); // R9110-6.6.1
+        let kept = match response.header("Connection") {
             Some("keep-alive") => true,
             Some("close") => false,
             _ => {
@@ -193,25 +194,25 @@ fn broken_invariants(case: &Case, answers: &[Action]) -> Vec<String> {
                 false
             }
         };
-        // R9112-9.6a: after the last answer nothing; a refusal for syntax, limits or framing is the last.
-        must(kept || i + 1 == answers.len(), "it goes on after close");
-        must(!(kept && matches!(answer.status, 400 | 408 | 411 | 413 | 414 | 431 | 505)), "a refusal keeps");
-        let length = answer.content_length();
-        match answer.status {
+        // R9112-9.6a: after the last response nothing; a refusal for syntax, limits or framing is the last.
+        must(kept || i + 1 == responses.len(), "it goes on after close");
+        must(!(kept && matches!(response.status, 400 | 408 | 411 | 413 | 414 | 431 | 505)), "a refusal keeps");
+        let length = response.content_length();
+        match response.status {
             204 => must(length.is_none(), "Content-Length with 204"), // R9110-8.6a
             304 => must(length.is_none_or(|length| length == HELLO.len()), "a wrong Content-Length with 304"),
-            405 => must(answer.field("Allow").is_some(), "no Allow with 405"), // R9110-10.2.1
+            405 => must(response.header("Allow").is_some(), "no Allow with 405"), // R9110-10.2.1
             416 => must(
-                answer.field("Content-Range") == Some(&format!("bytes */{}", HELLO.len())),
+                response.header("Content-Range") == Some(&format!("bytes */{}", HELLO.len())),
                 "no Content-Range with 416", // R9110-15.5.17
             ),
             200..300 if i == 0 && case.begins_with(b"OPTIONS") => {
-                must(answer.field("Allow").is_some(), "no Allow for OPTIONS"); // R9110-9.3.7
+                must(response.header("Allow").is_some(), "no Allow for OPTIONS"); // R9110-9.3.7
             }
             _ => {}
         }
-        if !matches!(answer.status, 204 | 304) {
-            must(length.is_some(), "no Content-Length"); // that it is the body's is how the answers were cut
+        if !matches!(response.status, 204 | 304) {
+            must(length.is_some(), "no Content-Length"); // that it is the body's is how the responses were cut
         }
     }
     faults
@@ -219,7 +220,7 @@ fn broken_invariants(case: &Case, answers: &[Action]) -> Vec<String> {
 
 /// What the log says since then, once there are so many lines.
 fn program_lines(program: &Program, since: usize, count: usize) -> Vec<u8> {
-    let deadline = Instant::now() + PATIENCE;
+    let deadline = Instant::now() + TIMEOUT;
     loop {
         let lines = program.messages_from(since);
         if lines.iter().filter(|&&c| c == b'\n').count() >= count || Instant::now() > deadline {
@@ -234,7 +235,7 @@ fn log_faults(lines: &[u8], count: usize) -> Vec<String> {
     let mut faults = Vec::new();
     let ends = lines.iter().filter(|&&c| c == b'\n').count();
     if ends != count {
-        faults.push(format!("{ends} lines of log for {count} answers: {}", lines.escape_ascii()));
+        faults.push(format!("{ends} lines of log for {count} responses: {}", lines.escape_ascii()));
     }
     if !lines.iter().all(|c| matches!(c, b' '..=b'~' | b'\n')) || !(lines.is_empty() || lines.ends_with(b"\n")) {
         faults.push(format!("a log that a terminal would obey: {}", lines.escape_ascii()));

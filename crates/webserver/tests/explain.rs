@@ -1,5 +1,5 @@
 //! `--explain`: what it says of a request is what the server does with it.
-// Clippy then takes the helpers, too, for tests.
+// Lets clippy treat the helpers as test code.
 #![cfg(test)]
 
 mod support;
@@ -129,7 +129,7 @@ fn decisions_come_in_their_order_and_say_what_is_behind_them() {
         ("GET /empty/ HTTP/1.0", &["--no-listing"], &["is not listed"]),
         ("GET /.git/config HTTP/1.0", &[], &["a name that begins with a dot is not served", "--hidden"]),
         ("GET /.git/config HTTP/1.0", &["--hidden"], &["\"/.git/config\" is a file of 1"]),
-        ("GET /users/7 HTTP/1.0", &["--fallback", "404.html"], &["is not there", "\"404.html\" answers"]),
+        ("GET /users/7 HTTP/1.0", &["--fallback", "404.html"], &["is not there", "\"404.html\" responses"]),
         ("GET /a.css HTTP/1.0\\nAccept-Encoding: br", &[], &["of its codings gzip the client takes none"]),
         ("GET /a.css HTTP/1.0\\nAccept-Encoding: gzip", &[], &["of its codings gzip the client likes gzip best"]),
         ("GET /a.css HTTP/1.0", &["--type", "css=text/x"], &["the type is text/x", "--type"]),

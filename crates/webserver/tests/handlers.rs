@@ -1,5 +1,5 @@
 //! What a program that embeds the server may rely on: handlers of its own, bodies in both directions, and their bounds.
-// Clippy then takes the helpers, too, for tests.
+// Lets clippy treat the helpers as test code.
 #![cfg(test)]
 
 mod support;
@@ -13,9 +13,11 @@ use std::time::{Duration, Instant};
 use http_core::{FieldValue, Status, header};
 use http_server::{Action, Body, BodySink, Request, Response, Server, Stats, Timeouts};
 
-use support::{Inside, answers, connect, exchange, get, keep_alive, read_answer, read_to_end, wait_until};
+use support::{
+    EmbeddedServer, connect, exchange, get, keep_alive, parse_responses, read_response, read_to_end, wait_until,
+};
 
-const OCTETS: FieldValue<'static> = FieldValue::from_static("application/octet-stream");
+const OCTET_STREAM: FieldValue<'static> = FieldValue::from_static("application/octet-stream");
 const MIB: usize = 1 << 20;
 
 fn send(address: SocketAddr, bytes: &[u8]) -> TcpStream {
@@ -38,7 +40,7 @@ fn length_of(body: Vec<u8>) -> Response {
 }
 
 fn echo(_: &Request<'_>) -> Action {
-    Action::collect_body(|body| Response::bytes(OCTETS, body))
+    Action::collect_body(|body| Response::bytes(OCTET_STREAM, body))
 }
 
 /// Everything until the server closes, be it short or even by a reset.
@@ -63,52 +65,52 @@ fn body_of(bytes: &[u8]) -> &[u8] {
 
 #[test]
 fn a_body_is_collected_and_the_next_request_is_behind_it() {
-    let inside = Inside::start(|server| server.threads(1), echo);
+    let server = EmbeddedServer::start(|server| server.threads(1), echo);
     for bytes in [0, 1, 5, 16 << 10, (16 << 10) + 1, 64 << 10] {
         let body: Vec<u8> = (0..251).cycle().take(bytes).collect();
         let segment = [post("/a", &body), post("/b", b"second"), b"GET / HTTP/1.0\r\n\r\n".to_vec()].concat();
-        let answers = answers(&read_to_end(&mut send(inside.address(), &segment)).unwrap(), false).unwrap();
-        let bodies: Vec<&[u8]> = answers.iter().map(|answer| &*answer.body).collect();
+        let responses = parse_responses(&read_to_end(&mut send(server.address(), &segment)).unwrap(), false).unwrap();
+        let bodies: Vec<&[u8]> = responses.iter().map(|response| &*response.body).collect();
         assert!(bodies == [&*body, b"second", b""], "{bytes} bytes");
     }
-    inside.finish();
+    server.finish();
 }
 
 #[test]
 fn a_slow_body_holds_no_thread() {
-    let inside = Inside::start(|server| server.threads(1), echo);
-    let slow: Vec<_> = (0..8).map(|_| send(inside.address(), &post_head("/", 9))).collect();
+    let server = EmbeddedServer::start(|server| server.threads(1), echo);
+    let slow: Vec<_> = (0..8).map(|_| send(server.address(), &post_head("/", 9))).collect();
     for byte in b"dribbling" {
         for mut stream in &slow {
             stream.write_all(&[*byte]).unwrap();
         }
-        let answer = exchange(inside.address(), b"POST / HTTP/1.0\r\nContent-Length: 5\r\n\r\nwhole");
-        assert_eq!(answer.text(), "whole");
+        let response = exchange(server.address(), b"POST / HTTP/1.0\r\nContent-Length: 5\r\n\r\nwhole");
+        assert_eq!(response.text(), "whole");
     }
     for mut stream in slow {
-        let answer = read_answer(&mut stream);
-        assert_eq!((answer.text(), answer.is_idle_keep_alive()), ("dribbling", true));
+        let response = read_response(&mut stream);
+        assert_eq!((response.text(), response.keeps_alive()), ("dribbling", true));
     }
-    inside.finish();
+    server.finish();
 }
 
 // What is beyond the limit is 413.
 #[test]
 fn a_body_is_taken_up_to_its_limit() {
     let handler = |request: &Request<'_>| {
-        let answer = Action::collect_body(length_of);
+        let response = Action::collect_body(length_of);
         match request.path().trim_start_matches('/') {
-            "" => answer,
-            limit => answer.up_to(limit.parse().unwrap()),
+            "" => response,
+            limit => response.up_to(limit.parse().unwrap()),
         }
     };
-    let inside = Inside::start(|server| server.threads(1), handler);
+    let server = EmbeddedServer::start(|server| server.threads(1), handler);
     let kept = |path, bytes| {
-        let mut stream = send(inside.address(), &post(path, &vec![b'x'; bytes]));
-        let answer = read_answer(&mut stream);
+        let mut stream = send(server.address(), &post(path, &vec![b'x'; bytes]));
+        let response = read_response(&mut stream);
         stream.write_all(&post("/", b"on")).unwrap();
-        assert_eq!(read_answer(&mut stream).text(), "2", "{bytes} to {path}");
-        (answer.status, answer.is_idle_keep_alive())
+        assert_eq!(read_response(&mut stream).text(), "2", "{bytes} to {path}");
+        (response.status, response.keeps_alive())
     };
     for (path, bytes, status) in [
         ("/", 64 << 10, 200),
@@ -123,13 +125,13 @@ fn a_body_is_taken_up_to_its_limit() {
     }
     // Of more than a kept connection drops, the client still hears why, though it sends all of it first (R9112-9.6b).
     for bytes in [MIB, 3 * MIB / 2] {
-        let answer = exchange(inside.address(), &post("/", &vec![b'x'; bytes]));
-        assert_eq!(answer.status, 413);
+        let response = exchange(server.address(), &post("/", &vec![b'x'; bytes]));
+        assert_eq!(response.status, 413);
     }
     // And it need not send any.
-    let answer = exchange(inside.address(), &post_head("/", usize::MAX));
-    assert_eq!(answer.status, 413);
-    inside.finish();
+    let response = exchange(server.address(), &post_head("/", usize::MAX));
+    assert_eq!(response.status, 413);
+    server.finish();
 }
 
 // R9110-10.1.1b, R9110-10.1.1c
@@ -139,16 +141,16 @@ fn who_waits_for_100_is_not_left_waiting() {
         "/wanted" => Action::collect_body(length_of),
         _ => Response::text("final").into(),
     };
-    let inside = Inside::start(|server| server.threads(1), handler);
+    let server = EmbeddedServer::start(|server| server.threads(1), handler);
     for (path, status) in [("/wanted", 417), ("/unwanted", 200)] {
         let head = format!("POST {path} HTTP/1.1\r\nHost: a\r\nExpect: 100-continue\r\nContent-Length: 5\r\n\r\n");
-        assert_eq!(exchange(inside.address(), head.as_bytes()).status, status, "{path}");
+        assert_eq!(exchange(server.address(), head.as_bytes()).status, status, "{path}");
     }
     // A body's length of 0 is nothing to wait for.
     let head = b"POST /wanted HTTP/1.1\r\nHost: a\r\nExpect: 100-continue\r\nContent-Length: 0\r\n\r\n";
-    let answer = read_answer(&mut send(inside.address(), head));
-    assert_eq!((answer.status, answer.text()), (200, "0"));
-    inside.finish();
+    let response = read_response(&mut send(server.address(), head));
+    assert_eq!((response.status, response.text()), (200, "0"));
+    server.finish();
 }
 
 /// What has happened to sinks: bytes that they advance, in how many pieces, and how many were ended and dropped.
@@ -199,52 +201,52 @@ impl Drop for Recording {
     }
 }
 
-fn recording() -> (Recorder, Inside) {
+fn recording() -> (Recorder, EmbeddedServer) {
     let recorder = Recorder::default();
     let to = recorder.clone();
     let handler = move |_: &Request<'_>| Action::stream_body(Recording(to.clone())).up_to(1 << 40);
-    (recorder, Inside::start(|server| server.threads(1), handler))
+    (recorder, EmbeddedServer::start(|server| server.threads(1), handler))
 }
 
 #[test]
 fn a_sink_is_fed_as_the_body_comes_and_ended_once() {
-    let (recorder, inside) = recording();
-    let mut stream = send(inside.address(), &post_head("/", 9));
+    let (recorder, server) = recording();
+    let mut stream = send(server.address(), &post_head("/", 9));
     for (n, piece) in (1..).zip(["abc", "def", "ghi"]) {
         stream.write_all(piece.as_bytes()).unwrap();
         wait_until("it is fed", || recorder.seen().pieces == n);
     }
-    assert_eq!(read_answer(&mut stream).text(), "9");
+    assert_eq!(read_response(&mut stream).text(), "9");
     let seen = Seen { taken: b"abcdefghi".into(), pieces: 3, ended: 1, dropped: 1 };
     assert_eq!(recorder.seen(), seen);
     // Far more than would be collected.
     stream.write_all(&post("/", &vec![b'x'; 20 * MIB])).unwrap();
-    assert_eq!(read_answer(&mut stream).text(), (20 * MIB + 9).to_string());
+    assert_eq!(read_response(&mut stream).text(), (20 * MIB + 9).to_string());
     assert_eq!((recorder.seen().ended, recorder.seen().dropped), (2, 2));
     // Without a body it is ended at once.
     stream.write_all(b"GET / HTTP/1.0\r\n\r\n").unwrap();
-    assert_eq!(read_answer(&mut stream).status, 200);
+    assert_eq!(read_response(&mut stream).status, 200);
     assert_eq!((recorder.seen().ended, recorder.seen().dropped), (3, 3));
-    inside.finish();
+    server.finish();
 }
 
 #[test]
 fn a_sink_may_reply_at_once() {
-    let (recorder, inside) = recording();
+    let (recorder, server) = recording();
     for (rest, kept) in [(0, true), (100, true), (200 << 10, true), (MIB, false)] {
         let body = [b"no!".to_vec(), vec![b'x'; rest]].concat();
         // The rest is on its way, or is yet to come, when the reply is there.
-        let mut stream = send(inside.address(), &post("/", &body)[..post_head("/", body.len()).len() + 3]);
-        let answer = read_answer(&mut stream);
+        let mut stream = send(server.address(), &post("/", &body)[..post_head("/", body.len()).len() + 3]);
+        let response = read_response(&mut stream);
         assert_eq!(
-            (answer.status, answer.is_idle_keep_alive(), answer.text()),
+            (response.status, response.keeps_alive(), response.text()),
             (409, kept, "enough"),
             "and {rest} bytes"
         );
         if kept {
             stream.write_all(&body[3..]).unwrap();
             stream.write_all(&post("/", b"on")).unwrap();
-            assert_eq!(read_answer(&mut stream).status, 200, "behind {rest} bytes that nobody wants");
+            assert_eq!(read_response(&mut stream).status, 200, "behind {rest} bytes that nobody wants");
         } else {
             let _ = stream.write_all(&body[3..]);
             assert!(read_what_comes(&mut stream).is_empty());
@@ -252,18 +254,18 @@ fn a_sink_may_reply_at_once() {
     }
     let seen = recorder.seen();
     assert_eq!((seen.taken.as_slice(), seen.ended, seen.dropped), (&b"no!onno!onno!onno!"[..], 3, 7));
-    inside.finish();
+    server.finish();
 }
 
 #[test]
 fn a_sink_is_dropped_with_its_client() {
-    let (recorder, inside) = recording();
-    let stream = send(inside.address(), &post("/", b"ab")[..post_head("/", 2).len() + 1]);
+    let (recorder, server) = recording();
+    let stream = send(server.address(), &post("/", b"ab")[..post_head("/", 2).len() + 1]);
     wait_until("it is fed", || recorder.seen().pieces == 1);
     drop(stream);
     wait_until("it is dropped", || recorder.seen().dropped == 1);
     assert_eq!(recorder.seen().ended, 0);
-    let counts = inside.finish();
+    let counts = server.finish();
     assert_eq!((counts.aborted, counts.accepted), (1, 1));
 }
 
@@ -345,22 +347,22 @@ fn who_panics_costs_no_more_than_its_reply() {
         "/endless" => reader(40_000, None, || panic!("as it was told")).into(),
         _ => Action::collect_body(length_of),
     };
-    let inside = Inside::start(|server| server.threads(1), handler);
+    let server = EmbeddedServer::start(|server| server.threads(1), handler);
     for _ in 0..5 {
         for path in ["/then", "/take", "/end"] {
-            let mut stream = send(inside.address(), &post(path, b"???"));
-            let answer = read_answer(&mut stream);
-            assert_eq!((answer.status, answer.is_idle_keep_alive()), (500, true), "{path}");
+            let mut stream = send(server.address(), &post(path, b"???"));
+            let response = read_response(&mut stream);
+            assert_eq!((response.status, response.keeps_alive()), (500, true), "{path}");
             stream.write_all(&post("/", b"on")).unwrap();
-            assert_eq!(read_answer(&mut stream).text(), "2", "behind {path}");
+            assert_eq!(read_response(&mut stream).text(), "2", "behind {path}");
         }
         for path in ["/reader", "/endless"] {
-            let bytes = read_what_comes(&mut send(inside.address(), &keep_alive(path)));
+            let bytes = read_what_comes(&mut send(server.address(), &keep_alive(path)));
             assert!(bytes.starts_with(b"HTTP/1.0 200 ") && body_of(&bytes).len() <= 40_000, "{path}");
         }
     }
     assert_eq!(recorder.seen(), Seen { dropped: 5, ..Seen::default() });
-    let Stats { accepted, completed, failed, .. } = inside.finish();
+    let Stats { accepted, completed, failed, .. } = server.finish();
     assert_eq!((accepted, completed, failed), (25, 15, 10));
 }
 
@@ -371,17 +373,18 @@ fn what_panics_when_it_is_dropped_costs_no_thread() {
         "/drop" => Action::stream_body(DropPanics),
         _ => Response::text("on").into(),
     };
-    let inside = Inside::start(|server| server.threads(1).shutdown_timeout(Duration::from_millis(100)), handler);
+    let server =
+        EmbeddedServer::start(|server| server.threads(1).shutdown_timeout(Duration::from_millis(100)), handler);
     let whole = b"POST /drop HTTP/1.0\r\nContent-Length: 2\r\n\r\nab";
     let begun = &whole[..whole.len() - 1];
     for _ in 0..3 {
-        assert_eq!(exchange(inside.address(), whole).status, 500);
-        drop(send(inside.address(), begun));
-        assert_eq!(get(inside.address(), "/on").text(), "on");
+        assert_eq!(exchange(server.address(), whole).status, 500);
+        drop(send(server.address(), begun));
+        assert_eq!(get(server.address(), "/on").text(), "on");
     }
-    let _until_the_grace_is_over = send(inside.address(), begun);
-    assert_eq!(get(inside.address(), "/on").text(), "on");
-    assert_eq!(inside.finish().accepted, 11);
+    let _until_the_grace_is_over = send(server.address(), begun);
+    assert_eq!(get(server.address(), "/on").text(), "on");
+    assert_eq!(server.finish().accepted, 11);
 }
 
 // --- Bodies of replies
@@ -395,8 +398,8 @@ fn every_kind_of_body_is_sent_whole_and_not_at_all_to_head() {
         let length = if path.starts_with("/small") { 100 } else { LENGTH };
         let done = || Ok(0);
         match path.rsplit('/').next().unwrap() {
-            "bytes" => Response::bytes(OCTETS, vec![b'x'; length]),
-            "static" => Response::bytes(OCTETS, &b"xxxxx"[..]),
+            "bytes" => Response::bytes(OCTET_STREAM, vec![b'x'; length]),
+            "static" => Response::bytes(OCTET_STREAM, &b"xxxxx"[..]),
             "shared" if length == LENGTH => {
                 Response { body: Body::Shared(shared.clone()), ..Response::empty(Status::OK) }
             }
@@ -407,7 +410,7 @@ fn every_kind_of_body_is_sent_whole_and_not_at_all_to_head() {
             _ => Response::empty(Status::NO_CONTENT),
         }
     };
-    let inside = Inside::start(|server| server.threads(1), handler);
+    let server = EmbeddedServer::start(|server| server.threads(1), handler);
     for (path, length) in [
         ("/small/bytes", Some(100)),
         ("/static", Some(5)),
@@ -421,18 +424,18 @@ fn every_kind_of_body_is_sent_whole_and_not_at_all_to_head() {
         ("/small/until-close", None),
         ("/large/until-close", None),
     ] {
-        let mut stream = send(inside.address(), &keep_alive(path));
+        let mut stream = send(server.address(), &keep_alive(path));
         if let Some(length) = length {
             thread::sleep(Duration::from_millis(50)); // more than the kernel takes has to wait
-            let answer = read_answer(&mut stream);
-            assert!(answer.is_idle_keep_alive() && answer.body == vec![b'x'; length], "{path}");
+            let response = read_response(&mut stream);
+            assert!(response.keeps_alive() && response.body == vec![b'x'; length], "{path}");
         } else {
             let bytes = read_to_end(&mut stream).unwrap();
             let head = String::from_utf8_lossy(&bytes[..bytes.len() - body_of(&bytes).len()]).into_owned();
             assert!(head.contains("Connection: close\r\n") && !head.contains("Content-Length"), "{path}: {head}");
             let expected = if path.starts_with("/small") { 100 } else { LENGTH };
             assert!(body_of(&bytes) == vec![b'x'; expected], "{path}");
-            stream = connect(inside.address());
+            stream = connect(server.address());
         }
         // Its HEAD has the same fields, no body, and is kept though the length be unknown.
         stream.write_all(&keep_alive(path).strip_prefix(b"GET").map(|rest| [b"HEAD", rest].concat()).unwrap()).unwrap();
@@ -444,10 +447,10 @@ fn every_kind_of_body_is_sent_whole_and_not_at_all_to_head() {
         let expected = length.map(|length| format!("Content-Length: {length}"));
         assert_eq!(head.lines().find(|line| line.starts_with("Content-Length")), expected.as_deref(), "{path}");
     }
-    inside.finish();
+    server.finish();
 }
 
-// R9112-8: never padded, never followed by another answer.
+// R9112-8: never padded, never followed by another response.
 #[test]
 fn a_reader_that_breaks_its_promise_shows() {
     let handler = |request: &Request<'_>| match &*request.path() {
@@ -459,15 +462,15 @@ fn a_reader_that_breaks_its_promise_shows() {
         "/until-close" => reader(50_000, None, || Err(ErrorKind::Other.into())),
         _ => Response::text("on"),
     };
-    let inside = Inside::start(|server| server.threads(1), handler);
+    let server = EmbeddedServer::start(|server| server.threads(1), handler);
     let paths = ["/early", "/never", "/fails", "/reset", "/would-block", "/until-close"];
     for path in paths {
-        let bytes = read_what_comes(&mut send(inside.address(), &keep_alive(path).repeat(2)));
+        let bytes = read_what_comes(&mut send(server.address(), &keep_alive(path).repeat(2)));
         assert!(body_of(&bytes).iter().all(|&byte| byte == b'x'), "{path}");
         assert!(body_of(&bytes).len() <= 50_000, "{path}: {}", bytes.len());
-        assert_eq!(get(inside.address(), "/on").text(), "on");
+        assert_eq!(get(server.address(), "/on").text(), "on");
     }
-    let Stats { failed, completed, .. } = inside.finish();
+    let Stats { failed, completed, .. } = server.finish();
     assert_eq!((failed, completed), (6, 6));
 }
 
@@ -475,17 +478,17 @@ fn a_reader_that_breaks_its_promise_shows() {
 fn a_large_body_waits_for_a_slow_reader_and_holds_no_thread() {
     const LARGE: usize = 8 * MIB;
     let handler = |request: &Request<'_>| match &*request.path() {
-        "/bytes" => Response::bytes(OCTETS, vec![b'x'; LARGE]),
+        "/bytes" => Response::bytes(OCTET_STREAM, vec![b'x'; LARGE]),
         "/reader" => reader(LARGE as u64, Some(LARGE as u64), || Ok(0)),
         "/until-close" => reader(LARGE as u64, None, || Ok(0)),
         _ => Response::text("small"),
     };
-    let inside = Inside::start(|server| server.threads(1), handler);
-    let ask = |path: &str| send(inside.address(), format!("GET /{path} HTTP/1.0\r\n\r\n").as_bytes());
+    let server = EmbeddedServer::start(|server| server.threads(1), handler);
+    let ask = |path: &str| send(server.address(), format!("GET /{path} HTTP/1.0\r\n\r\n").as_bytes());
     let mut slow = ["bytes", "reader", "until-close"].map(ask);
     let mut heard = [0; 3];
     for _ in 0..20 {
-        assert_eq!(get(inside.address(), "/").text(), "small");
+        assert_eq!(get(server.address(), "/").text(), "small");
         for (stream, heard) in slow.iter_mut().zip(&mut heard) {
             *heard += stream.read(&mut [0; 10_000]).unwrap();
         }
@@ -495,7 +498,7 @@ fn a_large_body_waits_for_a_slow_reader_and_holds_no_thread() {
         let rest = read_to_end(&mut stream).unwrap().len();
         assert!((LARGE..LARGE + 300).contains(&(heard + rest)), "{heard} and {rest}");
     }
-    inside.finish();
+    server.finish();
 }
 
 // --- Addresses
@@ -506,7 +509,7 @@ fn both_ends_have_an_address() {
     let told = |address: SocketAddr| {
         let mut stream = send(address, b"GET / HTTP/1.0\r\n\r\n");
         let expected = format!("{} {}", stream.local_addr().unwrap(), stream.peer_addr().unwrap());
-        assert_eq!(read_answer(&mut stream).text(), expected);
+        assert_eq!(read_response(&mut stream).text(), expected);
     };
     let listens = |server: Server, reached_by: &[&str]| {
         let running = server.threads(1).start(both).unwrap();
@@ -548,12 +551,12 @@ fn an_exchange_in_memory_is_the_one_over_a_socket() {
         "/reader" => reader(100_000, Some(100_000), || Ok(0)).into(),
         "/short" => reader(100_000, Some(200_000), || Ok(0)).into(),
         "/until-close" => reader(100_000, None, || Ok(0)).into(),
-        "/bytes" => Response::bytes(OCTETS, vec![b'x'; 2 * MIB]).into(),
+        "/bytes" => Response::bytes(OCTET_STREAM, vec![b'x'; 2 * MIB]).into(),
         "/panic" => panic!("as it was told"),
         "/none" => Response::empty(Status::NO_CONTENT).into(),
         path => Response::text(path).into(),
     });
-    let inside = Inside::start(|server| server.threads(1), handler.clone());
+    let server = EmbeddedServer::start(|server| server.threads(1), handler.clone());
     let undated = |bytes: &[u8]| {
         let lines = bytes.split_inclusive(|&byte| byte == b'\n');
         lines.filter(|line| !line.starts_with(b"Date: ")).collect::<Vec<_>>().concat()
@@ -574,36 +577,36 @@ fn an_exchange_in_memory_is_the_one_over_a_socket() {
         b"nonsense\r\n\r\nand more".to_vec(),
         b"".to_vec(),
     ] {
-        let mut stream = send(inside.address(), &bytes);
+        let mut stream = send(server.address(), &bytes);
         stream.shutdown(Shutdown::Write).unwrap();
         let heard = undated(&http_server::testing::exchange(handler.clone(), &bytes).output);
         assert!(undated(&read_what_comes(&mut stream)) == heard, "to {}", bytes.escape_ascii());
     }
-    inside.finish();
+    server.finish();
 }
 
 // --- The end
 
 #[test]
 fn a_stop_lets_a_body_come_and_its_reply_go() {
-    let inside = Inside::start(|server| server.threads(1), echo);
-    let mut stream = send(inside.address(), &post_head("/", 5));
+    let server = EmbeddedServer::start(|server| server.threads(1), echo);
+    let mut stream = send(server.address(), &post_head("/", 5));
     stream.write_all(b"he").unwrap();
     thread::sleep(Duration::from_millis(50));
-    let stopper = inside.running().shutdown_handle();
+    let stopper = server.running().shutdown_handle();
     stopper.shut_down();
-    wait_until("nobody is let in", || TcpStream::connect(inside.address()).is_err());
+    wait_until("nobody is let in", || TcpStream::connect(server.address()).is_err());
     stream.write_all(b"llo").unwrap();
-    let answer = read_answer(&mut stream);
-    assert_eq!((answer.text(), answer.is_idle_keep_alive()), ("hello", false));
+    let response = read_response(&mut stream);
+    assert_eq!((response.text(), response.keeps_alive()), ("hello", false));
     assert_eq!(read_to_end(&mut stream).unwrap(), b"");
-    let counts = inside.finish();
+    let counts = server.finish();
     assert_eq!((counts.completed, counts), (1, stopper.stats()));
 }
 
 // --- ServerConfig
 
-/// Whether an answer has begun to come; nobody has to wait for it.
+/// Whether an response has begun to come; nobody has to wait for it.
 fn is_answered(stream: &TcpStream) -> bool {
     stream.set_nonblocking(true).unwrap();
     let answered = stream.peek(&mut [0]).is_ok();
@@ -615,8 +618,8 @@ fn is_answered(stream: &TcpStream) -> bool {
 #[test]
 fn bodies_that_are_collected_have_a_bound_in_all() {
     const BODY: usize = 64 << 10;
-    let inside = Inside::start(|server| server.threads(1), |_: &Request<'_>| Action::collect_body(length_of));
-    let whole = || assert_eq!(read_answer(&mut send(inside.address(), &post("/", b"whole"))).text(), "5");
+    let server = EmbeddedServer::start(|server| server.threads(1), |_: &Request<'_>| Action::collect_body(length_of));
+    let whole = || assert_eq!(read_response(&mut send(server.address(), &post("/", b"whole"))).text(), "5");
     // What came before this has been looked at behind it.
     let settle = || {
         whole();
@@ -624,51 +627,51 @@ fn bodies_that_are_collected_have_a_bound_in_all() {
         whole();
     };
     let all_but_one = [post_head("/", BODY), vec![b'x'; BODY - 1]].concat();
-    let bodies: Vec<_> = (0..300).map(|_| send(inside.address(), &all_but_one)).collect();
+    let bodies: Vec<_> = (0..300).map(|_| send(server.address(), &all_but_one)).collect();
     settle();
     // Those who wait are just below the bound, and a head brings something, too.
     let half = [b"GET / HTTP/1.0\r\nA: ", &[b'b'; 8000][..]].concat();
-    let heads: Vec<_> = (0..60).map(|_| send(inside.address(), &half)).collect();
+    let heads: Vec<_> = (0..60).map(|_| send(server.address(), &half)).collect();
     settle();
     let (refused, taken): (Vec<_>, Vec<_>) = bodies.into_iter().partition(is_answered);
     assert!((100..=256).contains(&taken.len()), "{} of 64 KiB each", taken.len());
     let heads: Vec<_> = heads.into_iter().filter(is_answered).collect();
     assert!(!heads.is_empty());
     for mut stream in refused.into_iter().chain(heads) {
-        let answer = read_answer(&mut stream);
-        assert_eq!((answer.status, answer.field("Retry-After"), answer.is_idle_keep_alive()), (503, Some("1"), false));
+        let response = read_response(&mut stream);
+        assert_eq!((response.status, response.header("Retry-After"), response.keeps_alive()), (503, Some("1"), false));
     }
     for mut stream in taken {
         stream.write_all(b"x").unwrap();
-        assert_eq!(read_answer(&mut stream).text(), BODY.to_string());
+        assert_eq!(read_response(&mut stream).text(), BODY.to_string());
     }
     // There is room again.
-    let mut stream = send(inside.address(), &all_but_one);
+    let mut stream = send(server.address(), &all_but_one);
     settle();
     stream.write_all(b"x").unwrap();
-    assert_eq!(read_answer(&mut stream).text(), BODY.to_string());
-    inside.finish();
+    assert_eq!(read_response(&mut stream).text(), BODY.to_string());
+    server.finish();
 }
 
 // However fast it is sent.
 #[test]
 fn one_body_alone_has_the_same_bound() {
     let collecting = |_: &Request<'_>| Action::collect_body(length_of).up_to(1 << 40);
-    let inside = Inside::start(|server| server.threads(1), collecting);
+    let server = EmbeddedServer::start(|server| server.threads(1), collecting);
     let bytes = 200 * MIB;
-    let mut stream = send(inside.address(), &post_head("/", bytes));
+    let mut stream = send(server.address(), &post_head("/", bytes));
     let mut sending = stream.try_clone().unwrap();
     let sender = thread::spawn(move || {
         let piece = vec![b'x'; MIB];
         (0..bytes / MIB).take_while(|_| sending.write_all(&piece).is_ok()).count()
     });
-    let answer = read_answer(&mut stream);
-    assert_eq!(answer.status, 503, "{} bytes were collected", answer.text());
+    let response = read_response(&mut stream);
+    assert_eq!(response.status, 503, "{} bytes were collected", response.text());
     drop(stream);
     let sent = sender.join().unwrap();
     assert!(sent < 100, "{sent} MiB");
-    assert_eq!(read_answer(&mut send(inside.address(), &post("/", b"whole"))).text(), "5");
-    inside.finish();
+    assert_eq!(read_response(&mut send(server.address(), &post("/", b"whole"))).text(), "5");
+    server.finish();
 }
 
 // V12: 64 MiB for all replies that nobody reads; what others use too is counted for none of them.
@@ -677,22 +680,22 @@ fn replies_that_nobody_reads_have_a_bound_in_all() {
     const LARGE: usize = 8 * MIB;
     let shared: Arc<[u8]> = vec![b'x'; LARGE].into();
     let handler = move |request: &Request<'_>| match &*request.path() {
-        "/bytes" => Response::bytes(OCTETS, vec![b'x'; LARGE]),
+        "/bytes" => Response::bytes(OCTET_STREAM, vec![b'x'; LARGE]),
         "/shared" => Response { body: Body::Shared(shared.clone()), ..Response::empty(Status::OK) },
         _ => Response::text("small"),
     };
-    let inside = Inside::start(|server| server.threads(2), handler);
-    let ask = |path: &str| send(inside.address(), format!("GET {path} HTTP/1.0\r\n\r\n").as_bytes());
+    let server = EmbeddedServer::start(|server| server.threads(2), handler);
+    let ask = |path: &str| send(server.address(), format!("GET {path} HTTP/1.0\r\n\r\n").as_bytes());
     let readers: Vec<_> = (0..12).map(|_| ask("/bytes")).collect();
-    wait_until("the bound is reached", || inside.running().stats().failed == 4);
+    wait_until("the bound is reached", || server.running().stats().failed == 4);
     let sharers: Vec<_> = (0..12).map(|_| ask("/shared")).collect();
-    assert_eq!(get(inside.address(), "/small").text(), "small");
+    assert_eq!(get(server.address(), "/small").text(), "small");
     let lengths = |streams: Vec<TcpStream>| {
         streams.into_iter().map(|mut stream| read_what_comes(&mut stream).len()).filter(|&n| n > LARGE).count()
     };
     assert_eq!((lengths(readers), lengths(sharers)), (8, 12), "whole ones");
-    assert_eq!(get(inside.address(), "/bytes").body.len(), LARGE, "there is room again");
-    let Stats { accepted, completed, failed, .. } = inside.finish();
+    assert_eq!(get(server.address(), "/bytes").body.len(), LARGE, "there is room again");
+    let Stats { accepted, completed, failed, .. } = server.finish();
     assert_eq!((accepted, completed, failed), (26, 22, 4));
 }
 
@@ -704,15 +707,15 @@ fn a_body_keeps_up_with_the_least_rate_or_is_408() {
     let to = recorder.clone();
     let handler = move |_: &Request<'_>| Action::stream_body(Recording(to.clone())).up_to(1 << 40);
     let deadlines = Timeouts { min_rate: rate as u64, ..Timeouts::default() };
-    let inside = Inside::start(|server| server.threads(1).timeouts(deadlines), handler);
-    let address = inside.address();
-    // So many bytes each tenth of a second, for 14 s at most; when the answer comes, and which.
+    let server = EmbeddedServer::start(|server| server.threads(1).timeouts(deadlines), handler);
+    let address = server.address();
+    // So many bytes each tenth of a second, for 14 s at most; when the response comes, and which.
     let send_at = |each: usize| {
         let mut stream = send(address, &post_head("/", 140 * each));
         stream.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
         let mut reading = stream.try_clone().unwrap();
         let began = Instant::now();
-        let reader = thread::spawn(move || (read_answer(&mut reading).status, began.elapsed()));
+        let reader = thread::spawn(move || (read_response(&mut reading).status, began.elapsed()));
         for n in 0..140 {
             if reader.is_finished() {
                 break;
@@ -732,5 +735,5 @@ fn a_body_keeps_up_with_the_least_rate_or_is_408() {
     });
     wait_until("both have ended", || recorder.seen().dropped == 2);
     assert_eq!(recorder.seen().ended, 1);
-    inside.finish();
+    server.finish();
 }

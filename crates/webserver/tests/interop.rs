@@ -1,5 +1,5 @@
 //! Clients that others wrote get from the real program the bytes that lie in its directory.
-// Clippy then takes the helpers, too, for tests.
+// Lets clippy treat the helpers as test code.
 #![cfg(test)]
 
 mod support;

@@ -1,5 +1,5 @@
 //! Listings and the server's own pages over real sockets: their fields, their orders, HEAD, and JSON.
-// Clippy then takes the helpers, too, for tests.
+// Lets clippy treat the helpers as test code.
 #![cfg(test)]
 
 mod support;
@@ -11,7 +11,7 @@ use std::time::{Duration, UNIX_EPOCH};
 use serde_json::Value;
 use tempfile::TempDir;
 
-use support::{Action, Program, exchange, get, get_as};
+use support::{Program, ReceivedResponse, exchange, fetch, get};
 
 const POLICY: &str = "default-src 'none'; style-src 'unsafe-inline'; img-src data:; base-uri 'none'; form-action 'none'; \
                       frame-ancestors 'self'";
@@ -73,10 +73,10 @@ fn each_order_can_be_asked_for_of_both_formats() {
 fn json_is_exact() {
     let directory = directory();
     let program = Program::start(directory.path(), &[]);
-    let answer = get(program.address(), "/sub/?format=json");
-    assert_eq!((answer.status, answer.field("Content-Type")), (200, Some("application/json")));
+    let response = get(program.address(), "/sub/?format=json");
+    assert_eq!((response.status, response.header("Content-Type")), (200, Some("application/json")));
     assert_eq!(
-        answer.text(),
+        response.text(),
         "{\"path\":\"/sub/\",\"entries\":[\n\
          {\"name\":\"inside\",\"href\":\"./inside\",\"type\":\"file\",\"size\":0,\"modified\":\"1970-01-01T00:00:00Z\"}\n\
          ],\"complete\":true}\n"
@@ -94,12 +94,12 @@ fn json_is_exact() {
 fn head_of_a_listing_is_that_of_get() {
     let directory = directory();
     let program = Program::start(directory.path(), &[]);
-    let dateless = |answer: &Action| {
-        let lines = answer.head.split("\r\n").filter(|line| !line.starts_with("Date: "));
+    let dateless = |response: &ReceivedResponse| {
+        let lines = response.head.split("\r\n").filter(|line| !line.starts_with("Date: "));
         lines.collect::<Vec<_>>().join("\n")
     };
     for target in ["/", "/sub/", "/?sort=time&order=desc", "/?format=json", "/nothing"] {
-        let (got, head) = (get(program.address(), target), get_as(program.address(), "HEAD", target, ""));
+        let (got, head) = (get(program.address(), target), fetch(program.address(), "HEAD", target, ""));
         assert_eq!(dateless(&got), dateless(&head), "{target}");
         assert_eq!((got.content_length(), head.body.len()), (Some(got.body.len()), 0), "{target}");
     }
@@ -112,13 +112,13 @@ fn a_listing_is_never_stale() {
     let program = Program::start(directory.path(), &[]);
     for target in ["/sub/", "/sub/?format=json"] {
         let first = get(program.address(), target);
-        assert_eq!(first.field("Cache-Control"), Some("no-cache"));
-        assert_eq!((first.field("ETag"), first.field("Last-Modified")), (None, None));
+        assert_eq!(first.header("Cache-Control"), Some("no-cache"));
+        assert_eq!((first.header("ETag"), first.header("Last-Modified")), (None, None));
         // The directory itself is not changed by this.
         let bytes = first.body.len();
         write(&directory.path().join("sub/inside"), bytes, 9);
         let since = "If-Modified-Since: Fri, 01 Jan 2100 00:00:00 GMT\r\nIf-None-Match: \"a\"\r\n";
-        let second = get_as(program.address(), "GET", target, since);
+        let second = fetch(program.address(), "GET", target, since);
         assert_eq!(second.status, 200);
         assert_ne!(second.body, first.body);
     }
@@ -139,12 +139,12 @@ fn own_pages_are_alike_and_ask_for_nothing() {
         ("GET /file2 HTTP/1.0\r\nRange: bytes=9000-\r\n\r\n", 416),
         ("BREW / HTTP/1.0\r\n\r\n", 501),
     ] {
-        let answer = exchange(program.address(), request.as_bytes());
-        assert_eq!(answer.status, status, "{request}");
-        assert_eq!(answer.field("Content-Type"), Some("text/html; charset=utf-8"), "{request}");
-        assert_eq!(answer.field("Content-Security-Policy"), Some(POLICY), "{request}");
-        assert_eq!(answer.field("X-Content-Type-Options"), Some("nosniff"), "{request}");
-        let page = answer.text();
+        let response = exchange(program.address(), request.as_bytes());
+        assert_eq!(response.status, status, "{request}");
+        assert_eq!(response.header("Content-Type"), Some("text/html; charset=utf-8"), "{request}");
+        assert_eq!(response.header("Content-Security-Policy"), Some(POLICY), "{request}");
+        assert_eq!(response.header("X-Content-Type-Options"), Some("nosniff"), "{request}");
+        let page = response.text();
         assert!(page.starts_with("<!DOCTYPE html>\n<html lang=\"en\">\n") && page.ends_with("</html>\n"), "{page}");
         assert_eq!((page.matches("<title>").count(), page.matches("<h1>").count()), (1, 1), "{page}");
         for never in ["<script", " src=", "http:", "https:", "url(", "@import"] {

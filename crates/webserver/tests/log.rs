@@ -1,5 +1,5 @@
 //! The access log: its formats, its file, what it says of how requests end, and who it takes for the client.
-// Clippy then takes the helpers, too, for tests.
+// Lets clippy treat the helpers as test code.
 #![cfg(test)]
 
 mod support;
@@ -19,24 +19,25 @@ use serde_json::Value;
 use tempfile::TempDir;
 
 use support::{
-    Inside, Program, connect, exchange, get, get_as, keep_alive, output_of, read_answer, read_to_end, wait_until,
+    EmbeddedServer, Program, connect, exchange, fetch, get, keep_alive, output_of, read_response, read_to_end,
+    wait_until,
 };
 
 /// Far more than socket buffers hold.
 const LARGE: u64 = 64 << 20;
 
 /// A directory to serve, and one for the log beside it.
-struct Shared {
+struct Site {
     root: TempDir,
     logs: TempDir,
 }
 
-impl Shared {
-    fn new() -> Shared {
+impl Site {
+    fn new() -> Site {
         let root = TempDir::new().unwrap();
         fs::write(root.path().join("small"), "small").unwrap();
         File::create(root.path().join("large")).unwrap().set_len(LARGE).unwrap();
-        Shared { root, logs: TempDir::new().unwrap() }
+        Site { root, logs: TempDir::new().unwrap() }
     }
 
     fn log(&self) -> PathBuf {
@@ -94,7 +95,7 @@ fn each_format_says_what_it_is_to_say() {
         ("common", r#"127.0.0.1 - Aladdin [] "GET /small HTTP/1.0" 200 5"#),
         ("combined", r#"127.0.0.1 - Aladdin [] "GET /small HTTP/1.0" 200 5 "http://a/" "me \"1\"""#),
     ] {
-        let site = Shared::new();
+        let site = Site::new();
         let program = site.serve(&["--log-format", format]);
         exchange(program.address(), REQUEST);
         assert_eq!(read_to_end(&mut send(program.address(), b"GET /small\r\n")).unwrap(), b"small");
@@ -104,7 +105,7 @@ fn each_format_says_what_it_is_to_say() {
         let dashes = if format == "combined" { r#" "-" "-""# } else { "" };
         assert_eq!(lines, [expected.to_owned(), format!(r#"127.0.0.1 - - [] "GET /small" 200 5{dashes}"#)]);
     }
-    let site = Shared::new();
+    let site = Site::new();
     let program = site.serve(&["--log-format", "json"]);
     exchange(program.address(), REQUEST);
     program.finish();
@@ -130,7 +131,7 @@ fn each_format_says_what_it_is_to_say() {
 
 #[test]
 fn no_log_is_no_file() {
-    let site = Shared::new();
+    let site = Site::new();
     let program = site.serve(&["--log-format", "off"]);
     get(program.address(), "/small");
     assert_eq!(after_start(&program.finish()).len(), 1);
@@ -152,7 +153,7 @@ fn v16_no_octets_of_a_peer_make_a_line() {
         [b"GET / HTTP/1.0\r\n", &field("X-Forwarded-For")[..], b"\r\n"].concat(),
     ];
     for format in ["common", "combined", "json"] {
-        let site = Shared::new();
+        let site = Site::new();
         let program = site.serve(&["--log-format", format, "--trust-proxy", "127.0.0.1"]);
         for request in &requests {
             exchange(program.address(), request);
@@ -178,7 +179,7 @@ fn v16_no_octets_of_a_peer_make_a_line() {
 
 /// What the log of a server says of the one request that this does.
 fn end_of(options: &[&str], request: impl FnOnce(SocketAddr, Program) -> Option<Program>) -> Value {
-    let site = Shared::new();
+    let site = Site::new();
     let program = site.serve(&[&["--log-format", "json"], options].concat());
     if let Some(program) = request(program.address(), program) {
         wait_until("its line is written", || !site.lines().is_empty());
@@ -233,17 +234,17 @@ fn a_late_head_is_head_timeout() {
 }
 
 /// The same for a handler of our own.
-fn inside_end_of(
+fn embedded_end_of(
     configure: impl FnOnce(Server) -> Server,
     handler: fn(&Request<'_>) -> Action,
     request: impl FnOnce(SocketAddr),
 ) -> Value {
-    let site = Shared::new();
+    let site = Site::new();
     let log = Log::to_file(LogFormat::Json, &site.log()).unwrap();
-    let inside = Inside::start(|server| configure(server).log(log), handler);
-    request(inside.address());
+    let server = EmbeddedServer::start(|server| configure(server).log(log), handler);
+    request(server.address());
     wait_until("its line is written", || !site.lines().is_empty());
-    inside.finish();
+    server.finish();
     site.objects(1).remove(0)
 }
 
@@ -251,7 +252,7 @@ fn inside_end_of(
 #[test]
 fn a_late_body_is_body_timeout() {
     let deadlines = Timeouts { min_rate: 1 << 30, ..Timeouts::default() };
-    let object = inside_end_of(
+    let object = embedded_end_of(
         |server| server.timeouts(deadlines),
         |_| Action::collect_body(|_| Response::text("")),
         |address| {
@@ -270,22 +271,23 @@ fn a_reply_that_is_not_read_is_slow_send() {
         let body = Body::Reader { reader: Box::new(std::io::repeat(b'x')), length: Some(1 << 40) };
         Response { body, ..Response::empty(Status::OK) }.into()
     };
-    let site = Shared::new();
+    let site = Site::new();
     let log = Log::to_file(LogFormat::Json, &site.log()).unwrap();
-    let inside = Inside::start(|server| server.timeouts(deadlines).log(log), endless as fn(&Request<'_>) -> Action);
-    let _stream = send(inside.address(), b"GET / HTTP/1.0\r\n\r\n");
+    let server =
+        EmbeddedServer::start(|server| server.timeouts(deadlines).log(log), endless as fn(&Request<'_>) -> Action);
+    let _stream = send(server.address(), b"GET / HTTP/1.0\r\n\r\n");
     let deadline = Instant::now() + Duration::from_secs(60); // a body has 10 s
-    while inside.running().stats().timed_out == 0 {
+    while server.running().stats().timed_out == 0 {
         assert!(Instant::now() < deadline, "it is still waited for");
         std::thread::sleep(Duration::from_millis(50));
     }
-    inside.finish();
+    server.finish();
     assert_eq!(said(&site.objects(1)[0]), ("slow-send", 200));
 }
 
 #[test]
 fn a_request_without_room_is_no_room() {
-    let site = Shared::new();
+    let site = Site::new();
     let program = site.serve(&["--log-format", "json", "--max-connections", "1"]);
     let mut first = send(program.address(), b"GET /small HTTP/1.0\r\nA");
     let mut second = send(program.address(), b"GET /small HTTP/1.0\r\n\r\n");
@@ -299,18 +301,18 @@ fn a_request_without_room_is_no_room() {
 
 #[test]
 fn a_reply_that_there_is_no_memory_for_is_unread() {
-    let site = Shared::new();
+    let site = Site::new();
     let log = Log::to_file(LogFormat::Json, &site.log()).unwrap();
     let large = |_: &Request<'_>| Response::text("x".repeat(65 << 20));
-    let inside = Inside::start(|server| server.threads(1).log(log), large);
-    let mut first = send(inside.address(), b"GET / HTTP/1.0\r\n\r\n");
+    let server = EmbeddedServer::start(|server| server.threads(1).log(log), large);
+    let mut first = send(server.address(), b"GET / HTTP/1.0\r\n\r\n");
     first.read_exact(&mut [0; 1000]).unwrap();
-    let second = read_to_end(&mut send(inside.address(), b"GET /second HTTP/1.0\r\n\r\n")).unwrap();
+    let second = read_to_end(&mut send(server.address(), b"GET /second HTTP/1.0\r\n\r\n")).unwrap();
     assert!(second.len() < 65 << 20);
     let object = site.objects(1).remove(0);
     assert_eq!((said(&object), object["request"].as_str()), (("unread", 200), Some("GET /second HTTP/1.0")));
     drop(first);
-    inside.finish();
+    server.finish();
 }
 
 #[test]
@@ -326,7 +328,7 @@ fn a_reply_that_the_grace_is_too_short_for_is_shutdown() {
 
 #[test]
 fn a_reader_that_fails_is_failed() {
-    let object = inside_end_of(
+    let object = embedded_end_of(
         |server| server,
         |_| {
             let body = Body::Reader { reader: Box::new(&b"too little"[..]), length: Some(100) };
@@ -339,7 +341,7 @@ fn a_reader_that_fails_is_failed() {
 
 #[test]
 fn sighup_opens_the_file_anew_and_loses_nothing() {
-    let site = Shared::new();
+    let site = Site::new();
     let program = site.serve(&[]);
     let mode = || fs::metadata(site.log()).unwrap().mode() & 0o777;
     assert_eq!(mode() & !0o640, 0, "nobody else reads it");
@@ -348,7 +350,7 @@ fn sighup_opens_the_file_anew_and_loses_nothing() {
     for turn in 0..4 {
         for n in 0..50 {
             stream.write_all(&keep_alive(&format!("/{turn}/{n}"))).unwrap();
-            assert_eq!(read_answer(&mut stream).status, 404);
+            assert_eq!(read_response(&mut stream).status, 404);
             expected.push(format!("GET /{turn}/{n} HTTP/1.0"));
         }
         if turn < 3 {
@@ -367,7 +369,7 @@ fn sighup_opens_the_file_anew_and_loses_nothing() {
 
 #[test]
 fn sighup_without_a_file_or_with_a_bad_one_ends_nothing() {
-    let site = Shared::new();
+    let site = Site::new();
     let mut plain = Program::start(site.root.path(), &[]);
     plain.signal(Signal::HUP);
     let mut program = site.serve(&[]);
@@ -377,7 +379,7 @@ fn sighup_without_a_file_or_with_a_bad_one_ends_nothing() {
     program.signal(Signal::HUP);
     wait_until("it says so", || program.messages().contains("cannot open the access log anew"));
     get(program.address(), "/small");
-    assert_eq!((plain.ended(Duration::ZERO), program.ended(Duration::ZERO)), (None, None));
+    assert_eq!((plain.wait(Duration::ZERO), program.wait(Duration::ZERO)), (None, None));
     wait_until("it goes on where it was", || lines(&moved).len() == 1);
     // What was in the way has gone, and nobody has to say so.
     fs::remove_dir(site.log()).unwrap();
@@ -392,7 +394,7 @@ fn sighup_without_a_file_or_with_a_bad_one_ends_nothing() {
 
 #[test]
 fn lines_are_there_within_a_tenth_of_a_second_or_so() {
-    let site = Shared::new();
+    let site = Site::new();
     let program = site.serve(&[]);
     get(program.address(), "/small");
     wait_until("the line is there before the end", || site.lines().len() == 1);
@@ -406,7 +408,7 @@ fn lines_are_there_within_a_tenth_of_a_second_or_so() {
 
 #[test]
 fn a_device_that_is_always_full_costs_lines_alone() {
-    let site = Shared::new();
+    let site = Site::new();
     symlink("/dev/full", site.log()).unwrap();
     let program = site.serve(&[]);
     for _ in 0..20 {
@@ -422,7 +424,7 @@ fn a_device_that_is_always_full_costs_lines_alone() {
 // A limit of the file's length is a disk that is full and has room again, with the lines torn where it ends.
 #[test]
 fn a_full_disk_stops_nothing_and_tears_no_line() {
-    let site = Shared::new();
+    let site = Site::new();
     let program = site.serve(&[]);
     let limit = |bytes: Option<u64>| {
         prlimit(Some(program.pid()), Resource::Fsize, Rlimit { current: bytes, maximum: None }).unwrap();
@@ -460,7 +462,7 @@ fn a_full_disk_stops_nothing_and_tears_no_line() {
 // A full disk is when somebody looks after the log. The process may not read its log any more, to see how it ends.
 #[test]
 fn sighup_while_a_line_is_torn_puts_nothing_behind_its_half() {
-    let site = Shared::new();
+    let site = Site::new();
     let program = site.serve(&[]);
     let limit = |bytes: Option<u64>| {
         prlimit(Some(program.pid()), Resource::Fsize, Rlimit { current: bytes, maximum: None }).unwrap();
@@ -486,7 +488,7 @@ fn sighup_while_a_line_is_torn_puts_nothing_behind_its_half() {
 
 #[test]
 fn a_file_that_cannot_be_opened_is_no_start() {
-    let site = Shared::new();
+    let site = Site::new();
     let log = site.logs.path().join("missing/log");
     let output = output_of(&["--port", "0", "--log-file", log.to_str().unwrap(), site.root.path().to_str().unwrap()]);
     assert_eq!((output.status.code(), output.stdout.len()), (Some(1), 0));
@@ -495,7 +497,7 @@ fn a_file_that_cannot_be_opened_is_no_start() {
 // Whoever drops what `start` gave lets the server go on, and so its log.
 #[test]
 fn the_log_of_a_server_that_nobody_waits_for_goes_on() {
-    let site = Shared::new();
+    let site = Site::new();
     let log = Log::to_file(LogFormat::Common, &site.log()).unwrap();
     let server = Server::bind("127.0.0.1:0").unwrap().log(log);
     let running = server.start(|_: &Request<'_>| Response::text("here\n")).unwrap();
@@ -511,7 +513,7 @@ fn the_log_of_a_server_that_nobody_waits_for_goes_on() {
 // Else it would wait for one, deaf to signals.
 #[test]
 fn a_pipe_that_nobody_reads_is_no_start() {
-    let site = Shared::new();
+    let site = Site::new();
     let log = site.log();
     mknodat(CWD, &log, FileType::Fifo, Mode::from_raw_mode(0o600), 0).unwrap();
     let arguments = ["--port", "0", "--log-file", log.to_str().unwrap(), site.root.path().to_str().unwrap()];
@@ -528,7 +530,7 @@ fn a_pipe_that_nobody_reads_is_no_start() {
 
 #[test]
 fn a_log_behind_a_link_is_opened_anew_where_it_is() {
-    let site = Shared::new();
+    let site = Site::new();
     let elsewhere = TempDir::new().unwrap();
     let (real, moved) = (elsewhere.path().join("real"), elsewhere.path().join("moved"));
     symlink(&real, site.log()).unwrap();
@@ -554,19 +556,19 @@ fn a_trusted_proxy_is_believed_and_no_other() {
         (&["127.0.0.0/8", "10.0.0.0/8"], "192.0.2.1"),
         (&["10.0.0.0/8", "unix"], "127.0.0.1"),
     ] {
-        let site = Shared::new();
+        let site = Site::new();
         let log = Log::to_file(LogFormat::Json, &site.log()).unwrap();
         let proxies: Vec<_> = trusted.iter().map(|proxy| proxy.parse().unwrap()).collect();
-        let inside = Inside::start(|server| server.log(log).trust_proxies(proxies), who);
-        assert_eq!(get_as(inside.address(), "GET", "/", fields).text(), format!("{client} by 127.0.0.1"));
-        inside.finish();
+        let server = EmbeddedServer::start(|server| server.log(log).trust_proxies(proxies), who);
+        assert_eq!(fetch(server.address(), "GET", "/", fields).text(), format!("{client} by 127.0.0.1"));
+        server.finish();
         let object = site.objects(1).remove(0);
         assert_eq!(object["client"], client);
         assert_eq!(object.get("peer"), (client != "127.0.0.1").then_some(&Value::from("127.0.0.1")));
     }
-    let site = Shared::new();
+    let site = Site::new();
     let program = site.serve(&["--trust-proxy", "127.0.0.0/8", "--trust-proxy", "10.0.0.0/8"]);
-    get_as(program.address(), "GET", "/small", fields);
+    fetch(program.address(), "GET", "/small", fields);
     program.finish();
     assert!(site.lines()[0].starts_with("192.0.2.1 - - ["), "{:?}", site.lines());
 }

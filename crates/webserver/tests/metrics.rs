@@ -1,5 +1,5 @@
 //! The counters that `--metrics` shows are right, in Prometheus' format, and are shown nowhere else.
-// Clippy then takes the helpers, too, for tests.
+// Lets clippy treat the helpers as test code.
 #![cfg(test)]
 
 mod support;
@@ -13,7 +13,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use tempfile::TempDir;
 
-use support::{Program, answers, connect, get, get_as, keep_alive, read_answer, read_to_end, wait_until};
+use support::{Program, connect, fetch, get, keep_alive, parse_responses, read_response, read_to_end, wait_until};
 
 fn directory() -> TempDir {
     let directory = TempDir::new().unwrap();
@@ -58,10 +58,10 @@ fn samples(text: &str) -> BTreeMap<String, f64> {
 }
 
 fn scrape(metrics: SocketAddr) -> BTreeMap<String, f64> {
-    let answer = get(metrics, "/metrics");
-    assert_eq!(answer.status, 200);
-    assert_eq!(answer.field("Content-Type"), Some("text/plain; version=0.0.4; charset=utf-8"));
-    samples(answer.text())
+    let response = get(metrics, "/metrics");
+    assert_eq!(response.status, 200);
+    assert_eq!(response.header("Content-Type"), Some("text/plain; version=0.0.4; charset=utf-8"));
+    samples(response.text())
 }
 
 /// The sum of a name's samples.
@@ -85,8 +85,8 @@ fn the_counters_are_those_of_what_was_served() {
         ("DELETE", "/small", ""),
         ("BREW", "/small", ""),
     ] {
-        let answer = get_as(address, method, target, fields);
-        bytes += answer.head.len() + answer.body.len();
+        let response = fetch(address, method, target, fields);
+        bytes += response.head.len() + response.body.len();
     }
     let mut gone = connect(address);
     gone.write_all(b"GET / HTT").unwrap();
@@ -94,8 +94,8 @@ fn the_counters_are_those_of_what_was_served() {
     let mut kept = connect(address);
     for _ in 0..3 {
         kept.write_all(&keep_alive("/small")).unwrap();
-        let answer = read_answer(&mut kept);
-        bytes += answer.head.len() + answer.body.len();
+        let response = read_response(&mut kept);
+        bytes += response.head.len() + response.body.len();
     }
     let ended = "webserver_connections_ended_total";
     // A reply may be read before it is counted.
@@ -183,8 +183,8 @@ fn they_are_shown_on_their_own_listener_alone() {
     let (program, metrics) = start(&directory, &[]);
     assert_eq!(get(program.address(), "/metrics").status, 404);
     assert_eq!(get(metrics, "/small").status, 404);
-    assert_eq!(get_as(metrics, "DELETE", "/metrics", "").status, 405);
-    assert_eq!(get_as(metrics, "HEAD", "/metrics", "").status, 200);
+    assert_eq!(fetch(metrics, "DELETE", "/metrics", "").status, 405);
+    assert_eq!(fetch(metrics, "HEAD", "/metrics", "").status, 200);
     assert_eq!(program.ready().len(), 1, "{:?}", program.ready());
     program.finish();
 }
@@ -202,7 +202,7 @@ fn the_service_is_not_disturbed() {
     let mut told = connect(metrics);
     told.write_all(b"GET /metrics HTTP/1.0\r\n\r\n").unwrap();
     if let Ok(bytes) = read_to_end(&mut told) {
-        assert!(answers(&bytes, false).unwrap().iter().all(|answer| answer.status == 503));
+        assert!(parse_responses(&bytes, false).unwrap().iter().all(|response| response.status == 503));
     }
     program.finish();
 }

@@ -1,5 +1,5 @@
 //! Proxies and caches that others wrote, in front of the real program.
-// Clippy then takes the helpers, too, for tests.
+// Lets clippy treat the helpers as test code.
 #![cfg(test)]
 
 mod support;
@@ -47,7 +47,7 @@ impl Proxy {
         Some(proxy)
     }
 
-    /// Status, head and body of an answer to an HTTP/1.1 client.
+    /// Status, head and body of an response to an HTTP/1.1 client.
     fn get(&self, path: &str, fields: &str) -> (u16, String, Vec<u8>) {
         let mut stream = connect(([127, 0, 0, 1], self.port).into());
         let request = format!("GET {path} HTTP/1.1\r\nHost: a.example\r\nConnection: close\r\n{fields}\r\n");
@@ -117,7 +117,7 @@ fn haproxy_sees_it_up() {
     program.finish();
 }
 
-// In either version. It keeps no connection to a server that answers in HTTP/1.0, whatever that says.
+// In either version. It keeps no connection to a server that responses in HTTP/1.0, whatever that says.
 #[test]
 fn nginx_carries_it() {
     let (directory, large) = site();

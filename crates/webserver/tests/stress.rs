@@ -2,7 +2,7 @@
 //! which is stopped in the middle of it. Whatever it says is right, every connection ends once, and nothing is left over.
 //!
 //! `STRESS_SECONDS` is how long it goes on, `STRESS_SEED` the round that it begins with: a failure names its own.
-// Clippy then takes the helpers, too, for tests.
+// Lets clippy treat the helpers as test code.
 #![cfg(test)]
 
 mod support;
@@ -20,7 +20,7 @@ use http_core::Method;
 use http_server::{Action, BodySink, Handler, Request, Response, Timeouts};
 use rustix::net::sockopt::set_socket_linger;
 
-use support::{Inside, PATIENCE, wait_until};
+use support::{EmbeddedServer, TIMEOUT, wait_until};
 
 /// Chance, the same for the same seed (SplitMix64).
 struct Chance(u64);
@@ -104,7 +104,7 @@ impl Handler for Serve {
 
 const TEXT: http_core::FieldValue<'static> = http_core::FieldValue::from_static("text/plain");
 
-/// A request, one of a few, and the body of its answer if the server has the time and the room.
+/// A request, one of a few, and the body of its response if the server has the time and the room.
 fn request(chance: &mut Chance, keep: bool, few: bool) -> (Vec<u8>, Vec<u8>) {
     let keep = if keep { "Connection: keep-alive\r\n" } else { "" };
     let length = match chance.below(8) {
@@ -127,9 +127,9 @@ fn request(chance: &mut Chance, keep: bool, few: bool) -> (Vec<u8>, Vec<u8>) {
 /// has time and room for everybody, so whoever asks in full and reads on is answered in full.
 fn visit(address: SocketAddr, mut chance: Chance, in_peace: bool) {
     // The door may be closed already.
-    let Ok(mut stream) = TcpStream::connect_timeout(&address, PATIENCE) else { return };
-    stream.set_read_timeout(Some(PATIENCE)).unwrap();
-    stream.set_write_timeout(Some(PATIENCE)).unwrap();
+    let Ok(mut stream) = TcpStream::connect_timeout(&address, TIMEOUT) else { return };
+    stream.set_read_timeout(Some(TIMEOUT)).unwrap();
+    stream.set_write_timeout(Some(TIMEOUT)).unwrap();
     let few = !chance.one_in(4);
     let requests = 1 + chance.below(if few { 6 } else { 60 });
     let (sent, expected): (Vec<_>, Vec<_>) = (1..=requests).map(|n| request(&mut chance, n < requests, few)).unzip();
@@ -165,7 +165,7 @@ fn visit(address: SocketAddr, mut chance: Chance, in_peace: bool) {
         let answered = check(&bytes, &expected);
         assert!(
             answered == requests || !whole || most < usize::MAX || !in_peace,
-            "{answered} of {requests} answers and {end:?} after {} bytes, {} of {} unsent; the last: {}",
+            "{answered} of {requests} responses and {end:?} after {} bytes, {} of {} unsent; the last: {}",
             bytes.len(),
             rest.len(),
             sent.len(),
@@ -197,7 +197,7 @@ fn read(mut stream: TcpStream, mut chance: Chance, most: usize) -> (Vec<u8>, Opt
     (bytes, None)
 }
 
-/// Each answer is what was asked for, as far as it came, or an error that is the last. How many came whole.
+/// Each response is what was asked for, as far as it came, or an error that is the last. How many came whole.
 fn check(mut bytes: &[u8], expected: &[Vec<u8>]) -> usize {
     for (answered, expected) in expected.iter().enumerate() {
         let Some(end) = bytes.windows(4).position(|four| four == b"\r\n\r\n") else { return answered };
@@ -233,7 +233,7 @@ fn round(seed: u64) {
     let (threads, seats) = (1 + chance.below(3), 1 + chance.below(8) as u32);
     let in_peace = chance.one_in(3);
     let never_blocks = chance.one_in(2);
-    let inside = Inside::start(
+    let server = EmbeddedServer::start(
         |server| match server.threads(threads) {
             server if in_peace => server,
             server => {
@@ -243,7 +243,7 @@ fn round(seed: u64) {
         },
         Serve { never_blocks },
     );
-    let address = inside.address();
+    let address = server.address();
     let counts = thread::scope(|scope| {
         let end = Instant::now() + stay;
         let peers: Vec<_> = (0..16)
@@ -261,7 +261,7 @@ fn round(seed: u64) {
         } else {
             thread::sleep(stop);
         }
-        inside.finish()
+        server.finish()
     });
     if in_peace {
         assert_eq!((counts.refused, counts.timed_out, counts.failed), (0, 0, 0), "{counts}");

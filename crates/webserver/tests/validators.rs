@@ -1,5 +1,5 @@
 //! Validators: entity tags and times, what requests ask of them, and ranges that hold to them.
-// Clippy then takes the helpers, too, for tests.
+// Lets clippy treat the helpers as test code.
 #![cfg(test)]
 
 mod support;
@@ -11,7 +11,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use tempfile::TempDir;
 
-use support::{Action, Program, exchange, get, get_as, wait_until};
+use support::{Program, ReceivedResponse, exchange, fetch, get, wait_until};
 
 fn set_modified(path: &Path, time: SystemTime) {
     File::options().write(true).open(path).unwrap().set_modified(time).unwrap();
@@ -32,7 +32,7 @@ fn conditions_count_in_their_order() {
     let program = Program::start(directory.path(), &["--cache-control", "max-age=60"]);
     let address = program.address();
     let plain = get(address, "/a.txt");
-    let tag = plain.field("ETag").unwrap();
+    let tag = plain.header("ETag").unwrap();
     assert!(tag.starts_with('"') && tag.ends_with('"'), "{tag}: a file at rest has a strong one");
     let cases = [
         (format!("If-None-Match: {tag}"), 304),
@@ -67,17 +67,17 @@ fn conditions_count_in_their_order() {
         for method in ["GET", "HEAD"] {
             // R9110-14.2a: Range is for GET.
             let expected = if method == "HEAD" && matches!(status, 206 | 416) { 200 } else { status };
-            let answer = get_as(address, method, "/a.txt", &format!("{fields}\r\n"));
-            assert_eq!(answer.status, expected, "{method} {fields}");
+            let response = fetch(address, method, "/a.txt", &format!("{fields}\r\n"));
+            assert_eq!(response.status, expected, "{method} {fields}");
             // R9110-15.4.5
             if expected < 400 {
                 for name in ["ETag", "Last-Modified", "Cache-Control"] {
-                    assert_eq!(answer.field(name), plain.field(name), "{method} {fields}: {name}");
+                    assert_eq!(response.header(name), plain.header(name), "{method} {fields}: {name}");
                 }
             }
         }
         // Elsewhere than at a file they say nothing.
-        let elsewhere = get_as(address, "GET", "/none", &format!("{fields}\r\n"));
+        let elsewhere = fetch(address, "GET", "/none", &format!("{fields}\r\n"));
         assert_eq!(elsewhere.status, 404, "{fields}");
     }
 }
@@ -90,25 +90,25 @@ fn v28_a_young_file_has_a_weak_tag() {
     let program = Program::start(directory.path(), &[]);
     fs::write(&path, "one").unwrap();
     let young = get(program.address(), "/a");
-    let tag = young.field("ETag").unwrap().to_owned();
+    let tag = young.header("ETag").unwrap().to_owned();
     assert!(tag.starts_with("W/\""), "{tag}");
     // What follows a weak tag is no part, or the parts could be of two states.
-    let part = get_as(program.address(), "GET", "/a", &format!("Range: bytes=1-\r\nIf-Range: {tag}\r\n"));
+    let part = fetch(program.address(), "GET", "/a", &format!("Range: bytes=1-\r\nIf-Range: {tag}\r\n"));
     assert_eq!((part.status, part.text()), (200, "one"));
     fs::write(&path, "four").unwrap();
-    assert_ne!(get(program.address(), "/a").field("ETag"), Some(&*tag), "another length, another tag");
+    assert_ne!(get(program.address(), "/a").header("ETag"), Some(&*tag), "another length, another tag");
     let time = SystemTime::now();
     // As a clock that ticks once a second would leave two states of one length behind.
     set_modified(&path, time);
-    let first = get(program.address(), "/a").field("ETag").unwrap().to_owned();
+    let first = get(program.address(), "/a").header("ETag").unwrap().to_owned();
     fs::write(&path, "five").unwrap();
     set_modified(&path, time);
-    wait_until("it is old", || get(program.address(), "/a").field("ETag").is_some_and(|tag| tag.starts_with('"')));
-    let anew = get_as(program.address(), "GET", "/a", &format!("If-None-Match: {first}\r\n"));
+    wait_until("it is old", || get(program.address(), "/a").header("ETag").is_some_and(|tag| tag.starts_with('"')));
+    let anew = fetch(program.address(), "GET", "/a", &format!("If-None-Match: {first}\r\n"));
     assert_eq!((anew.status, anew.text()), (200, "five"));
     set_modified(&path, SystemTime::now() - Duration::from_secs(10));
     let old = get(program.address(), "/a");
-    assert!(old.field("ETag").unwrap().starts_with('"'), "{}", old.head);
+    assert!(old.header("ETag").unwrap().starts_with('"'), "{}", old.head);
 }
 
 // V29: such times are those of stores where every file has the same; they tell nothing of a change.
@@ -120,12 +120,12 @@ fn a_time_that_is_none_makes_no_validator() {
     for (seconds, validates) in [(0, false), (1, false), (2, true)] {
         fs::write(&path, "a").unwrap();
         set_modified(&path, UNIX_EPOCH + Duration::from_secs(seconds));
-        let answer = get(program.address(), "/a");
-        assert_eq!((answer.status, answer.field("ETag").is_some()), (200, validates), "{seconds}");
-        assert_eq!(answer.field("Last-Modified").is_some(), validates, "{seconds}");
-        let again = get_as(program.address(), "GET", "/a", "If-Modified-Since: Sun, 06 Nov 1994 08:49:37 GMT\r\n");
+        let response = get(program.address(), "/a");
+        assert_eq!((response.status, response.header("ETag").is_some()), (200, validates), "{seconds}");
+        assert_eq!(response.header("Last-Modified").is_some(), validates, "{seconds}");
+        let again = fetch(program.address(), "GET", "/a", "If-Modified-Since: Sun, 06 Nov 1994 08:49:37 GMT\r\n");
         assert_eq!(again.status, if validates { 304 } else { 200 });
-        assert_eq!(get_as(program.address(), "GET", "/a", "If-None-Match: *\r\n").status, 304);
+        assert_eq!(fetch(program.address(), "GET", "/a", "If-None-Match: *\r\n").status, 304);
     }
 }
 
@@ -138,7 +138,9 @@ fn ranges_of_a_small_and_a_large_file() {
         write_old(&directory.path().join("a"), &content);
         let program = Program::start(directory.path(), &[]);
         let last = length - 1;
-        let ask = |ranges: &str| -> Action { get_as(program.address(), "GET", "/a", &format!("Range: {ranges}\r\n")) };
+        let ask = |ranges: &str| -> ReceivedResponse {
+            fetch(program.address(), "GET", "/a", &format!("Range: {ranges}\r\n"))
+        };
         for (ranges, from, to) in [
             ("bytes=0-0", 0, 0),
             ("bytes=-1", last, last),
@@ -151,21 +153,21 @@ fn ranges_of_a_small_and_a_large_file() {
             ("bytes=0-20,10-30,30-40", 0, 40),
             ("bytes=5-6,999999999-", 5, 6),
         ] {
-            let answer = ask(ranges);
-            assert_eq!(answer.status, 206, "{ranges} of {length}");
-            assert_eq!(answer.field("Content-Range"), Some(&*format!("bytes {from}-{to}/{length}")), "{ranges}");
-            assert!(answer.body == content[from..=to], "{ranges} of {length}");
-            assert_eq!(answer.field("Content-Type"), Some("application/octet-stream"));
+            let response = ask(ranges);
+            assert_eq!(response.status, 206, "{ranges} of {length}");
+            assert_eq!(response.header("Content-Range"), Some(&*format!("bytes {from}-{to}/{length}")), "{ranges}");
+            assert!(response.body == content[from..=to], "{ranges} of {length}");
+            assert_eq!(response.header("Content-Type"), Some("application/octet-stream"));
         }
         let many = format!("bytes={}", (0..17).map(|n| format!("{n}-{n}")).collect::<Vec<_>>().join(","));
         for ranges in ["bytes=0-0,5-5", "bytes=5-4", "octets=0-1", "bytes=+1-2", "bytes=0x1-2", "bytes", &many] {
-            let answer = ask(ranges);
-            assert!(answer.status == 200 && answer.body == content, "{ranges} of {length}: {}", answer.head);
+            let response = ask(ranges);
+            assert!(response.status == 200 && response.body == content, "{ranges} of {length}: {}", response.head);
         }
         for ranges in ["bytes=100000-", "bytes=100000-100001,200000-", "bytes=-0"] {
-            let answer = ask(ranges);
-            assert_eq!(answer.status, 416, "{ranges}");
-            assert_eq!(answer.field("Content-Range"), Some(&*format!("bytes */{length}")), "{ranges}");
+            let response = ask(ranges);
+            assert_eq!(response.status, 416, "{ranges}");
+            assert_eq!(response.header("Content-Range"), Some(&*format!("bytes */{length}")), "{ranges}");
         }
     }
 }
@@ -182,8 +184,8 @@ fn v10_many_ranges_cost_no_memory() {
         let request = format!("GET /a HTTP/1.0\r\nRange: bytes={}\r\n\r\n", ranges.join(","));
         let ask = |times: usize| {
             for _ in 0..times {
-                let answer = exchange(program.address(), request.as_bytes());
-                assert!(matches!(answer.status, 200 | 206) && answer.body.len() <= 2000, "{}", answer.head);
+                let response = exchange(program.address(), request.as_bytes());
+                assert!(matches!(response.status, 200 | 206) && response.body.len() <= 2000, "{}", response.head);
             }
         };
         ask(200);
@@ -204,13 +206,13 @@ fn a_file_of_5_gib() {
     file.seek(SeekFrom::End(-3)).unwrap();
     file.write_all(b"end").unwrap();
     let program = Program::start(directory.path(), &[]);
-    let head = get_as(program.address(), "HEAD", "/a", "");
-    assert_eq!(head.field("Content-Length"), Some("5368709120"));
-    let end = get_as(program.address(), "GET", "/a", "Range: bytes=-3\r\n");
+    let head = fetch(program.address(), "HEAD", "/a", "");
+    assert_eq!(head.header("Content-Length"), Some("5368709120"));
+    let end = fetch(program.address(), "GET", "/a", "Range: bytes=-3\r\n");
     assert_eq!((end.status, end.text()), (206, "end"));
-    assert_eq!(end.field("Content-Range"), Some("bytes 5368709117-5368709119/5368709120"));
+    assert_eq!(end.header("Content-Range"), Some("bytes 5368709117-5368709119/5368709120"));
     // From before 4 GiB to behind it.
-    let over = get_as(program.address(), "GET", "/a", "Range: bytes=4294967290-4294967300\r\n");
+    let over = fetch(program.address(), "GET", "/a", "Range: bytes=4294967290-4294967300\r\n");
     assert_eq!((over.status, over.body.len()), (206, 11));
     // All of it is promised, as far as anybody reads on.
     let mut stream = support::connect(program.address());
@@ -226,7 +228,7 @@ fn a_check_by_options_succeeds() {
     let directory = TempDir::new().unwrap();
     let program = Program::start(directory.path(), &["--no-listing"]);
     for target in ["/", "*", "/none"] {
-        let answer = exchange(program.address(), format!("OPTIONS {target} HTTP/1.0\r\n\r\n").as_bytes());
-        assert_eq!((answer.status, answer.field("Allow")), (200, Some("GET, HEAD, OPTIONS")), "{target}");
+        let response = exchange(program.address(), format!("OPTIONS {target} HTTP/1.0\r\n\r\n").as_bytes());
+        assert_eq!((response.status, response.header("Allow")), (200, Some("GET, HEAD, OPTIONS")), "{target}");
     }
 }

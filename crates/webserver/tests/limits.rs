@@ -1,6 +1,6 @@
 //! A server at its bounds: memory stays below the figure that it prints, and too few descriptors cost no more than the
 //! connections that there is no room for.
-// Clippy then takes the helpers, too, for tests.
+// Lets clippy treat the helpers as test code.
 #![cfg(test)]
 
 mod support;
@@ -18,7 +18,7 @@ use rustix::fs::{CWD, FileType, Mode, mknodat};
 use rustix::process::{Resource, Rlimit, getrlimit, prlimit, setrlimit};
 use tempfile::TempDir;
 
-use support::{PROGRAM, Program, connect, exchange, get, keep_alive, output_of, read_answer, wait_until};
+use support::{PROGRAM, Program, connect, exchange, get, keep_alive, output_of, read_response, wait_until};
 
 const MIB: u64 = 1 << 20;
 
@@ -111,7 +111,7 @@ fn v20_all_bounds_at_once_stay_below_the_printed_figure() {
     let mut stream = connect(address);
     for _ in 0..500 {
         stream.write_all(&keep_alive(&format!("{}?{}", path(0), "q".repeat(6000)))).unwrap();
-        assert_eq!(read_answer(&mut stream).status, 200);
+        assert_eq!(read_response(&mut stream).status, 200);
     }
     // More heads than there is room for.
     let heads: Vec<_> = (0..1200).map(|_| send(address, &half_a_head())).collect();
@@ -126,21 +126,21 @@ fn v20_all_bounds_at_once_stay_below_the_printed_figure() {
         all(FILES, |n| {
             let mut stream = streams[n % streams.len()].lock().unwrap();
             stream.write_all(&keep_alive(&path(n))).unwrap();
-            assert_eq!(read_answer(&mut *stream).body.len(), 16 << 10);
+            assert_eq!(read_response(&mut *stream).body.len(), 16 << 10);
         });
     }
     // More connections than there is room for: those that have been idle longest go.
     let idle: Vec<_> = (0..1000)
         .map(|_| {
             let mut stream = send(address, &keep_alive(&path(0)));
-            assert_eq!(read_answer(&mut stream).status, 200);
+            assert_eq!(read_response(&mut stream).status, 200);
             stream
         })
         .collect();
     // And all threads build pages.
     all(12, |_| {
-        let answer = exchange(address, b"HEAD / HTTP/1.0\r\n\r\n");
-        assert!(answer.content_length().unwrap() as u64 > 4 * MIB);
+        let response = exchange(address, b"HEAD / HTTP/1.0\r\n\r\n");
+        assert!(response.content_length().unwrap() as u64 > 4 * MIB);
     });
 
     let (resident, highest) = (program.memory("VmRSS"), program.memory("VmHWM"));
@@ -193,7 +193,7 @@ fn competes_for_descriptors(limited_from_the_start: bool) {
     all(8, |n| {
         let end = Instant::now() + Duration::from_millis(500);
         while Instant::now() < end {
-            // Whatever it is: an answer, a refusal, a close, or a place in the queue.
+            // Whatever it is: an response, a refusal, a close, or a place in the queue.
             let mut stream = send(address, format!("GET /{} HTTP/1.0\r\n\r\n", n % LARGE).as_bytes());
             stream.set_read_timeout(Some(Duration::from_millis(100))).unwrap();
             let mut begin = [0; 12];
@@ -203,9 +203,9 @@ fn competes_for_descriptors(limited_from_the_start: bool) {
         }
     });
     thread::sleep(Duration::from_millis(500));
-    let used = program.processor_time();
+    let used = program.cpu_time();
     thread::sleep(Duration::from_secs(1));
-    let used = program.processor_time() - used;
+    let used = program.cpu_time() - used;
     assert!(used < Duration::from_millis(250), "{used:?} of a second spent on waiting"); // V22
 
     drop(peers);
@@ -239,9 +239,9 @@ fn grown_by(program: &Program, count: usize, request: &[u8]) -> u64 {
     let before = program.memory("RssAnon");
     let streams: Vec<_> = (0..count).map(|_| send(program.address(), request)).collect();
     wait_until("it has settled", || {
-        let before = program.processor_time();
+        let before = program.cpu_time();
         thread::sleep(Duration::from_millis(300));
-        program.processor_time() - before <= Duration::from_millis(20)
+        program.cpu_time() - before <= Duration::from_millis(20)
     });
     let grown = program.memory("RssAnon").saturating_sub(before);
     println!("{grown} bytes, {} for each", grown / count as u64);
@@ -299,7 +299,7 @@ fn v20_heads_that_fill_their_room_cut_no_reply() {
     for request in [&b"GET /large HTTP/1.0\r\n\r\n"[..], b"GET /large?abcdefghijklmnopqrstuvwxyz HTTP/1.0\r\n\r\n"] {
         let mut stream = send(program.address(), request);
         thread::sleep(Duration::from_millis(300)); // it has to wait for room to write
-        assert_eq!(read_answer(&mut stream).body.len() as u64, 64 * MIB);
+        assert_eq!(read_response(&mut stream).body.len() as u64, 64 * MIB);
     }
     drop(heads);
     program.finish();

@@ -1,5 +1,5 @@
-//! Freshness: files change beside their readers, and no answer is older than its request, or half of two versions.
-// Clippy then takes the helpers, too, for tests.
+//! Freshness: files change beside their readers, and no response is older than its request, or half of two versions.
+// Lets clippy treat the helpers as test code.
 #![cfg(test)]
 
 mod support;
@@ -17,7 +17,7 @@ use rustix::fs::{CWD, RenameFlags, renameat_with};
 use rustix::process::{Resource, Rlimit, getrlimit, prlimit};
 use tempfile::TempDir;
 
-use support::{Program, connect, get, keep_alive, read_answer};
+use support::{Program, connect, get, keep_alive, read_response};
 
 /// After so long a file is at rest for whoever counts in whole seconds, and is kept.
 const REST: Duration = Duration::from_millis(3100);
@@ -52,16 +52,16 @@ impl Changing {
         self.done.store(to, SeqCst);
     }
 
-    /// Asks for it and judges the answer.
+    /// Asks for it and judges the response.
     fn read(&self, address: SocketAddr, path: &str) {
         let oldest = self.done.load(SeqCst);
-        let answer = get(address, path);
+        let response = get(address, path);
         let newest = self.begun.load(SeqCst);
         if self.is_replaced || oldest == newest {
-            assert_eq!(answer.status, 200, "{path}");
-            let is_one = self.versions[oldest..=newest].contains(&answer.body);
-            let shown = &answer.body[..answer.body.len().min(20)];
-            assert!(is_one, "{path}: {} bytes, {}, of {oldest} to {newest}", answer.body.len(), shown.escape_ascii());
+            assert_eq!(response.status, 200, "{path}");
+            let is_one = self.versions[oldest..=newest].contains(&response.body);
+            let shown = &response.body[..response.body.len().min(20)];
+            assert!(is_one, "{path}: {} bytes, {}, of {oldest} to {newest}", response.body.len(), shown.escape_ascii());
         }
     }
 }
@@ -168,7 +168,7 @@ fn a_file_that_has_been_kept_changes_at_once() {
             read(n);
             if kind == "touched" {
                 let touched = get(program.address(), &format!("/old-{n}/{kind}"));
-                assert_eq!(touched.field("Last-Modified"), Some("Sun, 06 Nov 1994 08:49:37 GMT"));
+                assert_eq!(touched.header("Last-Modified"), Some("Sun, 06 Nov 1994 08:49:37 GMT"));
             }
         }
     };
@@ -198,8 +198,8 @@ fn a_request_that_ends_after_a_change_sees_it() {
                 while is_done.load(SeqCst) == 0 {
                     early.iter_mut().for_each(|peer| peer.write_all(&request).unwrap());
                     for peer in &mut early {
-                        let answer = read_answer(peer);
-                        assert!(answer.status == 200 && [version(0), version(1)].contains(&answer.body), "{name}");
+                        let response = read_response(peer);
+                        assert!(response.status == 200 && [version(0), version(1)].contains(&response.body), "{name}");
                     }
                 }
             });
@@ -207,10 +207,10 @@ fn a_request_that_ends_after_a_change_sees_it() {
             fs::write(at("new"), version(1)).unwrap();
             fs::rename(at("new"), at(name)).unwrap();
             late.iter_mut().for_each(|peer| peer.write_all(end).unwrap());
-            let answers: Vec<_> = late.iter_mut().map(read_answer).collect();
+            let responses: Vec<_> = late.iter_mut().map(read_response).collect();
             is_done.store(1, SeqCst);
-            let old = answers.iter().filter(|answer| answer.body != version(1)).count();
-            assert_eq!(old, 0, "{name}: of {}", answers.len());
+            let old = responses.iter().filter(|response| response.body != version(1)).count();
+            assert_eq!(old, 0, "{name}: of {}", responses.len());
         });
     }
     program.finish();
@@ -238,9 +238,9 @@ fn what_is_kept_opens_no_way_out() {
     let count = AtomicUsize::new(0);
     let read = || {
         let path = ["/a/small", "/a/large", "/a/"][count.fetch_add(1, SeqCst) % 3];
-        let answer = get(program.address(), path);
-        match answer.status {
-            200 => assert!(answer.body.starts_with(b"inside") && !answer.text().contains("secret"), "{path}"),
+        let response = get(program.address(), path);
+        match response.status {
+            200 => assert!(response.body.starts_with(b"inside") && !response.text().contains("secret"), "{path}"),
             status => assert!([403, 404, 503].contains(&status), "{path}: {status}"),
         }
     };
@@ -268,8 +268,8 @@ fn kept_descriptors_are_given_up_where_none_is_left() {
     let mut peer = connect(program.address());
     let mut ask = |n: usize| {
         peer.write_all(&keep_alive(&format!("/{n}"))).unwrap();
-        let answer = read_answer(&mut peer);
-        assert!(answer.status == 200 && answer.body == version(2), "{n}: {}", answer.status);
+        let response = read_response(&mut peer);
+        assert!(response.status == 200 && response.body == version(2), "{n}: {}", response.status);
     };
     ask(0);
     let before = open();

@@ -1,6 +1,6 @@
 //! Never torn: a file that changes while it is sent comes whole, as it was when its head was written, or visibly short.
 //! What the kernel has taken of it is out of our hands: it holds a file's pages, not what stood in them.
-// Clippy then takes the helpers, too, for tests.
+// Lets clippy treat the helpers as test code.
 #![cfg(test)]
 
 mod support;
@@ -16,7 +16,7 @@ use http_server::{Body, Log, LogFormat, Request, Response};
 use serde_json::Value;
 use tempfile::TempDir;
 
-use support::{Inside, Program, connect, keep_alive, read_to_end, wait_until};
+use support::{EmbeddedServer, Program, connect, keep_alive, read_to_end, wait_until};
 
 /// Far more than socket buffers hold.
 const LENGTH: usize = 100 << 20;
@@ -35,17 +35,17 @@ fn is_of(version: u8, bytes: &[u8], from: usize) -> bool {
     content(version, from + bytes.len())[from..] == *bytes
 }
 
-struct Shared {
+struct Site {
     root: TempDir,
     program: Program,
 }
 
-impl Shared {
-    fn new() -> Shared {
+impl Site {
+    fn new() -> Site {
         let root = TempDir::new().unwrap();
         fs::write(root.path().join("file"), content(0, LENGTH)).unwrap();
         let program = Program::start(root.path(), &["--log-format", "json", "--threads", "2"]);
-        Shared { root, program }
+        Site { root, program }
     }
 
     fn file(&self) -> PathBuf {
@@ -110,7 +110,7 @@ impl Download {
 #[test]
 fn v26_a_file_that_is_cut_is_not_padded() {
     for length in [0, 1, LENGTH / 2, LENGTH - 1] {
-        let site = Shared::new();
+        let site = Site::new();
         let download = site.begin("");
         File::options().write(true).open(site.file()).unwrap().set_len(length as u64).unwrap();
         let bytes = download.short();
@@ -125,7 +125,7 @@ fn v26_a_file_that_is_cut_is_not_padded() {
 // V27: that it grows does not show, unless by an end before the end.
 #[test]
 fn v27_a_file_that_grows_ends_short() {
-    let site = Shared::new();
+    let site = Site::new();
     let download = site.begin("");
     OpenOptions::new().append(true).open(site.file()).unwrap().write_all(&[b'x'; 10_000]).unwrap();
     let bytes = download.short();
@@ -137,7 +137,7 @@ fn v27_a_file_that_grows_ends_short() {
 // V27: what has been sent since the change is less than a piece and what the kernel holds.
 #[test]
 fn v27_a_file_that_is_written_anew_in_place_ends_short() {
-    let site = Shared::new();
+    let site = Site::new();
     let download = site.begin("");
     File::options().write(true).open(site.file()).unwrap().write_all_at(&content(1, LENGTH), 0).unwrap();
     let bytes = download.short();
@@ -148,7 +148,7 @@ fn v27_a_file_that_is_written_anew_in_place_ends_short() {
 
 #[test]
 fn v27_parts_are_no_more_torn_than_the_whole() {
-    let site = Shared::new();
+    let site = Site::new();
     let download = site.begin("Range: bytes=1000000-99999999\r\n");
     assert_eq!(download.length, 99_000_000);
     // Behind the part, and of the same length.
@@ -177,7 +177,7 @@ fn a_file_that_is_replaced_ends_whole() {
         |path| fs::rename(path, path.with_extension("old")).unwrap(),
     ];
     for change in changes {
-        let site = Shared::new();
+        let site = Site::new();
         let download = site.begin("");
         change(&site.file());
         let bytes = download.whole();
@@ -200,9 +200,9 @@ fn a_file_of_a_handler_is_sent_as_it_says() {
         let body = Body::File { file: file.clone(), offset: 0, length: LENGTH as u64, modified: None };
         Response { body, ..Response::text("") }
     };
-    let inside = Inside::start(|server| server.log(log), handler);
+    let server = EmbeddedServer::start(|server| server.log(log), handler);
     for (change, is_whole) in [(true, true), (false, false)] {
-        let mut stream = connect(inside.address());
+        let mut stream = connect(server.address());
         stream.write_all(b"GET / HTTP/1.0\r\n\r\n").unwrap();
         stream.read_exact(&mut [0; 1]).unwrap();
         let file = File::options().write(true).open(&path).unwrap();
@@ -214,7 +214,7 @@ fn a_file_of_a_handler_is_sent_as_it_says() {
         let bytes = read_to_end(&mut stream).unwrap();
         assert_eq!(bytes.len() > LENGTH, is_whole, "{}", bytes.len());
     }
-    inside.finish();
+    server.finish();
     let log = fs::read_to_string(log_path).unwrap();
     let ends: Vec<String> = log
         .lines()

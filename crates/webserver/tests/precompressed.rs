@@ -1,5 +1,5 @@
 //! Codings in files beside a file: who gets which, what is said of it, and when it is not believed.
-// Clippy then takes the helpers, too, for tests.
+// Lets clippy treat the helpers as test code.
 #![cfg(test)]
 
 mod support;
@@ -11,7 +11,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use tempfile::TempDir;
 
-use support::{Action, Program, get_as, wait_until};
+use support::{Program, ReceivedResponse, fetch, wait_until};
 
 const PLAIN: &[u8] = b"body { color: plain; color: plain; color: plain }";
 
@@ -33,13 +33,13 @@ fn style() -> TempDir {
     directory
 }
 
-fn ask(program: &Program, method: &str, target: &str, accept: &str, fields: &str) -> Action {
+fn ask(program: &Program, method: &str, target: &str, accept: &str, fields: &str) -> ReceivedResponse {
     let accept = if accept.is_empty() { String::new() } else { format!("Accept-Encoding: {accept}\r\n") };
-    get_as(program.address(), method, target, &format!("{accept}{fields}"))
+    fetch(program.address(), method, target, &format!("{accept}{fields}"))
 }
 
-fn coding(answer: &Action) -> &str {
-    answer.field("Content-Encoding").unwrap_or("")
+fn coding(response: &ReceivedResponse) -> &str {
+    response.header("Content-Encoding").unwrap_or("")
 }
 
 // R9110-12.5.5, R9110-9.3.2
@@ -70,18 +70,18 @@ fn who_can_decode_gets_the_best_coding() {
             assert_eq!((got.status, coding(&got)), (200, expected), "{accept}");
             let body = if expected.is_empty() { PLAIN.to_vec() } else { format!("coded {expected}").into_bytes() };
             assert!(got.body.starts_with(&body) && got.content_length() == Some(got.body.len()), "{accept}");
-            assert_eq!(got.field("Vary"), Some("Accept-Encoding"), "{accept}: plain or not");
-            assert_eq!(got.field("Content-Type"), Some("text/css; charset=utf-8"), "{accept}");
-            assert_eq!(got.field("X-A"), Some("b"));
+            assert_eq!(got.header("Vary"), Some("Accept-Encoding"), "{accept}: plain or not");
+            assert_eq!(got.header("Content-Type"), Some("text/css; charset=utf-8"), "{accept}");
+            assert_eq!(got.header("X-A"), Some("b"));
             for name in ["Content-Length", "Content-Encoding", "Content-Type", "ETag", "Last-Modified", "Vary"] {
-                assert_eq!(head.field(name), got.field(name), "{accept}: HEAD has another {name}");
+                assert_eq!(head.header(name), got.header(name), "{accept}: HEAD has another {name}");
             }
         }
     }
     // Asked for by its own name it is a file like any other.
     let own = ask(&program, "GET", "/a.css.gz", "gzip", "");
-    assert_eq!((own.field("Content-Type"), coding(&own)), (Some("application/gzip"), ""));
-    assert_eq!(own.field("Vary"), None, "there is no choice");
+    assert_eq!((own.header("Content-Type"), coding(&own)), (Some("application/gzip"), ""));
+    assert_eq!(own.header("Vary"), None, "there is no choice");
 }
 
 // R9110-8.8.3, R9110-15.4.5, R9110-13.1.5: each coding is a representation of its own.
@@ -90,13 +90,13 @@ fn validators_and_ranges_are_of_what_is_sent() {
     let directory = style();
     let program = Program::start(directory.path(), &[]);
     let forms = ["", "br", "zstd", "gzip"];
-    let tags = forms.map(|accept| ask(&program, "GET", "/a.css", accept, "").field("ETag").unwrap().to_owned());
+    let tags = forms.map(|accept| ask(&program, "GET", "/a.css", accept, "").header("ETag").unwrap().to_owned());
     for (n, tag) in tags.iter().enumerate() {
         assert!(!tags[..n].contains(tag), "{tags:?}");
         for (m, accept) in forms.iter().enumerate() {
-            let answer = ask(&program, "GET", "/a.css", accept, &format!("If-None-Match: {tag}\r\n"));
-            assert_eq!(answer.status, if n == m { 304 } else { 200 }, "{tag} for {accept}");
-            assert_eq!(answer.field("Vary"), Some("Accept-Encoding"));
+            let response = ask(&program, "GET", "/a.css", accept, &format!("If-None-Match: {tag}\r\n"));
+            assert_eq!(response.status, if n == m { 304 } else { 200 }, "{tag} for {accept}");
+            assert_eq!(response.header("Vary"), Some("Accept-Encoding"));
             let range = format!("Range: bytes=0-4\r\nIf-Range: {tag}\r\n");
             let part = ask(&program, "GET", "/a.css", accept, &range);
             assert_eq!(part.status, if n == m { 206 } else { 200 }, "{tag} for {accept}");
@@ -104,7 +104,7 @@ fn validators_and_ranges_are_of_what_is_sent() {
     }
     let part = ask(&program, "GET", "/a.css", "gzip", "Range: bytes=6-9\r\n");
     assert_eq!((part.text(), coding(&part)), ("gzip", "gzip"));
-    assert_eq!(part.field("Content-Range"), Some("bytes 6-9/11"));
+    assert_eq!(part.header("Content-Range"), Some("bytes 6-9/11"));
 }
 
 #[test]
@@ -124,9 +124,9 @@ fn what_could_lie_is_not_used() {
     write(directory.path(), "twins.gz", b"twin gz", 11);
     let program = Program::start(directory.path(), &[]);
     for name in ["older", "longer", "same", "out", "directory"] {
-        let answer = ask(&program, "GET", &format!("/{name}"), "br", "");
-        assert_eq!((answer.status, coding(&answer), &*answer.body), (200, "", PLAIN), "{name}");
-        assert_eq!(answer.field("Vary"), None, "{name}");
+        let response = ask(&program, "GET", &format!("/{name}"), "br", "");
+        assert_eq!((response.status, coding(&response), &*response.body), (200, "", PLAIN), "{name}");
+        assert_eq!(response.header("Vary"), None, "{name}");
     }
     assert_eq!(coding(&ask(&program, "GET", "/twins", "br", "")), "br");
     assert_eq!(coding(&ask(&program, "GET", "/twins", "gzip", "")), "");
@@ -137,15 +137,15 @@ fn what_could_lie_is_not_used() {
     assert_eq!(coding(&ask(&program, "GET", "/a", "br", "")), "");
 }
 
-// The file itself is looked at for each answer; what stands beside it is, too, once it is used, and else each second.
+// The file itself is looked at for each response; what stands beside it is, too, once it is used, and else each second.
 #[test]
 fn changes_beside_a_file_show() {
     let directory = style();
     let at = |name: &str| directory.path().join(name);
     let program = Program::start(directory.path(), &[]);
     let ask = |accept: &str| {
-        let answer = ask(&program, "GET", "/a.css", accept, "");
-        (coding(&answer).to_owned(), String::from_utf8(answer.body).unwrap())
+        let response = ask(&program, "GET", "/a.css", accept, "");
+        (coding(&response).to_owned(), String::from_utf8(response.body).unwrap())
     };
     std::thread::sleep(Duration::from_millis(3100)); // at rest, so that all of it is kept
     for _ in 0..2 {
@@ -175,8 +175,8 @@ fn a_coding_that_is_still_being_written_is_not_used() {
     let program = Program::start(directory.path(), &[]);
     fs::write(directory.path().join("a.css.gz"), "half").unwrap();
     for _ in 0..2 {
-        let answer = ask(&program, "GET", "/a.css", "gzip", "");
-        assert_eq!((coding(&answer), &*answer.body), ("", PLAIN));
+        let response = ask(&program, "GET", "/a.css", "gzip", "");
+        assert_eq!((coding(&response), &*response.body), ("", PLAIN));
     }
     write(directory.path(), "a.css.gz", b"the whole", 0);
     wait_until("the coding that is whole", || ask(&program, "GET", "/a.css", "gzip", "").body == b"the whole");
@@ -192,7 +192,7 @@ fn an_index_has_codings_too() {
     write(directory.path(), "sub/index.html", PLAIN, 0);
     write(directory.path(), "sub/index.html.gz", b"coded", 0);
     let program = Program::start(directory.path(), &[]);
-    let answer = ask(&program, "GET", "/sub/", "gzip", "");
-    assert_eq!((coding(&answer), answer.text()), ("gzip", "coded"));
-    assert_eq!(answer.field("Content-Type"), Some("text/html; charset=utf-8"));
+    let response = ask(&program, "GET", "/sub/", "gzip", "");
+    assert_eq!((coding(&response), response.text()), ("gzip", "coded"));
+    assert_eq!(response.header("Content-Type"), Some("text/html; charset=utf-8"));
 }

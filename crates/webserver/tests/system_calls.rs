@@ -1,5 +1,5 @@
 //! How many system calls a request costs, as `strace` counts them under the load of `ab`.
-// Clippy then takes the helpers, too, for tests.
+// Lets clippy treat the helpers as test code.
 #![cfg(test)]
 
 mod support;

@@ -1,5 +1,5 @@
 //! What the program may do on its machine is as little as it needs, and it says what holds it.
-// Clippy then takes the helpers, too, for tests.
+// Lets clippy treat the helpers as test code.
 #![cfg(test)]
 
 mod support;
@@ -11,7 +11,7 @@ use std::process::Command;
 use rustix::process::Signal;
 use tempfile::TempDir;
 
-use support::{PATIENCE, PROGRAM, Program, get, keep_alive};
+use support::{PROGRAM, Program, TIMEOUT, get, keep_alive};
 
 fn directory() -> TempDir {
     let directory = TempDir::new().unwrap();
@@ -51,7 +51,7 @@ fn v35_no_other_program_is_run_and_no_file_is_written() {
     drop(std::io::Write::write_all(&mut support::connect(address), &keep_alive("/large")));
     let traced = first_process(&trace);
     rustix::process::kill_process(traced, Signal::TERM).unwrap();
-    assert!(program.ended(PATIENCE).unwrap().success(), "{}", program.messages());
+    assert!(program.wait(TIMEOUT).unwrap().success(), "{}", program.messages());
     assert!(!socket.exists());
 
     let trace = fs::read_to_string(&trace).unwrap();

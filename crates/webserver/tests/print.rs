@@ -1,5 +1,5 @@
 //! What the program prints about itself: the help, completions for shells, the manual.
-// Clippy then takes the helpers, too, for tests.
+// Lets clippy treat the helpers as test code.
 #![cfg(test)]
 
 mod support;

@@ -1,5 +1,5 @@
-//! What every answer carries, and what it leaves out: its fields, over real sockets, held against each other.
-// Clippy then takes the helpers, too, for tests.
+//! What every response carries, and what it leaves out: its fields, over real sockets, held against each other.
+// Lets clippy treat the helpers as test code.
 #![cfg(test)]
 
 mod support;
@@ -13,7 +13,7 @@ use http_core::{FieldValue, header};
 use http_server::{Request, Response};
 use tempfile::TempDir;
 
-use support::{Action, Inside, Program, exchange, get, get_as};
+use support::{EmbeddedServer, Program, ReceivedResponse, exchange, fetch, get};
 
 /// `Sun, 06 Nov 1994 08:49:37 GMT`
 const MODIFIED: u64 = 784_111_777;
@@ -32,7 +32,7 @@ fn directory() -> TempDir {
     directory
 }
 
-/// Each kind of answer: what is asked for and with which field, and its status for GET.
+/// Each kind of response: what is asked for and with which field, and its status for GET.
 const KINDS: [(&str, &str, u16); 11] = [
     ("/a.txt", "", 200),
     ("/README", "", 200),
@@ -47,8 +47,8 @@ const KINDS: [(&str, &str, u16); 11] = [
     ("/a.txt", "Host: a\r\nHost: b\r\n", 400),
 ];
 
-fn names(answer: &Action) -> Vec<&str> {
-    answer.head.split("\r\n").skip(1).filter_map(|line| line.split_once(": ")).map(|(name, _)| name).collect()
+fn names(response: &ReceivedResponse) -> Vec<&str> {
+    response.head.split("\r\n").skip(1).filter_map(|line| line.split_once(": ")).map(|(name, _)| name).collect()
 }
 
 // R1945-10.1, R9110-9.1a, R9110-9.1b, R9110-10.2.1, R1945-D.1
@@ -57,15 +57,15 @@ fn what_allow_names_is_allowed_and_nothing_else() {
     let directory = directory();
     let program = Program::start(directory.path(), &[]);
     for target in ["/a.txt", "/sub/", "/list/", "/"] {
-        let options = get_as(program.address(), "OPTIONS", target, "");
-        let allowed: Vec<&str> = options.field("Allow").unwrap().split(", ").collect();
+        let options = fetch(program.address(), "OPTIONS", target, "");
+        let allowed: Vec<&str> = options.header("Allow").unwrap().split(", ").collect();
         assert!(allowed.contains(&"GET") && allowed.contains(&"HEAD"), "{allowed:?}");
         for method in "GET HEAD POST PUT DELETE OPTIONS TRACE PATCH LINK UNLINK".split(' ') {
-            let answer = get_as(program.address(), method, target, "Content-Length: 0\r\n");
+            let response = fetch(program.address(), method, target, "Content-Length: 0\r\n");
             let expected = if allowed.contains(&method) { 200 } else { 405 };
-            assert_eq!(answer.status, expected, "{method} {target}");
+            assert_eq!(response.status, expected, "{method} {target}");
             if method != "GET" && method != "HEAD" {
-                assert_eq!(answer.field("Allow"), options.field("Allow"), "{method} {target}");
+                assert_eq!(response.header("Allow"), options.header("Allow"), "{method} {target}");
             }
         }
     }
@@ -98,15 +98,15 @@ fn a_type_comes_with_every_body() {
     let directory = directory();
     let program = Program::start(directory.path(), &[]);
     for (target, field, status) in KINDS {
-        let got = get_as(program.address(), "GET", target, field);
+        let got = fetch(program.address(), "GET", target, field);
         assert_eq!(got.status, status, "{target} {field}");
-        let (has_body, has_type) = (!got.body.is_empty(), got.field("Content-Type").is_some());
+        let (has_body, has_type) = (!got.body.is_empty(), got.header("Content-Type").is_some());
         assert_eq!((has_body, has_type), (status != 304, status != 304), "{target} {field}");
-        assert!(got.field("Date").is_some(), "{target} {field}");
-        let head = get_as(program.address(), "HEAD", target, field);
+        assert!(got.header("Date").is_some(), "{target} {field}");
+        let head = fetch(program.address(), "HEAD", target, field);
         assert_eq!((head.status, names(&head)), (got.status, names(&got)), "{target} {field}");
         for name in names(&got).into_iter().filter(|name| *name != "Date") {
-            assert_eq!(head.field(name), got.field(name), "{target} {field}");
+            assert_eq!(head.header(name), got.header(name), "{target} {field}");
         }
     }
 }
@@ -118,14 +118,14 @@ fn a_304_says_of_the_200_what_a_cache_needs() {
     let program = Program::start(directory.path(), &[]);
     for target in ["/a.txt", "/README", "/sub/"] {
         let whole = get(program.address(), target);
-        let since = format!("If-Modified-Since: {}\r\n", whole.field("Last-Modified").unwrap());
+        let since = format!("If-Modified-Since: {}\r\n", whole.header("Last-Modified").unwrap());
         for method in ["GET", "HEAD"] {
-            let known = get_as(program.address(), method, target, &since);
+            let known = fetch(program.address(), method, target, &since);
             assert_eq!((known.status, known.body.len()), (304, 0), "{method} {target}");
             for name in ["ETag", "Vary", "Cache-Control", "Expires", "Content-Location", "Last-Modified"] {
-                assert_eq!(known.field(name), whole.field(name), "{method} {target}");
+                assert_eq!(known.header(name), whole.header(name), "{method} {target}");
             }
-            assert!(known.field("Date").is_some() && known.field("Connection").is_some());
+            assert!(known.header("Date").is_some() && known.header("Connection").is_some());
             let others = names(&known).into_iter().filter(|name| {
                 !["Date", "Connection", "ETag", "Vary", "Cache-Control", "Expires", "Content-Location", "Last-Modified"]
                     .contains(name)
@@ -141,15 +141,15 @@ fn the_server_is_not_named_but_by_a_handler() {
     let directory = directory();
     let program = Program::start(directory.path(), &[]);
     for (target, field, _) in KINDS {
-        let answer = get_as(program.address(), "GET", target, field);
-        assert!(!answer.head.to_ascii_lowercase().contains("server"), "{}", answer.head);
+        let response = fetch(program.address(), "GET", target, field);
+        assert!(!response.head.to_ascii_lowercase().contains("server"), "{}", response.head);
     }
     let named = |request: &Request<'_>| {
         Response::text(request.path()).with_header(header::SERVER, FieldValue::from_static("mine/1"))
     };
-    let inside = Inside::start(|server| server.threads(1), named);
-    assert_eq!(get(inside.address(), "/").field("Server"), Some("mine/1"));
-    inside.finish();
+    let server = EmbeddedServer::start(|server| server.threads(1), named);
+    assert_eq!(get(server.address(), "/").header("Server"), Some("mine/1"));
+    server.finish();
 }
 
 // R1945-7.1, R1945-10.2, R1945-10.12, R1945-D.2.1, R9110-7.8
@@ -172,9 +172,9 @@ fn fields_that_mean_nothing_change_nothing() {
             "From: nobody@example.org",
             "Referer: /",
         ] {
-            let answer = get_as(program.address(), "GET", target, &format!("{field}\r\n"));
-            assert_eq!((answer.status, names(&answer)), (plain.status, names(&plain)), "{target} {field}");
-            assert!(answer.body == plain.body, "{target} {field}");
+            let response = fetch(program.address(), "GET", target, &format!("{field}\r\n"));
+            assert_eq!((response.status, names(&response)), (plain.status, names(&plain)), "{target} {field}");
+            assert!(response.body == plain.body, "{target} {field}");
         }
     }
 }

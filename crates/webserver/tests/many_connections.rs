@@ -1,6 +1,6 @@
 //! A crowd of slow and silent peers, and beside them a client that just wants its file. How well it fares is measured by
 //! `cargo bench -p benches --bench crowd`; here a smaller crowd shows that it does, and that nobody is lost.
-// Clippy then takes the helpers, too, for tests.
+// Lets clippy treat the helpers as test code.
 #![cfg(test)]
 
 mod support;
@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 
 use tempfile::TempDir;
 
-use support::{Program, answers, connect, keep_alive, read_answer, read_to_end};
+use support::{Program, connect, keep_alive, parse_responses, read_response, read_to_end};
 
 const IDLE: usize = 200;
 const DRIBBLING: usize = 300;
@@ -41,7 +41,7 @@ fn a_crowd_neither_hinders_nor_is_lost() {
     };
     let mut idle: Vec<_> = (0..IDLE).map(|_| come(&keep_alive("/small"))).collect();
     for stream in &mut idle {
-        assert!(read_answer(stream).is_idle_keep_alive());
+        assert!(read_response(stream).keeps_alive());
         stream.set_nonblocking(true).unwrap();
     }
     let mut dribbling: Vec<_> = (0..DRIBBLING).map(|_| come(b"GET /small HTTP/1.0\r\nA: ")).collect();
@@ -57,13 +57,13 @@ fn a_crowd_neither_hinders_nor_is_lost() {
             while began.elapsed() < Duration::from_secs(2) {
                 let asked = Instant::now();
                 stream.write_all(&keep_alive("/small")).unwrap();
-                assert_eq!(read_answer(&mut stream).body, [b'a'; 1024]);
+                assert_eq!(read_response(&mut stream).body, [b'a'; 1024]);
                 times.push(asked.elapsed());
             }
             times.sort_unstable();
             let p99 = times[times.len() * 99 / 100];
             // Ten times what the benchmark allows.
-            assert!(p99 < Duration::from_millis(50), "{p99:?} of {} answers", times.len());
+            assert!(p99 < Duration::from_millis(50), "{p99:?} of {} responses", times.len());
         });
         // A byte of each head a tenth of a second, and of each file 8 KiB.
         while !client.is_finished() {
@@ -89,18 +89,18 @@ fn a_crowd_neither_hinders_nor_is_lost() {
     }
     for stream in &mut idle {
         stream.write_all(b"GET /small HTTP/1.0\r\n\r\n").unwrap();
-        assert_eq!(answers(&read_to_end(stream).unwrap(), false).unwrap()[0].body, [b'a'; 1024]);
+        assert_eq!(parse_responses(&read_to_end(stream).unwrap(), false).unwrap()[0].body, [b'a'; 1024]);
     }
     for stream in &mut dribbling {
         stream.write_all(b"\r\n\r\n").unwrap();
-        assert_eq!(answers(&read_to_end(stream).unwrap(), false).unwrap()[0].body, [b'a'; 1024]);
+        assert_eq!(parse_responses(&read_to_end(stream).unwrap(), false).unwrap()[0].body, [b'a'; 1024]);
     }
     thread::scope(|scope| {
         for (stream, bytes) in &mut reading {
             stream.set_nonblocking(false).unwrap();
             scope.spawn(|| {
                 stream.read_to_end(bytes).unwrap();
-                assert_eq!(answers(bytes, false).unwrap()[0].body.len() as u64, LARGE);
+                assert_eq!(parse_responses(bytes, false).unwrap()[0].body.len() as u64, LARGE);
             });
         }
     });

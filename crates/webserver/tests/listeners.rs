@@ -1,5 +1,5 @@
 //! Where the program listens besides the ports of TCP: on a socket of the unix domain, and on what is handed over to it.
-// Clippy then takes the helpers, too, for tests.
+// Lets clippy treat the helpers as test code.
 #![cfg(test)]
 
 mod support;
@@ -19,7 +19,7 @@ use rustix::io::{FdFlags, fcntl_dupfd_cloexec, fcntl_setfd};
 use rustix::process::Signal;
 use tempfile::TempDir;
 
-use support::{PATIENCE, PROGRAM, Program, answers, get, output_of, output_of_command, wait_until};
+use support::{PROGRAM, Program, TIMEOUT, get, output_of, output_of_command, parse_responses, wait_until};
 
 fn directory() -> TempDir {
     let directory = TempDir::new().unwrap();
@@ -30,20 +30,20 @@ fn directory() -> TempDir {
 
 fn connect(path: &Path) -> UnixStream {
     let stream = UnixStream::connect(path).unwrap();
-    stream.set_read_timeout(Some(PATIENCE)).unwrap();
-    stream.set_write_timeout(Some(PATIENCE)).unwrap();
+    stream.set_read_timeout(Some(TIMEOUT)).unwrap();
+    stream.set_write_timeout(Some(TIMEOUT)).unwrap();
     stream
 }
 
-/// The body of one answer over the unix domain.
+/// The body of one response over the unix domain.
 fn fetch(path: &Path, target: &str) -> Vec<u8> {
     let mut stream = connect(path);
     write!(stream, "GET {target} HTTP/1.0\r\n\r\n").unwrap();
     let mut bytes = Vec::new();
     stream.read_to_end(&mut bytes).unwrap();
-    let mut answers = answers(&bytes, false).unwrap();
-    assert_eq!((answers.len(), answers[0].status), (1, 200));
-    answers.remove(0).body
+    let mut responses = parse_responses(&bytes, false).unwrap();
+    assert_eq!((responses.len(), responses[0].status), (1, 200));
+    responses.remove(0).body
 }
 
 fn on_unix(path: &Path, root: &Path) -> Program {
@@ -115,7 +115,7 @@ fn a_socket_in_use_is_an_error_and_a_left_one_is_none() {
     assert_eq!(fetch(&path, "/small"), b"small", "the first serves on");
 
     first.signal(Signal::KILL);
-    first.ended(PATIENCE).unwrap();
+    first.wait(TIMEOUT).unwrap();
     assert!(path.exists(), "nobody could remove it");
     let third = on_unix(&path, directory.path());
     assert_eq!(fetch(&path, "/small"), b"small");
@@ -137,8 +137,8 @@ fn a_stop_lets_nobody_in_over_the_unix_domain() {
     program.signal(Signal::TERM);
     wait_until("new ones are refused", || UnixStream::connect(&path).is_err());
     download.read_to_end(&mut bytes).unwrap();
-    assert_eq!(answers(&bytes, false).unwrap()[0].body.len(), 3 << 20, "what had begun is whole");
-    assert!(program.ended(PATIENCE).unwrap().success());
+    assert_eq!(parse_responses(&bytes, false).unwrap()[0].body.len(), 3 << 20, "what had begun is whole");
+    assert!(program.wait(TIMEOUT).unwrap().success());
 }
 
 // The kernel holds as little for a slow reader over the unix domain as it does over TCP: else who keeps up with the least
@@ -163,7 +163,7 @@ fn a_reader_over_the_unix_domain_is_seen_to_read() {
     assert!(held().1 <= 80 << 10, "{:?}", held());
     let mut bytes = Vec::new();
     stream.read_to_end(&mut bytes).unwrap();
-    assert_eq!(answers(&bytes, false).unwrap()[0].body.len(), 1 << 20);
+    assert_eq!(parse_responses(&bytes, false).unwrap()[0].body.len(), 1 << 20);
     running.shutdown_handle().shut_down();
     let counts = running.join();
     assert_eq!((counts.accepted, counts.completed), (1, 1), "{counts}");
@@ -222,9 +222,9 @@ fn sockets_that_were_handed_over_are_served() {
     early.write_all(b"GET /small HTTP/1.0\r\n\r\n").unwrap();
     assert!(path.exists());
     let program = Program::run(&mut handed_over(&[&tcp], &[], directory.path()).0);
-    let mut answer = String::new();
-    early.read_to_string(&mut answer).unwrap();
-    assert!(answer.ends_with("\r\n\r\nsmall"), "{answer}");
+    let mut response = String::new();
+    early.read_to_string(&mut response).unwrap();
+    assert!(response.ends_with("\r\n\r\nsmall"), "{response}");
     program.finish();
 }
 
@@ -273,7 +273,7 @@ fn who_waits_for_it_is_told_when_it_is_ready_and_when_it_stops() {
     let (directory, place) = (directory(), TempDir::new().unwrap());
     let path = place.path().join("notify");
     let waits = UnixDatagram::bind(&path).unwrap();
-    waits.set_read_timeout(Some(PATIENCE)).unwrap();
+    waits.set_read_timeout(Some(TIMEOUT)).unwrap();
     let told = || {
         let mut room = [0; 100];
         let n = waits.recv(&mut room).unwrap();

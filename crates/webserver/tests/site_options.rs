@@ -1,5 +1,5 @@
 //! What the owner of a directory decides: indexes, fallback, error pages, fields, types, hidden names and links.
-// Clippy then takes the helpers, too, for tests.
+// Lets clippy treat the helpers as test code.
 #![cfg(test)]
 
 mod support;
@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use tempfile::TempDir;
 
-use support::{Action, Program, exchange, get, get_as, output_of, wait_until};
+use support::{Program, ReceivedResponse, exchange, fetch, get, output_of, wait_until};
 
 fn directory(files: &[(&str, &str)]) -> TempDir {
     let directory = TempDir::new().unwrap();
@@ -22,8 +22,8 @@ fn directory(files: &[(&str, &str)]) -> TempDir {
     directory
 }
 
-fn shown(answer: &Action) -> (u16, &str) {
-    (answer.status, answer.text())
+fn shown(response: &ReceivedResponse) -> (u16, &str) {
+    (response.status, response.text())
 }
 
 #[test]
@@ -66,18 +66,18 @@ fn a_fallback_answers_for_pages_alone() {
         ("/sub/", html, (403, false)),
     ] {
         for method in ["GET", "HEAD"] {
-            let answer = get_as(program.address(), method, target, fields);
-            let is_app = answer.field("ETag").is_some() && answer.content_length() == Some("the app".len());
-            assert_eq!((answer.status, is_app), expected, "{method} {target}");
+            let response = fetch(program.address(), method, target, fields);
+            let is_app = response.header("ETag").is_some() && response.content_length() == Some("the app".len());
+            assert_eq!((response.status, is_app), expected, "{method} {target}");
             // R9110-12.5.5: where Accept has chosen, a cache is told so.
             let chosen = ["/users/john.doe", "/missing.js", "/missing.png"].contains(&target);
-            assert_eq!(answer.field("Vary"), chosen.then_some("Accept"), "{method} {target}");
+            assert_eq!(response.header("Vary"), chosen.then_some("Accept"), "{method} {target}");
         }
     }
-    let answer = get(program.address(), "/users/7");
-    assert_eq!(answer.field("Content-Type"), Some("text/html; charset=utf-8"));
-    let tag = answer.field("ETag").unwrap();
-    let again = get_as(program.address(), "GET", "/users/8", &format!("If-None-Match: {tag}\r\n"));
+    let response = get(program.address(), "/users/7");
+    assert_eq!(response.header("Content-Type"), Some("text/html; charset=utf-8"));
+    let tag = response.header("ETag").unwrap();
+    let again = fetch(program.address(), "GET", "/users/8", &format!("If-None-Match: {tag}\r\n"));
     assert_eq!(again.status, 304);
     assert_eq!(exchange(program.address(), b"DELETE /users/7 HTTP/1.0\r\n\r\n").status, 405);
 }
@@ -90,17 +90,17 @@ fn error_pages_are_the_owners() {
     let program = Program::start(directory.path(), &[&options[..], &more].concat());
     let missing = get(program.address(), "/none");
     assert_eq!(shown(&missing), (404, "not here"));
-    assert_eq!(missing.field("Content-Type"), Some("text/html; charset=utf-8"));
+    assert_eq!(missing.header("Content-Type"), Some("text/html; charset=utf-8"));
     for name in ["ETag", "Last-Modified", "Accept-Ranges"] {
-        assert_eq!(missing.field(name), None, "{name} would tell of another resource");
+        assert_eq!(missing.header(name), None, "{name} would tell of another resource");
     }
-    let head = get_as(program.address(), "HEAD", "/none", "");
+    let head = fetch(program.address(), "HEAD", "/none", "");
     assert_eq!((head.status, head.content_length()), (404, Some(8)));
     let refused = exchange(program.address(), b"DELETE / HTTP/1.0\r\n\r\n");
     assert_eq!(shown(&refused), (405, "refused"));
-    assert_eq!(refused.field("Allow"), Some("GET, HEAD, OPTIONS"), "what the status needs stays");
-    let behind = get_as(program.address(), "GET", "/all.txt", "Range: bytes=99-\r\n");
-    assert_eq!((shown(&behind), behind.field("Content-Range")), ((416, "refused"), Some("bytes */7")));
+    assert_eq!(refused.header("Allow"), Some("GET, HEAD, OPTIONS"), "what the status needs stays");
+    let behind = fetch(program.address(), "GET", "/all.txt", "Range: bytes=99-\r\n");
+    assert_eq!((shown(&behind), behind.header("Content-Range")), ((416, "refused"), Some("bytes */7")));
     assert_eq!(shown(&exchange(program.address(), b"nonsense\r\n\r\n")), (400, "refused"));
     assert_eq!(shown(&get(program.address(), "/empty/")), (403, "refused"));
     assert_eq!(shown(&get(program.address(), "/404.html")), (200, "not here"));
@@ -116,7 +116,7 @@ fn fields_of_the_owner_are_on_every_answer() {
         directory.path(),
         &["--header", "X-One: 1", "--header", "x-two:  a, b ", "--cache-control", "no-store", "--header", "X-One: 2"],
     );
-    let tag = get(program.address(), "/a.txt").field("ETag").unwrap().to_owned();
+    let tag = get(program.address(), "/a.txt").header("ETag").unwrap().to_owned();
     for (request, status, is_file) in [
         ("GET /a.txt HTTP/1.0\r\n\r\n".to_owned(), 200, true),
         ("HEAD /a.txt HTTP/1.0\r\n\r\n".to_owned(), 200, true),
@@ -128,22 +128,22 @@ fn fields_of_the_owner_are_on_every_answer() {
         ("OPTIONS / HTTP/1.0\r\n\r\n".to_owned(), 200, false),
         ("nonsense\r\n\r\n".to_owned(), 400, false),
     ] {
-        let answer = exchange(program.address(), request.as_bytes());
-        assert_eq!(answer.status, status, "{request}");
+        let response = exchange(program.address(), request.as_bytes());
+        assert_eq!(response.status, status, "{request}");
         assert!(
-            answer.head.contains("\r\nX-One: 1\r\n") && answer.head.contains("\r\nX-One: 2\r\n"),
+            response.head.contains("\r\nX-One: 1\r\n") && response.head.contains("\r\nX-One: 2\r\n"),
             "{}",
-            answer.head
+            response.head
         );
-        assert_eq!(answer.field("x-two"), Some("a, b"), "{request}");
-        let is_typed = answer.field("Content-Type").is_some();
-        assert_eq!(answer.field("X-Content-Type-Options"), is_typed.then_some("nosniff"), "{request}");
-        assert_eq!(answer.field("Cache-Control") == Some("no-store"), is_file, "{request}");
-        assert!(!answer.head.contains("Access-Control"), "{request}");
+        assert_eq!(response.header("x-two"), Some("a, b"), "{request}");
+        let is_typed = response.header("Content-Type").is_some();
+        assert_eq!(response.header("X-Content-Type-Options"), is_typed.then_some("nosniff"), "{request}");
+        assert_eq!(response.header("Cache-Control") == Some("no-store"), is_file, "{request}");
+        assert!(!response.head.contains("Access-Control"), "{request}");
     }
     drop(program);
     let program = Program::start(directory.path(), &["--header", "X-Content-Type-Options: sniff"]);
-    assert_eq!(get(program.address(), "/a.txt").field("X-Content-Type-Options"), Some("sniff"));
+    assert_eq!(get(program.address(), "/a.txt").header("X-Content-Type-Options"), Some("sniff"));
 }
 
 // The Fetch standard, "CORS protocol".
@@ -153,33 +153,33 @@ fn other_origins_may_read_if_the_owner_says_so() {
     let program = Program::start(directory.path(), &["--cors"]);
     let origin = "Origin: https://a.example\r\n";
     for target in ["/a.txt", "/none", "/"] {
-        let answer = get_as(program.address(), "GET", target, origin);
-        assert_eq!(answer.field("Access-Control-Allow-Origin"), Some("*"), "{target}");
-        assert_eq!(answer.field("Access-Control-Expose-Headers"), Some("*"), "{target}");
-        assert_eq!(answer.field("Access-Control-Allow-Methods"), None, "{target}");
+        let response = fetch(program.address(), "GET", target, origin);
+        assert_eq!(response.header("Access-Control-Allow-Origin"), Some("*"), "{target}");
+        assert_eq!(response.header("Access-Control-Expose-Headers"), Some("*"), "{target}");
+        assert_eq!(response.header("Access-Control-Allow-Methods"), None, "{target}");
     }
     let preflight = "Access-Control-Request-Method: GET\r\nAccess-Control-Request-Headers: range, x-a\r\n";
-    let answer = get_as(program.address(), "OPTIONS", "/a.txt", &format!("{origin}{preflight}"));
-    assert_eq!((answer.status, answer.field("Access-Control-Allow-Origin")), (200, Some("*")));
-    assert_eq!(answer.field("Access-Control-Allow-Methods"), Some("GET, HEAD, OPTIONS"));
-    assert_eq!(answer.field("Access-Control-Allow-Headers"), Some("*, Authorization"));
-    assert_eq!(answer.field("Access-Control-Max-Age"), Some("86400"));
+    let response = fetch(program.address(), "OPTIONS", "/a.txt", &format!("{origin}{preflight}"));
+    assert_eq!((response.status, response.header("Access-Control-Allow-Origin")), (200, Some("*")));
+    assert_eq!(response.header("Access-Control-Allow-Methods"), Some("GET, HEAD, OPTIONS"));
+    assert_eq!(response.header("Access-Control-Allow-Headers"), Some("*, Authorization"));
+    assert_eq!(response.header("Access-Control-Max-Age"), Some("86400"));
     drop(program);
     let program = Program::start(directory.path(), &[]);
-    assert!(!get_as(program.address(), "OPTIONS", "/a.txt", preflight).head.contains("Access-Control"));
+    assert!(!fetch(program.address(), "OPTIONS", "/a.txt", preflight).head.contains("Access-Control"));
 }
 
-// A browser refuses an answer that allows two origins.
+// A browser refuses an response that allows two origins.
 #[test]
 fn what_the_owner_says_of_other_origins_stands_alone() {
     let directory = directory(&[("a.txt", "text")]);
     let program =
         Program::start(directory.path(), &["--cors", "--header", "Access-Control-Allow-Origin: https://a.example"]);
     for (method, target) in [("GET", "/a.txt"), ("GET", "/none"), ("GET", "/"), ("OPTIONS", "/a.txt")] {
-        let answer = get_as(program.address(), method, target, "");
-        assert_eq!(answer.head.matches("Access-Control-Allow-Origin").count(), 1, "{}", answer.head);
-        assert_eq!(answer.field("Access-Control-Allow-Origin"), Some("https://a.example"), "{target}");
-        assert_eq!(answer.field("Access-Control-Expose-Headers"), Some("*"), "{target}");
+        let response = fetch(program.address(), method, target, "");
+        assert_eq!(response.head.matches("Access-Control-Allow-Origin").count(), 1, "{}", response.head);
+        assert_eq!(response.header("Access-Control-Allow-Origin"), Some("https://a.example"), "{target}");
+        assert_eq!(response.header("Access-Control-Expose-Headers"), Some("*"), "{target}");
     }
 }
 
@@ -193,8 +193,8 @@ fn what_the_owner_says_of_vary_is_added() {
     }
     let program = Program::start(directory.path(), &["--header", "Vary: Origin"]);
     for fields in ["", "If-None-Match: *\r\n"] {
-        let answer = get_as(program.address(), "GET", "/a.txt", fields);
-        let head = answer.head;
+        let response = fetch(program.address(), "GET", "/a.txt", fields);
+        let head = response.head;
         assert!(head.contains("\r\nVary: Accept-Encoding\r\n") && head.contains("\r\nVary: Origin\r\n"), "{head}");
     }
 }
@@ -207,7 +207,7 @@ fn types_and_charsets_are_the_owners() {
         &["--type", "gmi=text/gemini; lang=en", "--type", ".css=text/x", "--charset", "koi8-r"],
     );
     let types = ["/a.gmi", "/a.html", "/a.css"]
-        .map(|path| get(program.address(), path).field("Content-Type").unwrap().to_owned());
+        .map(|path| get(program.address(), path).header("Content-Type").unwrap().to_owned());
     assert_eq!(types, ["text/gemini; lang=en", "text/html; charset=koi8-r", "text/x"]);
 }
 

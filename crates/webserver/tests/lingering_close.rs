@@ -1,6 +1,6 @@
-//! Closing never destroys an answer: who is still sending a megabyte that nobody wants reads all of it, and who has said
+//! Closing never destroys an response: who is still sending a megabyte that nobody wants reads all of it, and who has said
 //! all it had to say is neither forgotten nor asked again and again.
-// Clippy then takes the helpers, too, for tests.
+// Lets clippy treat the helpers as test code.
 #![cfg(test)]
 
 mod support;
@@ -15,7 +15,7 @@ use std::time::Duration;
 use http_server::{Action, Request, Response};
 use tempfile::TempDir;
 
-use support::{Inside, Program, answers, connect, exchange, get, read_to_end};
+use support::{EmbeddedServer, Program, connect, exchange, get, parse_responses, read_to_end};
 
 const MIB: usize = 1 << 20;
 
@@ -33,7 +33,7 @@ fn send(address: SocketAddr, request: &[u8]) -> TcpStream {
     stream
 }
 
-/// 1000 answers of 1000, each to a client that reads nothing before its megabyte is away.
+/// 1000 responses of 1000, each to a client that reads nothing before its megabyte is away.
 fn all_are_read(address: SocketAddr, begin: &str, end: &str, status: u16) {
     let request = [begin.as_bytes(), &vec![b'x'; MIB], end.as_bytes()].concat();
     let next = AtomicUsize::new(0);
@@ -41,8 +41,8 @@ fn all_are_read(address: SocketAddr, begin: &str, end: &str, status: u16) {
         for _ in 0..8 {
             scope.spawn(|| {
                 while next.fetch_add(1, Relaxed) < 1000 {
-                    let answer = exchange(address, &request); // whole, or it fails
-                    assert_eq!((answer.status, answer.body.is_empty()), (status, false));
+                    let response = exchange(address, &request); // whole, or it fails
+                    assert_eq!((response.status, response.body.is_empty()), (status, false));
                 }
             });
         }
@@ -64,9 +64,9 @@ fn v24_none_of_1000_refused_methods_is_lost() {
 #[test]
 fn v24_none_of_1000_bodies_that_are_too_long_is_lost() {
     let with_body = |_: &Request<'_>| Action::collect_body(|_| Response::text("never")).up_to(1000);
-    let inside = Inside::start(|server| server.threads(2), with_body);
-    all_are_read(inside.address(), &post(), "", 413);
-    let counts = inside.finish();
+    let server = EmbeddedServer::start(|server| server.threads(2), with_body);
+    all_are_read(server.address(), &post(), "", 413);
+    let counts = server.finish();
     assert_eq!((counts.accepted, counts.completed), (1000, 1000), "{counts}");
 }
 
@@ -115,26 +115,26 @@ fn v22_half_closed_peers_cost_nothing_and_get_their_answers() {
         stream.shutdown(Shutdown::Write).unwrap();
     }
     thread::sleep(Duration::from_millis(200));
-    let used = program.processor_time();
+    let used = program.cpu_time();
     thread::sleep(Duration::from_secs(1));
-    let used = program.processor_time() - used;
+    let used = program.cpu_time() - used;
     assert!(used < Duration::from_millis(200), "{used:?} of a second spent on who has nothing to say");
     assert_eq!(get(program.address(), "/small").text(), "small");
     for stream in &mut reading {
-        let answers = answers(&read_to_end(stream).unwrap(), false).unwrap();
-        assert_eq!((answers.len(), answers[0].body.len()), (1, 4 * MIB));
+        let responses = parse_responses(&read_to_end(stream).unwrap(), false).unwrap();
+        assert_eq!((responses.len(), responses[0].body.len()), (1, 4 * MIB));
     }
     for stream in &mut refused {
-        let answers = answers(&read_to_end(stream).unwrap(), false).unwrap();
-        assert_eq!((answers.len(), answers[0].status), (1, 405));
+        let responses = parse_responses(&read_to_end(stream).unwrap(), false).unwrap();
+        assert_eq!((responses.len(), responses[0].status), (1, 405));
     }
     // Whatever was begun is answered, and is the last of its connection.
     for (request, status) in
         [(&b"GET /sma"[..], 400), (b"GET /small HTTP/1.0\r\n\r\n", 200), (b"GET / HTTP/1.0\r\nA", 400)]
     {
         for _ in 0..50 {
-            let answers = answers(&read_to_end(&mut half_closed(request)).unwrap(), false).unwrap();
-            assert_eq!((answers.len(), answers[0].status), (1, status), "{}", request.escape_ascii());
+            let responses = parse_responses(&read_to_end(&mut half_closed(request)).unwrap(), false).unwrap();
+            assert_eq!((responses.len(), responses[0].status), (1, status), "{}", request.escape_ascii());
         }
     }
     program.finish();
