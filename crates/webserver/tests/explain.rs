@@ -1,4 +1,4 @@
-//! `--explain`: what it says of a request is what the server does with it.
+//! `--explain`: it says what the server does.
 // Lets clippy treat the helpers as test code.
 #![cfg(test)]
 
@@ -23,7 +23,7 @@ fn site() -> TempDir {
         fs::write(directory.path().join(name), content).unwrap();
     }
     fs::write(directory.path().join("a.css.gz"), "gz").unwrap();
-    // Long ago, so that tags are strong and the coding is used.
+    // Old enough that entity tags are strong and the encoded file is used.
     let time = SystemTime::now() - Duration::from_secs(60);
     for name in ["a.css", "a.css.gz", "sub/index.html"] {
         File::options().write(true).open(directory.path().join(name)).unwrap().set_modified(time).unwrap();
@@ -42,13 +42,13 @@ fn explain(directory: &TempDir, options: &[&str], request: &str) -> String {
     String::from_utf8(output.stdout).unwrap()
 }
 
-/// Without its Date.
+/// The head without its Date.
 fn undated(head: &str) -> String {
     head.lines().filter(|line| !line.starts_with("Date: ")).map(|line| format!("{line}\n")).collect()
 }
 
 #[test]
-fn the_head_is_the_one_that_is_sent() {
+fn explained_response_head_equals_sent_response_head() {
     let directory = site();
     let options = ["--error-page", "404=404.html", "--header", "X-A: b", "--no-listing"];
     let program = Program::start(directory.path(), &options);
@@ -84,7 +84,7 @@ fn the_head_is_the_one_that_is_sent() {
         let sent = String::from_utf8(read_to_end(&mut stream).unwrap()).unwrap();
         let (sent, _) = sent.split_once("\r\n\r\n").unwrap();
         assert_eq!(undated(head), undated(sent), "{request}");
-        // Each decision stands beside what is behind it.
+        // Each decision ends with its rule.
         for (n, line) in decisions.lines().enumerate() {
             assert!(line.trim_start().starts_with(&format!("{}. ", n + 1)) && line.ends_with(']'), "{line}");
         }
@@ -92,12 +92,12 @@ fn the_head_is_the_one_that_is_sent() {
 }
 
 #[test]
-fn it_knows_the_options_and_forms_of_a_request_that_count() {
+fn explanation_follows_options_and_form_of_request() {
     let directory = site();
     fs::write(directory.path().join("none.txt"), "").unwrap();
     fs::write(directory.path().join("talk.txt"), "HTTP/1.0 200 OK\r\nX-Not: a head\r\n\r\n").unwrap();
     let kept = "GET /a.css HTTP/1.0\\nConnection: keep-alive";
-    for (request, options, says, does_not) in [
+    for (request, options, expected, unexpected) in [
         (kept, &[][..], "\nConnection: keep-alive\n", "the connection closes"),
         (kept, &["--no-keep-alive"], "the connection closes", "Connection: keep-alive"),
         ("GET /a.css HTTP/1.0\r\nX: y\r\n\r\n", &[], "HTTP/1.0 200 OK", "HTTP/1.0 400"),
@@ -105,12 +105,12 @@ fn it_knows_the_options_and_forms_of_a_request_that_count() {
         ("GET /talk.txt", &[], "(an HTTP/0.9 response has a body only)", "X-Not"),
     ] {
         let explained = explain(&directory, options, request);
-        assert!(explained.contains(says) && !explained.contains(does_not), "{request}: {explained}");
+        assert!(explained.contains(expected) && !explained.contains(unexpected), "{request}: {explained}");
     }
 }
 
 #[test]
-fn decisions_come_in_their_order_and_say_what_is_behind_them() {
+fn explanation_lists_decisions_in_order_with_their_rules() {
     let directory = site();
     for (request, options, expected) in [
         (
@@ -129,7 +129,7 @@ fn decisions_come_in_their_order_and_say_what_is_behind_them() {
         ("GET /empty/ HTTP/1.0", &["--no-listing"], &["is not listed"]),
         ("GET /.git/config HTTP/1.0", &[], &["a name that begins with a dot is not served", "--hidden"]),
         ("GET /.git/config HTTP/1.0", &["--hidden"], &["\"/.git/config\" is a file of 1"]),
-        ("GET /users/7 HTTP/1.0", &["--fallback", "404.html"], &["is not there", "\"404.html\" responses"]),
+        ("GET /users/7 HTTP/1.0", &["--fallback", "404.html"], &["is not there", "\"404.html\" answers"]),
         ("GET /a.css HTTP/1.0\\nAccept-Encoding: br", &[], &["of its codings gzip the client takes none"]),
         ("GET /a.css HTTP/1.0\\nAccept-Encoding: gzip", &[], &["of its codings gzip the client likes gzip best"]),
         ("GET /a.css HTTP/1.0", &["--type", "css=text/x"], &["the type is text/x", "--type"]),
@@ -144,7 +144,7 @@ fn decisions_come_in_their_order_and_say_what_is_behind_them() {
             rest = &rest[at + part.len()..];
         }
     }
-    // Nothing that is asked reaches the terminal but as text.
+    // Control characters of the request do not reach the terminal.
     let odd = explain(&directory, &[], "GET /\u{1b}[2J%1b HTTP/1.0\\nX: \u{1b}[2J");
     assert!(odd.bytes().all(|c| matches!(c, b' '..=b'~' | b'\n')), "{odd:?}");
 }

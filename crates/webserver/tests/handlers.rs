@@ -606,7 +606,7 @@ fn a_stop_lets_a_body_come_and_its_reply_go() {
 
 // --- ServerConfig
 
-/// Whether an response has begun to come; nobody has to wait for it.
+/// Whether a response has begun to come; nobody has to wait for it.
 fn is_answered(stream: &TcpStream) -> bool {
     stream.set_nonblocking(true).unwrap();
     let answered = stream.peek(&mut [0]).is_ok();

@@ -193,7 +193,7 @@ fn competes_for_descriptors(limited_from_the_start: bool) {
     all(8, |n| {
         let end = Instant::now() + Duration::from_millis(500);
         while Instant::now() < end {
-            // Whatever it is: an response, a refusal, a close, or a place in the queue.
+            // Whatever it is: a response, a refusal, a close, or a place in the queue.
             let mut stream = send(address, format!("GET /{} HTTP/1.0\r\n\r\n", n % LARGE).as_bytes());
             stream.set_read_timeout(Some(Duration::from_millis(100))).unwrap();
             let mut begin = [0; 12];

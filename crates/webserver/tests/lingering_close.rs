@@ -1,4 +1,4 @@
-//! Closing never destroys an response: who is still sending a megabyte that nobody wants reads all of it, and who has said
+//! Closing never destroys a response: who is still sending a megabyte that nobody wants reads all of it, and who has said
 //! all it had to say is neither forgotten nor asked again and again.
 // Lets clippy treat the helpers as test code.
 #![cfg(test)]

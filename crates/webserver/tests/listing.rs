@@ -1,4 +1,4 @@
-//! Listings and the server's own pages over real sockets: their fields, their orders, HEAD, and JSON.
+//! Listings and the built-in pages over real sockets: headers, sort orders, HEAD and JSON.
 // Lets clippy treat the helpers as test code.
 #![cfg(test)]
 
@@ -16,14 +16,14 @@ use support::{Program, ReceivedResponse, exchange, fetch, get};
 const POLICY: &str = "default-src 'none'; style-src 'unsafe-inline'; img-src data:; base-uri 'none'; form-action 'none'; \
                       frame-ancestors 'self'";
 
-/// A file of this length and time.
+/// Writes a file with this length and modification time.
 fn write(path: &Path, bytes: usize, seconds: u64) {
     fs::write(path, vec![b'a'; bytes]).unwrap();
     let modified = UNIX_EPOCH + Duration::from_secs(seconds);
     File::options().write(true).open(path).unwrap().set_modified(modified).unwrap();
 }
 
-/// Three files and two directories, in none of the orders.
+/// Three files and two directories, created in none of the sort orders.
 fn directory() -> TempDir {
     let directory = TempDir::new().unwrap();
     let at = |name: &str| directory.path().join(name);
@@ -36,18 +36,18 @@ fn directory() -> TempDir {
     directory
 }
 
-/// The names of its rows, in their order.
+/// The names in the rows, in order.
 fn names(page: &str) -> Vec<&str> {
     let rows = page.split("<tbody>").nth(1).unwrap();
     rows.split("<bdi>").skip(1).map(|rest| rest.split("</bdi>").next().unwrap()).collect()
 }
 
-fn names_in(json: &Value) -> Vec<&str> {
+fn names_in_json(json: &Value) -> Vec<&str> {
     json["entries"].as_array().unwrap().iter().map(|entry| entry["name"].as_str().unwrap()).collect()
 }
 
 #[test]
-fn each_order_can_be_asked_for_of_both_formats() {
+fn listing_is_sorted_as_query_says_in_html_and_json() {
     let directory = directory();
     let program = Program::start(directory.path(), &[]);
     for (query, expected) in [
@@ -61,7 +61,7 @@ fn each_order_can_be_asked_for_of_both_formats() {
         let page = get(program.address(), &format!("/{query}"));
         assert_eq!(names(page.text()), expected, "{query}");
         let json = get(program.address(), &format!("/{query}{}format=json", if query.is_empty() { "?" } else { "&" }));
-        assert_eq!(names_in(&serde_json::from_slice(&json.body).unwrap()), expected, "{query}");
+        assert_eq!(names_in_json(&serde_json::from_slice(&json.body).unwrap()), expected, "{query}");
     }
     let by_time = get(program.address(), "/?sort=time");
     assert_eq!(names(by_time.text())[2..], ["file2", "Other", "file10"]);
@@ -70,7 +70,7 @@ fn each_order_can_be_asked_for_of_both_formats() {
 }
 
 #[test]
-fn json_is_exact() {
+fn json_listing_has_exact_form() {
     let directory = directory();
     let program = Program::start(directory.path(), &[]);
     let response = get(program.address(), "/sub/?format=json");
@@ -83,7 +83,7 @@ fn json_is_exact() {
     );
     let empty = get(program.address(), "/empty/?format=json");
     assert_eq!(empty.text(), "{\"path\":\"/empty/\",\"entries\":[\n],\"complete\":true}\n");
-    // Neither an index nor a file is changed by what is asked of a listing.
+    // The query of a listing does not affect an index file or any other file.
     fs::write(directory.path().join("empty/index.html"), "index").unwrap();
     assert_eq!(get(program.address(), "/empty/?format=json").text(), "index");
     assert_eq!(get(program.address(), "/file2?format=json").body.len(), 3000);
@@ -91,7 +91,7 @@ fn json_is_exact() {
 
 // R9110-9.3.2
 #[test]
-fn head_of_a_listing_is_that_of_get() {
+fn head_response_of_listing_equals_get_response() {
     let directory = directory();
     let program = Program::start(directory.path(), &[]);
     let dateless = |response: &ReceivedResponse| {
@@ -105,16 +105,16 @@ fn head_of_a_listing_is_that_of_get() {
     }
 }
 
-// A listing is as it is now: it has no validator, and nobody keeps it without asking.
+// A listing has no validator, and caches must revalidate it.
 #[test]
-fn a_listing_is_never_stale() {
+fn listing_is_never_stale() {
     let directory = directory();
     let program = Program::start(directory.path(), &[]);
     for target in ["/sub/", "/sub/?format=json"] {
         let first = get(program.address(), target);
         assert_eq!(first.header("Cache-Control"), Some("no-cache"));
         assert_eq!((first.header("ETag"), first.header("Last-Modified")), (None, None));
-        // The directory itself is not changed by this.
+        // This does not change the directory itself.
         let bytes = first.body.len();
         write(&directory.path().join("sub/inside"), bytes, 9);
         let since = "If-Modified-Since: Fri, 01 Jan 2100 00:00:00 GMT\r\nIf-None-Match: \"a\"\r\n";
@@ -124,9 +124,9 @@ fn a_listing_is_never_stale() {
     }
 }
 
-// V17: every page of the server's own is fenced in, and of one kind.
+// V17: every built-in page has the same security headers and the same form.
 #[test]
-fn own_pages_are_alike_and_ask_for_nothing() {
+fn built_in_pages_have_one_form_and_load_nothing() {
     let directory = directory();
     let program = Program::start(directory.path(), &[]);
     for (request, status) in [
@@ -147,11 +147,11 @@ fn own_pages_are_alike_and_ask_for_nothing() {
         let page = response.text();
         assert!(page.starts_with("<!DOCTYPE html>\n<html lang=\"en\">\n") && page.ends_with("</html>\n"), "{page}");
         assert_eq!((page.matches("<title>").count(), page.matches("<h1>").count()), (1, 1), "{page}");
-        for never in ["<script", " src=", "http:", "https:", "url(", "@import"] {
-            assert!(!page.contains(never), "{never}: {page}");
+        for forbidden in ["<script", " src=", "http:", "https:", "url(", "@import"] {
+            assert!(!page.contains(forbidden), "{forbidden}: {page}");
         }
         if status >= 400 {
-            assert_eq!(page.matches("<p>").count(), 2, "what happened, and what can be done: {page}");
+            assert_eq!(page.matches("<p>").count(), 2, "the cause and what to do: {page}");
             assert!(page.len() < 1024, "{} bytes", page.len());
         }
     }
