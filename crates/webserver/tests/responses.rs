@@ -1,4 +1,4 @@
-//! What every response carries, and what it leaves out: its fields, over real sockets, held against each other.
+//! The headers of responses of every kind: which are present, which are absent, and that they agree with each other.
 // Lets clippy treat the helpers as test code.
 #![cfg(test)]
 
@@ -32,7 +32,7 @@ fn directory() -> TempDir {
     directory
 }
 
-/// Each kind of response: what is asked for and with which field, and its status for GET.
+/// Each kind of response: target, header and status for GET.
 const KINDS: [(&str, &str, u16); 11] = [
     ("/a.txt", "", 200),
     ("/README", "", 200),
@@ -53,7 +53,7 @@ fn names(response: &ReceivedResponse) -> Vec<&str> {
 
 // R1945-10.1, R9110-9.1a, R9110-9.1b, R9110-10.2.1, R1945-D.1
 #[test]
-fn what_allow_names_is_allowed_and_nothing_else() {
+fn allow_lists_exactly_the_supported_methods() {
     let directory = directory();
     let program = Program::start(directory.path(), &[]);
     for target in ["/a.txt", "/sub/", "/list/", "/"] {
@@ -71,9 +71,9 @@ fn what_allow_names_is_allowed_and_nothing_else() {
     }
 }
 
-// D16, R9110-13.2.1, R9110-13.2.2: every set of faults that a handler judges, and which of them is answered.
+// D16, R9110-13.2.1, R9110-13.2.2: every set of faults, and which of them decides the status.
 #[test]
-fn of_several_faults_the_first_in_the_order_is_answered() {
+fn first_fault_in_order_decides_status() {
     let directory = directory();
     let program = Program::start(directory.path(), &[]);
     let statuses = [400, 501, 417, 404, 412, 416, 200];
@@ -92,56 +92,56 @@ fn of_several_faults_the_first_in_the_order_is_answered() {
     }
 }
 
-// R1945-7.2.1, R1945-10.5, R1945-10.6, R9110-9.3.2: a body has a type, nothing else has one, and HEAD is told the same.
+// R1945-7.2.1, R1945-10.5, R1945-10.6, R9110-9.3.2: only a body has a type, and HEAD has the headers of GET.
 #[test]
-fn a_type_comes_with_every_body() {
+fn content_type_comes_with_every_body() {
     let directory = directory();
     let program = Program::start(directory.path(), &[]);
-    for (target, field, status) in KINDS {
-        let got = fetch(program.address(), "GET", target, field);
-        assert_eq!(got.status, status, "{target} {field}");
+    for (target, header, status) in KINDS {
+        let got = fetch(program.address(), "GET", target, header);
+        assert_eq!(got.status, status, "{target} {header}");
         let (has_body, has_type) = (!got.body.is_empty(), got.header("Content-Type").is_some());
-        assert_eq!((has_body, has_type), (status != 304, status != 304), "{target} {field}");
-        assert!(got.header("Date").is_some(), "{target} {field}");
-        let head = fetch(program.address(), "HEAD", target, field);
-        assert_eq!((head.status, names(&head)), (got.status, names(&got)), "{target} {field}");
+        assert_eq!((has_body, has_type), (status != 304, status != 304), "{target} {header}");
+        assert!(got.header("Date").is_some(), "{target} {header}");
+        let head = fetch(program.address(), "HEAD", target, header);
+        assert_eq!((head.status, names(&head)), (got.status, names(&got)), "{target} {header}");
         for name in names(&got).into_iter().filter(|name| *name != "Date") {
-            assert_eq!(head.header(name), got.header(name), "{target} {field}");
+            assert_eq!(head.header(name), got.header(name), "{target} {header}");
         }
     }
 }
 
 // R1945-9.3d, R9110-15.4.5, R9110-8.6a
 #[test]
-fn a_304_says_of_the_200_what_a_cache_needs() {
+fn not_modified_has_the_headers_that_a_cache_needs() {
     let directory = directory();
     let program = Program::start(directory.path(), &[]);
     for target in ["/a.txt", "/README", "/sub/"] {
         let whole = get(program.address(), target);
         let since = format!("If-Modified-Since: {}\r\n", whole.header("Last-Modified").unwrap());
         for method in ["GET", "HEAD"] {
-            let known = fetch(program.address(), method, target, &since);
-            assert_eq!((known.status, known.body.len()), (304, 0), "{method} {target}");
+            let not_modified = fetch(program.address(), method, target, &since);
+            assert_eq!((not_modified.status, not_modified.body.len()), (304, 0), "{method} {target}");
             for name in ["ETag", "Vary", "Cache-Control", "Expires", "Content-Location", "Last-Modified"] {
-                assert_eq!(known.header(name), whole.header(name), "{method} {target}");
+                assert_eq!(not_modified.header(name), whole.header(name), "{method} {target}");
             }
-            assert!(known.header("Date").is_some() && known.header("Connection").is_some());
-            let others = names(&known).into_iter().filter(|name| {
+            assert!(not_modified.header("Date").is_some() && not_modified.header("Connection").is_some());
+            let others = names(&not_modified).into_iter().filter(|name| {
                 !["Date", "Connection", "ETag", "Vary", "Cache-Control", "Expires", "Content-Location", "Last-Modified"]
                     .contains(name)
             });
-            assert_eq!(others.count(), 0, "{}", known.head);
+            assert_eq!(others.count(), 0, "{}", not_modified.head);
         }
     }
 }
 
 // R1945-3.7, R1945-10.14, R1945-12.4
 #[test]
-fn the_server_is_not_named_but_by_a_handler() {
+fn server_header_is_sent_only_by_a_handler() {
     let directory = directory();
     let program = Program::start(directory.path(), &[]);
-    for (target, field, _) in KINDS {
-        let response = fetch(program.address(), "GET", target, field);
+    for (target, header, _) in KINDS {
+        let response = fetch(program.address(), "GET", target, header);
         assert!(!response.head.to_ascii_lowercase().contains("server"), "{}", response.head);
     }
     let named = |request: &Request<'_>| {
@@ -154,7 +154,7 @@ fn the_server_is_not_named_but_by_a_handler() {
 
 // R1945-7.1, R1945-10.2, R1945-10.12, R1945-D.2.1, R9110-7.8
 #[test]
-fn fields_that_mean_nothing_change_nothing() {
+fn irrelevant_request_headers_change_nothing() {
     let directory = directory();
     let program = Program::start(directory.path(), &[]);
     for target in ["/a.txt", "/list/", "/sub", "/missing"] {
@@ -179,7 +179,7 @@ fn fields_that_mean_nothing_change_nothing() {
     }
 }
 
-/// Every path below a directory, with its content and when it was changed last.
+/// Every path below a directory, with its content and modification time.
 fn tree(directory: &Path) -> BTreeMap<PathBuf, (SystemTime, Vec<u8>)> {
     let mut found = BTreeMap::new();
     for entry in fs::read_dir(directory).unwrap() {
@@ -196,17 +196,17 @@ fn tree(directory: &Path) -> BTreeMap<PathBuf, (SystemTime, Vec<u8>)> {
     found
 }
 
-// R1945-12.2, V35: GET and HEAD, and the others too, with a body or without.
+// R1945-12.2, V35: not even with methods other than GET and HEAD.
 #[test]
-fn nothing_that_is_asked_for_changes_a_file() {
+fn v35_no_request_changes_a_file() {
     let directory = directory();
     let program = Program::start(directory.path(), &[]);
     let before = tree(directory.path());
     assert_eq!(before.len(), 6);
     for method in "GET HEAD OPTIONS POST PUT DELETE PATCH LINK UNLINK MOVE".split(' ') {
-        for (target, field, _) in KINDS {
-            let field = field.replace("Transfer-Encoding", "X");
-            let request = format!("{method} {target} HTTP/1.0\r\n{field}Content-Length: 3\r\n\r\nnew");
+        for (target, header, _) in KINDS {
+            let header = header.replace("Transfer-Encoding", "X");
+            let request = format!("{method} {target} HTTP/1.0\r\n{header}Content-Length: 3\r\n\r\nnew");
             let status = exchange(program.address(), request.as_bytes()).status;
             assert!((200..600).contains(&status), "{request}");
         }
