@@ -1,4 +1,4 @@
-//! What a directory's visitors get: files, their heads, listings, redirects and refusals, over real sockets.
+//! Serving a directory over real sockets: files, listings, redirects and errors.
 // Lets clippy treat the helpers as test code.
 #![cfg(test)]
 
@@ -25,10 +25,10 @@ use tempfile::TempDir;
 
 use support::{
     EmbeddedServer, Program, connect, exchange, fetch, get, keep_alive, parse_responses, read_response, read_to_end,
-    wait_until,
+    send, wait_until,
 };
 
-/// A directory to serve, and one outside of it that holds a secret.
+/// A directory to serve, and a secret outside of it.
 struct Site {
     outer: TempDir,
 }
@@ -45,7 +45,7 @@ impl Site {
         self.outer.path().join("www")
     }
 
-    /// Writes a file, and the directories that lead to it.
+    /// Writes a file and creates its directories.
     fn write(&self, name: impl AsRef<OsStr>, content: &[u8]) -> PathBuf {
         let path = self.root().join(Path::new(name.as_ref()));
         fs::create_dir_all(path.parent().unwrap()).unwrap();
@@ -58,7 +58,7 @@ impl Site {
     }
 }
 
-/// A period that is no power of two, so that a piece at a wrong offset shows.
+/// Content with a period that is not a power of two, so that a piece from a wrong offset is noticed.
 fn content(bytes: usize) -> Vec<u8> {
     let period: Vec<u8> = (0..251).collect();
     let mut content = period.repeat(bytes / period.len() + 1);
@@ -66,7 +66,7 @@ fn content(bytes: usize) -> Vec<u8> {
     content
 }
 
-/// A path of which every byte is encoded that may be.
+/// A path in which every byte is encoded that may be encoded.
 fn path_of(name: &[u8]) -> String {
     let mut path = String::from("/");
     for &byte in name {
@@ -80,7 +80,7 @@ fn path_of(name: &[u8]) -> String {
 
 // R1945-8.1, R1945-8.2a, R1945-10.5, R9110-9.1a, R9110-9.3.7
 #[test]
-fn get_head_and_options() {
+fn get_head_and_options_are_answered() {
     let site = Site::new();
     site.write("hello.html", b"<p>Hello</p>\n");
     let program = site.serve(&[]);
@@ -103,7 +103,7 @@ fn get_head_and_options() {
 
 // R1945-8.1, R1945-3.3a, R1945-10.9a to R1945-10.9c, D5
 #[test]
-fn an_unchanged_file_is_not_sent_again() {
+fn unchanged_file_is_not_sent_again() {
     let site = Site::new();
     let path = site.write("a.txt", b"text");
     let modified = UNIX_EPOCH + Duration::from_secs(784_111_777);
@@ -132,7 +132,7 @@ fn an_unchanged_file_is_not_sent_again() {
 }
 
 #[test]
-fn refusals_say_why_on_a_page() {
+fn errors_have_a_page() {
     let site = Site::new();
     site.write("a.txt", b"text");
     let program = site.serve(&[]);
@@ -161,9 +161,9 @@ fn refusals_say_why_on_a_page() {
     assert_eq!(fs::read(site.root().join("a.txt")).unwrap(), b"text");
 }
 
-// R1945-10.11, R9110-10.2.2: one Location, without a host that the client could have named.
+// R1945-10.11, R9110-10.2.2: Location contains no host, which the client could have chosen.
 #[test]
-fn a_directory_without_its_slash_is_redirected() {
+fn directory_without_slash_is_redirected() {
     let site = Site::new();
     site.write("sub/index.html", b"index of sub");
     site.write("a b/c%d/file", b"file");
@@ -187,7 +187,7 @@ fn a_directory_without_its_slash_is_redirected() {
 
 // R9110-10.2.2
 #[test]
-fn v15_no_redirect_leads_elsewhere() {
+fn v15_no_redirect_leads_to_another_host() {
     let site = Site::new();
     site.write("evil.example/file", b"file");
     site.write("\\evil.example/file", b"file");
@@ -228,7 +228,7 @@ fn v14_no_header_is_split() {
 }
 
 #[test]
-fn a_directory_shows_its_index_or_its_names() {
+fn directory_shows_its_index_or_listing() {
     let site = Site::new();
     site.write("b.txt", b"");
     site.write("a.txt", b"");
@@ -249,7 +249,7 @@ fn a_directory_shows_its_index_or_its_names() {
 }
 
 #[test]
-fn no_listing_is_403() {
+fn no_listing_option_returns_403() {
     let site = Site::new();
     site.write("a.txt", b"text");
     site.write("with/index.html", b"the index");
@@ -262,9 +262,9 @@ fn no_listing_is_403() {
     assert_eq!(get(program.address(), "/a.txt").status, 200);
 }
 
-// Every name that a directory lists leads to its file.
+// Every listed name leads to its file.
 #[test]
-fn v17_listed_names_are_links_and_nothing_else() {
+fn v17_listed_names_are_escaped_links_to_their_files() {
     let site = Site::new();
     let longest = [b'n'; 255];
     let names: [&[u8]; 25] = [
@@ -314,20 +314,20 @@ fn v17_listed_names_are_links_and_nothing_else() {
     }
     let text = page.text();
     assert!(!text.contains("<img") && text.contains("&lt;img src=x onerror=alert(1)&gt;&quot;&amp;.txt"), "{text}");
-    // What is asked for is not repeated on a page, escaped or not.
+    // Pages do not repeat the request target, not even escaped.
     for target in ["/%3Czebra%3E", "/%3Czebra%3E/", "/?%3Czebra%3E", "/zebra?a"] {
         assert!(!get(program.address(), target).text().contains("zebra"), "{target}");
     }
 }
 
-/// Where the rows of a listing lead.
+/// The links in the rows of a listing.
 fn hrefs(page: &str) -> Vec<&str> {
     let rows = page.split("<tbody>").nth(1).unwrap().split("</tbody>").next().unwrap();
     rows.split(" href=\"").skip(1).map(|rest| rest.split('"').next().unwrap()).collect()
 }
 
 #[test]
-fn v17_a_directory_named_in_markup_is_escaped_on_its_page() {
+fn v17_directory_name_with_markup_is_escaped() {
     let site = Site::new();
     site.write("<b>&\"'/file", b"");
     let program = site.serve(&[]);
@@ -341,7 +341,7 @@ fn v17_a_directory_named_in_markup_is_escaped_on_its_page() {
 
 // R1945-12.5b
 #[test]
-fn v18_hidden_names_are_neither_listed_nor_served() {
+fn v18_dotfiles_are_neither_listed_nor_served() {
     let site = Site::new();
     for name in [".htpasswd", ".git/config", "sub/.env", "sub/.a/b", ".hidden/index.html"] {
         site.write(name, b"root:secret");
@@ -377,9 +377,9 @@ fn v18_hidden_names_are_neither_listed_nor_served() {
     assert_eq!(get(program.address(), "/.well-known/security.txt").text(), "Contact: us");
 }
 
-// V1 to V6: whatever is written, it is below the root or nothing.
+// V1 to V6: every path leads below the root or is refused.
 #[test]
-fn v1_to_v6_no_path_leads_out() {
+fn v1_to_v6_no_path_leads_out_of_root() {
     let site = Site::new();
     site.write("sub/file", b"file");
     site.write("%2e%2e/secret", b"a name");
@@ -425,16 +425,16 @@ fn v1_to_v6_no_path_leads_out() {
         assert!((400..500).contains(&response.status), "{target}: {}", response.status);
         assert!(!response.text().contains("root:") && response.text() != "secret", "{target}");
     }
-    // V2: decoded once, and no more.
+    // V2: a path is decoded only once.
     assert_eq!(get(program.address(), "/%252e%252e/secret").text(), "a name");
 }
 
 #[test]
-fn v7_no_link_leads_out() {
+fn v7_no_symlink_leads_out_of_root() {
     let site = Site::new();
     site.write("sub/file", b"file");
     site.write("index/a", b"");
-    let link = |to: &str, name: &str| symlink(to, site.root().join(name)).unwrap();
+    let link = |target: &str, name: &str| symlink(target, site.root().join(name)).unwrap();
     link("/etc", "etc");
     link("../secret", "secret");
     link("..", "up");
@@ -456,7 +456,7 @@ fn v7_no_link_leads_out() {
     }
     assert_eq!(get(program.address(), "/dangling").status, 404);
     assert!(get(program.address(), "/index/").text() != "secret");
-    // Those that stay inside are followed.
+    // Symlinks that stay below the root are followed.
     assert_eq!(get(program.address(), "/inside").text(), "file");
     assert_eq!(get(program.address(), "/directory/file").text(), "file");
     let redirect = get(program.address(), "/directory");
@@ -464,9 +464,9 @@ fn v7_no_link_leads_out() {
     assert_eq!(hrefs(get(program.address(), "/directory/").text()), ["../", "./file"]);
 }
 
-// V8: between the look and the open there is nothing to be swapped.
+// V8: there is no gap between a check and the open.
 #[test]
-fn v8_a_directory_swapped_for_a_link_shows_nothing() {
+fn v8_directory_exchanged_with_symlink_reveals_nothing() {
     const TIMES: usize = 100_000;
     let site = Site::new();
     site.write("d/file", b"file");
@@ -474,18 +474,18 @@ fn v8_a_directory_swapped_for_a_link_shows_nothing() {
     fs::write(site.outer.path().join("outside/file"), "secret").unwrap();
     symlink("../outside", site.root().join("link")).unwrap();
     let program = site.serve(&["--log-format", "off"]);
-    let (swaps, asked) = (AtomicUsize::new(0), AtomicUsize::new(0));
+    let (swaps, requests) = (AtomicUsize::new(0), AtomicUsize::new(0));
     let mut seen = [0; 2];
     thread::scope(|scope| {
         scope.spawn(|| {
             let (d, link) = (site.root().join("d"), site.root().join("link"));
-            while swaps.load(SeqCst) < TIMES || asked.load(SeqCst) < TIMES {
+            while swaps.load(SeqCst) < TIMES || requests.load(SeqCst) < TIMES {
                 renameat_with(CWD, &d, CWD, &link, RenameFlags::EXCHANGE).unwrap();
                 swaps.fetch_add(1, SeqCst);
             }
         });
         let mut stream = BufReader::new(connect(program.address()));
-        while swaps.load(SeqCst) < TIMES || asked.load(SeqCst) < TIMES {
+        while swaps.load(SeqCst) < TIMES || requests.load(SeqCst) < TIMES {
             stream.get_mut().write_all(&keep_alive("/d/file").repeat(100)).unwrap();
             for _ in 0..100 {
                 let response = read_response(&mut stream);
@@ -495,7 +495,7 @@ fn v8_a_directory_swapped_for_a_link_shows_nothing() {
                     other => panic!("{other}"),
                 }
                 seen[usize::from(response.status == 200)] += 1;
-                asked.fetch_add(1, SeqCst);
+                requests.fetch_add(1, SeqCst);
             }
         }
     });
@@ -504,7 +504,7 @@ fn v8_a_directory_swapped_for_a_link_shows_nothing() {
 
 // R1945-12.3
 #[test]
-fn v16_the_log_is_one_line_of_printable_octets_a_request() {
+fn v16_log_has_one_line_of_printable_bytes_per_request() {
     let site = Site::new();
     let program = site.serve(&[]);
     let requests: [&[u8]; 6] = [
@@ -528,7 +528,7 @@ fn v16_the_log_is_one_line_of_printable_octets_a_request() {
 }
 
 #[test]
-fn types_by_extension() {
+fn media_type_follows_extension() {
     let site = Site::new();
     let types = [
         ("a.html", "text/html; charset=utf-8"),
@@ -553,9 +553,9 @@ fn types_by_extension() {
     }
 }
 
-// Both sides of where `sendfile` takes over, and beyond one turn.
+// Sizes around the start of `sendfile`, and beyond one turn.
 #[test]
-fn files_of_every_size_come_whole() {
+fn files_of_every_size_are_sent_whole() {
     let site = Site::new();
     let sizes = [0, 1, 16_383, 16_384, 16_385, 262_144, 262_145, 3_000_000];
     for size in sizes {
@@ -582,18 +582,18 @@ fn files_of_every_size_come_whole() {
 }
 
 #[test]
-fn a_file_that_may_not_be_read_is_403() {
+fn unreadable_file_returns_403() {
     let site = Site::new();
     let path = site.write("private", b"private");
     fs::set_permissions(&path, Permissions::from_mode(0o000)).unwrap();
     let program = site.serve(&[]);
-    // The superuser may read it.
+    // Root may read it.
     let expected = if File::open(&path).is_ok() { 200 } else { 403 };
     assert_eq!(get(program.address(), "/private").status, expected);
 }
 
 #[test]
-fn v25_a_fifo_a_socket_and_a_device_are_refused_at_once() {
+fn v25_fifo_socket_and_device_are_refused_at_once() {
     let site = Site::new();
     assert!(Command::new("mkfifo").arg(site.root().join("fifo")).status().unwrap().success());
     let _listener = UnixListener::bind(site.root().join("socket")).unwrap();
@@ -610,30 +610,29 @@ fn v25_a_fifo_a_socket_and_a_device_are_refused_at_once() {
 /// Far more than socket buffers hold.
 const LARGE: usize = 64 << 20;
 
-/// Asks for a file and takes the first bytes of the response; the rest has to wait.
+/// Requests a file and reads only the first bytes of the response.
 fn begin_download(program: &Program, target: &str) -> (std::net::TcpStream, Vec<u8>) {
-    let mut stream = connect(program.address());
-    stream.write_all(format!("GET {target} HTTP/1.0\r\n\r\n").as_bytes()).unwrap();
+    let mut stream = send(program.address(), format!("GET {target} HTTP/1.0\r\n\r\n").as_bytes());
     let mut begin = vec![0; 1 << 16];
     stream.read_exact(&mut begin).unwrap();
     (stream, begin)
 }
 
 #[test]
-fn v26_a_file_truncated_while_it_is_sent_ends_short() {
+fn v26_response_ends_early_when_file_is_truncated() {
     let site = Site::new();
     let path = site.write("large", &content(LARGE));
     let program = site.serve(&[]);
     let (mut stream, mut bytes) = begin_download(&program, "/large");
     let left = LARGE - (16 << 20);
     File::options().write(true).open(path).unwrap().set_len(left as u64).unwrap();
-    // A reset would do as well: it is not whole, and everybody sees it.
+    // A reset would do as well: either way the client sees that the file is incomplete.
     let _ = stream.read_to_end(&mut bytes);
     let end = bytes.windows(4).position(|four| four == b"\r\n\r\n").unwrap() + 4;
     let head = str::from_utf8(&bytes[..end]).unwrap();
     assert!(head.contains(&format!("\r\nContent-Length: {LARGE}\r\n")), "{head}");
     let body = &bytes[end..];
-    assert!(body.len() <= left, "{} bytes, padded", body.len());
+    assert!(body.len() <= left, "{} bytes: padded", body.len());
     assert!(body == &content(LARGE)[..body.len()]);
     assert_eq!(get(program.address(), "/large").content_length(), Some(left));
     let messages = program.finish();
@@ -641,7 +640,7 @@ fn v26_a_file_truncated_while_it_is_sent_ends_short() {
 }
 
 #[test]
-fn a_download_outlives_a_rename_over_its_name() {
+fn download_survives_replacement_of_its_file() {
     let site = Site::new();
     let path = site.write("large", &content(LARGE));
     let new = site.write("new", b"new");
@@ -653,9 +652,9 @@ fn a_download_outlives_a_rename_over_its_name() {
     assert!(parse_responses(&bytes, false).unwrap()[0].body == content(LARGE));
 }
 
-// V30: SIGSTOP and SIGCONT are no end.
+// V30: SIGSTOP and SIGCONT pause the program.
 #[test]
-fn v30_a_download_outlives_a_pause_of_the_program() {
+fn v30_download_survives_pause_of_program() {
     let site = Site::new();
     site.write("large", &content(LARGE));
     let program = site.serve(&[]);
@@ -669,7 +668,7 @@ fn v30_a_download_outlives_a_pause_of_the_program() {
 }
 
 #[test]
-fn v23_downloads_that_are_given_up_do_no_harm() {
+fn v23_aborted_downloads_do_no_harm() {
     let site = Site::new();
     site.write("large", &content(8 << 20));
     let program = site.serve(&["--threads", "2"]);
@@ -697,7 +696,7 @@ fn v29_files_of_any_age_are_served() {
         ("10000", UNIX_EPOCH + seconds(253_402_300_800)),
     ] {
         let path = site.write(name, b"content");
-        // Not every file system knows such times; it keeps another then, or none.
+        // Some file systems cannot store such times and keep another one.
         let _ = File::options().write(true).open(path).unwrap().set_times(FileTimes::new().set_modified(time));
         for fields in ["", "If-Modified-Since: Sun, 06 Nov 1994 08:49:37 GMT\r\n"] {
             let response = fetch(program.address(), "GET", &format!("/{name}"), fields);
@@ -718,7 +717,7 @@ fn today() -> Date {
 }
 
 #[test]
-fn v34_host_names_no_file_and_comes_back_nowhere() {
+fn v34_host_selects_no_file_and_is_not_repeated() {
     let site = Site::new();
     site.write("a.txt", b"text");
     site.write("sub/file", b"file");
@@ -734,7 +733,7 @@ fn v34_host_names_no_file_and_comes_back_nowhere() {
 }
 
 #[test]
-fn keep_alive_and_its_end() {
+fn connection_is_kept_until_client_or_option_ends_it() {
     let site = Site::new();
     site.write("a.txt", b"text");
     let one_0 = "GET /a.txt HTTP/1.0\r\nConnection: keep-alive\r\n\r\n";
@@ -762,19 +761,18 @@ fn keep_alive_and_its_end() {
 }
 
 #[test]
-fn simple_requests_get_the_file_alone() {
+fn http09_request_gets_body_only() {
     let site = Site::new();
     site.write("a.txt", b"text");
     let program = site.serve(&[]);
     for end in ["\r\n", "\n"] {
-        let mut stream = connect(program.address());
-        stream.write_all(format!("GET /a.txt{end}").as_bytes()).unwrap();
+        let mut stream = send(program.address(), format!("GET /a.txt{end}").as_bytes());
         assert_eq!(read_to_end(&mut stream).unwrap(), b"text");
     }
 }
 
 #[test]
-fn log_off_is_silent() {
+fn log_format_off_writes_no_log() {
     let site = Site::new();
     let program = site.serve(&["--log-format", "off"]);
     get(program.address(), "/");
@@ -783,9 +781,9 @@ fn log_off_is_silent() {
     assert!(messages.lines().all(|line| line.starts_with("webserver: ")), "{messages}");
 }
 
-// R1945-9.5, R1945-D.2.8, V21, V22: with no descriptor left for a file or a stranger it says so, or waits, and does not spin.
+// R1945-9.5, R1945-D.2.8, V21, V22: without descriptors the server sends 503 or waits, and uses no CPU time.
 #[test]
-fn v22_without_descriptors_it_waits() {
+fn v22_server_waits_when_descriptors_run_out() {
     let site = Site::new();
     site.write("a.txt", b"text");
     let program = site.serve(&["--threads", "2"]);
@@ -794,10 +792,10 @@ fn v22_without_descriptors_it_waits() {
     assert_eq!(read_response(&mut kept).status, 200);
 
     let limit = |current| {
-        let maximum = getrlimit(Resource::Nofile).maximum; // which it inherited
+        let maximum = getrlimit(Resource::Nofile).maximum; // the program has inherited it
         prlimit(Some(program.pid()), Resource::Nofile, Rlimit { current, maximum }).unwrap()
     };
-    let before = limit(Some(3)); // fewer than it has: it keeps them and gets no more
+    let before = limit(Some(3)); // fewer than are open: they stay open, and no new one can be opened
     let waiting: Vec<_> = (0..20).map(|_| connect(program.address())).collect();
     kept.write_all(&keep_alive("/a.txt")).unwrap();
     let busy = read_response(&mut kept);
@@ -806,7 +804,7 @@ fn v22_without_descriptors_it_waits() {
     let used = program.cpu_time();
     thread::sleep(Duration::from_secs(1));
     let used = program.cpu_time() - used;
-    assert!(used < Duration::from_millis(500), "{used:?} of a second spent on waiting");
+    assert!(used < Duration::from_millis(500), "{used:?} of CPU time in a second of waiting");
 
     drop(waiting);
     limit(before.current);
@@ -817,7 +815,7 @@ fn v22_without_descriptors_it_waits() {
 }
 
 #[test]
-fn a_function_is_a_handler() {
+fn function_is_a_handler() {
     let server = EmbeddedServer::start(
         |server| server.threads(1),
         |request: &Request<'_>| match &*request.path() {
@@ -833,23 +831,23 @@ fn a_function_is_a_handler() {
     let refused = exchange(server.address(), b"nonsense\r\n\r\n");
     assert_eq!(refused.status, 400);
     assert!(refused.text().starts_with("400 Bad Request: "), "{}", refused.text());
-    assert!(wait_for_ends(&server, 4));
-    let counts = server.finish();
-    assert_eq!((counts.accepted, counts.completed), (4, 4));
+    assert!(wait_for_ended(&server, 4));
+    let stats = server.finish();
+    assert_eq!((stats.accepted, stats.completed), (4, 4));
 }
 
 #[test]
-fn a_refusal_is_the_handlers_but_for_its_status() {
-    struct Terse;
-    impl Handler for Terse {
+fn error_page_is_the_handlers_except_for_its_status() {
+    struct StatusHandler;
+    impl Handler for StatusHandler {
         fn handle(&self, _: &Request<'_>) -> http_server::Action {
-            Response { status: Status::CONTINUE, ..Response::text("no reply of HTTP/1.0") }.into()
+            Response { status: Status::CONTINUE, ..Response::text("not an HTTP/1.0 response") }.into()
         }
         fn error_page(&self, error: &ErrorContext<'_>) -> Response {
             Response::text(error.status.code().to_string())
         }
     }
-    let server = EmbeddedServer::start(|server| server.threads(1), Terse);
+    let server = EmbeddedServer::start(|server| server.threads(1), StatusHandler);
     assert_eq!(get(server.address(), "/").status, 500);
     let refused = exchange(server.address(), b"nonsense\r\n\r\n");
     assert_eq!((refused.status, refused.text()), (400, "400"));
@@ -857,7 +855,7 @@ fn a_refusal_is_the_handlers_but_for_its_status() {
 }
 
 #[test]
-fn files_is_a_handler_whose_root_may_be_renamed() {
+fn files_handler_survives_rename_of_its_root() {
     let site = Site::new();
     site.write("a.txt", b"text");
     let server = EmbeddedServer::start(|server| server.threads(2), Files::new(&site.root()).unwrap().listing(false));
@@ -867,7 +865,7 @@ fn files_is_a_handler_whose_root_may_be_renamed() {
     server.finish();
 }
 
-fn wait_for_ends(server: &EmbeddedServer, count: u64) -> bool {
-    wait_until("connections end", || server.running().stats().ended() >= count);
+fn wait_for_ended(server: &EmbeddedServer, count: u64) -> bool {
+    wait_until("the connections have ended", || server.running().stats().ended() >= count);
     server.running().stats().ended() == count
 }
