@@ -261,12 +261,7 @@ impl Files {
         let ErrorResponse { status, message, fields } = error;
         let own = self.settings.error_page(status).and_then(|path| self.load(path, now, Resource::plain).ok());
         let mut response = match own {
-            Some(resource) => {
-                let page = resource.plain();
-                let mut response = Response::empty(status).body(page.whole());
-                push(response.headers_mut(), header::CONTENT_TYPE, page.content_type());
-                response
-            }
+            Some(resource) => Response::bytes(resource.plain().content_type(), resource.plain().whole()).status(status),
             None => error_page(status, &message),
         };
         let headers = response.headers_mut();
@@ -299,11 +294,7 @@ fn redirect_to_slash(path: &[u8], target: &Target<'_>) -> Response {
     let mut page = Html::page(Status::MOVED_PERMANENTLY, "");
     page.raw("<h1>").text(Status::MOVED_PERMANENTLY).raw("</h1>\n<p>This is a directory. Its address is <a href=\"");
     page.text(&location).raw("\">").text(&location).raw("</a>.</p>\n");
-    let mut response = page.into_response(Status::MOVED_PERMANENTLY);
-    if let Ok(location) = FieldValue::new(location.as_bytes()) {
-        push(response.headers_mut(), header::LOCATION, location);
-    }
-    response
+    page.into_response(Status::MOVED_PERMANENTLY).header(header::LOCATION, location)
 }
 
 /// Whether the last segment has an extension. The paths of an application's pages have none.
@@ -353,7 +344,7 @@ mod tests {
     #[test]
     fn files_of_every_size_are_sent() {
         let directory = tempfile::TempDir::new().unwrap();
-        let files = Files::new(directory.path()).unwrap();
+        let files = Arc::new(Files::new(directory.path()).unwrap());
         for bytes in [0, 1, 16 << 10, (16 << 10) + 1, (3 << 20) + 1] {
             let body: Vec<u8> = (0..251).cycle().take(bytes).collect();
             std::fs::write(directory.path().join(bytes.to_string()), &body).unwrap();
