@@ -21,7 +21,6 @@ use http_server::freshness::ReceivedAt;
 use http_server::{Action, ErrorContext, Handler, Request, Response};
 
 use crate::error_page::error_page;
-use crate::fields::push;
 use crate::html::Html;
 use crate::representation::Representation;
 use crate::resource::{NegativeEntry, Resource};
@@ -103,15 +102,13 @@ impl Files {
     }
 
     fn options(&self, fields: &Fields<'_>) -> Response {
-        let mut response = Response::empty(Status::OK);
-        let headers = response.headers_mut();
-        push(headers, header::ALLOW, ALLOW);
+        let mut response = Response::empty(Status::OK).header(header::ALLOW, ALLOW);
         if self.settings.cors && fields.get(REQUEST_METHOD).is_some() {
             for (name, value) in PREFLIGHT {
-                push(headers, FieldName::from_static(name), FieldValue::from_static(value));
+                response = response.header(name, value);
             }
         }
-        self.settings.add_common_headers(headers);
+        self.settings.add_common_headers(response.headers_mut());
         response
     }
 
@@ -355,5 +352,12 @@ mod tests {
                 "{bytes}"
             );
         }
+    }
+
+    #[test]
+    fn error_page_shows_the_servers_message_as_a_sentence() {
+        let output = exchange(&Files::new("src".as_ref()).unwrap(), b"GET / HTTP/1.1\r\n\r\n").output;
+        let page = String::from_utf8(output).unwrap();
+        assert!(page.contains("<p>An HTTP/1.1 request must have a Host header.</p>\n<p>The request"), "{page}");
     }
 }
