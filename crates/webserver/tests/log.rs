@@ -500,7 +500,7 @@ fn the_log_of_a_server_that_nobody_waits_for_goes_on() {
     let server = Server::bind("127.0.0.1:0").unwrap().log(log);
     let running = server.start(|_: &Request<'_>| Response::text("here\n")).unwrap();
     let (address, stopper) = (running.local_addrs()[0], running.shutdown_handle());
-    drop(running);
+    running.detach();
     for count in 1..=2 {
         assert_eq!(get(address, "/").text(), "here\n");
         wait_until("its line is written", || site.lines().len() == count);
