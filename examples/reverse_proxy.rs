@@ -19,16 +19,15 @@ use http_server::{Action, Body, HandlerError, Request, Response, Server};
 use webclient::read_from;
 
 const MAX_BODY: u64 = 1 << 20; // bytes
+const OWN_NAME: &[u8] = b"reverse-proxy";
 const X_FORWARDED_FOR: FieldName<'static> = FieldName::from_static("X-Forwarded-For");
 
 fn main() -> Result<(), Box<dyn Error>> {
     let argument = |n, default: &str| std::env::args().nth(n).unwrap_or(default.into());
     let backend: &str = argument(1, "localhost:6789").leak();
     let backend = Authority::new(backend.as_bytes())?;
-    let server = Server::bind(("localhost", argument(2, "8080").parse()?))?;
-    let running = server
-        .on_message(|message| eprintln!("{message}"))
-        .start(move |request: &Request<'_>| forward(request, backend))?;
+    let server = Server::bind(("localhost", argument(2, "8080").parse()?))?.on_message(|text| eprintln!("{text}"));
+    let running = server.start(move |request: &Request<'_>| forward(request, backend))?;
     println!("listening on http://{}/", running.local_addrs()[0]);
     running.join();
     Ok(())
@@ -37,7 +36,7 @@ fn main() -> Result<(), Box<dyn Error>> {
 /// Makes the request for the server behind, and sends it when its body is here.
 fn forward(request: &Request<'_>, backend: Authority<'static>) -> Result<Action, HandlerError> {
     let mut fields = FieldBlock::new();
-    fields.forward(&request.headers(), request.version(), Authority::new(b"reverse-proxy")?);
+    fields.forward(&request.headers(), request.version(), Authority::new(OWN_NAME)?);
     fields.set(X_FORWARDED_FOR, FieldValue::new(request.client_ip().to_string().as_bytes())?)?;
     let (mut machine, mut message) = (Connection::new(Limits::default()), Vec::new());
     let _rest = machine.request(&client::Request::forwarded_to(request.head(), backend, &fields), &mut message)?;
@@ -65,7 +64,7 @@ fn respond(backend: Authority<'_>, mut machine: Connection, message: &[u8]) -> i
             Event::NeedInput => drop(read_from(&mut machine, &mut stream)?),
             Event::Response(head) => {
                 let mut fields = FieldBlock::new();
-                fields.forward(&head.fields, head.version, backend);
+                fields.forward(&head.fields, head.version, Authority::new(OWN_NAME).map_err(io::Error::other)?);
                 break (head.status, fields, head.content_length());
             }
             _ => return Err(ErrorKind::UnexpectedEof.into()),

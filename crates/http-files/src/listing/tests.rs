@@ -26,7 +26,7 @@ fn html(path: &[u8], entries: Vec<Entry>, extent: Extent, query: &str) -> String
 fn json(path: &[u8], entries: Vec<Entry>, extent: Extent) -> Value {
     let reply = json::reply(path, &Listing { entries, extent }).unwrap();
     let Body::Bytes(bytes) = reply.body_ref() else { panic!("{reply:?}") };
-    serde_json::from_slice(&bytes).unwrap()
+    serde_json::from_slice(bytes).unwrap()
 }
 
 /// The listing of a directory below a root, and what of it there is.
