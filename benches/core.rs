@@ -1,6 +1,6 @@
-//! Micro benchmarks of the core: what it costs beyond bare `httparse` to scan, judge and index a request head, to write
-//! a response head, and to do a whole exchange in memory.
-#![allow(missing_docs, clippy::unwrap_used)] // a benchmark that goes wrong is to stop
+//! Times three parts of `http-core`: receiving a request head, beside bare `httparse`; writing a response head;
+//! and one complete exchange, beside `ureq-proto`.
+#![allow(missing_docs, clippy::unwrap_used)] // a benchmark stops at the first failure
 
 use std::hint::black_box;
 
@@ -19,7 +19,7 @@ fn parse(c: &mut Criterion) {
             black_box(request.parse(black_box(BROWSER)).unwrap());
         });
     });
-    group.bench_function("http-core: receive, scan, judge, index", |b| {
+    group.bench_function("http-core: receive, scan, validate, index", |b| {
         let mut workspace = Workspace::with_room(16_384);
         b.iter(|| {
             let mut connection = Connection::new(Limits::default());
@@ -40,7 +40,7 @@ fn fields() -> FieldBlock {
 fn serialize(c: &mut Criterion) {
     let fields = fields();
     let date = Date::from_unix(784_111_777).map(Date::text);
-    let reply = Response { body: ResponseBody::Length(1024), date, ..Response::new(Status::OK, &fields) };
+    let response = Response { body: ResponseBody::Length(1024), date, ..Response::new(Status::OK, &fields) };
     let mut out = Vec::with_capacity(512);
     c.bench_function("serialize one response head", |b| {
         b.iter_batched_ref(
@@ -51,7 +51,7 @@ fn serialize(c: &mut Criterion) {
             },
             |connection| {
                 out.clear();
-                black_box(connection.respond(&reply, &mut out).unwrap())
+                black_box(connection.respond(&response, &mut out).unwrap())
             },
             criterion::BatchSize::SmallInput,
         );
@@ -61,21 +61,21 @@ fn serialize(c: &mut Criterion) {
 fn exchange(c: &mut Criterion) {
     let fields = fields();
     let date = Date::from_unix(784_111_777).map(Date::text);
-    let reply = Response { body: ResponseBody::Length(1024), date, ..Response::new(Status::OK, &fields) };
-    let mut group = c.benchmark_group("one whole exchange in memory, connection kept");
+    let response = Response { body: ResponseBody::Length(1024), date, ..Response::new(Status::OK, &fields) };
+    let mut group = c.benchmark_group("one exchange in memory, keep-alive");
     group.bench_function("http-core", |b| {
         let mut workspace = Workspace::with_room(16_384);
         let mut connection = Connection::new(Limits::default());
         let mut out = Vec::with_capacity(512);
         b.iter(|| {
-            benches::exchange(&mut connection, &mut workspace, &reply, &mut out);
+            benches::exchange(&mut connection, &mut workspace, &response, &mut out);
             black_box(&out);
         });
     });
-    group.bench_function("ureq-proto, with fewer fields", |b| {
+    group.bench_function("ureq-proto, with fewer headers", |b| {
         let mut out = [0; 512];
         b.iter(|| {
-            black_box(benches::exchange_of_ureq_proto(black_box(BROWSER), &mut out));
+            black_box(benches::exchange_in_ureq_proto(black_box(BROWSER), &mut out));
             black_box(&out);
         });
     });

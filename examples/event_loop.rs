@@ -1,13 +1,13 @@
-//! A server on one thread: an event loop over `poll`, with many connections on sockets that never block.
+//! A server on one thread: an event loop with `poll`, and many connections on non-blocking sockets.
 //!
-//! It teaches how the machine is driven by events. A connection is a value that is taken up when its socket is ready, and
-//! set down after one call of it: for bytes to come, or, while a reply waits, for room to send and nothing else. So a peer
-//! that reads slowly slows itself alone; and each phase of a connection has a deadline, so that a silent one ends.
+//! It teaches how events drive a connection. A connection is a value. When its socket is ready, the loop makes one system
+//! call for it and does what follows from that. While a response is unsent, the connection waits only until it can send,
+//! so a peer that reads slowly delays no other. Each phase has a deadline, so a silent peer is disconnected.
 //!
 //!     cargo run --bin event_loop examples/www
 //!
-//! It leaves out what would make it a file server: types, conditions, ranges, listings. It takes disks to be quick, since
-//! a slow one holds up everybody; and `poll` looks at all connections for each event, which `epoll` would not.
+//! It leaves out what a file server needs: media types, conditional requests, ranges and listings. A slow disk blocks
+//! the whole loop. `poll` checks every connection at each event, which `epoll` does not.
 
 use std::fs::File;
 use std::io::{self, ErrorKind, Read, Take, Write};
@@ -20,9 +20,9 @@ use http_core::{Date, DateText, FieldBlock, Limits, Method, Status};
 use rustix::event::{PollFd, PollFlags, poll};
 use rustix::io::retry_on_intr;
 
-const MOST: usize = 400; // connections at once; further ones wait in the listener's queue
-const PATIENCE: Duration = Duration::from_secs(5); // with a head, a body, the next request, a piece of a reply
-const PIECE: u64 = 64 << 10; // bytes of a file that are in memory at once
+const MAX_CONNECTIONS: usize = 400; // more wait in the listener's backlog
+const TIMEOUT: Duration = Duration::from_secs(5); // for a head, a body, the next request, and each chunk of a response
+const CHUNK: u64 = 64 << 10; // bytes of a file in memory at once
 
 fn main() -> io::Result<()> {
     let directory = std::env::args().nth(1).unwrap_or(".".into());
@@ -31,28 +31,28 @@ fn main() -> io::Result<()> {
     listener.set_nonblocking(true)?;
     println!("listening on http://{}/", listener.local_addr()?);
 
-    let (mut peers, mut accepts_from) = (Vec::<Peer>::new(), Instant::now());
+    let (mut peers, mut accept_from) = (Vec::<Peer>::new(), Instant::now());
     loop {
         let now = Instant::now();
-        let accepts = if peers.len() < MOST && now >= accepts_from { PollFlags::IN } else { PollFlags::empty() };
-        let mut polled = vec![PollFd::new(&listener, accepts)];
-        polled.extend(peers.iter().map(|peer| PollFd::new(&peer.stream, peer.waits_for())));
-        let deadlines = peers.iter().map(|peer| peer.deadline).chain((accepts_from > now).then_some(accepts_from));
-        let wait = deadlines.min().and_then(|next| next.saturating_duration_since(now).try_into().ok());
-        retry_on_intr(|| poll(&mut polled, wait.as_ref()))?;
+        let accepts = peers.len() < MAX_CONNECTIONS && now >= accept_from;
+        let mut polled = vec![PollFd::new(&listener, if accepts { PollFlags::IN } else { PollFlags::empty() })];
+        polled.extend(peers.iter().map(|peer| PollFd::new(&peer.stream, peer.interest())));
+        let deadlines = peers.iter().map(|peer| peer.deadline).chain((accept_from > now).then_some(accept_from));
+        let timeout = deadlines.min().and_then(|next| next.saturating_duration_since(now).try_into().ok());
+        retry_on_intr(|| poll(&mut polled, timeout.as_ref()))?;
         let ready: Vec<bool> = polled.iter().map(|polled| !polled.revents().is_empty()).collect();
 
-        let (now, mut is_ready) = (Instant::now(), ready[1..].iter());
+        let (now, mut ready_peers) = (Instant::now(), ready[1..].iter());
         peers.retain_mut(|peer| {
-            let is_ready = is_ready.next() == Some(&true);
+            let is_ready = ready_peers.next() == Some(&true);
             let is_due = is_ready || now >= peer.deadline;
-            // Who fails is over, unless it was woken for nothing.
+            // An error ends the connection, except a spurious wake-up.
             !is_due || peer.turn(is_ready, Path::new(&directory)).unwrap_or_else(|e| e.kind() == ErrorKind::WouldBlock)
         });
         if ready[0] {
             match listener.accept().and_then(|(stream, _)| Peer::new(stream)) {
                 Ok(peer) => peers.push(peer),
-                Err(_) => accepts_from = now + Duration::from_millis(100), // no descriptor is left: not at once again
+                Err(_) => accept_from = now + Duration::from_millis(100), // out of descriptors: do not retry at once
             }
         }
     }
@@ -60,8 +60,8 @@ fn main() -> io::Result<()> {
 
 struct Peer {
     stream: TcpStream,
-    machine: Connection,
-    /// What waits for room to send, and what the rest of the reply's body comes from.
+    connection: Connection,
+    /// Bytes that are not sent yet, and the source of the rest of the body.
     out: Vec<u8>,
     file: Option<Take<File>>,
     phase: Phase,
@@ -72,67 +72,67 @@ impl Peer {
     fn new(stream: TcpStream) -> io::Result<Peer> {
         stream.set_nonblocking(true)?;
         stream.set_nodelay(true)?;
-        let (machine, deadline) = (Connection::new(Limits::default()), Instant::now() + PATIENCE);
-        Ok(Peer { stream, machine, out: Vec::new(), file: None, phase: Phase::Idle, deadline })
+        let (connection, deadline) = (Connection::new(Limits::default()), Instant::now() + TIMEOUT);
+        Ok(Peer { stream, connection, out: Vec::new(), file: None, phase: Phase::Idle, deadline })
     }
 
-    fn waits_for(&self) -> PollFlags {
+    fn interest(&self) -> PollFlags {
         if self.out.is_empty() { PollFlags::IN } else { PollFlags::OUT }
     }
 
-    /// Sends or receives once, or learns that its time is over; then does all that follows without waiting. Whether
-    /// there is more to come.
+    /// Sends once, receives once or handles the timeout, and then does whatever is possible without waiting. Returns
+    /// whether the connection stays open.
     fn turn(&mut self, is_ready: bool, directory: &Path) -> io::Result<bool> {
         match self.phase {
             Phase::Responding | Phase::Closing if !is_ready => return Ok(false),
-            _ if !is_ready => self.machine.handle_timeout(), // a request that has begun is answered 408
+            _ if !is_ready => self.connection.handle_timeout(), // 408 if a request has begun
             Phase::Responding => drop(self.out.drain(..self.stream.write(&self.out)?)),
-            Phase::Closing => return Ok(self.stream.read(&mut [0; 4096])? > 0), // lingers, for as long as it has time
-            _ => match self.stream.read(self.machine.receive_buffer())? {
-                0 => self.machine.received_eof(),
-                n => self.machine.received(n),
+            Phase::Closing => return Ok(self.stream.read(&mut [0; 4096])? > 0), // lingers until the deadline
+            _ => match self.stream.read(self.connection.receive_buffer())? {
+                0 => self.connection.received_eof(),
+                n => self.connection.received(n),
             },
         }
-        let goes_on = self.out.is_empty();
+        let everything_sent = self.out.is_empty();
         while self.out.is_empty() {
-            let lingers = self.machine.must_linger();
-            match self.machine.poll() {
+            let must_linger = self.connection.must_linger();
+            match self.connection.poll() {
                 Ok(Event::NeedInput) => break,
                 Ok(Event::Request(request)) => {
                     let (found, fields) = (open(&request, directory), FieldBlock::new());
                     let (status, body) = match &found {
                         Ok(file) => (Status::OK, ResponseBody::Length(file.limit())),
-                        Err(status) => (*status, ResponseBody::Bytes(b"That cannot be had here.\n")),
+                        Err(status) => (*status, ResponseBody::Bytes(b"This file is not available.\n")),
                     };
-                    let reply = Response { body, date: now(), ..Response::new(status, &fields) };
-                    let _rest = self.machine.respond(&reply, &mut self.out).map_err(io::Error::other)?;
+                    let response = Response { body, date: now(), ..Response::new(status, &fields) };
+                    let _body = self.connection.respond(&response, &mut self.out).map_err(io::Error::other)?;
                     self.file = found.ok();
                 }
-                Ok(Event::Body(_)) => {} // nobody wants it here
+                Ok(Event::Body(_)) => {} // no request needs a body here
                 Ok(Event::NeedOutput) => {
                     let Some(file) = &mut self.file else { return Ok(false) };
-                    match file.by_ref().take(PIECE).read_to_end(&mut self.out)? {
-                        0 => return Ok(false), // the file became shorter: so does the reply, and its peer sees it
-                        n => self.machine.body_sent(n as u64).map_err(io::Error::other)?,
+                    match file.by_ref().take(CHUNK).read_to_end(&mut self.out)? {
+                        0 => return Ok(false), // the file was truncated: the peer sees that the response is too short
+                        n => self.connection.body_sent(n as u64).map_err(io::Error::other)?,
                     }
                 }
-                Err(_) => self.machine.respond_error(now(), &mut self.out).map_err(io::Error::other)?,
-                Ok(_) if lingers => {
+                Err(_) => self.connection.respond_error(now(), &mut self.out).map_err(io::Error::other)?,
+                Ok(_) if must_linger => {
                     self.stream.shutdown(Shutdown::Write)?;
                     break;
                 }
                 Ok(_) => return Ok(false),
             }
         }
-        let phase = if self.out.is_empty() { self.machine.phase() } else { Phase::Responding };
-        if phase != self.phase || (goes_on && phase == Phase::Responding) {
-            (self.phase, self.deadline) = (phase, Instant::now() + PATIENCE); // no byte restarts it
+        let phase = if self.out.is_empty() { self.connection.phase() } else { Phase::Responding };
+        if phase != self.phase || (everything_sent && phase == Phase::Responding) {
+            (self.phase, self.deadline) = (phase, Instant::now() + TIMEOUT); // a single byte does not restart it
         }
         Ok(true)
     }
 }
 
-/// The path is safe to use: it has no `..` left and cannot begin with a slash.
+/// Opens the requested file. The decoded path is safe to join: it has no `..` and no slash in front.
 fn open(request: &RequestHead<'_>, directory: &Path) -> Result<Take<File>, Status> {
     if !matches!(request.method, Method::Get | Method::Head) {
         return Err(Status::NOT_IMPLEMENTED);

@@ -1,15 +1,16 @@
-//! A forward proxy for `http`: it takes requests by one machine and passes them on by the other.
+//! A forward proxy for `http` URLs: the server side receives a request, and the client side sends it on.
 //!
-//! It teaches how the two go together. Fields for one hop end here, bodies stream both ways and are not collected, and what
-//! goes wrong behind it is a 502 or 504, or, once the reply has begun, a reset: a mere close would make it look whole.
+//! It teaches how the two connections work together. Hop-by-hop headers end here. Bodies stream both ways and are not
+//! collected. A failure behind the proxy becomes a 502 or 504. Once the response has begun it becomes a reset, because
+//! after a plain close a truncated response could look complete.
 //!
 //!     cargo run --bin forward_proxy
 //!     curl -x localhost:3128 http://example.org/
 //!
-//! It leaves out CONNECT, and so `https` (the core answers 405), request bodies in chunks (501), a cache, connections kept
-//! to servers, and authentication: whoever reaches its port reaches what this machine does. Clients that expect a 100
-//! (Continue) get none, and go on after a while. Its thread hears one side at a time, the server when the whole request
-//! is sent; and whoever moves a byte has another 30 s.
+//! It leaves out CONNECT, and so `https` (the core responds 405), chunked request bodies (501), a cache, keep-alive to
+//! servers, and authentication: every client that reaches its port can reach what this machine reaches. A client that
+//! expects 100 (Continue) gets none and goes on after a while. Each thread waits for one side at a time, and for the
+//! server only after the request. Each byte extends the timeout by 30 s.
 
 use std::io::{self, ErrorKind, Read, Write};
 use std::net::{Shutdown, TcpListener, TcpStream};
@@ -20,58 +21,58 @@ use http_core::server::{self, Event, RequestHead, Response, ResponseBody};
 use http_core::{Authority, Date, FieldBlock, Limits, Method, Status, client, header};
 use rustix::net::sockopt::set_socket_linger;
 
-const PATIENCE: Duration = Duration::from_secs(30);
+const TIMEOUT: Duration = Duration::from_secs(30);
 
 fn main() -> io::Result<()> {
     let port = std::env::args().nth(1).map_or(Ok(3128), |port| port.parse()).map_err(io::Error::other)?;
     let listener = TcpListener::bind(("localhost", port))?;
-    let own_name = listener.local_addr()?.to_string().leak();
-    println!("listening on http://{own_name}/");
-    let own_name = Authority::new(own_name.as_bytes()).map_err(io::Error::other)?;
+    let name = listener.local_addr()?.to_string().leak();
+    println!("listening on http://{name}/");
+    let name = Authority::new(name.as_bytes()).map_err(io::Error::other)?;
     for client in listener.incoming() {
-        thread::spawn(move || client.and_then(prepare).and_then(|client| serve(client, own_name)));
+        thread::spawn(move || client.and_then(configure).and_then(|client| serve(client, name)));
     }
     Ok(())
 }
 
-fn serve(mut client: TcpStream, own_name: Authority<'_>) -> io::Result<()> {
-    let mut machine = server::Connection::new(Limits { body: u64::MAX, ..Limits::default() });
-    let (mut asked, mut out) = (None, Vec::new());
+fn serve(mut client: TcpStream, name: Authority<'_>) -> io::Result<()> {
+    let mut connection = server::Connection::new(Limits { body: u64::MAX, ..Limits::default() });
+    let (mut origin, mut out) = (None, Vec::new());
     loop {
         client.write_all(&out)?;
         out.clear();
-        match machine.poll() {
-            Ok(Event::NeedInput) => match client.read(machine.receive_buffer()) {
-                Ok(0) => machine.received_eof(),
-                Ok(n) => machine.received(n),
-                Err(error) if status_of(&error) == Status::GATEWAY_TIMEOUT => machine.handle_timeout(),
+        match connection.poll() {
+            Ok(Event::NeedInput) => match client.read(connection.receive_buffer()) {
+                Ok(0) => connection.received_eof(),
+                Ok(n) => connection.received(n),
+                Err(error) if status_of(&error) == Status::GATEWAY_TIMEOUT => connection.handle_timeout(),
                 Err(error) => return Err(error),
             },
-            Ok(Event::Request(head)) => match ask(&head, own_name) {
-                Ok(origin) => asked = Some(origin),
-                Err((status, why)) => say(status, why, &mut machine, &mut out)?,
+            Ok(Event::Request(head)) => match send_head(&head, name) {
+                Ok(connected) => origin = Some(connected),
+                Err((status, why)) => respond_error(status, why, &mut connection, &mut out)?,
             },
             Ok(Event::Body(bytes)) => {
-                // A server that takes no more may have said why, and takes none of what follows either.
-                if let Some((server, _)) = &mut asked
+                // A server that stops reading may already have sent its response. It gets no more of the body.
+                if let Some((server, _)) = &mut origin
                     && server.write_all(bytes).is_err()
                 {
                     server.shutdown(Shutdown::Write)?;
                 }
             }
             Ok(Event::NeedOutput) => {
-                let Some(origin) = asked.take() else { return Ok(()) };
-                let Err(error) = answer(origin, &mut machine, &mut client, own_name) else { continue };
-                // No reply is due any more if one has begun.
-                if say(status_of(&error), &error.to_string(), &mut machine, &mut out).is_err() {
+                let Some(origin) = origin.take() else { return Ok(()) };
+                let Err(error) = forward_response(origin, &mut connection, &mut client, name) else { continue };
+                // If a response has begun, there cannot be another one.
+                if respond_error(status_of(&error), &error.to_string(), &mut connection, &mut out).is_err() {
                     return Ok(set_socket_linger(&client, Some(Duration::ZERO))?);
                 }
             }
-            Err(_) => machine.respond_error(now().map(Date::text), &mut out).map_err(io::Error::other)?,
+            Err(_) => connection.respond_error(now().map(Date::text), &mut out).map_err(io::Error::other)?,
             Ok(_) => break,
         }
     }
-    if machine.must_linger() {
+    if connection.must_linger() {
         client.shutdown(Shutdown::Write)?;
         client.set_read_timeout(Some(Duration::from_secs(2)))?;
         io::copy(&mut client.take(1 << 20), &mut io::sink())?;
@@ -81,39 +82,44 @@ fn serve(mut client: TcpStream, own_name: Authority<'_>) -> io::Result<()> {
 
 type Origin = (TcpStream, client::Connection);
 
-/// Sends the request's head to the server that it is for.
-fn ask(head: &RequestHead<'_>, own_name: Authority<'_>) -> Result<Origin, (Status, &'static str)> {
-    let counts_hops = matches!(head.method, Method::Options | Method::Trace);
-    if counts_hops && head.fields.get(header::MAX_FORWARDS).is_some() {
-        return Err((Status::NOT_IMPLEMENTED, "this proxy does not count down Max-Forwards"));
-    } else if head.fields.tokens(header::VIA).any(|via| via.ends_with(own_name.as_str().as_bytes())) {
-        return Err((Status::BAD_GATEWAY, "the request has come round in a circle"));
+/// Connects to the server and sends it the head of the request.
+fn send_head(head: &RequestHead<'_>, name: Authority<'_>) -> Result<Origin, (Status, &'static str)> {
+    let may_count_hops = matches!(head.method, Method::Options | Method::Trace);
+    if may_count_hops && head.fields.get(header::MAX_FORWARDS).is_some() {
+        return Err((Status::NOT_IMPLEMENTED, "this proxy does not support Max-Forwards"));
+    } else if head.fields.tokens(header::VIA).any(|via| via.ends_with(name.as_str().as_bytes())) {
+        return Err((Status::BAD_GATEWAY, "forwarding loop"));
     }
     let (mut fields, mut out) = (FieldBlock::new(), Vec::new());
-    fields.forward(&head.fields, head.version, own_name);
+    fields.forward(&head.fields, head.version, name);
     let request = client::Request::forwarded(head, &fields);
-    let request = request.ok_or((Status::BAD_REQUEST, "a proxy is asked for whole URLs"))?;
-    let mut machine = client::Connection::new(Limits::default());
-    let _rest = machine.request(&request, &mut out).map_err(|_| (Status::BAD_REQUEST, "that cannot be asked"))?;
-    let connected = TcpStream::connect(request.host.endpoint()).and_then(prepare);
-    let told = connected.and_then(|mut server| server.write_all(&out).map(|()| server));
-    told.map(|server| (server, machine)).map_err(|error| (status_of(&error), "the server cannot be reached"))
+    let request = request.ok_or((Status::BAD_REQUEST, "a proxy needs an absolute http URL"))?;
+    let mut connection = client::Connection::new(Limits::default());
+    let _body = connection.request(&request, &mut out).map_err(|_| (Status::BAD_REQUEST, "cannot be forwarded"))?;
+    let connected = TcpStream::connect(request.host.endpoint()).and_then(configure);
+    let sent = connected.and_then(|mut server| server.write_all(&out).map(|()| server));
+    sent.map(|server| (server, connection)).map_err(|error| (status_of(&error), "cannot reach the server"))
 }
 
-/// Passes the server's answer on. If that fails, no reply was begun, or it is not whole.
-fn answer(origin: Origin, to: &mut server::Connection, client: &mut TcpStream, own: Authority<'_>) -> io::Result<()> {
-    let (mut server, mut machine) = origin;
+/// Forwards the server's response. After an error, either no response was begun or it is incomplete.
+fn forward_response(
+    origin: Origin,
+    to: &mut server::Connection,
+    client: &mut TcpStream,
+    name: Authority<'_>,
+) -> io::Result<()> {
+    let (mut server, mut connection) = origin;
     loop {
-        match machine.poll().map_err(io::Error::other)? {
-            client::Event::NeedInput => match server.read(machine.receive_buffer())? {
-                0 => machine.received_eof(),
-                n => machine.received(n),
+        match connection.poll().map_err(io::Error::other)? {
+            client::Event::NeedInput => match server.read(connection.receive_buffer())? {
+                0 => connection.received_eof(),
+                n => connection.received(n),
             },
             client::Event::Response(head) => {
                 let (mut fields, mut out) = (FieldBlock::new(), Vec::new());
-                fields.forward(&head.fields, head.version, own);
-                let reply = Response::forwarded(&head, &fields, now());
-                let _rest = to.forward(&reply, &mut out).map_err(io::Error::other)?;
+                fields.forward(&head.fields, head.version, name);
+                let response = Response::forwarded(&head, &fields, now());
+                let _body = to.forward(&response, &mut out).map_err(io::Error::other)?;
                 client.write_all(&out)?;
             }
             client::Event::Body(bytes) => {
@@ -125,16 +131,16 @@ fn answer(origin: Origin, to: &mut server::Connection, client: &mut TcpStream, o
     }
 }
 
-fn say(status: Status, why: &str, machine: &mut server::Connection, out: &mut Vec<u8>) -> io::Result<()> {
+fn respond_error(status: Status, why: &str, to: &mut server::Connection, out: &mut Vec<u8>) -> io::Result<()> {
     let (text, fields) = (format!("{status}: {why}\n"), FieldBlock::new());
     let (body, date) = (ResponseBody::Bytes(text.as_bytes()), now().map(Date::text));
-    machine.respond(&Response { body, date, ..Response::new(status, &fields) }, out).map(drop).map_err(io::Error::other)
+    to.respond(&Response { body, date, ..Response::new(status, &fields) }, out).map(drop).map_err(io::Error::other)
 }
 
-fn prepare(stream: TcpStream) -> io::Result<TcpStream> {
+fn configure(stream: TcpStream) -> io::Result<TcpStream> {
     stream.set_nodelay(true)?;
-    stream.set_read_timeout(Some(PATIENCE))?;
-    stream.set_write_timeout(Some(PATIENCE))?;
+    stream.set_read_timeout(Some(TIMEOUT))?;
+    stream.set_write_timeout(Some(TIMEOUT))?;
     Ok(stream)
 }
 

@@ -1,16 +1,16 @@
-//! A crowd of slow and silent peers, and beside them one client that just wants its file: how long it waits, who is lost,
-//! and what a parked connection costs; each figure beside its goal.
+//! Measures one client beside a crowd of slow and silent peers: its latency, which peers are lost, and the memory per
+//! connection. It prints each figure beside its goal.
 //!
 //!     cargo bench -p benches --bench crowd
-#![allow(clippy::print_stdout, clippy::print_stderr)] // a report, and what there was no room for
+#![allow(clippy::print_stdout, clippy::print_stderr)] // the report, and a warning if the crowd is smaller
 
-#[path = "../peers/built.rs"]
-mod built;
 mod client;
 mod peers;
 #[path = "../peers/process.rs"]
 mod process;
 mod report;
+#[path = "../peers/setup.rs"]
+mod setup;
 
 use std::error::Error;
 use std::fs::{self, File};
@@ -26,82 +26,82 @@ use clap::Parser;
 use crate::client::Latencies;
 use crate::peers::{Kind, Sizes};
 use crate::process::Process;
+use crate::setup::{CargoTarget, raise_descriptor_limit};
 
-/// Why something was not measured, as a line for people.
-type Why = Box<dyn Error>;
+type BoxError = Box<dyn Error>;
 
-/// The whole crowd, and how many connections the server is told to take.
+/// The whole crowd, and a server limit that leaves room for it.
 const WHOLE: Sizes = Sizes { idle: 5_000, dribbling: 10_000, reading: 1_000 };
-const CONNECTIONS: u32 = 17_000;
+const MAX_CONNECTIONS: u32 = 17_000;
 
-/// Both for a head and for who is idle. All must be over by then.
-const DEADLINE: Duration = Duration::from_secs(60);
+/// The header and idle timeouts of the server. The measurement has to end earlier.
+const TIMEOUT: Duration = Duration::from_secs(60);
 
 const SMALL: (&str, usize) = ("1k.txt", 1 << 10);
 const LARGE: (&str, u64) = ("10m.bin", 10 << 20);
 
-/// Measures how a client fares beside a crowd of slow and silent peers
+/// Measures one client beside a crowd of slow and silent peers
 #[derive(Debug, Parser)]
 #[command(max_term_width = 100)]
 struct Options {
-    /// How long the client asks beside the crowd
+    /// How long the client sends requests beside the crowd
     #[arg(long, default_value = "20")]
     seconds: u64,
 
-    /// Another build of our server, in the place of this tree's
+    /// Measure this build instead of this tree's
     #[arg(long, value_name = "PROGRAM")]
     webserver: Option<PathBuf>,
 
-    /// A port, and how many are idle, dribble and read: be that crowd
+    /// Run the crowd: a port, and the numbers of idle, dribbling and reading peers
     #[arg(long, num_args = 4, hide = true)]
     crowd: Option<Vec<usize>>,
 
-    /// What cargo adds
+    /// Passed by cargo
     #[arg(long, hide = true)]
     bench: bool,
 }
 
-/// All that was measured.
 struct Figures {
     sizes: Sizes,
     alone: Latencies,
     beside: Latencies,
-    failed: Option<String>,
-    /// Who was lost before its time was over, after how long, and what it was told.
+    /// Why the client stopped early.
+    error: Option<String>,
+    /// Peers that the server disconnected before their timeout: which kind, after how long, and what they received.
     lost: Vec<String>,
     /// Descriptors of the server beside the whole crowd.
     descriptors: usize,
-    /// Bytes of memory that a seat takes from the start, and a connection of each kind when it is there.
-    seat: f64,
-    each: [(Kind, f64); 3],
-    /// Of one processor, beside the crowd.
-    processor: f64,
-    /// From the first of the crowd to the last look at it.
-    lasted: Duration,
+    /// Bytes of memory for a slot, allocated at the start, and for a connection of each kind.
+    slot: f64,
+    connections: [(Kind, f64); 3],
+    /// CPUs that the server used beside the crowd.
+    cpus: f64,
+    /// From the first connection of the crowd to the last check of it.
+    elapsed: Duration,
 }
 
-fn main() -> Result<ExitCode, Why> {
+fn main() -> Result<ExitCode, BoxError> {
     let options = Options::parse();
-    let room = built::descriptors();
+    let descriptors = raise_descriptor_limit();
     if let Some([port, idle, dribbling, reading]) = options.crowd.as_deref() {
         let sizes = Sizes { idle: *idle, dribbling: *dribbling, reading: *reading };
-        return peers::be(u16::try_from(*port)?, sizes).map(|()| ExitCode::SUCCESS);
+        return peers::run(u16::try_from(*port)?, sizes).map(|()| ExitCode::SUCCESS);
     }
     let webserver = match &options.webserver {
         Some(program) => program.canonicalize()?,
-        None => built::Built::new()?.program("webserver", &["-p", "webserver"])?,
+        None => CargoTarget::new()?.build("webserver", &["-p", "webserver"])?,
     };
     let directory = tempfile::tempdir()?;
     fs::write(directory.path().join(SMALL.0), vec![b'a'; SMALL.1])?;
     File::create(directory.path().join(LARGE.0))?.set_len(LARGE.1)?;
-    thread::sleep(Duration::from_secs(3)); // files that have just been written are not kept by the server
+    thread::sleep(Duration::from_secs(3)); // the server does not cache files that were written just now
 
-    let taken = connections(&webserver)?;
-    let sizes = WHOLE.within(taken.saturating_sub(8).min(usize::try_from(room)?.saturating_sub(64)));
+    let limit = connection_limit(&webserver)?;
+    let sizes = WHOLE.within(limit.saturating_sub(8).min(usize::try_from(descriptors)?.saturating_sub(64)));
     if sizes.total() < WHOLE.total() {
         eprintln!(
-            "NOT THE WHOLE CROWD: {} instead of {}. Of {room} descriptors a process may have, the server takes {taken} \
-             connections; the whole crowd needs a hard limit (`ulimit -Hn`) of about 20,000.",
+            "NOT THE WHOLE CROWD: {} instead of {}. With {descriptors} descriptors per process, the server takes \
+             {limit} connections. The whole crowd needs a hard limit (`ulimit -Hn`) of about 20,000.",
             sizes.total(),
             WHOLE.total()
         );
@@ -110,80 +110,73 @@ fn main() -> Result<ExitCode, Why> {
     Ok(if report::print(&figures) { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
-fn measure(webserver: &Path, root: &Path, sizes: Sizes, time: Duration) -> Result<Figures, Why> {
-    let (one_seat, _) = start(webserver, root, 1)?;
-    let one_seat = settled(&one_seat)?;
-    let (server, port) = start(webserver, root, CONNECTIONS)?;
-    let seats = connections(webserver)?;
-    let (alone, failed_alone) = client::ask(port, time / 4);
-    let mut before = settled(&server)?;
-    // Both have their threads and one connection at work; the one is asked for less, so this rather overstates.
-    let seat = (before - one_seat) / seats as f64;
+fn measure(webserver: &Path, root: &Path, sizes: Sizes, duration: Duration) -> Result<Figures, BoxError> {
+    let (one_slot, _) = start_server(webserver, root, 1)?;
+    let one_slot = settled_memory(&one_slot)?;
+    let (server, port) = start_server(webserver, root, MAX_CONNECTIONS)?;
+    let slots = connection_limit(webserver)?;
+    let (alone, error_alone) = client::run(port, duration / 4);
+    let mut before = settled_memory(&server)?;
+    // Both servers have the same threads and one used connection. The first served fewer requests, so this is an upper
+    // bound.
+    let slot = (before - one_slot) / slots as f64;
 
-    let began = Instant::now();
+    let started = Instant::now();
     let mut crowd = Crowd::start(port, sizes)?;
-    let mut each = Vec::new();
+    let mut connections = Vec::new();
     for kind in Kind::ALL {
-        crowd.said(kind.name())?;
-        let now = settled(&server)?;
-        each.push((kind, (now - before) / sizes.of(kind).max(1) as f64));
+        crowd.expect_line(kind.name())?;
+        let now = settled_memory(&server)?;
+        connections.push((kind, (now - before) / sizes.of(kind).max(1) as f64));
         before = now;
-        crowd.go_on()?;
+        crowd.send_line()?;
     }
-    let used = server.cpu()?;
-    let (beside, failed) = client::ask(port, time);
-    let processor = (server.cpu()? - used) / time.as_secs_f64();
+    let cpu = server.cpu()?;
+    let (beside, error) = client::run(port, duration);
+    let cpus = (server.cpu()? - cpu) / duration.as_secs_f64();
     let descriptors = fs::read_dir(format!("/proc/{}/fd", server.id()))?.count();
     let lost = crowd.end()?;
-    let each = each.try_into().map_err(|_| "a kind was not measured")?;
-    let failed = failed_alone.or(failed);
-    Ok(Figures { sizes, alone, beside, failed, lost, descriptors, seat, each, processor, lasted: began.elapsed() })
+    let connections = connections.try_into().map_err(|_| "a kind was not measured")?;
+    let error = error_alone.or(error);
+    Ok(Figures { sizes, alone, beside, error, lost, descriptors, slot, connections, cpus, elapsed: started.elapsed() })
 }
 
-/// How many connections the server takes when it is told to take enough, by what it says itself.
-fn connections(webserver: &Path) -> Result<usize, Why> {
-    let output = Command::new(webserver).args(options(CONNECTIONS)).arg("--print-limits").output()?;
-    let said = String::from_utf8(output.stdout)?;
+/// The number of connections that the server takes with these options, from its `--print-limits`.
+fn connection_limit(webserver: &Path) -> Result<usize, BoxError> {
+    let output = Command::new(webserver).args(arguments(MAX_CONNECTIONS)).arg("--print-limits").output()?;
+    let limits = String::from_utf8(output.stdout)?;
     let number =
-        said.lines().find_map(|line| line.strip_prefix("connections ")?.split_whitespace().next()?.parse().ok());
-    Ok(number.ok_or("the server does not say its limits")?)
+        limits.lines().find_map(|line| line.strip_prefix("connections ")?.split_whitespace().next()?.parse().ok());
+    Ok(number.ok_or("--print-limits has no line for connections")?)
 }
 
-fn options(connections: u32) -> Vec<String> {
-    let deadline = DEADLINE.as_secs();
-    let options =
-        format!("--threads 4 --max-connections {connections} --header-timeout {deadline} --idle-timeout {deadline}");
-    options.split(' ').map(String::from).collect()
+fn arguments(max_connections: u32) -> Vec<String> {
+    let timeout = TIMEOUT.as_secs();
+    let arguments = format!(
+        "--threads 4 --max-connections {max_connections} --header-timeout {timeout} --idle-timeout {timeout} \
+         --log-format off --bind 127.0.0.1"
+    );
+    arguments.split(' ').map(String::from).collect()
 }
 
-/// A server over this directory, warm, and its port.
-fn start(webserver: &Path, root: &Path, connections: u32) -> Result<(Process, u16), Why> {
+/// Starts a server of `root`, waits until it responds, and returns its port.
+fn start_server(webserver: &Path, root: &Path, max_connections: u32) -> Result<(Process, u16), BoxError> {
     let port = TcpListener::bind("127.0.0.1:0")?.local_addr()?.port();
     let mut command = Command::new(webserver);
-    command.args(options(connections)).args([
-        "--log-format",
-        "off",
-        "--bind",
-        "127.0.0.1",
-        "--port",
-        &port.to_string(),
-    ]);
-    let mut server = Process::start({
-        command.arg(root).stdout(Stdio::null());
-        command
-    })?;
+    command.args(arguments(max_connections)).args(["--port", &port.to_string()]).arg(root).stdout(Stdio::null());
+    let mut server = Process::start(command)?;
     let end = Instant::now() + Duration::from_secs(5);
-    while let (_, Some(why)) = client::ask(port, Duration::from_millis(500)) {
+    while let (_, Some(error)) = client::run(port, Duration::from_millis(500)) {
         if server.has_ended() || Instant::now() > end {
-            return Err(format!("the server does not serve: {why}").into());
+            return Err(format!("the server does not respond: {error}").into());
         }
         thread::sleep(Duration::from_millis(5));
     }
     Ok((server, port))
 }
 
-/// Memory of the server's own in bytes, once it has done what it has to do.
-fn settled(server: &Process) -> Result<f64, Why> {
+/// Anonymous memory of the server in bytes, once it no longer changes.
+fn settled_memory(server: &Process) -> Result<f64, BoxError> {
     let mut last = server.memory("RssAnon")?;
     for _ in 0..20 {
         thread::sleep(Duration::from_millis(100));
@@ -196,44 +189,44 @@ fn settled(server: &Process) -> Result<f64, Why> {
     Ok(last as f64 * 1024.0)
 }
 
-/// The process of the crowd: it says what it has done, and goes on when told to.
+/// The crowd's process. It prints a line after each step and waits for a line before the next.
 struct Crowd {
     process: Child,
-    says: BufReader<ChildStdout>,
+    stdout: BufReader<ChildStdout>,
 }
 
 impl Crowd {
-    fn start(port: u16, sizes: Sizes) -> Result<Crowd, Why> {
+    fn start(port: u16, sizes: Sizes) -> Result<Crowd, BoxError> {
         let mut command = Command::new(std::env::current_exe()?);
         command
             .arg("--crowd")
             .args([usize::from(port), sizes.idle, sizes.dribbling, sizes.reading].map(|n| n.to_string()));
         let mut process = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn()?;
-        let says = BufReader::new(process.stdout.take().ok_or("the crowd says nothing")?);
-        Ok(Crowd { process, says })
+        let stdout = BufReader::new(process.stdout.take().ok_or("the crowd has no standard output")?);
+        Ok(Crowd { process, stdout })
     }
 
-    fn line(&mut self) -> Result<String, Why> {
+    fn read_line(&mut self) -> Result<String, BoxError> {
         let mut line = String::new();
-        self.says.read_line(&mut line)?;
+        self.stdout.read_line(&mut line)?;
         Ok(line.trim_end().into())
     }
 
-    fn said(&mut self, what: &str) -> Result<(), Why> {
-        let line = self.line()?;
-        if line == what { Ok(()) } else { Err(format!("the crowd said {line:?} instead of {what:?}").into()) }
+    fn expect_line(&mut self, expected: &str) -> Result<(), BoxError> {
+        let line = self.read_line()?;
+        if line == expected { Ok(()) } else { Err(format!("the crowd printed {line:?}, not {expected:?}").into()) }
     }
 
-    fn go_on(&mut self) -> Result<(), Why> {
-        Ok(self.process.stdin.as_mut().ok_or("the crowd hears nothing")?.write_all(b"\n")?)
+    fn send_line(&mut self) -> Result<(), BoxError> {
+        Ok(self.process.stdin.as_mut().ok_or("the crowd has no standard input")?.write_all(b"\n")?)
     }
 
-    /// Who was lost.
-    fn end(mut self) -> Result<Vec<String>, Why> {
-        self.go_on()?;
+    /// Ends the crowd and returns its lost peers.
+    fn end(mut self) -> Result<Vec<String>, BoxError> {
+        self.send_line()?;
         let mut lost = Vec::new();
         loop {
-            match self.line()? {
+            match self.read_line()? {
                 line if line == "end" => return Ok(lost),
                 line if line.is_empty() => return Err("the crowd ended too early".into()),
                 line => lost.push(line),

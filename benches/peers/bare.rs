@@ -1,7 +1,8 @@
-//! What the kernel asks for, to be measured: one thread, and for each request `recv`, `statx` and `send` or `sendfile`. It
-//! reads no more of a request than its path, knows no deadline, bound or condition, and writes no log; so nothing that
-//! serves files by these calls, and looks at each anew, can cost less.
-#![allow(clippy::unwrap_used)] // a peer that cannot start is to stop
+//! A lower bound for the others: one thread that makes only the system calls of a request.
+//!
+//! These are `recv`, `statx` and `send` or `sendfile`. The program parses only the path. It has no timeouts, limits,
+//! conditional requests or log. No server that checks each file with these calls can cost less.
+#![allow(clippy::unwrap_used)] // a peer stops if it cannot start
 
 use std::collections::HashMap;
 use std::fs;
@@ -15,21 +16,21 @@ use rustix::net::{
     sockopt,
 };
 
-/// A file, its head, and its content if that is small.
+/// A file with its response head, followed by the content if the file is small.
 struct Served {
     length: usize,
-    kept: Vec<u8>,
-    closing: Vec<u8>,
-    small: bool,
+    keep_alive: Vec<u8>,
+    close: Vec<u8>,
+    is_small: bool,
     file: OwnedFd,
 }
 
 struct Peer {
     socket: OwnedFd,
-    /// What is sent, where, and whether the peer keeps its connection.
+    /// The file that is being sent; empty between requests.
     path: String,
     offset: u64,
-    keeps: bool,
+    keep_alive: bool,
 }
 
 fn main() {
@@ -38,7 +39,7 @@ fn main() {
     let files: HashMap<String, Served> = fs::read_dir(&root)
         .unwrap()
         .map(|entry| entry.unwrap())
-        .map(|entry| (format!("/{}", entry.file_name().to_str().unwrap()), served(&entry.path())))
+        .map(|entry| (format!("/{}", entry.file_name().to_str().unwrap()), open(&entry.path())))
         .collect();
     let root = openat(CWD, root, OFlags::DIRECTORY, Mode::empty()).unwrap();
     let listener = socket_with(AddressFamily::INET, SocketType::STREAM, SocketFlags::NONBLOCK, None).unwrap();
@@ -61,7 +62,7 @@ fn main() {
                 let edges = EventData::new_u64(key as u64);
                 epoll::add(&epoll, &socket, edges, flags).unwrap();
                 peers.resize_with(peers.len().max(key + 1), || None);
-                peers[key] = Some(Peer { socket, path: String::new(), offset: 0, keeps: true });
+                peers[key] = Some(Peer { socket, path: String::new(), offset: 0, keep_alive: true });
             }
             if peers[key].as_mut().is_some_and(|peer| !serve(peer, &files, root.as_fd())) {
                 peers[key] = None;
@@ -70,11 +71,11 @@ fn main() {
     }
 }
 
-fn served(path: &Path) -> Served {
+fn open(path: &Path) -> Served {
     let file = openat(CWD, path, OFlags::RDONLY, Mode::empty()).unwrap();
     let length = fs::metadata(path).unwrap().len() as usize;
-    let small = length <= 16 << 10;
-    let content = if small { fs::read(path).unwrap() } else { Vec::new() };
+    let is_small = length <= 16 << 10;
+    let content = if is_small { fs::read(path).unwrap() } else { Vec::new() };
     let head = |connection: &str| {
         let head = format!(
             "HTTP/1.0 200 OK\r\nDate: Sun, 06 Nov 1994 08:49:37 GMT\r\nConnection: {connection}\r\n\
@@ -83,44 +84,44 @@ fn served(path: &Path) -> Served {
         );
         [head.as_bytes(), &content].concat()
     };
-    Served { length, kept: head("keep-alive"), closing: head("close"), small, file }
+    Served { length, keep_alive: head("keep-alive"), close: head("close"), is_small, file }
 }
 
-/// Goes on with a peer; whether it stays.
+/// Reads a request or sends more of a file. Returns whether the connection stays open.
 fn serve(peer: &mut Peer, files: &HashMap<String, Served>, root: impl AsFd) -> bool {
     if peer.path.is_empty() {
-        let mut room = [0; 8192];
-        let n = match recv(&peer.socket, &mut room, RecvFlags::empty()) {
+        let mut buffer = [0; 8192];
+        let n = match recv(&peer.socket, &mut buffer, RecvFlags::empty()) {
             Ok((0, _)) => return false,
             Ok((n, _)) => n,
             Err(error) => return error == rustix::io::Errno::AGAIN,
         };
-        let request = str::from_utf8(&room[..n]).unwrap_or_default();
+        let request = str::from_utf8(&buffer[..n]).unwrap_or_default();
         let Some(path) = request.split(' ').nth(1) else { return false };
         let Some(file) = files.get(path) else { return false };
-        peer.keeps = !request.contains("onnection: close") && request.contains("HTTP/1.1");
-        // Has it changed? Here nothing is done about it.
+        peer.keep_alive = !request.contains("onnection: close") && request.contains("HTTP/1.1");
+        // The result is ignored: only the call is measured.
         let wanted = StatxFlags::INO | StatxFlags::SIZE | StatxFlags::MTIME | StatxFlags::CTIME;
         statx(root, &path[1..], AtFlags::empty(), wanted).unwrap();
-        let head = if peer.keeps { &file.kept } else { &file.closing };
-        let more = if file.small { SendFlags::empty() } else { SendFlags::MORE };
+        let head = if peer.keep_alive { &file.keep_alive } else { &file.close };
+        let more = if file.is_small { SendFlags::empty() } else { SendFlags::MORE };
         if send(&peer.socket, head, SendFlags::NOSIGNAL | more).ok() != Some(head.len()) {
             return false;
         }
-        if file.small {
-            return peer.keeps;
+        if file.is_small {
+            return peer.keep_alive;
         }
         path.clone_into(&mut peer.path);
         peer.offset = 0;
     }
     let Some(file) = files.get(&peer.path) else { return false };
     while (peer.offset as usize) < file.length {
-        let piece = (file.length - peer.offset as usize).min(512 << 10);
-        match sendfile(&peer.socket, &file.file, Some(&mut peer.offset), piece) {
+        let length = (file.length - peer.offset as usize).min(512 << 10);
+        match sendfile(&peer.socket, &file.file, Some(&mut peer.offset), length) {
             Ok(_) => {}
             Err(error) => return error == rustix::io::Errno::AGAIN,
         }
     }
     peer.path.clear();
-    peer.keeps
+    peer.keep_alive
 }

@@ -1,6 +1,6 @@
-//! A small file server over `hyper`, to be measured: a thread of tokio for each core, a task for each connection. A file
-//! is read in pieces, without a detour over other threads: what `hyper` costs at the least, not a whole file server.
-#![allow(clippy::unwrap_used)] // a peer that cannot start is to stop
+//! A minimal file server with `hyper`: one tokio thread per core, one task per connection. It reads files in the thread
+//! that sends them. It shows the least that `hyper` costs and is not a complete file server.
+#![allow(clippy::unwrap_used)] // a peer stops if it cannot start
 
 use std::convert::Infallible;
 use std::fs::File;
@@ -19,7 +19,7 @@ use hyper_util::rt::TokioIo;
 use tokio::net::TcpListener;
 use tokio::runtime;
 
-/// A file, or nothing.
+/// The response body: a file, or nothing.
 struct Content {
     file: Option<File>,
     left: u64,
@@ -32,9 +32,9 @@ impl Body for Content {
     fn poll_frame(mut self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Option<io::Result<Frame<Bytes>>>> {
         let length = self.left.min(65_536);
         self.left -= length;
-        let mut piece = vec![0; usize::try_from(length).unwrap()];
+        let mut buffer = vec![0; usize::try_from(length).unwrap()];
         Poll::Ready(match &mut self.file {
-            Some(file) if length > 0 => Some(file.read_exact(&mut piece).map(|()| Frame::data(piece.into()))),
+            Some(file) if length > 0 => Some(file.read_exact(&mut buffer).map(|()| Frame::data(buffer.into()))),
             _ => None,
         })
     }
@@ -48,7 +48,7 @@ impl Body for Content {
     }
 }
 
-fn answer(root: &Path, path: &str) -> io::Result<Response<Content>> {
+fn respond(root: &Path, path: &str) -> io::Result<Response<Content>> {
     if path.split('/').any(|part| part == "..") {
         return Err(io::ErrorKind::NotFound.into());
     }
@@ -67,7 +67,7 @@ async fn serve(port: &str, root: Arc<Path>) {
         tokio::spawn(async move {
             let _ = stream.set_nodelay(true);
             let service = service_fn(|request| {
-                let response = answer(&root, request.uri().path()).unwrap_or_else(|_| {
+                let response = respond(&root, request.uri().path()).unwrap_or_else(|_| {
                     let mut none = Response::new(Content { file: None, left: 0 });
                     *none.status_mut() = StatusCode::NOT_FOUND;
                     none

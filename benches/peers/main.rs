@@ -1,16 +1,16 @@
-//! Our server beside others in one run: what a request costs each in processor time, how many it answers and how late.
+//! Measures our server beside others: processor time per request, requests per second and latency.
 //!
 //!     cargo bench -p benches --bench peers
 //!     cargo bench -p benches --bench peers -- connections --peers nginx,h2o
-#![allow(clippy::print_stdout, clippy::print_stderr)] // a report, and how far it has come
+#![allow(clippy::print_stdout, clippy::print_stderr)] // the report, and the progress
 
-mod built;
 mod client;
-mod load;
 mod process;
 mod report;
 mod servers;
-mod works;
+mod setup;
+mod workloads;
+mod wrk;
 
 use std::error::Error;
 use std::num::NonZeroU32;
@@ -18,43 +18,42 @@ use std::path::{Path, PathBuf};
 
 use clap::Parser;
 
-use crate::load::{Figures, Wrk};
 use crate::process::Process;
 use crate::servers::{Kind, Server};
-use crate::works::{Set, Work};
+use crate::workloads::{SMALL, Set, Workload};
+use crate::wrk::{Figures, Wrk};
 
-/// Why something was not measured, as a line for people.
-type Why = Box<dyn Error>;
+type BoxError = Box<dyn Error>;
 
-/// Measures our server and others, each with the same works, and prints tables
+/// Measures our server and others with the same workloads, and prints tables
 #[derive(Debug, Parser)]
 #[command(max_term_width = 100)]
 struct Options {
-    /// What to measure
+    /// The set of workloads
     #[arg(value_enum, default_value = "usual")]
     set: Set,
 
-    /// How often each is measured; the tables have the medians
+    /// Measurements per server and workload; the tables show medians
     #[arg(long, default_value = "3")]
     rounds: NonZeroU32,
 
-    /// How long a measurement takes
+    /// Duration of a measurement
     #[arg(long, default_value = "3")]
     seconds: NonZeroU32,
 
-    /// Some works of the set, by name
-    #[arg(long, value_name = "WORK", value_delimiter = ',')]
+    /// Only these workloads of the set
+    #[arg(long, value_name = "NAME", value_delimiter = ',')]
     only: Vec<String>,
 
-    /// Some peers; our server is always measured [default: all]
+    /// Only these peers; our server is always measured [default: all]
     #[arg(long, value_enum, value_delimiter = ',')]
     peers: Vec<Kind>,
 
-    /// Another build of our server, in the place of this tree's
+    /// Measure this build of our server instead of this tree's
     #[arg(long, value_name = "PROGRAM")]
     webserver: Option<PathBuf>,
 
-    /// What cargo adds
+    /// Passed by cargo
     #[arg(long, hide = true)]
     bench: bool,
 }
@@ -62,75 +61,83 @@ struct Options {
 /// One measurement.
 struct Sample {
     figures: Figures,
+    /// Processor time in seconds.
     cpu: f64,
+    /// Resident memory in KiB.
     memory: u64,
-    /// Idle connections that the server ended.
-    lost: usize,
+    /// Idle connections that the server closed.
+    closed: usize,
 }
 
-fn main() -> Result<(), Why> {
+fn main() -> Result<(), BoxError> {
     let options = Options::parse();
-    // Ours counts two descriptors for each connection.
-    let room = built::descriptors().saturating_sub(64) / 2;
-    let mut works = options.set.works(usize::try_from(room)?);
-    if let Some(unknown) = options.only.iter().find(|name| works.iter().all(|work| work.name != **name)) {
-        let names: Vec<_> = works.iter().map(|work| work.name.as_str()).collect();
-        return Err(format!("no work is named {unknown:?}; there are {}", names.join(", ")).into());
+    // Our server reserves two descriptors per connection.
+    let max_connections = setup::raise_descriptor_limit().saturating_sub(64) / 2;
+    let mut workloads = options.set.workloads(usize::try_from(max_connections)?);
+    let names: Vec<_> = workloads.iter().map(|workload| workload.name.clone()).collect();
+    if let Some(unknown) = options.only.iter().find(|name| !names.contains(name)) {
+        return Err(format!("unknown workload {unknown:?}: expected one of {}", names.join(", ")).into());
     }
-    works.retain(|work| options.only.is_empty() || options.only.contains(&work.name));
+    workloads.retain(|workload| options.only.is_empty() || options.only.contains(&workload.name));
 
     let wrk = Wrk::find()?;
-    let servers = servers::ready(&options.peers, options.webserver.as_deref())?;
+    let servers = servers::prepare(&options.peers, options.webserver.as_deref())?;
     let scratch = tempfile::tempdir()?;
     let root = scratch.path().join("www");
-    works::write_files(&root, &works)?;
+    workloads::write_files(&root, &workloads)?;
 
     let mut samples: Vec<Vec<Vec<Result<Sample, String>>>> = Vec::new();
-    samples.resize_with(works.len(), || servers.iter().map(|_| Vec::new()).collect());
+    samples.resize_with(workloads.len(), || servers.iter().map(|_| Vec::new()).collect());
     for round in 1..=options.rounds.get() as usize {
-        for (w, work) in works.iter().enumerate() {
+        for (w, workload) in workloads.iter().enumerate() {
             for turn in 0..servers.len() {
-                // Nobody is always the first, or always behind the same one.
+                // The order rotates, so that no server is always first or always after the same one.
                 let s = (turn + round + w) % servers.len();
-                let sample = measure(&servers[s], work, &root, scratch.path(), &wrk, options.seconds.get());
-                let sample = sample.map_err(|why| why.to_string());
-                match &sample {
-                    Ok(Sample { figures, .. }) => {
-                        eprintln!("round {round}, {}, {}: {} requests", work.name, servers[s].name(), figures.requests);
-                    }
-                    Err(why) => eprintln!("round {round}, {}, {}: {why}", work.name, servers[s].name()),
-                }
+                let sample = measure(&servers[s], workload, &root, scratch.path(), &wrk, options.seconds.get());
+                let sample = sample.map_err(|error| error.to_string());
+                let outcome = match &sample {
+                    Ok(Sample { figures, .. }) => format!("{} requests", figures.requests),
+                    Err(error) => error.clone(),
+                };
+                eprintln!("round {round}, {}, {}: {outcome}", workload.name, servers[s].name());
                 samples[w][s].push(sample);
             }
         }
     }
     report::machine(&servers, &wrk, options.rounds.get(), options.seconds.get());
-    report::tables(&works, &servers, &samples);
+    report::tables(&workloads, &servers, &samples);
     Ok(())
 }
 
-/// A server that has just been started each time: none inherits memory or a cache, and none works beside another.
-fn measure(server: &Server, work: &Work, root: &Path, scratch: &Path, wrk: &Wrk, seconds: u32) -> Result<Sample, Why> {
+/// Starts a new server for each measurement, so that none inherits memory or a cache, or runs beside another.
+fn measure(
+    server: &Server,
+    workload: &Workload,
+    root: &Path,
+    scratch: &Path,
+    wrk: &Wrk,
+    seconds: u32,
+) -> Result<Sample, BoxError> {
     let port = client::free_port()?;
     let mut process = Process::start(server.command(root, scratch, port)?)?;
     client::wait_until_ready(port, &mut process)?;
-    if client::get(&mut client::connect(port)?, works::SMALL)? != std::fs::read(root.join(works::SMALL))? {
-        return Err("the file came changed".into());
+    if client::get(&mut client::connect(port)?, SMALL)? != std::fs::read(root.join(SMALL))? {
+        return Err("the response differs from the file".into());
     }
-    let idle = client::idle(port, work.idle)?;
+    let idle = client::open_idle(port, workload.idle)?;
 
-    let script = scratch.join("work.lua");
-    std::fs::write(&script, load::script(work))?;
-    wrk.warm_up(&script, port, work)?;
+    let script = scratch.join("wrk.lua");
+    std::fs::write(&script, wrk::script(workload))?;
+    wrk.warm_up(&script, port, workload)?;
     let before = process.cpu()?;
-    let figures = wrk.run(&script, port, work, seconds)?;
+    let figures = wrk.run(&script, port, workload, seconds)?;
     let cpu = process.cpu()? - before;
     let memory = process.memory("VmRSS")?;
-    if figures.requests == 0 && work.size < 1 << 30 {
-        return Err("no answer came to its end".into());
+    if figures.requests == 0 && workload.size < 1 << 30 {
+        return Err("no response was complete".into());
     }
-    if figures.bytes < (figures.requests - figures.with_error_status()) * work.size {
-        return Err("answers were shorter than the file".into());
+    if figures.bytes < (figures.requests - figures.error_statuses()) * workload.size {
+        return Err("responses were shorter than the file".into());
     }
-    Ok(Sample { figures, cpu, memory, lost: client::ended(&idle) })
+    Ok(Sample { figures, cpu, memory, closed: client::count_closed(&idle) })
 }

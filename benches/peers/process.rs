@@ -1,4 +1,4 @@
-//! A running server with its children: their processor time, their memory, and their end, whatever else happens.
+//! A running server with its child processes: their processor time and memory. Dropping the value ends them.
 
 use std::fs;
 use std::io;
@@ -8,13 +8,13 @@ use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, Signal, kill_process};
 
-use crate::Why;
+use crate::BoxError;
 
 pub(crate) struct Process {
     child: Child,
 }
 
-/// Of `/proc/PID/stat`.
+/// A part of `/proc/PID/stat`.
 struct Stat {
     pid: u32,
     parent: u32,
@@ -34,15 +34,15 @@ impl Process {
         !matches!(self.child.try_wait(), Ok(None))
     }
 
-    /// User and system time, in seconds, of all its threads and children, also of those that have ended.
-    pub(crate) fn cpu(&self) -> Result<f64, Why> {
+    /// User and system time in seconds, of all threads and children, including those that have ended.
+    pub(crate) fn cpu(&self) -> Result<f64, BoxError> {
         let ticks: u64 = self.tree()?.iter().map(|stat| stat.ticks).sum();
         Ok(ticks as f64 / rustix::param::clock_ticks_per_second() as f64)
     }
 
-    /// A figure of `/proc/PID/status` in KiB: `VmRSS` for all that is resident, `RssAnon` for what is of no file. What
-    /// processes have in common is counted for each.
-    pub(crate) fn memory(&self, figure: &str) -> Result<u64, Why> {
+    /// A figure of `/proc/PID/status` in KiB: `VmRSS` for resident memory, `RssAnon` for its anonymous part. Shared memory
+    /// counts for each process.
+    pub(crate) fn memory(&self, figure: &str) -> Result<u64, BoxError> {
         let of = |stat: &Stat| {
             let status = fs::read_to_string(format!("/proc/{}/status", stat.pid)).unwrap_or_default();
             let lines = status.lines();
@@ -56,7 +56,7 @@ impl Process {
     fn tree(&self) -> io::Result<Vec<Stat>> {
         let mut others = Vec::new();
         for entry in fs::read_dir("/proc")? {
-            // It may have ended since.
+            // A process may have ended in the meantime.
             let stat = fs::read_to_string(entry?.path().join("stat"));
             others.extend(stat.ok().and_then(|text| Stat::parse(&text)));
         }
@@ -82,16 +82,16 @@ impl Process {
 impl Stat {
     fn parse(text: &str) -> Option<Self> {
         let pid = text.split(' ').next()?.parse().ok()?;
-        // The name before may have spaces and parentheses.
+        // The name before it may contain spaces and parentheses.
         let fields: Vec<_> = text.rsplit_once(')')?.1.split_ascii_whitespace().collect();
-        // utime, stime, cutime, cstime: numbers 14 to 17 in proc(5), where the state is the third.
+        // utime, stime, cutime, cstime: fields 14 to 17 in proc(5). The state, here the first, is field 3.
         let ticks = fields.get(11..15)?.iter().filter_map(|field| field.parse::<u64>().ok()).sum();
         Some(Self { pid, parent: fields[1].parse().ok()?, ticks })
     }
 }
 
 impl Drop for Process {
-    /// First asked, since a main process ends its workers then; what is left of them is killed.
+    /// Sends SIGTERM to the main process, so that it ends its workers. Kills the rest after 1 s.
     fn drop(&mut self) {
         let tree = self.tree().unwrap_or_default();
         let kill = |id: u32, signal| {

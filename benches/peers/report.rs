@@ -1,15 +1,15 @@
-//! The report: medians over the rounds, as Markdown.
+//! The report: medians over the rounds, as Markdown tables.
 
 use std::fs;
 
 use crate::Sample;
-use crate::load::{ERRORS, Wrk};
 use crate::servers::{Kind, Server, cores};
-use crate::works::Work;
+use crate::workloads::Workload;
+use crate::wrk::{ERRORS, Wrk};
 
 type Rounds = Vec<Result<Sample, String>>;
 
-/// Those that our server is compared with: servers of files in their own right.
+/// The peers that ours is compared with: complete file servers.
 const COMPARED: [Kind; 3] = [Kind::Nginx, Kind::H2o, Kind::Lighttpd];
 
 pub(crate) fn machine(servers: &[Server], wrk: &Wrk, rounds: u32, seconds: u32) {
@@ -18,44 +18,47 @@ pub(crate) fn machine(servers: &[Server], wrk: &Wrk, rounds: u32, seconds: u32) 
     let model = info.lines().find_map(|line| line.strip_prefix("model name")).unwrap_or_default();
     println!("- machine: {} cores, {}", cores(), model.trim_start_matches([' ', '\t', ':']));
     println!("- kernel: {}", read("/proc/sys/kernel/osrelease").trim());
-    println!("- load: {} with one thread; {rounds} rounds of {seconds} s, of which the medians are below", wrk.version);
-    println!("- load average of the last 15 minutes, with this: {}", load.split(' ').nth(2).unwrap_or_default());
+    println!("- load generator: {} with one thread; medians of {rounds} rounds of {seconds} s", wrk.version);
+    println!(
+        "- load average of the last 15 minutes, this run included: {}",
+        load.split(' ').nth(2).unwrap_or_default()
+    );
     for server in servers.iter().filter(|server| server.kind != Kind::Logging) {
         println!("- {}: {}", server.name(), server.version);
     }
 }
 
-pub(crate) fn tables(works: &[Work], servers: &[Server], samples: &[Vec<Rounds>]) {
-    for (work, samples) in works.iter().zip(samples) {
-        table(work, servers, samples);
+pub(crate) fn tables(workloads: &[Workload], servers: &[Server], samples: &[Vec<Rounds>]) {
+    for (workload, samples) in workloads.iter().zip(samples) {
+        table(workload, servers, samples);
     }
-    if works.len() > 1 {
-        summary(works, servers, samples);
+    if workloads.len() > 1 {
+        summary(workloads, servers, samples);
     }
 }
 
-fn table(work: &Work, servers: &[Server], samples: &[Rounds]) {
-    let (cost, rate) = units(work);
-    println!("\n### {}: {}\n", work.name, work.title);
+fn table(workload: &Workload, servers: &[Server], samples: &[Rounds]) {
+    let (cost, rate) = units(workload);
+    println!("\n### {}: {}\n", workload.name, workload.title);
     let spread = if samples.iter().any(|rounds| rounds.len() > 1) { " (lowest to highest)" } else { "" };
     println!("| server | {cost}{spread} | {rate} | p50 | p99 | p99.9 | memory, MiB | errors |");
     println!("|---|---|---|---|---|---|---|---|");
     for (server, rounds) in servers.iter().zip(samples) {
         let good: Vec<&Sample> = rounds.iter().flatten().collect();
-        let of = |what: fn(&Work, &Sample) -> f64| sorted(good.iter().map(|sample| what(work, sample)));
+        let of = |what: fn(&Workload, &Sample) -> f64| sorted(good.iter().map(|sample| what(workload, sample)));
         let costs = of(cost_of);
         let spread = match costs.as_slice() {
             [low, .., high] => format!(" ({low:.1} to {high:.1})"),
             _ => String::new(),
         };
-        // A huge file may not come to its end within a measurement.
+        // A transfer of 1 GiB may take longer than a measurement.
         let complete = || good.iter().filter(|sample| sample.figures.requests > 0);
         let latency = |i: usize| time(median(&sorted(complete().map(|sample| sample.figures.latencies[i] as f64))));
         println!(
             "| {} | {}{spread} | {} | {} | {} | {} | {} | {} |",
             server.name(),
             number(median(&costs), 1),
-            number(median(&of(rate_of)), if work.size < 1 << 30 { 0 } else { 2 }),
+            number(median(&of(rate_of)), if workload.size < 1 << 30 { 0 } else { 2 }),
             latency(0),
             latency(1),
             latency(2),
@@ -63,17 +66,18 @@ fn table(work: &Work, servers: &[Server], samples: &[Rounds]) {
             errors(rounds)
         );
     }
-    ratios(work, servers, samples);
+    ratios(workload, servers, samples);
 }
 
-/// Of the processor times in each round, since these were measured closest to each other. An error costs something else
-/// than an answer, so a round with any says nothing.
-fn ratios(work: &Work, servers: &[Server], samples: &[Rounds]) {
+/// Prints ratios of processor times: medians of each round's ratio, because the two were measured close together.
+///
+/// A round with errors is left out, because an error costs less than a response.
+fn ratios(workload: &Workload, servers: &[Server], samples: &[Rounds]) {
     let rounds = |kind| servers.iter().position(|server| server.kind == kind).map(|s| &samples[s]);
     let beside = |ours: Kind, peer: &Rounds| {
         let pairs = rounds(ours)?.iter().zip(peer);
         let cost = |round: &Result<Sample, _>| {
-            round.as_ref().ok().filter(|sample| sample.figures.errors == [0; 5]).map(|sample| cost_of(work, sample))
+            round.as_ref().ok().filter(|sample| sample.figures.errors == [0; 5]).map(|sample| cost_of(workload, sample))
         };
         let ratio = |(our, peer)| Some(cost(our)? / cost(peer)?);
         median(&sorted(pairs.filter_map(ratio)))
@@ -81,60 +85,61 @@ fn ratios(work: &Work, servers: &[Server], samples: &[Rounds]) {
     println!();
     for (kind, peer) in COMPARED.into_iter().filter_map(|kind| Some((kind, rounds(kind)?))) {
         let [silent, logging] = [Kind::Silent, Kind::Logging].map(|ours| number(beside(ours, peer), 2));
-        println!("- processor time of webserver / {}: {silent}, with its log {logging}", kind.name());
+        println!("- processor time of webserver / {}: {silent}, with its access log {logging}", kind.name());
     }
 }
 
-/// Processor time alone, of all works.
-fn summary(works: &[Work], servers: &[Server], samples: &[Vec<Rounds>]) {
-    println!("\n### All: {}\n", units(&works[0]).0);
-    let names: Vec<_> = works.iter().map(|work| work.name.as_str()).collect();
+/// Prints the processor time of every server for every workload.
+fn summary(workloads: &[Workload], servers: &[Server], samples: &[Vec<Rounds>]) {
+    println!("\n### All: {}\n", units(&workloads[0]).0);
+    let names: Vec<_> = workloads.iter().map(|workload| workload.name.as_str()).collect();
     println!("| server | {} |", names.join(" | "));
-    println!("|---|{}", "---|".repeat(works.len()));
+    println!("|---|{}", "---|".repeat(workloads.len()));
     for (s, server) in servers.iter().enumerate() {
-        let cost = |(work, samples): (&Work, &Vec<Rounds>)| {
-            let costs = sorted(samples[s].iter().flatten().map(|sample| cost_of(work, sample)));
+        let cost = |(workload, samples): (&Workload, &Vec<Rounds>)| {
+            let costs = sorted(samples[s].iter().flatten().map(|sample| cost_of(workload, sample)));
             number(median(&costs), 1)
         };
-        let costs: Vec<_> = works.iter().zip(samples).map(cost).collect();
+        let costs: Vec<_> = workloads.iter().zip(samples).map(cost).collect();
         println!("| {} | {} |", server.name(), costs.join(" | "));
     }
 }
 
-/// Of cost and of rate. FakePoller requests for a huge file end within a measurement, so its bytes are counted.
-fn units(work: &Work) -> (&'static str, &'static str) {
-    if work.size < 1 << 30 { ("CPU µs a request", "requests a second") } else { ("CPU ms a GiB", "GiB a second") }
+/// The units of cost and rate. Few transfers of 1 GiB end within a measurement, so bytes are counted for them.
+fn units(workload: &Workload) -> (&'static str, &'static str) {
+    if workload.size < 1 << 30 { ("CPU µs/request", "requests/s") } else { ("CPU ms/GiB", "GiB/s") }
 }
 
 fn gib(sample: &Sample) -> f64 {
     sample.figures.bytes as f64 / f64::from(1 << 30)
 }
 
-fn cost_of(work: &Work, sample: &Sample) -> f64 {
-    if work.size < 1 << 30 { sample.cpu * 1e6 / sample.figures.requests as f64 } else { sample.cpu * 1e3 / gib(sample) }
+fn cost_of(workload: &Workload, sample: &Sample) -> f64 {
+    let is_small = workload.size < 1 << 30;
+    if is_small { sample.cpu * 1e6 / sample.figures.requests as f64 } else { sample.cpu * 1e3 / gib(sample) }
 }
 
-fn rate_of(work: &Work, sample: &Sample) -> f64 {
-    let done = if work.size < 1 << 30 { sample.figures.requests as f64 } else { gib(sample) };
+fn rate_of(workload: &Workload, sample: &Sample) -> f64 {
+    let done = if workload.size < 1 << 30 { sample.figures.requests as f64 } else { gib(sample) };
     done * 1e6 / sample.figures.duration as f64
 }
 
-/// What went wrong in all rounds together.
+/// The errors of all rounds.
 fn errors(rounds: &Rounds) -> String {
     let good = || rounds.iter().flatten();
-    let mut said: Vec<String> = rounds.iter().filter_map(|round| round.as_ref().err().cloned()).collect();
-    said.dedup();
+    let mut texts: Vec<String> = rounds.iter().filter_map(|round| round.as_ref().err().cloned()).collect();
+    texts.dedup();
     for (i, name) in ERRORS.iter().enumerate() {
         let count: u64 = good().map(|sample| sample.figures.errors[i]).sum();
         if count > 0 {
-            said.push(format!("{count} {name}"));
+            texts.push(format!("{count} {name}"));
         }
     }
-    let lost: usize = good().map(|sample| sample.lost).sum();
-    if lost > 0 {
-        said.push(format!("{lost} idle connections ended"));
+    let closed: usize = good().map(|sample| sample.closed).sum();
+    if closed > 0 {
+        texts.push(format!("{closed} idle connections closed"));
     }
-    if said.is_empty() { "0".into() } else { format!("**{}**", said.join(", ")) }
+    if texts.is_empty() { "0".into() } else { format!("**{}**", texts.join(", ")) }
 }
 
 fn sorted(values: impl Iterator<Item = f64>) -> Vec<f64> {

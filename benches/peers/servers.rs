@@ -1,4 +1,4 @@
-//! The servers: finding or building each, and how each is told to serve the directory.
+//! The servers: how each is found or built, and its configuration.
 
 use std::env;
 use std::fs::{self, File};
@@ -9,21 +9,21 @@ use std::thread;
 
 use clap::ValueEnum;
 
-use crate::Why;
-use crate::built::{Built, descriptors};
+use crate::BoxError;
+use crate::setup::{CargoTarget, raise_descriptor_limit};
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Kind {
-    /// Ours, as it starts without options
+    /// Ours with its access log, as by default
     #[value(skip)]
     Logging,
-    /// Ours, on the terms of the peers
+    /// Ours without a log, like the peers
     #[value(skip)]
     Silent,
     Nginx,
     H2o,
     Lighttpd,
-    /// The kernel's share: the same calls, and nothing around them
+    /// The system calls of a request and nothing else
     Bare,
     Hyper,
     TinyHttp,
@@ -36,11 +36,11 @@ pub(crate) struct Server {
     pub(crate) version: String,
 }
 
-/// Nobody turns connections away, or ends idle ones, while measured.
+/// High enough that no server rejects connections or closes idle ones during a measurement.
 const CONNECTIONS: u32 = 16_384;
 const IDLE_SECONDS: u32 = 600;
 
-/// `python -m http.server`, without the line that it writes for each request.
+/// `python -m http.server` without its access log.
 const PYTHON: &str = "
 import functools, http.server, sys
 class Handler(http.server.SimpleHTTPRequestHandler):
@@ -49,30 +49,30 @@ handler = functools.partial(Handler, directory=sys.argv[2])
 http.server.ThreadingHTTPServer(('127.0.0.1', int(sys.argv[1])), handler).serve_forever()
 ";
 
-/// Ours twice, and those of the peers that are wanted and there. A missing one is named.
-pub(crate) fn ready(wanted: &[Kind], webserver: Option<&Path>) -> Result<Vec<Server>, Why> {
-    let built = Built::new()?;
+/// Our server twice, and the selected peers. A peer that is not installed is reported and left out.
+pub(crate) fn prepare(selected: &[Kind], webserver: Option<&Path>) -> Result<Vec<Server>, BoxError> {
+    let target = CargoTarget::new()?;
     let (program, version) = match webserver {
-        Some(program) => (program.canonicalize()?, said_by(Command::new(program).arg("--version"))),
-        None => (built.program("webserver", &["-p", "webserver"])?, commit()),
+        Some(program) => (program.canonicalize()?, first_line(Command::new(program).arg("--version"))),
+        None => (target.build("webserver", &["-p", "webserver"])?, commit()),
     };
     let ours = |kind| Server { kind, program: program.clone(), version: version.clone() };
     let mut servers = vec![ours(Kind::Logging), ours(Kind::Silent)];
-    for &kind in Kind::value_variants().iter().filter(|kind| wanted.is_empty() || wanted.contains(kind)) {
-        let small_program = |name| built.program(name, &["-p", "benches", "--features", "peers", "--bin", name]);
+    for &kind in Kind::value_variants().iter().filter(|kind| selected.is_empty() || selected.contains(kind)) {
+        let build = |name| target.build(name, &["-p", "benches", "--features", "peers", "--bin", name]);
         let (program, version) = match kind {
             Kind::Logging | Kind::Silent => continue,
-            Kind::Bare => (Some(small_program("peer-bare")?), "of this tree".into()),
-            Kind::Hyper => (Some(small_program("peer-hyper")?), locked_version("hyper")?),
-            Kind::TinyHttp => (Some(small_program("peer-tiny-http")?), locked_version("tiny_http")?),
-            Kind::Nginx => installed("nginx", "-v"),
-            Kind::H2o => installed("h2o", "-v"),
-            Kind::Lighttpd => installed("lighttpd", "-v"),
-            Kind::Python => installed("python3", "--version"),
+            Kind::Bare => (Some(build("peer-bare")?), "built from this tree".into()),
+            Kind::Hyper => (Some(build("peer-hyper")?), locked_version("hyper")?),
+            Kind::TinyHttp => (Some(build("peer-tiny-http")?), locked_version("tiny_http")?),
+            Kind::Nginx => find_installed("nginx", "-v"),
+            Kind::H2o => find_installed("h2o", "-v"),
+            Kind::Lighttpd => find_installed("lighttpd", "-v"),
+            Kind::Python => find_installed("python3", "--version"),
         };
         match program {
             Some(program) => servers.push(Server { kind, program, version }),
-            None => println!("Left out, since it is not installed: {}\n", kind.name()),
+            None => println!("Not installed, so left out: {}\n", kind.name()),
         }
     }
     Ok(servers)
@@ -81,12 +81,12 @@ pub(crate) fn ready(wanted: &[Kind], webserver: Option<&Path>) -> Result<Vec<Ser
 impl Kind {
     pub(crate) fn name(self) -> &'static str {
         match self {
-            Self::Logging => "webserver, with its log",
+            Self::Logging => "webserver with log",
             Self::Silent => "webserver",
             Self::Nginx => "nginx",
             Self::H2o => "h2o",
             Self::Lighttpd => "lighttpd",
-            Self::Bare => "bare calls",
+            Self::Bare => "bare system calls",
             Self::Hyper => "hyper",
             Self::TinyHttp => "tiny_http",
             Self::Python => "Python http.server",
@@ -99,7 +99,7 @@ impl Server {
         self.kind.name()
     }
 
-    /// To serve `root` on a port of the loopback interface, in the foreground.
+    /// The command that serves `root` on a port of the loopback interface, in the foreground.
     pub(crate) fn command(&self, root: &Path, scratch: &Path, port: u16) -> io::Result<Command> {
         let config = scratch.join("config");
         let errors = File::create(scratch.join("errors"))?;
@@ -135,9 +135,9 @@ impl Server {
     }
 }
 
-/// `open_file_cache` stays off, which is its default: files may change at any time, as with the others.
+/// `open_file_cache` is off, its default: files may change at any time, as with the other servers.
 fn nginx(root: &Path, scratch: &Path, port: u16) -> String {
-    // As root it would give its workers to another user, who may not read the directory.
+    // Started as root, its workers would run as a user that may not read the directory.
     let user = if rustix::process::geteuid().is_root() { "user root;" } else { "" };
     let (root, scratch) = (root.display(), scratch.display());
     format!(
@@ -155,7 +155,7 @@ fn nginx(root: &Path, scratch: &Path, port: u16) -> String {
     )
 }
 
-/// `http1-request-timeout` is also how long a kept connection may be idle.
+/// `http1-request-timeout` is also the idle timeout.
 fn h2o(root: &Path, port: u16) -> String {
     let user = if rustix::process::geteuid().is_root() { "user: root\n" } else { "" };
     format!(
@@ -168,8 +168,8 @@ hosts: {{default: {{paths: {{/: {{file.dir: {root:?}}}}}}}}}\n",
     )
 }
 
-/// One process, which is its default. 65,535 is as many requests as it lets a connection have; it takes half as many
-/// connections as descriptors.
+/// One process, its default. It allows at most 65,535 requests per connection, and half as many connections as
+/// descriptors.
 fn lighttpd(root: &Path, port: u16) -> String {
     format!(
         "server.bind = \"127.0.0.1\"
@@ -180,7 +180,7 @@ server.max-connections = {CONNECTIONS}
 server.max-keep-alive-requests = 65535
 server.max-keep-alive-idle = {IDLE_SECONDS}
 mimetype.assign = (\".txt\" => \"text/plain\")\n",
-        fds = descriptors()
+        fds = raise_descriptor_limit()
     )
 }
 
@@ -188,30 +188,30 @@ pub(crate) fn cores() -> usize {
     thread::available_parallelism().map_or(1, usize::from)
 }
 
-/// In PATH, or where daemons are and PATH may not say so. An empty path and version when it is nowhere.
-pub(crate) fn installed(program: &str, version: &str) -> (Option<PathBuf>, String) {
+/// Looks for a program in PATH and where daemons are. The version is empty if there is none.
+pub(crate) fn find_installed(program: &str, version: &str) -> (Option<PathBuf>, String) {
     let path = env::var_os("PATH").unwrap_or_default();
     let mut directories = env::split_paths(&path).chain(["/usr/sbin", "/usr/local/sbin"].map(PathBuf::from));
     let found = directories.find_map(|directory| Some(directory.join(program)).filter(|file| file.is_file()));
-    let version = found.as_ref().map(|program| said_by(Command::new(program).arg(version))).unwrap_or_default();
+    let version = found.as_ref().map(|program| first_line(Command::new(program).arg(version))).unwrap_or_default();
     (found, version)
 }
 
-/// The first line that a program says, wherever it says it.
-fn said_by(command: &mut Command) -> String {
+/// The first line that a program prints, on standard output or else on standard error.
+fn first_line(command: &mut Command) -> String {
     let Ok(output) = command.output() else { return String::new() };
-    let said = if output.stdout.is_empty() { output.stderr } else { output.stdout };
-    String::from_utf8_lossy(&said).lines().next().unwrap_or_default().to_owned()
+    let text = if output.stdout.is_empty() { output.stderr } else { output.stdout };
+    String::from_utf8_lossy(&text).lines().next().unwrap_or_default().to_owned()
 }
 
-/// What this tree is a build of, where it is a clone.
+/// The commit of this tree, if it is a clone.
 fn commit() -> String {
     let mut git = Command::new("git");
     git.args(["describe", "--always", "--dirty"]).current_dir(env!("CARGO_MANIFEST_DIR"));
-    said_by(git.stderr(Stdio::null()))
+    first_line(git.stderr(Stdio::null()))
 }
 
-fn locked_version(package: &str) -> Result<String, Why> {
+fn locked_version(package: &str) -> Result<String, BoxError> {
     let lock = fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/../Cargo.lock"))?;
     let (_, rest) = lock.split_once(&format!("name = \"{package}\"\nversion = \"")).ok_or("a package is not locked")?;
     Ok(rest.split('"').next().unwrap_or_default().to_owned())

@@ -1,5 +1,5 @@
-//! A small file server over `tiny_http`, to be measured: the answer to a request is the file, whatever else one may want.
-#![allow(clippy::unwrap_used)] // a peer that cannot start is to stop
+//! A minimal file server with `tiny_http`: the response to a request is the file and nothing else.
+#![allow(clippy::unwrap_used)] // a peer stops if it cannot start
 
 use std::fs::File;
 use std::path::Path;
@@ -14,9 +14,9 @@ fn respond(request: Request, root: &Path) {
     let file = File::open(root.join(path.trim_start_matches('/')));
     let _ = match file {
         Ok(file) if inside => {
-            let kind = Header::from_bytes("Content-Type", "text/plain").unwrap();
-            // With a length always, as the others: on its own it sends larger files in chunks.
-            request.respond(Response::from_file(file).with_header(kind).with_chunked_threshold(usize::MAX))
+            let content_type = Header::from_bytes("Content-Type", "text/plain").unwrap();
+            // Always with Content-Length, like the others. By default it sends larger files in chunks.
+            request.respond(Response::from_file(file).with_header(content_type).with_chunked_threshold(usize::MAX))
         }
         _ => request.respond(Response::empty(404)),
     };
@@ -26,9 +26,9 @@ fn main() {
     let mut args = std::env::args().skip(1);
     let (port, root) = (args.next().unwrap(), args.next().unwrap());
     let server = Arc::new(Server::http(format!("127.0.0.1:{port}")).unwrap());
-    // It reads each connection on a thread of its own; these answer, as many as our server's pool has.
+    // tiny_http reads each connection on its own thread. These threads respond: as many as in our server's pool.
     let threads = 4 * thread::available_parallelism().unwrap().get();
-    let answering: Vec<_> = (0..threads)
+    let responders: Vec<_> = (0..threads)
         .map(|_| {
             let (server, root) = (Arc::clone(&server), root.clone());
             thread::spawn(move || {
@@ -38,7 +38,7 @@ fn main() {
             })
         })
         .collect();
-    for thread in answering {
+    for thread in responders {
         thread.join().unwrap();
     }
 }

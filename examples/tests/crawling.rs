@@ -8,14 +8,14 @@ mod test_double;
 use std::process::{Command, Output};
 
 use http_core::Status;
-use test_double::{Play, TestDouble};
+use test_double::{Step, TestDouble};
 
 fn crawl(url: &str, max_pages: &str) -> Output {
     Command::new(env!("CARGO_BIN_EXE_crawler")).args([url, max_pages]).output().unwrap()
 }
 
-fn page(etag: &'static str, body: &str) -> Vec<Play> {
-    vec![Play::reply(Status::OK, &[("Content-Type", "text/html; charset=utf-8"), ("ETag", etag)], body)]
+fn page(etag: &'static str, body: &str) -> Vec<Step> {
+    vec![Step::response(Status::OK, &[("Content-Type", "text/html; charset=utf-8"), ("ETag", etag)], body)]
 }
 
 /// The request lines that the server received, and the value of If-None-Match behind those that have one.
@@ -25,22 +25,22 @@ fn requests(server: &TestDouble) -> Vec<String> {
         let line = request.lines().next().unwrap_or("").trim_end_matches(" HTTP/1.0");
         format!("{line} {tag}").trim_end().to_owned()
     };
-    server.seen().into_iter().map(|seen| request(seen.unwrap())).collect()
+    server.take_requests().into_iter().map(|received| request(received.unwrap())).collect()
 }
 
 #[test]
 fn crawler_follows_links_of_one_server_over_a_kept_connection_and_asks_again() {
-    let not_modified = || vec![Play::reply(Status::NOT_MODIFIED, &[], "")];
+    let not_modified = || vec![Step::response(Status::NOT_MODIFIED, &[], "")];
     let server = TestDouble::start(&[
         page(
             "\"1\"",
             "<a href=\"/a\">a</a> <a href='b?x=1&amp;y=2#part'>b</a> <a href=\"/a#top\">a</a> <a href=\"#top\">here</a>\
              <a href=\"http://other.invalid/\">away</a> <a href=\"mailto:a@b\">mail</a> <a href=c>unquoted</a>",
         ),
-        vec![Play::reply(Status::FOUND, &[("Location", "/d/e")], "")],
+        vec![Step::response(Status::FOUND, &[("Location", "/d/e")], "")],
         vec![], // the server closes the kept connection: the request is sent again
         page("\"2\"", "<a href=\"d/e\">e</a>"),
-        vec![Play::reply(Status::OK, &[("Content-Type", "text/plain")], "<a href=\"/no-link\">")],
+        vec![Step::response(Status::OK, &[("Content-Type", "text/plain")], "<a href=\"/no-link\">")],
         // The second round.
         not_modified(),
         page("\"3\"", "changed"),
@@ -66,7 +66,7 @@ fn crawler_follows_links_of_one_server_over_a_kept_connection_and_asks_again() {
 
 #[test]
 fn crawler_stops_at_the_maximum_and_goes_on_after_a_failure() {
-    let truncated = vec![Play::Bytes(b"HTTP/1.0 200 OK\r\nContent-Length: 9\r\n\r\nhalf".into())];
+    let truncated = vec![Step::Bytes(b"HTTP/1.0 200 OK\r\nContent-Length: 9\r\n\r\nhalf".into())];
     let links: String = (0..9).map(|n| format!("<a href=\"/{n}\">")).collect();
     let server = TestDouble::start(&[page("\"1\"", &links), truncated, page("\"2\"", "ok")]).unwrap();
     let text = String::from_utf8(crawl(&server.url("/"), "3").stdout).unwrap();

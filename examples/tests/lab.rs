@@ -1,4 +1,4 @@
-//! The examples do what they say: each is started as a program, and the lab's client fetches from the lab's servers.
+//! The examples of the lab, each run as a program: the client fetches from both servers.
 #![cfg(test)]
 
 use std::io::{BufRead, BufReader, Read, Write};
@@ -9,7 +9,7 @@ use std::process::{Child, Command, Output, Stdio};
 const WWW: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/www");
 const CLIENT: &str = env!("CARGO_BIN_EXE_client");
 
-/// A server program, ended with its test.
+/// A server program. Dropping it ends the program.
 struct Server {
     child: Child,
     port: String,
@@ -50,9 +50,9 @@ fn serves_the_lab(program: &str) {
 
     let mut client = server.connect();
     client.write_all(b"HEAD /HelloWorld.html HTTP/1.0\r\n\r\n").unwrap();
-    let mut answer = String::new();
-    client.read_to_string(&mut answer).unwrap();
-    assert!(answer.contains(&format!("Content-Length: {}\r\n", page.len())) && answer.ends_with("\r\n\r\n"));
+    let mut response = String::new();
+    client.read_to_string(&mut response).unwrap();
+    assert!(response.contains(&format!("Content-Length: {}\r\n", page.len())) && response.ends_with("\r\n\r\n"));
 }
 
 #[test]
@@ -61,7 +61,7 @@ fn one_request_serves_the_lab() {
 }
 
 #[test]
-fn threaded_serves_the_lab_beside_a_client_that_says_nothing() {
+fn threaded_serves_the_lab_beside_a_silent_client() {
     let server = Server::start(env!("CARGO_BIN_EXE_threaded"));
     let _silent = server.connect();
     assert!(server.fetch("HelloWorld.html").status.success());
@@ -69,7 +69,7 @@ fn threaded_serves_the_lab_beside_a_client_that_says_nothing() {
 }
 
 #[test]
-fn the_client_says_what_is_wrong() {
+fn client_prints_its_usage_for_wrong_arguments() {
     let output = Command::new(CLIENT).args(["localhost", "6789"]).output().unwrap();
     assert!(
         !output.status.success() && String::from_utf8_lossy(&output.stderr).contains("usage: client HOST PORT FILE")
@@ -82,5 +82,5 @@ fn in_memory_shows_two_exchanges_over_one_connection() {
     let shown = String::from_utf8(output.stdout).unwrap();
     assert!(output.status.success());
     assert!(shown.contains("HTTP/1.0 200 OK\r\n") && shown.contains("HTTP/1.0 404 Not Found\r\n"));
-    assert_eq!(shown.matches("the connection is kept: true").count(), 2);
+    assert_eq!(shown.matches("the connection can be reused: true").count(), 2);
 }

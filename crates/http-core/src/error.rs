@@ -1,15 +1,16 @@
-//! Errors, by whose fault they are: the peer's (a request or a response) or the caller's. Each cause is one variant, and
-//! all of them are `Copy`. A request's error knows the status of its response.
+//! Errors, by whose fault they are: the peer's (a request or a response) or the caller's. Each cause is one variant,
+//! and all of them are `Copy`. A request's error knows the status of its response.
 
 use thiserror::Error;
 
 use crate::message::status::Status;
 
 /// The client's fault: a request that cannot be served. [`server::Connection::poll`](crate::server::Connection::poll)
-/// returns it, a response with its [`status`](Self::status) follows, and then the connection closes. Decision D16 says which
-/// of several faults is reported.
+/// returns it, a response with its [`status`](Self::status) follows, and then the connection closes. Decision D16 says
+/// which of several faults is reported.
 ///
-/// The status is 400 unless the description says otherwise. `Display` is one line of text that may be shown to the client.
+/// The status is 400 unless the description says otherwise. `Display` is one line of text that may be shown to the
+/// client.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
 #[non_exhaustive]
 pub enum RequestError {
@@ -22,8 +23,8 @@ pub enum RequestError {
     /// The first word holds a byte that no method may hold (R1945-5.1.1a).
     #[error("the method is not a token")]
     Method,
-    /// The first line exceeds [`Limits::start_line`](crate::Limits::start_line) and holds no blank, so its method is unknown:
-    /// 501.
+    /// The first line exceeds [`Limits::start_line`](crate::Limits::start_line) and holds no blank, so its method is
+    /// unknown: 501.
     #[error("the method is too long")]
     MethodTooLong,
     /// The first line grew too long inside the request-target: 414.
@@ -105,7 +106,8 @@ pub enum RequestError {
     /// The caller's timeout fired within a request: 408 (R9110-15.5.9).
     #[error("the request did not arrive in time")]
     TimedOut,
-    /// The caller is [overloaded](crate::server::Connection::reject_overloaded): 503. It is worth another try (R1945-9.5).
+    /// The caller is [overloaded](crate::server::Connection::reject_overloaded): 503. It is worth another try
+    /// (R1945-9.5).
     #[error("the server is overloaded, please try again")]
     Overloaded,
 }
@@ -162,8 +164,9 @@ pub enum TargetError {
     EscapesRoot,
 }
 
-/// The server's fault: a response that cannot be used. [`client::Connection::poll`](crate::client::Connection::poll) returns
-/// it, and then the connection must be closed. A gateway sends 502 to its client, or 504 for a timeout (RFC 9110 §15.6.3).
+/// The server's fault: a response that cannot be used. [`client::Connection::poll`](crate::client::Connection::poll)
+/// returns it, and then the connection must be closed. A gateway sends 502 to its client, or 504 for a timeout (RFC
+/// 9110 §15.6.3).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
 #[non_exhaustive]
 pub enum ResponseError {
@@ -237,7 +240,8 @@ pub enum UsageError {
     /// A response without a request, or a second one to the same request.
     #[error("no response is due: poll for a request first")]
     NoResponseDue,
-    /// [`respond_error`](crate::server::Connection::respond_error) although `poll` returned no error, or after its response.
+    /// [`respond_error`](crate::server::Connection::respond_error) although `poll` returned no error, or after its
+    /// response.
     #[error("no error to report: poll returned none")]
     NoErrorToReport,
     /// A response with a 1xx status, which HTTP/1.0 does not have (R1945-9.1).

@@ -1,8 +1,8 @@
 //! Feature `http`: conversions from and to the types of the `http` crate, which hyper, axum and tower share.
 //!
 //! The headers that this library alone writes (see [`FieldBlock`]) are left out of a [`FieldBlock`] that is made of a
-//! [`HeaderMap`]. What they say goes where this library has it: Host, Content-Length, Connection and Date become fields of
-//! [`client::Request`] and [`server::Response`].
+//! [`HeaderMap`]. What they say goes where this library has it: Host, Content-Length, Connection and Date become fields
+//! of [`client::Request`] and [`server::Response`].
 
 use http::header::{HeaderMap, HeaderName, HeaderValue, InvalidHeaderName, InvalidHeaderValue};
 use thiserror::Error;
@@ -191,8 +191,9 @@ impl<'a> server::Response<'a> {
     /// A response to be sent, made of one of the `http` crate.
     ///
     /// The length of its body is Content-Length's. Without one, the connection closes after the body; set
-    /// [`body`](Self::body) if you know the length. `close` is set if Connection says so. The date is that of the response,
-    /// or else `now`. `fields` are the other headers, as [`FieldBlock::from`] reads them. Feature `http` only.
+    /// [`body`](Self::body) if you know the length. `close` is set if Connection says so. The date is that of the
+    /// response, or else `now`. `fields` are the other headers, as [`FieldBlock::from`] reads them. Feature `http`
+    /// only.
     ///
     /// ```
     /// use http_core::{FieldBlock, server::{Response, ResponseBody}};

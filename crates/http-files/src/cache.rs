@@ -1,35 +1,35 @@
-//! Files that were asked for before, and whether they still are as they were: the only home of freshness.
+//! Cached files, and the check before each use that they are still what their paths lead to.
 //!
-//! No response shows bytes older than what its path held when its request was sent: after that the path is looked up
-//! again, and must lead to the very file and state that were read. Only a file that has been at rest is kept, since two
-//! changes within one tick of a clock leave one time behind.
+//! A response is never older than its request: after the request was received, the path is looked up again and must
+//! lead to the same file with the same stamp. Only settled files are cached, because two changes within one tick of a
+//! file system's clock leave the same timestamp.
 
 use std::sync::Arc;
 
 use http_core::Date;
+use http_server::freshness::ReceivedAt;
 use quick_cache::Weighter;
 
 use crate::representation::Representation;
 use crate::resource::Resource;
-use crate::root::{Root, State};
-use http_server::freshness::ReceivedAt;
+use crate::root::Root;
 
-/// What an entry with a descriptor counts, so that there are never too few of these for connections.
+/// The weight of a file that holds a descriptor. It leaves enough descriptors for connections.
 const DESCRIPTOR: u64 = 16;
 
-/// What is kept, by the decoded path that was asked for, a slash at its end where that was a directory's.
+/// Resources by the decoded path of the request, with a slash at the end of a directory's path.
 #[derive(Debug)]
 pub(crate) struct Cache(Option<quick_cache::sync::Cache<Box<[u8]>, Arc<Resource>, Weight>>);
 
 impl Cache {
-    /// Room for so many small files, about; 0 for none.
+    /// A cache of about this many small files. 0 disables it.
     pub(crate) fn new(entries: usize) -> Cache {
         let cache = || quick_cache::sync::Cache::with_weighter(entries, entries as u64, Weight);
         Cache((entries > 0).then(cache))
     }
 
-    /// What this name leads to, for a request that was whole at this moment, if it is what it led to before, in the form
-    /// that `choose` takes of it. `now` has passed.
+    /// The resource with this name, if the name still leads to it in the representation that `choose` prefers.
+    /// `received_at` is the time of the request. `now` is that time or earlier.
     pub(crate) fn get(
         &self,
         name: &[u8],
@@ -41,36 +41,28 @@ impl Cache {
         let cache = self.0.as_ref()?;
         let resource = cache.get(name)?;
         let chosen = choose(&resource);
-        if is_settled(&resource, now) && resource.is_current(chosen, root, now, received_at) {
+        if resource.is_settled(now) && resource.is_current(chosen, root, now, received_at) {
             return Some(resource);
         }
         cache.remove(name);
         None
     }
 
-    /// Keeps a resource, unless it is too young. `now` is a moment before it was read.
-    pub(crate) fn keep(&self, name: &[u8], resource: &Arc<Resource>, now: Date) {
+    /// Adds a resource if it is settled. `now` is a time before it was read.
+    pub(crate) fn insert(&self, name: &[u8], resource: &Arc<Resource>, now: Date) {
         if let Some(cache) = &self.0
-            && is_settled(resource, now)
+            && resource.is_settled(now)
         {
             cache.insert(name.into(), resource.clone());
         }
     }
 
-    /// Lets go of every descriptor that no reply is using.
+    /// Drops every resource with a descriptor. Descriptors in use by responses stay open until these are sent.
     pub(crate) fn close_files(&self) {
         if let Some(cache) = &self.0 {
-            cache.retain(|_, resource| !resource.entries().any(Representation::is_open));
+            cache.retain(|_, resource| !resource.representations().any(Representation::is_open));
         }
     }
-}
-
-/// Whether any change from now on will show in the times of its files. A clock that was set back makes it young again: no
-/// Last-Modified is later than Date.
-fn is_settled(resource: &Resource, now: Date) -> bool {
-    resource.entries().all(|Representation { state: State { modified, changed, .. }, .. }| {
-        crate::root::is_settled(*modified.max(changed), now)
-    })
 }
 
 #[derive(Clone, Debug)]
@@ -78,7 +70,7 @@ struct Weight;
 
 impl Weighter<Box<[u8]>, Arc<Resource>> for Weight {
     fn weight(&self, _: &Box<[u8]>, resource: &Arc<Resource>) -> u64 {
-        resource.entries().map(|entry| if entry.is_open() { DESCRIPTOR } else { 1 }).sum()
+        resource.representations().map(|file| if file.is_open() { DESCRIPTOR } else { 1 }).sum()
     }
 }
 
@@ -96,7 +88,7 @@ mod tests {
     use std::thread;
     use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-    /// So many seconds from now: what was written just now is at rest in 10.
+    /// This many seconds from now. A file written now has settled after 10.
     fn after(seconds: u64) -> Date {
         let time = SystemTime::now().duration_since(UNIX_EPOCH).unwrap();
         Date::from_unix((time.as_secs() + seconds) as i64).unwrap()
@@ -134,7 +126,7 @@ mod tests {
         files.cache.get(name.as_bytes(), &files.root, after(10), ReceivedAt::now(), Resource::plain).is_some()
     }
 
-    fn is_idle_keep_alive(files: &Files, name: &str) -> bool {
+    fn is_cached(files: &Files, name: &str) -> bool {
         files.cache.0.as_ref().is_some_and(|cache| cache.contains_key(name.as_bytes()))
     }
 
@@ -149,7 +141,7 @@ mod tests {
     }
 
     #[test]
-    fn a_hit_allocates_nothing() {
+    fn cache_hit_allocates_nothing() {
         let directory = directory();
         let files = Files::new(directory.path()).unwrap();
         for (path, name) in [("/small", "small"), ("/%6carge", "large"), ("/", "/"), ("/x/../sub/", "sub/")] {
@@ -170,7 +162,7 @@ mod tests {
     }
 
     #[test]
-    fn every_change_shows_at_once() {
+    fn change_is_visible_at_once() {
         let directory = directory();
         let at = |name: &str| directory.path().join(name);
         let files = Files::new(directory.path()).unwrap();
@@ -178,9 +170,9 @@ mod tests {
         let set_modified = |path: &Path, time| File::options().write(true).open(path).unwrap().set_modified(time);
         type Change<'a> = (&'a str, Box<dyn Fn() + 'a>, (u16, Vec<u8>));
         let changes: [Change<'_>; 12] = [
-            ("written anew", Box::new(|| fs::write(at("small"), "bb").unwrap()), (200, b"bb".into())),
+            ("rewritten", Box::new(|| fs::write(at("small"), "bb").unwrap()), (200, b"bb".into())),
             (
-                "written in place, of one length, its time set back",
+                "overwritten with the same length, and its time set back",
                 Box::new(|| {
                     File::options().write(true).open(at("small")).unwrap().write_all_at(b"cc", 0).unwrap();
                     set_modified(&at("small"), modified).unwrap();
@@ -194,7 +186,7 @@ mod tests {
             ),
             ("empty", Box::new(|| fs::write(at("small"), "").unwrap()), (200, b"".into())),
             (
-                "grown to be large",
+                "grown large",
                 Box::new(|| fs::write(at("small"), vec![b'd'; 20_000]).unwrap()),
                 (200, vec![b'd'; 20_000]),
             ),
@@ -207,7 +199,7 @@ mod tests {
                 (200, b"e".into()),
             ),
             (
-                "a link",
+                "a symlink",
                 Box::new(|| {
                     symlink("sub/index.html", at("new")).unwrap();
                     fs::rename(at("new"), at("small")).unwrap();
@@ -215,7 +207,7 @@ mod tests {
                 (200, b"aaaaaaaa".into()),
             ),
             (
-                "a link elsewhere",
+                "a symlink to another file",
                 Box::new(|| {
                     symlink("index.html", at("new")).unwrap();
                     fs::rename(at("new"), at("small")).unwrap();
@@ -223,17 +215,17 @@ mod tests {
                 (200, b"aaaaaaaaa".into()),
             ),
             (
-                "a link that leads out",
+                "a symlink out of the root",
                 Box::new(|| {
                     symlink("/etc/passwd", at("new")).unwrap();
                     fs::rename(at("new"), at("small")).unwrap();
                 }),
                 (403, Vec::new()),
             ),
-            ("gone", Box::new(|| fs::remove_file(at("small")).unwrap()), (404, Vec::new())),
+            ("removed", Box::new(|| fs::remove_file(at("small")).unwrap()), (404, Vec::new())),
             ("a directory", Box::new(|| fs::create_dir(at("small")).unwrap()), (301, Vec::new())),
             (
-                "back",
+                "created again",
                 Box::new(|| {
                     fs::remove_dir(at("small")).unwrap();
                     fs::write(at("small"), "f").unwrap();
@@ -243,7 +235,7 @@ mod tests {
         ];
         assert_eq!(get(&files, "/small").0, 200);
         for (what, change, expected) in changes {
-            thread::sleep(Duration::from_millis(11)); // a tick: for this test alone, what is young counts as at rest
+            thread::sleep(Duration::from_millis(11)); // one tick: to this test, new files are settled
             change();
             assert!(!is_hit(&files, "small"), "{what}");
             assert!(get(&files, "/small") == expected && get(&files, "/small") == expected, "{what}");
@@ -252,7 +244,7 @@ mod tests {
     }
 
     #[test]
-    fn an_index_that_comes_or_goes_shows_at_once() {
+    fn added_or_removed_index_is_visible_at_once() {
         let directory = directory();
         let files = Files::new(directory.path()).unwrap();
         assert_eq!(get(&files, "/sub/"), (200, b"aaaaaaaa".into()));
@@ -266,40 +258,40 @@ mod tests {
 
     // V18
     #[test]
-    fn a_page_of_the_owners_with_a_hidden_name_is_not_served_by_that_name() {
+    fn error_page_with_hidden_name_is_not_served_under_that_name() {
         let directory = directory();
-        fs::create_dir(directory.path().join(".own")).unwrap();
+        fs::create_dir(directory.path().join(".errors")).unwrap();
         for name in ["404.html", "app.html"] {
-            fs::write(directory.path().join(".own").join(name), name).unwrap();
+            fs::write(directory.path().join(".errors").join(name), name).unwrap();
         }
-        let files = Files::new(directory.path()).unwrap().error_page(Status::NOT_FOUND, ".own/404.html");
-        assert_eq!((get(&files, "/a.b").0, is_idle_keep_alive(&files, ".own/404.html")), (404, true));
-        assert_eq!(get(&files, "/.own/404.html").0, 404);
-        let files = Files::new(directory.path()).unwrap().fallback(".own/app.html");
-        assert_eq!((get(&files, "/a").0, is_idle_keep_alive(&files, ".own/app.html")), (200, true));
-        assert_eq!(get(&files, "/.own/app.html").0, 404);
+        let files = Files::new(directory.path()).unwrap().error_page(Status::NOT_FOUND, ".errors/404.html");
+        assert_eq!((get(&files, "/a.b").0, is_cached(&files, ".errors/404.html")), (404, true));
+        assert_eq!(get(&files, "/.errors/404.html").0, 404);
+        let files = Files::new(directory.path()).unwrap().fallback(".errors/app.html");
+        assert_eq!((get(&files, "/a").0, is_cached(&files, ".errors/app.html")), (200, true));
+        assert_eq!(get(&files, "/.errors/app.html").0, 404);
     }
 
     // R1945-10.10
     #[test]
-    fn what_is_young_or_of_the_future_is_not_kept() {
+    fn file_changed_recently_or_in_the_future_is_not_cached() {
         let directory = directory();
         let files = Files::new(directory.path()).unwrap();
         let last_modified = |now| ask(&files, "GET /small HTTP/1.0", now).headers().contains(header::LAST_MODIFIED);
-        assert!(!last_modified(after(0)) && !is_idle_keep_alive(&files, "small"));
-        assert!(last_modified(after(1)) && !is_idle_keep_alive(&files, "small"));
-        assert!(last_modified(after(3)) && is_idle_keep_alive(&files, "small"));
-        assert!(!last_modified(after(0)) && !is_idle_keep_alive(&files, "small"), "the clock was set back");
+        assert!(!last_modified(after(0)) && !is_cached(&files, "small"));
+        assert!(last_modified(after(1)) && !is_cached(&files, "small"));
+        assert!(last_modified(after(3)) && is_cached(&files, "small"));
+        assert!(!last_modified(after(0)) && !is_cached(&files, "small"), "the clock was set back");
         let file = File::options().write(true).open(directory.path().join("small")).unwrap();
         file.set_modified(SystemTime::now() + Duration::from_secs(3600)).unwrap();
-        assert!(!last_modified(after(10)) && !is_idle_keep_alive(&files, "small"));
+        assert!(!last_modified(after(10)) && !is_cached(&files, "small"));
     }
 
     // V20
     #[test]
-    fn no_more_is_kept_than_there_is_room_for() {
+    fn cache_stays_within_its_size() {
         let directory = directory();
-        let files = Files::new(directory.path()).unwrap().cache(64);
+        let files = Files::new(directory.path()).unwrap().cache_entries(64);
         for n in 0..300 {
             let path = directory.path().join(format!("{n}"));
             fs::write(&path, vec![b'a'; if n % 2 == 0 { 1 } else { 20_000 }]).unwrap();
@@ -308,15 +300,15 @@ mod tests {
             }
             let cache = files.cache.0.as_ref().unwrap();
             let open = cache.iter().filter(|(_, resource)| resource.plain().is_open()).count();
-            assert!(cache.len() <= 64 && open <= 4, "{} of them, {open} open", cache.len());
+            assert!(cache.len() <= 64 && open <= 4, "{} cached, {open} of them open", cache.len());
         }
         assert!(!files.cache.0.as_ref().unwrap().is_empty());
-        let none = Files::new(directory.path()).unwrap().cache(0);
+        let none = Files::new(directory.path()).unwrap().cache_entries(0);
         assert_eq!((get(&none, "/small"), is_hit(&none, "small")), ((200, vec![b'a'; 16 << 10]), false));
     }
 
     #[test]
-    fn descriptors_are_let_go() {
+    fn close_files_drops_open_files_only() {
         let directory = directory();
         let files = Files::new(directory.path()).unwrap();
         assert_eq!((get(&files, "/small").0, get(&files, "/large").0), (200, 200));
@@ -325,11 +317,11 @@ mod tests {
         assert!(is_hit(&files, "small") && !is_hit(&files, "large"));
     }
 
-    // R9110-13.2.2, R9110-14.2a: an answer is the same whether its file was kept or not.
+    // R9110-13.2.2, R9110-14.2a: the response is the same whether its file was cached or not.
     #[test]
-    fn conditions_and_ranges_know_no_cache() {
+    fn conditions_and_ranges_are_the_same_with_and_without_cache() {
         let directory = directory();
-        let files = [Files::new(directory.path()).unwrap(), Files::new(directory.path()).unwrap().cache(0)];
+        let files = [Files::new(directory.path()).unwrap(), Files::new(directory.path()).unwrap().cache_entries(0)];
         let now = after(10);
         for path in ["/small", "/large"] {
             for field in [

@@ -1,14 +1,14 @@
-//! Content types by extension: those of the owner, then those of the `mime_guess` crate, corrected where browsers have
-//! moved on; text is labelled with its charset.
+//! Media types by extension: the owner's, then corrections of the `mime_guess` crate, then those of the crate. Text is
+//! labelled with its charset.
 
 use std::borrow::Cow;
 
 use http_core::FieldValue;
 
-const UNKNOWN: &str = "application/octet-stream";
+pub(crate) const UNKNOWN: FieldValue<'static> = FieldValue::from_static("application/octet-stream");
 
-/// Where the crate is wrong for the web of today, or knows nothing.
-const CORRECTED: &[(&str, &str)] = &[
+/// Where the crate is outdated or knows no type.
+const CORRECTIONS: &[(&str, &str)] = &[
     ("avif", "image/avif"),
     ("cer", "application/pkix-cert"),
     ("cjs", "text/javascript"),
@@ -30,52 +30,50 @@ const CORRECTED: &[(&str, &str)] = &[
     ("zst", "application/zstd"),
 ];
 
-/// Text that browsers know what to do with; all other text is to be read in them, and is plain.
+/// The `text/` types that browsers handle. All other text is sent as `text/plain`, so that they show it.
 const TEXTS: &[&str] = &["calendar", "css", "csv", "html", "javascript", "markdown", "vcard", "vtt", "xml"];
 
 #[derive(Debug)]
-pub(crate) struct Types {
-    own: Vec<(String, Vec<u8>)>,
-    /// What is added to text, `; charset=utf-8` or nothing.
-    label: String,
+pub(crate) struct MediaTypes {
+    /// Extensions and types, the one set last first.
+    overrides: Vec<(String, Vec<u8>)>,
+    /// The parameter added to text: `; charset=utf-8`, or nothing.
+    parameter: String,
 }
 
-impl Types {
-    pub(crate) fn new() -> Types {
-        Types { own: Vec::new(), label: label("utf-8") }
+impl MediaTypes {
+    pub(crate) fn new() -> MediaTypes {
+        MediaTypes { overrides: Vec::new(), parameter: "; charset=utf-8".into() }
     }
 
-    /// What ends with a dot and this is of this type, whatever else is known.
+    /// Sets the type of names that end with a dot and this extension.
     pub(crate) fn set(&mut self, extension: &str, value: FieldValue<'_>) {
-        self.own.insert(0, (extension.to_owned(), value.as_bytes().to_vec()));
+        self.overrides.insert(0, (extension.to_owned(), value.as_bytes().to_vec()));
     }
 
-    /// The charset of text; empty for none.
+    /// Sets the charset of text. The empty string stands for none.
     pub(crate) fn set_charset(&mut self, charset: &str) {
-        self.label = label(charset);
+        self.parameter = if charset.is_empty() { String::new() } else { format!("; charset={charset}") };
     }
 
-    /// The type of a file with this path; `application/octet-stream` if nothing is known (R1945-7.2.1). A byte that no
-    /// field can hold does not occur in it.
+    /// The type of the file at this path, `application/octet-stream` if it is unknown (R1945-7.2.1).
     pub(crate) fn of(&self, path: &[u8]) -> Cow<'_, [u8]> {
         let name = path.rsplit(|&c| c == b'/').next().unwrap_or_default();
-        let Some(dot) = name.iter().rposition(|&c| c == b'.') else { return UNKNOWN.as_bytes().into() };
-        let Ok(extension) = str::from_utf8(&name[dot + 1..]) else { return UNKNOWN.as_bytes().into() };
-        if let Some((_, own)) = self.own.iter().find(|(known, _)| known.eq_ignore_ascii_case(extension)) {
-            return own.into();
+        let extension = name.iter().rposition(|&c| c == b'.').and_then(|dot| str::from_utf8(&name[dot + 1..]).ok());
+        let Some(extension) = extension else { return UNKNOWN.as_bytes().into() };
+        if let Some((_, value)) = self.overrides.iter().find(|(known, _)| known.eq_ignore_ascii_case(extension)) {
+            return value.into();
         }
-        let corrected = CORRECTED.iter().find(|(known, _)| known.eq_ignore_ascii_case(extension)).map(|(_, of)| *of);
-        let known = corrected.or_else(|| mime_guess::from_ext(extension).first_raw()).unwrap_or(UNKNOWN);
+        let corrected = CORRECTIONS.iter().find(|(known, _)| known.eq_ignore_ascii_case(extension)).map(|(_, to)| *to);
+        let Some(known) = corrected.or_else(|| mime_guess::from_ext(extension).first_raw()) else {
+            return UNKNOWN.as_bytes().into();
+        };
         match known.strip_prefix("text/") {
-            Some(text) if TEXTS.contains(&text) => format!("{known}{}", self.label).into_bytes().into(),
-            Some(_) => format!("text/plain{}", self.label).into_bytes().into(), // R1945-3.4
+            Some(text) if TEXTS.contains(&text) => format!("{known}{}", self.parameter).into_bytes().into(),
+            Some(_) => format!("text/plain{}", self.parameter).into_bytes().into(), // R1945-3.4
             None => known.as_bytes().into(),
         }
     }
-}
-
-fn label(charset: &str) -> String {
-    if charset.is_empty() { String::new() } else { format!("; charset={charset}") }
 }
 
 #[cfg(test)]
@@ -84,7 +82,7 @@ mod tests {
 
     // R1945-3.4, R1945-7.2.1
     #[test]
-    fn the_usual_types() {
+    fn common_extensions_have_their_types() {
         for (path, expected) in [
             ("HelloWorld.html", "text/html; charset=utf-8"),
             ("a/b.HTM", "text/html; charset=utf-8"),
@@ -142,28 +140,28 @@ mod tests {
             ("a.no-such-type", "application/octet-stream"),
             ("directory.html/file", "application/octet-stream"),
         ] {
-            assert_eq!(str::from_utf8(&Types::new().of(path.as_bytes())), Ok(expected), "{path}");
+            assert_eq!(str::from_utf8(&MediaTypes::new().of(path.as_bytes())), Ok(expected), "{path}");
         }
-        assert_eq!(Types::new().of(b"a.\xff"), UNKNOWN.as_bytes());
+        assert_eq!(*MediaTypes::new().of(b"a.\xff"), *UNKNOWN.as_bytes());
     }
 
     #[test]
-    fn the_owner_knows_better() {
-        let mut types = Types::new();
+    fn owner_overrides_types_and_charset() {
+        let mut types = MediaTypes::new();
         types.set("html", FieldValue::from_static("text/x-first"));
-        types.set("HTML", FieldValue::from_static("text/x-own"));
-        types.set("tar.gz", FieldValue::from_static("text/x-never")); // the last dot counts
+        types.set("HTML", FieldValue::from_static("text/x-owner"));
+        types.set("tar.gz", FieldValue::from_static("text/x-never")); // the extension starts at the last dot
         types.set_charset("koi8-r");
-        assert_eq!(*types.of(b"a.Html"), *b"text/x-own");
+        assert_eq!(*types.of(b"a.Html"), *b"text/x-owner");
         assert_eq!(*types.of(b"a.tar.gz"), *b"application/gzip");
         assert_eq!((&*types.of(b"a.css"), &*types.of(b"a.png")), (&b"text/css; charset=koi8-r"[..], &b"image/png"[..]));
         types.set_charset("");
         assert_eq!(*types.of(b"a.css"), *b"text/css");
     }
 
-    // R1945-3.6: type, subtype and parameters are tokens, with a blank behind a semicolon and nowhere else.
+    // R1945-3.6: type, subtype and parameters are tokens, with a space after a semicolon and nowhere else.
     #[test]
-    fn types_are_written_without_blanks_within() {
+    fn types_contain_no_whitespace_except_after_semicolons() {
         let is_token = |c: u8| c.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&c);
         let is_pair = |text: &str, sign| {
             text.split_once(sign)
@@ -174,13 +172,13 @@ mod tests {
         for number in 0..36_u32.pow(3) {
             let digit = |place: u32| char::from_digit(number / 36_u32.pow(place) % 36, 36).unwrap();
             let name = format!("a.{}{}{}", digit(2), digit(1), digit(0));
-            let types = Types::new();
+            let types = MediaTypes::new();
             let of = types.of(name.as_bytes());
             known += usize::from(*of != *UNKNOWN.as_bytes());
             let mut parts = str::from_utf8(&of).unwrap().split("; ");
             assert!(parts.next().is_some_and(|media_type| is_pair(media_type, '/')), "{name}: {of:?}");
             assert!(parts.all(|parameter| is_pair(parameter, '=')), "{name}: {of:?}");
         }
-        assert!(known > 500, "{known} types are not all of them");
+        assert!(known > 500, "only {known} types are known");
     }
 }

@@ -1,4 +1,4 @@
-//! What is known of a file: one state of it, the fields that tell of it, and its content.
+//! A file ready to be sent: one state of it, the headers that describe it, and its content.
 
 use std::ffi::CString;
 use std::iter::repeat_n;
@@ -8,47 +8,44 @@ use std::sync::Arc;
 
 use http_core::conditional::{FileTag, Validators};
 use http_core::{Date, FieldBlock, FieldValue, header};
-
-use crate::push;
-use crate::root::{OpenError, Opened, State, read};
-use crate::settings::Settings;
 use http_server::Body;
 use http_server::freshness::SharedCheck;
 
-/// Files up to here go out from memory, head and body in one call; larger ones by `sendfile`.
+use crate::fields::push;
+use crate::media_types::UNKNOWN;
+use crate::root::{FileStamp, OpenError, Opened, read};
+use crate::settings::Settings;
+
+/// Files of up to 16 KiB are kept in memory and sent together with their headers in one call. Larger ones are sent by
+/// `sendfile`.
 pub(crate) const SMALL: u64 = 16 << 10;
 
-/// How often a file that changes while it is read is read anew.
+/// How often a file is read before it counts as changing all the time.
 const TRIES: u32 = 3;
 
-const UNKNOWN: FieldValue<'static> = FieldValue::from_static("application/octet-stream");
-
-/// A file, to be answered with.
 #[derive(Debug)]
 pub(crate) struct Representation {
     /// Relative to the root.
     pub(crate) path: CString,
-    pub(crate) state: State,
-    /// When its path was last found to lead to this state.
-    pub(crate) looked: SharedCheck,
-    /// Those of the plain answer, 200.
+    pub(crate) stamp: FileStamp,
+    /// When `path` was last found to lead to this stamp.
+    pub(crate) checked: SharedCheck,
+    /// The headers of a 200.
     pub(crate) fields: Arc<FieldBlock>,
-    /// Those of 304: what a cache needs of them (R9110-15.4.5).
+    /// The headers of a 304: those that a cache needs (R9110-15.4.5).
     pub(crate) not_modified: Arc<FieldBlock>,
-    content_type: Box<[u8]>,
-    /// How it is coded.
     pub(crate) coding: Option<&'static str>,
     tag: Option<FileTag>,
     last_modified: Option<Date>,
     content: Content,
 }
 
-/// What a file is, beside its content.
+/// What the caller knows about a file that is not in the file itself.
 #[derive(Clone, Copy)]
 pub(crate) struct Description<'a> {
-    pub(crate) content_type: &'a [u8],
+    pub(crate) content_type: FieldValue<'a>,
     pub(crate) coding: Option<&'static str>,
-    /// Whether there is a choice of codings.
+    /// Whether the client's Accept-Encoding decides which file is sent.
     pub(crate) varies: bool,
 }
 
@@ -59,58 +56,50 @@ enum Content {
 }
 
 impl Representation {
-    /// Reads what was opened under this path. State, fields and content are those of one moment.
+    /// Reads a file that was opened at this path. Stamp, headers and content are of one moment.
     pub(crate) fn read(
         path: &[u8],
         opened: Opened,
-        kind: Description<'_>,
+        description: Description<'_>,
         settings: &Settings,
         now: Date,
     ) -> Result<Representation, OpenError> {
-        let Opened { file, mut state, .. } = opened;
-        let content = content(file, &mut state)?;
-        // Times 0 and 1 are those of files that have none, and tell nothing of a change.
-        let seconds = i64::try_from(state.modified.div_euclid(1_000_000_000)).ok().filter(|seconds| *seconds > 1);
-        // R9110-8.8.2: earlier than Date, so that its second is over and a later change shows.
-        let last_modified = seconds.and_then(Date::from_unix).filter(|date| *date < now);
-        let tag = seconds.map(|_| FileTag::new(state.length, state.modified, now));
+        let Opened { file, mut stamp, .. } = opened;
+        let content = read_content(file, &mut stamp)?;
+        // Tools that strip timestamps write 0 or 1. Such a time says nothing about changes.
+        let second = stamp.modified_second().filter(|second| *second > 1);
+        // Earlier than Date: that second is over, so any later change gets another one (R9110-8.8.2).
+        let last_modified = second.and_then(Date::from_unix).filter(|date| *date < now);
+        let tag = second.map(|_| FileTag::new(stamp.length, stamp.modified, now));
 
-        let mut of_both = FieldBlock::new();
+        let mut not_modified = FieldBlock::new();
         if let Some(tag) = &tag {
-            push(&mut of_both, header::ETAG, tag.value());
+            push(&mut not_modified, header::ETAG, tag.value());
         }
         if let Some(date) = last_modified {
-            push(&mut of_both, header::LAST_MODIFIED, date.text().value());
+            push(&mut not_modified, header::LAST_MODIFIED, date.text().value());
         }
-        if let Some(value) = settings.cache_control() {
-            push(&mut of_both, header::CACHE_CONTROL, value);
-        }
-        if kind.varies {
-            push(&mut of_both, header::VARY, FieldValue::from_static("Accept-Encoding")); // R9110-12.5.5
+        not_modified.append(&settings.file_headers);
+        if description.varies {
+            push(&mut not_modified, header::VARY, FieldValue::from_static("Accept-Encoding")); // R9110-12.5.5
         }
         let mut fields = FieldBlock::new();
-        push(&mut fields, header::CONTENT_TYPE, FieldValue::new(kind.content_type).unwrap_or(UNKNOWN));
-        if let Some(coding) = kind.coding {
+        push(&mut fields, header::CONTENT_TYPE, description.content_type);
+        if let Some(coding) = description.coding {
             push(&mut fields, header::CONTENT_ENCODING, FieldValue::from_static(coding));
         }
         push(&mut fields, header::ACCEPT_RANGES, FieldValue::from_static("bytes"));
-        fields.append(&of_both);
+        fields.append(&not_modified);
         settings.add_common_headers(&mut fields);
-        settings.add_common_headers(&mut of_both);
+        settings.add_common_headers(&mut not_modified);
 
-        let path = CString::new(path).map_err(|_| OpenError::NotFound)?; // there is no NUL in it: it has been opened
-        let (fields, not_modified) = (Arc::new(fields), Arc::new(of_both));
-        let content_type = kind.content_type.into();
-        let coding = kind.coding;
-        let looked = SharedCheck::default();
         Ok(Representation {
-            path,
-            state,
-            looked,
-            fields,
-            not_modified,
-            content_type,
-            coding,
+            path: CString::new(path).map_err(|_| OpenError::NotFound)?, // it was opened, so it contains no NUL
+            stamp,
+            checked: SharedCheck::default(),
+            fields: Arc::new(fields),
+            not_modified: Arc::new(not_modified),
+            coding: description.coding,
             tag,
             last_modified,
             content,
@@ -122,20 +111,19 @@ impl Representation {
     }
 
     pub(crate) fn content_type(&self) -> FieldValue<'_> {
-        FieldValue::new(&self.content_type).unwrap_or(UNKNOWN)
+        self.fields.iter().find(|(name, _)| *name == header::CONTENT_TYPE).map_or(UNKNOWN, |(_, value)| value)
     }
 
     /// Bytes of its content.
     pub(crate) fn length(&self) -> u64 {
-        self.state.length
+        self.stamp.length
     }
 
-    /// Whether it costs a descriptor.
+    /// Whether it holds a file descriptor.
     pub(crate) fn is_open(&self) -> bool {
         matches!(self.content, Content::File(_))
     }
 
-    /// All of its content.
     pub(crate) fn whole(&self) -> Body {
         match &self.content {
             Content::Memory(bytes) => Body::Shared(bytes.clone()),
@@ -143,7 +131,7 @@ impl Representation {
         }
     }
 
-    /// The bytes from offset `start` to before offset `end`, which there are.
+    /// The bytes `start..end`, which must lie inside the content.
     pub(crate) fn part(&self, start: u64, end: u64) -> Body {
         match &self.content {
             Content::Memory(bytes) => Body::Bytes(bytes[start as usize..end as usize].to_vec().into()),
@@ -152,21 +140,22 @@ impl Representation {
     }
 
     fn file(&self, file: &Arc<std::fs::File>, offset: u64, length: u64) -> Body {
-        Body::File { file: file.clone(), offset, length, modified: self.state.modified() }
+        Body::File { file: file.clone(), offset, length, modified: self.stamp.modified_time() }
     }
 }
 
-/// The content of a file in this state, or in the later one that is put in its place: never half of each, but in the midst
-/// of a single `write`, where the kernel has dated the file and not yet filled it. What is kept has long been at rest.
-fn content(file: OwnedFd, state: &mut State) -> Result<Content, OpenError> {
+/// Reads the content in the state of `stamp`, or in a later state, which is then stored in `stamp`. Two states are
+/// never mixed, except inside one `write`: the kernel dates the file before it copies the bytes. Only settled files are
+/// cached.
+fn read_content(file: OwnedFd, stamp: &mut FileStamp) -> Result<Content, OpenError> {
     for _ in 0..TRIES {
-        if state.length > SMALL {
+        if stamp.length > SMALL {
             return Ok(Content::File(Arc::new(file.into())));
         }
-        let mut bytes: Arc<[u8]> = repeat_n(0, state.length as usize).collect();
+        let mut bytes: Arc<[u8]> = repeat_n(0, stamp.length as usize).collect();
         let filled = read(&file, Arc::make_mut(&mut bytes))?;
-        let before = replace(state, State::of(&file)?);
-        if *state == before && filled == bytes.len() {
+        let before = replace(stamp, FileStamp::of(&file)?);
+        if *stamp == before && filled == bytes.len() {
             return Ok(Content::Memory(bytes));
         }
     }
@@ -179,26 +168,26 @@ mod tests {
     use crate::root::Root;
     use std::fs;
 
-    // What was opened may have changed before it is read.
+    // The file changes between open and read.
     #[test]
-    fn state_and_content_are_of_one_moment() {
+    fn stamp_and_content_are_of_one_moment() {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("file");
         let root = Root::open(directory.path()).unwrap();
         let now = Date::from_unix(1_000_000_000).unwrap();
         let settings = Settings::new();
-        let kind = Description { content_type: b"a/b", coding: None, varies: false };
+        let description = Description { content_type: FieldValue::from_static("a/b"), coding: None, varies: false };
         for (before, after) in [(0, 7), (7, 0), (7, 12), (12, 7), (7, 20_000), (20_000, 7)] {
             fs::write(&path, vec![b'a'; before]).unwrap();
-            let opened = root.open_below(b"file").unwrap();
+            let opened = root.open_beneath(b"file").unwrap();
             fs::write(&path, vec![b'b'; after]).unwrap();
-            let entry = Representation::read(b"file", opened, kind, &settings, now).unwrap();
-            match &entry.content {
+            let read = Representation::read(b"file", opened, description, &settings, now).unwrap();
+            match &read.content {
                 Content::Memory(bytes) => {
                     assert_eq!(**bytes, vec![b'b'; after], "from {before}");
-                    assert_eq!(Some(entry.state), root.state(c"file"), "from {before} to {after}");
+                    assert_eq!(Some(read.stamp), root.stamp(c"file"), "from {before} to {after}");
                 }
-                // A descriptor's content is that of the moment when it is sent; if it is shorter, the connection closes.
+                // An open file is read when it is sent. If it is shorter by then, the connection closes.
                 Content::File(_) => assert!(before.max(after) == 20_000),
             }
         }

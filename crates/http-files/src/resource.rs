@@ -1,18 +1,19 @@
-//! What a name leads to: a file, its codings in files beside it, and the names that were passed over on the way.
+//! What a name leads to: a file, its precompressed files, and the names that were tried before it.
 
 use std::ffi::CString;
 use std::sync::atomic::{AtomicI64, Ordering::Relaxed};
 
 use http_core::negotiate::{self, Choice};
-use http_core::{Date, Fields};
-
-use crate::representation::{Description, Representation};
-use crate::root::{OpenError, Opened, Root, State, is_settled};
-use crate::settings::Settings;
+use http_core::{Date, FieldValue, Fields};
 use http_server::Request;
 use http_server::freshness::ReceivedAt;
 
-/// Codings and the names of their files, the best first.
+use crate::media_types::UNKNOWN;
+use crate::representation::{Description, Representation};
+use crate::root::{FileStamp, OpenError, Opened, Root, is_settled};
+use crate::settings::Settings;
+
+/// Content codings and the suffixes of their files, in the order of preference.
 const CODINGS: [(&str, &[u8]); 3] = [("br", b".br"), ("zstd", b".zst"), ("gzip", b".gz")];
 
 #[derive(Debug)]
@@ -20,17 +21,17 @@ pub(crate) struct Resource {
     plain: Representation,
     codings: Vec<&'static str>,
     /// In the order of `codings`.
-    coded: Vec<Representation>,
+    encoded: Vec<Representation>,
     negative_entries: Vec<NegativeEntry>,
-    /// The second in which `negative_entries` was looked at last.
-    looked: AtomicI64,
+    /// The second in which [`recheck_lookup`](Resource::recheck_lookup) last succeeded.
+    checked_at: AtomicI64,
 }
 
-/// A name that would have come first, had it been there or been right, and what was there; `None`: nothing.
-pub(crate) type NegativeEntry = (CString, Option<State>);
+/// A path that would have been used instead, and the unsuitable file there, or `None` if there was nothing.
+pub(crate) type NegativeEntry = (CString, Option<FileStamp>);
 
 impl Resource {
-    /// Reads a file that was opened under this path, and what stands beside it.
+    /// Reads a file that was opened at this path, and its precompressed files.
     pub(crate) fn read(
         path: &[u8],
         opened: Opened,
@@ -41,106 +42,108 @@ impl Resource {
         open: impl Fn(&[u8]) -> Result<Opened, OpenError>,
     ) -> Result<Resource, OpenError> {
         let mut sidecars = Vec::new();
-        for (coding, suffix) in CODINGS.into_iter().filter(|_| settings.sidecars) {
+        for (coding, suffix) in CODINGS.into_iter().filter(|_| settings.precompressed) {
             let path = [path, suffix].concat();
-            let Ok(name) = CString::new(&*path) else { continue }; // there is no NUL in it: its beginning has been opened
-            // Mostly there is none, which a look tells for half of what an open costs. What is young may be half written: most
-            // programs write a coding in its place. It counts as absent, so that it is looked at again in the next second,
-            // changed or not.
-            let found = root.state(&name).and_then(|_| open(&path).ok());
-            let found = found.filter(|sidecar| is_settled(sidecar.state.modified, now));
-            match found {
+            let Ok(name) = CString::new(&*path) else { continue }; // its prefix was opened, so it contains no NUL
+            // Usually there is none, and a stat costs half as much as an open that fails. A file that has not settled
+            // may be half written, because most programs compress in place. It counts as absent and is checked again
+            // each second.
+            let found = root.stamp(&name).and_then(|_| open(&path).ok());
+            match found.filter(|sidecar| is_settled(sidecar.stamp.modified, now)) {
                 Some(sidecar) if is_valid_sidecar(&sidecar, &opened, &sidecars) => {
                     sidecars.push((coding, path, sidecar));
                 }
-                other => negative_entries.push((name, other.map(|opened| opened.state))),
+                other => negative_entries.push((name, other.map(|opened| opened.stamp))),
             }
         }
-        let content_type = settings.types.of(path);
-        let kind = Description { content_type: &content_type, coding: None, varies: !sidecars.is_empty() };
-        let plain = Representation::read(path, opened, kind, settings, now)?;
-        let (mut codings, mut coded) = (Vec::new(), Vec::new());
+        let content_type = settings.media_types.of(path);
+        let content_type = FieldValue::new(&content_type).unwrap_or(UNKNOWN);
+        let description = Description { content_type, coding: None, varies: !sidecars.is_empty() };
+        let plain = Representation::read(path, opened, description, settings, now)?;
+        let (mut codings, mut encoded) = (Vec::new(), Vec::new());
         for (coding, path, sidecar) in sidecars {
+            let description = Description { coding: Some(coding), ..description };
             codings.push(coding);
-            coded.push(Representation::read(
-                &path,
-                sidecar,
-                Description { coding: Some(coding), ..kind },
-                settings,
-                now,
-            )?);
+            encoded.push(Representation::read(&path, sidecar, description, settings, now)?);
         }
-        Ok(Resource { plain, codings, coded, negative_entries, looked: AtomicI64::new(now.unix()) })
+        Ok(Resource { plain, codings, encoded, negative_entries, checked_at: AtomicI64::new(now.unix()) })
     }
 
-    /// Which of its forms a client with these fields would like best.
+    /// The file itself, whatever the client accepts.
+    pub(crate) fn plain(&self) -> &Representation {
+        &self.plain
+    }
+
+    pub(crate) fn representations(&self) -> impl Iterator<Item = &Representation> {
+        self.encoded.iter().chain([&self.plain])
+    }
+
+    /// The representation that a client with these request headers prefers.
     pub(crate) fn choose(&self, fields: &Fields<'_>) -> &Representation {
         if self.codings.is_empty() {
             return &self.plain;
         }
         match negotiate::content_coding(fields, &self.codings) {
-            Choice::Coded(n) => &self.coded[n],
-            // RFC 9110 §12.5.3: to who takes neither, better this than nothing.
+            Choice::Coded(n) => &self.encoded[n],
+            // A client that accepts neither still gets the plain file instead of an error (RFC 9110 section 12.5.3).
             Choice::Identity | Choice::NotAcceptable => &self.plain,
         }
     }
 
-    /// DecisionTrace what was chosen, and from what.
     pub(crate) fn trace_choice(&self, chosen: &Representation, request: &Request<'_>) {
-        request
-            .trace("--type, --charset", || format!("the type is {}", chosen.content_type().as_bytes().escape_ascii()));
-        request.trace("R9110-12.5.5, --no-precompressed", || match (chosen.coding, self.codings.is_empty()) {
-            (_, true) => "no coding of it is used: none stands beside it, or not a newer and shorter one".into(),
-            (None, false) => format!("of its codings {} the client takes none", self.codings.join(", ")),
-            (Some(coding), false) => {
-                format!("of its codings {} the client likes {coding} best", self.codings.join(", "))
+        let content_type = chosen.content_type();
+        request.trace("--type, --charset", || format!("the media type is {}", content_type.as_bytes().escape_ascii()));
+        request.trace("R9110-12.5.5, --no-precompressed", || {
+            let available = self.codings.join(", ");
+            match chosen.coding {
+                _ if self.codings.is_empty() => {
+                    "no precompressed file is used: there is none that is smaller and no older".into()
+                }
+                None => format!("precompressed files exist ({available}), but the client accepts none of them"),
+                Some(coding) => format!("precompressed files exist ({available}); the client prefers {coding}"),
             }
         });
     }
 
-    /// As it is, whatever the client can decode.
-    pub(crate) fn plain(&self) -> &Representation {
-        &self.plain
+    /// Whether no further change to its files can hide in their timestamps.
+    pub(crate) fn is_settled(&self, now: Date) -> bool {
+        // If the clock was set back, nothing is settled. Otherwise Last-Modified could be later than Date.
+        self.representations().all(|file| is_settled(file.stamp.modified.max(file.stamp.changed), now))
     }
 
-    pub(crate) fn entries(&self) -> impl Iterator<Item = &Representation> {
-        self.coded.iter().chain([&self.plain])
-    }
-
-    /// Whether, for a request that was whole at this moment, the name leads to this very state of this form of it. What it
-    /// would lead to otherwise, and whether directories on the way have become links out of the root, is looked at once a
-    /// second.
+    /// Whether the name still leads to this state of `chosen`, for a request received at this time. Other paths that
+    /// the name could lead to, and symlinks out of the root on the way, are checked once a second.
     pub(crate) fn is_current(&self, chosen: &Representation, root: &Root, now: Date, received_at: ReceivedAt) -> bool {
-        let is_coded = !std::ptr::eq(chosen, &self.plain);
-        let is_same = |entry: &Representation| {
-            entry.looked.is_valid_for(received_at, || root.state(&entry.path) == Some(entry.state))
+        let is_same = |file: &Representation| {
+            file.checked.is_valid_for(received_at, || root.stamp(&file.path) == Some(file.stamp))
         };
-        (!is_coded || is_same(chosen)) && is_same(&self.plain) && self.recheck_lookup(root, now)
+        // If `chosen` is the plain file, the second check is free: it was just made.
+        is_same(chosen) && is_same(&self.plain) && self.recheck_lookup(root, now)
     }
 
+    /// Whether a complete lookup would find the same files.
     fn recheck_lookup(&self, root: &Root, now: Date) -> bool {
-        if self.looked.load(Relaxed) == now.unix() {
+        if self.checked_at.load(Relaxed) == now.unix() {
             return true;
         }
-        let holds = self.negative_entries.iter().all(|(path, state)| root.state(path) == *state)
-            && self.entries().all(|entry| match root.open_below(entry.path.to_bytes()) {
-                Ok(opened) => opened.state == entry.state,
-                Err(denied) => denied == OpenError::Busy, // what is kept helps most when nothing can be opened
+        let holds = self.negative_entries.iter().all(|(path, stamp)| root.stamp(path) == *stamp)
+            && self.representations().all(|file| match root.open_beneath(file.path.to_bytes()) {
+                Ok(opened) => opened.stamp == file.stamp,
+                Err(error) => error == OpenError::Busy, // the cache helps most when nothing can be opened
             });
         if holds {
-            self.looked.store(now.unix(), Relaxed);
+            self.checked_at.store(now.unix(), Relaxed);
         }
         holds
     }
 }
 
-/// Whether a file is a coding of this state of another: it is not older, saves something, and could not be taken for one
-/// of the others by its entity tag, which is made of length and time.
+/// Whether a precompressed file can be sent instead of the plain one: it is no older, and it is smaller. Entity tags
+/// consist of length and time, so no other sidecar may have the same ones.
 fn is_valid_sidecar(sidecar: &Opened, plain: &Opened, others: &[(&str, Vec<u8>, Opened)]) -> bool {
-    let (its, own) = (&sidecar.state, &plain.state);
-    let is_told_apart = |other: &State| (other.length, other.modified) != (its.length, its.modified);
+    let (own, plain) = (&sidecar.stamp, &plain.stamp);
     sidecar.is_file()
-        && its.modified >= own.modified
-        && its.length < own.length
-        && others.iter().all(|(_, _, other)| is_told_apart(&other.state))
+        && own.modified >= plain.modified
+        && own.length < plain.length
+        && others.iter().all(|(_, _, other)| (other.stamp.length, other.stamp.modified) != (own.length, own.modified))
 }

@@ -1,4 +1,4 @@
-//! Containment: every open goes below the root, by the kernel's own rule. The only file that opens anything.
+//! Containment: the only file that opens anything, and it opens only what is beneath the root directory.
 
 use std::ffi::{CStr, OsStr};
 use std::io;
@@ -15,85 +15,83 @@ use rustix::fs::{
 use rustix::io::{Errno, pread, retry_on_intr};
 use thiserror::Error;
 
-/// A directory that nothing leads out of.
+/// A directory whose files are served.
 #[derive(Debug)]
 pub(crate) struct Root {
     directory: OwnedFd,
-    /// The kernel, or a sandbox, has no `openat2`.
-    walks: bool,
-    /// Links lead wherever they lead: the owner gave containment up.
-    follows: bool,
+    /// The kernel is too old for `openat2`, or a sandbox forbids it.
+    no_openat2: bool,
+    /// Symlinks are followed wherever they lead: the owner has turned containment off.
+    follow_symlinks: bool,
 }
 
-/// Something that may be served.
+/// An open file or directory that may be served.
 #[derive(Debug)]
 pub(crate) struct Opened {
     pub(crate) file: OwnedFd,
-    pub(crate) kind: Kind,
-    pub(crate) state: State,
+    pub(crate) kind: FileKind,
+    pub(crate) stamp: FileStamp,
 }
 
-/// What tells one file, and one state of it, from all others. A file's times may be set, but not that of its last change.
+/// Identifies a file and one state of its content. Programs can set `modified` as they like, but not `changed`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct State {
+pub(crate) struct FileStamp {
     device: u64,
     inode: u64,
     /// Bytes.
     pub(crate) length: u64,
-    /// Nanoseconds since 1970, as below.
+    /// Nanoseconds since 1970 (mtime).
     pub(crate) modified: i128,
+    /// Nanoseconds since 1970 (ctime).
     pub(crate) changed: i128,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Kind {
+pub(crate) enum FileKind {
     File,
     Directory,
 }
 
-/// Why something is not served.
+/// Why a file is not served. The texts follow its name.
 #[derive(Clone, Copy, Debug, Error, PartialEq, Eq)]
 pub(crate) enum OpenError {
-    #[error("is not there")]
+    #[error("does not exist")]
     NotFound,
-    /// It is there, and not for peers.
-    #[error("may not be read, leads out of the root, or is neither file nor directory")]
+    #[error("is not readable, leads out of the root, or is neither a file nor a directory")]
     Forbidden,
-    /// No descriptor is left.
-    #[error("cannot be opened for want of descriptors")]
+    #[error("cannot be opened: no file descriptor is free")]
     Busy,
-    #[error("is written to all the time")]
+    #[error("changes while it is read")]
     Changing,
-    /// The system failed.
     #[error("cannot be read")]
     Broken,
 }
 
-/// Never waits for a FIFO's other end, never takes a terminal (V25).
+/// Does not wait for the other end of a FIFO and does not acquire a controlling terminal (V25).
 const OPEN: OFlags = OFlags::RDONLY.union(OFlags::NONBLOCK).union(OFlags::NOCTTY).union(OFlags::CLOEXEC);
 
-/// The kernel's own rule.
+/// The kernel resolves every component, symlinks included, beneath the root.
 const RESOLVE: ResolveFlags = ResolveFlags::BENEATH.union(ResolveFlags::NO_MAGICLINKS);
 
-/// How every open of [`Files`](crate::Files) is kept below its directory.
+/// How [`Files`](crate::Files) keeps every open beneath its directory.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Containment {
-    /// By the kernel's own rule, `openat2`: nothing below leads out, and links that stay below are followed.
-    EventSource,
-    /// Segment by segment, for want of `openat2`, and no link is followed.
-    Walk,
-    /// Not at all: links are followed wherever they lead.
-    None,
+    /// `openat2` with `RESOLVE_BENEATH`: the kernel follows a symlink only if it stays beneath the directory.
+    Openat2,
+    /// One `openat` per path component, without following symlinks. Used where `openat2` is unavailable.
+    ComponentWalk,
+    /// None: symlinks are followed wherever they lead.
+    Unconfined,
 }
 
 impl Containment {
-    /// What stands behind it.
+    /// The rule or option behind it, for decision traces.
     pub(crate) fn rule(self) -> &'static str {
         match self {
-            Containment::EventSource => "R1945-12.5a, openat2",
-            Containment::Walk => "R1945-12.5a, no link is followed",
-            Containment::None => "--follow-symlinks",
+            Containment::Openat2 => "R1945-12.5a, openat2",
+            Containment::ComponentWalk => "R1945-12.5a, no symlink is followed",
+            Containment::Unconfined => "--follow-symlinks",
         }
     }
 }
@@ -102,22 +100,22 @@ impl Root {
     pub(crate) fn open(path: &Path) -> io::Result<Root> {
         let directory =
             retry_on_intr(|| openat(CWD, path, OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty()))?;
-        // The first from old kernels, the second from sandboxes. Asked once: a single file may be EPERM later.
+        // Old kernels say NOSYS, sandboxes PERM. Probed once: later, a single file may be PERM too.
         let probe = retry_on_intr(|| openat2(&directory, ".", OPEN, Mode::empty(), RESOLVE));
-        let walks = matches!(probe, Err(Errno::NOSYS | Errno::PERM));
-        Ok(Root { directory, walks, follows: false })
+        let no_openat2 = matches!(probe, Err(Errno::NOSYS | Errno::PERM));
+        Ok(Root { directory, no_openat2, follow_symlinks: false })
     }
 
-    /// Follows links out of the root, too, or not.
-    pub(crate) fn follow_symlinks(&mut self, follows: bool) {
-        self.follows = follows;
+    /// Whether symlinks that lead out of the root are followed.
+    pub(crate) fn follow_symlinks(&mut self, follow: bool) {
+        self.follow_symlinks = follow;
     }
 
     pub(crate) fn containment(&self) -> Containment {
-        match (self.follows, self.walks) {
-            (true, _) => Containment::None,
-            (false, true) => Containment::Walk,
-            (false, false) => Containment::EventSource,
+        match (self.follow_symlinks, self.no_openat2) {
+            (true, _) => Containment::Unconfined,
+            (false, true) => Containment::ComponentWalk,
+            (false, false) => Containment::Openat2,
         }
     }
 
@@ -125,22 +123,38 @@ impl Root {
         self.directory.as_fd()
     }
 
-    /// Opens a name that `http_core::Path::decode_to` has made; empty for the root itself.
-    pub(crate) fn open_below(&self, path: &[u8]) -> Result<Opened, OpenError> {
+    /// Opens a path made by `http_core::Path::decode_to`. The empty path is the root itself.
+    pub(crate) fn open_beneath(&self, path: &[u8]) -> Result<Opened, OpenError> {
         let path = if path.is_empty() { b"." } else { path };
         let file = self.descriptor(OsStr::from_bytes(path))?;
         let stat = fstat(&file)?;
-        let kind = Kind::of(&stat).ok_or(OpenError::Forbidden)?;
-        Ok(Opened { file, kind, state: State::new(&stat) })
+        let kind = FileKind::of(&stat).ok_or(OpenError::Forbidden)?;
+        Ok(Opened { file, kind, stamp: FileStamp::new(&stat) })
     }
 
-    /// The state of what a path names now, if it is anything; a link may lead out of the root.
-    pub(crate) fn state(&self, path: &CStr) -> Option<State> {
+    fn descriptor(&self, path: &OsStr) -> Result<OwnedFd, Errno> {
+        match self.containment() {
+            Containment::Unconfined => return retry_on_intr(|| openat(&self.directory, path, OPEN, Mode::empty())),
+            Containment::ComponentWalk => return walk(self.directory.as_fd(), path),
+            Containment::Openat2 => {}
+        }
+        let mut tries = 0;
+        loop {
+            match openat2(&self.directory, path, OPEN, Mode::empty(), RESOLVE) {
+                // AGAIN: something was renamed while the kernel resolved the path.
+                Err(Errno::AGAIN | Errno::INTR) if tries < 8 => tries += 1,
+                other => return other,
+            }
+        }
+    }
+
+    /// The stamp of the file that a path leads to now. It follows symlinks out of the root, too, but opens nothing.
+    pub(crate) fn stamp(&self, path: &CStr) -> Option<FileStamp> {
         const WANTED: StatxFlags =
             StatxFlags::INO.union(StatxFlags::SIZE).union(StatxFlags::MTIME).union(StatxFlags::CTIME);
-        // A file system over a network is asked anew; to one on a disk the flag means nothing.
+        // The flag makes a network file system ask its server again. On a local disk it changes nothing.
         let stat = statx(&self.directory, path, AtFlags::STATX_FORCE_SYNC, WANTED).ok()?;
-        Some(State {
+        Some(FileStamp {
             device: makedev(stat.stx_dev_major, stat.stx_dev_minor),
             inode: stat.stx_ino,
             length: stat.stx_size,
@@ -148,107 +162,32 @@ impl Root {
             changed: nanoseconds(stat.stx_ctime.tv_sec, stat.stx_ctime.tv_nsec.into()),
         })
     }
-
-    fn descriptor(&self, path: &OsStr) -> Result<OwnedFd, Errno> {
-        match self.containment() {
-            Containment::None => return retry_on_intr(|| openat(&self.directory, path, OPEN, Mode::empty())),
-            Containment::Walk => return walk(self.directory.as_fd(), path),
-            Containment::EventSource => {}
-        }
-        let mut tries = 0;
-        loop {
-            match openat2(&self.directory, path, OPEN, Mode::empty(), RESOLVE) {
-                // Something was renamed while the kernel looked: it asks for another try.
-                Err(Errno::AGAIN | Errno::INTR) if tries < 8 => tries += 1,
-                other => return other,
-            }
-        }
-    }
 }
 
-impl Opened {
-    pub(crate) fn is_file(&self) -> bool {
-        self.kind == Kind::File
-    }
-}
-
-impl Kind {
-    fn of(stat: &Stat) -> Option<Kind> {
-        match FileType::from_raw_mode(stat.st_mode) {
-            FileType::RegularFile => Some(Kind::File),
-            FileType::Directory => Some(Kind::Directory),
-            _ => None,
-        }
-    }
-}
-
-impl State {
-    pub(crate) fn of(file: &OwnedFd) -> Result<State, Errno> {
-        Ok(State::new(&fstat(file)?))
-    }
-
-    /// When its content was modified last.
-    pub(crate) fn modified(&self) -> Option<SystemTime> {
-        let (seconds, rest) = (self.modified.div_euclid(1_000_000_000), self.modified.rem_euclid(1_000_000_000));
-        system_time(i64::try_from(seconds).ok()?, rest)
-    }
-
-    fn new(stat: &Stat) -> State {
-        State {
-            device: stat.st_dev,
-            inode: stat.st_ino,
-            length: stat.st_size.max(0) as u64,
-            modified: nanoseconds(stat.st_mtime, stat.st_mtime_nsec.into()),
-            changed: nanoseconds(stat.st_ctime, stat.st_ctime_nsec.into()),
-        }
-    }
-}
-
-/// Nanoseconds since its last change after which a file is at rest: the coarsest tick of a file system in use.
-const SETTLE_TIME: i128 = 2_000_000_000;
-
-/// Whether a file whose last change was at this time is at rest, so that any other change will show in its times.
-pub(crate) fn is_settled(time: i128, now: Date) -> bool {
-    // `now` is the beginning of its second, so that the true age is never overrated.
-    time <= i128::from(now.unix()) * 1_000_000_000 - SETTLE_TIME
-}
-
-/// A time as the system reports it: nanoseconds count forward, also before 1970.
-fn system_time(seconds: i64, nanoseconds: i128) -> Option<SystemTime> {
-    let whole = Duration::from_secs(seconds.unsigned_abs());
-    let begin = if seconds < 0 { UNIX_EPOCH.checked_sub(whole) } else { UNIX_EPOCH.checked_add(whole) };
-    begin?.checked_add(Duration::new(0, u32::try_from(nanoseconds).ok()?))
-}
-
-fn nanoseconds(seconds: i64, rest: i128) -> i128 {
-    i128::from(seconds) * 1_000_000_000 + rest
-}
-
-/// What an entry of an open directory is by itself, if it may be served: one call, which opens nothing and follows no link,
-/// so that it leads nowhere. `name` is one that the directory has given.
-pub(crate) fn look(directory: BorrowedFd<'_>, name: &[u8]) -> Option<(Kind, State)> {
-    let stat = statat(directory, OsStr::from_bytes(name), AtFlags::SYMLINK_NOFOLLOW | AtFlags::NO_AUTOMOUNT).ok()?;
-    Some((Kind::of(&stat)?, State::new(&stat)))
-}
-
-/// Segment by segment, following no link at all.
+/// Opens one component after the other and follows no symlink.
 fn walk(root: BorrowedFd<'_>, path: &OsStr) -> Result<OwnedFd, Errno> {
-    let segments: Vec<&[u8]> = path.as_bytes().split(|&c| c == b'/').collect();
+    let mut segments = path.as_bytes().split(|&c| c == b'/').peekable();
     let mut directory: Option<OwnedFd> = None;
-    for (n, segment) in segments.iter().enumerate() {
-        let last = n + 1 == segments.len();
-        let flags = OPEN | OFlags::NOFOLLOW | if last { OFlags::empty() } else { OFlags::DIRECTORY };
+    while let Some(segment) = segments.next() {
+        let flags = OPEN | OFlags::NOFOLLOW | segments.peek().map_or(OFlags::empty(), |_| OFlags::DIRECTORY);
         let at = directory.as_ref().map_or(root, AsFd::as_fd);
         directory = Some(retry_on_intr(|| openat(at, OsStr::from_bytes(segment), flags, Mode::empty()))?);
     }
     directory.ok_or(Errno::NOENT)
 }
 
-/// Reads a file from its beginning until the room is full or the file ends.
-pub(crate) fn read(file: &OwnedFd, room: &mut [u8]) -> Result<usize, Errno> {
+/// The kind and stamp of a directory's entry, if it may be served. One call, which opens nothing and follows no
+/// symlink. `name` comes from the directory itself.
+pub(crate) fn stat_entry(directory: BorrowedFd<'_>, name: &[u8]) -> Option<(FileKind, FileStamp)> {
+    let stat = statat(directory, OsStr::from_bytes(name), AtFlags::SYMLINK_NOFOLLOW | AtFlags::NO_AUTOMOUNT).ok()?;
+    Some((FileKind::of(&stat)?, FileStamp::new(&stat)))
+}
+
+/// Reads a file from its start until the buffer is full or the file ends.
+pub(crate) fn read(file: &OwnedFd, buffer: &mut [u8]) -> Result<usize, Errno> {
     let mut filled = 0;
-    while filled < room.len() {
-        match retry_on_intr(|| pread(file, &mut room[filled..], filled as u64))? {
+    while filled < buffer.len() {
+        match retry_on_intr(|| pread(file, &mut buffer[filled..], filled as u64))? {
             0 => break,
             n => filled += n,
         }
@@ -256,11 +195,72 @@ pub(crate) fn read(file: &OwnedFd, room: &mut [u8]) -> Result<usize, Errno> {
     Ok(filled)
 }
 
+impl Opened {
+    pub(crate) fn is_file(&self) -> bool {
+        self.kind == FileKind::File
+    }
+}
+
+impl FileKind {
+    fn of(stat: &Stat) -> Option<FileKind> {
+        match FileType::from_raw_mode(stat.st_mode) {
+            FileType::RegularFile => Some(FileKind::File),
+            FileType::Directory => Some(FileKind::Directory),
+            _ => None,
+        }
+    }
+}
+
+impl FileStamp {
+    pub(crate) fn of(file: &OwnedFd) -> Result<FileStamp, Errno> {
+        Ok(FileStamp::new(&fstat(file)?))
+    }
+
+    fn new(stat: &Stat) -> FileStamp {
+        FileStamp {
+            device: stat.st_dev,
+            inode: stat.st_ino,
+            length: stat.st_size.max(0) as u64,
+            modified: nanoseconds(stat.st_mtime, stat.st_mtime_nsec.into()),
+            changed: nanoseconds(stat.st_ctime, stat.st_ctime_nsec.into()),
+        }
+    }
+
+    /// The modification time in whole seconds since 1970, rounded down.
+    pub(crate) fn modified_second(&self) -> Option<i64> {
+        i64::try_from(self.modified.div_euclid(NANOS_PER_SEC)).ok()
+    }
+
+    pub(crate) fn modified_time(&self) -> Option<SystemTime> {
+        let seconds = self.modified_second()?;
+        let whole = Duration::from_secs(seconds.unsigned_abs());
+        let second = if seconds < 0 { UNIX_EPOCH.checked_sub(whole) } else { UNIX_EPOCH.checked_add(whole) };
+        second?.checked_add(Duration::from_nanos(self.modified.rem_euclid(NANOS_PER_SEC) as u64))
+    }
+}
+
+pub(crate) const NANOS_PER_SEC: i128 = 1_000_000_000;
+
+/// The coarsest timestamps of a file system in use, FAT's, tick once in 2 seconds.
+const SETTLE_TIME: i128 = 2 * NANOS_PER_SEC;
+
+/// Whether no further change can hide in the same timestamp. Git calls index entries for which this is false "racily
+/// clean" (its `racy-git` document).
+pub(crate) fn is_settled(time: i128, now: Date) -> bool {
+    // `now` is the start of its second, so the age is never overestimated.
+    time <= i128::from(now.unix()) * NANOS_PER_SEC - SETTLE_TIME
+}
+
+/// Nanoseconds since 1970. The kernel counts nanoseconds forward, also before 1970.
+fn nanoseconds(seconds: i64, rest: i128) -> i128 {
+    i128::from(seconds) * NANOS_PER_SEC + rest
+}
+
 impl From<Errno> for OpenError {
     fn from(errno: Errno) -> OpenError {
         match errno {
             Errno::NOENT | Errno::NOTDIR | Errno::NAMETOOLONG | Errno::INVAL => OpenError::NotFound,
-            // XDEV: a link leads out. LOOP: links in a circle, or any link in a walk. NXIO: a socket.
+            // XDEV: a symlink leads out. LOOP: a symlink loop, or any symlink in a walk. NXIO: a socket.
             Errno::ACCESS | Errno::PERM | Errno::XDEV | Errno::LOOP | Errno::NXIO | Errno::NODEV => {
                 OpenError::Forbidden
             }
@@ -292,25 +292,25 @@ mod tests {
         (dir, root)
     }
 
-    fn kind(root: &Root, path: &str) -> Result<Kind, OpenError> {
-        root.open_below(path.as_bytes()).map(|opened| opened.kind)
+    fn kind(root: &Root, path: &str) -> Result<FileKind, OpenError> {
+        root.open_beneath(path.as_bytes()).map(|opened| opened.kind)
     }
 
     // R1945-12.5a, V7, V25
     #[test]
     fn nothing_leads_out_of_the_root() {
         let (_dir, mut root) = tree();
-        assert!(!root.walks, "this kernel has openat2");
-        for walks in [false, true] {
-            root.walks = walks;
-            assert_eq!(kind(&root, ""), Ok(Kind::Directory));
-            assert_eq!(kind(&root, "directory"), Ok(Kind::Directory));
-            assert_eq!(kind(&root, "directory/file"), Ok(Kind::File));
-            assert_eq!(kind(&root, "inside"), if walks { Err(OpenError::Forbidden) } else { Ok(Kind::File) });
+        assert!(!root.no_openat2, "this kernel has openat2");
+        for no_openat2 in [false, true] {
+            root.no_openat2 = no_openat2;
+            assert_eq!(kind(&root, ""), Ok(FileKind::Directory));
+            assert_eq!(kind(&root, "directory"), Ok(FileKind::Directory));
+            assert_eq!(kind(&root, "directory/file"), Ok(FileKind::File));
+            assert_eq!(kind(&root, "inside"), if no_openat2 { Err(OpenError::Forbidden) } else { Ok(FileKind::File) });
             for out in ["outside", "absolute/passwd", "circle", "fifo"] {
                 let denied = kind(&root, out).unwrap_err();
-                let walked_into_a_link = walks && out.contains('/') && denied == OpenError::NotFound;
-                assert!(denied == OpenError::Forbidden || walked_into_a_link, "{out}: {denied:?}");
+                let walked_into_symlink = no_openat2 && out.contains('/') && denied == OpenError::NotFound;
+                assert!(denied == OpenError::Forbidden || walked_into_symlink, "{out}: {denied:?}");
             }
             for none in ["nothing", "directory/nothing", "directory/file/x", &"n".repeat(300)] {
                 assert_eq!(kind(&root, none), Err(OpenError::NotFound), "{none}");
@@ -319,15 +319,15 @@ mod tests {
     }
 
     #[test]
-    fn links_are_followed_only_if_that_is_asked_for() {
+    fn symlinks_are_followed_only_when_enabled() {
         let (_dir, mut root) = tree();
-        assert_eq!(root.containment(), Containment::EventSource);
+        assert_eq!(root.containment(), Containment::Openat2);
         root.follow_symlinks(true);
-        for walks in [false, true] {
-            root.walks = walks;
-            assert_eq!(root.containment(), Containment::None);
+        for no_openat2 in [false, true] {
+            root.no_openat2 = no_openat2;
+            assert_eq!(root.containment(), Containment::Unconfined);
             for there in ["outside", "absolute/passwd", "inside"] {
-                assert_eq!(kind(&root, there), Ok(Kind::File), "{there}");
+                assert_eq!(kind(&root, there), Ok(FileKind::File), "{there}");
             }
             assert_eq!(kind(&root, "circle"), Err(OpenError::Forbidden));
             assert_eq!(kind(&root, "fifo"), Err(OpenError::Forbidden));
@@ -335,40 +335,43 @@ mod tests {
     }
 
     #[test]
-    fn a_path_and_what_it_opens_have_one_state() {
+    fn path_and_open_file_have_equal_stamps() {
         let (dir, root) = tree();
-        let opened = root.open_below(b"directory/file").unwrap();
-        assert_eq!(root.state(c"directory/file"), Some(opened.state));
-        assert_eq!(root.state(c"inside"), Some(opened.state));
-        assert_eq!(root.state(c"directory/nothing"), None);
-        assert_eq!(State::of(&opened.file), Ok(opened.state));
+        let opened = root.open_beneath(b"directory/file").unwrap();
+        assert_eq!(root.stamp(c"directory/file"), Some(opened.stamp));
+        assert_eq!(root.stamp(c"inside"), Some(opened.stamp));
+        assert_eq!(root.stamp(c"directory/nothing"), None);
+        assert_eq!(FileStamp::of(&opened.file), Ok(opened.stamp));
         fs::write(dir.path().join("www/directory/file"), "more content").unwrap();
-        let now = State::of(&opened.file).unwrap();
-        assert_eq!((now.length, now == opened.state), (12, false));
-        assert_eq!(root.state(c"directory/file"), Some(now));
+        let now = FileStamp::of(&opened.file).unwrap();
+        assert_eq!((now.length, now == opened.stamp), (12, false));
+        assert_eq!(root.stamp(c"directory/file"), Some(now));
     }
 
     // V7, V25
     #[test]
-    fn looking_follows_nothing() {
+    fn stat_entry_follows_no_symlink() {
         let (dir, root) = tree();
         let www = dir.path().join("www");
-        let directory = root.open_below(b"").unwrap().file;
-        let kind = |name: &str| look(directory.as_fd(), name.as_bytes()).map(|(kind, _)| kind);
-        assert_eq!(kind("directory"), Some(Kind::Directory));
+        let directory = root.open_beneath(b"").unwrap().file;
+        let kind = |name: &str| stat_entry(directory.as_fd(), name.as_bytes()).map(|(kind, _)| kind);
+        assert_eq!(kind("directory"), Some(FileKind::Directory));
         for neither in ["inside", "outside", "absolute", "circle", "fifo", "nothing"] {
             assert_eq!(kind(neither), None, "{neither}");
         }
         fs::write(www.join("file"), "content").unwrap();
-        assert_eq!(look(directory.as_fd(), b"file"), Some((Kind::File, root.open_below(b"file").unwrap().state)));
+        assert_eq!(
+            stat_entry(directory.as_fd(), b"file"),
+            Some((FileKind::File, root.open_beneath(b"file").unwrap().stamp))
+        );
     }
 
     #[test]
-    fn reading_ends_with_the_file_or_the_room() {
+    fn read_stops_at_end_of_file_or_buffer() {
         let (_dir, root) = tree();
-        let opened = root.open_below(b"directory/file").unwrap();
-        let mut room = [0; 9];
-        assert_eq!((read(&opened.file, &mut room), &room), (Ok(7), b"content\0\0"));
-        assert_eq!(read(&opened.file, &mut room[..3]), Ok(3));
+        let opened = root.open_beneath(b"directory/file").unwrap();
+        let mut buffer = [0; 9];
+        assert_eq!((read(&opened.file, &mut buffer), &buffer), (Ok(7), b"content\0\0"));
+        assert_eq!(read(&opened.file, &mut buffer[..3]), Ok(3));
     }
 }

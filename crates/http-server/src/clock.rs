@@ -1,4 +1,5 @@
-//! The time, as coarse as the kernel's tick: a tenth of the price of the exact one, and the clock by which it dates files.
+//! The time, as coarse as the kernel's tick. It costs a tenth of the exact time, and the kernel dates files by the same
+//! clock.
 
 use http_core::Date;
 use rustix::time::{ClockId, clock_gettime};
@@ -11,7 +12,7 @@ pub(crate) fn monotonic_ms() -> Millis {
     time.tv_sec as Millis * 1000 + time.tv_nsec as Millis / 1_000_000
 }
 
-/// The time of day; 1970 on a machine whose clock is before or far beyond that.
+/// The time of day. If the machine's clock is before 1970 or far beyond it, this is 1970.
 pub(crate) fn http_date_now() -> Date {
     const EPOCH: Date = match Date::from_unix(0) {
         Some(date) => date,

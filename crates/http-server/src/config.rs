@@ -120,9 +120,13 @@ impl fmt::Display for ServerConfig {
             ("body that is dropped", format!("{drain} bytes"), "then the connection closes"),
             ("time for a head", seconds(timeouts.head), "then 408, or a close if no byte came"),
             ("time between requests", seconds(timeouts.idle), "then a close"),
-            ("time for a body", format!("{} s", timeouts::BODY / 1000), "and more as long as the minimum rate is kept"),
+            (
+                "time for a body",
+                format!("{} s", timeouts::BODY_BASE / 1000),
+                "and more as long as the minimum rate is kept",
+            ),
             ("  minimum rate", format!("{} bytes/s", timeouts.min_rate), "0: off"),
-            ("  time without a byte", format!("{} s", timeouts.stall() / 1000), "then a close"),
+            ("  time without a byte", format!("{} s", timeouts.stall_timeout() / 1000), "then a close"),
             ("time to linger", format!("{} s", timeouts::LINGER / 1000), "or 2 MiB, or 2 s without a byte"),
             ("time after a shutdown request", seconds(shutdown_timeout), "then responses are cut short"),
         ];

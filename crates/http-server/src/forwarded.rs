@@ -1,36 +1,35 @@
-//! Who the client is, where trusted proxies stand between it and us. Only what a trusted peer says of X-Forwarded-For
-//! counts, and of that only the hops that trusted ones have added.
+//! The client's address behind trusted proxies. X-Forwarded-For counts only if a trusted peer sends it, and only as far
+//! as trusted hops have added to it.
 
 use std::net::{IpAddr, SocketAddr};
 use std::str::FromStr;
 
 use http_core::{FieldName, Fields};
+use ipnet::{IpNet, Ipv4Net};
 
 const X_FORWARDED_FOR: FieldName<'static> = FieldName::from_static("X-Forwarded-For");
 
-/// Peers that are believed when they say who their client is: the addresses of a network, or whoever comes by a
-/// unix-domain socket.
+/// Peers whose X-Forwarded-For is believed: the addresses of a network, or all peers on a Unix domain socket.
 ///
 /// ```
 /// use http_server::TrustedProxy;
 ///
 /// let network: TrustedProxy = "10.0.0.0/8".parse().unwrap();
-/// let one: TrustedProxy = "2001:db8::1".parse().unwrap();
+/// let address: TrustedProxy = "2001:db8::1".parse().unwrap();
 /// let local: TrustedProxy = "unix".parse().unwrap();
 /// assert!("10.0.0.0/33".parse::<TrustedProxy>().is_err());
-/// # let _ = (network, one, local);
+/// # let _ = (network, address, local);
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct TrustedProxy(Kind);
+pub struct TrustedProxy(Peers);
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Kind {
-    /// The addresses that begin with as many bits of this one.
-    Network(IpAddr, u8),
+enum Peers {
+    Network(IpNet),
     Unix,
 }
 
-/// A text that names no [`TrustedProxy`].
+/// The error of a text that names no [`TrustedProxy`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("expected a network like 10.0.0.0/8 or 2001:db8::/32, an address, or unix")]
 pub struct ParseTrustedProxyError;
@@ -40,56 +39,48 @@ impl FromStr for TrustedProxy {
 
     fn from_str(text: &str) -> Result<TrustedProxy, ParseTrustedProxyError> {
         if text == "unix" {
-            return Ok(TrustedProxy(Kind::Unix));
+            return Ok(TrustedProxy(Peers::Unix));
         }
-        let (address, bits) = text.split_once('/').map_or((text, None), |(address, bits)| (address, Some(bits)));
-        let address: IpAddr = address.parse().map_err(|_| ParseTrustedProxyError)?;
-        let most = if address.is_ipv4() { 32 } else { 128 };
-        let bits: u8 = match bits {
-            None => most,
-            Some(bits) if bits.bytes().all(|c| c.is_ascii_digit()) => {
-                bits.parse().map_err(|_| ParseTrustedProxyError)?
-            }
-            Some(_) => return Err(ParseTrustedProxyError),
-        };
-        match address.to_canonical() {
-            _ if bits > most => Err(ParseTrustedProxyError),
-            IpAddr::V4(mapped) if address.is_ipv6() => {
-                Ok(TrustedProxy(Kind::Network(mapped.into(), bits.checked_sub(96).ok_or(ParseTrustedProxyError)?)))
-            }
-            address => Ok(TrustedProxy(Kind::Network(address, bits))),
+        let network = text.parse().or_else(|_| text.parse().map(|address: IpAddr| address.into()));
+        canonical(network.map_err(|_| ParseTrustedProxyError)?).map(|network| TrustedProxy(Peers::Network(network)))
+    }
+}
+
+/// A network of IPv4 addresses that are mapped into IPv6 is a network of IPv4. It must not reach beyond them.
+fn canonical(network: IpNet) -> Result<IpNet, ParseTrustedProxyError> {
+    match network.addr().to_canonical() {
+        IpAddr::V4(address) if network.addr().is_ipv6() => {
+            let prefix = network.prefix_len().checked_sub(96).ok_or(ParseTrustedProxyError)?;
+            Ipv4Net::new(address, prefix).map(IpNet::V4).map_err(|_| ParseTrustedProxyError)
         }
+        _ => Ok(network),
     }
 }
 
 impl TrustedProxy {
-    /// An unspecified address is that of a unix-domain socket.
-    fn is(self, peer: IpAddr) -> bool {
-        let Kind::Network(network, bits) = self.0 else { return peer.is_unspecified() };
-        let (difference, width) = match (network, peer) {
-            _ if peer.is_unspecified() => return false,
-            (IpAddr::V4(network), IpAddr::V4(peer)) => (u128::from(network.to_bits() ^ peer.to_bits()), 32),
-            (IpAddr::V6(network), IpAddr::V6(peer)) => (network.to_bits() ^ peer.to_bits(), 128),
-            _ => return false,
-        };
-        difference.checked_shr(width - u32::from(bits)).unwrap_or(0) == 0
+    /// Whether this peer is one of them. The unspecified address is that of a Unix domain socket.
+    fn contains(self, peer: IpAddr) -> bool {
+        match self.0 {
+            Peers::Unix => peer.is_unspecified(),
+            Peers::Network(network) => !peer.is_unspecified() && network.contains(&peer),
+        }
     }
 }
 
-/// The client of a request with these fields: the last hop that is not trusted, or the first where all are. What is no
-/// address, such as `unknown`, ends what can be known; then it is the hop that said so.
+/// The address of a request's client: the last hop that is not trusted, or the first hop if all are. An element that is
+/// no address, such as `unknown`, ends what can be known; then the client is the hop that added it.
 ///
-/// One way through the field's bytes, whatever is in them.
-pub(crate) fn client(trusted: &[TrustedProxy], peer: IpAddr, fields: &Fields<'_>) -> IpAddr {
-    let is_trusted = |hop: IpAddr| trusted.iter().any(|proxy| proxy.is(hop));
+/// The time is linear in the length of the headers, whatever is in them.
+pub(crate) fn client_ip(trusted: &[TrustedProxy], peer: IpAddr, headers: &Fields<'_>) -> IpAddr {
+    let is_trusted = |hop: IpAddr| trusted.iter().any(|proxy| proxy.contains(hop));
     if !is_trusted(peer) {
         return peer;
     }
-    // Read from the left: whatever ends a walk from the right makes all before it worth nothing.
+    // From left to right. Where a walk from the right would end, everything found before is forgotten.
     let mut client = None;
     let mut ended = true;
-    for element in fields.tokens(X_FORWARDED_FOR) {
-        match address(element) {
+    for element in headers.tokens(X_FORWARDED_FOR) {
+        match parse_hop(element) {
             Some(hop) if ended || !is_trusted(hop) => (client, ended) = (Some(hop), false),
             Some(_) => {}
             None => (client, ended) = (None, true),
@@ -98,8 +89,8 @@ pub(crate) fn client(trusted: &[TrustedProxy], peer: IpAddr, fields: &Fields<'_>
     client.unwrap_or(peer)
 }
 
-/// An address, alone or with a port, in brackets or without.
-fn address(element: &[u8]) -> Option<IpAddr> {
+/// Reads an address, with or without a port, in brackets or without.
+fn parse_hop(element: &[u8]) -> Option<IpAddr> {
     let text = str::from_utf8(element).ok()?;
     let bare = text.strip_prefix('[').and_then(|text| text.strip_suffix(']')).filter(|text| text.contains(':'));
     let address = match bare.unwrap_or(text).parse() {
@@ -131,14 +122,14 @@ mod tests {
             connection.received(n);
         }
         let Ok(Event::Request(head)) = connection.poll() else { panic!("{lines}") };
-        client(&proxies(trusted), peer.parse().unwrap(), &head.fields).to_string()
+        client_ip(&proxies(trusted), peer.parse().unwrap(), &head.fields).to_string()
     }
 
     #[test]
-    fn the_client_is_the_last_hop_that_is_not_trusted() {
+    fn client_is_the_last_hop_that_is_not_trusted() {
         const OURS: &str = "10.0.0.0/8 2001:db8::/32";
         for (lines, expected) in [
-            // Nothing said, or nothing that counts.
+            // No header, or no element.
             (&[][..], "10.0.0.1"),
             (&[""], "10.0.0.1"),
             (&[" , ,, "], "10.0.0.1"),
@@ -146,17 +137,17 @@ mod tests {
             (&["192.0.2.1"], "192.0.2.1"),
             (&["192.0.2.1, 10.0.0.2"], "192.0.2.1"),
             (&["192.0.2.1,10.0.0.2,10.0.0.3"], "192.0.2.1"),
-            // What a client says of itself is before what our proxies say of it.
+            // What a client claims is left of what our proxies add.
             (&["198.51.100.1, 192.0.2.1"], "192.0.2.1"),
             (&["10.0.0.9, 192.0.2.1, 10.0.0.2"], "192.0.2.1"),
             (&["127.0.0.1, unknown, 192.0.2.1"], "192.0.2.1"),
-            // All fields are one list.
+            // All headers are one list.
             (&["198.51.100.1", "192.0.2.1", "10.0.0.2"], "192.0.2.1"),
             (&["192.0.2.1", "", "10.0.0.2,"], "192.0.2.1"),
-            // All trusted: the first.
+            // All hops are trusted: the first one.
             (&["10.0.0.3, 10.0.0.2"], "10.0.0.3"),
             (&["2001:db8::3", "10.0.0.2"], "2001:db8::3"),
-            // What is no address ends the walk at the last hop that was one.
+            // An element that is no address ends the walk at the last hop that was one.
             (&["unknown"], "10.0.0.1"),
             (&["_hidden, 10.0.0.2"], "10.0.0.2"),
             (&["192.0.2.1, unknown, 10.0.0.3, 10.0.0.2"], "10.0.0.3"),
@@ -166,7 +157,7 @@ mod tests {
             (&["192.0.2.1, \"", "10.0.0.2"], "10.0.0.2"),
             (&["192.0.2.1, 0.0.0.0"], "10.0.0.1"),
             (&["192.0.2.1, 10.0.0.2 10.0.0.3"], "10.0.0.1"),
-            // Ports, brackets, blanks.
+            // Ports, brackets, spaces.
             (&["192.0.2.1:80"], "192.0.2.1"),
             (&["\t192.0.2.1 ,  10.0.0.2:443 "], "192.0.2.1"),
             (&["[2001:db9::1]:80"], "2001:db9::1"),
@@ -176,7 +167,7 @@ mod tests {
             (&["192.0.2.1:port"], "10.0.0.1"),
             (&["[2001:db9::1"], "10.0.0.1"),
             (&["fe80::1%eth0"], "10.0.0.1"),
-            // IPv4 in the clothes of IPv6 is IPv4.
+            // IPv4 mapped into IPv6 is IPv4.
             (&["::ffff:192.0.2.1, ::ffff:10.0.0.2"], "192.0.2.1"),
             (&["[::ffff:192.0.2.1]:80"], "192.0.2.1"),
         ] {
@@ -185,7 +176,7 @@ mod tests {
     }
 
     #[test]
-    fn who_is_not_trusted_is_not_believed() {
+    fn header_of_an_untrusted_peer_is_ignored() {
         for (trusted, peer, expected) in [
             ("", "10.0.0.1", "10.0.0.1"),
             ("10.0.0.0/31", "10.0.0.2", "10.0.0.2"),
@@ -200,20 +191,20 @@ mod tests {
             ("::ffff:10.0.0.0/104", "11.0.0.1", "11.0.0.1"),
             ("2001:db8:0:8000::/49", "2001:db8:0:8001::1", "192.0.2.1"),
             ("2001:db8:0:8000::/49", "2001:db8:0:7fff::1", "2001:db8:0:7fff::1"),
-            // By a unix-domain socket.
+            // A Unix domain socket.
             ("unix", "0.0.0.0", "192.0.2.1"),
             ("unix", "::", "192.0.2.1"),
             ("unix", "10.0.0.1", "10.0.0.1"),
             ("0.0.0.0/0 ::/0", "0.0.0.0", "0.0.0.0"),
             ("0.0.0.0/0 ::/0", "::", "::"),
         ] {
-            // All hops are trusted, or none: the answer is the same, unless the peer is not.
+            // One hop: whether it is trusted does not matter, only whether the peer is.
             assert_eq!(client_of(trusted, peer, &["192.0.2.1"]), expected, "{trusted} {peer}");
         }
     }
 
     #[test]
-    fn a_network_has_one_spelling_or_none() {
+    fn network_is_read_or_refused() {
         for good in ["10.0.0.0/8", "10.0.0.1/8", "::1", "::/0", "0.0.0.0/0", "::ffff:1.2.3.4", "unix"] {
             assert!(good.parse::<TrustedProxy>().is_ok(), "{good}");
         }
@@ -239,9 +230,9 @@ mod tests {
         }
     }
 
-    // A head is all that there can be of it.
+    // As long as a head can be.
     #[test]
-    fn a_field_as_long_as_can_be_is_read_once() {
+    fn longest_header_is_read_in_linear_time() {
         let hops = "10.0.0.2,".repeat(800);
         assert_eq!(client_of("10.0.0.0/8", "10.0.0.1", &[&format!("192.0.2.1,{hops}"), &hops]), "192.0.2.1");
         let empty = ",".repeat(8000);

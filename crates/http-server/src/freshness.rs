@@ -1,7 +1,7 @@
 //! Sharing one check of something that may change, such as a file, among the requests received before the check.
 //!
-//! A response must not be older than its request. A check that began after a request was received is valid for that request,
-//! whoever made it. So a request only remembers how many checks had begun when it was received.
+//! A response must not be older than its request. A check that began after a request was received is valid for that
+//! request, whichever request made it. So a request only remembers how many checks had begun when it was received.
 //!
 //! ```
 //! use http_server::freshness::{ReceivedAt, SharedCheck};
@@ -40,8 +40,8 @@ impl ReceivedAt {
 pub struct SharedCheck(AtomicU64);
 
 impl SharedCheck {
-    /// Whether the check holds for a request received at this time. It calls `check` unless another request already had it
-    /// called since.
+    /// Whether the check holds for a request received at this time. It calls `check` unless another request already had
+    /// it called since.
     pub fn is_valid_for(&self, received_at: ReceivedAt, check: impl FnOnce() -> bool) -> bool {
         if self.0.load(Relaxed) > received_at.0 {
             return true;

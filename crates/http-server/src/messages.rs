@@ -1,4 +1,4 @@
-//! What a server tells its operator: one hook for a log that cannot be written, a panic, and a response that HTTP forbids.
+//! Messages to the operator: one hook for a log that cannot be written, a panic, and a response that HTTP forbids.
 
 use std::fmt;
 use std::sync::{Mutex, PoisonError};

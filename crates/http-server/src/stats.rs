@@ -16,7 +16,8 @@ pub enum ConnectionOutcome {
     TimedOut,
     /// The peer ended it, within a message or before the first byte of one.
     Aborted,
-    /// The server ended it: a file changed, a system call failed, a handler panicked, or a shutdown cut a response short.
+    /// The server ended it: a file changed, a system call failed, a handler panicked, or a shutdown cut a response
+    /// short.
     Failed,
 }
 
@@ -96,7 +97,8 @@ pub struct Stats {
     pub responses: ResponsesByClass,
     /// Bytes of these responses that the system has taken, heads and bodies.
     pub bytes_sent: u64,
-    /// Lines of the access log that were dropped so far. Once the server has ended, lines that were never read count too.
+    /// Lines of the access log that were dropped so far. Once the server has ended, lines that were never read count
+    /// too.
     pub dropped_log_lines: u64,
 }
 
@@ -132,8 +134,8 @@ impl fmt::Display for Stats {
     }
 }
 
-/// The counters behind [`Stats`]. They have cache lines of their own: all workers write them, and read what is beside them
-/// at every request.
+/// The counters behind [`Stats`]. They have cache lines of their own: all workers write them, and read what is beside
+/// them at every request.
 #[derive(Debug, Default)]
 #[repr(align(128))]
 pub(crate) struct Counters {

@@ -1,4 +1,5 @@
-//! The primitives under the hand-over: those of the standard library, or those of loom, which tries every order of steps.
+//! The primitives under the hand-over: those of the standard library, or those of loom, which tries every order of
+//! steps.
 
 use std::sync::PoisonError;
 
@@ -13,7 +14,7 @@ pub(crate) use std::sync::{
     atomic::{AtomicU64, Ordering::Relaxed},
 };
 
-/// A lock whose holder panicked guards what it did before: each value behind it is changed in one step.
+/// Locks, even if an earlier holder panicked: every change under these locks is one step, so the value is consistent.
 pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

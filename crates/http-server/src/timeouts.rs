@@ -1,18 +1,18 @@
-//! How long peers may take. No deadline is restarted by a single byte.
+//! How long peers may take. A single byte restarts no timeout.
 
 use std::time::Duration;
 
 use crate::clock::Millis;
-use crate::connection::sockopt::STEP;
 
-/// The deadlines that can be chosen.
+/// Timeouts of a connection.
 #[derive(Clone, Copy, Debug)]
 pub struct Timeouts {
-    /// For a head: from accept, or from its first byte on a kept connection. 10 s.
+    /// For a request's head: from the accept, or from its first byte on a kept connection. 10 s.
     pub head: Duration,
     /// For the next request on a kept connection. 15 s.
     pub idle: Duration,
-    /// Bytes a second that a reply's reader, or a body's sender, must keep up with after its first 10 s: 1024. 0: any.
+    /// The rate in bytes per second at which a body must be sent or a response be read, after the first 10 s. 1024; 0
+    /// means any.
     pub min_rate: u64,
 }
 
@@ -22,31 +22,34 @@ impl Default for Timeouts {
     }
 }
 
-/// What a body may take before its rate counts.
-pub(crate) const BODY: Millis = 10_000;
+/// How long a body may take before its rate counts.
+pub(crate) const BODY_BASE: Millis = 10_000;
 
-/// A reply that waits for so long has a slow reader.
+/// The reader of a response that has waited this long is slow.
 pub(crate) const SLOW_READER_AFTER: Millis = 1_000;
 
-/// What a peer gets more if its bytes were there when the deadline struck; a tick is too short for busy workers.
+/// The progress of a slow reader shows after at most this many bytes; see [`sockopt`](crate::connection::sockopt).
+pub(crate) const SLOW_READER_STEP: u32 = 64 << 10;
+
+/// The extra time of a peer whose input was waiting when it timed out. A tick would be too short for busy workers.
 pub(crate) const BUSY_GRACE: Millis = 1_000;
 
-/// After half-closing we read and drop: until the end of the stream, for 2 s without a byte, 10 s in all, or 2 MiB.
+/// A lingering connection ends after 2 s without a byte, after 10 s in all, or after 2 MiB.
 const LINGER_QUIET: Millis = 2_000;
 pub(crate) const LINGER: Millis = 10_000;
 pub(crate) const LINGER_MAX_BYTES: u64 = 2 << 20;
 
 impl Timeouts {
-    /// For a body, in either direction, of which so many bytes have moved, the last of them at `progress`.
-    pub(crate) fn body(&self, since: Millis, moved: u64, progress: Millis) -> Millis {
-        let rate_allowance = self.rate_allowance(moved);
-        since.saturating_add(BODY).saturating_add(rate_allowance).min(progress.saturating_add(self.stall()))
+    /// The deadline of a body, in either direction, of which this many bytes have moved.
+    pub(crate) fn body(&self, started: Millis, bytes_moved: u64, last_progress: Millis) -> Millis {
+        let by_rate = started.saturating_add(BODY_BASE).saturating_add(self.rate_allowance(bytes_moved));
+        by_rate.min(last_progress.saturating_add(self.stall_timeout()))
     }
 
-    /// A peer that is seen to move nothing of a body for so long has had its time, whatever it has rate_allowance: the kernel's own
-    /// buffers hold half an hour's worth. Who keeps up with the rate is seen to move in this time.
-    pub(crate) fn stall(&self) -> Millis {
-        self.rate_allowance(STEP as u64).max(BODY)
+    /// A body that makes no progress for this long ends, whatever allowance it has: the kernel's own buffers hold half
+    /// an hour's worth. A peer that keeps the rate makes progress in this time.
+    pub(crate) fn stall_timeout(&self) -> Millis {
+        self.rate_allowance(SLOW_READER_STEP.into()).max(BODY_BASE)
     }
 
     fn rate_allowance(&self, bytes: u64) -> Millis {
@@ -54,6 +57,7 @@ impl Timeouts {
     }
 }
 
-pub(crate) fn linger(since: Millis, progress: Millis) -> Millis {
-    (progress + LINGER_QUIET).min(since + LINGER)
+/// The deadline of a lingering connection.
+pub(crate) fn linger(started: Millis, last_progress: Millis) -> Millis {
+    (last_progress + LINGER_QUIET).min(started + LINGER)
 }

@@ -42,7 +42,7 @@ pub(crate) fn start(options: &Cli, handed: Vec<OwnedFd>) -> Result<Started, Stri
         ));
     }
     let config = options.config(descriptors);
-    let (files, users) = (Arc::new(files(options)?.cache(options.cache_entries(descriptors))), users(options)?);
+    let (files, users) = (Arc::new(files(options)?.cache_entries(options.cache_entries(descriptors))), users(options)?);
     let (server, socket) = listeners::server(options, handed)?;
     let metrics = options.metrics.map(metrics::bind).transpose()?;
     let notified = Notifier::from_env();
@@ -53,8 +53,8 @@ pub(crate) fn start(options: &Cli, handed: Vec<OwnedFd>) -> Result<Started, Stri
         removing: socket.as_ref().map(SocketFile::directory),
     });
     let requests = match files.containment() {
-        Containment::EventSource => "requests stay below the directory, by openat2",
-        Containment::Walk => "requests stay below the directory, by following no links, for want of openat2",
+        Containment::Openat2 => "requests stay below the directory, by openat2",
+        Containment::ComponentWalk => "requests stay below the directory, by following no links, for want of openat2",
         _ => "requests go wherever links lead",
     };
 
@@ -156,11 +156,11 @@ pub(crate) fn files(options: &Cli) -> Result<Files, String> {
         .listing(!options.no_listing)
         .hidden(options.hidden)
         .follow_symlinks(options.follow_symlinks)
-        .sidecars(!options.no_precompressed)
+        .precompressed(!options.no_precompressed)
         .cors(options.cors)
         .charset(&options.charset);
     if !options.index.is_empty() {
-        files = files.indexes(options.index.iter().map(|name| name.as_bytes()));
+        files = files.index_files(options.index.iter().map(|name| name.as_bytes()));
     }
     for (extension, value) in &options.types {
         files = files.media_type(extension, valid(value)?);
@@ -170,7 +170,7 @@ pub(crate) fn files(options: &Cli) -> Result<Files, String> {
     }
     for (name, value) in &options.header {
         let name = FieldName::new(name.as_bytes()).map_err(|_| "a field has no name")?;
-        files = files.field(name, valid(value)?).map_err(|error| format!("{name}: {error}"))?;
+        files = files.header(name, valid(value)?).map_err(|error| format!("{name}: {error}"))?;
     }
     for path in options.fallback.iter().chain(options.error_page.iter().map(|(_, path)| path)) {
         if !files.contains(path.as_bytes()) {

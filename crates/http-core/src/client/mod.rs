@@ -25,9 +25,9 @@
 //! | [`Event::Closed`] | close |
 //! | `Err(error)` | close; if [`can_retry`](Connection::can_retry), the request may be sent again on a new connection |
 //!
-//! If reading or writing fails, call [`connection_lost`](Connection::connection_lost), never `received_eof`: the end of the
-//! stream may be what ends a body. The connection can be stored after any byte and moved to another thread. It reads no
-//! clock. The current timeout follows from [`phase`](Connection::phase); if it fires, call
+//! If reading or writing fails, call [`connection_lost`](Connection::connection_lost), never `received_eof`: the end of
+//! the stream may be what ends a body. The connection can be stored after any byte and moved to another thread. It
+//! reads no clock. The current timeout follows from [`phase`](Connection::phase); if it fires, call
 //! [`handle_timeout`](Connection::handle_timeout).
 //!
 //! One request over a blocking socket:
@@ -79,10 +79,10 @@ use crate::message::method::Method;
 use crate::message::target::Form;
 use crate::wire::chunked::{Chunks, Next};
 use crate::wire::encode;
+use crate::wire::framing::Framing;
 use crate::wire::parse;
 use crate::wire::persistence::CloseReason;
 use crate::wire::recv_buffer::{RecvBuffer, Workspace};
-use crate::wire::scan::HeadScanner;
 use response::Head;
 
 pub use crate::wire::encode::SendBody;
@@ -91,8 +91,8 @@ pub use response::ResponseHead;
 
 /// A connection to a server. The [module](self) says in which order to call what.
 ///
-/// It carries one request at a time: the next may be made when the response before is complete. It is `Send`. Its buffers
-/// are its own, or [a workspace's](Self::attach).
+/// It carries one request at a time: the next may be made when the response before is complete. It is `Send`. Its
+/// buffers are its own, or [a workspace's](Self::attach).
 ///
 /// ```
 /// use http_core::client::{Connection, Event, Request, SendBody};
@@ -119,9 +119,6 @@ pub use response::ResponseHead;
 pub struct Connection {
     limits: Limits,
     buffer: RecvBuffer,
-    /// The current head with its continuation lines joined; empty if there are none.
-    unfolded: Vec<u8>,
-    scanner: HeadScanner,
     chunks: Chunks,
     head: Head,
     /// The caller holds a response's head.
@@ -130,7 +127,6 @@ pub struct Connection {
     body_left: u64,
     state: State,
     close_reason: Option<CloseReason>,
-    interim: u8,
     /// The current request is HEAD.
     is_head: bool,
     is_idempotent: bool,
@@ -175,7 +171,7 @@ pub enum Event<'a> {
     /// A response's head is whole and correct. There is one for each request: interim responses (1xx) are skipped
     /// (R9110-15.2).
     Response(ResponseHead<'a>),
-    /// One or more bytes of the response's body, without the framing of chunks. Only the caller limits how many there are.
+    /// One or more bytes of the response's body, without chunk framing. Only the caller limits how many there are.
     Body(&'a [u8]),
     /// The response is complete. It follows each [`Response`](Event::Response) once, even if there was no body.
     ResponseEnd,
@@ -202,20 +198,18 @@ pub enum Phase {
 }
 
 impl Connection {
-    /// A connection on which no request was sent yet. It allocates nothing before [`receive_buffer`](Self::receive_buffer).
+    /// A connection on which no request was sent yet. It allocates nothing before
+    /// [`receive_buffer`](Self::receive_buffer).
     pub const fn new(limits: Limits) -> Connection {
         Connection {
             limits,
             buffer: RecvBuffer::new(),
-            unfolded: Vec::new(),
-            scanner: HeadScanner::new(),
             chunks: Chunks::new(),
-            head: Head::NONE,
+            head: Head::new(),
             holds_head: false,
             body_left: 0,
             state: State::Idle,
             close_reason: None,
-            interim: 0,
             is_head: false,
             is_idempotent: false,
             unanswered: false,
@@ -230,7 +224,7 @@ impl Connection {
     /// Whether a first response that does not begin with `HTTP/` is the body of an HTTP/0.9 response (R1945-6b).
     /// Default: no, it is [`ResponseError::NotHttp`].
     ///
-    /// With this option, whatever a server of any protocol sends is a response. Use it only where an old server is expected.
+    /// Then whatever a server of any protocol sends is a response. Use it only where an old server is expected.
     ///
     /// ```
     /// use http_core::client::{Connection, Event};
@@ -250,14 +244,15 @@ impl Connection {
         self
     }
 
-    /// Appends a request's head to `out`. Returns what body must follow: none, or exactly the announced length. Report the
-    /// bytes of the body by [`body_sent`](Self::body_sent).
+    /// Appends a request's head to `out`. Returns what body must follow: none, or exactly the announced length. Report
+    /// the bytes of the body by [`body_sent`](Self::body_sent).
     ///
     /// The server may have closed the connection since the last response. Before a second request, read without waiting
     /// and pass the result to the connection.
     ///
     /// # Errors
-    /// [`UsageError::ConnectionBusy`] unless [`can_reuse`](Self::can_reuse); [`UsageError::TargetForm`]. Nothing is written then.
+    /// [`UsageError::ConnectionBusy`] unless [`can_reuse`](Self::can_reuse); [`UsageError::TargetForm`]. Nothing is
+    /// written then.
     pub fn request(&mut self, request: &Request<'_>, out: &mut Vec<u8>) -> Result<SendBody, UsageError> {
         if !self.can_reuse() {
             return Err(UsageError::ConnectionBusy);
@@ -278,7 +273,7 @@ impl Connection {
         encode::request_head(&head, out);
         self.close_reason = (!keep_alive).then_some(CloseReason::CallerRequested);
         self.state = State::Head;
-        (self.scanner, self.head, self.interim) = (HeadScanner::new(), Head::NONE, 0);
+        self.head = Head::new();
         self.is_head = request.method == Method::Head;
         self.is_idempotent = is_idempotent(request.method);
         self.unanswered = true;
@@ -288,8 +283,8 @@ impl Connection {
 
     /// Reports that `n` bytes of the request's body were sent. Call it for each piece.
     ///
-    /// A response may come before the whole body is sent. If it is an error, the rest need not be sent (R1945-9.4a), but
-    /// then the connection closes.
+    /// A response may come before the whole body is sent. If it is an error, the rest need not be sent (R1945-9.4a),
+    /// but then the connection closes.
     ///
     /// # Errors
     /// [`UsageError::BodyTooLong`] for more bytes than announced. If they were really sent, close the connection.
@@ -298,7 +293,7 @@ impl Connection {
         Ok(())
     }
 
-    /// Checks that the whole body of the request was sent. It changes nothing: every body that a client sends has a length.
+    /// Checks that the whole body of the request was sent. It changes nothing, because every such body has a length.
     ///
     /// # Errors
     /// [`UsageError::BodyTooShort`] if bytes are missing. Close the connection, so that the server notices.
@@ -333,7 +328,7 @@ impl Connection {
         self.buffer.receive(bytes, self.limits.head as usize)
     }
 
-    /// Reports the end of the stream: the peer sends no more. That may be what ends a body ([`Framing::UntilClose`](crate::Framing::UntilClose)).
+    /// Reports the end of the stream: the peer sends no more. That may be what ends a body ([`Framing::UntilClose`]).
     ///
     /// If the stream broke, call [`connection_lost`](Self::connection_lost) instead.
     pub fn received_eof(&mut self) {
@@ -343,8 +338,8 @@ impl Connection {
     /// Reports that the stream broke: reading or writing failed, for example with `ECONNRESET` or `EPIPE`.
     ///
     /// What was received before is still handed out. Then `poll` returns [`ResponseError::ConnectionLost`], or
-    /// [`Event::Closed`] between two requests. [`can_retry`](Self::can_retry) says whether to send the request again. After a
-    /// failed write there may be a response to read first.
+    /// [`Event::Closed`] between two requests. [`can_retry`](Self::can_retry) says whether to send the request again.
+    /// After a failed write there may be a response to read first.
     ///
     /// ```
     /// use http_core::client::{Connection, Event, Request};
@@ -368,8 +363,8 @@ impl Connection {
 
     /// Reports that the caller's timeout for the current [`phase`](Self::phase) fired.
     ///
-    /// What was received before is still handed out. Then `poll` returns [`ResponseError::TimedOut`], or [`Event::Closed`]
-    /// between two requests. The request must not be sent again: the server may be working on it.
+    /// What was received before is still handed out. Then `poll` returns [`ResponseError::TimedOut`], or
+    /// [`Event::Closed`] between two requests. The request must not be sent again: the server may be working on it.
     pub fn handle_timeout(&mut self) {
         self.timed_out = true;
     }
@@ -386,7 +381,7 @@ impl Connection {
             Ok(Step::NeedInput) => Ok(Event::NeedInput),
             Ok(Step::Response) => {
                 self.holds_head = true;
-                Ok(Event::Response(self.view()))
+                Ok(Event::Response(self.head.view(&self.buffer)))
             }
             Ok(Step::Body) => Ok(Event::Body(self.buffer.lent_front())),
             Ok(Step::ResponseEnd) => Ok(Event::ResponseEnd),
@@ -398,9 +393,10 @@ impl Connection {
         }
     }
 
-    /// The head that the last [`poll`](Self::poll) returned, until the next call that receives or polls. `None` otherwise.
+    /// The head that the last [`poll`](Self::poll) returned, until the next call that receives or polls. `None`
+    /// otherwise.
     pub fn response(&self) -> Option<ResponseHead<'_>> {
-        self.holds_head.then(|| self.view())
+        self.holds_head.then(|| self.head.view(&self.buffer))
     }
 
     /// The status line as far as it was received, for a log. It may hold any byte except LF, so escape it.
@@ -426,8 +422,8 @@ impl Connection {
         }
     }
 
-    /// Whether a request may be made. No request is in progress, it is certain where the last response ended, both sides
-    /// keep the connection, and nothing was received after the response (R9112-6.3d).
+    /// Whether a request may be made. No request is in progress, it is certain where the last response ended, both
+    /// sides keep the connection, and nothing was received after the response (R9112-6.3d).
     #[must_use]
     pub fn can_reuse(&self) -> bool {
         let is_over = self.eof || self.lost || self.timed_out;
@@ -443,8 +439,8 @@ impl Connection {
         self.unanswered && self.reused && self.is_idempotent && !self.timed_out
     }
 
-    /// Why the connection closes, once that is settled: by the request, by the response's head, or with [`Event::Closed`].
-    /// `None` while it is kept. After an error, the error is the reason.
+    /// Why the connection closes, once that is settled: by the request, by the response's head, or with
+    /// [`Event::Closed`]. `None` while it is kept. After an error, the error is the reason.
     pub fn close_reason(&self) -> Option<CloseReason> {
         self.close_reason
     }
@@ -452,13 +448,13 @@ impl Connection {
     /// Bytes of heap memory that the connection owns, not counting a workspace's. It is 0 for an idle connection after
     /// [`detach`](Self::detach).
     pub fn heap_size(&self) -> usize {
-        self.buffer.heap_size() + self.unfolded.capacity()
+        self.buffer.heap_size() + self.head.unfolded.capacity()
     }
 
     /// Uses the workspace's memory until [`detach`](Self::detach), so that the connection needs none of its own.
     ///
-    /// A thread lends its workspace to one connection at a time. Unread bytes that the connection owns stay where they are.
-    /// An earlier [`receive_buffer`](Self::receive_buffer) is no longer valid.
+    /// A thread lends its workspace to one connection at a time. Unread bytes that the connection owns stay where they
+    /// are. An earlier [`receive_buffer`](Self::receive_buffer) is no longer valid.
     pub fn attach(&mut self, workspace: &mut Workspace) {
         self.buffer.attach(workspace);
     }
@@ -468,7 +464,7 @@ impl Connection {
     pub fn detach(&mut self, workspace: &mut Workspace) {
         self.holds_head = false;
         self.buffer.detach(workspace);
-        self.unfolded = Vec::new();
+        self.head.unfolded = Vec::new();
     }
 }
 
@@ -523,6 +519,33 @@ impl Connection {
         }
     }
 
+    fn receive_head(&mut self) -> Result<Step, ResponseError> {
+        let bytes = self.buffer.unread();
+        let is_first = !self.reused && self.head.interim == 0;
+        if self.allows_http09 && is_first && Head::is_simple(bytes, &self.limits, self.eof) {
+            self.close_reason = self.close_reason.or(Some(CloseReason::UnknownLength));
+            self.state = State::Body(Body::UntilClose);
+            self.buffer.parts().1.clear();
+            return Ok(Step::Response);
+        }
+        match self.head.read(&mut self.buffer, &self.limits, self.is_head)? {
+            None if self.eof && self.buffer.unread().is_empty() => Err(ResponseError::NoResponse),
+            None if self.eof => Err(ResponseError::HeadTruncated), // R9112-8
+            None => self.need_input(),
+            Some((framing, reason)) => {
+                self.close_reason = self.close_reason.or(reason);
+                self.chunks = Chunks::new();
+                self.state = State::Body(match framing {
+                    Framing::Empty => Body::Length(0),
+                    Framing::Length(bytes) => Body::Length(bytes),
+                    Framing::UntilClose => Body::UntilClose,
+                    Framing::Chunked => Body::Chunked,
+                });
+                Ok(Step::Response)
+            }
+        }
+    }
+
     fn receive_body(&mut self, body: Body) -> Result<Step, ResponseError> {
         loop {
             let (bytes, index) = self.buffer.parts();
@@ -559,7 +582,7 @@ impl Connection {
         }
     }
 
-    /// The response is complete. If the request's body is not, nobody knows where the next request would begin.
+    /// The response is complete. If the request's body is not, the next request could begin anywhere.
     fn end(&mut self) -> Step {
         if self.body_left > 0 {
             self.close_reason = self.close_reason.or(Some(CloseReason::BodyIncomplete));

@@ -29,16 +29,16 @@ use crate::message::target::{Authority, Target};
 pub struct Request<'a> {
     /// The method: any except CONNECT.
     pub method: Method<'a>,
-    /// The request-target, in any form. It is sent in origin-form to a server and in absolute-form to a proxy. `*` is for
-    /// OPTIONS only.
+    /// The request-target, in any form. It is sent in origin-form to a server and in absolute-form to a proxy. `*` is
+    /// for OPTIONS only.
     pub target: Target<'a>,
-    /// The value of Host. If the target is in absolute-form, its own host is sent instead (RFC 9112 §3.2). The caller may
-    /// be connected to another host.
+    /// The value of Host. If the target is in absolute-form, its own host is sent instead (RFC 9112 §3.2). The caller
+    /// may be connected to another host.
     pub host: Authority<'a>,
     /// All other headers.
     pub fields: &'a FieldBlock,
-    /// How many bytes of body follow the head. `None` for no body: POST, PUT and PATCH then send `Content-Length: 0`, other
-    /// methods send nothing (R1945-7.2a). The length must be known, because HTTP/1.0 has no other way.
+    /// How many bytes of body follow the head. `None` for no body: POST, PUT and PATCH then send `Content-Length: 0`,
+    /// other methods send nothing (R1945-7.2a). The length must be known, because HTTP/1.0 has no other way.
     pub body: Option<u64>,
     /// Asks the server to keep the connection. A proxy is never asked (R2068-19.7.1c).
     pub keep_alive: bool,

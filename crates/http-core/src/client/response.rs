@@ -1,33 +1,33 @@
 //! A response's head: how it is received, the checks that it passes before the caller sees it, and the view that the
 //! caller gets.
 
+use alloc::vec::Vec;
 use core::fmt;
 
 use crate::error::ResponseError;
+use crate::limits::Limits;
 use crate::message::field::{Fields, header};
 use crate::message::method::Method;
 use crate::message::status::Status;
 use crate::message::version::Version;
-use crate::wire::chunked::Chunks;
-use crate::wire::field_index::FieldIndex;
 use crate::wire::framing::{self, Framing};
 use crate::wire::parse;
 use crate::wire::persistence::{self, CloseReason};
+use crate::wire::recv_buffer::RecvBuffer;
 use crate::wire::scan::{Found, HeadScanner};
-
-use super::{Body, Connection, State, Step};
 
 /// A response's head, borrowed from its connection (RFC 1945 §6).
 #[derive(Clone, Copy)]
 #[non_exhaustive]
 pub struct ResponseHead<'a> {
-    /// The version as it was received, 1.0 to 1.9. It is [0.9](Version::HTTP_09) for a Simple-Response, which has no head.
+    /// The version as it was received, 1.0 to 1.9. It is [0.9](Version::HTTP_09) for a Simple-Response, which has no
+    /// head.
     pub version: Version,
     /// The status, never 1xx; 200 for a Simple-Response. Treat one without a name as the x00 of its
     /// [class](Status::class) (R1945-6.1.1a).
     pub status: Status,
-    /// The reason phrase as it was received. It means nothing (R9112-4), may be empty, holds no control byte except HTAB,
-    /// and need not be ASCII.
+    /// The reason phrase as it was received. It means nothing (R9112-4), may be empty, holds no control byte except
+    /// HTAB, and need not be ASCII.
     pub reason: &'a [u8],
     /// The headers, in their order. A continuation line is part of its header's value (R9112-5.2).
     pub fields: Fields<'a>,
@@ -65,150 +65,151 @@ impl fmt::Debug for ResponseHead<'_> {
     }
 }
 
-/// Where the parts of the current head are: offsets from its first byte.
-#[derive(Clone, Copy, Debug)]
+/// The head of the current response: how far it was received, and where its parts are. Offsets count from its first
+/// byte.
 pub(super) struct Head {
-    pub(super) start_line_end: u32,
+    scanner: HeadScanner,
+    /// A copy with continuation lines joined; empty if there are none.
+    pub(super) unfolded: Vec<u8>,
+    /// How many interim responses came before.
+    pub(super) interim: u8,
+    start_line_end: u32,
     /// 0 until the head is whole.
     pub(super) length: u32,
     reason: (u32, u32),
-    pub(super) version: Version,
-    pub(super) status: Status,
+    version: Version,
+    status: Status,
     body: Framing,
-}
-
-impl Head {
-    /// No head; also what a Simple-Response means.
-    pub(super) const NONE: Head = Head {
-        start_line_end: 0,
-        length: 0,
-        reason: (0, 0),
-        version: Version::HTTP_09,
-        status: Status::OK,
-        body: Framing::UntilClose,
-    };
-
-    /// Reads the status line, without its line end. The next line begins at `next`.
-    pub(super) fn validate_start_line(&mut self, line: &[u8], next: usize) -> Result<(), ResponseError> {
-        let line = parse::status_line(line)?;
-        *self = Head {
-            start_line_end: next as u32,
-            reason: (line.reason.start as u32, line.reason.end as u32),
-            version: line.version,
-            status: line.status,
-            ..Head::NONE
-        };
-        Ok(())
-    }
-
-    /// Decides what body follows a final response, and why the connection closes after it, if it does.
-    pub(super) fn validate(
-        &mut self,
-        fields: &Fields<'_>,
-        is_head: bool,
-        scanner: &HeadScanner,
-    ) -> Result<(Framing, Option<CloseReason>), ResponseError> {
-        let method = if is_head { Method::Head } else { Method::Get };
-        self.body = framing::of_response(method, self.status, fields)?;
-        // R9112-6.1b, R9112-6.1c: such a response is read, but not trusted to end where it says. Neither is one that
-        // another reader might take for another head.
-        let coded = fields.get(header::TRANSFER_ENCODING).is_some();
-        let doubtful = (coded && (self.version < Version::HTTP_11 || fields.get(header::CONTENT_LENGTH).is_some()))
-            || scanner.bare_lf
-            || scanner.folded;
-        let option = persistence::connection_option(fields);
-        let has_end = self.body != Framing::UntilClose;
-        Ok((self.body, persistence::close_reason_of_response(self.version, option, has_end, doubtful)))
-    }
-
-    /// The head as its caller sees it. `unfolded` is a copy with its continuation lines joined; empty if there are none.
-    pub(super) fn view<'a>(&self, bytes: &'a [u8], unfolded: &'a [u8], index: &'a FieldIndex) -> ResponseHead<'a> {
-        let (from, to) = self.reason;
-        ResponseHead {
-            version: self.version,
-            status: self.status,
-            reason: &bytes[from as usize..to as usize],
-            fields: Fields::new(if unfolded.is_empty() { bytes } else { unfolded }, index),
-            body: self.body,
-            bytes,
-        }
-    }
 }
 
 /// The first bytes of every response except a Simple-Response.
 const HTTP: &[u8] = b"HTTP/";
 
-impl Connection {
-    pub(super) fn receive_head(&mut self) -> Result<Step, ResponseError> {
+impl Head {
+    /// No byte of a head; also what a Simple-Response means.
+    pub(super) const fn new() -> Head {
+        Head {
+            scanner: HeadScanner::new(),
+            unfolded: Vec::new(),
+            interim: 0,
+            start_line_end: 0,
+            length: 0,
+            reason: (0, 0),
+            version: Version::HTTP_09,
+            status: Status::OK,
+            body: Framing::UntilClose,
+        }
+    }
+
+    /// Whether what was received is not the beginning of a head, and so a Simple-Response if that is allowed.
+    pub(super) fn is_simple(bytes: &[u8], limits: &Limits, eof: bool) -> bool {
+        !HTTP.starts_with(beginning(bytes, limits)) || (eof && (1..HTTP.len()).contains(&bytes.len()))
+    }
+
+    /// Reads on where it stopped, and skips interim responses. When the final head is whole, it lends its bytes and
+    /// returns the framing of the body, and why the connection closes after it, if it does. `None`: more bytes are
+    /// needed.
+    pub(super) fn read(
+        &mut self,
+        buffer: &mut RecvBuffer,
+        limits: &Limits,
+        is_head: bool,
+    ) -> Result<Option<(Framing, Option<CloseReason>)>, ResponseError> {
         loop {
-            let bytes = self.buffer.unread();
-            // Not beyond the limit of the line either, or the pieces would decide which of two errors it is.
-            let first = &bytes[..bytes.len().min(HTTP.len()).min((self.limits.start_line as usize).saturating_add(1))];
+            let bytes = buffer.unread();
             // Another protocol's greeting is refused at once, without waiting for the end of its line.
-            let simple = !HTTP.starts_with(first) || (self.eof && (1..HTTP.len()).contains(&bytes.len()));
-            if simple && self.allows_http09 && !self.reused && self.interim == 0 {
-                self.close_reason = self.close_reason.or(Some(CloseReason::UnknownLength));
-                self.state = State::Body(Body::UntilClose);
-                self.buffer.parts().1.clear();
-                return Ok(Step::Response);
-            }
-            if !HTTP.starts_with(first) {
+            if !HTTP.starts_with(beginning(bytes, limits)) {
                 return Err(ResponseError::NotHttp);
             }
-            match self.scanner.scan(bytes, &self.limits).map_err(|_| ResponseError::HeadTooLong)? {
-                Found::Incomplete if self.eof && bytes.is_empty() => return Err(ResponseError::NoResponse),
-                Found::Incomplete if self.eof => return Err(ResponseError::HeadTruncated), // R9112-8
-                Found::Incomplete => return self.need_input(),
-                Found::StartLine(line, next) => self.head.validate_start_line(&bytes[line], next)?,
+            match self.scanner.scan(bytes, limits).map_err(|_| ResponseError::HeadTooLong)? {
+                Found::Incomplete => return Ok(None),
+                Found::StartLine(line, next) => {
+                    let line = parse::status_line(&bytes[line])?;
+                    self.start_line_end = next as u32;
+                    self.reason = (line.reason.start as u32, line.reason.end as u32);
+                    (self.version, self.status) = (line.version, line.status);
+                }
                 Found::HeadEnd(length) => {
-                    self.validate_head(length)?;
-                    if !self.head.status.is_informational() {
-                        self.head.length = length as u32;
-                        self.buffer.lend_front(length);
-                        return Ok(Step::Response);
+                    self.read_fields(length, buffer)?;
+                    if self.status == Status::SWITCHING_PROTOCOLS {
+                        return Err(ResponseError::UnexpectedUpgrade);
+                    }
+                    if !self.status.is_informational() {
+                        let bytes = if self.unfolded.is_empty() { &buffer.unread()[..length] } else { &self.unfolded };
+                        let (framing, reason) = validate(
+                            self.version,
+                            self.status,
+                            &Fields::new(bytes, buffer.fields()),
+                            is_head,
+                            &self.scanner,
+                        )?;
+                        (self.body, self.length) = (framing, length as u32);
+                        buffer.lend_front(length);
+                        return Ok(Some((framing, reason)));
+                    }
+                    // Limited, or a server could keep the client waiting for ever (R9110-15.2).
+                    if self.interim >= limits.interim {
+                        return Err(ResponseError::TooManyInterim);
                     }
                     self.interim += 1;
-                    self.buffer.consume(length);
+                    buffer.consume(length);
                     self.scanner = HeadScanner::new();
                 }
             }
         }
     }
 
-    /// Checks everything that the caller may rely on.
-    fn validate_head(&mut self, length: usize) -> Result<(), ResponseError> {
-        let from = self.head.start_line_end as usize;
+    /// Reads the header lines of a head of this length into the buffer's index.
+    fn read_fields(&mut self, length: usize, buffer: &mut RecvBuffer) -> Result<(), ResponseError> {
+        let from = self.start_line_end as usize;
         self.unfolded.clear();
         if self.scanner.folded {
             // A copy, because the head is also handed out as it was received.
-            self.unfolded.extend_from_slice(&self.buffer.unread()[..length]);
+            self.unfolded.extend_from_slice(&buffer.unread()[..length]);
             parse::unfold_response(&mut self.unfolded, from).map_err(|()| ResponseError::FieldSyntax)?;
         }
-        let (bytes, index) = self.buffer.parts();
+        let (bytes, index) = buffer.parts();
         let bytes = if self.scanner.folded { &self.unfolded } else { &bytes[..length] };
-        parse::fields(bytes, from, self.scanner.field_lines, index).ok_or(ResponseError::FieldSyntax)?;
-        if self.head.status == Status::SWITCHING_PROTOCOLS {
-            return Err(ResponseError::UnexpectedUpgrade);
-        }
-        if self.head.status.is_informational() {
-            // Limited, or a server could keep the client waiting for ever (R9110-15.2).
-            return if self.interim < self.limits.interim { Ok(()) } else { Err(ResponseError::TooManyInterim) };
-        }
-        let (framing, reason) = self.head.validate(&Fields::new(bytes, index), self.is_head, &self.scanner)?;
-        self.close_reason = self.close_reason.or(reason);
-        self.chunks = Chunks::new();
-        self.state = State::Body(match framing {
-            Framing::Empty => Body::Length(0),
-            Framing::Length(bytes) => Body::Length(bytes),
-            Framing::UntilClose => Body::UntilClose,
-            Framing::Chunked => Body::Chunked,
-        });
-        Ok(())
+        parse::fields(bytes, from, self.scanner.field_lines, index).ok_or(ResponseError::FieldSyntax)
     }
 
-    /// The head that is handed out.
-    pub(super) fn view(&self) -> ResponseHead<'_> {
-        let bytes = &self.buffer.unread()[..self.head.length as usize];
-        self.head.view(bytes, &self.unfolded, self.buffer.fields())
+    /// The head as its caller sees it.
+    pub(super) fn view<'a>(&'a self, buffer: &'a RecvBuffer) -> ResponseHead<'a> {
+        let bytes = &buffer.unread()[..self.length as usize];
+        let (from, to) = self.reason;
+        ResponseHead {
+            version: self.version,
+            status: self.status,
+            reason: &bytes[from as usize..to as usize],
+            fields: Fields::new(if self.unfolded.is_empty() { bytes } else { &self.unfolded }, buffer.fields()),
+            body: self.body,
+            bytes,
+        }
     }
+}
+
+/// As much as tells whether this is a head. Not beyond the limit of a line, or the pieces would decide which of two
+/// errors it is.
+fn beginning<'a>(bytes: &'a [u8], limits: &Limits) -> &'a [u8] {
+    &bytes[..bytes.len().min(HTTP.len()).min((limits.start_line as usize).saturating_add(1))]
+}
+
+/// Decides what body follows a final response, and why the connection closes after it, if it does.
+fn validate(
+    version: Version,
+    status: Status,
+    fields: &Fields<'_>,
+    is_head: bool,
+    scanner: &HeadScanner,
+) -> Result<(Framing, Option<CloseReason>), ResponseError> {
+    let framing = framing::of_response(if is_head { Method::Head } else { Method::Get }, status, fields)?;
+    // R9112-6.1b, R9112-6.1c: such a response is read, but not trusted to end where it says. Neither is one that
+    // another reader might take for another head.
+    let coded = fields.get(header::TRANSFER_ENCODING).is_some();
+    let doubtful = (coded && (version < Version::HTTP_11 || fields.get(header::CONTENT_LENGTH).is_some()))
+        || scanner.bare_lf
+        || scanner.folded;
+    let option = persistence::connection_option(fields);
+    let has_end = framing != Framing::UntilClose;
+    Ok((framing, persistence::close_reason_of_response(version, option, has_end, doubtful)))
 }

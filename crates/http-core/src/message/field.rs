@@ -1,5 +1,5 @@
-//! Fields: names, values, the borrowed list of a received head, and the owned lines of a head to be sent.
-//! What a field *means* is decided elsewhere.
+//! Header fields: names, values, the borrowed headers of a received head, and the owned ones of a head to be sent. What
+//! a header means is decided in `wire` and `semantics`.
 
 use alloc::vec::Vec;
 use core::fmt;
@@ -10,20 +10,21 @@ use thiserror::Error;
 use crate::wire::field_index::{FieldIndex, FieldRange};
 use crate::wire::grammar::{elements, is_token, is_value_text, trim};
 
-/// A field name: a token (letters, digits and ``!#$%&'*+-.^_`|~``), compared without regard to case (RFC 1945 §4.2,
-/// RFC 9110 §5.1). It is sent as it is written here.
+/// A header's name: a token of letters, digits and ``!#$%&'*+-.^_`|~`` (RFC 1945 §4.2, RFC 9110 §5.1).
+///
+/// `==` ignores case. The name is sent in the case in which it was given.
 ///
 /// ```
 /// use http_core::{FieldName, InvalidFieldName, header};
 /// assert_eq!(FieldName::new(b"content-TYPE"), Ok(header::CONTENT_TYPE));
 /// assert_eq!(FieldName::try_from("X-A "), Err(InvalidFieldName));
-/// const TRACE_ID: FieldName = FieldName::from_static("X-Trace-Id");   // checked when compiled
+/// const TRACE_ID: FieldName = FieldName::from_static("X-Trace-Id");   // checked at compile time
 /// ```
 #[derive(Clone, Copy)]
 pub struct FieldName<'a>(&'a [u8]);
 
 impl<'a> FieldName<'a> {
-    /// Reads a field name.
+    /// Reads a name.
     ///
     /// # Errors
     /// [`InvalidFieldName`] unless it is a token. A token is not empty.
@@ -31,16 +32,16 @@ impl<'a> FieldName<'a> {
         if is_token(name) { Ok(FieldName(name)) } else { Err(InvalidFieldName) }
     }
 
-    /// A field name that is known when the program is compiled.
+    /// A name that is known at compile time.
     ///
     /// # Panics
-    /// If it is no token. Write it in a `const`, and that is an error of compilation instead.
+    /// If it is not a token. In a `const` that is a compile error.
     pub const fn from_static(name: &'static str) -> FieldName<'static> {
-        assert!(is_token(name.as_bytes()), "a field name is a token");
+        assert!(is_token(name.as_bytes()), "a header name must be a token");
         FieldName(name.as_bytes())
     }
 
-    /// The name as it was written, in ASCII; `Display` writes the same.
+    /// The name as it was given, in ASCII. `Display` writes the same.
     pub fn as_str(&self) -> &'a str {
         str::from_utf8(self.0).unwrap_or_default() // a token is ASCII
     }
@@ -55,7 +56,7 @@ pub struct InvalidFieldName;
 
 impl PartialEq for FieldName<'_> {
     fn eq(&self, other: &FieldName<'_>) -> bool {
-        self.0 == other.0 || self.0.eq_ignore_ascii_case(other.0) // most are written in the usual way
+        self.0 == other.0 || self.0.eq_ignore_ascii_case(other.0) // most names have the usual case
     }
 }
 
@@ -79,8 +80,10 @@ impl fmt::Display for FieldName<'_> {
     }
 }
 
-/// A field value: bytes without CR, LF, NUL or any other control but HTAB, and without blanks at its ends
-/// (RFC 9110 §5.5). It may be empty, and it need not be UTF-8: old peers send ISO-8859-1.
+/// A header's value: bytes without CR, LF, NUL or any other control byte except HTAB, and without blanks at its ends
+/// (RFC 9110 §5.5).
+///
+/// It may be empty. It need not be UTF-8: old peers send ISO-8859-1.
 ///
 /// ```
 /// use http_core::FieldValue;
@@ -91,7 +94,7 @@ impl fmt::Display for FieldName<'_> {
 pub struct FieldValue<'a>(&'a [u8]);
 
 impl<'a> FieldValue<'a> {
-    /// Reads a field value and trims the blanks around it.
+    /// Reads a value and trims the blanks around it.
     ///
     /// # Errors
     /// [`InvalidFieldValue`] if it holds a control byte other than HTAB (R9110-5.5, R9112-11.1).
@@ -100,21 +103,21 @@ impl<'a> FieldValue<'a> {
         if is_value_text(value) { Ok(FieldValue(value)) } else { Err(InvalidFieldValue) }
     }
 
-    /// A field value that is known when the program is compiled.
+    /// A value that is known at compile time.
     ///
     /// # Panics
-    /// If it holds a control byte other than HTAB. Write it in a `const`, and that is an error of compilation instead.
+    /// If it holds a control byte other than HTAB. In a `const` that is a compile error.
     pub const fn from_static(value: &'static str) -> FieldValue<'static> {
-        assert!(is_value_text(value.as_bytes()), "a field value holds no control byte");
+        assert!(is_value_text(value.as_bytes()), "a header value must not hold a control byte");
         FieldValue(trim(value.as_bytes()))
     }
 
-    /// The bytes of the value, without the blanks around it. Bytes 80–FF may be among them; their charset is not known.
+    /// The bytes of the value, without the blanks around it. The character set of bytes 80–FF is unknown.
     pub const fn as_bytes(&self) -> &'a [u8] {
         self.0
     }
 
-    /// The value as text, where it is UTF-8; `None` otherwise.
+    /// The value as text. `None` if it is not UTF-8.
     pub const fn as_str(&self) -> Option<&'a str> {
         match str::from_utf8(self.0) {
             Ok(text) => Some(text),
@@ -142,8 +145,8 @@ impl fmt::Debug for FieldValue<'_> {
     }
 }
 
-/// Names of fields that this workspace reads or writes, and where they are defined. Others are made by
-/// [`FieldName::from_static`](super::FieldName::from_static) and [`FieldName::new`](super::FieldName::new).
+/// The names of common headers, and where they are defined. Make others by
+/// [`FieldName::from_static`](crate::FieldName::from_static) or [`FieldName::new`](crate::FieldName::new).
 pub mod header {
     use super::FieldName;
 
@@ -195,24 +198,22 @@ pub mod header {
     }
 }
 
-/// The fields of a received head, in order, borrowed from the connection that received them. At most
-/// [`Limits::fields`](crate::Limits::fields) lines; each look-up is linear in their number.
+/// The headers of a received head, in their order, borrowed from the connection.
 ///
-/// Which look-up is right depends on the field: one value ([`only`](Self::only)), a list ([`tokens`](Self::tokens)), or
-/// lines that are read one by one ([`get_all`](Self::get_all)).
+/// There are at most [`Limits::fields`](crate::Limits::fields) lines. Each search is linear in their number. The right
+/// search depends on the header: for a single value [`only`](Self::only), for a list [`tokens`](Self::tokens), for
+/// lines that are read one by one [`get_all`](Self::get_all).
 ///
 /// ```
 /// # use http_core::{server::{Connection, Event}, Limits, header};
 /// # let mut connection = Connection::new(Limits::default());
-/// # let head = b"GET / HTTP/1.0\r\nConnection: TE,\r\nCONNECTION: Keep-Alive\r\n\r\n";
-/// # connection.receive_buffer()[..head.len()].copy_from_slice(head);
-/// # connection.received(head.len());
+/// # connection.receive(b"GET / HTTP/1.0\r\nConnection: TE,\r\nCONNECTION: Keep-Alive\r\n\r\n");
 /// # let Ok(Event::Request(request)) = connection.poll() else { unreachable!() };
 /// let fields = request.fields;
 /// assert_eq!(fields.len(), 2);
-/// assert_eq!(fields.get(header::CONNECTION).unwrap().as_bytes(), b"TE,");        // the first
-/// assert_eq!(fields.only(header::CONNECTION), None);                             // there are two
-/// assert!(fields.tokens(header::CONNECTION).eq([&b"TE"[..], b"Keep-Alive"]));    // the elements of all of them
+/// assert_eq!(fields.get(header::CONNECTION).unwrap().as_bytes(), b"TE,");        // of the first line
+/// assert_eq!(fields.only(header::CONNECTION), None);                             // there are two lines
+/// assert!(fields.tokens(header::CONNECTION).eq([&b"TE"[..], b"Keep-Alive"]));    // the elements of all lines
 /// for (name, value) in fields.iter() {
 ///     println!("{name}: {}", value.as_bytes().escape_ascii());
 /// }
@@ -228,27 +229,27 @@ impl<'a> Fields<'a> {
         Fields { bytes, index }
     }
 
-    /// The number of field lines; a name that stands on two lines counts twice, a continuation line not at all.
+    /// The number of lines. A name on two lines counts twice. Continuation lines do not count.
     pub const fn len(&self) -> usize {
         self.index.len()
     }
 
-    /// Whether there is no field at all, as in a Simple-Request.
+    /// Whether there are no headers, as in a Simple-Request.
     pub const fn is_empty(&self) -> bool {
         self.index.len() == 0
     }
 
-    /// Every field line, in the order and spelling in which they came. Name and value live as long as the head.
+    /// All lines, in the order and case in which they were received. Names and values live as long as the head.
     pub fn iter(&self) -> impl Iterator<Item = (FieldName<'a>, FieldValue<'a>)> + use<'a> {
-        // What the parser has indexed is a token and a value: nothing is checked again.
+        // The parser has checked names and values.
         let bytes = self.bytes;
         self.index.iter().map(move |field| (FieldName(field.name.of(bytes)), FieldValue(field.value.of(bytes))))
     }
 
-    /// The values of all lines with this name, in any case, in their order.
+    /// The values of all lines with this name, in their order.
     pub fn get_all<'n>(&self, name: FieldName<'n>) -> impl Iterator<Item = FieldValue<'a>> + use<'a, 'n> {
         let (bytes, name) = (self.bytes, name.0);
-        // Lengths first: few of the fields have names as long as this.
+        // Lengths first: few names are as long as this one.
         let has_name = move |field: &&FieldRange| {
             field.name.length as usize == name.len() && FieldName(field.name.of(bytes)) == FieldName(name)
         };
@@ -256,50 +257,50 @@ impl<'a> Fields<'a> {
         lines.map(move |field| FieldValue(field.value.of(bytes)))
     }
 
-    /// The value of the first line with this name. For a field that means something only when it stands alone, ask
-    /// [`only`](Self::only).
+    /// The value of the first line with this name. For a header that may be there only once, use [`only`](Self::only).
     #[inline]
     pub fn get(&self, name: FieldName<'_>) -> Option<FieldValue<'a>> {
         if self.index.at_most(name.0) == 0 { None } else { self.find(name, false) }
     }
 
-    /// The value of the one line with this name; `None` if there is none, or several, which mean nothing in a field
-    /// that is no list (R1945-4.2b).
+    /// The value of the only line with this name. `None` if there is no such line, or several: these mean nothing for a
+    /// header that is not a list (R1945-4.2b).
     #[inline]
     pub fn only(&self, name: FieldName<'_>) -> Option<FieldValue<'a>> {
         if self.index.at_most(name.0) == 0 { None } else { self.find(name, true) }
     }
 
-    /// The first value; `alone`: unless there are others. Most names that are looked for do not occur, which costs no call.
+    /// The first value; with `alone`, only if there is no other. Not inlined: most names do not occur, and then it is
+    /// not called.
     #[inline(never)]
     fn find(&self, name: FieldName<'_>, alone: bool) -> Option<FieldValue<'a>> {
         let mut all = self.get_all(name);
         all.next().filter(|_| !alone || all.next().is_none())
     }
 
-    /// The list elements of all lines with this name, cut at commas and trimmed; empty ones do not count (R1945-2.1,
-    /// R9110-5.6.1). Not for fields with quoted strings or dates in them, whose commas are no ends.
+    /// The list elements of all lines with this name, split at commas and trimmed. Empty elements are left out
+    /// (R1945-2.1, R9110-5.6.1). Not for headers with quoted strings or dates, which may hold commas.
     pub fn tokens<'n>(&self, name: FieldName<'n>) -> impl Iterator<Item = &'a [u8]> + use<'a, 'n> {
         self.get_all(name).flat_map(|value| elements(value.0))
     }
 }
 
 impl fmt::Debug for Fields<'_> {
-    /// Shows every field, but no credentials.
+    /// Shows every header, but no credentials.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_map().entries(self.iter().map(shown)).finish()
     }
 }
 
-/// A field as it may stand in a log: without credentials (R1945-12.3).
+/// A header as it may be logged: without credentials (R1945-12.3).
 fn shown<'a>((name, value): (FieldName<'a>, FieldValue<'a>)) -> (FieldName<'a>, FieldValue<'a>) {
     const SECRET: [FieldName<'static>; 4] =
         [header::AUTHORIZATION, header::PROXY_AUTHORIZATION, header::COOKIE, header::SET_COOKIE];
     (name, if SECRET.contains(&name) { FieldValue::from_static("(not shown)") } else { value })
 }
 
-/// The headers of a message to be sent (RFC 9113's *field block*). Each line is checked when it is added, and from then on
-/// only copied.
+/// The headers of a message to be sent (RFC 9113's *field block*). Each line is checked when it is added, and from then
+/// on only copied.
 ///
 /// The library alone writes the headers that frame a message or end a connection, so these cannot be added: Connection,
 /// Content-Length, Date, Host, Keep-Alive and Transfer-Encoding. The block has no limit of its own.
@@ -320,7 +321,7 @@ fn shown<'a>((name, value): (FieldName<'a>, FieldValue<'a>)) -> (FieldName<'a>, 
 pub struct FieldBlock(Vec<u8>);
 
 impl FieldBlock {
-    /// No field lines. It allocates with the first.
+    /// An empty block. It allocates when the first line is added.
     pub const fn new() -> FieldBlock {
         FieldBlock(Vec::new())
     }
@@ -452,10 +453,14 @@ mod tests {
             assert_eq!(FieldName::new(bad.as_bytes()), Err(InvalidFieldName), "{bad}");
         }
         let name = FieldName::new(b"hoSt").unwrap();
-        assert_eq!((format!("{name}"), format!("{name:?}")), ("hoSt".into(), "hoSt".into()), "as it came");
+        assert_eq!(
+            (format!("{name}"), format!("{name:?}")),
+            ("hoSt".into(), "hoSt".into()),
+            "in the case in which it was given"
+        );
     }
 
-    // R9112-6.1d: and so no caller can send a transfer coding.
+    // R9112-6.1d: so no caller can send a transfer coding.
     #[test]
     fn the_library_writes_framing_alone() {
         let mut block = FieldBlock::new();
@@ -497,7 +502,7 @@ mod tests {
 
     // R1945-4.2b, R1945-2.1
     #[test]
-    fn a_field_on_several_lines_is_a_list_or_nothing() {
+    fn header_on_several_lines_is_a_list_or_nothing() {
         for (lines, only, tokens) in [
             ("A: x\r\n", Some("x"), &["x"][..]),
             ("A: x, y\r\n", Some("x, y"), &["x", "y"]),

@@ -1,4 +1,5 @@
-//! Request methods: the ones HTTP knows by name, and any other token. What a method is *for* is decided elsewhere.
+//! Request methods: those with a name in HTTP, and any other token. What a method does is decided in `wire` and
+//! `semantics`.
 
 use core::fmt;
 
@@ -20,7 +21,7 @@ use crate::wire::grammar::is_token;
 pub enum Method<'a> {
     /// `GET` (RFC 9110 §9.3.1)
     Get,
-    /// `HEAD`: the answer to GET without its body (RFC 9110 §9.3.2).
+    /// `HEAD`: the response to GET without its body (RFC 9110 §9.3.2).
     Head,
     /// `POST` (RFC 9110 §9.3.3)
     Post,
@@ -32,7 +33,7 @@ pub enum Method<'a> {
     Options,
     /// `TRACE` (RFC 9110 §9.3.8)
     Trace,
-    /// `CONNECT` (RFC 9110 §9.3.6); the machines know it to refuse it.
+    /// `CONNECT` (RFC 9110 §9.3.6). Both connections refuse it.
     Connect,
     /// `PATCH` (RFC 5789)
     Patch,
@@ -40,12 +41,12 @@ pub enum Method<'a> {
     Link,
     /// `UNLINK` (RFC 1945 §D.1.4)
     Unlink,
-    /// Any other token (`extension-method`, RFC 1945 §5.1.1): no specification named here gives it a meaning.
+    /// Any other token (`extension-method`, RFC 1945 §5.1.1).
     Other(ExtensionMethod<'a>),
 }
 
-/// The name of a method that is not known here: a token. Only [`Method::new`] makes one, and only where the token is none
-/// of the names that it knows; [`Method::as_str`] reads it.
+/// The name of an unknown method. Only [`Method::new`] makes one, for a token that is none of the known names.
+/// [`Method::as_str`] returns it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct ExtensionMethod<'a>(&'a str);
 
@@ -74,7 +75,7 @@ impl<'a> Method<'a> {
         })
     }
 
-    /// The method as it stands in a request line; `Display` writes the same.
+    /// The method as a request line has it. `Display` writes the same.
     pub const fn as_str(&self) -> &'a str {
         match *self {
             Method::Get => "GET",
@@ -92,8 +93,8 @@ impl<'a> Method<'a> {
         }
     }
 
-    /// Whether a specification gives this method a meaning. A server answers a known method that the
-    /// resource does not allow with 405, an unknown one with 501 (R9110-9.1b, R1945-D.1).
+    /// Whether the method has a name here. A server responds with 405 to a known method that the resource does not
+    /// allow, and with 501 to an unknown one (R9110-9.1b, R1945-D.1).
     pub const fn is_known(&self) -> bool {
         !matches!(self, Method::Other(_))
     }

@@ -6,8 +6,6 @@ use alloc::string::String;
 use alloc::vec::Vec;
 use core::fmt;
 
-use memchr::memchr_iter;
-
 use crate::error::TargetError;
 use crate::wire::grammar::{hex, is_plain_target_text, is_unreserved};
 
@@ -44,7 +42,7 @@ impl<'a> Path<'a> {
     /// Like [`Path::new`]; `plain` says whether the path is [plain target text](is_plain_target_text).
     pub(crate) fn read(raw: &'a [u8], plain: bool) -> Result<Path<'a>, TargetError> {
         // Most paths have no segment that begins with a dot, and nothing to decode.
-        if plain && !memchr_iter(b'.', raw).any(|dot| dot == 0 || raw[dot - 1] == b'/') {
+        if plain && !raw.starts_with(b".") && !raw.windows(2).any(|two| two == b"/.") {
             return Ok(Path(raw));
         }
         let mut depth = 0usize;

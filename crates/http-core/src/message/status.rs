@@ -25,7 +25,8 @@ macro_rules! statuses {
                 pub const $name: Status = Status($code);
             )+
 
-            /// The usual reason phrase, in ASCII; empty for a code that has none here. Clients ignore it (R9112-4).
+            /// The usual reason phrase, in ASCII. It is empty for a code without a name here. Clients ignore it
+            /// (R9112-4).
             pub const fn reason(self) -> &'static str {
                 match self.0 {
                     $($code => $reason,)+
@@ -112,18 +113,17 @@ impl Status {
         [b'0' + (c / 100) as u8, b'0' + (c / 10 % 10) as u8, b'0' + (c % 10) as u8]
     }
 
-    /// The first digit, 1 to 9. A code that is not known is to be treated as the x00 of its class (R1945-6.1.1a).
+    /// The first digit, 1 to 9. Treat an unknown code as the x00 of its class (R1945-6.1.1a).
     pub const fn class(self) -> u16 {
         self.0 / 100
     }
 
-    /// 1xx: an interim answer, the final one follows (RFC 9110 §15.2).
+    /// Whether this is 1xx: an interim response, before the final one (RFC 9110 §15.2).
     pub const fn is_informational(self) -> bool {
         self.class() == 1
     }
 
-    /// Whether an answer with this status never has a body, whatever its fields say:
-    /// 1xx, 204 and 304 (R1945-7.2b).
+    /// Whether a response with this status never has a body, whatever its headers say: 1xx, 204 and 304 (R1945-7.2b).
     pub const fn is_bodiless(self) -> bool {
         self.is_informational() || matches!(self.0, 204 | 304)
     }

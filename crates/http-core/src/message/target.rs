@@ -1,4 +1,4 @@
-//! Request-targets: their bytes, their forms and their parts. What a path names is `path`'s.
+//! Request-targets and authorities: their bytes, forms and parts. What a path names is decided in `path`.
 
 use core::fmt;
 use core::net::Ipv6Addr;
@@ -10,8 +10,10 @@ use crate::error::TargetError;
 use crate::message::path::decoded;
 use crate::wire::grammar::{is_plain_target_text, is_reg_name_byte, is_target_text};
 
-/// A request-target (RFC 1945 §5.1.2, RFC 9112 §3.2): its bytes are allowed, the percent-encodings of its path are
-/// whole, and what it names may be sent in a request. What its path leads to, a server asks [`Path`](crate::Path).
+/// A request-target (RFC 1945 §5.1.2, RFC 9112 §3.2), as it was received or will be sent.
+///
+/// Its bytes are allowed, and the percent-encodings of its path are complete. What its path names, a server reads from
+/// [`Path`](crate::Path).
 ///
 /// ```
 /// use http_core::{Form, Target, TargetError};
@@ -29,7 +31,8 @@ pub struct Target<'a> {
     parts: TargetParts,
 }
 
-/// The form of a request-target (RFC 9112 §3.2). The authority-form is CONNECT's alone, which is refused (R9112-3.2.3).
+/// The form of a request-target (RFC 9112 §3.2). Only CONNECT has the authority-form, and CONNECT is refused
+/// (R9112-3.2.3).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Form {
@@ -41,25 +44,25 @@ pub enum Form {
     Asterisk,
 }
 
-/// Where the parts stand; offsets from the target's first byte.
+/// Where the parts are: offsets from the target's first byte.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct TargetParts {
     form: Form,
     authority: (u32, u32),
     path: (u32, u32),
-    /// Nothing in the path is to be decoded.
+    /// Nothing in the path needs decoding.
     plain: bool,
 }
 
 const SCHEME: &[u8] = b"http://";
 
 impl<'a> Target<'a> {
-    /// Reads a request-target in origin-form, absolute-form or asterisk-form. It keeps the bytes as they are: nothing is
-    /// decoded, encoded or resolved.
+    /// Reads a request-target in origin-form, absolute-form or asterisk-form. Nothing is decoded, encoded or resolved.
     ///
     /// # Errors
-    /// [`TargetError`], all but [`Segment`](TargetError::EncodedSeparator) and [`Climbs`](TargetError::EscapesRoot), which are a path's. What
-    /// holds other bytes than a target may, [`percent_encode`](crate::percent_encode) writes.
+    /// [`TargetError`], except [`EncodedSeparator`](TargetError::EncodedSeparator) and
+    /// [`EscapesRoot`](TargetError::EscapesRoot), which [`Path`](crate::Path) has. To encode other bytes, see
+    /// [`percent_encode`](crate::percent_encode) and [`HttpUrl`](crate::HttpUrl).
     pub fn new(raw: &'a [u8]) -> Result<Target<'a>, TargetError> {
         TargetParts::new(raw).map(|parts| Target { raw, parts })
     }
@@ -68,17 +71,17 @@ impl<'a> Target<'a> {
         Target { raw, parts }
     }
 
-    /// The target as it came; all of it is visible ASCII.
+    /// The whole target, in visible ASCII.
     pub fn as_str(&self) -> &'a str {
         ascii(self.raw)
     }
 
-    /// Its form, which its first bytes tell.
+    /// The form.
     pub const fn form(&self) -> Form {
         self.parts.form
     }
 
-    /// The host and port of an absolute-form; `None` for the other forms.
+    /// The host and port of an absolute-form. `None` for the other forms.
     pub fn authority(&self) -> Option<Authority<'a>> {
         match self.parts.form {
             Form::Absolute => Authority::new(self.slice(self.parts.authority)).ok(),
@@ -97,14 +100,14 @@ impl<'a> Target<'a> {
         }
     }
 
-    /// What follows the first `?`, as it came (R3986-3.4): `Some("")` for `/a?`, `None` for `/a`. What it means is the
-    /// program's, decoding included.
+    /// What follows the first `?`, undecoded (R3986-3.4): `Some("")` for `/a?`, `None` for `/a`. Its meaning is up to
+    /// the program.
     pub fn query(&self) -> Option<&'a str> {
-        let behind = &self.raw[self.parts.path.1 as usize..];
-        behind.split_first().map(|(_, query)| ascii(query))
+        let rest = &self.raw[self.parts.path.1 as usize..];
+        rest.split_first().map(|(_, query)| ascii(query))
     }
 
-    /// `*`, or what OPTIONS means it by (R9112-3.2.4): a URL without a path and a query.
+    /// Whether this is `*`, or a URL without a path and a query, which means the same for OPTIONS (R9112-3.2.4).
     pub(crate) fn is_whole_server(&self) -> bool {
         let (from, to) = self.parts.path;
         self.parts.form == Form::Asterisk || (from == to && self.query().is_none())
@@ -148,7 +151,7 @@ impl TargetParts {
         let path = &raw[path_start..path_start + path_length];
         if !plain {
             if path.contains(&b'\\') {
-                return Err(TargetError::InvalidByte); // D13: no browser sends one; some resolvers take it for a slash
+                return Err(TargetError::InvalidByte); // D13: no browser sends one, and some programs take it for a slash
             }
             if decoded(path).any(|byte| byte.is_none()) {
                 return Err(TargetError::PercentEncoding);
@@ -157,7 +160,8 @@ impl TargetParts {
         Ok(TargetParts { form, authority, path: (path_start as u32, (path_start + path_length) as u32), plain })
     }
 
-    /// The parts of an absolute-form that is known to be valid. `path` is where its path begins, and `query` where it ends.
+    /// The parts of an absolute-form that is known to be valid. `path` is where its path begins, and `query` where it
+    /// ends.
     pub(crate) fn of_absolute(raw: &[u8], path: usize, query: usize) -> TargetParts {
         let (authority, path) = ((SCHEME.len() as u32, path as u32), (path as u32, query as u32));
         TargetParts { form: Form::Absolute, authority, path, plain: is_plain_target_text(raw) }
@@ -171,7 +175,7 @@ impl TargetParts {
         }
     }
 
-    /// Whether the path stands for itself: nothing in it needs decoding.
+    /// Whether nothing in the path needs decoding.
     pub(crate) const fn is_plain(&self) -> bool {
         self.plain
     }
@@ -187,9 +191,10 @@ fn has_scheme(raw: &[u8]) -> bool {
     scheme > 0 && raw[scheme..].starts_with(b"://")
 }
 
-/// `host [ ":" port ]` (RFC 3986 §3.2): what Host and absolute-form carry. No userinfo, and a host that is not empty: a name of
-/// letters, digits and ``-._~!$&'()*+,;=``, an IPv4 address, or an IPv6 address in brackets. `==` compares bytes; for the same
-/// server, compare [`Origin`](crate::Origin)s.
+/// A host and an optional port (RFC 3986 §3.2), as Host and the absolute-form have them.
+///
+/// The host is a name of letters, digits and ``-._~!$&'()*+,;=``, an IPv4 address, or an IPv6 address in brackets.
+/// There is no user. `==` compares bytes; for the same server, compare [`Origin`](crate::Origin)s.
 ///
 /// ```
 /// use http_core::Authority;
@@ -226,18 +231,18 @@ impl<'a> Authority<'a> {
         self.raw
     }
 
-    /// The host, in the case in which it came: a name, an IPv4 address, or an IPv6 address in brackets.
+    /// The host in its case: a name, an IPv4 address, or an IPv6 address in brackets.
     pub fn host(&self) -> &'a str {
         &self.raw[..self.host]
     }
 
-    /// The port, unless it is left out or empty; then it is 80 (R1945-3.2.2).
+    /// The port. `None` if it is left out or empty, which means 80 (R1945-3.2.2).
     pub fn port(&self) -> Option<u16> {
         self.raw.get(self.host + 1..)?.parse().ok()
     }
 
-    /// Whom to connect to, as `std::net::TcpStream::connect` takes it: the host, an IPv6 address without its brackets, and
-    /// the port, 80 where none is named (R1945-3.2.2).
+    /// What to connect to, as `std::net::TcpStream::connect` takes it: the host, without brackets, and the port, 80 if
+    /// none is named (R1945-3.2.2).
     pub fn endpoint(&self) -> (&'a str, u16) {
         (self.host().trim_matches(['[', ']']), self.port().unwrap_or(80))
     }
@@ -250,7 +255,7 @@ try_from_bytes!(Authority, new, InvalidAuthority);
 #[error("invalid host: expected a host and an optional port, like \"example.org:8080\"")]
 pub struct InvalidAuthority;
 
-/// How long the host of an authority is; `None` if it is none, that is what [`Authority::new`] refuses.
+/// The length of the host of an authority. `None` for what [`Authority::new`] refuses.
 pub(crate) fn host_length(raw: &[u8]) -> Option<usize> {
     let length = match raw {
         [b'[', rest @ ..] => {

@@ -15,8 +15,7 @@ use crate::message::field::{FieldName, Fields, header};
 /// # let (host, fields) = (Authority::new(b"example.org").unwrap(), FieldBlock::new());
 /// # let _no_body = connection.request(&Request::new(Method::Get, Target::new(b"/")?, host, &fields), &mut Vec::new())?;
 /// # let head = b"HTTP/1.0 200 OK\r\nExpires: 0\r\n\r\n";
-/// # connection.receive_buffer()[..head.len()].copy_from_slice(head);
-/// # connection.received(head.len());
+/// # connection.receive(head);
 /// # let Ok(Event::Response(response)) = connection.poll() else { unreachable!() };
 /// # let fields = response.fields;
 /// // Expires: 0

@@ -1,4 +1,4 @@
-//! Which fields of a received message a proxy passes on, and what it adds to them (RFC 9110 §7.6, RFC 2068 §13.5.1).
+//! What a proxy passes on of a received message, and what it adds (RFC 9110 §7.6, RFC 2068 §13.5.1).
 
 use alloc::format;
 
@@ -10,9 +10,9 @@ use crate::message::version::Version;
 use crate::server::types::{RequestHead, Response, ResponseBody};
 use crate::wire::framing::Framing;
 
-/// Fields that are for one hop by themselves, whether Connection names them or not. Connection, Keep-Alive and
-/// Transfer-Encoding are not among them, as no [`FieldBlock`] takes them.
-const FOR_ONE_HOP: [FieldName<'static>; 6] = [
+/// Headers for one hop by definition, whether Connection names them or not. Connection, Keep-Alive and
+/// Transfer-Encoding are missing here, because no [`FieldBlock`] takes them.
+const HOP_BY_HOP: [FieldName<'static>; 6] = [
     FieldName::from_static("Proxy-Authenticate"),
     header::PROXY_AUTHORIZATION,
     FieldName::from_static("Proxy-Connection"),
@@ -25,9 +25,9 @@ impl FieldBlock {
     /// Adds the headers of a received message that a proxy passes on, in their order, and then Via.
     ///
     /// It leaves out the headers for one hop, which Connection names or which are so by definition, and those that the
-    /// machines write themselves (see [`FieldBlock`]). Via says in which version the message came, and which proxy passes
-    /// it on: a host and port, or a pseudonym. To drop or replace another header, call [`remove`](Self::remove) or
-    /// [`set`](Self::set) afterwards.
+    /// connections write themselves (see [`FieldBlock`]). Via says in which version the message came, and which proxy
+    /// passes it on: a host and port, or a pseudonym. To drop or replace another header, call [`remove`](Self::remove)
+    /// or [`set`](Self::set) afterwards.
     ///
     /// It searches the Connection headers once for every line.
     ///
@@ -35,8 +35,7 @@ impl FieldBlock {
     /// # use http_core::{server::{Connection, Event}, Limits};
     /// # let mut connection = Connection::new(Limits::default());
     /// # let head = b"GET / HTTP/1.1\r\nHost: a\r\nConnection: X-Secret, close\r\nX-Secret: 1\r\nAccept: */*\r\nX-Forwarded-For: 10.0.0.1\r\n\r\n";
-    /// # connection.receive_buffer()[..head.len()].copy_from_slice(head);
-    /// # connection.received(head.len());
+    /// # connection.receive(head);
     /// # let Ok(Event::Request(request)) = connection.poll() else { unreachable!() };
     /// use http_core::{Authority, FieldBlock, FieldName, FieldValue};
     /// const X_FORWARDED_FOR: FieldName = FieldName::from_static("X-Forwarded-For");
@@ -53,8 +52,8 @@ impl FieldBlock {
     pub fn forward(&mut self, received: &Fields<'_>, version: Version, by: Authority<'_>) {
         for (name, value) in received.iter() {
             let is_named = || received.tokens(header::CONNECTION).any(|token| FieldName::new(token) == Ok(name));
-            if !FOR_ONE_HOP.contains(&name) && !is_named() {
-                let _ = self.push(name, value); // what it does not take, the machines write
+            if !HOP_BY_HOP.contains(&name) && !is_named() {
+                let _ = self.push(name, value); // fails for headers that the connections write
             }
         }
         // R9110-7.6.3
@@ -74,11 +73,11 @@ impl<'a> Request<'a> {
         Some(Request::forwarded_to(received, received.target.authority()?, fields))
     }
 
-    /// The request by which a reverse proxy passes on a received one to the server behind it. `fields` are the headers that
-    /// are passed on, see [`FieldBlock::forward`].
+    /// The request by which a reverse proxy passes on a received one to the server behind it. `fields` are the headers
+    /// that are passed on, see [`FieldBlock::forward`].
     ///
-    /// Its Host is the one that the client asked for: the target's if that is a URL, or else the client's Host. `host` is sent
-    /// if the client named neither.
+    /// Its Host is the one that the client asked for: the target's if that is a URL, or else the client's Host. `host`
+    /// is sent if the client named neither.
     pub fn forwarded_to(received: &RequestHead<'a>, host: Authority<'a>, fields: &'a FieldBlock) -> Request<'a> {
         // R9112-3.2.2b: the host of a URL replaces Host.
         let header = || received.fields.get(header::HOST).and_then(|host| Authority::new(host.as_bytes()).ok());
@@ -90,17 +89,19 @@ impl<'a> Request<'a> {
 }
 
 impl<'a> Response<'a> {
-    /// The reply by which a proxy passes an answer on, with the fields that it has made of those of the answer. It is
-    /// framed anew, dated as the answer is, or now where that has no date, and given to
-    /// [`forward`](crate::server::Connection::forward).
-    pub fn forwarded(answer: &ResponseHead<'_>, fields: &'a FieldBlock, now: Option<Date>) -> Response<'a> {
-        let own =
-            answer.fields.get(header::DATE).zip(now).and_then(|(date, now)| Date::parse(date.as_bytes(), now).ok());
+    /// The response by which a proxy passes on a received one, to be given to
+    /// [`forward`](crate::server::Connection::forward). `fields` are the headers that are passed on, see
+    /// [`FieldBlock::forward`].
+    ///
+    /// It has the length and the date of the received one. Without a date there, it has `now`.
+    pub fn forwarded(received: &ResponseHead<'_>, fields: &'a FieldBlock, now: Option<Date>) -> Response<'a> {
+        let dated = received.fields.get(header::DATE).zip(now);
+        let date = dated.and_then(|(date, now)| Date::parse(date.as_bytes(), now).ok());
         Response {
-            // R9110-8.6a: of the body that a GET would get, too.
-            body: answer.content_length().map_or(ResponseBody::UntilClose, ResponseBody::Length),
-            date: own.or(now).map(Date::text), // R9110-6.6.1
-            ..Response::new(answer.status, fields)
+            // R9110-8.6a: also that of the body that a GET would get.
+            body: received.content_length().map_or(ResponseBody::UntilClose, ResponseBody::Length),
+            date: date.or(now).map(Date::text), // R9110-6.6.1
+            ..Response::new(received.status, fields)
         }
     }
 }
@@ -116,7 +117,7 @@ mod tests {
 
     // R9110-7.6.1, R9110-7.6.3
     #[test]
-    fn what_is_for_one_hop_ends_here() {
+    fn hop_by_hop_headers_are_not_passed_on() {
         let passed = |head: &[u8]| {
             let mut index = crate::wire::field_index::FieldIndex::new();
             crate::wire::parse::fields(head, 0, 99, &mut index).unwrap();
@@ -142,7 +143,7 @@ mod tests {
 
     // R9112-3.2.2a
     #[test]
-    fn a_request_is_sent_to_whom_its_url_names() {
+    fn request_is_sent_to_the_host_of_its_url() {
         for (received, expected) in [
             ("GET http://o:1/a?b HTTP/1.1\r\nHost: x\r\n\r\n", Some("GET /a?b HTTP/1.0\r\nHost: o:1")),
             ("POST http://o HTTP/1.0\r\nContent-Length: 3\r\n\r\n", Some("POST / HTTP/1.0\r\nHost: o")),
@@ -150,8 +151,7 @@ mod tests {
             ("OPTIONS * HTTP/1.1\r\nHost: o\r\n\r\n", None),
         ] {
             let mut connection = server::Connection::new(Limits::default());
-            connection.receive_buffer()[..received.len()].copy_from_slice(received.as_bytes());
-            connection.received(received.len());
+            connection.receive(received.as_bytes());
             let Ok(server::Event::Request(head)) = connection.poll() else { panic!("{received}") };
             let (fields, mut out) = (FieldBlock::new(), Vec::new());
             let sent = Request::forwarded(&head, &fields).map(|request| {
@@ -174,8 +174,7 @@ mod tests {
             ("OPTIONS * HTTP/1.1\r\nHost: o\r\n\r\n", "OPTIONS * HTTP/1.0\r\nHost: o"),
         ] {
             let mut connection = server::Connection::new(Limits::default());
-            connection.receive_buffer()[..received.len()].copy_from_slice(received.as_bytes());
-            connection.received(received.len());
+            connection.receive(received.as_bytes());
             let Ok(server::Event::Request(head)) = connection.poll() else { panic!("{received}") };
             let (fields, mut out) = (FieldBlock::new(), Vec::new());
             let request = Request::forwarded_to(&head, Authority::new(b"behind:81").unwrap(), &fields);
@@ -190,7 +189,7 @@ mod tests {
 
     // R9110-6.6.1, R9110-8.6a
     #[test]
-    fn an_answer_is_framed_anew_and_keeps_its_date() {
+    fn forwarded_response_keeps_its_length_and_date() {
         const SENT: &str = "Sun, 06 Nov 1994 08:49:37 GMT";
         let received = Date::from_unix(784_111_778).unwrap();
         for (method, lines, body, date) in [
@@ -209,12 +208,11 @@ mod tests {
             let request = Request::new(method, Target::new(b"/").unwrap(), host, &fields);
             let _no_body = connection.request(&request, &mut Vec::new()).unwrap();
             let head = format!("HTTP/1.1 203 x\r\n{lines}\r\n\r\n");
-            connection.receive_buffer()[..head.len()].copy_from_slice(head.as_bytes());
-            connection.received(head.len());
+            connection.receive(head.as_bytes());
             let Ok(Event::Response(head)) = connection.poll() else { panic!("{lines}") };
-            let reply = Response::forwarded(&head, &fields, Some(received));
-            assert_eq!((reply.status.code(), reply.body), (203, body), "{lines}");
-            assert_eq!(reply.date.unwrap().as_str(), date, "{lines}");
+            let response = Response::forwarded(&head, &fields, Some(received));
+            assert_eq!((response.status.code(), response.body), (203, body), "{lines}");
+            assert_eq!(response.date.unwrap().as_str(), date, "{lines}");
         }
     }
 }

@@ -76,8 +76,7 @@ pub struct UnknownCoding;
 /// # use http_core::{server::{Connection, Event}, Limits};
 /// # let mut connection = Connection::new(Limits::default());
 /// # let head = b"GET / HTTP/1.0\r\nAccept-Encoding: br;q=0.5, x-gzip, zstd;q=0\r\n\r\n";
-/// # connection.receive_buffer()[..head.len()].copy_from_slice(head);
-/// # connection.received(head.len());
+/// # connection.receive(head);
 /// # let Ok(Event::Request(request)) = connection.poll() else { unreachable!() };
 /// # let fields = request.fields;
 /// // Accept-Encoding: br;q=0.5, x-gzip, zstd;q=0

@@ -150,8 +150,7 @@ impl fmt::Write for Writer {
 /// # use http_core::{server::{Connection, Event}, Limits};
 /// # let mut connection = Connection::new(Limits::default());
 /// # let head = b"GET / HTTP/1.0\r\nRange: bytes=5-\r\nIf-Range: \"old\"\r\n\r\n";
-/// # connection.receive_buffer()[..head.len()].copy_from_slice(head);
-/// # connection.received(head.len());
+/// # connection.receive(head);
 /// # let Ok(Event::Request(request)) = connection.poll() else { unreachable!() };
 /// # let fields = request.fields;
 /// let now = Date::from_unix(1_000_000_000).unwrap();

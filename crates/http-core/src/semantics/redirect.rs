@@ -9,8 +9,7 @@
 //! let request = Request::new(Method::Get, Target::new(b"/a/b")?, host, &fields);
 //! # let _no_body = connection.request(&request, &mut Vec::new())?;
 //! # let head = b"HTTP/1.0 302 Found\r\nLocation: ../c#d\r\n\r\n";
-//! # connection.receive_buffer()[..head.len()].copy_from_slice(head);
-//! # connection.received(head.len());
+//! # connection.receive(head);
 //! # let Ok(Event::Response(response)) = connection.poll() else { unreachable!() };
 //! // HTTP/1.0 302 Found
 //! // Location: ../c#d
@@ -109,8 +108,7 @@ mod tests {
         let request = Request::new(method, Target::new(b"/a/b").unwrap(), host, &fields);
         let _length = connection.request(&request, &mut Vec::new()).unwrap();
         let head = format!("HTTP/1.0 {status} x\r\n{lines}\r\n");
-        connection.receive_buffer()[..head.len()].copy_from_slice(head.as_bytes());
-        connection.received(head.len());
+        connection.receive(head.as_bytes());
         let Ok(Event::Response(response)) = connection.poll() else { panic!("{head}") };
         follow(&request, &response, followed)
     }

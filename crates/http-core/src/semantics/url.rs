@@ -1,5 +1,5 @@
-//! An `http` URL: read from text, made of its parts, or resolved from a Location header (RFC 3986 §5.2), and the origin that
-//! it names. Whether to follow a redirect is decided in `redirect`.
+//! An `http` URL: read from text, made of its parts, or resolved from a Location header (RFC 3986 §5.2), and the origin
+//! that it names. Whether to follow a redirect is decided in `redirect`.
 
 use alloc::string::String;
 use alloc::vec::Vec;
@@ -15,8 +15,8 @@ use crate::wire::grammar::{hex, is_target_text};
 
 /// An absolute `http` URL without a fragment. It can be requested as it is.
 ///
-/// Bytes that a URL may not hold are percent-encoded, and encodings that are there are kept (R1945-3.2.1). The default port
-/// is left out. `==` compares the text; for the same server, compare [`origin`](Self::origin)s.
+/// Bytes that a URL may not hold are percent-encoded, and encodings that are there are kept (R1945-3.2.1). The default
+/// port is left out. `==` compares the text; for the same server, compare [`origin`](Self::origin)s.
 ///
 /// ```
 /// use http_core::{FieldValue, HttpUrl, UrlError};
@@ -62,8 +62,8 @@ impl HttpUrl {
 
     /// The URL of a host, a port, and the path and query on that server.
     ///
-    /// The host is a name or an address; an IPv6 address may be without its brackets. The `/` at the start of the path may be
-    /// left out. `#` is percent-encoded.
+    /// The host is a name or an address; an IPv6 address may be without its brackets. The `/` at the start of the path
+    /// may be left out. `#` is percent-encoded.
     ///
     /// ```
     /// use http_core::HttpUrl;
@@ -89,8 +89,8 @@ impl HttpUrl {
 
     /// Resolves a reference, such as the value of a Location header, against this URL (RFC 9110 §10.2.2).
     ///
-    /// A fragment is dropped. A backslash is percent-encoded (D13). Dot segments are removed as in RFC 3986 §5.2.4, so a path
-    /// that would escape the root stays at the root. The work is linear in the lengths.
+    /// A fragment is dropped. A backslash is percent-encoded (D13). Dot segments are removed as in RFC 3986 §5.2.4, so
+    /// a path that would escape the root stays at the root. The work is linear in the lengths.
     ///
     /// # Errors
     /// [`UrlError`]. The response may be shown, but not followed.
@@ -134,8 +134,8 @@ impl HttpUrl {
         &self.text
     }
 
-    /// The URL as a request-target in absolute-form. A [`Request`](crate::client::Request) sends it in the form that its
-    /// receiver wants.
+    /// The URL as a request-target in absolute-form. A [`Request`](crate::client::Request) sends it in the form that
+    /// its receiver wants.
     pub fn target(&self) -> Target<'_> {
         Target::from_parts(self.text.as_bytes(), self.parts)
     }
@@ -246,7 +246,8 @@ pub enum UrlError {
 
 /// A server, as a URL names it: the scheme `http`, a host in any case, and a port (RFC 9110 §4.3.1).
 ///
-/// Two spellings of one address, such as `[::1]` and `[0::1]`, are two origins. That errs on the side of keeping secrets.
+/// Two spellings of one address, such as `[::1]` and `[0::1]`, are two origins. That errs on the side of keeping
+/// secrets.
 ///
 /// ```
 /// use http_core::{Authority, Origin};

@@ -1,7 +1,8 @@
-//! A request's head: how it is received, and the checks that it passes before the caller sees it, in the order of D16: line
-//! grammar, version, headers, Host, framing, CONNECT, target. Each single check is in the file that it calls.
+//! A request's head: how it is received, and the checks that it passes before the caller sees it, in the order of D16:
+//! line grammar, version, headers, Host, framing, CONNECT, target. Each single check is in the file that it calls.
 
 use crate::error::{RequestError, TargetError};
+use crate::limits::Limits;
 use crate::message::field::{Fields, header};
 use crate::message::method::Method;
 use crate::message::path::Path;
@@ -11,14 +12,15 @@ use crate::server::types::RequestHead;
 use crate::wire::field_index::FieldIndex;
 use crate::wire::framing::{self, Framing};
 use crate::wire::parse;
-use crate::wire::persistence::{self, CloseReason, ConnectionOption};
+use crate::wire::persistence::{self, ConnectionOption};
+use crate::wire::recv_buffer::RecvBuffer;
 use crate::wire::scan::{Found, HeadScanner, TooLong};
-
-use super::{Connection, State, Step};
 
 /// What is known of the current head, and where its parts are: offsets from its first byte.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Head {
+    scanner: HeadScanner,
+    blank_lines: u8,
     pub(super) start_line_end: u32,
     /// 0 until the head is whole.
     pub(super) length: u32,
@@ -35,6 +37,8 @@ pub(super) struct Head {
 
 impl Head {
     pub(super) const NONE: Head = Head {
+        scanner: HeadScanner::new(),
+        blank_lines: 0,
         start_line_end: 0,
         length: 0,
         method_end: 0,
@@ -47,22 +51,77 @@ impl Head {
         connection_option: ConnectionOption::Nothing,
     };
 
-    /// Reads the request line, without its line end. The next line begins at `next`.
-    pub(super) fn validate_start_line(
+    /// Reads on where it stopped. Returns the framing of the body when the head is whole, and lends its bytes. `None`:
+    /// more bytes are needed.
+    pub(super) fn read(
         &mut self,
-        bytes: &[u8],
-        next: usize,
+        buffer: &mut RecvBuffer,
+        limits: &Limits,
         allows_http09: bool,
-    ) -> Result<(), RequestError> {
-        let line = parse::request_line(bytes)?;
-        *self = Head {
-            start_line_end: next as u32,
-            method_end: line.method.end as u32,
-            target: (line.target.start as u32, line.target.end as u32),
-            is_head: &bytes[line.method] == b"HEAD",
-            lenient: line.lenient,
-            ..Head::NONE
+    ) -> Result<Option<Framing>, RequestError> {
+        let (length, body) = loop {
+            let bytes = buffer.unread();
+            if bytes.is_empty() && limits.head > 0 {
+                return Ok(None); // as usual between two requests
+            }
+            // A TLS hello is refused at once, without waiting for the end of its line.
+            if let Some(first) = bytes.first()
+                && self.start_line_end == 0
+                && !matches!(first, b'\r' | b'\n' | 0x21..=0x7e)
+            {
+                return Err(RequestError::RequestLine);
+            }
+            match self.scanner.scan(bytes, limits) {
+                Ok(Found::Incomplete) => return Ok(None),
+                Ok(Found::StartLine(line, next)) if line.is_empty() => {
+                    // R9112-2.2d
+                    if self.blank_lines >= limits.blank_lines {
+                        return Err(RequestError::BlankLines);
+                    }
+                    self.blank_lines += 1;
+                    buffer.consume(next);
+                    self.scanner = self.scanner.after_blank_line();
+                }
+                Ok(Found::StartLine(line, next)) => {
+                    self.validate_start_line(&bytes[line], next, allows_http09)?;
+                    if self.version == Version::HTTP_09 {
+                        buffer.parts().1.clear();
+                        break (next, Framing::Empty); // whole with its line
+                    }
+                    let (bytes, index) = buffer.parts();
+                    if !self.scanner.bare_lf
+                        && let Some(length) = parse::plain_fields(bytes, next, limits, index)
+                    {
+                        break (length, self.validate(&bytes[..length], index)?);
+                    }
+                }
+                Ok(Found::HeadEnd(length)) => {
+                    let (bytes, index) = buffer.parts();
+                    let bytes = &mut bytes[..length];
+                    self.validate_fields(bytes, index)?;
+                    break (length, self.validate(bytes, index)?);
+                }
+                Err(TooLong::StartLine) => {
+                    return Err(parse::request_line_too_long(&bytes[..limits.start_line as usize + 1]));
+                }
+                Err(TooLong::FieldLine) => return Err(RequestError::FieldLineTooLong),
+                Err(TooLong::Fields) => return Err(RequestError::TooManyFields),
+                Err(TooLong::Head) => return Err(RequestError::HeadTooLong),
+            }
         };
+        self.length = length as u32;
+        buffer.lend_front(length);
+        Ok(Some(body))
+    }
+
+    /// Reads the request line, without its line end. The next line begins at `next`.
+    fn validate_start_line(&mut self, bytes: &[u8], next: usize, allows_http09: bool) -> Result<(), RequestError> {
+        let line = parse::request_line(bytes)?;
+        self.start_line_end = next as u32;
+        self.method_end = line.method.end as u32;
+        self.target = (line.target.start as u32, line.target.end as u32);
+        self.is_head = &bytes[line.method] == b"HEAD";
+        self.lenient = line.lenient;
         if line.version == Version::HTTP_09 {
             if !allows_http09 {
                 return Err(RequestError::RequestLine);
@@ -74,26 +133,21 @@ impl Head {
     }
 
     /// Reads the field lines into the index. `bytes` is the whole head, including its empty line.
-    pub(super) fn validate_fields(
-        &mut self,
-        bytes: &mut [u8],
-        scanner: &HeadScanner,
-        index: &mut FieldIndex,
-    ) -> Result<(), RequestError> {
+    fn validate_fields(&mut self, bytes: &mut [u8], index: &mut FieldIndex) -> Result<(), RequestError> {
         let strict = self.version >= Version::HTTP_11;
         let from = self.start_line_end as usize;
-        match scanner {
+        match &self.scanner {
             HeadScanner { bare_lf: true, .. } if strict => return Err(RequestError::BareLf), // D1
             HeadScanner { folded: true, .. } if strict => return Err(RequestError::ObsFold), // D3
             HeadScanner { folded: true, .. } => parse::unfold(bytes, from).map_err(|()| RequestError::ObsFold)?,
             _ => {}
         }
-        self.lenient |= scanner.bare_lf || scanner.folded;
-        parse::fields(bytes, from, scanner.field_lines, index).ok_or(RequestError::FieldSyntax)
+        self.lenient |= self.scanner.bare_lf || self.scanner.folded;
+        parse::fields(bytes, from, self.scanner.field_lines, index).ok_or(RequestError::FieldSyntax)
     }
 
     /// Decides what body follows a head whose first line and field lines were read before.
-    pub(super) fn validate(&mut self, bytes: &[u8], index: &FieldIndex) -> Result<Framing, RequestError> {
+    fn validate(&mut self, bytes: &[u8], index: &FieldIndex) -> Result<Framing, RequestError> {
         let fields = Fields::new(bytes, index);
         validate_host(self.version, &fields)?;
         let method = Method::new(&bytes[..self.method_end as usize]).map_err(|_| RequestError::Method)?;
@@ -148,84 +202,5 @@ fn validate_host(version: Version, fields: &Fields<'_>) -> Result<(), RequestErr
             Some(_) => Ok(()),
             None => Err(RequestError::HostInvalid),
         },
-    }
-}
-
-impl Connection {
-    /// Whether a byte of a request was received. Line ends do not count (R9112-8).
-    pub(super) fn has_begun(&self) -> bool {
-        !matches!(self.buffer.unread(), b"" | b"\r" | b"\r\n" | b"\n") && !self.holds_head
-    }
-
-    pub(super) fn receive_head(&mut self) -> Result<Step, RequestError> {
-        if self.overloaded {
-            return Err(RequestError::Overloaded);
-        }
-        loop {
-            let bytes = self.buffer.unread();
-            // A TLS hello is refused at once, without waiting for the end of its line.
-            if let Some(first) = bytes.first()
-                && self.head.start_line_end == 0
-                && !matches!(first, b'\r' | b'\n' | 0x21..=0x7e)
-            {
-                return Err(RequestError::RequestLine);
-            }
-            match self.scanner.scan(bytes, &self.limits) {
-                Ok(Found::Incomplete) if self.timed_out && self.has_begun() => return Err(RequestError::TimedOut),
-                Ok(Found::Incomplete) if self.eof && self.has_begun() => return Err(RequestError::Incomplete),
-                Ok(Found::Incomplete) if self.timed_out => self.close(CloseReason::IdleTimeout),
-                Ok(Found::Incomplete) if self.eof => self.close(CloseReason::PeerClosed),
-                Ok(Found::Incomplete) => return Ok(Step::NeedInput),
-                Ok(Found::StartLine(line, next)) if line.is_empty() => {
-                    // R9112-2.2d
-                    if self.blank_lines >= self.limits.blank_lines {
-                        return Err(RequestError::BlankLines);
-                    }
-                    self.blank_lines += 1;
-                    self.buffer.consume(next);
-                    self.scanner = self.scanner.after_blank_line();
-                    continue;
-                }
-                Ok(Found::StartLine(line, next)) => {
-                    self.head.validate_start_line(&bytes[line], next, self.allows_http09)?;
-                    if self.head.version == Version::HTTP_09 {
-                        self.buffer.parts().1.clear();
-                        return Ok(self.lend_head(next, Framing::Empty)); // whole with its line
-                    }
-                    let (bytes, index) = self.buffer.parts();
-                    if !self.scanner.bare_lf
-                        && let Some(length) = parse::plain_fields(bytes, next, &self.limits, index)
-                    {
-                        let body = self.head.validate(&bytes[..length], index)?;
-                        return Ok(self.lend_head(length, body));
-                    }
-                    continue;
-                }
-                Ok(Found::HeadEnd(length)) => {
-                    let (bytes, index) = self.buffer.parts();
-                    let bytes = &mut bytes[..length];
-                    self.head.validate_fields(bytes, &self.scanner, index)?;
-                    let body = self.head.validate(bytes, index)?;
-                    return Ok(self.lend_head(length, body));
-                }
-                Err(TooLong::StartLine) => {
-                    let line = &bytes[..self.limits.start_line as usize + 1];
-                    return Err(parse::request_line_too_long(line));
-                }
-                Err(TooLong::FieldLine) => return Err(RequestError::FieldLineTooLong),
-                Err(TooLong::Fields) => return Err(RequestError::TooManyFields),
-                Err(TooLong::Head) => return Err(RequestError::HeadTooLong),
-            }
-            return Ok(Step::Closed);
-        }
-    }
-
-    fn lend_head(&mut self, length: usize, body: Framing) -> Step {
-        self.head.length = length as u32;
-        self.buffer.lend_front(length);
-        self.holds_head = true;
-        self.body_left = if let Framing::Length(bytes) = body { bytes } else { 0 };
-        self.state = State::Due;
-        Step::Request
     }
 }

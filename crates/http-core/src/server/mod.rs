@@ -19,8 +19,8 @@
 //!                                                       └─────────┘
 //! ```
 //!
-//! A response may also be given in Body. The rest of the request's body is then dropped, up to [`Limits::drain`] bytes, or
-//! the connection closes.
+//! A response may also be given in Body. The rest of the request's body is then dropped, up to [`Limits::drain`] bytes,
+//! or the connection closes.
 //!
 //! Call [`Connection::poll`] repeatedly and do what each event says, until it is [`NeedInput`](Event::NeedInput) or
 //! [`Closed`](Event::Closed):
@@ -34,9 +34,9 @@
 //! | [`Event::Closed`] | close; see [`must_linger`](Connection::must_linger) |
 //! | `Err(error)` | [`respond_error`](Connection::respond_error), or `respond` with a page of your own; the connection closes after either |
 //!
-//! The connection can be stored after any byte and moved to another thread. It reads no clock. The current timeout follows
-//! from [`phase`](Connection::phase); if it fires, call [`handle_timeout`](Connection::handle_timeout). If reading or
-//! writing fails, drop the connection: there is nothing to undo.
+//! The connection can be stored after any byte and moved to another thread. It reads no clock. The current timeout
+//! follows from [`phase`](Connection::phase); if it fires, call [`handle_timeout`](Connection::handle_timeout). If
+//! reading or writing fails, drop the connection: there is nothing to undo.
 //!
 //! A request with a body, and one that is refused:
 //!
@@ -75,10 +75,10 @@ use crate::message::field::{FieldBlock, FieldValue, header};
 use crate::message::status::Status;
 use crate::message::version::Version;
 use crate::wire::encode;
+use crate::wire::framing::Framing;
 use crate::wire::parse;
 use crate::wire::persistence::{self, CloseFacts, CloseReason};
 use crate::wire::recv_buffer::{RecvBuffer, Workspace};
-use crate::wire::scan::HeadScanner;
 use head::Head;
 
 pub use crate::wire::encode::SendBody;
@@ -113,7 +113,6 @@ pub use types::{Event, Expectation, Phase, RequestHead, Response, ResponseBody};
 pub struct Connection {
     limits: Limits,
     buffer: RecvBuffer,
-    scanner: HeadScanner,
     head: Head,
     /// The caller holds a request's head.
     holds_head: bool,
@@ -122,7 +121,6 @@ pub struct Connection {
     state: State,
     refused: Option<RequestError>,
     close_reason: Option<CloseReason>,
-    blank_lines: u8,
     /// In how many pieces the current head was received; see `must_linger`.
     pieces: u8,
     allows_http09: bool,
@@ -137,7 +135,8 @@ enum State {
     Head,
     /// A request or an error was handed out. The response is due.
     Due,
-    /// The response's head is written. The number of bytes of its body that are still to be sent; `None`: until the close.
+    /// The response's head is written. The number of bytes of its body that are still to be sent; `None`: until the
+    /// close.
     Sending(Option<u64>),
     /// The response is complete. The rest of the request's body is dropped.
     Dropping,
@@ -151,14 +150,12 @@ impl Connection {
         Connection {
             limits,
             buffer: RecvBuffer::new(),
-            scanner: HeadScanner::new(),
             head: Head::NONE,
             holds_head: false,
             body_left: 0,
             state: State::Head,
             refused: None,
             close_reason: None,
-            blank_lines: 0,
             pieces: 0,
             allows_http09: true,
             eof: false,
@@ -185,8 +182,8 @@ impl Connection {
     /// The space to receive into. After [`Event::NeedInput`] it is at least one byte long. It never holds more than
     /// [`Limits::head`] unread bytes. Its content is meaningless before it is written.
     ///
-    /// It grows by doubling from 256 bytes, unless a [`Workspace`] is attached. Calling it invalidates what the last poll
-    /// returned.
+    /// It grows by doubling from 256 bytes, unless a [`Workspace`] is attached. Calling it invalidates what the last
+    /// poll returned.
     pub fn receive_buffer(&mut self) -> &mut [u8] {
         self.holds_head = false;
         self.buffer.receive_buffer(self.limits.head as usize)
@@ -220,8 +217,8 @@ impl Connection {
 
     /// Reports that the caller's timeout for the current [`phase`](Self::phase) fired.
     ///
-    /// A request that has begun gets a 408. An idle connection closes without a response (R9112-9.5, R9110-15.5.9). What is
-    /// whole is still served. Poll next.
+    /// A request that has begun gets a 408. An idle connection closes without a response (R9112-9.5, R9110-15.5.9).
+    /// What is whole is still served. Poll next.
     ///
     /// ```
     /// use http_core::server::{Connection, Event};
@@ -236,10 +233,8 @@ impl Connection {
         self.timed_out = true;
     }
 
-    /// Refuses the current or next request with 503 and `Retry-After: 1` (R1945-9.5), because the caller is overloaded. The
-    /// next poll returns [`RequestError::Overloaded`].
-    ///
-    /// A response that is being sent is completed first.
+    /// Refuses the current or next request with 503 and `Retry-After: 1` (R1945-9.5), because the caller is overloaded.
+    /// The next poll returns [`RequestError::Overloaded`]. A response that is being sent is completed first.
     pub fn reject_overloaded(&mut self) {
         self.overloaded = true;
     }
@@ -261,8 +256,8 @@ impl Connection {
             Err(error) => {
                 if self.refused.is_none() {
                     if self.state == State::Head {
-                        // The response to HEAD has no body, even if the line is incomplete. Only as much counts as a line
-                        // may have, or the pieces would decide.
+                        // The response to HEAD has no body, even if the line is incomplete. Only as much counts as a
+                        // line may have, or the pieces would decide.
                         let line = self.buffer.unread();
                         let line = &line[..line.len().min(self.limits.start_line as usize)];
                         self.head.is_head = matches!(line, [b'H', b'E', b'A', b'D', b' ' | b'\t', ..]);
@@ -274,35 +269,34 @@ impl Connection {
         }
     }
 
-    /// The head that the last [`poll`](Self::poll) returned, until the next call that receives or polls. `None` otherwise.
+    /// The head that the last [`poll`](Self::poll) returned, until the next call that receives or polls. `None`
+    /// otherwise.
     ///
     /// Unlike a head that the caller keeps, it is also there after [`respond`](Self::respond), for a log.
     pub fn request(&self) -> Option<RequestHead<'_>> {
-        let view = || self.head.view(self.buffer.lent_front(), self.buffer.fields(), self.body_left);
-        if self.holds_head { view() } else { None }
+        let head =
+            self.holds_head.then(|| self.head.view(self.buffer.lent_front(), self.buffer.fields(), self.body_left));
+        head.flatten()
     }
 
     /// The first line as far as it was received, for a log. It may hold any byte except LF, so escape it.
     ///
     /// It is there while [`request`](Self::request) is, and after an error in a head. Otherwise it is empty.
     pub fn start_line(&self) -> &[u8] {
-        if !self.holds_head && self.head.length > 0 {
-            return b"";
-        }
-        parse::start_line(self.buffer.unread(), self.limits.start_line as usize)
+        let head = if self.holds_head || self.head.length == 0 { self.buffer.unread() } else { b"" };
+        parse::start_line(head, self.limits.start_line as usize)
     }
 
     /// Appends a response's head to `out`, and its body if that is [`ResponseBody::Bytes`]. Returns what must follow.
     ///
-    /// A request or an error of [`poll`](Self::poll) gets one response. It may come before the request's body. The rest of
-    /// that body is then dropped, or the connection closes. A Simple-Request gets the body without a head.
+    /// A request or an error of [`poll`](Self::poll) gets one response. It may come before the request's body. The rest
+    /// of that body is then dropped, or the connection closes. A Simple-Request gets the body without a head.
     ///
-    /// This call decides whether the connection is kept, and Connection says so (D15); see
-    /// [`close_reason`](Self::close_reason).
+    /// This call decides whether the connection is [kept](Self::close_reason), and Connection says so (D15).
     ///
     /// # Errors
-    /// [`UsageError::NoResponseDue`], [`UsageError::InformationalStatus`], [`UsageError::MissingField`]. Nothing is written
-    /// then, and another response may be given.
+    /// [`UsageError::NoResponseDue`], [`UsageError::InformationalStatus`], [`UsageError::MissingField`]. Nothing is
+    /// written then, and another response may be given.
     ///
     /// ```
     /// use http_core::server::{Connection, Event, Response, ResponseBody, SendBody};
@@ -332,8 +326,8 @@ impl Connection {
         self.forward(response, out)
     }
 
-    /// [`respond`](Self::respond) for a proxy that passes a response on. The headers that a 401 or a 405 needs may be missing:
-    /// the other server left them out.
+    /// [`respond`](Self::respond) for a proxy that passes a response on. The headers that a 401 or a 405 needs may be
+    /// missing: the other server left them out.
     ///
     /// # Errors
     /// [`UsageError::NoResponseDue`], [`UsageError::InformationalStatus`]. Nothing is written then.
@@ -379,11 +373,11 @@ impl Connection {
         Ok(send)
     }
 
-    /// Appends a complete response to the error that [`poll`](Self::poll) returned: its [status](RequestError::status), and
-    /// a line of text that says what is wrong (R1945-9.4b), except for HEAD. The connection closes after it.
+    /// Appends a complete response to the error that [`poll`](Self::poll) returned: its [status](RequestError::status),
+    /// and a line of text that says what is wrong (R1945-9.4b), except for HEAD. The connection closes after it.
     ///
-    /// `date` is for the header Date; `None` without a clock. For a page of your own, call [`respond`](Self::respond) with
-    /// `error.status()` instead.
+    /// `date` is for the header Date; `None` without a clock. For a page of your own, call [`respond`](Self::respond)
+    /// with `error.status()` instead.
     ///
     /// # Errors
     /// [`UsageError::NoErrorToReport`] if `poll` returned no error, or after its response.
@@ -409,8 +403,8 @@ impl Connection {
     /// [`finish_body`](Self::finish_body).
     ///
     /// # Errors
-    /// [`UsageError::BodyTooLong`] for more bytes than the head announced, [`UsageError::NoBodyDue`] if none are due. If the
-    /// bytes were really sent, close the connection.
+    /// [`UsageError::BodyTooLong`] for more bytes than the head announced, [`UsageError::NoBodyDue`] if none are due.
+    /// If the bytes were really sent, close the connection.
     pub fn body_sent(&mut self, n: u64) -> Result<(), UsageError> {
         match self.state {
             State::Sending(None) => Ok(()),
@@ -424,8 +418,8 @@ impl Connection {
         }
     }
 
-    /// Ends a body of unknown length ([`SendBody::UntilClose`]). After the last byte of [`SendBody::Exactly`] it changes
-    /// nothing.
+    /// Ends a body of unknown length ([`SendBody::UntilClose`]). After the last byte of [`SendBody::Exactly`] it
+    /// changes nothing.
     ///
     /// # Errors
     /// [`UsageError::BodyTooShort`] if a length was announced and not reached. Close the connection, so that the peer
@@ -442,7 +436,8 @@ impl Connection {
         }
     }
 
-    /// What the connection is doing, and so which timeout applies. Ask after [`Event::NeedInput`] or [`Event::NeedOutput`].
+    /// What the connection is doing, and so which timeout applies. Ask after [`Event::NeedInput`] or
+    /// [`Event::NeedOutput`].
     pub fn phase(&self) -> Phase {
         match self.state {
             State::Head if self.has_begun() => Phase::Head,
@@ -455,35 +450,17 @@ impl Connection {
         }
     }
 
-    /// Why the connection closes, once that is settled: with the response's head, or with [`Event::Closed`]. `None` while it
-    /// is kept. For a log.
+    /// Why the connection closes, once that is settled: with the response's head, or with [`Event::Closed`]. `None`
+    /// while it is kept. For a log.
     pub fn close_reason(&self) -> Option<CloseReason> {
         self.close_reason
     }
 
-    /// Whether a plain close could destroy the response, because bytes may still be on their way (R9112-9.6b): the system
-    /// then resets the connection. Ask after [`Event::Closed`], when the whole response is written.
+    /// Whether a plain close could destroy the response, because bytes may still be on their way (R9112-9.6b): the
+    /// system then resets the connection. Ask after [`Event::Closed`], when the whole response is written.
     ///
-    /// If so, shut down the writing side, then read and drop for a limited time and number of bytes. A client whose head was
-    /// received in one piece with nothing after it is taken to have sent everything.
-    ///
-    /// ```no_run
-    /// use std::io::{self, Read};
-    /// use std::net::{Shutdown, TcpStream};
-    /// use std::time::Duration;
-    ///
-    /// fn close(connection: &http_core::server::Connection, mut socket: TcpStream) -> io::Result<()> {
-    ///     if connection.must_linger() {
-    ///         socket.shutdown(Shutdown::Write)?;
-    ///         socket.set_read_timeout(Some(Duration::from_secs(2)))?;
-    ///         let mut dropped = [0; 4096];
-    ///         for _ in 0..64 {   // 256 KiB
-    ///             if socket.read(&mut dropped)? == 0 { break }
-    ///         }
-    ///     }
-    ///     Ok(())   // dropping the socket closes it
-    /// }
-    /// ```
+    /// If so, close in steps, as in [`manual::blocking`](crate::manual::blocking). A client whose head was received in
+    /// one piece with nothing after it is taken to have sent everything.
     #[must_use]
     pub fn must_linger(&self) -> bool {
         let more = self.buffer.unread().len() > self.buffer.lent_front().len() || self.body_left > 0;
@@ -498,8 +475,8 @@ impl Connection {
 
     /// Uses the workspace's memory until [`detach`](Self::detach), so that the connection needs none of its own.
     ///
-    /// A thread lends its workspace to one connection at a time. Unread bytes that the connection owns stay where they are.
-    /// An earlier [`receive_buffer`](Self::receive_buffer) is no longer valid.
+    /// A thread lends its workspace to one connection at a time. Unread bytes that the connection owns stay where they
+    /// are. An earlier [`receive_buffer`](Self::receive_buffer) is no longer valid.
     pub fn attach(&mut self, workspace: &mut Workspace) {
         self.buffer.attach(workspace);
     }
@@ -565,9 +542,32 @@ impl Connection {
     fn next_request(&mut self) {
         self.state = State::Head;
         self.head = Head::NONE;
-        self.scanner = HeadScanner::new();
-        self.blank_lines = 0;
         self.pieces = u8::from(!self.buffer.unread().is_empty());
+    }
+
+    /// Whether a byte of a request was received. Line ends do not count (R9112-8).
+    fn has_begun(&self) -> bool {
+        !matches!(self.buffer.unread(), b"" | b"\r" | b"\r\n" | b"\n") && !self.holds_head
+    }
+
+    fn receive_head(&mut self) -> Result<Step, RequestError> {
+        if self.overloaded {
+            return Err(RequestError::Overloaded);
+        }
+        if let Some(body) = self.head.read(&mut self.buffer, &self.limits, self.allows_http09)? {
+            self.holds_head = true;
+            self.body_left = if let Framing::Length(bytes) = body { bytes } else { 0 };
+            self.state = State::Due;
+            return Ok(Step::Request);
+        }
+        match (self.timed_out, self.eof) {
+            (false, false) => return Ok(Step::NeedInput),
+            (true, _) if self.has_begun() => return Err(RequestError::TimedOut),
+            (_, true) if self.has_begun() => return Err(RequestError::Incomplete),
+            (true, _) => self.close(CloseReason::IdleTimeout),
+            (_, true) => self.close(CloseReason::PeerClosed),
+        }
+        Ok(Step::Closed)
     }
 
     fn receive_body(&mut self) -> Result<Step, RequestError> {

@@ -22,8 +22,8 @@ pub enum Event<'a> {
     /// It is the caller's turn: call `respond`, or report the response's body by
     /// [`body_sent`](crate::server::Connection::body_sent).
     ///
-    /// Either the whole request was received and has no response yet, or the response's body is incomplete. Every further
-    /// poll returns it again until that has changed.
+    /// Either the whole request was received and has no response yet, or the response's body is incomplete. Every
+    /// further poll returns it again until that has changed.
     NeedOutput,
     /// The connection must be closed. Before a plain close, ask
     /// [`must_linger`](crate::server::Connection::must_linger). Every further poll returns it again.
@@ -32,35 +32,36 @@ pub enum Event<'a> {
 
 /// A request's head, borrowed from its connection (RFC 1945 §5).
 ///
-/// It passed every check of decision D16. The caller need not check Host, framing or version again, nor whether the path
-/// escapes the root.
+/// It passed every check of decision D16. The caller need not check Host, framing or version again, nor whether the
+/// path escapes the root.
 #[derive(Clone, Copy, Debug)]
 #[non_exhaustive]
 pub struct RequestHead<'a> {
-    /// The method: any except CONNECT. Respond with 405 to a method that the resource does not allow, and with 501 to an
-    /// [unknown](Method::is_known) one.
+    /// The method: any except CONNECT. Respond with 405 to a method that the resource does not allow, and with 501 to
+    /// an [unknown](Method::is_known) one.
     pub method: Method<'a>,
     /// The request-target as it was received: in origin-form; in absolute-form, whose host then counts instead of Host
     /// (R9112-3.2.2b); or `*`, only with OPTIONS.
     pub target: Target<'a>,
-    /// The target's path. [`decoded`](Path::decoded) is what to compare, [`decode_to`](Path::decode_to) names a file below a
-    /// root. It is the root for `*`.
+    /// The target's path. [`decoded`](Path::decoded) is what to compare, [`decode_to`](Path::decode_to) names a file
+    /// below a root. It is the root for `*`.
     pub path: Path<'a>,
-    /// The version as it was received: [0.9](Version::HTTP_09) for a Simple-Request, 1.0, or 1.1. Versions 1.2 to 1.9 are
-    /// treated as 1.1 (R9110-2.5). The response is in HTTP/1.0, or 0.9.
+    /// The version as it was received: [0.9](Version::HTTP_09) for a Simple-Request, 1.0, or 1.1. Versions 1.2 to 1.9
+    /// are treated as 1.1 (R9110-2.5). The response is in HTTP/1.0, or 0.9.
     pub version: Version,
     /// The headers, in their order. A Simple-Request has none.
     pub fields: Fields<'a>,
-    /// The request's body: [`Framing::Empty`], or [`Framing::Length`] with the bytes that were still to come when this view
-    /// was made. It may exceed [`Limits::body`](crate::Limits::body), which applies when the caller polls for the body.
+    /// The request's body: [`Framing::Empty`], or [`Framing::Length`] with the bytes that were still to come when this
+    /// view was made. It may exceed [`Limits::body`](crate::Limits::body), which applies when the caller polls for the
+    /// body.
     pub body: Framing,
 }
 
 impl RequestHead<'_> {
     /// What an HTTP/1.1 client expects before it sends its body. HTTP/1.0 has no expectations (R9110-10.1.1a).
     ///
-    /// HTTP/1.0 has no 100 (Continue). A server that wants a body with [`Expectation::Continue`] responds with 417, and the
-    /// client tries again without the expectation. Any other final response may be given at once. In both cases the
+    /// HTTP/1.0 has no 100 (Continue). A server that wants a body with [`Expectation::Continue`] responds with 417, and
+    /// the client tries again without the expectation. Any other final response may be given at once. In both cases the
     /// connection closes if the body was not received, since it may or may not follow (R9110-10.1.1b).
     ///
     /// ```
@@ -118,8 +119,8 @@ pub struct Response<'a> {
     pub status: Status,
     /// All other headers. A 401 needs WWW-Authenticate, and a 405 needs Allow.
     pub fields: &'a FieldBlock,
-    /// The body that a GET would get. The same value serves HEAD, which gets the length without the body. A 204 and a 304
-    /// get neither (R9110-8.6a).
+    /// The body that a GET would get. The same value serves HEAD, which gets the length without the body. A 204 and a
+    /// 304 get neither (R9110-8.6a).
     pub body: ResponseBody<'a>,
     /// The time, for Date; `None` without a clock (RFC 9110 §6.6.1). A gateway passes on the Date that it received.
     pub date: Option<DateText>,
@@ -143,8 +144,8 @@ pub enum ResponseBody<'a> {
     Bytes(&'a [u8]),
     /// This many bytes, which the caller sends. Content-Length says so; 0 for none (R1945-7.2c).
     Length(u64),
-    /// An unknown number of bytes, ended by closing the connection (R2068-19.7.1b). A client cannot notice that such a body was
-    /// cut short. A response to HEAD just has no Content-Length, and the connection is kept.
+    /// An unknown number of bytes, ended by closing the connection (R2068-19.7.1b). A client cannot notice that such a
+    /// body was cut short. A response to HEAD just has no Content-Length, and the connection is kept.
     UntilClose,
 }
 
@@ -163,17 +164,18 @@ impl ResponseBody<'_> {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Phase {
-    /// No byte of a request was received, apart from line ends. A timeout, for example 15 s, closes without a response. A new
-    /// connection had better get the timeout of a head, counted from when it was accepted.
+    /// No byte of a request was received, apart from line ends. A timeout, for example 15 s, closes without a response.
+    /// A new connection had better get the timeout of a head, counted from when it was accepted.
     Idle,
     /// Within a head. A timeout, for example 10 s from its first byte, is a 408. Do not extend it when bytes arrive.
     Head,
-    /// Within a request's body, whether it is used or dropped. A timeout, for example 10 s and more as bytes arrive, is a
-    /// 408, or closes the connection if the response was given before.
+    /// Within a request's body, whether it is used or dropped. A timeout, for example 10 s and more as bytes arrive, is
+    /// a 408, or closes the connection if the response was given before.
     Body,
-    /// A response is due or being sent. After a timeout, for example 10 s and more as bytes leave, drop the connection. There
-    /// is nothing to report to it.
+    /// A response is due or being sent. After a timeout, for example 10 s and more as bytes leave, drop the connection.
+    /// There is nothing to report to it.
     Responding,
-    /// The last response is complete: [`Connection::must_linger`](crate::server::Connection::must_linger) says how to close.
+    /// The last response is complete: [`Connection::must_linger`](crate::server::Connection::must_linger) says how to
+    /// close.
     Closing,
 }

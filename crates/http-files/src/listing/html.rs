@@ -1,9 +1,11 @@
-//! A listing for people: a table that needs no script and nothing but itself. Names are bytes; they are escaped twice, as
-//! text for HTML and as segments for URLs.
+//! The listing as a page: a table that works without scripts. Names are arbitrary bytes. They are escaped twice: as
+//! text for HTML, and as path segments for URLs.
 
-use super::sort::{Key, Order};
-use super::{Entry, Extent, LONGEST, Listing};
-use crate::error_page;
+use http_core::Civil;
+
+use super::sort::{SortKey, SortOrder};
+use super::{Completeness, Entry, Listing, MAX_PAGE_BYTES, rfc_3339};
+use crate::html::Html;
 
 const STYLE: &str = "\
     h1 a{text-decoration:none;padding:.2em 0}\
@@ -27,121 +29,114 @@ const STYLE: &str = "\
     [aria-sort=descending] a::after{content:' \u{25bc}';content:' \u{25bc}'/''}\
     @media(max-width:36rem){td{font-size:.85rem}th,td{padding-inline-start:.75rem}tr>:last-child{white-space:normal}time{display:block;width:6em}}";
 
-/// The page of the directory with this path.
-pub(crate) fn page(path: &[u8], listing: &Listing, order: Order) -> String {
-    let Listing { entries, extent } = listing;
-    let mut html = error_page::begin(&format!("/{}", String::from_utf8_lossy(path)), STYLE);
-    push_heading(&mut html, path);
-    html.push_str("<table>\n<caption>");
-    html.push_str(&caption(entries, *extent));
-    html.push_str("</caption>\n<thead>\n<tr>");
-    for (key, title) in [(Key::Name, "Name"), (Key::Size, "Size"), (Key::Time, "Modified (UTC)")] {
-        push_column(&mut html, key, title, order);
+/// The page of the directory at this path.
+pub(crate) fn page(path: &[u8], listing: &Listing, order: SortOrder) -> Html {
+    let Listing { entries, completeness } = listing;
+    let mut page = Html::page(format_args!("/{}", String::from_utf8_lossy(path)), STYLE);
+    push_heading(&mut page, path);
+    page.raw("<table>\n<caption>").text(caption(entries, *completeness)).raw("</caption>\n<thead>\n<tr>");
+    for (key, title) in [(SortKey::Name, "Name"), (SortKey::Size, "Size"), (SortKey::Time, "Modified (UTC)")] {
+        push_column(&mut page, key, title, order);
     }
-    html.push_str("</tr>\n</thead>\n<tbody>\n");
+    page.raw("</tr>\n</thead>\n<tbody>\n");
     if !path.is_empty() {
-        html.push_str(
+        page.raw(
             "<tr><th scope=\"row\"><a class=\"up\" href=\"../\">Parent directory</a></th><td></td><td></td></tr>\n",
         );
     }
     let mut shown = 0;
     for entry in entries {
-        if html.len() >= LONGEST {
+        if page.len() >= MAX_PAGE_BYTES {
             break;
         }
-        push_row(&mut html, entry);
+        push_row(&mut page, entry);
         shown += 1;
     }
-    html.push_str("</tbody>\n</table>\n");
+    page.raw("</tbody>\n</table>\n");
     if shown < entries.len() {
-        html.push_str(&format!("<p>This page has no room for {} more.</p>\n", entries.len() - shown));
+        page.raw("<p>The page is full: ").text(entries.len() - shown).raw(" more are not shown.</p>\n");
     }
-    html.push_str("<p><a href=\"?format=json\">As JSON</a></p>\n");
-    error_page::end(html)
+    page.raw("<p><a href=\"?format=json\">As JSON</a></p>\n");
+    page
 }
 
-/// The path, each directory above a link. They are relative: a proxy in front may have put more before the path.
-fn push_heading(html: &mut String, path: &[u8]) {
-    html.push_str("<h1>Index of ");
-    let mut above = path.iter().filter(|&&c| c == b'/').count();
-    push_directory(html, "/", above);
-    for directory in path.split_inclusive(|&c| c == b'/') {
-        let name = String::from_utf8_lossy(&directory[..directory.len() - 1]);
-        above -= 1;
-        push_directory(html, &format!("<bdi>{}</bdi>/", error_page::escape(&name)), above);
+/// The path, with a link to each directory above this one. The links are relative, because a proxy may serve the files
+/// under a longer path.
+fn push_heading(page: &mut Html, path: &[u8]) {
+    let depth = path.iter().filter(|&&c| c == b'/').count();
+    page.raw("<h1>Index of ");
+    push_ancestor(page, depth, |page| page.raw("/"));
+    for (n, name) in path.split(|&c| c == b'/').take(depth).enumerate() {
+        push_ancestor(page, depth - 1 - n, |page| page.raw("<bdi>").text(String::from_utf8_lossy(name)).raw("</bdi>/"));
     }
-    html.push_str("</h1>\n");
+    page.raw("</h1>\n");
 }
 
-/// A directory of the path, and how far it is above this one.
-fn push_directory(html: &mut String, name: &str, above: usize) {
-    if above == 0 {
-        html.push_str(name);
+/// The name of the directory that is this many levels up, as a link unless it is this directory.
+fn push_ancestor(page: &mut Html, levels: usize, push_name: impl FnOnce(&mut Html) -> &mut Html) {
+    if levels == 0 {
+        push_name(page);
     } else {
-        html.push_str(&format!("<a href=\"{}\">{name}</a>", "../".repeat(above)));
+        page.raw("<a href=\"").text("../".repeat(levels)).raw("\">");
+        push_name(page).raw("</a>");
     }
 }
 
-fn caption(entries: &[Entry], extent: Extent) -> String {
-    let count = |count: usize, what| format!("{count} {what}{}", if count == 1 { "" } else { "s" });
+fn caption(entries: &[Entry], completeness: Completeness) -> String {
     let directories = entries.iter().filter(|entry| entry.is_directory()).count();
-    let listed = [(directories, "directory"), (entries.len() - directories, "file")];
-    let listed: Vec<_> = listed.into_iter().filter(|(n, _)| *n > 0).map(|(n, what)| count(n, what)).collect();
-    match extent {
-        Extent::Whole if listed.is_empty() => "This directory is empty.".into(),
-        Extent::Whole => listed.join(", "),
-        Extent::First { of } => format!("{}: the first by name of {of}.", listed.join(", ")),
-        Extent::Some { of } => {
-            format!("{}: the first by name of {of} that were read. There are more.", listed.join(", "))
+    let counts = [(directories, "directory", "directories"), (entries.len() - directories, "file", "files")];
+    let counts: Vec<_> = counts
+        .into_iter()
+        .filter(|(n, ..)| *n > 0)
+        .map(|(n, one, many)| format!("{n} {}", if n == 1 { one } else { many }))
+        .collect();
+    match completeness {
+        Completeness::Complete if counts.is_empty() => "This directory is empty.".into(),
+        Completeness::Complete => counts.join(", "),
+        Completeness::Truncated { of } => format!("{}: the first of {of} names.", counts.join(", ")),
+        Completeness::Unread { of } => {
+            format!("{}: the first of the {of} names that were read. There are more.", counts.join(", "))
         }
     }
 }
 
-/// The head of a column, which leads to the other order. Of sizes and times one wants the greatest first.
-fn push_column(html: &mut String, key: Key, title: &str, order: Order) {
+/// A column head. Its link sorts by this column. Names start ascending, sizes and times start with the greatest.
+fn push_column(page: &mut Html, key: SortKey, title: &'static str, order: SortOrder) {
     let sorted = match order {
-        Order { by, .. } if by != key => "",
-        Order { is_descending: false, .. } => " aria-sort=\"ascending\"",
-        Order { is_descending: true, .. } => " aria-sort=\"descending\"",
+        SortOrder { by, .. } if by != key => "",
+        SortOrder { is_descending: false, .. } => " aria-sort=\"ascending\"",
+        SortOrder { is_descending: true, .. } => " aria-sort=\"descending\"",
     };
-    let becomes_descending = if order.by == key { !order.is_descending } else { key != Key::Name };
+    let becomes_descending = if order.by == key { !order.is_descending } else { key != SortKey::Name };
     let sort = match key {
-        Key::Name => "name",
-        Key::Size => "size",
-        Key::Time => "time",
+        SortKey::Name => "name",
+        SortKey::Size => "size",
+        SortKey::Time => "time",
     };
-    let order = if becomes_descending { "desc" } else { "asc" };
-    let link = format!("<a href=\"?sort={sort}&amp;order={order}\">{title}</a>");
-    html.push_str(&format!("<th scope=\"col\"{sorted}>{link}</th>"));
+    page.raw("<th scope=\"col\"").raw(sorted).raw("><a href=\"?sort=").raw(sort).raw("&amp;order=");
+    page.raw(if becomes_descending { "desc" } else { "asc" }).raw("\">").raw(title).raw("</a></th>");
 }
 
-fn push_row(html: &mut String, entry: &Entry) {
+fn push_row(page: &mut Html, entry: &Entry) {
     let (class, slash) = if entry.is_directory() { (" class=\"directory\"", "/") } else { ("", "") };
-    html.push_str("<tr><th scope=\"row\"><a");
-    html.push_str(class);
-    html.push_str(" href=\"");
-    entry.push_link(html);
-    html.push_str("\"><bdi>");
-    error_page::push_escaped(html, &String::from_utf8_lossy(&entry.name));
-    html.push_str("</bdi>");
-    html.push_str(slash);
-    html.push_str("</a></th>");
+    page.raw("<tr><th scope=\"row\"><a").raw(class).raw(" href=\"").text(entry.href()).raw("\"><bdi>");
+    page.text(String::from_utf8_lossy(&entry.name)).raw("</bdi>").raw(slash).raw("</a></th>");
     if entry.is_directory() {
-        html.push_str("<td></td>");
+        page.raw("<td></td>");
     } else {
-        html.push_str(&format!("<td title=\"{} bytes\">{}</td>", entry.length, readable(entry.length)));
+        page.raw("<td title=\"").text(entry.length).raw(" bytes\">").text(human_size(entry.length)).raw("</td>");
     }
-    match entry.modified() {
-        Some(time) => {
-            let (day, minute) = (&time[..10], &time[11..16]);
-            html.push_str(&format!("<td><time datetime=\"{time}\">{day} {minute}</time></td></tr>\n"));
-        }
-        None => html.push_str("<td></td></tr>\n"),
+    page.raw("<td>");
+    if let Some(time) = entry.modified() {
+        let Civil { year, month, day, hour, minute, .. } = time;
+        page.raw("<time datetime=\"").text(rfc_3339(time)).raw("\">");
+        page.text(format_args!("{year:04}-{month:02}-{day:02} {hour:02}:{minute:02}")).raw("</time>");
     }
+    page.raw("</td></tr>\n");
 }
 
-/// A size in three or four digits.
-fn readable(bytes: u64) -> String {
+/// A size with a binary unit, rounded to one decimal place.
+fn human_size(bytes: u64) -> String {
     const UNITS: [&str; 6] = ["KiB", "MiB", "GiB", "TiB", "PiB", "EiB"];
     if bytes < 1024 {
         return format!("{bytes} B");
@@ -160,7 +155,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn sizes_are_readable() {
+    fn sizes_are_rounded_to_one_decimal_place() {
         for (bytes, expected) in [
             (0, "0 B"),
             (1, "1 B"),
@@ -176,7 +171,7 @@ mod tests {
             (1 << 50, "1.0 PiB"),
             (u64::MAX, "16.0 EiB"),
         ] {
-            assert_eq!(readable(bytes), expected, "{bytes}");
+            assert_eq!(human_size(bytes), expected, "{bytes}");
         }
     }
 }

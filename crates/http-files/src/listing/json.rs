@@ -1,60 +1,50 @@
-//! A listing for programs: `{"path": …, "entries": [ … ], "complete": …}` with an entry a line.
+//! The listing for programs: `{"path": …, "entries": [ … ], "complete": …}`, one entry a line.
 
 use std::borrow::Cow;
 
 use http_core::FieldValue;
+use http_server::Response;
 use serde::Serialize;
 
-use super::{Entry, Extent, LONGEST, Listing};
-use http_server::Response;
+use super::{Completeness, Entry, Listing, MAX_PAGE_BYTES, rfc_3339};
 
-/// A name that is not UTF-8 has U+FFFD for what is wrong in it; `href`, relative to the directory, is always exact.
+/// `name` has U+FFFD in place of what is not UTF-8. `href`, relative to the directory, is always exact.
 #[derive(Serialize)]
 struct Line<'a> {
     name: Cow<'a, str>,
-    href: &'a str,
+    href: String,
     r#type: &'static str,
     #[serde(skip_serializing_if = "Option::is_none")]
     size: Option<u64>,
     modified: Option<String>,
 }
 
-pub(crate) fn reply(path: &[u8], listing: &Listing) -> serde_json::Result<Response> {
-    let bytes = text(path, listing)?;
-    Ok(Response::bytes(FieldValue::from_static("application/json"), bytes))
-}
-
-fn text(path: &[u8], listing: &Listing) -> serde_json::Result<Vec<u8>> {
+pub(crate) fn response(path: &[u8], listing: &Listing) -> serde_json::Result<Response> {
     let mut json = b"{\"path\":".to_vec();
     serde_json::to_writer(&mut json, &format!("/{}", String::from_utf8_lossy(path)))?;
     json.extend_from_slice(b",\"entries\":[");
-    let mut href = String::new();
     let mut written = 0;
     for entry in &listing.entries {
-        if json.len() >= LONGEST {
+        if json.len() >= MAX_PAGE_BYTES {
             break;
         }
-        href.clear();
-        entry.push_link(&mut href);
         json.extend_from_slice(if written == 0 { b"\n" } else { b",\n" });
-        serde_json::to_writer(&mut json, &Line::new(entry, &href))?;
+        serde_json::to_writer(&mut json, &Line::new(entry))?;
         written += 1;
     }
-    let complete = listing.extent == Extent::Whole && written == listing.entries.len();
-    json.extend_from_slice(b"\n],\"complete\":");
-    serde_json::to_writer(&mut json, &complete)?;
-    json.extend_from_slice(b"}\n");
-    Ok(json)
+    let complete = listing.completeness == Completeness::Complete && written == listing.entries.len();
+    json.extend_from_slice(format!("\n],\"complete\":{complete}}}\n").as_bytes());
+    Ok(Response::bytes(FieldValue::from_static("application/json"), json))
 }
 
 impl<'a> Line<'a> {
-    fn new(entry: &'a Entry, href: &'a str) -> Line<'a> {
+    fn new(entry: &'a Entry) -> Line<'a> {
         Line {
             name: String::from_utf8_lossy(&entry.name),
-            href,
+            href: entry.href(),
             r#type: if entry.is_directory() { "directory" } else { "file" },
             size: (!entry.is_directory()).then_some(entry.length),
-            modified: entry.modified(),
+            modified: entry.modified().map(rfc_3339),
         }
     }
 }

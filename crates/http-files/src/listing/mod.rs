@@ -1,5 +1,5 @@
-//! A directory's listing: which of its names are shown, and what is known of them. What the query asks for is read in
-//! `query`, `order` sorts, `html` and `json` write.
+//! Directory listings: which names are listed, and what is known about each. `query` parses what the client wants,
+//! `sort` sorts, `html` and `json` write.
 
 mod html;
 mod json;
@@ -8,56 +8,53 @@ mod sort;
 
 use std::os::fd::{BorrowedFd, OwnedFd};
 
-use http_core::{Date, FieldValue, Status, header, percent_encode};
+use http_core::{Civil, Date, FieldValue, Status, header, percent_encode};
+use http_server::Response;
 use rustix::fs::{Dir, FileType};
 
 use self::query::{Format, Query};
-use crate::root::{Kind, OpenError, Opened, Root, State, look};
-use crate::{error_page, is_hidden, push};
-use http_server::Response;
+use crate::fields::push;
+use crate::root::{FileKind, FileStamp, NANOS_PER_SEC, OpenError, Opened, Root, stat_entry};
+use crate::settings::is_hidden;
 
-/// Bytes of HTML or JSON. Neither is kept, and both are built in memory, so they are bounded: 10,000 names of 110 bytes
-/// have room.
-pub(crate) const LONGEST: usize = 4 << 20;
+/// A listing is built in memory and not cached, so it is limited: 10,000 names of 110 bytes fit.
+pub(crate) const MAX_PAGE_BYTES: usize = 4 << 20;
 
-/// How many names are shown.
-const MOST: usize = 10_000;
+/// How many names are listed.
+const MAX_SHOWN: usize = 10_000;
 
-/// How many are read, so that a directory of millions holds nobody up.
-const READ: usize = 100_000;
+/// How many names are read, so that a directory with millions of them does not hold up a worker.
+const MAX_READ: usize = 100_000;
 
-/// A directory, or as much of it as has room.
 #[derive(Debug)]
 struct Listing {
     entries: Vec<Entry>,
-    extent: Extent,
+    completeness: Completeness,
 }
 
-/// How much of a directory there is in its listing.
+/// How much of the directory is in the listing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Extent {
-    /// All that may be served.
-    Whole,
-    /// The first by name, of so many.
-    First { of: usize },
-    /// The first by name, of so many among those that were read; there are more.
-    Some { of: usize },
+enum Completeness {
+    /// Everything that may be served.
+    Complete,
+    /// The first names in order, of this many.
+    Truncated { of: usize },
+    /// The first names in order, of this many that were read. There are more.
+    Unread { of: usize },
 }
 
-/// What may be served under one name.
 #[derive(Clone, Debug, PartialEq, Eq)]
 struct Entry {
     name: Box<[u8]>,
-    kind: Kind,
+    kind: FileKind,
     /// Bytes of a file.
     length: u64,
     /// Nanoseconds since 1970.
     modified: i128,
 }
 
-/// Replies with the listing of an open directory as the query asks for it. `path` is the directory's, with a slash at its end,
-/// or empty.
-pub(crate) fn reply(
+/// Lists an open directory as the query asks for it. `path` is its path with a slash at the end, or empty.
+pub(crate) fn response(
     root: &Root,
     path: &[u8],
     directory: OwnedFd,
@@ -67,34 +64,34 @@ pub(crate) fn reply(
     let query = Query::new(query.unwrap_or_default());
     let mut listing = Listing::read(root, path, directory, hidden)?;
     sort::sort(&mut listing.entries, query.order);
-    let mut reply = match query.format {
-        Format::Html => error_page::reply(Status::OK, html::page(path, &listing, query.order)),
-        Format::Json => json::reply(path, &listing).map_err(|_| OpenError::Broken)?,
+    let mut response = match query.format {
+        Format::Html => html::page(path, &listing, query.order).into_response(Status::OK),
+        Format::Json => json::response(path, &listing).map_err(|_| OpenError::Broken)?,
     };
-    // Nothing tells one state of it from the next: what changes in a file does not show in the times of its directory.
-    push(reply.headers_mut(), header::CACHE_CONTROL, FieldValue::from_static("no-cache"));
-    Ok(reply)
+    // It has no validator: the directory's own times do not change when a file in it is written to.
+    push(response.headers_mut(), header::CACHE_CONTROL, FieldValue::from_static("no-cache"));
+    Ok(response)
 }
 
 impl Listing {
-    /// What leads nowhere is left out.
     fn read(root: &Root, path: &[u8], directory: OwnedFd, hidden: bool) -> Result<Listing, OpenError> {
         let mut directory = Dir::new(directory)?;
-        let names = Names::read(&mut directory, path, hidden, READ)?;
-        let extent = names.extent();
+        let names = BoundedNames::read(&mut directory, path, hidden, MAX_READ)?;
+        let completeness = names.completeness();
         let directory = directory.fd()?;
         let entries = names.first().into_iter().filter_map(|name| Entry::find(root, path, directory, name).transpose());
-        Ok(Listing { entries: entries.collect::<Result<_, _>>()?, extent })
+        Ok(Listing { entries: entries.collect::<Result<_, _>>()?, completeness })
     }
 }
 
 impl Entry {
+    /// `None` if the name may not be served, such as a symlink that leads out of the root.
     fn find(root: &Root, path: &[u8], directory: BorrowedFd<'_>, name: Box<[u8]>) -> Result<Option<Entry>, OpenError> {
-        let (kind, State { length, modified, .. }) = match look(directory, &name) {
+        let (kind, FileStamp { length, modified, .. }) = match stat_entry(directory, &name) {
             Some(found) => found,
-            // It may be a link.
-            None => match root.open_below(&[path, &name].concat()) {
-                Ok(Opened { kind, state, .. }) => (kind, state),
+            // It may be a symlink.
+            None => match root.open_beneath(&[path, &name].concat()) {
+                Ok(Opened { kind, stamp, .. }) => (kind, stamp),
                 Err(OpenError::Busy) => return Err(OpenError::Busy),
                 Err(_) => return Ok(None),
             },
@@ -103,47 +100,49 @@ impl Entry {
     }
 
     fn is_directory(&self) -> bool {
-        self.kind == Kind::Directory
+        self.kind == FileKind::Directory
     }
 
-    /// A link to it, from the listing. Without `./` a name could be taken for a scheme (V17).
-    fn push_link(&self, out: &mut String) {
-        out.push_str("./");
-        percent_encode(&self.name, out);
+    /// A link to it, relative to the listing. Without `./`, part of a name could be taken for a scheme (V17).
+    fn href(&self) -> String {
+        let mut href = String::from("./");
+        percent_encode(&self.name, &mut href);
         if self.is_directory() {
-            out.push('/');
+            href.push('/');
         }
+        href
     }
 
-    /// The second of its last change as RFC 3339 writes it, where the year has four digits.
-    fn modified(&self) -> Option<String> {
-        const MONTHS: &str = "JanFebMarAprMayJunJulAugSepOctNovDec";
-        let seconds = i64::try_from(self.modified.div_euclid(1_000_000_000)).ok()?;
-        let text = Date::from_unix(seconds)?.text();
-        let text = text.as_str(); // Sun, 06 Nov 1994 08:49:37 GMT
-        let (day, month, year, time) = (&text[5..7], &text[8..11], &text[12..16], &text[17..25]);
-        let month = MONTHS.find(month)? / 3 + 1;
-        Some(format!("{year}-{month:02}-{day}T{time}Z"))
+    /// When it was modified last, if the year has four digits.
+    fn modified(&self) -> Option<Civil> {
+        let second = i64::try_from(self.modified.div_euclid(NANOS_PER_SEC)).ok()?;
+        Some(Date::from_unix(second)?.civil())
     }
 }
 
-/// The first names of a directory in their order, however many there are.
+/// A time as RFC 3339 writes it.
+fn rfc_3339(time: Civil) -> String {
+    let Civil { year, month, day, hour, minute, second, .. } = time;
+    format!("{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}Z")
+}
+
+/// The first names of a directory in their order, in bounded memory.
 #[derive(Debug, Default)]
-struct Names {
+struct BoundedNames {
     kept: Vec<Box<[u8]>>,
     count: usize,
-    /// There are more than may be read.
-    are_more: bool,
+    /// The directory has more names than were read.
+    has_unread: bool,
 }
 
-impl Names {
-    /// Reads so many names at most. Leaves out those with a dot in front unless `hidden` ones are wanted, those that no URL
-    /// can name, and what is surely not served.
-    fn read(directory: &mut Dir, path: &[u8], hidden: bool, most: usize) -> Result<Names, OpenError> {
-        let mut names = Names::default();
+impl BoundedNames {
+    /// Reads at most `most` names. It skips hidden names unless `hidden` is set, names that no URL can contain, and
+    /// kinds of files that are never served.
+    fn read(directory: &mut Dir, path: &[u8], hidden: bool, most: usize) -> Result<BoundedNames, OpenError> {
+        let mut names = BoundedNames::default();
         for (read, entry) in directory.enumerate() {
             if read == most {
-                names.are_more = true;
+                names.has_unread = true;
                 break;
             }
             let entry = entry?;
@@ -163,17 +162,17 @@ impl Names {
         Ok(names)
     }
 
-    fn extent(&self) -> Extent {
+    fn completeness(&self) -> Completeness {
         match self.count {
-            of if self.are_more => Extent::Some { of },
-            of if of > MOST => Extent::First { of },
-            _ => Extent::Whole,
+            of if self.has_unread => Completeness::Unread { of },
+            of if of > MAX_SHOWN => Completeness::Truncated { of },
+            _ => Completeness::Complete,
         }
     }
 
     fn push(&mut self, name: &[u8]) {
-        // Now and then, so that few are held and each is compared a few times.
-        if self.kept.len() == 2 * MOST {
+        // Only when twice as many are held, so that each name is compared only a few times.
+        if self.kept.len() == 2 * MAX_SHOWN {
             self.drop_last();
         }
         self.kept.push(name.into());
@@ -186,9 +185,9 @@ impl Names {
     }
 
     fn drop_last(&mut self) {
-        if self.kept.len() > MOST {
-            self.kept.select_nth_unstable_by(MOST, |a, b| sort::natural(a, b));
-            self.kept.truncate(MOST);
+        if self.kept.len() > MAX_SHOWN {
+            self.kept.select_nth_unstable_by(MAX_SHOWN, |a, b| sort::natural_cmp(a, b));
+            self.kept.truncate(MAX_SHOWN);
         }
     }
 }

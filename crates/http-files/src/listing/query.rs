@@ -1,11 +1,11 @@
-//! What a query asks of a listing: `sort=name`, `size` or `time`, `order=asc` or `desc`, `format=html` or `json`. What is
-//! unknown is as if it were not there; of two the last counts.
+//! The query of a listing: `sort=name`, `size` or `time`, `order=asc` or `desc`, `format=html` or `json`. Unknown parts
+//! are ignored. If a part is repeated, the last one counts.
 
-use super::sort::{Key, Order};
+use super::sort::{SortKey, SortOrder};
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Query {
-    pub(crate) order: Order,
+    pub(crate) order: SortOrder,
     pub(crate) format: Format,
 }
 
@@ -16,23 +16,23 @@ pub(crate) enum Format {
 }
 
 impl Query {
-    /// Reads what stands behind the `?`. By name, ascending, as HTML if it says nothing.
+    /// Parses what follows the `?`. Default: by name, ascending, as HTML.
     pub(crate) fn new(query: &str) -> Query {
-        let order = Order { by: Key::Name, is_descending: false };
-        let mut known = Query { order, format: Format::Html };
+        let order = SortOrder { by: SortKey::Name, is_descending: false };
+        let mut parsed = Query { order, format: Format::Html };
         for pair in query.split('&') {
             match pair {
-                "sort=name" => known.order.by = Key::Name,
-                "sort=size" => known.order.by = Key::Size,
-                "sort=time" => known.order.by = Key::Time,
-                "order=asc" => known.order.is_descending = false,
-                "order=desc" => known.order.is_descending = true,
-                "format=html" => known.format = Format::Html,
-                "format=json" => known.format = Format::Json,
+                "sort=name" => parsed.order.by = SortKey::Name,
+                "sort=size" => parsed.order.by = SortKey::Size,
+                "sort=time" => parsed.order.by = SortKey::Time,
+                "order=asc" => parsed.order.is_descending = false,
+                "order=desc" => parsed.order.is_descending = true,
+                "format=html" => parsed.format = Format::Html,
+                "format=json" => parsed.format = Format::Json,
                 _ => {}
             }
         }
-        known
+        parsed
     }
 }
 
@@ -41,9 +41,9 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_unknown_is_ignored() {
+    fn unknown_parts_are_ignored() {
         use Format::{Html, Json};
-        use Key::{Name, Size, Time};
+        use SortKey::{Name, Size, Time};
         for (query, by, is_descending, format) in [
             ("", Name, false, Html),
             ("sort=name", Name, false, Html),
@@ -61,7 +61,7 @@ mod tests {
             ("xsort=size", Name, false, Html),
             ("sort=size;order=desc", Name, false, Html),
         ] {
-            assert_eq!(Query::new(query), Query { order: Order { by, is_descending }, format }, "{query}");
+            assert_eq!(Query::new(query), Query { order: SortOrder { by, is_descending }, format }, "{query}");
         }
     }
 }

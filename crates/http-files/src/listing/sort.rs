@@ -1,40 +1,39 @@
-//! In which order a listing is: directories first, then by name, size or time. Names are compared as people count: `file2`
-//! comes before `file10`.
+//! The order of a listing: directories first, then by name, size or time. Names are in natural order: `file2` comes
+//! before `file10`.
 
 use std::cmp::Ordering;
 
 use super::Entry;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Order {
-    pub(crate) by: Key,
+pub(crate) struct SortOrder {
+    pub(crate) by: SortKey,
     pub(crate) is_descending: bool,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Key {
+pub(crate) enum SortKey {
     Name,
     Size,
     Time,
 }
 
-/// Sorts, directories first either way; equals are by name, ascending. Directories have no size.
-pub(crate) fn sort(entries: &mut [Entry], order: Order) {
+/// Sorts the entries. Directories always come first, and have no size. Entries with equal keys are by name, ascending.
+pub(crate) fn sort(entries: &mut [Entry], order: SortOrder) {
     entries.sort_unstable_by(|a, b| {
         let by_key = match order.by {
-            Key::Name => natural(&a.name, &b.name),
-            Key::Size if a.is_directory() => Ordering::Equal,
-            Key::Size => a.length.cmp(&b.length),
-            Key::Time => a.modified.cmp(&b.modified),
+            SortKey::Name => natural_cmp(&a.name, &b.name),
+            SortKey::Size if a.is_directory() => Ordering::Equal,
+            SortKey::Size => a.length.cmp(&b.length),
+            SortKey::Time => a.modified.cmp(&b.modified),
         };
         let by_key = if order.is_descending { by_key.reverse() } else { by_key };
-        b.is_directory().cmp(&a.is_directory()).then(by_key).then_with(|| natural(&a.name, &b.name))
+        b.is_directory().cmp(&a.is_directory()).then(by_key).then_with(|| natural_cmp(&a.name, &b.name))
     });
 }
 
-/// Compares names: digits as the number that they write, letters of ASCII without regard to case. Only equal names are
-/// equal.
-pub(crate) fn natural(a: &[u8], b: &[u8]) -> Ordering {
+/// Compares names: digits as numbers, ASCII letters without regard to case. Only identical names are equal.
+pub(crate) fn natural_cmp(a: &[u8], b: &[u8]) -> Ordering {
     let (mut rest_a, mut rest_b) = (a, b);
     while let ([first_a, ..], [first_b, ..]) = (rest_a, rest_b) {
         let order = if first_a.is_ascii_digit() && first_b.is_ascii_digit() {
@@ -51,26 +50,26 @@ pub(crate) fn natural(a: &[u8], b: &[u8]) -> Ordering {
     rest_a.len().cmp(&rest_b.len()).then_with(|| a.cmp(b))
 }
 
-/// Takes the digits in front, and answers them without the zeros that lead.
+/// Removes the leading digits and returns them without leading zeros.
 fn number<'a>(rest: &mut &'a [u8]) -> &'a [u8] {
     let end = rest.iter().position(|c| !c.is_ascii_digit()).unwrap_or(rest.len());
-    let (digits, behind) = rest.split_at(end);
-    *rest = behind;
+    let (digits, after) = rest.split_at(end);
+    *rest = after;
     let zeros = digits.iter().take_while(|&&c| c == b'0').count();
     &digits[zeros..]
 }
 
 #[cfg(test)]
 mod tests {
-    use super::super::Kind;
+    use super::super::FileKind;
     use super::*;
 
-    fn entry(name: &str, kind: Kind, length: u64, modified: i128) -> Entry {
+    fn entry(name: &str, kind: FileKind, length: u64, modified: i128) -> Entry {
         Entry { name: name.as_bytes().into(), kind, length, modified }
     }
 
     #[test]
-    fn names_are_ordered_as_people_count() {
+    fn names_are_in_natural_order() {
         let ordered: [&[u8]; 22] = [
             b"",
             b" a",
@@ -97,14 +96,14 @@ mod tests {
         ];
         for (i, a) in ordered.iter().enumerate() {
             for (j, b) in ordered.iter().enumerate() {
-                assert_eq!(natural(a, b), i.cmp(&j), "{} {}", a.escape_ascii(), b.escape_ascii());
+                assert_eq!(natural_cmp(a, b), i.cmp(&j), "{} {}", a.escape_ascii(), b.escape_ascii());
             }
         }
     }
 
-    // A comparison that is no order makes a sort panic.
+    // A sort may panic if the comparison is not a total order.
     #[test]
-    fn natural_is_a_total_order() {
+    fn natural_cmp_is_a_total_order() {
         let letters = b"01aA.";
         let mut names: Vec<Vec<u8>> = vec![Vec::new()];
         for n in 0..31 {
@@ -114,23 +113,23 @@ mod tests {
         assert_eq!(names.len(), 156, "all of three bytes or fewer");
         for a in &names {
             for b in &names {
-                let order = natural(a, b);
+                let order = natural_cmp(a, b);
                 assert_eq!(order.is_eq(), a == b);
-                assert_eq!(order, natural(b, a).reverse());
-                assert!(order.is_gt() || names.iter().all(|c| natural(b, c).is_gt() || natural(a, c).is_le()));
+                assert_eq!(order, natural_cmp(b, a).reverse());
+                assert!(order.is_gt() || names.iter().all(|c| natural_cmp(b, c).is_gt() || natural_cmp(a, c).is_le()));
             }
         }
     }
 
     #[test]
-    fn directories_come_first_and_equals_are_by_name() {
-        use Key::{Name, Size, Time};
+    fn directories_come_first_and_equal_keys_are_by_name() {
+        use SortKey::{Name, Size, Time};
         let mut entries = [
-            entry("b10", Kind::File, 1, 30),
-            entry("b9", Kind::File, 1, 20),
-            entry("a", Kind::File, 7, 20),
-            entry("y", Kind::Directory, 5, 20),
-            entry("x", Kind::Directory, 9, 30),
+            entry("b10", FileKind::File, 1, 30),
+            entry("b9", FileKind::File, 1, 20),
+            entry("a", FileKind::File, 7, 20),
+            entry("y", FileKind::Directory, 5, 20),
+            entry("x", FileKind::Directory, 9, 30),
         ];
         for (by, is_descending, expected) in [
             (Name, false, ["x", "y", "a", "b9", "b10"]),
@@ -142,7 +141,7 @@ mod tests {
         ] {
             for _ in 0..entries.len() {
                 entries.rotate_left(1);
-                sort(&mut entries, Order { by, is_descending });
+                sort(&mut entries, SortOrder { by, is_descending });
                 let names: Vec<_> = entries.iter().map(|entry| str::from_utf8(&entry.name).unwrap()).collect();
                 assert_eq!(names, expected, "{by:?} {is_descending}");
             }

@@ -3,14 +3,14 @@
 use std::io::Write as _;
 use std::net::IpAddr;
 
-use http_core::{Date, Status};
+use http_core::{Civil, Date, Status};
 
 use super::LogFormat;
 use super::pending::PendingRecord;
 use crate::clock;
 use crate::stats::EndReason;
 
-/// Everything that a line says.
+/// What a line contains.
 #[derive(Debug)]
 pub(crate) struct Record<'a> {
     /// The other end of the connection.
@@ -33,38 +33,32 @@ pub(super) fn max_line(head: usize) -> usize {
 pub(super) struct TimestampCache {
     format: LogFormat,
     date: Option<Date>,
-    text: [u8; COMMON.len()],
+    text: Vec<u8>,
 }
-
-const COMMON: &[u8; 31] = b" [00/Jan/0000:00:00:00 +0000] \"";
-const JSON: &[u8; 20] = b"0000-00-00T00:00:00Z";
 
 impl TimestampCache {
     pub(super) fn new(format: LogFormat) -> TimestampCache {
-        TimestampCache { format, date: None, text: *COMMON }
+        TimestampCache { format, date: None, text: Vec::with_capacity(32) }
     }
 
     fn get(&mut self, date: Date) -> &[u8] {
         if self.date != Some(date) {
             self.date = Some(date);
-            let text = date.text();
-            let text = text.as_bytes(); // Sun, 06 Nov 1994 08:49:37 GMT
-            let mut put = |at: usize, part: &[u8]| self.text[at..at + part.len()].copy_from_slice(part);
-            if self.format == LogFormat::Json {
-                const MONTHS: &[u8; 36] = b"JanFebMarAprMayJunJulAugSepOctNovDec";
-                let month = MONTHS.chunks(3).zip(1..).find(|(name, _)| *name == &text[8..11]).map_or(0, |(_, n)| n);
-                put(0, JSON);
-                put(0, &text[12..16]);
-                put(5, &[b'0' + month / 10, b'0' + month % 10]);
-                put(8, &text[5..7]);
-                put(11, &text[17..25]);
-            } else {
-                for (at, part) in [(2, 5..7), (5, 8..11), (9, 12..16), (14, 17..25)] {
-                    put(at, &text[part]);
+            self.text.clear();
+            let civil = date.civil();
+            let Civil { year, month, day, hour, minute, second, .. } = civil;
+            let month_name = civil.month_name();
+            // Writing to a Vec does not fail.
+            let _ = match self.format {
+                LogFormat::Json => {
+                    write!(self.text, "{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}Z")
                 }
-            }
+                LogFormat::Common | LogFormat::Combined => {
+                    write!(self.text, " [{day:02}/{month_name}/{year:04}:{hour:02}:{minute:02}:{second:02} +0000] \"")
+                }
+            };
         }
-        &self.text[..if self.format == LogFormat::Json { JSON.len() } else { COMMON.len() }]
+        &self.text
     }
 }
 
@@ -164,8 +158,8 @@ fn push_decimal(number: u64, out: &mut Vec<u8>) {
     }
 }
 
-/// Nothing that a peer sends can end a line, close a quote or control a terminal (R1945-12.3, V16). Bytes from `first` to
-/// 0x7E are copied; every other byte becomes two hexadecimal digits after `code`.
+/// Nothing that a peer sends can end a line, close a quote or control a terminal (R1945-12.3, V16). Bytes from `first`
+/// to 0x7E are copied; every other byte becomes two hexadecimal digits after `code`.
 fn escape(bytes: &[u8], first: u8, code: &[u8], out: &mut Vec<u8>) {
     let is_plain = |&c: &u8| (c >= first) & (c <= b'~') & (c != b'"') & (c != b'\\');
     // Without a branch for each byte, the compiler checks several bytes at once.

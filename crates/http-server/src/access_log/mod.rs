@@ -1,5 +1,5 @@
-//! The access log: one line a request, written by a thread of its own behind a bounded queue. A log that cannot be written
-//! drops lines, which are counted; it never stops the server.
+//! The access log: one line a request, written by a thread of its own behind a bounded queue. A log that cannot be
+//! written drops lines, which are counted; it never stops the server.
 
 mod format;
 mod output;
@@ -51,8 +51,8 @@ pub struct Log {
 #[non_exhaustive]
 pub enum LogFormat {
     /// The Common Log Format: `client - user [date] "request line" status bytes`. The bytes are those of the body that
-    /// were sent. Quotes and backslashes are escaped by a backslash. Bytes that are not printable ASCII become `\xff`, and
-    /// so does a space in a user's name.
+    /// were sent. Quotes and backslashes are escaped by a backslash. Bytes that are not printable ASCII become `\xff`,
+    /// and so does a space in a user's name.
     Common,
     /// The Common Log Format with `"referer" "user agent"` at the end.
     Combined,
@@ -60,10 +60,10 @@ pub enum LogFormat {
     /// line), `status`, `sent` (bytes of the body), `duration_ms`, `end`, `referer` and `user_agent`. A missing text is
     /// `null`. A byte beyond ASCII becomes the character with its number.
     ///
-    /// The duration runs from the first byte of a request, or from the accept for the first request of a connection, until
-    /// the kernel has the last byte of the response. It is as coarse as the kernel's tick. `end` is one of `complete`,
-    /// `client-abort`, `head-timeout`, `body-timeout`, `slow-send`, `file-changed`, `no-room` (the response was 503),
-    /// `unread` (the memory for unread responses was exhausted), `shutdown` and `failed`.
+    /// The duration runs from the first byte of a request, or from the accept for the first request of a connection,
+    /// until the kernel has the last byte of the response. It is as coarse as the kernel's tick. `end` is one of
+    /// `complete`, `client-abort`, `head-timeout`, `body-timeout`, `slow-send`, `file-changed`, `no-room` (the response
+    /// was 503), `unread` (the memory for unread responses was exhausted), `shutdown` and `failed`.
     Json,
 }
 
@@ -77,7 +77,8 @@ impl Log {
     }
 
     /// A log that is appended to a file, which is created with mode 0640 if it does not exist. If it cannot be written
-    /// later, such as on a full disk, standard error says so once, and once more when it can be written again.
+    /// later, such as on a full disk, there is one [message](crate::Server::on_message), and one when it can be written
+    /// again.
     ///
     /// # Errors
     /// From the system.
@@ -91,8 +92,9 @@ impl Log {
 pub struct LogHandle(pub(crate) Option<Arc<AccessLog>>);
 
 impl LogHandle {
-    /// Opens the file of the same name before any further line is written, because the old one may have been moved away.
-    /// It returns at once. If the file cannot be opened, lines go to the old one until it can, and standard error says so.
+    /// Opens the file of the same name before any further line is written, because the old one may have been moved
+    /// away. It returns at once. If the file cannot be opened, lines go to the old one until it can, and there is a
+    /// [message](crate::Server::on_message).
     pub fn reopen(&self) {
         if let Some(log) = &self.0 {
             log.lock().reopen = true;
@@ -103,8 +105,8 @@ impl LogHandle {
 
 /// Bytes of lines that may wait to be written.
 const QUEUE_CAPACITY: usize = 1 << 20;
-/// The most memory of a log, where heads have this many bytes: lines that wait, lines being written, and a partial line. Each
-/// buffer may have doubled.
+/// The most memory of a log, where heads have this many bytes: lines that wait, lines being written, and a partial
+/// line. Each buffer may have doubled.
 pub(crate) fn memory(head: usize) -> usize {
     4 * (QUEUE_CAPACITY + max_line(head)) + 2 * max_line(head)
 }
@@ -314,7 +316,7 @@ mod tests {
         assert_eq!((out.iter().filter(|&&c| c == b'\n').count(), dropped), (100, 0));
     }
 
-    /// Has room for this many bytes and then none, and reports each attempt.
+    /// A disk with room for this many bytes. It reports each attempt to write.
     struct Disk {
         room: Arc<Mutex<usize>>,
         tried: Sender<()>,
@@ -369,11 +371,12 @@ mod tests {
         let log = Arc::new(AccessLog::new(LogFormat::Common));
         let room = Arc::new(Mutex::new(100)); // one line and part of another
         let (tried, attempts) = channel();
-        let (says, messages) = channel();
+        let (warnings, messages) = channel();
         let output = Output::new(Disk { room: room.clone(), tried });
         let writer = thread::spawn({
             let log = log.clone();
-            move || log.write_to(output, FLUSH_INTERVAL, |_| Ok(()), |message| says.send(message.to_owned()).unwrap())
+            let warn = move |message: &str| warnings.send(message.to_owned()).unwrap();
+            move || log.write_to(output, FLUSH_INTERVAL, |_| Ok(()), warn)
         });
         for _ in 0..3 {
             (0..3).for_each(|_| log.record(&record(&pending(b"GET / HTTP/1.0"))));

@@ -1,5 +1,5 @@
-//! Where lines go: standard error, or a file that can be reopened. A line of which a full disk took only a part is finished
-//! when there is room again, before any other line is written.
+//! Where lines go: standard error, or a file that can be reopened. A line of which a full disk took only a part is
+//! finished when there is room again, before any other line is written.
 
 use std::fs::{File, OpenOptions};
 use std::io::{self, ErrorKind, Write};
@@ -26,7 +26,8 @@ impl Output {
     /// # Errors
     /// From the system, if no descriptor is left.
     pub(super) fn standard_error() -> io::Result<Output> {
-        // A descriptor of its own: a thread that waits for the reader must not hold the lock that a panic's message needs.
+        // A descriptor of its own: a thread that waits for the reader must not hold the lock that a panic's message
+        // needs.
         Ok(Output::new(File::from(io::stderr().as_fd().try_clone_to_owned()?)))
     }
 

@@ -1,4 +1,5 @@
-//! What the log will say of a request, kept from its head until its response ends. It holds no more than the format needs.
+//! What the log will say of a request, kept from its head until its response ends. It holds no more than the format
+//! needs.
 
 use std::net::{IpAddr, Ipv4Addr};
 

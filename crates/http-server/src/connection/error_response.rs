@@ -1,5 +1,5 @@
-//! The responses that the server makes itself: every one passes through `Handler::error_page`, and what the handler did wrong
-//! is told to the operator.
+//! The responses that the server makes itself. Each passes through `Handler::error_page`, and a fault of the handler is
+//! reported to the operator.
 
 use std::any::Any;
 use std::fmt::Display;
@@ -82,7 +82,7 @@ impl Shared<'_> {
         Response::text(format!("{status}\n")).status(status)
     }
 
-    /// Tells of a fault of the handler: the operator, and whoever traces the request.
+    /// Reports a fault of the handler, to the operator and to the trace of the request.
     fn report(&self, rule: &str, text: &dyn Display) {
         let text = text.to_string();
         self.messages.send_rarely(&text);

@@ -1,19 +1,19 @@
-//! What a connection waits for. It knows neither a poller nor a socket.
+//! What a connection waits for. This file knows neither a poller nor a socket.
 
 /// What a parked connection waits for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Interest {
-    /// Bytes that are not there yet, or the end of the stream.
+    /// Bytes, or the end of the stream.
     Read,
-    /// Room to write that is not there yet, and nothing else.
+    /// Room to write, and nothing else.
     Write,
-    /// Its next turn, which comes by itself where there is room to write.
+    /// Its next turn. It comes by itself if there is room to write.
     Yield,
 }
 
 impl Interest {
-    /// Whether the kernel must be told of it, if it was last told of `armed`.
-    pub(crate) fn needs_rearm(self, armed: Option<Interest>, announced: bool) -> bool {
-        announced || armed != Some(self) || self == Interest::Yield
+    /// Whether the registration must change, if it is for `armed`. `event_pending`: an event came meanwhile.
+    pub(crate) fn needs_rearm(self, armed: Option<Interest>, event_pending: bool) -> bool {
+        event_pending || armed != Some(self) || self == Interest::Yield
     }
 }

@@ -1,24 +1,23 @@
-//! One peer: its socket, its protocol, and what is still to be sent to it. A connection goes as far as the peer lets it and
-//! then says what it waits for; it never waits itself. It knows neither the reactor nor the pool.
+//! One peer: its socket, its protocol, and what is still to be sent to it. A connection goes as far as the peer lets it
+//! and then says what it waits for; it never waits itself. It knows neither the reactor nor the pool.
 
 pub(crate) mod budget;
 pub(crate) mod context;
 mod error_response;
 pub(crate) mod interest;
 pub(crate) mod send_buffer;
+mod serve;
 pub(crate) mod shared;
 pub(crate) mod sockopt;
 mod timer;
 pub(crate) mod transport;
 
 use std::io;
-use std::mem;
 use std::net::SocketAddr;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
-use std::panic::{AssertUnwindSafe, catch_unwind};
 
-use http_core::server::{self, Event, Expectation, Phase, ResponseBody, SendBody};
-use http_core::{CloseReason, Date, Framing, RequestError, Status, UsageError, Workspace};
+use http_core::server::{self, Phase};
+use http_core::{CloseReason, Date, RequestError, Status, Workspace};
 
 use crate::access_log::{PendingRecord, Record};
 use crate::clock::{self, Millis};
@@ -28,18 +27,14 @@ use crate::connection::send_buffer::{FileChanged, SendBuffer};
 use crate::connection::shared::Shared;
 use crate::connection::timer::PhaseTimer;
 use crate::connection::transport::{SENDFILE_CHUNK, Socket, Transport, would_block};
-use crate::forwarded;
 use crate::freshness::ReceivedAt;
-use crate::handler::{ActionKind, BodyConsumer, Request, Response};
+use crate::handler::BodyConsumer;
 use crate::stats::EndReason;
 use crate::timeouts::LINGER_MAX_BYTES;
-use crate::trace::DecisionTrace;
 
-/// A turn ends after this many responses or bytes, so that one peer does not keep a worker from the others.
-const RESPONSES_PER_TURN: u32 = 16;
+/// A turn ends after this many bytes, so that one peer does not keep a worker from the others. It is one piece of a
+/// file.
 const BYTES_PER_TURN: u64 = SENDFILE_CHUNK;
-/// The turns of a long response grow up to this: what it sends is in no cache any more, and fewer turns cost less.
-const MAX_BYTES_PER_TURN: u64 = 2 << 20;
 
 /// How a turn ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -148,8 +143,9 @@ impl<T: Transport> Connection<T> {
         outcome
     }
 
-    /// Receives what may be a request, to be driven after other ready connections were read: then one check of a file is
-    /// valid for all of them. A connection that is in the middle of something, or has bytes of its own, is driven at once.
+    /// Receives what may be a request, to be driven after other ready connections were read: then one check of a file
+    /// is valid for all of them. A connection that is in the middle of something, or has bytes of its own, is driven at
+    /// once.
     pub(crate) fn receive_only(&mut self, shared: &Shared, context: &mut WorkerContext) -> TurnOutcome {
         if !self.is_idle() || self.protocol.heap_size() > 0 || self.peer_closed {
             return self.drive(shared, context);
@@ -204,7 +200,8 @@ impl<T: Transport> Connection<T> {
         self.drive(shared, context)
     }
 
-    /// Ends the connection without another byte, and returns why it ended. `within` is the reason if something had begun.
+    /// Ends the connection without another byte, and returns why it ended. `within` is the reason if something had
+    /// begun.
     pub(crate) fn abort(&mut self, shared: &Shared, within: EndReason) -> EndReason {
         self.record(shared, within);
         match self.activity {
@@ -264,166 +261,6 @@ impl<T: Transport> Connection<T> {
         context.reclaim_send_buf(&mut self.send_buffer.bytes);
         self.reclaim_log_record(context);
         outcome
-    }
-
-    fn serve(&mut self, shared: &Shared, context: &mut WorkerContext) -> io::Result<TurnOutcome> {
-        let (mut responses, mut bytes) = (0, 0);
-        loop {
-            if self.send_buffer.is_large()
-                && let Some(leader) = &context.leader
-            {
-                leader.promote_follower();
-            }
-            while !self.send_buffer.is_empty() {
-                if bytes >= (self.timer.bytes_moved() / 2).clamp(BYTES_PER_TURN, MAX_BYTES_PER_TURN) {
-                    return Ok(TurnOutcome::Park(Interest::Yield));
-                }
-                let n = self.send_buffer.send(&mut self.transport)?;
-                bytes += n;
-                self.record_progress(n);
-            }
-            if let Activity::SendingResponse { body, .. } = self.activity {
-                self.finish_response(shared, body)?;
-                responses += 1;
-            }
-            if responses >= RESPONSES_PER_TURN || bytes >= BYTES_PER_TURN {
-                return Ok(TurnOutcome::Park(Interest::Yield)); // the next request may be in the buffer already
-            }
-            match self.protocol.poll() {
-                Ok(Event::NeedInput) => {
-                    if !self.may_be_readable {
-                        return Ok(TurnOutcome::Park(Interest::Read));
-                    }
-                    self.update_phase();
-                    bytes += self.read()?;
-                }
-                Ok(Event::Request(_)) => self.call_handler(shared, context)?,
-                Ok(Event::Body(part)) => {
-                    let Activity::ReadingBody(consumer) = &mut self.activity else { continue };
-                    match catch_unwind(AssertUnwindSafe(|| consumer.write(part))) {
-                        Ok(Ok(())) => {}
-                        Ok(Err(error)) => self.respond(shared, context, shared.handler_error(error))?,
-                        Err(panic) => self.respond(shared, context, shared.handler_panicked(&*panic))?,
-                    }
-                }
-                Ok(Event::NeedOutput) => {
-                    let Activity::ReadingBody(consumer) = mem::replace(&mut self.activity, Activity::Idle) else {
-                        return Err(io::Error::other("a response is due, and no handler makes it"));
-                    };
-                    let response = match catch_unwind(AssertUnwindSafe(|| consumer.finish())) {
-                        Ok(response) => response.unwrap_or_else(|error| shared.handler_error(error)),
-                        Err(panic) => shared.handler_panicked(&*panic),
-                    };
-                    self.respond(shared, context, response)?;
-                }
-                Ok(Event::Closed) => return Ok(self.close(context)),
-                Ok(_) => return Err(io::Error::other("an unknown event")),
-                Err(error) => {
-                    if let Some(log) = &shared.log
-                        && matches!(self.activity, Activity::Idle)
-                    {
-                        let record = self.log_record.get_or_insert_with(|| context.take_log_record());
-                        let (began, client) = (self.timer.phase_started(), self.peer_addr.ip());
-                        record.begin(log.format, began, client, None, self.protocol.start_line());
-                    }
-                    self.respond(shared, context, shared.reject(error))?;
-                }
-            }
-        }
-    }
-
-    /// Reads what is there, and returns how many bytes that were.
-    fn read(&mut self) -> io::Result<u64> {
-        let room = self.protocol.receive_buffer();
-        let (all, n) = (room.len(), self.transport.receive(room)?);
-        self.received_at = ReceivedAt::now();
-        match n {
-            0 => self.protocol.received_eof(),
-            n => self.protocol.received(n),
-        }
-        // A short read took all there was, and an event will announce what comes later: one call less a request. (At an
-        // urgent mark that is not so. Its sender then waits until the timeout.)
-        self.may_be_readable = n == all || self.peer_closed;
-        self.record_progress(n as u64);
-        Ok(n as u64)
-    }
-
-    /// Hands the request that the protocol just received to the handler.
-    fn call_handler(&mut self, shared: &Shared, context: &mut WorkerContext) -> io::Result<()> {
-        let Some(head) = self.protocol.request() else { return Err(io::Error::other("a request without a head")) };
-        let date = clock::http_date_now();
-        let (trace, leader) = (DecisionTrace(shared.trace.as_ref()), context.leader.as_deref());
-        let client_ip = forwarded::client(&shared.trusted, self.peer_addr.ip(), &head.fields);
-        let (peer_addr, received_at) = (self.peer_addr, self.received_at);
-        let socket = Some(&self.transport as &dyn Transport);
-        let request = Request { head, peer_addr, client_ip, date, received_at, socket, trace, leader };
-        let action = catch_unwind(AssertUnwindSafe(|| shared.handler.handle(&request)));
-        let length = if let Framing::Length(length) = head.body { length } else { 0 };
-        let expects_continue = length > 0 && head.expectation() == Expectation::Continue;
-        if let Some(log) = &shared.log {
-            // If the whole request was there at once, the timer is still in the phase before it.
-            let timer = &self.timer;
-            let began = if timer.phase() == Phase::Head { timer.phase_started() } else { timer.last_progress() };
-            let record = self.log_record.get_or_insert_with(|| context.take_log_record());
-            record.begin(log.format, began, client_ip, Some(&head.fields), self.protocol.start_line());
-        }
-        let response = match action.map(|action| action.0) {
-            Ok(ActionKind::Respond(response)) => response.unwrap_or_else(|error| shared.handler_error(error)),
-            Ok(ActionKind::ReadBody { .. }) if expects_continue => shared.reject_expectation(),
-            Ok(ActionKind::ReadBody { limit, .. }) if length > limit => shared.reject(RequestError::BodyTooLong),
-            Ok(ActionKind::ReadBody { consumer, .. }) => {
-                self.activity = Activity::ReadingBody(consumer);
-                return Ok(());
-            }
-            Err(panic) => shared.handler_panicked(&*panic),
-        };
-        self.respond(shared, context, response)
-    }
-
-    fn respond(&mut self, shared: &Shared, context: &mut WorkerContext, mut response: Response) -> io::Result<()> {
-        if let Some(error) = response.invalid_header {
-            response = shared.invalid_header(&error);
-        }
-        let date = clock::http_date_now();
-        self.enter_phase(Phase::Responding);
-        let body = response.body.length();
-        let head = server::Response {
-            status: response.status,
-            fields: &response.fields,
-            body: body.map_or(ResponseBody::UntilClose, ResponseBody::Length),
-            date: Some(context.dates.text(date)),
-            close: !shared.keep_alive || shared.is_stopping(),
-        };
-        let send = match self.protocol.respond(&head, &mut self.send_buffer.bytes) {
-            Ok(send) => send,
-            // HTTP forbids the handler's response, and nothing of it was written.
-            Err(error @ (UsageError::InformationalStatus | UsageError::MissingField)) => {
-                return self.respond(shared, context, shared.forbidden_response(response.status, error));
-            }
-            Err(error) => return Err(io::Error::other(error)),
-        };
-        let head = self.send_buffer.bytes.len() as u64;
-        let body = match send {
-            SendBody::Exactly(length) => Some(length),
-            SendBody::UntilClose => None,
-            _ => Some(0),
-        };
-        self.activity = Activity::SendingResponse { status: response.status, date, head, body };
-        if body != Some(0) {
-            self.send_buffer.push(response.body);
-        }
-        Ok(())
-    }
-
-    fn finish_response(&mut self, shared: &Shared, body: Option<u64>) -> io::Result<()> {
-        let sent = match body {
-            Some(body) => self.protocol.body_sent(body),
-            None => self.protocol.finish_body(),
-        };
-        sent.map_err(io::Error::other)?;
-        self.responses = self.responses.saturating_add(1);
-        self.record(shared, self.response_reason());
-        Ok(())
     }
 
     /// Everything is sent. A plain close will do, unless a reset could destroy the response.
@@ -569,26 +406,26 @@ impl AsFd for Connection {
 mod tests {
     use super::*;
     use crate::access_log::{AccessLog, LogFormat};
-    use crate::handler::Body;
+    use crate::handler::{Body, Request, Response};
     use allocation_counter::measure;
     use std::net::Ipv4Addr;
     use std::sync::Arc;
 
-    /// Says all of this, once or each time, and takes every answer.
+    /// A peer that sends these bytes, once or for each receive, and takes every response.
     #[derive(Debug)]
-    struct Says(Vec<u8>, Often);
+    struct FakePeer(Vec<u8>, Sends);
 
     #[derive(Debug, PartialEq)]
-    enum Often {
+    enum Sends {
         Once,
         EachTime,
     }
 
-    impl Transport for Says {
+    impl Transport for FakePeer {
         fn receive(&mut self, room: &mut [u8]) -> io::Result<usize> {
             let n = room.len().min(self.0.len());
             room[..n].copy_from_slice(&self.0[..n]);
-            if self.1 == Often::Once {
+            if self.1 == Sends::Once {
                 self.0.drain(..n);
             }
             if n == 0 { Err(rustix::io::Errno::AGAIN.into()) } else { Ok(n) }
@@ -611,21 +448,21 @@ mod tests {
     }
 
     const GET: &[u8] = b"GET / HTTP/1.1\r\nHost: a\r\n\r\n";
-    const LARGE_BODY_MIN: &[u8] = b"GET /a%20b HTTP/1.1\r\nHost: a\r\nReferer: b\r\nUser-Agent: c\r\n\r\n";
+    const GET_WITH_HEADERS: &[u8] = b"GET /a%20b HTTP/1.1\r\nHost: a\r\nReferer: b\r\nUser-Agent: c\r\n\r\n";
 
     fn connected<T: Transport>(socket: T, shared: &Shared) -> Connection<T> {
         Connection::new(socket, SocketAddr::from((Ipv4Addr::LOCALHOST, 1)), shared)
     }
 
     #[test]
-    fn requests_in_hand_are_answered_though_nothing_more_comes() {
+    fn buffered_requests_are_served_though_nothing_more_comes() {
         let shared = Shared::new(Box::new(|_: &Request<'_>| Response::text("x")));
         let mut context = WorkerContext::new(None);
-        let mut connection = connected(Says(GET.repeat(40), Often::Once), &shared);
+        let mut connection = connected(FakePeer(GET.repeat(40), Sends::Once), &shared);
         assert_eq!(connection.drive(&shared, &mut context), TurnOutcome::Park(Interest::Yield));
         for (responses, next) in [(32, Interest::Yield), (40, Interest::Read)] {
             connection.on_ready(false);
-            assert!(!connection.is_idle(), "it neither makes room nor ends at a stop");
+            assert!(!connection.is_idle(), "it is neither evicted nor closed by a shutdown");
             assert_eq!(connection.receive_only(&shared, &mut context), TurnOutcome::Park(next));
             assert_eq!(connection.responses, responses);
         }
@@ -633,11 +470,11 @@ mod tests {
     }
 
     #[test]
-    fn after_a_turn_that_ends_with_a_reply_it_is_idle() {
+    fn connection_is_idle_after_a_turn_that_ends_with_a_response() {
         let long = || Response::text("").body(Body::Shared(vec![0; 1 << 20].into()));
         let shared = Shared::new(Box::new(move |_: &Request<'_>| long()));
         let mut context = WorkerContext::new(None);
-        let mut connection = connected(Says(GET.to_vec(), Often::Once), &shared);
+        let mut connection = connected(FakePeer(GET.to_vec(), Sends::Once), &shared);
         assert_eq!(connection.drive(&shared, &mut context), TurnOutcome::Park(Interest::Yield));
         assert_eq!((connection.responses, connection.send_buffer.is_empty()), (1, true));
         connection.on_ready(false);
@@ -650,11 +487,11 @@ mod tests {
     }
 
     #[test]
-    fn who_has_octets_of_its_own_takes_no_workspace_with_it() {
+    fn connection_with_bytes_of_its_own_is_not_deferred() {
         let shared = Shared::new(Box::new(|_: &Request<'_>| Response::text("x")));
         let mut context = WorkerContext::new(None);
         for _ in 0..3 {
-            let mut connection = connected(Says(b"\r".to_vec(), Often::Once), &shared);
+            let mut connection = connected(FakePeer(b"\r".to_vec(), Sends::Once), &shared);
             assert_eq!(connection.drive(&shared, &mut context), TurnOutcome::Park(Interest::Read));
             connection.transport.0 = [b"\n", GET].concat();
             connection.on_ready(false);
@@ -667,13 +504,13 @@ mod tests {
 
     // R9112-9.6b
     #[test]
-    fn what_came_while_others_went_first_is_read_before_the_close() {
+    fn bytes_that_came_while_deferred_are_read_before_the_close() {
         let shared = Shared::new(Box::new(|_: &Request<'_>| Response::text("x")));
         let mut context = WorkerContext::new(None);
-        for (behind, lingers) in [(&b""[..], false), (GET, true)] {
-            let mut connection = connected(Says(b"GET / HTTP/1.0\r\n\r\n".to_vec(), Often::Once), &shared);
+        for (more, lingers) in [(&b""[..], false), (GET, true)] {
+            let mut connection = connected(FakePeer(b"GET / HTTP/1.0\r\n\r\n".to_vec(), Sends::Once), &shared);
             assert_eq!(connection.receive_only(&shared, &mut context), TurnOutcome::Defer);
-            connection.transport.0 = behind.to_vec();
+            connection.transport.0 = more.to_vec();
             let next = connection.drive(&shared, &mut context);
             let expected =
                 if lingers { TurnOutcome::Park(Interest::Read) } else { TurnOutcome::Close(EndReason::Complete) };
@@ -682,10 +519,10 @@ mod tests {
     }
 
     #[test]
-    fn who_steps_behind_may_be_resumed_by_anybody() {
+    fn deferred_connection_is_resumed_by_any_worker() {
         let shared = Shared::new(Box::new(|request: &Request<'_>| Response::text(request.peer_addr().to_string())));
         let (mut context, mut another) = (WorkerContext::new(None), WorkerContext::new(None));
-        let mut connection = connected(Says(LARGE_BODY_MIN.to_vec(), Often::EachTime), &shared);
+        let mut connection = connected(FakePeer(GET_WITH_HEADERS.to_vec(), Sends::EachTime), &shared);
         for _ in 0..9 {
             let responses = connection.responses;
             connection.on_ready(false);
@@ -697,13 +534,13 @@ mod tests {
         assert_eq!(
             (context.workspaces.len(), another.workspaces.len()),
             (0, 9),
-            "what was lent comes back, to whom it comes"
+            "the worker that resumes it gets the workspaces"
         );
     }
 
-    // What a hit of the cache allocates, which is nothing, is shown where it is.
+    // That a cache hit allocates nothing either is tested in http-files.
     #[test]
-    fn a_kept_connection_allocates_nothing_for_a_request() {
+    fn kept_connection_allocates_nothing_for_a_request() {
         let content: Arc<[u8]> = vec![b'x'; 1024].into();
         let Response { fields, .. } = Response::text("");
         for format in [None, Some(LogFormat::Common), Some(LogFormat::Combined), Some(LogFormat::Json)] {
@@ -713,17 +550,17 @@ mod tests {
             let log = format.map(|format| Arc::new(AccessLog::with_full_capacity(format)));
             let shared = Shared { log, ..Shared::new(Box::new(handler)) };
             let mut context = WorkerContext::new(None);
-            let mut connection = connected(Says(LARGE_BODY_MIN.to_vec(), Often::EachTime), &shared);
-            let mut turn = |behind| {
+            let mut connection = connected(FakePeer(GET_WITH_HEADERS.to_vec(), Sends::EachTime), &shared);
+            let mut turn = |deferred| {
                 connection.on_ready(false);
-                if behind {
+                if deferred {
                     assert_eq!(connection.receive_only(&shared, &mut context), TurnOutcome::Defer);
-                    assert!(!connection.is_idle(), "it has a request in hand");
+                    assert!(!connection.is_idle(), "it holds a request");
                 }
                 assert_eq!(connection.drive(&shared, &mut context), TurnOutcome::Park(Interest::Read));
                 assert!(connection.is_idle_keep_alive());
             };
-            turn(true); // the context's buffers find their size
+            turn(true); // the context's buffers grow to their size
             turn(false);
             let measured = measure(|| (0..100).for_each(|n| turn(n % 3 == 0)));
             assert_eq!(measured.count_total, 0, "{format:?}");
@@ -731,7 +568,7 @@ mod tests {
             assert_eq!(
                 (connection.receive_bytes(), connection.send_bytes()),
                 (0, 0),
-                "and it owns none while it waits"
+                "it owns no buffers while it waits"
             );
         }
     }

@@ -1,4 +1,4 @@
-//! What is still to be sent to a peer: bytes in hand, and the rest of a body where that is.
+//! What is still to be sent to a peer: bytes in a buffer, and the rest of a body at its source.
 
 use std::borrow::Cow;
 use std::fs::File;
@@ -9,37 +9,37 @@ use std::time::SystemTime;
 use crate::connection::transport::Transport;
 use crate::handler::Body;
 
-/// Bodies up to here are copied behind their head and leave with it in one call; two slices would cost the same.
+/// A body up to this size is copied behind its head and sent with it in one call. Two slices would cost the same.
 const INLINE_BODY_MAX: usize = 16 << 10;
 
-/// What takes several turns.
+/// A body from this size takes several turns.
 const LARGE_BODY_MIN: u64 = 2 << 20;
 
 #[derive(Debug, Default)]
 pub(crate) struct SendBuffer {
-    /// A head, and perhaps a body or a piece of one; the first `sent` bytes are with the kernel.
+    /// A head, and perhaps a body or a piece of one. The kernel has the first `sent` bytes.
     pub(crate) bytes: Vec<u8>,
     sent: usize,
-    /// In a box, so that a connection without is small.
+    /// In a box, so that a connection without one is small.
     rest: Option<Box<PendingBody>>,
 }
 
 #[derive(Debug)]
 struct PendingBody {
     body: Body,
-    /// Bytes of it that were sent.
+    /// Bytes of the body that were sent.
     sent: u64,
-    /// Bytes that are still to come; `None`: until its end.
+    /// Bytes that are still to be sent. `None`: until the body ends.
     left: Option<u64>,
 }
 
-/// A file is not any more what the head of its reply was written for.
+/// A file is no longer what the head of its response says.
 #[derive(Clone, Copy, Debug, thiserror::Error)]
 #[error("the file changed while it was sent")]
 pub(crate) struct FileChanged;
 
 impl SendBuffer {
-    /// Sends this body behind the bytes in hand.
+    /// Sends this body after the bytes in the buffer.
     pub(crate) fn push(&mut self, body: Body) {
         match &body {
             Body::Bytes(bytes) if bytes.len() <= INLINE_BODY_MAX => self.bytes.extend_from_slice(bytes),
@@ -55,12 +55,12 @@ impl SendBuffer {
         self.sent == self.bytes.len() && self.rest.is_none()
     }
 
-    /// Whether a piece of it may take the kernel longer than several small replies.
+    /// Whether sending a piece may take the kernel longer than several small responses.
     pub(crate) fn is_large(&self) -> bool {
         self.rest.as_ref().is_some_and(|rest| rest.left.is_none_or(|left| left >= LARGE_BODY_MIN))
     }
 
-    /// Bytes of memory that wait here.
+    /// Bytes of memory that wait to be sent.
     pub(crate) fn memory(&self) -> usize {
         let body = match self.rest.as_deref() {
             Some(PendingBody { body: Body::Bytes(Cow::Owned(bytes)), .. }) => bytes.capacity(),
@@ -70,10 +70,10 @@ impl SendBuffer {
         self.bytes.capacity() + body
     }
 
-    /// Sends one piece, and says of how many bytes.
+    /// Sends one piece, and returns its length.
     ///
     /// # Errors
-    /// Of the peer; or where a body is not what was promised: visibly broken, never padded (V26).
+    /// From the socket, or if a body is not what was promised. It then ends visibly short and is never padded (V26).
     pub(crate) fn send(&mut self, peer: &mut impl Transport) -> io::Result<u64> {
         if self.sent == self.bytes.len() {
             self.bytes.clear();
@@ -105,7 +105,7 @@ impl SendBuffer {
         let n = loop {
             match reader.read(&mut self.bytes) {
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                // Whatever it is, it is not the peer's.
+                // Whatever kind of error it is, the peer did not cause it.
                 other => break other.map_err(io::Error::other)?.min(piece),
             }
         };
@@ -113,7 +113,7 @@ impl SendBuffer {
         self.advance(n, n == 0)
     }
 
-    /// Sends from where the body is.
+    /// Sends from the body's source.
     fn send_rest(&mut self, peer: &mut impl Transport) -> io::Result<usize> {
         let Some(PendingBody { body, sent, left }) = self.rest.as_deref_mut() else { return Ok(0) };
         let n = match body {
@@ -125,7 +125,7 @@ impl SendBuffer {
                     return Err(io::Error::other(FileChanged));
                 }
                 match peer.send_file(file.as_fd(), offset, left)? {
-                    0 => return Err(io::Error::other(FileChanged)), // cut since it was looked at
+                    0 => return Err(io::Error::other(FileChanged)), // truncated since the check
                     n => n,
                 }
             }
@@ -134,7 +134,7 @@ impl SendBuffer {
         self.advance(n, n == 0).map(|()| n)
     }
 
-    /// So many bytes were taken from the rest, or it has ended.
+    /// This many bytes were taken from the rest, or it has ended.
     fn advance(&mut self, n: usize, ended: bool) -> io::Result<()> {
         let Some(rest) = &mut self.rest else { return Ok(()) };
         rest.sent += n as u64;
@@ -149,8 +149,8 @@ impl SendBuffer {
     }
 }
 
-/// Whether the file has another time than it had, or ends before `end` (V26, V27). Its name may have gone meanwhile: that
-/// changes the time of its last change, which does not count.
+/// Whether the file was modified, or ends before `end` (V26, V27). The modification time counts and the change time
+/// does not, because that changes when only the name is removed.
 fn has_changed(file: &File, modified: Option<SystemTime>, end: u64) -> io::Result<bool> {
     let now = file.metadata()?;
     Ok(now.len() < end || (modified.is_some() && now.modified().ok() != modified))

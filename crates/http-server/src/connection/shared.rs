@@ -1,4 +1,5 @@
-//! What all connections of a server have in common: the handler, the bounds, and the memory that waiting ones hold.
+//! What all connections of a server share: the handler, the limits, the counters, and the memory of waiting
+//! connections.
 
 use std::fmt;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
@@ -26,11 +27,11 @@ pub(crate) struct Shared<'h> {
     pub(crate) stopping: AtomicBool,
     pub(crate) counters: Counters,
     pub(crate) messages: Arc<Messages>,
-    /// Partial heads, and bodies that are collected. When it is full, who brings more is answered 503.
+    /// For partial heads and collected bodies. When it is exhausted, a request that needs more gets a 503.
     pub(crate) receive_budget: MemoryBudget,
-    /// Replies from memory that their readers take slowly. When it is full, further ones are closed short.
+    /// For responses from memory that wait for their readers. When it is exhausted, further ones are cut short.
     pub(crate) send_budget: MemoryBudget,
-    /// Why requests are answered as they are, where somebody asks.
+    /// The decisions about requests, if a caller wants them.
     pub(crate) trace: Option<Mutex<Vec<Decision>>>,
 }
 

@@ -1,4 +1,5 @@
-//! The socket options that no safe crate sets yet: the only unsafe code.
+//! Two socket options that rustix does not have, and that std has only on other types or not at all. This is the only
+//! unsafe code.
 #![expect(unsafe_code)]
 
 use std::io;
@@ -7,21 +8,20 @@ use std::os::fd::{AsFd, AsRawFd};
 
 use libc::{IPPROTO_TCP, TCP_DEFER_ACCEPT, TCP_NOTSENT_LOWAT, c_int, setsockopt, socklen_t};
 
-/// The listener reports a connection when its first bytes are there, or after a second: a connection a request costs a
-/// fifth less. It promises nothing: the first `recv` may still find nothing.
+use crate::timeouts::SLOW_READER_STEP;
+
+/// The listener reports a connection when its first bytes are there, or after a second. A connection with one request
+/// costs a fifth less. It is not a promise: the first `recv` may still find nothing.
 pub(crate) fn defer_accept(listener: &impl AsFd) -> io::Result<()> {
     set(listener, TCP_DEFER_ACCEPT, 1)
 }
 
-/// The socket takes 128 KiB that are not sent yet and no more, and says that there is room when half of them were: else a
-/// peer that reads nothing costs the kernel 2 MB, and that there is room again shows only after 600 KB were read. For who
-/// reads fast it would cost half as much again.
+/// The kernel takes at most 128 KiB of unsent bytes, and reports room when half of them were sent. Otherwise a peer
+/// that reads nothing costs the kernel 2 MB, and room shows only after 600 KB were read. For fast readers it would cost
+/// half as much again, so it is set for slow ones only.
 pub(crate) fn limit_unsent(socket: &impl AsFd) -> io::Result<()> {
-    set(socket, TCP_NOTSENT_LOWAT, 2 * STEP)
+    set(socket, TCP_NOTSENT_LOWAT, 2 * SLOW_READER_STEP as c_int)
 }
-
-/// Bytes after which a slow reader is seen to have read.
-pub(crate) const STEP: c_int = 64 << 10;
 
 fn set(socket: &impl AsFd, option: c_int, value: c_int) -> io::Result<()> {
     let length = size_of::<c_int>() as socklen_t;

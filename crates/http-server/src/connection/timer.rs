@@ -24,7 +24,8 @@ pub(crate) struct PhaseTimer {
 }
 
 impl PhaseTimer {
-    /// For a connection that was just accepted. The time for its first head runs from here, whether a byte comes or not.
+    /// For a connection that was just accepted. The time for its first head runs from here, whether a byte comes or
+    /// not.
     pub(crate) fn new(now: Millis) -> PhaseTimer {
         PhaseTimer {
             phase: Phase::Head,
@@ -61,7 +62,8 @@ impl PhaseTimer {
         self.last_progress = now;
     }
 
-    /// When a connection that waits for this times out. A response that waits to be written is looked at early, once.
+    /// When a connection that waits for this times out. A response that waits for its reader times out early, once, to
+    /// find out whether the reader is slow.
     pub(crate) fn deadline(&self, timeouts: &Timeouts, waits_for: Interest) -> Millis {
         let after = |timeout: Duration| self.phase_started.saturating_add(timeout.as_millis() as Millis);
         match self.phase {
@@ -159,7 +161,7 @@ mod tests {
     }
 
     #[test]
-    fn response_that_waits_is_looked_at_early_once() {
+    fn waiting_response_times_out_early_once() {
         let mut timer = in_phase(Phase::Responding);
         timer.record_progress(100_000, 5_000);
         let write_deadline = |timer: &PhaseTimer| timer.deadline(&TIMEOUTS, Interest::Write);

@@ -1,5 +1,5 @@
 //! The housekeeper: a thread that enforces deadlines, notices stalled workers, and ends the server. After a shutdown
-//! request it closes idle connections at once and the rest when the shutdown timeout has passed.
+//! request it closes idle connections at once, and the others when the shutdown timeout has passed.
 
 use std::thread;
 use std::time::Duration;

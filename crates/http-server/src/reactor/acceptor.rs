@@ -1,7 +1,7 @@
 //! Accepting connections: listeners, free slots, and what happens when none is free.
 //!
-//! At the connection limit the connection that has been idle longest makes room. If none is idle, the new one is told 503
-//! in one of [`OVERLOAD_SLOTS`] extra slots. If these are in use too, it is closed.
+//! At the connection limit the connection that has been idle longest is closed for a new one. If none is idle, the new
+//! one gets a 503 in one of [`OVERLOAD_SLOTS`] extra slots. If these are in use too, it is closed.
 
 use std::net::SocketAddr;
 use std::os::fd::OwnedFd;
@@ -15,7 +15,7 @@ use super::token::listener_key;
 use crate::clock::Millis;
 use crate::connection::transport::UNIX_PEER_ADDR;
 
-/// Slots beyond the connection limit for connections that are told 503.
+/// Slots beyond the connection limit, for connections that get a 503.
 pub(crate) const OVERLOAD_SLOTS: u32 = 64;
 
 /// Idle connections that can be evicted between two ticks.
@@ -41,7 +41,7 @@ pub(super) enum Accepted<T> {
     Slot(OwnedFd, SocketAddr, u32),
     /// A new connection, and an idle one that must be closed for it.
     Evicting(OwnedFd, SocketAddr, T),
-    /// A new connection over the limit, in a slot where it is told so.
+    /// A new connection over the limit, in a slot where it gets a 503.
     Overloaded(OwnedFd, SocketAddr, u32),
     /// A new connection over the limit, without any slot.
     Rejected(OwnedFd),
@@ -82,7 +82,7 @@ impl Acceptor {
                     None => Accepted::Rejected(socket),
                 })
             }
-            // The peer has left, or a network error of it is reported here: accept(2) says to try again.
+            // The peer has left, or the connection had a network error, which is reported here (accept(2)).
             Err(
                 Errno::AGAIN
                 | Errno::INTR
@@ -96,8 +96,8 @@ impl Acceptor {
                 | Errno::OPNOTSUPP
                 | Errno::NETUNREACH,
             ) => None,
-            // Out of descriptors, or an unknown error. The listener stays readable, so stop polling it until a connection
-            // closes or a tick passes, unless an idle connection can make room.
+            // Out of descriptors, or an unknown error. The listener stays readable, so stop polling it until a
+            // connection closes or a tick passes, unless an idle connection can make room.
             Err(_) => {
                 let idle = self.evict_longest_idle(slots);
                 if idle.is_none() {

@@ -1,8 +1,9 @@
 //! The policy for serving connections in batches: which request is deferred, and behind how many others.
 //!
-//! A request that was just read is deferred while more connections are ready. Their requests are then read before the first
-//! is answered, and one check of a file's freshness is valid for all of them (`freshness`). With 64 kept connections that
-//! saves 8 % of a request's cost. A handler that may block is not deferred: other workers would wait for it.
+//! A request that was just read is deferred while more connections are ready. Their requests are then read before the
+//! first gets its response, and one check of a file's freshness is valid for all of them (`freshness`). With 64 kept
+//! connections that saves 8 % of a request's cost. A handler that may block is not deferred: other workers would wait
+//! for it.
 
 use crate::connection::context::WORKSPACES_KEPT;
 

@@ -1,10 +1,10 @@
 //! The queue of ready connections, served in the Leader/Followers pattern (Schmidt et al., Pattern-Oriented Software
 //! Architecture, volume 2): one worker, the leader, waits for events; the followers sleep.
 //!
-//! The leader serves what it saw itself and then waits again. Handing each event to another worker would cost a fifth of a
-//! small request, and several waiting workers cost twice as much as one. A follower is promoted when there is more to do
-//! than one worker can: when a wait returned a full batch, before work that may block, and when the housekeeper sees that
-//! nobody waited and nothing was taken for a while.
+//! The leader serves what it saw itself and then waits again. Handing each event to another worker would cost a fifth
+//! of a small request, and several waiting workers cost twice as much as one. A follower is promoted when there is more
+//! to do than one worker can: when a wait returned a full batch, before work that may block, and when the housekeeper
+//! sees that nobody waited and nothing was taken for a while.
 
 use std::collections::VecDeque;
 use std::fmt;
@@ -16,7 +16,7 @@ use super::token::NOTIFY_TOKEN;
 use crate::connection::context::LeaderHandle;
 use crate::sync::{Condvar, Mutex, MutexGuard, lock};
 
-/// What a worker has to look at next.
+/// What a worker has to serve next.
 #[derive(Debug)]
 pub(crate) enum Event<T> {
     /// The kernel reported this key. `more_ready`: the event behind it is of this kind too.
@@ -70,8 +70,8 @@ impl<T, P: EventSource> ReadyQueue<T, P> {
         }
     }
 
-    /// Queues an event again behind the next one, because more may have arrived for its key. New and known connections are
-    /// so served in turn. An event that is alone is not queued: the next wait reports it.
+    /// Queues an event again behind the next one, because more may have arrived for its key. New and known connections
+    /// are so served in turn. An event that is alone is not queued: the next wait reports it.
     pub(crate) fn requeue(&self, key: u64) {
         let mut state = lock(&self.state);
         if !state.events.is_empty() {
@@ -79,8 +79,8 @@ impl<T, P: EventSource> ReadyQueue<T, P> {
         }
     }
 
-    /// Promotes a follower if nobody waits and nothing was taken since the last call. Returns whether there was anything
-    /// to do.
+    /// Promotes a follower if nobody waits and nothing was taken since the last call. Returns whether there was
+    /// anything to do.
     pub(crate) fn promote_if_stalled(&self, seen: &mut u64) -> bool {
         let state = lock(&self.state);
         let progressed = state.progress != *seen;
@@ -152,7 +152,7 @@ mod tests {
     use crate::reactor::poller::Event as PollEvent;
     use rustix::event::epoll::EventData;
 
-    /// A poller in small.
+    /// A poller that a test tells what to report.
     #[derive(Debug, Default)]
     struct FakePoller {
         state: Mutex<FakePollerState>,
@@ -176,13 +176,13 @@ mod tests {
     impl EventSource for FakePoller {
         fn wait(&self) -> ([PollEvent; MAX_EVENTS], usize) {
             let mut state = lock(&self.state);
-            assert!(!std::mem::replace(&mut state.waited_for, true), "two wait");
+            assert!(!std::mem::replace(&mut state.waited_for, true), "two threads wait");
             while state.ready.is_empty() && !state.notified {
                 state = self.changed.wait(state).unwrap();
             }
             state.waited_for = false;
             let mut events = [PollEvent { flags: EventFlags::IN, data: EventData::new_u64(NOTIFY_TOKEN) }; MAX_EVENTS];
-            let n = state.ready.len().clamp(1, MAX_EVENTS); // who was notified sees that
+            let n = state.ready.len().clamp(1, MAX_EVENTS); // after a notification, the event of the notifier itself
             for (event, key) in events.iter_mut().zip(state.ready.drain(..)) {
                 event.data = EventData::new_u64(key);
             }
@@ -202,7 +202,7 @@ mod tests {
         use std::thread;
         use std::time::Duration;
 
-        /// The order in which so many are served that were ready at once, all of whom would step deferred.
+        /// The order in which this many connections are served that are ready at once, each deferred if possible.
         fn order(ready: u64) -> Vec<u64> {
             let queue = ReadyQueue::new(FakePoller::default());
             queue.poller.report(0..ready);
@@ -218,12 +218,12 @@ mod tests {
 
         #[test]
         fn batch_is_served_before_the_next_begins() {
-            // The last of each is served at once.
+            // The last one of a batch is not deferred.
             assert_eq!(order(1), [0]);
             assert_eq!(order(2), [1, 0]);
             assert_eq!(order(8), [4, 0, 1, 2, 3, 6, 5, 7]);
-            let group = |first: u64| std::iter::once(first + 15).chain(first..first + 15);
-            assert!(order(33).into_iter().eq(group(0).chain(group(16)).chain([32])));
+            let batch = |first: u64| std::iter::once(first + 15).chain(first..first + 15);
+            assert!(order(33).into_iter().eq(batch(0).chain(batch(16)).chain([32])));
         }
 
         #[test]
@@ -241,7 +241,7 @@ mod tests {
             assert_eq!(format!("{:?}", &queue as &dyn LeaderHandle), "ReadyQueue");
         }
 
-        // None of the two says a word, and no ticker looks.
+        // Neither worker promotes the other, and there is no housekeeper.
         #[test]
         fn full_batch_promotes_a_follower() {
             let queue = ReadyQueue::<u64, _>::new(FakePoller::default());
@@ -264,15 +264,16 @@ mod tests {
         }
     }
 
-    /// Every order of the steps of two workers and whoever calls them, tried by loom. What is proven: each event is served
-    /// once, one waits at a time, who is held up holds up nobody else, and all leave when it is over.
+    /// Every order of the steps of two workers, tried by loom. It proves that each event is served once, that one
+    /// worker waits at a time, that a blocked worker blocks no other event, and that all workers leave after a
+    /// shutdown.
     #[cfg(loom)]
     mod every_order {
         use super::*;
         use loom::sync::Arc;
         use loom::thread;
 
-        /// Waits until the last was served.
+        /// Serving it blocks until the last one was served.
         const SLOW: u64 = 0;
         const LAST: u64 = 1;
         const ANOTHER: u64 = 2;
@@ -285,7 +286,7 @@ mod tests {
         }
 
         impl Scene {
-            /// A worker's life.
+            /// A worker, until the shutdown.
             fn work(&self) {
                 let mut deferred = None;
                 while let Some(event) = self.queue.next(deferred.take()) {
@@ -301,21 +302,21 @@ mod tests {
                     if self.promotes {
                         self.queue.promote_follower();
                     }
-                    self.wait_for(|served| served.contains(&LAST));
+                    self.wait_until(|served| served.contains(&LAST));
                 }
                 lock(&self.served).push(key);
                 self.changed.notify_all();
             }
 
-            fn wait_for(&self, so: impl Fn(&[u64]) -> bool) {
+            fn wait_until(&self, condition: impl Fn(&[u64]) -> bool) {
                 let mut served = lock(&self.served);
-                while !so(&served) {
+                while !condition(&served) {
                     served = self.changed.wait(served).unwrap();
                 }
             }
 
-            /// The ticker's life.
-            fn tick(&self) {
+            /// The housekeeper, until the last one was served.
+            fn keep_house(&self) {
                 let mut seen = 0;
                 while !lock(&self.served).contains(&LAST) {
                     self.queue.promote_if_stalled(&mut seen);
@@ -324,10 +325,10 @@ mod tests {
             }
         }
 
-        /// Two workers, to whom these come at once and the last at any moment.
-        fn model(stops: usize, first: &'static [u64], promotes: bool) {
+        /// Runs two workers that find these events at once, and the last one at any moment.
+        fn model(preemptions: usize, first: &'static [u64], promotes: bool) {
             let mut model = loom::model::Builder::new();
-            model.preemption_bound = Some(stops);
+            model.preemption_bound = Some(preemptions);
             model.check(move || {
                 let (served, changed) = (Mutex::default(), Condvar::new());
                 let scene =
@@ -339,9 +340,9 @@ mod tests {
                 });
                 scene.queue.poller.report([LAST]);
                 if !promotes {
-                    scene.tick();
+                    scene.keep_house();
                 }
-                scene.wait_for(|served| served.len() > first.len());
+                scene.wait_until(|served| served.len() > first.len());
                 scene.queue.shut_down();
                 for worker in workers {
                     worker.join().unwrap();

@@ -1,10 +1,10 @@
-//! The reactor: parks connections until their sockets are ready, and hands out work. It knows slots, tokens and readiness,
-//! and nothing of what a connection is.
+//! The reactor: parks connections until their sockets are ready, and hands out work. It knows slots, tokens and
+//! readiness, and nothing of what a connection is.
 //!
 //! - A connection is registered with the kernel once, edge-triggered, so that a kept connection costs no further system
 //!   call. `slot.rs` makes sure that an event which comes while a worker holds the connection is not lost.
-//! - The listeners are level-triggered. Only one worker at a time waits for events (`leader.rs`), so a new connection wakes
-//!   one thread.
+//! - The listeners are level-triggered. Only one worker at a time waits for events (`leader.rs`), so a new connection
+//!   wakes one thread.
 
 mod acceptor;
 pub(crate) mod batch;
@@ -42,7 +42,7 @@ pub(crate) struct Reactor<C> {
 pub(crate) struct Registered<C> {
     pub(crate) connection: C,
     token: Token,
-    /// What the kernel was last told to report.
+    /// What it is registered for.
     registered_interest: Option<Interest>,
 }
 
@@ -53,7 +53,7 @@ pub(crate) enum Work<C> {
     Accepted(OwnedFd, SocketAddr, u32),
     /// A new connection, and an idle one to close for it.
     AcceptedEvicting(OwnedFd, SocketAddr, Box<Registered<C>>),
-    /// A new connection over the limit, to be told so from this slot.
+    /// A new connection over the limit, to get a 503 in this slot.
     Overloaded(OwnedFd, SocketAddr, u32),
     /// A new connection over the limit, to be closed.
     Rejected(OwnedFd),
@@ -271,7 +271,7 @@ mod tests {
         io::Read::read_exact(&mut registered.connection, &mut byte).unwrap();
         thread::scope(|scope| {
             let worker = scope.spawn(|| reactor.next_work(None));
-            peer.write_all(b"y").unwrap(); // the other worker finds nobody
+            peer.write_all(b"y").unwrap(); // the other worker finds the slot empty
             thread::sleep(Duration::from_millis(50));
             reactor.park(registered, Interest::Read, SOON).unwrap();
             assert!(matches!(worker.join().unwrap(), Some(Work::Ready { peer_closed: false, .. })));
@@ -306,7 +306,7 @@ mod tests {
                 other => panic!("{other:?}"),
             }
         }
-        assert_eq!(order, [2, 0, 1, 3], "half of them went deferred the third");
+        assert_eq!(order, [2, 0, 1, 3], "the first two were deferred behind the third");
     }
 
     #[test]

@@ -1,9 +1,9 @@
-//! A slot: where one connection is parked, and how it passes between threads. It knows neither sockets nor readiness: its
-//! caller says how a connection is armed.
+//! A slot: where one connection is parked, and how it passes between threads. It knows neither sockets nor readiness:
+//! its caller says how a connection is armed.
 //!
 //! - The thread that takes a connection out owns it. Worker and housekeeper may both try; one of them gets it.
-//! - A connection is registered once, and each change of its readiness is reported once. An event that finds the connection
-//!   away is remembered, and parking the connection arms it again, so that the kernel repeats the event.
+//! - A connection is registered once, and each change of its readiness is reported once. An event that finds the
+//!   connection away is remembered, and parking the connection arms it again, so that the kernel repeats the event.
 //! - The lock is held while a connection is armed and stored, so an event waits until the connection is there.
 //! - An event of an earlier generation, for a connection that is closed, is dropped.
 
@@ -42,7 +42,8 @@ impl<T> Slot<T> {
         }
     }
 
-    /// Assigns the slot to a new connection and returns its generation. Events for the one before are stale from now on.
+    /// Assigns the slot to a new connection and returns its generation. Events for the one before are stale from now
+    /// on.
     pub(crate) fn allocate(&self) -> u32 {
         let mut state = lock(&self.state);
         state.generation = state.generation.wrapping_add(1);
@@ -50,7 +51,8 @@ impl<T> Slot<T> {
         state.generation
     }
 
-    /// The connection is ready: takes it out if it is parked. Otherwise its holder learns of the event when it parks it.
+    /// The connection is ready: takes it out if it is parked. Otherwise its holder learns of the event when it parks
+    /// it.
     pub(crate) fn take_ready(&self, generation: u32) -> Option<T> {
         let mut state = lock(&self.state);
         if state.generation != generation {
@@ -104,11 +106,11 @@ impl ParkDeadline {
     }
 }
 
-/// Every order of the steps of a few threads, tried by loom: seats and the rule for arming as they are, and a kernel in
-/// small. What is proven: no edge is lost, a guest has one owner at a time and ends once, none sits out of the ticker's
-/// sight, and nobody gets up for another's edge.
+/// Every order of the steps of a few threads, tried by loom: the real slot and the real rule for arming, on a small
+/// model of the kernel. It proves that no edge is lost, that a connection has one owner at a time and ends once, that
+/// the housekeeper sees every parked connection, and that no connection is woken by the edge of another.
 #[cfg(loom)]
-#[cfg(test)] // clippy knows tests by this alone
+#[cfg(test)] // on a line of its own, because that is what clippy recognises
 mod tests {
     use super::*;
     use crate::connection::interest::Interest::{self, Read, Write, Yield};
@@ -117,11 +119,11 @@ mod tests {
     use loom::thread;
     use std::sync::atomic::AtomicUsize;
 
-    /// Timeouts: one that has struck, and one that has not.
-    const STRUCK: ParkDeadline = ParkDeadline { at: 1, evictable: true };
+    /// A deadline that has passed, and one that has not.
+    const PASSED: ParkDeadline = ParkDeadline { at: 1, evictable: true };
     const FAR: ParkDeadline = ParkDeadline { at: 2, evictable: false };
 
-    /// A socket, and its entry in an epoll set.
+    /// A socket with its entry in an epoll set.
     #[derive(Default)]
     struct Socket(Mutex<Entry>);
 
@@ -130,7 +132,7 @@ mod tests {
         bytes: usize,
         room: usize,
         armed: Option<(u32, Interest)>,
-        /// In the list of those that may be ready, which holds each once.
+        /// Whether the kernel's ready list has the entry. It holds each entry once.
         listed: bool,
     }
 
@@ -166,7 +168,7 @@ mod tests {
             entry.listed |= entry.is_ready(interest);
         }
 
-        /// Whose edge there is: the lobby's `wait`, where it would not block.
+        /// The generation that an edge is reported for, if there is one: a wait that does not block.
         fn reported(&self) -> Option<u32> {
             let mut entry = lock(&self.0);
             let (generation, interest) = entry.armed.filter(|_| entry.listed)?;
@@ -184,13 +186,14 @@ mod tests {
         generation: u32,
         armed: Option<Interest>,
         deadline: ParkDeadline,
-        /// What it needs from its peer, one after the other, and how much of that it had. Loom sees who touches it.
+        /// What it needs from its peer, in order, and how much of that it had. Loom checks that one thread at a time
+        /// uses it.
         plan: &'static [Interest],
         had: Cell<usize>,
     }
 
     impl FakeConnection {
-        /// What it has to wait for.
+        /// Goes on as far as it can. Returns what it waits for, or `None` at the end of its plan.
         fn drive(&mut self) -> Option<Interest> {
             loop {
                 let had = self.had.get();
@@ -198,7 +201,7 @@ mod tests {
                 let most = self.plan[had..].iter().take_while(|next| **next == what).count();
                 let taken = if what == Yield { 1 } else { self.socket.take(what, most) };
                 self.had.set(had + taken);
-                // Less than was asked for is all there was. It does not look again: what comes later is event_pending.
+                // A short read took all there was, so it does not read again: an event announces what comes later.
                 if what == Yield || taken < most {
                     return Some(what);
                 }
@@ -206,7 +209,7 @@ mod tests {
         }
     }
 
-    /// One slot, its connection's socket, and how many connections have ended.
+    /// One slot, the socket of its connection, and how many connections have ended.
     struct Scene {
         slot: Slot<FakeConnection>,
         socket: Arc<Socket>,
@@ -220,14 +223,14 @@ mod tests {
 
         fn connection(&self, plan: &'static [Interest]) -> FakeConnection {
             let (socket, generation) = (self.socket.clone(), self.slot.allocate());
-            FakeConnection { socket, generation, armed: None, deadline: STRUCK, plan, had: Cell::new(0) }
+            FakeConnection { socket, generation, armed: None, deadline: PASSED, plan, had: Cell::new(0) }
         }
 
-        /// A worker's life, until nothing is reported: one that would wait longer is one that comes later.
+        /// A worker, until nothing is reported. A worker that waits longer is the same as one that comes later.
         fn work(&self, socket: &Arc<Socket>) {
             while let Some(generation) = socket.reported() {
                 if let Some(connection) = self.slot.take_ready(generation) {
-                    assert!(Arc::ptr_eq(&connection.socket, socket), "another's edge");
+                    assert!(Arc::ptr_eq(&connection.socket, socket), "the edge of another connection");
                     self.turn(connection, FAR);
                 }
             }
@@ -242,14 +245,14 @@ mod tests {
 
         fn park(&self, mut connection: FakeConnection, interest: Interest, deadline: ParkDeadline) {
             connection.deadline = deadline;
-            let put = self.slot.park(connection, deadline, |connection, event_pending| {
+            let parked = self.slot.park(connection, deadline, |connection, event_pending| {
                 if interest.needs_rearm(connection.armed, event_pending) {
                     connection.socket.arm(connection.generation, interest);
                     connection.armed = Some(interest);
                 }
                 true
             });
-            assert!(put.is_ok());
+            assert!(parked.is_ok());
         }
 
         fn end(&self, connection: FakeConnection) {
@@ -258,33 +261,33 @@ mod tests {
             self.ended.fetch_add(1, Relaxed);
         }
 
-        /// The housekeeper's look: for a connection whose deadline has struck.
+        /// The housekeeper: takes out a connection whose deadline has passed.
         fn take_expired(&self) -> Option<FakeConnection> {
-            let late = |deadline: ParkDeadline| deadline.at <= STRUCK.at;
-            self.slot.deadline().filter(|deadline| late(*deadline))?;
-            let connection = self.slot.take_if(|_, deadline| late(deadline))?;
-            assert!(late(connection.deadline), "its deadline is another");
+            let is_due = |deadline: ParkDeadline| deadline.at <= PASSED.at;
+            self.slot.deadline().filter(|deadline| is_due(*deadline))?;
+            let connection = self.slot.take_if(|_, deadline| is_due(deadline))?;
+            assert!(is_due(connection.deadline), "it was parked with another deadline");
             Some(connection)
         }
 
-        /// What is left when all have come to rest: how many have ended, and who sits.
-        fn at_rest(&self) -> (usize, Option<FakeConnection>) {
+        /// What is left after all threads have ended: the number of ended connections, and the parked one.
+        fn outcome(&self) -> (usize, Option<FakeConnection>) {
             self.work(&self.socket);
             let deadline = self.slot.deadline();
             let connection = self.slot.take_if(|_, _| true);
             assert_eq!(
                 deadline,
                 connection.as_ref().map(|connection| connection.deadline),
-                "out of the housekeeper's sight"
+                "the housekeeper does not see it"
             );
             (self.ended.load(Relaxed), connection)
         }
     }
 
-    /// Every order in which a thread that could go on has to stop at most so many times; without a bound it takes minutes.
-    fn model(stops: usize, body: impl Fn(Arc<Scene>) + Send + Sync + 'static) {
+    /// Tries every order with at most this many preemptions. Without a limit it takes minutes.
+    fn model(preemptions: usize, body: impl Fn(Arc<Scene>) + Send + Sync + 'static) {
         let mut model = loom::model::Builder::new();
-        model.preemption_bound = Some(stops);
+        model.preemption_bound = Some(preemptions);
         model.check(move || body(Scene::new()));
     }
 
@@ -293,42 +296,46 @@ mod tests {
         thread::spawn(move || run(&scene))
     }
 
-    /// Two workers, one of whom it comes to first, and a peer who gives all this: what is left.
-    fn given(scene: &Arc<Scene>, gifts: &[Interest], plan: &'static [Interest]) -> (usize, Option<FakeConnection>) {
+    /// Runs two workers, one of which has a new connection, and a peer that gives all this. Returns what is left.
+    fn run_workers(
+        scene: &Arc<Scene>,
+        given: &[Interest],
+        plan: &'static [Interest],
+    ) -> (usize, Option<FakeConnection>) {
         let connection = scene.connection(plan);
         let first = spawn(scene, |scene| {
             scene.turn(connection, FAR);
             scene.work(&scene.socket);
         });
         let second = spawn(scene, |scene| scene.work(&scene.socket));
-        gifts.iter().for_each(|gift| scene.socket.give(*gift));
+        given.iter().for_each(|what| scene.socket.give(*what));
         first.join().unwrap();
         second.join().unwrap();
-        scene.at_rest()
+        scene.outcome()
     }
 
     #[test]
-    fn edge_is_delivered_whatever_the_order() {
-        model(6, |scene| match given(&scene, &[Read; 2], &[Read; 3]) {
-            (0, Some(connection)) => assert_eq!(connection.had.get(), 2, "bytes that nobody took"),
-            _ => panic!("it has ended, or is nowhere"),
+    fn edge_is_delivered_in_every_order() {
+        model(6, |scene| match run_workers(&scene, &[Read; 2], &[Read; 3]) {
+            (0, Some(connection)) => assert_eq!(connection.had.get(), 2, "bytes were left"),
+            _ => panic!("it has ended, or is lost"),
         });
     }
 
     #[test]
     fn edge_is_delivered_when_interest_changes() {
         model(6, |scene| {
-            let left = given(&scene, &[Read, Read, Write], &[Read, Write, Yield, Yield, Read]);
-            assert!(matches!(left, (1, None)), "bytes or room that nobody took");
+            let left = run_workers(&scene, &[Read, Read, Write], &[Read, Write, Yield, Yield, Read]);
+            assert!(matches!(left, (1, None)), "bytes or room were left");
         });
     }
 
-    // The housekeeper gives it another turn, somebody needs its slot, and its bytes come: one gets it at a time, and it sits
+    // Its deadline passes, it is evicted, and its bytes come, all at once: it has one owner at a time, and it is parked
     // or has ended.
     #[test]
     fn parked_connection_is_taken_out_once() {
         model(4, |scene| {
-            scene.park(scene.connection(&[Read, Read]), Read, STRUCK);
+            scene.park(scene.connection(&[Read, Read]), Read, PASSED);
             let worker = spawn(&scene, |scene| scene.work(&scene.socket));
             let housekeeper = spawn(&scene, |scene| {
                 if let Some(connection) = scene.take_expired() {
@@ -337,7 +344,7 @@ mod tests {
             });
             let evictor = spawn(&scene, |scene| {
                 if let Some(connection) = scene.slot.take_if(|_, deadline| deadline.evictable) {
-                    assert!(connection.deadline.evictable, "it was busy");
+                    assert!(connection.deadline.evictable, "a busy connection was evicted");
                     scene.end(connection);
                 }
             });
@@ -345,11 +352,11 @@ mod tests {
             for thread in [worker, housekeeper, evictor] {
                 thread.join().unwrap();
             }
-            match scene.at_rest() {
+            match scene.outcome() {
                 (1, None) => {}
                 (0, Some(connection)) => assert_eq!(connection.had.get(), 1, "its byte was not taken"),
                 (ended, connection) => {
-                    panic!("{ended} ended, and {} sits", if connection.is_some() { "one" } else { "none" })
+                    panic!("{ended} ended, and {} is parked", if connection.is_some() { "one" } else { "none" })
                 }
             }
         });
@@ -358,7 +365,7 @@ mod tests {
     #[test]
     fn stale_event_takes_out_no_later_connection() {
         model(6, |scene| {
-            scene.park(scene.connection(&[Read]), Read, STRUCK);
+            scene.park(scene.connection(&[Read]), Read, PASSED);
             let next: Arc<Socket> = Arc::default();
             let worker = spawn(&scene, |scene| scene.work(&scene.socket));
             let housekeeper = spawn(&scene, {
@@ -375,7 +382,7 @@ mod tests {
             worker.join().unwrap();
             housekeeper.join().unwrap();
             scene.work(&next);
-            let (ended, connection) = scene.at_rest();
+            let (ended, connection) = scene.outcome();
             assert!(connection.is_none() && (1..=2).contains(&ended), "{ended} ended");
         });
     }

@@ -1,0 +1,64 @@
+//! A gateway, or reverse proxy.
+//!
+//! It joins one connection of each kind: a server's towards its client, and a client's towards the server behind it.
+//! Each side writes its own framing and Connection. The rest has a function:
+//!
+//! | what | how |
+//! |---|---|
+//! | headers | [`FieldBlock::forward`](crate::FieldBlock::forward) leaves out those for one hop and adds Via; then [`set`](crate::FieldBlock::set) or [`remove`](crate::FieldBlock::remove) others |
+//! | the request | [`client::Request::forwarded_to`](crate::client::Request::forwarded_to) |
+//! | the response | [`server::Response::forwarded`](crate::server::Response::forwarded), given to [`server::Connection::forward`](crate::server::Connection::forward) |
+//!
+//! What is left to you:
+//!
+//! - **Order.** A head is valid until the next poll. Write the request for the server behind first. Then poll for the
+//!   body, pass on each piece, and report it by [`body_sent`](crate::client::Connection::body_sent). The response goes
+//!   back in the same way. If it comes before the whole request was sent, pass it on at once.
+//! - **Expectations.** This library sends no 100 (Continue). To a client that
+//!   [expects](crate::server::RequestHead::expectation) one, respond with 417.
+//! - **Errors behind you.** Send a 502 for a [`ResponseError`](crate::ResponseError) or if you cannot connect, and a
+//!   504 for a timeout. After the head of a response, close both connections, so that the client notices that the body
+//!   is cut short. A body without a length cannot show that: reset the connection if your system can.
+//!
+//! ```
+//! use http_core::{Authority, Date, FieldBlock, FieldName, FieldValue, Limits, client, server};
+//!
+//! const X_FORWARDED_FOR: FieldName = FieldName::from_static("X-Forwarded-For");
+//! let own_name = Authority::new(b"gateway:80")?;   // for Via
+//! let mut front = server::Connection::new(Limits::default());
+//! let mut back = client::Connection::new(Limits::default());
+//! let (mut to_client, mut to_server) = (Vec::new(), Vec::new());
+//!
+//! // The client's request goes to the server behind …
+//! front.receive(b"PUT /a?b HTTP/1.1\r\nHost: example.org\r\nX-Forwarded-For: me\r\nContent-Length: 2\r\n\r\nhi");
+//! let server::Event::Request(head) = front.poll()? else { panic!() };
+//! let mut fields = FieldBlock::new();
+//! fields.forward(&head.fields, head.version, own_name);
+//! fields.set(X_FORWARDED_FOR, FieldValue::from_static("192.0.2.1"))?;   // the address of the socket
+//! let request = client::Request::forwarded_to(&head, Authority::new(b"10.0.0.1:8080")?, &fields);
+//! let client::SendBody::Exactly(2) = back.request(&request, &mut to_server)? else { panic!() };
+//! while let server::Event::Body(bytes) = front.poll()? {
+//!     to_server.extend_from_slice(bytes);
+//!     back.body_sent(bytes.len() as u64)?;
+//! }
+//! assert_eq!(to_server, b"PUT /a?b HTTP/1.0\r\nHost: example.org\r\nConnection: close\r\nContent-Length: 2\r\n\
+//!     Via: 1.1 gateway:80\r\nX-Forwarded-For: 192.0.2.1\r\n\r\nhi");
+//!
+//! // … and its response comes back.
+//! back.receive(b"HTTP/1.1 200 OK\r\nServer: x\r\nDate: Thu, 01 Jan 1970 00:00:00 GMT\r\nContent-Length: 3\r\n\r\nyes");
+//! let client::Event::Response(head) = back.poll()? else { panic!() };
+//! let mut fields = FieldBlock::new();
+//! fields.forward(&head.fields, head.version, own_name);
+//! let now = Date::from_unix(9);   // the clock
+//! let _length = front.forward(&server::Response::forwarded(&head, &fields, now), &mut to_client)?;
+//! while let client::Event::Body(bytes) = back.poll()? {
+//!     to_client.extend_from_slice(bytes);
+//!     front.body_sent(bytes.len() as u64)?;
+//! }
+//! assert_eq!(to_client, b"HTTP/1.0 200 OK\r\nDate: Thu, 01 Jan 1970 00:00:00 GMT\r\nConnection: keep-alive\r\n\
+//!     Content-Length: 3\r\nServer: x\r\nVia: 1.1 gateway:80\r\n\r\nyes");
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+//!
+//! If `front.forward` or `respond` returns [`SendBody::UntilClose`](crate::server::SendBody::UntilClose), call
+//! [`finish_body`](crate::server::Connection::finish_body) at [`ResponseEnd`](crate::client::Event::ResponseEnd).

@@ -1,0 +1,368 @@
+//! How a request for a file is served. The functions come in the order of the steps:
+//!
+//! 1. **Method.** GET, HEAD and OPTIONS are allowed. OPTIONS is answered without opening a file.
+//! 2. **Dotfiles.** A name that begins with a dot is not found, unless the owner serves hidden files.
+//! 3. **Cache.** A cached file is used if its path still leads to it (`cache`).
+//! 4. **Lookup.** A path leads to a file, or to a directory's index file, listing or redirect. If it leads nowhere, the
+//!    fallback may be served.
+//! 5. **Containment.** Every open stays beneath the root (`root`).
+//! 6. **Conditions** and ranges select the status and the bytes (`respond`).
+//! 7. **Response.** Errors become pages, and the headers of every response are added.
+
+use std::borrow::Cow;
+use std::cell::Cell;
+use std::ffi::CString;
+use std::sync::Arc;
+use std::sync::atomic::Ordering::Relaxed;
+
+use http_core::server::Expectation;
+use http_core::{Date, FieldName, FieldValue, Fields, Form, Method, Status, Target, header, percent_encode};
+use http_server::freshness::ReceivedAt;
+use http_server::{Action, ErrorContext, Handler, Request, Response};
+
+use crate::error_page::error_page;
+use crate::fields::push;
+use crate::html::Html;
+use crate::representation::Representation;
+use crate::resource::{NegativeEntry, Resource};
+use crate::respond::{ErrorResponse, respond};
+use crate::root::{FileKind, OpenError, Opened};
+use crate::settings::is_hidden;
+use crate::{Files, listing};
+
+const ALLOW: FieldValue<'static> = FieldValue::from_static("GET, HEAD, OPTIONS");
+
+/// What a page of another origin may do.
+const PREFLIGHT: [(&str, &str); 3] = [
+    ("Access-Control-Allow-Methods", "GET, HEAD, OPTIONS"),
+    ("Access-Control-Allow-Headers", "*, Authorization"), // `*` does not include Authorization
+    ("Access-Control-Max-Age", "86400"),
+];
+const ACCEPT: FieldName<'static> = FieldName::from_static("Accept");
+const REQUEST_METHOD: FieldName<'static> = FieldName::from_static("Access-Control-Request-Method");
+
+thread_local! {
+    /// A buffer for the decoded path, so that a cache hit allocates nothing.
+    static PATH_BUF: Cell<Vec<u8>> = const { Cell::new(Vec::new()) };
+}
+
+/// What a path leads to.
+enum Found {
+    Resource(Arc<Resource>),
+    /// A listing, or the redirect to a directory.
+    Page(Response),
+}
+
+impl Handler for Files {
+    fn handle(&self, request: &Request<'_>) -> Action {
+        self.serve(request).unwrap_or_else(|error| self.render_error(error, request.date())).into()
+    }
+
+    fn never_blocks(&self) -> bool {
+        true // a slow disk may block it, which the pool notices within 10 ms
+    }
+
+    fn error_page(&self, error: &ErrorContext<'_>) -> Response {
+        let message = sentence(error.message());
+        let error_response = match error.status() {
+            Status::METHOD_NOT_ALLOWED => not_allowed(message),
+            status => ErrorResponse::new(status, message),
+        };
+        self.render_error(error_response, error.date())
+    }
+}
+
+impl Files {
+    fn serve(&self, request: &Request<'_>) -> Result<Response, ErrorResponse> {
+        let method = request.head().method;
+        request.trace("R9110-9.1b", || format!("the method is {method}; files allow GET, HEAD and OPTIONS"));
+        match method {
+            Method::Get | Method::Head | Method::Options => {}
+            method if method.is_known() => return Err(not_allowed(format!("{method} is not allowed here."))),
+            _ => {
+                return Err(ErrorResponse::new(Status::NOT_IMPLEMENTED, "The server does not support this method."));
+            }
+        }
+        if request.head().expectation() == Expectation::Unknown {
+            let message = "The server cannot meet the expectation of the request.";
+            return Err(ErrorResponse::new(Status::EXPECTATION_FAILED, message));
+        }
+        if method == Method::Options || request.head().target.form() == Form::Asterisk {
+            request.trace("R9110-9.3.7", || "OPTIONS is answered without opening a file".into());
+            return Ok(self.options(&request.head().fields)); // R9110-9.3.7
+        }
+        match self.lookup(request) {
+            Ok(Found::Resource(resource)) => respond_with(&resource, request),
+            Ok(Found::Page(mut page)) => {
+                self.settings.add_common_headers(page.headers_mut());
+                Ok(page)
+            }
+            Err(OpenError::NotFound) => self.not_found(request),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    fn options(&self, fields: &Fields<'_>) -> Response {
+        let mut response = Response::empty(Status::OK);
+        let headers = response.headers_mut();
+        push(headers, header::ALLOW, ALLOW);
+        if self.settings.cors && fields.get(REQUEST_METHOD).is_some() {
+            for (name, value) in PREFLIGHT {
+                push(headers, FieldName::from_static(name), FieldValue::from_static(value));
+            }
+        }
+        self.settings.add_common_headers(headers);
+        response
+    }
+
+    fn lookup(&self, request: &Request<'_>) -> Result<Found, OpenError> {
+        let mut name = PATH_BUF.take();
+        name.clear();
+        request.head().path.decode_to(&mut name);
+        if request.head().path.is_directory() {
+            name.push(b'/');
+        }
+        let found = if !self.settings.hidden && is_hidden(&name) {
+            // Before the cache, which may contain an error page of the owner's with such a name.
+            request.trace("R1945-12.5b, --hidden", || "a name that begins with a dot is not served".into());
+            Err(OpenError::NotFound)
+        } else {
+            let (head, now, received_at) = (request.head(), request.date(), request.received_at());
+            let cached = self.cache.get(&name, &self.root, now, received_at, |resource| resource.choose(&head.fields));
+            cached.map_or_else(|| self.lookup_uncached(request, &name), |resource| Ok(Found::Resource(resource)))
+        };
+        PATH_BUF.set(name);
+        found
+    }
+
+    /// Looks up a name that is not cached. A directory's name ends with a slash. The root's name is only that slash.
+    fn lookup_uncached(&self, request: &Request<'_>, name: &[u8]) -> Result<Found, OpenError> {
+        if let Some(directory) = name.strip_suffix(b"/") {
+            return self.lookup_directory(request, name, directory);
+        }
+        match self.open_traced(name, request)? {
+            Opened { kind: FileKind::Directory, .. } => {
+                request.trace("R1945-10.11", || "a directory is redirected to its path with a slash at the end".into());
+                Ok(Found::Page(redirect_to_slash(name, &request.head().target)))
+            }
+            file => Ok(Found::Resource(self.read_resource(name, name, file, Vec::new(), request.date())?)),
+        }
+    }
+
+    fn lookup_directory(&self, request: &Request<'_>, name: &[u8], directory: &[u8]) -> Result<Found, OpenError> {
+        let inside = if directory.is_empty() { directory } else { name };
+        let mut negative_entries = Vec::new();
+        for index in &self.settings.index_files {
+            let index = [inside, index].concat();
+            request.trace("--index", || "a directory is served by its index file, if it has one".into());
+            let stamp = match self.open_traced(&index, request) {
+                Ok(file) if file.is_file() => {
+                    let resource = self.read_resource(name, &index, file, negative_entries, request.date())?;
+                    return Ok(Found::Resource(resource));
+                }
+                Ok(other) => Some(other.stamp),
+                Err(OpenError::NotFound) => None,
+                Err(error) => return Err(error),
+            };
+            negative_entries.extend(CString::new(index).ok().map(|index| (index, stamp)));
+        }
+        match self.open_traced(directory, request)? {
+            Opened { kind: FileKind::File, .. } => Err(OpenError::NotFound),
+            Opened { file, .. } if self.settings.listing => {
+                request.trace("--no-listing", || "a directory without an index file is listed".into());
+                let query = request.head().target.query();
+                Ok(Found::Page(listing::response(&self.root, inside, file, query, self.settings.hidden)?))
+            }
+            _ => {
+                request.trace("--no-listing", || "a directory without an index file is not listed".into());
+                Err(OpenError::Forbidden)
+            }
+        }
+    }
+
+    /// Responds where a path leads nowhere.
+    fn not_found(&self, request: &Request<'_>) -> Result<Response, ErrorResponse> {
+        let Some(path) = &self.settings.fallback else { return Err(OpenError::NotFound.into()) };
+        if !has_extension(request) {
+            return self.fall_back(path, request);
+        }
+        let result = if wants_html(request) { self.fall_back(path, request) } else { Err(OpenError::NotFound.into()) };
+        // Accept has decided, so a cache must not give one client the response to the other (R9110-12.5.5).
+        let (name, value) = (header::VARY, FieldValue::from_static("Accept"));
+        result.map(|response| response.append_header(name, value)).map_err(|error| error.with(name, value))
+    }
+
+    fn fall_back(&self, path: &[u8], request: &Request<'_>) -> Result<Response, ErrorResponse> {
+        request.trace("--fallback", || {
+            format!("the path leads to no file: the fallback \"{}\" is served", path.escape_ascii())
+        });
+        let resource = self.load(path, request.date(), |resource| resource.choose(&request.head().fields))?;
+        respond_with(&resource, request)
+    }
+
+    /// A file of the owner's choice, by its path.
+    fn load(
+        &self,
+        path: &[u8],
+        now: Date,
+        choose: impl Fn(&Resource) -> &Representation,
+    ) -> Result<Arc<Resource>, OpenError> {
+        match self.cache.get(path, &self.root, now, ReceivedAt::now(), choose) {
+            Some(resource) => Ok(resource),
+            None => match self.open(path)? {
+                file if file.is_file() => self.read_resource(path, path, file, Vec::new(), now),
+                _ => Err(OpenError::NotFound),
+            },
+        }
+    }
+
+    /// Reads the file that a name led to, and caches it.
+    fn read_resource(
+        &self,
+        name: &[u8],
+        path: &[u8],
+        opened: Opened,
+        negative_entries: Vec<NegativeEntry>,
+        now: Date,
+    ) -> Result<Arc<Resource>, OpenError> {
+        let open = |path: &[u8]| self.open(path);
+        let resource = Resource::read(path, opened, negative_entries, &self.settings, now, &self.root, open)?;
+        let resource = Arc::new(resource);
+        self.cache.insert(name, &resource, now);
+        self.reads.fetch_add(1, Relaxed);
+        Ok(resource)
+    }
+
+    fn open_traced(&self, path: &[u8], request: &Request<'_>) -> Result<Opened, OpenError> {
+        let opened = self.open(path);
+        request.trace(self.root.containment().rule(), || {
+            let what = match &opened {
+                Ok(Opened { kind: FileKind::File, stamp, .. }) => format!("is a file of {} bytes", stamp.length),
+                Ok(Opened { kind: FileKind::Directory, .. }) => "is a directory".into(),
+                Err(error) => error.to_string(),
+            };
+            format!("\"/{}\" {what}", path.escape_ascii())
+        });
+        opened
+    }
+
+    pub(crate) fn open(&self, path: &[u8]) -> Result<Opened, OpenError> {
+        match self.root.open_beneath(path) {
+            Err(OpenError::Busy) => {
+                self.cache.close_files();
+                self.root.open_beneath(path)
+            }
+            other => other,
+        }
+    }
+
+    /// Turns an error into the owner's page for its status, or into the built-in one.
+    fn render_error(&self, error: ErrorResponse, now: Date) -> Response {
+        let ErrorResponse { status, message, fields } = error;
+        let own = self.settings.error_page(status).and_then(|path| self.load(path, now, Resource::plain).ok());
+        let mut response = match own {
+            Some(resource) => {
+                let page = resource.plain();
+                let mut response = Response::empty(status).body(page.whole());
+                push(response.headers_mut(), header::CONTENT_TYPE, page.content_type());
+                response
+            }
+            None => error_page(status, &message),
+        };
+        let headers = response.headers_mut();
+        headers.append(&fields);
+        self.settings.add_common_headers(headers);
+        response
+    }
+}
+
+fn respond_with(resource: &Resource, request: &Request<'_>) -> Result<Response, ErrorResponse> {
+    let chosen = resource.choose(&request.head().fields);
+    resource.trace_choice(chosen, request);
+    respond(request, chosen)
+}
+
+/// Redirects a directory to its path with a slash at the end. The path is encoded from its decoded segments, so that it
+/// never begins with `//` (R9110-10.2.2, V15).
+fn redirect_to_slash(path: &[u8], target: &Target<'_>) -> Response {
+    let mut location = String::new();
+    for segment in path.split(|&c| c == b'/') {
+        location.push('/');
+        percent_encode(segment, &mut location);
+    }
+    location.push('/');
+    if let Some(query) = target.query() {
+        location.push('?');
+        location.push_str(query);
+    }
+    // R1945-9.3c: with a link, for clients that do not follow it by themselves.
+    let mut page = Html::page(Status::MOVED_PERMANENTLY, "");
+    page.raw("<h1>").text(Status::MOVED_PERMANENTLY).raw("</h1>\n<p>This is a directory. Its address is <a href=\"");
+    page.text(&location).raw("\">").text(&location).raw("</a>.</p>\n");
+    let mut response = page.into_response(Status::MOVED_PERMANENTLY);
+    if let Ok(location) = FieldValue::new(location.as_bytes()) {
+        push(response.headers_mut(), header::LOCATION, location);
+    }
+    response
+}
+
+/// Whether the last segment has an extension. The paths of an application's pages have none.
+fn has_extension(request: &Request<'_>) -> bool {
+    request.head().target.raw_path().rsplit('/').next().unwrap_or_default().contains('.')
+}
+
+/// Whether the client asks for HTML, as a browser does when it opens an address.
+fn wants_html(request: &Request<'_>) -> bool {
+    let is_html = |range: &[u8]| range.get(..9).is_some_and(|name| name.eq_ignore_ascii_case(b"text/html"));
+    request.head().fields.tokens(ACCEPT).any(is_html)
+}
+
+impl From<OpenError> for ErrorResponse {
+    fn from(error: OpenError) -> ErrorResponse {
+        match error {
+            OpenError::NotFound => ErrorResponse::new(Status::NOT_FOUND, "There is no file at this address."),
+            OpenError::Forbidden => ErrorResponse::new(Status::FORBIDDEN, "Access to this address is not allowed."),
+            OpenError::Busy => try_again("Too many files are open."),
+            OpenError::Changing => try_again("The file is being changed."),
+            OpenError::Broken => ErrorResponse::new(Status::INTERNAL_SERVER_ERROR, "The file could not be read."),
+        }
+    }
+}
+
+/// A 405 must have Allow (R9110-10.2.1).
+fn not_allowed(message: impl Into<Cow<'static, str>>) -> ErrorResponse {
+    ErrorResponse::new(Status::METHOD_NOT_ALLOWED, message).with(header::ALLOW, ALLOW)
+}
+
+fn try_again(message: &'static str) -> ErrorResponse {
+    ErrorResponse::new(Status::SERVICE_UNAVAILABLE, message).with(header::RETRY_AFTER, FieldValue::from_static("1"))
+}
+
+/// The server's messages begin in lower case and have no full stop.
+fn sentence(message: &str) -> String {
+    let mut sentence = message.trim_end_matches('.').to_owned() + ".";
+    sentence.get_mut(..1).map(str::make_ascii_uppercase);
+    sentence
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use http_server::testing::exchange;
+
+    #[test]
+    fn files_of_every_size_are_sent() {
+        let directory = tempfile::TempDir::new().unwrap();
+        let files = Files::new(directory.path()).unwrap();
+        for bytes in [0, 1, 16 << 10, (16 << 10) + 1, (3 << 20) + 1] {
+            let body: Vec<u8> = (0..251).cycle().take(bytes).collect();
+            std::fs::write(directory.path().join(bytes.to_string()), &body).unwrap();
+            let output = exchange(&files, format!("GET /{bytes} HTTP/1.0\r\n\r\n").as_bytes()).output;
+            assert!(
+                output.starts_with(b"HTTP/1.0 200 ")
+                    && output.strip_suffix(&*body).is_some_and(|head| head.ends_with(b"\r\n\r\n")),
+                "{bytes}"
+            );
+        }
+    }
+}

@@ -1,0 +1,198 @@
+//! Serving: what a connection does within a turn, from the bytes of a request to those of its response. It asks the
+//! protocol what comes next, calls the handler, and stops where the peer is not ready or the turn has lasted long
+//! enough.
+
+use std::io;
+use std::mem;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
+use http_core::server::{self, Event, Expectation, Phase, ResponseBody, SendBody};
+use http_core::{Framing, RequestError, UsageError};
+
+use super::{Activity, BYTES_PER_TURN, Connection, TurnOutcome};
+use crate::clock;
+use crate::connection::context::WorkerContext;
+use crate::connection::interest::Interest;
+use crate::connection::shared::Shared;
+use crate::connection::transport::Transport;
+use crate::forwarded;
+use crate::freshness::ReceivedAt;
+use crate::handler::{ActionKind, HandlerError, Request, Response};
+use crate::trace::DecisionTrace;
+
+/// A turn also ends after this many responses.
+const RESPONSES_PER_TURN: u32 = 16;
+/// The turns of a long response grow up to this: what it sends is in no cache any more, and fewer turns cost less.
+const MAX_BYTES_PER_TURN: u64 = 2 << 20;
+
+impl<T: Transport> Connection<T> {
+    /// Serves requests for one turn. An error is the transport's, or ends the connection.
+    pub(super) fn serve(&mut self, shared: &Shared, context: &mut WorkerContext) -> io::Result<TurnOutcome> {
+        let (mut responses, mut bytes) = (0, 0);
+        loop {
+            if self.send_buffer.is_large()
+                && let Some(leader) = &context.leader
+            {
+                leader.promote_follower();
+            }
+            while !self.send_buffer.is_empty() {
+                if bytes >= (self.timer.bytes_moved() / 2).clamp(BYTES_PER_TURN, MAX_BYTES_PER_TURN) {
+                    return Ok(TurnOutcome::Park(Interest::Yield));
+                }
+                let n = self.send_buffer.send(&mut self.transport)?;
+                bytes += n;
+                self.record_progress(n);
+            }
+            if let Activity::SendingResponse { body, .. } = self.activity {
+                self.finish_response(shared, body)?;
+                responses += 1;
+            }
+            if responses >= RESPONSES_PER_TURN || bytes >= BYTES_PER_TURN {
+                return Ok(TurnOutcome::Park(Interest::Yield)); // the next request may be in the buffer already
+            }
+            match self.protocol.poll() {
+                Ok(Event::NeedInput) => {
+                    if !self.may_be_readable {
+                        return Ok(TurnOutcome::Park(Interest::Read));
+                    }
+                    self.update_phase();
+                    bytes += self.read()?;
+                }
+                Ok(Event::Request(_)) => self.call_handler(shared, context)?,
+                Ok(Event::Body(part)) => {
+                    if let Activity::ReadingBody(consumer) = &mut self.activity
+                        && let Err(response) = guard(shared, || consumer.write(part))
+                    {
+                        self.respond(shared, context, response)?;
+                    }
+                }
+                Ok(Event::NeedOutput) => {
+                    let Activity::ReadingBody(consumer) = mem::replace(&mut self.activity, Activity::Idle) else {
+                        return Err(io::Error::other("a response is due, and no handler makes it"));
+                    };
+                    let (Ok(response) | Err(response)) = guard(shared, || consumer.finish());
+                    self.respond(shared, context, response)?;
+                }
+                Ok(Event::Closed) => return Ok(self.close(context)),
+                Ok(_) => return Err(io::Error::other("an unknown event")),
+                Err(error) => {
+                    if let Some(log) = &shared.log
+                        && matches!(self.activity, Activity::Idle)
+                    {
+                        let record = self.log_record.get_or_insert_with(|| context.take_log_record());
+                        let (began, client) = (self.timer.phase_started(), self.peer_addr.ip());
+                        record.begin(log.format, began, client, None, self.protocol.start_line());
+                    }
+                    self.respond(shared, context, shared.reject(error))?;
+                }
+            }
+        }
+    }
+
+    /// Reads what is there, and returns how many bytes that were.
+    pub(super) fn read(&mut self) -> io::Result<u64> {
+        let room = self.protocol.receive_buffer();
+        let (all, n) = (room.len(), self.transport.receive(room)?);
+        self.received_at = ReceivedAt::now();
+        match n {
+            0 => self.protocol.received_eof(),
+            n => self.protocol.received(n),
+        }
+        // A short read took all there was, and an event will announce what comes later: one call less a request. (At an
+        // urgent mark that is not so. Its sender then waits until the timeout.)
+        self.may_be_readable = n == all || self.peer_closed;
+        self.record_progress(n as u64);
+        Ok(n as u64)
+    }
+
+    /// Hands the request that the protocol just received to the handler.
+    fn call_handler(&mut self, shared: &Shared, context: &mut WorkerContext) -> io::Result<()> {
+        let Some(head) = self.protocol.request() else { return Err(io::Error::other("a request without a head")) };
+        let request = Request {
+            head,
+            peer_addr: self.peer_addr,
+            client_ip: forwarded::client_ip(&shared.trusted, self.peer_addr.ip(), &head.fields),
+            date: clock::http_date_now(),
+            received_at: self.received_at,
+            socket: Some(&self.transport),
+            trace: DecisionTrace(shared.trace.as_ref()),
+            leader: context.leader.as_deref(),
+        };
+        let action = guard(shared, || Ok(shared.handler.handle(&request).0));
+        let length = if let Framing::Length(length) = head.body { length } else { 0 };
+        let expects_continue = length > 0 && head.expectation() == Expectation::Continue;
+        if let Some(log) = &shared.log {
+            // If the whole request was there at once, the timer is still in the phase before it.
+            let timer = &self.timer;
+            let began = if timer.phase() == Phase::Head { timer.phase_started() } else { timer.last_progress() };
+            let client = request.client_ip;
+            let record = self.log_record.get_or_insert_with(|| context.take_log_record());
+            record.begin(log.format, began, client, Some(&head.fields), self.protocol.start_line());
+        }
+        let response = match action {
+            Ok(ActionKind::Respond(response)) => response.unwrap_or_else(|error| shared.handler_error(error)),
+            Ok(ActionKind::ReadBody { .. }) if expects_continue => shared.reject_expectation(),
+            Ok(ActionKind::ReadBody { limit, .. }) if length > limit => shared.reject(RequestError::BodyTooLong),
+            Ok(ActionKind::ReadBody { consumer, .. }) => {
+                self.activity = Activity::ReadingBody(consumer);
+                return Ok(());
+            }
+            Err(response) => response,
+        };
+        self.respond(shared, context, response)
+    }
+
+    fn respond(&mut self, shared: &Shared, context: &mut WorkerContext, mut response: Response) -> io::Result<()> {
+        if let Some(error) = response.invalid_header {
+            response = shared.invalid_header(&error);
+        }
+        let date = clock::http_date_now();
+        self.enter_phase(Phase::Responding);
+        let body = response.body.length();
+        let head = server::Response {
+            status: response.status,
+            fields: &response.fields,
+            body: body.map_or(ResponseBody::UntilClose, ResponseBody::Length),
+            date: Some(context.dates.text(date)),
+            close: !shared.keep_alive || shared.is_stopping(),
+        };
+        let send = match self.protocol.respond(&head, &mut self.send_buffer.bytes) {
+            Ok(send) => send,
+            // HTTP forbids the handler's response, and nothing of it was written.
+            Err(error @ (UsageError::InformationalStatus | UsageError::MissingField)) => {
+                return self.respond(shared, context, shared.forbidden_response(response.status, error));
+            }
+            Err(error) => return Err(io::Error::other(error)),
+        };
+        let head = self.send_buffer.bytes.len() as u64;
+        let body = match send {
+            SendBody::Exactly(length) => Some(length),
+            SendBody::UntilClose => None,
+            _ => Some(0),
+        };
+        self.activity = Activity::SendingResponse { status: response.status, date, head, body };
+        if body != Some(0) {
+            self.send_buffer.push(response.body);
+        }
+        Ok(())
+    }
+
+    fn finish_response(&mut self, shared: &Shared, body: Option<u64>) -> io::Result<()> {
+        let sent = match body {
+            Some(body) => self.protocol.body_sent(body),
+            None => self.protocol.finish_body(),
+        };
+        sent.map_err(io::Error::other)?;
+        self.responses = self.responses.saturating_add(1);
+        self.record(shared, self.response_reason());
+        Ok(())
+    }
+}
+
+/// Runs a handler's code. An error or a panic becomes a response.
+fn guard<R>(shared: &Shared, call: impl FnOnce() -> Result<R, HandlerError>) -> Result<R, Response> {
+    match catch_unwind(AssertUnwindSafe(call)) {
+        Ok(result) => result.map_err(|error| shared.handler_error(error)),
+        Err(panic) => Err(shared.handler_panicked(&*panic)),
+    }
+}
