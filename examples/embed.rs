@@ -1,54 +1,44 @@
-//! A small service of one's own: a page, and a form whose posts are collected.
+//! A small service: a page, and a form whose posts are collected.
 //!
-//! It teaches what a handler is, a function from a request to a reply that sees neither sockets nor threads, and how a
-//! server is stopped in order. A body is asked for and comes later: nobody waits for it meanwhile.
+//! It teaches what a handler is, a function from a request to a response that sees neither sockets nor threads, and how a
+//! server is shut down. A request's body is asked for and comes later; no thread waits for it meanwhile.
 //!
 //!     cargo run --bin embed
 
 use std::io;
 
-use http_server::http_core::{FieldValue, Method, Status, header};
-use http_server::{Action, Request, Response, Server};
+use http_server::http_core::{Method, Status};
+use http_server::{Action, HandlerError, Request, Response, Server};
 
-const FORM: &[u8] = b"<!DOCTYPE html><title>Hello</title>\n\
-    <form method=post action=/hello><input name=who> <button>Greet</button></form>\n";
+const FORM: &str = "<!DOCTYPE html><title>Hello</title>\n\
+    <form method=post action=/hello><input name=name> <button>Greet</button></form>\n";
 
 fn main() -> io::Result<()> {
     let port = std::env::args().nth(1).map_or(Ok(6789), |port| port.parse()).map_err(io::Error::other)?;
-    let running = Server::bind(("127.0.0.1", port))?.threads(2).start(answer)?;
+    let running = Server::bind(("127.0.0.1", port))?.threads(2).start(handle)?;
     println!("listening on http://{}/, until you press Enter", running.local_addrs()[0]);
 
     io::stdin().read_line(&mut String::new())?;
-    // Could be called from any thread. Replies that are under way still end.
+    // Any thread may call this. Responses that have begun still end.
     running.shutdown_handle().shut_down();
     println!("{}", running.join());
     Ok(())
 }
 
-fn answer(request: &Request<'_>) -> Action {
-    let (method, path) = (request.head.method, request.path());
-    match (&*path, method) {
-        ("/", Method::Get | Method::Head) => {
-            Response::bytes(FieldValue::from_static("text/html; charset=utf-8"), FORM).into()
-        }
-        // 64 KiB at most, or else the answer is 413 without us.
-        ("/hello", Method::Post) => Action::collect_body(hello),
-        ("/", _) => not_allowed("GET, HEAD").into(),
-        ("/hello", _) => not_allowed("POST").into(),
-        _ => Response { status: Status::NOT_FOUND, ..Response::text("There is nothing here.\n") }.into(),
+fn handle(request: &Request<'_>) -> Action {
+    match (&*request.path(), request.method()) {
+        ("/", Method::Get | Method::Head) => Response::html(FORM).into(),
+        // A body of more than 64 KiB gets a 413, and `greet` is not called.
+        ("/hello", Method::Post) => Action::collect_body(64 << 10, greet),
+        ("/", _) => Response::method_not_allowed("GET, HEAD").into(),
+        ("/hello", _) => Response::method_not_allowed("POST").into(),
+        _ => Response::not_found().into(),
     }
 }
 
-fn hello(form: Vec<u8>) -> Response {
-    match value(&form, "who") {
-        Some(who) => Response::text(format!("Hello, {who}!\n")),
-        None => Response { status: Status::BAD_REQUEST, ..Response::text("Say who.\n") },
-    }
-}
-
-fn not_allowed(methods: &'static str) -> Response {
-    Response { status: Status::METHOD_NOT_ALLOWED, ..Response::text("That cannot be done here.\n") }
-        .with_header(header::ALLOW, FieldValue::from_static(methods))
+fn greet(form: Vec<u8>) -> Result<Response, HandlerError> {
+    let name = value(&form, "name").ok_or(HandlerError::new(Status::BAD_REQUEST, "the form has no name"))?;
+    Ok(Response::text(format!("Hello, {name}!\n")))
 }
 
 /// The value of a field of a form, as browsers encode it.

@@ -1,7 +1,7 @@
-//! A directory of files on one port, and its numbers for Prometheus on another that only this machine reaches.
+//! A directory of files on one port, and its statistics for Prometheus on another that only this machine reaches.
 //!
-//! It teaches that servers are values: two of them run beside each other, and the handler of one, a closure, holds on to
-//! the other.
+//! It teaches that servers are values: two of them run beside each other, and the handler of one, a closure, reads the
+//! statistics of the other.
 //!
 //!     cargo run --bin metrics examples/www
 
@@ -9,7 +9,7 @@ use std::io;
 use std::path::Path;
 
 use http_files::Files;
-use http_server::http_core::{FieldValue, Method, Status};
+use http_server::http_core::Method;
 use http_server::{Request, Response, Server, Stats};
 
 fn main() -> io::Result<()> {
@@ -18,46 +18,46 @@ fn main() -> io::Result<()> {
     let directory = argument(1, ".");
 
     let files = Server::bind_any(port(2, "6789")?)?.start(Files::new(Path::new(&directory))?)?;
-    let stopper = files.shutdown_handle();
-    let metrics = move |request: &Request<'_>| match (request.head.method, &*request.path()) {
-        (Method::Get | Method::Head, "/metrics") => Response::bytes(
-            FieldValue::from_static("text/plain; version=0.0.4; charset=utf-8"),
-            in_prometheus_text(&stopper.stats()).into_bytes(),
-        ),
-        _ => Response { status: Status::NOT_FOUND, ..Response::text("The numbers are at /metrics.\n") },
+    let stats_handle = files.stats_handle();
+    let metrics = move |request: &Request<'_>| match (request.method(), &*request.path()) {
+        (Method::Get | Method::Head, "/metrics") => {
+            Response::bytes("text/plain; version=0.0.4; charset=utf-8", prometheus_text(&stats_handle.stats()))
+        }
+        (_, "/metrics") => Response::method_not_allowed("GET, HEAD"),
+        _ => Response::not_found(),
     };
-    let numbers = Server::bind(("127.0.0.1", port(3, "6790")?))?.threads(1).start(metrics)?;
+    let metrics = Server::bind(("127.0.0.1", port(3, "6790")?))?.threads(1).start(metrics)?;
 
     println!("listening on http://localhost:{}/", files.local_addrs()[0].port());
-    println!("listening on http://{}/metrics", numbers.local_addrs()[0]);
+    println!("listening on http://{}/metrics", metrics.local_addrs()[0]);
     println!("{}", files.join());
     Ok(())
 }
 
-fn in_prometheus_text(counts: &Stats) -> String {
-    let ends = [
-        ("completed", counts.completed),
-        ("refused", counts.refused),
-        ("timed_out", counts.timed_out),
-        ("aborted", counts.aborted),
-        ("failed", counts.failed),
+fn prometheus_text(stats: &Stats) -> String {
+    let outcomes = [
+        ("completed", stats.completed),
+        ("refused", stats.refused),
+        ("timed_out", stats.timed_out),
+        ("aborted", stats.aborted),
+        ("failed", stats.failed),
     ];
     let mut text = format!(
-        "# HELP http_connections_accepted_total Connections that were accepted.\n\
+        "# HELP http_connections_accepted_total Connections accepted.\n\
          # TYPE http_connections_accepted_total counter\n\
          http_connections_accepted_total {}\n\
-         # HELP http_connections_ended_total Connections that have ended, by how they did.\n\
+         # HELP http_connections_ended_total Connections closed, by outcome.\n\
          # TYPE http_connections_ended_total counter\n",
-        counts.accepted
+        stats.accepted
     );
-    for (end, count) in ends {
-        text.push_str(&format!("http_connections_ended_total{{end=\"{end}\"}} {count}\n"));
+    for (outcome, count) in outcomes {
+        text.push_str(&format!("http_connections_ended_total{{end=\"{outcome}\"}} {count}\n"));
     }
     text.push_str(&format!(
-        "# HELP http_connections Connections that are open.\n\
+        "# HELP http_connections Open connections.\n\
          # TYPE http_connections gauge\n\
          http_connections {}\n",
-        counts.accepted - counts.ended()
+        stats.accepted - stats.ended()
     ));
     text
 }

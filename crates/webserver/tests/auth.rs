@@ -228,7 +228,7 @@ fn realm_is_set_and_error_page_is_the_handlers() {
     let server = EmbeddedServer::start(|server| server.threads(1), guard);
     let response = fetch(server.address(), "GET", "/", "");
     assert_eq!(response.header("WWW-Authenticate"), Some("Basic realm=\"The cellar, left\", charset=\"UTF-8\""));
-    assert_eq!(response.text(), "401 Unauthorized: A user and a password that are known here are needed.\n");
+    assert_eq!(response.text(), "401 Unauthorized: a valid user name and password are required\n");
     server.finish();
     let users = || Users::parse(users_line("me", 4).as_bytes()).unwrap();
     for bad in ["a\"b", "a\r\nb", "caf\u{e9}"] {
@@ -275,11 +275,11 @@ fn startup_fails_with_one_line_for_bad_users_file() {
         fs::write(path(name), content).unwrap();
     }
     for (file, expected) in [
-        (path("nothing"), "cannot read it: No such file"),
-        (path("www"), "cannot read it: Is a directory"),
-        (path("none"), "expected lines as htpasswd -B writes them"),
-        (path("plain"), "line 1: expected a bcrypt hash, as htpasswd -B writes it"),
-        (path("costly"), "line 1: expected a cost from 4 to 14"),
+        (path("nothing"), "cannot read the file: No such file"),
+        (path("www"), "cannot read the file: Is a directory"),
+        (path("none"), "no users found; expected `htpasswd -B` lines"),
+        (path("plain"), "line 1: expected a bcrypt hash from `htpasswd -B`"),
+        (path("costly"), "line 1: bcrypt cost 31 is out of range (4 to 14)"),
         (path("www/inside"), "clients could read this file (move it out of "),
         (path("www/../www/inside"), "clients could read this file (move it out of "),
     ] {
@@ -364,6 +364,6 @@ fn hashes_from_htpasswd_are_accepted() {
     let md5 = stdout_of("htpasswd", &["-n", "-b", "-m", "a", "plain"]).unwrap();
     assert_eq!(
         Users::parse(md5.as_bytes()).unwrap_err().to_string(),
-        "line 1: expected a bcrypt hash, as htpasswd -B writes it"
+        "line 1: expected a bcrypt hash from `htpasswd -B`"
     );
 }

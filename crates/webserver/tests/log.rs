@@ -497,7 +497,7 @@ fn log_goes_on_after_running_server_is_dropped() {
     let server = Server::bind("127.0.0.1:0").unwrap().log(log);
     let running = server.start(|_: &Request<'_>| Response::text("here\n")).unwrap();
     let (address, shutdown) = (running.local_addrs()[0], running.shutdown_handle());
-    drop(running);
+    running.detach();
     for count in 1..=2 {
         assert_eq!(get(address, "/").text(), "here\n");
         wait_until("the line is written", || site.lines().len() == count);

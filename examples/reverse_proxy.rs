@@ -1,0 +1,98 @@
+//! A reverse proxy: it takes requests as a server, and passes each one on to the server behind it as a client.
+//!
+//! It teaches how the two halves meet in a handler. Headers for one hop end here, X-Forwarded-For is replaced, responses
+//! stream through and are not collected, and what goes wrong behind it is a 502 or a 504.
+//!
+//!     cargo run --bin reverse_proxy localhost:6789 8080
+//!
+//! It leaves out TLS, several servers, kept connections to them, and request bodies of more than 1 MiB (413).
+
+use std::error::Error;
+use std::io::{self, ErrorKind, Read, Write};
+use std::net::TcpStream;
+use std::sync::Arc;
+use std::time::Duration;
+
+use http_core::client::{self, Connection, Event};
+use http_core::{Authority, FieldBlock, FieldName, FieldValue, Limits, Status};
+use http_server::{Action, Body, HandlerError, Request, Response, Server};
+use webclient::read_from;
+
+const MAX_BODY: u64 = 1 << 20; // bytes
+const OWN_NAME: &[u8] = b"reverse-proxy";
+const X_FORWARDED_FOR: FieldName<'static> = FieldName::from_static("X-Forwarded-For");
+
+fn main() -> Result<(), Box<dyn Error>> {
+    let argument = |n, default: &str| std::env::args().nth(n).unwrap_or(default.into());
+    let backend: &str = argument(1, "localhost:6789").leak();
+    let backend = Authority::new(backend.as_bytes())?;
+    let server = Server::bind(("localhost", argument(2, "8080").parse()?))?.on_message(|text| eprintln!("{text}"));
+    let running = server.start(move |request: &Request<'_>| forward(request, backend))?;
+    println!("listening on http://{}/", running.local_addrs()[0]);
+    running.join();
+    Ok(())
+}
+
+/// Makes the request for the server behind, and sends it when its body is here.
+fn forward(request: &Request<'_>, backend: Authority<'static>) -> Result<Action, HandlerError> {
+    let mut fields = FieldBlock::new();
+    fields.forward(&request.headers(), request.version(), Authority::new(OWN_NAME)?);
+    fields.set(X_FORWARDED_FOR, FieldValue::new(request.client_ip().to_string().as_bytes())?)?;
+    let (mut machine, mut message) = (Connection::new(Limits::default()), Vec::new());
+    let _rest = machine.request(&client::Request::forwarded_to(request.head(), backend, &fields), &mut message)?;
+    Ok(Action::collect_body(MAX_BODY, move |body| {
+        message.extend_from_slice(&body);
+        if !body.is_empty() {
+            machine.body_sent(body.len() as u64)?;
+        }
+        respond(backend, machine, &message).map_err(|error| match error.kind() {
+            ErrorKind::WouldBlock | ErrorKind::TimedOut => {
+                HandlerError::new(Status::GATEWAY_TIMEOUT, "the server behind is too slow")
+            }
+            _ => HandlerError::new(Status::BAD_GATEWAY, "the server behind did not respond").cause(error),
+        })
+    }))
+}
+
+/// Sends a message to the server behind. The response's body is still to be read when this returns.
+fn respond(backend: Authority<'_>, mut machine: Connection, message: &[u8]) -> io::Result<Response> {
+    let mut stream = TcpStream::connect(backend.endpoint())?;
+    stream.set_read_timeout(Some(Duration::from_secs(30)))?;
+    stream.write_all(message)?;
+    let (status, headers, length) = loop {
+        match machine.poll().map_err(io::Error::other)? {
+            Event::NeedInput => drop(read_from(&mut machine, &mut stream)?),
+            Event::Response(head) => {
+                let mut fields = FieldBlock::new();
+                fields.forward(&head.fields, head.version, Authority::new(OWN_NAME).map_err(io::Error::other)?);
+                break (head.status, fields, head.content_length());
+            }
+            _ => return Err(ErrorKind::UnexpectedEof.into()),
+        }
+    };
+    let reader = Box::new(Upstream { machine, stream, piece: io::Cursor::default() });
+    Ok(Response::from_shared(status, Arc::new(headers), Body::Reader { reader, length }))
+}
+
+/// The body of a response from the server behind.
+struct Upstream {
+    machine: Connection,
+    stream: TcpStream,
+    /// The part of the body that was received and not read yet.
+    piece: io::Cursor<Vec<u8>>,
+}
+
+impl Read for Upstream {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        loop {
+            match self.piece.read(buffer)? {
+                0 => match self.machine.poll().map_err(io::Error::other)? {
+                    Event::NeedInput => drop(read_from(&mut self.machine, &mut self.stream)?),
+                    Event::Body(bytes) => self.piece = io::Cursor::new(bytes.to_vec()),
+                    _ => return Ok(0),
+                },
+                n => return Ok(n),
+            }
+        }
+    }
+}
