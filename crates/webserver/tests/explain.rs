@@ -118,7 +118,7 @@ fn explanation_lists_decisions_in_order_with_their_rules() {
             &[][..],
             &[
                 "\"sub\" below ROOT",
-                "index, if it has one",
+                "index file, if it has one",
                 "\"/sub/index.html\" is a file of 5",
                 "text/html",
                 "is kept alive",
@@ -150,7 +150,7 @@ fn explanation_lists_decisions_in_order_with_their_rules() {
         ),
         ("GET /a.css HTTP/1.0", &["--type", "css=text/x"], &["the media type is text/x", "--type"]),
         ("GET /a.css HTTP/1.0\\nIf-Modified-Since: x\\nIf-Match: \"y\"", &[], &["If-Match first, do not hold: 412"]),
-        ("GET /a.css HTTP/1.1", &[], &["must have a Host field", "R9112-3.2a", "closes: the request was refused"]),
+        ("GET /a.css HTTP/1.1", &[], &["must have a Host header", "R9112-3.2a", "closes: the request was rejected"]),
         ("GET /a.css", &[], &["HTTP/0.9", "\"/a.css\" is a file", "(an HTTP/0.9 response has a body only)"]),
     ] {
         let explained = explain(&directory, options, request);

@@ -371,7 +371,7 @@ fn failed_reopening_keeps_old_file() {
     fs::rename(site.log(), &moved).unwrap();
     fs::create_dir(site.log()).unwrap();
     program.signal(Signal::HUP);
-    wait_until("the error is reported", || program.messages().contains("cannot open the access log anew"));
+    wait_until("the error is reported", || program.messages().contains("cannot reopen the access log"));
     get(program.address(), "/small");
     assert_eq!((plain.wait(Duration::ZERO), program.wait(Duration::ZERO)), (None, None));
     wait_until("the log goes on in the old file", || lines(&moved).len() == 1);
