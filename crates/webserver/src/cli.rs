@@ -85,8 +85,8 @@ pub(crate) struct Cli {
 
     /// Ignore precompressed .br, .zst and .gz files
     ///
-    /// By default, clients that accept the encoding receive FILE.br, FILE.zst or FILE.gz instead of FILE, if it is no
-    /// older.
+    /// By default, if FILE.br, FILE.zst or FILE.gz exists, is no older than FILE and has not changed for 2 seconds,
+    /// clients that accept that encoding receive it instead.
     #[arg(long, help_heading = CONTENT)]
     pub(crate) no_precompressed: bool,
 

@@ -31,8 +31,8 @@ pub(crate) fn inherited() -> Result<Vec<OwnedFd>, String> {
 pub(crate) struct Notifier(Option<Arc<UnixDatagram>>);
 
 impl Notifier {
-    /// Connects to the socket that `NOTIFY_SOCKET` names. It connects now because Landlock may forbid it later, which is
-    /// why the crate sd-notify does not fit.
+    /// Connects to the socket that `NOTIFY_SOCKET` names. It connects now because Landlock may forbid it later, which
+    /// is why the crate sd-notify does not fit.
     pub(crate) fn from_env() -> Notifier {
         let connect = || {
             let name = env::var_os("NOTIFY_SOCKET")?;
