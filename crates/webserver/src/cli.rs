@@ -16,8 +16,8 @@ use http_server::{ServerConfig, Timeouts, TrustedProxy};
 use crate::metrics;
 
 /// The end of the man page.
-const AFTER_HELP: &str = "Exit status: 0 after a graceful shutdown (SIGINT or SIGTERM), 1 if the server could not start, \
-    2 for wrong usage, 128 + N if a second signal N ended it at once.";
+const AFTER_HELP: &str = "Exit status: 0 after a graceful shutdown (SIGINT or SIGTERM), 1 if the server could not \
+    start, 2 for wrong usage, 128 + N if a second signal N ended it at once.";
 
 /// Serves a directory of files over HTTP/1.0.
 #[derive(Debug, Parser)]
@@ -40,8 +40,8 @@ pub(crate) struct Cli {
 
     /// Unix socket to listen on, instead of TCP
     ///
-    /// Its mode is 0660, so that a proxy's group can connect. A stale socket is replaced. The socket is removed on exit. Add
-    /// --port or --bind to listen on TCP too.
+    /// Its mode is 0660, so that a proxy's group can connect. A stale socket is replaced. The socket is removed on
+    /// exit. Add --port or --bind to listen on TCP too.
     #[arg(long, help_heading = NETWORK, value_name = "PATH")]
     pub(crate) unix: Option<PathBuf>,
 
@@ -85,7 +85,8 @@ pub(crate) struct Cli {
 
     /// Ignore precompressed .br, .zst and .gz files
     ///
-    /// By default, clients that accept the encoding receive FILE.br, FILE.zst or FILE.gz instead of FILE, if it is no older.
+    /// By default, if FILE.br, FILE.zst or FILE.gz exists, is no older than FILE and has not changed for 2 seconds,
+    /// clients that accept that encoding receive it instead.
     #[arg(long, help_heading = CONTENT)]
     pub(crate) no_precompressed: bool,
 
@@ -156,7 +157,8 @@ pub(crate) struct Cli {
 
     /// Timeout for a request's headers
     ///
-    /// In seconds, from the first byte of the request. A client that is slower receives 408.
+    /// In seconds, from the start of the connection or, if it was kept, from the first byte. Slower clients receive
+    /// 408.
     #[arg(long, help_heading = LIMITS, value_name = "SECS", default_value = "10", value_parser = seconds)]
     header_timeout: Duration,
 
@@ -288,8 +290,8 @@ impl Cli {
     /// The server's configuration, with no more connections than this many descriptors allow.
     pub(crate) fn config(&self, descriptors: u64) -> ServerConfig {
         let cached = self.cache_entries(descriptors);
-        // A connection takes one descriptor, and up to a 16th of the cached files one each. An eighth of the rest is left
-        // for files that are sent without being cached and for connections that receive 503.
+        // A connection takes one descriptor, and up to a 16th of the cached files one each. An eighth of the rest is
+        // left for files that are sent without being cached and for connections that receive 503.
         let connections = descriptors.saturating_sub(self.reserved_fds() + cached as u64 / 16) / 8 * 7;
         ServerConfig {
             threads: self.threads.map_or_else(http_server::default_threads, |threads| usize::from(threads.get())),

@@ -1,5 +1,5 @@
-//! `--explain`: how a request would be answered, and why. The code that serves every request also serves this one, without a
-//! socket, and records its decisions.
+//! `--explain`: how a request would be answered, and why. The code that serves every request also serves this one,
+//! without a socket, and records its decisions.
 
 use std::fmt::Write;
 
@@ -59,9 +59,9 @@ fn explain_request(request: &[u8], decisions: &mut Decisions) -> Option<Version>
     loop {
         match connection.poll() {
             Ok(Event::NeedInput) => {
-                let room = connection.receive_buffer();
-                let n = room.len().min(rest.len());
-                room[..n].copy_from_slice(&rest[..n]);
+                let buffer = connection.receive_buffer();
+                let n = buffer.len().min(rest.len());
+                buffer[..n].copy_from_slice(&rest[..n]);
                 rest = &rest[n..];
                 match n {
                     0 => connection.received_eof(),
@@ -110,7 +110,7 @@ fn explain_head(head: &RequestHead<'_>, decisions: &mut Decisions) {
     });
 }
 
-/// The rule behind an error.
+/// The rule that an error violates.
 fn rule(error: RequestError) -> &'static str {
     match error {
         RequestError::BlankLines => "R9112-2.2d",

@@ -47,7 +47,7 @@ fn run(cli: &Cli) -> Result<(), String> {
     Ok(())
 }
 
-/// Prints the statistics, for at most a second: nobody may be reading standard error, and a full pipe would block.
+/// Prints the statistics. It waits for at most a second, because standard error can be a full pipe without a reader.
 fn print_final_stats(stats: Stats) {
     let (written, wait) = mpsc::channel();
     thread::spawn(move || written.send(writeln!(io::stderr(), "webserver: {stats}")));

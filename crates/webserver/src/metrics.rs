@@ -1,5 +1,5 @@
-//! The metrics of the server in the Prometheus text format, served by a second, small server. It shares nothing with the
-//! first but the numbers, so scrapes cannot slow down the files.
+//! The metrics of the server in the Prometheus text format, served by a second, small server. It shares nothing with
+//! the first but the numbers, so scrapes cannot slow down the files.
 
 use std::io;
 use std::net::SocketAddr;

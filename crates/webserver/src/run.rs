@@ -1,5 +1,5 @@
 //! Startup, in the order that security needs: open files and sockets, give up rights, start threads, report readiness.
-//! What fails is one line that says what to do.
+//! A failure is one line that says what to do.
 
 use std::io::{self, ErrorKind, Write};
 use std::os::fd::{AsFd, OwnedFd};
@@ -40,7 +40,7 @@ impl App {
         let max_fds = max_fds();
         if max_fds < MIN_FDS {
             return Err(format!(
-                "cannot start: {max_fds} open files are allowed and {MIN_FDS} are needed (raise the limit: ulimit -n 1024)"
+                "cannot start: at least {MIN_FDS} open files are needed, and the limit is {max_fds} (raise it: ulimit -n 1024)"
             ));
         }
         let config = cli.config(max_fds);

@@ -1,6 +1,6 @@
 //! The Landlock sandbox: the process keeps only the rights that serving needs. It reads below ROOT, writes in the log's
-//! directory and removes its Unix socket. It executes nothing, opens no connection and binds no further port. `http-files`
-//! already keeps each request below ROOT; this also holds if the program has a bug.
+//! directory and removes its Unix socket. It executes nothing, opens no connection and binds no further port.
+//! `http-files` already keeps each request below ROOT; this also holds if the program has a bug.
 
 use std::os::fd::BorrowedFd;
 

@@ -1,5 +1,5 @@
-//! systemd: the listening sockets that it passes (`LISTEN_FDS`) and the state that it is told (`NOTIFY_SOCKET`).
-//! Without systemd there are none, and nothing is told.
+//! systemd: the listening sockets that it passes (`LISTEN_FDS`) and the notifications to it (`NOTIFY_SOCKET`). Without
+//! systemd there are neither.
 
 use std::env;
 use std::os::fd::OwnedFd;
@@ -10,8 +10,8 @@ use std::sync::Arc;
 
 use listenfd::ListenFd;
 
-/// The sockets that this process inherited. Call it once, before anything is opened: a descriptor that is opened could get
-/// the number of an inherited one that is missing.
+/// The sockets that this process inherited. Call it once, before anything is opened: a descriptor that is opened could
+/// get the number of an inherited one that is missing.
 pub(crate) fn inherited() -> Result<Vec<OwnedFd>, String> {
     let mut inherited = ListenFd::from_env();
     let count = inherited.len();
@@ -26,13 +26,13 @@ pub(crate) fn inherited() -> Result<Vec<OwnedFd>, String> {
     Ok(sockets.into_iter().flatten().collect())
 }
 
-/// The service manager that is told the state of the service, if there is one.
+/// The connection to the service manager, if there is one.
 #[derive(Clone, Debug)]
 pub(crate) struct Notifier(Option<Arc<UnixDatagram>>);
 
 impl Notifier {
-    /// Connects to the socket that `NOTIFY_SOCKET` names. It connects now because Landlock forbids it later, which is why
-    /// the crate sd-notify does not fit.
+    /// Connects to the socket that `NOTIFY_SOCKET` names. It connects now because Landlock may forbid it later, which
+    /// is why the crate sd-notify does not fit.
     pub(crate) fn from_env() -> Notifier {
         let connect = || {
             let name = env::var_os("NOTIFY_SOCKET")?;

@@ -1,6 +1,6 @@
-//! Files that change while they are sent. The response is the file as it was when the response head was written, or it is
-//! visibly truncated. Pages that the kernel has queued already can still change: it references a file's pages and does not
-//! copy them.
+//! Files that change while they are sent. The response is the file as it was when the response head was written, or it
+//! is visibly truncated. Pages that the kernel has queued already can still change: it references a file's pages and
+//! does not copy them.
 // Lets clippy treat the helpers as test code.
 #![cfg(test)]
 

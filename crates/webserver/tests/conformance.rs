@@ -186,7 +186,7 @@ fn broken_invariants(case: &Case, responses: &[ReceivedResponse]) -> Vec<String>
         };
         must((200..600).contains(&response.status), "not a final status");
         must(response.header("Date").is_some_and(|date| date.len() == 29 && date.ends_with(" GMT")), "no Date"); // R9110-6.6.1
-        let kept = match response.header("Connection") {
+        let keeps_alive = match response.header("Connection") {
             Some("keep-alive") => true,
             Some("close") => false,
             _ => {
@@ -195,9 +195,9 @@ fn broken_invariants(case: &Case, responses: &[ReceivedResponse]) -> Vec<String>
             }
         };
         // R9112-9.6a: nothing follows the last response, and an error of syntax, limits or framing is the last one.
-        must(kept || i + 1 == responses.len(), "a response follows Connection: close");
+        must(keeps_alive || i + 1 == responses.len(), "a response follows Connection: close");
         must(
-            !(kept && matches!(response.status, 400 | 408 | 411 | 413 | 414 | 431 | 505)),
+            !(keeps_alive && matches!(response.status, 400 | 408 | 411 | 413 | 414 | 431 | 505)),
             "the connection stays open after an error",
         );
         let length = response.content_length();

@@ -1,4 +1,4 @@
-//! `--explain`: it says what the server does.
+//! `--explain`: its output agrees with what the server does.
 // Lets clippy treat the helpers as test code.
 #![cfg(test)]
 

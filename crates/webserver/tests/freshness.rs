@@ -1,4 +1,5 @@
-//! Freshness: files change while clients read them. No response is older than its request, or a mixture of two versions.
+//! Freshness: files change while clients read them. No response is older than its request, or a mixture of two
+//! versions.
 // Lets clippy treat the helpers as test code.
 #![cfg(test)]
 
@@ -22,7 +23,8 @@ use support::{Program, connect, get, keep_alive, read_response};
 /// A file that was written this long ago has settled, even if its time is in whole seconds, so it is cached.
 const SETTLE_TIME: Duration = Duration::from_millis(3100);
 
-/// Lines that name the version. Each version has another length. The second is sent from memory, the third by `sendfile`.
+/// Lines that name the version. Each version has another length. The second is sent from memory, the third by
+/// `sendfile`.
 fn version(n: usize) -> Vec<u8> {
     format!("version {n}\n").repeat([1, 1000, 9000][n % 3]).into_bytes()
 }
@@ -34,7 +36,7 @@ fn write_at(path: &Path, content: &[u8]) {
 /// A file that changes through its versions.
 struct ChangingFile {
     versions: Vec<Vec<u8>>,
-    /// The number of the last version whose change has begun, and has completed.
+    /// The last version whose change has begun, and the last one whose change has completed.
     begun: AtomicUsize,
     done: AtomicUsize,
     /// Whether each change is atomic.
@@ -195,14 +197,14 @@ fn request_completed_after_a_change_gets_new_version() {
     for name in &names {
         let request = keep_alive(&format!("/{name}"));
         let (begin, end) = request.split_at(request.len() / 2);
-        late.iter_mut().for_each(|peer| peer.write_all(begin).unwrap());
+        late.iter_mut().for_each(|client| client.write_all(begin).unwrap());
         let is_done = AtomicUsize::new(0);
         thread::scope(|scope| {
             scope.spawn(|| {
                 while is_done.load(SeqCst) == 0 {
-                    early.iter_mut().for_each(|peer| peer.write_all(&request).unwrap());
-                    for peer in &mut early {
-                        let response = read_response(peer);
+                    early.iter_mut().for_each(|client| client.write_all(&request).unwrap());
+                    for client in &mut early {
+                        let response = read_response(client);
                         assert!(response.status == 200 && [version(0), version(1)].contains(&response.body), "{name}");
                     }
                 }
@@ -210,7 +212,7 @@ fn request_completed_after_a_change_gets_new_version() {
             thread::sleep(Duration::from_millis(3));
             fs::write(at("new"), version(1)).unwrap();
             fs::rename(at("new"), at(name)).unwrap();
-            late.iter_mut().for_each(|peer| peer.write_all(end).unwrap());
+            late.iter_mut().for_each(|client| client.write_all(end).unwrap());
             let responses: Vec<_> = late.iter_mut().map(read_response).collect();
             is_done.store(1, SeqCst);
             let stale = responses.iter().filter(|response| response.body != version(1)).count();
@@ -270,10 +272,10 @@ fn cached_descriptors_are_closed_when_none_is_left() {
     let pid = program.pid().as_raw_nonzero();
     let open = || fs::read_dir(format!("/proc/{pid}/fd")).unwrap().count();
     thread::sleep(SETTLE_TIME);
-    let mut peer = connect(program.address());
+    let mut stream = connect(program.address());
     let mut ask = |n: usize| {
-        peer.write_all(&keep_alive(&format!("/{n}"))).unwrap();
-        let response = read_response(&mut peer);
+        stream.write_all(&keep_alive(&format!("/{n}"))).unwrap();
+        let response = read_response(&mut stream);
         assert!(response.status == 200 && response.body == version(2), "{n}: {}", response.status);
     };
     ask(0);

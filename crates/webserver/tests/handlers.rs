@@ -115,8 +115,8 @@ fn body_is_accepted_up_to_its_limit() {
     ] {
         assert_eq!(kept(path, bytes), (status, true), "{bytes} to {path}");
     }
-    // A body that is too long to discard closes the connection. The client still gets the response, even if it sends the
-    // whole body first (R9112-9.6b).
+    // A body that is too long to discard closes the connection. The client still gets the response, even if it sends
+    // the whole body first (R9112-9.6b).
     for bytes in [MIB, 3 * MIB / 2] {
         let response = exchange(server.address(), &post("/", &vec![b'x'; bytes]));
         assert_eq!(response.status, 413);

@@ -144,8 +144,8 @@ fn kernel_buffers_little_of_a_response_on_unix_socket() {
     let place = TempDir::new().unwrap();
     let path = place.path().join("socket");
     let listener = UnixListener::bind(&path).unwrap();
-    let reply = |_: &Request<'_>| Response::text("x".repeat(1 << 20));
-    let running = Server::from_listeners([listener.into()]).unwrap().threads(1).start(reply).unwrap();
+    let handler = |_: &Request<'_>| Response::text("x".repeat(1 << 20));
+    let running = Server::from_listeners([listener.into()]).unwrap().threads(1).start(handler).unwrap();
     assert!(running.local_addrs().is_empty());
     assert_eq!(running.unix_addrs()[0].as_pathname(), Some(&*path));
     let mut stream = connect(&path);
@@ -182,7 +182,7 @@ fn from_listeners_accepts_only_listening_sockets() {
 /// Starts the program as systemd does, with sockets from descriptor 3 on. The copies must live until it has started.
 fn with_inherited(sockets: &[&dyn AsFd], arguments: &[&str], root: &Path) -> (Command, Vec<OwnedFd>) {
     let copy = |socket: &&dyn AsFd| {
-        // Far above 3, where it goes.
+        // Far above 3, the first descriptor of the inherited sockets.
         let copy = fcntl_dupfd_cloexec(socket.as_fd(), 100).unwrap();
         fcntl_setfd(&copy, FdFlags::empty()).unwrap();
         copy
@@ -274,9 +274,9 @@ fn service_manager_is_notified_of_readiness_and_shutdown() {
     let manager = UnixDatagram::bind(&path).unwrap();
     manager.set_read_timeout(Some(TIMEOUT)).unwrap();
     let notification = || {
-        let mut room = [0; 100];
-        let n = manager.recv(&mut room).unwrap();
-        String::from_utf8(room[..n].to_vec()).unwrap()
+        let mut buffer = [0; 100];
+        let n = manager.recv(&mut buffer).unwrap();
+        String::from_utf8(buffer[..n].to_vec()).unwrap()
     };
     let mut command = Command::new(PROGRAM);
     command.args(["--port", "0", "--bind", "127.0.0.1"]).arg(directory.path());
@@ -296,8 +296,8 @@ fn stopped_server_leaves_shared_socket_open() {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let address: SocketAddr = listener.local_addr().unwrap();
     for _ in 0..2 {
-        let reply = |_: &Request<'_>| Response::text("hello");
-        let running = Server::from_listeners([listener.try_clone().unwrap().into()]).unwrap().start(reply).unwrap();
+        let handler = |_: &Request<'_>| Response::text("hello");
+        let running = Server::from_listeners([listener.try_clone().unwrap().into()]).unwrap().start(handler).unwrap();
         assert_eq!(running.local_addrs(), [address]);
         assert_eq!(get(address, "/").text(), "hello");
         running.shutdown_handle().shut_down();

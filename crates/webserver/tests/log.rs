@@ -453,8 +453,8 @@ fn full_disk_blocks_nothing_and_splits_no_line() {
     assert!(lines.len() >= 5 && lines.iter().all(|line| undated(line).starts_with(&expected)), "{lines:#?}");
 }
 
-// An administrator rotates the log when the disk is full. The process cannot read the log to see whether its last line is
-// complete.
+// An administrator rotates the log when the disk is full. The process cannot read the log to see whether its last line
+// is complete.
 #[test]
 fn sighup_with_partial_line_appends_nothing_to_it() {
     let site = Site::new();

@@ -1,5 +1,5 @@
-//! Many slow and idle connections next to a client that requests a file. `cargo bench -p benches --bench crowd` measures
-//! the latency; this test shows that the client is served and no connection is lost.
+//! Many slow and idle connections next to a client that requests a file. `cargo bench -p benches --bench crowd`
+//! measures the latency; this test shows that the client is served and no connection is lost.
 // Lets clippy treat the helpers as test code.
 #![cfg(test)]
 

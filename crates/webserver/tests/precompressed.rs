@@ -137,7 +137,8 @@ fn older_longer_or_unsafe_encoded_files_are_not_used() {
     assert_eq!(content_encoding(&ask(&program, "GET", "/a", "br", "")), "");
 }
 
-// The file is checked for each response, and so is an encoded file in use. A file that is missing is looked up once a second.
+// The file is checked for each response, and so is an encoded file in use. A file that is missing is looked up once a
+// second.
 #[test]
 fn changes_of_encoded_files_take_effect() {
     let directory = style();

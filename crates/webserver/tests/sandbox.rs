@@ -1,4 +1,4 @@
-//! The rights of the program: only those that it needs, and a message that says which sandbox applies.
+//! The rights of the program: it keeps only those that it needs, and a message names its sandbox.
 // Lets clippy treat the helpers as test code.
 #![cfg(test)]
 

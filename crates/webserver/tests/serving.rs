@@ -89,8 +89,7 @@ fn get_head_and_options_are_answered() {
     assert_eq!((got.status, got.body.as_slice()), (200, &b"<p>Hello</p>\n"[..]));
     assert_eq!(got.header("Content-Type"), Some("text/html; charset=utf-8"));
     let head = fetch(address, "HEAD", "/hello.html", "");
-    let dateless = |head: &str| head.split("\r\n").filter(|line| !line.starts_with("Date: ")).collect::<String>();
-    assert_eq!(dateless(&head.head), dateless(&got.head), "R9110-9.3.2");
+    assert_eq!(head.undated_head(), got.undated_head(), "R9110-9.3.2");
     for target in ["/hello.html", "*", "/missing"] {
         let options = fetch(address, "OPTIONS", target, "");
         assert_eq!((options.status, options.header("Allow")), (200, Some("GET, HEAD, OPTIONS")), "{target}");
@@ -801,9 +800,7 @@ fn v22_server_waits_when_descriptors_run_out() {
     let busy = read_response(&mut kept);
     assert_eq!((busy.status, busy.header("Retry-After")), (503, Some("1")));
 
-    let used = program.cpu_time();
-    thread::sleep(Duration::from_secs(1));
-    let used = program.cpu_time() - used;
+    let used = program.cpu_time_in_next_second();
     assert!(used < Duration::from_millis(500), "{used:?} of CPU time in a second of waiting");
 
     drop(waiting);

@@ -1,5 +1,5 @@
-//! A stress test: clients do random things to a server with too few threads, slots and seconds, which is shut down in the
-//! middle. Every response must be correct, every connection must end once, and nothing may leak.
+//! A stress test: clients do random things to a server with too few threads, slots and seconds, which is shut down in
+//! the middle. Every response must be correct, every connection must end once, and nothing may leak.
 //!
 //! `STRESS_SECONDS` sets the duration, and `STRESS_SEED` the first round. A failure prints the seed of its round.
 // Lets clippy treat the helpers as test code.
@@ -123,8 +123,8 @@ fn request(random: &mut Random, keep: bool, large: bool) -> (Vec<u8>, Vec<u8>) {
     ([head.as_bytes(), &content(length)].concat(), format!("received {length}").into_bytes())
 }
 
-/// One connection with random behaviour. It checks every response. `unlimited`: the server has enough time and memory, so
-/// a client that sends complete requests and reads on gets complete responses.
+/// One connection with random behaviour. It checks every response. `unlimited`: the server has enough time and memory,
+/// so a client that sends complete requests and reads on gets complete responses.
 fn run_client(address: SocketAddr, mut random: Random, unlimited: bool) {
     // The server may have stopped accepting.
     let Ok(mut stream) = TcpStream::connect_timeout(&address, TIMEOUT) else { return };
@@ -199,7 +199,8 @@ fn read(mut stream: TcpStream, mut random: Random, max_read: usize) -> (Vec<u8>,
     (bytes, None)
 }
 
-/// Checks that each response is as expected, as far as it came, or is a last error. Returns the number of whole responses.
+/// Checks that each response is as expected, as far as it came, or is a last error. Returns the number of whole
+/// responses.
 fn check(mut bytes: &[u8], expected: &[Vec<u8>]) -> usize {
     for (answered, expected) in expected.iter().enumerate() {
         let Some(end) = bytes.windows(4).position(|four| four == b"\r\n\r\n") else { return answered };

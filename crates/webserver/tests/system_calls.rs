@@ -17,8 +17,8 @@ use support::{Program, get, missing, tool};
 
 const REQUESTS: u64 = 10_000;
 
-/// The mean number of calls for a request, over 10,000 requests on 64 connections. `futex` calls do not count: they come
-/// from contention, which the tracer causes.
+/// The mean number of calls for a request, over 10,000 requests on 64 connections. `futex` calls do not count: they
+/// come from contention, which the tracer causes.
 fn calls_per_request(keep_alive: bool) -> Option<f64> {
     let (strace, ab) = (tool("strace")?, tool("ab")?);
     let directory = TempDir::new().unwrap();

@@ -409,7 +409,7 @@ fn new_connection_gets_503_at_limit_if_none_is_idle() {
     assert_eq!(next.read(&mut [0]).map_or(0, |n| n), 0, "closed without a response");
     drop(halves);
     wait_until("the connections have ended", || server.running().stats().aborted == 4);
-    assert_eq!(get(server.address(), "/room").text(), "/room");
+    assert_eq!(get(server.address(), "/free").text(), "/free");
     drop(rejected);
     let stats = server.finish();
     assert_eq!((stats.accepted, stats.refused, stats.completed), (70, 65, 1));
@@ -426,9 +426,7 @@ fn v21_server_survives_more_connections_than_descriptors() {
     );
     let clients: Vec<_> = (0..200).map(|_| send(program.address(), b"GET /sm")).collect();
     thread::sleep(Duration::from_millis(200));
-    let used = program.cpu_time();
-    thread::sleep(Duration::from_secs(1));
-    let used = program.cpu_time() - used;
+    let used = program.cpu_time_in_next_second();
     assert!(used < Duration::from_millis(500), "{used:?} of CPU time in a second of waiting"); // V22
     drop(clients);
     for _ in 0..20 {
@@ -507,8 +505,8 @@ fn every_connection_ends_exactly_once() {
     assert_eq!((stats.accepted, stats.refused), (1520, 0), "{stats}");
 }
 
-// R9112-9.6b, V24: while the server lingers, the client's last bytes arrive in one segment with its FIN. A close without
-// reading them would send a reset, and destroy what is still on its way to the client.
+// R9112-9.6b, V24: while the server lingers, the client's last bytes arrive in one segment with its FIN. A close
+// without reading them would send a reset, and destroy what is still on its way to the client.
 #[test]
 fn v24_bytes_with_fin_do_not_destroy_response() {
     let (_directory, program) = serve(&["--threads", "2"]);
@@ -519,7 +517,8 @@ fn v24_bytes_with_fin_do_not_destroy_response() {
         stream.write_all(b"\r\n").unwrap();
         let mut response = vec![0; 1_900_000];
         stream.read_exact(&mut response).unwrap();
-        thread::sleep(Duration::from_millis(100)); // the kernel has the whole response now, and the server has half-closed
+        // Now the kernel has the whole response, and the server has half-closed.
+        thread::sleep(Duration::from_millis(100));
         rustix::net::send(&stream, &[b'x'; 100], SendFlags::MORE).unwrap();
         stream.shutdown(Shutdown::Write).unwrap();
         thread::sleep(Duration::from_millis(50));

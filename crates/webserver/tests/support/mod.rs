@@ -1,5 +1,5 @@
-//! Support for the tests over real sockets: the program under test, a server embedded in this process, and a client that
-//! checks every byte.
+//! Support for the tests over real sockets: the program under test, a server embedded in this process, and a client
+//! that checks every byte.
 #![allow(dead_code, unused_imports, reason = "each test file uses a part of it")]
 
 mod browser;

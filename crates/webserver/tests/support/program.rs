@@ -116,10 +116,18 @@ impl Program {
         status.lines().find_map(value).map(|kib: u64| kib << 10).unwrap()
     }
 
+    /// The CPU time that it uses in the next second.
+    pub(crate) fn cpu_time_in_next_second(&self) -> Duration {
+        let before = self.cpu_time();
+        thread::sleep(Duration::from_secs(1));
+        self.cpu_time() - before
+    }
+
     /// The CPU time that it has used.
     pub(crate) fn cpu_time(&self) -> Duration {
         let stat = fs::read_to_string(format!("/proc/{}/stat", self.process.id())).unwrap();
-        // The name in parentheses may contain spaces. After it the times are the 12th and 13th field, in units of 10 ms.
+        // The name in parentheses may contain spaces. After it the times are the 12th and 13th field, in units of 10
+        // ms.
         let after_name = stat.rsplit_once(") ").unwrap().1;
         let ticks: u64 = after_name.split(' ').skip(11).take(2).map(|ticks| ticks.parse::<u64>().unwrap()).sum();
         Duration::from_millis(ticks * 10)

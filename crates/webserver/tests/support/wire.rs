@@ -24,6 +24,11 @@ impl ReceivedResponse {
         values.next().filter(|_| values.next().is_none())
     }
 
+    /// The head without its Date.
+    pub(crate) fn undated_head(&self) -> String {
+        self.head.split_inclusive("\r\n").filter(|line| !line.starts_with("Date: ")).collect()
+    }
+
     pub(crate) fn content_length(&self) -> Option<usize> {
         self.header("Content-Length")?.parse().ok()
     }
@@ -70,14 +75,14 @@ pub(crate) fn parse_responses(mut rest: &[u8], to_head: bool) -> Result<Vec<Rece
     while !rest.is_empty() {
         let end = rest.windows(4).position(|four| four == b"\r\n\r\n");
         let end = end.ok_or_else(|| format!("no head: {}", rest[..rest.len().min(400)].escape_ascii()))?;
-        let (head, behind) = rest.split_at(end + 4);
+        let (head, after) = rest.split_at(end + 4);
         let mut response = ReceivedResponse::from_head(head)?;
         let length = response.expected_length(to_head && responses.is_empty())?;
-        let cut = behind.split_at_checked(length);
-        let (body, behind) = cut.ok_or_else(|| format!("{} bytes instead of {length}", behind.len()))?;
+        let parts = after.split_at_checked(length);
+        let (body, after) = parts.ok_or_else(|| format!("{} bytes instead of {length}", after.len()))?;
         response.body = body.to_vec();
         responses.push(response);
-        rest = behind;
+        rest = after;
     }
     Ok(responses)
 }
