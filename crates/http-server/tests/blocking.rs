@@ -183,7 +183,7 @@ fn machine_is_driven_by_read_from() {
     // The buffer is full of bytes that nothing has polled for.
     let mut connection = Connection::new(Limits { head: 16, ..Limits::default() });
     let mut endless = io::repeat(b'x');
-    while connection.receive_buffer().len() > 0 {
+    while !connection.receive_buffer().is_empty() {
         read_from(&mut connection, &mut endless).unwrap();
     }
     assert_eq!(read_from(&mut connection, &mut endless).unwrap_err().kind(), ErrorKind::InvalidInput);
