@@ -80,7 +80,7 @@ mod tests {
     use crate::Files;
     use allocation_counter::measure;
     use http_core::{Status, header};
-
+    use http_server::testing;
     use http_server::{Action, Body, Handler, Request, Response};
     use std::fs::{self, File};
     use std::os::unix::fs::{FileExt, symlink};
@@ -95,7 +95,7 @@ mod tests {
     }
 
     fn with_request<T>(request: &str, now: Date, f: impl FnOnce(&Request<'_>) -> T) -> T {
-        http_server::testing::with_request(format!("{request}\r\n\r\n").as_bytes(), now, f)
+        testing::with_request(format!("{request}\r\n\r\n").as_bytes(), now, f)
     }
 
     fn ask(files: &Files, request: &str, now: Date) -> Response {
@@ -117,9 +117,9 @@ mod tests {
 
     /// The status, and the content if it is 200.
     fn get(files: &Files, path: &str) -> (u16, Vec<u8>) {
-        let reply = ask(files, &format!("GET {path} HTTP/1.0"), after(10));
-        let status = reply.status_code().code();
-        (status, if status == 200 { content(reply.body_ref()) } else { Vec::new() })
+        let response = ask(files, &format!("GET {path} HTTP/1.0"), after(10));
+        let status = response.status_code().code();
+        (status, if status == 200 { content(response.body_ref()) } else { Vec::new() })
     }
 
     fn is_hit(files: &Files, name: &str) -> bool {
@@ -335,13 +335,10 @@ mod tests {
             ] {
                 let request = format!("GET {path} HTTP/1.0\r\n{field}");
                 let [read, hit, uncached] = [0, 0, 1].map(|n| ask(&files[n], &request, now));
-                for reply in [hit, uncached] {
-                    assert_eq!(
-                        (reply.status_code(), reply.headers()),
-                        (read.status_code(), read.headers()),
-                        "{request}"
-                    );
-                    assert!(content(reply.body_ref()) == content(read.body_ref()), "{request}");
+                for other in [hit, uncached] {
+                    assert_eq!(other.status_code(), read.status_code(), "{request}");
+                    assert_eq!(other.headers(), read.headers(), "{request}");
+                    assert!(content(other.body_ref()) == content(read.body_ref()), "{request}");
                 }
             }
         }

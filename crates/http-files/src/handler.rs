@@ -21,7 +21,6 @@ use http_server::freshness::ReceivedAt;
 use http_server::{Action, ErrorContext, Handler, Request, Response};
 
 use crate::error_page::error_page;
-use crate::fields::push;
 use crate::html::Html;
 use crate::representation::Representation;
 use crate::resource::{NegativeEntry, Resource};
@@ -103,15 +102,13 @@ impl Files {
     }
 
     fn options(&self, fields: &Fields<'_>) -> Response {
-        let mut response = Response::empty(Status::OK);
-        let headers = response.headers_mut();
-        push(headers, header::ALLOW, ALLOW);
+        let mut response = Response::empty(Status::OK).header(header::ALLOW, ALLOW);
         if self.settings.cors && fields.get(REQUEST_METHOD).is_some() {
             for (name, value) in PREFLIGHT {
-                push(headers, FieldName::from_static(name), FieldValue::from_static(value));
+                response = response.header(name, value);
             }
         }
-        self.settings.add_common_headers(headers);
+        self.settings.add_common_headers(response.headers_mut());
         response
     }
 
@@ -261,12 +258,7 @@ impl Files {
         let ErrorResponse { status, message, fields } = error;
         let own = self.settings.error_page(status).and_then(|path| self.load(path, now, Resource::plain).ok());
         let mut response = match own {
-            Some(resource) => {
-                let page = resource.plain();
-                let mut response = Response::empty(status).body(page.whole());
-                push(response.headers_mut(), header::CONTENT_TYPE, page.content_type());
-                response
-            }
+            Some(resource) => Response::bytes(resource.plain().content_type(), resource.plain().whole()).status(status),
             None => error_page(status, &message),
         };
         let headers = response.headers_mut();
@@ -299,11 +291,7 @@ fn redirect_to_slash(path: &[u8], target: &Target<'_>) -> Response {
     let mut page = Html::page(Status::MOVED_PERMANENTLY, "");
     page.raw("<h1>").text(Status::MOVED_PERMANENTLY).raw("</h1>\n<p>This is a directory. Its address is <a href=\"");
     page.text(&location).raw("\">").text(&location).raw("</a>.</p>\n");
-    let mut response = page.into_response(Status::MOVED_PERMANENTLY);
-    if let Ok(location) = FieldValue::new(location.as_bytes()) {
-        push(response.headers_mut(), header::LOCATION, location);
-    }
-    response
+    page.into_response(Status::MOVED_PERMANENTLY).header(header::LOCATION, location)
 }
 
 /// Whether the last segment has an extension. The paths of an application's pages have none.
@@ -353,7 +341,7 @@ mod tests {
     #[test]
     fn files_of_every_size_are_sent() {
         let directory = tempfile::TempDir::new().unwrap();
-        let files = Files::new(directory.path()).unwrap();
+        let files = Arc::new(Files::new(directory.path()).unwrap());
         for bytes in [0, 1, 16 << 10, (16 << 10) + 1, (3 << 20) + 1] {
             let body: Vec<u8> = (0..251).cycle().take(bytes).collect();
             std::fs::write(directory.path().join(bytes.to_string()), &body).unwrap();
@@ -364,5 +352,12 @@ mod tests {
                 "{bytes}"
             );
         }
+    }
+
+    #[test]
+    fn error_page_shows_the_servers_message_as_a_sentence() {
+        let output = exchange(&Files::new("src".as_ref()).unwrap(), b"GET / HTTP/1.1\r\n\r\n").output;
+        let page = String::from_utf8(output).unwrap();
+        assert!(page.contains("<p>An HTTP/1.1 request must have a Host header.</p>\n<p>The request"), "{page}");
     }
 }

@@ -3,18 +3,12 @@
 
 use std::fmt::{self, Display, Write};
 
-use http_core::{FieldName, FieldValue, Status};
+use http_core::Status;
 use http_server::Response;
 
-use crate::fields::push;
-
-const CONTENT_TYPE: FieldValue<'static> = FieldValue::from_static("text/html; charset=utf-8");
-
 /// If a name ever escaped its quotes, it could still neither run, load nor send anything (V17).
-const POLICY: FieldValue<'static> = FieldValue::from_static(
-    "default-src 'none'; style-src 'unsafe-inline'; img-src data:; base-uri 'none'; form-action 'none'; \
-     frame-ancestors 'self'",
-);
+const POLICY: &str = "default-src 'none'; style-src 'unsafe-inline'; img-src data:; base-uri 'none'; \
+                      form-action 'none'; frame-ancestors 'self'";
 
 const STYLE: &str = "\
     :root{color-scheme:light dark}\
@@ -64,9 +58,7 @@ impl Html {
     }
 
     pub(crate) fn into_response(self, status: Status) -> Response {
-        let mut response = Response::bytes(CONTENT_TYPE, self.finish().into_bytes()).status(status);
-        push(response.headers_mut(), FieldName::from_static("Content-Security-Policy"), POLICY);
-        response
+        Response::html(self.finish()).status(status).header("Content-Security-Policy", POLICY)
     }
 }
 

@@ -47,7 +47,7 @@ const MAX_LISTING_BYTES: usize = 4 * listing::MAX_PAGE_BYTES;
 /// let files = Files::new("src".as_ref())?
 ///     .index_files(["lib.rs"])
 ///     .cache_control(FieldValue::from_static("max-age=3600"));
-/// let output = String::from_utf8(exchange(files, b"GET / HTTP/1.0\r\n\r\n").output).unwrap();
+/// let output = String::from_utf8(exchange(&files, b"GET / HTTP/1.0\r\n\r\n").output).unwrap();
 /// assert!(output.starts_with("HTTP/1.0 200 OK\r\n") && output.contains("\r\nCache-Control: max-age=3600\r\n"));
 /// # Ok::<(), std::io::Error>(())
 /// ```

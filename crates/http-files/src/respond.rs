@@ -1,7 +1,6 @@
 //! From a file to a response: what the conditions and ranges of the request make of it.
 
 use std::borrow::Cow;
-use std::sync::Arc;
 
 use http_core::conditional::{self, Outcome, Validators};
 use http_core::range::{self, ContentRange, RangeOutcome};
@@ -49,7 +48,7 @@ pub(crate) fn respond(request: &Request<'_>, file: &Representation) -> Result<Re
             return Err(ErrorResponse::new(Status::PRECONDITION_FAILED, message));
         }
     }
-    let mut headers = file.fields.clone();
+    let headers = file.fields.clone();
     let range = range::evaluate(method, &fields, &validators, length, request.date());
     if fields.get(header::RANGE).is_some() {
         request.trace("R9110-14.2b, R9110-14.2c, D11", || match &range {
@@ -64,8 +63,8 @@ pub(crate) fn respond(request: &Request<'_>, file: &Representation) -> Result<Re
         RangeOutcome::Full => Ok(Response::from_shared(Status::OK, headers, file.whole())),
         RangeOutcome::Partial(part) => {
             let body = file.part(part.start(), part.end());
-            push(Arc::make_mut(&mut headers), header::CONTENT_RANGE, part.content_range().value());
-            Ok(Response::from_shared(Status::PARTIAL_CONTENT, headers, body))
+            let response = Response::from_shared(Status::PARTIAL_CONTENT, headers, body);
+            Ok(response.header(header::CONTENT_RANGE, part.content_range().value()))
         }
         RangeOutcome::NotSatisfiable => {
             let message = "The requested range is outside the file.";

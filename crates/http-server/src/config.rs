@@ -1,6 +1,5 @@
 //! Every setting of a server that limits something, and the memory that they add up to.
 
-use std::fmt;
 use std::time::Duration;
 
 use http_core::Limits;
@@ -11,7 +10,7 @@ use crate::connection::context::{LOG_BUF_KEPT, WorkerContext};
 use crate::forwarded::TrustedProxy;
 use crate::reactor::Slot;
 use crate::reactor::{OVERLOAD_SLOTS, Registered};
-use crate::timeouts::{self, Timeouts};
+use crate::timeouts::Timeouts;
 
 /// The settings of a server: what it may use at most, however many and however slow its clients are.
 ///
@@ -24,7 +23,6 @@ use crate::timeouts::{self, Timeouts};
 /// let mut config = ServerConfig { max_connections: 500, ..ServerConfig::default() };
 /// config.limits.fields = 50;
 /// assert!(config.memory_bound() < 400 << 20);
-/// println!("{config}");
 /// ```
 #[derive(Clone, Debug)]
 pub struct ServerConfig {
@@ -75,6 +73,9 @@ const STACK: usize = 2 << 20;
 const PROGRAM: usize = 16 << 20;
 
 impl ServerConfig {
+    /// Connections over the limit that are told 503 at once. Further ones are closed.
+    pub const OVERLOAD_CONNECTIONS: u32 = OVERLOAD_SLOTS;
+
     /// Bytes of memory that the server uses at most, without what its handler and the kernel use.
     pub fn memory_bound(&self) -> u64 {
         self.memory_bounds().iter().map(|(_, bytes)| bytes).sum()
@@ -99,42 +100,6 @@ impl ServerConfig {
         self.threads = self.threads.max(1);
         self.max_connections = self.max_connections.clamp(1, 1 << 24); // as many slots as a token can name
         self
-    }
-}
-
-impl fmt::Display for ServerConfig {
-    /// A table of all limits, one a line.
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let ServerConfig { threads, max_connections, limits, timeouts, shutdown_timeout, .. } = self.clone().clamped();
-        let Limits { start_line, field_line, head, fields, blank_lines, drain, .. } = limits;
-        let seconds = |time: Duration| format!("{} s", time.as_secs_f64());
-        let lines = [
-            ("threads", threads.to_string(), ""),
-            ("connections", max_connections.to_string(), "then the longest idle one closes, or 503"),
-            ("  told 503 at once", OVERLOAD_SLOTS.to_string(), "then a plain close"),
-            ("request line", format!("{start_line} bytes"), "then 400, 414 or 501"),
-            ("header line", format!("{field_line} bytes"), "then 431"),
-            ("header lines", fields.to_string(), "then 431"),
-            ("head", format!("{head} bytes"), "then 431"),
-            ("blank lines before it", blank_lines.to_string(), "then 400"),
-            ("body that is dropped", format!("{drain} bytes"), "then the connection closes"),
-            ("time for a head", seconds(timeouts.head), "then 408, or a close if no byte came"),
-            ("time between requests", seconds(timeouts.idle), "then a close"),
-            (
-                "time for a body",
-                format!("{} s", timeouts::BODY_BASE / 1000),
-                "and more as long as the minimum rate is kept",
-            ),
-            ("  minimum rate", format!("{} bytes/s", timeouts.min_rate), "0: off"),
-            ("  time without a byte", format!("{} s", timeouts.stall_timeout() / 1000), "then a close"),
-            ("time to linger", format!("{} s", timeouts::LINGER / 1000), "or 2 MiB, or 2 s without a byte"),
-            ("time after a shutdown request", seconds(shutdown_timeout), "then responses are cut short"),
-        ];
-        for (name, bound, meaning) in lines {
-            let line = format!("{name:32} {bound:>14}   {meaning}");
-            writeln!(f, "{}", line.trim_end())?;
-        }
-        Ok(())
     }
 }
 

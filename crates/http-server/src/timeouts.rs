@@ -23,7 +23,7 @@ impl Default for Timeouts {
 }
 
 /// How long a body may take before its rate counts.
-pub(crate) const BODY_BASE: Millis = 10_000;
+const BODY_BASE: Millis = 10_000;
 
 /// The reader of a response that has waited this long is slow.
 pub(crate) const SLOW_READER_AFTER: Millis = 1_000;
@@ -36,10 +36,21 @@ pub(crate) const BUSY_GRACE: Millis = 1_000;
 
 /// A lingering connection ends after 2 s without a byte, after 10 s in all, or after 2 MiB.
 const LINGER_QUIET: Millis = 2_000;
-pub(crate) const LINGER: Millis = 10_000;
+const LINGER: Millis = 10_000;
 pub(crate) const LINGER_MAX_BYTES: u64 = 2 << 20;
 
 impl Timeouts {
+    /// How long a body or a response may take before its rate counts.
+    pub const BODY: Duration = Duration::from_millis(BODY_BASE);
+
+    /// How long a closing connection is read from, so that no reset destroys its last response.
+    pub const LINGER: Duration = Duration::from_millis(LINGER);
+
+    /// How long a body or a response may make no progress. `None`: without limit, because any rate will do.
+    pub fn stall(&self) -> Option<Duration> {
+        (self.min_rate > 0).then(|| Duration::from_millis(self.stall_timeout()))
+    }
+
     /// The deadline of a body, in either direction, of which this many bytes have moved.
     pub(crate) fn body(&self, started: Millis, bytes_moved: u64, last_progress: Millis) -> Millis {
         let by_rate = started.saturating_add(BODY_BASE).saturating_add(self.rate_allowance(bytes_moved));

@@ -1,8 +1,7 @@
-//! The command line: one value that the rest is built from.
+//! The command line, parsed and checked.
 
 use std::ffi::OsString;
 use std::fmt::Display;
-use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::num::{NonZeroU16, NonZeroU32};
 use std::path::PathBuf;
@@ -12,13 +11,13 @@ use std::time::Duration;
 use clap::{ArgAction, Parser, ValueEnum};
 use clap_complete::Shell;
 use http_server::http_core::{FieldBlock, FieldName, FieldValue, Status, header};
-use http_server::{Log, ServerConfig, Timeouts, TrustedProxy};
+use http_server::{ServerConfig, Timeouts, TrustedProxy};
 
 use crate::metrics;
 
-/// What the manual says behind the options.
-const AFTER_HELP: &str = "Exit status: 0: graceful shutdown by SIGINT or SIGTERM; 1: could not start, with one line that says \
-    what failed and what to do; 2: wrong usage; 128 + n: ended at once by a second signal n.";
+/// The end of the man page.
+const AFTER_HELP: &str = "Exit status: 0 after a graceful shutdown (SIGINT or SIGTERM), 1 if the server could not start, \
+    2 for wrong usage, 128 + N if a second signal N ended it at once.";
 
 /// Serves a directory of files over HTTP/1.0.
 #[derive(Debug, Parser)]
@@ -124,7 +123,7 @@ pub(crate) struct Cli {
     ///
     /// The format of the access log: one line per request.
     #[arg(long, help_heading = LOGGING, value_name = "FORMAT", default_value = "common", hide_possible_values = true)]
-    log_format: LogFormat,
+    pub(crate) log_format: LogFormat,
 
     /// Log file [default: standard error]
     ///
@@ -134,7 +133,8 @@ pub(crate) struct Cli {
 
     /// Trust X-Forwarded-For from this network
     ///
-    /// A network, an address, or unix for all Unix sockets. Repeatable.
+    /// CIDR is a network or an address, or the word unix for all Unix sockets. X-Forwarded-For from any other peer is
+    /// ignored. Repeatable.
     #[arg(long, help_heading = LOGGING, value_name = "CIDR")]
     pub(crate) trust_proxy: Vec<TrustedProxy>,
 
@@ -146,7 +146,7 @@ pub(crate) struct Cli {
 
     /// Maximum concurrent connections
     ///
-    /// A lower limit of open files lowers it.
+    /// The limit of open files (ulimit -n) can lower it.
     #[arg(long, help_heading = LIMITS, value_name = "N", default_value = "10000", value_parser = number::<NonZeroU32>)]
     max_connections: NonZeroU32,
 
@@ -155,10 +155,14 @@ pub(crate) struct Cli {
     cache_size: u16,
 
     /// Timeout for a request's headers
+    ///
+    /// In seconds, from the first byte of the request. A client that is slower receives 408.
     #[arg(long, help_heading = LIMITS, value_name = "SECS", default_value = "10", value_parser = seconds)]
     header_timeout: Duration,
 
     /// Keep-alive idle timeout
+    ///
+    /// In seconds, between two requests on one connection.
     #[arg(long, help_heading = LIMITS, value_name = "SECS", default_value = "15", value_parser = seconds)]
     idle_timeout: Duration,
 
@@ -169,6 +173,8 @@ pub(crate) struct Cli {
     min_rate: u64,
 
     /// Graceful shutdown timeout
+    ///
+    /// In seconds. Responses that take longer after SIGINT or SIGTERM are cut off.
     #[arg(long, help_heading = LIMITS, value_name = "SECS", default_value = "5", value_parser = seconds)]
     shutdown_timeout: Duration,
 
@@ -209,7 +215,7 @@ pub(crate) struct Cli {
     version: Option<bool>,
 }
 
-// The tasks by which the options are grouped.
+// The headings of the help.
 const NETWORK: &str = "Network";
 const CONTENT: &str = "Content";
 const HEADERS: &str = "Response headers";
@@ -222,17 +228,17 @@ const INFORMATION: &str = "Information";
 pub(crate) enum LogFormat {
     /// The Common Log Format
     Common,
-    /// The same with Referer and User-Agent
+    /// The Common Log Format with Referer and User-Agent
     Combined,
-    /// An object for each request
+    /// One JSON object per request
     Json,
     /// No log
     Off,
 }
 
 impl LogFormat {
-    /// What the library calls it, unless there is to be none.
-    fn format(self) -> Option<http_server::LogFormat> {
+    /// The format for the server, or `None` for no log.
+    pub(crate) fn to_server(self) -> Option<http_server::LogFormat> {
         match self {
             LogFormat::Common => Some(http_server::LogFormat::Common),
             LogFormat::Combined => Some(http_server::LogFormat::Combined),
@@ -242,26 +248,26 @@ impl LogFormat {
     }
 }
 
-/// Descriptors of the server itself.
+/// Descriptors for what is neither a connection nor a cached file.
 const RESERVED_FDS: u64 = 32;
 
 impl Cli {
-    /// The port of TCP.
+    /// The TCP port.
     pub(crate) fn port(&self) -> u16 {
         self.port.unwrap_or(6789)
     }
 
-    /// The addresses of TCP asked for; empty for all.
+    /// The TCP addresses to bind; empty for all addresses of this machine.
     pub(crate) fn addresses(&self) -> Vec<SocketAddr> {
         self.bind.iter().map(|&address| SocketAddr::new(address, self.port())).collect()
     }
 
-    /// Whether TCP is asked for, by name or for want of anything else.
+    /// Whether to listen on TCP: it is asked for, or nothing else is.
     pub(crate) fn wants_tcp(&self) -> bool {
         self.unix.is_none() || self.has_explicit_tcp()
     }
 
-    /// Whether it is said where to listen.
+    /// Whether any option says where to listen.
     pub(crate) fn has_explicit_sockets(&self) -> bool {
         self.unix.is_some() || self.has_explicit_tcp()
     }
@@ -270,33 +276,20 @@ impl Cli {
         self.port.is_some() || !self.bind.is_empty()
     }
 
-    /// Descriptors for what is no connection and no file.
     fn reserved_fds(&self) -> u64 {
         RESERVED_FDS + if self.metrics.is_some() { metrics::DESCRIPTORS } else { 0 }
     }
 
-    /// The log asked for, if one is; its file is open then.
-    ///
-    /// # Errors
-    /// Of the system.
-    pub(crate) fn log(&self) -> io::Result<Option<Log>> {
-        let log = |format| match &self.log_file {
-            Some(path) => Log::to_file(format, path),
-            None => Log::to_standard_error(format),
-        };
-        self.log_format.format().map(log).transpose()
-    }
-
-    /// Whether the log's lines are on standard error, where messages would be among them.
+    /// Whether standard error carries the access log, where messages would be among its lines.
     pub(crate) fn logs_to_standard_error(&self) -> bool {
-        self.log_file.is_none() && self.log_format.format().is_some()
+        self.log_file.is_none() && self.log_format.to_server().is_some()
     }
 
-    /// The bounds asked for, with no more descriptors than there are.
+    /// The server's configuration, with no more connections than this many descriptors allow.
     pub(crate) fn config(&self, descriptors: u64) -> ServerConfig {
         let cached = self.cache_entries(descriptors);
-        // One each, beside those of the cache. An eighth is left for files that are sent and not kept, and for newcomers
-        // who are told that there is no room; where it is not enough, they are told so for want of descriptors.
+        // A connection takes one descriptor, and up to a 16th of the cached files one each. An eighth of the rest is left
+        // for files that are sent without being cached and for connections that receive 503.
         let connections = descriptors.saturating_sub(self.reserved_fds() + cached as u64 / 16) / 8 * 7;
         ServerConfig {
             threads: self.threads.map_or_else(http_server::default_threads, |threads| usize::from(threads.get())),
@@ -309,35 +302,35 @@ impl Cli {
         }
     }
 
-    /// How many files to keep, of 16 KiB each.
+    /// How many files of 16 KiB to cache.
     pub(crate) fn cache_entries(&self, descriptors: u64) -> usize {
         let by_descriptors = usize::try_from(descriptors).unwrap_or(usize::MAX).saturating_mul(2);
         (usize::from(self.cache_size) * 64).min(by_descriptors)
     }
 }
 
-/// `404=404.html`: an error that a page of the owner's may stand for, and its path below the root.
+/// `404=404.html`: the status of an error, and the path of its page below ROOT.
 fn error_page(text: &str) -> Result<(Status, OsString), String> {
-    let (status, path) = text.split_once('=').ok_or("expected STATUS=FILE, like 404=404.html")?;
+    let (status, path) = text.split_once('=').ok_or("expected STATUS=FILE, e.g. 404=404.html")?;
     let status =
         number::<u16>(status).ok().filter(|code| (400..600).contains(code)).and_then(|code| Status::new(code).ok());
     let status = status.ok_or("expected a status from 400 to 599")?;
     Ok((status, below_root(path)?))
 }
 
-/// A path below the root, be it written as in a URL.
+/// A path below ROOT. A slash at its start, as in a URL, is dropped.
 fn below_root(path: &str) -> Result<OsString, String> {
     match path.trim_start_matches('/') {
         path if path.is_empty() || path.split('/').any(|segment| segment == "..") => {
-            Err("expected the path of a file below ROOT".into())
+            Err("expected the path of a file below ROOT, without ..".into())
         }
         path => Ok(path.into()),
     }
 }
 
-/// `Name: value`, but for what tells of the one answer or of the connection.
+/// `Name: value`. Headers that the server sets for each response or connection are refused.
 fn field(text: &str) -> Result<(String, String), String> {
-    const RESERVED_FDS: [FieldName<'static>; 8] = [
+    const SET_BY_SERVER: [FieldName<'static>; 8] = [
         header::ACCEPT_RANGES,
         header::ALLOW,
         header::CONTENT_ENCODING,
@@ -347,16 +340,16 @@ fn field(text: &str) -> Result<(String, String), String> {
         header::LAST_MODIFIED,
         header::LOCATION,
     ];
-    let (given, text) = text.split_once(':').ok_or("expected NAME: VALUE, like Referrer-Policy: no-referrer")?;
+    let (given, text) = text.split_once(':').ok_or("expected NAME: VALUE, e.g. Referrer-Policy: no-referrer")?;
     let field = FieldName::new(given.as_bytes())
         .map_err(|_| "expected a name of letters, digits and hyphens before the colon")?;
-    if RESERVED_FDS.contains(&field) || FieldBlock::new().push(field, FieldValue::from_static("")).is_err() {
-        return Err(format!("{given} tells of each answer by itself and is written by the server"));
+    if SET_BY_SERVER.contains(&field) || FieldBlock::new().push(field, FieldValue::from_static("")).is_err() {
+        return Err(format!("{given} is set by the server"));
     }
     Ok((given.to_owned(), value(text)?))
 }
 
-/// A field's value.
+/// The value of a header.
 fn value(text: &str) -> Result<String, String> {
     let text = text.trim();
     match FieldValue::new(text.as_bytes()) {
@@ -367,14 +360,14 @@ fn value(text: &str) -> Result<String, String> {
 
 /// `gmi=text/gemini`
 fn media_type(text: &str) -> Result<(String, String), String> {
-    let (extension, of) = text.split_once('=').ok_or("expected EXT=TYPE, like gmi=text/gemini")?;
+    let (extension, of) = text.split_once('=').ok_or("expected EXT=TYPE, e.g. gmi=text/gemini")?;
     let extension = extension.trim_start_matches('.');
     let is_type = of
         .split_once('/')
         .is_some_and(|(main, sub)| is_token(main) && is_token(sub.split(';').next().unwrap_or("").trim_end()));
     match (extension.is_empty() || extension.contains(['.', '/']), is_type) {
         (true, _) => Err("expected an extension without dots before the =".into()),
-        (_, false) => Err("expected a type behind the =, like text/gemini".into()),
+        (_, false) => Err("expected a media type after the =, e.g. text/gemini".into()),
         _ => Ok((extension.to_owned(), value(of)?)),
     }
 }
@@ -383,34 +376,34 @@ fn charset(text: &str) -> Result<String, String> {
     match text {
         "none" => Ok(String::new()),
         text if is_token(text) => Ok(text.to_owned()),
-        _ => Err("expected the name of a charset, like utf-8, or none".into()),
+        _ => Err("expected the name of a charset, e.g. utf-8, or none".into()),
     }
 }
 
-/// A word as RFC 9110 has it, which is what names of fields are.
+/// Whether it is a token of RFC 9110, as the name of a header is.
 fn is_token(text: &str) -> bool {
     FieldName::new(text.as_bytes()).is_ok()
 }
 
-/// Digits alone: the parsers of the standard library take a sign.
+/// A number of digits only: the standard library would also accept a sign.
 fn number<N: FromStr<Err: Display>>(text: &str) -> Result<N, String> {
     if !text.bytes().all(|c| c.is_ascii_digit()) {
-        return Err("expected a number, in digits alone".into());
+        return Err("expected a number of digits only".into());
     }
     text.parse().map_err(|error: N::Err| error.to_string())
 }
 
-/// An address of TCP, whole.
+/// `127.0.0.1:9100`: an IP address and a port.
 fn ip_and_port(text: &str) -> Result<SocketAddr, String> {
-    text.parse().map_err(|_| "expected IP:PORT, like 127.0.0.1:9100 or [::1]:9100".into())
+    text.parse().map_err(|_| "expected IP:PORT, e.g. 127.0.0.1:9100 or [::1]:9100".into())
 }
 
-/// Seconds, decimals allowed; up to a day.
+/// Seconds from 0 to a day; decimals are allowed.
 fn seconds(text: &str) -> Result<Duration, String> {
     let plain = text.bytes().all(|c| c.is_ascii_digit() || c == b'.');
     match text.parse() {
         Ok(seconds) if plain && (0.0..=86_400.0).contains(&seconds) => Ok(Duration::from_secs_f64(seconds)),
-        _ => Err("expected seconds from 0 to 86400, like 10 or 0.5".into()),
+        _ => Err("expected seconds from 0 to 86400, e.g. 10 or 0.5".into()),
     }
 }
 
@@ -420,16 +413,16 @@ mod tests {
     use clap::CommandFactory;
 
     #[test]
-    fn the_definition_is_consistent() {
+    fn every_option_has_a_heading() {
         Cli::command().debug_assert();
         for option in Cli::command().get_arguments() {
-            assert!(option.is_positional() || option.get_help_heading().is_some(), "{option} belongs to no task");
+            assert!(option.is_positional() || option.get_help_heading().is_some(), "{option} has no heading");
         }
     }
 
     // V31
     #[test]
-    fn numbers_are_digits() {
+    fn numbers_are_refused_unless_digits_only() {
         assert_eq!(seconds("0.5"), Ok(Duration::from_millis(500)));
         for bad in ["", "-1", "+1", "1e3", "inf", "NaN", "86401", "1s", ".", "0x1"] {
             assert!(seconds(bad).is_err(), "{bad}");
@@ -449,9 +442,9 @@ mod tests {
         }
     }
 
-    // V14: what goes into a head is checked before the first answer.
+    // V14: what goes into a response head is checked before the first response.
     #[test]
-    fn fields_types_and_pages_are_checked_at_the_start() {
+    fn headers_types_and_error_pages_are_checked_at_startup() {
         assert_eq!(field("X-A:  b c "), Ok(("X-A".into(), "b c".into())));
         for bad in [
             "X",
@@ -479,28 +472,25 @@ mod tests {
     }
 
     #[test]
-    fn the_defaults_are_those_of_the_documentation() {
-        let options = Cli::try_parse_from(["webserver"]).unwrap();
-        assert_eq!((options.port(), options.max_connections.get()), (6789, 10_000));
-        assert_eq!(options.root, PathBuf::from("."));
-        assert_eq!(
-            [options.header_timeout, options.idle_timeout, options.shutdown_timeout].map(|d| d.as_secs()),
-            [10, 15, 5]
-        );
-        assert!(options.addresses().is_empty() && options.log_format == LogFormat::Common);
+    fn defaults_match_documentation() {
+        let cli = Cli::try_parse_from(["webserver"]).unwrap();
+        assert_eq!((cli.port(), cli.max_connections.get()), (6789, 10_000));
+        assert_eq!(cli.root, PathBuf::from("."));
+        assert_eq!([cli.header_timeout, cli.idle_timeout, cli.shutdown_timeout].map(|d| d.as_secs()), [10, 15, 5]);
+        assert!(cli.addresses().is_empty() && cli.log_format == LogFormat::Common);
     }
 
     #[test]
-    fn who_asks_for_unix_alone_gets_no_tcp() {
-        for (arguments, tcp, named) in [
+    fn unix_option_alone_disables_tcp() {
+        for (arguments, wants_tcp, has_explicit) in [
             (&[][..], true, false),
             (&["--unix", "a"], false, true),
             (&["--unix", "a", "--port", "6789"], true, true),
             (&["--unix", "a", "--bind", "::1"], true, true),
             (&["--port", "6789"], true, true),
         ] {
-            let options = Cli::try_parse_from([&["webserver"], arguments].concat()).unwrap();
-            assert_eq!((options.wants_tcp(), options.has_explicit_sockets()), (tcp, named), "{arguments:?}");
+            let cli = Cli::try_parse_from([&["webserver"], arguments].concat()).unwrap();
+            assert_eq!((cli.wants_tcp(), cli.has_explicit_sockets()), (wants_tcp, has_explicit), "{arguments:?}");
         }
     }
 }

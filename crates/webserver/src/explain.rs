@@ -1,5 +1,5 @@
-//! How a request would be answered, and why: it is served without a socket by the very code that serves all others, which
-//! notes its decisions.
+//! `--explain`: how a request would be answered, and why. The code that serves every request also serves this one, without a
+//! socket, and records its decisions.
 
 use std::fmt::Write;
 
@@ -8,40 +8,38 @@ use http_server::http_core::server::{self, Event, RequestHead};
 use http_server::http_core::{CloseReason, Form, Framing, Limits, RequestError, TargetError, Version};
 use http_server::testing::exchange_with;
 
-/// Each decision about a request, with the rule of the protocol or the option behind it, and the head of the response that
-/// a server would send which keeps connections alive or does not. The request is bytes as a client sends them, with the
-/// empty line at the end of its head.
+/// Serves a request, and returns the decisions and the response head. Each decision has the rule of the protocol or the
+/// option behind it. The request ends with an empty line, as a client sends it.
 pub(crate) fn explain(handler: impl Handler, keep_alive: bool, request: &[u8]) -> String {
     let mut decisions = Decisions::default();
-    let version = judge(request, &mut decisions);
+    let version = explain_request(request, &mut decisions);
     let exchange = exchange_with(&handler, keep_alive, request);
-    let handled = exchange.decisions.into_iter().map(|decision| (decision.rule, decision.text));
-    decisions.0.extend(handled);
+    decisions.0.extend(exchange.decisions.into_iter().map(|decision| (decision.rule, decision.text)));
     match exchange.close_reason {
         Some(reason) if reason != CloseReason::PeerClosed => {
             decisions.add("D15, R9112-9.3a", || format!("the connection closes: {reason}"));
         }
-        _ => decisions.add("D15, R9112-9.3a", || "the connection is kept for another request".into()),
+        _ => decisions.add("D15, R9112-9.3a", || "the connection is kept alive".into()),
     }
-    let widest = decisions.0.iter().map(|(_, what)| what.chars().count()).max().unwrap_or(0).min(WIDEST);
-    let mut text = String::new();
-    for (n, (because, what)) in decisions.0.iter().enumerate() {
-        let _ = writeln!(text, "{:3}. {what:widest$}  [{because}]", n + 1); // writing to a String does not fail
+    let width = decisions.0.iter().map(|(_, text)| text.chars().count()).max().unwrap_or(0).min(MAX_WIDTH);
+    let mut report = String::new();
+    for (n, (rule, text)) in decisions.0.iter().enumerate() {
+        let _ = writeln!(report, "{:3}. {text:width$}  [{rule}]", n + 1); // writing to a String does not fail
     }
-    text.push('\n');
+    report.push('\n');
     let output = exchange.output;
     match output.windows(4).position(|four| four == b"\r\n\r\n") {
-        _ if version == Some(Version::HTTP_09) => text.push_str("(the body alone, without a head: HTTP/0.9)\n"),
+        _ if version == Some(Version::HTTP_09) => report.push_str("(an HTTP/0.9 response has a body only)\n"),
         Some(end) if output.starts_with(b"HTTP/") => {
-            text.push_str(&String::from_utf8_lossy(&output[..end + 2]).replace("\r\n", "\n"));
+            report.push_str(&String::from_utf8_lossy(&output[..end + 2]).replace("\r\n", "\n"));
         }
-        _ if output.is_empty() => text.push_str("(no answer: nothing was asked)\n"),
-        _ => text.push_str(&String::from_utf8_lossy(&output)),
+        _ if output.is_empty() => report.push_str("(no response: the request is empty)\n"),
+        _ => report.push_str(&String::from_utf8_lossy(&output)),
     }
-    text
+    report
 }
 
-/// Decisions and the rules behind them, in order.
+/// Rules and the decisions that follow from them, in order.
 #[derive(Default)]
 struct Decisions(Vec<(String, String)>);
 
@@ -51,11 +49,11 @@ impl Decisions {
     }
 }
 
-/// Reasons stand in a column, unless a decision takes more room than this.
-const WIDEST: usize = 72;
+/// The rules form a column to the right of decisions up to this width.
+const MAX_WIDTH: usize = 72;
 
-/// What the protocol says of the request, before anybody answers it; its version, if it is one.
-fn judge(request: &[u8], notes: &mut Decisions) -> Option<Version> {
+/// Adds what the protocol decides before the handler runs. Returns the version of a valid request.
+fn explain_request(request: &[u8], decisions: &mut Decisions) -> Option<Version> {
     let mut connection = server::Connection::new(Limits::default());
     let mut rest = request;
     loop {
@@ -71,44 +69,44 @@ fn judge(request: &[u8], notes: &mut Decisions) -> Option<Version> {
                 }
             }
             Ok(Event::Request(head)) => {
-                note_head(&head, notes);
+                explain_head(&head, decisions);
                 return Some(head.version);
             }
             Ok(_) => return None,
             Err(error) => {
-                notes.add(rule(error), || format!("the request is answered {}: {error}", error.status()));
+                decisions.add(rule(error), || format!("the request is rejected with {}: {error}", error.status()));
                 return None;
             }
         }
     }
 }
 
-fn note_head(head: &RequestHead<'_>, notes: &mut Decisions) {
+fn explain_head(head: &RequestHead<'_>, decisions: &mut Decisions) {
     let RequestHead { method, target, path, version, fields, body, .. } = head;
-    notes.add("R1945-5.1, D2, D4", || format!("the request line is {method}, {}, {version}", target.raw_path()));
+    decisions.add("R1945-5.1, D2, D4", || format!("the request is {method} {} {version}", target.raw_path()));
     let form = match target.form() {
-        Form::Absolute => ("R9112-3.2.2a, D7", "the target is a whole URL, whose host counts instead of Host"),
+        Form::Absolute => ("R9112-3.2.2a, D7", "the target is a URL, whose host takes the place of the Host header"),
         Form::Asterisk => ("R9112-3.2.4", "the target is the server itself"),
         _ => ("R9112-3.2.1", "the target is a path"),
     };
-    notes.add(form.0, || form.1.into());
+    decisions.add(form.0, || form.1.into());
     if let Some(query) = target.query() {
-        notes.add("D14", || format!("the query {query:?} is not decoded and names no file"));
+        decisions.add("D14", || format!("the query {query:?} does not select a file"));
     }
-    notes.add("D1, D3, R9112-5.1a", || match fields.len() {
-        0 => "there are no fields".into(),
-        1 => "1 field is correct".into(),
-        n => format!("{n} fields are correct"),
+    decisions.add("D1, D3, R9112-5.1a", || match fields.len() {
+        0 => "there are no headers".into(),
+        1 => "there is 1 header, which is valid".into(),
+        n => format!("there are {n} headers, all valid"),
     });
     match body {
-        Framing::Length(n) => notes.add("R1945-7.2a", || format!("a body of {n} bytes follows")),
-        _ => notes.add("R9112-6.3c", || "no body follows".into()),
+        Framing::Length(n) => decisions.add("R1945-7.2a", || format!("a body of {n} bytes follows")),
+        _ => decisions.add("R9112-6.3c", || "no body follows".into()),
     }
     let mut name = Vec::new();
     path.decode_to(&mut name);
-    notes.add("R1945-5.1.2b, R3986-5.2.4, D14", || match name.is_empty() {
-        true => "the path names the root".into(),
-        false => format!("the path names \"{}\" below the root", name.escape_ascii()),
+    decisions.add("R1945-5.1.2b, R3986-5.2.4, D14", || match name.is_empty() {
+        true => "the path is ROOT".into(),
+        false => format!("the path is \"{}\" below ROOT", name.escape_ascii()),
     });
 }
 

@@ -1,4 +1,4 @@
-//! Where the program listens: on what systemd hands over, or where the options say; and how that is said.
+//! The listening sockets: those that systemd passes, or those that the options name; and the ready lines.
 
 use std::io::{self, ErrorKind};
 use std::net::{IpAddr, SocketAddr};
@@ -12,64 +12,62 @@ use crate::cli::Cli;
 use crate::os_error::describe;
 use crate::unix_socket::SocketFile;
 
-/// The server, on what was handed over or else bound, and the file of its socket of the unix domain.
-pub(crate) fn server(options: &Cli, handed: Vec<OwnedFd>) -> Result<(Server, Option<SocketFile>), String> {
-    if !handed.is_empty() {
-        if options.has_explicit_sockets() {
-            return Err("sockets were handed over (LISTEN_FDS); leave out --port, --bind and --unix".into());
+/// The server on its listening sockets, and the file of its Unix socket if it made one.
+pub(crate) fn bind(cli: &Cli, inherited: Vec<OwnedFd>) -> Result<(Server, Option<SocketFile>), String> {
+    if !inherited.is_empty() {
+        if cli.has_explicit_sockets() {
+            return Err(
+                "cannot combine sockets from LISTEN_FDS with --port, --bind or --unix (remove the options)".into()
+            );
         }
-        let server = Server::from_listeners(handed)
-            .map_err(|error| format!("cannot use what LISTEN_FDS hands over: {error}"))?;
+        let server = Server::from_listeners(inherited).map_err(|error| format!("cannot use LISTEN_FDS: {error}"))?;
         return Ok((server, None));
     }
-    let mut servers = if options.wants_tcp() { tcp(options)? } else { Vec::new() };
-    let mut file = None;
-    if let Some(path) = &options.unix {
-        let (listener, its_file) = SocketFile::bind(path)?;
+    let mut servers = if cli.wants_tcp() { bind_tcp(cli)? } else { Vec::new() };
+    let mut socket_file = None;
+    if let Some(path) = &cli.unix {
+        let (listener, file) = SocketFile::bind(path)?;
         let server = Server::from_listeners([listener.into()]);
         servers.push(server.map_err(|error| format!("cannot listen on {path:?}: {}", describe(&error)))?);
-        file = Some(its_file);
+        socket_file = Some(file);
     }
-    let server = servers.into_iter().reduce(Server::merge).ok_or("there is nowhere to listen; see --bind")?;
-    Ok((server, file))
+    let server = servers.into_iter().reduce(Server::merge);
+    Ok((server.ok_or("no address to listen on; use --port, --bind or --unix")?, socket_file))
 }
 
-fn tcp(options: &Cli) -> Result<Vec<Server>, String> {
-    let (addresses, port) = (options.addresses(), options.port());
+fn bind_tcp(cli: &Cli) -> Result<Vec<Server>, String> {
+    let (addresses, port) = (cli.addresses(), cli.port());
     if addresses.is_empty() {
-        let server = Server::bind_any(port).map_err(|error| refused(port, "", &error))?;
+        let server = Server::bind_any(port).map_err(|error| cannot_listen(&format!("port {port}"), &error))?;
         return Ok(vec![server]);
     }
     let bind = |&address: &SocketAddr| {
         Server::bind(address).map_err(|error| match error.kind() {
             ErrorKind::AddrNotAvailable => {
-                format!("{} is none of this machine's addresses; name one that is by --bind ADDRESS", address.ip())
+                format!("cannot bind to {}: it is not an address of this machine (see --bind)", address.ip())
             }
-            _ => refused(port, &format!(" at {}", address.ip()), &error),
+            _ => cannot_listen(&format!("port {port} of {}", address.ip()), &error),
         })
     };
     addresses.iter().map(bind).collect()
 }
 
-fn refused(port: u16, at: &str, error: &io::Error) -> String {
-    match error.kind() {
-        ErrorKind::AddrInUse => {
-            format!("port {port} is in use{at}; choose another by --port PORT, or any free one by --port 0")
-        }
-        ErrorKind::PermissionDenied => {
-            format!("port {port} may not be used without privileges; choose one from 1024 on by --port PORT")
-        }
-        _ => format!("cannot listen on port {port}{at}: {}", describe(error)),
-    }
+fn cannot_listen(on: &str, error: &io::Error) -> String {
+    let cause = match error.kind() {
+        ErrorKind::AddrInUse => "it is in use (choose another with --port; 0 picks a free one)".into(),
+        ErrorKind::PermissionDenied => "low ports need privileges (choose 1024 or higher with --port)".into(),
+        _ => describe(error),
+    };
+    format!("cannot listen on {on}: {cause}")
 }
 
-/// Where a browser or a proxy finds the server, one address a line.
-pub(crate) fn ready_lines(options: &Cli, running: &RunningServer) -> String {
+/// One line for each address at which a browser or a proxy finds the server.
+pub(crate) fn ready_lines(cli: &Cli, running: &RunningServer) -> String {
     let mut lines = String::new();
     for address in running.local_addrs() {
-        if address.ip().is_unspecified() && options.addresses().is_empty() {
+        if address.ip().is_unspecified() && cli.addresses().is_empty() {
             lines.push_str(&format!("listening on http://localhost:{}/\n", address.port()));
-            for ip in reached(address.is_ipv6()) {
+            for ip in reachable_ips(address.is_ipv6()) {
                 lines.push_str(&format!("listening on http://{}/\n", SocketAddr::new(ip, address.port())));
             }
         } else {
@@ -77,26 +75,26 @@ pub(crate) fn ready_lines(options: &Cli, running: &RunningServer) -> String {
         }
     }
     for address in running.unix_addrs() {
-        lines.push_str(&format!("listening on unix:{}\n", path(address)));
+        lines.push_str(&format!("listening on unix:{}\n", display_path(address)));
     }
     lines
 }
 
-/// The addresses of this machine that others may reach it by.
-fn reached(by_ipv6: bool) -> impl Iterator<Item = IpAddr> {
-    // One that has no carrier reaches nobody, like the bridge of a container engine without containers.
+/// The addresses of this machine at which other machines may reach it.
+fn reachable_ips(with_ipv6: bool) -> impl Iterator<Item = IpAddr> {
+    // An interface without carrier reaches nothing, like the bridge of a container engine without containers.
     let interfaces =
         if_addrs::get_if_addrs().unwrap_or_default().into_iter().filter(|interface| interface.is_oper_up());
     let addresses = interfaces.map(|interface| interface.ip());
-    addresses.filter(move |ip| !ip.is_loopback() && (ip.is_ipv4() || by_ipv6) && !needs_a_zone(*ip))
+    addresses.filter(move |ip| !ip.is_loopback() && (ip.is_ipv4() || with_ipv6) && !needs_zone(*ip))
 }
 
-/// A zone can be named by no URL of a browser.
-fn needs_a_zone(ip: IpAddr) -> bool {
+/// Whether the address needs a zone, which no URL of a browser can name.
+fn needs_zone(ip: IpAddr) -> bool {
     matches!(ip, IpAddr::V6(ip) if ip.is_unicast_link_local())
 }
 
-fn path(address: &UnixAddr) -> String {
+fn display_path(address: &UnixAddr) -> String {
     match (address.as_pathname(), address.as_abstract_name()) {
         (Some(path), _) => path.display().to_string(),
         (None, Some(name)) => format!("@{}", name.escape_ascii()),

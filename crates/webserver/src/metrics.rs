@@ -1,5 +1,5 @@
-//! The counters of the server in Prometheus' text format, on a listener of their own: a second, small server, which takes
-//! nothing from the first but its numbers.
+//! The metrics of the server in the Prometheus text format, served by a second, small server. It shares nothing with the
+//! first but the numbers, so scrapes cannot slow down the files.
 
 use std::io;
 use std::net::SocketAddr;
@@ -7,25 +7,27 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use http_files::Files;
-use http_server::http_core::Method;
+use http_server::http_core::{Method, Status};
 use http_server::{Request, Response, RunningServer, Server, ServerConfig, Stats, StatsHandle};
 
 use crate::os_error::describe;
 
-/// Descriptors that it takes: its own, those of its connections, and of those who are told that there is no room.
+/// Descriptors of this server: 8 of its own, 16 connections, and 64 connections that receive 503.
 pub(crate) const DESCRIPTORS: u64 = 88;
-/// Bytes of memory: two stacks, and as many heads.
+/// Bytes of memory of this server: the stacks of its threads, and request heads.
 pub(crate) const MEMORY: u64 = 6 << 20;
 
 const CONNECTIONS: u32 = 16;
 const TYPE: &str = "text/plain; version=0.0.4; charset=utf-8";
 
-/// Listens; nothing is answered before [`start`].
+/// Listens on the address. Responses begin with [`start`].
 pub(crate) fn bind(address: SocketAddr) -> Result<Server, String> {
     let server = Server::bind(address).map_err(|error| match error.kind() {
-        io::ErrorKind::AddrInUse => format!("{address} is in use; choose another by --metrics IP:PORT"),
+        io::ErrorKind::AddrInUse => {
+            format!("cannot listen on {address}: it is in use (choose another address with --metrics)")
+        }
         io::ErrorKind::AddrNotAvailable => {
-            format!("{} is none of this machine's addresses; name one that is by --metrics IP:PORT", address.ip())
+            format!("cannot bind to {}: it is not an address of this machine (see --metrics)", address.ip())
         }
         _ => format!("cannot listen on {address} for --metrics: {}", describe(&error)),
     })?;
@@ -38,20 +40,31 @@ pub(crate) fn bind(address: SocketAddr) -> Result<Server, String> {
     }))
 }
 
-/// Answers with what the server counts, and the files that its handler has read.
-pub(crate) fn start(server: Server, counted: StatsHandle, files: Arc<Files>) -> io::Result<RunningServer> {
+/// Serves the statistics of a server and the number of files that its handler has read.
+pub(crate) fn start(server: Server, observed: StatsHandle, files: Arc<Files>) -> io::Result<RunningServer> {
     let started = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0.0, |since| since.as_secs_f64());
     server.start(move |request: &Request<'_>| match (request.method(), &*request.path()) {
         (Method::Get | Method::Head, "/metrics") => {
-            Response::bytes(TYPE, text(&counted.stats(), files.files_read(), started))
+            Response::bytes(TYPE, text(&observed.stats(), files.files_read(), started))
         }
         (_, "/metrics") => Response::method_not_allowed("GET, HEAD"),
-        _ => Response::not_found(),
+        _ => Response::text("The metrics are at /metrics.\n").status(Status::NOT_FOUND),
     })
 }
 
-fn text(counts: &Stats, read: u64, started: f64) -> String {
-    let Stats { accepted, completed, refused, timed_out, aborted, failed, dropped_log_lines, responses, .. } = *counts;
+fn text(stats: &Stats, files_read: u64, started: f64) -> String {
+    let Stats {
+        accepted,
+        completed,
+        refused,
+        timed_out,
+        aborted,
+        failed,
+        dropped_log_lines,
+        responses,
+        bytes_sent,
+        ..
+    } = *stats;
     let ends = [
         ("{end=\"completed\"}", completed),
         ("{end=\"refused\"}", refused),
@@ -59,32 +72,27 @@ fn text(counts: &Stats, read: u64, started: f64) -> String {
         ("{end=\"aborted\"}", aborted),
         ("{end=\"failed\"}", failed),
     ];
-    let replies = [
+    let classes = [
         ("{class=\"2xx\"}", responses.success),
         ("{class=\"3xx\"}", responses.redirect),
         ("{class=\"4xx\"}", responses.client_error),
         ("{class=\"5xx\"}", responses.server_error),
     ];
-    let open = accepted.saturating_sub(counts.ended());
+    let open = accepted.saturating_sub(stats.ended());
     let mut text = String::with_capacity(2048);
     for (name, kind, help, samples) in [
-        ("webserver_connections_accepted_total", "counter", "Connections that were accepted.", &[("", accepted)][..]),
-        ("webserver_connections_ended_total", "counter", "Connections that have ended, by how they did.", &ends),
-        ("webserver_connections", "gauge", "Connections that are open.", &[("", open)]),
-        ("webserver_replies_total", "counter", "Replies, whole or cut short, by the class of their status.", &replies),
-        ("webserver_sent_bytes_total", "counter", "Bytes of replies, heads and bodies.", &[("", counts.bytes_sent)]),
+        ("webserver_connections_accepted_total", "counter", "Connections accepted.", &[("", accepted)][..]),
+        ("webserver_connections_ended_total", "counter", "Connections closed, by outcome.", &ends),
+        ("webserver_connections", "gauge", "Open connections.", &[("", open)]),
+        ("webserver_replies_total", "counter", "Responses, complete or cut off, by status class.", &classes),
+        ("webserver_sent_bytes_total", "counter", "Bytes of responses sent, heads and bodies.", &[("", bytes_sent)]),
         (
             "webserver_files_read_total",
             "counter",
-            "Files that were read since memory had none as fresh.",
-            &[("", read)],
+            "Files read from disk because the cache had none.",
+            &[("", files_read)],
         ),
-        (
-            "webserver_log_lines_lost_total",
-            "counter",
-            "Queue that the access log has lost.",
-            &[("", dropped_log_lines)],
-        ),
+        ("webserver_log_lines_lost_total", "counter", "Access log lines lost.", &[("", dropped_log_lines)]),
     ] {
         text.push_str(&format!("# HELP {name} {help}\n# TYPE {name} {kind}\n"));
         for (label, value) in samples {
@@ -92,7 +100,7 @@ fn text(counts: &Stats, read: u64, started: f64) -> String {
         }
     }
     let name = "process_start_time_seconds";
-    let help = "When the process started, in seconds since 1970.";
+    let help = "Start time of the process since the Unix epoch in seconds.";
     text.push_str(&format!("# HELP {name} {help}\n# TYPE {name} gauge\n{name} {started:.3}\n"));
     text
 }

@@ -1,75 +1,107 @@
-//! What the program prints when it is asked for something else than to serve.
+//! What the program prints instead of serving: limits, an explanation, shell completions, the man page.
 
 use std::io;
+use std::time::Duration;
 
 use clap::CommandFactory;
 use http_files::Files;
 use http_server::auth::BasicAuth;
+use http_server::http_core::Limits;
+use http_server::{ServerConfig, Timeouts};
 
 use crate::cli::Cli;
 use crate::{explain, metrics, run};
 
-/// The text asked for, if one is.
-pub(crate) fn text(options: &Cli) -> Result<Option<Vec<u8>>, String> {
-    Ok(Some(if options.print_limits {
-        limits(options).into_bytes()
-    } else if let Some(request) = &options.explain {
-        explain(options, request)?.into_bytes()
-    } else if let Some(shell) = options.completions {
+/// The text that an option asks for, if one does.
+pub(crate) fn requested(cli: &Cli) -> Result<Option<Vec<u8>>, String> {
+    Ok(Some(if cli.print_limits {
+        limits(cli).into_bytes()
+    } else if let Some(request) = &cli.explain {
+        explain(cli, request)?.into_bytes()
+    } else if let Some(shell) = cli.completions {
         let mut script = Vec::new();
         clap_complete::generate(shell, &mut Cli::command(), "webserver", &mut script);
         script
-    } else if options.man {
-        manual().map_err(|error| format!("cannot write the manual: {error}"))?
+    } else if cli.man {
+        man_page().map_err(|error| format!("cannot write the man page: {error}"))?
     } else {
         return Ok(None);
     }))
 }
 
-fn limits(options: &Cli) -> String {
-    let descriptors = run::descriptors();
-    let config = options.config(descriptors);
-    let files = Files::memory_bound(options.cache_entries(descriptors), config.threads);
-    let entries = options.cache_entries(descriptors);
-    let mut text = format!("{config}\n");
-    let mut row = |name: &str, limit: String, meaning: &str| {
+fn limits(cli: &Cli) -> String {
+    let max_fds = run::max_fds();
+    let config = cli.config(max_fds);
+    let cache_entries = cli.cache_entries(max_fds);
+    let mut text = String::new();
+    for (name, limit, meaning) in rows(&config, cache_entries) {
         text.push_str(&format!("{name:32} {limit:>14}   {meaning}\n"));
-    };
-    row("cached files", entries.to_string(), "of 16 KiB; or a 16th as many descriptors of larger ones");
-    text.push_str("\nmemory, at most\n");
-    let parts = config.memory_bounds().into_iter().chain([("cached files and listings", files)]);
+    }
+    text.push_str("\nmaximum memory\n");
+    let files = Files::memory_bound(cache_entries, config.threads);
     let mut total = 0;
-    for (name, bytes) in parts {
+    for (name, bytes) in config.memory_bounds().into_iter().chain([("cached files and listings", files)]) {
         text.push_str(&format!("{name:32} {:>10.1} MiB\n", mib(bytes)));
         total += bytes;
     }
-    text.push_str(&format!("{:32} {:>10.1} MiB\n", "in all", mib(total)));
-    if options.metrics.is_some() {
-        text.push_str(&format!("--metrics: {} MiB more\n", metrics::MEMORY >> 20));
+    text.push_str(&format!("{:32} {:>10.1} MiB\n", "total", mib(total)));
+    if cli.metrics.is_some() {
+        text.push_str(&format!("{:32} {:>10.1} MiB\n", "more with --metrics", mib(metrics::MEMORY)));
     }
     text
+}
+
+/// Name, limit, and what happens there.
+fn rows(config: &ServerConfig, cache_entries: usize) -> Vec<(&'static str, String, &'static str)> {
+    let ServerConfig { threads, max_connections, limits, timeouts, shutdown_timeout, .. } = config;
+    let Limits { start_line, field_line, head, fields, blank_lines, drain, .. } = *limits;
+    let bytes = |n: u32| format!("{n} bytes");
+    let seconds = |time: Duration| format!("{} s", time.as_secs_f64());
+    vec![
+        ("worker threads", threads.to_string(), "default: 4 per core"),
+        ("connections", max_connections.to_string(), "more: the longest idle one is closed, or 503 with Retry-After"),
+        ("  503 responses at once", ServerConfig::OVERLOAD_CONNECTIONS.to_string(), "more: closed without a response"),
+        ("request line", bytes(start_line), "longer: 400, 414 or 501"),
+        ("header line", bytes(field_line), "longer: 431"),
+        ("headers", fields.to_string(), "more: 431"),
+        ("all headers", bytes(head), "longer: 431"),
+        ("blank lines before a request", blank_lines.to_string(), "more: 400"),
+        ("discarded request body", format!("{drain} bytes"), "longer: the connection is closed"),
+        ("header timeout", seconds(timeouts.head), "then 408, or a close if no byte has arrived"),
+        ("idle timeout", seconds(timeouts.idle), "then the connection is closed"),
+        ("body timeout", seconds(Timeouts::BODY), "plus the time of its bytes at the minimum rate"),
+        ("  minimum rate", format!("{} bytes/s", timeouts.min_rate), "0: off"),
+        (
+            "  timeout without progress",
+            timeouts.stall().map_or("none".into(), seconds),
+            "then the connection is closed",
+        ),
+        ("lingering close", seconds(Timeouts::LINGER), "or 2 MiB, or 2 s without a byte"),
+        ("shutdown timeout", seconds(*shutdown_timeout), "then unfinished responses are cut off"),
+        ("cached files", cache_entries.to_string(), "of at most 16 KiB; a larger file takes 16 places"),
+    ]
 }
 
 fn mib(bytes: u64) -> f64 {
     bytes as f64 / f64::from(1 << 20)
 }
 
-/// What would become of a request, whose lines may be parted by `\n` as a shell passes it on, or by what that stands for.
-fn explain(options: &Cli, request: &str) -> Result<String, String> {
+/// Explains a request. Its lines are separated by `\n`, typed as two characters or as one.
+fn explain(cli: &Cli, request: &str) -> Result<String, String> {
     let lines = request.replace("\\r", "").replace("\\n", "\n").replace("\r\n", "\n");
     let mut bytes = lines.trim_end_matches('\n').replace('\n', "\r\n");
-    // A Simple-Request ends with its line, any other with an empty one.
+    // A Simple-Request (HTTP/0.9) ends with its line, any other request with an empty line.
     bytes.push_str(if bytes.contains("HTTP/") { "\r\n\r\n" } else { "\r\n" });
-    let files = run::files(options)?;
-    let keeps = !options.no_keep_alive;
-    Ok(match run::users(options)? {
-        Some(users) => explain::explain(BasicAuth::new(users, files), keeps, bytes.as_bytes()),
-        None => explain::explain(files, keeps, bytes.as_bytes()),
+    let files = run::files(cli)?;
+    let keep_alive = !cli.no_keep_alive;
+    Ok(match run::users(cli)? {
+        Some(users) => explain::explain(BasicAuth::new(users, files), keep_alive, bytes.as_bytes()),
+        None => explain::explain(files, keep_alive, bytes.as_bytes()),
     })
 }
 
-/// The manual page of section 1.
-fn manual() -> io::Result<Vec<u8>> {
+/// The man page, in section 1.
+fn man_page() -> io::Result<Vec<u8>> {
     let mut page = Vec::new();
     clap_mangen::Man::new(Cli::command()).render(&mut page)?;
     Ok(page)

@@ -1,4 +1,5 @@
-//! From options to servers at work; what can go wrong on the way is one line that says what to do.
+//! Startup, in the order that security needs: open files and sockets, give up rights, start threads, report readiness.
+//! What fails is one line that says what to do.
 
 use std::io::{self, ErrorKind, Write};
 use std::os::fd::{AsFd, OwnedFd};
@@ -21,109 +22,113 @@ use crate::systemd::Notifier;
 use crate::unix_socket::SocketFile;
 use crate::{listeners, metrics};
 
-/// All that is at work.
+/// The running program.
 #[derive(Debug)]
-pub(crate) struct Started {
-    files: RunningServer,
+pub(crate) struct App {
+    server: RunningServer,
     metrics: Option<RunningServer>,
-    notified: Notifier,
-    _socket: Option<SocketFile>,
+    notifier: Notifier,
+    _socket_file: Option<SocketFile>,
 }
 
-/// Descriptors without which it cannot serve.
+/// Descriptors without which the server cannot work.
 const MIN_FDS: u64 = 40;
 
-/// Starts everything. What opens files or sockets comes first, then the process is confined, then come the threads.
-pub(crate) fn start(options: &Cli, handed: Vec<OwnedFd>) -> Result<Started, String> {
-    let descriptors = descriptors();
-    if descriptors < MIN_FDS {
-        return Err(format!(
-            "it takes {MIN_FDS} open files, and {descriptors} are allowed; raise the limit: ulimit -n 1024"
-        ));
-    }
-    let config = options.config(descriptors);
-    let (files, users) = (Arc::new(files(options)?.cache_entries(options.cache_entries(descriptors))), users(options)?);
-    let (server, socket) = listeners::server(options, handed)?;
-    let metrics = options.metrics.map(metrics::bind).transpose()?;
-    let notified = Notifier::from_env();
-    let (log, log_directory) = log(options)?;
-    let confined = sandbox::confine(&SandboxPaths {
-        reading: Some(files.as_fd()).filter(|_| !options.follow_symlinks),
-        writing: log_directory.as_ref().map(AsFd::as_fd),
-        removing: socket.as_ref().map(SocketFile::directory),
-    });
-    let requests = match files.containment() {
-        Containment::Openat2 => "requests stay below the directory, by openat2",
-        Containment::ComponentWalk => "requests stay below the directory, by following no links, for want of openat2",
-        _ => "requests go wherever links lead",
-    };
+impl App {
+    /// Starts everything.
+    pub(crate) fn start(cli: &Cli, inherited: Vec<OwnedFd>) -> Result<App, String> {
+        let max_fds = max_fds();
+        if max_fds < MIN_FDS {
+            return Err(format!(
+                "cannot start: {max_fds} open files are allowed and {MIN_FDS} are needed (raise the limit: ulimit -n 1024)"
+            ));
+        }
+        let config = cli.config(max_fds);
+        let (files, users) = (Arc::new(files(cli)?.cache_entries(cli.cache_entries(max_fds))), users(cli)?);
+        let (server, socket_file) = listeners::bind(cli, inherited)?;
+        let metrics = cli.metrics.map(metrics::bind).transpose()?;
+        let notifier = Notifier::from_env();
+        let (log, log_directory) = open_log(cli)?;
+        let sandbox = sandbox::restrict_process(&SandboxPaths {
+            read: Some(files.as_fd()).filter(|_| !cli.follow_symlinks),
+            write: log_directory.as_ref().map(AsFd::as_fd),
+            remove: socket_file.as_ref().map(SocketFile::directory),
+        });
+        let containment = match files.containment() {
+            Containment::Openat2 => "requests cannot leave the directory (openat2)",
+            Containment::ComponentWalk => {
+                "requests cannot leave the directory and follow no symlinks (no openat2 here)"
+            }
+            _ => "requests may follow symlinks out of the directory",
+        };
 
-    let server = match log {
-        Some(log) => server.log(log),
-        None => server,
-    };
-    let mut server = server.config(config);
-    if !options.logs_to_standard_error() {
-        server = server.on_message(warn_at_once);
+        let server = match log {
+            Some(log) => server.log(log),
+            None => server,
+        };
+        let mut server = server.config(config);
+        if !cli.logs_to_standard_error() {
+            server = server.on_message(warn_without_blocking);
+        }
+        let running = match users {
+            Some(users) => server.start(BasicAuth::new(users, files.clone())),
+            None => server.start(files.clone()),
+        };
+        let cannot_start = |error| format!("cannot start: {}", describe(&error));
+        let running = running.map_err(cannot_start)?;
+        let metrics = metrics.map(|server| metrics::start(server, running.stats_handle(), files));
+        let metrics = metrics.transpose().map_err(cannot_start)?;
+        if geteuid().is_root() {
+            warn("running as root, which serving files does not need (start it as another user)");
+        }
+        for address in metrics.iter().flat_map(RunningServer::local_addrs) {
+            notice(&format!("metrics at http://{address}/metrics"));
+        }
+        notice(&format!("{containment}; {sandbox}"));
+        // A closed standard output is no reason not to serve.
+        let _ = io::stdout().write_all(listeners::ready_lines(cli, &running).as_bytes());
+        notifier.notify("READY=1");
+        Ok(App { server: running, metrics, notifier, _socket_file: socket_file })
     }
-    let running = match users {
-        Some(users) => server.start(BasicAuth::new(users, files.clone())),
-        None => server.start(files.clone()),
-    };
-    let cannot_start = |error| format!("cannot start: {}", describe(&error));
-    let running = running.map_err(cannot_start)?;
-    let metrics = metrics.map(|server| metrics::start(server, running.stats_handle(), files));
-    let metrics = metrics.transpose().map_err(cannot_start)?;
-    if geteuid().is_root() {
-        say("warning: started as root, and serving files needs no privileges; start it as another user");
-    }
-    for address in metrics.iter().flat_map(RunningServer::local_addrs) {
-        say(&format!("metrics at http://{address}/metrics"));
-    }
-    say(&format!("{requests}; the process is {confined}"));
-    // Nobody may be listening to us; that is no reason not to serve.
-    let _ = io::stdout().write_all(listeners::ready_lines(options, &running).as_bytes());
-    notified.tell("READY=1");
-    Ok(Started { files: running, metrics, notified, _socket: socket })
-}
 
-impl Started {
-    /// What begins to stop it all, from any thread.
-    pub(crate) fn shut_down(&self) -> impl Fn() + Send + 'static {
-        let (files, notified) = (self.files.shutdown_handle(), self.notified.clone());
+    /// A function that begins a graceful shutdown, from any thread.
+    pub(crate) fn shutdown_trigger(&self) -> impl Fn() + Send + 'static {
+        let (server, notifier) = (self.server.shutdown_handle(), self.notifier.clone());
         move || {
-            notified.tell("STOPPING=1");
-            files.shut_down();
+            notifier.notify("STOPPING=1");
+            server.shut_down();
         }
     }
 
-    /// What opens the log's file anew, from any thread.
+    /// A handle that reopens the log file, from any thread.
     pub(crate) fn log_handle(&self) -> LogHandle {
-        self.files.log_handle()
+        self.server.log_handle()
     }
 
-    /// Waits until it was stopped and has ended.
+    /// Waits until the server has been shut down.
     pub(crate) fn join(self) -> Stats {
-        let counts = self.files.join();
+        let stats = self.server.join();
         if let Some(metrics) = self.metrics {
-            metrics.shutdown_handle().shut_down(); // not before: they tell how the end goes
+            metrics.shutdown_handle().shut_down(); // last, so that the metrics can be read during the shutdown
             metrics.join();
         }
-        counts
+        stats
     }
 }
 
-/// The log, and the directory in which its file will be made again.
-fn log(options: &Cli) -> Result<(Option<Log>, Option<OwnedFd>), String> {
-    let Some(file) = &options.log_file else {
-        let log = options.log().map_err(|error| format!("cannot write to standard error: {}", describe(&error)))?;
-        return Ok((log, None));
+/// Opens the log, and the directory in which its file is created when it is reopened.
+fn open_log(cli: &Cli) -> Result<(Option<Log>, Option<OwnedFd>), String> {
+    let Some(format) = cli.log_format.to_server() else { return Ok((None, None)) };
+    let Some(file) = &cli.log_file else {
+        let log = Log::to_standard_error(format);
+        let log = log.map_err(|error| format!("cannot write to standard error: {}", describe(&error)))?;
+        return Ok((Some(log), None));
     };
     let cannot_open = |error: io::Error| {
-        format!("cannot open the log's file {file:?}: {}; name another by --log-file FILE", describe(&error))
+        format!("cannot open the log file {file:?}: {} (choose another with --log-file)", describe(&error))
     };
-    let log = options.log().map_err(cannot_open)?;
-    // That of the file itself, where the name is a link to it.
+    let log = Log::to_file(format, file).map_err(cannot_open)?;
+    // If the name is a symlink, the file is created where it points.
     let real = file.canonicalize();
     let directory = match real.as_deref().unwrap_or(file).parent() {
         Some(directory) if !directory.as_os_str().is_empty() => directory,
@@ -131,95 +136,99 @@ fn log(options: &Cli) -> Result<(Option<Log>, Option<OwnedFd>), String> {
     };
     let opened = openat(CWD, directory, OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty());
     let opened = opened.map_err(|error| cannot_open(error.into()))?;
-    if let (Ok(directory), Ok(root)) = (directory.canonicalize(), options.root.canonicalize())
+    if let (Ok(directory), Ok(root)) = (directory.canonicalize(), cli.root.canonicalize())
         && directory.starts_with(root)
     {
-        say(&format!(
-            "warning: the log's file {file:?} lies below the directory that is served, and can be read by all"
-        ));
+        warn(&format!("the log file {file:?} is inside the served directory, so clients can read it"));
     }
-    Ok((log, Some(opened)))
+    Ok((Some(log), Some(opened)))
 }
 
-/// The directory, served as the options say.
-pub(crate) fn files(options: &Cli) -> Result<Files, String> {
-    let root = &options.root;
-    let mut files = Files::new(root).map_err(|error| match error.kind() {
-        ErrorKind::NotFound => format!("there is no directory {root:?}; name the directory to serve: webserver FOLDER"),
-        ErrorKind::NotADirectory => format!("{root:?} is no directory; name the directory to serve: webserver FOLDER"),
-        ErrorKind::PermissionDenied => {
-            format!("the directory {root:?} may not be read; let this user read it, or name another: webserver FOLDER")
-        }
-        _ => format!("cannot open the directory {root:?}: {}", describe(&error)),
+/// The handler that serves the directory as the options say.
+pub(crate) fn files(cli: &Cli) -> Result<Files, String> {
+    let root = &cli.root;
+    let mut files = Files::new(root).map_err(|error| {
+        let cause = match error.kind() {
+            ErrorKind::NotFound => "no such directory (give the directory to serve: webserver ROOT)".into(),
+            ErrorKind::NotADirectory => "not a directory (give the directory to serve: webserver ROOT)".into(),
+            ErrorKind::PermissionDenied => "permission denied (let this user read it, or give another ROOT)".into(),
+            _ => describe(&error),
+        };
+        format!("cannot serve {root:?}: {cause}")
     })?;
     files = files
-        .listing(!options.no_listing)
-        .hidden(options.hidden)
-        .follow_symlinks(options.follow_symlinks)
-        .precompressed(!options.no_precompressed)
-        .cors(options.cors)
-        .charset(&options.charset);
-    if !options.index.is_empty() {
-        files = files.index_files(options.index.iter().map(|name| name.as_bytes()));
+        .listing(!cli.no_listing)
+        .hidden(cli.hidden)
+        .follow_symlinks(cli.follow_symlinks)
+        .precompressed(!cli.no_precompressed)
+        .cors(cli.cors)
+        .charset(&cli.charset);
+    if !cli.index.is_empty() {
+        files = files.index_files(cli.index.iter().map(|name| name.as_bytes()));
     }
-    for (extension, value) in &options.types {
-        files = files.media_type(extension, valid(value)?);
+    for (extension, value) in &cli.types {
+        files = files.media_type(extension, header_value(value)?);
     }
-    if let Some(value) = &options.cache_control {
-        files = files.cache_control(valid(value)?);
+    if let Some(value) = &cli.cache_control {
+        files = files.cache_control(header_value(value)?);
     }
-    for (name, value) in &options.header {
-        let name = FieldName::new(name.as_bytes()).map_err(|_| "a field has no name")?;
-        files = files.header(name, valid(value)?).map_err(|error| format!("{name}: {error}"))?;
+    for (name, value) in &cli.header {
+        let name = FieldName::new(name.as_bytes()).map_err(|_| "--header: the name is missing")?;
+        files = files.header(name, header_value(value)?).map_err(|error| format!("--header {name}: {error}"))?;
     }
-    for path in options.fallback.iter().chain(options.error_page.iter().map(|(_, path)| path)) {
+    let error_pages = cli.error_page.iter().map(|(_, path)| ("--error-page", path));
+    for (option, path) in cli.fallback.iter().map(|path| ("--fallback", path)).chain(error_pages) {
         if !files.contains(path.as_bytes()) {
-            return Err(format!("there is no file {path:?} below {root:?} that could be shown"));
+            return Err(format!("{option} {path:?}: no such file below {root:?}"));
         }
     }
-    if let Some(path) = &options.fallback {
+    if let Some(path) = &cli.fallback {
         files = files.fallback(path.as_bytes());
     }
-    for (status, path) in &options.error_page {
+    for (status, path) in &cli.error_page {
         files = files.error_page(*status, path.as_bytes());
     }
     Ok(files)
 }
 
-/// Who is let in, if not everybody; never by a file that is served itself.
-pub(crate) fn users(options: &Cli) -> Result<Option<Users>, String> {
-    let Some(file) = &options.auth else { return Ok(None) };
+/// The users of `--auth`. A file of users that clients could read is refused.
+pub(crate) fn users(cli: &Cli) -> Result<Option<Users>, String> {
+    let Some(file) = &cli.auth else { return Ok(None) };
     let users = Users::read(file).map_err(|error| format!("--auth {file:?}: {error}"))?;
     let is_hidden = |file: &Path| file.file_name().is_some_and(|name| name.as_bytes().starts_with(b"."));
-    match (file.canonicalize(), options.root.canonicalize()) {
-        (Ok(real), Ok(root)) if real.starts_with(&root) && (options.hidden || !is_hidden(&real)) => {
-            Err(format!("--auth {file:?}: it would be served, too; keep it out of {root:?}"))
+    match (file.canonicalize(), cli.root.canonicalize()) {
+        (Ok(real), Ok(root)) if real.starts_with(&root) && (cli.hidden || !is_hidden(&real)) => {
+            Err(format!("--auth {file:?}: clients could read this file (move it out of {root:?})"))
         }
         _ => Ok(Some(users)),
     }
 }
 
-/// The value of a field; the options have been checked.
-fn valid(value: &str) -> Result<FieldValue<'_>, String> {
-    FieldValue::new(value.as_bytes()).map_err(|_| format!("{value:?} is no value of a field"))
+/// The value of a header. The command line has checked it already.
+fn header_value(value: &str) -> Result<FieldValue<'_>, String> {
+    FieldValue::new(value.as_bytes()).map_err(|_| format!("{value:?} is not a valid header value"))
 }
 
-/// One line on standard error.
-fn say(what: &str) {
-    let _ = writeln!(io::stderr(), "webserver: {what}");
+fn warn(message: &str) {
+    notice(&format!("warning: {message}"));
 }
 
-/// One line on standard error, unless that would have to wait for its reader.
-fn warn_at_once(message: &str) {
+/// Prints a line on standard error.
+fn notice(message: &str) {
+    let _ = writeln!(io::stderr(), "webserver: {message}");
+}
+
+/// Prints a message of the running server on standard error, unless that would have to wait for its reader.
+fn warn_without_blocking(message: &str) {
     let stderr = io::stderr();
     let writable = poll(&mut [PollFd::new(&stderr, PollFlags::OUT)], Some(&Timespec::default()));
     if writable == Ok(1) {
-        say(message);
+        notice(message);
     }
 }
 
-/// Raises the soft limit of descriptors to the hard one, and says how many that is.
-pub(crate) fn descriptors() -> u64 {
+/// Raises the soft limit of open files to the hard one, and returns it.
+pub(crate) fn max_fds() -> u64 {
     let Rlimit { current, maximum } = getrlimit(Resource::Nofile);
     let raised = setrlimit(Resource::Nofile, Rlimit { current: maximum, maximum }).is_ok();
     if raised { maximum } else { current }.unwrap_or(u64::MAX)

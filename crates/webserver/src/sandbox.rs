@@ -1,6 +1,6 @@
-//! Landlock: from here on the process reads below one directory, writes in one other at most, executes nothing, opens no
-//! connection and listens nowhere else. It is the second wall behind that of `files/root.rs`, and holds against what goes
-//! wrong in this very program.
+//! The Landlock sandbox: the process keeps only the rights that serving needs. It reads below ROOT, writes in the log's
+//! directory and removes its Unix socket. It executes nothing, opens no connection and binds no further port. `http-files`
+//! already keeps each request below ROOT; this also holds if the program has a bug.
 
 use std::os::fd::BorrowedFd;
 
@@ -9,46 +9,45 @@ use landlock::{
     RestrictionStatus, Ruleset, RulesetAttr, RulesetCreatedAttr, RulesetError, RulesetStatus, Scope,
 };
 
-/// What may still be done, by directory: there and below.
+/// The directories, each with all below it, in which the process keeps a right.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct SandboxPaths<'a> {
-    /// Files are read and directories are listed.
-    pub(crate) reading: Option<BorrowedFd<'a>>,
-    /// Files are made and written.
-    pub(crate) writing: Option<BorrowedFd<'a>>,
-    /// Files are removed.
-    pub(crate) removing: Option<BorrowedFd<'a>>,
+    /// Read files and list directories. `None`: anywhere.
+    pub(crate) read: Option<BorrowedFd<'a>>,
+    /// Create and write files. `None`: nowhere.
+    pub(crate) write: Option<BorrowedFd<'a>>,
+    /// Remove files. `None`: nowhere.
+    pub(crate) remove: Option<BorrowedFd<'a>>,
 }
 
-/// What is asked for; a kernel that knows less of it does what it knows.
+/// The newest rules that are asked for. An older kernel enforces those that it knows.
 const WANTED: ABI = ABI::V6;
 
-/// Confines this thread, and all that it starts from now on. Says how far that went: the process is so.
-pub(crate) fn confine(allowed: &SandboxPaths<'_>) -> String {
-    match restrict(allowed) {
+/// Restricts this thread and all threads that it starts from now on. Returns a sentence that says how far that went.
+pub(crate) fn restrict_process(allowed: &SandboxPaths<'_>) -> String {
+    match restrict_thread(allowed) {
         Ok(RestrictionStatus { ruleset: RulesetStatus::NotEnforced, landlock, .. }) => match landlock {
-            LandlockStatus::NotEnabled => "not confined: Landlock is switched off here".into(),
-            _ => "not confined: this kernel has no Landlock".into(),
+            LandlockStatus::NotEnabled => "the process is not sandboxed: Landlock is disabled".into(),
+            _ => "the process is not sandboxed: this kernel has no Landlock".into(),
         },
         Ok(RestrictionStatus { landlock: LandlockStatus::Available { effective_abi, .. }, .. }) => {
-            format!("confined by Landlock (ABI {})", effective_abi as i32)
+            format!("the process is sandboxed by Landlock (ABI {})", effective_abi as i32)
         }
-        Ok(_) => "confined by Landlock".into(),
-        Err(error) => format!("not confined: {error}"),
+        Ok(_) => "the process is sandboxed by Landlock".into(),
+        Err(error) => format!("the process is not sandboxed: {error}"),
     }
 }
 
-fn restrict(allowed: &SandboxPaths<'_>) -> Result<RestrictionStatus, RulesetError> {
-    // What is allowed for reading needs no Landlock on it.
-    let reading = AccessFs::ReadFile | AccessFs::ReadDir;
+fn restrict_thread(allowed: &SandboxPaths<'_>) -> Result<RestrictionStatus, RulesetError> {
+    let read = AccessFs::ReadFile | AccessFs::ReadDir;
     let mut handled = AccessFs::from_all(WANTED);
-    if allowed.reading.is_none() {
-        handled.remove(reading);
+    if allowed.read.is_none() {
+        handled.remove(read);
     }
     let rules: [(_, BitFlags<AccessFs>); 3] = [
-        (allowed.reading, reading),
-        (allowed.writing, AccessFs::WriteFile | AccessFs::MakeReg),
-        (allowed.removing, AccessFs::RemoveFile.into()),
+        (allowed.read, read),
+        (allowed.write, AccessFs::WriteFile | AccessFs::MakeReg),
+        (allowed.remove, AccessFs::RemoveFile.into()),
     ];
     let rules = rules.into_iter().filter_map(|(directory, access)| Some(PathBeneath::new(directory?, access)));
     Ruleset::default()
@@ -73,27 +72,25 @@ mod tests {
     use std::process::Command;
     use std::thread;
 
-    /// In a thread of its own, which alone is confined. `false` where the kernel has no Landlock.
-    fn confined(allowed: &SandboxPaths<'_>, body: impl FnOnce() + Send) -> bool {
+    /// Runs `body` in a thread that is sandboxed, and no other. Skips it if the kernel has no Landlock.
+    fn in_sandbox(allowed: &SandboxPaths<'_>, body: impl FnOnce() + Send) {
         thread::scope(|scope| {
-            let confined = scope.spawn(|| {
-                let said = confine(allowed);
-                let holds = said.starts_with("confined by Landlock");
-                if holds {
+            let sandboxed = scope.spawn(|| {
+                let outcome = restrict_process(allowed);
+                if outcome.starts_with("the process is sandboxed") {
                     body();
                 } else {
-                    println!("MISSING: Landlock: {said}");
-                    assert!(std::env::var_os("CI").is_none(), "continuous integration has a kernel with Landlock");
+                    println!("MISSING: Landlock: {outcome}");
+                    assert!(std::env::var_os("CI").is_none(), "the kernel of continuous integration has Landlock");
                 }
-                holds
             });
-            confined.join().unwrap()
-        })
+            sandboxed.join().unwrap();
+        });
     }
 
-    // V35: what this proves holds even where `files/root.rs` has a hole.
+    // V35: this holds even if the containment of `http-files` has a hole.
     #[test]
-    fn nothing_else_can_be_opened_made_or_executed() {
+    fn sandboxed_thread_can_use_nothing_but_allowed_directories() {
         let (root, logs, sockets) =
             (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
         let inside = root.path().join("inside");
@@ -102,16 +99,13 @@ mod tests {
         fs::write(logs.path().join("log"), "").unwrap();
         fs::write(sockets.path().join("socket"), "").unwrap();
         let open = |directory: &tempfile::TempDir| File::open(directory.path()).unwrap();
-        let (reading, writing, removing) = (open(&root), open(&logs), open(&sockets));
+        let (read, write, remove) = (open(&root), open(&logs), open(&sockets));
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let address = listener.local_addr().unwrap();
 
-        let allowed = SandboxPaths {
-            reading: Some(reading.as_fd()),
-            writing: Some(writing.as_fd()),
-            removing: Some(removing.as_fd()),
-        };
-        confined(&allowed, || {
+        let allowed =
+            SandboxPaths { read: Some(read.as_fd()), write: Some(write.as_fd()), remove: Some(remove.as_fd()) };
+        in_sandbox(&allowed, || {
             assert_eq!(fs::read(&inside).unwrap(), b"inside");
             assert_eq!(fs::read_dir(root.path()).unwrap().count(), 2);
             for outside in ["link", "/etc/passwd", "/proc/self/environ", "/dev/null", "../"] {
@@ -132,22 +126,22 @@ mod tests {
                 TcpListener::bind("127.0.0.1:0").map(|_| ()),
             ];
             for (n, denied) in denied.into_iter().enumerate() {
-                assert_eq!(denied.map_err(|error| error.kind()), Err(PermissionDenied), "number {n}");
+                assert_eq!(denied.map_err(|error| error.kind()), Err(PermissionDenied), "operation {n}");
             }
-            // The log is written, and made anew when the old one was moved away.
+            // The log can be written, and created again after its file has been moved away.
             for name in ["log", "new"] {
                 let log = File::options().append(true).create(true).open(logs.path().join(name));
                 log.unwrap().write_all(b"line\n").unwrap();
             }
             fs::remove_file(sockets.path().join("socket")).unwrap();
         });
-        assert!(File::open("/etc/passwd").is_ok(), "only that thread was confined");
+        assert!(File::open("/etc/passwd").is_ok(), "only that thread was sandboxed");
     }
 
     #[test]
-    fn where_links_may_lead_out_all_is_read_and_nothing_else() {
+    fn sandboxed_thread_can_only_read_if_all_may_be_read() {
         let root = tempfile::tempdir().unwrap();
-        confined(&SandboxPaths { reading: None, writing: None, removing: None }, || {
+        in_sandbox(&SandboxPaths { read: None, write: None, remove: None }, || {
             let mut bytes = Vec::new();
             File::open("/etc/passwd").unwrap().read_to_end(&mut bytes).unwrap();
             assert_eq!(File::create(root.path().join("new")).unwrap_err().kind(), PermissionDenied);

@@ -1,5 +1,5 @@
-//! What systemd hands over, and what it is told: listening sockets (`LISTEN_FDS`), and how far the service is
-//! (`NOTIFY_SOCKET`). Without systemd there is nothing of either.
+//! systemd: the listening sockets that it passes (`LISTEN_FDS`) and the state that it is told (`NOTIFY_SOCKET`).
+//! Without systemd there are none, and nothing is told.
 
 use std::env;
 use std::os::fd::OwnedFd;
@@ -10,28 +10,29 @@ use std::sync::Arc;
 
 use listenfd::ListenFd;
 
-/// The sockets that were handed over to this process, none of which is another's. To be called once, before anything else
-/// is opened: the numbers of descriptors are all that there is to go by.
-pub(crate) fn sockets() -> Result<Vec<OwnedFd>, String> {
-    let mut handed = ListenFd::from_env();
-    let count = handed.len();
-    let take = |n| match handed.take_tcp_listener(n) {
+/// The sockets that this process inherited. Call it once, before anything is opened: a descriptor that is opened could get
+/// the number of an inherited one that is missing.
+pub(crate) fn inherited() -> Result<Vec<OwnedFd>, String> {
+    let mut inherited = ListenFd::from_env();
+    let count = inherited.len();
+    let take = |n| match inherited.take_tcp_listener(n) {
         Ok(socket) => Ok(socket.map(OwnedFd::from)),
-        Err(_) => handed.take_unix_listener(n).map(|socket| socket.map(OwnedFd::from)),
+        Err(_) => inherited.take_unix_listener(n).map(|socket| socket.map(OwnedFd::from)),
     };
     let sockets: Result<Vec<_>, _> = (0..count).map(take).collect();
     let sockets = sockets.map_err(|error| {
-        format!("what LISTEN_FDS hands over is no stream socket ({error}); use ListenStream= in the unit of the socket")
+        format!("cannot use LISTEN_FDS: not a stream socket: {error} (use ListenStream= in the socket unit)")
     })?;
     Ok(sockets.into_iter().flatten().collect())
 }
 
-/// Who wants to know how far the service is.
+/// The service manager that is told the state of the service, if there is one.
 #[derive(Clone, Debug)]
 pub(crate) struct Notifier(Option<Arc<UnixDatagram>>);
 
 impl Notifier {
-    /// Whom `NOTIFY_SOCKET` names. It is connected at once: later that might be forbidden.
+    /// Connects to the socket that `NOTIFY_SOCKET` names. It connects now because Landlock forbids it later, which is why
+    /// the crate sd-notify does not fit.
     pub(crate) fn from_env() -> Notifier {
         let connect = || {
             let name = env::var_os("NOTIFY_SOCKET")?;
@@ -47,8 +48,8 @@ impl Notifier {
         Notifier(connect())
     }
 
-    /// Tells it. Nothing depends on it.
-    pub(crate) fn tell(&self, state: &str) {
+    /// Sends the state. An error is ignored: the service works without a manager.
+    pub(crate) fn notify(&self, state: &str) {
         if let Some(socket) = &self.0 {
             let _ = socket.send(state.as_bytes());
         }

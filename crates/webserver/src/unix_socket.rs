@@ -1,5 +1,4 @@
-//! The socket of the unix domain that `--unix` asks for: made for a proxy's group, put in the place of one that nobody
-//! accepts on any more, and removed at the end.
+//! The Unix socket of `--unix`: created for a proxy's group, in place of a stale one, and removed at exit.
 
 use std::ffi::OsString;
 use std::io::{self, ErrorKind};
@@ -14,31 +13,30 @@ use rustix::io::Errno;
 use rustix::net::{AddressFamily, SocketAddrUnix, SocketFlags, SocketType, connect, socket_with};
 use rustix::process::umask;
 
-/// A socket's file. It is removed with the value, unless somebody has put another in its place.
+/// The file of a socket. Dropping it removes the file, unless another process has replaced it.
 #[derive(Debug)]
 pub(crate) struct SocketFile {
     directory: OwnedFd,
     name: OsString,
-    /// Held open, since an inode's number is soon another file's.
+    /// Held open so that its inode number is not reused.
     file: OwnedFd,
 }
 
-/// Whoever is not the owner or of the group may not connect; a proxy of another user belongs to the group.
+/// Leaves 0660: the owner and the group may connect. A proxy that runs as another user belongs to the group.
 const FORBIDDEN: Mode = Mode::RWXO.union(Mode::XUSR).union(Mode::XGRP);
 
 impl SocketFile {
-    /// Listens at this path. While nobody else's threads run: the mask of modes is the process's.
+    /// Listens at this path. Call it before other threads start: it changes the umask, which all threads share.
     pub(crate) fn bind(path: &Path) -> Result<(UnixListener, SocketFile), String> {
-        let Some(name) = path.file_name() else {
-            return Err(format!("{path:?} names no file; name the socket to make: --unix FOLDER/NAME"));
-        };
+        let cannot = |cause: &dyn std::fmt::Display| format!("cannot create the Unix socket {path:?}: {cause}");
+        let name = path.file_name().ok_or_else(|| cannot(&"not the name of a file (use --unix DIRECTORY/NAME)"))?;
         let directory = directory_of(path).map_err(|error| match error {
-            Errno::NOENT => format!("there is no directory for {path:?}; make it, or name another by --unix PATH"),
-            _ => format!("cannot open the directory of {path:?}: {error}"),
+            Errno::NOENT => cannot(&"its directory does not exist (create it, or choose another path with --unix)"),
+            _ => cannot(&format_args!("cannot open its directory: {error}")),
         })?;
-        let is_ours = lock(&directory);
+        let is_locked = lock(&directory);
         let listener = listen(path).or_else(|error| match error.kind() {
-            ErrorKind::AddrInUse if is_ours && is_left(path) => {
+            ErrorKind::AddrInUse if is_locked && is_stale(path) => {
                 unlinkat(&directory, name, AtFlags::empty())?;
                 listen(path)
             }
@@ -46,24 +44,22 @@ impl SocketFile {
         });
         let listener = listener.map_err(|error| match error.kind() {
             ErrorKind::AddrInUse if !is_socket(path) => {
-                format!("{path:?} is there and is no socket; name another by --unix PATH")
+                format!("refusing to replace non-socket file at {path:?} (choose another path with --unix)")
             }
-            ErrorKind::AddrInUse => format!("{path:?} is in use; choose another by --unix PATH"),
-            ErrorKind::InvalidInput => {
-                format!("{path:?} is too long for a socket, which has 107 bytes; name a shorter one by --unix PATH")
-            }
+            ErrorKind::AddrInUse => cannot(&"it is in use (choose another path with --unix)"),
+            ErrorKind::InvalidInput => cannot(&"the path has more than 107 bytes (choose a shorter one with --unix)"),
             ErrorKind::PermissionDenied | ErrorKind::ReadOnlyFilesystem => {
-                format!("cannot make {path:?}: {error}; choose a directory that you may write in by --unix PATH")
+                cannot(&format_args!("{error} (choose a directory that you may write to with --unix)"))
             }
-            _ => format!("cannot listen on {path:?}: {error}"),
+            _ => cannot(&error),
         })?;
         let file = openat(&directory, name, OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC, Mode::empty())
-            .map_err(|error| format!("cannot look at {path:?}: {error}"))?;
+            .map_err(|error| cannot(&error))?;
         let _ = flock(&directory, FlockOperation::Unlock);
         Ok((listener, SocketFile { directory, name: name.into(), file }))
     }
 
-    /// Where it lies.
+    /// The directory that the file is in.
     pub(crate) fn directory(&self) -> BorrowedFd<'_> {
         self.directory.as_fd()
     }
@@ -81,8 +77,8 @@ impl Drop for SocketFile {
     }
 }
 
-/// Two that start at once must not take each other's socket for a left one: whoever replaces or removes one has the lock of
-/// its directory, for as long as the descriptor. It waits for a second at most. Where there are no locks, it goes without.
+/// Locks the directory until the descriptor is closed, so that two servers that start at the same time do not mistake each
+/// other's socket for a stale one. Waits for at most a second. A file system without locks counts as locked.
 fn lock(directory: &OwnedFd) -> bool {
     (0..20).any(|attempt| {
         if attempt > 0 {
@@ -110,14 +106,15 @@ fn is_socket(path: &Path) -> bool {
         .is_ok_and(|stat| FileType::from_raw_mode(stat.st_mode) == FileType::Socket)
 }
 
-/// Whether it is a socket on which nobody accepts. It never waits for who is slow to accept.
-fn is_left(path: &Path) -> bool {
-    let knock = || -> Result<(), Errno> {
+/// Whether it is a socket on which no process listens.
+fn is_stale(path: &Path) -> bool {
+    // Non-blocking: a live server whose backlog is full would make it wait.
+    let probe = || -> Result<(), Errno> {
         let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
         let socket = socket_with(AddressFamily::UNIX, SocketType::STREAM, flags, None)?;
         connect(&socket, &SocketAddrUnix::new(path)?)
     };
-    is_socket(path) && knock() == Err(Errno::CONNREFUSED)
+    is_socket(path) && probe() == Err(Errno::CONNREFUSED)
 }
 
 #[cfg(test)]
@@ -128,7 +125,7 @@ mod tests {
     use std::os::unix::net::UnixStream;
 
     #[test]
-    fn a_socket_is_the_groups_and_goes_with_the_value() {
+    fn socket_file_has_mode_0660_and_is_removed_on_drop() {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("socket");
         let (_listener, file) = SocketFile::bind(&path).unwrap();
@@ -138,9 +135,9 @@ mod tests {
         assert!(!path.exists());
     }
 
-    // As an administrator does it who gives the proxy access.
+    // An administrator does this to give the proxy access.
     #[test]
-    fn a_socket_whose_mode_was_changed_goes_with_the_value() {
+    fn socket_file_is_removed_on_drop_after_chmod() {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("socket");
         let (_listener, file) = SocketFile::bind(&path).unwrap();
@@ -150,7 +147,7 @@ mod tests {
     }
 
     #[test]
-    fn a_left_one_is_replaced_and_a_live_one_is_not() {
+    fn stale_socket_is_replaced_and_live_socket_is_not() {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("socket");
         let first = UnixListener::bind(&path).unwrap();
@@ -161,13 +158,13 @@ mod tests {
         drop(second);
         let (_third, third_file) = SocketFile::bind(&path).unwrap();
         drop(file);
-        assert!(UnixStream::connect(&path).is_ok(), "the first advance away what is the second's");
+        assert!(UnixStream::connect(&path).is_ok(), "the first one has removed the socket of the second");
         drop(third_file);
         assert!(!path.exists());
     }
 
     #[test]
-    fn a_left_one_is_replaced_by_one_at_a_time() {
+    fn stale_socket_is_not_replaced_while_directory_is_locked() {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("socket");
         drop(UnixListener::bind(&path).unwrap());
@@ -179,14 +176,14 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_socket_stays() {
+    fn file_that_is_not_a_socket_is_not_replaced() {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("file");
         fs::write(&path, "precious").unwrap();
-        assert!(SocketFile::bind(&path).unwrap_err().contains("no socket"));
+        assert!(SocketFile::bind(&path).unwrap_err().contains("non-socket file"));
         let link = directory.path().join("link");
         std::os::unix::fs::symlink(&path, &link).unwrap();
-        assert!(SocketFile::bind(&link).unwrap_err().contains("no socket"));
+        assert!(SocketFile::bind(&link).unwrap_err().contains("non-socket file"));
         assert_eq!(fs::read(&path).unwrap(), b"precious");
     }
 }

@@ -1,6 +1,6 @@
-//! The cases of conformance against the real program over real sockets, whole and a byte at a time; and what must
-//! hold of every answer and of every line of the log whatever was asked.
-// Clippy then takes the helpers, too, for tests.
+//! The conformance cases over real sockets, sent whole and a byte at a time, and what must hold for every response and
+//! every line of the log.
+// Lets clippy treat the helpers as test code.
 #![cfg(test)]
 
 mod support;
@@ -16,16 +16,16 @@ use std::time::{Duration, Instant, UNIX_EPOCH};
 
 use tempfile::TempDir;
 
-use support::{Action, PATIENCE, Program, answers, connect};
+use support::{Program, ReceivedResponse, TIMEOUT, connect, parse_responses};
 
 const HELLO: &[u8] = b"<!DOCTYPE html>\n<title>Hello</title>\n<p>Hello, World!</p>\n";
 
-/// Each with a program of its own, so that a line of the log belongs to a case.
-const PEERS: usize = 16;
+/// Clients, each with a program of its own, so that a line of the log belongs to one case.
+const CLIENTS: usize = 16;
 
 // Every rule that a case names; V1 to V6, V9, V13 to V16, V31, V32, V34.
 #[test]
-fn every_case_gets_its_answer_over_a_socket() {
+fn every_case_gets_its_response_over_a_socket() {
     let directory = TempDir::new().unwrap();
     fs::write(directory.path().join("HelloWorld.html"), HELLO).unwrap();
     let hello = File::options().write(true).open(directory.path().join("HelloWorld.html")).unwrap();
@@ -38,7 +38,7 @@ fn every_case_gets_its_answer_over_a_socket() {
     let runs: Vec<(&Case, bool)> = cases.iter().flat_map(|case| [(case, false), (case, true)]).collect();
     let (next, faults) = (AtomicUsize::new(0), Mutex::new(Vec::new()));
     thread::scope(|scope| {
-        for _ in 0..PEERS {
+        for _ in 0..CLIENTS {
             scope.spawn(|| {
                 let program = Program::start(directory.path(), &["--threads", "2"]);
                 while let Some((case, bytewise)) = runs.get(next.fetch_add(1, Relaxed)) {
@@ -62,13 +62,13 @@ fn every_case_gets_its_answer_over_a_socket() {
 struct Case {
     id: String,
     bytes: Vec<u8>,
-    /// What this server gives: a status, `0.9-body` or `close`.
+    /// What this server sends: a status, `0.9-body`, or nothing (`close`).
     class: String,
     responses: Option<u64>,
 }
 
 impl Case {
-    /// R9112-2.2d: leading empty lines are none of the request.
+    /// Leading empty lines are not part of the request (R9112-2.2d).
     fn begins_with(&self, word: &[u8]) -> bool {
         let from = self.bytes.iter().position(|c| !matches!(c, b'\r' | b'\n')).unwrap_or(0);
         let rest = self.bytes[from..].strip_prefix(word);
@@ -90,19 +90,19 @@ fn cases() -> Vec<Case> {
             }
         })
         .collect();
-    assert!(cases.len() > 150, "{} cases are not all of them", cases.len());
+    assert!(cases.len() > 150, "only {} cases", cases.len());
     cases.extend(limits());
     cases
 }
 
-/// Each limit, exactly reached and exceeded by one.
+/// Each limit, reached exactly and exceeded by one byte.
 fn limits() -> Vec<Case> {
     let line = |bytes: usize| format!("GET /{} HTTP/1.0\r\n\r\n", "q".repeat(bytes - "GET / HTTP/1.0".len()));
     let with = |fields: &str| format!("GET /HelloWorld.html HTTP/1.0\r\n{fields}\r\n");
     let field = |bytes: usize| format!("A: {}\r\n", "v".repeat(bytes - "A: ".len()));
     let fill = || field(8000) + &field(4000);
     let head = |bytes: usize| with(&(fill() + &field(bytes - with(&fill()).len() - 2)));
-    let after = |empty: usize| "\r\n".repeat(empty) + &with("");
+    let after_blank_lines = |lines: usize| "\r\n".repeat(lines) + &with("");
     let case = |id: &str, bytes: String, class: &str| Case {
         id: id.into(),
         bytes: bytes.into_bytes(),
@@ -111,8 +111,8 @@ fn limits() -> Vec<Case> {
     };
     assert_eq!((line(8192).len(), head(16_384).len()), (8192 + 4, 16_384));
     vec![
-        case("line-8192", line(8192), "404"), // no file has so long a name
-        case("line-8193", line(8193), "400"), // the byte too many stands behind the target
+        case("line-8192", line(8192), "404"), // no file name is that long
+        case("line-8193", line(8193), "400"), // the byte beyond the limit is after the target
         case("target-8193", line(8193 + " HTTP/1.0".len()), "414"),
         case("field-8192", with(&field(8192)), "200"),
         case("field-8193", with(&field(8193)), "431"),
@@ -120,12 +120,12 @@ fn limits() -> Vec<Case> {
         case("head-16385", head(16_385), "431"),
         case("fields-100", with(&"A: v\r\n".repeat(100)), "200"),
         case("fields-101", with(&"A: v\r\n".repeat(101)), "431"),
-        case("empty-2", after(2), "200"),
-        case("empty-3", after(3), "400"),
+        case("blank-lines-2", after_blank_lines(2), "200"),
+        case("blank-lines-3", after_blank_lines(3), "400"),
     ]
 }
 
-/// Everything that is wrong with what a case came to.
+/// Everything that is wrong with the result of a case.
 fn faults_of(case: &Case, bytewise: bool, program: &Program) -> Vec<String> {
     let mut faults = Vec::new();
     let logged = program.messages_from(0).len();
@@ -141,10 +141,10 @@ fn faults_of(case: &Case, bytewise: bool, program: &Program) -> Vec<String> {
     match class.as_str() {
         "close" => count = 0,
         "0.9-body" => {}
-        _ => match answers(&out, case.begins_with(b"HEAD")) {
-            Ok(answers) => {
-                count = answers.len();
-                faults.extend(broken_invariants(case, &answers));
+        _ => match parse_responses(&out, case.begins_with(b"HEAD")) {
+            Ok(responses) => {
+                count = responses.len();
+                faults.extend(broken_invariants(case, &responses));
             }
             Err(fault) => faults.push(fault),
         },
@@ -153,39 +153,40 @@ fn faults_of(case: &Case, bytewise: bool, program: &Program) -> Vec<String> {
         faults.push(format!("{count} responses"));
     }
     if out.windows(5).any(|five| five == b"root:") {
-        faults.push("it shows what is hidden".into()); // R1945-12.5b
+        faults.push("it serves a hidden file".into()); // R1945-12.5b
     }
-    let lines = program_lines(program, logged, count);
+    let lines = log_lines(program, logged, count);
     faults.extend(log_faults(&lines, count));
-    // R9110-9.3.2: a HEAD is told the length that GET would be.
+    // R9110-9.3.2: HEAD has the Content-Length of GET.
     if let Some(get) = case.begins_with(b"HEAD").then(|| as_get(&case.bytes)) {
         let logged = program.messages_from(0).len();
         let get = run(program.address(), &get, false).unwrap_or_default();
-        if let (Ok(got), Ok(answers)) = (answers(&get, false), answers(&out, true)) {
-            let lengths = [got.first(), answers.first()].map(|answer| answer.and_then(Action::content_length));
+        if let (Ok(got), Ok(responses)) = (parse_responses(&get, false), parse_responses(&out, true)) {
+            let lengths =
+                [got.first(), responses.first()].map(|response| response.and_then(ReceivedResponse::content_length));
             if lengths[0] != lengths[1] {
                 faults.push(format!("GET and HEAD have lengths {lengths:?}"));
             }
-            program_lines(program, logged, got.len());
+            log_lines(program, logged, got.len());
         } else {
-            program_lines(program, logged, 1);
+            log_lines(program, logged, 1);
         }
     }
     faults
 }
 
-/// What holds of every answer with a status line.
-fn broken_invariants(case: &Case, answers: &[Action]) -> Vec<String> {
+/// Checks what must hold for every response with a status line.
+fn broken_invariants(case: &Case, responses: &[ReceivedResponse]) -> Vec<String> {
     let mut faults = Vec::new();
-    for (i, answer) in answers.iter().enumerate() {
+    for (i, response) in responses.iter().enumerate() {
         let mut must = |holds: bool, what: &str| {
             if !holds {
-                faults.push(format!("answer {}: {what}", i + 1));
+                faults.push(format!("response {}: {what}", i + 1));
             }
         };
-        must((200..600).contains(&answer.status), "no final status");
-        must(answer.field("Date").is_some_and(|date| date.len() == 29 && date.ends_with(" GMT")), "no Date"); // R9110-6.6.1
-        let kept = match answer.field("Connection") {
+        must((200..600).contains(&response.status), "not a final status");
+        must(response.header("Date").is_some_and(|date| date.len() == 29 && date.ends_with(" GMT")), "no Date"); // R9110-6.6.1
+        let kept = match response.header("Connection") {
             Some("keep-alive") => true,
             Some("close") => false,
             _ => {
@@ -193,33 +194,36 @@ fn broken_invariants(case: &Case, answers: &[Action]) -> Vec<String> {
                 false
             }
         };
-        // R9112-9.6a: after the last answer nothing; a refusal for syntax, limits or framing is the last.
-        must(kept || i + 1 == answers.len(), "it goes on after close");
-        must(!(kept && matches!(answer.status, 400 | 408 | 411 | 413 | 414 | 431 | 505)), "a refusal keeps");
-        let length = answer.content_length();
-        match answer.status {
+        // R9112-9.6a: nothing follows the last response, and an error of syntax, limits or framing is the last one.
+        must(kept || i + 1 == responses.len(), "a response follows Connection: close");
+        must(
+            !(kept && matches!(response.status, 400 | 408 | 411 | 413 | 414 | 431 | 505)),
+            "the connection stays open after an error",
+        );
+        let length = response.content_length();
+        match response.status {
             204 => must(length.is_none(), "Content-Length with 204"), // R9110-8.6a
             304 => must(length.is_none_or(|length| length == HELLO.len()), "a wrong Content-Length with 304"),
-            405 => must(answer.field("Allow").is_some(), "no Allow with 405"), // R9110-10.2.1
+            405 => must(response.header("Allow").is_some(), "no Allow with 405"), // R9110-10.2.1
             416 => must(
-                answer.field("Content-Range") == Some(&format!("bytes */{}", HELLO.len())),
+                response.header("Content-Range") == Some(&format!("bytes */{}", HELLO.len())),
                 "no Content-Range with 416", // R9110-15.5.17
             ),
             200..300 if i == 0 && case.begins_with(b"OPTIONS") => {
-                must(answer.field("Allow").is_some(), "no Allow for OPTIONS"); // R9110-9.3.7
+                must(response.header("Allow").is_some(), "no Allow for OPTIONS"); // R9110-9.3.7
             }
             _ => {}
         }
-        if !matches!(answer.status, 204 | 304) {
-            must(length.is_some(), "no Content-Length"); // that it is the body's is how the answers were cut
+        if !matches!(response.status, 204 | 304) {
+            must(length.is_some(), "no Content-Length"); // the parser has compared it with the body
         }
     }
     faults
 }
 
-/// What the log says since then, once there are so many lines.
-fn program_lines(program: &Program, since: usize, count: usize) -> Vec<u8> {
-    let deadline = Instant::now() + PATIENCE;
+/// The lines of the log from an offset on, once there are `count` of them.
+fn log_lines(program: &Program, since: usize, count: usize) -> Vec<u8> {
+    let deadline = Instant::now() + TIMEOUT;
     loop {
         let lines = program.messages_from(since);
         if lines.iter().filter(|&&c| c == b'\n').count() >= count || Instant::now() > deadline {
@@ -229,20 +233,20 @@ fn program_lines(program: &Program, since: usize, count: usize) -> Vec<u8> {
     }
 }
 
-/// R1945-12.3, V16: one line a response, of printable bytes.
+/// Each response has one line of printable bytes (R1945-12.3, V16).
 fn log_faults(lines: &[u8], count: usize) -> Vec<String> {
     let mut faults = Vec::new();
     let ends = lines.iter().filter(|&&c| c == b'\n').count();
     if ends != count {
-        faults.push(format!("{ends} lines of log for {count} answers: {}", lines.escape_ascii()));
+        faults.push(format!("{ends} log lines for {count} responses: {}", lines.escape_ascii()));
     }
     if !lines.iter().all(|c| matches!(c, b' '..=b'~' | b'\n')) || !(lines.is_empty() || lines.ends_with(b"\n")) {
-        faults.push(format!("a log that a terminal would obey: {}", lines.escape_ascii()));
+        faults.push(format!("control characters in the log: {}", lines.escape_ascii()));
     }
     faults
 }
 
-/// All that comes back: written while it is read, half-closed 300 ms after the last byte, read to the end.
+/// Sends and reads at the same time, half-closes 300 ms after the last byte, and reads to the end.
 fn run(address: SocketAddr, bytes: &[u8], bytewise: bool) -> Result<Vec<u8>, String> {
     let mut stream = connect(address);
     let mut reading = stream.try_clone().unwrap();
@@ -253,7 +257,7 @@ fn run(address: SocketAddr, bytes: &[u8], bytewise: bool) -> Result<Vec<u8>, Str
         let _ = sender.send(());
         (out, end)
     });
-    // A write that fails is no failure: what matters is what comes back.
+    // A write may fail after the server has closed: only the response matters.
     for piece in bytes.chunks(if bytewise { 1 } else { bytes.len().max(1) }) {
         if stream.write_all(piece).is_err() {
             break;
@@ -273,7 +277,7 @@ fn as_get(head: &[u8]) -> Vec<u8> {
     [&head[..at], b"GET", &head[at + 4..]].concat()
 }
 
-/// The status of the first response, or what there is instead.
+/// The status of the first response, or what comes instead.
 fn class(out: &[u8]) -> String {
     match out {
         b"" => "close".into(),

@@ -1,5 +1,5 @@
-//! `--explain`: what it says of a request is what the server does with it.
-// Clippy then takes the helpers, too, for tests.
+//! `--explain`: it says what the server does.
+// Lets clippy treat the helpers as test code.
 #![cfg(test)]
 
 mod support;
@@ -23,7 +23,7 @@ fn site() -> TempDir {
         fs::write(directory.path().join(name), content).unwrap();
     }
     fs::write(directory.path().join("a.css.gz"), "gz").unwrap();
-    // Long ago, so that tags are strong and the coding is used.
+    // Old enough that entity tags are strong and the encoded file is used.
     let time = SystemTime::now() - Duration::from_secs(60);
     for name in ["a.css", "a.css.gz", "sub/index.html"] {
         File::options().write(true).open(directory.path().join(name)).unwrap().set_modified(time).unwrap();
@@ -42,13 +42,13 @@ fn explain(directory: &TempDir, options: &[&str], request: &str) -> String {
     String::from_utf8(output.stdout).unwrap()
 }
 
-/// Without its Date.
+/// The head without its Date.
 fn undated(head: &str) -> String {
     head.lines().filter(|line| !line.starts_with("Date: ")).map(|line| format!("{line}\n")).collect()
 }
 
 #[test]
-fn the_head_is_the_one_that_is_sent() {
+fn explained_response_head_equals_sent_response_head() {
     let directory = site();
     let options = ["--error-page", "404=404.html", "--header", "X-A: b", "--no-listing"];
     let program = Program::start(directory.path(), &options);
@@ -84,7 +84,7 @@ fn the_head_is_the_one_that_is_sent() {
         let sent = String::from_utf8(read_to_end(&mut stream).unwrap()).unwrap();
         let (sent, _) = sent.split_once("\r\n\r\n").unwrap();
         assert_eq!(undated(head), undated(sent), "{request}");
-        // Each decision stands beside what is behind it.
+        // Each decision ends with its rule.
         for (n, line) in decisions.lines().enumerate() {
             assert!(line.trim_start().starts_with(&format!("{}. ", n + 1)) && line.ends_with(']'), "{line}");
         }
@@ -92,36 +92,36 @@ fn the_head_is_the_one_that_is_sent() {
 }
 
 #[test]
-fn it_knows_the_options_and_forms_of_a_request_that_count() {
+fn explanation_follows_options_and_form_of_request() {
     let directory = site();
     fs::write(directory.path().join("none.txt"), "").unwrap();
     fs::write(directory.path().join("talk.txt"), "HTTP/1.0 200 OK\r\nX-Not: a head\r\n\r\n").unwrap();
     let kept = "GET /a.css HTTP/1.0\\nConnection: keep-alive";
-    for (request, options, says, does_not) in [
+    for (request, options, expected, unexpected) in [
         (kept, &[][..], "\nConnection: keep-alive\n", "the connection closes"),
         (kept, &["--no-keep-alive"], "the connection closes", "Connection: keep-alive"),
         ("GET /a.css HTTP/1.0\r\nX: y\r\n\r\n", &[], "HTTP/1.0 200 OK", "HTTP/1.0 400"),
-        ("GET /none.txt", &[], "the body alone", "nothing was asked"),
-        ("GET /talk.txt", &[], "the body alone", "X-Not"),
+        ("GET /none.txt", &[], "(an HTTP/0.9 response has a body only)", "the request is empty"),
+        ("GET /talk.txt", &[], "(an HTTP/0.9 response has a body only)", "X-Not"),
     ] {
         let explained = explain(&directory, options, request);
-        assert!(explained.contains(says) && !explained.contains(does_not), "{request}: {explained}");
+        assert!(explained.contains(expected) && !explained.contains(unexpected), "{request}: {explained}");
     }
 }
 
 #[test]
-fn decisions_come_in_their_order_and_say_what_is_behind_them() {
+fn explanation_lists_decisions_in_order_with_their_rules() {
     let directory = site();
     for (request, options, expected) in [
         (
             "GET /x/../sub/ HTTP/1.1\\nHost: a",
             &[][..],
             &[
-                "\"sub\" below the root",
-                "index file, if it has one",
+                "\"sub\" below ROOT",
+                "index, if it has one",
                 "\"/sub/index.html\" is a file of 5",
                 "text/html",
-                "is kept",
+                "is kept alive",
             ][..],
         ),
         (
@@ -150,8 +150,8 @@ fn decisions_come_in_their_order_and_say_what_is_behind_them() {
         ),
         ("GET /a.css HTTP/1.0", &["--type", "css=text/x"], &["the media type is text/x", "--type"]),
         ("GET /a.css HTTP/1.0\\nIf-Modified-Since: x\\nIf-Match: \"y\"", &[], &["If-Match first, do not hold: 412"]),
-        ("GET /a.css HTTP/1.1", &[], &["must have a Host header", "R9112-3.2a", "closes: the request was rejected"]),
-        ("GET /a.css", &[], &["HTTP/0.9", "\"/a.css\" is a file", "the body alone"]),
+        ("GET /a.css HTTP/1.1", &[], &["must have a Host field", "R9112-3.2a", "closes: the request was refused"]),
+        ("GET /a.css", &[], &["HTTP/0.9", "\"/a.css\" is a file", "(an HTTP/0.9 response has a body only)"]),
     ] {
         let explained = explain(&directory, options, request);
         let mut rest = &*explained;
@@ -160,7 +160,7 @@ fn decisions_come_in_their_order_and_say_what_is_behind_them() {
             rest = &rest[at + part.len()..];
         }
     }
-    // Nothing that is asked reaches the terminal but as text.
+    // Control characters of the request do not reach the terminal.
     let odd = explain(&directory, &[], "GET /\u{1b}[2J%1b HTTP/1.0\\nX: \u{1b}[2J");
     assert!(odd.bytes().all(|c| matches!(c, b' '..=b'~' | b'\n')), "{odd:?}");
 }

@@ -1,5 +1,5 @@
-//! What a program that embeds the server may rely on: handlers of its own, bodies in both directions, and their bounds.
-// Clippy then takes the helpers, too, for tests.
+//! What an embedding program can rely on: handlers, request and response bodies, and their limits.
+// Lets clippy treat the helpers as test code.
 #![cfg(test)]
 
 mod support;
@@ -13,18 +13,14 @@ use std::time::{Duration, Instant};
 use http_core::{FieldValue, Status, header};
 use http_server::{Action, Body, BodySink, HandlerError, Request, Response, Server, Stats, Timeouts};
 
-use support::{Inside, answers, connect, exchange, get, keep_alive, read_answer, read_to_end, wait_until};
+use support::{
+    EmbeddedServer, connect, exchange, get, keep_alive, parse_responses, read_response, read_to_end, send, wait_until,
+};
 
-const OCTETS: FieldValue<'static> = FieldValue::from_static("application/octet-stream");
+const OCTET_STREAM: FieldValue<'static> = FieldValue::from_static("application/octet-stream");
 const MIB: usize = 1 << 20;
 
-fn send(address: SocketAddr, bytes: &[u8]) -> TcpStream {
-    let mut stream = connect(address);
-    stream.write_all(bytes).unwrap();
-    stream
-}
-
-/// The head of a POST that asks for the connection to be kept.
+/// The head of a POST request that asks to keep the connection.
 fn post_head(path: &str, length: usize) -> Vec<u8> {
     format!("POST {path} HTTP/1.0\r\nConnection: keep-alive\r\nContent-Length: {length}\r\n\r\n").into_bytes()
 }
@@ -38,11 +34,11 @@ fn length_of(body: Vec<u8>) -> Response {
 }
 
 fn echo(_: &Request<'_>) -> Action {
-    Action::collect_body(64 << 10, |body| Response::bytes(OCTETS, body))
+    Action::collect_body(64 << 10, |body| Response::bytes(OCTET_STREAM, body))
 }
 
-/// Everything until the server closes, be it short or even by a reset.
-fn read_what_comes(stream: &mut TcpStream) -> Vec<u8> {
+/// Reads until the server closes the connection, possibly early or with a reset.
+fn read_available(stream: &mut TcpStream) -> Vec<u8> {
     let (mut bytes, mut piece) = (Vec::new(), vec![0; MIB]);
     loop {
         match stream.read(&mut piece) {
@@ -59,58 +55,58 @@ fn body_of(bytes: &[u8]) -> &[u8] {
     &bytes[head.unwrap_or_else(|| panic!("no head: {}", bytes.escape_ascii())) + 4..]
 }
 
-// --- Bodies of requests
+// --- Request bodies
 
 #[test]
-fn a_body_is_collected_and_the_next_request_is_behind_it() {
-    let inside = Inside::start(|server| server.threads(1), echo);
+fn body_is_collected_and_next_request_follows() {
+    let server = EmbeddedServer::start(|server| server.threads(1), echo);
     for bytes in [0, 1, 5, 16 << 10, (16 << 10) + 1, 64 << 10] {
         let body: Vec<u8> = (0..251).cycle().take(bytes).collect();
         let segment = [post("/a", &body), post("/b", b"second"), b"GET / HTTP/1.0\r\n\r\n".to_vec()].concat();
-        let answers = answers(&read_to_end(&mut send(inside.address(), &segment)).unwrap(), false).unwrap();
-        let bodies: Vec<&[u8]> = answers.iter().map(|answer| &*answer.body).collect();
+        let responses = parse_responses(&read_to_end(&mut send(server.address(), &segment)).unwrap(), false).unwrap();
+        let bodies: Vec<&[u8]> = responses.iter().map(|response| &*response.body).collect();
         assert!(bodies == [&*body, b"second", b""], "{bytes} bytes");
     }
-    inside.finish();
+    server.finish();
 }
 
 #[test]
-fn a_slow_body_holds_no_thread() {
-    let inside = Inside::start(|server| server.threads(1), echo);
-    let slow: Vec<_> = (0..8).map(|_| send(inside.address(), &post_head("/", 9))).collect();
+fn slow_body_blocks_no_thread() {
+    let server = EmbeddedServer::start(|server| server.threads(1), echo);
+    let slow: Vec<_> = (0..8).map(|_| send(server.address(), &post_head("/", 9))).collect();
     for byte in b"dribbling" {
         for mut stream in &slow {
             stream.write_all(&[*byte]).unwrap();
         }
-        let answer = exchange(inside.address(), b"POST / HTTP/1.0\r\nContent-Length: 5\r\n\r\nwhole");
-        assert_eq!(answer.text(), "whole");
+        let response = exchange(server.address(), b"POST / HTTP/1.0\r\nContent-Length: 5\r\n\r\nwhole");
+        assert_eq!(response.text(), "whole");
     }
     for mut stream in slow {
-        let answer = read_answer(&mut stream);
-        assert_eq!((answer.text(), answer.is_idle_keep_alive()), ("dribbling", true));
+        let response = read_response(&mut stream);
+        assert_eq!((response.text(), response.keeps_alive()), ("dribbling", true));
     }
-    inside.finish();
+    server.finish();
 }
 
-// What is beyond the limit is 413.
+// A body beyond the limit gets 413.
 #[test]
-fn a_body_is_taken_up_to_its_limit() {
+fn body_is_accepted_up_to_its_limit() {
     let handler = |request: &Request<'_>| {
         let path = request.path();
         let limit = path.trim_start_matches('/').parse().unwrap_or(64 << 10);
         Action::collect_body(limit, length_of)
     };
-    let inside = Inside::start(|server| server.threads(1), handler);
+    let server = EmbeddedServer::start(|server| server.threads(1), handler);
     let kept = |path, bytes| {
-        let mut stream = send(inside.address(), &post(path, &vec![b'x'; bytes]));
-        let answer = read_answer(&mut stream);
+        let mut stream = send(server.address(), &post(path, &vec![b'x'; bytes]));
+        let response = read_response(&mut stream);
         stream.write_all(&post("/", b"on")).unwrap();
-        assert_eq!(read_answer(&mut stream).text(), "2", "{bytes} to {path}");
-        (answer.status, answer.is_idle_keep_alive())
+        assert_eq!(read_response(&mut stream).text(), "2", "{bytes} to {path}");
+        (response.status, response.keeps_alive())
     };
     for (path, bytes, status) in [
         ("/", 64 << 10, 200),
-        ("/", (64 << 10) + 1, 413), // dropped, and the connection lives on
+        ("/", (64 << 10) + 1, 413), // the body is discarded, and the connection stays open
         ("/0", 0, 200),
         ("/0", 1, 413),
         ("/10", 10, 200),
@@ -119,64 +115,65 @@ fn a_body_is_taken_up_to_its_limit() {
     ] {
         assert_eq!(kept(path, bytes), (status, true), "{bytes} to {path}");
     }
-    // Of more than a kept connection drops, the client still hears why, though it sends all of it first (R9112-9.6b).
+    // A body that is too long to discard closes the connection. The client still gets the response, even if it sends the
+    // whole body first (R9112-9.6b).
     for bytes in [MIB, 3 * MIB / 2] {
-        let answer = exchange(inside.address(), &post("/", &vec![b'x'; bytes]));
-        assert_eq!(answer.status, 413);
+        let response = exchange(server.address(), &post("/", &vec![b'x'; bytes]));
+        assert_eq!(response.status, 413);
     }
-    // And it need not send any.
-    let answer = exchange(inside.address(), &post_head("/", usize::MAX));
-    assert_eq!(answer.status, 413);
-    inside.finish();
+    // The response also comes without any of the body.
+    let response = exchange(server.address(), &post_head("/", usize::MAX));
+    assert_eq!(response.status, 413);
+    server.finish();
 }
 
 // R9110-10.1.1b, R9110-10.1.1c
 #[test]
-fn who_waits_for_100_is_not_left_waiting() {
+fn expect_100_continue_gets_final_response() {
     let handler = |request: &Request<'_>| match &*request.path() {
         "/wanted" => Action::collect_body(64 << 10, length_of),
         _ => Response::text("final").into(),
     };
-    let inside = Inside::start(|server| server.threads(1), handler);
+    let server = EmbeddedServer::start(|server| server.threads(1), handler);
     for (path, status) in [("/wanted", 417), ("/unwanted", 200)] {
         let head = format!("POST {path} HTTP/1.1\r\nHost: a\r\nExpect: 100-continue\r\nContent-Length: 5\r\n\r\n");
-        assert_eq!(exchange(inside.address(), head.as_bytes()).status, status, "{path}");
+        assert_eq!(exchange(server.address(), head.as_bytes()).status, status, "{path}");
     }
-    // A body's length of 0 is nothing to wait for.
+    // With a length of 0 the client does not wait.
     let head = b"POST /wanted HTTP/1.1\r\nHost: a\r\nExpect: 100-continue\r\nContent-Length: 0\r\n\r\n";
-    let answer = read_answer(&mut send(inside.address(), head));
-    assert_eq!((answer.status, answer.text()), (200, "0"));
-    inside.finish();
+    let response = read_response(&mut send(server.address(), head));
+    assert_eq!((response.status, response.text()), (200, "0"));
+    server.finish();
 }
 
-/// What has happened to sinks: bytes that they advance, in how many pieces, and how many were ended and dropped.
+/// What has happened to the sinks: the bytes, the number of pieces, and how many sinks were finished and dropped.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-struct Seen {
-    taken: Vec<u8>,
+struct SinkLog {
+    bytes: Vec<u8>,
     pieces: usize,
-    ended: usize,
+    finished: usize,
     dropped: usize,
 }
 
 #[derive(Clone, Default)]
 struct Recorder {
-    seen: Arc<Mutex<Seen>>,
+    seen: Arc<Mutex<SinkLog>>,
 }
 
 impl Recorder {
-    fn seen(&self) -> Seen {
+    fn seen(&self) -> SinkLog {
         self.seen.lock().unwrap().clone()
     }
 }
 
-/// DecisionTrace what happens to it. It replies at once to a `!`, and panics at a `?`.
-struct Recording(Recorder);
+/// A sink that records what happens to it. It responds at once to a `!`, and panics at a `?`.
+struct RecordingSink(Recorder);
 
-impl BodySink for Recording {
+impl BodySink for RecordingSink {
     fn write(&mut self, bytes: &[u8]) -> Result<(), HandlerError> {
-        assert!(!bytes.contains(&b'?'), "as it was told");
+        assert!(!bytes.contains(&b'?'), "panic of the test");
         let mut seen = self.0.seen.lock().unwrap();
-        seen.taken.extend_from_slice(bytes);
+        seen.bytes.extend_from_slice(bytes);
         seen.pieces += 1;
         match bytes.contains(&b'!') {
             true => Err(Response::text("enough").status(Status::CONFLICT).into()),
@@ -186,93 +183,93 @@ impl BodySink for Recording {
 
     fn finish(self: Box<Self>) -> Result<Response, HandlerError> {
         let mut seen = self.0.seen.lock().unwrap();
-        seen.ended += 1;
-        Ok(Response::text(seen.taken.len().to_string()))
+        seen.finished += 1;
+        Ok(Response::text(seen.bytes.len().to_string()))
     }
 }
 
-impl Drop for Recording {
+impl Drop for RecordingSink {
     fn drop(&mut self) {
         self.0.seen.lock().unwrap().dropped += 1;
     }
 }
 
-fn recording() -> (Recorder, Inside) {
+fn start_recording() -> (Recorder, EmbeddedServer) {
     let recorder = Recorder::default();
     let to = recorder.clone();
-    let handler = move |_: &Request<'_>| Action::stream_body(1 << 40, Recording(to.clone()));
-    (recorder, Inside::start(|server| server.threads(1), handler))
+    let handler = move |_: &Request<'_>| Action::stream_body(1 << 40, RecordingSink(to.clone()));
+    (recorder, EmbeddedServer::start(|server| server.threads(1), handler))
 }
 
 #[test]
-fn a_sink_is_fed_as_the_body_comes_and_ended_once() {
-    let (recorder, inside) = recording();
-    let mut stream = send(inside.address(), &post_head("/", 9));
+fn sink_gets_body_as_it_arrives_and_is_finished_once() {
+    let (recorder, server) = start_recording();
+    let mut stream = send(server.address(), &post_head("/", 9));
     for (n, piece) in (1..).zip(["abc", "def", "ghi"]) {
         stream.write_all(piece.as_bytes()).unwrap();
-        wait_until("it is fed", || recorder.seen().pieces == n);
+        wait_until("the sink gets the bytes", || recorder.seen().pieces == n);
     }
-    assert_eq!(read_answer(&mut stream).text(), "9");
-    let seen = Seen { taken: b"abcdefghi".into(), pieces: 3, ended: 1, dropped: 1 };
+    assert_eq!(read_response(&mut stream).text(), "9");
+    let seen = SinkLog { bytes: b"abcdefghi".into(), pieces: 3, finished: 1, dropped: 1 };
     assert_eq!(recorder.seen(), seen);
-    // Far more than would be collected.
+    // Far more than can be collected.
     stream.write_all(&post("/", &vec![b'x'; 20 * MIB])).unwrap();
-    assert_eq!(read_answer(&mut stream).text(), (20 * MIB + 9).to_string());
-    assert_eq!((recorder.seen().ended, recorder.seen().dropped), (2, 2));
-    // Without a body it is ended at once.
+    assert_eq!(read_response(&mut stream).text(), (20 * MIB + 9).to_string());
+    assert_eq!((recorder.seen().finished, recorder.seen().dropped), (2, 2));
+    // Without a body the sink is finished at once.
     stream.write_all(b"GET / HTTP/1.0\r\n\r\n").unwrap();
-    assert_eq!(read_answer(&mut stream).status, 200);
-    assert_eq!((recorder.seen().ended, recorder.seen().dropped), (3, 3));
-    inside.finish();
+    assert_eq!(read_response(&mut stream).status, 200);
+    assert_eq!((recorder.seen().finished, recorder.seen().dropped), (3, 3));
+    server.finish();
 }
 
 #[test]
-fn a_sink_may_reply_at_once() {
-    let (recorder, inside) = recording();
+fn sink_can_respond_early() {
+    let (recorder, server) = start_recording();
     for (rest, kept) in [(0, true), (100, true), (200 << 10, true), (MIB, false)] {
         let body = [b"no!".to_vec(), vec![b'x'; rest]].concat();
-        // The rest is on its way, or is yet to come, when the reply is there.
-        let mut stream = send(inside.address(), &post("/", &body)[..post_head("/", body.len()).len() + 3]);
-        let answer = read_answer(&mut stream);
+        // The client sends the rest of the body after the response.
+        let mut stream = send(server.address(), &post("/", &body)[..post_head("/", body.len()).len() + 3]);
+        let response = read_response(&mut stream);
         assert_eq!(
-            (answer.status, answer.is_idle_keep_alive(), answer.text()),
+            (response.status, response.keeps_alive(), response.text()),
             (409, kept, "enough"),
-            "and {rest} bytes"
+            "with {rest} more bytes"
         );
         if kept {
             stream.write_all(&body[3..]).unwrap();
             stream.write_all(&post("/", b"on")).unwrap();
-            assert_eq!(read_answer(&mut stream).status, 200, "behind {rest} bytes that nobody wants");
+            assert_eq!(read_response(&mut stream).status, 200, "after {rest} discarded bytes");
         } else {
             let _ = stream.write_all(&body[3..]);
-            assert!(read_what_comes(&mut stream).is_empty());
+            assert!(read_available(&mut stream).is_empty());
         }
     }
     let seen = recorder.seen();
-    assert_eq!((seen.taken.as_slice(), seen.ended, seen.dropped), (&b"no!onno!onno!onno!"[..], 3, 7));
-    inside.finish();
+    assert_eq!((seen.bytes.as_slice(), seen.finished, seen.dropped), (&b"no!onno!onno!onno!"[..], 3, 7));
+    server.finish();
 }
 
 #[test]
-fn a_sink_is_dropped_with_its_client() {
-    let (recorder, inside) = recording();
-    let stream = send(inside.address(), &post("/", b"ab")[..post_head("/", 2).len() + 1]);
-    wait_until("it is fed", || recorder.seen().pieces == 1);
+fn sink_is_dropped_when_client_disconnects() {
+    let (recorder, server) = start_recording();
+    let stream = send(server.address(), &post("/", b"ab")[..post_head("/", 2).len() + 1]);
+    wait_until("the sink gets the bytes", || recorder.seen().pieces == 1);
     drop(stream);
-    wait_until("it is dropped", || recorder.seen().dropped == 1);
-    assert_eq!(recorder.seen().ended, 0);
-    let counts = inside.finish();
-    assert_eq!((counts.aborted, counts.accepted), (1, 1));
+    wait_until("the sink is dropped", || recorder.seen().dropped == 1);
+    assert_eq!(recorder.seen().finished, 0);
+    let stats = server.finish();
+    assert_eq!((stats.aborted, stats.accepted), (1, 1));
 }
 
 // --- Panics
 
-/// Reads some bytes, and then does this.
-struct Then<F>(io::Repeat, u64, F);
+/// A reader that yields this many bytes, and then calls the function.
+struct ThenCall<F>(io::Repeat, u64, F);
 
-impl<F: FnMut() -> io::Result<usize>> Read for Then<F> {
-    fn read(&mut self, room: &mut [u8]) -> io::Result<usize> {
-        match (&mut self.0).take(self.1).read(room)? {
+impl<F: FnMut() -> io::Result<usize>> Read for ThenCall<F> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        match (&mut self.0).take(self.1).read(buffer)? {
             0 => (self.2)(),
             n => {
                 self.1 -= n as u64;
@@ -283,27 +280,27 @@ impl<F: FnMut() -> io::Result<usize>> Read for Then<F> {
 }
 
 fn reader(bytes: u64, length: Option<u64>, then: impl FnMut() -> io::Result<usize> + Send + 'static) -> Response {
-    let reader = Box::new(Then(io::repeat(b'x'), bytes, then));
+    let reader = Box::new(ThenCall(io::repeat(b'x'), bytes, then));
     Response::empty(Status::OK).body(Body::Reader { reader, length })
 }
 
-/// Panics when it is ended.
-struct EndPanics;
+/// Panics when it is finished.
+struct PanicOnFinish;
 
-impl BodySink for EndPanics {
+impl BodySink for PanicOnFinish {
     fn write(&mut self, _: &[u8]) -> Result<(), HandlerError> {
         Ok(())
     }
 
     fn finish(self: Box<Self>) -> Result<Response, HandlerError> {
-        panic!("as it was told")
+        panic!("panic of the test")
     }
 }
 
-/// Panics when it is dropped, ended or not.
-struct DropPanics;
+/// Panics when it is dropped, finished or not.
+struct PanicOnDrop;
 
-impl BodySink for DropPanics {
+impl BodySink for PanicOnDrop {
     fn write(&mut self, _: &[u8]) -> Result<(), HandlerError> {
         Ok(())
     }
@@ -313,79 +310,80 @@ impl BodySink for DropPanics {
     }
 }
 
-impl Drop for DropPanics {
+impl Drop for PanicOnDrop {
     fn drop(&mut self) {
-        panic!("as it was told");
+        panic!("panic of the test");
     }
 }
 
 #[test]
-fn a_field_of_the_library_is_not_a_handlers_to_write() {
+fn reserved_header_of_handler_returns_500() {
     for (name, status) in [(header::ALLOW, "200"), (header::CONNECTION, "500"), (header::CONTENT_LENGTH, "500")] {
         let handler = move |_: &Request<'_>| Response::text("").header(name, "0");
-        let heard = http_server::testing::exchange(&handler, b"GET / HTTP/1.0\r\n\r\n").output;
-        let heard = String::from_utf8(heard).unwrap();
-        assert!(heard.starts_with(&format!("HTTP/1.0 {status} ")), "{name}: {heard}");
-        assert_eq!(heard.contains("\r\nAllow: 0\r\n"), status == "200", "{name}: {heard}");
+        let output = http_server::testing::exchange(&handler, b"GET / HTTP/1.0\r\n\r\n").output;
+        let output = String::from_utf8(output).unwrap();
+        assert!(output.starts_with(&format!("HTTP/1.0 {status} ")), "{name}: {output}");
+        assert_eq!(output.contains("\r\nAllow: 0\r\n"), status == "200", "{name}: {output}");
     }
 }
 
 // R1945-9.5
 #[test]
-fn who_panics_costs_no_more_than_its_reply() {
+fn panic_affects_only_its_own_response() {
     let recorder = Recorder::default();
     let to = recorder.clone();
     let handler = move |request: &Request<'_>| match &*request.path() {
-        "/then" => Action::collect_body(64 << 10, |_| -> Response { panic!("as it was told") }),
-        "/take" => Action::stream_body(64 << 10, Recording(to.clone())),
-        "/end" => Action::stream_body(64 << 10, EndPanics),
-        "/reader" => reader(40_000, Some(80_000), || panic!("as it was told")).into(),
-        "/endless" => reader(40_000, None, || panic!("as it was told")).into(),
+        "/then" => Action::collect_body(64 << 10, |_| -> Response { panic!("panic of the test") }),
+        "/take" => Action::stream_body(64 << 10, RecordingSink(to.clone())),
+        "/end" => Action::stream_body(64 << 10, PanicOnFinish),
+        "/reader" => reader(40_000, Some(80_000), || panic!("panic of the test")).into(),
+        "/endless" => reader(40_000, None, || panic!("panic of the test")).into(),
         _ => Action::collect_body(64 << 10, length_of),
     };
-    let inside = Inside::start(|server| server.threads(1), handler);
+    let server = EmbeddedServer::start(|server| server.threads(1), handler);
     for _ in 0..5 {
         for path in ["/then", "/take", "/end"] {
-            let mut stream = send(inside.address(), &post(path, b"???"));
-            let answer = read_answer(&mut stream);
-            assert_eq!((answer.status, answer.is_idle_keep_alive()), (500, true), "{path}");
+            let mut stream = send(server.address(), &post(path, b"???"));
+            let response = read_response(&mut stream);
+            assert_eq!((response.status, response.keeps_alive()), (500, true), "{path}");
             stream.write_all(&post("/", b"on")).unwrap();
-            assert_eq!(read_answer(&mut stream).text(), "2", "behind {path}");
+            assert_eq!(read_response(&mut stream).text(), "2", "after {path}");
         }
         for path in ["/reader", "/endless"] {
-            let bytes = read_what_comes(&mut send(inside.address(), &keep_alive(path)));
+            let bytes = read_available(&mut send(server.address(), &keep_alive(path)));
             assert!(bytes.starts_with(b"HTTP/1.0 200 ") && body_of(&bytes).len() <= 40_000, "{path}");
         }
     }
-    assert_eq!(recorder.seen(), Seen { dropped: 5, ..Seen::default() });
-    let Stats { accepted, completed, failed, .. } = inside.finish();
+    assert_eq!(recorder.seen(), SinkLog { dropped: 5, ..SinkLog::default() });
+    let Stats { accepted, completed, failed, .. } = server.finish();
     assert_eq!((accepted, completed, failed), (25, 15, 10));
 }
 
-// Be it while the connection is served, when its client goes away, or when its time is over.
+// While its connection is served, when its client disconnects, and at the shutdown timeout.
 #[test]
-fn what_panics_when_it_is_dropped_costs_no_thread() {
+fn panic_on_drop_ends_no_thread() {
     let handler = |request: &Request<'_>| match &*request.path() {
-        "/drop" => Action::stream_body(64 << 10, DropPanics),
+        "/drop" => Action::stream_body(64 << 10, PanicOnDrop),
         _ => Response::text("on").into(),
     };
-    let inside = Inside::start(|server| server.threads(1).shutdown_timeout(Duration::from_millis(100)), handler);
+    let server =
+        EmbeddedServer::start(|server| server.threads(1).shutdown_timeout(Duration::from_millis(100)), handler);
     let whole = b"POST /drop HTTP/1.0\r\nContent-Length: 2\r\n\r\nab";
     let begun = &whole[..whole.len() - 1];
     for _ in 0..3 {
-        assert_eq!(exchange(inside.address(), whole).status, 500);
-        drop(send(inside.address(), begun));
-        assert_eq!(get(inside.address(), "/on").text(), "on");
+        assert_eq!(exchange(server.address(), whole).status, 500);
+        drop(send(server.address(), begun));
+        assert_eq!(get(server.address(), "/on").text(), "on");
     }
-    let _until_the_grace_is_over = send(inside.address(), begun);
-    assert_eq!(get(inside.address(), "/on").text(), "on");
-    assert_eq!(inside.finish().accepted, 11);
+    let _until_shutdown_timeout = send(server.address(), begun);
+    assert_eq!(get(server.address(), "/on").text(), "on");
+    assert_eq!(server.finish().accepted, 11);
 }
 
-// --- Bodies of replies
+// --- Response bodies
 
 #[test]
-fn every_kind_of_body_is_sent_whole_and_not_at_all_to_head() {
+fn every_kind_of_body_is_sent_whole_and_omitted_for_head() {
     const LENGTH: usize = 3 * MIB + 1;
     let shared: Arc<[u8]> = vec![b'x'; LENGTH].into();
     let handler = move |request: &Request<'_>| {
@@ -393,8 +391,8 @@ fn every_kind_of_body_is_sent_whole_and_not_at_all_to_head() {
         let length = if path.starts_with("/small") { 100 } else { LENGTH };
         let done = || Ok(0);
         match path.rsplit('/').next().unwrap() {
-            "bytes" => Response::bytes(OCTETS, vec![b'x'; length]),
-            "static" => Response::bytes(OCTETS, &b"xxxxx"[..]),
+            "bytes" => Response::bytes(OCTET_STREAM, vec![b'x'; length]),
+            "static" => Response::bytes(OCTET_STREAM, &b"xxxxx"[..]),
             "shared" if length == LENGTH => Response::empty(Status::OK).body(Body::Shared(shared.clone())),
             "shared" => Response::empty(Status::OK).body(Body::Shared(vec![b'x'; length].into())),
             "reader" => reader(length as u64, Some(length as u64), done),
@@ -403,7 +401,7 @@ fn every_kind_of_body_is_sent_whole_and_not_at_all_to_head() {
             _ => Response::empty(Status::NO_CONTENT),
         }
     };
-    let inside = Inside::start(|server| server.threads(1), handler);
+    let server = EmbeddedServer::start(|server| server.threads(1), handler);
     for (path, length) in [
         ("/small/bytes", Some(100)),
         ("/static", Some(5)),
@@ -417,20 +415,20 @@ fn every_kind_of_body_is_sent_whole_and_not_at_all_to_head() {
         ("/small/until-close", None),
         ("/large/until-close", None),
     ] {
-        let mut stream = send(inside.address(), &keep_alive(path));
+        let mut stream = send(server.address(), &keep_alive(path));
         if let Some(length) = length {
-            thread::sleep(Duration::from_millis(50)); // more than the kernel takes has to wait
-            let answer = read_answer(&mut stream);
-            assert!(answer.is_idle_keep_alive() && answer.body == vec![b'x'; length], "{path}");
+            thread::sleep(Duration::from_millis(50)); // a large body has to wait for the client
+            let response = read_response(&mut stream);
+            assert!(response.keeps_alive() && response.body == vec![b'x'; length], "{path}");
         } else {
             let bytes = read_to_end(&mut stream).unwrap();
             let head = String::from_utf8_lossy(&bytes[..bytes.len() - body_of(&bytes).len()]).into_owned();
             assert!(head.contains("Connection: close\r\n") && !head.contains("Content-Length"), "{path}: {head}");
             let expected = if path.starts_with("/small") { 100 } else { LENGTH };
             assert!(body_of(&bytes) == vec![b'x'; expected], "{path}");
-            stream = connect(inside.address());
+            stream = connect(server.address());
         }
-        // Its HEAD has the same fields, no body, and is kept though the length be unknown.
+        // HEAD has the same headers and no body, and keeps the connection even if the length is unknown.
         stream.write_all(&keep_alive(path).strip_prefix(b"GET").map(|rest| [b"HEAD", rest].concat()).unwrap()).unwrap();
         stream.write_all(b"GET /empty HTTP/1.0\r\n\r\n").unwrap();
         let bytes = read_to_end(&mut stream).unwrap();
@@ -440,12 +438,12 @@ fn every_kind_of_body_is_sent_whole_and_not_at_all_to_head() {
         let expected = length.map(|length| format!("Content-Length: {length}"));
         assert_eq!(head.lines().find(|line| line.starts_with("Content-Length")), expected.as_deref(), "{path}");
     }
-    inside.finish();
+    server.finish();
 }
 
-// R9112-8: never padded, never followed by another answer.
+// R9112-8: a short body is never padded, and never followed by another response.
 #[test]
-fn a_reader_that_breaks_its_promise_shows() {
+fn reader_shorter_than_its_length_closes_connection() {
     let handler = |request: &Request<'_>| match &*request.path() {
         "/early" => reader(50_000, Some(60_000), || Ok(0)),
         "/never" => reader(0, Some(60_000), || Ok(0)),
@@ -455,83 +453,83 @@ fn a_reader_that_breaks_its_promise_shows() {
         "/until-close" => reader(50_000, None, || Err(ErrorKind::Other.into())),
         _ => Response::text("on"),
     };
-    let inside = Inside::start(|server| server.threads(1), handler);
+    let server = EmbeddedServer::start(|server| server.threads(1), handler);
     let paths = ["/early", "/never", "/fails", "/reset", "/would-block", "/until-close"];
     for path in paths {
-        let bytes = read_what_comes(&mut send(inside.address(), &keep_alive(path).repeat(2)));
+        let bytes = read_available(&mut send(server.address(), &keep_alive(path).repeat(2)));
         assert!(body_of(&bytes).iter().all(|&byte| byte == b'x'), "{path}");
         assert!(body_of(&bytes).len() <= 50_000, "{path}: {}", bytes.len());
-        assert_eq!(get(inside.address(), "/on").text(), "on");
+        assert_eq!(get(server.address(), "/on").text(), "on");
     }
-    let Stats { failed, completed, .. } = inside.finish();
+    let Stats { failed, completed, .. } = server.finish();
     assert_eq!((failed, completed), (6, 6));
 }
 
 #[test]
-fn a_large_body_waits_for_a_slow_reader_and_holds_no_thread() {
+fn large_body_for_slow_client_blocks_no_thread() {
     const LARGE: usize = 8 * MIB;
     let handler = |request: &Request<'_>| match &*request.path() {
-        "/bytes" => Response::bytes(OCTETS, vec![b'x'; LARGE]),
+        "/bytes" => Response::bytes(OCTET_STREAM, vec![b'x'; LARGE]),
         "/reader" => reader(LARGE as u64, Some(LARGE as u64), || Ok(0)),
         "/until-close" => reader(LARGE as u64, None, || Ok(0)),
         _ => Response::text("small"),
     };
-    let inside = Inside::start(|server| server.threads(1), handler);
-    let ask = |path: &str| send(inside.address(), format!("GET /{path} HTTP/1.0\r\n\r\n").as_bytes());
+    let server = EmbeddedServer::start(|server| server.threads(1), handler);
+    let ask = |path: &str| send(server.address(), format!("GET /{path} HTTP/1.0\r\n\r\n").as_bytes());
     let mut slow = ["bytes", "reader", "until-close"].map(ask);
-    let mut heard = [0; 3];
+    let mut received = [0; 3];
     for _ in 0..20 {
-        assert_eq!(get(inside.address(), "/").text(), "small");
-        for (stream, heard) in slow.iter_mut().zip(&mut heard) {
-            *heard += stream.read(&mut [0; 10_000]).unwrap();
+        assert_eq!(get(server.address(), "/").text(), "small");
+        for (stream, received) in slow.iter_mut().zip(&mut received) {
+            *received += stream.read(&mut [0; 10_000]).unwrap();
         }
         thread::sleep(Duration::from_millis(10));
     }
-    for (mut stream, heard) in slow.into_iter().zip(heard) {
+    for (mut stream, received) in slow.into_iter().zip(received) {
         let rest = read_to_end(&mut stream).unwrap().len();
-        assert!((LARGE..LARGE + 300).contains(&(heard + rest)), "{heard} and {rest}");
+        assert!((LARGE..LARGE + 300).contains(&(received + rest)), "{received} and {rest}");
     }
-    inside.finish();
+    server.finish();
 }
 
 // --- Addresses
 
 #[test]
-fn both_ends_have_an_address() {
-    let both =
+fn request_has_local_and_peer_address() {
+    let local_and_peer =
         |request: &Request<'_>| Response::text(format!("{} {}", request.peer_addr(), request.local_addr().unwrap()));
-    let told = |address: SocketAddr| {
+    let check = |address: SocketAddr| {
         let mut stream = send(address, b"GET / HTTP/1.0\r\n\r\n");
         let expected = format!("{} {}", stream.local_addr().unwrap(), stream.peer_addr().unwrap());
-        assert_eq!(read_answer(&mut stream).text(), expected);
+        assert_eq!(read_response(&mut stream).text(), expected);
     };
-    let listens = |server: Server, reached_by: &[&str]| {
-        let running = server.threads(1).start(both).unwrap();
+    let check_server = |server: Server, reached_by: &[&str]| {
+        let running = server.threads(1).start(local_and_peer).unwrap();
         for ip in reached_by {
             for bound in running.local_addrs() {
-                told(SocketAddr::new(ip.parse().unwrap(), bound.port()));
+                check(SocketAddr::new(ip.parse().unwrap(), bound.port()));
             }
         }
         running.shutdown_handle().shut_down();
         assert_eq!(running.join().completed, reached_by.len() as u64);
     };
-    listens(Server::bind("127.0.0.1:0").unwrap(), &["127.0.0.1"]);
+    check_server(Server::bind("127.0.0.1:0").unwrap(), &["127.0.0.1"]);
     let two = [SocketAddr::from(([127, 0, 0, 1], 0)), SocketAddr::from(([127, 0, 0, 2], 0))];
-    let several = Server::bind(&two[..]).unwrap().threads(1).start(both).unwrap();
+    let several = Server::bind(&two[..]).unwrap().threads(1).start(local_and_peer).unwrap();
     assert_eq!(several.local_addrs().iter().map(SocketAddr::ip).collect::<Vec<_>>(), two.map(|address| address.ip()));
-    several.local_addrs().iter().for_each(|address| told(*address));
+    several.local_addrs().iter().for_each(|address| check(*address));
     several.shutdown_handle().shut_down();
     assert_eq!(several.join().completed, 2);
     assert_eq!(Server::bind(&[][..]).unwrap_err().kind(), io::ErrorKind::InvalidInput);
     match Server::bind("[::1]:0") {
         Ok(server) => {
-            listens(server, &["::1"]);
-            listens(Server::bind_any(0).unwrap(), &["127.0.0.1", "::1"]);
+            check_server(server, &["::1"]);
+            check_server(Server::bind_any(0).unwrap(), &["127.0.0.1", "::1"]);
         }
         Err(error) => {
-            // Past what captures the output of tests.
-            let _ = io::stderr().write_all(format!("SKIPPED: addresses of IPv6: {error}\n").as_bytes());
-            listens(Server::bind_any(0).unwrap(), &["127.0.0.1"]);
+            // Not `eprintln`: the harness hides what a passing test prints.
+            let _ = io::stderr().write_all(format!("SKIPPED: IPv6 addresses: {error}\n").as_bytes());
+            check_server(Server::bind_any(0).unwrap(), &["127.0.0.1"]);
         }
     }
 }
@@ -539,18 +537,18 @@ fn both_ends_have_an_address() {
 // --- Without a socket
 
 #[test]
-fn an_exchange_in_memory_is_the_one_over_a_socket() {
+fn exchange_in_memory_equals_exchange_over_socket() {
     let handler = Arc::new(|request: &Request<'_>| match &*request.path() {
         "/body" => Action::collect_body(9, length_of),
         "/reader" => reader(100_000, Some(100_000), || Ok(0)).into(),
         "/short" => reader(100_000, Some(200_000), || Ok(0)).into(),
         "/until-close" => reader(100_000, None, || Ok(0)).into(),
-        "/bytes" => Response::bytes(OCTETS, vec![b'x'; 2 * MIB]).into(),
-        "/panic" => panic!("as it was told"),
+        "/bytes" => Response::bytes(OCTET_STREAM, vec![b'x'; 2 * MIB]).into(),
+        "/panic" => panic!("panic of the test"),
         "/none" => Response::empty(Status::NO_CONTENT).into(),
         path => Response::text(path).into(),
     });
-    let inside = Inside::start(|server| server.threads(1), handler.clone());
+    let server = EmbeddedServer::start(|server| server.threads(1), handler.clone());
     let undated = |bytes: &[u8]| {
         let lines = bytes.split_inclusive(|&byte| byte == b'\n');
         lines.filter(|line| !line.starts_with(b"Date: ")).collect::<Vec<_>>().concat()
@@ -571,36 +569,36 @@ fn an_exchange_in_memory_is_the_one_over_a_socket() {
         b"nonsense\r\n\r\nand more".to_vec(),
         b"".to_vec(),
     ] {
-        let mut stream = send(inside.address(), &bytes);
+        let mut stream = send(server.address(), &bytes);
         stream.shutdown(Shutdown::Write).unwrap();
-        let heard = undated(&http_server::testing::exchange(&handler, &bytes).output);
-        assert!(undated(&read_what_comes(&mut stream)) == heard, "to {}", bytes.escape_ascii());
+        let expected = undated(&http_server::testing::exchange(&handler, &bytes).output);
+        assert!(undated(&read_available(&mut stream)) == expected, "to {}", bytes.escape_ascii());
     }
-    inside.finish();
+    server.finish();
 }
 
-// --- The end
+// --- Shutdown
 
 #[test]
-fn a_stop_lets_a_body_come_and_its_reply_go() {
-    let inside = Inside::start(|server| server.threads(1), echo);
-    let mut stream = send(inside.address(), &post_head("/", 5));
+fn shutdown_lets_body_and_response_finish() {
+    let server = EmbeddedServer::start(|server| server.threads(1), echo);
+    let mut stream = send(server.address(), &post_head("/", 5));
     stream.write_all(b"he").unwrap();
     thread::sleep(Duration::from_millis(50));
-    let stats_handle = inside.running().stats_handle();
-    inside.running().shutdown_handle().shut_down();
-    wait_until("nobody is let in", || TcpStream::connect(inside.address()).is_err());
+    let stats_handle = server.running().stats_handle();
+    server.running().shutdown_handle().shut_down();
+    wait_until("new connections are refused", || TcpStream::connect(server.address()).is_err());
     stream.write_all(b"llo").unwrap();
-    let answer = read_answer(&mut stream);
-    assert_eq!((answer.text(), answer.is_idle_keep_alive()), ("hello", false));
+    let response = read_response(&mut stream);
+    assert_eq!((response.text(), response.keeps_alive()), ("hello", false));
     assert_eq!(read_to_end(&mut stream).unwrap(), b"");
-    let counts = inside.finish();
-    assert_eq!((counts.completed, counts), (1, stats_handle.stats()));
+    let stats = server.finish();
+    assert_eq!((stats.completed, stats), (1, stats_handle.stats()));
 }
 
-// --- ServerConfig
+// --- Limits
 
-/// Whether an answer has begun to come; nobody has to wait for it.
+/// Whether a response has begun to arrive. It does not block.
 fn is_answered(stream: &TcpStream) -> bool {
     stream.set_nonblocking(true).unwrap();
     let answered = stream.peek(&mut [0]).is_ok();
@@ -608,108 +606,109 @@ fn is_answered(stream: &TcpStream) -> bool {
     answered
 }
 
-// V12: 16 MiB for all bodies that are being collected, and who brings more is told so.
+// V12: all bodies that are being collected share 16 MiB. Beyond that, requests get 503.
 #[test]
-fn bodies_that_are_collected_have_a_bound_in_all() {
+fn collected_bodies_share_a_limit() {
     const BODY: usize = 64 << 10;
-    let inside = Inside::start(|server| server.threads(1), |_: &Request<'_>| Action::collect_body(64 << 10, length_of));
-    let whole = || assert_eq!(read_answer(&mut send(inside.address(), &post("/", b"whole"))).text(), "5");
-    // What came before this has been looked at behind it.
+    let server =
+        EmbeddedServer::start(|server| server.threads(1), |_: &Request<'_>| Action::collect_body(64 << 10, length_of));
+    let whole = || assert_eq!(read_response(&mut send(server.address(), &post("/", b"whole"))).text(), "5");
+    // Afterwards the server has handled everything that was sent before.
     let settle = || {
         whole();
         thread::sleep(Duration::from_millis(200));
         whole();
     };
     let all_but_one = [post_head("/", BODY), vec![b'x'; BODY - 1]].concat();
-    let bodies: Vec<_> = (0..300).map(|_| send(inside.address(), &all_but_one)).collect();
+    let bodies: Vec<_> = (0..300).map(|_| send(server.address(), &all_but_one)).collect();
     settle();
-    // Those who wait are just below the bound, and a head brings something, too.
+    // The waiting bodies are just below the limit, and request heads count too.
     let half = [b"GET / HTTP/1.0\r\nA: ", &[b'b'; 8000][..]].concat();
-    let heads: Vec<_> = (0..60).map(|_| send(inside.address(), &half)).collect();
+    let heads: Vec<_> = (0..60).map(|_| send(server.address(), &half)).collect();
     settle();
-    let (refused, taken): (Vec<_>, Vec<_>) = bodies.into_iter().partition(is_answered);
-    assert!((100..=256).contains(&taken.len()), "{} of 64 KiB each", taken.len());
+    let (refused, waiting): (Vec<_>, Vec<_>) = bodies.into_iter().partition(is_answered);
+    assert!((100..=256).contains(&waiting.len()), "{} bodies of 64 KiB", waiting.len());
     let heads: Vec<_> = heads.into_iter().filter(is_answered).collect();
     assert!(!heads.is_empty());
     for mut stream in refused.into_iter().chain(heads) {
-        let answer = read_answer(&mut stream);
-        assert_eq!((answer.status, answer.field("Retry-After"), answer.is_idle_keep_alive()), (503, Some("1"), false));
+        let response = read_response(&mut stream);
+        assert_eq!((response.status, response.header("Retry-After"), response.keeps_alive()), (503, Some("1"), false));
     }
-    for mut stream in taken {
+    for mut stream in waiting {
         stream.write_all(b"x").unwrap();
-        assert_eq!(read_answer(&mut stream).text(), BODY.to_string());
+        assert_eq!(read_response(&mut stream).text(), BODY.to_string());
     }
-    // There is room again.
-    let mut stream = send(inside.address(), &all_but_one);
+    // There is memory again.
+    let mut stream = send(server.address(), &all_but_one);
     settle();
     stream.write_all(b"x").unwrap();
-    assert_eq!(read_answer(&mut stream).text(), BODY.to_string());
-    inside.finish();
+    assert_eq!(read_response(&mut stream).text(), BODY.to_string());
+    server.finish();
 }
 
-// However fast it is sent.
+// Even if it is sent as fast as possible.
 #[test]
-fn one_body_alone_has_the_same_bound() {
+fn single_collected_body_has_the_same_limit() {
     let collecting = |_: &Request<'_>| Action::collect_body(1 << 40, length_of);
-    let inside = Inside::start(|server| server.threads(1), collecting);
+    let server = EmbeddedServer::start(|server| server.threads(1), collecting);
     let bytes = 200 * MIB;
-    let mut stream = send(inside.address(), &post_head("/", bytes));
+    let mut stream = send(server.address(), &post_head("/", bytes));
     let mut sending = stream.try_clone().unwrap();
     let sender = thread::spawn(move || {
         let piece = vec![b'x'; MIB];
         (0..bytes / MIB).take_while(|_| sending.write_all(&piece).is_ok()).count()
     });
-    let answer = read_answer(&mut stream);
-    assert_eq!(answer.status, 503, "{} bytes were collected", answer.text());
+    let response = read_response(&mut stream);
+    assert_eq!(response.status, 503, "{} bytes were collected", response.text());
     drop(stream);
     let sent = sender.join().unwrap();
     assert!(sent < 100, "{sent} MiB");
-    assert_eq!(read_answer(&mut send(inside.address(), &post("/", b"whole"))).text(), "5");
-    inside.finish();
+    assert_eq!(read_response(&mut send(server.address(), &post("/", b"whole"))).text(), "5");
+    server.finish();
 }
 
-// V12: 64 MiB for all replies that nobody reads; what others use too is counted for none of them.
+// V12: all unread responses share 64 MiB. Shared bodies do not count.
 #[test]
-fn replies_that_nobody_reads_have_a_bound_in_all() {
+fn unread_responses_share_a_limit() {
     const LARGE: usize = 8 * MIB;
     let shared: Arc<[u8]> = vec![b'x'; LARGE].into();
     let handler = move |request: &Request<'_>| match &*request.path() {
-        "/bytes" => Response::bytes(OCTETS, vec![b'x'; LARGE]),
+        "/bytes" => Response::bytes(OCTET_STREAM, vec![b'x'; LARGE]),
         "/shared" => Response::empty(Status::OK).body(Body::Shared(shared.clone())),
         _ => Response::text("small"),
     };
-    let inside = Inside::start(|server| server.threads(2), handler);
-    let ask = |path: &str| send(inside.address(), format!("GET {path} HTTP/1.0\r\n\r\n").as_bytes());
+    let server = EmbeddedServer::start(|server| server.threads(2), handler);
+    let ask = |path: &str| send(server.address(), format!("GET {path} HTTP/1.0\r\n\r\n").as_bytes());
     let readers: Vec<_> = (0..12).map(|_| ask("/bytes")).collect();
-    wait_until("the bound is reached", || inside.running().stats().failed == 4);
+    wait_until("the limit is reached", || server.running().stats().failed == 4);
     let sharers: Vec<_> = (0..12).map(|_| ask("/shared")).collect();
-    assert_eq!(get(inside.address(), "/small").text(), "small");
+    assert_eq!(get(server.address(), "/small").text(), "small");
     let lengths = |streams: Vec<TcpStream>| {
-        streams.into_iter().map(|mut stream| read_what_comes(&mut stream).len()).filter(|&n| n > LARGE).count()
+        streams.into_iter().map(|mut stream| read_available(&mut stream).len()).filter(|&n| n > LARGE).count()
     };
-    assert_eq!((lengths(readers), lengths(sharers)), (8, 12), "whole ones");
-    assert_eq!(get(inside.address(), "/bytes").body.len(), LARGE, "there is room again");
-    let Stats { accepted, completed, failed, .. } = inside.finish();
+    assert_eq!((lengths(readers), lengths(sharers)), (8, 12), "whole responses");
+    assert_eq!(get(server.address(), "/bytes").body.len(), LARGE, "there is memory again");
+    let Stats { accepted, completed, failed, .. } = server.finish();
     assert_eq!((accepted, completed, failed), (26, 22, 4));
 }
 
-// R9110-15.5.9. The rate counts after 10 s, which nothing can shorten.
+// R9110-15.5.9. The rate stats after 10 s, which is not a setting.
 #[test]
-fn a_body_keeps_up_with_the_least_rate_or_is_408() {
+fn body_below_minimum_rate_gets_408() {
     let rate = 100 << 10;
     let recorder = Recorder::default();
     let to = recorder.clone();
-    let handler = move |_: &Request<'_>| Action::stream_body(1 << 40, Recording(to.clone()));
-    let deadlines = Timeouts { min_rate: rate as u64, ..Timeouts::default() };
-    let inside = Inside::start(|server| server.threads(1).timeouts(deadlines), handler);
-    let address = inside.address();
-    // So many bytes each tenth of a second, for 14 s at most; when the answer comes, and which.
+    let handler = move |_: &Request<'_>| Action::stream_body(1 << 40, RecordingSink(to.clone()));
+    let timeouts = Timeouts { min_rate: rate as u64, ..Timeouts::default() };
+    let server = EmbeddedServer::start(|server| server.threads(1).timeouts(timeouts), handler);
+    let address = server.address();
+    // Sends this many bytes every tenth of a second, for at most 14 s. Returns the status of the response and its time.
     let send_at = |each: usize| {
         let mut stream = send(address, &post_head("/", 140 * each));
         stream.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
         let mut reading = stream.try_clone().unwrap();
         let began = Instant::now();
-        let reader = thread::spawn(move || (read_answer(&mut reading).status, began.elapsed()));
+        let reader = thread::spawn(move || (read_response(&mut reading).status, began.elapsed()));
         for n in 0..140 {
             if reader.is_finished() {
                 break;
@@ -723,11 +722,11 @@ fn a_body_keeps_up_with_the_least_rate_or_is_408() {
         scope.spawn(|| {
             let (status, time) = send_at(rate / 100);
             assert_eq!(status, 408);
-            assert!((10_500..13_500).contains(&time.as_millis()), "{time:?}"); // and a second for busy workers
+            assert!((10_500..13_500).contains(&time.as_millis()), "{time:?}"); // with the extra second for busy workers
         });
         scope.spawn(|| assert_eq!(send_at(rate / 5).0, 200));
     });
-    wait_until("both have ended", || recorder.seen().dropped == 2);
-    assert_eq!(recorder.seen().ended, 1);
-    inside.finish();
+    wait_until("both sinks are dropped", || recorder.seen().dropped == 2);
+    assert_eq!(recorder.seen().finished, 1);
+    server.finish();
 }

@@ -1,5 +1,5 @@
-//! Listings and the server's own pages over real sockets: their fields, their orders, HEAD, and JSON.
-// Clippy then takes the helpers, too, for tests.
+//! Listings and the built-in pages over real sockets: headers, sort orders, HEAD and JSON.
+// Lets clippy treat the helpers as test code.
 #![cfg(test)]
 
 mod support;
@@ -11,19 +11,19 @@ use std::time::{Duration, UNIX_EPOCH};
 use serde_json::Value;
 use tempfile::TempDir;
 
-use support::{Action, Program, exchange, get, get_as};
+use support::{Program, ReceivedResponse, exchange, fetch, get};
 
 const POLICY: &str = "default-src 'none'; style-src 'unsafe-inline'; img-src data:; base-uri 'none'; form-action 'none'; \
                       frame-ancestors 'self'";
 
-/// A file of this length and time.
+/// Writes a file with this length and modification time.
 fn write(path: &Path, bytes: usize, seconds: u64) {
     fs::write(path, vec![b'a'; bytes]).unwrap();
     let modified = UNIX_EPOCH + Duration::from_secs(seconds);
     File::options().write(true).open(path).unwrap().set_modified(modified).unwrap();
 }
 
-/// Three files and two directories, in none of the orders.
+/// Three files and two directories, created in none of the sort orders.
 fn directory() -> TempDir {
     let directory = TempDir::new().unwrap();
     let at = |name: &str| directory.path().join(name);
@@ -36,18 +36,18 @@ fn directory() -> TempDir {
     directory
 }
 
-/// The names of its rows, in their order.
+/// The names in the rows, in order.
 fn names(page: &str) -> Vec<&str> {
     let rows = page.split("<tbody>").nth(1).unwrap();
     rows.split("<bdi>").skip(1).map(|rest| rest.split("</bdi>").next().unwrap()).collect()
 }
 
-fn names_in(json: &Value) -> Vec<&str> {
+fn names_in_json(json: &Value) -> Vec<&str> {
     json["entries"].as_array().unwrap().iter().map(|entry| entry["name"].as_str().unwrap()).collect()
 }
 
 #[test]
-fn each_order_can_be_asked_for_of_both_formats() {
+fn listing_is_sorted_as_query_says_in_html_and_json() {
     let directory = directory();
     let program = Program::start(directory.path(), &[]);
     for (query, expected) in [
@@ -61,7 +61,7 @@ fn each_order_can_be_asked_for_of_both_formats() {
         let page = get(program.address(), &format!("/{query}"));
         assert_eq!(names(page.text()), expected, "{query}");
         let json = get(program.address(), &format!("/{query}{}format=json", if query.is_empty() { "?" } else { "&" }));
-        assert_eq!(names_in(&serde_json::from_slice(&json.body).unwrap()), expected, "{query}");
+        assert_eq!(names_in_json(&serde_json::from_slice(&json.body).unwrap()), expected, "{query}");
     }
     let by_time = get(program.address(), "/?sort=time");
     assert_eq!(names(by_time.text())[2..], ["file2", "Other", "file10"]);
@@ -70,20 +70,20 @@ fn each_order_can_be_asked_for_of_both_formats() {
 }
 
 #[test]
-fn json_is_exact() {
+fn json_listing_has_exact_form() {
     let directory = directory();
     let program = Program::start(directory.path(), &[]);
-    let answer = get(program.address(), "/sub/?format=json");
-    assert_eq!((answer.status, answer.field("Content-Type")), (200, Some("application/json")));
+    let response = get(program.address(), "/sub/?format=json");
+    assert_eq!((response.status, response.header("Content-Type")), (200, Some("application/json")));
     assert_eq!(
-        answer.text(),
+        response.text(),
         "{\"path\":\"/sub/\",\"entries\":[\n\
          {\"name\":\"inside\",\"href\":\"./inside\",\"type\":\"file\",\"size\":0,\"modified\":\"1970-01-01T00:00:00Z\"}\n\
          ],\"complete\":true}\n"
     );
     let empty = get(program.address(), "/empty/?format=json");
     assert_eq!(empty.text(), "{\"path\":\"/empty/\",\"entries\":[\n],\"complete\":true}\n");
-    // Neither an index nor a file is changed by what is asked of a listing.
+    // The query of a listing does not affect an index file or any other file.
     fs::write(directory.path().join("empty/index.html"), "index").unwrap();
     assert_eq!(get(program.address(), "/empty/?format=json").text(), "index");
     assert_eq!(get(program.address(), "/file2?format=json").body.len(), 3000);
@@ -91,42 +91,42 @@ fn json_is_exact() {
 
 // R9110-9.3.2
 #[test]
-fn head_of_a_listing_is_that_of_get() {
+fn head_response_of_listing_equals_get_response() {
     let directory = directory();
     let program = Program::start(directory.path(), &[]);
-    let dateless = |answer: &Action| {
-        let lines = answer.head.split("\r\n").filter(|line| !line.starts_with("Date: "));
+    let dateless = |response: &ReceivedResponse| {
+        let lines = response.head.split("\r\n").filter(|line| !line.starts_with("Date: "));
         lines.collect::<Vec<_>>().join("\n")
     };
     for target in ["/", "/sub/", "/?sort=time&order=desc", "/?format=json", "/nothing"] {
-        let (got, head) = (get(program.address(), target), get_as(program.address(), "HEAD", target, ""));
+        let (got, head) = (get(program.address(), target), fetch(program.address(), "HEAD", target, ""));
         assert_eq!(dateless(&got), dateless(&head), "{target}");
         assert_eq!((got.content_length(), head.body.len()), (Some(got.body.len()), 0), "{target}");
     }
 }
 
-// A listing is as it is now: it has no validator, and nobody keeps it without asking.
+// A listing has no validator, and caches must revalidate it.
 #[test]
-fn a_listing_is_never_stale() {
+fn listing_is_never_stale() {
     let directory = directory();
     let program = Program::start(directory.path(), &[]);
     for target in ["/sub/", "/sub/?format=json"] {
         let first = get(program.address(), target);
-        assert_eq!(first.field("Cache-Control"), Some("no-cache"));
-        assert_eq!((first.field("ETag"), first.field("Last-Modified")), (None, None));
-        // The directory itself is not changed by this.
+        assert_eq!(first.header("Cache-Control"), Some("no-cache"));
+        assert_eq!((first.header("ETag"), first.header("Last-Modified")), (None, None));
+        // This does not change the directory itself.
         let bytes = first.body.len();
         write(&directory.path().join("sub/inside"), bytes, 9);
         let since = "If-Modified-Since: Fri, 01 Jan 2100 00:00:00 GMT\r\nIf-None-Match: \"a\"\r\n";
-        let second = get_as(program.address(), "GET", target, since);
+        let second = fetch(program.address(), "GET", target, since);
         assert_eq!(second.status, 200);
         assert_ne!(second.body, first.body);
     }
 }
 
-// V17: every page of the server's own is fenced in, and of one kind.
+// V17: every built-in page has the same security headers and the same form.
 #[test]
-fn own_pages_are_alike_and_ask_for_nothing() {
+fn built_in_pages_have_one_form_and_load_nothing() {
     let directory = directory();
     let program = Program::start(directory.path(), &[]);
     for (request, status) in [
@@ -139,19 +139,19 @@ fn own_pages_are_alike_and_ask_for_nothing() {
         ("GET /file2 HTTP/1.0\r\nRange: bytes=9000-\r\n\r\n", 416),
         ("BREW / HTTP/1.0\r\n\r\n", 501),
     ] {
-        let answer = exchange(program.address(), request.as_bytes());
-        assert_eq!(answer.status, status, "{request}");
-        assert_eq!(answer.field("Content-Type"), Some("text/html; charset=utf-8"), "{request}");
-        assert_eq!(answer.field("Content-Security-Policy"), Some(POLICY), "{request}");
-        assert_eq!(answer.field("X-Content-Type-Options"), Some("nosniff"), "{request}");
-        let page = answer.text();
+        let response = exchange(program.address(), request.as_bytes());
+        assert_eq!(response.status, status, "{request}");
+        assert_eq!(response.header("Content-Type"), Some("text/html; charset=utf-8"), "{request}");
+        assert_eq!(response.header("Content-Security-Policy"), Some(POLICY), "{request}");
+        assert_eq!(response.header("X-Content-Type-Options"), Some("nosniff"), "{request}");
+        let page = response.text();
         assert!(page.starts_with("<!DOCTYPE html>\n<html lang=\"en\">\n") && page.ends_with("</html>\n"), "{page}");
         assert_eq!((page.matches("<title>").count(), page.matches("<h1>").count()), (1, 1), "{page}");
-        for never in ["<script", " src=", "http:", "https:", "url(", "@import"] {
-            assert!(!page.contains(never), "{never}: {page}");
+        for forbidden in ["<script", " src=", "http:", "https:", "url(", "@import"] {
+            assert!(!page.contains(forbidden), "{forbidden}: {page}");
         }
         if status >= 400 {
-            assert_eq!(page.matches("<p>").count(), 2, "what happened, and what can be done: {page}");
+            assert_eq!(page.matches("<p>").count(), 2, "the cause and what to do: {page}");
             assert!(page.len() < 1024, "{} bytes", page.len());
         }
     }

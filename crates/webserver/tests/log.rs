@@ -1,12 +1,12 @@
-//! The access log: its formats, its file, what it says of how requests end, and who it takes for the client.
-// Clippy then takes the helpers, too, for tests.
+//! The access log: formats, file, end reasons, and the client behind a proxy.
+// Lets clippy treat the helpers as test code.
 #![cfg(test)]
 
 mod support;
 
 use std::fs::{self, File};
 use std::io::{Read, Write};
-use std::net::{Shutdown, SocketAddr, TcpStream};
+use std::net::{Shutdown, SocketAddr};
 use std::os::unix::fs::{MetadataExt, symlink};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
@@ -19,31 +19,32 @@ use serde_json::Value;
 use tempfile::TempDir;
 
 use support::{
-    Inside, Program, connect, exchange, get, get_as, keep_alive, output_of, read_answer, read_to_end, wait_until,
+    EmbeddedServer, Program, connect, exchange, fetch, get, keep_alive, output_of, read_response, read_to_end, send,
+    wait_until,
 };
 
 /// Far more than socket buffers hold.
 const LARGE: u64 = 64 << 20;
 
-/// A directory to serve, and one for the log beside it.
-struct Shared {
+/// A directory to serve, and another one for the log.
+struct Site {
     root: TempDir,
     logs: TempDir,
 }
 
-impl Shared {
-    fn new() -> Shared {
+impl Site {
+    fn new() -> Site {
         let root = TempDir::new().unwrap();
         fs::write(root.path().join("small"), "small").unwrap();
         File::create(root.path().join("large")).unwrap().set_len(LARGE).unwrap();
-        Shared { root, logs: TempDir::new().unwrap() }
+        Site { root, logs: TempDir::new().unwrap() }
     }
 
     fn log(&self) -> PathBuf {
         self.logs.path().join("access.log")
     }
 
-    /// With its log in the file.
+    /// Starts the program with the log in the file.
     fn serve(&self, options: &[&str]) -> Program {
         let log = self.log();
         Program::start(self.root.path(), &[&["--log-file", log.to_str().unwrap()], options].concat())
@@ -53,7 +54,7 @@ impl Shared {
         lines(&self.log())
     }
 
-    /// The objects of the log, once there are so many.
+    /// The objects in the log, once there are `count` of them.
     fn objects(&self, count: usize) -> Vec<Value> {
         wait_until("the lines are written", || self.lines().len() >= count);
         let lines = self.lines();
@@ -64,12 +65,6 @@ impl Shared {
 
 fn lines(path: &Path) -> Vec<String> {
     fs::read_to_string(path).unwrap_or_default().lines().map(str::to_owned).collect()
-}
-
-fn send(address: SocketAddr, request: &[u8]) -> TcpStream {
-    let mut stream = connect(address);
-    stream.write_all(request).unwrap();
-    stream
 }
 
 const REQUEST: &[u8] = b"GET /small HTTP/1.0\r\nReferer: http://a/\r\nUser-Agent: me \"1\"\r\n\
@@ -83,28 +78,28 @@ fn undated(line: &str) -> String {
     format!("{begin}[]{end}")
 }
 
-/// What was said behind how it started.
-fn after_start(messages: &str) -> Vec<&str> {
+/// The messages after those of the startup.
+fn messages_after_startup(messages: &str) -> Vec<&str> {
     messages.lines().skip_while(|line| !line.starts_with("webserver: requests ")).skip(1).collect()
 }
 
 #[test]
-fn each_format_says_what_it_is_to_say() {
+fn each_format_has_its_fields() {
     for (format, expected) in [
         ("common", r#"127.0.0.1 - Aladdin [] "GET /small HTTP/1.0" 200 5"#),
         ("combined", r#"127.0.0.1 - Aladdin [] "GET /small HTTP/1.0" 200 5 "http://a/" "me \"1\"""#),
     ] {
-        let site = Shared::new();
+        let site = Site::new();
         let program = site.serve(&["--log-format", format]);
         exchange(program.address(), REQUEST);
         assert_eq!(read_to_end(&mut send(program.address(), b"GET /small\r\n")).unwrap(), b"small");
         let messages = program.finish();
-        assert_eq!(after_start(&messages).len(), 1, "its last word alone: {messages}");
+        assert_eq!(messages_after_startup(&messages).len(), 1, "only the final statistics: {messages}");
         let lines: Vec<String> = site.lines().iter().map(|line| undated(line)).collect();
         let dashes = if format == "combined" { r#" "-" "-""# } else { "" };
         assert_eq!(lines, [expected.to_owned(), format!(r#"127.0.0.1 - - [] "GET /small" 200 5{dashes}"#)]);
     }
-    let site = Shared::new();
+    let site = Site::new();
     let program = site.serve(&["--log-format", "json"]);
     exchange(program.address(), REQUEST);
     program.finish();
@@ -129,30 +124,30 @@ fn each_format_says_what_it_is_to_say() {
 }
 
 #[test]
-fn no_log_is_no_file() {
-    let site = Shared::new();
+fn log_format_off_creates_no_file() {
+    let site = Site::new();
     let program = site.serve(&["--log-format", "off"]);
     get(program.address(), "/small");
-    assert_eq!(after_start(&program.finish()).len(), 1);
+    assert_eq!(messages_after_startup(&program.finish()).len(), 1);
     assert!(!site.log().exists());
 }
 
-// R1945-12.3, V16: in whatever part of a request they stand.
+// R1945-12.3, V16: in any part of a request.
 #[test]
-fn v16_no_octets_of_a_peer_make_a_line() {
+fn v16_bytes_of_a_client_cannot_forge_a_line() {
     let bytes: Vec<u8> = (1..=255).filter(|c| !b"\r\n".contains(c)).collect();
     let value: Vec<u8> = bytes.iter().copied().filter(|&c| c == b'\t' || (c >= b' ' && c != 0x7f)).collect();
-    let field = |name: &str| [name.as_bytes(), b": x", &value, b"x\r\n"].concat();
+    let header = |name: &str| [name.as_bytes(), b": x", &value, b"x\r\n"].concat();
     let base64 = "eFwiIFsgfl0gIFx4MGE6cA=="; // x\" [ ~]  \x0a:p
     let requests = [
         [b"GET /", &bytes[..], b" HTTP/1.0\r\n\r\n"].concat(),
         [&bytes[..], b"\r\n\r\n"].concat(),
-        [b"GET / HTTP/1.0\r\n", &field("Referer")[..], &field("User-Agent"), b"\r\n"].concat(),
+        [b"GET / HTTP/1.0\r\n", &header("Referer")[..], &header("User-Agent"), b"\r\n"].concat(),
         format!("GET / HTTP/1.0\r\nAuthorization: Basic {base64}\r\n\r\n").into_bytes(),
-        [b"GET / HTTP/1.0\r\n", &field("X-Forwarded-For")[..], b"\r\n"].concat(),
+        [b"GET / HTTP/1.0\r\n", &header("X-Forwarded-For")[..], b"\r\n"].concat(),
     ];
     for format in ["common", "combined", "json"] {
-        let site = Shared::new();
+        let site = Site::new();
         let program = site.serve(&["--log-format", format, "--trust-proxy", "127.0.0.1"]);
         for request in &requests {
             exchange(program.address(), request);
@@ -176,83 +171,83 @@ fn v16_no_octets_of_a_peer_make_a_line() {
     }
 }
 
-/// What the log of a server says of the one request that this does.
-fn end_of(options: &[&str], request: impl FnOnce(SocketAddr, Program) -> Option<Program>) -> Value {
-    let site = Shared::new();
+/// The log entry of the one request that the function sends.
+fn log_entry(options: &[&str], request: impl FnOnce(SocketAddr, Program) -> Option<Program>) -> Value {
+    let site = Site::new();
     let program = site.serve(&[&["--log-format", "json"], options].concat());
     if let Some(program) = request(program.address(), program) {
-        wait_until("its line is written", || !site.lines().is_empty());
+        wait_until("the line is written", || !site.lines().is_empty());
         program.finish();
     }
     site.objects(1).remove(0)
 }
 
-fn said(object: &Value) -> (&str, u64) {
+fn end_and_status(object: &Value) -> (&str, u64) {
     (object["end"].as_str().unwrap(), object["status"].as_u64().unwrap())
 }
 
 #[test]
-fn a_whole_reply_is_complete_be_it_a_refusal() {
+fn whole_response_is_logged_as_complete() {
     for (request, status) in [(&b"GET /small HTTP/1.0\r\n\r\n"[..], 200), (b"nonsense\r\n\r\n", 400)] {
-        let object = end_of(&[], |address, program| {
+        let object = log_entry(&[], |address, program| {
             exchange(address, request);
             Some(program)
         });
-        assert_eq!(said(&object), ("complete", status));
+        assert_eq!(end_and_status(&object), ("complete", status));
     }
 }
 
 #[test]
-fn a_peer_that_goes_is_client_abort() {
-    let within_its_head = end_of(&[], |address, program| {
+fn disconnect_is_logged_as_client_abort() {
+    let in_request = log_entry(&[], |address, program| {
         let mut stream = send(address, b"GET /small HTTP/1.0\r\nA");
         stream.shutdown(Shutdown::Write).unwrap();
         read_to_end(&mut stream).unwrap();
         Some(program)
     });
-    assert_eq!(said(&within_its_head), ("client-abort", 400));
-    assert_eq!(within_its_head["request"], "GET /small HTTP/1.0");
-    let within_the_reply = end_of(&[], |address, program| {
+    assert_eq!(end_and_status(&in_request), ("client-abort", 400));
+    assert_eq!(in_request["request"], "GET /small HTTP/1.0");
+    let in_response = log_entry(&[], |address, program| {
         let mut stream = send(address, b"GET /large HTTP/1.0\r\n\r\n");
         stream.read_exact(&mut [0; 1000]).unwrap();
         drop(stream); // with bytes unread: a reset
         Some(program)
     });
-    assert_eq!(said(&within_the_reply), ("client-abort", 200));
-    assert!(within_the_reply["sent"].as_u64().unwrap() < LARGE, "{within_the_reply}");
+    assert_eq!(end_and_status(&in_response), ("client-abort", 200));
+    assert!(in_response["sent"].as_u64().unwrap() < LARGE, "{in_response}");
 }
 
 #[test]
-fn a_late_head_is_head_timeout() {
-    let object = end_of(&["--header-timeout", "0.3"], |address, program| {
+fn late_head_is_logged_as_head_timeout() {
+    let object = log_entry(&["--header-timeout", "0.3"], |address, program| {
         read_to_end(&mut send(address, b"GET /small HTTP/1.0\r\nA")).unwrap();
         Some(program)
     });
-    assert_eq!(said(&object), ("head-timeout", 408));
+    assert_eq!(end_and_status(&object), ("head-timeout", 408));
     assert!((200..10_000).contains(&object["duration_ms"].as_u64().unwrap()), "{object}");
 }
 
-/// The same for a handler of our own.
-fn inside_end_of(
+/// The log entry of the one request to this handler.
+fn embedded_log_entry(
     configure: impl FnOnce(Server) -> Server,
     handler: fn(&Request<'_>) -> Action,
     request: impl FnOnce(SocketAddr),
 ) -> Value {
-    let site = Shared::new();
+    let site = Site::new();
     let log = Log::to_file(LogFormat::Json, &site.log()).unwrap();
-    let inside = Inside::start(|server| configure(server).log(log), handler);
-    request(inside.address());
-    wait_until("its line is written", || !site.lines().is_empty());
-    inside.finish();
+    let server = EmbeddedServer::start(|server| configure(server).log(log), handler);
+    request(server.address());
+    wait_until("the line is written", || !site.lines().is_empty());
+    server.finish();
     site.objects(1).remove(0)
 }
 
-// The least rate is so high that nothing is rate_allowance.
+// The minimum rate is so high that the bytes sent earn no time.
 #[test]
-fn a_late_body_is_body_timeout() {
-    let deadlines = Timeouts { min_rate: 1 << 30, ..Timeouts::default() };
-    let object = inside_end_of(
-        |server| server.timeouts(deadlines),
+fn late_body_is_logged_as_body_timeout() {
+    let timeouts = Timeouts { min_rate: 1 << 30, ..Timeouts::default() };
+    let object = embedded_log_entry(
+        |server| server.timeouts(timeouts),
         |_| Action::collect_body(64 << 10, |_| Response::text("")),
         |address| {
             let mut stream = send(address, b"POST / HTTP/1.0\r\nContent-Length: 9\r\n\r\nfew");
@@ -260,32 +255,33 @@ fn a_late_body_is_body_timeout() {
             assert!(read_to_end(&mut stream).unwrap().starts_with(b"HTTP/1.0 408 "));
         },
     );
-    assert_eq!(said(&object), ("body-timeout", 408));
+    assert_eq!(end_and_status(&object), ("body-timeout", 408));
 }
 
 #[test]
-fn a_reply_that_is_not_read_is_slow_send() {
-    let deadlines = Timeouts { min_rate: 1 << 30, ..Timeouts::default() };
+fn unread_response_is_logged_as_slow_send() {
+    let timeouts = Timeouts { min_rate: 1 << 30, ..Timeouts::default() };
     let endless = |_: &Request<'_>| {
         let body = Body::Reader { reader: Box::new(std::io::repeat(b'x')), length: Some(1 << 40) };
         Response::empty(Status::OK).body(body).into()
     };
-    let site = Shared::new();
+    let site = Site::new();
     let log = Log::to_file(LogFormat::Json, &site.log()).unwrap();
-    let inside = Inside::start(|server| server.timeouts(deadlines).log(log), endless as fn(&Request<'_>) -> Action);
-    let _stream = send(inside.address(), b"GET / HTTP/1.0\r\n\r\n");
-    let deadline = Instant::now() + Duration::from_secs(60); // a body has 10 s
-    while inside.running().stats().timed_out == 0 {
-        assert!(Instant::now() < deadline, "it is still waited for");
+    let server =
+        EmbeddedServer::start(|server| server.timeouts(timeouts).log(log), endless as fn(&Request<'_>) -> Action);
+    let _stream = send(server.address(), b"GET / HTTP/1.0\r\n\r\n");
+    let deadline = Instant::now() + Duration::from_secs(60); // a response has 10 s
+    while server.running().stats().timed_out == 0 {
+        assert!(Instant::now() < deadline, "the server still waits for the client");
         std::thread::sleep(Duration::from_millis(50));
     }
-    inside.finish();
-    assert_eq!(said(&site.objects(1)[0]), ("slow-send", 200));
+    server.finish();
+    assert_eq!(end_and_status(&site.objects(1)[0]), ("slow-send", 200));
 }
 
 #[test]
-fn a_request_without_room_is_no_room() {
-    let site = Shared::new();
+fn request_over_connection_limit_is_logged_as_no_room() {
+    let site = Site::new();
     let program = site.serve(&["--log-format", "json", "--max-connections", "1"]);
     let mut first = send(program.address(), b"GET /small HTTP/1.0\r\nA");
     let mut second = send(program.address(), b"GET /small HTTP/1.0\r\n\r\n");
@@ -294,39 +290,39 @@ fn a_request_without_room_is_no_room() {
     read_to_end(&mut first).unwrap();
     program.finish();
     let objects = site.objects(2);
-    assert_eq!((said(&objects[0]), said(&objects[1])), (("no-room", 503), ("complete", 200)));
+    assert_eq!((end_and_status(&objects[0]), end_and_status(&objects[1])), (("no-room", 503), ("complete", 200)));
 }
 
 #[test]
-fn a_reply_that_there_is_no_memory_for_is_unread() {
-    let site = Shared::new();
+fn response_over_memory_budget_is_logged_as_unread() {
+    let site = Site::new();
     let log = Log::to_file(LogFormat::Json, &site.log()).unwrap();
     let large = |_: &Request<'_>| Response::text("x".repeat(65 << 20));
-    let inside = Inside::start(|server| server.threads(1).log(log), large);
-    let mut first = send(inside.address(), b"GET / HTTP/1.0\r\n\r\n");
+    let server = EmbeddedServer::start(|server| server.threads(1).log(log), large);
+    let mut first = send(server.address(), b"GET / HTTP/1.0\r\n\r\n");
     first.read_exact(&mut [0; 1000]).unwrap();
-    let second = read_to_end(&mut send(inside.address(), b"GET /second HTTP/1.0\r\n\r\n")).unwrap();
+    let second = read_to_end(&mut send(server.address(), b"GET /second HTTP/1.0\r\n\r\n")).unwrap();
     assert!(second.len() < 65 << 20);
     let object = site.objects(1).remove(0);
-    assert_eq!((said(&object), object["request"].as_str()), (("unread", 200), Some("GET /second HTTP/1.0")));
+    assert_eq!((end_and_status(&object), object["request"].as_str()), (("unread", 200), Some("GET /second HTTP/1.0")));
     drop(first);
-    inside.finish();
+    server.finish();
 }
 
 #[test]
-fn a_reply_that_the_grace_is_too_short_for_is_shutdown() {
-    let object = end_of(&["--shutdown-timeout", "0.2"], |address, program| {
+fn response_cut_off_by_shutdown_timeout_is_logged_as_shutdown() {
+    let object = log_entry(&["--shutdown-timeout", "0.2"], |address, program| {
         let mut stream = send(address, b"GET /large HTTP/1.0\r\n\r\n");
         stream.read_exact(&mut [0; 1000]).unwrap();
         program.finish();
         None
     });
-    assert_eq!(said(&object), ("shutdown", 200));
+    assert_eq!(end_and_status(&object), ("shutdown", 200));
 }
 
 #[test]
-fn a_reader_that_fails_is_failed() {
-    let object = inside_end_of(
+fn failing_reader_is_logged_as_failed() {
+    let object = embedded_log_entry(
         |server| server,
         |_| {
             let body = Body::Reader { reader: Box::new(&b"too little"[..]), length: Some(100) };
@@ -334,21 +330,21 @@ fn a_reader_that_fails_is_failed() {
         },
         |address| drop(read_to_end(&mut send(address, b"GET / HTTP/1.0\r\n\r\n"))),
     );
-    assert_eq!((said(&object), object["sent"].as_u64()), (("failed", 200), Some(10)));
+    assert_eq!((end_and_status(&object), object["sent"].as_u64()), (("failed", 200), Some(10)));
 }
 
 #[test]
-fn sighup_opens_the_file_anew_and_loses_nothing() {
-    let site = Shared::new();
+fn sighup_reopens_file_and_loses_no_line() {
+    let site = Site::new();
     let program = site.serve(&[]);
     let mode = || fs::metadata(site.log()).unwrap().mode() & 0o777;
-    assert_eq!(mode() & !0o640, 0, "nobody else reads it");
+    assert_eq!(mode() & !0o640, 0, "other users cannot read it");
     let mut stream = connect(program.address());
     let mut expected = Vec::new();
     for turn in 0..4 {
         for n in 0..50 {
             stream.write_all(&keep_alive(&format!("/{turn}/{n}"))).unwrap();
-            assert_eq!(read_answer(&mut stream).status, 404);
+            assert_eq!(read_response(&mut stream).status, 404);
             expected.push(format!("GET /{turn}/{n} HTTP/1.0"));
         }
         if turn < 3 {
@@ -366,8 +362,8 @@ fn sighup_opens_the_file_anew_and_loses_nothing() {
 }
 
 #[test]
-fn sighup_without_a_file_or_with_a_bad_one_ends_nothing() {
-    let site = Shared::new();
+fn failed_reopening_keeps_old_file() {
+    let site = Site::new();
     let mut plain = Program::start(site.root.path(), &[]);
     plain.signal(Signal::HUP);
     let mut program = site.serve(&[]);
@@ -375,11 +371,11 @@ fn sighup_without_a_file_or_with_a_bad_one_ends_nothing() {
     fs::rename(site.log(), &moved).unwrap();
     fs::create_dir(site.log()).unwrap();
     program.signal(Signal::HUP);
-    wait_until("it says so", || program.messages().contains("cannot reopen the access log"));
+    wait_until("the error is reported", || program.messages().contains("cannot open the access log anew"));
     get(program.address(), "/small");
-    assert_eq!((plain.ended(Duration::ZERO), program.ended(Duration::ZERO)), (None, None));
-    wait_until("it goes on where it was", || lines(&moved).len() == 1);
-    // What was in the way has gone, and nobody has to say so.
+    assert_eq!((plain.wait(Duration::ZERO), program.wait(Duration::ZERO)), (None, None));
+    wait_until("the log goes on in the old file", || lines(&moved).len() == 1);
+    // Once the obstacle is gone, the file is reopened without another signal.
     fs::remove_dir(site.log()).unwrap();
     while !site.log().is_file() {
         get(program.address(), "/small");
@@ -387,16 +383,16 @@ fn sighup_without_a_file_or_with_a_bad_one_ends_nothing() {
     let messages = program.finish();
     assert_eq!(messages.matches("cannot reopen the access log").count(), 1, "{messages}");
     get(plain.address(), "/small");
-    assert!(after_start(&plain.finish())[0].starts_with("127.0.0.1 - - ["));
+    assert!(messages_after_startup(&plain.finish())[0].starts_with("127.0.0.1 - - ["));
 }
 
 #[test]
-fn lines_are_there_within_a_tenth_of_a_second_or_so() {
-    let site = Shared::new();
+fn lines_are_written_soon_and_appended() {
+    let site = Site::new();
     let program = site.serve(&[]);
     get(program.address(), "/small");
-    wait_until("the line is there before the end", || site.lines().len() == 1);
-    // Behind what others wrote.
+    wait_until("the line is written before the shutdown", || site.lines().len() == 1);
+    // A new program appends.
     program.finish();
     let program = site.serve(&[]);
     get(program.address(), "/small");
@@ -405,33 +401,33 @@ fn lines_are_there_within_a_tenth_of_a_second_or_so() {
 }
 
 #[test]
-fn a_device_that_is_always_full_costs_lines_alone() {
-    let site = Shared::new();
+fn full_device_loses_lines_only() {
+    let site = Site::new();
     symlink("/dev/full", site.log()).unwrap();
     let program = site.serve(&[]);
     for _ in 0..20 {
         assert_eq!(get(program.address(), "/small").text(), "small");
-        std::thread::sleep(Duration::from_millis(10)); // several writes
+        std::thread::sleep(Duration::from_millis(10)); // so that there are several writes
     }
     let messages = program.finish();
-    let [first, last] = after_start(&messages)[..] else { panic!("{messages}") };
+    let [first, last] = messages_after_startup(&messages)[..] else { panic!("{messages}") };
     assert!(first.starts_with("webserver: cannot write the access log: No space left on device"), "{messages}");
     assert!(last.ends_with("; 20 lines of the log lost"), "{messages}");
 }
 
-// A limit of the file's length is a disk that is full and has room again, with the lines torn where it ends.
+// A limit of the file size stands for a disk that is full and later has space again. The last line is cut at the limit.
 #[test]
-fn a_full_disk_stops_nothing_and_tears_no_line() {
-    let site = Shared::new();
+fn full_disk_blocks_nothing_and_splits_no_line() {
+    let site = Site::new();
     let program = site.serve(&[]);
     let limit = |bytes: Option<u64>| {
         prlimit(Some(program.pid()), Resource::Fsize, Rlimit { current: bytes, maximum: None }).unwrap();
     };
     let line = format!("/{}", "x".repeat(100));
     let ask = |count: usize| (0..count).for_each(|_| assert_eq!(get(program.address(), &line).status, 404));
-    // More than there is on standard error, which is a file here that the limit bounds too.
+    // More bytes than on standard error, which is a file here and has the same limit.
     ask(40);
-    wait_until("they are there", || site.lines().len() == 40);
+    wait_until("the lines are written", || site.lines().len() == 40);
     for round in 1..=2 {
         let length = fs::metadata(site.log()).unwrap().len();
         limit(Some(length + 50));
@@ -451,16 +447,17 @@ fn a_full_disk_stops_nothing_and_tears_no_line() {
     }
     let messages = program.finish();
     assert!(messages.lines().last().unwrap().ends_with(" lines of the log lost"), "{messages}");
-    assert_eq!(after_start(&messages).len(), 5, "{messages}");
+    assert_eq!(messages_after_startup(&messages).len(), 5, "{messages}");
     let expected = format!("127.0.0.1 - - [] \"GET {line} HTTP/1.0\" 404 ");
     let lines = site.lines();
     assert!(lines.len() >= 5 && lines.iter().all(|line| undated(line).starts_with(&expected)), "{lines:#?}");
 }
 
-// A full disk is when somebody looks after the log. The process may not read its log any more, to see how it ends.
+// An administrator rotates the log when the disk is full. The process cannot read the log to see whether its last line is
+// complete.
 #[test]
-fn sighup_while_a_line_is_torn_puts_nothing_behind_its_half() {
-    let site = Shared::new();
+fn sighup_with_partial_line_appends_nothing_to_it() {
+    let site = Site::new();
     let program = site.serve(&[]);
     let limit = |bytes: Option<u64>| {
         prlimit(Some(program.pid()), Resource::Fsize, Rlimit { current: bytes, maximum: None }).unwrap();
@@ -468,15 +465,15 @@ fn sighup_while_a_line_is_torn_puts_nothing_behind_its_half() {
     let line = format!("/{}", "x".repeat(100));
     let ask = || assert_eq!(get(program.address(), &line).status, 404);
     (0..40).for_each(|_| ask());
-    wait_until("they are there", || site.lines().len() == 40);
+    wait_until("the lines are written", || site.lines().len() == 40);
     limit(Some(fs::metadata(site.log()).unwrap().len() + 50));
     ask();
     wait_until("the disk is full", || program.messages().contains("cannot write the access log"));
     program.signal(Signal::HUP);
-    std::thread::sleep(Duration::from_millis(200)); // nothing shows that it was reopened
+    std::thread::sleep(Duration::from_millis(200)); // the reopening cannot be observed
     limit(None);
     ask();
-    wait_until("it is written again", || program.messages().contains("the access log is written again"));
+    wait_until("the log is written again", || program.messages().contains("the access log is written again"));
     program.finish();
     let expected = format!("127.0.0.1 - - [] \"GET {line} HTTP/1.0\" 404 ");
     let lines = site.lines();
@@ -485,33 +482,33 @@ fn sighup_while_a_line_is_torn_puts_nothing_behind_its_half() {
 }
 
 #[test]
-fn a_file_that_cannot_be_opened_is_no_start() {
-    let site = Shared::new();
+fn startup_fails_if_log_file_cannot_be_opened() {
+    let site = Site::new();
     let log = site.logs.path().join("missing/log");
     let output = output_of(&["--port", "0", "--log-file", log.to_str().unwrap(), site.root.path().to_str().unwrap()]);
     assert_eq!((output.status.code(), output.stdout.len()), (Some(1), 0));
 }
 
-// Whoever drops what `start` gave lets the server go on, and so its log.
+// Dropping the `RunningServer` lets the server and its log go on.
 #[test]
-fn the_log_of_a_server_that_nobody_waits_for_goes_on() {
-    let site = Shared::new();
+fn log_goes_on_after_running_server_is_dropped() {
+    let site = Site::new();
     let log = Log::to_file(LogFormat::Common, &site.log()).unwrap();
     let server = Server::bind("127.0.0.1:0").unwrap().log(log);
     let running = server.start(|_: &Request<'_>| Response::text("here\n")).unwrap();
-    let (address, stopper) = (running.local_addrs()[0], running.shutdown_handle());
+    let (address, shutdown) = (running.local_addrs()[0], running.shutdown_handle());
     running.detach();
     for count in 1..=2 {
         assert_eq!(get(address, "/").text(), "here\n");
-        wait_until("its line is written", || site.lines().len() == count);
+        wait_until("the line is written", || site.lines().len() == count);
     }
-    stopper.shut_down();
+    shutdown.shut_down();
 }
 
-// Else it would wait for one, deaf to signals.
+// Otherwise the open would block until there is a reader.
 #[test]
-fn a_pipe_that_nobody_reads_is_no_start() {
-    let site = Shared::new();
+fn startup_fails_if_log_pipe_has_no_reader() {
+    let site = Site::new();
     let log = site.log();
     mknodat(CWD, &log, FileType::Fifo, Mode::from_raw_mode(0o600), 0).unwrap();
     let arguments = ["--port", "0", "--log-file", log.to_str().unwrap(), site.root.path().to_str().unwrap()];
@@ -527,14 +524,14 @@ fn a_pipe_that_nobody_reads_is_no_start() {
 }
 
 #[test]
-fn a_log_behind_a_link_is_opened_anew_where_it_is() {
-    let site = Shared::new();
-    let elsewhere = TempDir::new().unwrap();
-    let (real, moved) = (elsewhere.path().join("real"), elsewhere.path().join("moved"));
+fn log_behind_symlink_is_reopened_at_its_target() {
+    let site = Site::new();
+    let target = TempDir::new().unwrap();
+    let (real, moved) = (target.path().join("real"), target.path().join("moved"));
     symlink(&real, site.log()).unwrap();
     let program = site.serve(&[]);
     get(program.address(), "/small");
-    wait_until("its line is written", || lines(&real).len() == 1);
+    wait_until("the line is written", || lines(&real).len() == 1);
     fs::rename(&real, &moved).unwrap();
     program.signal(Signal::HUP);
     wait_until("there is a new file", || real.exists());
@@ -543,31 +540,31 @@ fn a_log_behind_a_link_is_opened_anew_where_it_is() {
     assert_eq!((lines(&moved).len(), lines(&real).len()), (1, 1));
 }
 
-/// The client of requests with this X-Forwarded-For, as handler and log have it.
+// The handler and the log have the same client.
 #[test]
-fn a_trusted_proxy_is_believed_and_no_other() {
-    let who =
+fn x_forwarded_for_is_used_from_trusted_proxies_only() {
+    let client_and_peer =
         |request: &Request<'_>| Response::text(format!("{} by {}", request.client_ip(), request.peer_addr().ip()));
-    let fields = "X-Forwarded-For: 198.51.100.1\r\nX-Forwarded-For: 192.0.2.1, 10.0.0.1\r\n";
+    let headers = "X-Forwarded-For: 198.51.100.1\r\nX-Forwarded-For: 192.0.2.1, 10.0.0.1\r\n";
     for (trusted, client) in [
         (&[][..], "127.0.0.1"),
         (&["127.0.0.1"], "10.0.0.1"),
         (&["127.0.0.0/8", "10.0.0.0/8"], "192.0.2.1"),
         (&["10.0.0.0/8", "unix"], "127.0.0.1"),
     ] {
-        let site = Shared::new();
+        let site = Site::new();
         let log = Log::to_file(LogFormat::Json, &site.log()).unwrap();
         let proxies: Vec<_> = trusted.iter().map(|proxy| proxy.parse().unwrap()).collect();
-        let inside = Inside::start(|server| server.log(log).trust_proxies(proxies), who);
-        assert_eq!(get_as(inside.address(), "GET", "/", fields).text(), format!("{client} by 127.0.0.1"));
-        inside.finish();
+        let server = EmbeddedServer::start(|server| server.log(log).trust_proxies(proxies), client_and_peer);
+        assert_eq!(fetch(server.address(), "GET", "/", headers).text(), format!("{client} by 127.0.0.1"));
+        server.finish();
         let object = site.objects(1).remove(0);
         assert_eq!(object["client"], client);
         assert_eq!(object.get("peer"), (client != "127.0.0.1").then_some(&Value::from("127.0.0.1")));
     }
-    let site = Shared::new();
+    let site = Site::new();
     let program = site.serve(&["--trust-proxy", "127.0.0.0/8", "--trust-proxy", "10.0.0.0/8"]);
-    get_as(program.address(), "GET", "/small", fields);
+    fetch(program.address(), "GET", "/small", headers);
     program.finish();
     assert!(site.lines()[0].starts_with("192.0.2.1 - - ["), "{:?}", site.lines());
 }

@@ -1,5 +1,5 @@
-//! The counters that `--metrics` shows are right, in Prometheus' format, and are shown nowhere else.
-// Clippy then takes the helpers, too, for tests.
+//! The metrics of `--metrics`: their values, their format, and their own listener.
+// Lets clippy treat the helpers as test code.
 #![cfg(test)]
 
 mod support;
@@ -13,7 +13,9 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use tempfile::TempDir;
 
-use support::{Program, answers, connect, get, get_as, keep_alive, read_answer, read_to_end, wait_until};
+use support::{
+    Program, connect, fetch, get, keep_alive, parse_responses, read_response, read_to_end, send, wait_until,
+};
 
 fn directory() -> TempDir {
     let directory = TempDir::new().unwrap();
@@ -28,11 +30,11 @@ fn start(directory: &TempDir, options: &[&str]) -> (Program, SocketAddr) {
         let line = messages.lines().find_map(|line| line.strip_prefix("webserver: metrics at http://"))?;
         line.strip_suffix("/metrics")?.parse().ok()
     };
-    let metrics = address(program.messages()).expect("it says where before it is ready");
+    let metrics = address(program.messages()).expect("it prints the address before it is ready");
     (program, metrics)
 }
 
-/// All samples, by name and label. Each has a help and a type, each stands once, and each line is well formed.
+/// All samples, by name and label. Checks that each is well formed, has a help text and a type, and occurs once.
 fn samples(text: &str) -> BTreeMap<String, f64> {
     let mut samples = BTreeMap::new();
     let mut kind = "";
@@ -42,9 +44,9 @@ fn samples(text: &str) -> BTreeMap<String, f64> {
         if let Some(help) = line.strip_prefix("# HELP ") {
             described = help.split_once(' ').unwrap().0;
         } else if let Some(of) = line.strip_prefix("# TYPE ") {
-            let (name, its_kind) = of.split_once(' ').unwrap();
+            let (name, its_type) = of.split_once(' ').unwrap();
             assert_eq!(name, described);
-            kind = its_kind;
+            kind = its_type;
             assert_eq!(kind == "counter", name.ends_with("_total"), "{line}");
         } else {
             let (name, value) = line.rsplit_once(' ').unwrap();
@@ -58,24 +60,24 @@ fn samples(text: &str) -> BTreeMap<String, f64> {
 }
 
 fn scrape(metrics: SocketAddr) -> BTreeMap<String, f64> {
-    let answer = get(metrics, "/metrics");
-    assert_eq!(answer.status, 200);
-    assert_eq!(answer.field("Content-Type"), Some("text/plain; version=0.0.4; charset=utf-8"));
-    samples(answer.text())
+    let response = get(metrics, "/metrics");
+    assert_eq!(response.status, 200);
+    assert_eq!(response.header("Content-Type"), Some("text/plain; version=0.0.4; charset=utf-8"));
+    samples(response.text())
 }
 
-/// The sum of a name's samples.
+/// The sum of all samples with this name.
 fn sum(samples: &BTreeMap<String, f64>, name: &str) -> f64 {
     samples.iter().filter(|(sample, _)| sample.split('{').next() == Some(name)).map(|(_, value)| value).sum()
 }
 
 #[test]
-fn the_counters_are_those_of_what_was_served() {
+fn metrics_count_connections_responses_and_bytes() {
     let directory = directory();
     let (program, metrics) = start(&directory, &[]);
     let address = program.address();
     let mut bytes = 0;
-    for (method, target, fields) in [
+    for (method, target, headers) in [
         ("GET", "/small", ""),
         ("GET", "/", ""),
         ("GET", "/small", "Range: bytes=1-2\r\n"),
@@ -85,25 +87,23 @@ fn the_counters_are_those_of_what_was_served() {
         ("DELETE", "/small", ""),
         ("BREW", "/small", ""),
     ] {
-        let answer = get_as(address, method, target, fields);
-        bytes += answer.head.len() + answer.body.len();
+        let response = fetch(address, method, target, headers);
+        bytes += response.head.len() + response.body.len();
     }
-    let mut gone = connect(address);
-    gone.write_all(b"GET / HTT").unwrap();
-    drop(gone);
+    drop(send(address, b"GET / HTT"));
     let mut kept = connect(address);
     for _ in 0..3 {
         kept.write_all(&keep_alive("/small")).unwrap();
-        let answer = read_answer(&mut kept);
-        bytes += answer.head.len() + answer.body.len();
+        let response = read_response(&mut kept);
+        bytes += response.head.len() + response.body.len();
     }
     let ended = "webserver_connections_ended_total";
-    // A reply may be read before it is counted.
+    // A client may read a response before it is counted.
     let is_over = |now: &BTreeMap<String, f64>| {
         let is_counted = now.get("webserver_replies_total{class=\"2xx\"}") == Some(&7.0);
         sum(now, ended) == 9.0 && is_counted && now["webserver_sent_bytes_total"] >= bytes as f64
     };
-    wait_until("all but one have ended, all replies too", || is_over(&scrape(metrics)));
+    wait_until("all connections but one have ended and all responses are counted", || is_over(&scrape(metrics)));
     let now = scrape(metrics);
     for (name, expected) in [
         ("webserver_connections_accepted_total", 10.0),
@@ -120,9 +120,9 @@ fn the_counters_are_those_of_what_was_served() {
     ] {
         assert_eq!(now.get(name), Some(&expected), "{name}: {now:#?}");
     }
-    // The half request is answered with 400, which nobody reads, if the end of its stream comes first.
-    let refused = now["webserver_replies_total{class=\"4xx\"}"];
-    assert!((2.0..=3.0).contains(&refused), "{now:#?}");
+    // The incomplete request is answered with 400 if the server sees the end of the stream before the reset.
+    let client_errors = now["webserver_replies_total{class=\"4xx\"}"];
+    assert!((2.0..=3.0).contains(&client_errors), "{now:#?}");
     let sent = now["webserver_sent_bytes_total"];
     assert!(sent >= bytes as f64 && sent < bytes as f64 + 2000.0, "{bytes}: {now:#?}");
     assert!((1.0..=7.0).contains(&now["webserver_files_read_total"]), "{now:#?}");
@@ -130,17 +130,17 @@ fn the_counters_are_those_of_what_was_served() {
     assert!((0.0..600.0).contains(&(seconds - now["process_start_time_seconds"])));
 
     drop(kept);
-    wait_until("nobody is left", || {
+    wait_until("all connections have ended", || {
         let now = scrape(metrics);
         now["webserver_connections"] == 0.0 && sum(&now, ended) == now["webserver_connections_accepted_total"]
     });
     let messages = program.finish();
-    assert!(!messages.contains("/metrics HTTP"), "the log is that of the service: {messages}");
+    assert!(!messages.contains("/metrics HTTP"), "scrapes are not in the access log: {messages}");
 }
 
-// A scrape at any time shows no more ends than beginnings, nothing goes backwards, and the sums are right at rest.
+// No scrape shows more closed than accepted connections, no counter decreases, and the final sums are right.
 #[test]
-fn under_load_every_scrape_is_consistent() {
+fn every_scrape_is_consistent_under_load() {
     const CLIENTS: usize = 8;
     const EACH: usize = 150;
     let directory = directory();
@@ -169,7 +169,7 @@ fn under_load_every_scrape_is_consistent() {
         }
     });
     let all = (CLIENTS * EACH) as f64;
-    wait_until("all have ended", || sum(&scrape(metrics), "webserver_connections_ended_total") == all);
+    wait_until("all connections have ended", || sum(&scrape(metrics), "webserver_connections_ended_total") == all);
     let now = scrape(metrics);
     assert_eq!(now["webserver_connections_accepted_total"], all);
     assert_eq!(now["webserver_replies_total{class=\"4xx\"}"], all / 3.0);
@@ -178,20 +178,20 @@ fn under_load_every_scrape_is_consistent() {
 }
 
 #[test]
-fn they_are_shown_on_their_own_listener_alone() {
+fn metrics_are_served_on_their_own_listener_only() {
     let directory = directory();
     let (program, metrics) = start(&directory, &[]);
     assert_eq!(get(program.address(), "/metrics").status, 404);
     assert_eq!(get(metrics, "/small").status, 404);
-    assert_eq!(get_as(metrics, "DELETE", "/metrics", "").status, 405);
-    assert_eq!(get_as(metrics, "HEAD", "/metrics", "").status, 200);
+    assert_eq!(fetch(metrics, "DELETE", "/metrics", "").status, 405);
+    assert_eq!(fetch(metrics, "HEAD", "/metrics", "").status, 200);
     assert_eq!(program.ready().len(), 1, "{:?}", program.ready());
     program.finish();
 }
 
-// Who holds every place of the small server has no part of the other, and keeps it from no end.
+// Clients that use up all connections of the metrics server neither slow down the files nor block the shutdown.
 #[test]
-fn the_service_is_not_disturbed() {
+fn files_are_served_while_metrics_connections_are_used_up() {
     let directory = directory();
     let (program, metrics) = start(&directory, &[]);
     let mut silent: Vec<_> = (0..200).map(|_| connect(metrics)).collect();
@@ -199,10 +199,9 @@ fn the_service_is_not_disturbed() {
         let _ = stream.write_all(b"GET /metrics HT");
     }
     assert_eq!(get(program.address(), "/small").text(), "small");
-    let mut told = connect(metrics);
-    told.write_all(b"GET /metrics HTTP/1.0\r\n\r\n").unwrap();
-    if let Ok(bytes) = read_to_end(&mut told) {
-        assert!(answers(&bytes, false).unwrap().iter().all(|answer| answer.status == 503));
+    let mut stream = send(metrics, b"GET /metrics HTTP/1.0\r\n\r\n");
+    if let Ok(bytes) = read_to_end(&mut stream) {
+        assert!(parse_responses(&bytes, false).unwrap().iter().all(|response| response.status == 503));
     }
     program.finish();
 }

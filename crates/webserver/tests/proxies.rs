@@ -1,19 +1,18 @@
-//! Proxies and caches that others wrote, in front of the real program.
-// Clippy then takes the helpers, too, for tests.
+//! HAProxy, nginx and Varnish in front of the program.
+// Lets clippy treat the helpers as test code.
 #![cfg(test)]
 
 mod support;
 
 use std::fs;
-use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::process::{Child, Command, Stdio};
 
 use tempfile::TempDir;
 
-use support::{Program, connect, wait_until};
+use support::{Program, read_to_end, send, tool, wait_until};
 
-/// A proxy at work on `port`; it ends with the value.
+/// A running proxy. Dropping the value ends it.
 struct Proxy {
     process: Child,
     port: u16,
@@ -21,20 +20,12 @@ struct Proxy {
 }
 
 impl Proxy {
-    /// Starts it, unless it is not there. `arguments` are made from its own port and a directory of its own.
+    /// Starts it, if it is installed. `arguments` gets its port and a directory for its files.
     fn start(program: &str, arguments: impl FnOnce(u16, &str) -> Vec<String>) -> Option<Proxy> {
-        let path = std::env::var("PATH").unwrap_or_default() + ":/usr/sbin";
-        let version = Command::new(program).env("PATH", &path).arg("-v").output();
-        let version = version.or_else(|_| Command::new(format!("/usr/sbin/{program}")).arg("-V").output());
-        if version.is_err() {
-            println!("MISSING: {program} (Debian package of that name)");
-            assert!(std::env::var_os("CI").is_none(), "{program} is missing");
-            return None;
-        }
+        let program = tool(program)?;
         let directory = TempDir::new().unwrap();
         let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
         let process = Command::new(program)
-            .env("PATH", &path)
             .args(arguments(port, directory.path().to_str().unwrap()))
             .stdin(Stdio::null())
             .stdout(Stdio::null())
@@ -43,17 +34,14 @@ impl Proxy {
             .unwrap();
         let proxy = Proxy { process, port, _directory: directory };
         wait_until("the proxy listens", || TcpStream::connect(("127.0.0.1", port)).is_ok());
-        wait_until("the proxy reaches the program", || proxy.get("/ready", "").0 == 200);
+        wait_until("the proxy forwards requests", || proxy.get("/ready", "").0 == 200);
         Some(proxy)
     }
 
-    /// Status, head and body of an answer to an HTTP/1.1 client.
-    fn get(&self, path: &str, fields: &str) -> (u16, String, Vec<u8>) {
-        let mut stream = connect(([127, 0, 0, 1], self.port).into());
-        let request = format!("GET {path} HTTP/1.1\r\nHost: a.example\r\nConnection: close\r\n{fields}\r\n");
-        stream.write_all(request.as_bytes()).unwrap();
-        let mut bytes = Vec::new();
-        stream.read_to_end(&mut bytes).unwrap();
+    /// Status, head and body of the response to an HTTP/1.1 request.
+    fn get(&self, path: &str, headers: &str) -> (u16, String, Vec<u8>) {
+        let request = format!("GET {path} HTTP/1.1\r\nHost: a.example\r\nConnection: close\r\n{headers}\r\n");
+        let bytes = read_to_end(&mut send(([127, 0, 0, 1], self.port).into(), request.as_bytes())).unwrap();
         let Some(end) = bytes.windows(4).position(|four| four == b"\r\n\r\n") else {
             return (0, String::new(), bytes);
         };
@@ -62,8 +50,8 @@ impl Proxy {
         (status, head, bytes[end + 4..].to_vec())
     }
 
-    /// What passes a proxy is what lies in the directory.
-    fn carries(&self, large: &[u8]) {
+    /// Checks responses through the proxy against the files.
+    fn check_forwarding(&self, large: &[u8]) {
         for _ in 0..20 {
             let (status, _, body) = self.get("/large", "");
             assert!(status == 200 && body == large, "{status}, {} bytes", body.len());
@@ -93,9 +81,9 @@ fn site() -> (TempDir, Vec<u8>) {
     (directory, large)
 }
 
-// R9110-9.3.7: its usual check is OPTIONS.
+// R9110-9.3.7: by default HAProxy checks health by OPTIONS.
 #[test]
-fn haproxy_sees_it_up() {
+fn haproxy_considers_server_up() {
     let (directory, large) = site();
     let program = Program::start(directory.path(), &[]);
     let Some(haproxy) = Proxy::start("haproxy", |port, own| {
@@ -111,15 +99,15 @@ fn haproxy_sees_it_up() {
         return;
     };
     let checks = || program.messages().matches("\"OPTIONS / HTTP/1.0\" 200 0\n").count();
-    wait_until("many checks", || checks() > 20);
-    haproxy.carries(&large); // after so many checks it is still up
+    wait_until("many health checks have come", || checks() > 20);
+    haproxy.check_forwarding(&large); // HAProxy still considers the server up
     drop(haproxy);
     program.finish();
 }
 
-// In either version. It keeps no connection to a server that answers in HTTP/1.0, whatever that says.
+// By either version. nginx does not keep a connection to a server whose responses are HTTP/1.0.
 #[test]
-fn nginx_carries_it() {
+fn nginx_forwards_requests() {
     let (directory, large) = site();
     for version in ["1.0", "1.1"] {
         let program = Program::start(directory.path(), &[]);
@@ -139,15 +127,15 @@ fn nginx_carries_it() {
         }) else {
             return;
         };
-        nginx.carries(&large);
+        nginx.check_forwarding(&large);
         drop(nginx);
         program.finish();
     }
 }
 
-// R9110-13.1.2, R9110-15.4.5: a shared cache asks by the tag whether it is still so, and sends what it has.
+// R9110-13.1.2, R9110-15.4.5: a shared cache revalidates by the entity tag, and then sends its copy.
 #[test]
-fn varnish_revalidates() {
+fn varnish_revalidates_by_entity_tag() {
     let (directory, large) = site();
     let program = Program::start(directory.path(), &["--cache-control", "max-age=1"]);
     let Some(varnish) = Proxy::start("varnishd", |port, own| {
@@ -162,7 +150,7 @@ fn varnish_revalidates() {
     let (status, first, body) = varnish.get("/text.txt", "");
     assert_eq!((status, &*body), (200, &b"text"[..]));
     let revalidated = || program.messages().matches("\"GET /text.txt HTTP/1.1\" 304 0\n").count();
-    wait_until("a 304", || {
+    wait_until("varnish has revalidated", || {
         let (status, _, body) = varnish.get("/text.txt", "");
         assert_eq!((status, &*body), (200, &b"text"[..]));
         revalidated() > 0
@@ -170,10 +158,10 @@ fn varnish_revalidates() {
     let tag = first.lines().find_map(|line| line.strip_prefix("ETag: ")).unwrap();
     let (status, _, body) = varnish.get("/text.txt", &format!("If-None-Match: {tag}\r\n"));
     assert_eq!((status, body.len()), (304, 0));
-    // Another content, another tag: not taken for the old one.
+    // Changed content has another tag, so the cache fetches it.
     fs::write(directory.path().join("text.txt"), "other").unwrap();
-    wait_until("the other content", || varnish.get("/text.txt", "").2 == b"other");
-    varnish.carries(&large);
+    wait_until("the changed content is served", || varnish.get("/text.txt", "").2 == b"other");
+    varnish.check_forwarding(&large);
     drop(varnish);
     program.finish();
 }

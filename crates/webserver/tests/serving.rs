@@ -1,5 +1,5 @@
-//! What a directory's visitors get: files, their heads, listings, redirects and refusals, over real sockets.
-// Clippy then takes the helpers, too, for tests.
+//! Serving a directory over real sockets: files, listings, redirects and errors.
+// Lets clippy treat the helpers as test code.
 #![cfg(test)]
 
 mod support;
@@ -24,27 +24,28 @@ use rustix::process::{Resource, Rlimit, Signal, getrlimit, prlimit};
 use tempfile::TempDir;
 
 use support::{
-    Inside, Program, answers, connect, exchange, get, get_as, keep_alive, read_answer, read_to_end, wait_until,
+    EmbeddedServer, Program, connect, exchange, fetch, get, keep_alive, parse_responses, read_response, read_to_end,
+    send, wait_until,
 };
 
-/// A directory to serve, and one outside of it that holds a secret.
-struct Shared {
+/// A directory to serve, and a secret outside of it.
+struct Site {
     outer: TempDir,
 }
 
-impl Shared {
-    fn new() -> Shared {
+impl Site {
+    fn new() -> Site {
         let outer = TempDir::new().unwrap();
         fs::create_dir(outer.path().join("www")).unwrap();
         fs::write(outer.path().join("secret"), "secret").unwrap();
-        Shared { outer }
+        Site { outer }
     }
 
     fn root(&self) -> PathBuf {
         self.outer.path().join("www")
     }
 
-    /// Writes a file, and the directories that lead to it.
+    /// Writes a file and creates its directories.
     fn write(&self, name: impl AsRef<OsStr>, content: &[u8]) -> PathBuf {
         let path = self.root().join(Path::new(name.as_ref()));
         fs::create_dir_all(path.parent().unwrap()).unwrap();
@@ -57,7 +58,7 @@ impl Shared {
     }
 }
 
-/// A period that is no power of two, so that a piece at a wrong offset shows.
+/// Content with a period that is not a power of two, so that a piece from a wrong offset is noticed.
 fn content(bytes: usize) -> Vec<u8> {
     let period: Vec<u8> = (0..251).collect();
     let mut content = period.repeat(bytes / period.len() + 1);
@@ -65,7 +66,7 @@ fn content(bytes: usize) -> Vec<u8> {
     content
 }
 
-/// A path of which every byte is encoded that may be.
+/// A path in which every byte is encoded that may be encoded.
 fn path_of(name: &[u8]) -> String {
     let mut path = String::from("/");
     for &byte in name {
@@ -79,20 +80,20 @@ fn path_of(name: &[u8]) -> String {
 
 // R1945-8.1, R1945-8.2a, R1945-10.5, R9110-9.1a, R9110-9.3.7
 #[test]
-fn get_head_and_options() {
-    let site = Shared::new();
+fn get_head_and_options_are_answered() {
+    let site = Site::new();
     site.write("hello.html", b"<p>Hello</p>\n");
     let program = site.serve(&[]);
     let address = program.address();
     let got = get(address, "/hello.html");
     assert_eq!((got.status, got.body.as_slice()), (200, &b"<p>Hello</p>\n"[..]));
-    assert_eq!(got.field("Content-Type"), Some("text/html; charset=utf-8"));
-    let head = get_as(address, "HEAD", "/hello.html", "");
+    assert_eq!(got.header("Content-Type"), Some("text/html; charset=utf-8"));
+    let head = fetch(address, "HEAD", "/hello.html", "");
     let dateless = |head: &str| head.split("\r\n").filter(|line| !line.starts_with("Date: ")).collect::<String>();
     assert_eq!(dateless(&head.head), dateless(&got.head), "R9110-9.3.2");
     for target in ["/hello.html", "*", "/missing"] {
-        let options = get_as(address, "OPTIONS", target, "");
-        assert_eq!((options.status, options.field("Allow")), (200, Some("GET, HEAD, OPTIONS")), "{target}");
+        let options = fetch(address, "OPTIONS", target, "");
+        assert_eq!((options.status, options.header("Allow")), (200, Some("GET, HEAD, OPTIONS")), "{target}");
         assert!(options.body.is_empty());
     }
     let messages = program.finish();
@@ -102,15 +103,15 @@ fn get_head_and_options() {
 
 // R1945-8.1, R1945-3.3a, R1945-10.9a to R1945-10.9c, D5
 #[test]
-fn an_unchanged_file_is_not_sent_again() {
-    let site = Shared::new();
+fn unchanged_file_is_not_sent_again() {
+    let site = Site::new();
     let path = site.write("a.txt", b"text");
     let modified = UNIX_EPOCH + Duration::from_secs(784_111_777);
     File::options().write(true).open(&path).unwrap().set_modified(modified).unwrap();
     let program = site.serve(&[]);
     let address = program.address();
     let got = get(address, "/a.txt");
-    assert_eq!(got.field("Last-Modified"), Some("Sun, 06 Nov 1994 08:49:37 GMT"));
+    assert_eq!(got.header("Last-Modified"), Some("Sun, 06 Nov 1994 08:49:37 GMT"));
     for (since, status) in [
         ("Sun, 06 Nov 1994 08:49:37 GMT", 304),
         ("Mon, 07 Nov 1994 08:49:37 GMT", 304),
@@ -120,17 +121,19 @@ fn an_unchanged_file_is_not_sent_again() {
         ("yesterday", 200),
     ] {
         for method in ["GET", "HEAD"] {
-            let answer = get_as(address, method, "/a.txt", &format!("If-Modified-Since: {since}\r\n"));
-            assert_eq!(answer.status, status, "{method} {since}");
-            assert!(status == 200 || (answer.content_length().is_none() && answer.field("Content-Type").is_none()));
-            assert_eq!(answer.field("Last-Modified"), got.field("Last-Modified"));
+            let response = fetch(address, method, "/a.txt", &format!("If-Modified-Since: {since}\r\n"));
+            assert_eq!(response.status, status, "{method} {since}");
+            assert!(
+                status == 200 || (response.content_length().is_none() && response.header("Content-Type").is_none())
+            );
+            assert_eq!(response.header("Last-Modified"), got.header("Last-Modified"));
         }
     }
 }
 
 #[test]
-fn refusals_say_why_on_a_page() {
-    let site = Shared::new();
+fn errors_have_a_page() {
+    let site = Site::new();
     site.write("a.txt", b"text");
     let program = site.serve(&[]);
     for (request, status) in [
@@ -149,19 +152,19 @@ fn refusals_say_why_on_a_page() {
         ("GET / HTTP/1.1\r\nConnection: close\r\n\r\n", 400),
         ("GET / HTTP/1.1\r\nHost: a\r\nExpect: tea\r\nConnection: close\r\n\r\n", 417),
     ] {
-        let answer = exchange(program.address(), request.as_bytes());
-        assert_eq!(answer.status, status, "{request}");
-        assert_eq!(answer.field("Content-Type"), Some("text/html; charset=utf-8"), "{request}");
-        assert!(answer.text().contains(&format!("<title>{status} ")), "{request}: {}", answer.text());
-        assert_eq!(answer.field("Allow").is_some(), status == 405, "{request}");
+        let response = exchange(program.address(), request.as_bytes());
+        assert_eq!(response.status, status, "{request}");
+        assert_eq!(response.header("Content-Type"), Some("text/html; charset=utf-8"), "{request}");
+        assert!(response.text().contains(&format!("<title>{status} ")), "{request}: {}", response.text());
+        assert_eq!(response.header("Allow").is_some(), status == 405, "{request}");
     }
     assert_eq!(fs::read(site.root().join("a.txt")).unwrap(), b"text");
 }
 
-// R1945-10.11, R9110-10.2.2: one Location, without a host that the client could have named.
+// R1945-10.11, R9110-10.2.2: Location contains no host, which the client could have chosen.
 #[test]
-fn a_directory_without_its_slash_is_redirected() {
-    let site = Shared::new();
+fn directory_without_slash_is_redirected() {
+    let site = Site::new();
     site.write("sub/index.html", b"index of sub");
     site.write("a b/c%d/file", b"file");
     let program = site.serve(&[]);
@@ -173,10 +176,10 @@ fn a_directory_without_its_slash_is_redirected() {
         ("/x/../sub", "/sub/"),
         ("http://elsewhere.example/sub", "/sub/"),
     ] {
-        let answer = get_as(program.address(), "GET", target, "Host: other.example\r\n");
-        assert_eq!((answer.status, answer.field("Location")), (301, Some(location)), "{target}");
+        let response = fetch(program.address(), "GET", target, "Host: other.example\r\n");
+        assert_eq!((response.status, response.header("Location")), (301, Some(location)), "{target}");
         let link = format!("<a href=\"{}\">", location.replace('&', "&amp;"));
-        assert!(answer.text().contains(&link), "R1945-9.3c: {target}");
+        assert!(response.text().contains(&link), "R1945-9.3c: {target}");
     }
     assert_eq!(get(program.address(), "/sub/").body, b"index of sub");
     assert_eq!(get(program.address(), "/sub/?query").body, b"index of sub");
@@ -184,8 +187,8 @@ fn a_directory_without_its_slash_is_redirected() {
 
 // R9110-10.2.2
 #[test]
-fn v15_no_redirect_leads_elsewhere() {
-    let site = Shared::new();
+fn v15_no_redirect_leads_to_another_host() {
+    let site = Site::new();
     site.write("evil.example/file", b"file");
     site.write("\\evil.example/file", b"file");
     site.write("sub/evil.example/file", b"file");
@@ -202,9 +205,9 @@ fn v15_no_redirect_leads_elsewhere() {
         "http://a//evil.example",
         "http://a///evil.example",
     ] {
-        let answer = get(program.address(), target);
-        assert!((200..500).contains(&answer.status), "{target}: {}", answer.status);
-        if let Some(location) = answer.field("Location") {
+        let response = get(program.address(), target);
+        assert!((200..500).contains(&response.status), "{target}: {}", response.status);
+        if let Some(location) = response.header("Location") {
             let second = location.as_bytes().get(1);
             assert!(location.starts_with('/') && !matches!(second, Some(b'/' | b'\\')), "{target}: {location}");
         }
@@ -213,20 +216,20 @@ fn v15_no_redirect_leads_elsewhere() {
 
 #[test]
 fn v14_no_header_is_split() {
-    let site = Shared::new();
+    let site = Site::new();
     site.write("sub/file", b"file");
     let program = site.serve(&[]);
     for target in ["/sub%0d%0aSet-Cookie:%20a", "/sub%0aSet-Cookie:%20a", "/%0d%0a%0d%0abody", "/sub%00"] {
         assert_eq!(get(program.address(), target).status, 400, "{target}");
     }
-    let answer = get(program.address(), "/sub?%0d%0aSet-Cookie:%20a");
-    assert_eq!(answer.field("Location"), Some("/sub/?%0d%0aSet-Cookie:%20a"));
-    assert_eq!(answer.field("Set-Cookie"), None);
+    let response = get(program.address(), "/sub?%0d%0aSet-Cookie:%20a");
+    assert_eq!(response.header("Location"), Some("/sub/?%0d%0aSet-Cookie:%20a"));
+    assert_eq!(response.header("Set-Cookie"), None);
 }
 
 #[test]
-fn a_directory_shows_its_index_or_its_names() {
-    let site = Shared::new();
+fn directory_shows_its_index_or_listing() {
+    let site = Site::new();
     site.write("b.txt", b"");
     site.write("a.txt", b"");
     site.write("z/file", b"");
@@ -236,18 +239,18 @@ fn a_directory_shows_its_index_or_its_names() {
     symlink("../secret", site.root().join("outside")).unwrap();
     let program = site.serve(&[]);
     let root = get(program.address(), "/");
-    assert_eq!((root.status, root.field("Content-Type")), (200, Some("text/html; charset=utf-8")));
+    assert_eq!((root.status, root.header("Content-Type")), (200, Some("text/html; charset=utf-8")));
     assert_eq!(hrefs(root.text()), ["./odd/", "./with/", "./z/", "./a.txt", "./b.txt", "./inside"]);
     let index = get(program.address(), "/with/");
     assert_eq!((index.status, index.text()), (200, "the index"));
-    assert_eq!(index.field("Content-Type"), Some("text/html; charset=utf-8"));
+    assert_eq!(index.header("Content-Type"), Some("text/html; charset=utf-8"));
     assert_eq!(hrefs(get(program.address(), "/odd/").text()), ["../", "./index.html/"]);
-    assert_eq!(get_as(program.address(), "HEAD", "/", "").content_length(), Some(root.body.len()));
+    assert_eq!(fetch(program.address(), "HEAD", "/", "").content_length(), Some(root.body.len()));
 }
 
 #[test]
-fn no_listing_is_403() {
-    let site = Shared::new();
+fn no_listing_option_returns_403() {
+    let site = Site::new();
     site.write("a.txt", b"text");
     site.write("with/index.html", b"the index");
     let program = site.serve(&["--no-listing"]);
@@ -259,10 +262,10 @@ fn no_listing_is_403() {
     assert_eq!(get(program.address(), "/a.txt").status, 200);
 }
 
-// Every name that a directory lists leads to its file.
+// Every listed name leads to its file.
 #[test]
-fn v17_listed_names_are_links_and_nothing_else() {
-    let site = Shared::new();
+fn v17_listed_names_are_escaped_links_to_their_files() {
+    let site = Site::new();
     let longest = [b'n'; 255];
     let names: [&[u8]; 25] = [
         b"plain.txt",
@@ -296,36 +299,36 @@ fn v17_listed_names_are_links_and_nothing_else() {
     }
     let program = site.serve(&[]);
     for name in names {
-        let answer = get(program.address(), &path_of(name));
-        assert_eq!((answer.status, answer.body.as_slice()), (200, name), "{}", name.escape_ascii());
+        let response = get(program.address(), &path_of(name));
+        assert_eq!((response.status, response.body.as_slice()), (200, name), "{}", name.escape_ascii());
     }
     let page = get(program.address(), "/");
-    assert_eq!(page.field("Content-Type"), Some("text/html; charset=utf-8"));
+    assert_eq!(page.header("Content-Type"), Some("text/html; charset=utf-8"));
     let hrefs = hrefs(page.text());
     assert_eq!(hrefs.len(), names.len());
     for href in hrefs {
         let path = href.strip_prefix('.').unwrap();
         assert!(path.bytes().all(|c| c.is_ascii_alphanumeric() || b"/%-._~".contains(&c)), "{href}");
-        let answer = get(program.address(), path);
-        assert!(answer.status == 200 && names.contains(&answer.body.as_slice()), "{href}: {}", answer.status);
+        let response = get(program.address(), path);
+        assert!(response.status == 200 && names.contains(&response.body.as_slice()), "{href}: {}", response.status);
     }
     let text = page.text();
     assert!(!text.contains("<img") && text.contains("&lt;img src=x onerror=alert(1)&gt;&quot;&amp;.txt"), "{text}");
-    // What is asked for is not repeated on a page, escaped or not.
+    // Pages do not repeat the request target, not even escaped.
     for target in ["/%3Czebra%3E", "/%3Czebra%3E/", "/?%3Czebra%3E", "/zebra?a"] {
         assert!(!get(program.address(), target).text().contains("zebra"), "{target}");
     }
 }
 
-/// Where the rows of a listing lead.
+/// The links in the rows of a listing.
 fn hrefs(page: &str) -> Vec<&str> {
     let rows = page.split("<tbody>").nth(1).unwrap().split("</tbody>").next().unwrap();
     rows.split(" href=\"").skip(1).map(|rest| rest.split('"').next().unwrap()).collect()
 }
 
 #[test]
-fn v17_a_directory_named_in_markup_is_escaped_on_its_page() {
-    let site = Shared::new();
+fn v17_directory_name_with_markup_is_escaped() {
+    let site = Site::new();
     site.write("<b>&\"'/file", b"");
     let program = site.serve(&[]);
     let page = get(program.address(), "/%3Cb%3E&%22'/");
@@ -338,8 +341,8 @@ fn v17_a_directory_named_in_markup_is_escaped_on_its_page() {
 
 // R1945-12.5b
 #[test]
-fn v18_hidden_names_are_neither_listed_nor_served() {
-    let site = Shared::new();
+fn v18_dotfiles_are_neither_listed_nor_served() {
+    let site = Site::new();
     for name in [".htpasswd", ".git/config", "sub/.env", "sub/.a/b", ".hidden/index.html"] {
         site.write(name, b"root:secret");
     }
@@ -365,19 +368,19 @@ fn v18_hidden_names_are_neither_listed_nor_served() {
         "/sub/.well-known/",
         "/.well-known2",
     ] {
-        let answer = get(program.address(), target);
-        assert_eq!(answer.status, 404, "{target}");
-        assert!(!answer.text().contains("root:"), "{target}");
+        let response = get(program.address(), target);
+        assert_eq!(response.status, 404, "{target}");
+        assert!(!response.text().contains("root:"), "{target}");
     }
     assert_eq!(hrefs(get(program.address(), "/").text()), ["./.well-known/", "./sub/"]);
     assert_eq!(hrefs(get(program.address(), "/sub/").text()), ["../", "./shown"]);
     assert_eq!(get(program.address(), "/.well-known/security.txt").text(), "Contact: us");
 }
 
-// V1 to V6: whatever is written, it is below the root or nothing.
+// V1 to V6: every path leads below the root or is refused.
 #[test]
-fn v1_to_v6_no_path_leads_out() {
-    let site = Shared::new();
+fn v1_to_v6_no_path_leads_out_of_root() {
+    let site = Site::new();
     site.write("sub/file", b"file");
     site.write("%2e%2e/secret", b"a name");
     let program = site.serve(&[]);
@@ -418,20 +421,20 @@ fn v1_to_v6_no_path_leads_out() {
         "/proc/self/environ",
         "/~root/secret",
     ] {
-        let answer = get(program.address(), target);
-        assert!((400..500).contains(&answer.status), "{target}: {}", answer.status);
-        assert!(!answer.text().contains("root:") && answer.text() != "secret", "{target}");
+        let response = get(program.address(), target);
+        assert!((400..500).contains(&response.status), "{target}: {}", response.status);
+        assert!(!response.text().contains("root:") && response.text() != "secret", "{target}");
     }
-    // V2: decoded once, and no more.
+    // V2: a path is decoded only once.
     assert_eq!(get(program.address(), "/%252e%252e/secret").text(), "a name");
 }
 
 #[test]
-fn v7_no_link_leads_out() {
-    let site = Shared::new();
+fn v7_no_symlink_leads_out_of_root() {
+    let site = Site::new();
     site.write("sub/file", b"file");
     site.write("index/a", b"");
-    let link = |to: &str, name: &str| symlink(to, site.root().join(name)).unwrap();
+    let link = |target: &str, name: &str| symlink(target, site.root().join(name)).unwrap();
     link("/etc", "etc");
     link("../secret", "secret");
     link("..", "up");
@@ -447,52 +450,52 @@ fn v7_no_link_leads_out() {
     for target in
         ["/etc", "/etc/", "/etc/passwd", "/secret", "/up/secret", "/up/", "/through", "/absolute", "/magic", "/circle"]
     {
-        let answer = get(program.address(), target);
-        assert_eq!(answer.status, 403, "{target}");
-        assert!(!answer.text().contains("root:") && answer.text() != "secret", "{target}");
+        let response = get(program.address(), target);
+        assert_eq!(response.status, 403, "{target}");
+        assert!(!response.text().contains("root:") && response.text() != "secret", "{target}");
     }
     assert_eq!(get(program.address(), "/dangling").status, 404);
     assert!(get(program.address(), "/index/").text() != "secret");
-    // Those that stay inside are followed.
+    // Symlinks that stay below the root are followed.
     assert_eq!(get(program.address(), "/inside").text(), "file");
     assert_eq!(get(program.address(), "/directory/file").text(), "file");
     let redirect = get(program.address(), "/directory");
-    assert_eq!((redirect.status, redirect.field("Location")), (301, Some("/directory/")));
+    assert_eq!((redirect.status, redirect.header("Location")), (301, Some("/directory/")));
     assert_eq!(hrefs(get(program.address(), "/directory/").text()), ["../", "./file"]);
 }
 
-// V8: between the look and the open there is nothing to be swapped.
+// V8: there is no gap between a check and the open.
 #[test]
-fn v8_a_directory_swapped_for_a_link_shows_nothing() {
+fn v8_directory_exchanged_with_symlink_reveals_nothing() {
     const TIMES: usize = 100_000;
-    let site = Shared::new();
+    let site = Site::new();
     site.write("d/file", b"file");
     fs::create_dir(site.outer.path().join("outside")).unwrap();
     fs::write(site.outer.path().join("outside/file"), "secret").unwrap();
     symlink("../outside", site.root().join("link")).unwrap();
     let program = site.serve(&["--log-format", "off"]);
-    let (swaps, asked) = (AtomicUsize::new(0), AtomicUsize::new(0));
+    let (swaps, requests) = (AtomicUsize::new(0), AtomicUsize::new(0));
     let mut seen = [0; 2];
     thread::scope(|scope| {
         scope.spawn(|| {
             let (d, link) = (site.root().join("d"), site.root().join("link"));
-            while swaps.load(SeqCst) < TIMES || asked.load(SeqCst) < TIMES {
+            while swaps.load(SeqCst) < TIMES || requests.load(SeqCst) < TIMES {
                 renameat_with(CWD, &d, CWD, &link, RenameFlags::EXCHANGE).unwrap();
                 swaps.fetch_add(1, SeqCst);
             }
         });
         let mut stream = BufReader::new(connect(program.address()));
-        while swaps.load(SeqCst) < TIMES || asked.load(SeqCst) < TIMES {
+        while swaps.load(SeqCst) < TIMES || requests.load(SeqCst) < TIMES {
             stream.get_mut().write_all(&keep_alive("/d/file").repeat(100)).unwrap();
             for _ in 0..100 {
-                let answer = read_answer(&mut stream);
-                match answer.status {
-                    200 => assert_eq!(answer.text(), "file"),
+                let response = read_response(&mut stream);
+                match response.status {
+                    200 => assert_eq!(response.text(), "file"),
                     403 | 404 | 503 => {}
                     other => panic!("{other}"),
                 }
-                seen[usize::from(answer.status == 200)] += 1;
-                asked.fetch_add(1, SeqCst);
+                seen[usize::from(response.status == 200)] += 1;
+                requests.fetch_add(1, SeqCst);
             }
         }
     });
@@ -501,8 +504,8 @@ fn v8_a_directory_swapped_for_a_link_shows_nothing() {
 
 // R1945-12.3
 #[test]
-fn v16_the_log_is_one_line_of_printable_octets_a_request() {
-    let site = Shared::new();
+fn v16_log_has_one_line_of_printable_bytes_per_request() {
+    let site = Site::new();
     let program = site.serve(&[]);
     let requests: [&[u8]; 6] = [
         b"GET /%1b%5b2J%0aforged%22 HTTP/1.0\r\nUser-Agent: a\" 200 0 \"b\r\n\r\n",
@@ -525,8 +528,8 @@ fn v16_the_log_is_one_line_of_printable_octets_a_request() {
 }
 
 #[test]
-fn types_by_extension() {
-    let site = Shared::new();
+fn media_type_follows_extension() {
+    let site = Site::new();
     let types = [
         ("a.html", "text/html; charset=utf-8"),
         ("a.css", "text/css; charset=utf-8"),
@@ -546,14 +549,14 @@ fn types_by_extension() {
     }
     let program = site.serve(&[]);
     for (name, expected) in types {
-        assert_eq!(get(program.address(), &format!("/{name}")).field("Content-Type"), Some(expected), "{name}");
+        assert_eq!(get(program.address(), &format!("/{name}")).header("Content-Type"), Some(expected), "{name}");
     }
 }
 
-// Both sides of where `sendfile` takes over, and beyond one turn.
+// Sizes around the start of `sendfile`, and beyond one turn.
 #[test]
-fn files_of_every_size_come_whole() {
-    let site = Shared::new();
+fn files_of_every_size_are_sent_whole() {
+    let site = Site::new();
     let sizes = [0, 1, 16_383, 16_384, 16_385, 262_144, 262_145, 3_000_000];
     for size in sizes {
         site.write(size.to_string(), &content(size));
@@ -561,14 +564,14 @@ fn files_of_every_size_come_whole() {
     let program = site.serve(&[]);
     let mut kept = connect(program.address());
     for size in sizes {
-        let answer = get(program.address(), &format!("/{size}"));
-        assert_eq!((answer.status, answer.content_length()), (200, Some(size)));
-        assert!(answer.body == content(size), "{size} bytes differ");
-        let head = get_as(program.address(), "HEAD", &format!("/{size}"), "");
+        let response = get(program.address(), &format!("/{size}"));
+        assert_eq!((response.status, response.content_length()), (200, Some(size)));
+        assert!(response.body == content(size), "{size} bytes differ");
+        let head = fetch(program.address(), "HEAD", &format!("/{size}"), "");
         assert_eq!((head.status, head.content_length()), (200, Some(size)));
         kept.write_all(&keep_alive(&format!("/{size}"))).unwrap();
-        let answer = read_answer(&mut kept);
-        assert!(answer.is_idle_keep_alive() && answer.body == content(size), "{size} bytes on a kept connection");
+        let response = read_response(&mut kept);
+        assert!(response.keeps_alive() && response.body == content(size), "{size} bytes on a kept connection");
     }
     drop(kept);
     let messages = program.finish();
@@ -579,19 +582,19 @@ fn files_of_every_size_come_whole() {
 }
 
 #[test]
-fn a_file_that_may_not_be_read_is_403() {
-    let site = Shared::new();
+fn unreadable_file_returns_403() {
+    let site = Site::new();
     let path = site.write("private", b"private");
     fs::set_permissions(&path, Permissions::from_mode(0o000)).unwrap();
     let program = site.serve(&[]);
-    // The superuser may read it.
+    // Root may read it.
     let expected = if File::open(&path).is_ok() { 200 } else { 403 };
     assert_eq!(get(program.address(), "/private").status, expected);
 }
 
 #[test]
-fn v25_a_fifo_a_socket_and_a_device_are_refused_at_once() {
-    let site = Shared::new();
+fn v25_fifo_socket_and_device_are_refused_at_once() {
+    let site = Site::new();
     assert!(Command::new("mkfifo").arg(site.root().join("fifo")).status().unwrap().success());
     let _listener = UnixListener::bind(site.root().join("socket")).unwrap();
     symlink("/dev/zero", site.root().join("device")).unwrap();
@@ -607,30 +610,29 @@ fn v25_a_fifo_a_socket_and_a_device_are_refused_at_once() {
 /// Far more than socket buffers hold.
 const LARGE: usize = 64 << 20;
 
-/// Asks for a file and takes the first bytes of the answer; the rest has to wait.
+/// Requests a file and reads only the first bytes of the response.
 fn begin_download(program: &Program, target: &str) -> (std::net::TcpStream, Vec<u8>) {
-    let mut stream = connect(program.address());
-    stream.write_all(format!("GET {target} HTTP/1.0\r\n\r\n").as_bytes()).unwrap();
+    let mut stream = send(program.address(), format!("GET {target} HTTP/1.0\r\n\r\n").as_bytes());
     let mut begin = vec![0; 1 << 16];
     stream.read_exact(&mut begin).unwrap();
     (stream, begin)
 }
 
 #[test]
-fn v26_a_file_truncated_while_it_is_sent_ends_short() {
-    let site = Shared::new();
+fn v26_response_ends_early_when_file_is_truncated() {
+    let site = Site::new();
     let path = site.write("large", &content(LARGE));
     let program = site.serve(&[]);
     let (mut stream, mut bytes) = begin_download(&program, "/large");
     let left = LARGE - (16 << 20);
     File::options().write(true).open(path).unwrap().set_len(left as u64).unwrap();
-    // A reset would do as well: it is not whole, and everybody sees it.
+    // A reset would do as well: either way the client sees that the file is incomplete.
     let _ = stream.read_to_end(&mut bytes);
     let end = bytes.windows(4).position(|four| four == b"\r\n\r\n").unwrap() + 4;
     let head = str::from_utf8(&bytes[..end]).unwrap();
     assert!(head.contains(&format!("\r\nContent-Length: {LARGE}\r\n")), "{head}");
     let body = &bytes[end..];
-    assert!(body.len() <= left, "{} bytes, padded", body.len());
+    assert!(body.len() <= left, "{} bytes: padded", body.len());
     assert!(body == &content(LARGE)[..body.len()]);
     assert_eq!(get(program.address(), "/large").content_length(), Some(left));
     let messages = program.finish();
@@ -638,8 +640,8 @@ fn v26_a_file_truncated_while_it_is_sent_ends_short() {
 }
 
 #[test]
-fn a_download_outlives_a_rename_over_its_name() {
-    let site = Shared::new();
+fn download_survives_replacement_of_its_file() {
+    let site = Site::new();
     let path = site.write("large", &content(LARGE));
     let new = site.write("new", b"new");
     let program = site.serve(&[]);
@@ -647,13 +649,13 @@ fn a_download_outlives_a_rename_over_its_name() {
     fs::rename(new, path).unwrap();
     assert_eq!(get(program.address(), "/large").text(), "new");
     stream.read_to_end(&mut bytes).unwrap();
-    assert!(answers(&bytes, false).unwrap()[0].body == content(LARGE));
+    assert!(parse_responses(&bytes, false).unwrap()[0].body == content(LARGE));
 }
 
-// V30: SIGSTOP and SIGCONT are no end.
+// V30: SIGSTOP and SIGCONT pause the program.
 #[test]
-fn v30_a_download_outlives_a_pause_of_the_program() {
-    let site = Shared::new();
+fn v30_download_survives_pause_of_program() {
+    let site = Site::new();
     site.write("large", &content(LARGE));
     let program = site.serve(&[]);
     let (mut stream, mut bytes) = begin_download(&program, "/large");
@@ -662,12 +664,12 @@ fn v30_a_download_outlives_a_pause_of_the_program() {
     thread::sleep(Duration::from_millis(100));
     program.signal(Signal::CONT);
     let bytes = reading.join().unwrap().unwrap();
-    assert!(answers(&bytes, false).unwrap()[0].body == content(LARGE));
+    assert!(parse_responses(&bytes, false).unwrap()[0].body == content(LARGE));
 }
 
 #[test]
-fn v23_downloads_that_are_given_up_do_no_harm() {
-    let site = Shared::new();
+fn v23_aborted_downloads_do_no_harm() {
+    let site = Site::new();
     site.write("large", &content(8 << 20));
     let program = site.serve(&["--threads", "2"]);
     for _ in 0..200 {
@@ -681,7 +683,7 @@ fn v23_downloads_that_are_given_up_do_no_harm() {
 // R1945-10.10, R9110-8.8.2
 #[test]
 fn v29_files_of_any_age_are_served() {
-    let site = Shared::new();
+    let site = Site::new();
     let program = site.serve(&[]);
     let now = SystemTime::now();
     let seconds = Duration::from_secs;
@@ -694,13 +696,17 @@ fn v29_files_of_any_age_are_served() {
         ("10000", UNIX_EPOCH + seconds(253_402_300_800)),
     ] {
         let path = site.write(name, b"content");
-        // Not every file system knows such times; it keeps another then, or none.
+        // Some file systems cannot store such times and keep another one.
         let _ = File::options().write(true).open(path).unwrap().set_times(FileTimes::new().set_modified(time));
         for fields in ["", "If-Modified-Since: Sun, 06 Nov 1994 08:49:37 GMT\r\n"] {
-            let answer = get_as(program.address(), "GET", &format!("/{name}"), fields);
-            assert!(answer.status == 200 || (answer.status == 304 && !fields.is_empty()), "{name}: {}", answer.head);
-            let date = |field| answer.field(field).map(|date| Date::parse(date.as_bytes(), today()).unwrap());
-            assert!(date("Last-Modified") <= date("Date"), "{name}: {}", answer.head);
+            let response = fetch(program.address(), "GET", &format!("/{name}"), fields);
+            assert!(
+                response.status == 200 || (response.status == 304 && !fields.is_empty()),
+                "{name}: {}",
+                response.head
+            );
+            let date = |field| response.header(field).map(|date| Date::parse(date.as_bytes(), today()).unwrap());
+            assert!(date("Last-Modified") <= date("Date"), "{name}: {}", response.head);
         }
     }
 }
@@ -711,24 +717,24 @@ fn today() -> Date {
 }
 
 #[test]
-fn v34_host_names_no_file_and_comes_back_nowhere() {
-    let site = Shared::new();
+fn v34_host_selects_no_file_and_is_not_repeated() {
+    let site = Site::new();
     site.write("a.txt", b"text");
     site.write("sub/file", b"file");
     let program = site.serve(&[]);
     for host in ["../../etc", "..", "/etc/passwd", "evil.example", "a\"b", "<b>", ""] {
         for target in ["/a.txt", "/sub", "/missing"] {
-            let answer = get_as(program.address(), "GET", target, &format!("Host: {host}\r\n"));
-            assert!([200, 301, 400, 404].contains(&answer.status), "{host}: {}", answer.status);
+            let response = fetch(program.address(), "GET", target, &format!("Host: {host}\r\n"));
+            assert!([200, 301, 400, 404].contains(&response.status), "{host}: {}", response.status);
             let seen = |text: &str| text.contains("evil") || text.contains("passwd") || text.contains("..");
-            assert!(!seen(&answer.head) && !seen(answer.text()), "{host}: {}", answer.head);
+            assert!(!seen(&response.head) && !seen(response.text()), "{host}: {}", response.head);
         }
     }
 }
 
 #[test]
-fn keep_alive_and_its_end() {
-    let site = Shared::new();
+fn connection_is_kept_until_client_or_option_ends_it() {
+    let site = Site::new();
     site.write("a.txt", b"text");
     let one_0 = "GET /a.txt HTTP/1.0\r\nConnection: keep-alive\r\n\r\n";
     let one_1 = "GET /a.txt HTTP/1.1\r\nHost: a\r\n\r\n";
@@ -737,12 +743,12 @@ fn keep_alive_and_its_end() {
         let mut stream = connect(program.address());
         for _ in 0..40 {
             stream.write_all(request.as_bytes()).unwrap();
-            let answer = read_answer(&mut stream);
-            assert!(answer.is_idle_keep_alive() && answer.text() == "text");
+            let response = read_response(&mut stream);
+            assert!(response.keeps_alive() && response.text() == "text");
         }
         stream.write_all(b"GET /missing HTTP/1.0\r\n\r\n").unwrap();
-        let last = read_answer(&mut stream);
-        assert_eq!((last.status, last.is_idle_keep_alive()), (404, false));
+        let last = read_response(&mut stream);
+        assert_eq!((last.status, last.keeps_alive()), (404, false));
         assert!(read_to_end(&mut stream).unwrap().is_empty());
     }
     assert!(program.finish().contains("webserver: 2 connections: 2 completed, "));
@@ -755,20 +761,19 @@ fn keep_alive_and_its_end() {
 }
 
 #[test]
-fn simple_requests_get_the_file_alone() {
-    let site = Shared::new();
+fn http09_request_gets_body_only() {
+    let site = Site::new();
     site.write("a.txt", b"text");
     let program = site.serve(&[]);
     for end in ["\r\n", "\n"] {
-        let mut stream = connect(program.address());
-        stream.write_all(format!("GET /a.txt{end}").as_bytes()).unwrap();
+        let mut stream = send(program.address(), format!("GET /a.txt{end}").as_bytes());
         assert_eq!(read_to_end(&mut stream).unwrap(), b"text");
     }
 }
 
 #[test]
-fn log_off_is_silent() {
-    let site = Shared::new();
+fn log_format_off_writes_no_log() {
+    let site = Site::new();
     let program = site.serve(&["--log-format", "off"]);
     get(program.address(), "/");
     exchange(program.address(), b"nonsense\r\n\r\n");
@@ -776,30 +781,30 @@ fn log_off_is_silent() {
     assert!(messages.lines().all(|line| line.starts_with("webserver: ")), "{messages}");
 }
 
-// R1945-9.5, R1945-D.2.8, V21, V22: with no descriptor left for a file or a stranger it says so, or waits, and does not spin.
+// R1945-9.5, R1945-D.2.8, V21, V22: without descriptors the server sends 503 or waits, and uses no CPU time.
 #[test]
-fn v22_without_descriptors_it_waits() {
-    let site = Shared::new();
+fn v22_server_waits_when_descriptors_run_out() {
+    let site = Site::new();
     site.write("a.txt", b"text");
     let program = site.serve(&["--threads", "2"]);
     let mut kept = connect(program.address());
     kept.write_all(&keep_alive("/a.txt")).unwrap();
-    assert_eq!(read_answer(&mut kept).status, 200);
+    assert_eq!(read_response(&mut kept).status, 200);
 
     let limit = |current| {
-        let maximum = getrlimit(Resource::Nofile).maximum; // which it inherited
+        let maximum = getrlimit(Resource::Nofile).maximum; // the program has inherited it
         prlimit(Some(program.pid()), Resource::Nofile, Rlimit { current, maximum }).unwrap()
     };
-    let before = limit(Some(3)); // fewer than it has: it keeps them and gets no more
+    let before = limit(Some(3)); // fewer than are open: they stay open, and no new one can be opened
     let waiting: Vec<_> = (0..20).map(|_| connect(program.address())).collect();
     kept.write_all(&keep_alive("/a.txt")).unwrap();
-    let busy = read_answer(&mut kept);
-    assert_eq!((busy.status, busy.field("Retry-After")), (503, Some("1")));
+    let busy = read_response(&mut kept);
+    assert_eq!((busy.status, busy.header("Retry-After")), (503, Some("1")));
 
-    let used = program.processor_time();
+    let used = program.cpu_time();
     thread::sleep(Duration::from_secs(1));
-    let used = program.processor_time() - used;
-    assert!(used < Duration::from_millis(500), "{used:?} of a second spent on waiting");
+    let used = program.cpu_time() - used;
+    assert!(used < Duration::from_millis(500), "{used:?} of CPU time in a second of waiting");
 
     drop(waiting);
     limit(before.current);
@@ -810,57 +815,57 @@ fn v22_without_descriptors_it_waits() {
 }
 
 #[test]
-fn a_function_is_a_handler() {
-    let inside = Inside::start(
+fn function_is_a_handler() {
+    let server = EmbeddedServer::start(
         |server| server.threads(1),
         |request: &Request<'_>| match &*request.path() {
             "/empty" => Response::empty(Status::NO_CONTENT),
             path => Response::text(format!("{} {path} for {}", request.method(), request.peer_addr().ip())),
         },
     );
-    assert_eq!(get(inside.address(), "/a?b").text(), "GET /a for 127.0.0.1");
-    let head = get_as(inside.address(), "HEAD", "/a", "");
+    assert_eq!(get(server.address(), "/a?b").text(), "GET /a for 127.0.0.1");
+    let head = fetch(server.address(), "HEAD", "/a", "");
     assert_eq!((head.status, head.content_length()), (200, Some("HEAD /a for 127.0.0.1".len())));
-    let empty = get(inside.address(), "/empty");
+    let empty = get(server.address(), "/empty");
     assert_eq!((empty.status, empty.content_length()), (204, None));
-    let refused = exchange(inside.address(), b"nonsense\r\n\r\n");
+    let refused = exchange(server.address(), b"nonsense\r\n\r\n");
     assert_eq!(refused.status, 400);
     assert!(refused.text().starts_with("400 Bad Request: "), "{}", refused.text());
-    assert!(wait_for_ends(&inside, 4));
-    let counts = inside.finish();
-    assert_eq!((counts.accepted, counts.completed), (4, 4));
+    assert!(wait_for_ended(&server, 4));
+    let stats = server.finish();
+    assert_eq!((stats.accepted, stats.completed), (4, 4));
 }
 
 #[test]
-fn a_refusal_is_the_handlers_but_for_its_status() {
-    struct Terse;
-    impl Handler for Terse {
+fn error_page_is_the_handlers_except_for_its_status() {
+    struct StatusHandler;
+    impl Handler for StatusHandler {
         fn handle(&self, _: &Request<'_>) -> http_server::Action {
-            Response::text("no reply of HTTP/1.0").status(Status::CONTINUE).into()
+            Response::text("not an HTTP/1.0 response").status(Status::CONTINUE).into()
         }
         fn error_page(&self, error: &ErrorContext<'_>) -> Response {
             Response::text(error.status().code().to_string())
         }
     }
-    let inside = Inside::start(|server| server.threads(1), Terse);
-    assert_eq!(get(inside.address(), "/").status, 500);
-    let refused = exchange(inside.address(), b"nonsense\r\n\r\n");
+    let server = EmbeddedServer::start(|server| server.threads(1), StatusHandler);
+    assert_eq!(get(server.address(), "/").status, 500);
+    let refused = exchange(server.address(), b"nonsense\r\n\r\n");
     assert_eq!((refused.status, refused.text()), (400, "400"));
-    inside.finish();
+    server.finish();
 }
 
 #[test]
-fn files_is_a_handler_whose_root_may_be_renamed() {
-    let site = Shared::new();
+fn files_handler_survives_rename_of_its_root() {
+    let site = Site::new();
     site.write("a.txt", b"text");
-    let inside = Inside::start(|server| server.threads(2), Files::new(&site.root()).unwrap().listing(false));
+    let server = EmbeddedServer::start(|server| server.threads(2), Files::new(&site.root()).unwrap().listing(false));
     fs::rename(site.root(), site.outer.path().join("elsewhere")).unwrap();
-    assert_eq!(get(inside.address(), "/a.txt").text(), "text");
-    assert_eq!(get(inside.address(), "/").status, 403);
-    inside.finish();
+    assert_eq!(get(server.address(), "/a.txt").text(), "text");
+    assert_eq!(get(server.address(), "/").status, 403);
+    server.finish();
 }
 
-fn wait_for_ends(inside: &Inside, count: u64) -> bool {
-    wait_until("connections end", || inside.running().stats().ended() >= count);
-    inside.running().stats().ended() == count
+fn wait_for_ended(server: &EmbeddedServer, count: u64) -> bool {
+    wait_until("the connections have ended", || server.running().stats().ended() >= count);
+    server.running().stats().ended() == count
 }

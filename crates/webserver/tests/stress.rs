@@ -1,8 +1,8 @@
-//! Everything at once, by chance: peers that do anything a peer can do, at a server with too few threads, seats and time,
-//! which is stopped in the middle of it. Whatever it says is right, every connection ends once, and nothing is left over.
+//! A stress test: clients do random things to a server with too few threads, slots and seconds, which is shut down in the
+//! middle. Every response must be correct, every connection must end once, and nothing may leak.
 //!
-//! `STRESS_SECONDS` is how long it goes on, `STRESS_SEED` the round that it begins with: a failure names its own.
-// Clippy then takes the helpers, too, for tests.
+//! `STRESS_SECONDS` sets the duration, and `STRESS_SEED` the first round. A failure prints the seed of its round.
+// Lets clippy treat the helpers as test code.
 #![cfg(test)]
 
 mod support;
@@ -20,12 +20,12 @@ use http_core::Method;
 use http_server::{Action, BodySink, Handler, HandlerError, Request, Response, Timeouts};
 use rustix::net::sockopt::set_socket_linger;
 
-use support::{Inside, PATIENCE, wait_until};
+use support::{EmbeddedServer, TIMEOUT, wait_until};
 
-/// Chance, the same for the same seed (SplitMix64).
-struct Chance(u64);
+/// A random number generator with a seed (SplitMix64).
+struct Random(u64);
 
-impl Chance {
+impl Random {
     fn next(&mut self) -> u64 {
         self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
         let x = (self.0 ^ (self.0 >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
@@ -46,52 +46,52 @@ impl Chance {
     }
 }
 
-/// What so many bytes of a body are, in either direction.
+/// The body of this length, in either direction.
 fn content(length: usize) -> Vec<u8> {
     (0..length).map(|n| (n % 251) as u8).collect()
 }
 
-/// Sinks that live.
+/// The number of sinks that have not been dropped.
 static SINKS: AtomicUsize = AtomicUsize::new(0);
 
-struct Counting(Vec<u8>);
+struct CountingSink(Vec<u8>);
 
-impl BodySink for Counting {
+impl BodySink for CountingSink {
     fn write(&mut self, bytes: &[u8]) -> Result<(), HandlerError> {
         self.0.extend_from_slice(bytes);
         Ok(())
     }
 
     fn finish(self: Box<Self>) -> Result<Response, HandlerError> {
-        Ok(received(&self.0))
+        Ok(check_body(&self.0))
     }
 }
 
-impl Drop for Counting {
+impl Drop for CountingSink {
     fn drop(&mut self) {
         SINKS.fetch_sub(1, Relaxed);
     }
 }
 
-/// To a body: its length, if it is what peers send.
-fn received(body: &[u8]) -> Response {
-    Response::text(if body == content(body.len()) { format!("advance {}", body.len()) } else { "wrong".into() })
+/// The response to a request body: its length, if the body is correct.
+fn check_body(body: &[u8]) -> Response {
+    Response::text(if body == content(body.len()) { format!("received {}", body.len()) } else { "wrong".into() })
 }
 
-/// `/n` is n bytes; a body is taken whole, or by a sink, or not at all.
-struct Serve {
-    /// Then who is ready may step behind others.
+/// `/n` is n bytes. A request body is collected, streamed to a sink, or ignored.
+struct TestHandler {
+    /// If so, the reactor may defer a ready connection.
     never_blocks: bool,
 }
 
-impl Handler for Serve {
+impl Handler for TestHandler {
     fn handle(&self, request: &Request<'_>) -> Action {
         let path = request.path();
         match (request.method() == Method::Post, &*path) {
-            (true, "/whole") => Action::collect_body(1 << 20, |body| received(&body)),
+            (true, "/whole") => Action::collect_body(1 << 20, |body| check_body(&body)),
             (true, "/sink") => {
                 SINKS.fetch_add(1, Relaxed);
-                Action::stream_body(4 << 20, Counting(Vec::new()))
+                Action::stream_body(4 << 20, CountingSink(Vec::new()))
             }
             _ => Response::bytes(TEXT, content(path[1..].parse().unwrap_or(0))).into(),
         }
@@ -104,68 +104,68 @@ impl Handler for Serve {
 
 const TEXT: http_core::FieldValue<'static> = http_core::FieldValue::from_static("text/plain");
 
-/// A request, one of a few, and the body of its answer if the server has the time and the room.
-fn request(chance: &mut Chance, keep: bool, few: bool) -> (Vec<u8>, Vec<u8>) {
+/// A request, and the body of its response if the server has enough time and memory.
+fn request(random: &mut Random, keep: bool, large: bool) -> (Vec<u8>, Vec<u8>) {
     let keep = if keep { "Connection: keep-alive\r\n" } else { "" };
-    let length = match chance.below(8) {
-        _ if !few => chance.below(300),
-        0 => chance.below(2 << 20),
-        1 | 2 => chance.below(100_000),
-        _ => chance.below(300),
+    let length = match random.below(8) {
+        _ if !large => random.below(300),
+        0 => random.below(2 << 20),
+        1 | 2 => random.below(100_000),
+        _ => random.below(300),
     };
-    let path = match chance.below(4) {
+    let path = match random.below(4) {
         0 => "/whole",
         1 => "/sink",
         _ => return (format!("GET /{length} HTTP/1.0\r\n{keep}\r\n").into_bytes(), content(length)),
     };
-    let length = length >> 1; // the lower of the two limits
+    let length = length >> 1; // below the smaller of the two limits
     let head = format!("POST {path} HTTP/1.0\r\n{keep}Content-Length: {length}\r\n\r\n");
-    ([head.as_bytes(), &content(length)].concat(), format!("advance {length}").into_bytes())
+    ([head.as_bytes(), &content(length)].concat(), format!("received {length}").into_bytes())
 }
 
-/// One connection. It is as good or as bad as chance will have it, and checks whatever it is told. `in_peace`: the server
-/// has time and room for everybody, so whoever asks in full and reads on is answered in full.
-fn visit(address: SocketAddr, mut chance: Chance, in_peace: bool) {
-    // The door may be closed already.
-    let Ok(mut stream) = TcpStream::connect_timeout(&address, PATIENCE) else { return };
-    stream.set_read_timeout(Some(PATIENCE)).unwrap();
-    stream.set_write_timeout(Some(PATIENCE)).unwrap();
-    let few = !chance.one_in(4);
-    let requests = 1 + chance.below(if few { 6 } else { 60 });
-    let (sent, expected): (Vec<_>, Vec<_>) = (1..=requests).map(|n| request(&mut chance, n < requests, few)).unzip();
+/// One connection with random behaviour. It checks every response. `unlimited`: the server has enough time and memory, so
+/// a client that sends complete requests and reads on gets complete responses.
+fn run_client(address: SocketAddr, mut random: Random, unlimited: bool) {
+    // The server may have stopped accepting.
+    let Ok(mut stream) = TcpStream::connect_timeout(&address, TIMEOUT) else { return };
+    stream.set_read_timeout(Some(TIMEOUT)).unwrap();
+    stream.set_write_timeout(Some(TIMEOUT)).unwrap();
+    let large = !random.one_in(4);
+    let requests = 1 + random.below(if large { 6 } else { 60 });
+    let (sent, expected): (Vec<_>, Vec<_>) = (1..=requests).map(|n| request(&mut random, n < requests, large)).unzip();
     let mut sent = sent.concat();
-    let whole = !chance.one_in(4);
+    let whole = !random.one_in(4);
     if !whole {
-        // At least a byte: who says nothing is not accepted yet, and the kernel does not tell him of a stop.
-        sent.truncate(1 + chance.below(sent.len() - 1));
+        // At least a byte: a connection without data is not accepted, and the kernel does not close it at a shutdown.
+        sent.truncate(1 + random.below(sent.len() - 1));
     }
-    let most = if chance.one_in(3) { chance.below(200_000) } else { usize::MAX };
+    let max_read = if random.one_in(3) { random.below(200_000) } else { usize::MAX };
     thread::scope(|scope| {
         let reader = scope.spawn({
-            let (stream, chance) = (stream.try_clone().unwrap(), Chance(chance.next()));
-            move || read(stream, chance, most)
+            let (stream, random) = (stream.try_clone().unwrap(), Random(random.next()));
+            move || read(stream, random, max_read)
         });
-        let largest = [1, 100, 20_000, 1 << 22][chance.below(4)];
+        let largest = [1, 100, 20_000, 1 << 22][random.below(4)];
         let mut rest = &sent[..];
         for piece in 0.. {
-            // Not a million calls.
-            let n = if piece < 64 { rest.len().min(1 + chance.below(largest)) } else { rest.len() };
+            // In at most 65 pieces.
+            let n = if piece < 64 { rest.len().min(1 + random.below(largest)) } else { rest.len() };
             if n == 0 || stream.write_all(&rest[..n]).is_err() {
                 break;
             }
             rest = &rest[n..];
             if piece < 8 {
-                chance.pause();
+                random.pause();
             }
         }
-        if chance.one_in(3) || (in_peace && !whole) {
+        if random.one_in(3) || (unlimited && !whole) {
             let _ = stream.shutdown(Shutdown::Write);
         }
         let (bytes, end) = reader.join().unwrap();
         let answered = check(&bytes, &expected);
         assert!(
-            answered == requests || !whole || most < usize::MAX || !in_peace,
-            "{answered} of {requests} answers and {end:?} after {} bytes, {} of {} unsent; the last: {}",
+            answered == requests || !whole || max_read < usize::MAX || !unlimited,
+            "{answered} of {requests} responses and {end:?} after {} bytes; {} of {} bytes unsent; the last bytes: {}",
             bytes.len(),
             rest.len(),
             sent.len(),
@@ -174,30 +174,32 @@ fn visit(address: SocketAddr, mut chance: Chance, in_peace: bool) {
     });
 }
 
-/// What came until the server closed, by a reset or not, or until the peer had enough and vanished.
-fn read(mut stream: TcpStream, mut chance: Chance, most: usize) -> (Vec<u8>, Option<ErrorKind>) {
-    let slow = chance.one_in(3);
+/// Reads until the server closes, with a reset or not, or until the client has read enough and disconnects.
+fn read(mut stream: TcpStream, mut random: Random, max_read: usize) -> (Vec<u8>, Option<ErrorKind>) {
+    let slow = random.one_in(3);
     let mut pauses = 32;
     let (mut bytes, mut piece) = (Vec::new(), vec![0; if slow { 3000 } else { 1 << 16 }]);
-    while bytes.len() < most {
+    while bytes.len() < max_read {
         match stream.read(&mut piece) {
             Ok(n @ 1..) => bytes.extend_from_slice(&piece[..n]),
-            Err(error) if error.kind() == ErrorKind::WouldBlock => panic!("it hangs after {} bytes", bytes.len()),
+            Err(error) if error.kind() == ErrorKind::WouldBlock => {
+                panic!("the server hangs after {} bytes", bytes.len())
+            }
             end => return (bytes, end.err().map(|error| error.kind())),
         }
-        if slow && pauses > 0 && chance.one_in(16) {
+        if slow && pauses > 0 && random.one_in(16) {
             pauses -= 1;
-            chance.pause();
+            random.pause();
         }
     }
-    if chance.one_in(2) {
-        let _ = set_socket_linger(&stream, Some(Duration::ZERO)); // its close is a reset
+    if random.one_in(2) {
+        let _ = set_socket_linger(&stream, Some(Duration::ZERO)); // closing it sends a reset
     }
     let _ = stream.shutdown(Shutdown::Both);
     (bytes, None)
 }
 
-/// Each answer is what was asked for, as far as it came, or an error that is the last. How many came whole.
+/// Checks that each response is as expected, as far as it came, or is a last error. Returns the number of whole responses.
 fn check(mut bytes: &[u8], expected: &[Vec<u8>]) -> usize {
     for (answered, expected) in expected.iter().enumerate() {
         let Some(end) = bytes.windows(4).position(|four| four == b"\r\n\r\n") else { return answered };
@@ -211,13 +213,13 @@ fn check(mut bytes: &[u8], expected: &[Vec<u8>]) -> usize {
         }
         assert!(head.contains(&format!("\r\nContent-Length: {}", expected.len())), "{head}");
         let n = rest.len().min(expected.len());
-        assert!(rest[..n] == expected[..n], "{head}: another body");
+        assert!(rest[..n] == expected[..n], "{head}: wrong body");
         if n < expected.len() {
             return answered;
         }
         bytes = &rest[n..];
     }
-    assert_eq!(bytes.len(), 0, "more than was asked for");
+    assert_eq!(bytes.len(), 0, "bytes after the last response");
     expected.len()
 }
 
@@ -226,53 +228,53 @@ fn descriptors() -> usize {
 }
 
 fn round(seed: u64) {
-    let mut chance = Chance(seed);
-    let mut millis = |least, most| Duration::from_millis((least + chance.below(most - least)) as u64);
-    let [head, idle, shutdown_timeout, stay, stop] =
+    let mut random = Random(seed);
+    let mut millis = |min, max| Duration::from_millis((min + random.below(max - min)) as u64);
+    let [head, idle, shutdown_timeout, duration, shutdown_after] =
         [millis(40, 140), millis(40, 140), millis(0, 100), millis(100, 200), millis(50, 200)];
-    let (threads, seats) = (1 + chance.below(3), 1 + chance.below(8) as u32);
-    let in_peace = chance.one_in(3);
-    let never_blocks = chance.one_in(2);
-    let inside = Inside::start(
+    let (threads, slots) = (1 + random.below(3), 1 + random.below(8) as u32);
+    let unlimited = random.one_in(3);
+    let never_blocks = random.one_in(2);
+    let server = EmbeddedServer::start(
         |server| match server.threads(threads) {
-            server if in_peace => server,
+            server if unlimited => server,
             server => {
-                let deadlines = Timeouts { head, idle, ..Timeouts::default() };
-                server.max_connections(seats).timeouts(deadlines).shutdown_timeout(shutdown_timeout)
+                let timeouts = Timeouts { head, idle, ..Timeouts::default() };
+                server.max_connections(slots).timeouts(timeouts).shutdown_timeout(shutdown_timeout)
             }
         },
-        Serve { never_blocks },
+        TestHandler { never_blocks },
     );
-    let address = inside.address();
-    let counts = thread::scope(|scope| {
-        let end = Instant::now() + stay;
-        let peers: Vec<_> = (0..16)
+    let address = server.address();
+    let stats = thread::scope(|scope| {
+        let end = Instant::now() + duration;
+        let clients: Vec<_> = (0..16)
             .map(|_| {
-                let mut chance = Chance(chance.next());
+                let mut random = Random(random.next());
                 scope.spawn(move || {
                     while Instant::now() < end {
-                        visit(address, Chance(chance.next()), in_peace);
+                        run_client(address, Random(random.next()), unlimited);
                     }
                 })
             })
             .collect();
-        if in_peace {
-            peers.into_iter().for_each(|peer| peer.join().unwrap());
+        if unlimited {
+            clients.into_iter().for_each(|client| client.join().unwrap());
         } else {
-            thread::sleep(stop);
+            thread::sleep(shutdown_after);
         }
-        inside.finish()
+        server.finish()
     });
-    if in_peace {
-        assert_eq!((counts.refused, counts.timed_out, counts.failed), (0, 0, 0), "{counts}");
+    if unlimited {
+        assert_eq!((stats.refused, stats.timed_out, stats.failed), (0, 0, 0), "{stats}");
     }
     if env::var_os("STRESS_SECONDS").is_some() {
-        println!("STRESS_SEED={seed}{} {counts}", if in_peace { ", in peace:" } else { ":" });
+        println!("STRESS_SEED={seed}{} {stats}", if unlimited { ", unlimited:" } else { ":" });
     }
 }
 
 #[test]
-fn whatever_peers_do() {
+fn responses_are_correct_whatever_clients_do() {
     let number = |name| env::var(name).ok().map(|value| value.parse::<u64>().unwrap());
     let end = Instant::now() + Duration::from_secs(number("STRESS_SECONDS").unwrap_or(4));
     for seed in number("STRESS_SEED").unwrap_or(0).. {
@@ -282,7 +284,7 @@ fn whatever_peers_do() {
             resume_unwind(panic);
         }
         wait_until("all descriptors are closed", || descriptors() <= before);
-        assert_eq!(SINKS.load(Relaxed), 0, "STRESS_SEED={seed}: sinks that nobody dropped");
+        assert_eq!(SINKS.load(Relaxed), 0, "STRESS_SEED={seed}: leaked sinks");
         if Instant::now() >= end {
             break;
         }

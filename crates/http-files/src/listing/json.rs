@@ -2,7 +2,6 @@
 
 use std::borrow::Cow;
 
-use http_core::FieldValue;
 use http_server::Response;
 use serde::Serialize;
 
@@ -34,7 +33,7 @@ pub(crate) fn response(path: &[u8], listing: &Listing) -> serde_json::Result<Res
     }
     let complete = listing.completeness == Completeness::Complete && written == listing.entries.len();
     json.extend_from_slice(format!("\n],\"complete\":{complete}}}\n").as_bytes());
-    Ok(Response::bytes(FieldValue::from_static("application/json"), json))
+    Ok(Response::json(json))
 }
 
 impl<'a> Line<'a> {

@@ -8,12 +8,11 @@ mod sort;
 
 use std::os::fd::{BorrowedFd, OwnedFd};
 
-use http_core::{Civil, Date, FieldValue, Status, header, percent_encode};
+use http_core::{Civil, Date, Status, header, percent_encode};
 use http_server::Response;
 use rustix::fs::{Dir, FileType};
 
 use self::query::{Format, Query};
-use crate::fields::push;
 use crate::root::{FileKind, FileStamp, NANOS_PER_SEC, OpenError, Opened, Root, stat_entry};
 use crate::settings::is_hidden;
 
@@ -64,13 +63,12 @@ pub(crate) fn response(
     let query = Query::new(query.unwrap_or_default());
     let mut listing = Listing::read(root, path, directory, hidden)?;
     sort::sort(&mut listing.entries, query.order);
-    let mut response = match query.format {
+    let response = match query.format {
         Format::Html => html::page(path, &listing, query.order).into_response(Status::OK),
         Format::Json => json::response(path, &listing).map_err(|_| OpenError::Broken)?,
     };
     // It has no validator: the directory's own times do not change when a file in it is written to.
-    push(response.headers_mut(), header::CACHE_CONTROL, FieldValue::from_static("no-cache"));
-    Ok(response)
+    Ok(response.header(header::CACHE_CONTROL, "no-cache"))
 }
 
 impl Listing {

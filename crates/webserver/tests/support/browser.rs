@@ -1,4 +1,4 @@
-//! Chromium, driven by its own protocol: JSON over two pipes, each message ended by a NUL.
+//! Chromium, driven by the DevTools protocol: JSON over two pipes, each message ended by a NUL.
 
 use std::io::{BufRead, BufReader, Write};
 use std::os::unix::process::CommandExt;
@@ -13,34 +13,34 @@ use tempfile::TempDir;
 
 use super::tool;
 
-/// On a busy machine a browser needs seconds to start.
-const PATIENCE: Duration = Duration::from_secs(60);
+/// A browser needs seconds to start on a busy machine.
+const TIMEOUT: Duration = Duration::from_secs(60);
 
-/// One page. The browser ends with the value.
+/// A browser with one page. Dropping the value ends it.
 pub(crate) struct Browser {
     process: Child,
     input: ChildStdin,
     output: Receiver<Value>,
     session: Option<String>,
     calls: u64,
-    /// What happened on the page: every event, in its order.
+    /// All events of the page, in order.
     events: Vec<Value>,
-    /// How many of them were looked at by `arrive`.
+    /// The number of events that `wait_for_page` has looked at.
     seen: usize,
     _profile: TempDir,
 }
 
 impl Browser {
-    /// `None`: there is no browser here.
+    /// `None` if Chromium is not installed.
     pub(crate) fn start() -> Option<Browser> {
         let chromium = tool("chromium")?;
         let profile = TempDir::new().unwrap();
         let mut process = Command::new("sh")
-            // It reads from 3 and writes to 4.
+            // It reads from descriptor 3 and writes to descriptor 4.
             .args(["-c", r#"exec "$0" "$@" 3<&0 4>&1 </dev/null >/dev/null"#])
             .arg(chromium)
             .args(["--headless", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--no-first-run"])
-            // It talks to our server and to nobody else, and loads each page anew.
+            // It connects to the server under test only, and reloads each page.
             .args(["--no-proxy-server", "--disable-quic", "--disable-background-networking"])
             .args(["--disable-component-update", "--disable-sync", "--disable-features=BackForwardCache"])
             .arg(format!("--user-data-dir={}", profile.path().display()))
@@ -48,7 +48,7 @@ impl Browser {
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .stderr(Stdio::null())
-            // A group of its own, so that it ends with all its processes.
+            // A process group of its own, so that all its processes can be killed.
             .process_group(0)
             .spawn()
             .unwrap();
@@ -73,55 +73,55 @@ impl Browser {
         Some(browser)
     }
 
-    /// Opens a page by its address.
+    /// Opens a page by its URL and waits for it.
     pub(crate) fn open(&mut self, url: &str) {
         self.call("Page.navigate", json!({"url": url}));
-        self.arrive(url);
+        self.wait_for_page(url);
     }
 
-    /// Waits for the page with this address to be there.
-    pub(crate) fn arrive(&mut self, url: &str) {
-        let deadline = Instant::now() + PATIENCE;
+    /// Waits until the page with this URL has loaded.
+    pub(crate) fn wait_for_page(&mut self, url: &str) {
+        let deadline = Instant::now() + TIMEOUT;
         loop {
             if self.seen == self.events.len() {
                 let event = self.next(deadline);
                 self.events.push(event);
             }
             self.seen += 1;
-            if self.events[self.seen - 1]["method"] == "Page.loadEventFired" && self.value("location.href") == url {
+            if self.events[self.seen - 1]["method"] == "Page.loadEventFired" && self.evaluate("location.href") == url {
                 return;
             }
         }
     }
 
-    /// What an expression is on the page.
-    pub(crate) fn value(&mut self, expression: &str) -> Value {
+    /// Evaluates a JavaScript expression on the page.
+    pub(crate) fn evaluate(&mut self, expression: &str) -> Value {
         let result = self.call("Runtime.evaluate", json!({"expression": expression, "returnByValue": true}));
         assert!(result.get("exceptionDetails").is_none(), "{expression}: {result}");
         result["result"]["value"].clone()
     }
 
-    /// Clicks on what an expression finds, where it is on the screen.
+    /// Clicks the middle of the element that an expression yields.
     pub(crate) fn click(&mut self, element: &str) {
         let middle = format!(
             "(() => {{ const e = {element}; e.scrollIntoView({{block: 'center'}}); const r = e.getClientRects()[0]; \
              return [r.x + r.width / 2, r.y + r.height / 2] }})()"
         );
-        let middle = self.value(&middle);
+        let middle = self.evaluate(&middle);
         for kind in ["mousePressed", "mouseReleased"] {
             let event = json!({"type": kind, "x": middle[0], "y": middle[1], "button": "left", "clickCount": 1});
             self.call("Input.dispatchMouseEvent", event);
         }
     }
 
-    /// Goes back to the page before.
+    /// Goes back to the previous page.
     pub(crate) fn back(&mut self) {
         let history = self.call("Page.getNavigationHistory", json!({}));
         let current = usize::try_from(history["currentIndex"].as_u64().unwrap()).unwrap();
         self.call("Page.navigateToHistoryEntry", json!({"entryId": history["entries"][current - 1]["id"]}));
     }
 
-    /// Presses a key of the keyboard.
+    /// Presses and releases a key.
     pub(crate) fn press(&mut self, key: &str, code: u32, text: &str) {
         let event = |kind: &str| json!({"type": kind, "key": key, "windowsVirtualKeyCode": code});
         let mut down = event("keyDown");
@@ -132,12 +132,12 @@ impl Browser {
         self.call("Input.dispatchKeyEvent", event("keyUp"));
     }
 
-    /// What is known of each event of a kind.
-    pub(crate) fn happened(&self, method: &str) -> Vec<&Value> {
+    /// The parameters of all events of this method.
+    pub(crate) fn events(&self, method: &str) -> Vec<&Value> {
         self.events.iter().filter(|event| event["method"] == method).map(|event| &event["params"]).collect()
     }
 
-    /// Calls a method of the protocol.
+    /// Calls a method of the DevTools protocol.
     pub(crate) fn call(&mut self, method: &str, parameters: Value) -> Value {
         self.calls += 1;
         let mut call = json!({"id": self.calls, "method": method, "params": parameters});
@@ -145,7 +145,7 @@ impl Browser {
             call["sessionId"] = session.as_str().into();
         }
         self.input.write_all(&[call.to_string().as_bytes(), b"\0"].concat()).unwrap();
-        let deadline = Instant::now() + PATIENCE;
+        let deadline = Instant::now() + TIMEOUT;
         loop {
             let message = self.next(deadline);
             if message["id"] == self.calls {
@@ -158,7 +158,9 @@ impl Browser {
 
     fn next(&mut self, deadline: Instant) -> Value {
         let left = deadline.saturating_duration_since(Instant::now());
-        self.output.recv_timeout(left).unwrap_or_else(|error| panic!("{error}: the browser said {:#?}", self.events))
+        self.output
+            .recv_timeout(left)
+            .unwrap_or_else(|error| panic!("{error}: events of the browser: {:#?}", self.events))
     }
 }
 

@@ -1,40 +1,47 @@
-//! What the tests over real sockets share: the program under test, the library at work in this process, and a peer that
-//! sees every byte.
-#![allow(dead_code, unused_imports, reason = "each test uses a part of it")]
+//! Support for the tests over real sockets: the program under test, a server embedded in this process, and a client that
+//! checks every byte.
+#![allow(dead_code, unused_imports, reason = "each test file uses a part of it")]
 
 mod browser;
-mod inside;
+mod embedded;
 mod program;
 mod wire;
 
 pub(crate) use browser::Browser;
-pub(crate) use inside::Inside;
+pub(crate) use embedded::EmbeddedServer;
 pub(crate) use program::{PROGRAM, Program, output_of, output_of_command};
 pub(crate) use wire::{
-    Action, PATIENCE, answers, connect, exchange, get, get_as, keep_alive, read_answer, read_to_end,
+    ReceivedResponse, TIMEOUT, connect, exchange, fetch, get, keep_alive, parse_responses, read_response, read_to_end,
+    send,
 };
 
 use std::io::{self, Write};
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
-/// Waits until it is so; fails if that takes longer than anything should.
-pub(crate) fn wait_until(what: &str, mut is_so: impl FnMut() -> bool) {
-    let deadline = Instant::now() + PATIENCE;
-    while !is_so() {
-        assert!(Instant::now() < deadline, "waited in vain: {what}");
+/// Waits until the condition holds; panics after [`TIMEOUT`].
+pub(crate) fn wait_until(what: &str, mut condition: impl FnMut() -> bool) {
+    let deadline = Instant::now() + TIMEOUT;
+    while !condition() {
+        assert!(Instant::now() < deadline, "timed out waiting until {what}");
         std::thread::sleep(Duration::from_millis(5));
     }
 }
 
-/// Where a program is. Without it a test has nothing to say, which is said loudly; in CI that is a failure.
+/// The path of a program. Without it the caller skips its test.
 pub(crate) fn tool(name: &str) -> Option<PathBuf> {
     let path = std::env::var_os("PATH").unwrap_or_default();
-    let found = std::env::split_paths(&path).map(|directory| directory.join(name)).find(|file| file.is_file());
+    let directories = std::env::split_paths(&path).chain(["/usr/sbin".into()]);
+    let found = directories.map(|directory| directory.join(name)).find(|file| file.is_file());
     if found.is_none() {
-        assert!(std::env::var_os("CI").is_none(), "{name} is not installed");
-        // Past the harness, which swallows what a passing test prints.
-        let _ = io::stderr().write_all(format!("MISSING: {name}\n").as_bytes());
+        missing(name);
     }
     found
+}
+
+/// Reports that a test is skipped because something is missing. In CI that is a failure.
+pub(crate) fn missing(what: &str) {
+    assert!(std::env::var_os("CI").is_none(), "{what} is missing");
+    // Not `eprintln`: the harness hides what a passing test prints.
+    let _ = io::stderr().write_all(format!("MISSING: {what}\n").as_bytes());
 }

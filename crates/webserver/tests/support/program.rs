@@ -1,4 +1,4 @@
-//! The program under test: started over a directory, on a port of its own. It ends with the value.
+//! The program under test, serving a directory on a port of its own. Dropping the value ends it.
 
 use std::fs::{self, File};
 use std::io::Read;
@@ -18,26 +18,26 @@ pub(crate) struct Program {
     process: Child,
     ready: String,
     messages: File,
-    /// Held open: a program whose output nobody reads may end of it.
+    /// Held open: the program would fail to write to a closed pipe.
     _output: ChildStdout,
 }
 
 impl Program {
-    /// On a free port of 127.0.0.1.
+    /// Starts it on a free port of 127.0.0.1.
     pub(crate) fn start(root: &Path, options: &[&str]) -> Program {
         Program::run(Command::new(PROGRAM).args(["--port", "0", "--bind", "127.0.0.1"]).args(options).arg(root))
     }
 
-    /// As the command says; it must become ready.
+    /// Starts it by this command and waits until it is ready.
     pub(crate) fn run(command: &mut Command) -> Program {
-        // A file, not a pipe: an access log that nobody reads would fill it.
+        // A file, not a pipe: an access log that nobody reads would fill a pipe.
         let messages = tempfile::tempfile().unwrap();
         let mut process =
             command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(messages.try_clone().unwrap()).spawn().unwrap();
         let mut output = process.stdout.take().unwrap();
         let (sender, receiver) = mpsc::channel();
         thread::spawn(move || {
-            // All ready lines come by one write, which a pipe does not tear.
+            // All ready lines come by one write, which a pipe delivers whole.
             let mut lines = vec![0; 4096];
             let n = output.read(&mut lines).unwrap_or(0);
             lines.truncate(n);
@@ -55,7 +55,7 @@ impl Program {
         program
     }
 
-    /// Its lines on standard output.
+    /// The lines on standard output.
     pub(crate) fn ready(&self) -> Vec<&str> {
         self.ready.lines().collect()
     }
@@ -78,9 +78,9 @@ impl Program {
         kill_process(self.pid(), signal).unwrap();
     }
 
-    /// How it ended, once it has.
-    pub(crate) fn ended(&mut self, patience: Duration) -> Option<ExitStatus> {
-        let deadline = Instant::now() + patience;
+    /// The exit status, or `None` if it still runs after the timeout.
+    pub(crate) fn wait(&mut self, timeout: Duration) -> Option<ExitStatus> {
+        let deadline = Instant::now() + timeout;
         loop {
             match self.process.try_wait().unwrap() {
                 None if Instant::now() < deadline => thread::sleep(Duration::from_millis(5)),
@@ -89,39 +89,39 @@ impl Program {
         }
     }
 
-    /// Ends it in order, and answers all it had said on standard error.
+    /// Shuts it down gracefully and returns its standard error. Every accepted connection has ended exactly once.
     pub(crate) fn finish(mut self) -> String {
         self.signal(Signal::TERM);
-        let status = self.ended(Duration::from_secs(20));
+        let status = self.wait(Duration::from_secs(20));
         assert_eq!(status.and_then(|status| status.code()), Some(0), "{}", self.messages());
         let messages = self.messages();
-        assert_eq!(ends(&messages).map(|(accepted, ended)| accepted == ended), Some(true), "{messages}");
+        assert_eq!(final_counts(&messages).map(|(accepted, ended)| accepted == ended), Some(true), "{messages}");
         messages
     }
 
-    /// What it said on standard error so far.
+    /// Its standard error so far.
     pub(crate) fn messages(&self) -> String {
         text(&self.messages)
     }
 
-    /// The same from an offset on, as bytes.
+    /// Its standard error from an offset on.
     pub(crate) fn messages_from(&self, offset: usize) -> Vec<u8> {
         contents(&self.messages, offset)
     }
 
-    /// A figure of /proc/PID/status, in bytes.
-    pub(crate) fn memory(&self, figure: &str) -> u64 {
+    /// A field of /proc/PID/status, in bytes.
+    pub(crate) fn memory(&self, field: &str) -> u64 {
         let status = fs::read_to_string(format!("/proc/{}/status", self.pid().as_raw_pid())).unwrap();
-        let value = |line: &str| line.strip_prefix(figure)?.strip_prefix(':')?.trim().strip_suffix(" kB")?.parse().ok();
+        let value = |line: &str| line.strip_prefix(field)?.strip_prefix(':')?.trim().strip_suffix(" kB")?.parse().ok();
         status.lines().find_map(value).map(|kib: u64| kib << 10).unwrap()
     }
 
-    /// The processor time that it has used.
-    pub(crate) fn processor_time(&self) -> Duration {
+    /// The CPU time that it has used.
+    pub(crate) fn cpu_time(&self) -> Duration {
         let stat = fs::read_to_string(format!("/proc/{}/stat", self.process.id())).unwrap();
-        // The name in brackets may hold blanks; behind it the times are the 12th and the 13th, in hundredths.
-        let behind_name = stat.rsplit_once(") ").unwrap().1;
-        let ticks: u64 = behind_name.split(' ').skip(11).take(2).map(|ticks| ticks.parse::<u64>().unwrap()).sum();
+        // The name in parentheses may contain spaces. After it the times are the 12th and 13th field, in units of 10 ms.
+        let after_name = stat.rsplit_once(") ").unwrap().1;
+        let ticks: u64 = after_name.split(' ').skip(11).take(2).map(|ticks| ticks.parse::<u64>().unwrap()).sum();
         Duration::from_millis(ticks * 10)
     }
 }
@@ -133,17 +133,17 @@ impl Drop for Program {
         if thread::panicking() {
             let messages = self.messages();
             let from = messages.len().saturating_sub(4096);
-            eprintln!("the last messages of the server:\n{}", String::from_utf8_lossy(&messages.as_bytes()[from..]));
+            eprintln!("the last messages of the program:\n{}", String::from_utf8_lossy(&messages.as_bytes()[from..]));
         }
     }
 }
 
-/// Runs the program with arguments with which it ends by itself.
+/// Runs the program with arguments that make it end by itself.
 pub(crate) fn output_of(arguments: &[&str]) -> Output {
     output_of_command(Command::new(PROGRAM).args(arguments))
 }
 
-/// The same, as the command says.
+/// Runs a command that ends by itself.
 pub(crate) fn output_of_command(command: &mut Command) -> Output {
     let mut process = command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
     let deadline = Instant::now() + Duration::from_secs(5);
@@ -151,22 +151,22 @@ pub(crate) fn output_of_command(command: &mut Command) -> Output {
         if Instant::now() > deadline {
             let _ = process.kill();
             let _ = process.wait();
-            panic!("{command:?}: it serves instead of ending");
+            panic!("{command:?} serves instead of ending");
         }
         thread::sleep(Duration::from_millis(5));
     }
     process.wait_with_output().unwrap()
 }
 
-/// How many connections the last line says were accepted, and how many ended.
-fn ends(messages: &str) -> Option<(u64, u64)> {
+/// The numbers of accepted and of ended connections in the last line.
+fn final_counts(messages: &str) -> Option<(u64, u64)> {
     let line = messages.lines().last()?.strip_prefix("webserver: ")?;
     let number = |part: &str| part.trim().split(' ').next()?.parse::<u64>().ok();
     let (accepted, ends) = line.split_once(':')?;
     Some((number(accepted)?, ends.split(',').map(number).sum::<Option<u64>>()?))
 }
 
-/// Read by offset: the position is shared with the process that writes.
+/// Reads by offset, because the file position is shared with the process that writes.
 fn contents(file: &File, offset: usize) -> Vec<u8> {
     let length = usize::try_from(file.metadata().unwrap().len()).unwrap();
     let mut bytes = vec![0; length.saturating_sub(offset)];

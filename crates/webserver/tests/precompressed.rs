@@ -1,5 +1,5 @@
-//! Codings in files beside a file: who gets which, what is said of it, and when it is not believed.
-// Clippy then takes the helpers, too, for tests.
+//! Precompressed files: which client receives which one, with which headers, and when one is not used.
+// Lets clippy treat the helpers as test code.
 #![cfg(test)]
 
 mod support;
@@ -11,11 +11,11 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use tempfile::TempDir;
 
-use support::{Action, Program, get_as, wait_until};
+use support::{Program, ReceivedResponse, fetch, wait_until};
 
 const PLAIN: &[u8] = b"body { color: plain; color: plain; color: plain }";
 
-/// A file, and when it was changed, in seconds of 2001.
+/// Writes a file whose modification time is this many seconds after a moment in 2001.
 fn write(directory: &Path, name: &str, content: &[u8], second: u64) {
     let path = directory.join(name);
     fs::create_dir_all(path.parent().unwrap()).unwrap();
@@ -27,24 +27,24 @@ fn write(directory: &Path, name: &str, content: &[u8], second: u64) {
 fn style() -> TempDir {
     let directory = TempDir::new().unwrap();
     write(directory.path(), "a.css", PLAIN, 0);
-    write(directory.path(), "a.css.br", b"coded br", 0);
-    write(directory.path(), "a.css.zst", b"coded zstd", 1);
-    write(directory.path(), "a.css.gz", b"coded gzip!", 2);
+    write(directory.path(), "a.css.br", b"encoded br", 0);
+    write(directory.path(), "a.css.zst", b"encoded zstd", 1);
+    write(directory.path(), "a.css.gz", b"encoded gzip!", 2);
     directory
 }
 
-fn ask(program: &Program, method: &str, target: &str, accept: &str, fields: &str) -> Action {
+fn ask(program: &Program, method: &str, target: &str, accept: &str, headers: &str) -> ReceivedResponse {
     let accept = if accept.is_empty() { String::new() } else { format!("Accept-Encoding: {accept}\r\n") };
-    get_as(program.address(), method, target, &format!("{accept}{fields}"))
+    fetch(program.address(), method, target, &format!("{accept}{headers}"))
 }
 
-fn coding(answer: &Action) -> &str {
-    answer.field("Content-Encoding").unwrap_or("")
+fn content_encoding(response: &ReceivedResponse) -> &str {
+    response.header("Content-Encoding").unwrap_or("")
 }
 
 // R9110-12.5.5, R9110-9.3.2
 #[test]
-fn who_can_decode_gets_the_best_coding() {
+fn best_accepted_coding_is_sent() {
     let directory = style();
     let program = Program::start(directory.path(), &["--header", "X-A: b"]);
     for (accept, expected) in [
@@ -67,48 +67,48 @@ fn who_can_decode_gets_the_best_coding() {
         for _ in 0..2 {
             let got = ask(&program, "GET", "/a.css", accept, "");
             let head = ask(&program, "HEAD", "/a.css", accept, "");
-            assert_eq!((got.status, coding(&got)), (200, expected), "{accept}");
-            let body = if expected.is_empty() { PLAIN.to_vec() } else { format!("coded {expected}").into_bytes() };
+            assert_eq!((got.status, content_encoding(&got)), (200, expected), "{accept}");
+            let body = if expected.is_empty() { PLAIN.to_vec() } else { format!("encoded {expected}").into_bytes() };
             assert!(got.body.starts_with(&body) && got.content_length() == Some(got.body.len()), "{accept}");
-            assert_eq!(got.field("Vary"), Some("Accept-Encoding"), "{accept}: plain or not");
-            assert_eq!(got.field("Content-Type"), Some("text/css; charset=utf-8"), "{accept}");
-            assert_eq!(got.field("X-A"), Some("b"));
+            assert_eq!(got.header("Vary"), Some("Accept-Encoding"), "{accept}: encoded or not");
+            assert_eq!(got.header("Content-Type"), Some("text/css; charset=utf-8"), "{accept}");
+            assert_eq!(got.header("X-A"), Some("b"));
             for name in ["Content-Length", "Content-Encoding", "Content-Type", "ETag", "Last-Modified", "Vary"] {
-                assert_eq!(head.field(name), got.field(name), "{accept}: HEAD has another {name}");
+                assert_eq!(head.header(name), got.header(name), "{accept}: {name} of HEAD differs");
             }
         }
     }
-    // Asked for by its own name it is a file like any other.
+    // Requested by its own name, it is a file like any other.
     let own = ask(&program, "GET", "/a.css.gz", "gzip", "");
-    assert_eq!((own.field("Content-Type"), coding(&own)), (Some("application/gzip"), ""));
-    assert_eq!(own.field("Vary"), None, "there is no choice");
+    assert_eq!((own.header("Content-Type"), content_encoding(&own)), (Some("application/gzip"), ""));
+    assert_eq!(own.header("Vary"), None, "there is nothing to choose from");
 }
 
-// R9110-8.8.3, R9110-15.4.5, R9110-13.1.5: each coding is a representation of its own.
+// R9110-8.8.3, R9110-15.4.5, R9110-13.1.5: each encoded file is a representation of its own.
 #[test]
-fn validators_and_ranges_are_of_what_is_sent() {
+fn validators_and_ranges_apply_to_encoded_file() {
     let directory = style();
     let program = Program::start(directory.path(), &[]);
-    let forms = ["", "br", "zstd", "gzip"];
-    let tags = forms.map(|accept| ask(&program, "GET", "/a.css", accept, "").field("ETag").unwrap().to_owned());
+    let codings = ["", "br", "zstd", "gzip"];
+    let tags = codings.map(|accept| ask(&program, "GET", "/a.css", accept, "").header("ETag").unwrap().to_owned());
     for (n, tag) in tags.iter().enumerate() {
         assert!(!tags[..n].contains(tag), "{tags:?}");
-        for (m, accept) in forms.iter().enumerate() {
-            let answer = ask(&program, "GET", "/a.css", accept, &format!("If-None-Match: {tag}\r\n"));
-            assert_eq!(answer.status, if n == m { 304 } else { 200 }, "{tag} for {accept}");
-            assert_eq!(answer.field("Vary"), Some("Accept-Encoding"));
+        for (m, accept) in codings.iter().enumerate() {
+            let response = ask(&program, "GET", "/a.css", accept, &format!("If-None-Match: {tag}\r\n"));
+            assert_eq!(response.status, if n == m { 304 } else { 200 }, "{tag} for {accept}");
+            assert_eq!(response.header("Vary"), Some("Accept-Encoding"));
             let range = format!("Range: bytes=0-4\r\nIf-Range: {tag}\r\n");
             let part = ask(&program, "GET", "/a.css", accept, &range);
             assert_eq!(part.status, if n == m { 206 } else { 200 }, "{tag} for {accept}");
         }
     }
-    let part = ask(&program, "GET", "/a.css", "gzip", "Range: bytes=6-9\r\n");
-    assert_eq!((part.text(), coding(&part)), ("gzip", "gzip"));
-    assert_eq!(part.field("Content-Range"), Some("bytes 6-9/11"));
+    let part = ask(&program, "GET", "/a.css", "gzip", "Range: bytes=8-11\r\n");
+    assert_eq!((part.text(), content_encoding(&part)), ("gzip", "gzip"));
+    assert_eq!(part.header("Content-Range"), Some("bytes 8-11/13"));
 }
 
 #[test]
-fn what_could_lie_is_not_used() {
+fn older_longer_or_unsafe_encoded_files_are_not_used() {
     let directory = TempDir::new().unwrap();
     let at = |name: &str| directory.path().join(name);
     for name in ["older", "longer", "same", "out", "directory", "twins"] {
@@ -119,80 +119,82 @@ fn what_could_lie_is_not_used() {
     write(directory.path(), "same.br", &PLAIN.to_ascii_uppercase(), 10);
     symlink("/etc/hostname", at("out.br")).unwrap();
     fs::create_dir(at("directory.br")).unwrap();
-    // Two whose tags would be the same.
+    // Two files that would have the same entity tag.
     write(directory.path(), "twins.br", b"twin br", 11);
     write(directory.path(), "twins.gz", b"twin gz", 11);
     let program = Program::start(directory.path(), &[]);
     for name in ["older", "longer", "same", "out", "directory"] {
-        let answer = ask(&program, "GET", &format!("/{name}"), "br", "");
-        assert_eq!((answer.status, coding(&answer), &*answer.body), (200, "", PLAIN), "{name}");
-        assert_eq!(answer.field("Vary"), None, "{name}");
+        let response = ask(&program, "GET", &format!("/{name}"), "br", "");
+        assert_eq!((response.status, content_encoding(&response), &*response.body), (200, "", PLAIN), "{name}");
+        assert_eq!(response.header("Vary"), None, "{name}");
     }
-    assert_eq!(coding(&ask(&program, "GET", "/twins", "br", "")), "br");
-    assert_eq!(coding(&ask(&program, "GET", "/twins", "gzip", "")), "");
+    assert_eq!(content_encoding(&ask(&program, "GET", "/twins", "br", "")), "br");
+    assert_eq!(content_encoding(&ask(&program, "GET", "/twins", "gzip", "")), "");
     drop(program);
     let program = Program::start(directory.path(), &["--no-precompressed"]);
     write(directory.path(), "a", PLAIN, 0);
     write(directory.path(), "a.br", b"x", 0);
-    assert_eq!(coding(&ask(&program, "GET", "/a", "br", "")), "");
+    assert_eq!(content_encoding(&ask(&program, "GET", "/a", "br", "")), "");
 }
 
-// The file itself is looked at for each answer; what stands beside it is, too, once it is used, and else each second.
+// The file is checked for each response, and so is an encoded file in use. A file that is missing is looked up once a second.
 #[test]
-fn changes_beside_a_file_show() {
+fn changes_of_encoded_files_take_effect() {
     let directory = style();
     let at = |name: &str| directory.path().join(name);
     let program = Program::start(directory.path(), &[]);
     let ask = |accept: &str| {
-        let answer = ask(&program, "GET", "/a.css", accept, "");
-        (coding(&answer).to_owned(), String::from_utf8(answer.body).unwrap())
+        let response = ask(&program, "GET", "/a.css", accept, "");
+        (content_encoding(&response).to_owned(), String::from_utf8(response.body).unwrap())
     };
-    std::thread::sleep(Duration::from_millis(3100)); // at rest, so that all of it is kept
+    std::thread::sleep(Duration::from_millis(3100)); // settled, so that all of it is cached
     for _ in 0..2 {
-        assert_eq!(ask("br"), ("br".into(), "coded br".into()));
+        assert_eq!(ask("br"), ("br".into(), "encoded br".into()));
     }
     fs::remove_file(at("a.css.br")).unwrap();
     assert_eq!(ask("br"), (String::new(), str::from_utf8(PLAIN).unwrap().into()), "at once");
-    assert_eq!(ask("br, gzip"), ("gzip".into(), "coded gzip!".into()));
+    assert_eq!(ask("br, gzip"), ("gzip".into(), "encoded gzip!".into()));
     write(directory.path(), "a.css.gz", b"again gzip", 3);
     assert_eq!(ask("gzip"), ("gzip".into(), "again gzip".into()), "at once");
     fs::write(at("a.css"), "body { color: new; color: new }").unwrap();
     let now = SystemTime::now() - Duration::from_secs(5);
     File::options().write(true).open(at("a.css.gz")).unwrap().set_modified(now).unwrap();
-    assert_eq!(ask("gzip"), (String::new(), "body { color: new; color: new }".into()), "the coding is the older one");
+    assert_eq!(ask("gzip"), (String::new(), "body { color: new; color: new }".into()), "the encoded file is older");
     std::thread::sleep(Duration::from_millis(3100));
     assert_eq!(ask("br").0, "");
-    assert_eq!(ask("br").0, "", "kept");
+    assert_eq!(ask("br").0, "", "from the cache");
     fs::write(at("a.css.br"), "new br").unwrap();
-    wait_until("one that appears shows", || ask("br") == ("br".into(), "new br".into()));
+    wait_until("the new encoded file is served", || ask("br") == ("br".into(), "new br".into()));
 }
 
-// V26: most programs that code a file write the coding in its place, and only then give it the file's time.
+// V26: most compressors write the encoded file in place, and only then set its time to that of the original.
 #[test]
-fn a_coding_that_is_still_being_written_is_not_used() {
+fn encoded_file_is_not_used_while_it_is_written() {
     let directory = TempDir::new().unwrap();
     write(directory.path(), "a.css", PLAIN, 0);
     let program = Program::start(directory.path(), &[]);
     fs::write(directory.path().join("a.css.gz"), "half").unwrap();
     for _ in 0..2 {
-        let answer = ask(&program, "GET", "/a.css", "gzip", "");
-        assert_eq!((coding(&answer), &*answer.body), ("", PLAIN));
+        let response = ask(&program, "GET", "/a.css", "gzip", "");
+        assert_eq!((content_encoding(&response), &*response.body), ("", PLAIN));
     }
     write(directory.path(), "a.css.gz", b"the whole", 0);
-    wait_until("the coding that is whole", || ask(&program, "GET", "/a.css", "gzip", "").body == b"the whole");
+    wait_until("the complete encoded file is served", || {
+        ask(&program, "GET", "/a.css", "gzip", "").body == b"the whole"
+    });
     fs::write(directory.path().join("a.css.gz"), "another").unwrap();
-    wait_until("the coding that is not touched any more", || {
+    wait_until("the encoded file is served once it has settled", || {
         ask(&program, "GET", "/a.css", "gzip", "").body == b"another"
     });
 }
 
 #[test]
-fn an_index_has_codings_too() {
+fn index_file_is_sent_encoded() {
     let directory = TempDir::new().unwrap();
     write(directory.path(), "sub/index.html", PLAIN, 0);
-    write(directory.path(), "sub/index.html.gz", b"coded", 0);
+    write(directory.path(), "sub/index.html.gz", b"encoded", 0);
     let program = Program::start(directory.path(), &[]);
-    let answer = ask(&program, "GET", "/sub/", "gzip", "");
-    assert_eq!((coding(&answer), answer.text()), ("gzip", "coded"));
-    assert_eq!(answer.field("Content-Type"), Some("text/html; charset=utf-8"));
+    let response = ask(&program, "GET", "/sub/", "gzip", "");
+    assert_eq!((content_encoding(&response), response.text()), ("gzip", "encoded"));
+    assert_eq!(response.header("Content-Type"), Some("text/html; charset=utf-8"));
 }

@@ -1,4 +1,4 @@
-//! The library at work in this process, and the sum that must be right at its end.
+//! A server embedded in this process. At its end the sum of its connections is checked.
 
 use std::net::SocketAddr;
 use std::sync::mpsc;
@@ -7,15 +7,15 @@ use std::time::Duration;
 
 use http_server::{Handler, RunningServer, Server, Stats};
 
-pub(crate) struct Inside {
+pub(crate) struct EmbeddedServer {
     running: Option<RunningServer>,
 }
 
-impl Inside {
+impl EmbeddedServer {
     /// On a free port of 127.0.0.1.
-    pub(crate) fn start(configure: impl FnOnce(Server) -> Server, handler: impl Handler + 'static) -> Inside {
+    pub(crate) fn start(configure: impl FnOnce(Server) -> Server, handler: impl Handler + 'static) -> EmbeddedServer {
         let server = Server::bind("127.0.0.1:0").unwrap();
-        Inside { running: Some(configure(server).start(handler).unwrap()) }
+        EmbeddedServer { running: Some(configure(server).start(handler).unwrap()) }
     }
 
     pub(crate) fn address(&self) -> SocketAddr {
@@ -26,19 +26,19 @@ impl Inside {
         self.running.as_ref().unwrap()
     }
 
-    /// Stops it. Every connection that was accepted has ended exactly once.
+    /// Shuts it down. Every accepted connection has ended exactly once.
     pub(crate) fn finish(mut self) -> Stats {
         let running = self.running.take().unwrap();
         running.shutdown_handle().shut_down();
         let (sender, receiver) = mpsc::channel();
         thread::spawn(move || sender.send(running.join()));
-        let counts = receiver.recv_timeout(Duration::from_secs(20)).expect("the server does not end");
-        assert_eq!(counts.accepted, counts.ended(), "{counts}");
-        counts
+        let stats = receiver.recv_timeout(Duration::from_secs(20)).expect("the server does not shut down");
+        assert_eq!(stats.accepted, stats.ended(), "{stats}");
+        stats
     }
 }
 
-impl Drop for Inside {
+impl Drop for EmbeddedServer {
     fn drop(&mut self) {
         if let Some(running) = &self.running {
             running.shutdown_handle().shut_down();

@@ -1,12 +1,12 @@
-//! Nobody waits for anybody else's peer: slow, silent, greedy and vanishing clients beside one that just wants its file.
-// Clippy then takes the helpers, too, for tests.
+//! Slow, silent and disconnecting clients: they time out, receive what they are due, and do not delay other clients.
+// Lets clippy treat the helpers as test code.
 #![cfg(test)]
 
 mod support;
 
 use std::fs::{self, File};
 use std::io::{Read, Write};
-use std::net::{Shutdown, SocketAddr, TcpStream};
+use std::net::{Shutdown, SocketAddr};
 use std::process::Command;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
@@ -19,7 +19,8 @@ use rustix::net::SendFlags;
 use tempfile::TempDir;
 
 use support::{
-    Inside, PROGRAM, Program, answers, connect, exchange, get, keep_alive, read_answer, read_to_end, wait_until,
+    EmbeddedServer, PROGRAM, Program, connect, exchange, get, keep_alive, parse_responses, read_response, read_to_end,
+    send, wait_until,
 };
 
 /// Far more than socket buffers hold.
@@ -39,77 +40,75 @@ fn serve(options: &[&str]) -> (TempDir, Program) {
     (directory, program)
 }
 
-/// The client that all of this is about. A tenth of this time would be long.
-fn gets_its_file(address: SocketAddr) {
+/// Downloads the small file as an ordinary client, which must take far less than 5 s.
+fn check_small_file(address: SocketAddr) {
     let began = Instant::now();
     assert_eq!(get(address, "/small").text(), "small");
     assert!(began.elapsed() < Duration::from_secs(5), "{:?}", began.elapsed());
 }
 
-fn send(address: SocketAddr, request: &[u8]) -> TcpStream {
-    let mut stream = connect(address);
-    stream.write_all(request).unwrap();
-    stream
-}
-
 #[test]
-fn v11_half_requests_stop_nobody() {
+fn v11_incomplete_requests_do_not_delay_others() {
     for threads in ["1", "2"] {
         let (_directory, program) = serve(&["--threads", threads]);
         let halves: [&[u8]; 5] = [b"", b"G", b"\r\n", b"GET /small HTTP/1.0\r\nA: b", b"GET /small HTTP/1.0\r\n"];
         let waiting: Vec<_> = halves.iter().cycle().take(200).map(|half| send(program.address(), half)).collect();
         for _ in 0..10 {
-            gets_its_file(program.address());
+            check_small_file(program.address());
         }
-        // Any of them may go on at any time.
+        // Each of them can still complete its request.
         let mut stream = waiting.into_iter().nth(199).unwrap();
         stream.write_all(b"\r\n").unwrap();
-        assert_eq!(read_answer(&mut stream).text(), "small");
+        assert_eq!(read_response(&mut stream).text(), "small");
         drop(stream);
         program.finish();
     }
 }
 
-// V11: a body that does not come is waited for in the lobby, too.
+// V11: no worker waits for a body.
 #[test]
-fn v11_bodies_that_do_not_come_stop_nobody() {
+fn v11_missing_bodies_do_not_delay_others() {
     let (_directory, program) = serve(&["--threads", "1"]);
     let post = b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 1000\r\n\r\nbegin";
     let waiting: Vec<_> = (0..20).map(|_| send(program.address(), post)).collect();
     for mut stream in waiting {
-        gets_its_file(program.address());
-        assert_eq!(read_answer(&mut stream).status, 405, "answered before the body came");
+        check_small_file(program.address());
+        assert_eq!(read_response(&mut stream).status, 405, "answered before the body came");
     }
 }
 
 #[test]
-fn v12_slow_readers_stop_nobody() {
+fn v12_slow_readers_do_not_delay_others() {
     for threads in ["1", "2"] {
         let (_directory, program) = serve(&["--threads", threads]);
         let get_large = b"GET /large HTTP/1.0\r\n\r\n";
         let mut slow: Vec<_> = (0..8).map(|_| send(program.address(), get_large)).collect();
-        // The first one half-closes: it wants its file all the same.
+        // The first one half-closes, and still wants its file.
         slow[0].shutdown(Shutdown::Write).unwrap();
-        let used = program.processor_time();
+        let used = program.cpu_time();
         let began = Instant::now();
         for _ in 0..10 {
-            gets_its_file(program.address());
-            let mut sip = [0; 4096];
+            check_small_file(program.address());
+            let mut piece = [0; 4096];
             for stream in &mut slow {
-                stream.read_exact(&mut sip).unwrap();
+                stream.read_exact(&mut piece).unwrap();
             }
         }
         thread::sleep(Duration::from_secs(1));
-        let used = program.processor_time() - used;
-        assert!(used < began.elapsed() / 2, "{used:?} of {:?} spent on who does not read", began.elapsed());
+        let used = program.cpu_time() - used;
+        assert!(
+            used < began.elapsed() / 2,
+            "{used:?} of CPU time in {:?}, with clients that do not read",
+            began.elapsed()
+        );
         let bytes = read_to_end(&mut slow[0]).unwrap();
         assert!(bytes.len() as u64 > LARGE - 10 * 4096);
     }
 }
 
-// One that reads as fast as it can is no reason to leave the others waiting: turns are bounded.
+// The turn of a connection is bounded, so a fast reader does not starve the others.
 #[test]
-fn a_fast_reader_stops_nobody() {
+fn fast_reader_does_not_delay_others() {
     let (directory, program) = serve(&["--threads", "1"]);
     let endless = File::create(directory.path().join("endless")).unwrap();
     endless.set_len(1 << 40).unwrap();
@@ -125,52 +124,52 @@ fn a_fast_reader_stops_nobody() {
             }
         }
     });
-    wait_until("it reads", || sum.load(Relaxed) > 4 << 20); // several turns
+    wait_until("the fast client reads", || sum.load(Relaxed) > 4 << 20); // several turns
     for _ in 0..10 {
-        gets_its_file(program.address());
+        check_small_file(program.address());
     }
     let before = sum.load(Relaxed);
-    wait_until("it reads on", || sum.load(Relaxed) > before);
+    wait_until("the fast client reads on", || sum.load(Relaxed) > before);
     stop.shutdown(Shutdown::Both).unwrap();
     reading.join().unwrap();
 }
 
-/// What comes of a request that is sent and then waited with.
-fn waited_with(address: SocketAddr, request: &[u8]) -> Vec<u8> {
+/// Sends a part of a request, and reads until the server closes.
+fn send_and_wait(address: SocketAddr, request: &[u8]) -> Vec<u8> {
     read_to_end(&mut send(address, request)).unwrap()
 }
 
 // R9112-9.5, R9110-15.5.9
 #[test]
-fn a_late_head_is_answered_408_and_no_head_is_not() {
+fn late_head_gets_408_and_missing_head_gets_nothing() {
     let (_directory, program) = serve(&["--threads", "1", "--header-timeout", "1", "--idle-timeout", "60"]);
     thread::scope(|scope| {
         for head in ["G", "GET /small", "GET /small HTTP/1.0\r\n", "\r\nGET", "GET /small HTTP/1.0\r\nA: b\r\n\r"] {
             let address = program.address();
             scope.spawn(move || {
                 let began = Instant::now();
-                let out = waited_with(address, head.as_bytes());
+                let out = send_and_wait(address, head.as_bytes());
                 assert!(began.elapsed() >= Duration::from_millis(900), "{head:?} after {:?}", began.elapsed());
-                let answers = answers(&out, false).unwrap();
-                assert_eq!(answers.len(), 1, "{head:?}");
-                assert_eq!((answers[0].status, answers[0].is_idle_keep_alive()), (408, false), "{head:?}");
+                let responses = parse_responses(&out, false).unwrap();
+                assert_eq!(responses.len(), 1, "{head:?}");
+                assert_eq!((responses[0].status, responses[0].keeps_alive()), (408, false), "{head:?}");
             });
         }
         for nothing in ["", "\r\n", "\n", "\r\n\r\n", "\r"] {
             let address = program.address();
             scope.spawn(move || {
                 let began = Instant::now();
-                assert_eq!(waited_with(address, nothing.as_bytes()), b"", "{nothing:?}");
+                assert_eq!(send_and_wait(address, nothing.as_bytes()), b"", "{nothing:?}");
                 assert!(began.elapsed() >= Duration::from_millis(900), "{nothing:?} after {:?}", began.elapsed());
             });
         }
-        // On a kept connection the time runs from the first byte.
+        // On a kept connection the timeout begins with the first byte of a request.
         scope.spawn(|| {
             let mut stream = send(program.address(), &keep_alive("/small"));
-            assert!(read_answer(&mut stream).is_idle_keep_alive());
+            assert!(read_response(&mut stream).keeps_alive());
             thread::sleep(Duration::from_millis(1500));
             stream.write_all(b"GET /small").unwrap();
-            assert_eq!(read_answer(&mut stream).status, 408);
+            assert_eq!(read_response(&mut stream).status, 408);
             assert_eq!(read_to_end(&mut stream).unwrap(), b"");
         });
     });
@@ -179,16 +178,16 @@ fn a_late_head_is_answered_408_and_no_head_is_not() {
     assert!(messages.contains(": 0 completed, 0 refused, 6 timed out, 5 aborted, 0 failed\n"), "{messages}");
 }
 
-// R9112-9.5: never an unasked 408.
+// R9112-9.5: no 408 without a request.
 #[test]
-fn an_idle_connection_is_closed_without_a_word() {
+fn idle_connection_is_closed_without_response() {
     let (_directory, program) = serve(&["--threads", "1", "--idle-timeout", "1", "--header-timeout", "60"]);
     thread::scope(|scope| {
         for line_ends in ["", "\r\n", "\r\n\r\n"] {
             let address = program.address();
             scope.spawn(move || {
                 let mut stream = send(address, &keep_alive("/small"));
-                assert!(read_answer(&mut stream).is_idle_keep_alive());
+                assert!(read_response(&mut stream).keeps_alive());
                 let began = Instant::now();
                 stream.write_all(line_ends.as_bytes()).unwrap();
                 assert_eq!(read_to_end(&mut stream).unwrap(), b"", "{line_ends:?}");
@@ -204,14 +203,14 @@ fn an_idle_connection_is_closed_without_a_word() {
 }
 
 #[test]
-fn v11_dribbled_octets_do_not_buy_time() {
+fn v11_slow_bytes_do_not_extend_timeout() {
     let (_directory, program) = serve(&["--threads", "1", "--header-timeout", "1", "--idle-timeout", "1"]);
-    let dribbled = |before: &[u8], bytes: &[u8]| {
+    let send_slowly = |before: &[u8], bytes: &[u8]| {
         let mut stream = connect(program.address());
         let mut reading = stream.try_clone().unwrap();
         if !before.is_empty() {
             stream.write_all(before).unwrap();
-            assert_eq!(read_answer(&mut reading).status, 200);
+            assert_eq!(read_response(&mut reading).status, 200);
         }
         let began = Instant::now();
         let reader = thread::spawn(move || read_to_end(&mut reading).map_err(|error| error.kind()));
@@ -220,7 +219,7 @@ fn v11_dribbled_octets_do_not_buy_time() {
                 break;
             }
             thread::sleep(Duration::from_millis(50));
-            assert!(began.elapsed() < Duration::from_secs(8), "every byte buys time");
+            assert!(began.elapsed() < Duration::from_secs(8), "bytes extend the timeout");
         }
         reader.join().unwrap()
     };
@@ -228,27 +227,28 @@ fn v11_dribbled_octets_do_not_buy_time() {
         for before in [&b""[..], &keep_alive("/small")] {
             let before = before.to_vec();
             scope.spawn(move || {
-                let out = dribbled(&before, b"GET /aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa")
-                    .unwrap();
+                let out =
+                    send_slowly(&before, b"GET /aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa")
+                        .unwrap();
                 assert!(out.starts_with(b"HTTP/1.0 408 "), "{}", out.escape_ascii());
             });
         }
         scope.spawn(|| {
-            // Line ends are no request: too many of them are one that is refused.
-            let out = dribbled(b"", b"\r\n").unwrap_or_default();
+            // Line ends are not a request, but too many of them are an error.
+            let out = send_slowly(b"", b"\r\n").unwrap_or_default();
             assert!(out.is_empty() || out.starts_with(b"HTTP/1.0 400 "), "{}", out.escape_ascii());
         });
     });
 }
 
-// R9112-9.6c: who has said all it had to say still hears the answer.
+// R9112-9.6c: a half-closed client still gets its response.
 #[test]
-fn a_half_closed_client_gets_its_answer() {
+fn half_closed_client_gets_its_response() {
     let (_directory, program) = serve(&["--threads", "1"]);
     let half_closed = |request: &[u8]| {
         let mut stream = send(program.address(), request);
         stream.shutdown(Shutdown::Write).unwrap();
-        answers(&read_to_end(&mut stream).unwrap(), false).unwrap()
+        parse_responses(&read_to_end(&mut stream).unwrap(), false).unwrap()
     };
     assert_eq!(half_closed(b"GET /small HTTP/1.0\r\n\r\n")[0].text(), "small");
     assert_eq!(half_closed(b"GET /large HTTP/1.0\r\n\r\n")[0].body.len() as u64, LARGE);
@@ -262,24 +262,25 @@ fn echo(request: &Request<'_>) -> Response {
     Response::text(request.path())
 }
 
-// R9112-9.3.2. More than one turn of a worker.
+// R9112-9.3.2: more requests than a worker serves in one turn.
 #[test]
 fn pipelined_requests_are_answered_in_order() {
     for threads in [1, 2] {
-        let inside = Inside::start(|server| server.threads(threads), echo);
+        let server = EmbeddedServer::start(|server| server.threads(threads), echo);
         let mut segment: Vec<u8> = (0..99).flat_map(|n| keep_alive(&format!("/{n}"))).collect();
         segment.extend_from_slice(b"GET /99 HTTP/1.0\r\n\r\n");
-        let out = waited_with(inside.address(), &segment);
-        let bodies: Vec<String> = answers(&out, false).unwrap().iter().map(|answer| answer.text().into()).collect();
+        let out = send_and_wait(server.address(), &segment);
+        let bodies: Vec<String> =
+            parse_responses(&out, false).unwrap().iter().map(|response| response.text().into()).collect();
         assert_eq!(bodies, (0..100).map(|n| format!("/{n}")).collect::<Vec<_>>());
-        wait_until("it ends", || inside.running().stats().completed == 1);
-        inside.finish();
+        wait_until("the connection ends", || server.running().stats().completed == 1);
+        server.finish();
     }
 }
 
-// Each of them larger than the buffers, none read before all were asked for.
+// Each file is larger than the socket buffers, and all are requested before any is read.
 #[test]
-fn pipelined_files_come_in_order() {
+fn pipelined_files_are_sent_in_order() {
     let directory = TempDir::new().unwrap();
     for n in 0..8_u8 {
         fs::write(directory.path().join(n.to_string()), vec![n; 4 << 20]).unwrap();
@@ -288,14 +289,14 @@ fn pipelined_files_come_in_order() {
     let requests: Vec<u8> = (0..8).flat_map(|n| keep_alive(&format!("/{n}"))).collect();
     let mut stream = send(program.address(), &requests);
     for n in 0..8_u8 {
-        let answer = read_answer(&mut stream);
-        assert!(answer.is_idle_keep_alive() && answer.body == vec![n; 4 << 20], "file {n}");
+        let response = read_response(&mut stream);
+        assert!(response.keeps_alive() && response.body == vec![n; 4 << 20], "file {n}");
     }
 }
 
-// The time of a reply runs from its own beginning, not from that of the one before it.
+// The timeout of a response begins with that response, not with the previous one.
 #[test]
-fn a_reply_behind_a_slow_one_has_its_own_time() {
+fn response_after_a_slow_one_has_its_own_timeout() {
     let directory = TempDir::new().unwrap();
     File::create(directory.path().join("first")).unwrap().set_len(16 << 20).unwrap();
     File::create(directory.path().join("second")).unwrap().set_len(1 << 20).unwrap();
@@ -310,15 +311,16 @@ fn a_reply_behind_a_slow_one_has_its_own_time() {
             n => out.extend_from_slice(&piece[..n]),
         }
         if out.len() < 18 << 20 {
-            thread::sleep(Duration::from_millis(25)); // slow, and far above any least rate
+            thread::sleep(Duration::from_millis(25)); // slow, but far above the minimum rate
         }
     }
-    let answers = answers(&out, false).unwrap_or_else(|fault| panic!("{fault}; {} bytes in all", out.len()));
-    assert_eq!(answers.iter().map(|answer| answer.body.len()).collect::<Vec<_>>(), [16 << 20, 1 << 20]);
+    let responses =
+        parse_responses(&out, false).unwrap_or_else(|fault| panic!("{fault}; {} bytes in total", out.len()));
+    assert_eq!(responses.iter().map(|response| response.body.len()).collect::<Vec<_>>(), [16 << 20, 1 << 20]);
 }
 
-/// Runs it so many times, by eight threads.
-fn times(count: usize, once: impl Fn() + Sync) {
+/// Calls a function this many times, in eight threads.
+fn repeat_in_parallel(count: usize, once: impl Fn() + Sync) {
     let next = AtomicUsize::new(0);
     thread::scope(|scope| {
         for _ in 0..8 {
@@ -331,9 +333,9 @@ fn times(count: usize, once: impl Fn() + Sync) {
     });
 }
 
-// R9112-9.6b, R1945-9.4c: a reset would destroy the answer.
+// R9112-9.6b, R1945-9.4c: a reset would destroy the response.
 #[test]
-fn v24_an_early_answer_reaches_who_is_still_sending() {
+fn v24_early_response_reaches_client_that_is_still_sending() {
     const MIB: usize = 1 << 20;
     let (_directory, program) = serve(&["--threads", "2", "--log-format", "off"]);
     let post = [format!("POST /small HTTP/1.0\r\nContent-Length: {MIB}\r\n\r\n").as_bytes(), &vec![b'x'; MIB]].concat();
@@ -341,80 +343,80 @@ fn v24_an_early_answer_reaches_who_is_still_sending() {
     let target = [b"GET /", &vec![b'x'; MIB][..], b" HTTP/1.0\r\n\r\n"].concat();
     let field = [b"GET / HTTP/1.0\r\nA: ", &vec![b'x'; MIB][..], b"\r\n\r\n"].concat();
     for (request, status) in [(post, 405), (no_length, 400), (target, 414), (field, 431)] {
-        times(200, || {
-            let answer = exchange(program.address(), &request);
-            assert_eq!((answer.status, answer.text().ends_with("</html>\n")), (status, true));
+        repeat_in_parallel(200, || {
+            let response = exchange(program.address(), &request);
+            assert_eq!((response.status, response.text().ends_with("</html>\n")), (status, true));
         });
     }
     program.finish();
 }
 
-// R9112-9.3b: a body that nobody wants does not become a request, and a small one does not cost the connection.
+// R9112-9.3b: an unwanted body is not parsed as a request, and a small one does not close the connection.
 #[test]
-fn v13_an_unwanted_body_is_no_request() {
+fn v13_unwanted_body_is_not_parsed_as_request() {
     let (_directory, program) = serve(&["--threads", "1"]);
     let smuggled = b"GET /large HTTP/1.0\r\n\r\n";
     let post = format!("POST /small HTTP/1.0\r\nConnection: keep-alive\r\nContent-Length: {}\r\n\r\n", smuggled.len());
     let mut stream = send(program.address(), &[post.as_bytes(), smuggled].concat());
-    let answer = read_answer(&mut stream);
-    assert_eq!((answer.status, answer.is_idle_keep_alive()), (405, true));
+    let response = read_response(&mut stream);
+    assert_eq!((response.status, response.keeps_alive()), (405, true));
     stream.write_all(b"GET /small HTTP/1.0\r\n\r\n").unwrap();
-    assert_eq!(read_answer(&mut stream).text(), "small");
+    assert_eq!(read_response(&mut stream).text(), "small");
     assert_eq!(read_to_end(&mut stream).unwrap(), b"");
 }
 
 #[test]
-fn at_the_cap_who_has_been_idle_longest_makes_room() {
-    let inside = Inside::start(|server| server.threads(2).max_connections(4), echo);
+fn longest_idle_connection_is_closed_at_connection_limit() {
+    let server = EmbeddedServer::start(|server| server.threads(2).max_connections(4), echo);
     let kept = |_| {
-        let mut stream = send(inside.address(), &keep_alive("/kept"));
-        assert!(read_answer(&mut stream).is_idle_keep_alive());
-        thread::sleep(Duration::from_millis(20)); // so that one is idle longer than the next
+        let mut stream = send(server.address(), &keep_alive("/kept"));
+        assert!(read_response(&mut stream).keeps_alive());
+        thread::sleep(Duration::from_millis(20)); // so that each is idle longer than the next
         stream
     };
-    let mut peers: Vec<_> = (0..4).map(kept).collect();
-    // Whom it meets is settled: the one that was busy last stays.
-    peers[0].write_all(&keep_alive("/again")).unwrap();
-    assert_eq!(read_answer(&mut peers[0]).text(), "/again");
-    for gone in [1, 2] {
-        peers.push(kept(gone));
-        assert_eq!(peers[gone].read(&mut [0]).unwrap(), 0, "closed in order");
+    let mut clients: Vec<_> = (0..4).map(kept).collect();
+    // The first one becomes the one that has been idle for the shortest time.
+    clients[0].write_all(&keep_alive("/again")).unwrap();
+    assert_eq!(read_response(&mut clients[0]).text(), "/again");
+    for evicted in [1, 2] {
+        clients.push(kept(evicted));
+        assert_eq!(clients[evicted].read(&mut [0]).unwrap(), 0, "closed without a reset");
     }
-    for stays in [0, 3, 4, 5] {
-        peers[stays].write_all(&keep_alive("/on")).unwrap();
-        assert_eq!(read_answer(&mut peers[stays]).text(), "/on");
+    for kept in [0, 3, 4, 5] {
+        clients[kept].write_all(&keep_alive("/on")).unwrap();
+        assert_eq!(read_response(&mut clients[kept]).text(), "/on");
     }
-    drop(peers);
-    let counts = inside.finish();
-    assert_eq!((counts.accepted, counts.completed), (6, 6));
+    drop(clients);
+    let stats = server.finish();
+    assert_eq!((stats.accepted, stats.completed), (6, 6));
 }
 
 #[test]
-fn at_the_cap_with_nobody_idle_newcomers_are_told_so() {
-    let inside = Inside::start(|server| server.threads(2).max_connections(4), echo);
-    let halves: Vec<_> = (0..4).map(|_| send(inside.address(), b"GET /half")).collect();
-    wait_until("they are in", || inside.running().stats().accepted == 4);
-    let mut turned_away = Vec::new();
+fn new_connection_gets_503_at_limit_if_none_is_idle() {
+    let server = EmbeddedServer::start(|server| server.threads(2).max_connections(4), echo);
+    let halves: Vec<_> = (0..4).map(|_| send(server.address(), b"GET /half")).collect();
+    wait_until("the connections are accepted", || server.running().stats().accepted == 4);
+    let mut rejected = Vec::new();
     for request in [&b"GET / HTTP/1.0\r\n\r\n"[..], b"GET /begun"].into_iter().cycle().take(64) {
-        let mut stream = send(inside.address(), request);
-        let answer = read_answer(&mut stream);
-        assert_eq!((answer.status, answer.field("Retry-After")), (503, Some("1")), "{}", answer.head);
-        assert_eq!(answer.field("Connection"), Some("close"));
-        turned_away.push(stream);
+        let mut stream = send(server.address(), request);
+        let response = read_response(&mut stream);
+        assert_eq!((response.status, response.header("Retry-After")), (503, Some("1")), "{}", response.head);
+        assert_eq!(response.header("Connection"), Some("close"));
+        rejected.push(stream);
     }
-    // They linger in all the places that there are for it; for the next there is none.
-    let mut next = send(inside.address(), b"GET / HTTP/1.0\r\n\r\n");
-    assert_eq!(next.read(&mut [0]).map_or(0, |n| n), 0, "a plain close");
+    // Their lingering connections take all slots for that, so the next one is closed.
+    let mut next = send(server.address(), b"GET / HTTP/1.0\r\n\r\n");
+    assert_eq!(next.read(&mut [0]).map_or(0, |n| n), 0, "closed without a response");
     drop(halves);
-    wait_until("they are gone", || inside.running().stats().aborted == 4);
-    assert_eq!(get(inside.address(), "/room").text(), "/room");
-    drop(turned_away);
-    let counts = inside.finish();
-    assert_eq!((counts.accepted, counts.refused, counts.completed), (70, 65, 1));
+    wait_until("the connections have ended", || server.running().stats().aborted == 4);
+    assert_eq!(get(server.address(), "/room").text(), "/room");
+    drop(rejected);
+    let stats = server.finish();
+    assert_eq!((stats.accepted, stats.refused, stats.completed), (70, 65, 1));
 }
 
 #[test]
-fn v21_fewer_descriptors_than_peers() {
+fn v21_server_survives_more_connections_than_descriptors() {
     let directory = directory();
     let program = Program::run(
         Command::new("sh")
@@ -422,68 +424,68 @@ fn v21_fewer_descriptors_than_peers() {
             .args(["--threads", "2"])
             .arg(directory.path()),
     );
-    let peers: Vec<_> = (0..200).map(|_| send(program.address(), b"GET /sm")).collect();
+    let clients: Vec<_> = (0..200).map(|_| send(program.address(), b"GET /sm")).collect();
     thread::sleep(Duration::from_millis(200));
-    let used = program.processor_time();
+    let used = program.cpu_time();
     thread::sleep(Duration::from_secs(1));
-    let used = program.processor_time() - used;
-    assert!(used < Duration::from_millis(500), "{used:?} of a second spent on waiting"); // V22
-    drop(peers);
+    let used = program.cpu_time() - used;
+    assert!(used < Duration::from_millis(500), "{used:?} of CPU time in a second of waiting"); // V22
+    drop(clients);
     for _ in 0..20 {
-        gets_its_file(program.address());
+        check_small_file(program.address());
     }
     program.finish();
 }
 
-/// Panics where it is told to.
-struct Panicking;
+/// Panics on `/panic`, and in the error page of 505.
+struct PanickingHandler;
 
-impl Handler for Panicking {
+impl Handler for PanickingHandler {
     fn handle(&self, request: &Request<'_>) -> Action {
-        assert_ne!(request.path(), "/panic", "as it was told");
+        assert_ne!(request.path(), "/panic", "panic of the test");
         echo(request).into()
     }
 
     fn error_page(&self, error: &ErrorContext<'_>) -> Response {
-        assert_ne!(error.status(), Status::HTTP_VERSION_NOT_SUPPORTED, "as it was told");
+        assert_ne!(error.status(), Status::HTTP_VERSION_NOT_SUPPORTED, "panic of the test");
         Response::text("refused")
     }
 }
 
 // R1945-9.5
 #[test]
-fn v33_the_pool_outlives_its_handlers() {
-    let inside = Inside::start(|server| server.threads(2), Panicking);
-    let mut kept = connect(inside.address());
+fn v33_pool_survives_panics_of_handler() {
+    let server = EmbeddedServer::start(|server| server.threads(2), PanickingHandler);
+    let mut kept = connect(server.address());
     for _ in 0..10 {
-        assert_eq!(get(inside.address(), "/panic").status, 500);
+        assert_eq!(get(server.address(), "/panic").status, 500);
         kept.write_all(&keep_alive("/panic")).unwrap();
-        assert_eq!(read_answer(&mut kept).status, 500);
+        assert_eq!(read_response(&mut kept).status, 500);
         kept.write_all(&keep_alive("/on")).unwrap();
-        assert_eq!(read_answer(&mut kept).text(), "/on");
+        assert_eq!(read_response(&mut kept).text(), "/on");
     }
     for _ in 0..10 {
-        assert_eq!(read_answer(&mut send(inside.address(), b"GET / HTTP/2.0\r\n\r\n")).status, 500, "R1945-9.5");
+        assert_eq!(read_response(&mut send(server.address(), b"GET / HTTP/2.0\r\n\r\n")).status, 500, "R1945-9.5");
     }
     for _ in 0..10 {
-        assert_eq!(get(inside.address(), "/on").text(), "/on");
+        assert_eq!(get(server.address(), "/on").text(), "/on");
     }
     drop(kept);
-    wait_until("connections end", || inside.running().stats().ended() == 31);
-    let Stats { accepted, completed, failed, .. } = inside.finish();
+    wait_until("all connections have ended", || server.running().stats().ended() == 31);
+    let Stats { accepted, completed, failed, .. } = server.finish();
     assert_eq!((accepted, completed, failed), (31, 31, 0));
 }
 
-// Timeouts, resets and stops from all sides at once: every connection ends, and once.
+// Timeouts, resets and a shutdown at the same time.
 #[test]
-fn every_connection_ends_once_whoever_ends_it() {
+fn every_connection_ends_exactly_once() {
     let short = Timeouts { head: Duration::from_millis(200), idle: Duration::from_millis(200), ..Timeouts::default() };
     let configure =
         |server: Server| server.threads(3).timeouts(short).max_connections(64).shutdown_timeout(Duration::ZERO);
-    let inside = Inside::start(configure, echo);
-    let address = inside.address();
+    let server = EmbeddedServer::start(configure, echo);
+    let address = server.address();
     let next = AtomicUsize::new(0);
-    times(1500, || {
+    repeat_in_parallel(1500, || {
         let n = next.fetch_add(1, Relaxed);
         let mut stream = connect(address);
         let _ = match n % 6 {
@@ -499,85 +501,85 @@ fn every_connection_ends_once_whoever_ends_it() {
         }
     });
     let begun: Vec<_> = (0..20).map(|n| send(address, &b"GET / HTTP/1.0"[..n % 14])).collect();
-    wait_until("all are accepted", || inside.running().stats().accepted == 1520);
-    let counts = inside.finish();
+    wait_until("all connections are accepted", || server.running().stats().accepted == 1520);
+    let stats = server.finish();
     drop(begun);
-    assert_eq!((counts.accepted, counts.refused), (1520, 0), "{counts}");
+    assert_eq!((stats.accepted, stats.refused), (1520, 0), "{stats}");
 }
 
-// R9112-9.6b, V24: while we linger, the peer's last bytes come in one segment with its end. A close without reading them
-// would be a reset, and destroy what is on its way.
+// R9112-9.6b, V24: while the server lingers, the client's last bytes arrive in one segment with its FIN. A close without
+// reading them would send a reset, and destroy what is still on its way to the client.
 #[test]
-fn v24_a_last_word_does_not_destroy_the_answer() {
+fn v24_bytes_with_fin_do_not_destroy_response() {
     let (_directory, program) = serve(&["--threads", "2"]);
     for _ in 0..5 {
-        // In two pieces, so that the server lingers.
+        // The request comes in two pieces, so that the server lingers.
         let mut stream = send(program.address(), b"GET /large HTTP/1.0\r\nRange: bytes=0-3999999\r\n");
         thread::sleep(Duration::from_millis(20));
         stream.write_all(b"\r\n").unwrap();
-        let mut answer = vec![0; 1_900_000];
-        stream.read_exact(&mut answer).unwrap();
-        thread::sleep(Duration::from_millis(100)); // all of it is with the kernel now, and the server has half-closed
+        let mut response = vec![0; 1_900_000];
+        stream.read_exact(&mut response).unwrap();
+        thread::sleep(Duration::from_millis(100)); // the kernel has the whole response now, and the server has half-closed
         rustix::net::send(&stream, &[b'x'; 100], SendFlags::MORE).unwrap();
         stream.shutdown(Shutdown::Write).unwrap();
         thread::sleep(Duration::from_millis(50));
-        stream.read_to_end(&mut answer).unwrap();
-        let head = answer.windows(4).position(|w| w == b"\r\n\r\n").unwrap() + 4;
-        assert_eq!(answer.len() - head, 4_000_000);
+        stream.read_to_end(&mut response).unwrap();
+        let head = response.windows(4).position(|w| w == b"\r\n\r\n").unwrap() + 4;
+        assert_eq!(response.len() - head, 4_000_000);
     }
 }
 
-// Peers that ask for more and more and read nothing: when their time is over the ticker ends them, and asks no handler.
+// The ticker closes clients that pipeline requests and read nothing. It must not call the handler for them.
 #[test]
-fn the_ticker_asks_no_handler() {
-    let asked_by_ticker = Arc::new(AtomicUsize::new(0));
-    let counted = asked_by_ticker.clone();
+fn ticker_never_calls_handler() {
+    let calls_by_ticker = Arc::new(AtomicUsize::new(0));
+    let counter = calls_by_ticker.clone();
     let handler = move |_: &Request<'_>| {
-        counted.fetch_add(usize::from(thread::current().name() == Some("ticker")), Relaxed);
+        counter.fetch_add(usize::from(thread::current().name() == Some("ticker")), Relaxed);
         Response::text("x".repeat(10_000))
     };
     let short = Timeouts { head: Duration::from_millis(300), idle: Duration::from_millis(300), ..Timeouts::default() };
-    let inside = Inside::start(|server| server.threads(2).timeouts(short), handler);
-    let peers: Vec<_> = (0..8)
+    let server = EmbeddedServer::start(|server| server.threads(2).timeouts(short), handler);
+    let clients: Vec<_> = (0..8)
         .map(|_| {
-            let mut stream = connect(inside.address());
+            let mut stream = connect(server.address());
             stream.set_write_timeout(Some(Duration::from_millis(200))).unwrap();
             while stream.write_all(&keep_alive("/on")).is_ok() {}
             stream
         })
         .collect();
     thread::sleep(Duration::from_secs(1));
-    assert_eq!(asked_by_ticker.load(Relaxed), 0);
-    drop(peers);
-    inside.finish();
+    assert_eq!(calls_by_ticker.load(Relaxed), 0);
+    drop(clients);
+    server.finish();
 }
 
-// R1945-9.5, R9112-8: an end is counted for what it was.
+// R1945-9.5, R9112-8: each outcome has its counter.
 #[test]
-fn ends_are_counted_for_what_they_were() {
+fn outcomes_of_connections_are_counted() {
     let short = Timeouts { head: Duration::from_millis(300), idle: Duration::from_secs(30), ..Timeouts::default() };
-    let inside = Inside::start(|server| server.threads(2).timeouts(short), echo);
-    let address = inside.address();
+    let server = EmbeddedServer::start(|server| server.threads(2).timeouts(short), echo);
+    let address = server.address();
     let mut half = send(address, b"GET / HTTP/1.0\r\nA");
     assert!(read_to_end(&mut half).unwrap().starts_with(b"HTTP/1.0 408 ")); // timed out
     drop(half);
-    let mut cut = send(address, b"GET / HTTP/1.0\r\nA");
-    cut.shutdown(Shutdown::Write).unwrap();
-    assert!(read_to_end(&mut cut).unwrap().starts_with(b"HTTP/1.0 400 ")); // aborted
+    let mut truncated = send(address, b"GET / HTTP/1.0\r\nA");
+    truncated.shutdown(Shutdown::Write).unwrap();
+    assert!(read_to_end(&mut truncated).unwrap().starts_with(b"HTTP/1.0 400 ")); // aborted
     let mut body = send(address, b"POST /a HTTP/1.1\r\nHost: a\r\nContent-Length: 9\r\n\r\nfew");
     body.shutdown(Shutdown::Write).unwrap();
     assert!(read_to_end(&mut body).unwrap().starts_with(b"HTTP/1.0 200 ")); // aborted
     assert_eq!(get(address, "/on").text(), "/on"); // completed
-    wait_until("all have ended", || inside.running().stats().ended() == 4);
-    let Stats { completed, timed_out, aborted, .. } = inside.finish();
+    wait_until("all connections have ended", || server.running().stats().ended() == 4);
+    let Stats { completed, timed_out, aborted, .. } = server.finish();
     assert_eq!((completed, timed_out, aborted), (1, 1, 2));
 }
 
-// R9110-9.3.6, R9110-10.2.1: also where the handler is a mere function.
+// R9110-9.3.6, R9110-10.2.1: even if the handler is a function.
 #[test]
-fn connect_is_405_to_any_handler() {
-    let inside = Inside::start(|server| server, echo);
-    let answer = exchange(inside.address(), b"CONNECT a:80 HTTP/1.0\r\n\r\n");
-    assert_eq!((answer.status, answer.field("Allow")), (405, Some("")));
-    inside.finish();
+fn connect_method_gets_405_from_any_handler() {
+    let server = EmbeddedServer::start(|server| server, echo);
+    let response = exchange(server.address(), b"CONNECT a:80 HTTP/1.0\r\n\r\n");
+    assert_eq!((response.status, response.header("Allow")), (405, Some("")));
+    server.finish();
 }

@@ -1,5 +1,5 @@
-//! What the program prints about itself: the help, completions for shells, the manual.
-// Clippy then takes the helpers, too, for tests.
+//! What the program prints about itself: help, shell completions, man page.
+// Lets clippy treat the helpers as test code.
 #![cfg(test)]
 
 mod support;
@@ -9,7 +9,7 @@ use std::process::{Command, Stdio};
 
 use support::{PROGRAM, output_of, output_of_command};
 
-/// All of its options, as the help names them.
+/// All options that the help names.
 fn options() -> Vec<String> {
     let help = printed(&["--help"]);
     let words = help.split(|c: char| !(c.is_ascii_alphanumeric() || c == '-'));
@@ -22,9 +22,9 @@ fn printed(arguments: &[&str]) -> String {
     String::from_utf8(output.stdout).unwrap()
 }
 
-// Each is one line, at the width of the narrowest terminal and of a wide one.
+// Every option takes one line, in a terminal of 80 columns and in a wide one.
 #[test]
-fn the_help_fits_its_terminal() {
+fn help_takes_one_line_per_option() {
     for width in [80, 100] {
         let output = output_of_command(Command::new(PROGRAM).arg("--help").env("COLUMNS", width.to_string()));
         let help = String::from_utf8(output.stdout).unwrap();
@@ -35,20 +35,20 @@ fn the_help_fits_its_terminal() {
                 Some(group) => groups.push(group),
                 None if line.starts_with(' ') => {
                     let begins = line.trim_start().starts_with(['-', '[']);
-                    assert!(begins, "at {width} it takes a second line: {line}");
-                    assert!(line.trim_start().contains("  "), "no word about it: {line}");
+                    assert!(begins, "at width {width} an option takes a second line: {line}");
+                    assert!(line.trim_start().contains("  "), "no description: {line}");
                 }
                 None => {}
             }
         }
-        let tasks =
+        let headings =
             ["Arguments", "Network", "Content", "Response headers", "Access", "Logging", "Limits", "Information"];
-        assert_eq!(groups, tasks);
+        assert_eq!(groups, headings);
     }
 }
 
 #[test]
-fn completions_know_all_options() {
+fn completions_contain_all_options() {
     for shell in ["bash", "elvish", "fish", "powershell", "zsh"] {
         let script = printed(&["--completions", shell]);
         for option in options() {
@@ -56,7 +56,7 @@ fn completions_know_all_options() {
             assert!(script.contains(name), "{shell}: {option}");
         }
     }
-    // bash reads it without an error, and offers what begins as it was typed.
+    // bash reads the script without an error, and completes an option.
     let mut bash = Command::new("bash").arg("-s").stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
     let ask = "COMP_WORDS=(webserver --un); COMP_CWORD=1; _webserver webserver --un webserver; echo ${COMPREPLY[@]}";
     let script = format!("set -e\n{}\n{ask}\n", printed(&["--completions", "bash"]));
@@ -67,11 +67,11 @@ fn completions_know_all_options() {
 }
 
 #[test]
-fn the_manual_tells_of_all_options() {
-    let manual = printed(&["--man"]);
-    assert!(manual.contains("\n.TH webserver 1 "), "{manual}");
+fn man_page_contains_all_options() {
+    let page = printed(&["--man"]);
+    assert!(page.contains("\n.TH webserver 1 "), "{page}");
     for option in options() {
-        assert!(manual.contains(&option.replace('-', "\\-")), "{option}: {manual}");
+        assert!(page.contains(&option.replace('-', "\\-")), "{option}: {page}");
     }
-    assert!(manual.contains("Exit status"), "{manual}");
+    assert!(page.contains("Exit status"), "{page}");
 }

@@ -1,6 +1,7 @@
-//! Never torn: a file that changes while it is sent comes whole, as it was when its head was written, or visibly short.
-//! What the kernel has taken of it is out of our hands: it holds a file's pages, not what stood in them.
-// Clippy then takes the helpers, too, for tests.
+//! Files that change while they are sent. The response is the file as it was when the response head was written, or it is
+//! visibly truncated. Pages that the kernel has queued already can still change: it references a file's pages and does not
+//! copy them.
+// Lets clippy treat the helpers as test code.
 #![cfg(test)]
 
 mod support;
@@ -16,12 +17,12 @@ use http_server::{Body, Log, LogFormat, Request, Response};
 use serde_json::Value;
 use tempfile::TempDir;
 
-use support::{Inside, Program, connect, keep_alive, read_to_end, wait_until};
+use support::{EmbeddedServer, Program, connect, keep_alive, read_to_end, wait_until};
 
 /// Far more than socket buffers hold.
 const LENGTH: usize = 100 << 20;
 
-/// Each page of a version has a byte of its own, and no two versions have a page in common.
+/// The content of a version. Neighbouring pages differ, and no page occurs in both versions.
 fn content(version: u8, length: usize) -> Vec<u8> {
     let mut bytes = Vec::with_capacity(length + 4096);
     for page in 0..length.div_ceil(4096) {
@@ -31,29 +32,29 @@ fn content(version: u8, length: usize) -> Vec<u8> {
     bytes
 }
 
-fn is_of(version: u8, bytes: &[u8], from: usize) -> bool {
+fn is_part_of(version: u8, bytes: &[u8], from: usize) -> bool {
     content(version, from + bytes.len())[from..] == *bytes
 }
 
-struct Shared {
+struct Site {
     root: TempDir,
     program: Program,
 }
 
-impl Shared {
-    fn new() -> Shared {
+impl Site {
+    fn new() -> Site {
         let root = TempDir::new().unwrap();
         fs::write(root.path().join("file"), content(0, LENGTH)).unwrap();
         let program = Program::start(root.path(), &["--log-format", "json", "--threads", "2"]);
-        Shared { root, program }
+        Site { root, program }
     }
 
     fn file(&self) -> PathBuf {
         self.root.path().join("file")
     }
 
-    /// A download that has begun, and cannot have gone far.
-    fn begin(&self, range: &str) -> Download {
+    /// Begins a download and reads only the head.
+    fn begin_download(&self, range: &str) -> Download {
         let mut stream = connect(self.program.address());
         let request = format!("GET /file HTTP/1.0\r\nConnection: keep-alive\r\n{range}\r\n");
         stream.write_all(request.as_bytes()).unwrap();
@@ -67,8 +68,8 @@ impl Shared {
         Download { length: length.parse().unwrap(), stream }
     }
 
-    /// How the log says that it ended, and after how many bytes.
-    fn said(&self) -> (String, usize) {
+    /// The end reason and the number of sent bytes in the log.
+    fn logged_end(&self) -> (String, usize) {
         let object = || {
             let messages = self.program.messages();
             messages.lines().find_map(|line| serde_json::from_str::<Value>(line).ok())
@@ -85,17 +86,21 @@ struct Download {
 }
 
 impl Download {
-    /// The rest, up to the close, which must not be long in coming.
-    fn short(mut self) -> Vec<u8> {
+    /// Reads a truncated body up to the close, which must come soon.
+    fn read_truncated(mut self) -> Vec<u8> {
         let began = Instant::now();
         let bytes = read_to_end(&mut self.stream).unwrap();
-        assert!(began.elapsed() < Duration::from_secs(10), "it waits for a file");
-        assert!(bytes.len() < self.length, "all of {} bytes came of a file that had changed", self.length);
+        assert!(began.elapsed() < Duration::from_secs(10), "the server waits for the rest of the file");
+        assert!(
+            bytes.len() < self.length,
+            "the whole body of {} bytes came, although the file had changed",
+            self.length
+        );
         bytes
     }
 
-    /// The whole body, behind which the connection lives on.
-    fn whole(mut self) -> Vec<u8> {
+    /// Reads the whole body, after which the connection stays open.
+    fn read_whole(mut self) -> Vec<u8> {
         let mut bytes = vec![0; self.length];
         self.stream.read_exact(&mut bytes).unwrap();
         self.stream.write_all(&keep_alive("/")).unwrap();
@@ -108,54 +113,54 @@ impl Download {
 
 // V26
 #[test]
-fn v26_a_file_that_is_cut_is_not_padded() {
+fn v26_truncated_file_is_not_padded() {
     for length in [0, 1, LENGTH / 2, LENGTH - 1] {
-        let site = Shared::new();
-        let download = site.begin("");
+        let site = Site::new();
+        let download = site.begin_download("");
         File::options().write(true).open(site.file()).unwrap().set_len(length as u64).unwrap();
-        let bytes = download.short();
-        // A page that was with the kernel when its rest was cut off has become zeros: what was sent are the file's pages.
-        let sure = bytes.len().min(length) / 4096 * 4096;
-        assert!(is_of(0, &bytes[..sure], 0));
-        assert_eq!(site.said(), ("file-changed".into(), bytes.len()));
+        let bytes = download.read_truncated();
+        // The truncation fills the last page with zeros, and it may have been queued already.
+        let certain = bytes.len().min(length) / 4096 * 4096;
+        assert!(is_part_of(0, &bytes[..certain], 0));
+        assert_eq!(site.logged_end(), ("file-changed".into(), bytes.len()));
         site.program.finish();
     }
 }
 
-// V27: that it grows does not show, unless by an end before the end.
+// V27: the response contains nothing of the growth.
 #[test]
-fn v27_a_file_that_grows_ends_short() {
-    let site = Shared::new();
-    let download = site.begin("");
+fn v27_response_ends_early_when_file_grows() {
+    let site = Site::new();
+    let download = site.begin_download("");
     OpenOptions::new().append(true).open(site.file()).unwrap().write_all(&[b'x'; 10_000]).unwrap();
-    let bytes = download.short();
-    assert!(is_of(0, &bytes, 0));
-    assert_eq!(site.said(), ("file-changed".into(), bytes.len()));
+    let bytes = download.read_truncated();
+    assert!(is_part_of(0, &bytes, 0));
+    assert_eq!(site.logged_end(), ("file-changed".into(), bytes.len()));
     site.program.finish();
 }
 
-// V27: what has been sent since the change is less than a piece and what the kernel holds.
+// V27: after the change, less is sent than one piece and the kernel's buffers.
 #[test]
-fn v27_a_file_that_is_written_anew_in_place_ends_short() {
-    let site = Shared::new();
-    let download = site.begin("");
+fn v27_response_ends_early_when_file_is_overwritten() {
+    let site = Site::new();
+    let download = site.begin_download("");
     File::options().write(true).open(site.file()).unwrap().write_all_at(&content(1, LENGTH), 0).unwrap();
-    let bytes = download.short();
+    let bytes = download.read_truncated();
     assert!(bytes.len() < LENGTH / 2, "{} bytes", bytes.len());
-    assert_eq!(site.said(), ("file-changed".into(), bytes.len()));
+    assert_eq!(site.logged_end(), ("file-changed".into(), bytes.len()));
     site.program.finish();
 }
 
 #[test]
-fn v27_parts_are_no_more_torn_than_the_whole() {
-    let site = Shared::new();
-    let download = site.begin("Range: bytes=1000000-99999999\r\n");
+fn v27_range_response_ends_early_when_file_changes() {
+    let site = Site::new();
+    let download = site.begin_download("Range: bytes=1000000-99999999\r\n");
     assert_eq!(download.length, 99_000_000);
-    // Behind the part, and of the same length.
+    // A change after the range, which keeps the length.
     File::options().write(true).open(site.file()).unwrap().write_all_at(b"x", LENGTH as u64 - 1).unwrap();
-    let bytes = download.short();
-    assert!(is_of(0, &bytes, 1_000_000));
-    assert_eq!(site.said(), ("file-changed".into(), bytes.len()));
+    let bytes = download.read_truncated();
+    assert!(is_part_of(0, &bytes, 1_000_000));
+    assert_eq!(site.logged_end(), ("file-changed".into(), bytes.len()));
     site.program.finish();
 }
 
@@ -165,10 +170,10 @@ fn replace(path: &Path, length: usize) {
     fs::rename(new, path).unwrap();
 }
 
-// V26, V27: what a name had when it was asked for is sent whole, whatever becomes of the name. A rename changes the time
-// of the last change, but not of the last modification.
+// V26, V27: the file that was opened is sent whole, whatever its name refers to later. A rename changes the time of the
+// last status change, but not of the last modification.
 #[test]
-fn a_file_that_is_replaced_ends_whole() {
+fn response_is_whole_when_file_is_replaced() {
     type Change = fn(&Path);
     let changes: [Change; 4] = [
         |path| replace(path, LENGTH),
@@ -177,19 +182,19 @@ fn a_file_that_is_replaced_ends_whole() {
         |path| fs::rename(path, path.with_extension("old")).unwrap(),
     ];
     for change in changes {
-        let site = Shared::new();
-        let download = site.begin("");
+        let site = Site::new();
+        let download = site.begin_download("");
         change(&site.file());
-        let bytes = download.whole();
-        assert!(bytes.len() == LENGTH && is_of(0, &bytes, 0));
-        assert_eq!(site.said(), ("complete".into(), LENGTH));
+        let bytes = download.read_whole();
+        assert!(bytes.len() == LENGTH && is_part_of(0, &bytes, 0));
+        assert_eq!(site.logged_end(), ("complete".into(), LENGTH));
         site.program.finish();
     }
 }
 
-// A handler that says nothing of the file's time is held to its length alone.
+// If a handler does not give the modification time of a file, only its length is checked.
 #[test]
-fn a_file_of_a_handler_is_sent_as_it_says() {
+fn handlers_file_is_checked_by_length_without_modification_time() {
     let directory = TempDir::new().unwrap();
     let path = directory.path().join("file");
     fs::write(&path, content(0, LENGTH)).unwrap();
@@ -200,13 +205,13 @@ fn a_file_of_a_handler_is_sent_as_it_says() {
         let body = Body::File { file: file.clone(), offset: 0, length: LENGTH as u64, modified: None };
         Response::text("").body(body)
     };
-    let inside = Inside::start(|server| server.log(log), handler);
-    for (change, is_whole) in [(true, true), (false, false)] {
-        let mut stream = connect(inside.address());
+    let server = EmbeddedServer::start(|server| server.log(log), handler);
+    for (keeps_length, is_whole) in [(true, true), (false, false)] {
+        let mut stream = connect(server.address());
         stream.write_all(b"GET / HTTP/1.0\r\n\r\n").unwrap();
         stream.read_exact(&mut [0; 1]).unwrap();
         let file = File::options().write(true).open(&path).unwrap();
-        if change {
+        if keeps_length {
             file.write_all_at(b"x", LENGTH as u64 - 1).unwrap();
         } else {
             file.set_len(LENGTH as u64 - 1).unwrap();
@@ -214,7 +219,7 @@ fn a_file_of_a_handler_is_sent_as_it_says() {
         let bytes = read_to_end(&mut stream).unwrap();
         assert_eq!(bytes.len() > LENGTH, is_whole, "{}", bytes.len());
     }
-    inside.finish();
+    server.finish();
     let log = fs::read_to_string(log_path).unwrap();
     let ends: Vec<String> = log
         .lines()

@@ -1,5 +1,5 @@
-//! Freshness: files change beside their readers, and no answer is older than its request, or half of two versions.
-// Clippy then takes the helpers, too, for tests.
+//! Freshness: files change while clients read them. No response is older than its request, or a mixture of two versions.
+// Lets clippy treat the helpers as test code.
 #![cfg(test)]
 
 mod support;
@@ -17,12 +17,12 @@ use rustix::fs::{CWD, RenameFlags, renameat_with};
 use rustix::process::{Resource, Rlimit, getrlimit, prlimit};
 use tempfile::TempDir;
 
-use support::{Program, connect, get, keep_alive, read_answer};
+use support::{Program, connect, get, keep_alive, read_response};
 
-/// After so long a file is at rest for whoever counts in whole seconds, and is kept.
-const REST: Duration = Duration::from_millis(3100);
+/// A file that was written this long ago has settled, even if its time is in whole seconds, so it is cached.
+const SETTLE_TIME: Duration = Duration::from_millis(3100);
 
-/// Queue that all name the version. Lengths differ; the second goes out from memory, the third from a descriptor.
+/// Lines that name the version. Each version has another length. The second is sent from memory, the third by `sendfile`.
 fn version(n: usize) -> Vec<u8> {
     format!("version {n}\n").repeat([1, 1000, 9000][n % 3]).into_bytes()
 }
@@ -31,19 +31,19 @@ fn write_at(path: &Path, content: &[u8]) {
     File::options().write(true).open(path).unwrap().write_all_at(content, 0).unwrap();
 }
 
-/// A file that changes: which of its versions are or were in their place.
-struct Changing {
+/// A file that changes through its versions.
+struct ChangingFile {
     versions: Vec<Vec<u8>>,
-    /// The last one that was begun to be put there, and that is there.
+    /// The number of the last version whose change has begun, and has completed.
     begun: AtomicUsize,
     done: AtomicUsize,
-    /// It changes from one to the next without a state between.
+    /// Whether each change is atomic.
     is_replaced: bool,
 }
 
-impl Changing {
-    fn new(versions: Vec<Vec<u8>>, is_replaced: bool) -> Changing {
-        Changing { versions, begun: AtomicUsize::new(0), done: AtomicUsize::new(0), is_replaced }
+impl ChangingFile {
+    fn new(versions: Vec<Vec<u8>>, is_replaced: bool) -> ChangingFile {
+        ChangingFile { versions, begun: AtomicUsize::new(0), done: AtomicUsize::new(0), is_replaced }
     }
 
     fn change(&self, to: usize, how: impl FnOnce()) {
@@ -52,22 +52,27 @@ impl Changing {
         self.done.store(to, SeqCst);
     }
 
-    /// Asks for it and judges the answer.
+    /// Requests it and checks that the response is a version that was current during the request.
     fn read(&self, address: SocketAddr, path: &str) {
         let oldest = self.done.load(SeqCst);
-        let answer = get(address, path);
+        let response = get(address, path);
         let newest = self.begun.load(SeqCst);
         if self.is_replaced || oldest == newest {
-            assert_eq!(answer.status, 200, "{path}");
-            let is_one = self.versions[oldest..=newest].contains(&answer.body);
-            let shown = &answer.body[..answer.body.len().min(20)];
-            assert!(is_one, "{path}: {} bytes, {}, of {oldest} to {newest}", answer.body.len(), shown.escape_ascii());
+            assert_eq!(response.status, 200, "{path}");
+            let is_current = self.versions[oldest..=newest].contains(&response.body);
+            let start = &response.body[..response.body.len().min(20)];
+            assert!(
+                is_current,
+                "{path}: {} bytes, {}, not of versions {oldest} to {newest}",
+                response.body.len(),
+                start.escape_ascii()
+            );
         }
     }
 }
 
-/// Readers ask for what `path` names until the writer is done.
-fn beside(readers: usize, read: impl Fn() + Sync, write: impl FnOnce()) {
+/// Runs readers in threads until the writer is done.
+fn read_while(readers: usize, read: impl Fn() + Sync, write: impl FnOnce()) {
     let is_done = AtomicUsize::new(0);
     thread::scope(|scope| {
         for _ in 0..readers {
@@ -77,7 +82,7 @@ fn beside(readers: usize, read: impl Fn() + Sync, write: impl FnOnce()) {
                 }
             });
         }
-        // A writer that fails lets its readers end.
+        // If the writer panics, the readers must end.
         let result = std::panic::catch_unwind(std::panic::AssertUnwindSafe(write));
         is_done.store(1, SeqCst);
         if let Err(failure) = result {
@@ -87,14 +92,14 @@ fn beside(readers: usize, read: impl Fn() + Sync, write: impl FnOnce()) {
 }
 
 #[test]
-fn a_file_that_is_always_replaced_is_whole_and_new() {
+fn file_replaced_during_requests_is_complete_and_current() {
     let directory = TempDir::new().unwrap();
     let (path, next) = (directory.path().join("a.txt"), directory.path().join("next"));
-    let file = Changing::new((0..500).map(version).collect(), true);
+    let file = ChangingFile::new((0..500).map(version).collect(), true);
     fs::write(&path, version(0)).unwrap();
     let program = Program::start(directory.path(), &["--log-format", "off"]);
     let read = || file.read(program.address(), "/a.txt");
-    beside(3, read, || {
+    read_while(3, read, || {
         let until = Instant::now() + Duration::from_secs(1);
         for n in (1..file.versions.len()).take_while(|_| Instant::now() < until) {
             fs::write(&next, version(n)).unwrap();
@@ -105,15 +110,15 @@ fn a_file_that_is_always_replaced_is_whole_and_new() {
 }
 
 #[test]
-fn a_file_that_has_been_kept_changes_at_once() {
+fn change_of_cached_file_takes_effect_at_once() {
     const KINDS: [&str; 8] = ["file", "symlink", "link", "directory", "written", "in-place", "truncated", "touched"];
     let directory = TempDir::new().unwrap();
     let at = |path: String| directory.path().join(path);
-    let files: Vec<Changing> = (0..160)
+    let files: Vec<ChangingFile> = (0..160)
         .map(|n| {
             let (kind, round) = (KINDS[n % KINDS.len()], n / KINDS.len());
             let is_replaced = n % KINDS.len() < 4;
-            // What is written in place stays small: a longer body is of no single moment.
+            // A file that is written in place is small: a longer body is not read at a single moment.
             let old = version(if is_replaced { round } else { 3 * round + 1 });
             let new = match kind {
                 "in-place" => old.to_ascii_uppercase(),
@@ -126,11 +131,11 @@ fn a_file_that_has_been_kept_changes_at_once() {
                 fs::create_dir_all(at(format!("{directory}-{n}"))).unwrap();
                 fs::write(at(format!("{directory}-{n}/{kind}")), content).unwrap();
             }
-            Changing::new(vec![old, new], is_replaced)
+            ChangingFile::new(vec![old, new], is_replaced)
         })
         .collect();
     let program = Program::start(directory.path(), &["--log-format", "off"]);
-    thread::sleep(REST);
+    thread::sleep(SETTLE_TIME);
 
     let current = AtomicUsize::new(0);
     let read = |n: usize| files[n].read(program.address(), &format!("/old-{n}/{}", KINDS[n % KINDS.len()]));
@@ -139,7 +144,7 @@ fn a_file_that_has_been_kept_changes_at_once() {
             let kind = KINDS[n % KINDS.len()];
             let (old, new) = (at(format!("old-{n}/{kind}")), at(format!("new-{n}/{kind}")));
             current.store(n, SeqCst);
-            read(n); // now it is kept
+            read(n); // now it is cached
             file.change(1, || match kind {
                 "file" => fs::rename(new, old).unwrap(),
                 "symlink" => {
@@ -168,18 +173,17 @@ fn a_file_that_has_been_kept_changes_at_once() {
             read(n);
             if kind == "touched" {
                 let touched = get(program.address(), &format!("/old-{n}/{kind}"));
-                assert_eq!(touched.field("Last-Modified"), Some("Sun, 06 Nov 1994 08:49:37 GMT"));
+                assert_eq!(touched.header("Last-Modified"), Some("Sun, 06 Nov 1994 08:49:37 GMT"));
             }
         }
     };
-    beside(3, || read(current.load(SeqCst)), write);
+    read_while(3, || read(current.load(SeqCst)), write);
     program.finish();
 }
 
-// V7: the file that was kept lies below a directory that is swapped for a link which leads out, and back.
-// One look at a file serves many requests, and none that was not whole before it.
+// Requests share a check of a file only if they were complete before the check.
 #[test]
-fn a_request_that_ends_after_a_change_sees_it() {
+fn request_completed_after_a_change_gets_new_version() {
     let directory = TempDir::new().unwrap();
     let at = |name: &str| directory.path().join(name);
     let names: Vec<String> = (0..60).map(|n| format!("file{n}")).collect();
@@ -187,7 +191,7 @@ fn a_request_that_ends_after_a_change_sees_it() {
     let program = Program::start(directory.path(), &["--log-format", "off", "--threads", "4"]);
     let connect = || connect(program.address());
     let (mut early, mut late): (Vec<_>, Vec<_>) = (0..24).map(|_| (connect(), connect())).unzip();
-    thread::sleep(REST);
+    thread::sleep(SETTLE_TIME);
     for name in &names {
         let request = keep_alive(&format!("/{name}"));
         let (begin, end) = request.split_at(request.len() / 2);
@@ -198,8 +202,8 @@ fn a_request_that_ends_after_a_change_sees_it() {
                 while is_done.load(SeqCst) == 0 {
                     early.iter_mut().for_each(|peer| peer.write_all(&request).unwrap());
                     for peer in &mut early {
-                        let answer = read_answer(peer);
-                        assert!(answer.status == 200 && [version(0), version(1)].contains(&answer.body), "{name}");
+                        let response = read_response(peer);
+                        assert!(response.status == 200 && [version(0), version(1)].contains(&response.body), "{name}");
                     }
                 }
             });
@@ -207,17 +211,18 @@ fn a_request_that_ends_after_a_change_sees_it() {
             fs::write(at("new"), version(1)).unwrap();
             fs::rename(at("new"), at(name)).unwrap();
             late.iter_mut().for_each(|peer| peer.write_all(end).unwrap());
-            let answers: Vec<_> = late.iter_mut().map(read_answer).collect();
+            let responses: Vec<_> = late.iter_mut().map(read_response).collect();
             is_done.store(1, SeqCst);
-            let old = answers.iter().filter(|answer| answer.body != version(1)).count();
-            assert_eq!(old, 0, "{name}: of {}", answers.len());
+            let stale = responses.iter().filter(|response| response.body != version(1)).count();
+            assert_eq!(stale, 0, "{name}: stale responses of {}", responses.len());
         });
     }
     program.finish();
 }
 
+// V7: the directory of a cached file is exchanged with a symlink that leads out of the root, again and again.
 #[test]
-fn what_is_kept_opens_no_way_out() {
+fn cached_file_opens_no_way_out_of_root() {
     let outer = TempDir::new().unwrap();
     let at = |path: &str| outer.path().join(path);
     let time = UNIX_EPOCH + Duration::from_secs(784_111_777);
@@ -233,19 +238,19 @@ fn what_is_kept_opens_no_way_out() {
     }
     symlink("../outside", at("www/link")).unwrap();
     let program = Program::start(&at("www"), &["--log-format", "off"]);
-    thread::sleep(REST);
+    thread::sleep(SETTLE_TIME);
 
     let count = AtomicUsize::new(0);
     let read = || {
         let path = ["/a/small", "/a/large", "/a/"][count.fetch_add(1, SeqCst) % 3];
-        let answer = get(program.address(), path);
-        match answer.status {
-            200 => assert!(answer.body.starts_with(b"inside") && !answer.text().contains("secret"), "{path}"),
+        let response = get(program.address(), path);
+        match response.status {
+            200 => assert!(response.body.starts_with(b"inside") && !response.text().contains("secret"), "{path}"),
             status => assert!([403, 404, 503].contains(&status), "{path}: {status}"),
         }
     };
     (0..6).for_each(|_| read());
-    beside(3, read, || {
+    read_while(3, read, || {
         let until = Instant::now() + Duration::from_millis(500);
         while Instant::now() < until {
             renameat_with(CWD, at("www/a"), CWD, at("www/link"), RenameFlags::EXCHANGE).unwrap();
@@ -254,9 +259,9 @@ fn what_is_kept_opens_no_way_out() {
     });
 }
 
-// V22: descriptors that are only kept are given up for those that are needed.
+// V22: descriptors of cached files are closed when others are needed.
 #[test]
-fn kept_descriptors_are_given_up_where_none_is_left() {
+fn cached_descriptors_are_closed_when_none_is_left() {
     let directory = TempDir::new().unwrap();
     for n in 0..20 {
         fs::write(directory.path().join(n.to_string()), version(2)).unwrap();
@@ -264,12 +269,12 @@ fn kept_descriptors_are_given_up_where_none_is_left() {
     let program = Program::start(directory.path(), &[]);
     let pid = program.pid().as_raw_nonzero();
     let open = || fs::read_dir(format!("/proc/{pid}/fd")).unwrap().count();
-    thread::sleep(REST);
+    thread::sleep(SETTLE_TIME);
     let mut peer = connect(program.address());
     let mut ask = |n: usize| {
         peer.write_all(&keep_alive(&format!("/{n}"))).unwrap();
-        let answer = read_answer(&mut peer);
-        assert!(answer.status == 200 && answer.body == version(2), "{n}: {}", answer.status);
+        let response = read_response(&mut peer);
+        assert!(response.status == 200 && response.body == version(2), "{n}: {}", response.status);
     };
     ask(0);
     let before = open();

@@ -1,5 +1,5 @@
-//! What every answer carries, and what it leaves out: its fields, over real sockets, held against each other.
-// Clippy then takes the helpers, too, for tests.
+//! The headers of responses of every kind: which are present, which are absent, and that they agree with each other.
+// Lets clippy treat the helpers as test code.
 #![cfg(test)]
 
 mod support;
@@ -13,7 +13,7 @@ use http_core::header;
 use http_server::{Request, Response};
 use tempfile::TempDir;
 
-use support::{Action, Inside, Program, exchange, get, get_as};
+use support::{EmbeddedServer, Program, ReceivedResponse, exchange, fetch, get};
 
 /// `Sun, 06 Nov 1994 08:49:37 GMT`
 const MODIFIED: u64 = 784_111_777;
@@ -32,7 +32,7 @@ fn directory() -> TempDir {
     directory
 }
 
-/// Each kind of answer: what is asked for and with which field, and its status for GET.
+/// Each kind of response: target, header and status for GET.
 const KINDS: [(&str, &str, u16); 11] = [
     ("/a.txt", "", 200),
     ("/README", "", 200),
@@ -47,33 +47,33 @@ const KINDS: [(&str, &str, u16); 11] = [
     ("/a.txt", "Host: a\r\nHost: b\r\n", 400),
 ];
 
-fn names(answer: &Action) -> Vec<&str> {
-    answer.head.split("\r\n").skip(1).filter_map(|line| line.split_once(": ")).map(|(name, _)| name).collect()
+fn names(response: &ReceivedResponse) -> Vec<&str> {
+    response.head.split("\r\n").skip(1).filter_map(|line| line.split_once(": ")).map(|(name, _)| name).collect()
 }
 
 // R1945-10.1, R9110-9.1a, R9110-9.1b, R9110-10.2.1, R1945-D.1
 #[test]
-fn what_allow_names_is_allowed_and_nothing_else() {
+fn allow_lists_exactly_the_supported_methods() {
     let directory = directory();
     let program = Program::start(directory.path(), &[]);
     for target in ["/a.txt", "/sub/", "/list/", "/"] {
-        let options = get_as(program.address(), "OPTIONS", target, "");
-        let allowed: Vec<&str> = options.field("Allow").unwrap().split(", ").collect();
+        let options = fetch(program.address(), "OPTIONS", target, "");
+        let allowed: Vec<&str> = options.header("Allow").unwrap().split(", ").collect();
         assert!(allowed.contains(&"GET") && allowed.contains(&"HEAD"), "{allowed:?}");
         for method in "GET HEAD POST PUT DELETE OPTIONS TRACE PATCH LINK UNLINK".split(' ') {
-            let answer = get_as(program.address(), method, target, "Content-Length: 0\r\n");
+            let response = fetch(program.address(), method, target, "Content-Length: 0\r\n");
             let expected = if allowed.contains(&method) { 200 } else { 405 };
-            assert_eq!(answer.status, expected, "{method} {target}");
+            assert_eq!(response.status, expected, "{method} {target}");
             if method != "GET" && method != "HEAD" {
-                assert_eq!(answer.field("Allow"), options.field("Allow"), "{method} {target}");
+                assert_eq!(response.header("Allow"), options.header("Allow"), "{method} {target}");
             }
         }
     }
 }
 
-// D16, R9110-13.2.1, R9110-13.2.2: every set of faults that a handler judges, and which of them is answered.
+// D16, R9110-13.2.1, R9110-13.2.2: every set of faults, and which of them decides the status.
 #[test]
-fn of_several_faults_the_first_in_the_order_is_answered() {
+fn first_fault_in_order_decides_status() {
     let directory = directory();
     let program = Program::start(directory.path(), &[]);
     let statuses = [400, 501, 417, 404, 412, 416, 200];
@@ -92,67 +92,67 @@ fn of_several_faults_the_first_in_the_order_is_answered() {
     }
 }
 
-// R1945-7.2.1, R1945-10.5, R1945-10.6, R9110-9.3.2: a body has a type, nothing else has one, and HEAD is told the same.
+// R1945-7.2.1, R1945-10.5, R1945-10.6, R9110-9.3.2: only a body has a type, and HEAD has the headers of GET.
 #[test]
-fn a_type_comes_with_every_body() {
+fn content_type_comes_with_every_body() {
     let directory = directory();
     let program = Program::start(directory.path(), &[]);
-    for (target, field, status) in KINDS {
-        let got = get_as(program.address(), "GET", target, field);
-        assert_eq!(got.status, status, "{target} {field}");
-        let (has_body, has_type) = (!got.body.is_empty(), got.field("Content-Type").is_some());
-        assert_eq!((has_body, has_type), (status != 304, status != 304), "{target} {field}");
-        assert!(got.field("Date").is_some(), "{target} {field}");
-        let head = get_as(program.address(), "HEAD", target, field);
-        assert_eq!((head.status, names(&head)), (got.status, names(&got)), "{target} {field}");
+    for (target, header, status) in KINDS {
+        let got = fetch(program.address(), "GET", target, header);
+        assert_eq!(got.status, status, "{target} {header}");
+        let (has_body, has_type) = (!got.body.is_empty(), got.header("Content-Type").is_some());
+        assert_eq!((has_body, has_type), (status != 304, status != 304), "{target} {header}");
+        assert!(got.header("Date").is_some(), "{target} {header}");
+        let head = fetch(program.address(), "HEAD", target, header);
+        assert_eq!((head.status, names(&head)), (got.status, names(&got)), "{target} {header}");
         for name in names(&got).into_iter().filter(|name| *name != "Date") {
-            assert_eq!(head.field(name), got.field(name), "{target} {field}");
+            assert_eq!(head.header(name), got.header(name), "{target} {header}");
         }
     }
 }
 
 // R1945-9.3d, R9110-15.4.5, R9110-8.6a
 #[test]
-fn a_304_says_of_the_200_what_a_cache_needs() {
+fn not_modified_has_the_headers_that_a_cache_needs() {
     let directory = directory();
     let program = Program::start(directory.path(), &[]);
     for target in ["/a.txt", "/README", "/sub/"] {
         let whole = get(program.address(), target);
-        let since = format!("If-Modified-Since: {}\r\n", whole.field("Last-Modified").unwrap());
+        let since = format!("If-Modified-Since: {}\r\n", whole.header("Last-Modified").unwrap());
         for method in ["GET", "HEAD"] {
-            let known = get_as(program.address(), method, target, &since);
-            assert_eq!((known.status, known.body.len()), (304, 0), "{method} {target}");
+            let not_modified = fetch(program.address(), method, target, &since);
+            assert_eq!((not_modified.status, not_modified.body.len()), (304, 0), "{method} {target}");
             for name in ["ETag", "Vary", "Cache-Control", "Expires", "Content-Location", "Last-Modified"] {
-                assert_eq!(known.field(name), whole.field(name), "{method} {target}");
+                assert_eq!(not_modified.header(name), whole.header(name), "{method} {target}");
             }
-            assert!(known.field("Date").is_some() && known.field("Connection").is_some());
-            let others = names(&known).into_iter().filter(|name| {
+            assert!(not_modified.header("Date").is_some() && not_modified.header("Connection").is_some());
+            let others = names(&not_modified).into_iter().filter(|name| {
                 !["Date", "Connection", "ETag", "Vary", "Cache-Control", "Expires", "Content-Location", "Last-Modified"]
                     .contains(name)
             });
-            assert_eq!(others.count(), 0, "{}", known.head);
+            assert_eq!(others.count(), 0, "{}", not_modified.head);
         }
     }
 }
 
 // R1945-3.7, R1945-10.14, R1945-12.4
 #[test]
-fn the_server_is_not_named_but_by_a_handler() {
+fn server_header_is_sent_only_by_a_handler() {
     let directory = directory();
     let program = Program::start(directory.path(), &[]);
-    for (target, field, _) in KINDS {
-        let answer = get_as(program.address(), "GET", target, field);
-        assert!(!answer.head.to_ascii_lowercase().contains("server"), "{}", answer.head);
+    for (target, header, _) in KINDS {
+        let response = fetch(program.address(), "GET", target, header);
+        assert!(!response.head.to_ascii_lowercase().contains("server"), "{}", response.head);
     }
     let named = |request: &Request<'_>| Response::text(request.path()).header(header::SERVER, "mine/1");
-    let inside = Inside::start(|server| server.threads(1), named);
-    assert_eq!(get(inside.address(), "/").field("Server"), Some("mine/1"));
-    inside.finish();
+    let server = EmbeddedServer::start(|server| server.threads(1), named);
+    assert_eq!(get(server.address(), "/").header("Server"), Some("mine/1"));
+    server.finish();
 }
 
 // R1945-7.1, R1945-10.2, R1945-10.12, R1945-D.2.1, R9110-7.8
 #[test]
-fn fields_that_mean_nothing_change_nothing() {
+fn irrelevant_request_headers_change_nothing() {
     let directory = directory();
     let program = Program::start(directory.path(), &[]);
     for target in ["/a.txt", "/list/", "/sub", "/missing"] {
@@ -170,14 +170,14 @@ fn fields_that_mean_nothing_change_nothing() {
             "From: nobody@example.org",
             "Referer: /",
         ] {
-            let answer = get_as(program.address(), "GET", target, &format!("{field}\r\n"));
-            assert_eq!((answer.status, names(&answer)), (plain.status, names(&plain)), "{target} {field}");
-            assert!(answer.body == plain.body, "{target} {field}");
+            let response = fetch(program.address(), "GET", target, &format!("{field}\r\n"));
+            assert_eq!((response.status, names(&response)), (plain.status, names(&plain)), "{target} {field}");
+            assert!(response.body == plain.body, "{target} {field}");
         }
     }
 }
 
-/// Every path below a directory, with its content and when it was changed last.
+/// Every path below a directory, with its content and modification time.
 fn tree(directory: &Path) -> BTreeMap<PathBuf, (SystemTime, Vec<u8>)> {
     let mut found = BTreeMap::new();
     for entry in fs::read_dir(directory).unwrap() {
@@ -194,17 +194,17 @@ fn tree(directory: &Path) -> BTreeMap<PathBuf, (SystemTime, Vec<u8>)> {
     found
 }
 
-// R1945-12.2, V35: GET and HEAD, and the others too, with a body or without.
+// R1945-12.2, V35: not even with methods other than GET and HEAD.
 #[test]
-fn nothing_that_is_asked_for_changes_a_file() {
+fn v35_no_request_changes_a_file() {
     let directory = directory();
     let program = Program::start(directory.path(), &[]);
     let before = tree(directory.path());
     assert_eq!(before.len(), 6);
     for method in "GET HEAD OPTIONS POST PUT DELETE PATCH LINK UNLINK MOVE".split(' ') {
-        for (target, field, _) in KINDS {
-            let field = field.replace("Transfer-Encoding", "X");
-            let request = format!("{method} {target} HTTP/1.0\r\n{field}Content-Length: 3\r\n\r\nnew");
+        for (target, header, _) in KINDS {
+            let header = header.replace("Transfer-Encoding", "X");
+            let request = format!("{method} {target} HTTP/1.0\r\n{header}Content-Length: 3\r\n\r\nnew");
             let status = exchange(program.address(), request.as_bytes()).status;
             assert!((200..600).contains(&status), "{request}");
         }

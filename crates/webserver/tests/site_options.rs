@@ -1,5 +1,5 @@
-//! What the owner of a directory decides: indexes, fallback, error pages, fields, types, hidden names and links.
-// Clippy then takes the helpers, too, for tests.
+//! The options of a site: index files, fallback, error pages, headers, media types, dotfiles and symlinks.
+// Lets clippy treat the helpers as test code.
 #![cfg(test)]
 
 mod support;
@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use tempfile::TempDir;
 
-use support::{Action, Program, exchange, get, get_as, output_of, wait_until};
+use support::{Program, ReceivedResponse, exchange, fetch, get, output_of, wait_until};
 
 fn directory(files: &[(&str, &str)]) -> TempDir {
     let directory = TempDir::new().unwrap();
@@ -22,40 +22,40 @@ fn directory(files: &[(&str, &str)]) -> TempDir {
     directory
 }
 
-fn shown(answer: &Action) -> (u16, &str) {
-    (answer.status, answer.text())
+fn status_and_text(response: &ReceivedResponse) -> (u16, &str) {
+    (response.status, response.text())
 }
 
 #[test]
-fn indexes_are_tried_in_their_order() {
+fn index_files_are_tried_in_order() {
     let directory = directory(&[("a/one", "one"), ("a/two", "two"), ("b/two", "two"), ("c/index.html", "default")]);
     fs::create_dir(directory.path().join("b/one")).unwrap();
     let program = Program::start(directory.path(), &["--index", "one", "--index", "two", "--no-listing"]);
-    assert_eq!(shown(&get(program.address(), "/a/")), (200, "one"));
-    assert_eq!(shown(&get(program.address(), "/b/")), (200, "two"), "a directory is no index");
-    assert_eq!(get(program.address(), "/c/").status, 403, "what is named replaces the default");
+    assert_eq!(status_and_text(&get(program.address(), "/a/")), (200, "one"));
+    assert_eq!(status_and_text(&get(program.address(), "/b/")), (200, "two"), "a directory is not an index file");
+    assert_eq!(get(program.address(), "/c/").status, 403, "the option replaces the default");
 }
 
 #[test]
-fn an_earlier_index_that_appears_shows_within_a_second() {
+fn earlier_index_file_is_served_within_a_second_after_it_appears() {
     let directory = directory(&[("two", "two")]);
     let program = Program::start(directory.path(), &["--index", "one", "--index", "two"]);
-    std::thread::sleep(Duration::from_millis(3100)); // at rest, so that it is kept
+    std::thread::sleep(Duration::from_millis(3100)); // settled, so that it is cached
     for _ in 0..2 {
         assert_eq!(get(program.address(), "/").text(), "two");
     }
     fs::write(directory.path().join("one"), "one").unwrap();
-    wait_until("the other index", || get(program.address(), "/").text() == "one");
+    wait_until("the other index file is served", || get(program.address(), "/").text() == "one");
     fs::remove_file(directory.path().join("one")).unwrap();
-    assert_eq!(get(program.address(), "/").text(), "two", "what was served and is gone shows at once");
+    assert_eq!(get(program.address(), "/").text(), "two", "a removed file is not served any longer");
 }
 
 #[test]
-fn a_fallback_answers_for_pages_alone() {
+fn fallback_is_served_for_missing_pages_only() {
     let directory = directory(&[("app.html", "the app"), ("there.js", "js"), ("sub/x", "x")]);
     let program = Program::start(directory.path(), &["--fallback", "/app.html", "--no-listing"]);
     let html = "Accept: text/html,application/xhtml+xml;q=0.9,*/*;q=0.8\r\n";
-    for (target, fields, expected) in [
+    for (target, headers, expected) in [
         ("/users/7", "", (200, true)),
         ("/users/7?tab=a", html, (200, true)),
         ("/users/john.doe", html, (200, true)),
@@ -66,57 +66,60 @@ fn a_fallback_answers_for_pages_alone() {
         ("/sub/", html, (403, false)),
     ] {
         for method in ["GET", "HEAD"] {
-            let answer = get_as(program.address(), method, target, fields);
-            let is_app = answer.field("ETag").is_some() && answer.content_length() == Some("the app".len());
-            assert_eq!((answer.status, is_app), expected, "{method} {target}");
-            // R9110-12.5.5: where Accept has chosen, a cache is told so.
-            let chosen = ["/users/john.doe", "/missing.js", "/missing.png"].contains(&target);
-            assert_eq!(answer.field("Vary"), chosen.then_some("Accept"), "{method} {target}");
+            let response = fetch(program.address(), method, target, headers);
+            let is_app = response.header("ETag").is_some() && response.content_length() == Some("the app".len());
+            assert_eq!((response.status, is_app), expected, "{method} {target}");
+            // R9110-12.5.5: if Accept has made the choice, Vary tells caches.
+            let chosen_by_accept = ["/users/john.doe", "/missing.js", "/missing.png"].contains(&target);
+            assert_eq!(response.header("Vary"), chosen_by_accept.then_some("Accept"), "{method} {target}");
         }
     }
-    let answer = get(program.address(), "/users/7");
-    assert_eq!(answer.field("Content-Type"), Some("text/html; charset=utf-8"));
-    let tag = answer.field("ETag").unwrap();
-    let again = get_as(program.address(), "GET", "/users/8", &format!("If-None-Match: {tag}\r\n"));
+    let response = get(program.address(), "/users/7");
+    assert_eq!(response.header("Content-Type"), Some("text/html; charset=utf-8"));
+    let tag = response.header("ETag").unwrap();
+    let again = fetch(program.address(), "GET", "/users/8", &format!("If-None-Match: {tag}\r\n"));
     assert_eq!(again.status, 304);
     assert_eq!(exchange(program.address(), b"DELETE /users/7 HTTP/1.0\r\n\r\n").status, 405);
 }
 
 #[test]
-fn error_pages_are_the_owners() {
+fn error_pages_replace_built_in_pages() {
     let directory = directory(&[("404.html", "not here"), ("all.txt", "refused"), ("empty/x", "")]);
     let options = ["--error-page", "404=/404.html", "--error-page", "405=all.txt", "--error-page", "416=all.txt"];
     let more = ["--error-page", "400=all.txt", "--error-page", "403=all.txt", "--no-listing"];
     let program = Program::start(directory.path(), &[&options[..], &more].concat());
     let missing = get(program.address(), "/none");
-    assert_eq!(shown(&missing), (404, "not here"));
-    assert_eq!(missing.field("Content-Type"), Some("text/html; charset=utf-8"));
+    assert_eq!(status_and_text(&missing), (404, "not here"));
+    assert_eq!(missing.header("Content-Type"), Some("text/html; charset=utf-8"));
     for name in ["ETag", "Last-Modified", "Accept-Ranges"] {
-        assert_eq!(missing.field(name), None, "{name} would tell of another resource");
+        assert_eq!(missing.header(name), None, "{name} belongs to another resource");
     }
-    let head = get_as(program.address(), "HEAD", "/none", "");
+    let head = fetch(program.address(), "HEAD", "/none", "");
     assert_eq!((head.status, head.content_length()), (404, Some(8)));
     let refused = exchange(program.address(), b"DELETE / HTTP/1.0\r\n\r\n");
-    assert_eq!(shown(&refused), (405, "refused"));
-    assert_eq!(refused.field("Allow"), Some("GET, HEAD, OPTIONS"), "what the status needs stays");
-    let behind = get_as(program.address(), "GET", "/all.txt", "Range: bytes=99-\r\n");
-    assert_eq!((shown(&behind), behind.field("Content-Range")), ((416, "refused"), Some("bytes */7")));
-    assert_eq!(shown(&exchange(program.address(), b"nonsense\r\n\r\n")), (400, "refused"));
-    assert_eq!(shown(&get(program.address(), "/empty/")), (403, "refused"));
-    assert_eq!(shown(&get(program.address(), "/404.html")), (200, "not here"));
+    assert_eq!(status_and_text(&refused), (405, "refused"));
+    assert_eq!(refused.header("Allow"), Some("GET, HEAD, OPTIONS"), "the header that the status requires stays");
+    let unsatisfiable = fetch(program.address(), "GET", "/all.txt", "Range: bytes=99-\r\n");
+    assert_eq!(
+        (status_and_text(&unsatisfiable), unsatisfiable.header("Content-Range")),
+        ((416, "refused"), Some("bytes */7"))
+    );
+    assert_eq!(status_and_text(&exchange(program.address(), b"nonsense\r\n\r\n")), (400, "refused"));
+    assert_eq!(status_and_text(&get(program.address(), "/empty/")), (403, "refused"));
+    assert_eq!(status_and_text(&get(program.address(), "/404.html")), (200, "not here"));
     fs::remove_file(directory.path().join("404.html")).unwrap();
-    let own = get(program.address(), "/none");
-    assert!(own.status == 404 && own.text().contains("<h1>404 Not Found</h1>"), "{}", own.text());
+    let built_in = get(program.address(), "/none");
+    assert!(built_in.status == 404 && built_in.text().contains("<h1>404 Not Found</h1>"), "{}", built_in.text());
 }
 
 #[test]
-fn fields_of_the_owner_are_on_every_answer() {
+fn extra_headers_are_in_every_response() {
     let directory = directory(&[("a.txt", "text"), ("sub/x", "")]);
     let program = Program::start(
         directory.path(),
         &["--header", "X-One: 1", "--header", "x-two:  a, b ", "--cache-control", "no-store", "--header", "X-One: 2"],
     );
-    let tag = get(program.address(), "/a.txt").field("ETag").unwrap().to_owned();
+    let tag = get(program.address(), "/a.txt").header("ETag").unwrap().to_owned();
     for (request, status, is_file) in [
         ("GET /a.txt HTTP/1.0\r\n\r\n".to_owned(), 200, true),
         ("HEAD /a.txt HTTP/1.0\r\n\r\n".to_owned(), 200, true),
@@ -128,92 +131,92 @@ fn fields_of_the_owner_are_on_every_answer() {
         ("OPTIONS / HTTP/1.0\r\n\r\n".to_owned(), 200, false),
         ("nonsense\r\n\r\n".to_owned(), 400, false),
     ] {
-        let answer = exchange(program.address(), request.as_bytes());
-        assert_eq!(answer.status, status, "{request}");
+        let response = exchange(program.address(), request.as_bytes());
+        assert_eq!(response.status, status, "{request}");
         assert!(
-            answer.head.contains("\r\nX-One: 1\r\n") && answer.head.contains("\r\nX-One: 2\r\n"),
+            response.head.contains("\r\nX-One: 1\r\n") && response.head.contains("\r\nX-One: 2\r\n"),
             "{}",
-            answer.head
+            response.head
         );
-        assert_eq!(answer.field("x-two"), Some("a, b"), "{request}");
-        let is_typed = answer.field("Content-Type").is_some();
-        assert_eq!(answer.field("X-Content-Type-Options"), is_typed.then_some("nosniff"), "{request}");
-        assert_eq!(answer.field("Cache-Control") == Some("no-store"), is_file, "{request}");
-        assert!(!answer.head.contains("Access-Control"), "{request}");
+        assert_eq!(response.header("x-two"), Some("a, b"), "{request}");
+        let is_typed = response.header("Content-Type").is_some();
+        assert_eq!(response.header("X-Content-Type-Options"), is_typed.then_some("nosniff"), "{request}");
+        assert_eq!(response.header("Cache-Control") == Some("no-store"), is_file, "{request}");
+        assert!(!response.head.contains("Access-Control"), "{request}");
     }
     drop(program);
     let program = Program::start(directory.path(), &["--header", "X-Content-Type-Options: sniff"]);
-    assert_eq!(get(program.address(), "/a.txt").field("X-Content-Type-Options"), Some("sniff"));
+    assert_eq!(get(program.address(), "/a.txt").header("X-Content-Type-Options"), Some("sniff"));
 }
 
 // The Fetch standard, "CORS protocol".
 #[test]
-fn other_origins_may_read_if_the_owner_says_so() {
+fn cors_headers_are_sent_with_cors_option_only() {
     let directory = directory(&[("a.txt", "text")]);
     let program = Program::start(directory.path(), &["--cors"]);
     let origin = "Origin: https://a.example\r\n";
     for target in ["/a.txt", "/none", "/"] {
-        let answer = get_as(program.address(), "GET", target, origin);
-        assert_eq!(answer.field("Access-Control-Allow-Origin"), Some("*"), "{target}");
-        assert_eq!(answer.field("Access-Control-Expose-Headers"), Some("*"), "{target}");
-        assert_eq!(answer.field("Access-Control-Allow-Methods"), None, "{target}");
+        let response = fetch(program.address(), "GET", target, origin);
+        assert_eq!(response.header("Access-Control-Allow-Origin"), Some("*"), "{target}");
+        assert_eq!(response.header("Access-Control-Expose-Headers"), Some("*"), "{target}");
+        assert_eq!(response.header("Access-Control-Allow-Methods"), None, "{target}");
     }
     let preflight = "Access-Control-Request-Method: GET\r\nAccess-Control-Request-Headers: range, x-a\r\n";
-    let answer = get_as(program.address(), "OPTIONS", "/a.txt", &format!("{origin}{preflight}"));
-    assert_eq!((answer.status, answer.field("Access-Control-Allow-Origin")), (200, Some("*")));
-    assert_eq!(answer.field("Access-Control-Allow-Methods"), Some("GET, HEAD, OPTIONS"));
-    assert_eq!(answer.field("Access-Control-Allow-Headers"), Some("*, Authorization"));
-    assert_eq!(answer.field("Access-Control-Max-Age"), Some("86400"));
+    let response = fetch(program.address(), "OPTIONS", "/a.txt", &format!("{origin}{preflight}"));
+    assert_eq!((response.status, response.header("Access-Control-Allow-Origin")), (200, Some("*")));
+    assert_eq!(response.header("Access-Control-Allow-Methods"), Some("GET, HEAD, OPTIONS"));
+    assert_eq!(response.header("Access-Control-Allow-Headers"), Some("*, Authorization"));
+    assert_eq!(response.header("Access-Control-Max-Age"), Some("86400"));
     drop(program);
     let program = Program::start(directory.path(), &[]);
-    assert!(!get_as(program.address(), "OPTIONS", "/a.txt", preflight).head.contains("Access-Control"));
+    assert!(!fetch(program.address(), "OPTIONS", "/a.txt", preflight).head.contains("Access-Control"));
 }
 
-// A browser refuses an answer that allows two origins.
+// A browser refuses a response that allows two origins.
 #[test]
-fn what_the_owner_says_of_other_origins_stands_alone() {
+fn cors_option_does_not_repeat_header_of_the_header_option() {
     let directory = directory(&[("a.txt", "text")]);
     let program =
         Program::start(directory.path(), &["--cors", "--header", "Access-Control-Allow-Origin: https://a.example"]);
     for (method, target) in [("GET", "/a.txt"), ("GET", "/none"), ("GET", "/"), ("OPTIONS", "/a.txt")] {
-        let answer = get_as(program.address(), method, target, "");
-        assert_eq!(answer.head.matches("Access-Control-Allow-Origin").count(), 1, "{}", answer.head);
-        assert_eq!(answer.field("Access-Control-Allow-Origin"), Some("https://a.example"), "{target}");
-        assert_eq!(answer.field("Access-Control-Expose-Headers"), Some("*"), "{target}");
+        let response = fetch(program.address(), method, target, "");
+        assert_eq!(response.head.matches("Access-Control-Allow-Origin").count(), 1, "{}", response.head);
+        assert_eq!(response.header("Access-Control-Allow-Origin"), Some("https://a.example"), "{target}");
+        assert_eq!(response.header("Access-Control-Expose-Headers"), Some("*"), "{target}");
     }
 }
 
 // R9110-12.5.5
 #[test]
-fn what_the_owner_says_of_vary_is_added() {
+fn vary_of_the_header_option_is_added() {
     let directory = directory(&[("a.txt", "long text"), ("a.txt.gz", "short")]);
     let old = std::time::SystemTime::now() - Duration::from_secs(60);
     for name in ["a.txt", "a.txt.gz"] {
         fs::File::options().write(true).open(directory.path().join(name)).unwrap().set_modified(old).unwrap();
     }
     let program = Program::start(directory.path(), &["--header", "Vary: Origin"]);
-    for fields in ["", "If-None-Match: *\r\n"] {
-        let answer = get_as(program.address(), "GET", "/a.txt", fields);
-        let head = answer.head;
+    for headers in ["", "If-None-Match: *\r\n"] {
+        let response = fetch(program.address(), "GET", "/a.txt", headers);
+        let head = response.head;
         assert!(head.contains("\r\nVary: Accept-Encoding\r\n") && head.contains("\r\nVary: Origin\r\n"), "{head}");
     }
 }
 
 #[test]
-fn types_and_charsets_are_the_owners() {
+fn media_types_and_charset_are_set_by_options() {
     let directory = directory(&[("a.gmi", "x"), ("a.html", "x"), ("a.css", "x")]);
     let program = Program::start(
         directory.path(),
         &["--type", "gmi=text/gemini; lang=en", "--type", ".css=text/x", "--charset", "koi8-r"],
     );
     let types = ["/a.gmi", "/a.html", "/a.css"]
-        .map(|path| get(program.address(), path).field("Content-Type").unwrap().to_owned());
+        .map(|path| get(program.address(), path).header("Content-Type").unwrap().to_owned());
     assert_eq!(types, ["text/gemini; lang=en", "text/html; charset=koi8-r", "text/x"]);
 }
 
 // V18, V7
 #[test]
-fn hidden_names_and_links_are_the_owners_to_give() {
+fn dotfiles_and_symlinks_are_served_with_their_options_only() {
     let outer = directory(&[("secret", "secret"), ("www/.hidden/x", "hidden"), ("www/.dot", "dot")]);
     let root = outer.path().join("www");
     symlink("../secret", root.join("link")).unwrap();
@@ -230,40 +233,40 @@ fn hidden_names_and_links_are_the_owners_to_give() {
 }
 
 #[test]
-fn what_cannot_be_is_said_at_the_start() {
+fn invalid_option_values_are_refused_at_startup() {
     let directory = directory(&[("a", "a"), ("sub/x", "")]);
     let path = directory.path().to_str().unwrap();
-    for (option, value, status, says) in [
-        ("--fallback", "none", 1, "there is no file \"none\" below"),
-        ("--fallback", "sub", 1, "there is no file \"sub\" below"),
-        ("--error-page", "404=none", 1, "there is no file \"none\" below"),
+    for (option, value, status, message) in [
+        ("--fallback", "none", 1, "\"none\": no such file below"),
+        ("--fallback", "sub", 1, "\"sub\": no such file below"),
+        ("--error-page", "404=none", 1, "\"none\": no such file below"),
         ("--error-page", "404=../../etc/passwd", 2, "below ROOT"),
         ("--fallback", "/../a", 2, "below ROOT"),
         ("--error-page", "200=a", 2, "expected a status from 400 to 599"),
-        ("--header", "Content-Length: 3", 2, "written by the server"),
+        ("--header", "Content-Length: 3", 2, "is set by the server"),
         ("--header", "X", 2, "expected NAME: VALUE"),
         ("--type", "a", 2, "expected EXT=TYPE"),
         ("--charset", "a b", 2, "expected the name of a charset"),
         ("--cache-control", "a\nb", 2, "without control characters"),
     ] {
         let output = output_of(&["--port", "0", option, value, path]);
-        let said = String::from_utf8(output.stderr).unwrap();
-        assert_eq!(output.status.code(), Some(status), "{option} {value}: {said}");
-        assert!(said.contains(says), "{option} {value}: {said}");
+        let stderr = String::from_utf8(output.stderr).unwrap();
+        assert_eq!(output.status.code(), Some(status), "{option} {value}: {stderr}");
+        assert!(stderr.contains(message), "{option} {value}: {stderr}");
     }
 }
 
-// V7: the way to a file is looked at once a second, not only the file.
+// V7: the path to a file is checked once a second, not only the file.
 #[test]
-fn a_directory_that_becomes_a_link_out_is_no_more_served() {
+fn directory_is_not_served_after_it_becomes_symlink_out_of_root() {
     let outer = directory(&[("www/d/file", "file")]);
     let root = outer.path().join("www");
     let program = Program::start(&root, &[]);
-    std::thread::sleep(Duration::from_millis(3100)); // at rest, so that it is kept
+    std::thread::sleep(Duration::from_millis(3100)); // settled, so that it is cached
     for _ in 0..2 {
-        assert_eq!(shown(&get(program.address(), "/d/file")), (200, "file"));
+        assert_eq!(status_and_text(&get(program.address(), "/d/file")), (200, "file"));
     }
     fs::rename(root.join("d"), outer.path().join("outside")).unwrap();
     symlink("../outside", root.join("d")).unwrap();
-    wait_until("the way out is seen", || get(program.address(), "/d/file").status == 403);
+    wait_until("the symlink is noticed", || get(program.address(), "/d/file").status == 403);
 }
