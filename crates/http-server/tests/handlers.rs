@@ -1,4 +1,4 @@
-//! What becomes of a handler's errors, panics and invalid responses, and who is told why.
+//! What becomes of a handler's errors, panics and invalid responses, and how they are explained.
 #![cfg(test)]
 
 use std::fs;
