@@ -13,6 +13,7 @@ use std::sync::Arc;
 use std::thread;
 use std::time::Duration;
 
+use http_server::http_core::Status;
 use http_server::{Request, Response, blocking};
 
 fn main() -> io::Result<()> {
@@ -24,7 +25,7 @@ fn main() -> io::Result<()> {
     // The path is safe to use: it has no `..` left. Without its slash it cannot leave the directory.
     let handler = Arc::new(move |request: &Request<'_>| {
         match std::fs::read(directory.join(request.path().trim_start_matches('/'))) {
-            Ok(body) => Response::bytes("text/html", body),
+            Ok(body) => Response::empty(Status::OK).body(body),
             Err(_) => Response::not_found(),
         }
     });

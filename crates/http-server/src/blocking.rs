@@ -1,4 +1,4 @@
-//! Serves connections over blocking streams, one a call. It needs nothing but `std::io`: no event loop and no pool.
+//! Serves connections over blocking streams, one a call, without an event loop and without a pool.
 //!
 //! The caller owns the threads. A thread for each connection is the simplest server of all:
 //!
@@ -20,7 +20,7 @@
 //! ```
 //!
 //! Unlike [`Server`](crate::Server), nothing limits the number of connections here, and a slow client holds a thread. Set the
-//! stream's read and write timeouts; without them a silent client holds it for ever.
+//! stream's read and write timeouts; without them a silent client holds it forever.
 
 use std::cell::Cell;
 use std::fmt;

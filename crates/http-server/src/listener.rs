@@ -18,7 +18,7 @@ pub(crate) struct Listeners {
     pub(crate) unix_addresses: Vec<UnixAddr>,
 }
 
-/// Connections that the kernel has set up and nobody has accepted yet.
+/// Connections that the kernel has set up and the server has not accepted yet.
 const BACKLOG: i32 = 4096;
 
 impl Listeners {

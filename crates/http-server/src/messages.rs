@@ -25,20 +25,19 @@ impl Messages {
         Messages { hook, frequent: Mutex::default() }
     }
 
-    /// Passes a message on.
+    /// Passes a message on, as one line: a panic may repeat what a client sent (V16).
     pub(crate) fn send(&self, message: &str) {
-        (self.hook)(message);
+        (self.hook)(&message.replace(char::is_control, " "));
     }
 
     /// Passes on a message that every request could cause, unless the last one was less than a second ago. The next one
     /// counts those that were dropped.
     pub(crate) fn send_rarely(&self, message: &str) {
-        if let Some(dropped) = self.frequent.lock().unwrap_or_else(PoisonError::into_inner).admit(clock::monotonic_ms())
-        {
-            match dropped {
-                0 => self.send(message),
-                n => self.send(&format!("{message} (messages dropped since the last one: {n})")),
-            }
+        let admitted = self.frequent.lock().unwrap_or_else(PoisonError::into_inner).admit(clock::monotonic_ms());
+        match admitted {
+            None => {}
+            Some(0) => self.send(message),
+            Some(n) => self.send(&format!("{message} (messages dropped since the last one: {n})")),
         }
     }
 }
@@ -71,6 +70,15 @@ impl fmt::Debug for Messages {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::sync::mpsc;
+
+    // V16
+    #[test]
+    fn v16_message_is_one_line() {
+        let (sender, messages) = mpsc::channel();
+        Messages::new(Box::new(move |message| sender.send(message.to_owned()).unwrap())).send("a\r\nb\x1b[2Jc");
+        assert_eq!(messages.recv().unwrap(), "a  b [2Jc");
+    }
 
     #[test]
     fn frequent_messages_are_admitted_once_a_second_and_counted() {

@@ -249,8 +249,8 @@ mod tests {
             ("middle", "", false),
             ("strong", "c", true),
             ("strong", "x", false),
-            ("nobody", "a", false),
-            ("nobody", "", false),
+            ("unknown", "a", false),
+            ("unknown", "", false),
             ("", "a", false),
         ] {
             assert_eq!(verify(&users, user, password), (is_right, 1 << 7), "{user}:{password}");

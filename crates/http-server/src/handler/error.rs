@@ -1,4 +1,4 @@
-//! Errors that the server answers: those of a handler, and what the page about any of them may say.
+//! Errors that become responses: those of a handler, and what the page about any of them may say.
 
 use std::borrow::Cow;
 use std::error::Error;
@@ -88,7 +88,7 @@ impl From<Response> for HandlerError {
 /// What a client is told about an error that is not its own.
 pub(crate) const INTERNAL: &str = "the server failed to handle the request";
 
-/// An error that the server answers itself, for [`Handler::error_page`](crate::Handler::error_page).
+/// An error for which the server makes the response itself, by [`Handler::error_page`](crate::Handler::error_page).
 #[derive(Clone, Copy, Debug)]
 pub struct ErrorContext<'a> {
     status: Status,

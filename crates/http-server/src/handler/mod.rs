@@ -46,9 +46,9 @@ pub trait Handler: Send + Sync {
         false
     }
 
-    /// Makes the response to an error that the server answers itself. Default: one line of text.
+    /// Makes the page for an error response of the server itself. Default: one line of text.
     ///
-    /// Such errors are an invalid request, a timeout, a limit, an overload, a [`HandlerError`], a panic, or a response that
+    /// The errors are an invalid request, a timeout, a limit, an overload, a [`HandlerError`], a panic, or a response that
     /// HTTP forbids. The server then sets the status, and adds what HTTP requires with it (`Allow`, `Retry-After`,
     /// `WWW-Authenticate`).
     fn error_page(&self, error: &ErrorContext<'_>) -> Response {

@@ -1,0 +1,148 @@
+//! How a server starts, is limited, and ends.
+#![cfg(test)]
+
+use std::io::{self, Read, Write};
+use std::net::{SocketAddr, TcpStream};
+use std::sync::{Arc, Barrier};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use http_core::Limits;
+use http_server::{Action, Request, Response, RunningServer, Server, ServerConfig};
+
+fn server() -> Server {
+    Server::bind("127.0.0.1:0").unwrap().threads(2).shutdown_timeout(Duration::from_millis(500))
+}
+
+fn start() -> (RunningServer, SocketAddr) {
+    let running = server().start(|_: &Request<'_>| Response::text("here")).unwrap();
+    let address = running.local_addrs()[0];
+    (running, address)
+}
+
+fn send(address: SocketAddr, bytes: &[u8]) -> TcpStream {
+    let mut stream = TcpStream::connect(address).unwrap();
+    stream.write_all(bytes).unwrap();
+    stream
+}
+
+fn receive(mut stream: TcpStream) -> String {
+    let mut bytes = Vec::new();
+    stream.read_to_end(&mut bytes).unwrap();
+    String::from_utf8(bytes).unwrap()
+}
+
+const GET: &[u8] = b"GET / HTTP/1.0\r\n\r\n";
+
+#[test]
+fn dropped_server_is_shut_down() {
+    let (running, address) = start();
+    let stats_handle = running.stats_handle();
+    assert!(receive(send(address, GET)).ends_with("\r\n\r\nhere"));
+    drop(running);
+    assert!(TcpStream::connect(address).is_err());
+    assert_eq!((stats_handle.stats().accepted, stats_handle.stats().ended()), (1, 1));
+}
+
+#[test]
+fn detached_server_runs_until_it_is_shut_down() {
+    let (running, address) = start();
+    let shutdown_handle = running.shutdown_handle();
+    running.detach();
+    assert!(receive(send(address, GET)).ends_with("\r\n\r\nhere"));
+    shutdown_handle.shut_down();
+    let deadline = Instant::now() + Duration::from_secs(20);
+    while TcpStream::connect(address).is_ok() {
+        assert!(Instant::now() < deadline, "it still accepts");
+        thread::sleep(Duration::from_millis(5));
+    }
+}
+
+#[test]
+fn join_waits_for_a_shutdown() {
+    let (running, address) = start();
+    let shutdown_handle = running.shutdown_handle();
+    let joined = thread::spawn(move || running.join());
+    thread::sleep(Duration::from_millis(100));
+    assert!(!joined.is_finished() && receive(send(address, GET)).ends_with("\r\n\r\nhere"));
+    shutdown_handle.shut_down();
+    assert_eq!(joined.join().unwrap().completed, 1);
+}
+
+// The shutdown timeout is half a second here.
+#[test]
+fn join_returns_in_time_though_a_handler_is_stuck() {
+    let barrier = Arc::new(Barrier::new(2));
+    let (entered, stuck) = (Arc::new(Barrier::new(2)), barrier.clone());
+    let handler = {
+        let entered = entered.clone();
+        move |_: &Request<'_>| {
+            entered.wait();
+            stuck.wait();
+            Response::text("late")
+        }
+    };
+    let running = server().start(handler).unwrap();
+    let stream = send(running.local_addrs()[0], GET);
+    entered.wait();
+    running.shutdown_handle().shut_down();
+    let since = Instant::now();
+    let stats = running.join();
+    assert!(since.elapsed() < Duration::from_millis(2500), "{:?}", since.elapsed());
+    assert_eq!((stats.accepted, stats.ended()), (1, 0));
+    barrier.wait(); // the thread that was left behind ends
+    drop(stream);
+}
+
+#[test]
+fn limits_of_the_protocol_are_settings() {
+    let config =
+        ServerConfig { limits: Limits { head: 100, body: 10, ..Limits::default() }, ..ServerConfig::default() };
+    let handler = |_: &Request<'_>| Action::collect_body(1000, |body| Response::text(body.len().to_string()));
+    let running = server().config(config).threads(1).start(handler).unwrap();
+    let address = running.local_addrs()[0];
+    for (length, status) in [(10, 200), (11, 413)] {
+        let request = format!("POST / HTTP/1.0\r\nContent-Length: {length}\r\n\r\n{}", "x".repeat(length));
+        assert!(receive(send(address, request.as_bytes())).starts_with(&format!("HTTP/1.0 {status} ")), "{length}");
+    }
+    let request = format!("GET / HTTP/1.0\r\nA: {}\r\n\r\n", "a".repeat(100));
+    assert!(receive(send(address, request.as_bytes())).starts_with("HTTP/1.0 431 "));
+}
+
+#[test]
+fn memory_budgets_are_settings() {
+    let handler = |request: &Request<'_>| match &*request.path() {
+        "/large" => Response::bytes("text/plain", vec![b'x'; 16 << 20]).into(),
+        _ => Action::collect_body(1 << 30, |body| Response::text(body.len().to_string())),
+    };
+    let running = server().receive_budget(100_000).send_budget(1 << 20).start(handler).unwrap();
+    let address = running.local_addrs()[0];
+    let collected = |length: usize| {
+        let mut stream = send(address, format!("POST / HTTP/1.0\r\nContent-Length: {length}\r\n\r\n").as_bytes());
+        // The server may respond before it has all of it.
+        let _ = (0..length / 1000).try_for_each(|_| {
+            thread::sleep(Duration::from_micros(100));
+            stream.write_all(&[b'x'; 1000])
+        });
+        let mut head = [0; 12];
+        stream.read_exact(&mut head).unwrap();
+        head
+    };
+    assert_eq!(&collected(50_000), b"HTTP/1.0 200");
+    assert_eq!(&collected(3_000_000), b"HTTP/1.0 503");
+    // One response exceeds the budget while its client does not read it. The next one has nothing left.
+    let slow = [send(address, b"GET /large HTTP/1.0\r\n\r\n"), send(address, b"GET /large HTTP/1.0\r\n\r\n")];
+    let deadline = Instant::now() + Duration::from_secs(20);
+    while running.stats().failed == 0 {
+        assert!(Instant::now() < deadline, "no connection was closed: {}", running.stats());
+        thread::sleep(Duration::from_millis(5));
+    }
+    drop(slow);
+}
+
+#[test]
+fn address_that_names_nothing_is_an_error() {
+    assert_eq!(Server::bind(&[][..]).unwrap_err().kind(), io::ErrorKind::InvalidInput);
+    let datagrams = std::net::UdpSocket::bind("127.0.0.1:0").unwrap();
+    assert_eq!(Server::from_listeners([datagrams.into()]).unwrap_err().kind(), io::ErrorKind::InvalidInput);
+}
