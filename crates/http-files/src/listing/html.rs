@@ -3,8 +3,9 @@
 
 use http_core::Civil;
 
+use super::directory::{Completeness, Listing, MAX_PAGE_BYTES};
+use super::entry::{Entry, rfc_3339};
 use super::sort::{SortKey, SortOrder};
-use super::{Completeness, Entry, Listing, MAX_PAGE_BYTES, rfc_3339};
 use crate::html::Html;
 
 const STYLE: &str = "\

@@ -5,7 +5,8 @@ use std::borrow::Cow;
 use http_server::Response;
 use serde::Serialize;
 
-use super::{Completeness, Entry, Listing, MAX_PAGE_BYTES, rfc_3339};
+use super::directory::{Completeness, Listing, MAX_PAGE_BYTES};
+use super::entry::{Entry, rfc_3339};
 
 /// `name` has U+FFFD in place of what is not UTF-8. `href`, relative to the directory, is always exact.
 #[derive(Serialize)]

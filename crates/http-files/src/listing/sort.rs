@@ -3,7 +3,7 @@
 
 use std::cmp::Ordering;
 
-use super::Entry;
+use super::entry::Entry;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct SortOrder {
@@ -61,8 +61,8 @@ fn number<'a>(rest: &mut &'a [u8]) -> &'a [u8] {
 
 #[cfg(test)]
 mod tests {
-    use super::super::FileKind;
     use super::*;
+    use crate::root::FileKind;
 
     fn entry(name: &str, kind: FileKind, length: u64, modified: i128) -> Entry {
         Entry { name: name.as_bytes().into(), kind, length, modified }

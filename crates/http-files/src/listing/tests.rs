@@ -1,8 +1,12 @@
 //! What listings contain, their limits, and the escaping of names.
 
-use super::*;
+use super::directory::{BoundedNames, Completeness, Listing, MAX_PAGE_BYTES, MAX_READ, MAX_SHOWN};
+use super::entry::Entry;
+use super::query::Query;
+use super::{html, json, sort};
+use crate::root::{FileKind, Root};
 use http_server::Body;
-use rustix::fs::{CWD, Mode, mknodat};
+use rustix::fs::{CWD, Dir, FileType, Mode, mknodat};
 use serde_json::Value;
 use std::collections::BTreeSet;
 use std::ffi::OsStr;

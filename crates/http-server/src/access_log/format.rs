@@ -5,8 +5,8 @@ use std::net::IpAddr;
 
 use http_core::{Civil, Date, Status};
 
-use super::LogFormat;
 use super::pending::PendingRecord;
+use crate::access_log::log_format::LogFormat;
 use crate::clock;
 use crate::stats::EndReason;
 

@@ -2,6 +2,7 @@
 //! written drops lines, which are counted; it never stops the server.
 
 mod format;
+mod log_format;
 mod output;
 mod pending;
 
@@ -18,6 +19,7 @@ use self::output::Output;
 use crate::messages::Messages;
 
 pub(crate) use self::format::Record;
+pub use self::log_format::LogFormat;
 pub(crate) use self::pending::{PendingRecord, TEXT_KEPT, max_record};
 
 /// The access log: its format and its output.
@@ -44,27 +46,6 @@ pub(crate) use self::pending::{PendingRecord, TEXT_KEPT, max_record};
 pub struct Log {
     format: LogFormat,
     output: Output,
-}
-
-/// The format of a log line.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum LogFormat {
-    /// The Common Log Format: `client - user [date] "request line" status bytes`. The bytes are those of the body that
-    /// were sent. Quotes and backslashes are escaped by a backslash. Bytes that are not printable ASCII become `\xff`,
-    /// and so does a space in a user's name.
-    Common,
-    /// The Common Log Format with `"referer" "user agent"` at the end.
-    Combined,
-    /// A JSON object with `time` (RFC 3339), `client`, `peer` if it is another address, `user`, `request` (the request
-    /// line), `status`, `sent` (bytes of the body), `duration_ms`, `end`, `referer` and `user_agent`. A missing text is
-    /// `null`. A byte beyond ASCII becomes the character with its number.
-    ///
-    /// The duration runs from the first byte of a request, or from the accept for the first request of a connection,
-    /// until the kernel has the last byte of the response. It is as coarse as the kernel's tick. `end` is one of
-    /// `complete`, `client-abort`, `head-timeout`, `body-timeout`, `slow-send`, `file-changed`, `no-room` (the response
-    /// was 503), `unread` (the memory for unread responses was exhausted), `shutdown` and `failed`.
-    Json,
 }
 
 impl Log {

@@ -6,7 +6,7 @@ use std::net::{IpAddr, Ipv4Addr};
 use http_core::auth::Basic;
 use http_core::{FieldName, Fields, header};
 
-use super::LogFormat;
+use crate::access_log::log_format::LogFormat;
 use crate::clock::Millis;
 
 /// The most bytes of a record, where heads have this many: the texts of one, in a buffer that has doubled.

@@ -1,0 +1,113 @@
+//! Reads the entries of a directory that are listed, in bounded memory.
+
+use std::os::fd::OwnedFd;
+
+use rustix::fs::{Dir, FileType};
+
+use super::entry::Entry;
+use super::sort;
+use crate::root::{OpenError, Root};
+use crate::settings::is_hidden;
+
+/// A listing is built in memory and not cached, so it is limited: 10,000 names of 110 bytes fit.
+pub(crate) const MAX_PAGE_BYTES: usize = 4 << 20;
+
+/// How many names are listed.
+pub(super) const MAX_SHOWN: usize = 10_000;
+
+/// How many names are read, so that a directory with millions of them does not hold up a worker.
+pub(super) const MAX_READ: usize = 100_000;
+
+#[derive(Debug)]
+pub(super) struct Listing {
+    pub(super) entries: Vec<Entry>,
+    pub(super) completeness: Completeness,
+}
+
+/// How much of the directory is in the listing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Completeness {
+    /// Everything that may be served.
+    Complete,
+    /// The first names in order, of this many.
+    Truncated { of: usize },
+    /// The first names in order, of this many that were read. There are more.
+    Unread { of: usize },
+}
+
+impl Listing {
+    pub(super) fn read(root: &Root, path: &[u8], directory: OwnedFd, hidden: bool) -> Result<Listing, OpenError> {
+        let mut directory = Dir::new(directory)?;
+        let names = BoundedNames::read(&mut directory, path, hidden, MAX_READ)?;
+        let completeness = names.completeness();
+        let directory = directory.fd()?;
+        let entries = names.first().into_iter().filter_map(|name| Entry::find(root, path, directory, name).transpose());
+        Ok(Listing { entries: entries.collect::<Result<_, _>>()?, completeness })
+    }
+}
+
+/// The first names of a directory in their order, in bounded memory.
+#[derive(Debug, Default)]
+pub(super) struct BoundedNames {
+    pub(super) kept: Vec<Box<[u8]>>,
+    pub(super) count: usize,
+    /// The directory has more names than were read.
+    has_unread: bool,
+}
+
+impl BoundedNames {
+    /// Reads at most `most` names. It skips hidden names unless `hidden` is set, names that no URL can contain, and
+    /// kinds of files that are never served.
+    pub(super) fn read(directory: &mut Dir, path: &[u8], hidden: bool, most: usize) -> Result<BoundedNames, OpenError> {
+        let mut names = BoundedNames::default();
+        for (read, entry) in directory.enumerate() {
+            if read == most {
+                names.has_unread = true;
+                break;
+            }
+            let entry = entry?;
+            let name = entry.file_name().to_bytes();
+            if matches!(name, b"." | b"..") || name.iter().any(u8::is_ascii_control) {
+                continue;
+            }
+            if !hidden && name.starts_with(b".") && is_hidden(&[path, name].concat()) {
+                continue;
+            }
+            let kind = entry.file_type();
+            if matches!(kind, FileType::Fifo | FileType::Socket | FileType::CharacterDevice | FileType::BlockDevice) {
+                continue;
+            }
+            names.push(name);
+        }
+        Ok(names)
+    }
+
+    pub(super) fn completeness(&self) -> Completeness {
+        match self.count {
+            of if self.has_unread => Completeness::Unread { of },
+            of if of > MAX_SHOWN => Completeness::Truncated { of },
+            _ => Completeness::Complete,
+        }
+    }
+
+    pub(super) fn push(&mut self, name: &[u8]) {
+        // Only when twice as many are held, so that each name is compared only a few times.
+        if self.kept.len() == 2 * MAX_SHOWN {
+            self.drop_last();
+        }
+        self.kept.push(name.into());
+        self.count += 1;
+    }
+
+    pub(super) fn first(mut self) -> Vec<Box<[u8]>> {
+        self.drop_last();
+        self.kept
+    }
+
+    fn drop_last(&mut self) {
+        if self.kept.len() > MAX_SHOWN {
+            self.kept.select_nth_unstable_by(MAX_SHOWN, |a, b| sort::natural_cmp(a, b));
+            self.kept.truncate(MAX_SHOWN);
+        }
+    }
+}

@@ -1,0 +1,64 @@
+//! One name of a listing, and what is known about it.
+
+use std::os::fd::BorrowedFd;
+
+use http_core::{Civil, Date, percent_encode};
+
+use crate::root::{FileKind, FileStamp, NANOS_PER_SEC, OpenError, Opened, Root, stat_entry};
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Entry {
+    pub(super) name: Box<[u8]>,
+    pub(super) kind: FileKind,
+    /// Bytes of a file.
+    pub(super) length: u64,
+    /// Nanoseconds since 1970.
+    pub(super) modified: i128,
+}
+
+impl Entry {
+    /// `None` if the name may not be served, such as a symlink that leads out of the root.
+    pub(super) fn find(
+        root: &Root,
+        path: &[u8],
+        directory: BorrowedFd<'_>,
+        name: Box<[u8]>,
+    ) -> Result<Option<Entry>, OpenError> {
+        let (kind, FileStamp { length, modified, .. }) = match stat_entry(directory, &name) {
+            Some(found) => found,
+            // It may be a symlink.
+            None => match root.open_beneath(&[path, &name].concat()) {
+                Ok(Opened { kind, stamp, .. }) => (kind, stamp),
+                Err(OpenError::Busy) => return Err(OpenError::Busy),
+                Err(_) => return Ok(None),
+            },
+        };
+        Ok(Some(Entry { name, kind, length, modified }))
+    }
+
+    pub(super) fn is_directory(&self) -> bool {
+        self.kind == FileKind::Directory
+    }
+
+    /// A link to it, relative to the listing. Without `./`, part of a name could be taken for a scheme (V17).
+    pub(super) fn href(&self) -> String {
+        let mut href = String::from("./");
+        percent_encode(&self.name, &mut href);
+        if self.is_directory() {
+            href.push('/');
+        }
+        href
+    }
+
+    /// When it was modified last, if the year has four digits.
+    pub(super) fn modified(&self) -> Option<Civil> {
+        let second = i64::try_from(self.modified.div_euclid(NANOS_PER_SEC)).ok()?;
+        Some(Date::from_unix(second)?.civil())
+    }
+}
+
+/// A time as RFC 3339 writes it.
+pub(super) fn rfc_3339(time: Civil) -> String {
+    let Civil { year, month, day, hour, minute, second, .. } = time;
+    format!("{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}Z")
+}
