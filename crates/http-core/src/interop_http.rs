@@ -7,7 +7,7 @@
 use http::header::{HeaderMap, HeaderName, HeaderValue, InvalidHeaderName, InvalidHeaderValue};
 use thiserror::Error;
 
-use crate::wire::grammar::{decimal, elements};
+use crate::grammar::{decimal, elements};
 use crate::{
     Authority, Date, FieldBlock, FieldName, FieldValue, Fields, InvalidAuthority, InvalidFieldName, InvalidFieldValue,
     InvalidMethod, Method, Status, Target, TargetError, Version, client, server,

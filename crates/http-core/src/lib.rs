@@ -119,6 +119,7 @@ mod readme {}
 
 pub mod client;
 mod error;
+mod grammar;
 #[cfg(feature = "http")]
 mod interop_http;
 #[cfg(feature = "std")]
@@ -130,7 +131,7 @@ mod semantics;
 pub mod server;
 mod wire;
 
-pub use error::{RequestError, ResponseError, TargetError, UsageError};
+pub use error::{RequestError, ResponseError, UsageError};
 #[cfg(feature = "http")]
 pub use interop_http::FromHttpError;
 pub use limits::Limits;
@@ -142,6 +143,7 @@ pub use message::method::{ExtensionMethod, InvalidMethod, Method};
 pub use message::path::{Path, percent_encode};
 pub use message::status::{InvalidStatus, Status};
 pub use message::target::{Authority, Form, InvalidAuthority, Target};
+pub use message::target_error::TargetError;
 pub use message::version::Version;
 pub use semantics::url::{HttpUrl, Origin, UrlError};
 pub use semantics::{auth, conditional, expires, negotiate, range, redirect};

@@ -1,5 +1,6 @@
 //! The settings of a server. `memory_bound` adds up the memory that they allow.
 
+use std::thread;
 use std::time::Duration;
 
 use http_core::Limits;
@@ -46,7 +47,7 @@ pub struct ServerConfig {
 impl Default for ServerConfig {
     fn default() -> ServerConfig {
         ServerConfig {
-            threads: crate::default_threads(),
+            threads: default_threads(),
             max_connections: 10_000,
             keep_alive: true,
             trusted_proxies: Vec::new(),
@@ -66,6 +67,11 @@ impl ServerConfig {
         self.max_connections = self.max_connections.clamp(1, 1 << 24); // as many slots as a token can name
         self
     }
+}
+
+/// The default number of worker threads: 4 per core, and at least 4.
+pub fn default_threads() -> usize {
+    4 * thread::available_parallelism().map_or(1, usize::from)
 }
 
 #[cfg(test)]

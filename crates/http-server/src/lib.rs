@@ -77,12 +77,10 @@ mod connection;
 mod forwarded;
 pub mod freshness;
 mod handler;
-mod listener;
 mod memory_bound;
 mod messages;
 mod pool;
 mod reactor;
-mod running;
 mod server;
 mod stats;
 mod sync;
@@ -94,13 +92,12 @@ mod trace;
 pub use http_core;
 
 pub use access_log::{Log, LogFormat, LogHandle};
-pub use config::ServerConfig;
+pub use config::{ServerConfig, default_threads};
 pub use forwarded::{ParseTrustedProxyError, TrustedProxy};
 pub use handler::{
     Action, Body, BodySink, ErrorContext, Handler, HandlerError, HeaderError, IntoResponse, Request, Response,
 };
-pub use running::{RunningServer, ShutdownHandle, StatsHandle};
-pub use server::{Server, default_threads};
+pub use server::{RunningServer, Server, ShutdownHandle, StatsHandle};
 pub use stats::{ConnectionOutcome, ResponsesByClass, Stats};
 pub use timeouts::Timeouts;
 pub use trace::Decision;

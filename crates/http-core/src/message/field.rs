@@ -7,8 +7,8 @@ use core::fmt;
 use memchr::memchr;
 use thiserror::Error;
 
-use crate::wire::field_index::{FieldIndex, FieldRange};
-use crate::wire::grammar::{elements, is_token, is_value_text, trim};
+use crate::grammar::{elements, is_token, is_value_text, trim};
+use crate::message::field_index::{FieldIndex, FieldRange};
 
 /// A header's name: a token of letters, digits and ``!#$%&'*+-.^_`|~`` (RFC 1945 §4.2, RFC 9110 §5.1).
 ///

@@ -5,7 +5,7 @@ use core::fmt;
 
 use thiserror::Error;
 
-use crate::wire::grammar::is_token;
+use crate::grammar::is_token;
 
 /// A request method (RFC 1945 §5.1.1, RFC 9110 §9): a token, and case-sensitive.
 ///

@@ -24,8 +24,10 @@ pub(crate) use try_from_bytes;
 
 pub(crate) mod date;
 pub(crate) mod field;
+pub(crate) mod field_index;
 pub(crate) mod method;
 pub(crate) mod path;
 pub(crate) mod status;
 pub(crate) mod target;
+pub(crate) mod target_error;
 pub(crate) mod version;

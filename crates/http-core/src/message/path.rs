@@ -6,8 +6,8 @@ use alloc::string::String;
 use alloc::vec::Vec;
 use core::fmt;
 
-use crate::error::TargetError;
-use crate::wire::grammar::{hex, is_plain_target_text, is_unreserved};
+use crate::grammar::{hex, is_plain_target_text, is_unreserved};
+use crate::message::target_error::TargetError;
 
 /// The path of a [`RequestHead`](crate::server::RequestHead), known to stay below its root.
 ///

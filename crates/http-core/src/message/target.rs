@@ -6,9 +6,9 @@ use core::net::Ipv6Addr;
 use memchr::memchr;
 use thiserror::Error;
 
-use crate::error::TargetError;
+use crate::grammar::{is_plain_target_text, is_reg_name_byte, is_target_text};
 use crate::message::path::decoded;
-use crate::wire::grammar::{is_plain_target_text, is_reg_name_byte, is_target_text};
+use crate::message::target_error::TargetError;
 
 /// A request-target (RFC 1945 §5.1.2, RFC 9112 §3.2), as it was received or will be sent.
 ///
@@ -274,7 +274,7 @@ pub(crate) fn host_length(raw: &[u8]) -> Option<usize> {
     match &raw[length..] {
         b"" | b":" => {}
         [b':', port @ ..] => {
-            crate::wire::grammar::decimal(port).filter(|&port| port <= 65_535)?;
+            crate::grammar::decimal(port).filter(|&port| port <= 65_535)?;
         }
         _ => return None,
     }

@@ -22,11 +22,11 @@ use core::fmt;
 
 use thiserror::Error;
 
+use crate::grammar::trim;
 use crate::message::date::Date;
 use crate::message::field::{FieldName, FieldValue, Fields, header};
 use crate::message::method::Method;
 use crate::message::try_from_bytes;
-use crate::wire::grammar::trim;
 
 /// An entity tag (RFC 9110 §8.8.3): opaque bytes and a flag that marks it as weak.
 ///
@@ -346,7 +346,7 @@ mod tests {
     fn with_fields<T>(lines: &str, f: impl Fn(&Fields<'_>) -> T) -> T {
         let lines = lines.replace("{m}", MODIFIED).replace("{b}", BEFORE).replace("{a}", AFTER).replace("{f}", FUTURE);
         let head = format!("{}\r\n\r\n", lines.replace('|', "\r\n"));
-        let mut index = crate::wire::field_index::FieldIndex::new();
+        let mut index = crate::message::field_index::FieldIndex::new();
         crate::wire::parse::fields(head.as_bytes(), 0, 9, &mut index).unwrap();
         f(&Fields::new(head.as_bytes(), &index))
     }

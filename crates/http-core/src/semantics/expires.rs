@@ -63,7 +63,7 @@ mod tests {
             ("Expires: Mon, 15 Jun 2026 13:00:00 GMT|Date: 0", Some(false)),
         ] {
             let head = format!("{}\r\n\r\n", lines.replace('|', "\r\n"));
-            let mut index = crate::wire::field_index::FieldIndex::new();
+            let mut index = crate::message::field_index::FieldIndex::new();
             crate::wire::parse::fields(head.as_bytes(), 0, 9, &mut index).unwrap();
             assert_eq!(is_expired(&Fields::new(head.as_bytes(), &index), now), expected, "{lines}");
         }

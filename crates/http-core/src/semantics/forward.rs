@@ -119,7 +119,7 @@ mod tests {
     #[test]
     fn hop_by_hop_headers_are_not_passed_on() {
         let passed = |head: &[u8]| {
-            let mut index = crate::wire::field_index::FieldIndex::new();
+            let mut index = crate::message::field_index::FieldIndex::new();
             crate::wire::parse::fields(head, 0, 99, &mut index).unwrap();
             let mut fields = FieldBlock::new();
             fields.forward(&Fields::new(head, &index), Version::HTTP_10, Authority::new(b"p:1").unwrap());

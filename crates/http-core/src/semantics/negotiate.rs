@@ -3,9 +3,9 @@
 
 use thiserror::Error;
 
+use crate::grammar::{is_token, trim};
 use crate::message::field::{FieldBlock, FieldValue, Fields, header};
 use crate::message::status::Status;
-use crate::wire::grammar::{is_token, trim};
 
 /// The coding to send. [`Choice::write_headers`] writes the headers that go with it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -187,7 +187,7 @@ mod tests {
 
     fn with_fields<T>(lines: &str, f: impl Fn(&Fields<'_>) -> T) -> T {
         let head = format!("{lines}\r\n\r\n");
-        let mut index = crate::wire::field_index::FieldIndex::new();
+        let mut index = crate::message::field_index::FieldIndex::new();
         crate::wire::parse::fields(head.as_bytes(), 0, 9, &mut index).unwrap();
         f(&Fields::new(head.as_bytes(), &index))
     }

@@ -12,11 +12,11 @@
 
 use core::fmt::{self, Write as _};
 
+use crate::grammar::{decimal, elements};
 use crate::message::date::Date;
 use crate::message::field::{FieldValue, Fields, header};
 use crate::message::method::Method;
 use crate::semantics::conditional::{Validators, if_range_holds};
-use crate::wire::grammar::{decimal, elements};
 
 /// The effect of a Range header on a 200 response (RFC 9110 §14.2).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -365,7 +365,7 @@ mod tests {
             (Method::Post, "Range: bytes=5-", Full),
         ] {
             let head = format!("{lines}\r\n\r\n");
-            let mut index = crate::wire::field_index::FieldIndex::new();
+            let mut index = crate::message::field_index::FieldIndex::new();
             crate::wire::parse::fields(head.as_bytes(), 0, 9, &mut index).unwrap();
             let fields = Fields::new(head.as_bytes(), &index);
             assert_eq!(evaluate(method, &fields, &validators, 10, now), expected, "{method} {lines}");

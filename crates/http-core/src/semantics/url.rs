@@ -8,10 +8,10 @@ use core::str::FromStr;
 
 use thiserror::Error;
 
+use crate::grammar::{hex, is_target_text};
 use crate::message::field::FieldValue;
 use crate::message::path::percent_encode;
 use crate::message::target::{Authority, Form, Target, TargetParts};
-use crate::wire::grammar::{hex, is_target_text};
 
 /// An absolute `http` URL without a fragment. It can be requested as it is.
 ///

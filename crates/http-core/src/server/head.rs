@@ -1,15 +1,16 @@
 //! A request's head: how it is received, and the checks that it passes before the caller sees it, in the order of D16:
 //! line grammar, version, headers, Host, framing, CONNECT, target. Each single check is in the file that it calls.
 
-use crate::error::{RequestError, TargetError};
+use crate::error::RequestError;
 use crate::limits::Limits;
 use crate::message::field::{Fields, header};
+use crate::message::field_index::FieldIndex;
 use crate::message::method::Method;
 use crate::message::path::Path;
 use crate::message::target::{Form, Target, TargetParts, host_length};
+use crate::message::target_error::TargetError;
 use crate::message::version::Version;
 use crate::server::types::RequestHead;
-use crate::wire::field_index::FieldIndex;
 use crate::wire::framing::{self, Framing};
 use crate::wire::parse;
 use crate::wire::persistence::{self, ConnectionOption};

@@ -5,9 +5,9 @@
 //! limited, checked and skipped.
 
 use crate::error::ResponseError;
+use crate::grammar::{hex, is_value_text, trim};
 use crate::limits::Limits;
-use crate::wire::field_index::FieldIndex;
-use crate::wire::grammar::{hex, is_value_text, trim};
+use crate::message::field_index::FieldIndex;
 use crate::wire::parse;
 use crate::wire::scan::{Found, HeadScanner};
 

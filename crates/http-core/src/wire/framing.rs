@@ -3,11 +3,11 @@
 //! Nothing is guessed: a message that two recipients could frame differently is rejected.
 
 use crate::error::{RequestError, ResponseError};
+use crate::grammar::{decimal, elements, is_token, trim};
 use crate::message::field::{Fields, header};
 use crate::message::method::Method;
 use crate::message::status::Status;
 use crate::message::version::Version;
-use crate::wire::grammar::{decimal, elements, is_token, trim};
 
 /// How the end of a body is found (RFC 1945 §7.2, RFC 9112 §6.3).
 ///
@@ -118,7 +118,7 @@ mod tests {
 
     fn with_fields<T>(lines: &str, f: impl Fn(&Fields<'_>) -> T) -> T {
         let head = format!("{lines}\r\n");
-        let mut index = crate::wire::field_index::FieldIndex::new();
+        let mut index = crate::message::field_index::FieldIndex::new();
         crate::wire::parse::fields(head.as_bytes(), 0, 9, &mut index).unwrap();
         f(&Fields::new(head.as_bytes(), &index))
     }

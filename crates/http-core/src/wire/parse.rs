@@ -9,12 +9,12 @@ use core::ops::Range;
 use memchr::{memchr, memchr2};
 
 use crate::error::{RequestError, ResponseError};
+use crate::grammar::{is_blank, is_token, is_value_text};
 use crate::limits::Limits;
 use crate::message::field::{FieldName, header};
+use crate::message::field_index::{FieldIndex, FieldRange, Place};
 use crate::message::status::Status;
 use crate::message::version::Version;
-use crate::wire::field_index::{FieldIndex, FieldRange, Place};
-use crate::wire::grammar::{is_blank, is_token, is_value_text};
 use crate::wire::scan::MAX_FIELDS;
 
 /// The parts of a request line. Offsets count from its first byte.

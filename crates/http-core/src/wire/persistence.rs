@@ -4,9 +4,9 @@
 use thiserror::Error;
 
 use crate::error::RequestError;
+use crate::grammar::elements;
 use crate::message::field::{Fields, header};
 use crate::message::version::Version;
-use crate::wire::grammar::elements;
 
 /// What the Connection headers of a message ask for, all lines together. The later variant wins.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
@@ -146,7 +146,7 @@ mod tests {
 
     fn option_of(lines: &str) -> ConnectionOption {
         let head = format!("{lines}\r\n");
-        let mut index = crate::wire::field_index::FieldIndex::new();
+        let mut index = crate::message::field_index::FieldIndex::new();
         crate::wire::parse::fields(head.as_bytes(), 0, 9, &mut index).unwrap();
         connection_option(&Fields::new(head.as_bytes(), &index))
     }

@@ -7,7 +7,7 @@
 use alloc::vec::Vec;
 use core::fmt;
 
-use crate::wire::field_index::FieldIndex;
+use crate::message::field_index::FieldIndex;
 
 /// Memory that a thread lends to each connection it drives, so that an idle connection owns none.
 ///

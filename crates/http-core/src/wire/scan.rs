@@ -6,8 +6,8 @@ use core::ops::Range;
 
 use memchr::memchr;
 
+use crate::grammar::is_blank;
 use crate::limits::Limits;
-use crate::wire::grammar::is_blank;
 
 /// The position of the scan in a head. Offsets count from the first byte of the head.
 #[derive(Clone, Copy, Debug)]

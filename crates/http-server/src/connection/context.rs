@@ -1,12 +1,12 @@
 //! What a thread lends to each connection that it drives: a connection that waits owns no buffers.
 
-use std::fmt;
 use std::mem;
 use std::sync::Arc;
 
 use http_core::{DateCache, Limits, Workspace};
 
 use crate::access_log::{self, PendingRecord};
+use crate::handler::LeaderHandle;
 
 /// Workspaces that a thread keeps. It needs one for each connection that is deferred at the same time.
 pub(crate) const WORKSPACES_KEPT: usize = 16;
@@ -17,12 +17,6 @@ pub(crate) const LOG_BUF_KEPT: usize = size_of::<PendingRecord>() + access_log::
 /// A send buffer that grew beyond this for one response is shrunk.
 const SEND_BUF_KEPT: usize = 64 << 10;
 const DISCARD_BUF: usize = 16 << 10;
-
-/// Promotes another worker before one blocks. The engine implements it; an engine without a leader has none.
-pub(crate) trait LeaderHandle: fmt::Debug + Send + Sync {
-    /// Makes sure that another worker waits for events while the caller blocks.
-    fn promote_follower(&self);
-}
 
 /// A thread's buffers, and its way to promote another worker.
 pub(crate) struct WorkerContext {

@@ -11,6 +11,7 @@ use rustix::net::sockopt::set_socket_send_buffer_size;
 use rustix::net::{RecvFlags, SendFlags, Shutdown, getsockname, recv, send, shutdown};
 
 use crate::connection::sockopt;
+use crate::handler::LocalAddr;
 
 /// A stream to a peer: a socket, or a test's replacement.
 pub(crate) trait Transport: fmt::Debug {
@@ -35,6 +36,12 @@ pub(crate) trait Transport: fmt::Debug {
 
     /// The address of our end.
     fn local_addr(&self) -> io::Result<SocketAddr>;
+}
+
+impl<T: Transport> LocalAddr for T {
+    fn local_addr(&self) -> io::Result<SocketAddr> {
+        Transport::local_addr(self)
+    }
 }
 
 /// The most bytes of one `sendfile`. Smaller pieces cost more calls, and larger ones hold a worker for longer. Over a

@@ -14,6 +14,7 @@ pub use self::body::Body;
 pub(crate) use self::error::INTERNAL;
 pub use self::error::{ErrorContext, HandlerError};
 pub use self::request::Request;
+pub(crate) use self::request::{LeaderHandle, LocalAddr};
 pub use self::response::{HeaderError, Response};
 
 /// Turns requests into responses. Several threads call it at once.

@@ -1,14 +1,12 @@
 //! A request, as a handler sees it.
 
 use std::borrow::Cow;
-use std::io;
 use std::net::{IpAddr, SocketAddr};
+use std::{fmt, io};
 
 use http_core::server::RequestHead;
 use http_core::{Date, FieldName, Fields, Method, Version};
 
-use crate::connection::context::LeaderHandle;
-use crate::connection::transport::Transport;
 use crate::freshness::ReceivedAt;
 use crate::trace::DecisionTrace;
 
@@ -32,7 +30,7 @@ pub struct Request<'a> {
     pub(crate) date: Date,
     pub(crate) received_at: ReceivedAt,
     /// `None` in a test without a connection.
-    pub(crate) socket: Option<&'a dyn Transport>,
+    pub(crate) socket: Option<&'a dyn LocalAddr>,
     pub(crate) trace: DecisionTrace<'a>,
     pub(crate) leader: Option<&'a dyn LeaderHandle>,
 }
@@ -141,4 +139,15 @@ impl<'a> Request<'a> {
     pub fn trace(&self, rule: &str, text: impl FnOnce() -> String) {
         self.trace.add(rule, text);
     }
+}
+
+/// Knows the local address of the connection that carries a request.
+pub(crate) trait LocalAddr: fmt::Debug {
+    fn local_addr(&self) -> io::Result<SocketAddr>;
+}
+
+/// Promotes another worker before one blocks. The engine implements it; an engine without a leader has none.
+pub(crate) trait LeaderHandle: fmt::Debug + Send + Sync {
+    /// Makes sure that another worker waits for events while the caller blocks.
+    fn promote_follower(&self);
 }

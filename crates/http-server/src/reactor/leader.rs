@@ -13,7 +13,7 @@ use std::sync::PoisonError;
 use super::batch;
 use super::poller::{EventFlags, EventSource, MAX_EVENTS, Poller};
 use super::token::NOTIFY_TOKEN;
-use crate::connection::context::LeaderHandle;
+use crate::handler::LeaderHandle;
 use crate::sync::{Condvar, Mutex, MutexGuard, lock};
 
 /// What a worker has to serve next.

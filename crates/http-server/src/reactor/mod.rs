@@ -26,8 +26,8 @@ pub(crate) use slot::{ParkDeadline, Slot};
 use token::{MAX_LISTENERS, Token, listener_index, listener_key};
 
 use crate::clock::Millis;
-use crate::connection::context::LeaderHandle;
 use crate::connection::interest::Interest;
+use crate::handler::LeaderHandle;
 use crate::sync::{Mutex, lock};
 
 #[derive(Debug)]

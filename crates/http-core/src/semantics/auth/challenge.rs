@@ -6,10 +6,10 @@ use core::fmt;
 
 use thiserror::Error;
 
+use crate::grammar::{is_token, trim};
 use crate::message::field::{Fields, header};
 use crate::message::target::Authority;
 use crate::semantics::url::Origin;
-use crate::wire::grammar::{is_token, trim};
 
 /// The value of a WWW-Authenticate header that asks for Basic credentials (R1945-9.4d, R1945-11a, R9110-11.6.1).
 ///
@@ -236,7 +236,7 @@ mod tests {
 
     fn with_fields<T>(lines: &str, f: impl Fn(&Fields<'_>) -> T) -> T {
         let head = format!("{}\r\n\r\n", lines.replace('|', "\r\n"));
-        let mut index = crate::wire::field_index::FieldIndex::new();
+        let mut index = crate::message::field_index::FieldIndex::new();
         crate::wire::parse::fields(head.as_bytes(), 0, 99, &mut index).unwrap();
         f(&Fields::new(head.as_bytes(), &index))
     }

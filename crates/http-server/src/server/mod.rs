@@ -1,24 +1,26 @@
 //! The server: what it listens on, how it is configured, and how it starts.
 
+mod listener;
+mod running;
+
 use std::io;
 use std::net::ToSocketAddrs;
 use std::os::fd::OwnedFd;
 use std::sync::Arc;
-use std::thread;
 use std::time::Duration;
 
 use http_core::Limits;
 
+use self::listener::Listeners;
+pub use self::running::{RunningServer, ShutdownHandle, StatsHandle};
 use crate::access_log::{Log, Writer};
 use crate::config::ServerConfig;
 use crate::connection::shared::Shared;
 use crate::forwarded::TrustedProxy;
 use crate::handler::Handler;
-use crate::listener::Listeners;
 use crate::messages::Messages;
 use crate::pool::Engine;
 use crate::reactor::Reactor;
-use crate::running::RunningServer;
 use crate::timeouts::Timeouts;
 
 /// A server that is bound to its addresses and does not serve yet.
@@ -116,7 +118,7 @@ impl Server {
         Server { config, ..self }
     }
 
-    /// The number of worker threads. Default: [`default_threads`].
+    /// The number of worker threads. Default: [`default_threads`](crate::default_threads).
     #[must_use]
     pub fn threads(mut self, threads: usize) -> Server {
         self.config.threads = threads;
@@ -238,9 +240,4 @@ impl Server {
         });
         RunningServer::start(engine, threads, shutdown_timeout, addresses, unix_addresses, writer)
     }
-}
-
-/// The default number of worker threads: 4 per core, and at least 4.
-pub fn default_threads() -> usize {
-    4 * thread::available_parallelism().map_or(1, usize::from)
 }
