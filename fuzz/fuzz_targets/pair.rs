@@ -395,8 +395,7 @@ impl<'p, 'a> Pair<'p, 'a> {
     fn block(&self, bits: u8) -> FieldBlock {
         let mut fields = FieldBlock::new();
         for (number, (name, value)) in self.plan.fields.iter().enumerate() {
-            if let (Ok(name), Ok(value), true) =
-                (FieldName::new(name), FieldValue::new(value), bits & 1 << number != 0)
+            if let (Ok(name), Ok(value), true) = (FieldName::new(name), FieldValue::new(value), bits & 1 << number != 0)
             {
                 let _ = fields.push(name, value); // the library writes some itself
                 assert!(

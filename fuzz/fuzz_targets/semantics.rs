@@ -8,8 +8,8 @@ use http_core::conditional::{self, EntityTag, Outcome, Validators};
 use http_core::negotiate::{self, Choice};
 use http_core::redirect::{self, RedirectError};
 use http_core::{
-    Authority, Date, FieldBlock, FieldName, FieldValue, Fields, Form, HttpUrl, Limits, Method, Origin, Status,
-    Target, UrlError, expires::is_expired, header, percent_encode,
+    Authority, Date, FieldBlock, FieldName, FieldValue, Fields, Form, HttpUrl, Limits, Method, Origin, Status, Target,
+    UrlError, expires::is_expired, header, percent_encode,
 };
 use libfuzzer_sys::fuzz_target;
 
@@ -111,7 +111,7 @@ fn basic([user, password]: [&[u8]; 2], fields: &Fields<'_>) {
         let written = FieldValue::new(&written).unwrap();
         let again = Basic::parse(written).unwrap();
         assert_eq!((again.user(), again.password()), (basic.user(), basic.password()));
-        // But for the case of the scheme and the blanks behind it, there is one spelling.
+        // Apart from the case of the scheme and the spaces after it, there is one spelling.
         let Some(value) = value else { continue };
         let (scheme, cookie) = value.as_bytes().split_at(5);
         let blanks = cookie.iter().take_while(|&&c| c == b' ').count();
@@ -174,8 +174,11 @@ fn redirects([target, host]: [&[u8]; 2], method: Method<'_>, head: &ResponseHead
         assert_eq!((location.host(), location.port()), (authority.host(), authority.port().unwrap_or(80)));
         let is_same =
             location.host().eq_ignore_ascii_case(asked.host()) && location.port() == asked.port().unwrap_or(80);
-        assert_eq!((location.origin() == base.origin(), Origin::new(authority) == Origin::new(asked)), (is_same, is_same));
-        // What is resolved stays what it is, but for dots that were the base's.
+        assert_eq!(
+            (location.origin() == base.origin(), Origin::new(authority) == Origin::new(asked)),
+            (is_same, is_same)
+        );
+        // A resolved URL stays as it is, except for dots that the base had.
         let again = base.resolve(FieldValue::new(url.as_bytes()).unwrap());
         let has_dots = location.target().raw_path().split('/').any(|segment| segment == "." || segment == "..");
         assert!(if has_dots { location.target().raw_path() == target.raw_path() } else { again == Ok(location) });
