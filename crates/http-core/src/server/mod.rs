@@ -254,16 +254,7 @@ impl Connection {
             Ok(Step::NeedOutput) => Ok(Event::NeedOutput),
             Ok(Step::Closed) => Ok(Event::Closed),
             Err(error) => {
-                if self.refused.is_none() {
-                    if self.state == State::Head {
-                        // The response to HEAD has no body, even if the line is incomplete. Only as much counts as a
-                        // line may have, or the pieces would decide.
-                        let line = self.buffer.unread();
-                        let line = &line[..line.len().min(self.limits.start_line as usize)];
-                        self.head.is_head = matches!(line, [b'H', b'E', b'A', b'D', b' ' | b'\t', ..]);
-                    }
-                    (self.refused, self.state, self.body_left) = (Some(error), State::Due, 0);
-                }
+                self.refuse(error);
                 Err(error)
             }
         }
@@ -274,9 +265,10 @@ impl Connection {
     ///
     /// Unlike a head that the caller keeps, it is also there after [`respond`](Self::respond), for a log.
     pub fn request(&self) -> Option<RequestHead<'_>> {
-        let head =
-            self.holds_head.then(|| self.head.view(self.buffer.lent_front(), self.buffer.fields(), self.body_left));
-        head.flatten()
+        if !self.holds_head {
+            return None;
+        }
+        self.head.view(self.buffer.lent_front(), self.buffer.fields(), self.body_left)
     }
 
     /// The first line as far as it was received, for a log. It may hold any byte except LF, so escape it.
@@ -548,6 +540,20 @@ impl Connection {
     /// Whether a byte of a request was received. Line ends do not count (R9112-8).
     fn has_begun(&self) -> bool {
         !matches!(self.buffer.unread(), b"" | b"\r" | b"\r\n" | b"\n") && !self.holds_head
+    }
+
+    #[cold]
+    fn refuse(&mut self, error: RequestError) {
+        if self.refused.is_none() {
+            if self.state == State::Head {
+                // The response to HEAD has no body, even if the line is incomplete. Only as much counts as a
+                // line may have, or the pieces would decide.
+                let line = self.buffer.unread();
+                let line = &line[..line.len().min(self.limits.start_line as usize)];
+                self.head.is_head = matches!(line, [b'H', b'E', b'A', b'D', b' ' | b'\t', ..]);
+            }
+            (self.refused, self.state, self.body_left) = (Some(error), State::Due, 0);
+        }
     }
 
     fn receive_head(&mut self) -> Result<Step, RequestError> {
