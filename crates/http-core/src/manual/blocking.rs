@@ -1,7 +1,7 @@
 //! A server on blocking sockets.
 //!
 //! One function serves one connection, over anything that reads and writes. Set timeouts for reads and writes on the
-//! socket, and return when one fires: the rest of a request may never come.
+//! socket, and return when one fires: the rest of a request may never arrive.
 //!
 //! With the feature `std`, errors of this crate convert to `std::io::Error`, and `map_err` is not needed.
 //!
@@ -29,7 +29,7 @@
 //!                 let response = Response { body, ..Response::new(status, &fields) };
 //!                 let _complete = connection.respond(&response, &mut out).map_err(io::Error::other)?;
 //!             }
-//!             Ok(Event::Closed) => return Ok(()),   // close in steps if `must_linger` says so
+//!             Ok(Event::Closed) => return Ok(()),   // close in steps if `must_linger()`
 //!             Ok(_) => {}                           // the request's body, which this server does not use
 //!             Err(_) => connection.respond_error(None, &mut out).map_err(io::Error::other)?,
 //!         }
@@ -38,7 +38,7 @@
 //!     }
 //! }
 //! # struct Wire(io::Cursor<Vec<u8>>, Vec<u8>);
-//! # impl Read for Wire { fn read(&mut self, room: &mut [u8]) -> io::Result<usize> { self.0.read(room) } }
+//! # impl Read for Wire { fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> { self.0.read(buffer) } }
 //! # impl Write for Wire {
 //! #     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> { self.1.write(bytes) }
 //! #     fn flush(&mut self) -> io::Result<()> { Ok(()) }
@@ -50,7 +50,7 @@
 //! ```
 //!
 //! A plain close can destroy the response: if unread bytes arrive, the system resets the connection. If
-//! [`must_linger`](crate::server::Connection::must_linger) says so, close in steps:
+//! [`must_linger`](crate::server::Connection::must_linger) returns `true`, close in steps:
 //!
 //! ```no_run
 //! use std::io::{self, Read};

@@ -1,6 +1,6 @@
 //! Many connections in one thread.
 //!
-//! A waiting connection is a [`Connection`](crate::server::Connection) and nothing else. Lend each the thread's
+//! A waiting connection is only a [`Connection`](crate::server::Connection) value. Lend each the thread's
 //! [`Workspace`](crate::Workspace) while it is driven ([`attach`](crate::server::Connection::attach)), so that waiting
 //! connections own no buffer. Choose the timeout by [`phase`](crate::server::Connection::phase); if it fires, call
 //! [`handle_timeout`](crate::server::Connection::handle_timeout).
@@ -42,8 +42,8 @@
 //! }
 //! # struct Later<'a>(&'a [u8]);
 //! # impl Read for Later<'_> {
-//! #     fn read(&mut self, room: &mut [u8]) -> io::Result<usize> {
-//! #         if self.0.is_empty() { Err(ErrorKind::WouldBlock.into()) } else { self.0.read(room) }
+//! #     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+//! #         if self.0.is_empty() { Err(ErrorKind::WouldBlock.into()) } else { self.0.read(buffer) }
 //! #     }
 //! # }
 //! # let mut connection = Connection::new(Limits::default());

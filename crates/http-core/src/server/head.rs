@@ -172,7 +172,7 @@ impl Head {
         Some(RequestHead {
             method: Method::new(&bytes[..self.method_end as usize]).ok()?,
             target: Target::from_parts(target, parts),
-            path: Path::read_before(parts.path(target)),
+            path: Path::from_validated(parts.path(target)),
             version: self.version,
             fields: Fields::new(bytes, index),
             body: if body == 0 { Framing::Empty } else { Framing::Length(body) },
