@@ -305,7 +305,7 @@ fn redacted<'a>((name, value): (FieldName<'a>, FieldValue<'a>)) -> (FieldName<'a
 /// The library alone writes the headers that frame a message or end a connection, so these cannot be added: Connection,
 /// Content-Length, Date, Host, Keep-Alive and Transfer-Encoding. The block has no limit of its own.
 ///
-/// A [`Response`](crate::server::Response) or [`Request`](crate::client::Request) borrows it. One block can be used for many.
+/// A [`Response`](crate::server::Response) or [`Request`](crate::client::Request) borrows it. Many can use one block.
 ///
 /// ```
 /// use http_core::{FieldBlock, FieldValue, ReservedField, header};
@@ -453,11 +453,7 @@ mod tests {
             assert_eq!(FieldName::new(bad.as_bytes()), Err(InvalidFieldName), "{bad}");
         }
         let name = FieldName::new(b"hoSt").unwrap();
-        assert_eq!(
-            (format!("{name}"), format!("{name:?}")),
-            ("hoSt".into(), "hoSt".into()),
-            "in the given case"
-        );
+        assert_eq!((format!("{name}"), format!("{name:?}")), ("hoSt".into(), "hoSt".into()), "in the given case");
     }
 
     // R9112-6.1d: no caller can send a transfer coding.

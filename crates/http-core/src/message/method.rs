@@ -93,8 +93,8 @@ impl<'a> Method<'a> {
         }
     }
 
-    /// Whether the method is one of the named variants. A server responds with 405 to a known method that the resource does not
-    /// allow, and with 501 to an unknown one (R9110-9.1b, R1945-D.1).
+    /// Whether the method is one of the named variants. A server responds with 405 to a known method that the resource
+    /// does not allow, and with 501 to an unknown one (R9110-9.1b, R1945-D.1).
     pub const fn is_known(&self) -> bool {
         !matches!(self, Method::Other(_))
     }
