@@ -1,7 +1,8 @@
 //! Feature `http`: conversions from and to the types of the `http` crate, which hyper, axum and tower share.
 //!
-//! A [`FieldBlock`] made from a [`HeaderMap`] leaves out the headers that this library alone writes (see [`FieldBlock`]).
-//! Instead, Host, Content-Length, Connection and Date become fields of [`client::Request`] and [`server::Response`].
+//! A [`FieldBlock`] made from a [`HeaderMap`] leaves out the headers that this library alone writes (see
+//! [`FieldBlock`]). Instead, Host, Content-Length, Connection and Date become fields of [`client::Request`] and
+//! [`server::Response`].
 
 use http::header::{HeaderMap, HeaderName, HeaderValue, InvalidHeaderName, InvalidHeaderValue};
 use thiserror::Error;

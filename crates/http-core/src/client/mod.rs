@@ -14,7 +14,7 @@
 //! ```
 //!
 //! [`Connection::request`] writes a request's head. Send it, and then the body that it announced. Then call
-//! [`Connection::poll`] repeatedly and do what each event says:
+//! [`Connection::poll`] repeatedly and handle each event:
 //!
 //! | event | what to do |
 //! |---|---|
@@ -450,7 +450,7 @@ impl Connection {
         self.buffer.heap_size() + self.head.unfolded.capacity()
     }
 
-    /// Uses the workspace's memory until [`detach`](Self::detach), so that the connection needs none of its own.
+    /// Uses the workspace's memory until [`detach`](Self::detach), so that the connection allocates none.
     ///
     /// A thread lends its workspace to one connection at a time. Unread bytes that the connection owns stay where they
     /// are. An earlier [`receive_buffer`](Self::receive_buffer) is no longer valid.
@@ -575,7 +575,7 @@ impl Connection {
             return match (self.eof, body) {
                 (false, _) => self.need_input(),
                 (true, Body::UntilClose) => Ok(self.end()), // R1945-7.2.2a
-                // The body has an end of its own, and this is not it (R9112-6.3b, R9112-8).
+                // The body has a length or chunks, and is not complete (R9112-6.3b, R9112-8).
                 (true, _) => Err(ResponseError::BodyTruncated),
             };
         }

@@ -211,7 +211,7 @@ impl DateCache {
         DateCache(None)
     }
 
-    /// The text of this date, taken from the cache if it is the same second as in the last call.
+    /// The text of this date, copied from the cache if the last call had the same second.
     pub fn text(&mut self, now: Date) -> DateText {
         match self.0 {
             Some((date, text)) if date == now => text,

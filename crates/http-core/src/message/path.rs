@@ -39,7 +39,7 @@ impl<'a> Path<'a> {
         Path::read(raw, is_plain_target_text(raw))
     }
 
-    /// Like [`Path::new`]; `plain` says whether the path is [plain target text](is_plain_target_text).
+    /// Like [`Path::new`]; `plain` tells whether the path is [plain target text](is_plain_target_text).
     pub(crate) fn read(raw: &'a [u8], plain: bool) -> Result<Path<'a>, TargetError> {
         // Most paths have no segment that begins with a dot, and nothing to decode.
         if plain && !raw.starts_with(b".") && !raw.windows(2).any(|two| two == b"/.") {

@@ -73,8 +73,8 @@ impl<'a> Request<'a> {
         Some(Request::forwarded_to(received, received.target.authority()?, fields))
     }
 
-    /// The request that a reverse proxy sends to its backend for a received one. `fields` are the headers that it passes
-    /// on, see [`FieldBlock::forward`].
+    /// The request that a reverse proxy sends to its backend for a received one. `fields` are the headers that it
+    /// passes on, see [`FieldBlock::forward`].
     ///
     /// Its Host is the one that the client asked for: the target's if that is a URL, or else the client's Host. If the
     /// client named neither, `host` is sent.
@@ -90,8 +90,8 @@ impl<'a> Request<'a> {
 
 impl<'a> Response<'a> {
     /// The response that a proxy sends for a received one. Give it to
-    /// [`Connection::forward`](crate::server::Connection::forward). `fields` are the headers that the proxy passes on, see
-    /// [`FieldBlock::forward`].
+    /// [`Connection::forward`](crate::server::Connection::forward). `fields` are the headers that the proxy passes on,
+    /// see [`FieldBlock::forward`].
     ///
     /// It keeps the length and the date. If the received response has no valid date, its date is `now`.
     pub fn forwarded(received: &ResponseHead<'_>, fields: &'a FieldBlock, now: Option<Date>) -> Response<'a> {

@@ -51,8 +51,8 @@ impl Head {
         connection_option: ConnectionOption::Nothing,
     };
 
-    /// Continues where it stopped. When the head is complete, lends its bytes and returns the framing of the body. `None`
-    /// if more bytes are needed.
+    /// Continues where it stopped. When the head is complete, lends its bytes and returns the framing of the body.
+    /// `None` if more bytes are needed.
     pub(super) fn read(
         &mut self,
         buffer: &mut RecvBuffer,

@@ -22,7 +22,7 @@
 //! A response may also be given in Body. The rest of the request's body is then dropped, up to [`Limits::drain`] bytes,
 //! or the connection closes.
 //!
-//! Call [`Connection::poll`] repeatedly and do what each event says, until it is [`NeedInput`](Event::NeedInput) or
+//! Call [`Connection::poll`] repeatedly and handle each event, until it is [`NeedInput`](Event::NeedInput) or
 //! [`Closed`](Event::Closed):
 //!
 //! | event | what to do |
@@ -289,8 +289,9 @@ impl Connection {
 
     /// Appends a response's head to `out`, and its body if that is [`ResponseBody::Bytes`]. Returns what must follow.
     ///
-    /// A request or an error of [`poll`](Self::poll) gets one response. It may come before the request's body. The rest
-    /// of that body is then dropped, or the connection closes. A Simple-Request gets the body without a head.
+    /// A request or an error of [`poll`](Self::poll) gets one response. It may be given before the request's body has
+    /// arrived. The rest of that body is then dropped, or the connection closes. A Simple-Request gets the body without a
+    /// head.
     ///
     /// This call decides whether the connection is [kept](Self::close_reason), and writes Connection accordingly (D15).
     ///
@@ -450,8 +451,8 @@ impl Connection {
         }
     }
 
-    /// Why the connection closes, for a log. It is known after the response's head or at [`Event::Closed`]. `None` while
-    /// the connection is kept.
+    /// Why the connection closes, for a log. It is known after the response's head or at [`Event::Closed`]. `None`
+    /// while the connection is kept.
     pub fn close_reason(&self) -> Option<CloseReason> {
         self.close_reason
     }
@@ -474,7 +475,7 @@ impl Connection {
         self.buffer.heap_size()
     }
 
-    /// Uses the workspace's memory until [`detach`](Self::detach), so that the connection needs none of its own.
+    /// Uses the workspace's memory until [`detach`](Self::detach), so that the connection allocates none.
     ///
     /// A thread lends its workspace to one connection at a time. Unread bytes that the connection owns stay where they
     /// are. An earlier [`receive_buffer`](Self::receive_buffer) is no longer valid.

@@ -25,7 +25,7 @@ impl FieldIndex {
         (self.seen, self.repeated) = (0, 0);
     }
 
-    /// Replaces all fields. Each comes with its name.
+    /// Replaces all fields. Each item is a name and its field.
     pub(crate) fn fill<'a>(&mut self, fields: impl Iterator<Item = (&'a [u8], FieldRange)>) {
         self.clear();
         let (mut seen, mut repeated) = (0, 0);

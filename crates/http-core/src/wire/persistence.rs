@@ -116,8 +116,8 @@ pub(crate) fn close_reason(facts: &CloseFacts) -> Option<CloseReason> {
 
 /// Why a client cannot send its next request over the connection of this response; `None` if the connection is kept.
 ///
-/// The server must agree to keep it (in HTTP/1.0 by the token, R2068-19.7.1a), the framing must be certain, and the body
-/// must end before the connection does.
+/// The server must agree to keep it (in HTTP/1.0 by the token, R2068-19.7.1a), the framing must be certain, and the
+/// body must end before the connection does.
 pub(crate) fn close_reason_of_response(
     version: Version,
     connection_option: ConnectionOption,

@@ -39,8 +39,8 @@ impl Basic {
 
     /// Reads the value of an Authorization header.
     ///
-    /// The scheme is case-insensitive (R1945-11.1). The base64 must be canonical, including its padding (RFC 4648 §4), so
-    /// no credentials have two encodings.
+    /// The scheme is case-insensitive (R1945-11.1). The base64 must be canonical, including its padding (RFC 4648 §4),
+    /// so no credentials have two encodings.
     ///
     /// # Errors
     /// [`InvalidCredentials`] if it holds no such credentials. Then treat the header as absent (R1945-10.2).

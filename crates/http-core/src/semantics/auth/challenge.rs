@@ -14,8 +14,8 @@ use crate::wire::grammar::{is_token, trim};
 /// The value of a WWW-Authenticate header that asks for Basic credentials (R1945-9.4d, R1945-11a, R9110-11.6.1).
 ///
 /// # Errors
-/// [`InvalidRealm`] if the realm holds a quote, a backslash, or anything but visible ASCII and blanks. Quoted strings have
-/// escapes in HTTP/1.1 but not in HTTP/1.0, so recipients would read such a realm differently (R1945-2.2d).
+/// [`InvalidRealm`] if the realm holds a quote, a backslash, or anything but visible ASCII and blanks. Quoted strings
+/// have escapes in HTTP/1.1 but not in HTTP/1.0, so recipients would read such a realm differently (R1945-2.2d).
 pub fn basic_challenge(realm: &str) -> Result<String, InvalidRealm> {
     let readable = realm.bytes().all(|c| matches!(c, b' '..=b'~') && c != b'"' && c != b'\\');
     if readable { Ok(["Basic realm=\"", realm, "\""].concat()) } else { Err(InvalidRealm) }
