@@ -1,7 +1,7 @@
 //! Part 2 of the lab: a client.
 //!
-//! It teaches the other side of the protocol: connect, send a request, and know where the response ends. The length in
-//! its head says so, or the close of the connection. A response that is cut short is an error.
+//! It teaches the other side of the protocol: connect, send a request, and find the end of the response. The response
+//! ends after the length in its head, or when the connection closes. A response that is cut short is an error.
 //!
 //!     cargo run --bin client localhost 6789 HelloWorld.html
 

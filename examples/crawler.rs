@@ -1,7 +1,7 @@
 //! A crawler: fetches a page and what it links to on the same server, then asks whether the pages have changed.
 //!
 //! It teaches how a client keeps its connection: when a request may be sent again, how much of a body to accept, and
-//! how a conditional request spares a body.
+//! how a conditional request avoids a transfer.
 //!
 //!     cargo run --bin crawler http://localhost:6789/ 20
 //!
@@ -79,7 +79,7 @@ impl Server {
     fn get(&mut self, url: &HttpUrl, etag: Option<&Vec<u8>>) -> Result<Page, webclient::Error> {
         let mut fields = FieldBlock::new();
         if let Some(etag) = etag.and_then(|etag| FieldValue::new(etag).ok()) {
-            let _ = fields.push(header::IF_NONE_MATCH, etag); // not one that the library writes
+            let _ = fields.push(header::IF_NONE_MATCH, etag); // cannot fail: the header is not reserved
         }
         let request = Request { keep_alive: true, ..Request::new(Method::Get, url.target(), url.authority(), &fields) };
         let mut response = self.send(&request)?;

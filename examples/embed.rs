@@ -1,7 +1,7 @@
 //! A small service: a page, and a form whose posts are collected.
 //!
-//! It teaches what a handler is, a function from a request to a response that sees neither sockets nor threads, and how a
-//! server is shut down. A request's body is asked for and comes later; no thread waits for it meanwhile.
+//! It teaches what a handler is: a function from a request to a response, without sockets or threads. It also teaches
+//! how to shut a server down. A handler asks for a request's body, and no thread waits until it has arrived.
 //!
 //!     cargo run --bin embed
 
@@ -19,7 +19,7 @@ fn main() -> io::Result<()> {
     println!("listening on http://{}/, until you press Enter", running.local_addrs()[0]);
 
     io::stdin().read_line(&mut String::new())?;
-    // Any thread may call this. Responses that have begun still end.
+    // Any thread may call this. Responses that have begun are completed.
     running.shutdown_handle().shut_down();
     println!("{}", running.join());
     Ok(())
@@ -41,7 +41,7 @@ fn greet(form: Vec<u8>) -> Result<Response, HandlerError> {
     Ok(Response::text(format!("Hello, {name}!\n")))
 }
 
-/// The value of a field of a form, as browsers encode it.
+/// The value of a form field, decoded from the encoding of browsers.
 fn value(form: &[u8], name: &str) -> Option<String> {
     let value = str::from_utf8(form).ok()?.split('&').find_map(|pair| pair.strip_prefix(name)?.strip_prefix('='))?;
     let (mut bytes, mut rest) = (Vec::new(), value.bytes());

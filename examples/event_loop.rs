@@ -1,13 +1,13 @@
 //! A server on one thread: an event loop with `poll`, and many connections on non-blocking sockets.
 //!
 //! It teaches how events drive a connection. A connection is a value. When its socket is ready, the loop makes one system
-//! call for it and does what follows from that. While a response is unsent, the connection waits only until it can send,
+//! call for it and handles the result. While a response is unsent, the connection waits only until it can send,
 //! so a peer that reads slowly delays no other. Each phase has a deadline, so a silent peer is disconnected.
 //!
 //!     cargo run --bin event_loop examples/www
 //!
 //! It leaves out what a file server needs: media types, conditional requests, ranges and listings. A slow disk blocks
-//! the whole loop. `poll` checks every connection at each event, which `epoll` does not.
+//! all connections. `poll` checks every connection at each event, which `epoll` does not.
 
 use std::fs::File;
 use std::io::{self, ErrorKind, Read, Take, Write};

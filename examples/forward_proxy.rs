@@ -1,7 +1,7 @@
 //! A forward proxy for `http` URLs: the server side receives a request, and the client side sends it on.
 //!
-//! It teaches how the two connections work together. Hop-by-hop headers end here. Bodies stream both ways and are not
-//! collected. A failure behind the proxy becomes a 502 or 504. Once the response has begun it becomes a reset, because
+//! It teaches how the two connections work together. Hop-by-hop headers are removed. Bodies stream both ways and are
+//! not collected. A failure of the server becomes a 502 or 504. Once the response has begun it becomes a reset, because
 //! after a plain close a truncated response could look complete.
 //!
 //!     cargo run --bin forward_proxy
@@ -9,7 +9,7 @@
 //!
 //! It leaves out CONNECT, and so `https` (the core responds 405), chunked request bodies (501), a cache, keep-alive to
 //! servers, and authentication: every client that reaches its port can reach what this machine reaches. A client that
-//! expects 100 (Continue) gets none and goes on after a while. Each thread waits for one side at a time, and for the
+//! expects 100 (Continue) gets none and continues after a while. Each thread waits for one side at a time, and for the
 //! server only after the request. Each byte extends the timeout by 30 s.
 
 use std::io::{self, ErrorKind, Read, Write};

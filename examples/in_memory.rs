@@ -1,6 +1,6 @@
 //! A client and a server exchange messages in memory, without a socket.
 //!
-//! It teaches what "sans-IO" means: the protocol is a value that takes bytes and returns bytes. Two such values and two
+//! It teaches what "sans-IO" means: the protocol is a value that gets bytes and returns bytes. Two such values and two
 //! vectors make an exchange that can be tested, replayed and inspected, byte for byte.
 //!
 //!     cargo run --bin in_memory

@@ -1,13 +1,13 @@
-//! A load generator: kept connections that request one URL over and over for some seconds.
+//! A load generator: kept connections that request one URL repeatedly for a few seconds.
 //!
 //! It teaches the client's machine over kept connections: what may be reused, what may be sent again, and that a
-//! request and its response allocate nothing. The loop is closed: each connection sends its next request after the response to
-//! the last. That shows how much a server can do and how long it takes, but not how it copes with clients that do not
+//! request and its response allocate nothing. The loop is closed: each connection sends its next request after the
+//! response to the last. That measures throughput and latency, but not how a server copes with clients that do not
 //! wait.
 //!
 //!     cargo run --release --bin load http://localhost:6789/HelloWorld.html 64 10
 //!
-//! It leaves out rates, scripts and several URLs. It has one thread per connection. From some hundred connections on,
+//! It leaves out rates, scripts and several URLs. It has one thread per connection. Beyond a few hundred connections,
 //! an event loop would cost less.
 
 use std::collections::BTreeMap;

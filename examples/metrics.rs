@@ -1,6 +1,6 @@
 //! A directory of files on one port, and its statistics for Prometheus on another that only this machine reaches.
 //!
-//! It teaches that servers are values: two of them run beside each other, and the handler of one, a closure, reads the
+//! It teaches that servers are values: two of them run side by side, and the handler of one, a closure, reads the
 //! statistics of the other.
 //!
 //!     cargo run --bin metrics examples/www

@@ -1,7 +1,8 @@
 //! Part 1 of the lab: a server that serves one request at a time.
 //!
 //! It teaches what a server is made of: a listening socket, a connected socket for each client, and between them a
-//! protocol. The protocol is `http-core`'s, which owns no socket: it takes what was read and says what to write.
+//! protocol. The protocol is `http-core`'s, which owns no socket: it gets the bytes that were read,
+//! and returns the bytes to write.
 //!
 //!     cargo run --bin one_request examples/www
 //!
@@ -40,15 +41,15 @@ fn serve(mut client: TcpStream, directory: &Path) -> Result<(), Box<dyn Error>> 
         }
     };
     let fields = FieldBlock::new();
-    // `close`: this server has time for only one request a connection.
+    // `close`: this server has time for only one request per connection.
     let response = Response { body: ResponseBody::Bytes(&body), close: true, ..Response::new(status, &fields) };
     let mut out = Vec::new();
-    // The response to a HEAD has no body, and the library knows.
-    let _whole = connection.respond(&response, &mut out)?;
+    // The response to HEAD has no body: the library leaves it out.
+    let _complete = connection.respond(&response, &mut out)?;
     Ok(client.write_all(&out)?)
 }
 
-/// The path is safe to use: it has no `..` left and does not begin with a slash.
+/// The path is safe to use: it has no `..` segments and does not begin with a slash.
 fn read(path: &http_core::Path<'_>, directory: &Path) -> (Status, Vec<u8>) {
     let mut name = Vec::new();
     path.decode_to(&mut name);

@@ -1,7 +1,7 @@
-//! A reverse proxy: it takes requests as a server, and passes each one on to the server behind it as a client.
+//! A reverse proxy: it receives requests as a server, and sends each one to its backend as a client.
 //!
-//! It teaches how the two halves meet in a handler. Headers for one hop end here, X-Forwarded-For is replaced, responses
-//! stream through and are not collected, and what goes wrong behind it is a 502 or a 504.
+//! It teaches how the two halves meet in a handler. Hop-by-hop headers are removed, and X-Forwarded-For is
+//! replaced. Responses are streamed and not collected. A failure of the backend becomes a 502 or a 504.
 //!
 //!     cargo run --bin reverse_proxy localhost:6789 8080
 //!
@@ -33,7 +33,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     Ok(())
 }
 
-/// Makes the request for the server behind, and sends it when its body is here.
+/// Makes the request to the backend, and sends it when its body has arrived.
 fn forward(request: &Request<'_>, backend: Authority<'static>) -> Result<Action, HandlerError> {
     let mut fields = FieldBlock::new();
     fields.forward(&request.headers(), request.version(), Authority::new(OWN_NAME)?);
@@ -47,14 +47,14 @@ fn forward(request: &Request<'_>, backend: Authority<'static>) -> Result<Action,
         }
         respond(backend, machine, &message).map_err(|error| match error.kind() {
             ErrorKind::WouldBlock | ErrorKind::TimedOut => {
-                HandlerError::new(Status::GATEWAY_TIMEOUT, "the server behind is too slow")
+                HandlerError::new(Status::GATEWAY_TIMEOUT, "the backend is too slow")
             }
-            _ => HandlerError::new(Status::BAD_GATEWAY, "the server behind did not respond").cause(error),
+            _ => HandlerError::new(Status::BAD_GATEWAY, "the backend did not respond").cause(error),
         })
     }))
 }
 
-/// Sends a message to the server behind. The response's body is still to be read when this returns.
+/// Sends a message to the backend, and returns when the head of its response has arrived.
 fn respond(backend: Authority<'_>, mut machine: Connection, message: &[u8]) -> io::Result<Response> {
     let mut stream = TcpStream::connect(backend.endpoint())?;
     stream.set_read_timeout(Some(Duration::from_secs(30)))?;
@@ -74,11 +74,11 @@ fn respond(backend: Authority<'_>, mut machine: Connection, message: &[u8]) -> i
     Ok(Response::from_shared(status, Arc::new(headers), Body::Reader { reader, length }))
 }
 
-/// The body of a response from the server behind.
+/// The body of a response from the backend.
 struct Upstream {
     machine: Connection,
     stream: TcpStream,
-    /// The part of the body that was received and not read yet.
+    /// The part of the body that was received but not read yet.
     piece: io::Cursor<Vec<u8>>,
 }
 

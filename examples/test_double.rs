@@ -1,4 +1,4 @@
-//! A server for tests of HTTP clients. It follows a script, misbehaves where the script says so, and records the
+//! A server for tests of HTTP clients. It follows a script, misbehaves where the script asks for it, and records the
 //! requests that it receives.
 //!
 //! It teaches what a client must be ready for. Copy this file into your tests, or include it with

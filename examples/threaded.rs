@@ -1,8 +1,8 @@
 //! The bonus of the lab: a server with a thread for each connection.
 //!
-//! It teaches what threads give and what they cost. A client that sends nothing blocks only its own thread, so all others
-//! are served, and connections can be kept for the next request. But nothing limits the number of threads: a client that
-//! opens 100,000 connections gets 100,000 of them. `webserver` serves the same with a fixed number.
+//! It teaches what threads offer and what they cost. A client that sends nothing blocks only its own thread, so all
+//! others are served, and connections can be kept for the next request. But nothing limits the number of threads: a
+//! client that opens 100,000 connections gets 100,000 of them. `webserver` serves the same with a fixed number.
 //!
 //!     cargo run --bin threaded examples/www
 
@@ -22,7 +22,7 @@ fn main() -> io::Result<()> {
     let listener = TcpListener::bind(("localhost", port))?;
     println!("listening on http://{}/", listener.local_addr()?);
 
-    // The path is safe to use: it has no `..` left. Without its slash it cannot leave the directory.
+    // The path is safe to use: it has no `..` segments. Without its slash it cannot leave the directory.
     let handler = Arc::new(move |request: &Request<'_>| {
         match std::fs::read(directory.join(request.path().trim_start_matches('/'))) {
             Ok(body) => Response::empty(Status::OK).body(body),

@@ -18,7 +18,7 @@ fn page(etag: &'static str, body: &str) -> Vec<Step> {
     vec![Step::response(Status::OK, &[("Content-Type", "text/html; charset=utf-8"), ("ETag", etag)], body)]
 }
 
-/// The request lines that the server received, and the value of If-None-Match behind those that have one.
+/// The request lines that the server received, each followed by its If-None-Match, if any.
 fn requests(server: &TestDouble) -> Vec<String> {
     let request = |request: String| {
         let tag = request.lines().find_map(|line| line.strip_prefix("If-None-Match: ")).unwrap_or("");

@@ -369,8 +369,8 @@ fn load(url: &str, connections: &str, seconds: &str) -> String {
 fn load_counts_requests_and_bytes() {
     let server = event_loop(WWW);
     let shown = load(&format!("http://localhost:{}/HelloWorld.html", server.port), "4", "0.5");
-    let number = |behind: &str, before: &str| -> f64 {
-        let from = shown.find(behind).unwrap() + behind.len();
+    let number = |after: &str, before: &str| -> f64 {
+        let from = shown.find(after).unwrap() + after.len();
         shown[from..].split(before).next().unwrap().parse().unwrap()
     };
     let requests = number("", " requests");

@@ -1,4 +1,4 @@
-//! The servers with handlers of their own do what they say. Each is started as a program.
+//! Tests of the servers with custom handlers. Each is started as a program.
 #![cfg(test)]
 
 use std::io::{BufRead, BufReader, Read, Write};

@@ -1,4 +1,4 @@
-//! The reverse proxy does what it says: it is started as a program, in front of a server in this process.
+//! Tests of the reverse proxy, started as a program in front of a server in this process.
 #![cfg(test)]
 
 use std::io::{BufRead, BufReader, Read, Write};

@@ -1,5 +1,5 @@
-//! Errors, by whose fault they are: the peer's (a request or a response) or the caller's. Each cause is one variant,
-//! and all of them are `Copy`. A request's error knows the status of its response.
+//! Errors, grouped by whose fault they are: the peer's (a request or a response) or the caller's. Each cause is one
+//! variant, and all of them are `Copy`. Each request error has the status of its response.
 
 use thiserror::Error;
 
@@ -7,8 +7,8 @@ use crate::message::status::Status;
 use crate::message::target_error::TargetError;
 
 /// The client's fault: a request that cannot be served. [`server::Connection::poll`](crate::server::Connection::poll)
-/// returns it, a response with its [`status`](Self::status) follows, and then the connection closes. Decision D16 says
-/// which of several faults is reported.
+/// returns it, a response with its [`status`](Self::status) follows, and then the connection closes. If a request has
+/// several faults, decision D16 determines which is reported.
 ///
 /// The status is 400 unless the description says otherwise. `Display` is one line of text that may be shown to the
 /// client.
@@ -89,7 +89,7 @@ pub enum RequestError {
     /// Transfer-Encoding and Content-Length in one message (R9112-6.1c).
     #[error("there are both a Transfer-Encoding and a Content-Length header")]
     TransferEncodingAndLength,
-    /// A Transfer-Encoding that does not say where the body ends (R9112-6.1e).
+    /// A Transfer-Encoding that does not determine where the body ends (R9112-6.1e).
     #[error("the Transfer-Encoding does not end with one \"chunked\"")]
     TransferEncoding,
     /// A valid transfer coding, which this library does not decode in a request: 501 (R9112-6.1a).
@@ -107,8 +107,8 @@ pub enum RequestError {
     /// The caller's timeout fired within a request: 408 (R9110-15.5.9).
     #[error("the request did not arrive in time")]
     TimedOut,
-    /// The caller is [overloaded](crate::server::Connection::reject_overloaded): 503. It is worth another try
-    /// (R1945-9.5).
+    /// The caller is [overloaded](crate::server::Connection::reject_overloaded): 503. The client may try
+    /// again (R1945-9.5).
     #[error("the server is overloaded, please try again")]
     Overloaded,
 }
@@ -181,7 +181,7 @@ pub enum ResponseError {
     /// The stream ended within the head (R9112-8).
     #[error("the head was cut short")]
     HeadTruncated,
-    /// The stream ended within a body that has an end of its own (R9112-6.3b, R9112-8).
+    /// The stream ended within a body that has a length or chunks (R9112-6.3b, R9112-8).
     #[error("the body was cut short")]
     BodyTruncated,
     /// Bytes without a request: before the first request, or after a response (R9112-6.3d).
@@ -197,7 +197,7 @@ pub enum ResponseError {
 }
 
 impl ResponseError {
-    /// Whether the stream ended or broke too early. Otherwise what was received is wrong (R9112-8), or it was too late.
+    /// Whether the stream ended or broke too early. Otherwise the response is invalid (R9112-8), or a timeout fired.
     pub const fn is_truncated(self) -> bool {
         use ResponseError::{BodyTruncated, ConnectionLost, HeadTruncated, NoResponse};
         matches!(self, NoResponse | HeadTruncated | BodyTruncated | ConnectionLost)
@@ -206,16 +206,16 @@ impl ResponseError {
 
 /// The caller's fault: a call at the wrong time, or one that contradicts an earlier one. The call has changed nothing.
 ///
-/// A program that follows the events of `poll` sees none of them, except [`MissingField`](Self::MissingField) where it
-/// passes on the headers of others.
+/// A program that follows the events of `poll` sees none of them, except [`MissingField`](Self::MissingField) if it
+/// forwards the headers of another server.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
 #[non_exhaustive]
 pub enum UsageError {
     /// A response without a request, or a second one to the same request.
     #[error("no response is due: poll for a request first")]
     NoResponseDue,
-    /// [`respond_error`](crate::server::Connection::respond_error) although `poll` returned no error, or after its
-    /// response.
+    /// [`respond_error`](crate::server::Connection::respond_error) although `poll` returned no error, or a response to
+    /// it was already given.
     #[error("no error to report: poll returned none")]
     NoErrorToReport,
     /// A response with a 1xx status, which HTTP/1.0 does not have (R1945-9.1).
@@ -230,7 +230,7 @@ pub enum UsageError {
     /// `finish_body` before the announced length was sent.
     #[error("the body is shorter than the head announced: close the connection")]
     BodyTooShort,
-    /// Bytes of a body when none is due.
+    /// Bytes of a body when no body is due.
     #[error("no body is being sent")]
     NoBodyDue,
     /// A request before the last response was complete, or on a connection that is not kept. See

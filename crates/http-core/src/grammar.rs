@@ -48,8 +48,8 @@ const fn is_one_of(c: u8, set: &[u8]) -> bool {
     false
 }
 
-/// Whether every byte is of the class. It does not stop at the first that is not: few texts fail, and a loop without an
-/// exit takes half the time.
+/// Whether every byte is of the class. It does not stop at the first byte that is not: few texts fail, and a loop
+/// without an exit needs half the time.
 const fn all(text: &[u8], class: u8) -> bool {
     let mut common = class;
     let mut i = 0;
@@ -96,7 +96,7 @@ pub(crate) const fn is_blank(c: &u8) -> bool {
     matches!(*c, b' ' | b'\t')
 }
 
-/// The text without spaces and tabs at its ends (OWS, R9112-5.1b).
+/// The text without leading and trailing spaces and tabs (OWS, R9112-5.1b).
 pub(crate) const fn trim(mut text: &[u8]) -> &[u8] {
     while let [first, rest @ ..] = text
         && is_blank(first)

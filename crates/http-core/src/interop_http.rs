@@ -1,8 +1,8 @@
 //! Feature `http`: conversions from and to the types of the `http` crate, which hyper, axum and tower share.
 //!
-//! The headers that this library alone writes (see [`FieldBlock`]) are left out of a [`FieldBlock`] that is made of a
-//! [`HeaderMap`]. What they say goes where this library has it: Host, Content-Length, Connection and Date become fields
-//! of [`client::Request`] and [`server::Response`].
+//! A [`FieldBlock`] made from a [`HeaderMap`] leaves out the headers that this library alone writes (see
+//! [`FieldBlock`]). Instead, Host, Content-Length, Connection and Date become fields of [`client::Request`] and
+//! [`server::Response`].
 
 use http::header::{HeaderMap, HeaderName, HeaderValue, InvalidHeaderName, InvalidHeaderValue};
 use thiserror::Error;
@@ -121,7 +121,7 @@ impl TryFrom<&server::RequestHead<'_>> for http::Request<()> {
     /// ```
     ///
     /// # Errors
-    /// If the target holds a byte that [`http::Uri`] does not take, such as a backquote.
+    /// If the target holds a byte that [`http::Uri`] rejects, such as a backquote.
     fn try_from(head: &server::RequestHead<'_>) -> Result<http::Request<()>, http::Error> {
         let mut request = http::Request::builder()
             .method(http::Method::try_from(head.method)?)
@@ -147,11 +147,11 @@ impl TryFrom<&client::ResponseHead<'_>> for http::Response<()> {
 }
 
 impl<'a> client::Request<'a> {
-    /// A request to be sent, made of one of the `http` crate.
+    /// Converts a request of the `http` crate into one to be sent.
     ///
     /// Its host is the URI's, or else the Host header's. The length of its body is Content-Length's; without one, set
-    /// [`body`](Self::body). `keep_alive` is set if Connection says so. `fields` are the other headers, as
-    /// [`FieldBlock::from`] reads them. Feature `http` only.
+    /// [`body`](Self::body). `keep_alive` is set if Connection has `keep-alive`. `fields` are the other
+    /// headers, as [`FieldBlock::from`] reads them. Feature `http` only.
     ///
     /// ```
     /// use http_core::{FieldBlock, Limits, client::{Connection, Request}};
@@ -188,11 +188,11 @@ impl<'a> client::Request<'a> {
 }
 
 impl<'a> server::Response<'a> {
-    /// A response to be sent, made of one of the `http` crate.
+    /// Converts a response of the `http` crate into one to be sent.
     ///
     /// The length of its body is Content-Length's. Without one, the connection closes after the body; set
-    /// [`body`](Self::body) if you know the length. `close` is set if Connection says so. The date is that of the
-    /// response, or else `now`. `fields` are the other headers, as [`FieldBlock::from`] reads them. Feature `http`
+    /// [`body`](Self::body) if you know the length. `close` is set if Connection has `close`. The date is that of
+    /// the response, or else `now`. `fields` are the other headers, as [`FieldBlock::from`] reads them. Feature `http`
     /// only.
     ///
     /// ```

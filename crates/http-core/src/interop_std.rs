@@ -68,7 +68,7 @@ impl From<RedirectError> for io::Error {
 impl TryFrom<SystemTime> for Date {
     type Error = InvalidDate;
 
-    /// The second that this time is in.
+    /// The time, rounded down to the second.
     ///
     /// ```
     /// use std::time::SystemTime;
@@ -121,7 +121,7 @@ mod tests {
     }
 
     #[test]
-    fn system_time_is_the_second_that_it_is_in() {
+    fn system_time_is_rounded_down_to_the_second() {
         let half = Duration::from_millis(500);
         for (time, seconds) in [
             (UNIX_EPOCH, 0),

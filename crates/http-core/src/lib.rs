@@ -63,9 +63,9 @@
 //! connection has for you comes from `poll`, one event for each call, until it needs input. What you want is a verb,
 //! such as [`respond`](server::Connection::respond): it appends bytes to your `Vec`.
 //!
-//! The modules [`server`] and [`client`] show the states and say what to do for each event. Guides are in [`manual`]:
+//! The modules [`server`] and [`client`] show the states and list what to do for each event. [`manual`] has guides to
 //! [blocking sockets](manual::blocking), [an event loop](manual::event_loop), [a gateway](manual::gateway),
-//! [tests](manual::testing) and [devices without `std`](manual::no_std). Two more pages are there: the
+//! [tests](manual::testing) and [devices without `std`](manual::no_std). It also has the
 //! [protocol, rule by rule](manual::protocol), and a [review of past vulnerabilities](manual::vulnerabilities).
 //!
 //! # Scope
@@ -78,12 +78,12 @@
 //!
 //! | not supported | instead |
 //! |---|---|
-//! | sending HTTP/1.1: `100 (Continue)`, chunked bodies, trailers | every head says `HTTP/1.0`; a body has a Content-Length or ends with the connection |
+//! | sending HTTP/1.1: `100 (Continue)`, chunked bodies, trailers | every message is `HTTP/1.0`; a body has a Content-Length or ends with the connection |
 //! | transfer codings in a request | 501; 400 in HTTP/1.0, and beside a Content-Length |
 //! | HTTP/2, HTTP/3, WebSocket, Upgrade | the server ignores Upgrade; an unexpected 101 is an error |
 //! | CONNECT | the server refuses it with 405 and closes; the client does not send it |
 //! | TLS, `https` URLs | put a TLS proxy in front, or pass the bytes of a TLS stream to a connection |
-//! | multipart, several ranges in one response | one range, or the whole body (decision D11) |
+//! | multipart, several ranges in one response | one range, or the full body (decision D11) |
 //! | cookies, content codings, caches | headers are passed on; [`negotiate`] chooses a coding, [`expires`] judges a response |
 //!
 //! For responses of unknown length on kept connections, or for HTTP/2, use `hyper`. For a parser alone, use `httparse`.
@@ -95,9 +95,9 @@
 //!
 //! # Promises
 //!
-//! - **Input.** Nothing that a peer sends causes a panic, unbounded memory or more than linear work; see [`Limits`].
-//!   The same bytes give the same events, in whatever pieces they are received.
-//! - **Output.** No output holds a line that the caller did not ask for: a [`FieldValue`] cannot hold a line end.
+//! - **Input.** No input from a peer causes a panic, unbounded memory use or more than linear work; see
+//!   [`Limits`]. The same bytes give the same events, however they are split.
+//! - **Output.** No output contains a line that the caller did not ask for: a [`FieldValue`] cannot hold a line end.
 //! - **Errors** say whose fault it is: [`RequestError`] and [`ResponseError`] are the peer's, [`UsageError`] is the
 //!   caller's. A call that returns a `UsageError` has changed nothing.
 //! - **Panics.** `from_static` of [`FieldName`] and [`FieldValue`] panics for invalid text; in a `const`, at compile
@@ -112,7 +112,7 @@ extern crate alloc;
 #[cfg(any(test, feature = "std"))]
 extern crate std;
 
-/// The README's example is tested, too.
+/// Tests the README's example.
 #[cfg(doctest)]
 #[doc = include_str!("../README.md")]
 mod readme {}

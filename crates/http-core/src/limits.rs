@@ -1,10 +1,10 @@
-//! The limits on what a peer may send, their defaults, and where these come from.
+//! The limits on what a peer may send, the defaults, and where the defaults come from.
 
-/// The limits of a connection.
+/// The limits on what a peer may send over a connection.
 ///
-/// A server responds to a request that exceeds one with the status named there. A client has the error
-/// [`ResponseError::HeadTooLong`](crate::ResponseError::HeadTooLong). A limit may be reached; the first byte beyond it
-/// is refused, in whatever pieces it is received.
+/// A server responds to a request that exceeds a limit with the status given for that limit. A client returns
+/// [`ResponseError::HeadTooLong`](crate::ResponseError::HeadTooLong). Input may reach a limit. The first byte beyond it
+/// is refused, however the input is split.
 ///
 /// Limits are set when a connection is made. No value is unsafe, but very small ones refuse every request.
 ///
@@ -21,7 +21,7 @@ pub struct Limits {
     /// Bytes of one header line, without its line end. Default: 8192, as in Apache. A continuation line counts by
     /// itself. Beyond: 431.
     pub field_line: u32,
-    /// Bytes of a whole head, including its empty line. Default: 16384, as in h11. Beyond: 431.
+    /// Bytes of a complete head, including its empty line. Default: 16384, as in h11. Beyond: 431.
     pub head: u32,
     /// Header lines of a head. Default: 100, as in Apache and hyper. Values above 256 count as 256. Continuation lines
     /// do not count. Beyond: 431.
@@ -40,7 +40,7 @@ pub struct Limits {
 }
 
 impl Default for Limits {
-    /// The defaults that the fields name.
+    /// The default of each field.
     fn default() -> Limits {
         Limits {
             start_line: 8192,

@@ -1,5 +1,5 @@
 //! Drives the client's state machine over a blocking stream: sends a request, receives its response, keeps the
-//! connection. What the bytes mean is decided by `http_core::client`; where the stream comes from is `connect`'s.
+//! connection. `http_core::client` decides what the bytes mean, and `connect` opens the stream.
 
 use std::collections::VecDeque;
 use std::fmt;
@@ -13,7 +13,7 @@ use http_core::{FieldName, FieldValue, Limits, ResponseError, Status, Version};
 
 use crate::error::Error;
 
-/// Bytes of a request that are written at once. Between two writes the server may stop a body that it does not want.
+/// Bytes of a request that are written at once. Between two writes the server may refuse the rest of a body.
 const PIECE: u64 = 16 << 10;
 const SENDING: &str = "sending the request";
 
@@ -45,8 +45,8 @@ const SENDING: &str = "sending the request";
 /// ```
 ///
 /// # Errors
-/// Those of the stream, except `Interrupted`, after which it reads again. The machine is told of none of them, since an
-/// error does not end a body (R9112-8). `InvalidInput` if the machine has no room, because events wait to be polled.
+/// Those of the stream, except `Interrupted`, after which it reads again. They are not reported to the machine, because
+/// an error does not end a body (R9112-8). `InvalidInput` if the machine's buffer is full: poll for events first.
 pub fn read_from(connection: &mut Connection, stream: &mut impl Read) -> io::Result<usize> {
     loop {
         let buffer = connection.receive_buffer();
@@ -69,7 +69,7 @@ pub fn read_from(connection: &mut Connection, stream: &mut impl Read) -> io::Res
 /// The stream is in blocking mode afterwards. If it was cloned, the clones must not be in use meanwhile.
 ///
 /// # Errors
-/// The mode could not be changed. A connection that broke is not idle.
+/// The system's, if the mode cannot be changed. A broken connection is not an error; it is not idle.
 pub fn is_idle(stream: &TcpStream) -> io::Result<bool> {
     stream.set_nonblocking(true)?;
     let peeked = stream.peek(&mut [0]);
@@ -77,7 +77,7 @@ pub fn is_idle(stream: &TcpStream) -> io::Result<bool> {
     Ok(peeked.is_err_and(|error| error.kind() == ErrorKind::WouldBlock))
 }
 
-/// Sends one request over any blocking stream and returns when the head of its response has come.
+/// Sends one request over any blocking stream and returns when the head of its response has arrived.
 ///
 /// This is [`ClientConnection::new`] and [`ClientConnection::send`] in one call.
 ///
@@ -133,14 +133,14 @@ pub fn send<S: Read + Write>(stream: S, request: &Request<'_>, body: impl Read) 
 pub struct ClientConnection<S> {
     stream: S,
     machine: Connection,
-    /// What is to be written next.
+    /// Bytes to write next.
     out: Vec<u8>,
-    /// A response came over it before.
+    /// A response was received over it before.
     is_reused: bool,
     /// The stream failed. Some streams then report an end, which would look like the end of a body (R9112-8).
     is_lost: bool,
     is_idle: fn(&S) -> io::Result<bool>,
-    /// For the message only: the stream keeps the time.
+    /// For the error message only: the stream enforces it.
     timeout: Option<Duration>,
 }
 
@@ -155,14 +155,14 @@ impl From<TcpStream> for ClientConnection<TcpStream> {
 impl<S> ClientConnection<S> {
     /// A new connection over any stream, with the default [`Limits`].
     ///
-    /// What the stream holds cannot be known without reading from it. So a kept connection passes for
-    /// [idle](Self::is_idle), and a request's body is sent to its end. For a `TcpStream` use [`From`] or
+    /// Only a read shows whether such a stream has input. So a kept connection counts as [idle](Self::is_idle), and an
+    /// early response does not stop a request's body. For a `TcpStream` use [`From`] or
     /// [`connect`](ClientConnection::connect).
     pub fn new(stream: S) -> ClientConnection<S> {
         ClientConnection::from_parts(stream, Connection::new(Limits::default()))
     }
 
-    /// A new connection whose state machine has limits of its own, or allows HTTP/0.9.
+    /// A new connection with a custom state machine: with other limits, or one that allows HTTP/0.9.
     pub fn from_parts(stream: S, machine: Connection) -> ClientConnection<S> {
         let is_idle = |_: &S| Ok(true);
         ClientConnection { stream, machine, out: Vec::new(), is_reused: false, is_lost: false, is_idle, timeout: None }
@@ -193,10 +193,10 @@ impl<S> ClientConnection<S> {
 }
 
 impl<S: Read + Write> ClientConnection<S> {
-    /// Sends a request and returns when the head of its response has come. Interim responses (1xx) are skipped.
+    /// Sends a request and returns when the head of its response has arrived. Interim responses (1xx) are skipped.
     ///
     /// [`Request::body`] announces how many bytes of `body` follow the head; `io::empty()` goes with `None`. Bytes after
-    /// them are not read. If the server responds before it has received the whole body, the rest is not sent
+    /// them are not read. If the server responds before it has received the complete body, the rest is not sent
     /// (R1945-9.4a), and the connection closes after this response.
     ///
     /// # Errors
@@ -218,7 +218,7 @@ impl<S: Read + Write> ClientConnection<S> {
         mut body: impl Read,
         on_head: impl FnOnce(&ResponseHead<'_>) -> H,
     ) -> Result<Response<S, H>, Error> {
-        // What the server has sent since the last response would be taken for the response to this request.
+        // Bytes that the server sent after the last response would look like the response to this request.
         if self.is_reused && !self.is_silent()? {
             let source = io::Error::new(ErrorKind::ConnectionAborted, "the kept connection is no longer idle");
             return Err(Error::ConnectionLost { source, can_retry: true });
@@ -230,7 +230,7 @@ impl<S: Read + Write> ClientConnection<S> {
         loop {
             match self.machine.poll() {
                 Ok(Event::NeedInput) => match to_send {
-                    // The server may respond before it has the whole body (R1945-9.4a), or send an interim response.
+                    // The server may respond before the body is complete (R1945-9.4a), or send an interim response.
                     Some(left) if !self.out.is_empty() || self.is_silent()? => {
                         to_send = self.write_piece(&mut body, left)?;
                     }
@@ -258,7 +258,7 @@ impl<S: Read + Write> ClientConnection<S> {
         match written {
             Ok(()) => self.machine.body_sent(piece)?,
             Err(error) if is_timeout(error.kind()) && self.is_silent()? => return Err(self.lost(SENDING, error)),
-            Err(_) => return Ok(None), // a server that closed early may have said why
+            Err(_) => return Ok(None), // a server that closed early may have sent a response
         }
         Ok((left > piece).then_some(left - piece))
     }
@@ -282,7 +282,7 @@ impl<S: Read + Write> ClientConnection<S> {
 /// A body may not fit in memory. [`read_to_vec`](Self::read_to_vec) has a limit, [`copy_to`](Self::copy_to) streams,
 /// and [`Read`] reads what its caller asks for. Dropping a response closes the connection.
 pub struct Response<S, H = Head> {
-    /// The head, as [`ClientConnection::send`] copies it or as [`ClientConnection::send_with`] was told to.
+    /// The head that [`ClientConnection::send`] copied, or the value that [`ClientConnection::send_with`] kept.
     pub head: H,
     connection: ClientConnection<S>,
     /// Bytes of the body that [`Read`] received and did not return yet.
@@ -301,11 +301,12 @@ impl<S: Read + Write, H> Response<S, H> {
         if body.len() > limit { Err(Error::BodyTooLong { limit }) } else { Ok(body) }
     }
 
-    /// Writes the rest of the body as it comes, and says how many bytes that was. Each piece is flushed, since the next
-    /// may be long in coming.
+    /// Writes the rest of the body as it arrives, and returns its length in bytes. Each piece is flushed, because the
+    /// next may take long.
     ///
     /// # Errors
-    /// [`Error::Write`] if `out` fails; else as [`ClientConnection::send`]. What came before the error was written.
+    /// [`Error::Write`] if `out` fails; else as [`ClientConnection::send`]. Bytes received before the error were
+    /// written.
     pub fn copy_to(&mut self, out: &mut impl Write) -> Result<u64, Error> {
         let mut write = |bytes: &[u8]| {
             let written = out.write_all(bytes).and_then(|()| out.flush());
@@ -389,9 +390,9 @@ impl Head {
         self.headers().find(|(own, _)| *own == name).map(|(_, value)| value)
     }
 
-    /// Every header, in the order and spelling in which they came.
+    /// Every header, in the order and spelling in which it was received.
     pub fn headers(&self) -> impl Iterator<Item = (FieldName<'_>, FieldValue<'_>)> {
-        // All were valid in the response, so that none is left out.
+        // All were valid in the response, so none is left out.
         self.headers
             .iter()
             .filter_map(|(name, value)| Some((FieldName::new(name.as_bytes()).ok()?, FieldValue::new(value).ok()?)))

@@ -1,4 +1,4 @@
-//! The command line, read into one value.
+//! Parses the command line into one value.
 
 use std::ffi::OsString;
 use std::time::Duration;
@@ -7,18 +7,18 @@ use clap::error::ErrorKind;
 use clap::{CommandFactory as _, Parser};
 use webclient::{HttpUrl, Timeouts, UrlError};
 
-/// What the program does.
+/// The parsed command line.
 #[derive(Debug)]
 pub(crate) struct Options {
     pub(crate) url: HttpUrl,
-    /// Writes the head, too, before the body.
+    /// Writes the head before the body.
     pub(crate) shows_head: bool,
     pub(crate) timeouts: Timeouts,
 }
 
 /// Fetches a file over HTTP/1.0 and writes it to standard output.
 ///
-/// HOST PORT FILE writes the whole response as received: the head, then the body. A URL writes the body only.
+/// HOST PORT FILE writes the complete response as received: the head, then the body. A URL writes the body only.
 #[derive(Debug, Parser)]
 #[command(
     version,

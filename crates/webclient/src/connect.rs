@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use crate::blocking::{ClientConnection, is_timeout};
 use crate::error::Error;
 
-/// How long to wait, and for what.
+/// How long to wait for a connection, and for each byte.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Timeouts {
     /// For the host's addresses and a connection to one of them, in total. Default: 10 s.
@@ -36,7 +36,7 @@ impl ClientConnection<TcpStream> {
         let addresses = resolve(host, port, timeouts.connect)?;
         let (stream, address) = connect_any(&addresses, start, timeouts.connect)?;
         let idle = Some(timeouts.idle.max(Duration::from_millis(1))); // zero would be an error
-        // Otherwise the end of a request waits until the server has acknowledged what came before it.
+        // Otherwise the end of a request waits until the server has acknowledged the bytes before it.
         let options = stream.set_nodelay(true).and_then(|()| stream.set_read_timeout(idle));
         let options = options.and_then(|()| stream.set_write_timeout(idle));
         options.map_err(|source| Error::Connect { address, source })?;
@@ -61,8 +61,8 @@ fn resolve(host: &str, port: u16, limit: Duration) -> Result<Vec<SocketAddr>, Er
     }
 }
 
-/// Tries each address in turn. Each gets half of the time that is left, the last one all of it, so that an address that
-/// does not respond leaves time for those after it.
+/// Tries each address in turn. Each gets half of the remaining time, and the last gets all of it. So an address that
+/// does not respond leaves time for the next.
 fn connect_any(addresses: &[SocketAddr], start: Instant, limit: Duration) -> Result<(TcpStream, SocketAddr), Error> {
     let timed_out = || Error::TimedOut { what: "connecting", limit: Some(limit) };
     let mut failure = timed_out();

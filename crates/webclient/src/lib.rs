@@ -36,7 +36,7 @@ pub use fetch::fetch;
 pub use http_core;
 pub use http_core::{HttpUrl, UrlError};
 
-// Its examples compile.
+// Tests the README's example.
 #[cfg(doctest)]
 #[doc = include_str!("../README.md")]
 struct Readme;

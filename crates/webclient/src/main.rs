@@ -1,4 +1,4 @@
-//! The program: reads its options, fetches, writes what comes, and says how it ended.
+//! The program: reads its options, fetches the URL, writes the response and reports the outcome.
 #![forbid(unsafe_code)]
 
 mod cli;

@@ -18,7 +18,7 @@ impl Outcome {
         };
         let (code, reason) = (head.status.code(), head.reason.escape_ascii());
         let space = if head.reason.is_empty() { "" } else { " " };
-        // Servers and proxies that require HTTP/1.1 say so by one of these.
+        // Servers and proxies that require HTTP/1.1 respond with one of these.
         let hint = if matches!(code, 426 | 505) { ": it refuses HTTP/1.0" } else { "" };
         let message = format!("{} responded with {code}{space}{reason}{hint}", url.authority().as_str());
         Outcome { exit_status, message: Some(message) }

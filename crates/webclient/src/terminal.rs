@@ -1,4 +1,5 @@
-//! Escapes what a terminal would take for commands. It knows no HTTP. A file or a pipe gets the bytes unchanged.
+//! Escapes bytes that a terminal would interpret as commands. It knows no HTTP. A file or a pipe gets the bytes
+//! unchanged.
 
 use std::io::{self, Write};
 
@@ -7,7 +8,7 @@ use std::io::{self, Write};
 #[derive(Debug)]
 pub(crate) struct EscapingWriter<W> {
     inner: W,
-    /// The first bytes of a character; the others have not come yet.
+    /// The first bytes of a character; the others have not arrived yet.
     partial_char: Vec<u8>,
 }
 

@@ -1,4 +1,4 @@
-//! Tests of the blocking driver: over streams in memory, and over sockets where the kernel decides.
+//! Tests of the blocking driver: over streams in memory, and over sockets where the kernel's behaviour matters.
 // Clippy then treats the helpers, too, as test code.
 #![cfg(test)]
 
@@ -18,7 +18,7 @@ use webclient::{ClientConnection, Error, Response, Timeouts, is_idle, read_from,
 const TIMEOUT: Duration = Duration::from_secs(20);
 const KEPT: &str = "HTTP/1.0 200 OK\r\nConnection: keep-alive\r\nContent-Length: 5\r\n\r\nhello";
 
-/// A stream in memory: what each read returns, then an end; what was written, and when writing fails.
+/// A stream in memory. Each read returns the next of `reads`, and then the end. Writing fails after `writable` bytes.
 #[derive(Debug, Default)]
 struct Script {
     reads: VecDeque<io::Result<Vec<u8>>>,
@@ -76,7 +76,7 @@ fn get() -> Request<'static> {
     request(Method::Get, None)
 }
 
-/// A server on a thread of its own, and a connection to it.
+/// A server on a new thread, and a connection to it.
 fn serve(script: impl FnOnce(TcpStream) + Send + 'static) -> (ClientConnection<TcpStream>, thread::JoinHandle<()>) {
     serve_for(TIMEOUT, script)
 }
@@ -125,7 +125,7 @@ fn read_from_reports_bytes_and_end_and_retries_interrupted_reads() {
 
 // R9112-8
 #[test]
-fn read_from_does_not_take_an_error_or_a_full_buffer_for_the_end() {
+fn read_from_does_not_report_an_error_or_a_full_buffer_as_the_end() {
     let mut connection = Connection::new(Limits::default());
     let _no_body = connection.request(&get(), &mut Vec::new()).unwrap();
     let mut script = Script::failing(&["HTTP/1.0 200 OK\r\n\r\n"], ErrorKind::ConnectionReset);
@@ -185,7 +185,7 @@ fn early_response_stops_the_request_body() {
     let (connection, server) = serve(|mut stream| {
         read_head(&mut stream);
         stream.write_all(RESPONSE.as_bytes()).unwrap();
-        // It reads on, as a server does that lets its response arrive before it closes.
+        // It keeps reading, like a server that lets its response arrive before it closes.
         let received = io::copy(&mut stream, &mut io::sink()).unwrap();
         assert!(received < 1 << 40);
     });
@@ -211,7 +211,7 @@ fn response_is_read_when_the_server_stops_reading_but_does_not_close() {
     let (sender, receiver) = channel();
     let (connection, server) = serve_for(Duration::from_millis(500), move |mut stream| {
         read_head(&mut stream);
-        thread::sleep(Duration::from_millis(250)); // the client waits for room to write
+        thread::sleep(Duration::from_millis(250)); // the client's write blocks meanwhile
         stream.write_all(b"HTTP/1.0 413 \r\nContent-Length: 0\r\n\r\n").unwrap();
         receiver.recv_timeout(TIMEOUT).unwrap();
     });
@@ -270,17 +270,17 @@ fn body_is_the_same_in_any_pieces() {
         format!("HTTP/1.0 200 OK\r\nContent-Length: {}\r\n\r\n{body}", body.len()),
         format!("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n{chunked}0\r\n\r\n"),
     ] {
-        for (received, taken) in [(1, 1), (7, 100), (5000, 3), (1 << 20, 1 << 20)] {
+        for (received, requested) in [(1, 1), (7, 100), (5000, 3), (1 << 20, 1 << 20)] {
             let sent = || {
                 let pieces = response.as_bytes().chunks(received);
                 let script = Script { reads: pieces.map(|piece| Ok(piece.to_vec())).collect(), ..Script::default() };
                 send(script, &get(), io::empty()).unwrap()
             };
-            let (mut reader, mut read, mut buffer) = (sent(), Vec::new(), vec![0; taken]);
+            let (mut reader, mut read, mut buffer) = (sent(), Vec::new(), vec![0; requested]);
             while let n @ 1.. = reader.read(&mut buffer).unwrap() {
                 read.extend_from_slice(&buffer[..n]);
             }
-            assert_eq!(reader.read(&mut buffer).unwrap(), 0, "the end stays the end");
+            assert_eq!(reader.read(&mut buffer).unwrap(), 0, "a read after the end returns the end again");
             assert_eq!(read, body.as_bytes());
             assert_eq!(sent().read_to_vec(body.len()).unwrap(), body.as_bytes());
             let mut copied = Vec::new();
@@ -359,7 +359,7 @@ fn lost_connection_never_ends_a_body() {
 }
 
 #[test]
-fn timeout_does_not_end_a_body_and_may_be_waited_out() {
+fn timeout_does_not_end_a_body_and_reading_can_continue() {
     let mut script = Script::failing(&["HTTP/1.0 200 OK\r\n\r\nhello"], ErrorKind::WouldBlock);
     script.reads.push_back(Ok(b", world".to_vec()));
     let (mut response, mut body) = (send(script, &get(), io::empty()).unwrap(), Vec::new());
@@ -391,7 +391,7 @@ fn read_errors_keep_the_cause() {
 // --- the kept connection
 
 #[test]
-fn connection_is_reused_and_then_closed_as_the_server_says() {
+fn connection_is_reused_until_the_server_does_not_keep_it() {
     let (mut connection, server) = serve(|mut stream| {
         for _ in 0..3 {
             assert!(read_head(&mut stream).contains("\r\nConnection: keep-alive\r\n"));
@@ -426,15 +426,15 @@ fn connection_is_kept_only_if_the_response_has_been_received() {
     }
 }
 
-// R9112-6.3d: what came between two requests is the response to neither.
+// R9112-6.3d: bytes between two requests are the response to neither.
 #[test]
-fn request_is_not_sent_over_a_connection_that_was_closed_or_spoken_on() {
-    for last_words in ["", "HTTP/1.0 408 Request Timeout\r\nContent-Length: 0\r\n\r\n"] {
+fn request_is_not_sent_over_a_connection_that_was_closed_or_has_input() {
+    for unsolicited in ["", "HTTP/1.0 408 Request Timeout\r\nContent-Length: 0\r\n\r\n"] {
         let (connection, server) = serve(move |mut stream| {
             read_head(&mut stream);
             stream.write_all(KEPT.as_bytes()).unwrap();
             thread::sleep(Duration::from_millis(50));
-            stream.write_all(last_words.as_bytes()).unwrap();
+            stream.write_all(unsolicited.as_bytes()).unwrap();
             stream.shutdown(Shutdown::Write).unwrap();
             assert!(!matches!(stream.read(&mut [0]), Ok(1..)), "no second request");
         });
@@ -465,7 +465,7 @@ fn only_idempotent_request_may_be_retried_after_a_kept_connection_broke() {
         assert!(!kept(end).send(&request(Method::Post, None), io::empty()).unwrap_err().can_retry());
     }
     assert!(!kept(Some(ErrorKind::TimedOut)).send(&get(), io::empty()).unwrap_err().can_retry());
-    // The first request on a connection: the server may have acted upon it.
+    // The first request on a connection: the server may have acted on it.
     let error = send(Script::new(&[]), &get(), io::empty()).unwrap_err();
     assert!(matches!(error, Error::InvalidResponse(ResponseError::NoResponse)) && !error.can_retry(), "{error}");
     let error = send(Script::failing(&[], ErrorKind::ConnectionReset), &get(), io::empty()).unwrap_err();
@@ -473,7 +473,7 @@ fn only_idempotent_request_may_be_retried_after_a_kept_connection_broke() {
 }
 
 #[test]
-fn is_idle_tells_a_silent_connection_from_one_that_spoke_or_closed() {
+fn is_idle_is_false_after_input_a_close_or_a_reset() {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let pair = || {
         let client = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
@@ -516,7 +516,7 @@ fn silent_server_times_out_with_the_limit_in_the_message() {
     let endpoint = ("127.0.0.1", listener.local_addr().unwrap().port());
     let error = ClientConnection::connect(endpoint, &timeouts).unwrap().send(&get(), io::empty()).unwrap_err();
     assert_eq!(error.to_string(), "waiting for the server timed out after 0.2 s");
-    // Nor does it take a body for ever.
+    // Sending a body that the server does not read also times out.
     let put = request(Method::Put, Some(u64::MAX));
     let error = ClientConnection::connect(endpoint, &timeouts).unwrap().send(&put, io::repeat(b'x')).unwrap_err();
     assert_eq!(error.to_string(), "sending the request timed out after 0.2 s");

@@ -1,4 +1,4 @@
-//! Tests of the program, from its arguments to its exit status, against a server that sends what each test gives it.
+//! Tests of the program, from its arguments to its exit status, against a server with a script for each test.
 // Clippy then treats the helpers, too, as test code.
 #![cfg(test)]
 
@@ -84,7 +84,7 @@ fn assert_ends(output: &Output, status: i32, stdout: impl AsRef<[u8]>, stderr: &
         _ => {
             assert!(
                 message.starts_with("webclient: ") && message.contains(stderr),
-                "{message:?} does not say {stderr:?}"
+                "{message:?} does not contain {stderr:?}"
             );
             assert_eq!(message.find('\n'), Some(message.len() - 1), "one line: {message:?}");
         }
@@ -152,7 +152,7 @@ fn exit_status_is_the_class_of_the_response_status() {
     assert_ends(&server.get_url(), 4, "", &expected);
 }
 
-// What was received is written, and the program says that the rest is missing (R9112-8, R9112-6.3b).
+// What was received is written, and the program reports that the rest is missing (R9112-8, R9112-6.3b).
 #[test]
 fn truncated_response_is_an_error() {
     const HEAD: &str = "HTTP/1.0 200 OK\r\nContent-Length: 9\r\n\r\n";
@@ -213,7 +213,7 @@ fn bytes_that_are_not_http_are_not_written() {
     assert_ends(&Server::responding(chunk).get_url(), 8, "a", "chunks");
 }
 
-// No argument makes a second line: R9112-11.1, R1945-3.2.1, R1945-5.1.2a.
+// No argument can add a line: R9112-11.1, R1945-3.2.1, R1945-5.1.2a.
 #[test]
 fn file_name_cannot_inject_a_line() {
     for (file, target) in [
@@ -306,7 +306,7 @@ fn help_and_version_are_printed() {
 }
 
 #[test]
-fn unknown_host_and_closed_port_are_told_apart() {
+fn unknown_host_and_closed_port_have_different_exit_statuses() {
     assert_ends(
         &webclient(["no-such-host.invalid", "80", "a"]),
         6,

@@ -1,6 +1,6 @@
 //! The same responses, usual, odd and broken, through http-core's client and through curl with both versions. The
-//! outcomes are equal, or the case says what curl does and why. `docs/differential.md` lists the differences, and the test
-//! compares the page with them. Other versions of curl than the one named there may do what we do or what that one did.
+//! outcomes are equal, or the case has what curl does and why. `docs/differential.md` lists the differences, and the
+//! test compares the page with them. Other versions of curl than the one named there may behave like it or like us.
 // Clippy then treats the helpers, too, as test code.
 #![cfg(test)]
 
@@ -15,7 +15,7 @@ use std::time::Duration;
 use http_core::client::{Connection, Event, Request};
 use http_core::{Authority, FieldBlock, Limits, Method, Target};
 
-/// How a response was understood, and the part of the body that was delivered.
+/// How a response was understood, and the body bytes that were delivered.
 #[derive(Clone, Debug, PartialEq)]
 struct Outcome {
     end: End,
@@ -25,11 +25,11 @@ struct Outcome {
 #[derive(Clone, Copy, Debug, PartialEq)]
 enum End {
     /// A complete response with this status.
-    Whole(u16),
+    Complete(u16),
     Truncated,
     Rejected,
 }
-use End::{Rejected, Truncated, Whole};
+use End::{Complete, Rejected, Truncated};
 
 struct Case {
     /// Its name on the page.
@@ -46,7 +46,7 @@ struct Difference {
     rules: &'static str,
 }
 
-/// The outcome depends on neither.
+/// The outcome does not depend on the version.
 const VERSIONS: [&str; 2] = ["--http1.0", "--http1.1"];
 
 fn same(name: &'static str, response: impl Into<Vec<u8>>) -> Case {
@@ -75,17 +75,17 @@ fn cases() -> Vec<Case> {
         same("less than the length", format!("{ok}Content-Length: 5\r\n\r\nab")),
         same("more than the length", format!("{ok}Content-Length: 2\r\n\r\nabc")),
         same("two equal lengths", format!("{ok}Content-Length: 2\r\nContent-Length: 2\r\n\r\nab")),
-        same("two lengths", format!("{ok}Content-Length: 2\r\nContent-Length: 3\r\n\r\nabc")).differs(Whole(200), "abc", "curl uses the last; we reject what two recipients could read in two ways", "R9112-6.3a"),
-        same("two lengths, the longer one first", format!("{ok}Content-Length: 3\r\nContent-Length: 2\r\n\r\nabc")).differs(Whole(200), "ab", "the same", "R9112-6.3a"),
+        same("two lengths", format!("{ok}Content-Length: 2\r\nContent-Length: 3\r\n\r\nabc")).differs(Complete(200), "abc", "curl uses the last; we reject a message that two recipients could read in two ways", "R9112-6.3a"),
+        same("two lengths, the longer one first", format!("{ok}Content-Length: 3\r\nContent-Length: 2\r\n\r\nabc")).differs(Complete(200), "ab", "the same", "R9112-6.3a"),
         same("two equal lengths in one line", format!("{ok}Content-Length: 2, 2\r\n\r\nab")),
-        same("two lengths in one line", format!("{ok}Content-Length: 2, 3\r\n\r\nabc")).differs(Whole(200), "ab", "curl uses the first number and ignores the rest", "R9112-6.3a"),
-        same("a length with a sign", format!("{ok}Content-Length: +2\r\n\r\nab")).differs(Whole(200), "ab", "curl accepts it; a length is digits only", "R1945-10.4"),
+        same("two lengths in one line", format!("{ok}Content-Length: 2, 3\r\n\r\nabc")).differs(Complete(200), "ab", "curl uses the first number and ignores the rest", "R9112-6.3a"),
+        same("a length with a sign", format!("{ok}Content-Length: +2\r\n\r\nab")).differs(Complete(200), "ab", "curl accepts it; a length is digits only", "R1945-10.4"),
         same("a negative length", format!("{ok}Content-Length: -2\r\n\r\nab")),
         same("a length without digits", format!("{ok}Content-Length: two\r\n\r\nab")),
         same("an empty length", format!("{ok}Content-Length:\r\n\r\nab")),
-        same("a letter after a length", format!("{ok}Content-Length: 2x\r\n\r\nab")).differs(Whole(200), "ab", "curl ignores what follows the digits", "R1945-10.4"),
-        same("a length that needs 64 bits", format!("{ok}Content-Length: 9223372036854775808\r\n\r\nab")).differs(Whole(200), "ab", "curl drops a length that does not fit into 63 bits and reads to the close; we accept 64 bits, and the body falls short", "R9110-8.6b"),
-        same("a length that needs 65 bits", format!("{ok}Content-Length: 18446744073709551616\r\n\r\nab")).differs(Whole(200), "ab", "curl drops the length; we reject it", "R9110-8.6b"),
+        same("a letter after a length", format!("{ok}Content-Length: 2x\r\n\r\nab")).differs(Complete(200), "ab", "curl ignores what follows the digits", "R1945-10.4"),
+        same("a length that needs 64 bits", format!("{ok}Content-Length: 9223372036854775808\r\n\r\nab")).differs(Complete(200), "ab", "curl drops a length that does not fit into 63 bits and reads to the close; we accept 64 bits, and the body falls short", "R9110-8.6b"),
+        same("a length that needs 65 bits", format!("{ok}Content-Length: 18446744073709551616\r\n\r\nab")).differs(Complete(200), "ab", "curl drops the length; we reject it", "R9110-8.6b"),
         // Chunks, which a server must not send in response to a 1.0 request.
         same("chunks", format!("{chunked}\r\n2\r\nab\r\n0\r\n\r\n")),
         same("chunks in a 1.0 response", format!("{ok}Transfer-Encoding: chunked\r\n\r\n2\r\nab\r\n0\r\n\r\n")),
@@ -96,11 +96,11 @@ fn cases() -> Vec<Case> {
         same("no end after the last chunk", format!("{chunked}\r\n2\r\nab\r\n0\r\n")),
         same("a chunk without a size", format!("{chunked}\r\nx\r\nab\r\n0\r\n\r\n")),
         same("a space before a chunk size", format!("{chunked}\r\n 2\r\nab\r\n0\r\n\r\n")),
-        same("chunks whose lines end with LF", format!("{chunked}\r\n2\nab\n0\n\n")).differs(Whole(200), "ab", "curl accepts LF for CRLF; recipients that do not accept it see different chunks", "R9112-7.1"),
+        same("chunks whose lines end with LF", format!("{chunked}\r\n2\nab\n0\n\n")).differs(Complete(200), "ab", "curl accepts LF for CRLF; recipients that do not accept it see different chunks", "R9112-7.1"),
         same("a chunk longer than its size", format!("{chunked}\r\n1\r\nab\r\n0\r\n\r\n")),
-        same("chunked twice", format!("{chunked}Transfer-Encoding: chunked\r\n\r\n2\r\nab\r\n0\r\n\r\n")).differs(Whole(200), "ab", "curl decodes once; the second has no defined meaning", "R9112-6.1e"),
+        same("chunked twice", format!("{chunked}Transfer-Encoding: chunked\r\n\r\n2\r\nab\r\n0\r\n\r\n")).differs(Complete(200), "ab", "curl decodes once; the second has no defined meaning", "R9112-6.1e"),
         same("another coding", "HTTP/1.1 200 OK\r\nTransfer-Encoding: zap\r\n\r\nab"),
-        same("identity", "HTTP/1.1 200 OK\r\nTransfer-Encoding: identity\r\n\r\nab").differs(Whole(200), "ab", "curl knows the coding, which RFC 7230 removed; we know only `chunked`", "R9112-6.1a"),
+        same("identity", "HTTP/1.1 200 OK\r\nTransfer-Encoding: identity\r\n\r\nab").differs(Complete(200), "ab", "curl knows the coding, which RFC 7230 removed; we know only `chunked`", "R9112-6.1a"),
         // Responses without a body.
         to_head("HEAD", "HTTP/1.0 200 OK\r\nContent-Length: 2\r\n\r\n"),
         to_head("HEAD with a body", "HTTP/1.0 200 OK\r\nContent-Length: 2\r\n\r\nab"),
@@ -114,18 +114,18 @@ fn cases() -> Vec<Case> {
         same("103 with a header first", format!("HTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\n{ok}\r\nab")),
         same("100 with a length first", format!("HTTP/1.1 100 Continue\r\nContent-Length: 9\r\n\r\n{ok}\r\nab")),
         same("100 and nothing else", "HTTP/1.1 100 Continue\r\n\r\n"),
-        same("nine 100s first", "HTTP/1.1 100 Continue\r\n\r\n".repeat(9) + ok + "\r\nab").differs(Whole(200), "ab", "curl accepts them; our limit keeps a server from holding us forever", "R9110-15.2"),
-        same("101", "HTTP/1.1 101 Switching Protocols\r\nUpgrade: h2c\r\n\r\nab").differs(Whole(101), "ab", "curl takes it for the final response; we asked for no other protocol", "R9110-7.8"),
+        same("nine 100s first", "HTTP/1.1 100 Continue\r\n\r\n".repeat(9) + ok + "\r\nab").differs(Complete(200), "ab", "curl accepts them; our limit keeps a server from holding us forever", "R9110-15.2"),
+        same("101", "HTTP/1.1 101 Switching Protocols\r\nUpgrade: h2c\r\n\r\nab").differs(Complete(101), "ab", "curl treats it as the final response; we asked for no other protocol", "R9110-7.8"),
         // Status lines.
         same("no reason", "HTTP/1.0 200\r\n\r\nab"),
         same("an empty reason", "HTTP/1.0 200 \r\n\r\nab"),
         same("several spaces", "HTTP/1.0  200  OK\r\n\r\nab"),
         same("an unknown status", "HTTP/1.0 799 Odd\r\n\r\nab"),
         same("HTTP/1.7", "HTTP/1.7 200 OK\r\n\r\nab").differs(Rejected, "", "curl knows only 1.0 and 1.1; to us later minor versions count as 1.1", "R9110-2.5"),
-        same("HTTP/2.0", "HTTP/2.0 200 OK\r\n\r\nab").differs(Whole(200), "ab", "curl accepts the line; HTTP/2 is not a text protocol", "R9110-6.2"),
+        same("HTTP/2.0", "HTTP/2.0 200 OK\r\n\r\nab").differs(Complete(200), "ab", "curl accepts the line; HTTP/2 is not a text protocol", "R9110-6.2"),
         same("HTTP/0.9", "HTTP/0.9 200 OK\r\n\r\nab"),
         same("HTTP/1.10", "HTTP/1.10 200 OK\r\n\r\nab"),
-        same("http in lower case", "http/1.0 200 OK\r\n\r\nab").differs(Whole(200), "ab", "curl accepts it; the name is case-sensitive", "R9112-2.3"),
+        same("http in lower case", "http/1.0 200 OK\r\n\r\nab").differs(Complete(200), "ab", "curl accepts it; the name is case-sensitive", "R9112-2.3"),
         same("another protocol", "ICY 200 OK\r\n\r\nab"),
         same("two digits", "HTTP/1.0 20 OK\r\n\r\nab"),
         same("four digits", "HTTP/1.0 2000 OK\r\n\r\nab"),
@@ -138,24 +138,24 @@ fn cases() -> Vec<Case> {
         same("a folded length", format!("{ok}Content-Length:\r\n 2\r\n\r\nabc")).differs(Rejected, "", "curl reads the line on its own and misses the number; a client must join the lines", "R9112-5.2, D3"),
         same("a space before the first header", format!("{ok} X: a\r\n\r\nab")),
         same("bare LF", "HTTP/1.0 200 OK\nContent-Length: 2\n\nabc"),
-        same("a space before a colon", format!("{ok}Content-Length : 2\r\n\r\nabc")).differs(Whole(200), "abc", "curl takes it for another header and reads to the close; other recipients take it for the length", "R9112-5.1a"),
+        same("a space before a colon", format!("{ok}Content-Length : 2\r\n\r\nabc")).differs(Complete(200), "abc", "curl treats it as another header and reads to the close; other recipients treat it as the length", "R9112-5.1a"),
         same("no colon", format!("{ok}Content-Length 2\r\n\r\nabc")),
-        same("no name", format!("{ok}: 2\r\n\r\nab")).differs(Whole(200), "ab", "curl skips it; it is not a valid header", "R1945-4.2a"),
-        same("a space in a name", format!("{ok}X Y: 2\r\n\r\nab")).differs(Whole(200), "ab", "curl skips it; it is not a valid header", "R1945-4.2a"),
+        same("no name", format!("{ok}: 2\r\n\r\nab")).differs(Complete(200), "ab", "curl skips it; it is not a valid header", "R1945-4.2a"),
+        same("a space in a name", format!("{ok}X Y: 2\r\n\r\nab")).differs(Complete(200), "ab", "curl skips it; it is not a valid header", "R1945-4.2a"),
         same("NUL in a value", format!("{ok}X: a\0b\r\n\r\nab")),
-        same("CR in a value", format!("{ok}X: a\rb\r\n\r\nab")).differs(Whole(200), "ab", "curl passes it on; other recipients end the line there", "R9112-2.2c"),
-        same("another control byte in a value", format!("{ok}X: a\x01b\r\n\r\nab")).differs(Whole(200), "ab", "curl passes it on; no value may hold one", "R9110-5.5"),
+        same("CR in a value", format!("{ok}X: a\rb\r\n\r\nab")).differs(Complete(200), "ab", "curl passes it on; other recipients end the line there", "R9112-2.2c"),
+        same("another control byte in a value", format!("{ok}X: a\x01b\r\n\r\nab")).differs(Complete(200), "ab", "curl passes it on; no value may hold one", "R9110-5.5"),
         same("bytes that are not ASCII", [ok.as_bytes(), b"X: \xe4\xff\r\n\r\nab"].concat()),
         // Limits.
         same("a header of 8000 bytes", format!("{ok}X: {}\r\n\r\nab", "x".repeat(7997))),
-        same("a header of 9000 bytes", format!("{ok}X: {}\r\n\r\nab", "x".repeat(8997))).differs(Whole(200), "ab", "curl's limit is 100 KiB, ours is 8192 bytes", "R9110-2.3"),
+        same("a header of 9000 bytes", format!("{ok}X: {}\r\n\r\nab", "x".repeat(8997))).differs(Complete(200), "ab", "curl's limit is 100 KiB, ours is 8192 bytes", "R9110-2.3"),
         same("a head of 500 KiB", format!("{ok}{}\r\nab", format!("X: {}\r\n", "x".repeat(1019)).repeat(500))),
-        same("101 headers", format!("{ok}{}\r\nab", "X: y\r\n".repeat(101))).differs(Whole(200), "ab", "curl limits bytes and not headers; our limit is 100", "R9110-2.3"),
+        same("101 headers", format!("{ok}{}\r\nab", "X: y\r\n".repeat(101))).differs(Complete(200), "ab", "curl limits bytes and not headers; our limit is 100", "R9110-2.3"),
         // Truncated and repeated responses.
         same("nothing", ""),
         same("the start of a status line", "HTT"),
-        same("a status line and nothing else", ok).differs(Whole(200), "", "curl takes the end of the stream for the end of the head; a truncated head is not a response", "R9112-8"),
-        same("a truncated head", format!("{ok}X: y\r\n")).differs(Whole(200), "", "the same", "R9112-8"),
+        same("a status line and nothing else", ok).differs(Complete(200), "", "curl treats the end of the stream as the end of the head; a truncated head is not a response", "R9112-8"),
+        same("a truncated head", format!("{ok}X: y\r\n")).differs(Complete(200), "", "the same", "R9112-8"),
         same("encoded content", format!("{ok}Content-Encoding: gzip\r\n\r\nab")),
         same("a second response", format!("HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nab{ok}\r\nno")),
     ]
@@ -188,7 +188,7 @@ fn responses_are_understood_as_by_curl() {
     if let Ok(page) = fs::read_to_string(page) {
         assert!(page.contains(&table), "docs/differential.md should have these rows of curl:\n{table}");
         let counts = format!("{} responses, of which {differing}", cases.len());
-        assert!(page.contains(&counts), "docs/differential.md should say: {counts}");
+        assert!(page.contains(&counts), "docs/differential.md should contain: {counts}");
     }
 }
 
@@ -223,7 +223,7 @@ fn of_core(case: &Case) -> Outcome {
             }
             Ok(Event::Response(head)) => status = head.status.code(),
             Ok(Event::Body(bytes)) => body.extend_from_slice(bytes),
-            Ok(Event::ResponseEnd) => break Whole(status),
+            Ok(Event::ResponseEnd) => break Complete(status),
             Err(error) if error.is_truncated() => break Truncated,
             Err(_) => break Rejected,
             Ok(event) => panic!("{}: {event:?}", case.name),
@@ -244,7 +244,7 @@ fn of_curl(case: &Case, version: &str) -> Outcome {
     let output = command.stdin(Stdio::null()).output().unwrap();
     let status = String::from_utf8(output.stderr).unwrap().parse().unwrap();
     let end = match output.status.code().unwrap() {
-        0 => Whole(status),
+        0 => Complete(status),
         18 | 52 => Truncated,
         28 => panic!("{}: curl waits forever", case.name),
         _ => Rejected,
@@ -275,7 +275,7 @@ fn serve(response: Vec<u8>) -> SocketAddr {
 impl fmt::Display for Outcome {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.end {
-            Whole(status) => write!(f, "{status}")?,
+            Complete(status) => write!(f, "{status}")?,
             Truncated => write!(f, "truncated")?,
             Rejected => write!(f, "rejected")?,
         }

@@ -1,5 +1,5 @@
-//! The client's half of a connection: requests out, responses in. This file owns the state of the exchange. What a
-//! response says is decided in `response` and in `wire`.
+//! The client's half of a connection: requests out, responses in. This file owns the state of the exchange.
+//! `response` and `wire` decide what a response means.
 //!
 //! ```text
 //!             request()              poll() -> Response(head)
@@ -14,7 +14,7 @@
 //! ```
 //!
 //! [`Connection::request`] writes a request's head. Send it, and then the body that it announced. Then call
-//! [`Connection::poll`] repeatedly and do what each event says:
+//! [`Connection::poll`] repeatedly and handle each event:
 //!
 //! | event | what to do |
 //! |---|---|
@@ -26,7 +26,7 @@
 //! | `Err(error)` | close; if [`can_retry`](Connection::can_retry), the request may be sent again on a new connection |
 //!
 //! If reading or writing fails, call [`connection_lost`](Connection::connection_lost), never `received_eof`: the end of
-//! the stream may be what ends a body. The connection can be stored after any byte and moved to another thread. It
+//! the stream may end a body. The connection can be stored after any byte and moved to another thread. It
 //! reads no clock. The current timeout follows from [`phase`](Connection::phase); if it fires, call
 //! [`handle_timeout`](Connection::handle_timeout).
 //!
@@ -89,10 +89,10 @@ pub use crate::wire::encode::SendBody;
 pub use request::Request;
 pub use response::ResponseHead;
 
-/// A connection to a server. The [module](self) says in which order to call what.
+/// A connection to a server. The [module](self) explains the order of calls.
 ///
-/// It carries one request at a time: the next may be made when the response before is complete. It is `Send`. Its
-/// buffers are its own, or [a workspace's](Self::attach).
+/// It carries one request at a time: the next may be made when the previous response is complete. It is `Send`. It uses
+/// its own buffers, or [a workspace's](Self::attach).
 ///
 /// ```
 /// use http_core::client::{Connection, Event, Request, SendBody};
@@ -131,8 +131,8 @@ pub struct Connection {
     is_head: bool,
     is_idempotent: bool,
     /// A request was made, and no byte has been received since.
-    unanswered: bool,
-    /// A response was complete before.
+    awaits_first_byte: bool,
+    /// An earlier response was complete.
     reused: bool,
     allows_http09: bool,
     eof: bool,
@@ -144,15 +144,15 @@ pub struct Connection {
 enum State {
     /// Free for a request.
     Idle,
-    /// A request was made. Its response's head is not whole.
+    /// A request was made. Its response's head is not complete.
     Head,
-    /// The head was handed out.
+    /// The head was returned.
     Body(Body),
     Closed,
     Failed(ResponseError),
 }
 
-/// What is still to come of a body.
+/// The rest of a body.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Body {
     /// The number of bytes.
@@ -162,14 +162,13 @@ enum Body {
     Chunked,
 }
 
-/// What the connection tells its caller. Borrowed parts are valid until the next call that receives or polls.
+/// What the connection reports to its caller. Borrowed parts are valid until the next call that receives or polls.
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum Event<'a> {
     /// The connection needs more bytes, or a request.
     NeedInput,
-    /// A response's head is whole and correct. There is one for each request: interim responses (1xx) are skipped
-    /// (R9110-15.2).
+    /// A complete and valid head. There is one for each request: interim responses (1xx) are skipped (R9110-15.2).
     Response(ResponseHead<'a>),
     /// One or more bytes of the response's body, without chunk framing. Only the caller limits how many there are.
     Body(&'a [u8]),
@@ -212,7 +211,7 @@ impl Connection {
             close_reason: None,
             is_head: false,
             is_idempotent: false,
-            unanswered: false,
+            awaits_first_byte: false,
             reused: false,
             allows_http09: false,
             eof: false,
@@ -224,7 +223,7 @@ impl Connection {
     /// Whether a first response that does not begin with `HTTP/` is the body of an HTTP/0.9 response (R1945-6b).
     /// Default: no, it is [`ResponseError::NotHttp`].
     ///
-    /// Then whatever a server of any protocol sends is a response. Use it only where an old server is expected.
+    /// If so, the bytes of any protocol count as a response. Use it only where an old server is expected.
     ///
     /// ```
     /// use http_core::client::{Connection, Event};
@@ -251,8 +250,8 @@ impl Connection {
     /// and pass the result to the connection.
     ///
     /// # Errors
-    /// [`UsageError::ConnectionBusy`] unless [`can_reuse`](Self::can_reuse); [`UsageError::TargetForm`]. Nothing is
-    /// written then.
+    /// [`UsageError::ConnectionBusy`] unless [`can_reuse`](Self::can_reuse); [`UsageError::TargetForm`]. After an
+    /// error nothing is written.
     pub fn request(&mut self, request: &Request<'_>, out: &mut Vec<u8>) -> Result<SendBody, UsageError> {
         if !self.can_reuse() {
             return Err(UsageError::ConnectionBusy);
@@ -276,14 +275,14 @@ impl Connection {
         self.head = Head::new();
         self.is_head = request.method == Method::Head;
         self.is_idempotent = is_idempotent(request.method);
-        self.unanswered = true;
+        self.awaits_first_byte = true;
         self.body_left = request.body.unwrap_or(0);
         Ok(if self.body_left == 0 { SendBody::None } else { SendBody::Exactly(self.body_left) })
     }
 
     /// Reports that `n` bytes of the request's body were sent. Call it for each piece.
     ///
-    /// A response may come before the whole body is sent. If it is an error, the rest need not be sent (R1945-9.4a),
+    /// A response may arrive before the body is complete. If it is an error, the rest need not be sent (R1945-9.4a),
     /// but then the connection closes.
     ///
     /// # Errors
@@ -293,7 +292,7 @@ impl Connection {
         Ok(())
     }
 
-    /// Checks that the whole body of the request was sent. It changes nothing, because every such body has a length.
+    /// Checks that the complete body of the request was sent. It changes nothing, because every such body has a length.
     ///
     /// # Errors
     /// [`UsageError::BodyTooShort`] if bytes are missing. Close the connection, so that the server notices.
@@ -315,20 +314,20 @@ impl Connection {
     /// A larger `n` counts as the buffer's length. 0 does not mean the end of the stream; that is
     /// [`received_eof`](Self::received_eof).
     pub fn received(&mut self, n: usize) {
-        self.unanswered &= n == 0;
+        self.awaits_first_byte &= n == 0;
         self.buffer.received(n);
     }
 
-    /// Copies bytes that the caller holds in a buffer of its own, and returns how many were taken.
+    /// Copies bytes from a buffer of the caller, and returns how many it copied.
     ///
-    /// Fewer are taken when more than [`Limits::head`] bytes are unread. Poll, and then pass the rest.
+    /// It copies fewer if more than [`Limits::head`] bytes would be unread. Poll, and then pass the rest.
     pub fn receive(&mut self, bytes: &[u8]) -> usize {
         self.holds_head = false;
-        self.unanswered &= bytes.is_empty();
+        self.awaits_first_byte &= bytes.is_empty();
         self.buffer.receive(bytes, self.limits.head as usize)
     }
 
-    /// Reports the end of the stream: the peer sends no more. That may be what ends a body ([`Framing::UntilClose`]).
+    /// Reports the end of the stream: the peer sends no more. It may end a body ([`Framing::UntilClose`]).
     ///
     /// If the stream broke, call [`connection_lost`](Self::connection_lost) instead.
     pub fn received_eof(&mut self) {
@@ -337,9 +336,9 @@ impl Connection {
 
     /// Reports that the stream broke: reading or writing failed, for example with `ECONNRESET` or `EPIPE`.
     ///
-    /// What was received before is still handed out. Then `poll` returns [`ResponseError::ConnectionLost`], or
-    /// [`Event::Closed`] between two requests. [`can_retry`](Self::can_retry) says whether to send the request again.
-    /// After a failed write there may be a response to read first.
+    /// `poll` still returns what was received before. Then it returns [`ResponseError::ConnectionLost`], or
+    /// [`Event::Closed`] between two requests. To send the request again, see [`can_retry`](Self::can_retry). After a
+    /// failed write there may be a response to read first.
     ///
     /// ```
     /// use http_core::client::{Connection, Event, Request};
@@ -363,7 +362,7 @@ impl Connection {
 
     /// Reports that the caller's timeout for the current [`phase`](Self::phase) fired.
     ///
-    /// What was received before is still handed out. Then `poll` returns [`ResponseError::TimedOut`], or
+    /// `poll` still returns what was received before. Then it returns [`ResponseError::TimedOut`], or
     /// [`Event::Closed`] between two requests. The request must not be sent again: the server may be working on it.
     pub fn handle_timeout(&mut self) {
         self.timed_out = true;
@@ -372,8 +371,8 @@ impl Connection {
     /// Returns the next event. What the last call returned is no longer valid.
     ///
     /// # Errors
-    /// The peer's fault. Every further poll returns the same error: close the connection. What was received of a body
-    /// before the error was handed out, so a body is whole only after [`Event::ResponseEnd`].
+    /// The peer's fault. Every further poll returns the same error: close the connection. Earlier events may have
+    /// returned a part of the body, so a body is complete only after [`Event::ResponseEnd`].
     pub fn poll(&mut self) -> Result<Event<'_>, ResponseError> {
         self.buffer.release();
         self.holds_head = false;
@@ -401,7 +400,7 @@ impl Connection {
 
     /// The status line as far as it was received, for a log. It may hold any byte except LF, so escape it.
     ///
-    /// It is there while [`response`](Self::response) is, and after an error in a head. Otherwise it is empty.
+    /// It is available as long as [`response`](Self::response), and after an error in a head. Otherwise it is empty.
     pub fn start_line(&self) -> &[u8] {
         let in_head = matches!(self.state, State::Head | State::Failed(_)) && self.head.length == 0;
         if in_head || (self.holds_head && self.head.length > 0) {
@@ -415,15 +414,15 @@ impl Connection {
     pub fn phase(&self) -> Phase {
         match self.state {
             State::Idle => Phase::Idle,
-            State::Head if self.unanswered && self.body_left > 0 => Phase::Sending,
+            State::Head if self.awaits_first_byte && self.body_left > 0 => Phase::Sending,
             State::Head => Phase::Head,
             State::Body(_) => Phase::Body,
             State::Closed | State::Failed(_) => Phase::Closing,
         }
     }
 
-    /// Whether a request may be made. No request is in progress, it is certain where the last response ended, both
-    /// sides keep the connection, and nothing was received after the response (R9112-6.3d).
+    /// Whether a request may be made: no request is in progress, the end of the last response is certain, both sides
+    /// keep the connection, and nothing was received after the response (R9112-6.3d).
     #[must_use]
     pub fn can_reuse(&self) -> bool {
         let is_over = self.eof || self.lost || self.timed_out;
@@ -432,15 +431,15 @@ impl Connection {
 
     /// Whether the request that failed may be sent again, once, on a new connection.
     ///
-    /// Its method is idempotent, and a reused connection ended before the first byte of a response, as it does when the
-    /// server closes an idle connection at the same moment. After a timeout it may not.
+    /// If so, its method is idempotent, and a reused connection ended before the first byte of a response. That happens
+    /// when the server closes an idle connection at the same moment. After a timeout it must not be sent again.
     #[must_use]
     pub fn can_retry(&self) -> bool {
-        self.unanswered && self.reused && self.is_idempotent && !self.timed_out
+        self.awaits_first_byte && self.reused && self.is_idempotent && !self.timed_out
     }
 
-    /// Why the connection closes, once that is settled: by the request, by the response's head, or with
-    /// [`Event::Closed`]. `None` while it is kept. After an error, the error is the reason.
+    /// Why the connection closes. It is known after the request, after the response's head or at [`Event::Closed`].
+    /// `None` while the connection is kept. After an error, the error is the reason.
     pub fn close_reason(&self) -> Option<CloseReason> {
         self.close_reason
     }
@@ -451,7 +450,7 @@ impl Connection {
         self.buffer.heap_size() + self.head.unfolded.capacity()
     }
 
-    /// Uses the workspace's memory until [`detach`](Self::detach), so that the connection needs none of its own.
+    /// Uses the workspace's memory until [`detach`](Self::detach), so that the connection allocates none.
     ///
     /// A thread lends its workspace to one connection at a time. Unread bytes that the connection owns stay where they
     /// are. An earlier [`receive_buffer`](Self::receive_buffer) is no longer valid.
@@ -459,7 +458,7 @@ impl Connection {
         self.buffer.attach(workspace);
     }
 
-    /// Gives the memory of [`attach`](Self::attach) back. Unread bytes move to memory of the connection's own. The last
+    /// Gives the memory of [`attach`](Self::attach) back. Unread bytes move to the connection's own memory. The last
     /// response's head is no longer valid.
     pub fn detach(&mut self, workspace: &mut Workspace) {
         self.holds_head = false;
@@ -576,13 +575,13 @@ impl Connection {
             return match (self.eof, body) {
                 (false, _) => self.need_input(),
                 (true, Body::UntilClose) => Ok(self.end()), // R1945-7.2.2a
-                // The body has an end of its own, and this is not it (R9112-6.3b, R9112-8).
+                // The body has a length or chunks, and is not complete (R9112-6.3b, R9112-8).
                 (true, _) => Err(ResponseError::BodyTruncated),
             };
         }
     }
 
-    /// The response is complete. If the request's body is not, the next request could begin anywhere.
+    /// Ends a response. If the request's body is incomplete, the next request could begin anywhere.
     fn end(&mut self) -> Step {
         if self.body_left > 0 {
             self.close_reason = self.close_reason.or(Some(CloseReason::BodyIncomplete));

@@ -1,4 +1,4 @@
-//! A request as the caller gives it to the client, and what of it is written.
+//! A request that the caller gives to the client, and the parts of it that are written.
 
 use crate::message::field::FieldBlock;
 use crate::message::method::Method;
@@ -38,7 +38,8 @@ pub struct Request<'a> {
     /// All other headers.
     pub fields: &'a FieldBlock,
     /// How many bytes of body follow the head. `None` for no body: POST, PUT and PATCH then send `Content-Length: 0`,
-    /// other methods send nothing (R1945-7.2a). The length must be known, because HTTP/1.0 has no other way.
+    /// other methods send nothing (R1945-7.2a). The length must be known, because HTTP/1.0 has no other framing
+    /// for requests.
     pub body: Option<u64>,
     /// Asks the server to keep the connection. A proxy is never asked (R2068-19.7.1c).
     pub keep_alive: bool,

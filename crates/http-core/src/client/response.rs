@@ -26,22 +26,22 @@ pub struct ResponseHead<'a> {
     /// The status, never 1xx; 200 for a Simple-Response. Treat one without a name as the x00 of its
     /// [class](Status::class) (R1945-6.1.1a).
     pub status: Status,
-    /// The reason phrase as it was received. It means nothing (R9112-4), may be empty, holds no control byte except
+    /// The reason phrase as it was received. It has no meaning (R9112-4). It may be empty, holds no control byte except
     /// HTAB, and need not be ASCII.
     pub reason: &'a [u8],
     /// The headers, in their order. A continuation line is part of its header's value (R9112-5.2).
     pub fields: Fields<'a>,
     /// How the body ends: [`Framing::Empty`] for HEAD, 204 and 304, whatever the headers say.
     pub body: Framing,
-    /// The whole head as it was received, including its empty line. It is empty for a Simple-Response.
+    /// The complete head as it was received, including its empty line. It is empty for a Simple-Response.
     pub bytes: &'a [u8],
 }
 
 impl ResponseHead<'_> {
-    /// What Content-Length says. In a response to HEAD and in a 304 that is the length of the body that a GET would get
+    /// The value of Content-Length. For HEAD and in a 304 that is the length of the body that a GET would get
     /// (RFC 9110 §8.6). `None` if there is no Content-Length, or the body is chunked.
     ///
-    /// How this response's own body ends is in [`body`](Self::body).
+    /// For how this response's own body ends, see [`body`](Self::body).
     #[must_use]
     pub fn content_length(&self) -> Option<u64> {
         match framing::of_response(Method::Get, Status::OK, &self.fields) {
@@ -71,10 +71,10 @@ pub(super) struct Head {
     scanner: HeadScanner,
     /// A copy with continuation lines joined; empty if there are none.
     pub(super) unfolded: Vec<u8>,
-    /// How many interim responses came before.
+    /// The number of interim responses before it.
     pub(super) interim: u8,
     start_line_end: u32,
-    /// 0 until the head is whole.
+    /// 0 until the head is complete.
     pub(super) length: u32,
     reason: (u32, u32),
     version: Version,
@@ -86,7 +86,7 @@ pub(super) struct Head {
 const HTTP: &[u8] = b"HTTP/";
 
 impl Head {
-    /// No byte of a head; also what a Simple-Response means.
+    /// No head yet. Its values are also those of a Simple-Response.
     pub(super) const fn new() -> Head {
         Head {
             scanner: HeadScanner::new(),
@@ -101,13 +101,13 @@ impl Head {
         }
     }
 
-    /// Whether what was received is not the beginning of a head, and so a Simple-Response if that is allowed.
+    /// Whether the bytes cannot begin a head, so that they are a Simple-Response if that is allowed.
     pub(super) fn is_simple(bytes: &[u8], limits: &Limits, eof: bool) -> bool {
         !HTTP.starts_with(beginning(bytes, limits)) || (eof && (1..HTTP.len()).contains(&bytes.len()))
     }
 
-    /// Reads on where it stopped, and skips interim responses. When the final head is whole, it lends its bytes and
-    /// returns the framing of the body, and why the connection closes after it, if it does. `None`: more bytes are
+    /// Continues where it stopped, and skips interim responses. When the final head is complete, lends its bytes and
+    /// returns the framing of the body, and the reason if the connection closes after it. `None` if more bytes are
     /// needed.
     pub(super) fn read(
         &mut self,
@@ -147,7 +147,7 @@ impl Head {
                         buffer.lend_front(length);
                         return Ok(Some((framing, reason)));
                     }
-                    // Limited, or a server could keep the client waiting for ever (R9110-15.2).
+                    // Limited, or a server could keep the client waiting forever (R9110-15.2).
                     if self.interim >= limits.interim {
                         return Err(ResponseError::TooManyInterim);
                     }
@@ -188,13 +188,13 @@ impl Head {
     }
 }
 
-/// As much as tells whether this is a head. Not beyond the limit of a line, or the pieces would decide which of two
-/// errors it is.
+/// The bytes that show whether this is a head. They end at the limit of a line, or the error would depend on how the
+/// input is split.
 fn beginning<'a>(bytes: &'a [u8], limits: &Limits) -> &'a [u8] {
     &bytes[..bytes.len().min(HTTP.len()).min((limits.start_line as usize).saturating_add(1))]
 }
 
-/// Decides what body follows a final response, and why the connection closes after it, if it does.
+/// Decides which body follows a final response, and the reason if the connection closes after it.
 fn validate(
     version: Version,
     status: Status,
@@ -203,8 +203,8 @@ fn validate(
     scanner: &HeadScanner,
 ) -> Result<(Framing, Option<CloseReason>), ResponseError> {
     let framing = framing::of_response(if is_head { Method::Head } else { Method::Get }, status, fields)?;
-    // R9112-6.1b, R9112-6.1c: such a response is read, but not trusted to end where it says. Neither is one that
-    // another reader might take for another head.
+    // R9112-6.1b, R9112-6.1c: such a response is read, but its end is not trusted. Neither is the end of one that
+    // another reader might parse differently.
     let coded = fields.get(header::TRANSFER_ENCODING).is_some();
     let doubtful = (coded && (version < Version::HTTP_11 || fields.get(header::CONTENT_LENGTH).is_some()))
         || scanner.bare_lf

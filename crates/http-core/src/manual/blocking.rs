@@ -1,7 +1,7 @@
 //! A server on blocking sockets.
 //!
 //! One function serves one connection, over anything that reads and writes. Set timeouts for reads and writes on the
-//! socket, and return when one fires: the rest of a request may never come.
+//! socket, and return when one fires: the rest of a request may never arrive.
 //!
 //! With the feature `std`, errors of this crate convert to `std::io::Error`, and `map_err` is not needed.
 //!
@@ -11,7 +11,8 @@
 //! use http_core::server::{Connection, Event, Response, ResponseBody};
 //! use http_core::{FieldBlock, Limits, Status};
 //!
-//! fn serve(mut stream: impl Read + Write) -> io::Result<()> {
+//! /// Serves a connection until it must be closed, and returns it for `close` below.
+//! fn serve(stream: &mut (impl Read + Write)) -> io::Result<Connection> {
 //!     let mut connection = Connection::new(Limits::default());
 //!     let mut out = Vec::new();
 //!     loop {
@@ -29,41 +30,44 @@
 //!                 let response = Response { body, ..Response::new(status, &fields) };
 //!                 let _complete = connection.respond(&response, &mut out).map_err(io::Error::other)?;
 //!             }
-//!             Ok(Event::Closed) => return Ok(()),   // close in steps if `must_linger` says so
-//!             Ok(_) => {}                           // the request's body, which this server does not use
+//!             Ok(Event::Closed) => return Ok(connection),
+//!             Ok(Event::NeedOutput) => unreachable!("each response is complete when its request arrives"),
+//!             Ok(_) => {}   // the request's body, which this server does not use
 //!             Err(_) => connection.respond_error(None, &mut out).map_err(io::Error::other)?,
 //!         }
 //!         stream.write_all(&out)?;
+//!         stream.flush()?;
 //!         out.clear();
 //!     }
 //! }
 //! # struct Wire(io::Cursor<Vec<u8>>, Vec<u8>);
-//! # impl Read for Wire { fn read(&mut self, room: &mut [u8]) -> io::Result<usize> { self.0.read(room) } }
+//! # impl Read for Wire { fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> { self.0.read(buffer) } }
 //! # impl Write for Wire {
 //! #     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> { self.1.write(bytes) }
 //! #     fn flush(&mut self) -> io::Result<()> { Ok(()) }
 //! # }
 //! # let mut wire = Wire(io::Cursor::new(b"GET /%68ello HTTP/1.0\r\n\r\n".to_vec()), Vec::new());
-//! # serve(&mut wire)?;
+//! # let _connection = serve(&mut wire)?;
 //! # assert!(wire.1.starts_with(b"HTTP/1.0 200 OK\r\n") && wire.1.ends_with(b"\r\n\r\nHello, world!\n"));
 //! # Ok::<(), io::Error>(())
 //! ```
 //!
 //! A plain close can destroy the response: if unread bytes arrive, the system resets the connection. If
-//! [`must_linger`](crate::server::Connection::must_linger) says so, close in steps:
+//! [`must_linger`](crate::server::Connection::must_linger) returns `true`, close in steps:
 //!
 //! ```no_run
 //! use std::io::{self, Read};
 //! use std::net::{Shutdown, TcpStream};
-//! use std::time::Duration;
+//! use std::time::{Duration, Instant};
 //!
 //! fn close(connection: &http_core::server::Connection, mut socket: TcpStream) -> io::Result<()> {
 //!     if connection.must_linger() {
 //!         socket.shutdown(Shutdown::Write)?;
 //!         socket.set_read_timeout(Some(Duration::from_secs(2)))?;
-//!         let mut dropped = [0; 4096];
-//!         for _ in 0..64 {   // 256 KiB
-//!             if socket.read(&mut dropped)? == 0 {
+//!         let (start, mut dropped) = (Instant::now(), [0; 4096]);
+//!         // At most 256 KiB and 10 seconds, so that the peer cannot hold the thread.
+//!         for _ in 0..64 {
+//!             if start.elapsed() > Duration::from_secs(10) || socket.read(&mut dropped)? == 0 {
 //!                 break;
 //!             }
 //!         }

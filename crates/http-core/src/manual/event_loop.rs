@@ -1,9 +1,11 @@
 //! Many connections in one thread.
 //!
-//! A waiting connection is a [`Connection`](crate::server::Connection) and nothing else. Lend each the thread's
+//! A waiting connection is only a [`Connection`](crate::server::Connection) value. Lend each the thread's
 //! [`Workspace`](crate::Workspace) while it is driven ([`attach`](crate::server::Connection::attach)), so that waiting
 //! connections own no buffer. Choose the timeout by [`phase`](crate::server::Connection::phase); if it fires, call
 //! [`handle_timeout`](crate::server::Connection::handle_timeout).
+//!
+//! Stop reading while output waits. A client that sends requests and reads no response would otherwise fill your memory.
 //!
 //! ```
 //! use std::io::{self, ErrorKind, Read};
@@ -11,7 +13,10 @@
 //! use http_core::server::{Connection, Event, Response};
 //! use http_core::{FieldBlock, Limits, Status, Workspace};
 //!
+//! const MAX_UNSENT: usize = 64 << 10;   // bytes
+//!
 //! /// Does everything that can be done when the socket is readable. Returns whether the connection must be closed.
+//! /// Call it again when `out` has been sent, even if the socket reports nothing: a request may be in the buffer.
 //! fn readable(
 //!     connection: &mut Connection,
 //!     mut socket: impl Read,
@@ -20,6 +25,9 @@
 //! ) -> io::Result<bool> {
 //!     connection.attach(workspace);
 //!     let is_over = loop {
+//!         if out.len() > MAX_UNSENT {
+//!             break false;
+//!         }
 //!         match connection.poll() {
 //!             Ok(Event::NeedInput) => match socket.read(connection.receive_buffer()) {
 //!                 Ok(0) => connection.received_eof(),
@@ -33,7 +41,8 @@
 //!                 let _no_body = connection.respond(&response, out).map_err(io::Error::other)?;
 //!             }
 //!             Ok(Event::Closed) => break true,
-//!             Ok(_) => {}
+//!             Ok(Event::NeedOutput) => unreachable!("each response is complete when its request arrives"),
+//!             Ok(_) => {}   // a request's body, which is not used
 //!             Err(_) => connection.respond_error(None, out).map_err(io::Error::other)?,
 //!         }
 //!     };
@@ -42,8 +51,8 @@
 //! }
 //! # struct Later<'a>(&'a [u8]);
 //! # impl Read for Later<'_> {
-//! #     fn read(&mut self, room: &mut [u8]) -> io::Result<usize> {
-//! #         if self.0.is_empty() { Err(ErrorKind::WouldBlock.into()) } else { self.0.read(room) }
+//! #     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+//! #         if self.0.is_empty() { Err(ErrorKind::WouldBlock.into()) } else { self.0.read(buffer) }
 //! #     }
 //! # }
 //! # let mut connection = Connection::new(Limits::default());

@@ -1,22 +1,25 @@
 //! A gateway, or reverse proxy.
 //!
-//! It joins one connection of each kind: a server's towards its client, and a client's towards the server behind it.
-//! Each side writes its own framing and Connection. The rest has a function:
+//! It joins two connections: a [`server::Connection`](crate::server::Connection) to its client, and a
+//! [`client::Connection`](crate::client::Connection) to its backend. Each writes its own framing and Connection. For
+//! the rest there are functions:
 //!
 //! | what | how |
 //! |---|---|
-//! | headers | [`FieldBlock::forward`](crate::FieldBlock::forward) leaves out those for one hop and adds Via; then [`set`](crate::FieldBlock::set) or [`remove`](crate::FieldBlock::remove) others |
+//! | headers | [`FieldBlock::forward`](crate::FieldBlock::forward) removes the hop-by-hop headers and adds Via; then [`set`](crate::FieldBlock::set) or [`remove`](crate::FieldBlock::remove) others |
 //! | the request | [`client::Request::forwarded_to`](crate::client::Request::forwarded_to) |
 //! | the response | [`server::Response::forwarded`](crate::server::Response::forwarded), given to [`server::Connection::forward`](crate::server::Connection::forward) |
 //!
-//! What is left to you:
+//! The rest is up to you:
 //!
-//! - **Order.** A head is valid until the next poll. Write the request for the server behind first. Then poll for the
-//!   body, pass on each piece, and report it by [`body_sent`](crate::client::Connection::body_sent). The response goes
-//!   back in the same way. If it comes before the whole request was sent, pass it on at once.
+//! - **Order.** A head is valid until the next poll. Write the request to the backend first. Then poll for the body,
+//!   pass on each piece, and report it by [`body_sent`](crate::client::Connection::body_sent). The response goes back
+//!   in the same way. If it arrives before the request is complete, pass it on at once.
+//! - **Addresses.** Replace X-Forwarded-For, and remove Forwarded, X-Real-IP, X-Forwarded-Host and X-Forwarded-Proto
+//!   unless the peer is trusted: a client can send any of them.
 //! - **Expectations.** This library sends no 100 (Continue). To a client that
 //!   [expects](crate::server::RequestHead::expectation) one, respond with 417.
-//! - **Errors behind you.** Send a 502 for a [`ResponseError`](crate::ResponseError) or if you cannot connect, and a
+//! - **Backend errors.** Send a 502 for a [`ResponseError`](crate::ResponseError) or if you cannot connect, and a
 //!   504 for a timeout. After the head of a response, close both connections, so that the client notices that the body
 //!   is cut short. A body without a length cannot show that: reset the connection if your system can.
 //!
@@ -29,7 +32,7 @@
 //! let mut back = client::Connection::new(Limits::default());
 //! let (mut to_client, mut to_server) = (Vec::new(), Vec::new());
 //!
-//! // The client's request goes to the server behind …
+//! // The client's request goes to the backend …
 //! front.receive(b"PUT /a?b HTTP/1.1\r\nHost: example.org\r\nX-Forwarded-For: me\r\nContent-Length: 2\r\n\r\nhi");
 //! let server::Event::Request(head) = front.poll()? else { panic!() };
 //! let mut fields = FieldBlock::new();

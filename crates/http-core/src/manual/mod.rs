@@ -4,11 +4,11 @@
 //! |---|---|
 //! | [`blocking`] | a server on blocking sockets, one thread for each connection |
 //! | [`event_loop`] | many connections in one thread |
-//! | [`gateway`] | a reverse proxy: a server in front, a client behind |
+//! | [`gateway`] | a reverse proxy: a server to its clients, a client to its backend |
 //! | [`testing`] | tests without a socket, a thread or a sleep |
 //! | [`no_std`] | devices without an operating system |
 //! | [`protocol`] | every rule that the crate obeys, and every deviation |
-//! | [`vulnerabilities`] | vulnerabilities of other programs, and the test that tries each here |
+//! | [`vulnerabilities`] | past vulnerabilities in other programs, each with its test here |
 
 pub mod blocking;
 pub mod event_loop;

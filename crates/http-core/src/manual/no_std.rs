@@ -1,8 +1,8 @@
 //! Devices without an operating system.
 //!
 //! The crate needs `alloc` and nothing else, and no feature has to be switched off. Without a clock, a response has no
-//! Date (RFC 9110 §6.6.1 allows a server without a clock to omit it). Make [`Limits`](crate::Limits) as small as the
-//! device is.
+//! Date (RFC 9110 §6.6.1 allows a server without a clock to omit it). Choose [`Limits`](crate::Limits) that fit the
+//! memory of the device.
 //!
 //! ```
 //! extern crate alloc;
@@ -15,7 +15,7 @@
 //!     Limits { start_line: 128, field_line: 256, head: 1024, fields: 16, body: 0, ..Limits::default() }
 //! }
 //!
-//! /// Handles one byte of the serial line, and appends what must be sent. Returns whether the connection goes on.
+//! /// Handles one byte of the serial line, and appends what must be sent. Returns whether the connection stays open.
 //! fn byte_received(connection: &mut Connection, byte: u8, out: &mut Vec<u8>) -> Result<bool, UsageError> {
 //!     connection.receive(&[byte]);
 //!     loop {
@@ -33,7 +33,7 @@
 //!     }
 //! }
 //! # let (mut connection, mut out) = (Connection::new(limits()), Vec::new());
-//! # let goes_on = b"GET / HTTP/1.0\r\n\r\n".iter().map(|&byte| byte_received(&mut connection, byte, &mut out).unwrap());
-//! # assert_eq!(goes_on.collect::<Vec<_>>().iter().position(|goes_on| !goes_on), Some(17));
+//! # let open = b"GET / HTTP/1.0\r\n\r\n".iter().map(|&byte| byte_received(&mut connection, byte, &mut out).unwrap());
+//! # assert_eq!(open.collect::<Vec<_>>().iter().position(|open| !open), Some(17));
 //! # assert!(out.ends_with(b"\r\n\r\n21 \xb0C\n"));
 //! ```

@@ -1,6 +1,6 @@
 //! Tests without a socket, a thread or a sleep.
 //!
-//! What a program does with a request follows from the bytes alone. Pieces do not matter, and a timeout is a call.
+//! What a connection does follows from the bytes alone, however they are split. A timeout is a function call.
 //!
 //! ```
 //! use http_core::server::{Connection, Event};
@@ -9,7 +9,7 @@
 //! let mut connection = Connection::new(Limits::default());
 //! for byte in b"GET /../secret HTTP/1.0\r\n\r" {
 //!     connection.receive(&[*byte]);
-//!     assert!(matches!(connection.poll(), Ok(Event::NeedInput)));   // a head is checked when it is whole
+//!     assert!(matches!(connection.poll(), Ok(Event::NeedInput)));   // a head is checked when it is complete
 //! }
 //! connection.receive(b"\n");
 //! let Err(error @ RequestError::Target(_)) = connection.poll() else { panic!() };

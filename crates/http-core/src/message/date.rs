@@ -98,7 +98,7 @@ impl Date {
     /// not match the date: recipients disagree about dates where it does not.
     ///
     /// # Errors
-    /// [`InvalidDate`] for any other form, and for what no calendar has: 30 February, hour 24, second 61.
+    /// [`InvalidDate`] for any other form, and for a date or time that does not exist: 30 February, hour 24, second 61.
     pub fn parse(text: &[u8], now: Date) -> Result<Date, InvalidDate> {
         Date::read(text, now).ok_or(InvalidDate)
     }
@@ -146,7 +146,7 @@ impl Civil {
     }
 }
 
-/// The error of a [`Date`] that cannot be read.
+/// The error for a text that is not a [`Date`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
 #[error("invalid date: expected one like \"Sun, 06 Nov 1994 08:49:37 GMT\"")]
 pub struct InvalidDate;
@@ -211,7 +211,7 @@ impl DateCache {
         DateCache(None)
     }
 
-    /// The text of this date, taken from the cache if it is the same second as in the last call.
+    /// The text of this date, copied from the cache if the last call had the same second.
     pub fn text(&mut self, now: Date) -> DateText {
         match self.0 {
             Some((date, text)) if date == now => text,

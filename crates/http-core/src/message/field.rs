@@ -12,7 +12,7 @@ use crate::message::field_index::{FieldIndex, FieldRange};
 
 /// A header's name: a token of letters, digits and ``!#$%&'*+-.^_`|~`` (RFC 1945 §4.2, RFC 9110 §5.1).
 ///
-/// `==` ignores case. The name is sent in the case in which it was given.
+/// `==` ignores case. The name is sent in the case that was given.
 ///
 /// ```
 /// use http_core::{FieldName, InvalidFieldName, header};
@@ -49,7 +49,7 @@ impl<'a> FieldName<'a> {
 
 try_from_bytes!(FieldName, new, InvalidFieldName);
 
-/// The error of a [`FieldName`] that is not a token.
+/// The error for a [`FieldName`] that is not a token.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
 #[error("invalid header name: expected one or more letters, digits or any of !#$%&'*+-.^_`|~")]
 pub struct InvalidFieldName;
@@ -80,8 +80,8 @@ impl fmt::Display for FieldName<'_> {
     }
 }
 
-/// A header's value: bytes without CR, LF, NUL or any other control byte except HTAB, and without blanks at its ends
-/// (RFC 9110 §5.5).
+/// A header's value: bytes without CR, LF, NUL or any other control byte except HTAB, and without leading or trailing
+/// blanks (RFC 9110 §5.5).
 ///
 /// It may be empty. It need not be UTF-8: old peers send ISO-8859-1.
 ///
@@ -128,7 +128,7 @@ impl<'a> FieldValue<'a> {
 
 try_from_bytes!(FieldValue, new, InvalidFieldValue);
 
-/// The error of a [`FieldValue`] that holds a control byte other than HTAB.
+/// The error for a [`FieldValue`] that holds a control byte other than HTAB.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
 #[error("invalid header value: expected no line ends and no other control characters")]
 pub struct InvalidFieldValue;
@@ -145,7 +145,7 @@ impl fmt::Debug for FieldValue<'_> {
     }
 }
 
-/// The names of common headers, and where they are defined. Make others by
+/// The names of common headers, and where they are defined. Create others with
 /// [`FieldName::from_static`](crate::FieldName::from_static) or [`FieldName::new`](crate::FieldName::new).
 pub mod header {
     use super::FieldName;
@@ -249,7 +249,7 @@ impl<'a> Fields<'a> {
     /// The values of all lines with this name, in their order.
     pub fn get_all<'n>(&self, name: FieldName<'n>) -> impl Iterator<Item = FieldValue<'a>> + use<'a, 'n> {
         let (bytes, name) = (self.bytes, name.0);
-        // Lengths first: few names are as long as this one.
+        // Compares lengths first: few names have the same length.
         let has_name = move |field: &&FieldRange| {
             field.name.length as usize == name.len() && FieldName(field.name.of(bytes)) == FieldName(name)
         };
@@ -263,15 +263,15 @@ impl<'a> Fields<'a> {
         if self.index.at_most(name.0) == 0 { None } else { self.find(name, false) }
     }
 
-    /// The value of the only line with this name. `None` if there is no such line, or several: these mean nothing for a
-    /// header that is not a list (R1945-4.2b).
+    /// The value of the only line with this name. `None` if there is no such line, or if there are several, which
+    /// have no meaning for a header that is not a list (R1945-4.2b).
     #[inline]
     pub fn only(&self, name: FieldName<'_>) -> Option<FieldValue<'a>> {
         if self.index.at_most(name.0) == 0 { None } else { self.find(name, true) }
     }
 
-    /// The first value; with `alone`, only if there is no other. Not inlined: most names do not occur, and then it is
-    /// not called.
+    /// The first value; with `alone`, only if there is no other. It is not inlined, because most names do not occur and
+    /// never reach it.
     #[inline(never)]
     fn find(&self, name: FieldName<'_>, alone: bool) -> Option<FieldValue<'a>> {
         let mut all = self.get_all(name);
@@ -288,24 +288,24 @@ impl<'a> Fields<'a> {
 impl fmt::Debug for Fields<'_> {
     /// Shows every header, but no credentials.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_map().entries(self.iter().map(shown)).finish()
+        f.debug_map().entries(self.iter().map(redacted)).finish()
     }
 }
 
-/// A header as it may be logged: without credentials (R1945-12.3).
-fn shown<'a>((name, value): (FieldName<'a>, FieldValue<'a>)) -> (FieldName<'a>, FieldValue<'a>) {
+/// A header without credentials, for a log (R1945-12.3).
+fn redacted<'a>((name, value): (FieldName<'a>, FieldValue<'a>)) -> (FieldName<'a>, FieldValue<'a>) {
     const SECRET: [FieldName<'static>; 4] =
         [header::AUTHORIZATION, header::PROXY_AUTHORIZATION, header::COOKIE, header::SET_COOKIE];
     (name, if SECRET.contains(&name) { FieldValue::from_static("(not shown)") } else { value })
 }
 
-/// The headers of a message to be sent (RFC 9113's *field block*). Each line is checked when it is added, and from then
-/// on only copied.
+/// The headers of a message to be sent (RFC 9113's *field block*). Each line is checked once, when it is
+/// added.
 ///
 /// The library alone writes the headers that frame a message or end a connection, so these cannot be added: Connection,
 /// Content-Length, Date, Host, Keep-Alive and Transfer-Encoding. The block has no limit of its own.
 ///
-/// A [`Response`](crate::server::Response) or [`Request`](crate::client::Request) borrows it. One block may serve many.
+/// A [`Response`](crate::server::Response) or [`Request`](crate::client::Request) borrows it. Many can use one block.
 ///
 /// ```
 /// use http_core::{FieldBlock, FieldValue, ReservedField, header};
@@ -329,7 +329,7 @@ impl FieldBlock {
     /// Adds one line after the others. The same name may be on several lines.
     ///
     /// # Errors
-    /// [`ReservedField`] for a header that the library alone writes. Nothing is added then.
+    /// [`ReservedField`] for a header that the library alone writes. The block does not change.
     pub fn push(&mut self, name: FieldName<'_>, value: FieldValue<'_>) -> Result<(), ReservedField> {
         const OWNED: [FieldName<'static>; 6] = [
             header::CONNECTION,
@@ -356,7 +356,7 @@ impl FieldBlock {
     /// Replaces all lines with this name, in any case, by one at the end.
     ///
     /// # Errors
-    /// [`ReservedField`] for a header that the library alone writes. Nothing is changed then.
+    /// [`ReservedField`] for a header that the library alone writes. The block does not change.
     pub fn set(&mut self, name: FieldName<'_>, value: FieldValue<'_>) -> Result<(), ReservedField> {
         self.remove(name);
         self.push(name, value)
@@ -415,11 +415,11 @@ fn split(line: &[u8]) -> Option<(FieldName<'_>, FieldValue<'_>)> {
 impl fmt::Debug for FieldBlock {
     /// Shows every header, but no credentials.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_map().entries(self.iter().map(shown)).finish()
+        f.debug_map().entries(self.iter().map(redacted)).finish()
     }
 }
 
-/// The error of a header that a [`FieldBlock`] does not take, because the library alone writes it (R9112-6.1d).
+/// The error for a header that a [`FieldBlock`] rejects, because the library alone writes it (R9112-6.1d).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
 #[error(
     "reserved header: the library alone writes Connection, Content-Length, Date, Host, Keep-Alive and Transfer-Encoding"
@@ -433,7 +433,7 @@ mod tests {
 
     // R9110-5.5, R9112-11.1, R1945-2.2a, V14
     #[test]
-    fn a_value_cannot_break_its_line() {
+    fn value_cannot_contain_a_line_end() {
         for byte in 0..=255u8 {
             let value = [b'a', byte, b'b'];
             let ok = byte == b'\t' || (byte >= b' ' && byte != 0x7f);
@@ -453,16 +453,12 @@ mod tests {
             assert_eq!(FieldName::new(bad.as_bytes()), Err(InvalidFieldName), "{bad}");
         }
         let name = FieldName::new(b"hoSt").unwrap();
-        assert_eq!(
-            (format!("{name}"), format!("{name:?}")),
-            ("hoSt".into(), "hoSt".into()),
-            "in the case in which it was given"
-        );
+        assert_eq!((format!("{name}"), format!("{name:?}")), ("hoSt".into(), "hoSt".into()), "in the given case");
     }
 
-    // R9112-6.1d: so no caller can send a transfer coding.
+    // R9112-6.1d: no caller can send a transfer coding.
     #[test]
-    fn the_library_writes_framing_alone() {
+    fn only_the_library_writes_framing_headers() {
         let mut block = FieldBlock::new();
         for name in ["connection", "CONTENT-LENGTH", "Date", "host", "keep-alive", "transfer-encoding"] {
             let name = FieldName::new(name.as_bytes()).unwrap();

@@ -1,11 +1,11 @@
-//! Where the fields of a received head are, and a summary of their names that saves most searches. It knows bytes and
-//! offsets; what a field is, `message::field` knows.
+//! Where the fields of a received head are, and a summary of their names that saves most searches. It knows only bytes
+//! and offsets; `message::field` gives them a meaning.
 
 use alloc::vec::Vec;
 
 /// Where the fields of a head are, in their order, and which kinds of names they have.
 ///
-/// A server looks for a dozen names in each head, and few of them occur. The kinds end most searches before they begin.
+/// A server looks for a dozen names in each head, and few of them occur. The kinds make most searches unnecessary.
 #[derive(Debug, Default)]
 pub(crate) struct FieldIndex {
     fields: Vec<FieldRange>,
@@ -25,7 +25,7 @@ impl FieldIndex {
         (self.seen, self.repeated) = (0, 0);
     }
 
-    /// Replaces all fields. Each comes with its name.
+    /// Replaces all fields. Each item is a name and its field.
     pub(crate) fn fill<'a>(&mut self, fields: impl Iterator<Item = (&'a [u8], FieldRange)>) {
         self.clear();
         let (mut seen, mut repeated) = (0, 0);
@@ -64,8 +64,8 @@ impl FieldIndex {
     }
 }
 
-/// One bit of 64. It is the same for equal names in any case, and seldom the same for others. The 13 was chosen by the
-/// names that browsers send and those that servers look for.
+/// One bit of 64. It is the same for equal names in any case, and seldom the same for others. The 13 was chosen for the
+/// names that browsers send and servers look for.
 #[inline]
 const fn kind(name: &[u8]) -> u64 {
     let [first, ..] = name else { return 0 };
@@ -100,7 +100,7 @@ mod tests {
     use crate::message::field::{FieldName, Fields};
     use crate::wire::parse;
 
-    // What this decides is only how long a search takes: it may say more than there is, never less.
+    // The index only saves searches: it may overestimate the number of lines, but never underestimate it.
     #[test]
     fn index_knows_which_names_cannot_be_found() {
         let head = b"A: x\r\nBb: y\r\na: z\r\n\r\n";

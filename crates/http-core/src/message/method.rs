@@ -7,7 +7,7 @@ use thiserror::Error;
 
 use crate::grammar::is_token;
 
-/// A request method (RFC 1945 §5.1.1, RFC 9110 §9): a token, and case-sensitive.
+/// A request method (RFC 1945 §5.1.1, RFC 9110 §9): a case-sensitive token.
 ///
 /// ```
 /// use http_core::{InvalidMethod, Method};
@@ -33,7 +33,7 @@ pub enum Method<'a> {
     Options,
     /// `TRACE` (RFC 9110 §9.3.8)
     Trace,
-    /// `CONNECT` (RFC 9110 §9.3.6). Both connections refuse it.
+    /// `CONNECT` (RFC 9110 §9.3.6). Clients do not send it, and servers refuse it.
     Connect,
     /// `PATCH` (RFC 5789)
     Patch,
@@ -45,13 +45,13 @@ pub enum Method<'a> {
     Other(ExtensionMethod<'a>),
 }
 
-/// The name of an unknown method. Only [`Method::new`] makes one, for a token that is none of the known names.
+/// The name of an unknown method. Only [`Method::new`] creates one, for a token that is not a known name.
 /// [`Method::as_str`] returns it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct ExtensionMethod<'a>(&'a str);
 
 impl<'a> Method<'a> {
-    /// Reads a method. Names are compared in their case (R1945-5.1.1a).
+    /// Reads a method. Names are case-sensitive (R1945-5.1.1a).
     ///
     /// # Errors
     /// [`InvalidMethod`] unless it is a token (RFC 9110 §5.6.2). A token is not empty.
@@ -75,7 +75,7 @@ impl<'a> Method<'a> {
         })
     }
 
-    /// The method as a request line has it. `Display` writes the same.
+    /// The method as it appears in a request line. `Display` writes the same.
     pub const fn as_str(&self) -> &'a str {
         match *self {
             Method::Get => "GET",
@@ -93,8 +93,8 @@ impl<'a> Method<'a> {
         }
     }
 
-    /// Whether the method has a name here. A server responds with 405 to a known method that the resource does not
-    /// allow, and with 501 to an unknown one (R9110-9.1b, R1945-D.1).
+    /// Whether the method is one of the named variants. A server responds with 405 to a known method that the resource
+    /// does not allow, and with 501 to an unknown one (R9110-9.1b, R1945-D.1).
     pub const fn is_known(&self) -> bool {
         !matches!(self, Method::Other(_))
     }
@@ -102,7 +102,7 @@ impl<'a> Method<'a> {
 
 try_from_bytes!(Method, new, InvalidMethod);
 
-/// The error of a [`Method`] that is not a token.
+/// The error for a [`Method`] that is not a token.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
 #[error("invalid method: expected one or more letters, digits or any of !#$%&'*+-.^_`|~")]
 pub struct InvalidMethod;

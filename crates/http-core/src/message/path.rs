@@ -39,7 +39,7 @@ impl<'a> Path<'a> {
         Path::read(raw, is_plain_target_text(raw))
     }
 
-    /// Like [`Path::new`]; `plain` says whether the path is [plain target text](is_plain_target_text).
+    /// Like [`Path::new`]; `plain` tells whether the path is [plain target text](is_plain_target_text).
     pub(crate) fn read(raw: &'a [u8], plain: bool) -> Result<Path<'a>, TargetError> {
         // Most paths have no segment that begins with a dot, and nothing to decode.
         if plain && !raw.starts_with(b".") && !raw.windows(2).any(|two| two == b"/.") {
@@ -65,8 +65,8 @@ impl<'a> Path<'a> {
         Ok(Path(raw))
     }
 
-    /// A path that has been parsed before.
-    pub(crate) const fn read_before(raw: &'a [u8]) -> Path<'a> {
+    /// A path that is known to be valid.
+    pub(crate) const fn from_validated(raw: &'a [u8]) -> Path<'a> {
         Path(raw)
     }
 
@@ -74,7 +74,7 @@ impl<'a> Path<'a> {
     /// slash if the path [is a directory's](Self::is_directory). It is borrowed if nothing had to be changed.
     ///
     /// The result is safe to compare with the paths that a program serves: each of them has only one spelling
-    /// (R1945-5.1.2b, R3986-5.2.4). It is bytes, not text: bytes 80–FF stand as they are.
+    /// (R1945-5.1.2b, R3986-5.2.4). It is bytes, not text: bytes 80–FF are kept as they are.
     ///
     /// ```
     /// use http_core::Path;
@@ -108,9 +108,7 @@ impl<'a> Path<'a> {
             && segments.all(|segment| dots(segment).is_none())
     }
 
-    /// Appends the decoded path to `out`, relative to a root, which is empty for the root itself: segments joined by `/`, without dot segments, empty segments or a
-    /// slash at either end. No segment holds a slash, a NUL or another control byte, so that the result names
-    /// something below the root wherever no link leads out of it (R1945-5.1.2b, R3986-5.2.4, V1–V6).
+    /// Appends the decoded path to `out`, relative to a root. For the root itself it appends nothing.
     ///
     /// Segments are joined by `/`. There are no dot segments, no empty segments and no slash at either end. No segment
     /// holds a slash, a NUL or another control byte. So the result names something below the root, unless a symlink
@@ -265,7 +263,7 @@ mod tests {
 
     // R1945-5.1.2b, R3986-5.2.4, D14, V1
     #[test]
-    fn decoded_path_has_one_spelling_and_is_borrowed_if_it_came_in_it() {
+    fn decoded_path_has_one_spelling_and_is_borrowed_if_received_in_it() {
         for (raw, decoded, borrowed) in [
             ("/", "/", true),
             ("/a/b", "/a/b", true),

@@ -25,8 +25,8 @@ macro_rules! statuses {
                 pub const $name: Status = Status($code);
             )+
 
-            /// The usual reason phrase, in ASCII. It is empty for a code without a name here. Clients ignore it
-            /// (R9112-4).
+            /// The usual reason phrase, in ASCII. It is empty for a code without a constant here. Clients ignore
+            /// it (R9112-4).
             pub const fn reason(self) -> &'static str {
                 match self.0 {
                     $($code => $reason,)+
@@ -34,7 +34,7 @@ macro_rules! statuses {
                 }
             }
 
-            /// Every status with a name here, in order.
+            /// Every status with a constant here, in order.
             pub const NAMED: &'static [Status] = &[$(Status($code)),+];
         }
     };
@@ -129,7 +129,7 @@ impl Status {
     }
 }
 
-/// The error of a [`Status`] outside 100 to 999.
+/// The error for a [`Status`] outside 100 to 999.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
 #[error("invalid status code: expected three digits, 100 to 999")]
 pub struct InvalidStatus;
@@ -205,7 +205,7 @@ mod tests {
 
     // R1945-7.2b
     #[test]
-    fn bodiless_statuses() {
+    fn informational_204_and_304_are_bodiless() {
         let bodiless: alloc::vec::Vec<u16> =
             Status::NAMED.iter().filter(|s| s.is_bodiless()).map(|s| s.code()).collect();
         assert_eq!(bodiless, [100, 101, 204, 304]);

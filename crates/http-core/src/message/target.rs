@@ -12,8 +12,8 @@ use crate::message::target_error::TargetError;
 
 /// A request-target (RFC 1945 §5.1.2, RFC 9112 §3.2), as it was received or will be sent.
 ///
-/// Its bytes are allowed, and the percent-encodings of its path are complete. What its path names, a server reads from
-/// [`Path`](crate::Path).
+/// It contains no invalid byte, and the percent-encodings of its path are complete. A [`Path`](crate::Path) decodes the
+/// path.
 ///
 /// ```
 /// use http_core::{Form, Target, TargetError};
@@ -40,7 +40,7 @@ pub enum Form {
     Origin,
     /// `http://host:port/path?query`
     Absolute,
-    /// `*`: the whole server.
+    /// `*`: the server in general.
     Asterisk,
 }
 
@@ -61,7 +61,7 @@ impl<'a> Target<'a> {
     ///
     /// # Errors
     /// [`TargetError`], except [`EncodedSeparator`](TargetError::EncodedSeparator) and
-    /// [`EscapesRoot`](TargetError::EscapesRoot), which [`Path`](crate::Path) has. To encode other bytes, see
+    /// [`EscapesRoot`](TargetError::EscapesRoot), which [`Path`](crate::Path) returns. To encode other bytes, see
     /// [`percent_encode`](crate::percent_encode) and [`HttpUrl`](crate::HttpUrl).
     pub fn new(raw: &'a [u8]) -> Result<Target<'a>, TargetError> {
         TargetParts::new(raw).map(|parts| Target { raw, parts })
@@ -71,7 +71,7 @@ impl<'a> Target<'a> {
         Target { raw, parts }
     }
 
-    /// The whole target, in visible ASCII.
+    /// The complete target, in visible ASCII.
     pub fn as_str(&self) -> &'a str {
         ascii(self.raw)
     }
@@ -92,7 +92,7 @@ impl<'a> Target<'a> {
     /// The path as it was received, percent-encodings and dot segments included. It begins with `/`. It is `/` where an
     /// absolute-form has no path (R1945-5.1.2a), and `*` for the asterisk-form.
     ///
-    /// To decide what a request asks for, use [`Path::decoded`](crate::Path::decoded) instead.
+    /// To find the requested resource, use [`Path::decoded`](crate::Path::decoded) instead.
     pub fn raw_path(&self) -> &'a str {
         match self.slice(self.parts.path) {
             b"" => "/",
@@ -151,7 +151,7 @@ impl TargetParts {
         let path = &raw[path_start..path_start + path_length];
         if !plain {
             if path.contains(&b'\\') {
-                return Err(TargetError::InvalidByte); // D13: no browser sends one, and some programs take it for a slash
+                return Err(TargetError::InvalidByte); // D13: no browser sends one, and some programs read it as a slash
             }
             if decoded(path).any(|byte| byte.is_none()) {
                 return Err(TargetError::PercentEncoding);
@@ -194,7 +194,7 @@ fn has_scheme(raw: &[u8]) -> bool {
 /// A host and an optional port (RFC 3986 §3.2), as Host and the absolute-form have them.
 ///
 /// The host is a name of letters, digits and ``-._~!$&'()*+,;=``, an IPv4 address, or an IPv6 address in brackets.
-/// There is no user. `==` compares bytes; for the same server, compare [`Origin`](crate::Origin)s.
+/// Userinfo is not allowed. `==` compares bytes; for the same server, compare [`Origin`](crate::Origin)s.
 ///
 /// ```
 /// use http_core::Authority;
@@ -221,17 +221,17 @@ impl<'a> Authority<'a> {
         }
     }
 
-    /// An authority that was read before, and the length of its host.
-    pub(crate) const fn read_before(raw: &'a str, host: usize) -> Authority<'a> {
+    /// An authority that is known to be valid, and the length of its host.
+    pub(crate) const fn from_validated(raw: &'a str, host: usize) -> Authority<'a> {
         Authority { raw, host }
     }
 
-    /// The whole authority as it was received: the value of Host.
+    /// The complete authority as it was received: the value of Host.
     pub const fn as_str(&self) -> &'a str {
         self.raw
     }
 
-    /// The host in its case: a name, an IPv4 address, or an IPv6 address in brackets.
+    /// The host, in its original case: a name, an IPv4 address, or an IPv6 address in brackets.
     pub fn host(&self) -> &'a str {
         &self.raw[..self.host]
     }
@@ -241,8 +241,8 @@ impl<'a> Authority<'a> {
         self.raw.get(self.host + 1..)?.parse().ok()
     }
 
-    /// What to connect to, as `std::net::TcpStream::connect` takes it: the host, without brackets, and the port, 80 if
-    /// none is named (R1945-3.2.2).
+    /// The endpoint for `std::net::TcpStream::connect`: the host without brackets, and the port, which defaults to 80
+    /// (R1945-3.2.2).
     pub fn endpoint(&self) -> (&'a str, u16) {
         (self.host().trim_matches(['[', ']']), self.port().unwrap_or(80))
     }
@@ -250,12 +250,12 @@ impl<'a> Authority<'a> {
 
 try_from_bytes!(Authority, new, InvalidAuthority);
 
-/// The error of an [`Authority`] without a valid host and port.
+/// The error for an [`Authority`] without a valid host and port.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
 #[error("invalid host: expected a host and an optional port, like \"example.org:8080\"")]
 pub struct InvalidAuthority;
 
-/// The length of the host of an authority. `None` for what [`Authority::new`] refuses.
+/// The length of the host of an authority. `None` if [`Authority::new`] refuses it.
 pub(crate) fn host_length(raw: &[u8]) -> Option<usize> {
     let length = match raw {
         [b'[', rest @ ..] => {
@@ -291,7 +291,7 @@ mod tests {
 
     // R1945-3.2.1, R3986-2.1, R9110-4.2.1, R9110-4.2.4, R9110-7.4, D12, D13
     #[test]
-    fn what_is_no_target() {
+    fn invalid_target_is_refused() {
         for (raw, expected) in [
             ("/a%", TargetError::PercentEncoding),
             ("/a%2", TargetError::PercentEncoding),
@@ -317,7 +317,7 @@ mod tests {
 
     // R3986-3.4, R9112-3.2.1, R9112-3.2.2a, R9112-3.2.4, R1945-5.1.2a
     #[test]
-    fn forms_and_parts() {
+    fn target_has_a_form_a_path_and_a_query() {
         let parts = |raw: &'static str| {
             let target = Target::new(raw.as_bytes()).unwrap();
             (target.form(), target.raw_path(), target.query())
@@ -335,7 +335,7 @@ mod tests {
 
     // R1945-3.2.2
     #[test]
-    fn endpoints() {
+    fn endpoint_has_no_brackets_and_defaults_to_port_80() {
         for (raw, endpoint) in [
             ("a.example", ("a.example", 80)),
             ("a:", ("a", 80)),
@@ -349,7 +349,7 @@ mod tests {
 
     // R9112-3.2b, R1945-3.2.2
     #[test]
-    fn authorities() {
+    fn authority_is_a_host_with_an_optional_port() {
         for good in ["localhost", "a.example:80", "127.0.0.1:0", "[::1]", "[::ffff:1.2.3.4]:65535", "x_y", "a:"] {
             assert!(Authority::new(good.as_bytes()).is_ok(), "{good}");
         }

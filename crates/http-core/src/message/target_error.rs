@@ -12,8 +12,8 @@ pub enum TargetError {
     /// Neither a path nor an absolute URL nor, for OPTIONS, `*`.
     #[error("is neither a path that begins with \"/\" nor an http URL")]
     Form,
-    /// An absolute URL of another scheme, `https` included (R9110-7.4).
-    #[error("is not an http URL: its scheme is another one")]
+    /// An absolute URL with another scheme, including `https` (R9110-7.4).
+    #[error("is a URL with a scheme other than http")]
     Scheme,
     /// An absolute URL with no host, with userinfo or with a bad port (R9110-4.2.1, R9110-4.2.4).
     #[error("has no valid host and port")]

@@ -48,15 +48,15 @@ pub struct EntityTag<'a> {
 impl<'a> EntityTag<'a> {
     /// The tag with these bytes between its quotes.
     ///
-    /// Weak is what may stay the same while bytes of the representation change.
+    /// A weak tag may stay the same while bytes of the representation change.
     ///
     /// # Errors
-    /// [`InvalidEntityTag`] if one of the bytes is a control, a blank or a quote.
+    /// [`InvalidEntityTag`] if it holds a control byte, a blank or a quote.
     pub fn new(weak: bool, opaque: &'a [u8]) -> Result<EntityTag<'a>, InvalidEntityTag> {
         if opaque.iter().all(is_etagc) { Ok(EntityTag { weak, opaque }) } else { Err(InvalidEntityTag) }
     }
 
-    /// Reads exactly one tag, as it stands in a field: `"x"` or `W/"x"`, where the `W` is upper case.
+    /// Reads exactly one tag, as it appears in a header: `"x"` or `W/"x"` with an upper-case `W`.
     ///
     /// # Errors
     /// [`InvalidEntityTag`] for anything else.
@@ -115,7 +115,7 @@ impl<'a> EntityTag<'a> {
 
 try_from_bytes!(EntityTag, parse, InvalidEntityTag);
 
-/// The error of an [`EntityTag`] that cannot be read or written.
+/// The error for an [`EntityTag`] that cannot be read or written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
 #[error("invalid entity tag: expected \"x\" or W/\"x\", without blanks and quotes between the quotes")]
 pub struct InvalidEntityTag;
@@ -130,8 +130,8 @@ impl fmt::Debug for EntityTag<'_> {
 ///
 /// A strong tag must change with every byte (R9110-8.8.3), but two changes within one tick of the file system's clock
 /// leave the same time. So the tag is weak until the modification time is 2 seconds old, the coarsest tick of a file
-/// system in use. The strong tag that follows is a different one: a client that cached the first of two states within a
-/// tick learns that there may be a second. A program that sets a file's time back defeats this.
+/// system in use. The strong tag that follows is different. So a client that cached the first of two states within a
+/// tick fetches the file again. A program that sets a file's time back defeats this.
 ///
 /// The inode is not part of the tag. It differs between machines that serve the same files, and it reveals internals.
 ///
@@ -168,7 +168,7 @@ impl FileTag {
         tag.push_hex(u128::from(length));
         tag.push(b"-");
         tag.push_hex(modified_ns.cast_unsigned());
-        // If-None-Match compares weakly. Without the `~`, it would confirm an outdated state of the same tick forever.
+        // If-None-Match compares weakly. Without the `~`, it would match an outdated state of the same tick forever.
         tag.push(if is_weak { b"~\"" } else { b"\"" });
         tag
     }
@@ -401,7 +401,7 @@ mod tests {
             let read = EntityTag::parse(expected.as_bytes()).unwrap();
             assert_eq!((tag.as_tag().is_weak(), tag.as_tag().opaque()), (read.is_weak(), read.opaque()));
         }
-        // A different length or time gives a different tag, also if the digits joined are the same.
+        // A different length or time gives a different tag, even if the joined digits are the same.
         let tag = |length, modified| FileTag::new(length, modified, now);
         assert!(tag(0x12, 0x3).as_tag().matches_strongly(tag(0x12, 0x3).as_tag()));
         for (length, modified) in [(0x13, 0x3), (0x12, 0x4), (0x1, 0x23), (0x123, 0)] {
@@ -530,7 +530,7 @@ mod tests {
         ] {
             assert_eq!(outcome(Method::Get, lines, &Validators::default()), expected, "{lines}");
         }
-        // A weak tag serves caches only.
+        // A weak tag is only for caches.
         assert_eq!(outcome(Method::Get, "If-None-Match: \"v\"", &validators("W/\"v\"")), NotModified);
         assert_eq!(outcome(Method::Get, "If-Match: \"v\"", &validators("W/\"v\"")), PreconditionFailed);
         assert_eq!(outcome(Method::Get, "If-Match: W/\"v\"", &validators("W/\"v\"")), PreconditionFailed);

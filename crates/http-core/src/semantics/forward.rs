@@ -1,4 +1,4 @@
-//! What a proxy passes on of a received message, and what it adds (RFC 9110 §7.6, RFC 2068 §13.5.1).
+//! What a proxy keeps of a received message, and what it adds (RFC 9110 §7.6, RFC 2068 §13.5.1).
 
 use alloc::format;
 
@@ -10,8 +10,8 @@ use crate::message::version::Version;
 use crate::server::types::{RequestHead, Response, ResponseBody};
 use crate::wire::framing::Framing;
 
-/// Headers for one hop by definition, whether Connection names them or not. Connection, Keep-Alive and
-/// Transfer-Encoding are missing here, because no [`FieldBlock`] takes them.
+/// Headers that are always hop-by-hop, whether Connection names them or not. Connection, Keep-Alive and
+/// Transfer-Encoding are missing here, because a [`FieldBlock`] rejects them.
 const HOP_BY_HOP: [FieldName<'static>; 6] = [
     FieldName::from_static("Proxy-Authenticate"),
     header::PROXY_AUTHORIZATION,
@@ -24,12 +24,12 @@ const HOP_BY_HOP: [FieldName<'static>; 6] = [
 impl FieldBlock {
     /// Adds the headers of a received message that a proxy passes on, in their order, and then Via.
     ///
-    /// It leaves out the headers for one hop, which Connection names or which are so by definition, and those that the
-    /// connections write themselves (see [`FieldBlock`]). Via says in which version the message came, and which proxy
-    /// passes it on: a host and port, or a pseudonym. To drop or replace another header, call [`remove`](Self::remove)
-    /// or [`set`](Self::set) afterwards.
+    /// It leaves out hop-by-hop headers: those that Connection names, and those that RFC 9110 or RFC 2068 defines as
+    /// such. It also leaves out the headers that the connections write themselves (see [`FieldBlock`]). Via names the
+    /// version of the message and the proxy, by a host and port or a pseudonym. To drop or replace another header, call
+    /// [`remove`](Self::remove) or [`set`](Self::set) afterwards.
     ///
-    /// It searches the Connection headers once for every line.
+    /// It searches the Connection headers once for each line.
     ///
     /// ```
     /// # use http_core::{server::{Connection, Event}, Limits};
@@ -65,7 +65,7 @@ impl FieldBlock {
 }
 
 impl<'a> Request<'a> {
-    /// The request by which a forward proxy passes on a received one. `fields` are the headers that are passed on, see
+    /// The request that a forward proxy sends for a received one. `fields` are the headers that it passes on, see
     /// [`FieldBlock::forward`].
     ///
     /// `None` if the target is not a URL. The request is then meant for the proxy itself.
@@ -73,11 +73,11 @@ impl<'a> Request<'a> {
         Some(Request::forwarded_to(received, received.target.authority()?, fields))
     }
 
-    /// The request by which a reverse proxy passes on a received one to the server behind it. `fields` are the headers
-    /// that are passed on, see [`FieldBlock::forward`].
+    /// The request that a reverse proxy sends to its backend for a received one. `fields` are the headers that it
+    /// passes on, see [`FieldBlock::forward`].
     ///
-    /// Its Host is the one that the client asked for: the target's if that is a URL, or else the client's Host. `host`
-    /// is sent if the client named neither.
+    /// Its Host is the one that the client asked for: the target's if that is a URL, or else the client's Host. If the
+    /// client named neither, `host` is sent.
     pub fn forwarded_to(received: &RequestHead<'a>, host: Authority<'a>, fields: &'a FieldBlock) -> Request<'a> {
         // R9112-3.2.2b: the host of a URL replaces Host.
         let header = || received.fields.get(header::HOST).and_then(|host| Authority::new(host.as_bytes()).ok());
@@ -89,16 +89,16 @@ impl<'a> Request<'a> {
 }
 
 impl<'a> Response<'a> {
-    /// The response by which a proxy passes on a received one, to be given to
-    /// [`forward`](crate::server::Connection::forward). `fields` are the headers that are passed on, see
-    /// [`FieldBlock::forward`].
+    /// The response that a proxy sends for a received one. Give it to
+    /// [`Connection::forward`](crate::server::Connection::forward). `fields` are the headers that the proxy passes on,
+    /// see [`FieldBlock::forward`].
     ///
-    /// It has the length and the date of the received one. Without a date there, it has `now`.
+    /// It keeps the length and the date. If the received response has no valid date, its date is `now`.
     pub fn forwarded(received: &ResponseHead<'_>, fields: &'a FieldBlock, now: Option<Date>) -> Response<'a> {
         let dated = received.fields.get(header::DATE).zip(now);
         let date = dated.and_then(|(date, now)| Date::parse(date.as_bytes(), now).ok());
         Response {
-            // R9110-8.6a: also that of the body that a GET would get.
+            // R9110-8.6a: for HEAD, the length of the body that a GET would get.
             body: received.content_length().map_or(ResponseBody::UntilClose, ResponseBody::Length),
             date: date.or(now).map(Date::text), // R9110-6.6.1
             ..Response::new(received.status, fields)
@@ -167,17 +167,17 @@ mod tests {
     #[test]
     fn reverse_proxy_keeps_the_host_that_the_client_asked_for() {
         for (received, expected) in [
-            ("GET /a?b HTTP/1.0\r\n\r\n", "GET /a?b HTTP/1.0\r\nHost: behind:81"),
+            ("GET /a?b HTTP/1.0\r\n\r\n", "GET /a?b HTTP/1.0\r\nHost: backend:81"),
             ("GET /a HTTP/1.1\r\nHost: o:1\r\n\r\n", "GET /a HTTP/1.0\r\nHost: o:1"),
             ("GET http://u/a HTTP/1.1\r\nHost: o\r\n\r\n", "GET /a HTTP/1.0\r\nHost: u"),
-            ("POST /a HTTP/1.0\r\nContent-Length: 3\r\n\r\n", "POST /a HTTP/1.0\r\nHost: behind:81"),
+            ("POST /a HTTP/1.0\r\nContent-Length: 3\r\n\r\n", "POST /a HTTP/1.0\r\nHost: backend:81"),
             ("OPTIONS * HTTP/1.1\r\nHost: o\r\n\r\n", "OPTIONS * HTTP/1.0\r\nHost: o"),
         ] {
             let mut connection = server::Connection::new(Limits::default());
             connection.receive(received.as_bytes());
             let Ok(server::Event::Request(head)) = connection.poll() else { panic!("{received}") };
             let (fields, mut out) = (FieldBlock::new(), Vec::new());
-            let request = Request::forwarded_to(&head, Authority::new(b"behind:81").unwrap(), &fields);
+            let request = Request::forwarded_to(&head, Authority::new(b"backend:81").unwrap(), &fields);
             assert_eq!(request.body, received.contains("Length").then_some(3));
             let sent_host = expected.rsplit_once("Host: ").unwrap().1;
             assert_eq!(request.host.as_str(), sent_host, "a proxy connects to the host that it sends");

@@ -1,4 +1,4 @@
-//! What messages mean, as functions over values: no machine, no IO, no clock.
+//! What messages mean, as functions over values: no state, no IO, no clock.
 
 pub mod auth;
 pub mod conditional;

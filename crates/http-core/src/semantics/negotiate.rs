@@ -23,11 +23,11 @@ pub enum Choice {
 impl Choice {
     /// Adds the headers that a response with this status needs.
     ///
-    /// `Vary: Accept-Encoding` is always added, also to a 304. Otherwise a cache would give the response to clients
+    /// `Vary: Accept-Encoding` is always added, even to a 304. Otherwise a cache would give the response to clients
     /// that cannot decode it (R9110-12.5.5). Content-Encoding is added if an encoded body is sent.
     ///
     /// # Errors
-    /// [`UnknownCoding`] if `available` is not what was chosen from, or holds a name that is no token.
+    /// [`UnknownCoding`] if `available` is not the list that was chosen from, or holds a name that is not a token.
     ///
     /// ```
     /// use http_core::negotiate::Choice;
@@ -58,18 +58,18 @@ impl Choice {
     }
 }
 
-/// The error of a [`Choice`] that is not among the codings that [`write_headers`](Choice::write_headers) was given.
+/// The error for a [`Choice`] that is not among the codings that [`write_headers`](Choice::write_headers) was given.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
-#[error("unknown content coding: expected one of those that were chosen from")]
+#[error("unknown content coding: expected one of the available codings")]
 pub struct UnknownCoding;
 
-/// Chooses among the representation as it is and its codings, of which the server likes best the one named first.
+/// Chooses one of the available codings or the plain representation. `available` is in the order of preference.
 ///
 /// The greatest weight wins. A tie goes to a coding over the plain representation, and to the coding listed first.
-/// Without Accept-Encoding, or with an empty one, the plain representation is sent: clients that can decode say so. If
-/// the header gives `identity` no weight, it has the lowest. Malformed elements are ignored.
+/// Without Accept-Encoding, or with an empty one, the plain representation is sent: clients that can decode
+/// announce it. If the header gives `identity` no weight, it has the lowest. Malformed elements are ignored.
 ///
-/// The work is linear in the length of the header, once for each coding.
+/// For each coding, the work is linear in the length of the header.
 ///
 /// ```
 /// use http_core::negotiate::{Choice, content_coding};
@@ -86,7 +86,7 @@ pub struct UnknownCoding;
 pub fn content_coding(fields: &Fields<'_>, available: &[&str]) -> Choice {
     let identity = weight(fields, "identity");
     let coded = available.iter().enumerate().map(|(place, coding)| (weight(fields, coding).unwrap_or(0), place));
-    // `max_by_key` returns the last of equals, and the server's first is to win.
+    // `max_by_key` returns the last of equals, but the server's first must win.
     let best = coded.rev().max_by_key(|&(weight, _)| weight);
     match best {
         Some((weight, place)) if weight > 0 && weight >= identity.unwrap_or(0) => Choice::Coded(place),
@@ -123,12 +123,12 @@ fn weighted(element: &[u8]) -> Option<(&[u8], u16)> {
 
 /// Parses `( "0" [ "." 0*3DIGIT ] ) / ( "1" [ "." 0*3("0") ] )` into thousandths (RFC 9110 §12.4.2).
 fn qvalue(text: &[u8]) -> Option<u16> {
-    let (whole, digits) = match text {
-        [whole @ (b'0' | b'1')] => (whole, &[][..]),
-        [whole @ (b'0' | b'1'), b'.', digits @ ..] if digits.len() <= 3 => (whole, digits),
+    let (integer, digits) = match text {
+        [integer @ (b'0' | b'1')] => (integer, &[][..]),
+        [integer @ (b'0' | b'1'), b'.', digits @ ..] if digits.len() <= 3 => (integer, digits),
         _ => return None,
     };
-    let mut thousandths = u16::from(whole - b'0');
+    let mut thousandths = u16::from(integer - b'0');
     for place in 0..3 {
         let digit = digits.get(place).unwrap_or(&b'0');
         if !digit.is_ascii_digit() {

@@ -78,7 +78,7 @@ impl ByteRange {
     }
 }
 
-/// The value of a Content-Range field (RFC 9110 §14.4).
+/// The value of a Content-Range header (RFC 9110 §14.4).
 ///
 /// ```
 /// use http_core::{FieldBlock, header, range::ContentRange};
@@ -126,7 +126,7 @@ impl fmt::Debug for ContentRange {
     }
 }
 
-/// A Content-Range being written. A type of its own, because `ContentRange` must not implement `Write` publicly.
+/// A Content-Range being written. It is a separate type, because `ContentRange` must not implement `Write` publicly.
 struct Writer(ContentRange);
 
 impl fmt::Write for Writer {
@@ -138,10 +138,10 @@ impl fmt::Write for Writer {
     }
 }
 
-/// Evaluates the Range header of a request. Call it after the preconditions passed, if the response would be 200 with
+/// Evaluates the Range header of a request. Call it after the preconditions hold, if the response would be 200 with
 /// `length` bytes (R9110-13.2.2).
 ///
-/// Range counts only in a GET (R9110-14.2a), if it is not repeated, and if If-Range holds (R9110-13.1.5).
+/// Range applies only to a GET (R9110-14.2a), if it is not repeated and If-Range holds (R9110-13.1.5).
 ///
 /// ```
 /// use http_core::conditional::{EntityTag, Validators};
@@ -173,7 +173,7 @@ pub fn evaluate(
     }
 }
 
-/// The most ranges that are read; with more, Range is ignored (R9110-14.2b, R9110-17.15, V10). Media players and
+/// The maximum number of ranges. If there are more, Range is ignored (R9110-14.2b, R9110-17.15, V10). Media players and
 /// document viewers ask for fewer.
 const MAX_RANGES: usize = 16;
 
@@ -182,7 +182,7 @@ const MAX_RANGES: usize = 16;
 /// Ranges that overlap or touch are merged. If several remain, the header is ignored. It is also ignored if it is
 /// malformed, if its unit is not `bytes`, or if it lists more than 16 ranges (D11, R9110-14.2a, R9110-14.2b).
 ///
-/// Ranges beyond the end are skipped, unless all of them are. Numbers beyond 64 bits count as the largest of 64 bits
+/// Ranges beyond the end are skipped, unless all of them are. Numbers beyond 64 bits count as the largest 64-bit number
 /// (R9110-14.1.2, V9).
 pub fn parse(value: &[u8], length: u64) -> RangeOutcome {
     let Some((_, set)) = value.split_at_checked(6).filter(|(unit, _)| unit.eq_ignore_ascii_case(b"bytes=")) else {
@@ -342,8 +342,8 @@ mod tests {
         for count in [MAX_RANGES + 1, 1_300, 20_000] {
             assert_eq!(parse(value(count).as_bytes(), 10), Full);
         }
-        let behind = format!("bytes={}", "10-,".repeat(MAX_RANGES + 1));
-        assert_eq!(parse(behind.as_bytes(), 10), Full);
+        let unsatisfiable = format!("bytes={}", "10-,".repeat(MAX_RANGES + 1));
+        assert_eq!(parse(unsatisfiable.as_bytes(), 10), Full);
     }
 
     // R9110-13.1.5, R9110-14.2a
@@ -387,7 +387,7 @@ mod tests {
         assert_eq!(format!("{:?}", ContentRange::unsatisfied(10)), "\"bytes */10\"");
     }
 
-    /// Numbers near zero and near the end of 64 bits, and any others.
+    /// Numbers near zero, near the largest 64-bit number, and any others.
     fn numbers() -> impl Strategy<Value = u64> {
         prop_oneof![0..20u64, u64::MAX - 20..=u64::MAX, any::<u64>()]
     }

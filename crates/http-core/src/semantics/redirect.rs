@@ -28,7 +28,7 @@ use crate::message::field::header;
 use crate::message::method::Method;
 use crate::semantics::url::{HttpUrl, UrlError};
 
-/// The most redirects that are followed in a row without asking the user: 5 (R1945-9.3a).
+/// The maximum number of redirects to follow in a row without asking the user: 5 (R1945-9.3a).
 pub const MAX_REDIRECTS: u8 = 5;
 
 /// The request to send next. It has no body, so drop the headers that describe one.
@@ -37,7 +37,7 @@ pub const MAX_REDIRECTS: u8 = 5;
 pub struct Redirect {
     /// [`Get`](Method::Get) or [`Head`](Method::Head).
     pub method: Method<'static>,
-    /// The new URL. If its [origin](HttpUrl::origin) is another one, do not send credentials or cookies (R1945-11b).
+    /// The new URL. If its [origin](HttpUrl::origin) is different, do not send credentials or cookies (R1945-11b).
     pub url: HttpUrl,
 }
 

@@ -15,7 +15,7 @@ use crate::message::target::{Authority, Form, Target, TargetParts};
 
 /// An absolute `http` URL without a fragment. It can be requested as it is.
 ///
-/// Bytes that a URL may not hold are percent-encoded, and encodings that are there are kept (R1945-3.2.1). The default
+/// Bytes that a URL may not hold are percent-encoded, and existing encodings are kept (R1945-3.2.1). The default
 /// port is left out. `==` compares the text; for the same server, compare [`origin`](Self::origin)s.
 ///
 /// ```
@@ -43,7 +43,7 @@ const SCHEME: &str = "http://";
 const DEFAULT_PORT: u16 = 80;
 
 impl HttpUrl {
-    /// The longest URL that is read, in bytes. By default, servers do not accept a longer request line.
+    /// The maximum length of a URL, in bytes. By default, a server does not accept a longer request line.
     pub const LONGEST: usize = 8192;
 
     /// Reads a URL. A fragment is dropped, because it is never sent (R1945-10.13). Dot segments are kept.
@@ -60,7 +60,7 @@ impl HttpUrl {
         HttpUrl::limited(read_authority(authority)?, path, query)
     }
 
-    /// The URL of a host, a port, and the path and query on that server.
+    /// Builds a URL from a host, a port, and the path and query on that server.
     ///
     /// The host is a name or an address; an IPv6 address may be without its brackets. The `/` at the start of the path
     /// may be left out. `#` is percent-encoded.
@@ -80,7 +80,7 @@ impl HttpUrl {
         HttpUrl::limited(read_authority(authority.as_bytes())?, path, query)
     }
 
-    /// The URL that a request asks for. If the target is in absolute-form, its own host counts.
+    /// The URL that a request asks for. If the target is in absolute-form, its own host is used.
     pub fn of_request(host: Authority<'_>, target: Target<'_>) -> HttpUrl {
         let path = if target.form() == Form::Asterisk { "/" } else { target.raw_path() };
         let query = target.query().map(|query| [b"?", query.as_bytes()].concat()).unwrap_or_default();
@@ -135,14 +135,14 @@ impl HttpUrl {
     }
 
     /// The URL as a request-target in absolute-form. A [`Request`](crate::client::Request) sends it in the form that
-    /// its receiver wants.
+    /// its receiver needs.
     pub fn target(&self) -> Target<'_> {
         Target::from_parts(self.text.as_bytes(), self.parts)
     }
 
     /// The host and port, as Host has them.
     pub fn authority(&self) -> Authority<'_> {
-        Authority::read_before(&self.text[SCHEME.len()..SCHEME.len() + self.authority], self.host)
+        Authority::from_validated(&self.text[SCHEME.len()..SCHEME.len() + self.authority], self.host)
     }
 
     /// The host: a name, an IPv4 address, or an IPv6 address in brackets. To connect to it, see
@@ -391,7 +391,7 @@ mod tests {
 
     // R9110-10.2.2, R1945-3.2.1, R1945-3.2.2, R1945-5.1.2a, R1945-10.13, R9110-4.2.1, R9110-4.2.4, D13
     #[test]
-    fn reference_leads_to_an_http_url_or_is_an_error() {
+    fn reference_resolves_to_an_http_url_or_is_an_error() {
         use UrlError::{Authority, Https, Scheme, TooLong};
         let long = "a".repeat(HttpUrl::LONGEST);
         for (base, reference, expected) in [
@@ -479,7 +479,7 @@ mod tests {
             let got = (url.host(), url.port(), url.origin() != asked.origin());
             assert_eq!(got, (host, port, leaves), "{asked} {reference}");
         }
-        // The host of an absolute-form is the one that was asked.
+        // The origin of an absolute-form is its own host, not the proxy.
         let asked = HttpUrl::of_request(Authority::new(b"proxy").unwrap(), Target::new(b"http://h/").unwrap());
         let leaves = |to| asked.resolve(FieldValue::from_static(to)).unwrap().origin() != asked.origin();
         assert_eq!((leaves("/"), leaves("//h"), leaves("//proxy")), (false, false, true));
@@ -526,7 +526,7 @@ mod tests {
             assert_eq!(got, expected, "{text:?}");
             if let Ok(url) = &url {
                 assert_eq!(Target::new(url.as_str().as_bytes()), Ok(url.target()));
-                assert_eq!(HttpUrl::parse(url.as_str()).as_ref(), Ok(url), "a URL stays what it is");
+                assert_eq!(HttpUrl::parse(url.as_str()).as_ref(), Ok(url), "parsing a URL again changes nothing");
             }
         }
     }
@@ -565,7 +565,7 @@ mod tests {
                 prop_assert_eq!(url.target().form(), Form::Absolute);
                 let has_dots = url.target().raw_path().split('/').any(|segment| segment == "." || segment == "..");
                 prop_assert!(!has_dots || url.target().raw_path() == base.target().raw_path());
-                // What is resolved stays what it is.
+                // Resolving the result again changes nothing.
                 let again = base.resolve(FieldValue::new(url.as_str().as_bytes()).unwrap());
                 prop_assert!(has_dots || again == Ok(url));
             }

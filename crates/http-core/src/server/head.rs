@@ -1,5 +1,5 @@
 //! A request's head: how it is received, and the checks that it passes before the caller sees it, in the order of D16:
-//! line grammar, version, headers, Host, framing, CONNECT, target. Each single check is in the file that it calls.
+//! line grammar, version, headers, Host, framing, CONNECT, target. The checks themselves are in other files.
 
 use crate::error::RequestError;
 use crate::limits::Limits;
@@ -23,7 +23,7 @@ pub(super) struct Head {
     scanner: HeadScanner,
     blank_lines: u8,
     pub(super) start_line_end: u32,
-    /// 0 until the head is whole.
+    /// 0 until the head is complete.
     pub(super) length: u32,
     method_end: u32,
     target: (u32, u32),
@@ -45,15 +45,15 @@ impl Head {
         method_end: 0,
         target: (0, 0),
         parts: None,
-        version: Version::HTTP_10, // so that an error in what follows gets a status line
+        version: Version::HTTP_10, // so that the response to an error gets a status line
         is_head: false,
         lenient: false,
         expects_continue: false,
         connection_option: ConnectionOption::Nothing,
     };
 
-    /// Reads on where it stopped. Returns the framing of the body when the head is whole, and lends its bytes. `None`:
-    /// more bytes are needed.
+    /// Continues where it stopped. When the head is complete, lends its bytes and returns the framing of the body.
+    /// `None` if more bytes are needed.
     pub(super) fn read(
         &mut self,
         buffer: &mut RecvBuffer,
@@ -87,7 +87,7 @@ impl Head {
                     self.validate_start_line(&bytes[line], next, allows_http09)?;
                     if self.version == Version::HTTP_09 {
                         buffer.parts().1.clear();
-                        break (next, Framing::Empty); // whole with its line
+                        break (next, Framing::Empty); // complete with its first line
                     }
                     let (bytes, index) = buffer.parts();
                     if !self.scanner.bare_lf
@@ -133,7 +133,7 @@ impl Head {
         Ok(())
     }
 
-    /// Reads the field lines into the index. `bytes` is the whole head, including its empty line.
+    /// Reads the field lines into the index. `bytes` is the complete head, including its empty line.
     fn validate_fields(&mut self, bytes: &mut [u8], index: &mut FieldIndex) -> Result<(), RequestError> {
         let strict = self.version >= Version::HTTP_11;
         let from = self.start_line_end as usize;
@@ -147,7 +147,7 @@ impl Head {
         parse::fields(bytes, from, self.scanner.field_lines, index).ok_or(RequestError::FieldSyntax)
     }
 
-    /// Decides what body follows a head whose first line and field lines were read before.
+    /// Decides which body follows a head whose first line and field lines have been read.
     fn validate(&mut self, bytes: &[u8], index: &FieldIndex) -> Result<Framing, RequestError> {
         let fields = Fields::new(bytes, index);
         validate_host(self.version, &fields)?;
@@ -173,7 +173,7 @@ impl Head {
         Some(RequestHead {
             method: Method::new(&bytes[..self.method_end as usize]).ok()?,
             target: Target::from_parts(target, parts),
-            path: Path::read_before(parts.path(target)),
+            path: Path::from_validated(parts.path(target)),
             version: self.version,
             fields: Fields::new(bytes, index),
             body: if body == 0 { Framing::Empty } else { Framing::Length(body) },

@@ -1,5 +1,5 @@
-//! The server's half of a connection: requests in, responses out. This file owns the state of the exchange. What is
-//! received and accepted is decided in `head` and in `wire`.
+//! The server's half of a connection: requests in, responses out. This file owns the state of the exchange.
+//! `head` and `wire` decide what is accepted.
 //!
 //! ```text
 //!            received(n)      poll: Request, a body follows      poll: NeedOutput
@@ -22,7 +22,7 @@
 //! A response may also be given in Body. The rest of the request's body is then dropped, up to [`Limits::drain`] bytes,
 //! or the connection closes.
 //!
-//! Call [`Connection::poll`] repeatedly and do what each event says, until it is [`NeedInput`](Event::NeedInput) or
+//! Call [`Connection::poll`] repeatedly and handle each event, until it is [`NeedInput`](Event::NeedInput) or
 //! [`Closed`](Event::Closed):
 //!
 //! | event | what to do |
@@ -84,9 +84,9 @@ use head::Head;
 pub use crate::wire::encode::SendBody;
 pub use types::{Event, Expectation, Phase, RequestHead, Response, ResponseBody};
 
-/// A connection from a client. The [module](self) says in which order to call what.
+/// A connection from a client. The [module](self) explains the order of calls.
 ///
-/// It is at most 256 bytes large, and `Send`. Its buffers are its own, or [a workspace's](Self::attach).
+/// Its size is at most 256 bytes, and it is `Send`. It uses its own buffers, or [a workspace's](Self::attach).
 ///
 /// ```
 /// use http_core::server::{Connection, Event, Response, ResponseBody, SendBody};
@@ -121,7 +121,7 @@ pub struct Connection {
     state: State,
     refused: Option<RequestError>,
     close_reason: Option<CloseReason>,
-    /// In how many pieces the current head was received; see `must_linger`.
+    /// The number of pieces in which the current head was received; see `must_linger`.
     pieces: u8,
     allows_http09: bool,
     eof: bool,
@@ -198,9 +198,9 @@ impl Connection {
         self.buffer.received(n);
     }
 
-    /// Copies bytes that the caller holds in a buffer of its own, and returns how many were taken.
+    /// Copies bytes from a buffer of the caller, and returns how many it copied.
     ///
-    /// Fewer are taken when more than [`Limits::head`] bytes are unread. Poll, and then pass the rest.
+    /// It copies fewer if more than [`Limits::head`] bytes would be unread. Poll, and then pass the rest.
     pub fn receive(&mut self, bytes: &[u8]) -> usize {
         self.holds_head = false;
         self.pieces = self.pieces.saturating_add(1);
@@ -209,7 +209,7 @@ impl Connection {
 
     /// Reports the end of the stream: the peer sends no more.
     ///
-    /// What was received before is still served (R9112-9.6c). A request that has begun and is not whole is
+    /// What was received before is still served (R9112-9.6c). A request that was received in part is
     /// [`RequestError::Incomplete`]. If the stream broke, drop the connection instead.
     pub fn received_eof(&mut self) {
         self.eof = true;
@@ -218,7 +218,7 @@ impl Connection {
     /// Reports that the caller's timeout for the current [`phase`](Self::phase) fired.
     ///
     /// A request that has begun gets a 408. An idle connection closes without a response (R9112-9.5, R9110-15.5.9).
-    /// What is whole is still served. Poll next.
+    /// A complete request is still served. Poll next.
     ///
     /// ```
     /// use http_core::server::{Connection, Event};
@@ -263,7 +263,7 @@ impl Connection {
     /// The head that the last [`poll`](Self::poll) returned, until the next call that receives or polls. `None`
     /// otherwise.
     ///
-    /// Unlike a head that the caller keeps, it is also there after [`respond`](Self::respond), for a log.
+    /// Unlike the head in [`Event::Request`], it is also available after [`respond`](Self::respond), for a log.
     pub fn request(&self) -> Option<RequestHead<'_>> {
         if !self.holds_head {
             return None;
@@ -273,7 +273,7 @@ impl Connection {
 
     /// The first line as far as it was received, for a log. It may hold any byte except LF, so escape it.
     ///
-    /// It is there while [`request`](Self::request) is, and after an error in a head. Otherwise it is empty.
+    /// It is available as long as [`request`](Self::request), and after an error in a head. Otherwise it is empty.
     pub fn start_line(&self) -> &[u8] {
         let head = if self.holds_head || self.head.length == 0 { self.buffer.unread() } else { b"" };
         parse::start_line(head, self.limits.start_line as usize)
@@ -281,14 +281,15 @@ impl Connection {
 
     /// Appends a response's head to `out`, and its body if that is [`ResponseBody::Bytes`]. Returns what must follow.
     ///
-    /// A request or an error of [`poll`](Self::poll) gets one response. It may come before the request's body. The rest
-    /// of that body is then dropped, or the connection closes. A Simple-Request gets the body without a head.
+    /// A request or an error of [`poll`](Self::poll) gets one response. It may be given before the request's body has
+    /// arrived. The rest of that body is then dropped, or the connection closes. A Simple-Request gets the body without a
+    /// head.
     ///
-    /// This call decides whether the connection is [kept](Self::close_reason), and Connection says so (D15).
+    /// This call decides whether the connection is [kept](Self::close_reason), and writes Connection accordingly (D15).
     ///
     /// # Errors
-    /// [`UsageError::NoResponseDue`], [`UsageError::InformationalStatus`], [`UsageError::MissingField`]. Nothing is
-    /// written then, and another response may be given.
+    /// [`UsageError::NoResponseDue`], [`UsageError::InformationalStatus`], [`UsageError::MissingField`].
+    /// After an error nothing is written, and another response may be given.
     ///
     /// ```
     /// use http_core::server::{Connection, Event, Response, ResponseBody, SendBody};
@@ -322,7 +323,7 @@ impl Connection {
     /// missing: the other server left them out.
     ///
     /// # Errors
-    /// [`UsageError::NoResponseDue`], [`UsageError::InformationalStatus`]. Nothing is written then.
+    /// [`UsageError::NoResponseDue`], [`UsageError::InformationalStatus`]. After an error nothing is written.
     pub fn forward(&mut self, response: &Response<'_>, out: &mut Vec<u8>) -> Result<SendBody, UsageError> {
         if self.state != State::Due {
             return Err(UsageError::NoResponseDue);
@@ -368,11 +369,11 @@ impl Connection {
     /// Appends a complete response to the error that [`poll`](Self::poll) returned: its [status](RequestError::status),
     /// and a line of text that says what is wrong (R1945-9.4b), except for HEAD. The connection closes after it.
     ///
-    /// `date` is for the header Date; `None` without a clock. For a page of your own, call [`respond`](Self::respond)
+    /// `date` is the value of Date; `None` without a clock. For a page of your own, call [`respond`](Self::respond)
     /// with `error.status()` instead.
     ///
     /// # Errors
-    /// [`UsageError::NoErrorToReport`] if `poll` returned no error, or after its response.
+    /// [`UsageError::NoErrorToReport`] if `poll` returned no error, or a response to it was already given.
     pub fn respond_error(&mut self, date: Option<DateText>, out: &mut Vec<u8>) -> Result<(), UsageError> {
         let (Some(error), State::Due) = (self.refused, self.state) else { return Err(UsageError::NoErrorToReport) };
         let text = alloc::format!("{}: {error}\n", error.status());
@@ -385,13 +386,13 @@ impl Connection {
             fields.push_unreserved(header::RETRY_AFTER, FieldValue::from_static("1")); // R1945-9.5
         }
         let body = ResponseBody::Bytes(text.as_bytes());
-        let _whole = self.respond(&Response { body, date, ..Response::new(error.status(), &fields) }, out)?;
+        let _complete = self.respond(&Response { body, date, ..Response::new(error.status(), &fields) }, out)?;
         Ok(())
     }
 
     /// Reports that `n` bytes of the response's body were sent, or certainly will be. Call it for each piece.
     ///
-    /// With the last of them the response is complete. A body of unknown length also needs
+    /// The last byte completes the response. A body of unknown length also needs
     /// [`finish_body`](Self::finish_body).
     ///
     /// # Errors
@@ -428,8 +429,8 @@ impl Connection {
         }
     }
 
-    /// What the connection is doing, and so which timeout applies. Ask after [`Event::NeedInput`] or
-    /// [`Event::NeedOutput`].
+    /// What the connection is doing, and so which timeout applies. Call it after
+    /// [`Event::NeedInput`] or [`Event::NeedOutput`].
     pub fn phase(&self) -> Phase {
         match self.state {
             State::Head if self.has_begun() => Phase::Head,
@@ -442,17 +443,18 @@ impl Connection {
         }
     }
 
-    /// Why the connection closes, once that is settled: with the response's head, or with [`Event::Closed`]. `None`
-    /// while it is kept. For a log.
+    /// Why the connection closes, for a log. It is known after the response's head or at [`Event::Closed`]. `None`
+    /// while the connection is kept.
     pub fn close_reason(&self) -> Option<CloseReason> {
         self.close_reason
     }
 
     /// Whether a plain close could destroy the response, because bytes may still be on their way (R9112-9.6b): the
-    /// system then resets the connection. Ask after [`Event::Closed`], when the whole response is written.
+    /// system then resets the connection. Call it after [`Event::Closed`], when the complete
+    /// response is written.
     ///
     /// If so, close in steps, as in [`manual::blocking`](crate::manual::blocking). A client whose head was received in
-    /// one piece with nothing after it is taken to have sent everything.
+    /// one piece with nothing after it is assumed to have sent everything.
     #[must_use]
     pub fn must_linger(&self) -> bool {
         let more = self.buffer.unread().len() > self.buffer.lent_front().len() || self.body_left > 0;
@@ -465,7 +467,7 @@ impl Connection {
         self.buffer.heap_size()
     }
 
-    /// Uses the workspace's memory until [`detach`](Self::detach), so that the connection needs none of its own.
+    /// Uses the workspace's memory until [`detach`](Self::detach), so that the connection allocates none.
     ///
     /// A thread lends its workspace to one connection at a time. Unread bytes that the connection owns stay where they
     /// are. An earlier [`receive_buffer`](Self::receive_buffer) is no longer valid.
@@ -473,7 +475,7 @@ impl Connection {
         self.buffer.attach(workspace);
     }
 
-    /// Gives the memory of [`attach`](Self::attach) back. Unread bytes move to memory of the connection's own. The last
+    /// Gives the memory of [`attach`](Self::attach) back. Unread bytes move to the connection's own memory. The last
     /// request's head is no longer valid.
     ///
     /// ```

@@ -9,20 +9,20 @@ use crate::message::target::Target;
 use crate::message::version::Version;
 use crate::wire::framing::Framing;
 
-/// What the connection tells its caller. Borrowed parts are valid until the next call that receives or polls.
+/// What the connection reports to its caller. Borrowed parts are valid until the next call that receives or polls.
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum Event<'a> {
     /// The connection needs more bytes, the end of the stream or a timeout.
     NeedInput,
-    /// A request's head is whole and correct. There is one for each request, and its response is due from now on.
+    /// A complete and valid head. There is one for each request, and its response is due from now on.
     Request(RequestHead<'a>),
-    /// One or more bytes of the request's body. All of them together are as many as [`RequestHead::body`] says.
+    /// One or more bytes of the request's body. Their total is the length in [`RequestHead::body`].
     Body(&'a [u8]),
     /// It is the caller's turn: call `respond`, or report the response's body by
     /// [`body_sent`](crate::server::Connection::body_sent).
     ///
-    /// Either the whole request was received and has no response yet, or the response's body is incomplete. Every
+    /// Either the complete request was received and has no response yet, or the response's body is incomplete. Every
     /// further poll returns it again until that has changed.
     NeedOutput,
     /// The connection must be closed. Before a plain close, ask
@@ -88,7 +88,7 @@ impl RequestHead<'_> {
     }
 }
 
-/// What a request's Expect header says (RFC 9110 §10.1.1).
+/// The expectation in a request's Expect header (RFC 9110 §10.1.1).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Expectation {
@@ -100,7 +100,7 @@ pub enum Expectation {
     Unknown,
 }
 
-/// A response to be sent (RFC 1945 §6). From it the library also writes Content-Length, Connection and Date.
+/// A response to be sent (RFC 1945 §6). The library adds Content-Length, Connection and Date.
 ///
 /// ```
 /// use http_core::server::{Response, ResponseBody};
@@ -130,7 +130,7 @@ pub struct Response<'a> {
 }
 
 impl<'a> Response<'a> {
-    /// A response without a body and a Date, after which the connection is kept if possible. To change that, write
+    /// A response without a body or a Date, after which the connection is kept if possible. To change that, write
     /// `Response { body, ..Response::new(status, &fields) }`.
     pub const fn new(status: Status, fields: &'a FieldBlock) -> Response<'a> {
         Response { status, fields, body: ResponseBody::Length(0), date: None, close: false }
@@ -142,7 +142,7 @@ impl<'a> Response<'a> {
 pub enum ResponseBody<'a> {
     /// These bytes, written after the head, except for HEAD.
     Bytes(&'a [u8]),
-    /// This many bytes, which the caller sends. Content-Length says so; 0 for none (R1945-7.2c).
+    /// This many bytes, which Content-Length announces and the caller sends; 0 for none (R1945-7.2c).
     Length(u64),
     /// An unknown number of bytes, ended by closing the connection (R2068-19.7.1b). A client cannot notice that such a
     /// body was cut short. A response to HEAD just has no Content-Length, and the connection is kept.
@@ -161,21 +161,24 @@ impl ResponseBody<'_> {
 }
 
 /// What a connection is doing, and so which timeout applies. The library has no clock.
+///
+/// Start a new timeout when the phase changes, and after each response: the next head may already have begun, and then the
+/// phase is the same as before.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Phase {
     /// No byte of a request was received, apart from line ends. A timeout, for example 15 s, closes without a response.
-    /// A new connection had better get the timeout of a head, counted from when it was accepted.
+    /// For a new connection, use the timeout of a head, counted from when it was accepted.
     Idle,
     /// Within a head. A timeout, for example 10 s from its first byte, is a 408. Do not extend it when bytes arrive.
     Head,
-    /// Within a request's body, whether it is used or dropped. A timeout, for example 10 s and more as bytes arrive, is
-    /// a 408, or closes the connection if the response was given before.
+    /// Within a request's body, whether it is used or dropped. A timeout, for example 10 s and another
+    /// second for each KiB received, is a 408, or closes the connection if the response was given before.
     Body,
-    /// A response is due or being sent. After a timeout, for example 10 s and more as bytes leave, drop the connection.
-    /// There is nothing to report to it.
+    /// A response is due or being sent. After a timeout, for example 10 s and another second for each KiB sent, drop the connection
+    /// without reporting it.
     Responding,
-    /// The last response is complete: [`Connection::must_linger`](crate::server::Connection::must_linger) says how to
-    /// close.
+    /// The last response is complete. For how to close, see
+    /// [`Connection::must_linger`](crate::server::Connection::must_linger).
     Closing,
 }

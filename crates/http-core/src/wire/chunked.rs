@@ -48,8 +48,8 @@ impl Chunks {
         Chunks { state: State::Line, scanner: HeadScanner::new(), last_line: 0 }
     }
 
-    /// Goes on. Until it names bytes, `bytes` only grow; those that it names are gone at the next call.
-    /// `index` is room for the fields of the trailer section.
+    /// Continues where it stopped. `bytes` only grows until bytes are returned. Those must be removed before the next
+    /// call. `index` is scratch space for the fields of the trailer section.
     pub(crate) fn step(
         &mut self,
         bytes: &[u8],
@@ -74,7 +74,7 @@ impl Chunks {
         }
     }
 
-    /// The last chunk's line and the trailer section have the form of a head, and get the bounds of one.
+    /// The last chunk's line and the trailer section have the form of a head, and the limits of one.
     fn line(&mut self, bytes: &[u8], limits: &Limits, index: &mut FieldIndex) -> Result<Next, ResponseError> {
         loop {
             let found = self.scanner.scan(bytes, limits).map_err(|_| ResponseError::InvalidChunk)?;

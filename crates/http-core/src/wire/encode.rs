@@ -8,7 +8,7 @@ use crate::message::field::{FieldBlock, FieldName, header};
 use crate::message::method::Method;
 use crate::message::status::Status;
 
-/// What body the caller has to send after the head.
+/// The body that the caller must send after the head.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[must_use]
 pub enum SendBody {
@@ -16,11 +16,11 @@ pub enum SendBody {
     None,
     /// Exactly this many bytes, 1 or more. Report them by `body_sent`.
     Exactly(u64),
-    /// Any number of bytes, then [`Connection::finish_body`](crate::server::Connection::finish_body). Only a response has this.
+    /// Any number of bytes, then [`finish_body`](crate::server::Connection::finish_body). For responses only.
     UntilClose,
 }
 
-/// What a response head says.
+/// The contents of a response head.
 pub(crate) struct ResponseHead<'a> {
     pub(crate) status: Status,
     pub(crate) date: Option<DateText>,

@@ -1,4 +1,4 @@
-//! Message framing: which body a request or a response has (RFC 1945 §7.2, RFC 9112 §6). No other file decides this.
+//! Message framing: the body that a request or a response has (RFC 1945 §7.2, RFC 9112 §6). No other file decides this.
 //!
 //! Nothing is guessed: a message that two recipients could frame differently is rejected.
 
@@ -11,7 +11,7 @@ use crate::message::version::Version;
 
 /// How the end of a body is found (RFC 1945 §7.2, RFC 9112 §6.3).
 ///
-/// The machines count the bytes. The framing is public for callers that need to know it in advance.
+/// The connections count the bytes. The framing is public for callers that need to know it in advance.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Framing {
@@ -99,7 +99,7 @@ fn transfer_coding(fields: &Fields<'_>) -> Coding {
         }
         last_is_chunked = token.eq_ignore_ascii_case(b"chunked");
         if last_is_chunked && token.len() != coding.len() {
-            return Coding::Faulty; // chunked takes no parameters
+            return Coding::Faulty; // chunked has no parameters
         }
         chunked += usize::from(last_is_chunked);
         count += 1;

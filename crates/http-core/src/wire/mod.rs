@@ -1,4 +1,4 @@
-//! Converts between bytes and values in both directions. Both machines share these modules; none of them keeps the
+//! Converts between bytes and values in both directions. Both connections share these modules; none of them keeps the
 //! state of a connection.
 
 pub(crate) mod chunked;

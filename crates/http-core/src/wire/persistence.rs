@@ -54,20 +54,20 @@ pub enum CloseReason {
     /// The request was invalid (R9112-2.2f).
     #[error("the request was rejected: {0}")]
     Refused(RequestError),
-    /// The request was lenient, but another reader might have understood another one (D1, D2, D3).
+    /// The message was accepted, but another reader might understand it differently (D1, D2, D3).
     #[error("the message was not strictly correct")]
     LenientParse,
     /// The caller asked for it, by [`Response::close`](crate::server::Response::close).
     #[error("this side closes the connection")]
     CallerRequested,
-    /// Only the close can end the body of the reply (R2068-19.7.1b).
+    /// Only the close can end the body of the response (R2068-19.7.1b).
     #[error("the length of the response was not known")]
     UnknownLength,
     /// The response was given before the request body arrived. More than [`Limits::drain`](crate::Limits::drain) of it
     /// is outstanding, or the client may not send it at all (R9112-9.3b, R9110-10.1.1b).
     #[error("the request body was not read")]
     UnreadBody,
-    /// The request was answered, but its body did not come whole.
+    /// The response was sent, but the request's body did not arrive completely.
     #[error("the request's body is incomplete")]
     BodyIncomplete,
     /// The caller's timeout expired while the connection was idle (R9112-9.5).
@@ -75,7 +75,7 @@ pub enum CloseReason {
     IdleTimeout,
 }
 
-/// Everything the decision depends on.
+/// The facts that decide whether a connection closes.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct CloseFacts {
     pub(crate) version: Version,
@@ -114,9 +114,10 @@ pub(crate) fn close_reason(facts: &CloseFacts) -> Option<CloseReason> {
     }
 }
 
-/// Why a client cannot send its next request over the connection that brought this response; `None`: the connection is
-/// kept. The server must say so (in HTTP/1.0 by the token, R2068-19.7.1a), the framing must be beyond doubt, and the body
-/// must have an end of its own.
+/// Why a client cannot send its next request over the connection of this response; `None` if the connection is kept.
+///
+/// The server must agree to keep it (in HTTP/1.0 by the token, R2068-19.7.1a), the framing must be certain, and the
+/// body must end before the connection does.
 pub(crate) fn close_reason_of_response(
     version: Version,
     connection_option: ConnectionOption,
@@ -208,7 +209,7 @@ mod tests {
 
     // R2068-19.7.1a, R9112-6.1b
     #[test]
-    fn a_server_must_say_that_it_keeps() {
+    fn connection_is_kept_only_if_the_server_agrees() {
         for (version, option, has_end, doubtful, expected) in [
             (Version::HTTP_11, ConnectionOption::Nothing, true, false, None),
             (Version::HTTP_10, ConnectionOption::KeepAlive, true, false, None),

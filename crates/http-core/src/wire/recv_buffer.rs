@@ -44,7 +44,7 @@ pub(crate) struct RecvBuffer {
     end: usize,
     /// Length of the front part that is lent to the caller; it is dropped at the next call.
     lent_front: u32,
-    /// Bytes of free space that the caller was offered; it cannot receive more.
+    /// Bytes of free space that were offered to the caller, which cannot receive more.
     writable: u32,
     /// Whether `bytes` belongs to a workspace.
     lent: bool,
@@ -73,7 +73,7 @@ impl RecvBuffer {
         &self.bytes[self.start..self.end]
     }
 
-    /// The same, to be changed, and the index to be filled.
+    /// The unread bytes and the index of the head, both mutable.
     pub(crate) fn parts(&mut self) -> (&mut [u8], &mut FieldIndex) {
         (&mut self.bytes[self.start..self.end], &mut self.fields)
     }
@@ -105,7 +105,7 @@ impl RecvBuffer {
         if self.start == self.end {
             (self.start, self.end) = (0, 0);
         } else if self.start > 0 && self.bytes.len() - self.end < self.bytes.len() / 2 {
-            // At most once a head: afterwards the head begins at 0, so no byte moves twice.
+            // At most once per head: afterwards the head begins at 0, so no byte moves twice.
             self.bytes.copy_within(self.start..self.end, 0);
             (self.start, self.end) = (0, self.end - self.start);
         }
@@ -126,27 +126,27 @@ impl RecvBuffer {
         self.end += n;
     }
 
-    /// Copies as many of the bytes as there is room for, and returns how many those are.
+    /// Copies as many bytes as fit, and returns their number.
     pub(crate) fn receive(&mut self, bytes: &[u8], limit: usize) -> usize {
-        let mut taken = 0;
-        while taken < bytes.len() {
-            let room = self.receive_buffer(limit);
-            let n = room.len().min(bytes.len() - taken);
+        let mut copied = 0;
+        while copied < bytes.len() {
+            let space = self.receive_buffer(limit);
+            let n = space.len().min(bytes.len() - copied);
             if n == 0 {
                 break;
             }
-            room[..n].copy_from_slice(&bytes[taken..taken + n]);
+            space[..n].copy_from_slice(&bytes[copied..copied + n]);
             self.received(n);
-            taken += n;
+            copied += n;
         }
-        taken
+        copied
     }
 
     pub(crate) fn consume(&mut self, n: usize) {
         self.start = self.end.min(self.start + n);
     }
 
-    /// Takes the workspace's memory, unless the buffer still has its own.
+    /// Borrows the workspace's memory, unless the buffer still has its own.
     pub(crate) fn attach(&mut self, workspace: &mut Workspace) {
         self.writable = 0;
         if self.bytes.is_empty() && !self.lent {
@@ -164,7 +164,7 @@ impl RecvBuffer {
         bytes + self.fields.memory()
     }
 
-    /// Returns the workspace's memory. Unread bytes move to memory of the buffer's own, and the index is dropped.
+    /// Returns the workspace's memory. Unread bytes move to the buffer's own memory, and the index is dropped.
     pub(crate) fn detach(&mut self, workspace: &mut Workspace) {
         self.release();
         self.writable = 0;

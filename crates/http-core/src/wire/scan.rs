@@ -103,7 +103,7 @@ impl HeadScanner {
     }
 }
 
-/// The most fields that `parse` has space for.
+/// The maximum number of fields that `parse` has space for.
 pub(crate) const MAX_FIELDS: u16 = 256;
 
 #[cfg(test)]
@@ -142,7 +142,7 @@ mod tests {
         }
     }
 
-    fn whole_and_bytewise(bytes: &[u8], limits: &Limits) -> Result<usize, TooLong> {
+    fn at_once_and_bytewise(bytes: &[u8], limits: &Limits) -> Result<usize, TooLong> {
         let run = |pieces: usize| {
             let mut scanner = HeadScanner::new();
             for seen in (1..=bytes.len()).filter(|n| n % pieces == 0) {
@@ -156,9 +156,9 @@ mod tests {
             }
             Ok(0)
         };
-        let whole = run(bytes.len());
-        assert_eq!(whole, run(1));
-        whole
+        let at_once = run(bytes.len());
+        assert_eq!(at_once, run(1));
+        at_once
     }
 
     #[test]
@@ -177,7 +177,7 @@ mod tests {
             ("0123456789\r\nA: bcd\r\n 1234\r\nB: bcd\r\n   \r\n", Err(TooLong::Head)),
             ("0123456789\r\nA: bcd\r\n 1234\r\nB: bcd\r\n  \n\r\n", Ok(40)),
         ] {
-            assert_eq!(whole_and_bytewise(text.as_bytes(), &limits), expected, "{text:?}");
+            assert_eq!(at_once_and_bytewise(text.as_bytes(), &limits), expected, "{text:?}");
         }
     }
 }

@@ -1,4 +1,4 @@
-//! Basic credentials: user and password, in base64.
+//! Basic credentials: a user and a password, in base64.
 
 use alloc::vec::Vec;
 use core::fmt;
@@ -19,10 +19,11 @@ pub struct Basic {
 }
 
 impl Basic {
-    /// Credentials to be sent.
+    /// Creates credentials to send.
     ///
     /// # Errors
-    /// [`InvalidCredentials`] if the user holds a colon, or either of the two a control byte. No server could read them.
+    /// [`InvalidCredentials`] if the user holds a colon, or if the user or the password holds a control byte. No server
+    /// could read them.
     ///
     /// ```
     /// use http_core::auth::Basic;
@@ -36,13 +37,13 @@ impl Basic {
         }
     }
 
-    /// Reads the value of an Authorization field.
+    /// Reads the value of an Authorization header.
     ///
-    /// The scheme stands in any case, the base64 in the one spelling that RFC 4648 §4 gives it, padding included, so
-    /// that no two of them say the same (R1945-11.1).
+    /// The scheme is case-insensitive (R1945-11.1). The base64 must be canonical, including its padding (RFC 4648 §4),
+    /// so no credentials have two encodings.
     ///
     /// # Errors
-    /// [`InvalidCredentials`] if it holds no such credentials. The field then counts as absent (R1945-10.2).
+    /// [`InvalidCredentials`] if it holds no such credentials. Then treat the header as absent (R1945-10.2).
     pub fn parse(value: FieldValue<'_>) -> Result<Basic, InvalidCredentials> {
         Basic::read(value.as_bytes()).ok_or(InvalidCredentials)
     }
@@ -86,7 +87,7 @@ impl Basic {
     }
 }
 
-/// The error of [`Basic`] credentials that cannot be read or sent.
+/// The error for [`Basic`] credentials that cannot be read or sent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
 #[error("invalid credentials: expected Basic and base64 of \"user:password\", without control characters")]
 pub struct InvalidCredentials;

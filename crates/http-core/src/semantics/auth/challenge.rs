@@ -14,19 +14,19 @@ use crate::semantics::url::Origin;
 /// The value of a WWW-Authenticate header that asks for Basic credentials (R1945-9.4d, R1945-11a, R9110-11.6.1).
 ///
 /// # Errors
-/// [`InvalidRealm`] if the realm holds anything but visible ASCII and blanks, or a quote or a backslash. HTTP/1.0 knows no
-/// escapes in quoted strings, and HTTP/1.1 reads them, so such a realm would not be the same to all (R1945-2.2d).
+/// [`InvalidRealm`] if the realm holds a quote, a backslash, or anything but visible ASCII and blanks. Quoted strings
+/// have escapes in HTTP/1.1 but not in HTTP/1.0, so recipients would read such a realm differently (R1945-2.2d).
 pub fn basic_challenge(realm: &str) -> Result<String, InvalidRealm> {
     let readable = realm.bytes().all(|c| matches!(c, b' '..=b'~') && c != b'"' && c != b'\\');
     if readable { Ok(["Basic realm=\"", realm, "\""].concat()) } else { Err(InvalidRealm) }
 }
 
-/// The error of a realm that [`basic_challenge`] cannot quote.
+/// The error for a realm that [`basic_challenge`] cannot quote.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
 #[error("invalid realm: expected visible ASCII and blanks, without quotes and backslashes")]
 pub struct InvalidRealm;
 
-/// A challenge of a server that wants to know who asks (RFC 1945 §11, RFC 9110 §11.3): a scheme, and mostly a realm.
+/// A server's request for credentials (RFC 1945 §11, RFC 9110 §11.3): a scheme, and usually a realm.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub struct Challenge<'a> {
     scheme: &'a [u8],
@@ -57,7 +57,7 @@ impl fmt::Debug for Challenge<'_> {
     }
 }
 
-/// The most challenges that are read; later ones are ignored.
+/// The maximum number of challenges. Later ones are ignored.
 const MAX_CHALLENGES: usize = 16;
 
 /// The challenges in the WWW-Authenticate headers of a response, in order and at most 16 (R1945-10.16).
@@ -149,7 +149,7 @@ fn challenges_in<'a>(value: &'a [u8]) -> impl Iterator<Item = Challenge<'a>> {
     })
 }
 
-/// Takes the next element, up to a comma outside quotes. Empty elements are skipped (R1945-2.1).
+/// Removes and returns the next element, up to a comma outside quotes. Empty elements are skipped (R1945-2.1).
 fn next_element<'a>(rest: &mut &'a [u8]) -> Option<&'a [u8]> {
     while let [b',' | b' ' | b'\t', after @ ..] = rest {
         *rest = after;

@@ -20,7 +20,7 @@ use core::hint::black_box;
 pub use basic::{Basic, InvalidCredentials};
 pub use challenge::{Challenge, InvalidRealm, ProtectionSpace, basic_challenge, challenges};
 
-/// Whether the bytes are equal. The time it takes depends only on the two lengths (V19).
+/// Whether the bytes are equal. The running time depends only on the two lengths (V19).
 ///
 /// The lengths are not hidden. To hide the length of a password, compare digests.
 ///
