@@ -1,4 +1,4 @@
-//! Every setting of a server that limits something, and the memory that they add up to.
+//! The settings of a server, and the memory bound that follows from them.
 
 use std::time::Duration;
 
@@ -12,9 +12,9 @@ use crate::reactor::Slot;
 use crate::reactor::{OVERLOAD_SLOTS, Registered};
 use crate::timeouts::Timeouts;
 
-/// The settings of a server: what it may use at most, however many and however slow its clients are.
+/// The settings of a server. They limit what it uses, however many and however slow its clients are.
 ///
-/// [`Server`](crate::Server) has a method for each, or takes them all by [`Server::config`](crate::Server::config).
+/// [`Server`](crate::Server) has a method for each. [`Server::config`](crate::Server::config) sets all of them.
 ///
 /// ```
 /// use http_server::ServerConfig;
@@ -28,23 +28,23 @@ use crate::timeouts::Timeouts;
 pub struct ServerConfig {
     /// The number of worker threads. Default: 4 per core, and at least 4. 0 counts as 1.
     pub threads: usize,
-    /// The number of connections at once. Default: 10,000. It counts as at least 1 and at most 16,777,216.
+    /// The most connections at a time. Default: 10,000. It is clamped to 1 to 16,777,216.
     pub max_connections: u32,
     /// Whether a connection may serve more than one request. Default: yes.
     pub keep_alive: bool,
-    /// Peers whose X-Forwarded-For is believed. Default: none.
+    /// Peers whose X-Forwarded-For is trusted. Default: none.
     pub trusted_proxies: Vec<TrustedProxy>,
-    /// What a request may be. Default: [`Limits::default`], but with no limit of its own for a body: each handler states one.
+    /// The limits of a request. Default: [`Limits::default`], without a limit for bodies: each handler sets its own.
     pub limits: Limits,
     /// How long clients may take.
     pub timeouts: Timeouts,
-    /// How long responses may go on after a shutdown was requested. Default: 5 s.
+    /// How long responses may continue after a shutdown request. Default: 5 s.
     pub shutdown_timeout: Duration,
-    /// Bytes that partly received heads and collected bodies may take together. Default: 16 MiB. A client that sends more
-    /// gets a 503.
+    /// The most bytes that partly received heads and collected bodies may take, over all connections. Default: 16 MiB.
+    /// A request beyond it gets a 503.
     pub receive_budget: usize,
-    /// Bytes that responses in memory may take together while clients read them. Default: 64 MiB. If it is exhausted, further
-    /// connections close before their responses are complete.
+    /// The most bytes that responses in memory may take while clients read them, over all connections. Default: 64 MiB.
+    /// Beyond it, connections close before their responses are complete.
     pub send_budget: usize,
 }
 
@@ -64,7 +64,7 @@ impl Default for ServerConfig {
     }
 }
 
-/// An idle connection, its slot, and what the allocator adds. Nothing else of an idle connection is on the heap.
+/// Bytes of an idle connection: its state, its slot, and the allocator's overhead. It has nothing else on the heap.
 const CONNECTION: usize = size_of::<Registered<Connection>>() + size_of::<Slot<Box<Registered<Connection>>>>() + 16;
 const _: () = assert!(CONNECTION <= 512, "an idle connection is small");
 /// A thread's stack: the standard library's default.
@@ -73,15 +73,15 @@ const STACK: usize = 2 << 20;
 const PROGRAM: usize = 16 << 20;
 
 impl ServerConfig {
-    /// Connections over the limit that are told 503 at once. Further ones are closed.
+    /// How many connections over the limit can get a 503 at the same time. Further ones are closed.
     pub const OVERLOAD_CONNECTIONS: u32 = OVERLOAD_SLOTS;
 
-    /// Bytes of memory that the server uses at most, without what its handler and the kernel use.
+    /// The most bytes of memory that the server uses. What its handler and the kernel use is not included.
     pub fn memory_bound(&self) -> u64 {
         self.memory_bounds().iter().map(|(_, bytes)| bytes).sum()
     }
 
-    /// What the bytes of [`memory_bound`](Self::memory_bound) are for.
+    /// The parts of [`memory_bound`](Self::memory_bound): the purpose and the bytes of each.
     pub fn memory_bounds(&self) -> [(&'static str, u64); 6] {
         let ServerConfig { threads, max_connections, limits, receive_budget, send_budget, .. } = self.clone().clamped();
         let connections = max_connections as usize + OVERLOAD_SLOTS as usize;
@@ -95,10 +95,10 @@ impl ServerConfig {
         ]
     }
 
-    /// The same settings within what is possible.
+    /// Clamps the settings to possible values.
     pub(crate) fn clamped(mut self) -> ServerConfig {
         self.threads = self.threads.max(1);
-        self.max_connections = self.max_connections.clamp(1, 1 << 24); // as many slots as a token can name
+        self.max_connections = self.max_connections.clamp(1, 1 << 24); // keeps tokens below the listeners' keys
         self
     }
 }

@@ -18,7 +18,7 @@ pub(crate) const LOG_BUF_KEPT: usize = size_of::<PendingRecord>() + access_log::
 const SEND_BUF_KEPT: usize = 64 << 10;
 const DISCARD_BUF: usize = 16 << 10;
 
-/// Promotes another worker before one blocks. The engine implements it; an engine without a leader has none.
+/// Promotes another worker before one blocks. The reactor's queue implements it; blocking streams have none.
 pub(crate) trait LeaderHandle: fmt::Debug + Send + Sync {
     /// Makes sure that another worker waits for events while the caller blocks.
     fn promote_follower(&self);
@@ -30,14 +30,14 @@ pub(crate) struct WorkerContext {
     pub(crate) dates: DateCache,
     /// For bytes that are read and dropped.
     pub(crate) discard_buf: Vec<u8>,
-    /// Those that no connection uses. A deferred connection takes its own along, perhaps to another thread.
+    /// Those that no connection uses. A deferred connection keeps its own, perhaps on another thread.
     pub(crate) workspaces: Vec<Workspace>,
     send_buf: Vec<u8>,
     log_record: Option<Box<PendingRecord>>,
 }
 
 impl WorkerContext {
-    /// The most memory of one context.
+    /// The most bytes of memory of one context.
     pub(crate) fn memory(limits: &Limits) -> usize {
         let head = limits.head as usize;
         let workspace = head + 16 * usize::from(limits.fields.min(256));
