@@ -1,4 +1,4 @@
-//! A program outside the workspace that embeds `http-server` with a closure, and asks it over a socket.
+//! A program outside the workspace that embeds `http-server` with a closure, and sends it a request over a socket.
 
 use http_server::{Request, Response, Server};
 use std::io::Write;

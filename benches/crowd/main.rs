@@ -30,8 +30,8 @@ use crate::setup::{CargoTarget, raise_descriptor_limit};
 
 type BoxError = Box<dyn Error>;
 
-/// The whole crowd, and a server limit that leaves room for it.
-const WHOLE: Sizes = Sizes { idle: 5_000, dribbling: 10_000, reading: 1_000 };
+/// The full crowd, and a server limit above it.
+const FULL: Sizes = Sizes { idle: 5_000, dribbling: 10_000, reading: 1_000 };
 const MAX_CONNECTIONS: u32 = 17_000;
 
 /// The header and idle timeouts of the server. The measurement has to end earlier.
@@ -69,7 +69,7 @@ struct Figures {
     error: Option<String>,
     /// Peers that the server disconnected before their timeout: which kind, after how long, and what they received.
     lost: Vec<String>,
-    /// Descriptors of the server beside the whole crowd.
+    /// Descriptors of the server beside the full crowd.
     descriptors: usize,
     /// Bytes of memory for a slot, allocated at the start, and for a connection of each kind.
     slot: f64,
@@ -97,13 +97,13 @@ fn main() -> Result<ExitCode, BoxError> {
     thread::sleep(Duration::from_secs(3)); // the server does not cache files that were written just now
 
     let limit = connection_limit(&webserver)?;
-    let sizes = WHOLE.within(limit.saturating_sub(8).min(usize::try_from(descriptors)?.saturating_sub(64)));
-    if sizes.total() < WHOLE.total() {
+    let sizes = FULL.within(limit.saturating_sub(8).min(usize::try_from(descriptors)?.saturating_sub(64)));
+    if sizes.total() < FULL.total() {
         eprintln!(
-            "NOT THE WHOLE CROWD: {} instead of {}. With {descriptors} descriptors per process, the server takes \
-             {limit} connections. The whole crowd needs a hard limit (`ulimit -Hn`) of about 20,000.",
+            "NOT THE FULL CROWD: {} instead of {}. With {descriptors} descriptors per process, the server takes \
+             {limit} connections. The full crowd needs a hard limit (`ulimit -Hn`) of about 20,000.",
             sizes.total(),
-            WHOLE.total()
+            FULL.total()
         );
     }
     let figures = measure(&webserver, directory.path(), sizes, Duration::from_secs(options.seconds))?;

@@ -40,8 +40,8 @@ impl Process {
         Ok(ticks as f64 / rustix::param::clock_ticks_per_second() as f64)
     }
 
-    /// A figure of `/proc/PID/status` in KiB: `VmRSS` for resident memory, `RssAnon` for its anonymous part. Shared memory
-    /// counts for each process.
+    /// A figure of `/proc/PID/status` in KiB: `VmRSS` for resident memory, `RssAnon` for its anonymous part. Shared
+    /// memory counts for each process.
     pub(crate) fn memory(&self, figure: &str) -> Result<u64, BoxError> {
         let of = |stat: &Stat| {
             let status = fs::read_to_string(format!("/proc/{}/status", stat.pid)).unwrap_or_default();

@@ -133,7 +133,7 @@ fn write_file(root: &Path, name: &str, size: u64) -> io::Result<()> {
     Ok(())
 }
 
-/// Checks that disk and memory have room for the file, and half of it to spare.
+/// Checks that disk and memory have space for the file, and half of it to spare.
 fn check_space(root: &Path, size: u64) -> Result<(), BoxError> {
     let needed = size + size / 2;
     let disk = rustix::fs::statvfs(root)?;

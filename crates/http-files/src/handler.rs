@@ -1,6 +1,6 @@
 //! How a request for a file is served. The functions come in the order of the steps:
 //!
-//! 1. **Method.** GET, HEAD and OPTIONS are allowed. OPTIONS is answered without opening a file.
+//! 1. **Method.** GET, HEAD and OPTIONS are allowed. The response to OPTIONS needs no file.
 //! 2. **Dotfiles.** A name that begins with a dot is not found, unless the owner serves hidden files.
 //! 3. **Cache.** A cached file is used if its path still leads to it (`cache`).
 //! 4. **Lookup.** A path leads to a file, or to a directory's index file, listing or redirect. If it leads nowhere, the
@@ -87,7 +87,7 @@ impl Files {
             return Err(ErrorResponse::new(Status::EXPECTATION_FAILED, message));
         }
         if method == Method::Options || request.head().target.form() == Form::Asterisk {
-            request.trace("R9110-9.3.7", || "OPTIONS is answered without opening a file".into());
+            request.trace("R9110-9.3.7", || "the response to OPTIONS needs no file".into());
             return Ok(self.options(&request.head().fields)); // R9110-9.3.7
         }
         match self.lookup(request) {
@@ -120,7 +120,7 @@ impl Files {
             name.push(b'/');
         }
         let found = if !self.settings.hidden && is_hidden(&name) {
-            // Before the cache, which may contain an error page of the owner's with such a name.
+            // Checked before the cache, which may contain an error page with such a name.
             request.trace("R1945-12.5b, --hidden", || "a name that begins with a dot is not served".into());
             Err(OpenError::NotFound)
         } else {
@@ -184,7 +184,7 @@ impl Files {
             return self.fall_back(path, request);
         }
         let result = if wants_html(request) { self.fall_back(path, request) } else { Err(OpenError::NotFound.into()) };
-        // Accept has decided, so a cache must not give one client the response to the other (R9110-12.5.5).
+        // Accept has decided, so a cache must not send one client's response to another (R9110-12.5.5).
         let (name, value) = (header::VARY, FieldValue::from_static("Accept"));
         result.map(|response| response.append_header(name, value)).map_err(|error| error.with(name, value))
     }
@@ -197,7 +197,7 @@ impl Files {
         respond_with(&resource, request)
     }
 
-    /// A file of the owner's choice, by its path.
+    /// Loads a file that the owner chose, by its path.
     fn load(
         &self,
         path: &[u8],
@@ -258,7 +258,7 @@ impl Files {
         let ErrorResponse { status, message, fields } = error;
         let own = self.settings.error_page(status).and_then(|path| self.load(path, now, Resource::plain).ok());
         let mut response = match own {
-            Some(resource) => Response::bytes(resource.plain().content_type(), resource.plain().whole()).status(status),
+            Some(resource) => Response::bytes(resource.plain().content_type(), resource.plain().full()).status(status),
             None => error_page(status, &message),
         };
         let headers = response.headers_mut();
@@ -287,7 +287,7 @@ fn redirect_to_slash(path: &[u8], target: &Target<'_>) -> Response {
         location.push('?');
         location.push_str(query);
     }
-    // R1945-9.3c: with a link, for clients that do not follow it by themselves.
+    // R1945-9.3c: with a link, for clients that do not follow redirects.
     let mut page = Html::page(Status::MOVED_PERMANENTLY, "");
     page.raw("<h1>").text(Status::MOVED_PERMANENTLY).raw("</h1>\n<p>This is a directory. Its address is <a href=\"");
     page.text(&location).raw("\">").text(&location).raw("</a>.</p>\n");

@@ -34,7 +34,7 @@ impl Html {
         page
     }
 
-    /// Adds text, escaped so that it can stand in an element or in a quoted attribute (V17).
+    /// Adds text, escaped for an element or a quoted attribute (V17).
     pub(crate) fn text(&mut self, text: impl Display) -> &mut Html {
         let _ = write!(Escape(&mut self.0), "{text}"); // writing to a String does not fail
         self

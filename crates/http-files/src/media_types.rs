@@ -51,7 +51,7 @@ impl MediaTypes {
         self.overrides.insert(0, (extension.to_owned(), value.as_bytes().to_vec()));
     }
 
-    /// Sets the charset of text. The empty string stands for none.
+    /// Sets the charset of text. The empty string means none.
     pub(crate) fn set_charset(&mut self, charset: &str) {
         self.parameter = if charset.is_empty() { String::new() } else { format!("; charset={charset}") };
     }

@@ -56,7 +56,7 @@ enum Content {
 }
 
 impl Representation {
-    /// Reads a file that was opened at this path. Stamp, headers and content are of one moment.
+    /// Reads a file that was opened at this path. Stamp, headers and content describe the same state.
     pub(crate) fn read(
         path: &[u8],
         opened: Opened,
@@ -124,7 +124,7 @@ impl Representation {
         matches!(self.content, Content::File(_))
     }
 
-    pub(crate) fn whole(&self) -> Body {
+    pub(crate) fn full(&self) -> Body {
         match &self.content {
             Content::Memory(bytes) => Body::Shared(bytes.clone()),
             Content::File(file) => self.file(file, 0, self.length()),
@@ -170,7 +170,7 @@ mod tests {
 
     // The file changes between open and read.
     #[test]
-    fn stamp_and_content_are_of_one_moment() {
+    fn stamp_and_content_are_of_one_state() {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("file");
         let root = Root::open(directory.path()).unwrap();

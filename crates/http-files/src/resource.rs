@@ -97,7 +97,7 @@ impl Resource {
             let available = self.codings.join(", ");
             match chosen.coding {
                 _ if self.codings.is_empty() => {
-                    "no precompressed file is used: there is none that is smaller and no older".into()
+                    "no precompressed file is used: none is both smaller and no older".into()
                 }
                 None => format!("precompressed files exist ({available}), but the client accepts none of them"),
                 Some(coding) => format!("precompressed files exist ({available}); the client prefers {coding}"),

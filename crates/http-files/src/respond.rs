@@ -1,4 +1,4 @@
-//! From a file to a response: what the conditions and ranges of the request make of it.
+//! Turns a file into a response, according to the conditions and ranges of the request.
 
 use std::borrow::Cow;
 
@@ -52,7 +52,7 @@ pub(crate) fn respond(request: &Request<'_>, file: &Representation) -> Result<Re
     let range = range::evaluate(method, &fields, &validators, length, request.date());
     if fields.get(header::RANGE).is_some() {
         request.trace("R9110-14.2b, R9110-14.2c, D11", || match &range {
-            RangeOutcome::Full => "Range is ignored: the whole file is sent".into(),
+            RangeOutcome::Full => "Range is ignored: the complete file is sent".into(),
             RangeOutcome::Partial(part) => {
                 format!("Range selects {} bytes from offset {}", part.end() - part.start(), part.start())
             }
@@ -60,7 +60,7 @@ pub(crate) fn respond(request: &Request<'_>, file: &Representation) -> Result<Re
         });
     }
     match range {
-        RangeOutcome::Full => Ok(Response::from_shared(Status::OK, headers, file.whole())),
+        RangeOutcome::Full => Ok(Response::from_shared(Status::OK, headers, file.full())),
         RangeOutcome::Partial(part) => {
             let body = file.part(part.start(), part.end());
             let response = Response::from_shared(Status::PARTIAL_CONTENT, headers, body);

@@ -100,7 +100,7 @@ impl Root {
     pub(crate) fn open(path: &Path) -> io::Result<Root> {
         let directory =
             retry_on_intr(|| openat(CWD, path, OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty()))?;
-        // Old kernels say NOSYS, sandboxes PERM. Probed once: later, a single file may be PERM too.
+        // Old kernels return NOSYS, and sandboxes PERM. Probed once, because later a single file may give PERM too.
         let probe = retry_on_intr(|| openat2(&directory, ".", OPEN, Mode::empty(), RESOLVE));
         let no_openat2 = matches!(probe, Err(Errno::NOSYS | Errno::PERM));
         Ok(Root { directory, no_openat2, follow_symlinks: false })

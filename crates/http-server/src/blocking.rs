@@ -1,4 +1,4 @@
-//! Serves connections over blocking streams, one a call, without an event loop and without a pool.
+//! Serves connections over blocking streams, one per call, without an event loop and without a pool.
 //!
 //! The caller owns the threads. A thread for each connection is the simplest server of all:
 //!
@@ -19,8 +19,8 @@
 //! # Ok::<(), std::io::Error>(())
 //! ```
 //!
-//! Unlike [`Server`](crate::Server), nothing limits the number of connections here, and a slow client holds a thread. Set the
-//! stream's read and write timeouts; without them a silent client holds it forever.
+//! Unlike in a [`Server`](crate::Server), nothing limits the number of connections, and a slow client holds a thread.
+//! Set the stream's read and write timeouts; without them a silent client holds its thread forever.
 
 use std::cell::Cell;
 use std::fmt;
@@ -42,7 +42,8 @@ use crate::connection::{Connection, TurnOutcome};
 use crate::handler::{Borrowed, Handler};
 use crate::stats::EndReason;
 
-/// Reads once from a blocking stream into the protocol's machine, after it asked for input. 0 is the end of the stream.
+/// Reads once from a blocking stream into a protocol state machine that needs input. Returns the number of bytes; 0 is
+/// the end of the stream.
 ///
 /// It suits programs that drive [`http_core::server::Connection`] themselves, without a [`Handler`]:
 ///
@@ -65,8 +66,8 @@ use crate::stats::EndReason;
 /// ```
 ///
 /// # Errors
-/// Those of the stream, except `Interrupted`, after which it reads again. `InvalidInput` if the machine has no room, because
-/// events wait to be polled.
+/// Those of the stream, except `Interrupted`, after which it reads again. `InvalidInput` if the machine's buffer is
+/// full, because events wait to be polled.
 pub fn read_from(connection: &mut server::Connection, stream: &mut impl Read) -> io::Result<usize> {
     let buffer = connection.receive_buffer();
     if buffer.is_empty() {
@@ -80,21 +81,22 @@ pub fn read_from(connection: &mut server::Connection, stream: &mut impl Read) ->
     Ok(n)
 }
 
-/// Serves one connection to its end, over any stream: TLS, a pipe, a test's. Returns why it ended.
+/// Serves one connection until it ends, over any stream, such as TLS or a pipe. Returns why it ended.
 ///
-/// The connection is kept for further requests if both sides want that. All limits and timeouts are the defaults of
+/// The connection is kept for further requests if both sides allow it. All limits and timeouts are the defaults of
 /// [`ServerConfig`](crate::ServerConfig). A timeout is noticed when the stream itself times out or bytes arrive.
 ///
-/// The peer's address is unknown here: requests show `0.0.0.0:0`. Before the stream is closed, ask
-/// [`CloseReason`] whether bytes may be unread; [`serve_tcp`] does all of that by itself.
+/// The peer's address is unknown here: requests show `0.0.0.0:0`. It does not shut the stream down: closing a TCP
+/// stream with unread input sends a reset, which can destroy the last response. [`serve_tcp`] prevents that.
 ///
 /// # Errors
-/// Those of the stream. `TimedOut` if the peer reads too slowly, `Other` if a body cannot be completed. Close the stream.
+/// Those of the stream. `TimedOut` if the peer reads too slowly, `Other` if a body cannot be completed. After an error,
+/// close the stream.
 pub fn serve(stream: impl Read + Write, handler: &impl Handler) -> io::Result<Option<CloseReason>> {
     serve_stream(Plain(stream), UNIX_PEER_ADDR, handler)
 }
 
-/// Serves one TCP connection to its end, like [`serve`], and shuts it down so that the last response arrives.
+/// Serves one TCP connection until it ends, like [`serve`], and shuts it down so that the last response arrives.
 ///
 /// # Errors
 /// As [`serve`].
@@ -108,14 +110,14 @@ fn serve_stream(stream: impl Stream, peer: SocketAddr, handler: &impl Handler) -
     result.map(|()| close_reason)
 }
 
-/// A blocking stream, and what else may be known of it.
+/// A blocking stream, with operations that only some streams have.
 pub(crate) trait Stream: Read + Write {
-    /// Whether bytes are there to be read. If that is unknown: no.
+    /// Whether bytes can be read now. `false` if that is unknown.
     fn is_readable(&self) -> bool {
         false
     }
 
-    /// Ends the written half. Afterwards a read takes two seconds at most.
+    /// Shuts down the write half. After that, a read takes at most two seconds.
     fn shutdown_write(&self) -> io::Result<()> {
         Err(ErrorKind::Unsupported.into())
     }
@@ -125,7 +127,7 @@ pub(crate) trait Stream: Read + Write {
     }
 }
 
-/// Serves one connection to its end. Returns why the protocol closes it, and whether it was complete.
+/// Serves one connection until it ends. Returns why the protocol closes it, and whether it was complete.
 pub(crate) fn drive_to_end(
     stream: impl Stream,
     peer: SocketAddr,
@@ -137,7 +139,7 @@ pub(crate) fn drive_to_end(
     let mut context = WorkerContext::new(None);
     let mut turn: fn(&mut Connection<_>, &Shared<'_>, &mut WorkerContext) -> TurnOutcome = Connection::drive;
     let reason = loop {
-        // A reader may panic, which cuts its response short.
+        // A body's reader may panic, which truncates its response.
         match catch_unwind(AssertUnwindSafe(|| turn(&mut connection, shared, &mut context))) {
             Ok(TurnOutcome::Park(Interest::Yield) | TurnOutcome::Defer) => turn = Connection::drive,
             Ok(TurnOutcome::Park(_)) => {
@@ -170,12 +172,12 @@ struct Blocking<'a, S> {
     error: &'a Cell<Option<io::Error>>,
 }
 
-/// Bytes of a file that are read at once.
+/// The most bytes of a file that one call reads.
 const FILE_CHUNK: u64 = 64 << 10;
 
 impl<S: Stream> Blocking<'_, S> {
-    /// What a connection is to know of an error: that it has to wait, or its kind.
-    fn noted(&self, result: io::Result<usize>) -> io::Result<usize> {
+    /// Records an error for the caller. The connection learns only that it has to wait, or the kind of the error.
+    fn record_error(&self, result: io::Result<usize>) -> io::Result<usize> {
         result.map_err(|error| match error.kind() {
             ErrorKind::WouldBlock | ErrorKind::TimedOut => {
                 self.timed_out.set(true);
@@ -190,9 +192,9 @@ impl<S: Stream> Blocking<'_, S> {
 }
 
 impl<S: Stream> Transport for Blocking<'_, S> {
-    fn receive(&mut self, room: &mut [u8]) -> io::Result<usize> {
-        let result = uninterrupted(|| self.stream.read(room));
-        self.noted(result)
+    fn receive(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let result = uninterrupted(|| self.stream.read(buffer));
+        self.record_error(result)
     }
 
     fn is_readable(&self) -> bool {
@@ -205,7 +207,7 @@ impl<S: Stream> Transport for Blocking<'_, S> {
             Ok(n) => uninterrupted(|| self.stream.flush()).map(|()| n),
             error => error,
         };
-        self.noted(result)
+        self.record_error(result)
     }
 
     fn send_file(&mut self, file: BorrowedFd<'_>, offset: &mut u64, length: u64) -> io::Result<usize> {

@@ -1,5 +1,5 @@
-//! The time, as coarse as the kernel's tick. It costs a tenth of the exact time, and the kernel dates files by the same
-//! clock.
+//! The time, with the resolution of the kernel's tick. It costs a tenth of the exact time, and the kernel dates files
+//! by the same clock.
 
 use http_core::Date;
 use rustix::time::{ClockId, clock_gettime};

@@ -8,9 +8,9 @@ use http_core::Limits;
 use crate::forwarded::TrustedProxy;
 use crate::timeouts::Timeouts;
 
-/// The settings of a server: what it may use at most, however many and however slow its clients are.
+/// The settings of a server. They limit what it uses, however many and however slow its clients are.
 ///
-/// [`Server`](crate::Server) has a method for each, or takes them all by [`Server::config`](crate::Server::config).
+/// [`Server`](crate::Server) has a method for each. [`Server::config`](crate::Server::config) sets all of them.
 ///
 /// ```
 /// use http_server::ServerConfig;
@@ -24,23 +24,23 @@ use crate::timeouts::Timeouts;
 pub struct ServerConfig {
     /// The number of worker threads. Default: 4 per core, and at least 4. 0 counts as 1.
     pub threads: usize,
-    /// The number of connections at once. Default: 10,000. It counts as at least 1 and at most 16,777,216.
+    /// The most connections at a time. Default: 10,000. It is clamped to 1 to 16,777,216.
     pub max_connections: u32,
     /// Whether a connection may serve more than one request. Default: yes.
     pub keep_alive: bool,
-    /// Peers whose X-Forwarded-For is believed. Default: none.
+    /// Peers whose X-Forwarded-For is trusted. Default: none.
     pub trusted_proxies: Vec<TrustedProxy>,
-    /// What a request may be. Default: [`Limits::default`], but with no limit of its own for a body: each handler states one.
+    /// The limits of a request. Default: [`Limits::default`], without a limit for bodies: each handler sets its own.
     pub limits: Limits,
     /// How long clients may take.
     pub timeouts: Timeouts,
-    /// How long responses may go on after a shutdown was requested. Default: 5 s.
+    /// How long responses may continue after a shutdown request. Default: 5 s.
     pub shutdown_timeout: Duration,
-    /// Bytes that partly received heads and collected bodies may take together. Default: 16 MiB. A client that sends more
-    /// gets a 503.
+    /// The most bytes that partly received heads and collected bodies may take, over all connections. Default: 16 MiB.
+    /// A request beyond it gets a 503.
     pub receive_budget: usize,
-    /// Bytes that responses in memory may take together while clients read them. Default: 64 MiB. If it is exhausted, further
-    /// connections close before their responses are complete.
+    /// The most bytes that responses in memory may take while clients read them, over all connections. Default: 64 MiB.
+    /// Beyond it, connections close before their responses are complete.
     pub send_budget: usize,
 }
 
@@ -61,10 +61,10 @@ impl Default for ServerConfig {
 }
 
 impl ServerConfig {
-    /// The same settings within what is possible.
+    /// Clamps the settings to possible values.
     pub(crate) fn clamped(mut self) -> ServerConfig {
         self.threads = self.threads.max(1);
-        self.max_connections = self.max_connections.clamp(1, 1 << 24); // as many slots as a token can name
+        self.max_connections = self.max_connections.clamp(1, 1 << 24); // keeps tokens below the listeners' keys
         self
     }
 }

@@ -9,7 +9,7 @@ use ipnet::{IpNet, Ipv4Net};
 
 const X_FORWARDED_FOR: FieldName<'static> = FieldName::from_static("X-Forwarded-For");
 
-/// Peers whose X-Forwarded-For is believed: the addresses of a network, or all peers on a Unix domain socket.
+/// Peers whose X-Forwarded-For is trusted: the addresses of a network, or all peers on a Unix domain socket.
 ///
 /// ```
 /// use http_server::TrustedProxy;
@@ -29,7 +29,7 @@ enum Peers {
     Unix,
 }
 
-/// The error of a text that names no [`TrustedProxy`].
+/// The error of a text that is not a [`TrustedProxy`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("expected a network like 10.0.0.0/8 or 2001:db8::/32, an address, or unix")]
 pub struct ParseTrustedProxyError;
@@ -46,7 +46,7 @@ impl FromStr for TrustedProxy {
     }
 }
 
-/// A network of IPv4 addresses that are mapped into IPv6 is a network of IPv4. It must not reach beyond them.
+/// Converts a network of IPv4-mapped IPv6 addresses to IPv4. It must not contain other addresses.
 fn canonical(network: IpNet) -> Result<IpNet, ParseTrustedProxyError> {
     match network.addr().to_canonical() {
         IpAddr::V4(address) if network.addr().is_ipv6() => {
@@ -58,7 +58,7 @@ fn canonical(network: IpNet) -> Result<IpNet, ParseTrustedProxyError> {
 }
 
 impl TrustedProxy {
-    /// Whether this peer is one of them. The unspecified address is that of a Unix domain socket.
+    /// Whether this peer is one of them. A peer on a Unix domain socket has the unspecified address.
     fn contains(self, peer: IpAddr) -> bool {
         match self.0 {
             Peers::Unix => peer.is_unspecified(),
@@ -68,9 +68,9 @@ impl TrustedProxy {
 }
 
 /// The address of a request's client: the last hop that is not trusted, or the first hop if all are. An element that is
-/// no address, such as `unknown`, ends what can be known; then the client is the hop that added it.
+/// not an address, such as `unknown`, ends the search; then the client is the hop that added it.
 ///
-/// The time is linear in the length of the headers, whatever is in them.
+/// The time is linear in the length of the headers, whatever they contain.
 pub(crate) fn client_ip(trusted: &[TrustedProxy], peer: IpAddr, headers: &Fields<'_>) -> IpAddr {
     let is_trusted = |hop: IpAddr| trusted.iter().any(|proxy| proxy.contains(hop));
     if !is_trusted(peer) {
@@ -147,7 +147,7 @@ mod tests {
             // All hops are trusted: the first one.
             (&["10.0.0.3, 10.0.0.2"], "10.0.0.3"),
             (&["2001:db8::3", "10.0.0.2"], "2001:db8::3"),
-            // An element that is no address ends the walk at the last hop that was one.
+            // An element that is not an address ends the walk at the last hop that was one.
             (&["unknown"], "10.0.0.1"),
             (&["_hidden, 10.0.0.2"], "10.0.0.2"),
             (&["192.0.2.1, unknown, 10.0.0.3, 10.0.0.2"], "10.0.0.3"),
@@ -204,7 +204,7 @@ mod tests {
     }
 
     #[test]
-    fn network_is_read_or_refused() {
+    fn network_is_parsed_or_refused() {
         for good in ["10.0.0.0/8", "10.0.0.1/8", "::1", "::/0", "0.0.0.0/0", "::ffff:1.2.3.4", "unix"] {
             assert!(good.parse::<TrustedProxy>().is_ok(), "{good}");
         }
@@ -230,7 +230,7 @@ mod tests {
         }
     }
 
-    // As long as a head can be.
+    // Almost the longest head.
     #[test]
     fn longest_header_is_read_in_linear_time() {
         let hops = "10.0.0.2,".repeat(800);

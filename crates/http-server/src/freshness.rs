@@ -20,8 +20,8 @@ use std::sync::atomic::{AtomicU64, Ordering::Relaxed, Ordering::SeqCst, fence};
 /// How many checks have begun, in all workers of all servers: they may share what they check.
 static CHECKS: AtomicU64 = AtomicU64::new(0);
 
-/// When a request was received: how many checks had begun by then. A check with a greater number sees the state of that
-/// moment or a later one, because its number is readable before it sees anything.
+/// When a request was received, as the number of checks that had begun by then. A check with a greater number sees the
+/// state at that time or a later one, because its number is published before it reads anything.
 #[derive(Clone, Copy, Debug)]
 pub struct ReceivedAt(u64);
 
@@ -40,14 +40,14 @@ impl ReceivedAt {
 pub struct SharedCheck(AtomicU64);
 
 impl SharedCheck {
-    /// Whether the check holds for a request received at this time. It calls `check` unless another request already had
-    /// it called since.
+    /// Whether the check holds for a request received at this time. It calls `check`, unless one that succeeded has
+    /// begun since then.
     pub fn is_valid_for(&self, received_at: ReceivedAt, check: impl FnOnce() -> bool) -> bool {
         if self.0.load(Relaxed) > received_at.0 {
             return true;
         }
         let number = CHECKS.fetch_add(1, SeqCst) + 1;
-        fence(SeqCst); // the number is readable before the check sees anything
+        fence(SeqCst); // the number is published before the check reads anything
         let holds = check();
         if holds {
             self.0.store(number, Relaxed);
@@ -61,7 +61,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn check_is_valid_for_requests_received_before_it_alone() {
+    fn check_is_valid_only_for_requests_received_before_it() {
         let check = SharedCheck::default();
         assert!(!check.is_valid_for(ReceivedAt::NONE, || false), "the first request is checked");
         let (first, second) = (ReceivedAt::now(), ReceivedAt::now());

@@ -17,8 +17,8 @@
 //! }
 //! ```
 //!
-//! A handler is a function from a [`Request`] to a [`Response`], an [`Action`] that receives the request's body first, or a
-//! [`Result`] of these. It sees neither sockets nor threads, and is tested without them:
+//! A handler is a function. It maps a [`Request`] to a [`Response`], to an [`Action`] that receives the request's body
+//! first, or to a [`Result`] of these. It sees neither sockets nor threads, so its tests need none:
 //!
 //! ```
 //! use http_server::{HandlerError, Request, Response, testing};
@@ -31,7 +31,7 @@
 //! assert_eq!(testing::get("/?many").send(&handler).status.code(), 500);
 //! ```
 //!
-//! | for | there is |
+//! | for | use |
 //! |---|---|
 //! | serving until the process ends, or until a shutdown | [`Server::serve`], [`Server::start`] |
 //! | text, HTML, JSON, redirects, errors | [`Response`] |
@@ -39,8 +39,8 @@
 //! | a request's body, collected or streamed | [`Action::collect_body`], [`Action::stream_body`] |
 //! | errors by `?` | [`HandlerError`] |
 //! | error pages of your own | [`Handler::error_page`] |
-//! | tests without a socket, and why a response is as it is | [`testing`] |
-//! | limits, timeouts, and the memory that they add up to | [`ServerConfig`] |
+//! | tests without a socket, and the reasons for a response | [`testing`] |
+//! | limits, timeouts, and the memory bound that follows from them | [`ServerConfig`] |
 //! | a log line for each request | [`Log`] |
 //! | messages about failed handlers and logs | [`Server::on_message`] |
 //! | statistics | [`RunningServer::stats_handle`] |
@@ -48,7 +48,7 @@
 //! | logins from an htpasswd file | `auth`, with the feature `basic-auth` |
 //! | TLS or other streams, and threads of your own | [`blocking`] |
 //!
-//! The library handles no signals, changes no resource limits and prints nothing. That is the program's.
+//! The library handles no signals, changes no resource limits and prints nothing. The program does these things.
 //!
 //! # How it works
 //!
@@ -61,11 +61,11 @@
 //!                      reactor ──timeout──▶ housekeeper ends it
 //! ```
 //!
-//! A request takes this path: `reactor` hands a ready connection to a worker of the `pool`, `connection` drives it, a
-//! [`Handler`] responds, and the connection's transport sends.
+//! A request takes this path: the `reactor` hands a ready connection to a worker of the `pool`, and `connection` drives
+//! it. A [`Handler`] responds, and the connection's transport sends the response.
 
 #[cfg(not(target_os = "linux"))]
-compile_error!("http-server is for Linux: it is built on epoll and sendfile");
+compile_error!("http-server supports only Linux: it needs epoll and sendfile");
 
 mod access_log;
 #[cfg(feature = "basic-auth")]
@@ -102,7 +102,7 @@ pub use stats::{ConnectionOutcome, ResponsesByClass, Stats};
 pub use timeouts::Timeouts;
 pub use trace::Decision;
 
-// The example of the README compiles.
+// Compiles the example of the README.
 #[cfg(doctest)]
 #[doc = include_str!("../README.md")]
 struct Readme;

@@ -6,7 +6,7 @@ use crate::connection::Connection;
 use crate::connection::context::{LOG_BUF_KEPT, WorkerContext};
 use crate::reactor::{OVERLOAD_SLOTS, Registered, Slot};
 
-/// An idle connection, its slot, and what the allocator adds. Nothing else of an idle connection is on the heap.
+/// Bytes of an idle connection: its state, its slot, and the allocator's overhead. It has nothing else on the heap.
 const CONNECTION: usize = size_of::<Registered<Connection>>() + size_of::<Slot<Box<Registered<Connection>>>>() + 16;
 const _: () = assert!(CONNECTION <= 512, "an idle connection is small");
 /// A thread's stack: the standard library's default.
@@ -15,15 +15,15 @@ const STACK: usize = 2 << 20;
 const PROGRAM: usize = 16 << 20;
 
 impl ServerConfig {
-    /// Connections over the limit that are told 503 at once. Further ones are closed.
+    /// How many connections over the limit can get a 503 at the same time. Further ones are closed.
     pub const OVERLOAD_CONNECTIONS: u32 = OVERLOAD_SLOTS;
 
-    /// Bytes of memory that the server uses at most, without what its handler and the kernel use.
+    /// The most bytes of memory that the server uses. What its handler and the kernel use is not included.
     pub fn memory_bound(&self) -> u64 {
         self.memory_bounds().iter().map(|(_, bytes)| bytes).sum()
     }
 
-    /// What the bytes of [`memory_bound`](Self::memory_bound) are for.
+    /// The parts of [`memory_bound`](Self::memory_bound): the purpose and the bytes of each.
     pub fn memory_bounds(&self) -> [(&'static str, u64); 6] {
         let ServerConfig { threads, max_connections, limits, receive_budget, send_budget, .. } = self.clone().clamped();
         let connections = max_connections as usize + OVERLOAD_SLOTS as usize;

@@ -5,7 +5,7 @@ use std::sync::{Mutex, PoisonError};
 
 use crate::clock::{self, Millis};
 
-/// The hook, and what was passed to it.
+/// The hook, with the state of its rate limit.
 pub(crate) struct Messages {
     hook: Box<dyn Fn(&str) + Send + Sync>,
     frequent: Mutex<Frequent>,
@@ -17,7 +17,7 @@ struct Frequent {
     dropped: u64,
 }
 
-/// Messages that every request could cause are passed on at most once in this time.
+/// The shortest time between two messages that any request could cause.
 const INTERVAL: Millis = 1_000;
 
 impl Messages {
@@ -30,7 +30,7 @@ impl Messages {
         (self.hook)(&message.replace(char::is_control, " "));
     }
 
-    /// Passes on a message that every request could cause, unless the last one was less than a second ago. The next one
+    /// Passes on a message that any request could cause, unless the last one was less than a second ago. The next one
     /// counts those that were dropped.
     pub(crate) fn send_rarely(&self, message: &str) {
         let admitted = self.frequent.lock().unwrap_or_else(PoisonError::into_inner).admit(clock::monotonic_ms());

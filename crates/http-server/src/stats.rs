@@ -21,12 +21,12 @@ pub enum ConnectionOutcome {
     Failed,
 }
 
-/// Why a request or a connection ended. The log says it; [`ConnectionOutcome`] is coarser.
+/// Why a request or a connection ended, as the log records it. [`ConnectionOutcome`] is coarser.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum EndReason {
     /// The response is complete.
     Complete,
-    /// The peer went away within its request or our response, or before the first byte of a request.
+    /// The peer disconnected within its request or our response, or before the first byte of a request.
     ClientAbort,
     /// The head did not come in time.
     HeadTimeout,
@@ -47,7 +47,7 @@ pub(crate) enum EndReason {
 }
 
 impl EndReason {
-    /// What a connection that ends for this reason counts as.
+    /// The outcome of a connection that ends for this reason.
     pub(crate) fn outcome(self) -> ConnectionOutcome {
         match self {
             EndReason::Complete => ConnectionOutcome::Completed,
@@ -77,7 +77,7 @@ impl EndReason {
     }
 }
 
-/// What a server has counted. Once all connections have ended, `accepted` is the sum of the five outcomes.
+/// The statistics of a server. Once all connections have ended, `accepted` is the sum of the five outcomes.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Stats {
@@ -95,10 +95,10 @@ pub struct Stats {
     pub failed: u64,
     /// Responses that have ended, complete or not.
     pub responses: ResponsesByClass,
-    /// Bytes of these responses that the system has taken, heads and bodies.
+    /// Bytes of these responses that the kernel has accepted, heads and bodies.
     pub bytes_sent: u64,
-    /// Lines of the access log that were dropped so far. Once the server has ended, lines that were never read count
-    /// too.
+    /// Lines of the access log that were dropped so far. Once the server has ended, this includes lines that were never
+    /// written.
     pub dropped_log_lines: u64,
 }
 
@@ -129,12 +129,12 @@ impl fmt::Display for Stats {
         write!(f, "{timed_out} timed out, {aborted} aborted, {failed} failed")?;
         match dropped_log_lines {
             0 => Ok(()),
-            lost => write!(f, "; {lost} lines of the log lost"),
+            lost => write!(f, "; {lost} log lines lost"),
         }
     }
 }
 
-/// The counters behind [`Stats`]. They have cache lines of their own: all workers write them, and read what is beside
+/// The counters behind [`Stats`]. They have cache lines of their own: all workers write them, and read the data beside
 /// them at every request.
 #[derive(Debug, Default)]
 #[repr(align(128))]

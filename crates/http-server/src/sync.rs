@@ -1,5 +1,5 @@
-//! The primitives under the hand-over: those of the standard library, or those of loom, which tries every order of
-//! steps.
+//! The locks and atomics by which connections pass between threads: those of the standard library, or those of loom,
+//! which tries every order of steps.
 
 use std::sync::PoisonError;
 

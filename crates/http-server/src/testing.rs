@@ -77,7 +77,7 @@ impl RequestBuilder {
         self
     }
 
-    /// Sets the body. Its Content-Length is added by itself.
+    /// Sets the body. Its Content-Length is added automatically.
     pub fn body(self, body: impl Into<Vec<u8>>) -> RequestBuilder {
         RequestBuilder { body: body.into(), ..self }
     }
@@ -166,10 +166,10 @@ pub struct Exchange {
     pub decisions: Vec<Decision>,
 }
 
-/// Serves a client that sends these bytes, and then no more. It suits several requests, and invalid ones.
+/// Serves a client that sends these bytes and then ends its stream. It suits several requests, and invalid ones.
 ///
-/// No time passes, so nothing times out. The client's address is 127.0.0.1:49152, and the server's is 127.0.0.1:80. After
-/// 64 MiB of output the client closes the connection.
+/// No time passes, so nothing times out. The client's address is 127.0.0.1:49152, and the server's is 127.0.0.1:80.
+/// After 64 MiB of output the client closes the connection.
 ///
 /// ```
 /// use http_server::testing::exchange;
@@ -183,7 +183,7 @@ pub fn exchange(handler: &impl Handler, bytes: &[u8]) -> Exchange {
     exchange_with(handler, true, bytes)
 }
 
-/// Like [`exchange`], by a server that keeps connections alive or does not.
+/// Like [`exchange`], with or without keep-alive.
 pub fn exchange_with(handler: &impl Handler, keep_alive: bool, bytes: &[u8]) -> Exchange {
     let handler = Box::new(Borrowed(handler));
     let shared = Shared { keep_alive, trace: Some(Mutex::default()), ..Shared::new(handler) };
@@ -223,12 +223,12 @@ pub fn with_request<T>(mut head: &[u8], date: Date, f: impl FnOnce(&Request<'_>)
     }
 }
 
-/// As much as a server's responses may take in memory by default.
+/// The default memory limit for a server's responses.
 const MAX_OUTPUT: usize = 64 << 20;
 
 const PEER: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::LOCALHOST), 49152);
 
-/// A client that has sent all its input, and takes at most [`MAX_OUTPUT`] bytes.
+/// A client that has sent all its input, and receives at most [`MAX_OUTPUT`] bytes.
 struct Client<'a> {
     input: &'a [u8],
     output: &'a mut Vec<u8>,

@@ -7,12 +7,12 @@ use crate::clock::Millis;
 /// Timeouts of a connection.
 #[derive(Clone, Copy, Debug)]
 pub struct Timeouts {
-    /// For a request's head: from the accept, or from its first byte on a kept connection. 10 s.
+    /// For a request's head, from the accept, or from its first byte on a kept connection. Default: 10 s.
     pub head: Duration,
-    /// For the next request on a kept connection. 15 s.
+    /// For the next request on a kept connection. Default: 15 s.
     pub idle: Duration,
-    /// The rate in bytes per second at which a body must be sent or a response be read, after the first 10 s. 1024; 0
-    /// means any.
+    /// The minimum rate at which a body is sent or a response is read, in bytes per second, after the first 10 s.
+    /// Default: 1024. 0 allows any rate.
     pub min_rate: u64,
 }
 
@@ -25,16 +25,16 @@ impl Default for Timeouts {
 /// How long a body may take before its rate counts.
 const BODY_BASE: Millis = 10_000;
 
-/// The reader of a response that has waited this long is slow.
+/// A reader is slow once its response has waited this long.
 pub(crate) const SLOW_READER_AFTER: Millis = 1_000;
 
-/// The progress of a slow reader shows after at most this many bytes; see [`sockopt`](crate::connection::sockopt).
+/// The progress of a slow reader is visible after at most this many bytes; see [`sockopt`](crate::connection::sockopt).
 pub(crate) const SLOW_READER_STEP: u32 = 64 << 10;
 
-/// The extra time of a peer whose input was waiting when it timed out. A tick would be too short for busy workers.
+/// The extra time for a peer whose input was waiting when it timed out. A tick would be too short for busy workers.
 pub(crate) const BUSY_GRACE: Millis = 1_000;
 
-/// A lingering connection ends after 2 s without a byte, after 10 s in all, or after 2 MiB.
+/// A lingering connection ends after 2 s without a byte, after 10 s in total, or after 2 MiB.
 const LINGER_QUIET: Millis = 2_000;
 const LINGER: Millis = 10_000;
 pub(crate) const LINGER_MAX_BYTES: u64 = 2 << 20;
@@ -46,19 +46,19 @@ impl Timeouts {
     /// How long a closing connection is read from, so that no reset destroys its last response.
     pub const LINGER: Duration = Duration::from_millis(LINGER);
 
-    /// How long a body or a response may make no progress. `None`: without limit, because any rate will do.
+    /// How long a body or a response may make no progress. `None`: no limit, because any rate is allowed.
     pub fn stall(&self) -> Option<Duration> {
         (self.min_rate > 0).then(|| Duration::from_millis(self.stall_timeout()))
     }
 
-    /// The deadline of a body, in either direction, of which this many bytes have moved.
+    /// The deadline of a body, in either direction, after this many bytes have moved.
     pub(crate) fn body(&self, started: Millis, bytes_moved: u64, last_progress: Millis) -> Millis {
         let by_rate = started.saturating_add(BODY_BASE).saturating_add(self.rate_allowance(bytes_moved));
         by_rate.min(last_progress.saturating_add(self.stall_timeout()))
     }
 
-    /// A body that makes no progress for this long ends, whatever allowance it has: the kernel's own buffers hold half
-    /// an hour's worth. A peer that keeps the rate makes progress in this time.
+    /// A body without progress for this long ends, whatever its allowance is: the bytes in the kernel's buffers alone
+    /// are worth half an hour. A peer that keeps the rate makes progress in this time.
     pub(crate) fn stall_timeout(&self) -> Millis {
         self.rate_allowance(SLOW_READER_STEP.into()).max(BODY_BASE)
     }

@@ -1,4 +1,4 @@
-//! The decisions behind a response, recorded where a caller asks for them (`testing`). Elsewhere recording costs nothing.
+//! The decisions behind a response, recorded if a caller asks for them (`testing`). Otherwise recording costs nothing.
 
 use std::sync::{Mutex, PoisonError};
 
@@ -12,7 +12,7 @@ pub struct Decision {
     pub text: String,
 }
 
-/// A place for decisions, or none.
+/// Where decisions are recorded, if they are.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct DecisionTrace<'a>(pub(crate) Option<&'a Mutex<Vec<Decision>>>);
 

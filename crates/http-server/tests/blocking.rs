@@ -1,4 +1,4 @@
-//! One connection at a time over blocking streams, by the code that serves all others.
+//! Connections over blocking streams, served by the same code as all others.
 #![cfg(test)]
 
 use std::io::{self, ErrorKind, Read, Write};
@@ -180,7 +180,7 @@ fn machine_is_driven_by_read_from() {
     assert_eq!(read_from(&mut connection, &mut input).unwrap(), 19);
     assert!(matches!(connection.poll(), Ok(Event::Request(_))));
     assert_eq!(read_from(&mut connection, &mut input).unwrap(), 0);
-    // The buffer is full of bytes that nothing has polled for.
+    // The buffer is full of bytes that were not polled.
     let mut connection = Connection::new(Limits { head: 16, ..Limits::default() });
     let mut endless = io::repeat(b'x');
     while !connection.receive_buffer().is_empty() {

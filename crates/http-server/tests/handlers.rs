@@ -131,7 +131,7 @@ fn errors_of_handlers_and_of_bodies_become_responses() {
     }
 }
 
-/// Shows the status and message of every error in brackets, and fails itself where it is told to.
+/// Shows the status and message of every error in brackets, and fails itself if it is told to.
 struct Pages;
 
 impl Handler for Pages {
@@ -243,7 +243,7 @@ fn test_response_that_is_incomplete_fails_the_test() {
 
 // A panic for each request must not flood the operator.
 #[test]
-fn message_hook_is_told_of_failures_at_most_once_a_second() {
+fn message_hook_reports_failures_at_most_once_a_second() {
     let (sender, messages) = mpsc::channel();
     let server = Server::bind("127.0.0.1:0").unwrap().threads(1);
     let server = server.on_message(move |message| sender.send(message.to_owned()).unwrap());
@@ -261,7 +261,7 @@ fn message_hook_is_told_of_failures_at_most_once_a_second() {
 }
 
 #[test]
-fn message_hook_is_told_that_the_log_cannot_be_written() {
+fn message_hook_reports_that_log_cannot_be_written() {
     let (sender, messages) = mpsc::channel();
     let log = http_server::Log::to_file(http_server::LogFormat::Common, "/dev/full".as_ref()).unwrap();
     let server = Server::bind("127.0.0.1:0").unwrap().threads(1).log(log);

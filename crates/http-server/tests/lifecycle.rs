@@ -1,4 +1,4 @@
-//! How a server starts, is limited, and ends.
+//! How a server starts, keeps its limits, and shuts down.
 #![cfg(test)]
 
 use std::io::{self, Read, Write};
@@ -71,7 +71,7 @@ fn join_waits_for_a_shutdown() {
 
 // The shutdown timeout is half a second here.
 #[test]
-fn join_returns_in_time_though_a_handler_is_stuck() {
+fn join_returns_in_time_while_a_handler_is_stuck() {
     let barrier = Arc::new(Barrier::new(2));
     let (entered, stuck) = (Arc::new(Barrier::new(2)), barrier.clone());
     let handler = {
@@ -90,7 +90,7 @@ fn join_returns_in_time_though_a_handler_is_stuck() {
     let stats = running.join();
     assert!(since.elapsed() < Duration::from_millis(2500), "{:?}", since.elapsed());
     assert_eq!((stats.accepted, stats.ended()), (1, 0));
-    barrier.wait(); // the thread that was left behind ends
+    barrier.wait(); // the blocked thread ends
     drop(stream);
 }
 
@@ -130,7 +130,7 @@ fn memory_budgets_are_settings() {
     };
     assert_eq!(&collected(50_000), b"HTTP/1.0 200");
     assert_eq!(&collected(3_000_000), b"HTTP/1.0 503");
-    // One response exceeds the budget while its client does not read it. The next one has nothing left.
+    // One response exceeds the budget while its client does not read it. Nothing is left for the next one.
     let slow = [send(address, b"GET /large HTTP/1.0\r\n\r\n"), send(address, b"GET /large HTTP/1.0\r\n\r\n")];
     let deadline = Instant::now() + Duration::from_secs(20);
     while running.stats().failed == 0 {
@@ -141,7 +141,7 @@ fn memory_budgets_are_settings() {
 }
 
 #[test]
-fn address_that_names_nothing_is_an_error() {
+fn missing_address_and_datagram_socket_are_errors() {
     assert_eq!(Server::bind(&[][..]).unwrap_err().kind(), io::ErrorKind::InvalidInput);
     let datagrams = std::net::UdpSocket::bind("127.0.0.1:0").unwrap();
     assert_eq!(Server::from_listeners([datagrams.into()]).unwrap_err().kind(), io::ErrorKind::InvalidInput);

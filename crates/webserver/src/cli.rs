@@ -85,8 +85,8 @@ pub(crate) struct Cli {
 
     /// Ignore precompressed .br, .zst and .gz files
     ///
-    /// By default, if FILE.br, FILE.zst or FILE.gz exists, is no older than FILE and has not changed for 2 seconds,
-    /// clients that accept that encoding receive it instead.
+    /// By default, clients that accept the encoding receive FILE.br, FILE.zst or FILE.gz instead of FILE. It must be no
+    /// older than FILE, and unchanged for 2 seconds.
     #[arg(long, help_heading = CONTENT)]
     pub(crate) no_precompressed: bool,
 
@@ -264,7 +264,7 @@ impl Cli {
         self.bind.iter().map(|&address| SocketAddr::new(address, self.port())).collect()
     }
 
-    /// Whether to listen on TCP: it is asked for, or nothing else is.
+    /// Whether to listen on TCP: an option asks for it, or there is no Unix socket.
     pub(crate) fn wants_tcp(&self) -> bool {
         self.unix.is_none() || self.has_explicit_tcp()
     }
@@ -382,7 +382,7 @@ fn charset(text: &str) -> Result<String, String> {
     }
 }
 
-/// Whether it is a token of RFC 9110, as the name of a header is.
+/// Whether it is a token of RFC 9110, like the name of a header.
 fn is_token(text: &str) -> bool {
     FieldName::new(text.as_bytes()).is_ok()
 }

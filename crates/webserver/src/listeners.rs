@@ -1,4 +1,4 @@
-//! The listening sockets: those that systemd passes, or those that the options name; and the ready lines.
+//! The listening sockets, from systemd or from the options, and the ready lines.
 
 use std::io::{self, ErrorKind};
 use std::net::{IpAddr, SocketAddr};
@@ -61,7 +61,7 @@ fn cannot_listen(on: &str, error: &io::Error) -> String {
     format!("cannot listen on {on}: {cause}")
 }
 
-/// One line for each address at which a browser or a proxy finds the server.
+/// One line for each address at which a browser or a proxy can reach the server.
 pub(crate) fn ready_lines(cli: &Cli, running: &RunningServer) -> String {
     let mut lines = String::new();
     for address in running.local_addrs() {

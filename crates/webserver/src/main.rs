@@ -1,4 +1,4 @@
-//! The program `webserver`: parses the command line, then prints what was asked for, or serves until a signal.
+//! The program `webserver`: parses the command line, then prints what an option asks for, or serves until a signal.
 
 mod cli;
 mod explain;
@@ -38,7 +38,7 @@ fn run(cli: &Cli) -> Result<(), String> {
     if let Some(text) = print::requested(cli)? {
         return io::stdout().write_all(&text).map_err(|error| format!("cannot write to standard output: {error}"));
     }
-    // First of all: an inherited socket is known only by its descriptor number, which anything opened could take.
+    // This comes first: an inherited socket is known only by its descriptor number, which any file opened could get.
     let inherited = systemd::inherited()?;
     let signals = signals::register()?;
     let app = App::start(cli, inherited)?;
@@ -47,7 +47,7 @@ fn run(cli: &Cli) -> Result<(), String> {
     Ok(())
 }
 
-/// Prints the statistics. It waits for at most a second, because standard error can be a full pipe without a reader.
+/// Prints the statistics. It waits at most a second, because standard error can be a full pipe without a reader.
 fn print_final_stats(stats: Stats) {
     let (written, wait) = mpsc::channel();
     thread::spawn(move || written.send(writeln!(io::stderr(), "webserver: {stats}")));

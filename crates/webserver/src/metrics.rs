@@ -20,7 +20,7 @@ pub(crate) const MEMORY: u64 = 6 << 20;
 const CONNECTIONS: u32 = 16;
 const TYPE: &str = "text/plain; version=0.0.4; charset=utf-8";
 
-/// Listens on the address. Responses begin with [`start`].
+/// Listens on the address. [`start`] begins to serve.
 pub(crate) fn bind(address: SocketAddr) -> Result<Server, String> {
     let server = Server::bind(address).map_err(|error| match error.kind() {
         io::ErrorKind::AddrInUse => {
@@ -89,7 +89,7 @@ fn text(stats: &Stats, files_read: u64, started: f64) -> String {
         (
             "webserver_files_read_total",
             "counter",
-            "Files read from disk because the cache had none.",
+            "Files read from disk because they were not cached.",
             &[("", files_read)],
         ),
         ("webserver_log_lines_lost_total", "counter", "Access log lines lost.", &[("", dropped_log_lines)]),

@@ -51,7 +51,7 @@ fn limits(cli: &Cli) -> String {
     text
 }
 
-/// Name, limit, and what happens there.
+/// Name, limit, and what happens at the limit.
 fn rows(config: &ServerConfig, cache_entries: usize) -> Vec<(&'static str, String, &'static str)> {
     let ServerConfig { threads, max_connections, limits, timeouts, shutdown_timeout, .. } = config;
     let Limits { start_line, field_line, head, fields, blank_lines, drain, .. } = *limits;

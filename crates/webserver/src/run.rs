@@ -31,7 +31,7 @@ pub(crate) struct App {
     _socket_file: Option<SocketFile>,
 }
 
-/// Descriptors without which the server cannot work.
+/// The fewest descriptors with which the server works.
 const MIN_FDS: u64 = 40;
 
 impl App {
@@ -191,7 +191,7 @@ pub(crate) fn files(cli: &Cli) -> Result<Files, String> {
     Ok(files)
 }
 
-/// The users of `--auth`. A file of users that clients could read is refused.
+/// The users of `--auth`. A users file that clients could read is refused.
 pub(crate) fn users(cli: &Cli) -> Result<Option<Users>, String> {
     let Some(file) = &cli.auth else { return Ok(None) };
     let users = Users::read(file).map_err(|error| format!("--auth {file:?}: {error}"))?;

@@ -9,7 +9,7 @@ use landlock::{
     RestrictionStatus, Ruleset, RulesetAttr, RulesetCreatedAttr, RulesetError, RulesetStatus, Scope,
 };
 
-/// The directories, each with all below it, in which the process keeps a right.
+/// The directories in which the process keeps a right, each with everything below it.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct SandboxPaths<'a> {
     /// Read files and list directories. `None`: anywhere.
@@ -20,10 +20,10 @@ pub(crate) struct SandboxPaths<'a> {
     pub(crate) remove: Option<BorrowedFd<'a>>,
 }
 
-/// The newest rules that are asked for. An older kernel enforces those that it knows.
+/// The newest rules to enforce. An older kernel enforces those that it knows.
 const WANTED: ABI = ABI::V6;
 
-/// Restricts this thread and all threads that it starts from now on. Returns a sentence that says how far that went.
+/// Restricts this thread and all threads that it starts from now on. Returns a sentence about the result.
 pub(crate) fn restrict_process(allowed: &SandboxPaths<'_>) -> String {
     match restrict_thread(allowed) {
         Ok(RestrictionStatus { ruleset: RulesetStatus::NotEnforced, landlock, .. }) => match landlock {

@@ -77,7 +77,7 @@ impl Drop for SocketFile {
     }
 }
 
-/// Locks the directory until the descriptor is closed, so that two servers that start at the same time do not mistake
+/// Locks the directory until the descriptor is closed. Otherwise two servers that start at the same time could mistake
 /// each other's socket for a stale one. Waits for at most a second. A file system without locks counts as locked.
 fn lock(directory: &OwnedFd) -> bool {
     (0..20).any(|attempt| {

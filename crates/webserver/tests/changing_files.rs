@@ -93,14 +93,14 @@ impl Download {
         assert!(began.elapsed() < Duration::from_secs(10), "the server waits for the rest of the file");
         assert!(
             bytes.len() < self.length,
-            "the whole body of {} bytes came, although the file had changed",
+            "the complete body of {} bytes came, although the file had changed",
             self.length
         );
         bytes
     }
 
-    /// Reads the whole body, after which the connection stays open.
-    fn read_whole(mut self) -> Vec<u8> {
+    /// Reads the complete body, after which the connection stays open.
+    fn read_complete(mut self) -> Vec<u8> {
         let mut bytes = vec![0; self.length];
         self.stream.read_exact(&mut bytes).unwrap();
         self.stream.write_all(&keep_alive("/")).unwrap();
@@ -127,7 +127,7 @@ fn v26_truncated_file_is_not_padded() {
     }
 }
 
-// V27: the response contains nothing of the growth.
+// V27: the response contains none of the added bytes.
 #[test]
 fn v27_response_ends_early_when_file_grows() {
     let site = Site::new();
@@ -170,10 +170,10 @@ fn replace(path: &Path, length: usize) {
     fs::rename(new, path).unwrap();
 }
 
-// V26, V27: the file that was opened is sent whole, whatever its name refers to later. A rename changes the time of the
-// last status change, but not of the last modification.
+// V26, V27: the file that was opened is sent completely, whatever its name refers to later. A rename changes the time
+// of the last status change, but not of the last modification.
 #[test]
-fn response_is_whole_when_file_is_replaced() {
+fn response_is_complete_when_file_is_replaced() {
     type Change = fn(&Path);
     let changes: [Change; 4] = [
         |path| replace(path, LENGTH),
@@ -185,7 +185,7 @@ fn response_is_whole_when_file_is_replaced() {
         let site = Site::new();
         let download = site.begin_download("");
         change(&site.file());
-        let bytes = download.read_whole();
+        let bytes = download.read_complete();
         assert!(bytes.len() == LENGTH && is_part_of(0, &bytes, 0));
         assert_eq!(site.logged_end(), ("complete".into(), LENGTH));
         site.program.finish();
@@ -206,7 +206,7 @@ fn handlers_file_is_checked_by_length_without_modification_time() {
         Response::text("").body(body)
     };
     let server = EmbeddedServer::start(|server| server.log(log), handler);
-    for (keeps_length, is_whole) in [(true, true), (false, false)] {
+    for (keeps_length, is_complete) in [(true, true), (false, false)] {
         let mut stream = connect(server.address());
         stream.write_all(b"GET / HTTP/1.0\r\n\r\n").unwrap();
         stream.read_exact(&mut [0; 1]).unwrap();
@@ -217,7 +217,7 @@ fn handlers_file_is_checked_by_length_without_modification_time() {
             file.set_len(LENGTH as u64 - 1).unwrap();
         }
         let bytes = read_to_end(&mut stream).unwrap();
-        assert_eq!(bytes.len() > LENGTH, is_whole, "{}", bytes.len());
+        assert_eq!(bytes.len() > LENGTH, is_complete, "{}", bytes.len());
     }
     server.finish();
     let log = fs::read_to_string(log_path).unwrap();

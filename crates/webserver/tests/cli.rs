@@ -1,4 +1,4 @@
-//! The command line: every option works, wrong usage and failed starts say why, and the ready lines name the addresses.
+//! The command line: every option works, errors name their cause, and the ready lines name the addresses.
 // Lets clippy treat the helpers as test code.
 #![cfg(test)]
 

@@ -1,5 +1,5 @@
-//! The conformance cases over real sockets, sent whole and a byte at a time, and what must hold for every response and
-//! every line of the log.
+//! The conformance cases over real sockets, sent at once and a byte at a time. It also checks what must hold for every
+//! response and every line of the log.
 // Lets clippy treat the helpers as test code.
 #![cfg(test)]
 
@@ -42,7 +42,7 @@ fn every_case_gets_its_response_over_a_socket() {
             scope.spawn(|| {
                 let program = Program::start(directory.path(), &["--threads", "2"]);
                 while let Some((case, bytewise)) = runs.get(next.fetch_add(1, Relaxed)) {
-                    let how = if *bytewise { "a byte at a time" } else { "whole" };
+                    let how = if *bytewise { "a byte at a time" } else { "at once" };
                     let found = faults_of(case, *bytewise, &program);
                     faults.lock().unwrap().extend(found.iter().map(|fault| format!("{} {how}: {fault}", case.id)));
                 }

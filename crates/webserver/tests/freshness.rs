@@ -120,7 +120,7 @@ fn change_of_cached_file_takes_effect_at_once() {
         .map(|n| {
             let (kind, round) = (KINDS[n % KINDS.len()], n / KINDS.len());
             let is_replaced = n % KINDS.len() < 4;
-            // A file that is written in place is small: a longer body is not read at a single moment.
+            // A file that is written in place is small: a longer body is not read all at once.
             let old = version(if is_replaced { round } else { 3 * round + 1 });
             let new = match kind {
                 "in-place" => old.to_ascii_uppercase(),

@@ -17,7 +17,7 @@ use support::{
     EmbeddedServer, connect, exchange, get, keep_alive, parse_responses, read_response, read_to_end, send, wait_until,
 };
 
-const OCTET_STREAM: FieldValue<'static> = FieldValue::from_static("application/octet-stream");
+const BINARY: FieldValue<'static> = FieldValue::from_static("application/octet-stream");
 const MIB: usize = 1 << 20;
 
 /// The head of a POST request that asks to keep the connection.
@@ -34,7 +34,7 @@ fn length_of(body: Vec<u8>) -> Response {
 }
 
 fn echo(_: &Request<'_>) -> Action {
-    Action::collect_body(64 << 10, |body| Response::bytes(OCTET_STREAM, body))
+    Action::collect_body(64 << 10, |body| Response::bytes(BINARY, body))
 }
 
 /// Reads until the server closes the connection, possibly early or with a reset.
@@ -78,8 +78,8 @@ fn slow_body_blocks_no_thread() {
         for mut stream in &slow {
             stream.write_all(&[*byte]).unwrap();
         }
-        let response = exchange(server.address(), b"POST / HTTP/1.0\r\nContent-Length: 5\r\n\r\nwhole");
-        assert_eq!(response.text(), "whole");
+        let response = exchange(server.address(), b"POST / HTTP/1.0\r\nContent-Length: 5\r\n\r\nhello");
+        assert_eq!(response.text(), "hello");
     }
     for mut stream in slow {
         let response = read_response(&mut stream);
@@ -116,7 +116,7 @@ fn body_is_accepted_up_to_its_limit() {
         assert_eq!(kept(path, bytes), (status, true), "{bytes} to {path}");
     }
     // A body that is too long to discard closes the connection. The client still gets the response, even if it sends
-    // the whole body first (R9112-9.6b).
+    // the complete body first (R9112-9.6b).
     for bytes in [MIB, 3 * MIB / 2] {
         let response = exchange(server.address(), &post("/", &vec![b'x'; bytes]));
         assert_eq!(response.status, 413);
@@ -368,10 +368,10 @@ fn panic_on_drop_ends_no_thread() {
     };
     let server =
         EmbeddedServer::start(|server| server.threads(1).shutdown_timeout(Duration::from_millis(100)), handler);
-    let whole = b"POST /drop HTTP/1.0\r\nContent-Length: 2\r\n\r\nab";
-    let begun = &whole[..whole.len() - 1];
+    let complete = b"POST /drop HTTP/1.0\r\nContent-Length: 2\r\n\r\nab";
+    let begun = &complete[..complete.len() - 1];
     for _ in 0..3 {
-        assert_eq!(exchange(server.address(), whole).status, 500);
+        assert_eq!(exchange(server.address(), complete).status, 500);
         drop(send(server.address(), begun));
         assert_eq!(get(server.address(), "/on").text(), "on");
     }
@@ -383,7 +383,7 @@ fn panic_on_drop_ends_no_thread() {
 // --- Response bodies
 
 #[test]
-fn every_kind_of_body_is_sent_whole_and_omitted_for_head() {
+fn every_kind_of_body_is_sent_completely_and_omitted_for_head() {
     const LENGTH: usize = 3 * MIB + 1;
     let shared: Arc<[u8]> = vec![b'x'; LENGTH].into();
     let handler = move |request: &Request<'_>| {
@@ -391,8 +391,8 @@ fn every_kind_of_body_is_sent_whole_and_omitted_for_head() {
         let length = if path.starts_with("/small") { 100 } else { LENGTH };
         let done = || Ok(0);
         match path.rsplit('/').next().unwrap() {
-            "bytes" => Response::bytes(OCTET_STREAM, vec![b'x'; length]),
-            "static" => Response::bytes(OCTET_STREAM, &b"xxxxx"[..]),
+            "bytes" => Response::bytes(BINARY, vec![b'x'; length]),
+            "static" => Response::bytes(BINARY, &b"xxxxx"[..]),
             "shared" if length == LENGTH => Response::empty(Status::OK).body(Body::Shared(shared.clone())),
             "shared" => Response::empty(Status::OK).body(Body::Shared(vec![b'x'; length].into())),
             "reader" => reader(length as u64, Some(length as u64), done),
@@ -469,7 +469,7 @@ fn reader_shorter_than_its_length_closes_connection() {
 fn large_body_for_slow_client_blocks_no_thread() {
     const LARGE: usize = 8 * MIB;
     let handler = |request: &Request<'_>| match &*request.path() {
-        "/bytes" => Response::bytes(OCTET_STREAM, vec![b'x'; LARGE]),
+        "/bytes" => Response::bytes(BINARY, vec![b'x'; LARGE]),
         "/reader" => reader(LARGE as u64, Some(LARGE as u64), || Ok(0)),
         "/until-close" => reader(LARGE as u64, None, || Ok(0)),
         _ => Response::text("small"),
@@ -543,7 +543,7 @@ fn exchange_in_memory_equals_exchange_over_socket() {
         "/reader" => reader(100_000, Some(100_000), || Ok(0)).into(),
         "/short" => reader(100_000, Some(200_000), || Ok(0)).into(),
         "/until-close" => reader(100_000, None, || Ok(0)).into(),
-        "/bytes" => Response::bytes(OCTET_STREAM, vec![b'x'; 2 * MIB]).into(),
+        "/bytes" => Response::bytes(BINARY, vec![b'x'; 2 * MIB]).into(),
         "/panic" => panic!("panic of the test"),
         "/none" => Response::empty(Status::NO_CONTENT).into(),
         path => Response::text(path).into(),
@@ -599,11 +599,11 @@ fn shutdown_lets_body_and_response_finish() {
 // --- Limits
 
 /// Whether a response has begun to arrive. It does not block.
-fn is_answered(stream: &TcpStream) -> bool {
+fn has_response(stream: &TcpStream) -> bool {
     stream.set_nonblocking(true).unwrap();
-    let answered = stream.peek(&mut [0]).is_ok();
+    let has_response = stream.peek(&mut [0]).is_ok();
     stream.set_nonblocking(false).unwrap();
-    answered
+    has_response
 }
 
 // V12: all bodies that are being collected share 16 MiB. Beyond that, requests get 503.
@@ -612,12 +612,12 @@ fn collected_bodies_share_a_limit() {
     const BODY: usize = 64 << 10;
     let server =
         EmbeddedServer::start(|server| server.threads(1), |_: &Request<'_>| Action::collect_body(64 << 10, length_of));
-    let whole = || assert_eq!(read_response(&mut send(server.address(), &post("/", b"whole"))).text(), "5");
+    let check = || assert_eq!(read_response(&mut send(server.address(), &post("/", b"hello"))).text(), "5");
     // Afterwards the server has handled everything that was sent before.
     let settle = || {
-        whole();
+        check();
         thread::sleep(Duration::from_millis(200));
-        whole();
+        check();
     };
     let all_but_one = [post_head("/", BODY), vec![b'x'; BODY - 1]].concat();
     let bodies: Vec<_> = (0..300).map(|_| send(server.address(), &all_but_one)).collect();
@@ -626,9 +626,9 @@ fn collected_bodies_share_a_limit() {
     let half = [b"GET / HTTP/1.0\r\nA: ", &[b'b'; 8000][..]].concat();
     let heads: Vec<_> = (0..60).map(|_| send(server.address(), &half)).collect();
     settle();
-    let (refused, waiting): (Vec<_>, Vec<_>) = bodies.into_iter().partition(is_answered);
+    let (refused, waiting): (Vec<_>, Vec<_>) = bodies.into_iter().partition(has_response);
     assert!((100..=256).contains(&waiting.len()), "{} bodies of 64 KiB", waiting.len());
-    let heads: Vec<_> = heads.into_iter().filter(is_answered).collect();
+    let heads: Vec<_> = heads.into_iter().filter(has_response).collect();
     assert!(!heads.is_empty());
     for mut stream in refused.into_iter().chain(heads) {
         let response = read_response(&mut stream);
@@ -663,7 +663,7 @@ fn single_collected_body_has_the_same_limit() {
     drop(stream);
     let sent = sender.join().unwrap();
     assert!(sent < 100, "{sent} MiB");
-    assert_eq!(read_response(&mut send(server.address(), &post("/", b"whole"))).text(), "5");
+    assert_eq!(read_response(&mut send(server.address(), &post("/", b"hello"))).text(), "5");
     server.finish();
 }
 
@@ -673,7 +673,7 @@ fn unread_responses_share_a_limit() {
     const LARGE: usize = 8 * MIB;
     let shared: Arc<[u8]> = vec![b'x'; LARGE].into();
     let handler = move |request: &Request<'_>| match &*request.path() {
-        "/bytes" => Response::bytes(OCTET_STREAM, vec![b'x'; LARGE]),
+        "/bytes" => Response::bytes(BINARY, vec![b'x'; LARGE]),
         "/shared" => Response::empty(Status::OK).body(Body::Shared(shared.clone())),
         _ => Response::text("small"),
     };
@@ -686,13 +686,13 @@ fn unread_responses_share_a_limit() {
     let lengths = |streams: Vec<TcpStream>| {
         streams.into_iter().map(|mut stream| read_available(&mut stream).len()).filter(|&n| n > LARGE).count()
     };
-    assert_eq!((lengths(readers), lengths(sharers)), (8, 12), "whole responses");
+    assert_eq!((lengths(readers), lengths(sharers)), (8, 12), "complete responses");
     assert_eq!(get(server.address(), "/bytes").body.len(), LARGE, "there is memory again");
     let Stats { accepted, completed, failed, .. } = server.finish();
     assert_eq!((accepted, completed, failed), (26, 22, 4));
 }
 
-// R9110-15.5.9. The rate stats after 10 s, which is not a setting.
+// R9110-15.5.9. The minimum rate applies after 10 s, which is not configurable.
 #[test]
 fn body_below_minimum_rate_gets_408() {
     let rate = 100 << 10;

@@ -100,7 +100,7 @@ fn v22_half_closed_connections_use_no_cpu_time_and_get_responses() {
             _ => send(program.address(), b"GET /large HTTP/1.0\r\nConnection: keep-alive\r\n\r\n"),
         })
         .collect();
-    // These are refused before they have sent their whole body, so the server lingers.
+    // These are refused before they have sent their complete body, so the server lingers.
     let mut refused: Vec<_> =
         (0..50).map(|_| send(program.address(), &[post().as_bytes(), b"some"].concat())).collect();
     thread::sleep(Duration::from_millis(300));
@@ -119,7 +119,7 @@ fn v22_half_closed_connections_use_no_cpu_time_and_get_responses() {
         let responses = parse_responses(&read_to_end(stream).unwrap(), false).unwrap();
         assert_eq!((responses.len(), responses[0].status), (1, 405));
     }
-    // A request that has begun is answered, and is the last of its connection.
+    // A request that has begun gets a response, and is the last of its connection.
     for (request, status) in
         [(&b"GET /sma"[..], 400), (b"GET /small HTTP/1.0\r\n\r\n", 200), (b"GET / HTTP/1.0\r\nA", 400)]
     {

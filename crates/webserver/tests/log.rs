@@ -187,7 +187,7 @@ fn end_and_status(object: &Value) -> (&str, u64) {
 }
 
 #[test]
-fn whole_response_is_logged_as_complete() {
+fn finished_response_is_logged_as_complete() {
     for (request, status) in [(&b"GET /small HTTP/1.0\r\n\r\n"[..], 200), (b"nonsense\r\n\r\n", 400)] {
         let object = log_entry(&[], |address, program| {
             exchange(address, request);
@@ -374,7 +374,7 @@ fn failed_reopening_keeps_old_file() {
     wait_until("the error is reported", || program.messages().contains("cannot reopen the access log"));
     get(program.address(), "/small");
     assert_eq!((plain.wait(Duration::ZERO), program.wait(Duration::ZERO)), (None, None));
-    wait_until("the log goes on in the old file", || lines(&moved).len() == 1);
+    wait_until("the log continues in the old file", || lines(&moved).len() == 1);
     // Once the obstacle is gone, the file is reopened without another signal.
     fs::remove_dir(site.log()).unwrap();
     while !site.log().is_file() {
@@ -412,10 +412,10 @@ fn full_device_loses_lines_only() {
     let messages = program.finish();
     let [first, last] = messages_after_startup(&messages)[..] else { panic!("{messages}") };
     assert!(first.starts_with("webserver: cannot write the access log: No space left on device"), "{messages}");
-    assert!(last.ends_with("; 20 lines of the log lost"), "{messages}");
+    assert!(last.ends_with("; 20 log lines lost"), "{messages}");
 }
 
-// A limit of the file size stands for a disk that is full and later has space again. The last line is cut at the limit.
+// A limit of the file size simulates a disk that is full and later has space again. The last line is cut at the limit.
 #[test]
 fn full_disk_blocks_nothing_and_splits_no_line() {
     let site = Site::new();
@@ -438,7 +438,7 @@ fn full_disk_blocks_nothing_and_splits_no_line() {
         }
         ask(5);
         limit(None);
-        let again = || program.messages().matches("the access log is written again; ").count();
+        let again = || program.messages().matches("the access log can be written again; ").count();
         while again() < round {
             ask(1);
             std::thread::sleep(Duration::from_millis(20));
@@ -446,7 +446,7 @@ fn full_disk_blocks_nothing_and_splits_no_line() {
         assert_eq!((failures(), again()), (round, round), "{}", program.messages());
     }
     let messages = program.finish();
-    assert!(messages.lines().last().unwrap().ends_with(" lines of the log lost"), "{messages}");
+    assert!(messages.lines().last().unwrap().ends_with(" log lines lost"), "{messages}");
     assert_eq!(messages_after_startup(&messages).len(), 5, "{messages}");
     let expected = format!("127.0.0.1 - - [] \"GET {line} HTTP/1.0\" 404 ");
     let lines = site.lines();
@@ -473,7 +473,7 @@ fn sighup_with_partial_line_appends_nothing_to_it() {
     std::thread::sleep(Duration::from_millis(200)); // the reopening cannot be observed
     limit(None);
     ask();
-    wait_until("the log is written again", || program.messages().contains("the access log is written again"));
+    wait_until("the log is written again", || program.messages().contains("the access log can be written again"));
     program.finish();
     let expected = format!("127.0.0.1 - - [] \"GET {line} HTTP/1.0\" 404 ");
     let lines = site.lines();
@@ -489,9 +489,8 @@ fn startup_fails_if_log_file_cannot_be_opened() {
     assert_eq!((output.status.code(), output.stdout.len()), (Some(1), 0));
 }
 
-// Dropping the `RunningServer` lets the server and its log go on.
 #[test]
-fn log_goes_on_after_running_server_is_dropped() {
+fn log_continues_after_server_is_detached() {
     let site = Site::new();
     let log = Log::to_file(LogFormat::Common, &site.log()).unwrap();
     let server = Server::bind("127.0.0.1:0").unwrap().log(log);

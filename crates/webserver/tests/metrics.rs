@@ -120,7 +120,7 @@ fn metrics_count_connections_responses_and_bytes() {
     ] {
         assert_eq!(now.get(name), Some(&expected), "{name}: {now:#?}");
     }
-    // The incomplete request is answered with 400 if the server sees the end of the stream before the reset.
+    // The incomplete request gets a 400 if the server sees the end of the stream before the reset.
     let client_errors = now["webserver_replies_total{class=\"4xx\"}"];
     assert!((2.0..=3.0).contains(&client_errors), "{now:#?}");
     let sent = now["webserver_sent_bytes_total"];

@@ -15,7 +15,7 @@ use support::{Program, ReceivedResponse, fetch, wait_until};
 
 const PLAIN: &[u8] = b"body { color: plain; color: plain; color: plain }";
 
-/// Writes a file whose modification time is this many seconds after a moment in 2001.
+/// Writes a file whose modification time is this many seconds after a fixed time in 2001.
 fn write(directory: &Path, name: &str, content: &[u8], second: u64) {
     let path = directory.join(name);
     fs::create_dir_all(path.parent().unwrap()).unwrap();
@@ -179,9 +179,9 @@ fn encoded_file_is_not_used_while_it_is_written() {
         let response = ask(&program, "GET", "/a.css", "gzip", "");
         assert_eq!((content_encoding(&response), &*response.body), ("", PLAIN));
     }
-    write(directory.path(), "a.css.gz", b"the whole", 0);
+    write(directory.path(), "a.css.gz", b"complete", 0);
     wait_until("the complete encoded file is served", || {
-        ask(&program, "GET", "/a.css", "gzip", "").body == b"the whole"
+        ask(&program, "GET", "/a.css", "gzip", "").body == b"complete"
     });
     fs::write(directory.path().join("a.css.gz"), "another").unwrap();
     wait_until("the encoded file is served once it has settled", || {

@@ -105,7 +105,7 @@ fn haproxy_considers_server_up() {
     program.finish();
 }
 
-// By either version. nginx does not keep a connection to a server whose responses are HTTP/1.0.
+// In both versions. nginx does not keep a connection to a server whose responses are HTTP/1.0.
 #[test]
 fn nginx_forwards_requests() {
     let (directory, large) = site();

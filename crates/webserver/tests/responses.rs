@@ -117,13 +117,13 @@ fn not_modified_has_the_headers_that_a_cache_needs() {
     let directory = directory();
     let program = Program::start(directory.path(), &[]);
     for target in ["/a.txt", "/README", "/sub/"] {
-        let whole = get(program.address(), target);
-        let since = format!("If-Modified-Since: {}\r\n", whole.header("Last-Modified").unwrap());
+        let complete = get(program.address(), target);
+        let since = format!("If-Modified-Since: {}\r\n", complete.header("Last-Modified").unwrap());
         for method in ["GET", "HEAD"] {
             let not_modified = fetch(program.address(), method, target, &since);
             assert_eq!((not_modified.status, not_modified.body.len()), (304, 0), "{method} {target}");
             for name in ["ETag", "Vary", "Cache-Control", "Expires", "Content-Location", "Last-Modified"] {
-                assert_eq!(not_modified.header(name), whole.header(name), "{method} {target}");
+                assert_eq!(not_modified.header(name), complete.header(name), "{method} {target}");
             }
             assert!(not_modified.header("Date").is_some() && not_modified.header("Connection").is_some());
             let others = names(&not_modified).into_iter().filter(|name| {

@@ -66,7 +66,7 @@ fn content(bytes: usize) -> Vec<u8> {
     content
 }
 
-/// A path in which every byte is encoded that may be encoded.
+/// A path in which every byte that may be encoded is encoded.
 fn path_of(name: &[u8]) -> String {
     let mut path = String::from("/");
     for &byte in name {
@@ -80,7 +80,7 @@ fn path_of(name: &[u8]) -> String {
 
 // R1945-8.1, R1945-8.2a, R1945-10.5, R9110-9.1a, R9110-9.3.7
 #[test]
-fn get_head_and_options_are_answered() {
+fn get_head_and_options_get_their_responses() {
     let site = Site::new();
     site.write("hello.html", b"<p>Hello</p>\n");
     let program = site.serve(&[]);
@@ -554,7 +554,7 @@ fn media_type_follows_extension() {
 
 // Sizes around the start of `sendfile`, and beyond one turn.
 #[test]
-fn files_of_every_size_are_sent_whole() {
+fn files_of_every_size_are_sent_completely() {
     let site = Site::new();
     let sizes = [0, 1, 16_383, 16_384, 16_385, 262_144, 262_145, 3_000_000];
     for size in sizes {

@@ -48,7 +48,7 @@ fn v30_signal_lets_responses_finish_and_refuses_new_connections() {
         let mut kept = send(address, &keep_alive("/small"));
         assert!(read_response(&mut kept).keeps_alive());
         let mut silent = send(address, b"\r\n"); // not a request, but enough to be accepted at once
-        // A request that has begun before the shutdown is answered, and is the last of its connection.
+        // A request that began before the shutdown gets a response, and is the last of its connection.
         let mut begun = send(address, b"GET /small HTTP/1.0\r\nConnection: keep-alive\r\n");
         thread::sleep(Duration::from_millis(100));
 

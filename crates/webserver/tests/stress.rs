@@ -88,7 +88,7 @@ impl Handler for TestHandler {
     fn handle(&self, request: &Request<'_>) -> Action {
         let path = request.path();
         match (request.method() == Method::Post, &*path) {
-            (true, "/whole") => Action::collect_body(1 << 20, |body| check_body(&body)),
+            (true, "/collect") => Action::collect_body(1 << 20, |body| check_body(&body)),
             (true, "/sink") => {
                 SINKS.fetch_add(1, Relaxed);
                 Action::stream_body(4 << 20, CountingSink(Vec::new()))
@@ -114,7 +114,7 @@ fn request(random: &mut Random, keep: bool, large: bool) -> (Vec<u8>, Vec<u8>) {
         _ => random.below(300),
     };
     let path = match random.below(4) {
-        0 => "/whole",
+        0 => "/collect",
         1 => "/sink",
         _ => return (format!("GET /{length} HTTP/1.0\r\n{keep}\r\n").into_bytes(), content(length)),
     };
@@ -134,8 +134,8 @@ fn run_client(address: SocketAddr, mut random: Random, unlimited: bool) {
     let requests = 1 + random.below(if large { 6 } else { 60 });
     let (sent, expected): (Vec<_>, Vec<_>) = (1..=requests).map(|n| request(&mut random, n < requests, large)).unzip();
     let mut sent = sent.concat();
-    let whole = !random.one_in(4);
-    if !whole {
+    let is_complete = !random.one_in(4);
+    if !is_complete {
         // At least a byte: a connection without data is not accepted, and the kernel does not close it at a shutdown.
         sent.truncate(1 + random.below(sent.len() - 1));
     }
@@ -158,14 +158,14 @@ fn run_client(address: SocketAddr, mut random: Random, unlimited: bool) {
                 random.pause();
             }
         }
-        if random.one_in(3) || (unlimited && !whole) {
+        if random.one_in(3) || (unlimited && !is_complete) {
             let _ = stream.shutdown(Shutdown::Write);
         }
         let (bytes, end) = reader.join().unwrap();
-        let answered = check(&bytes, &expected);
+        let responses = check(&bytes, &expected);
         assert!(
-            answered == requests || !whole || max_read < usize::MAX || !unlimited,
-            "{answered} of {requests} responses and {end:?} after {} bytes; {} of {} bytes unsent; the last bytes: {}",
+            responses == requests || !is_complete || max_read < usize::MAX || !unlimited,
+            "{responses} of {requests} responses and {end:?} after {} bytes; {} of {} bytes unsent; the last bytes: {}",
             bytes.len(),
             rest.len(),
             sent.len(),
@@ -199,24 +199,24 @@ fn read(mut stream: TcpStream, mut random: Random, max_read: usize) -> (Vec<u8>,
     (bytes, None)
 }
 
-/// Checks that each response is as expected, as far as it came, or is a last error. Returns the number of whole
+/// Checks that each response is as expected, as far as it came, or is a last error. Returns the number of complete
 /// responses.
 fn check(mut bytes: &[u8], expected: &[Vec<u8>]) -> usize {
-    for (answered, expected) in expected.iter().enumerate() {
-        let Some(end) = bytes.windows(4).position(|four| four == b"\r\n\r\n") else { return answered };
+    for (checked, expected) in expected.iter().enumerate() {
+        let Some(end) = bytes.windows(4).position(|four| four == b"\r\n\r\n") else { return checked };
         let head = str::from_utf8(&bytes[..end]).unwrap();
         let status = head.strip_prefix("HTTP/1.0 ").and_then(|head| head.get(..3)).unwrap_or_else(|| panic!("{head}"));
         let rest = &bytes[end + 4..];
         if status != "200" {
             assert!(matches!(status, "400" | "408" | "503"), "{head}");
             assert!(head.contains("\r\nConnection: close"), "{head}");
-            return answered;
+            return checked;
         }
         assert!(head.contains(&format!("\r\nContent-Length: {}", expected.len())), "{head}");
         let n = rest.len().min(expected.len());
         assert!(rest[..n] == expected[..n], "{head}: wrong body");
         if n < expected.len() {
-            return answered;
+            return checked;
         }
         bytes = &rest[n..];
     }

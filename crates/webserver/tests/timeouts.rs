@@ -73,7 +73,7 @@ fn v11_missing_bodies_do_not_delay_others() {
     let waiting: Vec<_> = (0..20).map(|_| send(program.address(), post)).collect();
     for mut stream in waiting {
         check_small_file(program.address());
-        assert_eq!(read_response(&mut stream).status, 405, "answered before the body came");
+        assert_eq!(read_response(&mut stream).status, 405, "the response comes before the body");
     }
 }
 
@@ -83,7 +83,7 @@ fn v12_slow_readers_do_not_delay_others() {
         let (_directory, program) = serve(&["--threads", threads]);
         let get_large = b"GET /large HTTP/1.0\r\n\r\n";
         let mut slow: Vec<_> = (0..8).map(|_| send(program.address(), get_large)).collect();
-        // The first one half-closes, and still wants its file.
+        // The first one half-closes, and still expects its file.
         slow[0].shutdown(Shutdown::Write).unwrap();
         let used = program.cpu_time();
         let began = Instant::now();
@@ -264,7 +264,7 @@ fn echo(request: &Request<'_>) -> Response {
 
 // R9112-9.3.2: more requests than a worker serves in one turn.
 #[test]
-fn pipelined_requests_are_answered_in_order() {
+fn pipelined_requests_get_responses_in_order() {
     for threads in [1, 2] {
         let server = EmbeddedServer::start(|server| server.threads(threads), echo);
         let mut segment: Vec<u8> = (0..99).flat_map(|n| keep_alive(&format!("/{n}"))).collect();
@@ -404,7 +404,7 @@ fn new_connection_gets_503_at_limit_if_none_is_idle() {
         assert_eq!(response.header("Connection"), Some("close"));
         rejected.push(stream);
     }
-    // Their lingering connections take all slots for that, so the next one is closed.
+    // Their lingering connections hold all overload slots, so the next one is closed.
     let mut next = send(server.address(), b"GET / HTTP/1.0\r\n\r\n");
     assert_eq!(next.read(&mut [0]).map_or(0, |n| n), 0, "closed without a response");
     drop(halves);
@@ -517,7 +517,7 @@ fn v24_bytes_with_fin_do_not_destroy_response() {
         stream.write_all(b"\r\n").unwrap();
         let mut response = vec![0; 1_900_000];
         stream.read_exact(&mut response).unwrap();
-        // Now the kernel has the whole response, and the server has half-closed.
+        // Now the kernel has the complete response, and the server has half-closed.
         thread::sleep(Duration::from_millis(100));
         rustix::net::send(&stream, &[b'x'; 100], SendFlags::MORE).unwrap();
         stream.shutdown(Shutdown::Write).unwrap();
@@ -528,11 +528,11 @@ fn v24_bytes_with_fin_do_not_destroy_response() {
     }
 }
 
-// The housekeeper ends clients that pipeline requests and read nothing. It must not call the handler for them.
+// The housekeeper closes clients that pipeline requests and read nothing. It must not call the handler for them.
 #[test]
 fn only_workers_call_handler() {
-    let calls_by_others = Arc::new(AtomicUsize::new(0));
-    let counter = calls_by_others.clone();
+    let other_calls = Arc::new(AtomicUsize::new(0));
+    let counter = other_calls.clone();
     let handler = move |_: &Request<'_>| {
         let is_worker = thread::current().name().is_some_and(|name| name.starts_with("worker-"));
         counter.fetch_add(usize::from(!is_worker), Relaxed);
@@ -549,7 +549,7 @@ fn only_workers_call_handler() {
         })
         .collect();
     thread::sleep(Duration::from_secs(1));
-    assert_eq!(calls_by_others.load(Relaxed), 0);
+    assert_eq!(other_calls.load(Relaxed), 0);
     drop(clients);
     server.finish();
 }

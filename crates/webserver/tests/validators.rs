@@ -216,7 +216,7 @@ fn file_of_5_gib_is_served() {
     // A range across 4 GiB.
     let across = fetch(program.address(), "GET", "/a", "Range: bytes=4294967290-4294967300\r\n");
     assert_eq!((across.status, across.body.len()), (206, 11));
-    // A plain GET announces the whole length.
+    // A plain GET announces the full length.
     let mut stream = send(program.address(), b"GET /a HTTP/1.0\r\n\r\n");
     let mut begin = vec![0; 1 << 20];
     stream.read_exact(&mut begin).unwrap();

@@ -1,4 +1,4 @@
-//! One line of the log, in each format. Whatever bytes a peer sends, a line holds only 0x20 to 0x7E and stays one line.
+//! Formats one line of the log. Whatever bytes a peer sends, a line holds only 0x20 to 0x7E and stays one line.
 
 use std::io::Write as _;
 use std::net::IpAddr;
@@ -23,12 +23,12 @@ pub(crate) struct Record<'a> {
     pub(crate) reason: EndReason,
 }
 
-/// The most bytes of a line, where heads have this many: six for each.
+/// The most bytes of a line, for heads of this many bytes: each byte takes at most six.
 pub(super) fn max_line(head: usize) -> usize {
     6 * (head + (1 << 10))
 }
 
-/// The date as a line has it. Many lines are of one second, so the last one is kept.
+/// The formatted date of the last line, because many lines have the same second.
 #[derive(Debug)]
 pub(super) struct TimestampCache {
     format: LogFormat,
@@ -62,7 +62,7 @@ impl TimestampCache {
     }
 }
 
-/// Appends the line of a record. It does without `format!`, which would take five times as long.
+/// Appends the line of a record. With `format!` it would take five times as long.
 pub(super) fn format_record(record: &Record<'_>, timestamps: &mut TimestampCache, out: &mut Vec<u8>) {
     match timestamps.format {
         LogFormat::Common => common(record, timestamps, out),
@@ -93,7 +93,7 @@ fn common(record: &Record<'_>, timestamps: &mut TimestampCache, out: &mut Vec<u8
     push_decimal(record.sent, out);
 }
 
-/// One object. A byte beyond ASCII becomes the character with its number (ISO 8859-1), so that none is lost.
+/// One object. A byte outside ASCII becomes the character with its number (ISO 8859-1), so that none is lost.
 fn json(record: &Record<'_>, timestamps: &mut TimestampCache, out: &mut Vec<u8>) {
     let PendingRecord { began, client, .. } = *record.pending;
     let text = |name: &str, text: &[u8], out: &mut Vec<u8>| {
@@ -158,8 +158,8 @@ fn push_decimal(number: u64, out: &mut Vec<u8>) {
     }
 }
 
-/// Nothing that a peer sends can end a line, close a quote or control a terminal (R1945-12.3, V16). Bytes from `first`
-/// to 0x7E are copied; every other byte becomes two hexadecimal digits after `code`.
+/// Escapes bytes, so that nothing from a peer can end a line, close a quote or control a terminal (R1945-12.3, V16).
+/// Bytes from `first` to 0x7E are copied; every other byte becomes two hexadecimal digits after `code`.
 fn escape(bytes: &[u8], first: u8, code: &[u8], out: &mut Vec<u8>) {
     let is_plain = |&c: &u8| (c >= first) & (c <= b'~') & (c != b'"') & (c != b'\\');
     // Without a branch for each byte, the compiler checks several bytes at once.
@@ -259,7 +259,7 @@ pub(super) mod tests {
     }
 
     #[test]
-    fn json_object_has_all_that_is_known() {
+    fn json_object_has_every_known_value() {
         let mut expected = json!({
             "time": "1994-11-06T08:49:37Z",
             "client": "127.0.0.1",
@@ -273,8 +273,8 @@ pub(super) mod tests {
         });
         let parse = |record: &Record<'_>| {
             let mut value: Value = serde_json::from_str(&line_of(LogFormat::Json, record)).unwrap();
-            let took = value.as_object_mut().unwrap().remove("duration_ms").unwrap();
-            assert!((2000..10_000).contains(&took.as_u64().unwrap()), "{took}");
+            let duration = value.as_object_mut().unwrap().remove("duration_ms").unwrap();
+            assert!((2000..10_000).contains(&duration.as_u64().unwrap()), "{duration}");
             value
         };
         let mut pending = pending(b"GET / HTTP/1.0");
@@ -315,7 +315,7 @@ pub(super) mod tests {
         }
     }
 
-    // A head of the bytes that take most room.
+    // A head of bytes that become longest.
     #[test]
     fn longest_line_is_bounded() {
         let head = Limits::default().head as usize;

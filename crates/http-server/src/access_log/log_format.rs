@@ -4,18 +4,18 @@
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum LogFormat {
-    /// The Common Log Format: `client - user [date] "request line" status bytes`. The bytes are those of the body that
-    /// were sent. Quotes and backslashes are escaped by a backslash. Bytes that are not printable ASCII become `\xff`,
-    /// and so does a space in a user's name.
+    /// The Common Log Format: `client - user [date] "request line" status bytes`. `bytes` is the number of bytes of the
+    /// body that were sent. Quotes and backslashes are escaped with a backslash. Bytes that are not printable ASCII
+    /// become `\xff`, and so does a space in a user's name.
     Common,
     /// The Common Log Format with `"referer" "user agent"` at the end.
     Combined,
     /// A JSON object with `time` (RFC 3339), `client`, `peer` if it is another address, `user`, `request` (the request
     /// line), `status`, `sent` (bytes of the body), `duration_ms`, `end`, `referer` and `user_agent`. A missing text is
-    /// `null`. A byte beyond ASCII becomes the character with its number.
+    /// `null`. A byte outside ASCII becomes the character with its number (ISO 8859-1).
     ///
-    /// The duration runs from the first byte of a request, or from the accept for the first request of a connection,
-    /// until the kernel has the last byte of the response. It is as coarse as the kernel's tick. `end` is one of
+    /// The duration begins with the first byte of a request; for the first request of a connection, with the accept. It
+    /// ends when the kernel has the last byte of the response. Its resolution is the kernel's tick. `end` is one of
     /// `complete`, `client-abort`, `head-timeout`, `body-timeout`, `slow-send`, `file-changed`, `no-room` (the response
     /// was 503), `unread` (the memory for unread responses was exhausted), `shutdown` and `failed`.
     Json,

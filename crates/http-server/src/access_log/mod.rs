@@ -1,5 +1,5 @@
-//! The access log: one line a request, written by a thread of its own behind a bounded queue. A log that cannot be
-//! written drops lines, which are counted; it never stops the server.
+//! The access log: one line per request, passed through a bounded queue to a thread that writes. Lines that cannot be
+//! written are dropped and counted; the log never stops the server.
 
 mod format;
 mod log_format;
@@ -24,8 +24,8 @@ pub(crate) use self::pending::{PendingRecord, TEXT_KEPT, max_record};
 
 /// The access log: its format and its output.
 ///
-/// Whatever a client sends, a line stays one line of printable ASCII. A thread of its own writes within 100 ms. When it
-/// cannot keep up or cannot write, lines are dropped and [counted](crate::Stats::dropped_log_lines).
+/// Whatever a client sends, a line stays one line of printable ASCII. A separate thread writes it within 100 ms. When
+/// that thread cannot keep up or cannot write, lines are dropped and [counted](crate::Stats::dropped_log_lines).
 ///
 /// ```
 /// use http_server::{Log, LogFormat, Response, Request, Server};
@@ -57,9 +57,9 @@ impl Log {
         Ok(Log { format, output: Output::standard_error()? })
     }
 
-    /// A log that is appended to a file, which is created with mode 0640 if it does not exist. If it cannot be written
-    /// later, such as on a full disk, there is one [message](crate::Server::on_message), and one when it can be written
-    /// again.
+    /// A log that is appended to a file. If the file does not exist, it is created with mode 0640. If it cannot be
+    /// written later, for example on a full disk, there is one [message](crate::Server::on_message), and another one
+    /// when it can be written again.
     ///
     /// # Errors
     /// From the system.
@@ -86,7 +86,7 @@ impl LogHandle {
 
 /// Bytes of lines that may wait to be written.
 const QUEUE_CAPACITY: usize = 1 << 20;
-/// The most memory of a log, where heads have this many bytes: lines that wait, lines being written, and a partial
+/// The most bytes of memory of a log, for heads of this many bytes: lines that wait, lines being written, and a partial
 /// line. Each buffer may have doubled.
 pub(crate) fn memory(head: usize) -> usize {
     4 * (QUEUE_CAPACITY + max_line(head)) + 2 * max_line(head)
@@ -94,10 +94,10 @@ pub(crate) fn memory(head: usize) -> usize {
 /// Lines are written when the first has waited this long, or when this many bytes wait.
 const FLUSH_INTERVAL: Duration = Duration::from_millis(50);
 const FLUSH_THRESHOLD: usize = 64 << 10;
-/// How long a server that ends waits until its last lines are read.
+/// How long a server that shuts down waits until its last lines are read.
 const DRAIN_TIMEOUT: Duration = Duration::from_secs(1);
 
-/// The way of lines to the writer.
+/// Passes lines to the writer.
 #[derive(Debug)]
 pub(crate) struct AccessLog {
     pub(crate) format: LogFormat,
@@ -150,13 +150,13 @@ impl AccessLog {
         }
     }
 
-    /// Lets the writer write what waits, and end.
+    /// Lets the writer write the lines that wait, and then end.
     fn close(&self) {
         self.lock().closed = true;
         self.changed.notify_one();
     }
 
-    /// Lines that are dropped already; others still wait. It never goes down.
+    /// Lines that were dropped so far, not those that still wait. It never decreases.
     pub(crate) fn dropped_so_far(&self) -> u64 {
         self.lock().dropped
     }
@@ -202,13 +202,13 @@ impl AccessLog {
                 Ok(()) if written > 0 => {
                     if is_failing {
                         let lost = dropped - dropped_before;
-                        warn(&format!("the access log is written again; {lost} of its lines were lost"));
+                        warn(&format!("the access log can be written again; {lost} lines were lost"));
                     }
                     (is_failing, dropped_before) = (false, dropped);
                 }
                 Err(error) if !is_failing => {
                     warn(&format!(
-                        "cannot write the access log: {error}; its lines are lost until it can be written again"
+                        "cannot write the access log: {error}; lines are lost until it can be written again"
                     ));
                     is_failing = true;
                 }
@@ -219,11 +219,11 @@ impl AccessLog {
             }
             if reopen || reopen_failed {
                 let reopened = reopen_output(&mut output);
-                reopen_failed = reopened.is_err(); // there may be no descriptor now, and one later
+                reopen_failed = reopened.is_err(); // for example because no descriptor is free now
                 if let Err(error) = reopened
                     && reopen
                 {
-                    warn(&format!("cannot reopen the access log: {error}; its lines go to the old file until it can"));
+                    warn(&format!("cannot reopen the access log: {error}; lines go to the old file until it can"));
                 }
             }
         }
@@ -258,7 +258,7 @@ impl Writer {
         self.log.clone()
     }
 
-    /// Writes what waits, unless its reader does not read. Returns how many lines were dropped.
+    /// Writes the lines that wait, unless the log's reader does not read. Returns how many lines were dropped.
     pub(crate) fn finish(self) -> u64 {
         self.log.close();
         let _ = self.ended.recv_timeout(DRAIN_TIMEOUT);
@@ -348,7 +348,7 @@ mod tests {
     }
 
     #[test]
-    fn full_disk_is_reported_once_and_once_when_there_is_room() {
+    fn full_disk_is_reported_once_and_recovery_once() {
         let log = Arc::new(AccessLog::new(LogFormat::Common));
         let room = Arc::new(Mutex::new(100)); // one line and part of another
         let (tried, attempts) = channel();
@@ -369,7 +369,7 @@ mod tests {
         log.record(&record(&pending(b"GET / HTTP/1.0")));
         let messages: Vec<String> = messages.iter().take(2).collect();
         assert!(messages[0].starts_with("cannot write the access log: "), "{messages:?}");
-        assert_eq!(messages[1], "the access log is written again; 7 of its lines were lost");
+        assert_eq!(messages[1], "the access log can be written again; 7 lines were lost");
         log.close();
         writer.join().unwrap();
         assert_eq!(log.unwritten(), 7, "the partial line was finished");

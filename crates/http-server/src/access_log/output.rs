@@ -1,5 +1,5 @@
-//! Where lines go: standard error, or a file that can be reopened. A line of which a full disk took only a part is
-//! finished when there is room again, before any other line is written.
+//! Where lines go: standard error, or a file that can be reopened. If a full disk cuts a line off, its rest is written
+//! before any other line once there is space again.
 
 use std::fs::{File, OpenOptions};
 use std::io::{self, ErrorKind, Write};
@@ -16,9 +16,9 @@ pub(super) struct Output<W = File> {
     out: W,
     /// `None`: standard error.
     path: Option<PathBuf>,
-    /// The file ends within a line, which someone else began.
+    /// The file ends within a line that another process began.
     needs_newline: bool,
-    /// The rest of a line of which a part was written.
+    /// The rest of a line that was written only in part.
     partial_line: Vec<u8>,
 }
 
@@ -91,12 +91,12 @@ impl<W: Write> Output<W> {
     }
 }
 
-/// Device and inode: which file it is, whatever its name.
+/// Device and inode, which identify a file whatever its name is.
 fn identity(file: &File) -> io::Result<(u64, u64)> {
     file.metadata().map(|data| (data.dev(), data.ino()))
 }
 
-/// Whether the file ends with a newline. Of something that is not a regular file or cannot be read, that is assumed.
+/// Whether the file ends with a newline. If it is not a regular file or cannot be read, that is assumed.
 fn ends_with_newline(file: &File, path: &Path) -> bool {
     let length = file.metadata().map_or(0, |data| if data.is_file() { data.len() } else { 0 });
     let mut last = [b'\n'];
@@ -113,7 +113,7 @@ mod tests {
     use super::*;
     use std::fs;
 
-    /// A disk with room for this many bytes.
+    /// A disk with space for this many bytes.
     struct Disk {
         room: usize,
         holds: Vec<u8>,
@@ -134,7 +134,7 @@ mod tests {
         }
     }
 
-    // Wherever the room ends, and however much there is later.
+    // Wherever the space ends, and however much is freed later.
     #[test]
     fn partial_line_is_finished_before_the_next_one() {
         const FIRST: &[u8] = b"one\ntwo\nthree\n";
@@ -176,7 +176,7 @@ mod tests {
         write(&mut output, "four\n");
         write(&mut output, "five\n");
         assert_eq!(fs::read_to_string(&path).unwrap(), "half\nfour\nfive\n");
-        // The directory is gone.
+        // The directory was removed.
         drop(directory);
         assert!(output.reopen().is_err());
         assert_eq!(output.write(&mut b"six\n".to_vec()).0, 1, "lines go to the old file");

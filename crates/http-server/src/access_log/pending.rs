@@ -1,5 +1,4 @@
-//! What the log will say of a request, kept from its head until its response ends. It holds no more than the format
-//! needs.
+//! What the log needs of a request, kept from its head until its response ends. It holds no more than the format needs.
 
 use std::net::{IpAddr, Ipv4Addr};
 
@@ -9,7 +8,7 @@ use http_core::{FieldName, Fields, header};
 use crate::access_log::log_format::LogFormat;
 use crate::clock::Millis;
 
-/// The most bytes of a record, where heads have this many: the texts of one, in a buffer that has doubled.
+/// The most bytes of a record, for heads of this many bytes: its texts, in a buffer that may have doubled.
 pub(crate) fn max_record(head: usize) -> usize {
     2 * head
 }
@@ -21,7 +20,7 @@ pub(crate) const TEXT_KEPT: usize = 256;
 pub(crate) struct PendingRecord {
     pub(super) began: Millis,
     pub(super) client: IpAddr,
-    /// User, Referer, User-Agent and request line, one after the other. The buffer is used again for the next request.
+    /// User, Referer, User-Agent and request line, one after the other. The buffer is reused for the next request.
     text: Vec<u8>,
     user_end: usize,
     referer_end: usize,
@@ -82,7 +81,7 @@ impl PendingRecord {
         &self.text[self.referer_end..self.user_agent_end]
     }
 
-    /// As it came.
+    /// As it was received.
     pub(super) fn request_line(&self) -> &[u8] {
         &self.text[self.user_agent_end..]
     }
@@ -116,7 +115,7 @@ mod tests {
         }
         let fields = connection.request().unwrap().fields;
         let mut record = PendingRecord::default();
-        // A record is used again, by whatever request comes next.
+        // A record is reused for the next request, whatever that is.
         record.set(1, IpAddr::from([1; 16]), [b"user", b"", b"agent", b"line"]);
         record.begin(format, 1 << 40, client.parse().unwrap(), Some(&fields), connection.start_line());
         record
@@ -144,7 +143,7 @@ mod tests {
         assert_eq!(texts(&PendingRecord::default()), [""; 4]);
     }
 
-    // R1945-12.3: of credentials only the user. Invalid or repeated credentials name no user.
+    // R1945-12.3: only the user name of the credentials. Invalid or repeated credentials name no user.
     #[test]
     fn user_is_recorded_and_password_is_not() {
         for (headers, user) in [

@@ -1,5 +1,5 @@
-//! Users and the bcrypt hashes of their passwords, in the format of htpasswd. A verification takes the same time for every user
-//! name, and a password that was right once is cached (V19).
+//! Users and the bcrypt hashes of their passwords, in the format of htpasswd. A verification takes the same time for
+//! every user name, and a password that was right once is cached (V19).
 
 use std::collections::HashMap;
 use std::fs::File;
@@ -15,9 +15,9 @@ use thiserror::Error;
 
 /// Users and the bcrypt hashes of their passwords: lines `USER:HASH`, as `htpasswd -B` writes them.
 ///
-/// Blank lines and lines that begin with `#` are skipped. A hash begins with `$2a$`, `$2b$` or `$2y$` and has a cost from 4 to
-/// 14. User names are compared byte by byte; clients are asked for UTF-8. Like every bcrypt, it uses the first 72 bytes of a
-/// password. The file may have 1 MiB, which is less than 17,000 users.
+/// Blank lines and lines that begin with `#` are skipped. A hash begins with `$2a$`, `$2b$` or `$2y$` and has a cost of
+/// 4 to 14. User names are compared byte by byte; clients are asked for UTF-8. As always with bcrypt, only the first 72
+/// bytes of a password count. The file may have at most 1 MiB, which is fewer than 17,000 users.
 ///
 /// ```
 /// use http_server::auth::Users;
@@ -29,7 +29,7 @@ use thiserror::Error;
 /// ```
 pub struct Users {
     known: HashMap<Box<[u8]>, User>,
-    /// The greatest of their costs. Every verification takes as long.
+    /// The greatest of their costs. Every verification takes as long as one at this cost.
     cost: u32,
 }
 
@@ -46,16 +46,16 @@ pub enum UsersError {
     /// The file has no user.
     #[error("no users found; expected `htpasswd -B` lines")]
     Empty,
-    /// A line without a colon, or whose user name is empty or has a control byte, which credentials cannot have.
+    /// A line without a colon, or with a user name that is empty or has a control byte, which credentials cannot have.
     #[error("line {0}: expected USER:HASH")]
     Line(usize),
-    /// A hash of another kind, or none.
+    /// A hash that is missing or not one of bcrypt.
     #[error("line {0}: expected a bcrypt hash from `htpasswd -B`")]
     Hash(usize),
     /// A cost that bcrypt does not have, or that would hold a thread for too long: each step doubles the time.
     #[error("line {0}: bcrypt cost {1} is out of range (4 to 14)")]
     Cost(usize, u32),
-    /// A user that an earlier line has.
+    /// A user that an earlier line already has.
     #[error("line {0}: duplicate user")]
     DuplicateUser(usize),
 }
@@ -82,7 +82,7 @@ impl Users {
     /// Reads users from a file's content.
     ///
     /// # Errors
-    /// [`UsersError`] if a line is not one that `htpasswd -B` writes, a user has two lines, or there are none.
+    /// [`UsersError`] if a line is not one that `htpasswd -B` writes, a user has two lines, or there are no users.
     pub fn parse(text: &[u8]) -> Result<Users, UsersError> {
         if text.len() > MAX_FILE {
             return Err(UsersError::TooLong);
@@ -97,14 +97,14 @@ impl Users {
         if users.known.is_empty() { Err(UsersError::Empty) } else { Ok(users) }
     }
 
-    /// Whether the credentials were right before. It takes the same time for all that were not.
+    /// Whether the credentials were verified before. It takes the same time for all that were not.
     pub(crate) fn is_cached(&self, credentials: &Basic) -> bool {
         let cached = self.known.get(credentials.user()).and_then(|user| user.cached.get());
         let is_same = constant_time_eq(cached.unwrap_or(&[0; PASSWORD]), &bcrypt_input(credentials));
         is_same && cached.is_some()
     }
 
-    /// Whether the credentials are right. If so, they are cached. It takes the same time for all.
+    /// Whether the credentials are right. If so, they are cached. It takes the same time for all credentials.
     pub(crate) fn verify(&self, credentials: &Basic) -> bool {
         let (user, dummy) = (self.known.get(credentials.user()), dummy_hash(self.cost));
         let password = credentials.password();
@@ -146,8 +146,8 @@ impl fmt::Debug for Users {
 struct User {
     hash: Box<str>,
     cost: u32,
-    /// The right password, once it was verified. It is not hashed: an attacker who can read this memory finds the password in
-    /// the requests, too.
+    /// The right password, once it was verified. It is not hashed: an attacker who can read this memory finds the
+    /// password in the requests, too.
     cached: OnceLock<[u8; PASSWORD]>,
 }
 
@@ -155,8 +155,8 @@ impl User {
     /// `None` if the hash is not one of bcrypt.
     fn new(hash: &[u8]) -> Option<User> {
         let hash = str::from_utf8(hash).ok()?;
-        let behind = ["$2a$", "$2b$", "$2y$"].iter().find_map(|version| hash.strip_prefix(version))?;
-        let is_number = behind.bytes().take(2).all(|c| c.is_ascii_digit());
+        let rest = ["$2a$", "$2b$", "$2y$"].iter().find_map(|version| hash.strip_prefix(version))?;
+        let is_number = rest.bytes().take(2).all(|c| c.is_ascii_digit());
         let cost = hash.parse::<bcrypt::HashParts>().ok().filter(|_| is_number)?.get_cost();
         Some(User { hash: hash.into(), cost, cached: OnceLock::new() })
     }
@@ -176,7 +176,7 @@ fn verify_hash(password: &[u8], hash: &str) -> bool {
     bcrypt::verify(password, hash).unwrap_or(false) // the hash was parsed before
 }
 
-/// A hash that no password is known for.
+/// A hash for which no password is known.
 fn dummy_hash(cost: u32) -> String {
     format!("$2b${cost:02}${}", ".".repeat(53))
 }
@@ -259,7 +259,7 @@ mod tests {
 
     // V19
     #[test]
-    fn v19_right_password_is_cached_and_no_other_is() {
+    fn v19_only_the_right_password_is_cached() {
         let users = users(&[("me", "open sesame", 4), ("you", "", 4)]);
         for (user, password) in [("me", "open sesame"), ("you", "")] {
             assert!(!is_cached(&users, user, password), "before a verification");

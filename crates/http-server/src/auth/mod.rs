@@ -1,5 +1,6 @@
-//! Basic authentication: a handler in front of another one that requires a login (V19). `http_core` parses credentials, and
-//! `htpasswd` verifies them. This file decides on the response, and how many verifications run at once.
+//! Basic authentication (V19): a handler that requires a login in front of another handler. `http_core` parses
+//! credentials, and `htpasswd` verifies them. This file decides on the response, and on how many verifications run at
+//! once.
 
 mod htpasswd;
 
@@ -12,19 +13,21 @@ use http_core::{Method, Status, header};
 pub use self::htpasswd::{Users, UsersError};
 use crate::handler::{Action, ErrorContext, Handler, HandlerError, Request, Response};
 
-/// Requires a login by Basic credentials (RFC 7617) in front of another handler. Without TLS, everyone on the network path can
-/// read the passwords.
+/// Requires a login by Basic credentials (RFC 7617) in front of another handler. Without TLS, everyone on the network
+/// path can read the passwords.
 ///
-/// Any other request gets a 401 before the other handler sees it, so the response does not show what exists. OPTIONS passes:
-/// it only lists methods, and preflight requests send no credentials. Invalid requests get their usual response.
+/// A request without valid credentials gets a 401 before the other handler sees it, so the response does not reveal
+/// what exists. OPTIONS passes: it only lists methods, and preflight requests send no credentials. Invalid requests get
+/// their usual response.
 ///
-/// A password is verified once and then cached, so a request of a known client costs one comparison. Verifications run one at a
-/// time, on a worker thread; meanwhile other requests that need one get a 503 with `Retry-After: 1`. So guessing is as slow as
-/// the hashes are, and holds at most one thread. The server should have at least two. Clients that are logged in do not notice
-/// the guesses, and new ones may have to try again.
+/// A password is verified once and then cached, so later requests cost one comparison. Verifications run one at a time,
+/// on a worker thread; meanwhile other requests that need one get a 503 with `Retry-After: 1`. So guessing is as slow
+/// as the hashes are, and holds at most one thread. The server should have at least two threads. Clients that are
+/// logged in do not notice the guesses, and new ones may have to try again.
 ///
-/// Nothing is added to the other handler's responses. Shared caches do not store responses to requests with credentials, unless
-/// the response says `public` (R1945-10.2, RFC 9111 §3.5). The handler can read the user name by [`Basic::parse`].
+/// Nothing is added to the other handler's responses. Shared caches do not store responses to requests with
+/// credentials, unless the response says `public` (R1945-10.2, RFC 9111 §3.5). The handler can read the user name with
+/// [`Basic::parse`].
 ///
 /// ```
 /// use http_server::auth::{BasicAuth, Users};
@@ -62,7 +65,7 @@ impl<H: Handler> BasicAuth<H> {
         BasicAuth { users, inner, challenge, verifying: Mutex::new(()), verifications: AtomicU64::new(0) }
     }
 
-    /// Changes the realm: what the login is for, which clients show to their users.
+    /// Changes the realm: the name of the protected area, which clients show to their users.
     ///
     /// # Errors
     /// [`InvalidRealm`] if the realm cannot be quoted in a header.
@@ -115,7 +118,7 @@ impl<H: Handler> Handler for BasicAuth<H> {
         }
     }
 
-    /// As `inner`: a verification announces itself that it blocks.
+    /// As `inner`: a verification itself announces that it blocks.
     fn never_blocks(&self) -> bool {
         self.inner.never_blocks()
     }

@@ -24,7 +24,7 @@ impl MemoryBudget {
         }
     }
 
-    /// Whether a connection with this charge wants more, and nothing is left. What it holds already it may keep.
+    /// Whether the budget is exhausted for a connection with this charge that needs `bytes`. It may keep what it has.
     pub(crate) fn refuses(&self, charge: u32, bytes: usize) -> bool {
         bytes > charge as usize && self.used.load(Relaxed) >= self.limit
     }
@@ -35,7 +35,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn exhausted_budget_refuses_growth_alone() {
+    fn exhausted_budget_refuses_only_growth() {
         let budget = MemoryBudget::new(100);
         let (mut one, mut two) = (0, 0);
         budget.update(&mut one, 60);
@@ -48,6 +48,6 @@ mod tests {
         assert_eq!(two, u32::MAX, "a charge saturates");
         budget.update(&mut one, 0);
         budget.update(&mut two, 0);
-        assert_eq!(budget.used.load(Relaxed), 0, "what was charged is given back");
+        assert_eq!(budget.used.load(Relaxed), 0, "every charge is returned");
     }
 }

@@ -24,14 +24,14 @@ pub(crate) struct WorkerContext {
     pub(crate) dates: DateCache,
     /// For bytes that are read and dropped.
     pub(crate) discard_buf: Vec<u8>,
-    /// Those that no connection uses. A deferred connection takes its own along, perhaps to another thread.
+    /// Those that no connection uses. A deferred connection keeps its own, perhaps on another thread.
     pub(crate) workspaces: Vec<Workspace>,
     send_buf: Vec<u8>,
     log_record: Option<Box<PendingRecord>>,
 }
 
 impl WorkerContext {
-    /// The most memory of one context.
+    /// The most bytes of memory of one context.
     pub(crate) fn memory(limits: &Limits) -> usize {
         let head = limits.head as usize;
         let workspace = head + 16 * usize::from(limits.fields.min(256));

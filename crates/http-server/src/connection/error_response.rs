@@ -25,7 +25,8 @@ impl Shared<'_> {
         if page.fields.contains(name) { page } else { page.header(name, value) }
     }
 
-    /// The response to a request whose body does not come before a 100 (Continue), which HTTP/1.0 does not have.
+    /// The response to a client that waits for a 100 (Continue), which HTTP/1.0 does not have, before it sends the
+    /// body.
     pub(crate) fn reject_expectation(&self) -> Response {
         self.error_page(Status::EXPECTATION_FAILED, "send the body without waiting for 100 (Continue)")
     }
@@ -50,13 +51,13 @@ impl Shared<'_> {
         self.internal_error()
     }
 
-    /// The response instead of one whose header is invalid.
+    /// The response in place of one with an invalid header.
     pub(crate) fn invalid_header(&self, error: &dyn Display) -> Response {
         self.report("R9112-6.1d", &format_args!("handler set an invalid header: {error}"));
         self.internal_error()
     }
 
-    /// The response instead of one that HTTP forbids.
+    /// The response in place of one that HTTP forbids.
     pub(crate) fn forbidden_response(&self, status: Status, error: UsageError) -> Response {
         let rule = if error == UsageError::InformationalStatus { "R1945-9.1" } else { "R9110-11.6.1, R9110-10.2.1" };
         self.report(rule, &format_args!("handler returned an invalid response, {status}: {error}"));
@@ -67,7 +68,7 @@ impl Shared<'_> {
         self.error_page(Status::INTERNAL_SERVER_ERROR, INTERNAL)
     }
 
-    /// The handler's page, with our status; ours if it makes none.
+    /// The handler's page with this status, or a plain page if the handler fails to make one.
     fn error_page(&self, status: Status, message: &str) -> Response {
         let error = ErrorContext::new(status, message, clock::http_date_now());
         let panic = match catch_unwind(AssertUnwindSafe(|| self.handler.error_page(&error))) {

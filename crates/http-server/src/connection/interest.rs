@@ -5,9 +5,9 @@
 pub(crate) enum Interest {
     /// Bytes, or the end of the stream.
     Read,
-    /// Room to write, and nothing else.
+    /// Space to write, and nothing else.
     Write,
-    /// Its next turn. It comes by itself if there is room to write.
+    /// Its next turn, which comes by itself if there is space to write.
     Yield,
 }
 

@@ -1,5 +1,5 @@
-//! One peer: its socket, its protocol, and what is still to be sent to it. A connection goes as far as the peer lets it
-//! and then says what it waits for; it never waits itself. It knows neither the reactor nor the pool.
+//! A connection to one peer: its socket, its protocol, and what is still to be sent. A connection goes as far as the
+//! peer allows and then returns what it waits for; it never waits itself. It knows neither the reactor nor the pool.
 
 pub(crate) mod budget;
 pub(crate) mod context;
@@ -32,16 +32,16 @@ use crate::handler::BodyConsumer;
 use crate::stats::EndReason;
 use crate::timeouts::LINGER_MAX_BYTES;
 
-/// A turn ends after this many bytes, so that one peer does not keep a worker from the others. It is one piece of a
-/// file.
+/// A turn ends after this many bytes, so that one peer does not keep a worker from the others. One `sendfile` is as
+/// long.
 const BYTES_PER_TURN: u64 = SENDFILE_CHUNK;
 
 /// How a turn ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum TurnOutcome {
-    /// The peer is not ready, or it is the turn of others.
+    /// The peer is not ready, or it is the turn of other connections.
     Park(Interest),
-    /// It has received what may be a request, and is to be driven after other ready connections were read.
+    /// It has received what may be a request, and is to be driven after other ready connections have been read.
     Defer,
     /// The connection is to be closed.
     Close(EndReason),
@@ -53,7 +53,7 @@ pub(crate) struct Connection<T = Socket> {
     peer_addr: SocketAddr,
     protocol: server::Connection,
     send_buffer: SendBuffer,
-    /// What the log will say of the request in progress. It is in a box so that a waiting connection is small.
+    /// The log record of the request in progress, in a box so that a waiting connection is small.
     log_record: Option<Box<PendingRecord>>,
     activity: Activity,
     timer: PhaseTimer,
@@ -82,7 +82,7 @@ enum Activity {
     ReadingBody(BodyConsumer),
     /// Sending a response: its status, its date, and the bytes of its head and body. `None`: until the close.
     SendingResponse { status: Status, date: Date, head: u64, body: Option<u64> },
-    /// Everything is sent and the write side is shut down. What still comes is dropped.
+    /// Everything is sent and the write half is shut down. Input is discarded.
     Lingering { reason: EndReason },
 }
 
@@ -114,7 +114,7 @@ impl<T: Transport> Connection<T> {
         self.peer_closed |= peer_closed;
     }
 
-    /// Goes on as far as the peer allows, within one turn.
+    /// Proceeds as far as the peer allows, within one turn.
     pub(crate) fn drive(&mut self, shared: &Shared, context: &mut WorkerContext) -> TurnOutcome {
         let mut outcome = self.turn(shared, context);
         if let TurnOutcome::Park(_) = outcome
@@ -125,7 +125,7 @@ impl<T: Transport> Connection<T> {
                     self.protocol.reject_overloaded();
                     self.turn(shared, context)
                 }
-                // It sends more requests and does not read the responses.
+                // The peer sends more requests and does not read the responses.
                 Activity::SendingResponse { .. } => TurnOutcome::Close(EndReason::SendBudgetExhausted),
                 Activity::Lingering { .. } => outcome,
             };
@@ -143,9 +143,9 @@ impl<T: Transport> Connection<T> {
         outcome
     }
 
-    /// Receives what may be a request, to be driven after other ready connections were read: then one check of a file
-    /// is valid for all of them. A connection that is in the middle of something, or has bytes of its own, is driven at
-    /// once.
+    /// Receives what may be a request, and defers it until other ready connections have been read: then one check of a
+    /// file is valid for all of them. A connection that is in the middle of a message, or has unread bytes, is driven
+    /// at once.
     pub(crate) fn receive_only(&mut self, shared: &Shared, context: &mut WorkerContext) -> TurnOutcome {
         if !self.is_idle() || self.protocol.heap_size() > 0 || self.peer_closed {
             return self.drive(shared, context);
@@ -165,7 +165,7 @@ impl<T: Transport> Connection<T> {
         }
     }
 
-    /// Serves a new connection over the limit: what has come is read once, and the response is 503.
+    /// Serves a new connection over the limit: reads once, and responds with 503.
     pub(crate) fn reject_overloaded(&mut self, shared: &Shared, context: &mut WorkerContext) -> TurnOutcome {
         if let Ok(n) = self.transport.receive(self.protocol.receive_buffer()) {
             self.protocol.received(n);
@@ -174,8 +174,8 @@ impl<T: Transport> Connection<T> {
         self.drive(shared, context)
     }
 
-    /// The deadline has passed: sends a 408 if the peer waits for a response, and ends. The housekeeper calls it, so no
-    /// handler is asked for more than an error page.
+    /// Handles a passed deadline: sends a 408 if the peer waits for a response, and ends. The housekeeper calls it, so
+    /// it calls the handler for no more than an error page.
     pub(crate) fn on_timeout(&mut self, shared: &Shared, context: &mut WorkerContext) -> TurnOutcome {
         if let Activity::Lingering { reason } = self.activity {
             return TurnOutcome::Close(reason);
@@ -185,7 +185,7 @@ impl<T: Transport> Connection<T> {
             return TurnOutcome::Park(Interest::Write);
         }
         if self.waits_for != Interest::Read {
-            // It does not read what it asked for. If it has asked for more, that gets no response now.
+            // The peer does not read its response. Further requests of it get none.
             self.record(shared, EndReason::SlowReader);
             return TurnOutcome::Close(EndReason::SlowReader);
         }
@@ -200,8 +200,8 @@ impl<T: Transport> Connection<T> {
         self.drive(shared, context)
     }
 
-    /// Ends the connection without another byte, and returns why it ended. `within` is the reason if something had
-    /// begun.
+    /// Ends the connection without sending another byte, and returns why it ended. `within` is the reason if a request
+    /// or response had begun.
     pub(crate) fn abort(&mut self, shared: &Shared, within: EndReason) -> EndReason {
         self.record(shared, within);
         match self.activity {
@@ -212,7 +212,7 @@ impl<T: Transport> Connection<T> {
         }
     }
 
-    /// Whether nothing has begun.
+    /// Whether no request or response has begun.
     pub(crate) fn is_idle(&self) -> bool {
         self.protocol.phase() == Phase::Idle && self.send_buffer.is_empty() && self.waits_for == Interest::Read
     }
@@ -232,7 +232,7 @@ impl<T: Transport> Connection<T> {
         self.protocol.close_reason()
     }
 
-    /// Gives back what it holds of the memory budgets.
+    /// Returns its charges to the memory budgets.
     pub(crate) fn release_budget(&mut self, shared: &Shared) {
         self.charge(shared, 0, 0);
     }
@@ -253,7 +253,7 @@ impl<T: Transport> Connection<T> {
             }),
         };
         if outcome != TurnOutcome::Park(Interest::Yield) {
-            self.update_phase(); // a connection that yields goes on with the same
+            self.update_phase(); // a connection that yields stays in its phase
         }
         self.protocol.detach(&mut workspace);
         context.return_workspace(workspace);
@@ -263,7 +263,7 @@ impl<T: Transport> Connection<T> {
         outcome
     }
 
-    /// Everything is sent. A plain close will do, unless a reset could destroy the response.
+    /// Closes, once everything is sent: at once, or after lingering if a reset could destroy the response.
     fn close(&mut self, context: &mut WorkerContext) -> TurnOutcome {
         let reason = match self.protocol.close_reason() {
             Some(CloseReason::BodyIncomplete) => self.timeout_reason.unwrap_or(EndReason::ClientAbort),
@@ -281,7 +281,7 @@ impl<T: Transport> Connection<T> {
         self.discard_input(reason, context)
     }
 
-    /// Why the last response was sent: for a request, or for what kept one from coming.
+    /// Why the last response was sent: a request was complete, or why it was not.
     fn response_reason(&self) -> EndReason {
         match self.protocol.close_reason() {
             Some(CloseReason::Refused(RequestError::Overloaded)) => EndReason::Overloaded,
@@ -307,7 +307,7 @@ impl<T: Transport> Connection<T> {
         TurnOutcome::Close(reason)
     }
 
-    /// Enters the phase that the connection is in, if it is another than before.
+    /// Enters the phase that the connection is in, if it has changed.
     fn update_phase(&mut self) {
         let phase = match self.protocol.phase() {
             _ if matches!(self.activity, Activity::SendingResponse { .. }) => Phase::Responding,
@@ -411,7 +411,7 @@ mod tests {
     use std::net::Ipv4Addr;
     use std::sync::Arc;
 
-    /// A peer that sends these bytes, once or for each receive, and takes every response.
+    /// A peer that sends these bytes, once or for each receive, and accepts every response.
     #[derive(Debug)]
     struct FakePeer(Vec<u8>, Sends);
 
@@ -422,9 +422,9 @@ mod tests {
     }
 
     impl Transport for FakePeer {
-        fn receive(&mut self, room: &mut [u8]) -> io::Result<usize> {
-            let n = room.len().min(self.0.len());
-            room[..n].copy_from_slice(&self.0[..n]);
+        fn receive(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+            let n = buffer.len().min(self.0.len());
+            buffer[..n].copy_from_slice(&self.0[..n]);
             if self.1 == Sends::Once {
                 self.0.drain(..n);
             }
@@ -455,7 +455,7 @@ mod tests {
     }
 
     #[test]
-    fn buffered_requests_are_served_though_nothing_more_comes() {
+    fn buffered_requests_are_served_without_further_input() {
         let shared = Shared::new(Box::new(|_: &Request<'_>| Response::text("x")));
         let mut context = WorkerContext::new(None);
         let mut connection = connected(FakePeer(GET.repeat(40), Sends::Once), &shared);
@@ -487,7 +487,7 @@ mod tests {
     }
 
     #[test]
-    fn connection_with_bytes_of_its_own_is_not_deferred() {
+    fn connection_with_unread_bytes_is_not_deferred() {
         let shared = Shared::new(Box::new(|_: &Request<'_>| Response::text("x")));
         let mut context = WorkerContext::new(None);
         for _ in 0..3 {
@@ -538,7 +538,7 @@ mod tests {
         );
     }
 
-    // That a cache hit allocates nothing either is tested in http-files.
+    // A test of http-files shows that a cache hit allocates nothing either.
     #[test]
     fn kept_connection_allocates_nothing_for_a_request() {
         let content: Arc<[u8]> = vec![b'x'; 1024].into();

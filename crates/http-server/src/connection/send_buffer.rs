@@ -9,7 +9,7 @@ use std::time::SystemTime;
 use crate::connection::transport::Transport;
 use crate::handler::Body;
 
-/// A body up to this size is copied behind its head and sent with it in one call. Two slices would cost the same.
+/// A body up to this size is copied after its head and sent with it in one call. Two slices would cost the same.
 const INLINE_BODY_MAX: usize = 16 << 10;
 
 /// A body from this size takes several turns.
@@ -33,7 +33,7 @@ struct PendingBody {
     left: Option<u64>,
 }
 
-/// A file is no longer what the head of its response says.
+/// The error of a file that no longer matches the head of its response.
 #[derive(Clone, Copy, Debug, thiserror::Error)]
 #[error("the file changed while it was sent")]
 pub(crate) struct FileChanged;
@@ -73,7 +73,8 @@ impl SendBuffer {
     /// Sends one piece, and returns its length.
     ///
     /// # Errors
-    /// From the socket, or if a body is not what was promised. It then ends visibly short and is never padded (V26).
+    /// From the socket, or if a body is not what was promised. The body is then visibly truncated and never padded
+    /// (V26).
     pub(crate) fn send(&mut self, peer: &mut impl Transport) -> io::Result<u64> {
         if self.sent == self.bytes.len() {
             self.bytes.clear();
@@ -134,7 +135,7 @@ impl SendBuffer {
         self.advance(n, n == 0).map(|()| n)
     }
 
-    /// This many bytes were taken from the rest, or it has ended.
+    /// Records that this many bytes of the rest were sent, or that it has ended.
     fn advance(&mut self, n: usize, ended: bool) -> io::Result<()> {
         let Some(rest) = &mut self.rest else { return Ok(()) };
         rest.sent += n as u64;
@@ -149,8 +150,8 @@ impl SendBuffer {
     }
 }
 
-/// Whether the file was modified, or ends before `end` (V26, V27). The modification time counts and the change time
-/// does not, because that changes when only the name is removed.
+/// Whether the file was modified, or ends before `end` (V26, V27). The modification time counts. The change time does
+/// not, because it changes even if only a name is removed.
 fn has_changed(file: &File, modified: Option<SystemTime>, end: u64) -> io::Result<bool> {
     let now = file.metadata()?;
     Ok(now.len() < end || (modified.is_some() && now.modified().ok() != modified))

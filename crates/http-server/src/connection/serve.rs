@@ -22,7 +22,8 @@ use crate::trace::DecisionTrace;
 
 /// A turn also ends after this many responses.
 const RESPONSES_PER_TURN: u32 = 16;
-/// The turns of a long response grow up to this: what it sends is in no cache any more, and fewer turns cost less.
+/// The turns of a long response grow up to this: its data no longer fits the processor's caches, and fewer turns cost
+/// less.
 const MAX_BYTES_PER_TURN: u64 = 2 << 20;
 
 impl<T: Transport> Connection<T> {
@@ -89,17 +90,17 @@ impl<T: Transport> Connection<T> {
         }
     }
 
-    /// Reads what is there, and returns how many bytes that were.
+    /// Reads the available bytes, and returns their number.
     pub(super) fn read(&mut self) -> io::Result<u64> {
-        let room = self.protocol.receive_buffer();
-        let (all, n) = (room.len(), self.transport.receive(room)?);
+        let buffer = self.protocol.receive_buffer();
+        let (all, n) = (buffer.len(), self.transport.receive(buffer)?);
         self.received_at = ReceivedAt::now();
         match n {
             0 => self.protocol.received_eof(),
             n => self.protocol.received(n),
         }
-        // A short read took all there was, and an event will announce what comes later: one call less a request. (At an
-        // urgent mark that is not so. Its sender then waits until the timeout.)
+        // A short read took everything, and an event will announce what comes later: one call less per request. (That
+        // is not so at an urgent mark. Its sender then waits until the timeout.)
         self.may_be_readable = n == all || self.peer_closed;
         self.record_progress(n as u64);
         Ok(n as u64)
@@ -122,7 +123,7 @@ impl<T: Transport> Connection<T> {
         let length = if let Framing::Length(length) = head.body { length } else { 0 };
         let expects_continue = length > 0 && head.expectation() == Expectation::Continue;
         if let Some(log) = &shared.log {
-            // If the whole request was there at once, the timer is still in the phase before it.
+            // If the complete request came at once, the timer is still in the phase before it.
             let timer = &self.timer;
             let began = if timer.phase() == Phase::Head { timer.phase_started() } else { timer.last_progress() };
             let client = request.client_ip;

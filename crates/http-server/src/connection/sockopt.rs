@@ -10,15 +10,15 @@ use libc::{IPPROTO_TCP, TCP_DEFER_ACCEPT, TCP_NOTSENT_LOWAT, c_int, setsockopt, 
 
 use crate::timeouts::SLOW_READER_STEP;
 
-/// The listener reports a connection when its first bytes are there, or after a second. A connection with one request
-/// costs a fifth less. It is not a promise: the first `recv` may still find nothing.
+/// Makes the listener report a connection when its first bytes have arrived, or after a second. A connection with one
+/// request costs a fifth less. It is not guaranteed: the first `recv` may still find no bytes.
 pub(crate) fn defer_accept(listener: &impl AsFd) -> io::Result<()> {
     set(listener, TCP_DEFER_ACCEPT, 1)
 }
 
-/// The kernel takes at most 128 KiB of unsent bytes, and reports room when half of them were sent. Otherwise a peer
-/// that reads nothing costs the kernel 2 MB, and room shows only after 600 KB were read. For fast readers it would cost
-/// half as much again, so it is set for slow ones only.
+/// Makes the kernel accept at most 128 KiB of unsent bytes, and report space when half of them were sent. Otherwise a
+/// peer that reads nothing costs the kernel 2 MB, and space is reported only after 600 KB were read. A fast reader
+/// would cost half as much again, so it is set for slow ones only.
 pub(crate) fn limit_unsent(socket: &impl AsFd) -> io::Result<()> {
     set(socket, TCP_NOTSENT_LOWAT, 2 * SLOW_READER_STEP as c_int)
 }

@@ -9,7 +9,7 @@ use crate::clock::Millis;
 use crate::connection::interest::Interest;
 use crate::timeouts::{self, BUSY_GRACE, SLOW_READER_AFTER, Timeouts};
 
-/// The phase that a connection is in, since when, and what has moved in it.
+/// The phase that a connection is in, when it began, and how many bytes have moved in it.
 #[derive(Debug)]
 pub(crate) struct PhaseTimer {
     phase: Phase,
@@ -17,9 +17,10 @@ pub(crate) struct PhaseTimer {
     /// Bytes that moved in this phase, in its one direction.
     bytes_moved: u64,
     last_progress: Millis,
-    /// The deadline of this phase was put off.
+    /// The deadline of this phase was postponed.
     grace_used: bool,
-    /// The peer let a response wait. From then on the kernel buffers less of it, so that reading shows.
+    /// The peer let a response wait. From then on the kernel buffers less of it, so that the peer's progress is
+    /// visible.
     slow_reader: bool,
 }
 
@@ -62,7 +63,7 @@ impl PhaseTimer {
         self.last_progress = now;
     }
 
-    /// When a connection that waits for this times out. A response that waits for its reader times out early, once, to
+    /// The deadline of a connection that waits for this. A response that waits for its reader times out early, once, to
     /// find out whether the reader is slow.
     pub(crate) fn deadline(&self, timeouts: &Timeouts, waits_for: Interest) -> Millis {
         let after = |timeout: Duration| self.phase_started.saturating_add(timeout.as_millis() as Millis);
@@ -81,12 +82,12 @@ impl PhaseTimer {
         }
     }
 
-    /// Notes that the peer reads slowly. Returns whether that is new.
+    /// Records that the peer reads slowly. Returns whether that is new.
     pub(crate) fn mark_slow_reader(&mut self) -> bool {
         !mem::replace(&mut self.slow_reader, true)
     }
 
-    /// Puts the deadline off, once a phase, if input is waiting: the peer was in time, and the workers were not.
+    /// Postpones the deadline, once per phase, if input is waiting: the peer was in time, and the workers were not.
     pub(crate) fn grant_grace(&mut self, input_is_waiting: impl FnOnce() -> bool) -> bool {
         if self.grace_used || !input_is_waiting() {
             return false;
@@ -182,7 +183,7 @@ mod tests {
         assert_eq!(read_deadline(&timer), 4_000);
         assert!(timer.grant_grace(|| true));
         assert_eq!(read_deadline(&timer), 5_000);
-        assert!(!timer.grant_grace(|| panic!("the socket need not be asked")));
+        assert!(!timer.grant_grace(|| panic!("it must not check the socket")));
         timer.enter(Phase::Body, 5_000);
         assert!(timer.grant_grace(|| true));
         assert_eq!(read_deadline(&timer), 16_000);

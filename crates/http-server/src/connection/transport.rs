@@ -15,23 +15,23 @@ use crate::handler::LocalAddr;
 
 /// A stream to a peer: a socket, or a test's replacement.
 pub(crate) trait Transport: fmt::Debug {
-    /// Receives what is there, and returns 0 at the end of the peer's stream.
-    fn receive(&mut self, room: &mut [u8]) -> io::Result<usize>;
+    /// Receives the available bytes, and returns 0 at the end of the peer's stream.
+    fn receive(&mut self, buffer: &mut [u8]) -> io::Result<usize>;
 
     /// Whether bytes can be received now.
     fn is_readable(&self) -> bool;
 
-    /// Sends as much as is taken at once. `more`: a file follows, and both may share a packet, which saves a quarter of
-    /// the work at 100 KB.
+    /// Sends as many bytes as possible at once. `more`: a file follows, and both may share a packet, which saves a
+    /// quarter of the cost at 100 KB.
     fn send(&mut self, bytes: &[u8], more: bool) -> io::Result<usize>;
 
-    /// Sends a piece of a file from `offset` and advances that. Returns 0 at the end of the file.
+    /// Sends a piece of a file from `offset`, and advances `offset`. Returns 0 at the end of the file.
     fn send_file(&mut self, file: BorrowedFd<'_>, offset: &mut u64, length: u64) -> io::Result<usize>;
 
-    /// Lets the kernel buffer less, so that the progress of a slow reader shows.
+    /// Lets the kernel buffer less, so that the progress of a slow reader is visible.
     fn limit_unsent(&mut self) {}
 
-    /// Ends our half of the stream.
+    /// Shuts down the write half.
     fn shutdown_write(&mut self) -> io::Result<()>;
 
     /// The address of our end.
@@ -45,8 +45,8 @@ impl<T: Transport> LocalAddr for T {
 }
 
 /// The most bytes of one `sendfile`. Smaller pieces cost more calls, and larger ones hold a worker for longer. Over a
-/// veth pair 512 KiB costs about 11 % less than 320 KiB, and 1 MiB no less than that; over loopback 128 and 256 KiB
-/// cost more.
+/// veth pair, 512 KiB costs about 11 % less than 320 KiB, and 1 MiB saves no more. Over loopback, 128 and 256 KiB cost
+/// more.
 pub(crate) const SENDFILE_CHUNK: u64 = 512 << 10;
 
 /// A connected socket, in blocking mode until a file is sent over it.
@@ -56,26 +56,26 @@ pub(crate) struct Socket {
     non_blocking: bool,
 }
 
-/// The send buffer of a Unix domain socket; the kernel doubles it. Such a socket reports room only when everything was
-/// read, so with the usual 208 KiB the progress of a slow reader would not show. It costs a third of 8 GB/s.
+/// The send buffer of a Unix domain socket; the kernel doubles it. Such a socket reports space only when everything was
+/// read. With the usual 208 KiB, the progress of a slow reader would not be visible. It costs a third of 8 GB/s.
 const UNIX_SEND_BUFFER: usize = 32 << 10;
 
 impl Socket {
     /// A peer without a TCP address is on a Unix domain socket.
     pub(crate) fn new(fd: OwnedFd, peer: SocketAddr) -> Socket {
         if peer == UNIX_PEER_ADDR {
-            let _ = set_socket_send_buffer_size(&fd, UNIX_SEND_BUFFER); // without it, slow progress only shows later
+            let _ = set_socket_send_buffer_size(&fd, UNIX_SEND_BUFFER); // without it, slow progress is seen later
         }
         Socket { fd, non_blocking: false }
     }
 }
 
-/// The address that stands for a peer on a Unix domain socket.
+/// The address of every peer on a Unix domain socket.
 pub(crate) const UNIX_PEER_ADDR: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::UNSPECIFIED), 0);
 
 impl Transport for Socket {
-    fn receive(&mut self, room: &mut [u8]) -> io::Result<usize> {
-        Ok(retry_on_intr(|| recv(&self.fd, &mut *room, RecvFlags::DONTWAIT))?.0)
+    fn receive(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        Ok(retry_on_intr(|| recv(&self.fd, &mut *buffer, RecvFlags::DONTWAIT))?.0)
     }
 
     fn is_readable(&self) -> bool {

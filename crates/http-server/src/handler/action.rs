@@ -7,14 +7,15 @@ use super::response::Response;
 
 /// What a handler does about a request: it responds at once, or receives the request's body first.
 ///
-/// A [`Response`], or a [`Result`] of one, becomes an action by `into()`. While a body is received, no thread waits for it.
+/// A [`Response`], or a [`Result`] of one, becomes an action by `into()`. While a body is received, no thread waits for
+/// it.
 ///
-/// - Every request has a body. Without one in the message, it is 0 bytes long.
-/// - A body that no handler asks for is dropped.
-/// - If a body ends too early or is slower than [`Timeouts::min_rate`](crate::Timeouts::min_rate), the response is 400 or 408,
-///   and the consumer is dropped.
-/// - A client may wait for `100 Continue` before it sends a body. If the handler wants that body, the response is 417, and the
-///   client then sends it without waiting (R9110-10.1.1b).
+/// - Every request has a body. If the message has none, it is 0 bytes long.
+/// - A body that no handler asks for is discarded.
+/// - If a body ends too early or is slower than [`Timeouts::min_rate`](crate::Timeouts::min_rate), the response is 400
+///   or 408, and the consumer is dropped.
+/// - A client may wait for `100 Continue` before it sends a body. If the handler wants that body, the response is 417,
+///   and the client then sends it without waiting (R9110-10.1.1b).
 #[derive(Debug)]
 pub struct Action(pub(crate) ActionKind);
 
@@ -30,12 +31,12 @@ impl Action {
         Action(ActionKind::Respond(response.into_response()))
     }
 
-    /// Collects the request's body in memory, then calls `then` for the response. A body of more than `limit` bytes gets a 413
-    /// before any of it is received.
+    /// Collects the request's body in memory, then calls `then` for the response. A body of more than `limit` bytes
+    /// gets a 413 before any of it is received.
     ///
     /// All bodies and heads that are being received share one budget,
-    /// [`ServerConfig::receive_budget`](crate::ServerConfig::receive_budget). A client that exceeds it gets a 503. For bodies of
-    /// many MiB use [`stream_body`](Self::stream_body).
+    /// [`ServerConfig::receive_budget`](crate::ServerConfig::receive_budget). A client that exceeds it gets a 503. For
+    /// bodies of many MiB use [`stream_body`](Self::stream_body).
     ///
     /// ```
     /// use http_server::{Action, Request, Response, testing};
@@ -53,8 +54,8 @@ impl Action {
         Action(ActionKind::ReadBody { limit, consumer: BodyConsumer::Collect(Vec::new(), then) })
     }
 
-    /// Passes the request's body to `sink` piece by piece; the sink then responds. A body of more than `limit` bytes gets a 413
-    /// before any of it is received.
+    /// Passes the request's body to `sink` piece by piece; the sink then responds. A body of more than `limit` bytes
+    /// gets a 413 before any of it is received.
     pub fn stream_body(limit: u64, sink: impl BodySink + 'static) -> Action {
         Action(ActionKind::ReadBody { limit, consumer: BodyConsumer::Stream(Box::new(sink)) })
     }
@@ -80,14 +81,14 @@ impl<E: Into<HandlerError>> From<Result<Action, E>> for Action {
     }
 }
 
-/// What becomes a response: a [`Response`], a [`HandlerError`], or a [`Result`] of these.
+/// A value that becomes a response: a [`Response`], a [`HandlerError`], or a [`Result`] of these.
 ///
 /// Implement it for types of your own that handlers return.
 pub trait IntoResponse {
     /// Makes the response.
     ///
     /// # Errors
-    /// The error that the client is told about instead.
+    /// The error whose response is sent instead.
     fn into_response(self) -> Result<Response, HandlerError>;
 }
 
@@ -111,8 +112,8 @@ impl<R: IntoResponse, E: Into<HandlerError>> IntoResponse for Result<R, E> {
 
 /// Receives a request's body piece by piece.
 ///
-/// One thread calls it at a time, not always the same one. If the body is cut short, the sink is dropped without a call of
-/// [`finish`](BodySink::finish). If it panics, the response is 500.
+/// One thread calls it at a time, not always the same one. If the body is truncated, the sink is dropped without a call
+/// of [`finish`](BodySink::finish). If it panics, the response is 500.
 ///
 /// ```
 /// use http_server::{Action, BodySink, HandlerError, Request, Response, testing};
@@ -134,18 +135,18 @@ impl<R: IntoResponse, E: Into<HandlerError>> IntoResponse for Result<R, E> {
 /// assert_eq!(testing::post("/", "a\nb\n").send(&handler).text(), "2 lines\n");
 /// ```
 pub trait BodySink: Send {
-    /// Takes the next bytes: at least one, and at most [`Limits::head`](http_core::Limits::head) (16 KiB). While it blocks, it
-    /// holds a thread of the pool.
+    /// Receives the next bytes: at least one, and at most [`Limits::head`](http_core::Limits::head) (default: 16 KiB).
+    /// While it blocks, it holds a thread of the pool.
     ///
     /// # Errors
-    /// The response that is sent at once. The rest of the body is dropped. If that is more than
-    /// [`Limits::drain`](http_core::Limits::drain) (256 KiB), the connection closes.
+    /// The error whose response is sent at once. The rest of the body is discarded. If that is more than
+    /// [`Limits::drain`](http_core::Limits::drain) (default: 256 KiB), the connection closes.
     fn write(&mut self, bytes: &[u8]) -> Result<(), HandlerError>;
 
     /// Responds, after the last byte of the body.
     ///
     /// # Errors
-    /// As a handler's.
+    /// As those of a handler.
     fn finish(self: Box<Self>) -> Result<Response, HandlerError>;
 }
 

@@ -10,29 +10,29 @@ use std::time::SystemTime;
 /// The body of a response.
 #[non_exhaustive]
 pub enum Body {
-    /// Bytes in memory. While clients take their time to read, all such bodies share one budget,
-    /// [`ServerConfig::send_budget`](crate::ServerConfig::send_budget). If it is exhausted, connections close before their
-    /// bodies are complete.
+    /// Bytes in memory. While clients read them, all such bodies share one budget,
+    /// [`ServerConfig::send_budget`](crate::ServerConfig::send_budget). If it is exhausted, connections close before
+    /// their bodies are complete.
     Bytes(Cow<'static, [u8]>),
     /// Bytes in memory that are shared, for example with a cache. They are not charged to the budget.
     Shared(Arc<[u8]>),
     /// Bytes of a file, sent by the kernel (`sendfile`).
     ///
-    /// The file is checked before each piece. If it has become too short, or was modified, the connection closes before the
-    /// body is complete. The kernel keeps up to several MiB by reference: if the file is overwritten in place, those bytes
-    /// change, too. So replace files by `rename`.
+    /// The file is checked before each piece. If it has become too short, or was modified, the connection closes before
+    /// the body is complete. The kernel keeps up to several MiB by reference: if the file is overwritten in place,
+    /// those bytes change, too. So replace files by `rename`.
     File {
         /// A regular file.
         file: Arc<File>,
         /// Where to begin, in bytes.
         offset: u64,
-        /// How many bytes.
+        /// The number of bytes.
         length: u64,
-        /// The time of the last modification that the response's head was made for. `None`: any.
+        /// The modification time that the file must keep. `None`: any.
         modified: Option<SystemTime>,
     },
-    /// What a reader returns, at most 16 KiB at a time, as fast as the client takes it. While it blocks, it holds a thread of
-    /// the pool.
+    /// The bytes of a reader, at most 16 KiB at a time, as fast as the client receives them. While the reader blocks,
+    /// it holds a thread of the pool.
     ///
     /// ```
     /// use http_server::{Body, Request, Response, testing};
@@ -44,10 +44,10 @@ pub enum Body {
     /// assert_eq!(testing::get("/").send(&handler).text(), "of any length");
     /// ```
     Reader {
-        /// Read to its end, or to `length`. If it fails, panics or ends too early, the connection closes before the body is
-        /// complete. Without a length, the client cannot tell that from the end.
+        /// Read to its end, or to `length`. If it fails, panics or ends too early, the connection closes before the
+        /// body is complete. Without a length, the client cannot tell that from the end.
         reader: Box<dyn io::Read + Send>,
-        /// How many bytes. `None`: until the end, where the connection closes.
+        /// The number of bytes. `None`: until the end of the reader, where the connection closes.
         length: Option<u64>,
     },
 }

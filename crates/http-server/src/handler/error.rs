@@ -1,4 +1,4 @@
-//! Errors that become responses: those of a handler, and what the page about any of them may say.
+//! Errors that become responses: those of a handler, and what an error page may show of any error.
 
 use std::borrow::Cow;
 use std::error::Error;
@@ -7,10 +7,10 @@ use http_core::{Date, Status};
 
 use super::response::Response;
 
-/// Why a handler has no response.
+/// An error that a handler returns instead of a response.
 ///
-/// Every error becomes one by `?`, an [`std::io::Error`] for example. The client then gets a 500 that does not show the error.
-/// [`Server::on_message`](crate::Server::on_message) reports it.
+/// The operator `?` converts every error into one, for example an [`std::io::Error`]. The client then gets a 500 that
+/// does not show the error. [`Server::on_message`](crate::Server::on_message) reports it.
 ///
 /// To tell the client more, give the error a status and a message of its own, or use a [`Response`] as the error:
 ///
@@ -38,7 +38,7 @@ pub struct HandlerError(Box<Parts>);
 
 #[derive(Debug)]
 struct Parts {
-    /// The whole response, or only its status and headers if there is a message.
+    /// The complete response, or only its status and headers if there is a message.
     response: Response,
     message: Option<Cow<'static, str>>,
     cause: Option<Box<dyn Error + Send + Sync>>,
@@ -85,7 +85,7 @@ impl From<Response> for HandlerError {
     }
 }
 
-/// What a client is told about an error that is not its own.
+/// The message to a client about an error that it did not cause.
 pub(crate) const INTERNAL: &str = "the server failed to handle the request";
 
 /// An error for which the server makes the response itself, by [`Handler::error_page`](crate::Handler::error_page).

@@ -19,8 +19,8 @@ pub use self::response::{HeaderError, Response};
 
 /// Turns requests into responses. Several threads call it at once.
 ///
-/// Every function from a [`Request`] to a [`Response`], an [`Action`], or a [`Result`] of these is a handler. A closure must
-/// name the type of its argument:
+/// Every function from a [`Request`] to a [`Response`], an [`Action`], or a [`Result`] of these is a handler. A closure
+/// must name the type of its argument:
 ///
 /// ```
 /// use http_server::{HandlerError, Request, Response, testing};
@@ -32,25 +32,25 @@ pub use self::response::{HeaderError, Response};
 /// assert_eq!(testing::get("/").send(&handler).status.code(), 500);
 /// ```
 ///
-/// A handler that blocks holds one thread of the pool. If all threads are held, the server stops serving. A panic in a handler
-/// becomes a response with status 500, and the thread serves on.
+/// A handler that blocks holds one thread of the pool. If all threads are held, the server stops serving. A panic in a
+/// handler becomes a response with status 500, and the thread continues to serve.
 pub trait Handler: Send + Sync {
-    /// Handles one request. To HEAD the server sends no body, so a handler can treat it as GET. Invalid requests and CONNECT
-    /// do not get here.
+    /// Handles one request. The server sends no body to HEAD, so a handler can treat it as GET. Invalid requests and
+    /// CONNECT do not reach the handler.
     fn handle(&self, request: &Request<'_>) -> Action;
 
     /// Whether `handle` never blocks (no I/O except cached files). Default: `false`.
     ///
-    /// Before a handler that may block, the worker promotes another thread to poll for events. That costs about 20 % of a
-    /// small request.
+    /// Before a handler that may block, the worker promotes another thread to poll for events. That costs about 20 % of
+    /// a small request.
     fn never_blocks(&self) -> bool {
         false
     }
 
     /// Makes the page for an error response of the server itself. Default: one line of text.
     ///
-    /// The errors are an invalid request, a timeout, a limit, an overload, a [`HandlerError`], a panic, or a response that
-    /// HTTP forbids. The server then sets the status, and adds what HTTP requires with it (`Allow`, `Retry-After`,
+    /// The errors are an invalid request, a timeout, a limit, an overload, a [`HandlerError`], a panic, or a response
+    /// that HTTP forbids. The server then sets the status, and adds what HTTP requires with it (`Allow`, `Retry-After`,
     /// `WWW-Authenticate`).
     fn error_page(&self, error: &ErrorContext<'_>) -> Response {
         Response::text(format!("{}: {}\n", error.status(), error.message()))
@@ -82,7 +82,7 @@ impl<H: Handler + ?Sized> Handler for Arc<H> {
     }
 }
 
-/// A borrowed handler. `&H` itself cannot be one: it could be a function, too.
+/// A borrowed handler. `&H` itself cannot implement the trait, because it could be a function too.
 pub(crate) struct Borrowed<'h, H: ?Sized>(pub(crate) &'h H);
 
 impl<H: Handler + ?Sized> Handler for Borrowed<'_, H> {

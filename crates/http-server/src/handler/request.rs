@@ -41,11 +41,11 @@ impl<'a> Request<'a> {
         self.head.method
     }
 
-    /// The decoded, normalised path. Routes are to be chosen by it.
+    /// The decoded, normalised path. Choose routes by it.
     ///
-    /// It begins with a slash and has no dot segments and no empty segments. It ends with a slash if the request asks for a
-    /// directory. Bytes that are not UTF-8 become U+FFFD; [`path_bytes`](Self::path_bytes) has them. It allocates only if
-    /// something had to be decoded.
+    /// It begins with a slash and has no dot segments and no empty segments. It ends with a slash if the request asks
+    /// for a directory. Bytes that are not UTF-8 become U+FFFD; [`path_bytes`](Self::path_bytes) keeps them. It
+    /// allocates only if something had to be decoded.
     pub fn path(&self) -> Cow<'a, str> {
         match self.path_bytes() {
             Cow::Borrowed(path) => String::from_utf8_lossy(path),
@@ -66,8 +66,8 @@ impl<'a> Request<'a> {
         self.head.target.query()
     }
 
-    /// The request-target as it was received, with its percent-encodings and dot segments. It suits logs and proxies. Routes
-    /// are to be chosen by [`path`](Self::path).
+    /// The request-target as it was received, with its percent-encodings and dot segments. It suits logs and proxies.
+    /// Choose routes by [`path`](Self::path).
     pub fn raw_target(&self) -> &'a str {
         self.head.target.as_str()
     }
@@ -77,7 +77,8 @@ impl<'a> Request<'a> {
         self.head.version
     }
 
-    /// The value of the first header with this name, in any case. `None` if there is none, or if the value is not UTF-8.
+    /// The value of the first header with this name, in any case. `None` if there is none, or if the value is not
+    /// UTF-8.
     pub fn header(&self, name: impl AsRef<[u8]>) -> Option<&'a str> {
         let name = FieldName::new(name.as_ref()).ok()?;
         self.head.fields.get(name)?.as_str()
@@ -88,7 +89,7 @@ impl<'a> Request<'a> {
         self.head.fields
     }
 
-    /// The whole head, as [`http_core`] has it. A proxy forwards it.
+    /// The complete head, as [`http_core`] parsed it. Proxies need it.
     pub fn head(&self) -> &RequestHead<'a> {
         &self.head
     }
@@ -105,13 +106,13 @@ impl<'a> Request<'a> {
 
     /// The client: the peer, unless it is a [trusted proxy](crate::Server::trust_proxies).
     ///
-    /// Then it is the last address in X-Forwarded-For that is not a trusted proxy, or the first if all of them are. Any client
-    /// can make up the addresses before that one.
+    /// Then it is the last address in X-Forwarded-For that is not a trusted proxy, or the first if all of them are. Any
+    /// client can forge the addresses before that one.
     pub fn client_ip(&self) -> IpAddr {
         self.client_ip
     }
 
-    /// This end of the connection: the address of the server that the peer has reached. It costs a system call.
+    /// The local address of the connection, at which the peer reached the server. Each call costs a system call.
     ///
     /// # Errors
     /// Those of the system. A Unix socket has no such address.
@@ -121,7 +122,7 @@ impl<'a> Request<'a> {
         Ok(SocketAddr::new(local.ip().to_canonical(), local.port()))
     }
 
-    /// When the request had been received, for [`freshness`](crate::freshness).
+    /// When the request was received, for [`freshness`](crate::freshness).
     pub fn received_at(&self) -> ReceivedAt {
         self.received_at
     }
@@ -146,7 +147,7 @@ pub(crate) trait LocalAddr: fmt::Debug {
     fn local_addr(&self) -> io::Result<SocketAddr>;
 }
 
-/// Promotes another worker before one blocks. The engine implements it; an engine without a leader has none.
+/// Promotes another worker before one blocks. The reactor's queue implements it; blocking streams have none.
 pub(crate) trait LeaderHandle: fmt::Debug + Send + Sync {
     /// Makes sure that another worker waits for events while the caller blocks.
     fn promote_follower(&self);

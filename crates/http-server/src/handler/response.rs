@@ -9,7 +9,7 @@ use super::body::Body;
 
 /// A response.
 ///
-/// It begins with one of the constructors, and the methods change it. The library adds Connection, Content-Length and Date.
+/// Create one with a constructor, and change it with the methods. The library adds Connection, Content-Length and Date.
 ///
 /// ```
 /// use http_server::Response;
@@ -19,19 +19,20 @@ use super::body::Body;
 /// let user = Response::json(r#"{"name":"me"}"#).header(header::CACHE_CONTROL, "no-store").header("X-Version", "2");
 /// ```
 ///
-/// HTTP forbids some responses: a 1xx, a 401 without WWW-Authenticate, a 405 without Allow. They become a 500, and so does a
-/// response with an invalid header. [`testing`](crate::testing) and [`Server::on_message`](crate::Server::on_message) say why.
+/// HTTP forbids some responses: a 1xx, a 401 without WWW-Authenticate, a 405 without Allow. They become a 500, and so
+/// does a response with an invalid header. [`testing`](crate::testing) and
+/// [`Server::on_message`](crate::Server::on_message) say why.
 #[derive(Debug)]
 pub struct Response {
     pub(crate) status: Status,
-    /// Shared, so that a response that is made often is made once.
+    /// Shared, so that a frequent response is built once.
     pub(crate) fields: Arc<FieldBlock>,
     pub(crate) body: Body,
     /// The first header that could not be set.
     pub(crate) invalid_header: Option<Box<HeaderError>>,
 }
 
-/// Constructors. The status is 200 if nothing else is said.
+/// Constructors. Unless stated otherwise, the status is 200.
 impl Response {
     /// A response without a body.
     pub fn empty(status: Status) -> Response {
@@ -43,12 +44,12 @@ impl Response {
         Response::bytes("text/plain; charset=utf-8", text.into())
     }
 
-    /// A page of HTML in UTF-8. It is sent as it is: escape what comes from elsewhere.
+    /// A page of HTML in UTF-8. Nothing is escaped: escape text that comes from elsewhere.
     pub fn html(page: impl Into<String>) -> Response {
         Response::bytes("text/html; charset=utf-8", page.into())
     }
 
-    /// A JSON text, as a JSON library writes it: a `String` or bytes.
+    /// A JSON text, as a `String` or bytes of a JSON library.
     pub fn json(json: impl Into<Vec<u8>>) -> Response {
         Response::bytes("application/json", json.into())
     }
@@ -71,7 +72,8 @@ impl Response {
         Response::error(Status::NOT_FOUND)
     }
 
-    /// A 405 (Method Not Allowed) with a line of text. `allow` lists the methods that are allowed, for example `GET, POST`.
+    /// A 405 (Method Not Allowed) with a line of text. `allow` lists the methods that are allowed, for example `GET,
+    /// POST`.
     pub fn method_not_allowed(allow: impl AsRef<[u8]>) -> Response {
         Response::error(Status::METHOD_NOT_ALLOWED).header(header::ALLOW, allow)
     }
@@ -109,7 +111,7 @@ impl Response {
     }
 }
 
-/// Changes.
+/// Methods that change it.
 impl Response {
     /// Changes the status.
     #[must_use]
@@ -128,7 +130,7 @@ impl Response {
     /// Sets a header, and replaces any others with this name.
     ///
     /// The name is a constant of [`header`] or text; the value is text or bytes. If the header is invalid, or
-    /// [reserved](FieldBlock), the whole response becomes a 500. For values that may be invalid there is
+    /// [reserved](FieldBlock), the response becomes a 500. For values that may be invalid, use
     /// [`try_header`](Self::try_header).
     #[must_use]
     pub fn header(mut self, name: impl AsRef<[u8]>, value: impl AsRef<[u8]>) -> Response {
@@ -195,7 +197,7 @@ impl Response {
         &self.fields
     }
 
-    /// All headers, to be changed in place. It copies a shared block.
+    /// All headers, for changes in place. A shared block is copied first.
     pub fn headers_mut(&mut self) -> &mut FieldBlock {
         Arc::make_mut(&mut self.fields)
     }
@@ -252,7 +254,7 @@ mod tests {
         }
     }
 
-    // V33: no header can hold a line end, and the library's own are not a handler's to write (R9112-6.1d).
+    // V33: no header can hold a line end, and a handler cannot write those of the library (R9112-6.1d).
     #[test]
     fn first_invalid_header_is_kept_and_none_is_written() {
         for (name, value, reason) in [

@@ -12,10 +12,10 @@ use crate::stats::EndReason;
 
 const TICK: Duration = Duration::from_millis(100);
 
-/// How soon another worker takes over the connections of one that is blocked by a disk.
+/// How soon another worker takes over the connections of one that a disk blocks.
 const STALL_CHECK: Duration = Duration::from_millis(10);
 
-/// Connections that time out per tick at most, since each may be sent a 408.
+/// The most connections that time out per tick, since each may be sent a 408.
 const MAX_EXPIRED_PER_TICK: usize = 256;
 
 /// Runs the housekeeper until the server has shut down and its last connection is closed.

@@ -1,5 +1,5 @@
-//! The fixed pool: each worker takes one ready connection, drives it as far as its peer allows within a turn, and then
-//! closes it or parks it in the reactor. A worker never waits for a peer.
+//! The fixed pool. Each worker takes one ready connection and drives it as far as its peer allows within a turn. Then
+//! it closes the connection or parks it in the reactor. A worker never waits for a peer.
 
 pub(crate) mod housekeeper;
 
@@ -95,7 +95,7 @@ impl Engine {
         None
     }
 
-    /// Closes a connection without another byte. `within` is the reason if something had begun.
+    /// Closes a connection without sending another byte. `within` is the reason if a request or response had begun.
     pub(crate) fn abort(&self, mut registered: Box<Registered<Connection>>, within: EndReason) {
         let reason = registered.connection.abort(&self.shared, within);
         self.close(registered, reason);
@@ -106,7 +106,7 @@ impl Engine {
         self.reactor.free_slot(slot);
     }
 
-    /// Closes a connection and returns its slot, which is still taken.
+    /// Closes a connection and returns its slot, which is not free yet.
     fn close_connection(&self, mut registered: Box<Registered<Connection>>, reason: EndReason) -> u32 {
         registered.connection.release_budget(&self.shared);
         let slot = registered.slot();

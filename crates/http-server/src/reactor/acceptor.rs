@@ -29,13 +29,13 @@ pub(super) struct Acceptor {
     /// Slots that were idle at the last scan, the one that was idle longest at the end.
     eviction_queue: Vec<u32>,
     scanned_this_tick: bool,
-    /// The listeners are not armed: there is no descriptor left.
+    /// The listeners are not armed, because no descriptor is left.
     paused: bool,
     /// The server is shutting down.
     stopped: bool,
 }
 
-/// What came of an accept.
+/// The outcome of an accept.
 pub(super) enum Accepted<T> {
     /// A new connection and its slot.
     Slot(OwnedFd, SocketAddr, u32),
@@ -82,7 +82,7 @@ impl Acceptor {
                     None => Accepted::Rejected(socket),
                 })
             }
-            // The peer has left, or the connection had a network error, which is reported here (accept(2)).
+            // The peer has disconnected, or the connection had a network error, which is reported here (accept(2)).
             Err(
                 Errno::AGAIN
                 | Errno::INTR
@@ -109,7 +109,7 @@ impl Acceptor {
         }
     }
 
-    /// Returns a slot to those that are free.
+    /// Makes a slot free.
     pub(super) fn free_slot(&mut self, slot: u32, slots: usize, poller: &Poller) {
         let is_overload = slot as usize >= slots - OVERLOAD_SLOTS as usize;
         if is_overload { &mut self.overload_slots } else { &mut self.free_slots }.push(slot);

@@ -1,4 +1,4 @@
-//! The policy for serving connections in batches: which request is deferred, and behind how many others.
+//! The policy for serving connections in batches: which request is deferred, and after how many others it is served.
 //!
 //! A request that was just read is deferred while more connections are ready. Their requests are then read before the
 //! first gets its response, and one check of a file's freshness is valid for all of them (`freshness`). With 64 kept
@@ -15,8 +15,8 @@ pub(crate) fn defers(more_ready: bool, handler_may_block: bool) -> bool {
     more_ready && !handler_may_block
 }
 
-/// Behind how many of the `queued` events a deferred connection is put. Of a short queue it is half: the clients of the
-/// first half then go on while the second half is served.
+/// The position of a deferred connection among the `queued` events. In a short queue it is the middle: the clients of
+/// the first half then continue while the second half is served.
 pub(crate) fn deferred_position(queued: usize) -> usize {
     if queued < BATCH_SIZE { queued.div_ceil(2) } else { BATCH_SIZE - 1 }
 }

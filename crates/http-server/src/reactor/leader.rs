@@ -1,10 +1,10 @@
 //! The queue of ready connections, served in the Leader/Followers pattern (Schmidt et al., Pattern-Oriented Software
 //! Architecture, volume 2): one worker, the leader, waits for events; the followers sleep.
 //!
-//! The leader serves what it saw itself and then waits again. Handing each event to another worker would cost a fifth
-//! of a small request, and several waiting workers cost twice as much as one. A follower is promoted when there is more
-//! to do than one worker can: when a wait returned a full batch, before work that may block, and when the housekeeper
-//! sees that nobody waited and nothing was taken for a while.
+//! The leader serves the events itself and then waits again. Handing each event to another worker would cost a fifth of
+//! a small request, and several waiting workers cost twice as much as one. A follower is promoted when one worker is
+//! not enough: after a wait that returned a full batch, and before work that may block. The housekeeper promotes one
+//! when no worker has waited or taken an event for a while.
 
 use std::collections::VecDeque;
 use std::fmt;
@@ -19,9 +19,9 @@ use crate::sync::{Condvar, Mutex, MutexGuard, lock};
 /// What a worker has to serve next.
 #[derive(Debug)]
 pub(crate) enum Event<T> {
-    /// The kernel reported this key. `more_ready`: the event behind it is of this kind too.
+    /// The kernel reported this key. `more_ready`: the next event is of this kind too.
     Ready { key: u64, flags: EventFlags, more_ready: bool },
-    /// A connection that was deferred behind others.
+    /// A connection that was deferred.
     Deferred(T),
 }
 
@@ -70,8 +70,8 @@ impl<T, P: EventSource> ReadyQueue<T, P> {
         }
     }
 
-    /// Queues an event again behind the next one, because more may have arrived for its key. New and known connections
-    /// are so served in turn. An event that is alone is not queued: the next wait reports it.
+    /// Queues an event again after the next one, because more may have arrived for its key. So new and known
+    /// connections are served in turn. If the queue is empty, the event is not queued: the next wait reports it.
     pub(crate) fn requeue(&self, key: u64) {
         let mut state = lock(&self.state);
         if !state.events.is_empty() {
@@ -79,8 +79,8 @@ impl<T, P: EventSource> ReadyQueue<T, P> {
         }
     }
 
-    /// Promotes a follower if nobody waits and nothing was taken since the last call. Returns whether there was
-    /// anything to do.
+    /// Promotes a follower if no worker waits and no event was taken since the last call. Returns whether there was
+    /// work.
     pub(crate) fn promote_if_stalled(&self, seen: &mut u64) -> bool {
         let state = lock(&self.state);
         let progressed = state.progress != *seen;
@@ -131,7 +131,7 @@ impl<T, P: EventSource> ReadyQueue<T, P> {
 }
 
 impl<T, P> fmt::Debug for ReadyQueue<T, P> {
-    /// Shows no connection: a handler sees the queue, and it holds other clients' requests.
+    /// Shows no connection: a handler can print the queue, which holds other clients' requests.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("ReadyQueue")
     }
@@ -152,7 +152,7 @@ mod tests {
     use crate::reactor::poller::Event as PollEvent;
     use rustix::event::epoll::EventData;
 
-    /// A poller that a test tells what to report.
+    /// A poller that reports what a test wants.
     #[derive(Debug, Default)]
     struct FakePoller {
         state: Mutex<FakePollerState>,
@@ -202,7 +202,7 @@ mod tests {
         use std::thread;
         use std::time::Duration;
 
-        /// The order in which this many connections are served that are ready at once, each deferred if possible.
+        /// The order in which this many connections are served if all are ready at once, each deferred if possible.
         fn order(ready: u64) -> Vec<u64> {
             let queue = ReadyQueue::new(FakePoller::default());
             queue.poller.report(0..ready);
@@ -273,7 +273,7 @@ mod tests {
         use loom::sync::Arc;
         use loom::thread;
 
-        /// Serving it blocks until the last one was served.
+        /// Serving it blocks until `LAST` was served.
         const SLOW: u64 = 0;
         const LAST: u64 = 1;
         const ANOTHER: u64 = 2;
@@ -286,7 +286,7 @@ mod tests {
         }
 
         impl Scene {
-            /// A worker, until the shutdown.
+            /// Runs a worker until the shutdown.
             fn work(&self) {
                 let mut deferred = None;
                 while let Some(event) = self.queue.next(deferred.take()) {
@@ -315,8 +315,8 @@ mod tests {
                 }
             }
 
-            /// The housekeeper, until the last one was served.
-            fn keep_house(&self) {
+            /// Runs the housekeeper until the last event was served.
+            fn run_housekeeper(&self) {
                 let mut seen = 0;
                 while !lock(&self.served).contains(&LAST) {
                     self.queue.promote_if_stalled(&mut seen);
@@ -325,7 +325,7 @@ mod tests {
             }
         }
 
-        /// Runs two workers that find these events at once, and the last one at any moment.
+        /// Runs two workers. The events `first` are ready from the start, and `LAST` comes at any time.
         fn model(preemptions: usize, first: &'static [u64], promotes: bool) {
             let mut model = loom::model::Builder::new();
             model.preemption_bound = Some(preemptions);
@@ -340,7 +340,7 @@ mod tests {
                 });
                 scene.queue.poller.report([LAST]);
                 if !promotes {
-                    scene.keep_house();
+                    scene.run_housekeeper();
                 }
                 scene.wait_until(|served| served.len() > first.len());
                 scene.queue.shut_down();
@@ -350,7 +350,7 @@ mod tests {
                 let (mut served, mut all) = (lock(&scene.served), [first, &[LAST]].concat());
                 served.sort_unstable();
                 all.sort_unstable();
-                assert_eq!(*served, all, "each once");
+                assert_eq!(*served, all, "each event is served once");
             });
         }
 

@@ -1,5 +1,5 @@
 //! The reactor: parks connections until their sockets are ready, and hands out work. It knows slots, tokens and
-//! readiness, and nothing of what a connection is.
+//! readiness, and does not know what a connection is.
 //!
 //! - A connection is registered with the kernel once, edge-triggered, so that a kept connection costs no further system
 //!   call. `slot.rs` makes sure that an event which comes while a worker holds the connection is not lost.
@@ -57,7 +57,8 @@ pub(crate) enum Work<C> {
     Overloaded(OwnedFd, SocketAddr, u32),
     /// A new connection over the limit, to be closed.
     Rejected(OwnedFd),
-    /// A connection whose peer is ready. `peer_closed`: its stream has ended too. `more_ready`: so are others.
+    /// A connection whose peer is ready. `peer_closed`: its stream has ended too. `more_ready`: other connections are
+    /// ready too.
     Ready { registered: Box<Registered<C>>, peer_closed: bool, more_ready: bool },
     /// A connection that was deferred.
     Resumed(Box<Registered<C>>),
@@ -68,7 +69,7 @@ pub(crate) enum Work<C> {
 }
 
 impl<C: AsFd + Send + 'static> Reactor<C> {
-    /// A reactor for this many connections at once, behind non-blocking listeners.
+    /// A reactor for this many connections at once, with non-blocking listeners.
     pub(crate) fn new(listeners: Vec<OwnedFd>, slots: u32) -> io::Result<Reactor<C>> {
         if listeners.len() as u64 > MAX_LISTENERS {
             return Err(io::Error::new(io::ErrorKind::InvalidInput, "too many addresses to listen on"));
@@ -84,7 +85,7 @@ impl<C: AsFd + Send + 'static> Reactor<C> {
         })
     }
 
-    /// Waits for work; `None` once the workers may leave. `deferred` comes back behind other ready connections.
+    /// Waits for work; `None` once the workers may leave. `deferred` comes back after other ready connections.
     pub(crate) fn next_work(&self, mut deferred: Option<Box<Registered<C>>>) -> Option<Work<C>> {
         loop {
             let (key, flags, more_ready) = match self.queue.next(deferred.take())? {
@@ -101,8 +102,8 @@ impl<C: AsFd + Send + 'static> Reactor<C> {
             let token = Token::from_u64(key);
             let Some(slot) = self.slots.get(token.slot as usize) else { continue };
             let Some(registered) = slot.take_ready(token.generation) else { continue };
-            // A hang-up may have bytes before it, from a peer that ends while we linger. They must be read: with unread
-            // bytes our close becomes a reset, which destroys what is on its way to the peer.
+            // Bytes may precede a hang-up, from a peer that ends while we linger. They must be read: with unread bytes
+            // our close becomes a reset, which destroys what is on its way to the peer.
             let peer_closed = flags.intersects(EventFlags::RDHUP | EventFlags::HUP);
             return Some(if flags.contains(EventFlags::ERR) {
                 Work::Broken(registered)
@@ -172,8 +173,8 @@ impl<C: AsFd + Send + 'static> Reactor<C> {
         lock(&self.acceptor).on_tick(&self.queue.poller);
     }
 
-    /// Promotes a follower if nobody has waited for events and nothing was taken since the last call. Returns whether
-    /// there was anything to do.
+    /// Promotes a follower if no worker waits and no event was taken since the last call. Returns whether there was
+    /// work.
     pub(crate) fn promote_if_stalled(&self, seen: &mut u64) -> bool {
         self.queue.promote_if_stalled(seen)
     }
@@ -247,7 +248,7 @@ mod tests {
         peer.write_all(b"x").unwrap();
         assert_eq!((reactor.take_expired(Millis::MAX, 9).count(), reactor.take_matching(|_| true).count()), (0, 0));
         reactor.shut_down_workers();
-        assert!(reactor.next_work(None).is_none(), "an event that comes too late finds nothing");
+        assert!(reactor.next_work(None).is_none(), "a late event finds no connection");
     }
 
     #[test]
@@ -255,13 +256,13 @@ mod tests {
         let (reactor, mut peer) = with_connection(1, SOON);
         peer.write_all(b"x").unwrap();
         let Some(Work::Ready { registered, .. }) = reactor.next_work(None) else { panic!("not ready") };
-        assert_eq!(reactor.take_expired(1500, 9).count(), 0, "it is the worker's now");
+        assert_eq!(reactor.take_expired(1500, 9).count(), 0, "the worker owns it");
         reactor.park(registered, Interest::Read, ParkDeadline { at: 16_000, evictable: false }).unwrap();
         assert_eq!(reactor.take_expired(1500, 9).count(), 0);
     }
 
     #[test]
-    fn edge_that_came_while_connection_was_away_is_reported_again() {
+    fn edge_while_connection_is_taken_out_is_reported_again() {
         let (reactor, mut peer) = with_connection(1, SOON);
         peer.write_all(b"x").unwrap();
         let Some(Work::Ready { mut registered, peer_closed: false, .. }) = reactor.next_work(None) else {
@@ -306,7 +307,7 @@ mod tests {
                 other => panic!("{other:?}"),
             }
         }
-        assert_eq!(order, [2, 0, 1, 3], "the first two were deferred behind the third");
+        assert_eq!(order, [2, 0, 1, 3], "the first two were deferred until after the third");
     }
 
     #[test]

@@ -11,7 +11,7 @@ pub(crate) use rustix::event::epoll::{Event, EventFlags};
 
 use super::token::NOTIFY_TOKEN;
 
-/// Events that one wait returns at most.
+/// The most events that one wait returns.
 pub(crate) const MAX_EVENTS: usize = 64;
 
 /// Where events come from: the kernel, or a test.
@@ -43,7 +43,7 @@ impl Poller {
         epoll::add(&self.epoll, fd, EventData::new_u64(key), flags)
     }
 
-    /// Changes what a descriptor is registered for. What is ready already is reported again.
+    /// Changes what a descriptor is registered for. If it is ready already, that is reported again.
     pub(crate) fn modify(&self, fd: impl AsFd, key: u64, flags: EventFlags) -> Result<()> {
         epoll::modify(&self.epoll, fd, EventData::new_u64(key), flags)
     }

@@ -2,8 +2,9 @@
 //! its caller says how a connection is armed.
 //!
 //! - The thread that takes a connection out owns it. Worker and housekeeper may both try; one of them gets it.
-//! - A connection is registered once, and each change of its readiness is reported once. An event that finds the
-//!   connection away is remembered, and parking the connection arms it again, so that the kernel repeats the event.
+//! - A connection is registered once, and each change of its readiness is reported once. An event that comes while the
+//!   connection is taken out is remembered. Parking the connection then arms it again, so that the kernel repeats the
+//!   event.
 //! - The lock is held while a connection is armed and stored, so an event waits until the connection is there.
 //! - An event of an earlier generation, for a connection that is closed, is dropped.
 
@@ -22,7 +23,7 @@ pub(crate) struct Slot<T> {
 #[derive(Debug)]
 struct SlotState<T> {
     generation: u32,
-    /// An event came while the connection was away.
+    /// An event came while the connection was taken out.
     event_pending: bool,
     parked: Option<T>,
 }
@@ -42,8 +43,8 @@ impl<T> Slot<T> {
         }
     }
 
-    /// Assigns the slot to a new connection and returns its generation. Events for the one before are stale from now
-    /// on.
+    /// Assigns the slot to a new connection and returns its generation. Events for the previous connection are stale
+    /// from now on.
     pub(crate) fn allocate(&self) -> u32 {
         let mut state = lock(&self.state);
         state.generation = state.generation.wrapping_add(1);
@@ -51,8 +52,7 @@ impl<T> Slot<T> {
         state.generation
     }
 
-    /// The connection is ready: takes it out if it is parked. Otherwise its holder learns of the event when it parks
-    /// it.
+    /// Takes the connection out after an event, if it is parked. Otherwise the event is remembered until it is parked.
     pub(crate) fn take_ready(&self, generation: u32) -> Option<T> {
         let mut state = lock(&self.state);
         if state.generation != generation {
@@ -63,7 +63,7 @@ impl<T> Slot<T> {
         state.parked.take()
     }
 
-    /// Parks a connection. `arm` is told whether an event came meanwhile, which the kernel must then repeat.
+    /// Parks a connection. `arm` receives whether an event came meanwhile, which the kernel must then repeat.
     ///
     /// # Errors
     /// The connection itself, if it could not be armed.
@@ -107,8 +107,8 @@ impl ParkDeadline {
 }
 
 /// Every order of the steps of a few threads, tried by loom: the real slot and the real rule for arming, on a small
-/// model of the kernel. It proves that no edge is lost, that a connection has one owner at a time and ends once, that
-/// the housekeeper sees every parked connection, and that no connection is woken by the edge of another.
+/// model of the kernel. It proves that no edge is lost or wakes another connection, and that a connection has one owner
+/// at a time and ends once. It also proves that the housekeeper sees every parked connection.
 #[cfg(loom)]
 #[cfg(test)] // on a line of its own, because that is what clippy recognises
 mod tests {
@@ -130,7 +130,7 @@ mod tests {
     #[derive(Default)]
     struct Entry {
         bytes: usize,
-        room: usize,
+        space: usize,
         armed: Option<(u32, Interest)>,
         /// Whether the kernel's ready list has the entry. It holds each entry once.
         listed: bool,
@@ -138,7 +138,7 @@ mod tests {
 
     impl Entry {
         fn level(&mut self, interest: Interest) -> &mut usize {
-            if interest == Write { &mut self.room } else { &mut self.bytes }
+            if interest == Write { &mut self.space } else { &mut self.bytes }
         }
 
         fn is_ready(&mut self, interest: Interest) -> bool {
@@ -147,17 +147,17 @@ mod tests {
     }
 
     impl Socket {
-        /// The peer sends a byte, or makes room for one.
+        /// The peer sends a byte, or makes space for one.
         fn give(&self, what: Interest) {
             let mut entry = lock(&self.0);
             *entry.level(what) += 1;
             entry.listed |= entry.armed.is_some_and(|(_, interest)| interest == what);
         }
 
-        fn take(&self, what: Interest, most: usize) -> usize {
+        fn take(&self, what: Interest, max: usize) -> usize {
             let mut entry = lock(&self.0);
             let level = entry.level(what);
-            let taken = most.min(*level);
+            let taken = max.min(*level);
             *level -= taken;
             taken
         }
@@ -186,23 +186,23 @@ mod tests {
         generation: u32,
         armed: Option<Interest>,
         deadline: ParkDeadline,
-        /// What it needs from its peer, in order, and how much of that it had. Loom checks that one thread at a time
-        /// uses it.
+        /// What it needs from its peer, in order, and how much of that it has received. Loom checks that one thread at
+        /// a time uses it.
         plan: &'static [Interest],
         had: Cell<usize>,
     }
 
     impl FakeConnection {
-        /// Goes on as far as it can. Returns what it waits for, or `None` at the end of its plan.
+        /// Proceeds as far as it can. Returns what it waits for, or `None` at the end of its plan.
         fn drive(&mut self) -> Option<Interest> {
             loop {
                 let had = self.had.get();
                 let what = *self.plan.get(had)?;
-                let most = self.plan[had..].iter().take_while(|next| **next == what).count();
-                let taken = if what == Yield { 1 } else { self.socket.take(what, most) };
+                let wanted = self.plan[had..].iter().take_while(|next| **next == what).count();
+                let taken = if what == Yield { 1 } else { self.socket.take(what, wanted) };
                 self.had.set(had + taken);
-                // A short read took all there was, so it does not read again: an event announces what comes later.
-                if what == Yield || taken < most {
+                // A short read took everything, so it does not read again: an event announces what comes later.
+                if what == Yield || taken < wanted {
                     return Some(what);
                 }
             }
@@ -226,7 +226,7 @@ mod tests {
             FakeConnection { socket, generation, armed: None, deadline: PASSED, plan, had: Cell::new(0) }
         }
 
-        /// A worker, until nothing is reported. A worker that waits longer is the same as one that comes later.
+        /// Runs a worker until no edge is reported. A worker that waits longer is the same as one that starts later.
         fn work(&self, socket: &Arc<Socket>) {
             while let Some(generation) = socket.reported() {
                 if let Some(connection) = self.slot.take_ready(generation) {
@@ -261,7 +261,7 @@ mod tests {
             self.ended.fetch_add(1, Relaxed);
         }
 
-        /// The housekeeper: takes out a connection whose deadline has passed.
+        /// Takes out a connection whose deadline has passed, as the housekeeper does.
         fn take_expired(&self) -> Option<FakeConnection> {
             let is_due = |deadline: ParkDeadline| deadline.at <= PASSED.at;
             self.slot.deadline().filter(|deadline| is_due(*deadline))?;
@@ -296,7 +296,7 @@ mod tests {
         thread::spawn(move || run(&scene))
     }
 
-    /// Runs two workers, one of which has a new connection, and a peer that gives all this. Returns what is left.
+    /// Runs two workers, one of which has a new connection, while the peer gives what is `given`. Returns what is left.
     fn run_workers(
         scene: &Arc<Scene>,
         given: &[Interest],
@@ -326,12 +326,12 @@ mod tests {
     fn edge_is_delivered_when_interest_changes() {
         model(6, |scene| {
             let left = run_workers(&scene, &[Read, Read, Write], &[Read, Write, Yield, Yield, Read]);
-            assert!(matches!(left, (1, None)), "bytes or room were left");
+            assert!(matches!(left, (1, None)), "bytes or space were left");
         });
     }
 
-    // Its deadline passes, it is evicted, and its bytes come, all at once: it has one owner at a time, and it is parked
-    // or has ended.
+    // The deadline passes, the connection is evicted, and its bytes come, all at once. It has one owner at a time, and
+    // at the end it is parked or closed.
     #[test]
     fn parked_connection_is_taken_out_once() {
         model(4, |scene| {
@@ -354,7 +354,7 @@ mod tests {
             }
             match scene.outcome() {
                 (1, None) => {}
-                (0, Some(connection)) => assert_eq!(connection.had.get(), 1, "its byte was not taken"),
+                (0, Some(connection)) => assert_eq!(connection.had.get(), 1, "its byte was not received"),
                 (ended, connection) => {
                     panic!("{ended} ended, and {} is parked", if connection.is_some() { "one" } else { "none" })
                 }

@@ -1,6 +1,7 @@
 //! The key under which a socket is registered with the kernel: a slot and its generation, or a listener.
 
-/// Names the registration of one connection in one slot. An event with the token of an earlier generation is stale.
+/// Identifies the registration of one connection in one slot. An event with the token of an earlier generation is
+/// stale.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Token {
     pub(crate) slot: u32,
@@ -40,7 +41,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn token_survives_the_trip_through_the_kernel() {
+    fn token_survives_conversion_to_u64_and_back() {
         for token in [Token { slot: 0, generation: 0 }, Token { slot: 1 << 24, generation: u32::MAX }] {
             assert_eq!(Token::from_u64(token.to_u64()), token);
             assert_eq!(listener_index(token.to_u64()), None);

@@ -1,4 +1,4 @@
-//! Sockets that listen: made here, or taken over from elsewhere.
+//! Listening sockets: created here, or inherited.
 
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, ToSocketAddrs};
@@ -36,16 +36,16 @@ impl Listeners {
     pub(crate) fn bind_any(port: u16) -> io::Result<Listeners> {
         let all = |address: IpAddr| listener(SocketAddr::new(address, port), false);
         let socket = match all(Ipv6Addr::UNSPECIFIED.into()) {
-            Err(error) if is_no_ipv6(&error) => all(Ipv4Addr::UNSPECIFIED.into())?,
+            Err(error) if lacks_ipv6(&error) => all(Ipv4Addr::UNSPECIFIED.into())?,
             other => other?,
         };
         Listeners::from_sockets([socket])
     }
 
-    /// Takes sockets that listen already.
+    /// Uses sockets that already listen.
     pub(crate) fn from_sockets(sockets: impl IntoIterator<Item = OwnedFd>) -> io::Result<Listeners> {
         let mut listeners = Listeners::default();
-        sockets.into_iter().try_for_each(|socket| listeners.take(socket))?;
+        sockets.into_iter().try_for_each(|socket| listeners.add(socket))?;
         Ok(listeners)
     }
 
@@ -55,10 +55,10 @@ impl Listeners {
         self.unix_addresses.extend(other.unix_addresses);
     }
 
-    fn take(&mut self, socket: OwnedFd) -> io::Result<()> {
+    fn add(&mut self, socket: OwnedFd) -> io::Result<()> {
         let is_stream = options::socket_type(&socket)? == SocketType::STREAM;
         if !is_stream || !options::socket_acceptconn(&socket)? {
-            return Err(io::Error::new(io::ErrorKind::InvalidInput, "expected a stream socket that listens"));
+            return Err(io::Error::new(io::ErrorKind::InvalidInput, "expected a listening stream socket"));
         }
         ioctl_fionbio(&socket, true)?;
         let address = getsockname(&socket)?;
@@ -94,7 +94,7 @@ fn listener(address: SocketAddr, only_v6: bool) -> io::Result<OwnedFd> {
     Ok(socket)
 }
 
-fn is_no_ipv6(error: &io::Error) -> bool {
+fn lacks_ipv6(error: &io::Error) -> bool {
     let no_ipv6 = [Errno::AFNOSUPPORT, Errno::ADDRNOTAVAIL, Errno::PROTONOSUPPORT].map(|errno| errno.raw_os_error());
     error.raw_os_error().is_some_and(|errno| no_ipv6.contains(&errno))
 }

@@ -23,7 +23,7 @@ use crate::pool::Engine;
 use crate::reactor::Reactor;
 use crate::timeouts::Timeouts;
 
-/// A server that is bound to its addresses and does not serve yet.
+/// A server that is bound to its addresses and not started yet.
 ///
 /// ```
 /// use http_server::{Request, Response, Server};
@@ -47,16 +47,17 @@ pub struct Server {
 
 /// Addresses.
 impl Server {
-    /// Listens on these addresses: one, several, or all that a name stands for. `localhost:6789` stands for an IPv6 and an
-    /// IPv4 address. Port 0 picks a free one.
+    /// Listens on these addresses: one, several, or all addresses of a host name. `localhost:6789` is an IPv6 and an
+    /// IPv4 address. Port 0 picks a free port.
     ///
     /// # Errors
-    /// Those of the system, for the first address that fails. `InvalidInput` if there is none.
+    /// Those of the system, for the first address that fails. `InvalidInput` if there is no address.
     pub fn bind(addresses: impl ToSocketAddrs) -> io::Result<Server> {
         Listeners::bind(addresses).map(Server::new)
     }
 
-    /// Listens on this port of all addresses, IPv6 and IPv4, by one socket. Without IPv6 it listens on those of IPv4.
+    /// Listens on this port of all addresses, IPv6 and IPv4, with one socket. On a machine without IPv6, it listens on
+    /// IPv4 only.
     ///
     /// # Errors
     /// Those of the system.
@@ -64,10 +65,10 @@ impl Server {
         Listeners::bind_any(port).map(Server::new)
     }
 
-    /// Takes sockets that listen already, TCP or Unix: from systemd, or bound before the program dropped its privileges. A
-    /// peer over a Unix socket has the address `0.0.0.0:0`.
+    /// Uses sockets that already listen, TCP or Unix, for example from systemd or bound before the program dropped its
+    /// privileges. A peer over a Unix socket has the address `0.0.0.0:0`.
     ///
-    /// A shutdown closes them. If another process holds such a socket, it can accept the connections that are still waiting.
+    /// A shutdown closes them. If another process holds such a socket, it can accept the connections that still wait.
     ///
     /// ```
     /// use std::net::TcpListener;
@@ -86,7 +87,7 @@ impl Server {
         Listeners::from_sockets(listeners).map(Server::new)
     }
 
-    /// Also listens where another server does. The other server's settings are dropped.
+    /// Adds the listening sockets of another server. The other server's settings are dropped.
     ///
     /// ```
     /// use std::os::unix::net::UnixListener;
@@ -125,9 +126,10 @@ impl Server {
         self
     }
 
-    /// The number of connections at once. Default: 10,000.
+    /// The most connections at a time. Default: 10,000.
     ///
-    /// For one more, the connection that has been idle longest is closed. If none is idle, the new one gets a 503.
+    /// At the limit, a new connection replaces the one that has been idle longest. If none is idle, the new one gets a
+    /// 503.
     #[must_use]
     pub fn max_connections(mut self, connections: u32) -> Server {
         self.config.max_connections = connections;
@@ -141,15 +143,14 @@ impl Server {
         self
     }
 
-    /// Peers whose X-Forwarded-For says who the client is; see [`Request::client_ip`](crate::Request::client_ip). Default:
-    /// none.
+    /// Trusts X-Forwarded-For from these peers; see [`Request::client_ip`](crate::Request::client_ip). Default: none.
     #[must_use]
     pub fn trust_proxies(mut self, proxies: impl IntoIterator<Item = TrustedProxy>) -> Server {
         self.config.trusted_proxies = proxies.into_iter().collect();
         self
     }
 
-    /// What a request may be.
+    /// The limits of a request. Default: [`Limits::default`], without a limit for bodies: each handler sets its own.
     #[must_use]
     pub fn limits(mut self, limits: Limits) -> Server {
         self.config.limits = limits;
@@ -163,21 +164,21 @@ impl Server {
         self
     }
 
-    /// How long responses may go on after a shutdown was requested. Default: 5 s.
+    /// How long responses may continue after a shutdown request. Default: 5 s.
     #[must_use]
     pub fn shutdown_timeout(mut self, shutdown_timeout: Duration) -> Server {
         self.config.shutdown_timeout = shutdown_timeout;
         self
     }
 
-    /// Bytes that partly received heads and collected bodies may take together. Default: 16 MiB.
+    /// The most bytes that partly received heads and collected bodies may take, over all connections. Default: 16 MiB.
     #[must_use]
     pub fn receive_budget(mut self, bytes: usize) -> Server {
         self.config.receive_budget = bytes;
         self
     }
 
-    /// Bytes that responses in memory may take together while clients read them. Default: 64 MiB.
+    /// The most bytes that responses in memory may take while clients read them, over all connections. Default: 64 MiB.
     #[must_use]
     pub fn send_budget(mut self, bytes: usize) -> Server {
         self.config.send_budget = bytes;
@@ -190,11 +191,11 @@ impl Server {
         Server { log: Some(log), ..self }
     }
 
-    /// Calls `hook` with each message for the operator: the access log cannot be written, a handler failed or panicked, or its
-    /// response is one that HTTP forbids. Default: no messages.
+    /// Calls `hook` with each message for the operator: the access log cannot be written, a handler failed or panicked,
+    /// or HTTP forbids its response. Default: messages are dropped.
     ///
-    /// A message is one line without a line end. Those about handlers come at most once a second; the next one counts what was
-    /// dropped. The hook must neither panic nor block for long.
+    /// A message is one line without a line end. Those about handlers come at most once a second; the next one counts
+    /// those that were dropped. The hook must neither panic nor block for long.
     ///
     /// ```
     /// use http_server::Server;

@@ -1,4 +1,4 @@
-//! A running server: its threads, its handles, and its end.
+//! A running server: its threads, its handles, and its shutdown.
 
 use std::io;
 use std::mem;
@@ -13,7 +13,8 @@ use crate::access_log::{LogHandle, Writer};
 use crate::pool::{Engine, housekeeper};
 use crate::stats::Stats;
 
-/// A running server. Dropping it shuts it down, as [`join`](Self::join) does; [`detach`](Self::detach) lets it run on.
+/// A running server. Dropping it shuts the server down and waits for its end. [`join`](Self::join) waits for a
+/// shutdown, and [`detach`](Self::detach) lets the server run on.
 #[derive(Debug)]
 #[must_use = "dropping it shuts the server down; call `join` or `detach`"]
 pub struct RunningServer {
@@ -88,9 +89,9 @@ impl RunningServer {
 
     /// Waits until a [`ShutdownHandle`] has shut the server down, and returns the final statistics.
     ///
-    /// After the shutdown request it returns within the shutdown timeout plus two seconds. All lines of the log are written by
-    /// then, unless the log's reader does not read them. If a handler still blocks a thread, that thread is left behind; it
-    /// ends when the handler returns.
+    /// After the shutdown request it returns within the shutdown timeout plus two seconds. By then all lines of the log
+    /// are written, unless the log's reader does not read them. A thread that a handler still blocks ends when the
+    /// handler returns.
     pub fn join(mut self) -> Stats {
         self.shutdown.lifecycle.wait(self.shutdown_timeout);
         let dropped_log_lines = self.writer.take().map_or(0, Writer::finish);
@@ -114,7 +115,8 @@ impl Drop for RunningServer {
     }
 }
 
-/// Shuts a server down: it accepts no more connections, closes idle ones, and lets responses end within the shutdown timeout.
+/// Shuts a server down: it accepts no more connections, closes idle ones, and lets responses finish within the shutdown
+/// timeout.
 #[derive(Clone, Debug)]
 pub struct ShutdownHandle {
     engine: Arc<Engine>,
@@ -131,7 +133,7 @@ impl ShutdownHandle {
     }
 }
 
-/// Reads the statistics of a server, also after its end.
+/// Reads the statistics of a server, even after its end.
 #[derive(Clone, Debug)]
 pub struct StatsHandle(Arc<Engine>);
 
@@ -144,7 +146,7 @@ impl StatsHandle {
     }
 }
 
-/// How many threads run, and since when they are to end.
+/// How many threads run, and when their shutdown was requested.
 #[derive(Debug, Default)]
 struct Lifecycle {
     state: Mutex<State>,
@@ -170,7 +172,7 @@ impl Lifecycle {
         self.changed.notify_all();
     }
 
-    /// Waits until all threads have ended, or the time for that is over.
+    /// Waits until all threads have ended, or the time for that has passed.
     fn wait(&self, shutdown_timeout: Duration) {
         let serves = |state: &mut State| state.running > 0 && state.shutdown_requested.is_none();
         let state = self.changed.wait_while(self.lock(), serves).unwrap_or_else(PoisonError::into_inner);
@@ -180,7 +182,7 @@ impl Lifecycle {
     }
 }
 
-/// One thread that runs, until this is dropped.
+/// Counts one running thread until it is dropped.
 struct RunningThread(Arc<Lifecycle>);
 
 impl RunningThread {

@@ -25,7 +25,7 @@ pub(crate) struct Browser {
     calls: u64,
     /// All events of the page, in order.
     events: Vec<Value>,
-    /// The number of events that `wait_for_page` has looked at.
+    /// The number of events that `wait_for_page` has checked.
     seen: usize,
     _profile: TempDir,
 }

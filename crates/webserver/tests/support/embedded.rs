@@ -1,4 +1,4 @@
-//! A server embedded in this process. At its end the sum of its connections is checked.
+//! A server embedded in this process. At shutdown it checks that every accepted connection has ended exactly once.
 
 use std::net::SocketAddr;
 use std::sync::mpsc;

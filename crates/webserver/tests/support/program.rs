@@ -30,14 +30,14 @@ impl Program {
 
     /// Starts it by this command and waits until it is ready.
     pub(crate) fn run(command: &mut Command) -> Program {
-        // A file, not a pipe: an access log that nobody reads would fill a pipe.
+        // A file, not a pipe: an access log would fill a pipe that is not read.
         let messages = tempfile::tempfile().unwrap();
         let mut process =
             command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(messages.try_clone().unwrap()).spawn().unwrap();
         let mut output = process.stdout.take().unwrap();
         let (sender, receiver) = mpsc::channel();
         thread::spawn(move || {
-            // All ready lines come by one write, which a pipe delivers whole.
+            // All ready lines come in one write, which a pipe delivers in one piece.
             let mut lines = vec![0; 4096];
             let n = output.read(&mut lines).unwrap_or(0);
             lines.truncate(n);

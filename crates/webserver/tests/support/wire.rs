@@ -4,7 +4,7 @@ use std::io::{self, Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::time::Duration;
 
-/// Longer than anything on one machine takes, however busy it is.
+/// Longer than anything takes on one machine, however busy it is.
 pub(crate) const TIMEOUT: Duration = Duration::from_secs(10);
 
 /// One response with a status line.
@@ -69,7 +69,7 @@ impl ReceivedResponse {
     }
 }
 
-/// Splits a stream into responses, with nothing between or after them. `to_head`: the first one answers a HEAD request.
+/// Splits a stream into responses, with nothing between or after them. `to_head`: the first one is to a HEAD request.
 pub(crate) fn parse_responses(mut rest: &[u8], to_head: bool) -> Result<Vec<ReceivedResponse>, String> {
     let mut responses = Vec::new();
     while !rest.is_empty() {
@@ -136,7 +136,7 @@ pub(crate) fn get(address: SocketAddr, target: &str) -> ReceivedResponse {
     fetch(address, "GET", target, "")
 }
 
-/// Sends an HTTP/1.0 request with these headers, which are whole lines.
+/// Sends an HTTP/1.0 request with these headers, which are complete lines.
 pub(crate) fn fetch(address: SocketAddr, method: &str, target: &str, headers: &str) -> ReceivedResponse {
     exchange(address, format!("{method} {target} HTTP/1.0\r\n{headers}\r\n").as_bytes())
 }
