@@ -7,7 +7,7 @@ use std::mem;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use http_core::server::{self, Event, Expectation, Phase, ResponseBody, SendBody};
-use http_core::{Framing, RequestError, UsageError};
+use http_core::{Date, Framing, RequestError, UsageError};
 
 use super::{Activity, BYTES_PER_TURN, Connection, TurnOutcome};
 use crate::clock;
@@ -153,10 +153,13 @@ impl<T: Transport> Connection<T> {
             status: response.status,
             fields: &response.fields,
             body: body.map_or(ResponseBody::UntilClose, ResponseBody::Length),
-            date: Some(context.dates.text(date)),
+            date: Some(response.forwarded.map_or_else(|| context.dates.text(date), Date::text)),
             close: !shared.keep_alive || shared.is_stopping(),
         };
-        let send = match self.protocol.respond(&head, &mut self.send_buffer.bytes) {
+        let (protocol, out) = (&mut self.protocol, &mut self.send_buffer.bytes);
+        let written =
+            if response.forwarded.is_some() { protocol.forward(&head, out) } else { protocol.respond(&head, out) };
+        let send = match written {
             Ok(send) => send,
             // HTTP forbids the handler's response, and nothing of it was written.
             Err(error @ (UsageError::InformationalStatus | UsageError::MissingField)) => {
