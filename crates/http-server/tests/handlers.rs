@@ -269,6 +269,27 @@ fn test_response_that_is_incomplete_fails_the_test() {
     testing::get("/").send(&short);
 }
 
+#[test]
+fn message_hook_is_told_the_cause_of_a_server_error_only() {
+    let (sender, messages) = mpsc::channel();
+    let server = Server::bind("127.0.0.1:0").unwrap().threads(1);
+    let server = server.on_message(move |message| sender.send(message.to_owned()).unwrap());
+    let running = server
+        .start(|request: &Request<'_>| match &*request.path() {
+            "/client" => HandlerError::bad_request("not a number"),
+            "/missing" => HandlerError::new(Status::NOT_FOUND, "it is missing").cause("no such item"),
+            _ => HandlerError::from("the disk is on fire"),
+        })
+        .unwrap();
+    for (path, status) in [("/client", "400"), ("/missing", "404"), ("/server", "500")] {
+        let mut stream = std::net::TcpStream::connect(running.local_addrs()[0]).unwrap();
+        io::Write::write_all(&mut stream, format!("GET {path} HTTP/1.0\r\n\r\n").as_bytes()).unwrap();
+        assert!(io::read_to_string(stream).unwrap().starts_with(&format!("HTTP/1.0 {status} ")));
+    }
+    drop(running);
+    assert_eq!(messages.iter().collect::<Vec<_>>(), ["handler failed: the disk is on fire"]);
+}
+
 // A panic for each request must not flood the operator.
 #[test]
 fn message_hook_is_told_of_failures_at_most_once_a_second() {

@@ -34,7 +34,11 @@ impl Shared<'_> {
     pub(crate) fn handler_error(&self, error: HandlerError) -> Response {
         let (response, message, cause) = error.into_parts();
         if let Some(cause) = cause {
-            self.report("R1945-9.5", &format_args!("handler failed: {cause}"));
+            let text = format_args!("handler failed: {cause}");
+            match response.status.class() {
+                4 => self.trace("R1945-9.4b", text.to_string()), // not the operator's concern
+                _ => self.report("R1945-9.5", &text),
+            }
         }
         let Some(message) = message else { return response };
         let page = self.error_page(response.status, &message);
@@ -86,6 +90,10 @@ impl Shared<'_> {
     fn report(&self, rule: &str, text: &dyn Display) {
         let text = text.to_string();
         self.messages.send_rarely(&text);
+        self.trace(rule, text);
+    }
+
+    fn trace(&self, rule: &str, text: String) {
         DecisionTrace(self.trace.as_ref()).add(rule, || text);
     }
 }
