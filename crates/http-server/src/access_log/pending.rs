@@ -83,7 +83,7 @@ impl PendingRecord {
     }
 
     /// As it came.
-    pub(super) fn request_line(&self) -> &[u8] {
+    pub(crate) fn request_line(&self) -> &[u8] {
         &self.text[self.user_agent_end..]
     }
 

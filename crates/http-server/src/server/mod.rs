@@ -193,8 +193,8 @@ impl Server {
     /// Calls `hook` with each message for the operator: the access log cannot be written, a handler failed or panicked, or its
     /// response is one that HTTP forbids. Default: no messages.
     ///
-    /// A message is one line without a line end. Those about handlers come at most once a second; the next one counts what was
-    /// dropped. The hook must neither panic nor block for long.
+    /// A message is one line without a line end. Those about handlers begin with the method and the path, such as
+    /// `GET /items: handler failed: …`. They come at most once a second; the next one counts what was dropped. The hook must neither panic nor block for long.
     ///
     /// ```
     /// use http_server::Server;
