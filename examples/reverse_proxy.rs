@@ -10,7 +10,6 @@
 use std::error::Error;
 use std::io::{self, ErrorKind, Read, Write};
 use std::net::TcpStream;
-use std::sync::Arc;
 use std::time::Duration;
 
 use http_core::client::{self, Connection, Event};
@@ -59,19 +58,19 @@ fn respond(backend: Authority<'_>, mut machine: Connection, message: &[u8]) -> i
     let mut stream = TcpStream::connect(backend.endpoint())?;
     stream.set_read_timeout(Some(Duration::from_secs(30)))?;
     stream.write_all(message)?;
-    let (status, headers, length) = loop {
+    let (response, length) = loop {
         match machine.poll().map_err(io::Error::other)? {
             Event::NeedInput => drop(read_from(&mut machine, &mut stream)?),
             Event::Response(head) => {
                 let mut fields = FieldBlock::new();
                 fields.forward(&head.fields, head.version, Authority::new(OWN_NAME).map_err(io::Error::other)?);
-                break (head.status, fields, head.content_length());
+                break (Response::forwarded(&head, fields), head.content_length());
             }
             _ => return Err(ErrorKind::UnexpectedEof.into()),
         }
     };
     let reader = Box::new(Upstream { machine, stream, piece: io::Cursor::default() });
-    Ok(Response::from_shared(status, Arc::new(headers), Body::Reader { reader, length }))
+    Ok(response.body(Body::Reader { reader, length }))
 }
 
 /// The body of a response from the backend.

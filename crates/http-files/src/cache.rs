@@ -264,7 +264,7 @@ mod tests {
         for name in ["404.html", "app.html"] {
             fs::write(directory.path().join(".errors").join(name), name).unwrap();
         }
-        let files = Files::new(directory.path()).unwrap().error_page(Status::NOT_FOUND, ".errors/404.html");
+        let files = Files::new(directory.path()).unwrap().error_file(Status::NOT_FOUND, ".errors/404.html");
         assert_eq!((get(&files, "/a.b").0, is_cached(&files, ".errors/404.html")), (404, true));
         assert_eq!(get(&files, "/.errors/404.html").0, 404);
         let files = Files::new(directory.path()).unwrap().fallback(".errors/app.html");

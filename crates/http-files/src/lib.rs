@@ -126,9 +126,9 @@ impl Files {
         self
     }
 
-    /// A file that is shown with this status. If it cannot be read, the built-in page is shown.
+    /// A file that is shown as the page of errors with this status. If it cannot be read, the built-in page is shown.
     #[must_use]
-    pub fn error_page(mut self, status: Status, path: impl Into<Vec<u8>>) -> Files {
+    pub fn error_file(mut self, status: Status, path: impl Into<Vec<u8>>) -> Files {
         self.settings.error_pages.push((status, path.into()));
         self
     }

@@ -5,6 +5,7 @@
 //! ```no_run
 //! use std::net::TcpListener;
 //! use std::thread;
+//! use std::time::Duration;
 //!
 //! use http_server::{Request, Response, blocking};
 //!
@@ -13,7 +14,9 @@
 //! }
 //!
 //! for stream in TcpListener::bind("127.0.0.1:8080")?.incoming() {
-//!     let stream = stream?;
+//!     let Ok(stream) = stream else { continue }; // the client is gone already, for example
+//!     stream.set_read_timeout(Some(Duration::from_secs(15)))?;
+//!     stream.set_write_timeout(Some(Duration::from_secs(15)))?;
 //!     thread::spawn(move || blocking::serve_tcp(&stream, &handle));
 //! }
 //! # Ok::<(), std::io::Error>(())
@@ -86,17 +89,55 @@ pub fn read_from(connection: &mut server::Connection, stream: &mut impl Read) ->
 /// The connection is kept for further requests if both sides allow it. All limits and timeouts are the defaults of
 /// [`ServerConfig`](crate::ServerConfig). A timeout is noticed when the stream itself times out or bytes arrive.
 ///
-/// The peer's address is unknown here: requests show `0.0.0.0:0`. It does not shut the stream down: closing a TCP
-/// stream with unread input sends a reset, which can destroy the last response. [`serve_tcp`] prevents that.
+/// Pass `&mut stream` to keep the stream, for a TLS close_notify for example. Unless the reason is
+/// [`PeerClosed`](CloseReason::PeerClosed) or [`IdleTimeout`](CloseReason::IdleTimeout), the client may still be sending, and
+/// closing a socket with unread bytes can destroy the response. So end the written half first, and then read until the client
+/// closes, for two seconds at most. [`serve_tcp`] does that by itself.
+///
+/// The peer's address is unknown here: a handler sees `0.0.0.0:0` as [`Request::peer_addr`](crate::Request::peer_addr), and
+/// its IP address as [`Request::client_ip`](crate::Request::client_ip). That is no client's address: never forward it. If the
+/// address is known, call [`serve_from`].
 ///
 /// # Errors
 /// Those of the stream. `TimedOut` if the peer reads too slowly, `Other` if a body cannot be completed. After an error,
 /// close the stream.
 pub fn serve(stream: impl Read + Write, handler: &impl Handler) -> io::Result<Option<CloseReason>> {
-    serve_stream(Plain(stream), UNIX_PEER_ADDR, handler)
+    serve_from(stream, UNIX_PEER_ADDR, handler)
 }
 
-/// Serves one TCP connection until it ends, like [`serve`], and shuts it down so that the last response arrives.
+/// Serves one connection to its end, like [`serve`], and shows handlers this address of the peer.
+///
+/// ```
+/// use std::io::{self, Read, Write};
+/// use std::net::TcpStream;
+///
+/// use http_server::{Handler, blocking};
+///
+/// /// Serves a client over TLS; `accept` is the TLS library's.
+/// fn serve_tls<S: Read + Write>(
+///     stream: TcpStream,
+///     accept: impl Fn(TcpStream) -> io::Result<S>,
+///     handler: &impl Handler,
+/// ) -> io::Result<S> {
+///     let peer = stream.peer_addr()?;
+///     let mut stream = accept(stream)?;
+///     blocking::serve_from(&mut stream, peer, handler)?;
+///     Ok(stream) // to be closed as TLS requires
+/// }
+/// ```
+///
+/// # Errors
+/// As [`serve`].
+pub fn serve_from(
+    stream: impl Read + Write,
+    peer: SocketAddr,
+    handler: &impl Handler,
+) -> io::Result<Option<CloseReason>> {
+    serve_stream(Plain(stream), peer, handler)
+}
+
+/// Serves one TCP connection to its end, like [`serve`], and shuts it down so that the last response arrives. Handlers see
+/// the peer's address.
 ///
 /// # Errors
 /// As [`serve`].

@@ -24,11 +24,11 @@
 //! use http_server::{HandlerError, Request, Response, testing};
 //!
 //! let handler = |request: &Request<'_>| -> Result<Response, HandlerError> {
-//!     let number: u64 = request.query().unwrap_or_default().parse()?;
+//!     let number: u64 = request.query().unwrap_or_default().parse().map_err(HandlerError::bad_request)?;
 //!     Ok(Response::text((2 * number).to_string()))
 //! };
 //! assert_eq!(testing::get("/?21").send(&handler).text(), "42");
-//! assert_eq!(testing::get("/?many").send(&handler).status.code(), 500);
+//! assert_eq!(testing::get("/?many").send(&handler).status.code(), 400);
 //! ```
 //!
 //! | for | use |
@@ -37,7 +37,7 @@
 //! | text, HTML, JSON, redirects, errors | [`Response`] |
 //! | bodies from memory, a file, a reader | [`Body`] |
 //! | a request's body, collected or streamed | [`Action::collect_body`], [`Action::stream_body`] |
-//! | errors by `?` | [`HandlerError`] |
+//! | errors by `?`, and those of the client | [`HandlerError`], [`HandlerError::bad_request`] |
 //! | error pages of your own | [`Handler::error_page`] |
 //! | tests without a socket, and the reasons for a response | [`testing`] |
 //! | limits, timeouts, and the memory bound that follows from them | [`ServerConfig`] |

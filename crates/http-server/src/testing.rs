@@ -186,7 +186,10 @@ pub fn exchange(handler: &impl Handler, bytes: &[u8]) -> Exchange {
 /// Like [`exchange`], with or without keep-alive.
 pub fn exchange_with(handler: &impl Handler, keep_alive: bool, bytes: &[u8]) -> Exchange {
     let handler = Box::new(Borrowed(handler));
-    let shared = Shared { keep_alive, trace: Some(Mutex::default()), ..Shared::new(handler) };
+    exchange_over(Shared { keep_alive, trace: Some(Mutex::default()), ..Shared::new(handler) }, bytes)
+}
+
+pub(crate) fn exchange_over(shared: Shared<'_>, bytes: &[u8]) -> Exchange {
     let mut output = Vec::new();
     let (close_reason, _) = blocking::drive_to_end(Client { input: bytes, output: &mut output }, PEER, &shared);
     let decisions = shared.trace.unwrap_or_default().into_inner().unwrap_or_else(PoisonError::into_inner);

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use http_core::server::{Connection, Event};
 use http_core::{CloseReason, Limits, RequestError};
-use http_server::blocking::{read_from, serve, serve_tcp};
+use http_server::blocking::{read_from, serve, serve_from, serve_tcp};
 use http_server::{Action, Body, Request, Response};
 
 fn handle(request: &Request<'_>) -> Action {
@@ -130,6 +130,15 @@ fn any_stream_can_be_served() {
     client.read_to_end(&mut output).unwrap();
     assert!(output.ends_with(include_bytes!("../src/lib.rs")));
     assert_eq!(served.join().unwrap().unwrap(), Some(CloseReason::PeerRequested));
+}
+
+#[test]
+fn handler_sees_the_peer_that_serve_from_is_told() {
+    let mut client = Client { input: vec![Ok(b"GET /peer HTTP/1.0\r\n\r\n")], output: Vec::new() };
+    let peer = "[2001:db8::1]:50000".parse().unwrap();
+    assert_eq!(serve_from(&mut client, peer, &handle).unwrap(), Some(CloseReason::PeerRequested));
+    let output = String::from_utf8(client.output).unwrap();
+    assert!(output.ends_with("\r\n\r\n[2001:db8::1]:50000 None"), "{output}");
 }
 
 #[test]

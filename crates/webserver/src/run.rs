@@ -186,7 +186,7 @@ pub(crate) fn files(cli: &Cli) -> Result<Files, String> {
         files = files.fallback(path.as_bytes());
     }
     for (status, path) in &cli.error_page {
-        files = files.error_page(*status, path.as_bytes());
+        files = files.error_file(*status, path.as_bytes());
     }
     Ok(files)
 }

@@ -82,7 +82,7 @@ impl PendingRecord {
     }
 
     /// As it was received.
-    pub(super) fn request_line(&self) -> &[u8] {
+    pub(crate) fn request_line(&self) -> &[u8] {
         &self.text[self.user_agent_end..]
     }
 

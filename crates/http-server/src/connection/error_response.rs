@@ -5,14 +5,30 @@ use std::any::Any;
 use std::fmt::Display;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
-use http_core::{RequestError, Status, UsageError, header};
+use http_core::{RequestError, Status, header};
 
 use crate::clock;
 use crate::connection::shared::Shared;
 use crate::handler::{ErrorContext, HandlerError, INTERNAL, Response};
 use crate::trace::DecisionTrace;
 
-impl Shared<'_> {
+/// Makes them for one request.
+pub(crate) struct ErrorResponses<'a> {
+    pub(crate) shared: &'a Shared<'a>,
+    /// As it was received; empty if it was not.
+    pub(crate) request_line: &'a [u8],
+}
+
+/// How a handler failed.
+pub(crate) enum Failure {
+    Error(HandlerError),
+    Panic(Box<dyn Any + Send>),
+}
+
+/// Bytes of a method or path that a message shows, before they are escaped.
+const MAX_SHOWN: usize = 200;
+
+impl ErrorResponses<'_> {
     /// The response to a request that the server rejects.
     pub(crate) fn reject(&self, error: RequestError) -> Response {
         let page = self.error_page(error.status(), &error.to_string());
@@ -31,11 +47,22 @@ impl Shared<'_> {
         self.error_page(Status::EXPECTATION_FAILED, "send the body without waiting for 100 (Continue)")
     }
 
-    /// The response to a handler's error.
-    pub(crate) fn handler_error(&self, error: HandlerError) -> Response {
+    /// The response of a handler that failed.
+    pub(crate) fn failed(&self, failure: Failure) -> Response {
+        match failure {
+            Failure::Error(error) => self.handler_error(error),
+            Failure::Panic(panic) => self.handler_panicked(&*panic),
+        }
+    }
+
+    fn handler_error(&self, error: HandlerError) -> Response {
         let (response, message, cause) = error.into_parts();
         if let Some(cause) = cause {
-            self.report("R1945-9.5", &format_args!("handler failed: {cause}"));
+            let text = format_args!("handler failed: {cause}");
+            match response.status.class() {
+                4 => self.trace("R1945-9.4b", text.to_string()), // not the operator's concern
+                _ => self.report("R1945-9.5", &text),
+            }
         }
         let Some(message) = message else { return response };
         let page = self.error_page(response.status, &message);
@@ -43,8 +70,8 @@ impl Shared<'_> {
         Response { invalid_header: response.invalid_header, ..page }
     }
 
-    /// The response of a handler that panicked (R1945-9.5, V33).
-    pub(crate) fn handler_panicked(&self, panic: &(dyn Any + Send)) -> Response {
+    // R1945-9.5, V33
+    fn handler_panicked(&self, panic: &(dyn Any + Send)) -> Response {
         let text = panic.downcast_ref::<&str>().copied();
         let message = text.or_else(|| panic.downcast_ref::<String>().map(String::as_str));
         self.report("R1945-9.5", &format_args!("handler panicked: {}", message.unwrap_or("no message")));
@@ -57,10 +84,14 @@ impl Shared<'_> {
         self.internal_error()
     }
 
-    /// The response in place of one that HTTP forbids.
-    pub(crate) fn forbidden_response(&self, status: Status, error: UsageError) -> Response {
-        let rule = if error == UsageError::InformationalStatus { "R1945-9.1" } else { "R9110-11.6.1, R9110-10.2.1" };
-        self.report(rule, &format_args!("handler returned an invalid response, {status}: {error}"));
+    /// The response instead of one that HTTP forbids.
+    pub(crate) fn forbidden_response(&self, status: Status) -> Response {
+        let (rule, fault) = match status {
+            Status::UNAUTHORIZED => ("R9110-11.6.1", "a 401 response needs WWW-Authenticate"),
+            Status::METHOD_NOT_ALLOWED => ("R9110-10.2.1", "a 405 response needs Allow"),
+            _ => ("R1945-9.1", "HTTP/1.0 has no 1xx responses"),
+        };
+        self.report(rule, &format_args!("handler returned {status}: {fault}"));
         self.internal_error()
     }
 
@@ -71,7 +102,7 @@ impl Shared<'_> {
     /// The handler's page with this status, or a plain page if the handler fails to make one.
     fn error_page(&self, status: Status, message: &str) -> Response {
         let error = ErrorContext::new(status, message, clock::http_date_now());
-        let panic = match catch_unwind(AssertUnwindSafe(|| self.handler.error_page(&error))) {
+        let panic = match catch_unwind(AssertUnwindSafe(|| self.shared.handler.error_page(&error))) {
             Ok(Response { invalid_header: None, fields, body, .. }) => {
                 return Response::from_shared(status, fields, body);
             }
@@ -85,8 +116,92 @@ impl Shared<'_> {
 
     /// Reports a fault of the handler, to the operator and to the trace of the request.
     fn report(&self, rule: &str, text: &dyn Display) {
-        let text = text.to_string();
-        self.messages.send_rarely(&text);
-        DecisionTrace(self.trace.as_ref()).add(rule, || text);
+        self.shared.messages.send_rarely(&format!("{}{text}", self.request_name()));
+        self.trace(rule, text.to_string());
+    }
+
+    fn trace(&self, rule: &str, text: String) {
+        DecisionTrace(self.shared.trace.as_ref()).add(rule, || text);
+    }
+
+    /// The request for a message, as `GET /path: `. Its query may hold secrets, so it is left out.
+    fn request_name(&self) -> String {
+        let mut words = self.request_line.split(u8::is_ascii_whitespace).filter(|word| !word.is_empty());
+        let (Some(method), Some(target)) = (words.next(), words.next()) else { return String::new() };
+        let path = target.split(|&byte| byte == b'?').next().unwrap_or_default();
+        let shown = |word: &[u8]| word[..word.len().min(MAX_SHOWN)].escape_ascii().to_string();
+        format!("{} {}: ", shown(method), shown(path))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::handler::{Action, BodySink, Handler, Request};
+    use crate::messages::Messages;
+    use crate::testing::exchange_over;
+    use std::sync::{Arc, mpsc};
+
+    /// The messages about a request.
+    fn messages(handler: impl Handler, request: &str) -> Vec<String> {
+        let (sender, messages) = mpsc::channel();
+        let hook = move |message: &str| sender.send(message.to_owned()).unwrap();
+        let shared = Shared { messages: Arc::new(Messages::new(Box::new(hook))), ..Shared::new(Box::new(handler)) };
+        let output = exchange_over(shared, request.as_bytes()).output;
+        assert!(output.starts_with(b"HTTP/1.0 4") || output.starts_with(b"HTTP/1.0 5"), "{}", output.escape_ascii());
+        messages.iter().collect()
+    }
+
+    #[test]
+    fn message_hook_is_told_the_cause_of_a_server_error_only() {
+        let handler = |request: &Request<'_>| match &*request.path() {
+            "/client" => HandlerError::bad_request("not a number"),
+            "/missing" => HandlerError::new(Status::NOT_FOUND, "it is missing").cause("no such item"),
+            _ => HandlerError::from("the disk is on fire"),
+        };
+        for path in ["/client", "/missing"] {
+            assert_eq!(messages(handler, &format!("GET {path} HTTP/1.0\r\n\r\n")), [""; 0]);
+        }
+        let message = "GET /server: handler failed: the disk is on fire";
+        assert_eq!(messages(handler, "GET /server HTTP/1.0\r\n\r\n"), [message]);
+    }
+
+    // V16: a name is escaped and short. A query may hold secrets.
+    #[test]
+    fn message_hook_is_told_which_request_failed() {
+        struct Fails;
+        impl BodySink for Fails {
+            fn write(&mut self, bytes: &[u8]) -> Result<(), HandlerError> {
+                if bytes.starts_with(b"w") { Err("in write".into()) } else { Ok(()) }
+            }
+
+            fn finish(self: Box<Self>) -> Result<Response, HandlerError> {
+                panic!("in finish")
+            }
+        }
+        let handler = |request: &Request<'_>| -> Result<Action, HandlerError> {
+            match &*request.path() {
+                "/challenge" => Ok(Response::text("no").status(Status::UNAUTHORIZED).into()),
+                "/collect" => Ok(Action::collect_body(9, |_| Response::text("no").header("X Y", "5"))),
+                "/stream" => Ok(Action::stream_body(9, Fails)),
+                _ => Err("no")?,
+            }
+        };
+        for (request, start) in [
+            ("GET /items?password=secret HTTP/1.0\r\n\r\n", "GET /items: handler failed: no"),
+            ("GET http://a/items HTTP/1.1\r\nHost: a\r\n\r\n", "GET http://a/items: handler failed: no"),
+            ("DELETE  /%c3%a9' HTTP/1.0\r\n\r\n", "DELETE /%c3%a9\\': handler failed: no"),
+            (&format!("GET /{} HTTP/1.0\r\n\r\n", "a".repeat(999)), &format!("GET /{}: handler", "a".repeat(199))),
+            ("GET /challenge HTTP/1.0\r\n\r\n", "GET /challenge: handler returned 401 Unauthorized: a 401 response"),
+            (
+                "POST /collect?a HTTP/1.0\r\nContent-Length: 4\r\n\r\nbody",
+                "POST /collect: handler set an invalid header: X Y",
+            ),
+            ("POST /stream HTTP/1.0\r\nContent-Length: 4\r\n\r\nwork", "POST /stream: handler failed: in write"),
+            ("POST /stream HTTP/1.0\r\nContent-Length: 4\r\n\r\nbody", "POST /stream: handler panicked: in finish"),
+        ] {
+            let messages = messages(handler, request);
+            assert!(messages.len() == 1 && messages[0].starts_with(start), "{request}: {messages:?}");
+        }
     }
 }

@@ -53,7 +53,8 @@ pub(crate) struct Connection<T = Socket> {
     peer_addr: SocketAddr,
     protocol: server::Connection,
     send_buffer: SendBuffer,
-    /// The log record of the request in progress, in a box so that a waiting connection is small.
+    /// What the log will say of the request in progress. Without a log, it names a request whose body is being received.
+    /// It is in a box so that a waiting connection is small.
     log_record: Option<Box<PendingRecord>>,
     activity: Activity,
     timer: PhaseTimer,

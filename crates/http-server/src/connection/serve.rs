@@ -7,11 +7,13 @@ use std::mem;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use http_core::server::{self, Event, Expectation, Phase, ResponseBody, SendBody};
-use http_core::{Framing, RequestError, UsageError};
+use http_core::{Date, Framing, RequestError, UsageError};
 
 use super::{Activity, BYTES_PER_TURN, Connection, TurnOutcome};
+use crate::access_log::LogFormat;
 use crate::clock;
 use crate::connection::context::WorkerContext;
+use crate::connection::error_response::{ErrorResponses, Failure};
 use crate::connection::interest::Interest;
 use crate::connection::shared::Shared;
 use crate::connection::transport::Transport;
@@ -62,8 +64,9 @@ impl<T: Transport> Connection<T> {
                 Ok(Event::Request(_)) => self.call_handler(shared, context)?,
                 Ok(Event::Body(part)) => {
                     if let Activity::ReadingBody(consumer) = &mut self.activity
-                        && let Err(response) = guard(shared, || consumer.write(part))
+                        && let Err(failure) = guard(|| consumer.write(part))
                     {
+                        let response = self.error_responses(shared).failed(failure);
                         self.respond(shared, context, response)?;
                     }
                 }
@@ -71,7 +74,8 @@ impl<T: Transport> Connection<T> {
                     let Activity::ReadingBody(consumer) = mem::replace(&mut self.activity, Activity::Idle) else {
                         return Err(io::Error::other("a response is due, and no handler makes it"));
                     };
-                    let (Ok(response) | Err(response)) = guard(shared, || consumer.finish());
+                    let result = guard(|| consumer.finish());
+                    let response = result.unwrap_or_else(|failure| self.error_responses(shared).failed(failure));
                     self.respond(shared, context, response)?;
                 }
                 Ok(Event::Closed) => return Ok(self.close(context)),
@@ -84,7 +88,7 @@ impl<T: Transport> Connection<T> {
                         let (began, client) = (self.timer.phase_started(), self.peer_addr.ip());
                         record.begin(log.format, began, client, None, self.protocol.start_line());
                     }
-                    self.respond(shared, context, shared.reject(error))?;
+                    self.respond(shared, context, self.error_responses(shared).reject(error))?;
                 }
             }
         }
@@ -119,33 +123,37 @@ impl<T: Transport> Connection<T> {
             trace: DecisionTrace(shared.trace.as_ref()),
             leader: context.leader.as_deref(),
         };
-        let action = guard(shared, || Ok(shared.handler.handle(&request).0));
+        let action = guard(|| Ok(shared.handler.handle(&request).0));
         let length = if let Framing::Length(length) = head.body { length } else { 0 };
         let expects_continue = length > 0 && head.expectation() == Expectation::Continue;
-        if let Some(log) = &shared.log {
-            // If the complete request came at once, the timer is still in the phase before it.
+        // Messages about a body need the request line, too.
+        if shared.log.is_some() || matches!(action, Ok(ActionKind::ReadBody { .. })) {
+            let format = shared.log.as_ref().map_or(LogFormat::Common, |log| log.format);
+            // If the whole request was there at once, the timer is still in the phase before it.
             let timer = &self.timer;
             let began = if timer.phase() == Phase::Head { timer.phase_started() } else { timer.last_progress() };
             let client = request.client_ip;
             let record = self.log_record.get_or_insert_with(|| context.take_log_record());
-            record.begin(log.format, began, client, Some(&head.fields), self.protocol.start_line());
+            record.begin(format, began, client, Some(&head.fields), self.protocol.start_line());
         }
+        let errors = || self.error_responses(shared);
         let response = match action {
-            Ok(ActionKind::Respond(response)) => response.unwrap_or_else(|error| shared.handler_error(error)),
-            Ok(ActionKind::ReadBody { .. }) if expects_continue => shared.reject_expectation(),
-            Ok(ActionKind::ReadBody { limit, .. }) if length > limit => shared.reject(RequestError::BodyTooLong),
+            Ok(ActionKind::Respond(Ok(response))) => response,
+            Ok(ActionKind::Respond(Err(error))) => errors().failed(Failure::Error(error)),
+            Ok(ActionKind::ReadBody { .. }) if expects_continue => errors().reject_expectation(),
+            Ok(ActionKind::ReadBody { limit, .. }) if length > limit => errors().reject(RequestError::BodyTooLong),
             Ok(ActionKind::ReadBody { consumer, .. }) => {
                 self.activity = Activity::ReadingBody(consumer);
                 return Ok(());
             }
-            Err(response) => response,
+            Err(failure) => errors().failed(failure),
         };
         self.respond(shared, context, response)
     }
 
     fn respond(&mut self, shared: &Shared, context: &mut WorkerContext, mut response: Response) -> io::Result<()> {
         if let Some(error) = response.invalid_header {
-            response = shared.invalid_header(&error);
+            response = self.error_responses(shared).invalid_header(&error);
         }
         let date = clock::http_date_now();
         self.enter_phase(Phase::Responding);
@@ -154,14 +162,18 @@ impl<T: Transport> Connection<T> {
             status: response.status,
             fields: &response.fields,
             body: body.map_or(ResponseBody::UntilClose, ResponseBody::Length),
-            date: Some(context.dates.text(date)),
+            date: Some(response.forwarded.map_or_else(|| context.dates.text(date), Date::text)),
             close: !shared.keep_alive || shared.is_stopping(),
         };
-        let send = match self.protocol.respond(&head, &mut self.send_buffer.bytes) {
+        let (protocol, out) = (&mut self.protocol, &mut self.send_buffer.bytes);
+        let written =
+            if response.forwarded.is_some() { protocol.forward(&head, out) } else { protocol.respond(&head, out) };
+        let send = match written {
             Ok(send) => send,
             // HTTP forbids the handler's response, and nothing of it was written.
-            Err(error @ (UsageError::InformationalStatus | UsageError::MissingField)) => {
-                return self.respond(shared, context, shared.forbidden_response(response.status, error));
+            Err(UsageError::InformationalStatus | UsageError::MissingField) => {
+                let response = self.error_responses(shared).forbidden_response(response.status);
+                return self.respond(shared, context, response);
             }
             Err(error) => return Err(io::Error::other(error)),
         };
@@ -178,6 +190,14 @@ impl<T: Transport> Connection<T> {
         Ok(())
     }
 
+    fn error_responses<'a>(&'a self, shared: &'a Shared<'_>) -> ErrorResponses<'a> {
+        let request_line = match (self.protocol.start_line(), &self.log_record) {
+            (b"", Some(record)) => record.request_line(), // the head has made room for the body
+            (line, _) => line,
+        };
+        ErrorResponses { shared, request_line }
+    }
+
     fn finish_response(&mut self, shared: &Shared, body: Option<u64>) -> io::Result<()> {
         let sent = match body {
             Some(body) => self.protocol.body_sent(body),
@@ -190,10 +210,7 @@ impl<T: Transport> Connection<T> {
     }
 }
 
-/// Runs a handler's code. An error or a panic becomes a response.
-fn guard<R>(shared: &Shared, call: impl FnOnce() -> Result<R, HandlerError>) -> Result<R, Response> {
-    match catch_unwind(AssertUnwindSafe(call)) {
-        Ok(result) => result.map_err(|error| shared.handler_error(error)),
-        Err(panic) => Err(shared.handler_panicked(&*panic)),
-    }
+/// Runs a handler's code.
+fn guard<R>(call: impl FnOnce() -> Result<R, HandlerError>) -> Result<R, Failure> {
+    catch_unwind(AssertUnwindSafe(call)).map_err(Failure::Panic)?.map_err(Failure::Error)
 }

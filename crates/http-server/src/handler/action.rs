@@ -39,11 +39,12 @@ impl Action {
     /// bodies of many MiB use [`stream_body`](Self::stream_body).
     ///
     /// ```
-    /// use http_server::{Action, Request, Response, testing};
+    /// use http_server::{Action, HandlerError, Request, Response, testing};
     ///
     /// let handler = |_: &Request<'_>| {
-    ///     Action::collect_body(1 << 20, |body| -> Result<Response, std::str::Utf8Error> {
-    ///         let words = std::str::from_utf8(&body)?.split_whitespace().count();
+    ///     Action::collect_body(1 << 20, |body| -> Result<Response, HandlerError> {
+    ///         let text = std::str::from_utf8(&body).map_err(HandlerError::bad_request)?;
+    ///         let words = text.split_whitespace().count();
     ///         Ok(Response::text(format!("{words} words\n")))
     ///     })
     /// };

@@ -12,7 +12,7 @@ use super::response::Response;
 /// The operator `?` converts every error into one, for example an [`std::io::Error`]. The client then gets a 500 that
 /// does not show the error. [`Server::on_message`](crate::Server::on_message) reports it.
 ///
-/// To tell the client more, give the error a status and a message of its own, or use a [`Response`] as the error:
+/// For what the client sent, there is [`bad_request`](Self::bad_request). To tell the client more, give the error a status and a message of its own, or use a [`Response`] as the error:
 ///
 /// ```
 /// use http_server::http_core::Status;
@@ -51,6 +51,23 @@ impl HandlerError {
         HandlerError(Box::new(Parts { response: Response::empty(status), message: Some(message.into()), cause: None }))
     }
 
+    /// A 400, for what the client sent and cannot be used. The client does not see the cause.
+    ///
+    /// ```
+    /// use http_server::{HandlerError, Request, Response, testing};
+    ///
+    /// let handler = |request: &Request<'_>| -> Result<Response, HandlerError> {
+    ///     let page: u32 = request.query().unwrap_or("1").parse().map_err(HandlerError::bad_request)?;
+    ///     Ok(Response::text(format!("page {page}\n")))
+    /// };
+    /// let response = testing::get("/?two").send(&handler);
+    /// assert_eq!(response.text(), "400 Bad Request: the request has an invalid value\n");
+    /// assert_eq!(response.decisions[0].text, "handler failed: invalid digit found in string");
+    /// ```
+    pub fn bad_request(cause: impl Into<Box<dyn Error + Send + Sync>>) -> HandlerError {
+        HandlerError::new(Status::BAD_REQUEST, "the request has an invalid value").cause(cause)
+    }
+
     /// Sets a header of the response, as [`Response::header`] does.
     #[must_use]
     pub fn header(mut self, name: impl AsRef<[u8]>, value: impl AsRef<[u8]>) -> HandlerError {
@@ -58,7 +75,8 @@ impl HandlerError {
         self
     }
 
-    /// The cause, which [`Server::on_message`](crate::Server::on_message) reports and the client does not see.
+    /// The cause, which the client does not see. [`Server::on_message`](crate::Server::on_message) reports it, unless the
+    /// status is a 4xx: that is the client's fault. [`testing`](crate::testing) shows both.
     #[must_use]
     pub fn cause(mut self, cause: impl Into<Box<dyn Error + Send + Sync>>) -> HandlerError {
         self.0.cause = Some(cause.into());

@@ -3,9 +3,11 @@
 use std::fmt;
 use std::sync::Arc;
 
-use http_core::{FieldBlock, FieldName, FieldValue, Status, header};
+use http_core::client::ResponseHead;
+use http_core::{Date, FieldBlock, FieldName, FieldValue, Status, header};
 
 use super::body::Body;
+use crate::clock;
 
 /// A response.
 ///
@@ -30,6 +32,8 @@ pub struct Response {
     pub(crate) body: Body,
     /// The first header that could not be set.
     pub(crate) invalid_header: Option<Box<HeaderError>>,
+    /// The Date of another server's response, which is passed on as it is.
+    pub(crate) forwarded: Option<Date>,
 }
 
 /// Constructors. Unless stated otherwise, the status is 200.
@@ -103,7 +107,31 @@ impl Response {
     /// # Ok::<(), http_server::http_core::ReservedField>(())
     /// ```
     pub fn from_shared(status: Status, headers: Arc<FieldBlock>, body: Body) -> Response {
-        Response { status, fields: headers, body, invalid_header: None }
+        Response { status, fields: headers, body, invalid_header: None, forwarded: None }
+    }
+
+    /// The response by which a proxy passes on the one that it received, without a body: add it with [`body`](Self::body).
+    ///
+    /// It keeps its status and its Date, and may lack the headers that a 401 or a 405 needs. `headers` are those that are
+    /// passed on, see [`FieldBlock::forward`]. The body's length is [`ResponseHead::content_length`], also after HEAD.
+    ///
+    /// ```
+    /// use http_server::http_core::client::ResponseHead;
+    /// use http_server::http_core::{Authority, FieldBlock};
+    /// use http_server::{Body, Response};
+    ///
+    /// fn pass_on(head: &ResponseHead<'_>, rest: Box<dyn std::io::Read + Send>) -> Response {
+    ///     let mut headers = FieldBlock::new();
+    ///     headers.forward(&head.fields, head.version, Authority::new(b"proxy").unwrap());
+    ///     Response::forwarded(head, headers).body(Body::Reader { reader: rest, length: head.content_length() })
+    /// }
+    /// ```
+    pub fn forwarded(head: &ResponseHead<'_>, headers: FieldBlock) -> Response {
+        let now = clock::http_date_now();
+        let date = head.fields.get(header::DATE).and_then(|date| Date::parse(date.as_bytes(), now).ok());
+        // R9110-6.6.1: without a Date, it is the time at which the response was received.
+        let forwarded = Some(date.unwrap_or(now));
+        Response { forwarded, ..Response::from_shared(head.status, Arc::new(headers), Body::default()) }
     }
 
     fn error(status: Status) -> Response {

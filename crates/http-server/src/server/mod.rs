@@ -194,8 +194,9 @@ impl Server {
     /// Calls `hook` with each message for the operator: the access log cannot be written, a handler failed or panicked,
     /// or HTTP forbids its response. Default: messages are dropped.
     ///
-    /// A message is one line without a line end. Those about handlers come at most once a second; the next one counts
-    /// those that were dropped. The hook must neither panic nor block for long.
+    /// A message is one line without a line end. Those about handlers begin with the method and the path, such as
+    /// `GET /items: handler failed: …`. They come at most once a second, and the next one counts those that were dropped.
+    /// The hook must neither panic nor block for long.
     ///
     /// ```
     /// use http_server::Server;
