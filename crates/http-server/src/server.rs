@@ -191,8 +191,8 @@ impl Server {
     /// Calls `hook` with each message for the operator: the access log cannot be written, a handler failed or panicked, or its
     /// response is one that HTTP forbids. Default: no messages.
     ///
-    /// A message is one line without a line end. Those about handlers come at most once a second; the next one counts what was
-    /// dropped. The hook must neither panic nor block for long.
+    /// A message is one line without a line end. Those about handlers come at most once a second and one at a time; the next
+    /// one counts what was dropped. A hook that blocks holds the thread that calls it. If it panics, its message is lost.
     ///
     /// ```
     /// use http_server::Server;

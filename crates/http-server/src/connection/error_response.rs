@@ -84,7 +84,9 @@ impl Shared<'_> {
 
     /// Reports a fault of the handler, to the operator and to the trace of the request.
     fn report(&self, rule: &str, text: &dyn Display) {
-        let text = text.to_string();
+        // The text of an error is the handler's code, too.
+        let text = catch_unwind(AssertUnwindSafe(|| text.to_string()));
+        let text = text.unwrap_or_else(|_| "handler failed: its error cannot be shown".into());
         self.messages.send_rarely(&text);
         DecisionTrace(self.trace.as_ref()).add(rule, || text);
     }

@@ -63,6 +63,7 @@ impl<T: Transport> Connection<T> {
                     if let Activity::ReadingBody(consumer) = &mut self.activity
                         && let Err(response) = guard(shared, || consumer.write(part))
                     {
+                        self.drop_consumer();
                         self.respond(shared, context, response)?;
                     }
                 }
@@ -83,6 +84,7 @@ impl<T: Transport> Connection<T> {
                         let (began, client) = (self.timer.phase_started(), self.peer_addr.ip());
                         record.begin(log.format, began, client, None, self.protocol.start_line());
                     }
+                    self.drop_consumer();
                     self.respond(shared, context, shared.reject(error))?;
                 }
             }
@@ -131,15 +133,23 @@ impl<T: Transport> Connection<T> {
         }
         let response = match action {
             Ok(ActionKind::Respond(response)) => response.unwrap_or_else(|error| shared.handler_error(error)),
-            Ok(ActionKind::ReadBody { .. }) if expects_continue => shared.reject_expectation(),
-            Ok(ActionKind::ReadBody { limit, .. }) if length > limit => shared.reject(RequestError::BodyTooLong),
-            Ok(ActionKind::ReadBody { consumer, .. }) => {
+            Ok(ActionKind::ReadBody { limit, consumer }) => {
                 self.activity = Activity::ReadingBody(consumer);
-                return Ok(());
+                if !expects_continue && length <= limit {
+                    return Ok(());
+                }
+                self.drop_consumer();
+                if expects_continue { shared.reject_expectation() } else { shared.reject(RequestError::BodyTooLong) }
             }
             Err(response) => response,
         };
         self.respond(shared, context, response)
+    }
+
+    /// Drops what receives a body that is not wanted any more. A sink that panics then costs no response.
+    fn drop_consumer(&mut self) {
+        let activity = mem::replace(&mut self.activity, Activity::Idle);
+        let _ = catch_unwind(AssertUnwindSafe(|| drop(activity)));
     }
 
     fn respond(&mut self, shared: &Shared, context: &mut WorkerContext, mut response: Response) -> io::Result<()> {
