@@ -1,15 +1,10 @@
-//! Every setting of a server that limits something, and the memory that they add up to.
+//! Every setting of a server that limits something. What memory they add up to is computed in `memory`.
 
 use std::time::Duration;
 
 use http_core::Limits;
 
-use crate::access_log;
-use crate::connection::Connection;
-use crate::connection::context::{LOG_BUF_KEPT, WorkerContext};
 use crate::forwarded::TrustedProxy;
-use crate::reactor::Slot;
-use crate::reactor::{OVERLOAD_SLOTS, Registered};
 use crate::timeouts::Timeouts;
 
 /// The settings of a server: what it may use at most, however many and however slow its clients are.
@@ -64,41 +59,17 @@ impl Default for ServerConfig {
     }
 }
 
-/// An idle connection, its slot, and what the allocator adds. Nothing else of an idle connection is on the heap.
-const CONNECTION: usize = size_of::<Registered<Connection>>() + size_of::<Slot<Box<Registered<Connection>>>>() + 16;
-const _: () = assert!(CONNECTION <= 512, "an idle connection is small");
-/// A thread's stack: the standard library's default.
-const STACK: usize = 2 << 20;
-/// The program itself, its libraries, and the allocator's own memory.
-const PROGRAM: usize = 16 << 20;
+/// A duration whose milliseconds can be counted, and that nobody outlives.
+const LONGEST: Duration = Duration::from_secs(u32::MAX as u64);
 
 impl ServerConfig {
-    /// Connections over the limit that are told 503 at once. Further ones are closed.
-    pub const OVERLOAD_CONNECTIONS: u32 = OVERLOAD_SLOTS;
-
-    /// Bytes of memory that the server uses at most, without what its handler and the kernel use.
-    pub fn memory_bound(&self) -> u64 {
-        self.memory_bounds().iter().map(|(_, bytes)| bytes).sum()
-    }
-
-    /// What the bytes of [`memory_bound`](Self::memory_bound) are for.
-    pub fn memory_bounds(&self) -> [(&'static str, u64); 6] {
-        let ServerConfig { threads, max_connections, limits, receive_budget, send_budget, .. } = self.clone().clamped();
-        let connections = max_connections as usize + OVERLOAD_SLOTS as usize;
-        [
-            ("idle connections", connections.saturating_mul(CONNECTION + LOG_BUF_KEPT) as u64),
-            ("received heads and bodies", receive_budget as u64),
-            ("unread responses", send_budget as u64),
-            ("worker stacks and buffers", ((threads + 3) * (STACK + WorkerContext::memory(&limits))) as u64),
-            ("access log", access_log::memory(limits.head as usize) as u64),
-            ("program", PROGRAM as u64),
-        ]
-    }
-
     /// The same settings within what is possible.
     pub(crate) fn clamped(mut self) -> ServerConfig {
         self.threads = self.threads.max(1);
         self.max_connections = self.max_connections.clamp(1, 1 << 24); // as many slots as a token can name
+        for time in [&mut self.timeouts.head, &mut self.timeouts.idle, &mut self.shutdown_timeout] {
+            *time = (*time).min(LONGEST);
+        }
         self
     }
 }
@@ -113,22 +84,9 @@ mod tests {
         assert_eq!((config.threads, config.max_connections), (1, 1));
         let config = ServerConfig { max_connections: u32::MAX, ..ServerConfig::default() }.clamped();
         assert_eq!(config.max_connections, 1 << 24);
-    }
-
-    #[test]
-    fn memory_bound_follows_every_setting_that_costs_memory() {
-        let config = ServerConfig { threads: 4, ..ServerConfig::default() };
-        let bound = config.memory_bound();
-        let more = |change: fn(&mut ServerConfig)| {
-            let mut changed = config.clone();
-            change(&mut changed);
-            changed.memory_bound() - bound
-        };
-        assert!(more(|config| config.threads += 1) >= STACK as u64);
-        assert_eq!(more(|config| config.max_connections += 1), (CONNECTION + LOG_BUF_KEPT) as u64);
-        assert_eq!(more(|config| config.receive_budget += 5), 5);
-        assert_eq!(more(|config| config.send_budget += 7), 7);
-        assert!(more(|config| config.limits.head += 1) >= 7 * 16);
-        assert!(more(|config| config.limits.fields += 1) >= 7 * 16);
+        let ages = Duration::from_secs(1 << 61); // 0 ms modulo 2^64
+        let timeouts = Timeouts { head: ages, idle: ages, ..Timeouts::default() };
+        let config = ServerConfig { timeouts, shutdown_timeout: ages, ..ServerConfig::default() }.clamped();
+        assert_eq!([config.timeouts.head, config.timeouts.idle, config.shutdown_timeout], [LONGEST; 3]);
     }
 }

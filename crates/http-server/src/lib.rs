@@ -78,6 +78,7 @@ mod forwarded;
 pub mod freshness;
 mod handler;
 mod listener;
+mod memory;
 mod messages;
 mod pool;
 mod reactor;

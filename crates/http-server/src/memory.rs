@@ -1,0 +1,75 @@
+//! The memory that the settings of a server add up to. It is computed apart from them, as it knows the whole server, and
+//! the whole server knows its settings.
+
+use crate::access_log;
+use crate::config::ServerConfig;
+use crate::connection::Connection;
+use crate::connection::context::{LOG_BUF_KEPT, WorkerContext};
+use crate::reactor::{OVERLOAD_SLOTS, Registered, Slot};
+
+/// An idle connection, its slot, and what the allocator adds. Nothing else of an idle connection is on the heap.
+const CONNECTION: usize = size_of::<Registered<Connection>>() + size_of::<Slot<Box<Registered<Connection>>>>() + 16;
+const _: () = assert!(CONNECTION <= 512, "an idle connection is small");
+/// A thread's stack: the standard library's default.
+const STACK: usize = 2 << 20;
+/// The program itself, its libraries, and the allocator's own memory.
+const PROGRAM: usize = 16 << 20;
+
+impl ServerConfig {
+    /// Connections over the limit that are told 503 at once. Further ones are closed.
+    pub const OVERLOAD_CONNECTIONS: u32 = OVERLOAD_SLOTS;
+
+    /// Bytes of memory that the server uses at most, without what its handler and the kernel use.
+    pub fn memory_bound(&self) -> u64 {
+        self.memory_bounds().iter().fold(0, |sum: u64, (_, bytes)| sum.saturating_add(*bytes))
+    }
+
+    /// What the bytes of [`memory_bound`](Self::memory_bound) are for.
+    pub fn memory_bounds(&self) -> [(&'static str, u64); 6] {
+        let ServerConfig { threads, max_connections, limits, receive_budget, send_budget, .. } = self.clone().clamped();
+        let thread = STACK + WorkerContext::memory(&limits);
+        let connections = max_connections as usize + OVERLOAD_SLOTS as usize;
+        [
+            ("idle connections", connections.saturating_mul(CONNECTION + LOG_BUF_KEPT) as u64),
+            ("received heads and bodies", receive_budget as u64),
+            ("unread responses", send_budget as u64),
+            ("worker stacks and buffers", threads.saturating_add(3).saturating_mul(thread) as u64),
+            ("access log", access_log::memory(limits.head as usize) as u64),
+            ("program", PROGRAM as u64),
+        ]
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn memory_bound_follows_every_setting_that_costs_memory() {
+        let config = ServerConfig { threads: 4, ..ServerConfig::default() };
+        let bound = config.memory_bound();
+        let more = |change: fn(&mut ServerConfig)| {
+            let mut changed = config.clone();
+            change(&mut changed);
+            changed.memory_bound() - bound
+        };
+        assert!(more(|config| config.threads += 1) >= STACK as u64);
+        assert_eq!(more(|config| config.max_connections += 1), (CONNECTION + LOG_BUF_KEPT) as u64);
+        assert_eq!(more(|config| config.receive_budget += 5), 5);
+        assert_eq!(more(|config| config.send_budget += 7), 7);
+        assert!(more(|config| config.limits.head += 1) >= 7 * 16);
+        assert!(more(|config| config.limits.fields += 1) >= 7 * 16);
+    }
+
+    #[test]
+    fn memory_bound_of_settings_without_limits_saturates() {
+        let unlimited = |change: fn(&mut ServerConfig)| {
+            let mut config = ServerConfig::default();
+            change(&mut config);
+            config.memory_bound()
+        };
+        assert_eq!(unlimited(|config| config.receive_budget = usize::MAX), u64::MAX);
+        assert_eq!(unlimited(|config| config.send_budget = usize::MAX), u64::MAX);
+        assert_eq!(unlimited(|config| config.threads = usize::MAX), u64::MAX);
+    }
+}
