@@ -175,11 +175,13 @@ pub(crate) fn drive_to_end(
     shared: &Shared<'_>,
 ) -> (Option<CloseReason>, io::Result<()>) {
     let (timed_out, error) = (Cell::new(false), Cell::new(None));
-    let transport = Blocking { stream, timed_out: &timed_out, error: &error };
+    let turn_calls = [Cell::new(false), Cell::new(false)];
+    let transport = Blocking { stream, turn_calls: &turn_calls, timed_out: &timed_out, error: &error };
     let mut connection = Connection::new(transport, peer, shared);
     let mut context = WorkerContext::new(None);
     let mut turn: fn(&mut Connection<_>, &Shared<'_>, &mut WorkerContext) -> TurnOutcome = Connection::drive;
     let reason = loop {
+        turn_calls.iter().for_each(|called| called.set(false));
         // A body's reader may panic, which truncates its response.
         match catch_unwind(AssertUnwindSafe(|| turn(&mut connection, shared, &mut context))) {
             Ok(TurnOutcome::Park(Interest::Yield) | TurnOutcome::Defer) => turn = Connection::drive,
@@ -201,12 +203,18 @@ pub(crate) fn drive_to_end(
         }
         _ => Ok(()),
     };
-    (connection.close_reason(), result)
+    let close_reason = connection.close_reason();
+    // A handler's sink or reader may panic when it is dropped.
+    let _ = catch_unwind(AssertUnwindSafe(|| drop(connection)));
+    (close_reason, result)
 }
 
 /// A blocking stream as a connection's transport: it never has to be polled.
 struct Blocking<'a, S> {
     stream: S,
+    /// Whether this turn has read, and written. Each may block, and deadlines are checked between turns. So a peer that
+    /// moves a byte now and then does not hold a turn.
+    turn_calls: &'a [Cell<bool>; 2],
     /// The last read or write timed out.
     timed_out: &'a Cell<bool>,
     /// The error that broke the stream.
@@ -216,7 +224,15 @@ struct Blocking<'a, S> {
 /// The most bytes of a file that one call reads.
 const FILE_CHUNK: u64 = 64 << 10;
 
+const READ: usize = 0;
+const WRITE: usize = 1;
+
 impl<S: Stream> Blocking<'_, S> {
+    /// The second call of a kind has to wait for the next turn.
+    fn once_a_turn(&self, kind: usize) -> io::Result<()> {
+        if self.turn_calls[kind].replace(true) { Err(Errno::AGAIN.into()) } else { Ok(()) }
+    }
+
     /// Records an error for the caller. The connection learns only that it has to wait, or the kind of the error.
     fn record_error(&self, result: io::Result<usize>) -> io::Result<usize> {
         result.map_err(|error| match error.kind() {
@@ -234,6 +250,7 @@ impl<S: Stream> Blocking<'_, S> {
 
 impl<S: Stream> Transport for Blocking<'_, S> {
     fn receive(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        self.once_a_turn(READ)?;
         let result = uninterrupted(|| self.stream.read(buffer));
         self.record_error(result)
     }
@@ -243,6 +260,7 @@ impl<S: Stream> Transport for Blocking<'_, S> {
     }
 
     fn send(&mut self, bytes: &[u8], _more: bool) -> io::Result<usize> {
+        self.once_a_turn(WRITE)?;
         let result = match uninterrupted(|| self.stream.write(bytes)) {
             Ok(0) => Err(ErrorKind::WriteZero.into()),
             Ok(n) => uninterrupted(|| self.stream.flush()).map(|()| n),
@@ -252,6 +270,9 @@ impl<S: Stream> Transport for Blocking<'_, S> {
     }
 
     fn send_file(&mut self, file: BorrowedFd<'_>, offset: &mut u64, length: u64) -> io::Result<usize> {
+        if self.turn_calls[WRITE].get() {
+            return Err(Errno::AGAIN.into());
+        }
         let mut piece = vec![0; length.min(FILE_CHUNK) as usize];
         let n = match retry_on_intr(|| pread(file, &mut *piece, *offset))? {
             0 => 0,

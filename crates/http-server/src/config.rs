@@ -60,11 +60,17 @@ impl Default for ServerConfig {
     }
 }
 
+/// The longest timeout: its milliseconds can be counted, and nobody outlives it.
+const LONGEST: Duration = Duration::from_secs(u32::MAX as u64);
+
 impl ServerConfig {
     /// Clamps the settings to possible values.
     pub(crate) fn clamped(mut self) -> ServerConfig {
         self.threads = self.threads.max(1);
         self.max_connections = self.max_connections.clamp(1, 1 << 24); // keeps tokens below the listeners' keys
+        for time in [&mut self.timeouts.head, &mut self.timeouts.idle, &mut self.shutdown_timeout] {
+            *time = (*time).min(LONGEST);
+        }
         self
     }
 }
@@ -84,5 +90,9 @@ mod tests {
         assert_eq!((config.threads, config.max_connections), (1, 1));
         let config = ServerConfig { max_connections: u32::MAX, ..ServerConfig::default() }.clamped();
         assert_eq!(config.max_connections, 1 << 24);
+        let ages = Duration::from_secs(1 << 61); // 0 ms modulo 2^64
+        let timeouts = Timeouts { head: ages, idle: ages, ..Timeouts::default() };
+        let config = ServerConfig { timeouts, shutdown_timeout: ages, ..ServerConfig::default() }.clamped();
+        assert_eq!([config.timeouts.head, config.timeouts.idle, config.shutdown_timeout], [LONGEST; 3]);
     }
 }

@@ -20,18 +20,19 @@ impl ServerConfig {
 
     /// The most bytes of memory that the server uses. What its handler and the kernel use is not included.
     pub fn memory_bound(&self) -> u64 {
-        self.memory_bounds().iter().map(|(_, bytes)| bytes).sum()
+        self.memory_bounds().iter().fold(0, |sum: u64, (_, bytes)| sum.saturating_add(*bytes))
     }
 
     /// The parts of [`memory_bound`](Self::memory_bound): the purpose and the bytes of each.
     pub fn memory_bounds(&self) -> [(&'static str, u64); 6] {
         let ServerConfig { threads, max_connections, limits, receive_budget, send_budget, .. } = self.clone().clamped();
+        let thread = STACK + WorkerContext::memory(&limits);
         let connections = max_connections as usize + OVERLOAD_SLOTS as usize;
         [
             ("idle connections", connections.saturating_mul(CONNECTION + LOG_BUF_KEPT) as u64),
             ("received heads and bodies", receive_budget as u64),
             ("unread responses", send_budget as u64),
-            ("worker stacks and buffers", ((threads + 3) * (STACK + WorkerContext::memory(&limits))) as u64),
+            ("worker stacks and buffers", threads.saturating_add(3).saturating_mul(thread) as u64),
             ("access log", access_log::memory(limits.head as usize) as u64),
             ("program", PROGRAM as u64),
         ]
@@ -57,5 +58,17 @@ mod tests {
         assert_eq!(more(|config| config.send_budget += 7), 7);
         assert!(more(|config| config.limits.head += 1) >= 7 * 16);
         assert!(more(|config| config.limits.fields += 1) >= 7 * 16);
+    }
+
+    #[test]
+    fn memory_bound_of_settings_without_limits_saturates() {
+        let unlimited = |change: fn(&mut ServerConfig)| {
+            let mut config = ServerConfig::default();
+            change(&mut config);
+            config.memory_bound()
+        };
+        assert_eq!(unlimited(|config| config.receive_budget = usize::MAX), u64::MAX);
+        assert_eq!(unlimited(|config| config.send_budget = usize::MAX), u64::MAX);
+        assert_eq!(unlimited(|config| config.threads = usize::MAX), u64::MAX);
     }
 }

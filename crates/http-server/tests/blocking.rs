@@ -181,6 +181,42 @@ fn silent_client_and_slow_reader_release_the_thread() {
     assert!(since.elapsed() < Duration::from_secs(5), "{:?}", since.elapsed());
 }
 
+/// A client that moves a byte now and then.
+struct Trickle(&'static [u8]);
+
+impl Read for Trickle {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        self.0.read(buffer)
+    }
+}
+
+impl Write for Trickle {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        thread::sleep(Duration::from_millis(50));
+        Ok(bytes.len().min(10))
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+// No single call takes long, and each moves something. Both deadlines are 10 s.
+#[test]
+fn client_that_trickles_releases_the_thread() {
+    let since = Instant::now();
+    let reader = thread::spawn(|| serve(Trickle(b"GET /large HTTP/1.0\r\n\r\n"), &handle));
+    let (mut client, served) = connect();
+    client.write_all(b"POST / HTTP/1.0\r\nContent-Length: 1500000\r\n\r\n").unwrap();
+    while !(reader.is_finished() && served.is_finished()) {
+        assert!(since.elapsed() < Duration::from_secs(25), "{} {}", reader.is_finished(), served.is_finished());
+        let _ = client.write_all(b"x"); // it fails once the server has closed
+        thread::sleep(Duration::from_millis(100));
+    }
+    assert_eq!(reader.join().unwrap().unwrap_err().kind(), ErrorKind::TimedOut);
+    served.join().unwrap().unwrap();
+}
+
 #[test]
 fn machine_is_driven_by_read_from() {
     let mut input = &b"GET /a HTTP/1.0\r\n\r\n"[..];

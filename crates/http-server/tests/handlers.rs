@@ -1,6 +1,7 @@
 //! What becomes of a handler's errors, panics and invalid responses, and how they are explained.
 #![cfg(test)]
 
+use std::fmt;
 use std::fs;
 use std::io;
 use std::sync::mpsc;
@@ -106,6 +107,44 @@ fn panic_becomes_a_500_and_its_message_is_explained() {
         let response = testing::post(path, "body").send(&handler);
         assert_eq!(failure(&response), ("R1945-9.5", &*format!("handler panicked: {message}")));
     }
+}
+
+// A sink that is dropped early, and the text of an error, are a handler's code, too.
+#[test]
+fn panic_of_a_dropped_sink_or_of_an_errors_text_costs_no_response() {
+    struct PanicsWhenDropped;
+    impl BodySink for PanicsWhenDropped {
+        fn write(&mut self, _: &[u8]) -> Result<(), HandlerError> {
+            Err(HandlerError::new(Status::CONFLICT, "it changed"))
+        }
+
+        fn finish(self: Box<Self>) -> Result<Response, HandlerError> {
+            Ok(Response::text("fine"))
+        }
+    }
+    impl Drop for PanicsWhenDropped {
+        fn drop(&mut self) {
+            panic!("as instructed")
+        }
+    }
+    #[derive(Debug)]
+    struct HasNoText;
+    impl fmt::Display for HasNoText {
+        fn fmt(&self, _: &mut fmt::Formatter<'_>) -> fmt::Result {
+            Err(fmt::Error)
+        }
+    }
+    impl std::error::Error for HasNoText {}
+    let handler = |request: &Request<'_>| match &*request.path() {
+        "/text" => HandlerError::from(HasNoText).into(),
+        "/long" => Action::stream_body(3, PanicsWhenDropped),
+        _ => Action::stream_body(9, PanicsWhenDropped),
+    };
+    for (path, status) in [("/", 409), ("/long", 413), ("/text", 500)] {
+        assert_eq!(testing::post(path, "body").send(&handler).status.code(), status, "{path}");
+    }
+    let output = testing::exchange(&handler, b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 4\r\n\r\n").output;
+    assert!(output.starts_with(b"HTTP/1.0 400 "), "the body did not come");
 }
 
 #[test]
@@ -282,6 +321,47 @@ fn message_hook_reports_failures_at_most_once_a_second() {
     std::thread::sleep(Duration::from_millis(1010));
     (0..10).for_each(|_| fail());
     assert!(messages.try_iter().count() <= 2);
+}
+
+/// What a server whose handler fails for `/fail` sends for this path.
+fn ask(running: &http_server::RunningServer, path: &str) -> io::Result<String> {
+    let mut stream = std::net::TcpStream::connect(running.local_addrs()[0])?;
+    stream.set_read_timeout(Some(Duration::from_secs(20)))?;
+    io::Write::write_all(&mut stream, format!("GET {path} HTTP/1.0\r\n\r\n").as_bytes())?;
+    io::read_to_string(stream)
+}
+
+fn failing(hook: impl Fn(&str) + Send + Sync + 'static) -> http_server::RunningServer {
+    let server = Server::bind("127.0.0.1:0").unwrap().threads(2).shutdown_timeout(Duration::ZERO).on_message(hook);
+    let handler = |request: &Request<'_>| -> Result<Response, HandlerError> {
+        if request.path() == "/fail" { Err("as instructed")? } else { Ok(Response::text("fine")) }
+    };
+    server.start(handler).unwrap()
+}
+
+// `eprintln!` panics if standard error is a pipe that nobody reads.
+#[test]
+fn message_hook_that_panics_costs_no_response() {
+    let running = failing(|message| panic!("{message}"));
+    for _ in 0..3 {
+        assert!(ask(&running, "/fail").unwrap().starts_with("HTTP/1.0 500 "));
+    }
+}
+
+#[test]
+fn message_hook_that_blocks_holds_one_thread() {
+    let (release, stuck) = mpsc::channel::<()>();
+    let stuck = std::sync::Mutex::new(stuck);
+    let running = failing(move |_| assert!(stuck.lock().unwrap().recv().is_err()));
+    std::thread::scope(|scope| {
+        scope.spawn(|| ask(&running, "/fail"));
+        for _ in 0..2 {
+            std::thread::sleep(Duration::from_millis(1010));
+            assert!(ask(&running, "/fail").unwrap().starts_with("HTTP/1.0 500 "));
+            assert!(ask(&running, "/").unwrap().ends_with("fine"));
+        }
+        drop(release);
+    });
 }
 
 #[test]

@@ -1,14 +1,19 @@
 //! How a server starts, keeps its limits, and shuts down.
 #![cfg(test)]
 
+use std::fs::OpenOptions;
 use std::io::{self, Read, Write};
 use std::net::{SocketAddr, TcpStream};
-use std::sync::{Arc, Barrier};
+use std::process::Command;
+use std::sync::mpsc::{self, Receiver};
+use std::sync::{Arc, Barrier, Mutex};
 use std::thread;
 use std::time::{Duration, Instant};
 
 use http_core::Limits;
-use http_server::{Action, Request, Response, RunningServer, Server, ServerConfig};
+use http_server::{
+    Action, ErrorContext, Handler, Log, LogFormat, Request, Response, RunningServer, Server, ServerConfig, Timeouts,
+};
 
 fn server() -> Server {
     Server::bind("127.0.0.1:0").unwrap().threads(2).shutdown_timeout(Duration::from_millis(500))
@@ -58,6 +63,35 @@ fn detached_server_runs_until_it_is_shut_down() {
     }
 }
 
+// A pipe without a writer is at its end.
+#[test]
+fn log_of_a_detached_server_is_written_and_closed() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("log");
+    assert!(Command::new("mkfifo").arg(&path).status().unwrap().success());
+    let reader = thread::spawn({
+        let path = path.clone();
+        move || std::fs::read_to_string(path).unwrap()
+    });
+    let deadline = Instant::now() + Duration::from_secs(20);
+    let log = loop {
+        match Log::to_file(LogFormat::Common, &path) {
+            Ok(log) => break log,
+            Err(error) => assert!(Instant::now() < deadline, "{error}"), // the reader has not opened it yet
+        }
+    };
+    let running = server().log(log).start(|_: &Request<'_>| Response::text("here")).unwrap();
+    receive(send(running.local_addrs()[0], GET));
+    let shutdown_handle = running.shutdown_handle();
+    running.detach();
+    shutdown_handle.shut_down();
+    while !reader.is_finished() {
+        assert!(Instant::now() < deadline, "it is still open");
+        thread::sleep(Duration::from_millis(5));
+    }
+    assert_eq!(reader.join().unwrap().lines().count(), 1);
+}
+
 #[test]
 fn join_waits_for_a_shutdown() {
     let (running, address) = start();
@@ -92,6 +126,66 @@ fn join_returns_in_time_while_a_handler_is_stuck() {
     assert_eq!((stats.accepted, stats.ended()), (1, 0));
     barrier.wait(); // the blocked thread ends
     drop(stream);
+}
+
+// Each of the two may use its second, and no more.
+#[test]
+fn join_returns_in_time_though_a_handler_and_the_reader_of_the_log_are_stuck() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("log");
+    assert!(Command::new("mkfifo").arg(&path).status().unwrap().success());
+    let unread = OpenOptions::new().read(true).write(true).open(&path).unwrap();
+    let (release, stuck) = mpsc::channel::<()>();
+    let stuck = Mutex::new(stuck);
+    let handler = move |request: &Request<'_>| {
+        if request.path() == "/stuck" {
+            let _ = stuck.lock().unwrap().recv();
+        }
+        Response::text("here")
+    };
+    let log = Log::to_file(LogFormat::Combined, &path).unwrap();
+    let running = server().log(log).start(handler).unwrap();
+    let address = running.local_addrs()[0];
+    for _ in 0..20 {
+        let long = format!("GET / HTTP/1.0\r\nUser-Agent: {}\r\n\r\n", "a".repeat(8000));
+        receive(send(address, long.as_bytes()));
+    }
+    let _stream = send(address, b"GET /stuck HTTP/1.0\r\n\r\n");
+    while running.stats().accepted < 21 {
+        thread::sleep(Duration::from_millis(1));
+    }
+    running.shutdown_handle().shut_down();
+    let since = Instant::now();
+    assert!(running.join().dropped_log_lines > 0);
+    assert!(since.elapsed() < Duration::from_millis(2500), "{:?}", since.elapsed());
+    drop((release, unread));
+}
+
+/// Blocks whoever times a request out, which is the housekeeper.
+struct StuckPage(Mutex<Receiver<()>>);
+
+impl Handler for StuckPage {
+    fn handle(&self, _: &Request<'_>) -> Action {
+        Response::text("here").into()
+    }
+
+    fn error_page(&self, _: &ErrorContext<'_>) -> Response {
+        let _ = self.0.lock().unwrap().recv();
+        Response::text("late")
+    }
+}
+
+#[test]
+fn dropped_server_accepts_nothing_though_an_error_page_is_stuck() {
+    let (release, stuck) = mpsc::channel();
+    let timeouts = Timeouts { head: Duration::from_millis(100), ..Timeouts::default() };
+    let running = server().timeouts(timeouts).start(StuckPage(Mutex::new(stuck))).unwrap();
+    let address = running.local_addrs()[0];
+    let _stream = send(address, b"GET / HT");
+    thread::sleep(Duration::from_millis(500));
+    drop(running);
+    assert!(TcpStream::connect(address).is_err());
+    drop(release);
 }
 
 #[test]

@@ -139,6 +139,8 @@ pub struct ClientConnection<S> {
     is_reused: bool,
     /// The stream failed. Some streams then report an end, which would look like the end of a body (R9112-8).
     is_lost: bool,
+    /// A write failed, so that the server may have a part of the request. Another one would continue it.
+    is_cut: bool,
     is_idle: fn(&S) -> io::Result<bool>,
     /// For the error message only: the stream enforces it.
     timeout: Option<Duration>,
@@ -165,7 +167,16 @@ impl<S> ClientConnection<S> {
     /// A new connection with a custom state machine: with other limits, or one that allows HTTP/0.9.
     pub fn from_parts(stream: S, machine: Connection) -> ClientConnection<S> {
         let is_idle = |_: &S| Ok(true);
-        ClientConnection { stream, machine, out: Vec::new(), is_reused: false, is_lost: false, is_idle, timeout: None }
+        ClientConnection {
+            stream,
+            machine,
+            out: Vec::new(),
+            is_reused: false,
+            is_lost: false,
+            is_cut: false,
+            is_idle,
+            timeout: None,
+        }
     }
 
     /// Whether the connection is still open and silent, as far as can be known without waiting.
@@ -258,7 +269,10 @@ impl<S: Read + Write> ClientConnection<S> {
         match written {
             Ok(()) => self.machine.body_sent(piece)?,
             Err(error) if is_timeout(error.kind()) && self.is_silent()? => return Err(self.lost(SENDING, error)),
-            Err(_) => return Ok(None), // a server that closed early may have sent a response
+            Err(_) => {
+                self.is_cut = true;
+                return Ok(None); // a server that closed early may have sent a response
+            }
         }
         Ok((left > piece).then_some(left - piece))
     }
@@ -346,7 +360,7 @@ impl<S, H> Response<S, H> {
             }
         }
         self.connection.is_reused = true;
-        self.connection.machine.can_reuse().then_some(self.connection)
+        (self.connection.machine.can_reuse() && !self.connection.is_cut).then_some(self.connection)
     }
 }
 

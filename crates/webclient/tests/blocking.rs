@@ -530,3 +530,12 @@ fn debug_output_shows_no_header_and_no_body() {
     let text = format!("{response:?} {:?}", response.head);
     assert!(text.contains("Response") && text.contains("200") && !text.contains("secret"), "{text}");
 }
+
+// A server that responds before it has the whole head cannot be asked again: the next head would continue this one.
+#[test]
+fn connection_is_not_kept_after_a_head_that_was_not_written() {
+    let script = Script { writable: Some(0), ..Script::new(&[KEPT]) };
+    let mut response = send(script, &get(), io::empty()).unwrap();
+    assert_eq!(response.read_to_vec(9).unwrap(), b"hello");
+    assert!(response.into_connection().is_none());
+}

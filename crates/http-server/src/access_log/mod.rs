@@ -238,7 +238,8 @@ impl AccessLog {
 #[derive(Debug)]
 pub(crate) struct Writer {
     log: Arc<AccessLog>,
-    ended: Receiver<()>,
+    /// In a mutex, so that a running server is `Sync`.
+    ended: Mutex<Receiver<()>>,
 }
 
 impl Writer {
@@ -251,7 +252,7 @@ impl Writer {
             end.send(())
         };
         thread::Builder::new().name("access-log".into()).spawn(write)?;
-        Ok(Writer { log, ended })
+        Ok(Writer { log, ended: Mutex::new(ended) })
     }
 
     pub(crate) fn log(&self) -> Arc<AccessLog> {
@@ -261,7 +262,7 @@ impl Writer {
     /// Writes the lines that wait, unless the log's reader does not read. Returns how many lines were dropped.
     pub(crate) fn finish(self) -> u64 {
         self.log.close();
-        let _ = self.ended.recv_timeout(DRAIN_TIMEOUT);
+        let _ = self.ended.lock().unwrap_or_else(PoisonError::into_inner).recv_timeout(DRAIN_TIMEOUT);
         self.log.unwritten()
     }
 }

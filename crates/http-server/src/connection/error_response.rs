@@ -116,8 +116,11 @@ impl ErrorResponses<'_> {
 
     /// Reports a fault of the handler, to the operator and to the trace of the request.
     fn report(&self, rule: &str, text: &dyn Display) {
+        // The text of an error is the handler's code, too.
+        let text = catch_unwind(AssertUnwindSafe(|| text.to_string()));
+        let text = text.unwrap_or_else(|_| "handler failed: its error cannot be shown".into());
         self.shared.messages.send_rarely(&format!("{}{text}", self.request_name()));
-        self.trace(rule, text.to_string());
+        self.trace(rule, text);
     }
 
     fn trace(&self, rule: &str, text: String) {

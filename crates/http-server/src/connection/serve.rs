@@ -67,6 +67,7 @@ impl<T: Transport> Connection<T> {
                         && let Err(failure) = guard(|| consumer.write(part))
                     {
                         let response = self.error_responses(shared).failed(failure);
+                        self.drop_consumer();
                         self.respond(shared, context, response)?;
                     }
                 }
@@ -88,7 +89,9 @@ impl<T: Transport> Connection<T> {
                         let (began, client) = (self.timer.phase_started(), self.peer_addr.ip());
                         record.begin(log.format, began, client, None, self.protocol.start_line());
                     }
-                    self.respond(shared, context, self.error_responses(shared).reject(error))?;
+                    let response = self.error_responses(shared).reject(error);
+                    self.drop_consumer();
+                    self.respond(shared, context, response)?;
                 }
             }
         }
@@ -140,15 +143,24 @@ impl<T: Transport> Connection<T> {
         let response = match action {
             Ok(ActionKind::Respond(Ok(response))) => response,
             Ok(ActionKind::Respond(Err(error))) => errors().failed(Failure::Error(error)),
-            Ok(ActionKind::ReadBody { .. }) if expects_continue => errors().reject_expectation(),
-            Ok(ActionKind::ReadBody { limit, .. }) if length > limit => errors().reject(RequestError::BodyTooLong),
-            Ok(ActionKind::ReadBody { consumer, .. }) => {
+            Ok(ActionKind::ReadBody { limit, consumer }) => {
                 self.activity = Activity::ReadingBody(consumer);
-                return Ok(());
+                if !expects_continue && length <= limit {
+                    return Ok(());
+                }
+                self.drop_consumer();
+                let errors = self.error_responses(shared);
+                if expects_continue { errors.reject_expectation() } else { errors.reject(RequestError::BodyTooLong) }
             }
             Err(failure) => errors().failed(failure),
         };
         self.respond(shared, context, response)
+    }
+
+    /// Drops what receives a body that is not wanted any more. A sink that panics then costs no response.
+    fn drop_consumer(&mut self) {
+        let activity = mem::replace(&mut self.activity, Activity::Idle);
+        let _ = catch_unwind(AssertUnwindSafe(|| drop(activity)));
     }
 
     fn respond(&mut self, shared: &Shared, context: &mut WorkerContext, mut response: Response) -> io::Result<()> {

@@ -114,7 +114,8 @@ impl<R: IntoResponse, E: Into<HandlerError>> IntoResponse for Result<R, E> {
 /// Receives a request's body piece by piece.
 ///
 /// One thread calls it at a time, not always the same one. If the body is truncated, the sink is dropped without a call
-/// of [`finish`](BodySink::finish). If it panics, the response is 500.
+/// of [`finish`](BodySink::finish). If it panics, the response is 500. It must not block when it is dropped: after a
+/// timeout, that happens on the one thread that enforces all timeouts.
 ///
 /// ```
 /// use http_server::{Action, BodySink, HandlerError, Request, Response, testing};

@@ -52,6 +52,8 @@ pub trait Handler: Send + Sync {
     /// The errors are an invalid request, a timeout, a limit, an overload, a [`HandlerError`], a panic, or a response
     /// that HTTP forbids. The server then sets the status, and adds what HTTP requires with it (`Allow`, `Retry-After`,
     /// `WWW-Authenticate`).
+    ///
+    /// It must not block: after a timeout, the one thread that enforces all timeouts calls it.
     fn error_page(&self, error: &ErrorContext<'_>) -> Response {
         Response::text(format!("{}: {}\n", error.status(), error.message()))
     }

@@ -195,7 +195,7 @@ impl Response {
 
     fn set(&mut self, name: &[u8], value: &[u8], replaces: bool) -> Result<(), HeaderError> {
         let error = |reason: &dyn fmt::Display| HeaderError {
-            name: String::from_utf8_lossy(name).into_owned(),
+            name: name.escape_ascii().to_string(), // it may come from a client, and may be printed
             reason: reason.to_string(),
         };
         let field_name = FieldName::new(name).map_err(|reason| error(&reason))?;

@@ -195,8 +195,8 @@ impl Server {
     /// or HTTP forbids its response. Default: messages are dropped.
     ///
     /// A message is one line without a line end. Those about handlers begin with the method and the path, such as
-    /// `GET /items: handler failed: …`. They come at most once a second, and the next one counts those that were dropped.
-    /// The hook must neither panic nor block for long.
+    /// `GET /items: handler failed: …`. They come at most once a second and one at a time, and the next one counts those
+    /// that were dropped. A hook that blocks holds the thread that calls it. If it panics, its message is lost.
     ///
     /// ```
     /// use http_server::Server;

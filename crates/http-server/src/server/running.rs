@@ -1,7 +1,6 @@
 //! A running server: its threads, its handles, and its shutdown.
 
 use std::io;
-use std::mem;
 use std::net::SocketAddr;
 use std::os::unix::net::SocketAddr as UnixAddr;
 use std::sync::atomic::Ordering::Relaxed;
@@ -93,15 +92,27 @@ impl RunningServer {
     /// are written, unless the log's reader does not read them. A thread that a handler still blocks ends when the
     /// handler returns.
     pub fn join(mut self) -> Stats {
-        self.shutdown.lifecycle.wait(self.shutdown_timeout);
-        let dropped_log_lines = self.writer.take().map_or(0, Writer::finish);
+        let dropped_log_lines = self.wait();
         Stats { dropped_log_lines, ..self.stats() }
+    }
+
+    /// Waits for the end, and returns how many lines the log has lost.
+    fn wait(&mut self) -> u64 {
+        self.shutdown.lifecycle.wait(self.shutdown_timeout);
+        // The housekeeper does this, too, unless a handler's error page or sink blocks it.
+        let reactor = &self.shutdown.engine.reactor;
+        reactor.stop_accepting();
+        reactor.shut_down_workers();
+        self.writer.take().map_or(0, Writer::finish)
     }
 
     /// Lets the server run until a [`ShutdownHandle`] shuts it down or the process ends.
     pub fn detach(mut self) {
         self.is_detached = true;
-        mem::forget(self.writer.take()); // dropping it would close the log
+        let mut state = self.shutdown.lifecycle.lock();
+        if state.running > 0 {
+            state.writer = self.writer.take();
+        }
     }
 }
 
@@ -109,8 +120,7 @@ impl Drop for RunningServer {
     fn drop(&mut self) {
         if !self.is_detached {
             self.shutdown.shut_down();
-            self.shutdown.lifecycle.wait(self.shutdown_timeout);
-            self.writer.take().map(Writer::finish);
+            self.wait();
         }
     }
 }
@@ -157,10 +167,13 @@ struct Lifecycle {
 struct State {
     running: usize,
     shutdown_requested: Option<Instant>,
+    /// The log of a detached server. The last thread closes it.
+    writer: Option<Writer>,
 }
 
-/// How long the workers may take for their last turn after the shutdown timeout. The log takes another second.
-const LAST_TURN: Duration = Duration::from_secs(1);
+/// How long the workers may take for their last turn after the shutdown timeout. The log takes another second. Together that
+/// is less than the two seconds of `join`, as a thread that waits wakes up late.
+const LAST_TURN: Duration = Duration::from_millis(900);
 
 impl Lifecycle {
     fn lock(&self) -> MutexGuard<'_, State> {
@@ -194,7 +207,12 @@ impl RunningThread {
 
 impl Drop for RunningThread {
     fn drop(&mut self) {
-        self.0.lock().running -= 1;
+        let mut state = self.0.lock();
+        state.running -= 1;
+        if state.running == 0 {
+            state.writer = None;
+        }
+        drop(state);
         self.0.changed.notify_all();
     }
 }
