@@ -32,7 +32,7 @@ pub enum Body {
         modified: Option<SystemTime>,
     },
     /// What a reader returns, at most 16 KiB at a time, as fast as the client takes it. While it blocks, it holds a thread of
-    /// the pool.
+    /// the pool. A program that waits there for a back end needs more [`threads`](crate::Server::threads).
     ///
     /// ```
     /// use http_server::{Body, Request, Response, testing};

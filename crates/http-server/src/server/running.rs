@@ -13,7 +13,8 @@ use crate::access_log::{LogHandle, Writer};
 use crate::pool::{Engine, housekeeper};
 use crate::stats::Stats;
 
-/// A running server. Dropping it shuts it down, as [`join`](Self::join) does; [`detach`](Self::detach) lets it run on.
+/// A running server. Dropping it shuts the server down and waits. [`join`](Self::join) waits for a shutdown that a
+/// [handle](Self::shutdown_handle) requests; [`detach`](Self::detach) lets the server run on.
 #[derive(Debug)]
 #[must_use = "dropping it shuts the server down; call `join` or `detach`"]
 pub struct RunningServer {
@@ -61,7 +62,7 @@ impl RunningServer {
         &self.addresses
     }
 
-    /// The addresses of the Unix sockets that it listens on.
+    /// The addresses of the Unix sockets that it listens on, each a [`std::os::unix::net::SocketAddr`].
     pub fn unix_addrs(&self) -> &[UnixAddr] {
         &self.unix_addresses
     }
