@@ -10,6 +10,10 @@ use crate::blocking::{ClientConnection, is_timeout};
 use crate::error::Error;
 
 /// How long to wait for a connection, and for each byte.
+///
+/// There is no deadline for a whole exchange: a server that sends a byte before each `idle` ends may take forever. To
+/// bound the work, limit the body ([`read_to_vec`](crate::Response::read_to_vec)), and check a deadline of your own while
+/// you read it in pieces.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Timeouts {
     /// For the host's addresses and a connection to one of them, in total. Default: 10 s.

@@ -12,7 +12,7 @@ use crate::connection::shared::Shared;
 use crate::handler::{ErrorContext, HandlerError, INTERNAL, Response};
 use crate::trace::DecisionTrace;
 
-/// Makes them for one request.
+/// Makes the responses for one request.
 pub(crate) struct ErrorResponses<'a> {
     pub(crate) shared: &'a Shared<'a>,
     /// As it was received; empty if it was not.

@@ -38,6 +38,9 @@ impl Action {
     /// [`ServerConfig::receive_budget`](crate::ServerConfig::receive_budget). A client that exceeds it gets a 503. For
     /// bodies of many MiB use [`stream_body`](Self::stream_body).
     ///
+    /// While `then` blocks, it holds a thread of the pool. A program that waits there for a back end needs more
+    /// [`threads`](crate::Server::threads).
+    ///
     /// ```
     /// use http_server::{Action, HandlerError, Request, Response, testing};
     ///

@@ -32,7 +32,8 @@ pub enum Body {
         modified: Option<SystemTime>,
     },
     /// The bytes of a reader, at most 16 KiB at a time, as fast as the client receives them. While the reader blocks,
-    /// it holds a thread of the pool.
+    /// it holds a thread of the pool. A program that waits there for a back end needs more
+    /// [`threads`](crate::Server::threads).
     ///
     /// ```
     /// use http_server::{Body, Request, Response, testing};

@@ -13,7 +13,7 @@ use crate::pool::{Engine, housekeeper};
 use crate::stats::Stats;
 
 /// A running server. Dropping it shuts the server down and waits for its end. [`join`](Self::join) waits for a
-/// shutdown, and [`detach`](Self::detach) lets the server run on.
+/// shutdown that a [handle](Self::shutdown_handle) requests, and [`detach`](Self::detach) lets the server run on.
 #[derive(Debug)]
 #[must_use = "dropping it shuts the server down; call `join` or `detach`"]
 pub struct RunningServer {
@@ -61,7 +61,7 @@ impl RunningServer {
         &self.addresses
     }
 
-    /// The addresses of the Unix sockets that it listens on.
+    /// The addresses of the Unix sockets that it listens on, each a [`std::os::unix::net::SocketAddr`].
     pub fn unix_addrs(&self) -> &[UnixAddr] {
         &self.unix_addresses
     }
