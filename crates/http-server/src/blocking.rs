@@ -170,13 +170,19 @@ pub(crate) trait Stream: Read + Write {
 
 /// Serves one connection until it ends. Returns why the protocol closes it, and whether it was complete.
 pub(crate) fn drive_to_end(
-    stream: impl Stream,
+    mut stream: impl Stream,
     peer: SocketAddr,
     shared: &Shared<'_>,
 ) -> (Option<CloseReason>, io::Result<()>) {
     let (timed_out, error) = (Cell::new(false), Cell::new(None));
-    let turn_calls = [Cell::new(false), Cell::new(false)];
-    let transport = Blocking { stream, turn_calls: &turn_calls, timed_out: &timed_out, error: &error };
+    let (turn_calls, unflushed) = ([Cell::new(false), Cell::new(false)], Cell::new(false));
+    let transport = Blocking {
+        stream: &mut stream,
+        turn_calls: &turn_calls,
+        unflushed: &unflushed,
+        timed_out: &timed_out,
+        error: &error,
+    };
     let mut connection = Connection::new(transport, peer, shared);
     let mut context = WorkerContext::new(None);
     let mut turn: fn(&mut Connection<_>, &Shared<'_>, &mut WorkerContext) -> TurnOutcome = Connection::drive;
@@ -194,7 +200,11 @@ pub(crate) fn drive_to_end(
             Err(_) => break EndReason::Failed,
         }
     };
+    let close_reason = connection.close_reason();
+    // A handler's sink or reader may panic when it is dropped.
+    let _ = catch_unwind(AssertUnwindSafe(|| drop(connection)));
     let result = match (reason, error.take()) {
+        (EndReason::Complete, _) if unflushed.get() => uninterrupted(|| stream.flush()),
         (EndReason::Complete, _) => Ok(()),
         (_, Some(error)) => Err(error),
         (EndReason::SlowReader, None) => Err(ErrorKind::TimedOut.into()),
@@ -203,18 +213,17 @@ pub(crate) fn drive_to_end(
         }
         _ => Ok(()),
     };
-    let close_reason = connection.close_reason();
-    // A handler's sink or reader may panic when it is dropped.
-    let _ = catch_unwind(AssertUnwindSafe(|| drop(connection)));
     (close_reason, result)
 }
 
 /// A blocking stream as a connection's transport: it never has to be polled.
 struct Blocking<'a, S> {
-    stream: S,
+    stream: &'a mut S,
     /// Whether this turn has read, and written. Each may block, and deadlines are checked between turns. So a peer that
     /// moves a byte now and then does not hold a turn.
     turn_calls: &'a [Cell<bool>; 2],
+    /// The stream has taken bytes that it may not have passed on. They must not be written again.
+    unflushed: &'a Cell<bool>,
     /// The last read or write timed out.
     timed_out: &'a Cell<bool>,
     /// The error that broke the stream.
@@ -235,23 +244,30 @@ impl<S: Stream> Blocking<'_, S> {
 
     /// Records an error for the caller. The connection learns only that it has to wait, or the kind of the error.
     fn record_error(&self, result: io::Result<usize>) -> io::Result<usize> {
-        result.map_err(|error| match error.kind() {
-            ErrorKind::WouldBlock | ErrorKind::TimedOut => {
+        result.map_err(|error| {
+            if is_timeout(&error) {
                 self.timed_out.set(true);
-                Errno::AGAIN.into()
+                return Errno::AGAIN.into();
             }
-            kind => {
-                self.error.set(Some(error));
-                kind.into()
-            }
+            let kind = error.kind();
+            self.error.set(Some(error));
+            kind.into()
         })
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        if self.unflushed.get() {
+            uninterrupted(|| self.stream.flush())?;
+            self.unflushed.set(false);
+        }
+        Ok(())
     }
 }
 
 impl<S: Stream> Transport for Blocking<'_, S> {
     fn receive(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         self.once_a_turn(READ)?;
-        let result = uninterrupted(|| self.stream.read(buffer));
+        let result = self.flush().and_then(|()| uninterrupted(|| self.stream.read(buffer)));
         self.record_error(result)
     }
 
@@ -261,9 +277,15 @@ impl<S: Stream> Transport for Blocking<'_, S> {
 
     fn send(&mut self, bytes: &[u8], _more: bool) -> io::Result<usize> {
         self.once_a_turn(WRITE)?;
-        let result = match uninterrupted(|| self.stream.write(bytes)) {
+        let result = match self.flush().and_then(|()| uninterrupted(|| self.stream.write(bytes))) {
             Ok(0) => Err(ErrorKind::WriteZero.into()),
-            Ok(n) => uninterrupted(|| self.stream.flush()).map(|()| n),
+            Ok(n) => {
+                self.unflushed.set(true);
+                match self.flush() {
+                    Err(error) if !is_timeout(&error) => Err(error),
+                    _ => Ok(n), // after a timeout, the next call tries again
+                }
+            }
             error => error,
         };
         self.record_error(result)
@@ -354,6 +376,11 @@ impl Stream for Tcp<'_> {
     fn local_addr(&self) -> io::Result<SocketAddr> {
         self.0.local_addr()
     }
+}
+
+/// A stream's timeout is reported as either, depending on the system.
+fn is_timeout(error: &io::Error) -> bool {
+    matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut)
 }
 
 fn uninterrupted<T>(mut call: impl FnMut() -> io::Result<T>) -> io::Result<T> {

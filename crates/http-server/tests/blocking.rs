@@ -104,6 +104,48 @@ fn timeout_of_the_stream_is_a_408_within_a_request_and_a_close_between_two() {
     assert_eq!(output.matches("HTTP/1.0 ").count(), 1, "{output}");
 }
 
+/// A stream with a buffer of its own, as TLS has, whose first flushes time out.
+struct Buffered<'a> {
+    client: Client<'a>,
+    timeouts: usize,
+}
+
+impl Read for Buffered<'_> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        self.client.read(buffer)
+    }
+}
+
+impl Write for Buffered<'_> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.client.write(bytes)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        if self.timeouts == 0 {
+            return Ok(());
+        }
+        self.timeouts -= 1;
+        Err(ErrorKind::WouldBlock.into())
+    }
+}
+
+#[test]
+fn bytes_whose_flush_timed_out_are_not_sent_twice() {
+    for (timeouts, is_ok) in [(0, true), (1, true), (usize::MAX, false)] {
+        let client = Client { input: vec![Ok(KEPT), Ok(b"GET /large HTTP/1.0\r\n\r\n")], output: Vec::new() };
+        let mut stream = Buffered { client, timeouts };
+        let result = serve(&mut stream, &handle);
+        let output = String::from_utf8(stream.client.output).unwrap();
+        assert_eq!(result.is_ok(), is_ok, "{timeouts}: {result:?}");
+        assert!(output.matches("HTTP/1.0 200 OK\r\n").count() <= 2, "{timeouts}: {}", &output[..600]);
+        if is_ok {
+            let body = output.rsplit("\r\n\r\n").next().unwrap();
+            assert_eq!(body.len(), 3 << 20, "{timeouts}");
+        }
+    }
+}
+
 #[test]
 fn interrupted_read_is_repeated() {
     let (result, output) = serve_input(vec![Err(ErrorKind::Interrupted.into()), Ok(KEPT)]);
