@@ -3,6 +3,7 @@
 
 use std::any::Any;
 use std::fmt::Display;
+use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use http_core::{RequestError, Status, header};
@@ -72,10 +73,13 @@ impl ErrorResponses<'_> {
 
     // R1945-9.5, V33
     fn handler_panicked(&self, panic: &(dyn Any + Send)) -> Response {
-        let text = panic.downcast_ref::<&str>().copied();
-        let message = text.or_else(|| panic.downcast_ref::<String>().map(String::as_str));
-        self.report("R1945-9.5", &format_args!("handler panicked: {}", message.unwrap_or("no message")));
+        self.report("R1945-9.5", &format_args!("handler panicked: {}", panic_message(panic)));
         self.internal_error()
+    }
+
+    /// Reports a response's body that is truncated, as its source failed.
+    pub(crate) fn body_failed(&self, error: &io::Error) {
+        self.report("R9112-8", &format_args!("body failed: {error}"));
     }
 
     /// The response in place of one with an invalid header.
@@ -102,14 +106,12 @@ impl ErrorResponses<'_> {
     /// The handler's page with this status, or a plain page if the handler fails to make one.
     fn error_page(&self, status: Status, message: &str) -> Response {
         let error = ErrorContext::new(status, message, clock::http_date_now());
-        let panic = match catch_unwind(AssertUnwindSafe(|| self.shared.handler.error_page(&error))) {
-            Ok(Response { invalid_header: None, fields, body, .. }) => {
-                return Response::from_shared(status, fields, body);
-            }
-            Ok(page) => page.invalid_header.map(|error| format!("set an invalid header: {error}")),
-            Err(_) => None,
+        let fault = match catch_unwind(AssertUnwindSafe(|| self.shared.handler.error_page(&error))) {
+            Ok(Response { invalid_header: Some(error), .. }) => format!("set an invalid header: {error}"),
+            Ok(Response { fields, body, .. }) => return Response::from_shared(status, fields, body),
+            Err(panic) => format!("panicked: {}", panic_message(&*panic)),
         };
-        self.report("R1945-9.5", &format_args!("error page failed: it {}", panic.as_deref().unwrap_or("panicked")));
+        self.report("R1945-9.5", &format_args!("error page failed: it {fault}"));
         let status = Status::INTERNAL_SERVER_ERROR;
         Response::text(format!("{status}\n")).status(status)
     }
@@ -137,12 +139,19 @@ impl ErrorResponses<'_> {
     }
 }
 
+/// The message of a panic.
+pub(crate) fn panic_message(panic: &(dyn Any + Send)) -> &str {
+    let text = panic.downcast_ref::<&str>().copied();
+    text.or_else(|| panic.downcast_ref::<String>().map(String::as_str)).unwrap_or("no message")
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::handler::{Action, BodySink, Handler, Request};
+    use crate::handler::{Action, Body, BodySink, Handler, Request};
     use crate::messages::Messages;
     use crate::testing::exchange_over;
+    use std::io::Read;
     use std::sync::{Arc, mpsc};
 
     /// The messages about a request.
@@ -151,7 +160,7 @@ mod tests {
         let hook = move |message: &str| sender.send(message.to_owned()).unwrap();
         let shared = Shared { messages: Arc::new(Messages::new(Box::new(hook))), ..Shared::new(Box::new(handler)) };
         let output = exchange_over(shared, request.as_bytes()).output;
-        assert!(output.starts_with(b"HTTP/1.0 4") || output.starts_with(b"HTTP/1.0 5"), "{}", output.escape_ascii());
+        assert!(output.starts_with(b"HTTP/1.0 "), "{}", output.escape_ascii());
         messages.iter().collect()
     }
 
@@ -205,6 +214,40 @@ mod tests {
         ] {
             let messages = messages(handler, request);
             assert!(messages.len() == 1 && messages[0].starts_with(start), "{request}: {messages:?}");
+        }
+    }
+
+    #[test]
+    fn message_hook_is_told_why_a_body_is_truncated() {
+        struct Panics;
+        impl Read for Panics {
+            fn read(&mut self, _: &mut [u8]) -> io::Result<usize> {
+                panic!("in read")
+            }
+        }
+        struct Fails;
+        impl Read for Fails {
+            fn read(&mut self, _: &mut [u8]) -> io::Result<usize> {
+                Err(io::ErrorKind::WouldBlock.into())
+            }
+        }
+        let handler = |request: &Request<'_>| {
+            let (reader, length): (Box<dyn Read + Send>, _) = match &*request.path() {
+                "/panics" => (Box::new(Panics), None),
+                "/fails" => (Box::new(Fails), None),
+                "/late" => (Box::new((&b"abc"[..]).chain(Fails)), Some(9)),
+                _ => (Box::new(&b"abc"[..]), Some(5)),
+            };
+            Response::empty(Status::OK).body(Body::Reader { reader, length })
+        };
+        for (path, fault) in [
+            ("/panics", "its reader panicked: in read"),
+            ("/fails", "operation would block"),
+            ("/late", "operation would block"),
+            ("/short", "its reader ended 2 bytes early"),
+        ] {
+            let message = format!("GET {path}: body failed: {fault}");
+            assert_eq!(messages(handler, &format!("GET {path} HTTP/1.0\r\n\r\n")), [message]);
         }
     }
 }

@@ -250,7 +250,12 @@ impl<T: Transport> Connection<T> {
             _ => self.serve(shared, context).unwrap_or_else(|error| match would_block(&error) {
                 true if self.send_buffer.is_empty() => TurnOutcome::Park(Interest::Read),
                 true => TurnOutcome::Park(Interest::Write),
-                false => TurnOutcome::Close(self.reason_for(&error)),
+                false => {
+                    if error.get_ref().is_some_and(|error| !error.is::<FileChanged>()) {
+                        self.error_responses(shared).body_failed(&error); // the kernel's errors contain no other
+                    }
+                    TurnOutcome::Close(self.reason_for(&error))
+                }
             }),
         };
         if outcome != TurnOutcome::Park(Interest::Yield) {

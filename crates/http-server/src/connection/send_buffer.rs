@@ -4,8 +4,10 @@ use std::borrow::Cow;
 use std::fs::File;
 use std::io;
 use std::os::fd::AsFd;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::SystemTime;
 
+use crate::connection::error_response::panic_message;
 use crate::connection::transport::Transport;
 use crate::handler::Body;
 
@@ -104,10 +106,12 @@ impl SendBuffer {
         let piece = left.map_or(INLINE_BODY_MAX, |left| left.min(INLINE_BODY_MAX as u64) as usize);
         self.bytes.resize(piece, 0);
         let n = loop {
-            match reader.read(&mut self.bytes) {
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                // Whatever kind of error it is, the peer did not cause it.
-                other => break other.map_err(io::Error::other)?.min(piece),
+            // Whatever the reader does, the peer did not cause it.
+            match catch_unwind(AssertUnwindSafe(|| reader.read(&mut self.bytes))) {
+                Ok(Ok(n)) => break n.min(piece),
+                Ok(Err(error)) if error.kind() == io::ErrorKind::Interrupted => {}
+                Ok(Err(error)) => return Err(io::Error::other(error)),
+                Err(panic) => return Err(io::Error::other(format!("its reader panicked: {}", panic_message(&*panic)))),
             }
         };
         self.bytes.truncate(n);
@@ -143,7 +147,7 @@ impl SendBuffer {
         match rest.left {
             Some(0) => self.rest = None,
             None if ended => self.rest = None,
-            Some(_) if ended => return Err(io::ErrorKind::UnexpectedEof.into()),
+            Some(left) if ended => return Err(io::Error::other(format!("its reader ended {left} bytes early"))),
             _ => {}
         }
         Ok(())

@@ -19,7 +19,7 @@ use crate::connection::shared::Shared;
 use crate::connection::transport::Transport;
 use crate::forwarded;
 use crate::freshness::ReceivedAt;
-use crate::handler::{ActionKind, HandlerError, Request, Response};
+use crate::handler::{ActionKind, Body, HandlerError, Request, Response};
 use crate::trace::DecisionTrace;
 
 /// A turn also ends after this many responses.
@@ -130,7 +130,12 @@ impl<T: Transport> Connection<T> {
         let length = if let Framing::Length(length) = head.body { length } else { 0 };
         let expects_continue = length > 0 && head.expectation() == Expectation::Continue;
         // Messages about a body need the request line, too.
-        if shared.log.is_some() || matches!(action, Ok(ActionKind::ReadBody { .. })) {
+        let body_may_fail = match &action {
+            Ok(ActionKind::Respond(Ok(response))) => matches!(response.body, Body::Reader { .. }),
+            Ok(ActionKind::ReadBody { .. }) => true,
+            _ => false,
+        };
+        if shared.log.is_some() || body_may_fail {
             let format = shared.log.as_ref().map_or(LogFormat::Common, |log| log.format);
             // If the whole request was there at once, the timer is still in the phase before it.
             let timer = &self.timer;
@@ -202,7 +207,7 @@ impl<T: Transport> Connection<T> {
         Ok(())
     }
 
-    fn error_responses<'a>(&'a self, shared: &'a Shared<'_>) -> ErrorResponses<'a> {
+    pub(super) fn error_responses<'a>(&'a self, shared: &'a Shared<'_>) -> ErrorResponses<'a> {
         let request_line = match (self.protocol.start_line(), &self.log_record) {
             (b"", Some(record)) => record.request_line(), // the head has made room for the body
             (line, _) => line,

@@ -191,8 +191,8 @@ impl Server {
         Server { log: Some(log), ..self }
     }
 
-    /// Calls `hook` with each message for the operator: the access log cannot be written, a handler failed or panicked,
-    /// or HTTP forbids its response. Default: messages are dropped.
+    /// Calls `hook` with each message for the operator: the access log cannot be written, a handler or its body failed or
+    /// panicked, or HTTP forbids its response. Default: messages are dropped.
     ///
     /// A message is one line without a line end. Those about handlers begin with the method and the path, such as
     /// `GET /items: handler failed: …`. They come at most once a second and one at a time, and the next one counts those
