@@ -67,7 +67,7 @@ impl FieldIndex {
 /// One bit of 64. It is the same for equal names in any case, and seldom the same for others. The 13 was chosen for the
 /// names that browsers send and servers look for.
 #[inline]
-const fn kind(name: &[u8]) -> u64 {
+pub(crate) const fn kind(name: &[u8]) -> u64 {
     let [first, ..] = name else { return 0 };
     1u64.wrapping_shl((name.len() as u32).wrapping_mul(13).wrapping_add(*first as u32 & 0x1f))
 }
@@ -91,44 +91,5 @@ impl Place {
     pub(crate) fn of(self, head: &[u8]) -> &[u8] {
         let rest = head.get(self.start as usize..).unwrap_or_default();
         rest.get(..self.length as usize).unwrap_or_default()
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::message::field::{FieldName, Fields};
-    use crate::wire::parse;
-
-    // The index only saves searches: it may overestimate the number of lines, but never underestimate it.
-    #[test]
-    fn index_knows_which_names_cannot_be_found() {
-        let head = b"A: x\r\nBb: y\r\na: z\r\n\r\n";
-        let mut index = FieldIndex::new();
-        parse::fields(head, 0, 9, &mut index).unwrap();
-        for (name, expected) in [(&b"a"[..], usize::MAX), (b"bB", 1), (b"Cc", 0)] {
-            assert_eq!(index.at_most(name), expected, "{}", name.escape_ascii());
-        }
-    }
-
-    // The kinds of names save searches and change no result.
-    #[test]
-    fn name_is_found_whatever_its_kind() {
-        let names: Vec<_> = (1..40).flat_map(|n| [b'a', b'B', b'_'].map(|c| [c].repeat(n))).collect();
-        let kinds: std::collections::HashSet<_> = names.iter().map(|name| kind(name)).collect();
-        assert!(kinds.len() < names.len(), "several names are of one kind");
-        for (i, first) in names.iter().enumerate() {
-            let present = [first, &names[(i * 7 + 1) % names.len()], first, &names[(i * 5 + 2) % names.len()]];
-            let lines: Vec<_> = present.iter().map(|name| [name, &b": x\r\n"[..]].concat()).collect();
-            let head = [lines.concat(), b"\r\n".to_vec()].concat();
-            let mut index = FieldIndex::new();
-            parse::fields(&head, 0, 9, &mut index).unwrap();
-            let fields = Fields::new(&head, &index);
-            for name in &names {
-                let name = FieldName::new(name).unwrap();
-                let lines = fields.iter().filter(|line| line.0 == name).count();
-                assert_eq!((fields.get(name).is_some(), fields.get_all(name).count()), (lines > 0, lines), "{name}");
-            }
-        }
     }
 }

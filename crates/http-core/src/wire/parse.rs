@@ -215,6 +215,8 @@ fn unfold_except(strict: &[FieldName<'_>], head: &mut [u8], from: usize) -> Resu
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::message::field::Fields;
+    use crate::message::field_index::kind;
     use alloc::format;
     use alloc::vec::Vec;
 
@@ -360,5 +362,68 @@ mod tests {
             let head = format!("x\r\n{bad}\r\n\r\n");
             assert_eq!(fields(head.as_bytes(), 3, 1, &mut index), None, "{bad:?}");
         }
+    }
+
+    // R1945-4.2b, R1945-2.1
+    #[test]
+    fn header_on_several_lines_is_a_list_or_nothing() {
+        for (lines, only, tokens) in [
+            ("A: x\r\n", Some("x"), &["x"][..]),
+            ("A: x, y\r\n", Some("x, y"), &["x", "y"]),
+            ("A: x\r\nB: z\r\na: y,\r\n", None, &["x", "y"]),
+            ("A: x\r\nA: x\r\n", None, &["x", "x"]),
+            ("A:\r\nA: y\r\n", None, &["y"]),
+            ("B: z\r\n", None, &[]),
+            ("", None, &[]),
+        ] {
+            let head = format!("{lines}\r\n");
+            let mut index = FieldIndex::new();
+            fields(head.as_bytes(), 0, 9, &mut index).unwrap();
+            let (fields, a) = (Fields::new(head.as_bytes(), &index), FieldName::from_static("A"));
+            assert_eq!(fields.only(a).and_then(|value| value.as_str()), only, "{lines:?}");
+            assert_eq!((fields.len(), fields.is_empty()), (lines.lines().count(), lines.is_empty()));
+            assert!(fields.tokens(a).eq(tokens.iter().map(|token| token.as_bytes())), "{lines:?}");
+        }
+    }
+
+    // The index only saves searches: it may overestimate the number of lines, but never underestimate it.
+    #[test]
+    fn index_knows_which_names_cannot_be_found() {
+        let head = b"A: x\r\nBb: y\r\na: z\r\n\r\n";
+        let mut index = FieldIndex::new();
+        fields(head, 0, 9, &mut index).unwrap();
+        for (name, expected) in [(&b"a"[..], usize::MAX), (b"bB", 1), (b"Cc", 0)] {
+            assert_eq!(index.at_most(name), expected, "{}", name.escape_ascii());
+        }
+    }
+
+    // The kinds of names save searches and change no result.
+    #[test]
+    fn name_is_found_whatever_its_kind() {
+        let names: Vec<_> = (1..40).flat_map(|n| [b'a', b'B', b'_'].map(|c| [c].repeat(n))).collect();
+        let kinds: std::collections::HashSet<_> = names.iter().map(|name| kind(name)).collect();
+        assert!(kinds.len() < names.len(), "several names are of one kind");
+        for (i, first) in names.iter().enumerate() {
+            let present = [first, &names[(i * 7 + 1) % names.len()], first, &names[(i * 5 + 2) % names.len()]];
+            let lines: Vec<_> = present.iter().map(|name| [name, &b": x\r\n"[..]].concat()).collect();
+            let head = [lines.concat(), b"\r\n".to_vec()].concat();
+            let mut index = FieldIndex::new();
+            fields(&head, 0, 9, &mut index).unwrap();
+            let fields = Fields::new(&head, &index);
+            for name in &names {
+                let name = FieldName::new(name).unwrap();
+                let lines = fields.iter().filter(|line| line.0 == name).count();
+                assert_eq!((fields.get(name).is_some(), fields.get_all(name).count()), (lines > 0, lines), "{name}");
+            }
+        }
+    }
+
+    #[test]
+    fn debug_of_a_head_shows_no_credentials() {
+        let bytes = b"Authorization: Basic c2VjcmV0\r\nAccept: */*\r\n\r\n";
+        let mut index = FieldIndex::new();
+        fields(bytes, 0, 2, &mut index).unwrap();
+        let shown = format!("{:?}", Fields::new(bytes, &index));
+        assert!(!shown.contains("c2Vj") && shown.contains("*/*"), "{shown}");
     }
 }
