@@ -7,11 +7,16 @@
 use http::header::{HeaderMap, HeaderName, HeaderValue, InvalidHeaderName, InvalidHeaderValue};
 use thiserror::Error;
 
+use crate::client;
 use crate::grammar::{decimal, elements};
-use crate::{
-    Authority, Date, FieldBlock, FieldName, FieldValue, Fields, InvalidAuthority, InvalidFieldName, InvalidFieldValue,
-    InvalidMethod, Method, Status, Target, TargetError, Version, client, server,
-};
+use crate::message::date::Date;
+use crate::message::field::{FieldBlock, FieldName, FieldValue, Fields, InvalidFieldName, InvalidFieldValue};
+use crate::message::method::{InvalidMethod, Method};
+use crate::message::status::Status;
+use crate::message::target::{Authority, InvalidAuthority, Target};
+use crate::message::target_error::TargetError;
+use crate::message::version::Version;
+use crate::server;
 
 impl From<Status> for http::StatusCode {
     fn from(status: Status) -> http::StatusCode {
@@ -177,10 +182,7 @@ impl<'a> client::Request<'a> {
             (None, None) => return Err(FromHttpError::NoHost),
         };
         let target = Target::try_from(uri.path_and_query().map_or("", |path| path.as_str()))?;
-        let body = match headers.get(http::header::CONTENT_LENGTH) {
-            Some(length) => Some(decimal(length.as_bytes()).ok_or(FromHttpError::ContentLength)?),
-            None => None,
-        };
+        let body = content_length(headers)?;
         let keep_alive = has_option(headers, b"keep-alive");
         let method = Method::try_from(request.method())?;
         Ok(client::Request { body, keep_alive, ..client::Request::new(method, target, host, fields) })
@@ -190,7 +192,7 @@ impl<'a> client::Request<'a> {
 impl<'a> server::Response<'a> {
     /// Converts a response of the `http` crate into one to be sent.
     ///
-    /// The length of its body is Content-Length's. Without one, the connection closes after the body; set
+    /// The length of its body is Content-Length's. Without a valid one, the connection closes after the body; set
     /// [`body`](Self::body) if you know the length. `close` is set if Connection has `close`. The date is that of
     /// the response, or else `now`. `fields` are the other headers, as [`FieldBlock::from`] reads them. Feature `http`
     /// only.
@@ -208,7 +210,7 @@ impl<'a> server::Response<'a> {
         now: Option<Date>,
     ) -> server::Response<'a> {
         let headers = response.headers();
-        let length = headers.get(http::header::CONTENT_LENGTH).and_then(|length| decimal(length.as_bytes()));
+        let length = content_length(headers).ok().flatten();
         let date =
             headers.get(http::header::DATE).zip(now).and_then(|(date, now)| Date::parse(date.as_bytes(), now).ok());
         // Every status of the `http` crate is one of this crate.
@@ -238,8 +240,8 @@ pub enum FromHttpError {
     /// There is no host.
     #[error("no host: expected an absolute URI or a Host header")]
     NoHost,
-    /// The Content-Length is invalid.
-    #[error("the Content-Length is not a number of bytes")]
+    /// The Content-Length is invalid, or two differ.
+    #[error("the Content-Length is not a number of bytes, or two differ")]
     ContentLength,
 }
 
@@ -247,6 +249,15 @@ impl From<FromHttpError> for std::io::Error {
     /// Its kind is [`InvalidInput`](std::io::ErrorKind::InvalidInput).
     fn from(error: FromHttpError) -> std::io::Error {
         std::io::Error::new(std::io::ErrorKind::InvalidInput, error)
+    }
+}
+
+fn content_length(headers: &HeaderMap) -> Result<Option<u64>, FromHttpError> {
+    let mut lines = headers.get_all(http::header::CONTENT_LENGTH).iter();
+    let Some(first) = lines.next() else { return Ok(None) };
+    match decimal(first.as_bytes()) {
+        Some(length) if lines.all(|line| line == first) => Ok(Some(length)),
+        _ => Err(FromHttpError::ContentLength),
     }
 }
 
@@ -274,7 +285,8 @@ fn version(version: Version) -> http::Version {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{Limits, UsageError};
+    use crate::error::UsageError;
+    use crate::limits::Limits;
     use alloc::vec::Vec;
 
     #[test]
@@ -385,6 +397,14 @@ mod tests {
             (get("http://h?q"), Err(FromHttpError::Target(TargetError::Form))),
             (http::Request::connect("h:443"), Err(FromHttpError::Target(TargetError::Form))),
             (get("http://h/").header("Content-Length", "x"), Err(FromHttpError::ContentLength)),
+            (
+                http::Request::post("http://h/").header("Content-Length", "5").header("Content-Length", "6"),
+                Err(FromHttpError::ContentLength),
+            ),
+            (
+                http::Request::post("http://h/").header("Content-Length", "0").header("Content-Length", "0"),
+                Ok("POST / HTTP/1.0\r\nHost: h\r\nConnection: close\r\nContent-Length: 0\r\n\r\n"),
+            ),
         ] {
             assert_eq!(sent(request).as_deref(), expected.as_ref().map(|text| *text));
         }

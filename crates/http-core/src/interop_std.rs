@@ -3,13 +3,17 @@
 use std::io::{self, ErrorKind};
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use crate::auth::{InvalidCredentials, InvalidRealm};
-use crate::conditional::InvalidEntityTag;
-use crate::redirect::RedirectError;
-use crate::{
-    Date, InvalidAuthority, InvalidDate, InvalidFieldName, InvalidFieldValue, InvalidMethod, InvalidStatus,
-    RequestError, ReservedField, ResponseError, TargetError, UrlError, UsageError,
-};
+use crate::error::{RequestError, ResponseError, UsageError};
+use crate::message::date::{Date, InvalidDate};
+use crate::message::field::{InvalidFieldName, InvalidFieldValue, ReservedField};
+use crate::message::method::InvalidMethod;
+use crate::message::status::InvalidStatus;
+use crate::message::target::InvalidAuthority;
+use crate::message::target_error::TargetError;
+use crate::semantics::auth::{InvalidCredentials, InvalidRealm};
+use crate::semantics::conditional::InvalidEntityTag;
+use crate::semantics::redirect::RedirectError;
+use crate::semantics::url::UrlError;
 
 /// The caller's faults.
 macro_rules! invalid_input {
