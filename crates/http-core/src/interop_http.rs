@@ -12,7 +12,7 @@ use crate::grammar::{decimal, elements};
 use crate::message::date::Date;
 use crate::message::field::{FieldBlock, FieldName, FieldValue, Fields, InvalidFieldName, InvalidFieldValue};
 use crate::message::method::{InvalidMethod, Method};
-use crate::message::status::Status;
+use crate::message::status::{InvalidStatus, Status};
 use crate::message::target::{Authority, InvalidAuthority, Target};
 use crate::message::target_error::TargetError;
 use crate::message::version::Version;
@@ -25,9 +25,9 @@ impl From<Status> for http::StatusCode {
 }
 
 impl TryFrom<http::StatusCode> for Status {
-    type Error = crate::InvalidStatus;
+    type Error = InvalidStatus;
 
-    fn try_from(status: http::StatusCode) -> Result<Status, crate::InvalidStatus> {
+    fn try_from(status: http::StatusCode) -> Result<Status, InvalidStatus> {
         Status::new(status.as_u16())
     }
 }
