@@ -91,8 +91,9 @@ impl Resource {
     }
 
     pub(crate) fn trace_choice(&self, chosen: &Representation, request: &Request<'_>) {
-        let content_type = chosen.content_type();
-        request.trace("--type, --charset", || format!("the media type is {}", content_type.as_bytes().escape_ascii()));
+        request.trace("--type, --charset", || {
+            format!("the media type is {}", chosen.content_type().as_bytes().escape_ascii())
+        });
         request.trace("R9110-12.5.5, --no-precompressed", || {
             let available = self.codings.join(", ");
             match chosen.coding {
