@@ -51,6 +51,44 @@ const MAX_LISTING_BYTES: usize = 4 * listing::MAX_PAGE_BYTES;
 /// assert!(output.starts_with("HTTP/1.0 200 OK\r\n") && output.contains("\r\nCache-Control: max-age=3600\r\n"));
 /// # Ok::<(), std::io::Error>(())
 /// ```
+///
+/// A handler can respond to some paths itself, and pass the others on:
+///
+/// ```
+/// use http_files::Files;
+/// use http_server::{Action, ErrorContext, Handler, Request, Response, testing};
+///
+/// struct Site {
+///     files: Files,
+/// }
+///
+/// impl Handler for Site {
+///     fn handle(&self, request: &Request<'_>) -> Action {
+///         match &*request.path() {
+///             "/api/version" => Response::json(r#"{"version":1}"#).into(),
+///             path if path.starts_with("/api/") => Response::not_found().into(),
+///             _ => self.files.handle(request),
+///         }
+///     }
+///
+///     fn error_page(&self, error: &ErrorContext<'_>) -> Response {
+///         self.files.error_page(error)
+///     }
+///
+///     fn never_blocks(&self) -> bool {
+///         self.files.never_blocks() // a route that blocks calls `request.will_block()` first
+///     }
+/// }
+///
+/// fn main() -> std::io::Result<()> {
+///     let site = Site { files: Files::new("src".as_ref())? };
+///     assert_eq!(testing::get("/api/version").send(&site).text(), r#"{"version":1}"#);
+///     assert_eq!(testing::get("/api/lib.rs").send(&site).text(), "404 Not Found\n");
+///     assert!(testing::get("/lib.rs").send(&site).text().contains("struct Files"));
+///     assert!(testing::get("/no-such-file").send(&site).text().contains("<h1>404 Not Found</h1>"));
+///     Ok(())
+/// }
+/// ```
 #[derive(Debug)]
 pub struct Files {
     root: Root,
