@@ -10,7 +10,7 @@ use http_core::{RequestError, Status, header};
 
 use crate::clock;
 use crate::connection::shared::Shared;
-use crate::handler::{ErrorContext, HandlerError, INTERNAL, Response};
+use crate::handler::{ErrorContext, HandlerError, INTERNAL, Response, panic_message};
 use crate::trace::DecisionTrace;
 
 /// Makes the responses for one request.
@@ -137,12 +137,6 @@ impl ErrorResponses<'_> {
         let shown = |word: &[u8]| word[..word.len().min(MAX_SHOWN)].escape_ascii().to_string();
         format!("{} {}: ", shown(method), shown(path))
     }
-}
-
-/// The message of a panic.
-pub(crate) fn panic_message(panic: &(dyn Any + Send)) -> &str {
-    let text = panic.downcast_ref::<&str>().copied();
-    text.or_else(|| panic.downcast_ref::<String>().map(String::as_str)).unwrap_or("no message")
 }
 
 #[cfg(test)]

@@ -7,9 +7,8 @@ use std::os::fd::AsFd;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::SystemTime;
 
-use crate::connection::error_response::panic_message;
 use crate::connection::transport::Transport;
-use crate::handler::Body;
+use crate::handler::{Body, panic_message};
 
 /// A body up to this size is copied after its head and sent with it in one call. Two slices would cost the same.
 const INLINE_BODY_MAX: usize = 16 << 10;

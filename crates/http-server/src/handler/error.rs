@@ -1,5 +1,6 @@
 //! Errors that become responses: those of a handler, and what an error page may show of any error.
 
+use std::any::Any;
 use std::borrow::Cow;
 use std::error::Error;
 
@@ -133,4 +134,10 @@ impl<'a> ErrorContext<'a> {
     pub fn date(&self) -> Date {
         self.date
     }
+}
+
+/// The message of a panic.
+pub(crate) fn panic_message(panic: &(dyn Any + Send)) -> &str {
+    let text = panic.downcast_ref::<&str>().copied();
+    text.or_else(|| panic.downcast_ref::<String>().map(String::as_str)).unwrap_or("no message")
 }
