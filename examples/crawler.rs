@@ -91,7 +91,7 @@ impl Server {
         Ok(Page { status, etag, location, is_html, body })
     }
 
-    /// Sends over the kept connection, or over a new one if there is none or the server has closed it.
+    /// Sends over the kept connection, or over a new one if none is kept or the server has closed it.
     fn send(&mut self, request: &Request<'_>) -> Result<Response<TcpStream>, webclient::Error> {
         if let Some(kept) = self.kept.take() {
             match kept.send(request, io::empty()) {

@@ -188,7 +188,7 @@ pub(crate) fn cores() -> usize {
     thread::available_parallelism().map_or(1, usize::from)
 }
 
-/// Looks for a program in PATH and in the directories of daemons. The version is empty if there is none.
+/// Looks for a program in PATH and in the directories of daemons. The version is empty if the program has none.
 pub(crate) fn find_installed(program: &str, version: &str) -> (Option<PathBuf>, String) {
     let path = env::var_os("PATH").unwrap_or_default();
     let mut directories = env::split_paths(&path).chain(["/usr/sbin", "/usr/local/sbin"].map(PathBuf::from));

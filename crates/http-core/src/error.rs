@@ -3,6 +3,7 @@
 
 use thiserror::Error;
 
+use crate::message::field::{FieldName, FieldValue, header};
 use crate::message::status::Status;
 use crate::message::target_error::TargetError;
 
@@ -114,6 +115,24 @@ pub enum RequestError {
 }
 
 impl RequestError {
+    /// A header of the response to this error, besides those of its content: an empty Allow for CONNECT (RFC 9110 section
+    /// 10.2.1), and Retry-After, in seconds, if the caller is overloaded (section 10.2.3).
+    ///
+    /// ```
+    /// use http_core::RequestError;
+    /// let (name, value) = RequestError::Overloaded.header().unwrap();
+    /// assert_eq!((name.as_str(), value.as_bytes()), ("Retry-After", &b"1"[..]));
+    /// assert_eq!(RequestError::HeadTooLong.header(), None);
+    /// ```
+    pub const fn header(self) -> Option<(FieldName<'static>, FieldValue<'static>)> {
+        match self {
+            // R9110-10.2.1: a 405 lists the allowed methods. Here there are none.
+            RequestError::ConnectMethod => Some((header::ALLOW, FieldValue::from_static(""))),
+            RequestError::Overloaded => Some((header::RETRY_AFTER, FieldValue::from_static("1"))), // R1945-9.5
+            _ => None,
+        }
+    }
+
     /// The status of the response to this error.
     ///
     /// ```

@@ -45,7 +45,7 @@ impl Resource {
         for (coding, suffix) in CODINGS.into_iter().filter(|_| settings.precompressed) {
             let path = [path, suffix].concat();
             let Ok(name) = CString::new(&*path) else { continue }; // its prefix was opened, so it contains no NUL
-            // Usually there is none, and a stat costs half as much as an open that fails. A file that has not settled
+            // Usually it does not exist, and a stat costs half as much as an open that fails. A file that has not settled
             // may be half written, because most programs compress in place. It counts as absent and is checked again
             // each second.
             let found = root.stamp(&name).and_then(|_| open(&path).ok());

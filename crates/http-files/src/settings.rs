@@ -17,7 +17,7 @@ pub(crate) struct Settings {
     pub(crate) precompressed: bool,
     /// Whether pages of every origin may read the files.
     pub(crate) cors: bool,
-    /// The file that is served where there is none.
+    /// The file that is served in place of one that does not exist.
     pub(crate) fallback: Option<Vec<u8>>,
     /// Files shown instead of the built-in error pages.
     pub(crate) error_pages: Vec<(Status, Vec<u8>)>,

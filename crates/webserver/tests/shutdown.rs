@@ -4,7 +4,6 @@
 
 mod support;
 
-use std::fs::{self, File};
 use std::io::{BufRead, BufReader, ErrorKind, Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::process::{Command, Stdio};
@@ -12,19 +11,11 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, Signal};
-use tempfile::TempDir;
 
-use support::{PROGRAM, Program, connect, keep_alive, parse_responses, read_response, read_to_end, send, wait_until};
-
-/// Far more than socket buffers hold.
-const LARGE: u64 = 64 << 20;
-
-fn directory() -> TempDir {
-    let directory = TempDir::new().unwrap();
-    fs::write(directory.path().join("small"), "small").unwrap();
-    File::create(directory.path().join("large")).unwrap().set_len(LARGE).unwrap();
-    directory
-}
+use support::{
+    LARGE, PROGRAM, Program, connect, directory, keep_alive, parse_responses, read_response, read_to_end, send,
+    wait_until,
+};
 
 /// Requests the large file and reads only its first bytes.
 fn begin_download(address: SocketAddr) -> (TcpStream, Vec<u8>) {

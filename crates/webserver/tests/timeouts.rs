@@ -19,20 +19,9 @@ use rustix::net::SendFlags;
 use tempfile::TempDir;
 
 use support::{
-    EmbeddedServer, PROGRAM, Program, connect, exchange, get, keep_alive, parse_responses, read_response, read_to_end,
-    send, wait_until,
+    EmbeddedServer, LARGE, PROGRAM, Program, connect, directory, exchange, get, keep_alive, parse_responses,
+    read_response, read_to_end, send, wait_until,
 };
-
-/// Far more than socket buffers hold.
-const LARGE: u64 = 64 << 20;
-
-/// A directory with a small file and a large one.
-fn directory() -> TempDir {
-    let directory = TempDir::new().unwrap();
-    fs::write(directory.path().join("small"), "small").unwrap();
-    File::create(directory.path().join("large")).unwrap().set_len(LARGE).unwrap();
-    directory
-}
 
 fn serve(options: &[&str]) -> (TempDir, Program) {
     let directory = directory();

@@ -161,7 +161,7 @@ impl HttpUrl {
         Origin::new(self.authority())
     }
 
-    /// The query with its question mark; empty if there is none.
+    /// The query with its question mark, or an empty string.
     fn query(&self) -> &[u8] {
         let text = self.text.as_bytes();
         &text[before(text, b"?").len()..]

@@ -379,11 +379,8 @@ impl Connection {
         let text = alloc::format!("{}: {error}\n", error.status());
         let mut fields = FieldBlock::new();
         fields.push_unreserved(header::CONTENT_TYPE, FieldValue::from_static("text/plain; charset=utf-8"));
-        if error == RequestError::ConnectMethod {
-            fields.push_unreserved(header::ALLOW, FieldValue::from_static("")); // R9110-10.2.1: no method at all
-        }
-        if error == RequestError::Overloaded {
-            fields.push_unreserved(header::RETRY_AFTER, FieldValue::from_static("1")); // R1945-9.5
+        if let Some((name, value)) = error.header() {
+            fields.push_unreserved(name, value);
         }
         let body = ResponseBody::Bytes(text.as_bytes());
         let _complete = self.respond(&Response { body, date, ..Response::new(error.status(), &fields) }, out)?;

@@ -6,7 +6,7 @@ use std::fmt::Display;
 use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
-use http_core::{RequestError, Status, header};
+use http_core::{RequestError, Status};
 
 use crate::clock;
 use crate::connection::shared::Shared;
@@ -33,13 +33,10 @@ impl ErrorResponses<'_> {
     /// The response to a request that the server rejects.
     pub(crate) fn reject(&self, error: RequestError) -> Response {
         let page = self.error_page(error.status(), &error.to_string());
-        let (name, value) = match error {
-            // R9110-10.2.1: a 405 lists the allowed methods. Here there are none.
-            RequestError::ConnectMethod => (header::ALLOW, ""),
-            RequestError::Overloaded => (header::RETRY_AFTER, "1"),
-            _ => return page,
-        };
-        if page.fields.contains(name) { page } else { page.header(name, value) }
+        match error.header() {
+            Some((name, value)) if !page.fields.contains(name) => page.header(name, value),
+            _ => page,
+        }
     }
 
     /// The response to a client that waits for a 100 (Continue), which HTTP/1.0 does not have, before it sends the

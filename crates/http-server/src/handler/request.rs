@@ -77,8 +77,8 @@ impl<'a> Request<'a> {
         self.head.version
     }
 
-    /// The value of the first header with this name, in any case. `None` if there is none, or if the value is not
-    /// UTF-8.
+    /// The value of the first header with this name, in any case. `None` if there is no such header, or if its
+    /// value is not UTF-8.
     pub fn header(&self, name: impl AsRef<[u8]>) -> Option<&'a str> {
         let name = FieldName::new(name.as_ref()).ok()?;
         self.head.fields.get(name)?.as_str()

@@ -15,9 +15,23 @@ pub(crate) use wire::{
     send,
 };
 
+use std::fs::{self, File};
 use std::io::{self, Write};
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
+
+use tempfile::TempDir;
+
+/// Far more than socket buffers hold.
+pub(crate) const LARGE: u64 = 64 << 20;
+
+/// A directory with a small file and a large one.
+pub(crate) fn directory() -> TempDir {
+    let directory = TempDir::new().unwrap();
+    fs::write(directory.path().join("small"), "small").unwrap();
+    File::create(directory.path().join("large")).unwrap().set_len(LARGE).unwrap();
+    directory
+}
 
 /// Waits until the condition holds; panics after [`TIMEOUT`].
 pub(crate) fn wait_until(what: &str, mut condition: impl FnMut() -> bool) {
