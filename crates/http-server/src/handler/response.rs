@@ -252,6 +252,13 @@ mod tests {
         String::from_utf8(response.headers().as_bytes().to_vec()).unwrap()
     }
 
+    // V16: it may be printed on a terminal.
+    #[test]
+    fn header_error_escapes_the_name() {
+        let error = Response::empty(Status::OK).try_header("X\r\n\x1b[2J", "5").unwrap_err().to_string();
+        assert!(error.starts_with("X\\r\\n\\x1b[2J: invalid header name"), "{error}");
+    }
+
     #[test]
     fn header_replaces_and_append_header_adds() {
         let response = Response::html("<p>").header("content-type", "text/plain").header(header::VARY, b"Accept");
