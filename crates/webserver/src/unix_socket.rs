@@ -5,6 +5,7 @@ use std::io::{self, ErrorKind};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::net::UnixListener;
 use std::path::{Path, PathBuf};
+use std::sync::{Mutex, PoisonError};
 use std::thread;
 use std::time::Duration;
 
@@ -95,6 +96,9 @@ fn directory_of(path: &Path) -> Result<OwnedFd, Errno> {
 }
 
 fn listen(path: &Path) -> io::Result<UnixListener> {
+    // Two calls at once, as in tests, would restore each other's mask too early.
+    static UMASK: Mutex<()> = Mutex::new(());
+    let _held = UMASK.lock().unwrap_or_else(PoisonError::into_inner);
     let mask = umask(FORBIDDEN);
     let listener = UnixListener::bind(path);
     umask(mask);
