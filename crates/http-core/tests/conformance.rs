@@ -29,7 +29,7 @@ fn cases() -> Vec<Case> {
 
 /// The machine drops unread bodies, and the stream ends after the last byte.
 fn default_plan() -> Plan {
-    Plan { limits: Limits::default(), reads_bodies: false, ends_by_timeout: false }
+    Plan { limits: Limits::default(), reads_bodies: false, ends_by_timeout: false, postpones: false }
 }
 
 // Every rule that a case names; D1 to D16, V1 to V6, V9, V10, V13 to V16, V31, V32.
@@ -54,6 +54,15 @@ fn every_case_gets_the_same_response_in_any_pieces() {
 }
 
 // R9112-3a, R9110-5.4, R6585-5, R9112-2.2d, D16, V20
+#[test]
+fn every_case_gets_the_same_response_after_it_was_postponed() {
+    for case in cases() {
+        let [at_once, postponed] =
+            [false, true].map(|postpones| drive(Plan { postpones, ..default_plan() }, &[&case.bytes]));
+        assert_eq!(postponed, at_once, "{}", case.id);
+    }
+}
+
 #[test]
 fn limits_are_exact() {
     let mut faults = Vec::new();

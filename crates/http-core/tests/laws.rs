@@ -77,6 +77,20 @@ proptest! {
     }
 }
 
+// A request that is taken back is handed out once more, and nothing else changes.
+proptest! {
+    #![proptest_config(config(768))]
+    #[test]
+    fn postponed_requests_give_the_same_events_and_bytes(
+        input in input(),
+        cuts in vec(any::<Index>(), 0..12),
+        plan in plan(),
+    ) {
+        let pieces = pieces(&input, &cuts);
+        prop_assert_eq!(drive(Plan { postpones: true, ..plan }, &pieces), drive(plan, &pieces));
+    }
+}
+
 /// Headers that decide something: the file, the length of the body, persistence, the status.
 const DECISIVE: [&str; 6] = [
     "Host: a\r\n",
@@ -139,7 +153,8 @@ fn headers_without_effect_do_not_change_the_response() {
         "DELETE / HTTP/1.0\r\nConnection: keep-alive",
     ] {
         let out = |field: &str| {
-            let plan = Plan { limits: Limits::default(), reads_bodies: false, ends_by_timeout: false };
+            let plan =
+                Plan { limits: Limits::default(), reads_bodies: false, ends_by_timeout: false, postpones: false };
             drive(plan, &[format!("{request}\r\n{field}\r\n").as_bytes()]).out
         };
         let plain = out("");
@@ -363,6 +378,7 @@ fn plan() -> impl Strategy<Value = Plan> {
         limits,
         reads_bodies,
         ends_by_timeout,
+        postpones: false,
     })
 }
 

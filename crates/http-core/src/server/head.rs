@@ -52,6 +52,11 @@ impl Head {
         connection_option: ConnectionOption::Nothing,
     };
 
+    /// Before the same head is read once more.
+    pub(super) fn again(self) -> Head {
+        Head { scanner: self.scanner.again(), ..Head::NONE }
+    }
+
     /// Continues where it stopped. When the head is complete, lends its bytes and returns the framing of the body.
     /// `None` if more bytes are needed.
     pub(super) fn read(

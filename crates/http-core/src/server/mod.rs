@@ -271,6 +271,29 @@ impl Connection {
         self.head.view(self.buffer.lent_front(), self.buffer.fields(), self.body_left)
     }
 
+    /// Takes the request of the last [`poll`](Self::poll) back: the next poll hands it out once more.
+    ///
+    /// It suits a caller that cannot respond yet and has to [detach](Self::detach) the connection meanwhile. It does
+    /// nothing unless [`request`](Self::request) returns a request that has no response.
+    ///
+    /// ```
+    /// use http_core::server::{Connection, Event};
+    /// # use http_core::Limits;
+    /// # let mut connection = Connection::new(Limits::default());
+    /// connection.receive(b"GET /hello HTTP/1.0\r\n\r\n");
+    /// for _ in 0..3 {
+    ///     assert!(matches!(connection.poll(), Ok(Event::Request(_))));
+    ///     connection.postpone();
+    /// }
+    /// ```
+    pub fn postpone(&mut self) {
+        if self.holds_head && self.state == State::Due {
+            self.buffer.return_front();
+            (self.state, self.body_left, self.holds_head) = (State::Head, 0, false);
+            self.head = self.head.again();
+        }
+    }
+
     /// The first line as far as it was received, for a log. It may hold any byte except LF, so escape it.
     ///
     /// It is available as long as [`request`](Self::request), and after an error in a head. Otherwise it is empty.

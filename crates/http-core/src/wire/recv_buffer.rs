@@ -98,6 +98,11 @@ impl RecvBuffer {
         self.consume(n as usize);
     }
 
+    /// Takes back the bytes that were lent: they are unread again.
+    pub(crate) fn return_front(&mut self) {
+        self.lent_front = 0;
+    }
+
     /// Free space to receive into. It is never empty while fewer than `limit` bytes are unread, and unread bytes never
     /// exceed `limit`.
     pub(crate) fn receive_buffer(&mut self, limit: usize) -> &mut [u8] {

@@ -48,6 +48,11 @@ impl HeadScanner {
         HeadScanner { scanned: 0, line_start: 0, field_lines: 0, first_line_seen: false, bare_lf: false, folded: false }
     }
 
+    /// Begins again with the head that this scanner has read. Folded lines were joined in place.
+    pub(crate) fn again(self) -> HeadScanner {
+        HeadScanner { folded: self.folded, ..HeadScanner::new() }
+    }
+
     /// Continues where it stopped. `head` begins with the first byte of the head and only grows between calls.
     pub(crate) fn scan(&mut self, head: &[u8], limits: &Limits) -> Result<Found, TooLong> {
         loop {

@@ -5,7 +5,8 @@ use http_core::conditional::{self, EntityTag, Outcome, Validators};
 use http_core::range::{self, ContentRange, RangeOutcome};
 use http_core::server::{Connection, Event, Expectation, RequestHead, Response, ResponseBody, SendBody};
 use http_core::{
-    CloseReason, Date, FieldBlock, FieldName, FieldValue, Framing, Limits, Method, RequestError, Status, header,
+    CloseReason, Date, FieldBlock, FieldName, FieldValue, Framing, Limits, Method, RequestError, Status, Workspace,
+    header,
 };
 
 /// `Sun, 06 Nov 1994 08:49:37 GMT`
@@ -46,6 +47,8 @@ pub(crate) struct Plan {
     pub(crate) reads_bodies: bool,
     /// Whether a timeout follows the last byte; otherwise the stream ends.
     pub(crate) ends_by_timeout: bool,
+    /// Whether each request is taken back once, and the connection detached, before it gets its response.
+    pub(crate) postpones: bool,
 }
 
 /// The outcome of a connection.
@@ -87,6 +90,7 @@ pub(crate) fn drive_with_hand_over(
     let mut pieces = pieces.iter().copied().filter(|piece| !piece.is_empty());
     let (mut rest, mut ended) = (&b""[..], false);
     let mut due: Option<OwnedResponse> = None;
+    let (mut workspace, mut was_postponed) = (Workspace::default(), false);
     loop {
         match connection.poll() {
             Ok(Event::NeedInput) => {
@@ -110,7 +114,14 @@ pub(crate) fn drive_with_hand_over(
                 connection.received(n);
                 rest = &rest[n..];
             }
+            Ok(Event::Request(_)) if plan.postpones && !was_postponed => {
+                was_postponed = true;
+                connection.postpone();
+                connection.detach(&mut workspace);
+                connection.attach(&mut workspace);
+            }
             Ok(Event::Request(request)) => {
+                was_postponed = false;
                 let rest = format!("{:?} {} {:?}", request.target, request.version, request.fields);
                 seen.push(Seen::Request { method: request.method.to_string(), rest });
                 let response = OwnedResponse::to(&request);
