@@ -8,6 +8,7 @@ use std::sync::Arc;
 
 use http_core::Date;
 use http_server::freshness::ReceivedAt;
+use http_server::{Blocking, Later};
 use quick_cache::Weighter;
 
 use crate::representation::Representation;
@@ -30,22 +31,29 @@ impl Cache {
 
     /// The resource with this name, if the name still leads to it in the representation that `choose` prefers.
     /// `received_at` is the time of the request. `now` is that time or earlier.
+    ///
+    /// # Errors
+    /// [`Later`], if the check could hang, or has to look the name up again, and no worker is free for that.
     pub(crate) fn get(
         &self,
         name: &[u8],
         root: &Root,
         now: Date,
         received_at: ReceivedAt,
+        blocking: Blocking<'_>,
         choose: impl Fn(&Resource) -> &Representation,
-    ) -> Option<Arc<Resource>> {
-        let cache = self.0.as_ref()?;
-        let resource = cache.get(name)?;
+    ) -> Result<Option<Arc<Resource>>, Later> {
+        let Some(cache) = &self.0 else { return Ok(None) };
+        let Some(resource) = cache.get(name) else { return Ok(None) };
         let chosen = choose(&resource);
-        if resource.is_settled(now) && resource.is_current(chosen, root, now, received_at) {
-            return Some(resource);
+        if root.is_elsewhere(&resource.plain().stamp) {
+            blocking.may_hang()?;
+        }
+        if resource.is_settled(now) && resource.is_current(chosen, root, now, received_at, blocking)? {
+            return Ok(Some(resource));
         }
         cache.remove(name);
-        None
+        Ok(None)
     }
 
     /// Adds a resource if it is settled. `now` is a time before it was read.
@@ -123,7 +131,10 @@ mod tests {
     }
 
     fn is_hit(files: &Files, name: &str) -> bool {
-        files.cache.get(name.as_bytes(), &files.root, after(10), ReceivedAt::now(), Resource::plain).is_some()
+        let (now, received_at) = (after(10), ReceivedAt::now());
+        let found =
+            files.cache.get(name.as_bytes(), &files.root, now, received_at, Blocking::default(), Resource::plain);
+        found.unwrap().is_some()
     }
 
     fn is_cached(files: &Files, name: &str) -> bool {

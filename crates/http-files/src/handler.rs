@@ -18,7 +18,7 @@ use std::sync::atomic::Ordering::Relaxed;
 use http_core::server::Expectation;
 use http_core::{Date, FieldName, FieldValue, Fields, Form, Method, Status, Target, header, percent_encode};
 use http_server::freshness::ReceivedAt;
-use http_server::{Action, ErrorContext, Handler, Request, Response};
+use http_server::{Action, Blocking, ErrorContext, Handler, Later, Request, Response};
 
 use crate::error_page::error_page;
 use crate::html::Html;
@@ -54,20 +54,26 @@ enum Found {
 
 impl Handler for Files {
     fn handle(&self, request: &Request<'_>) -> Action {
-        self.serve(request).unwrap_or_else(|error| self.render_error(error, request.date())).into()
+        match self.serve(request).or_else(|error| self.render_error(error, request.date(), request.blocking())) {
+            Ok(response) => response.into(),
+            Err(later) => later.into(),
+        }
     }
 
     fn never_blocks(&self) -> bool {
-        true // a slow disk may block it, which the pool notices within 10 ms
+        true // it asks before it opens or reads anything
     }
 
     fn error_page(&self, error: &ErrorContext<'_>) -> Response {
-        let message = sentence(error.message());
-        let error_response = match error.status() {
+        let (status, message) = (error.status(), sentence(error.message()));
+        let error_response = match status {
             Status::METHOD_NOT_ALLOWED => not_allowed(message),
             status => ErrorResponse::new(status, message),
         };
-        self.render_error(error_response, error.date())
+        // A deadline must not wait for a disk.
+        let blocking = error.blocking();
+        let own = self.own_page(status, error.date(), blocking);
+        self.page(error_response, own.ok().flatten())
     }
 }
 
@@ -125,8 +131,14 @@ impl Files {
             Err(OpenError::NotFound)
         } else {
             let (head, now, received_at) = (request.head(), request.date(), request.received_at());
-            let cached = self.cache.get(&name, &self.root, now, received_at, |resource| resource.choose(&head.fields));
-            cached.map_or_else(|| self.lookup_uncached(request, &name), |resource| Ok(Found::Resource(resource)))
+            let cached = self
+                .cache
+                .get(&name, &self.root, now, received_at, request.blocking(), |resource| resource.choose(&head.fields));
+            match cached {
+                Ok(Some(resource)) => Ok(Found::Resource(resource)),
+                Ok(None) => self.lookup_uncached(request, &name),
+                Err(later) => Err(OpenError::Later(later)),
+            }
         };
         PATH_BUF.set(name);
         found
@@ -142,7 +154,14 @@ impl Files {
                 request.trace("R1945-10.11", || "a directory is redirected to its path with a slash at the end".into());
                 Ok(Found::Page(redirect_to_slash(name, &request.head().target)))
             }
-            file => Ok(Found::Resource(self.read_resource(name, name, file, Vec::new(), request.date())?)),
+            file => Ok(Found::Resource(self.read_resource(
+                name,
+                name,
+                file,
+                Vec::new(),
+                request.date(),
+                request.blocking(),
+            )?)),
         }
     }
 
@@ -154,7 +173,8 @@ impl Files {
             request.trace("--index", || "a directory is served by its index file, if it has one".into());
             let stamp = match self.open_traced(&index, request) {
                 Ok(file) if file.is_file() => {
-                    let resource = self.read_resource(name, &index, file, negative_entries, request.date())?;
+                    let resource =
+                        self.read_resource(name, &index, file, negative_entries, request.date(), request.blocking())?;
                     return Ok(Found::Resource(resource));
                 }
                 Ok(other) => Some(other.stamp),
@@ -168,7 +188,14 @@ impl Files {
             Opened { file, .. } if self.settings.listing => {
                 request.trace("--no-listing", || "a directory without an index file is listed".into());
                 let query = request.head().target.query();
-                Ok(Found::Page(listing::response(&self.root, inside, file, query, self.settings.hidden)?))
+                Ok(Found::Page(listing::response(
+                    &self.root,
+                    inside,
+                    file,
+                    query,
+                    self.settings.hidden,
+                    request.blocking(),
+                )?))
             }
             _ => {
                 request.trace("--no-listing", || "a directory without an index file is not listed".into());
@@ -193,7 +220,8 @@ impl Files {
         request.trace("--fallback", || {
             format!("the path leads to no file: the fallback \"{}\" is served", path.escape_ascii())
         });
-        let resource = self.load(path, request.date(), |resource| resource.choose(&request.head().fields))?;
+        let resource =
+            self.load(path, request.date(), request.blocking(), |resource| resource.choose(&request.head().fields))?;
         respond_with(&resource, request)
     }
 
@@ -202,12 +230,13 @@ impl Files {
         &self,
         path: &[u8],
         now: Date,
+        blocking: Blocking<'_>,
         choose: impl Fn(&Resource) -> &Representation,
     ) -> Result<Arc<Resource>, OpenError> {
-        match self.cache.get(path, &self.root, now, ReceivedAt::now(), choose) {
+        match self.cache.get(path, &self.root, now, ReceivedAt::now(), blocking, choose).map_err(OpenError::Later)? {
             Some(resource) => Ok(resource),
-            None => match self.open(path)? {
-                file if file.is_file() => self.read_resource(path, path, file, Vec::new(), now),
+            None => match self.open(path, blocking)? {
+                file if file.is_file() => self.read_resource(path, path, file, Vec::new(), now, blocking),
                 _ => Err(OpenError::NotFound),
             },
         }
@@ -221,8 +250,9 @@ impl Files {
         opened: Opened,
         negative_entries: Vec<NegativeEntry>,
         now: Date,
+        blocking: Blocking<'_>,
     ) -> Result<Arc<Resource>, OpenError> {
-        let open = |path: &[u8]| self.open(path);
+        let open = |path: &[u8]| self.open(path, blocking);
         let resource = Resource::read(path, opened, negative_entries, &self.settings, now, &self.root, open)?;
         let resource = Arc::new(resource);
         self.cache.insert(name, &resource, now);
@@ -231,7 +261,7 @@ impl Files {
     }
 
     fn open_traced(&self, path: &[u8], request: &Request<'_>) -> Result<Opened, OpenError> {
-        let opened = self.open(path);
+        let opened = self.open(path, request.blocking());
         request.trace(self.root.containment().rule(), || {
             let what = match &opened {
                 Ok(Opened { kind: FileKind::File, stamp, .. }) => format!("is a file of {} bytes", stamp.length),
@@ -243,20 +273,37 @@ impl Files {
         opened
     }
 
-    pub(crate) fn open(&self, path: &[u8]) -> Result<Opened, OpenError> {
-        match self.root.open_beneath(path) {
+    pub(crate) fn open(&self, path: &[u8], blocking: Blocking<'_>) -> Result<Opened, OpenError> {
+        match self.root.open_beneath(path, blocking) {
             Err(OpenError::Busy) => {
+                blocking.may_hang().map_err(OpenError::Later)?; // some of these files may be on a network
                 self.cache.close_files();
-                self.root.open_beneath(path)
+                self.root.open_beneath(path, blocking)
             }
             other => other,
         }
     }
 
     /// Turns an error into the owner's page for its status, or into the built-in one.
-    fn render_error(&self, error: ErrorResponse, now: Date) -> Response {
-        let ErrorResponse { status, message, fields } = error;
-        let own = self.settings.error_page(status).and_then(|path| self.load(path, now, Resource::plain).ok());
+    fn render_error(&self, error: ErrorResponse, now: Date, blocking: Blocking<'_>) -> Result<Response, Later> {
+        match error.later {
+            Some(later) => Err(later),
+            None => self.own_page(error.status, now, blocking).map(|own| self.page(error, own)),
+        }
+    }
+
+    /// The owner's page for errors with this status, if it can be read.
+    fn own_page(&self, status: Status, now: Date, blocking: Blocking<'_>) -> Result<Option<Arc<Resource>>, Later> {
+        let Some(path) = self.settings.error_page(status) else { return Ok(None) };
+        blocking.will_block()?; // even a look at a cached page may block the worker that enforces a deadline
+        match self.load(path, now, blocking, Resource::plain) {
+            Err(OpenError::Later(later)) => Err(later),
+            other => Ok(other.ok()),
+        }
+    }
+
+    fn page(&self, error: ErrorResponse, own: Option<Arc<Resource>>) -> Response {
+        let ErrorResponse { status, message, fields, .. } = error;
         let mut response = match own {
             Some(resource) => Response::bytes(resource.plain().content_type(), resource.plain().full()).status(status),
             None => error_page(status, &message),
@@ -312,6 +359,7 @@ impl From<OpenError> for ErrorResponse {
             OpenError::Forbidden => ErrorResponse::new(Status::FORBIDDEN, "Access to this address is not allowed."),
             OpenError::Busy => try_again("Too many files are open."),
             OpenError::Changing => try_again("The file is being changed."),
+            OpenError::Later(later) => ErrorResponse { later: Some(later), ..try_again("The server is busy.") },
             OpenError::Broken => ErrorResponse::new(Status::INTERNAL_SERVER_ERROR, "The file could not be read."),
         }
     }

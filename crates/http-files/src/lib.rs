@@ -19,6 +19,7 @@ use std::path::Path;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
 use http_core::{FieldName, FieldValue, ReservedField, Status, header};
+use http_server::Blocking;
 
 use cache::Cache;
 use fields::push;
@@ -224,7 +225,7 @@ impl Files {
 
     /// Whether there is a file at this path that can be opened now.
     pub fn contains(&self, path: &[u8]) -> bool {
-        self.open(path).is_ok_and(|opened| opened.is_file())
+        self.open(path, Blocking::default()).is_ok_and(|opened| opened.is_file())
     }
 
     /// How every open is kept beneath the directory.

@@ -166,6 +166,7 @@ fn read_content(file: OwnedFd, stamp: &mut FileStamp) -> Result<Content, OpenErr
 mod tests {
     use super::*;
     use crate::root::Root;
+    use http_server::Blocking;
     use std::fs;
 
     // The file changes between open and read.
@@ -179,7 +180,7 @@ mod tests {
         let description = Description { content_type: FieldValue::from_static("a/b"), coding: None, varies: false };
         for (before, after) in [(0, 7), (7, 0), (7, 12), (12, 7), (7, 20_000), (20_000, 7)] {
             fs::write(&path, vec![b'a'; before]).unwrap();
-            let opened = root.open_beneath(b"file").unwrap();
+            let opened = root.open_beneath(b"file", Blocking::default()).unwrap();
             fs::write(&path, vec![b'b'; after]).unwrap();
             let read = Representation::read(b"file", opened, description, &settings, now).unwrap();
             match &read.content {

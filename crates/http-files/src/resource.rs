@@ -5,8 +5,8 @@ use std::sync::atomic::{AtomicI64, Ordering::Relaxed};
 
 use http_core::negotiate::{self, Choice};
 use http_core::{Date, FieldValue, Fields};
-use http_server::Request;
 use http_server::freshness::ReceivedAt;
+use http_server::{Blocking, Later, Request};
 
 use crate::media_types::UNKNOWN;
 use crate::representation::{Description, Representation};
@@ -114,28 +114,40 @@ impl Resource {
 
     /// Whether the name still leads to this state of `chosen`, for a request received at this time. Other paths that
     /// the name could lead to, and symlinks out of the root on the way, are checked once a second.
-    pub(crate) fn is_current(&self, chosen: &Representation, root: &Root, now: Date, received_at: ReceivedAt) -> bool {
+    pub(crate) fn is_current(
+        &self,
+        chosen: &Representation,
+        root: &Root,
+        now: Date,
+        received_at: ReceivedAt,
+        blocking: Blocking<'_>,
+    ) -> Result<bool, Later> {
         let is_same = |file: &Representation| {
             file.checked.is_valid_for(received_at, || root.stamp(&file.path) == Some(file.stamp))
         };
         // If `chosen` is the plain file, the second check is free: it was just made.
-        is_same(chosen) && is_same(&self.plain) && self.recheck_lookup(root, now)
+        Ok(is_same(chosen) && is_same(&self.plain) && self.recheck_lookup(root, now, blocking)?)
     }
 
     /// Whether a complete lookup would find the same files.
-    fn recheck_lookup(&self, root: &Root, now: Date) -> bool {
+    fn recheck_lookup(&self, root: &Root, now: Date, blocking: Blocking<'_>) -> Result<bool, Later> {
         if self.checked_at.load(Relaxed) == now.unix() {
-            return true;
+            return Ok(true);
         }
-        let holds = self.negative_entries.iter().all(|(path, stamp)| root.stamp(path) == *stamp)
-            && self.representations().all(|file| match root.open_beneath(file.path.to_bytes()) {
-                Ok(opened) => opened.stamp == file.stamp,
-                Err(error) => error == OpenError::Busy, // the cache helps most when nothing can be opened
-            });
-        if holds {
-            self.checked_at.store(now.unix(), Relaxed);
+        blocking.will_block()?;
+        if !self.negative_entries.iter().all(|(path, stamp)| root.stamp(path) == *stamp) {
+            return Ok(false);
         }
-        holds
+        for file in self.representations() {
+            match root.open_beneath(file.path.to_bytes(), blocking) {
+                Ok(opened) if opened.stamp == file.stamp => {}
+                Err(OpenError::Busy) => {} // the cache helps most when nothing can be opened
+                Err(OpenError::Later(later)) => return Err(later),
+                _ => return Ok(false),
+            }
+        }
+        self.checked_at.store(now.unix(), Relaxed);
+        Ok(true)
     }
 }
 

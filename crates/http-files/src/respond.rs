@@ -6,7 +6,7 @@ use http_core::conditional::{self, Outcome, Validators};
 use http_core::range::{self, ContentRange, RangeOutcome};
 use http_core::server::RequestHead;
 use http_core::{FieldBlock, FieldName, FieldValue, Status, header};
-use http_server::{Body, Request, Response};
+use http_server::{Body, Later, Request, Response};
 
 use crate::fields::push;
 use crate::representation::Representation;
@@ -19,11 +19,13 @@ pub(crate) struct ErrorResponse {
     pub(crate) message: Cow<'static, str>,
     /// Headers that belong to the status.
     pub(crate) fields: FieldBlock,
+    /// There is no response yet: the request is to be served later.
+    pub(crate) later: Option<Later>,
 }
 
 impl ErrorResponse {
     pub(crate) fn new(status: Status, message: impl Into<Cow<'static, str>>) -> ErrorResponse {
-        ErrorResponse { status, message: message.into(), fields: FieldBlock::new() }
+        ErrorResponse { status, message: message.into(), fields: FieldBlock::new(), later: None }
     }
 
     pub(crate) fn with(mut self, name: FieldName<'_>, value: FieldValue<'_>) -> ErrorResponse {

@@ -8,9 +8,9 @@ use std::path::Path;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use http_core::Date;
+use http_server::{Blocking, Later};
 use rustix::fs::{
-    AtFlags, CWD, FileType, Mode, OFlags, ResolveFlags, Stat, StatxFlags, fstat, makedev, openat, openat2, statat,
-    statx,
+    AtFlags, CWD, FileType, Mode, OFlags, ResolveFlags, Stat, Statx, StatxFlags, fstat, makedev, openat, openat2, statx,
 };
 use rustix::io::{Errno, pread, retry_on_intr};
 use thiserror::Error;
@@ -19,6 +19,8 @@ use thiserror::Error;
 #[derive(Debug)]
 pub(crate) struct Root {
     directory: OwnedFd,
+    /// The device that it is on.
+    device: u64,
     /// The kernel is too old for `openat2`, or a sandbox forbids it.
     no_openat2: bool,
     /// Symlinks are followed wherever they lead: the owner has turned containment off.
@@ -65,6 +67,8 @@ pub(crate) enum OpenError {
     Changing,
     #[error("cannot be read")]
     Broken,
+    #[error("is read later, because too many workers are blocked")]
+    Later(Later),
 }
 
 /// Does not wait for the other end of a FIFO and does not acquire a controlling terminal (V25).
@@ -103,7 +107,8 @@ impl Root {
         // Old kernels return NOSYS, and sandboxes PERM. Probed once, because later a single file may give PERM too.
         let probe = retry_on_intr(|| openat2(&directory, ".", OPEN, Mode::empty(), RESOLVE));
         let no_openat2 = matches!(probe, Err(Errno::NOSYS | Errno::PERM));
-        Ok(Root { directory, no_openat2, follow_symlinks: false })
+        let device = fstat(&directory)?.st_dev;
+        Ok(Root { directory, device, no_openat2, follow_symlinks: false })
     }
 
     /// Whether symlinks that lead out of the root are followed.
@@ -124,23 +129,42 @@ impl Root {
     }
 
     /// Opens a path made by `http_core::Path::decode_to`. The empty path is the root itself.
-    pub(crate) fn open_beneath(&self, path: &[u8]) -> Result<Opened, OpenError> {
-        let path = if path.is_empty() { b"." } else { path };
-        let file = self.descriptor(OsStr::from_bytes(path))?;
+    ///
+    /// It asks whether it may block. If the path leads into another file system, it asks whether it may hang, before it
+    /// enters that: the root's disk may answer while a network's does not.
+    pub(crate) fn open_beneath(&self, path: &[u8], blocking: Blocking<'_>) -> Result<Opened, OpenError> {
+        let path = OsStr::from_bytes(if path.is_empty() { b"." } else { path });
+        blocking.will_block().map_err(OpenError::Later)?;
+        let file = match self.descriptor(path, ResolveFlags::NO_XDEV) {
+            // It also means that a symlink leads out of the root.
+            Err(Errno::XDEV) => {
+                blocking.may_hang().map_err(OpenError::Later)?;
+                self.descriptor(path, ResolveFlags::empty())
+            }
+            other => other,
+        }?;
         let stat = fstat(&file)?;
         let kind = FileKind::of(&stat).ok_or(OpenError::Forbidden)?;
         Ok(Opened { file, kind, stamp: FileStamp::new(&stat) })
     }
 
-    fn descriptor(&self, path: &OsStr) -> Result<OwnedFd, Errno> {
-        match self.containment() {
+    /// Whether a file is on another file system than the root.
+    pub(crate) fn is_elsewhere(&self, stamp: &FileStamp) -> bool {
+        stamp.device != self.device
+    }
+
+    /// `stay` can be `NO_XDEV`: fails with `XDEV` instead of entering another file system. Without `openat2` it has no
+    /// effect.
+    fn descriptor(&self, path: &OsStr, stay: ResolveFlags) -> Result<OwnedFd, Errno> {
+        let resolve = match self.containment() {
+            Containment::Openat2 => RESOLVE,
+            Containment::Unconfined if !self.no_openat2 => ResolveFlags::empty(),
             Containment::Unconfined => return retry_on_intr(|| openat(&self.directory, path, OPEN, Mode::empty())),
             Containment::ComponentWalk => return walk(self.directory.as_fd(), path),
-            Containment::Openat2 => {}
-        }
+        };
         let mut tries = 0;
         loop {
-            match openat2(&self.directory, path, OPEN, Mode::empty(), RESOLVE) {
+            match openat2(&self.directory, path, OPEN, Mode::empty(), resolve | stay) {
                 // AGAIN: something was renamed while the kernel resolved the path.
                 Err(Errno::AGAIN | Errno::INTR) if tries < 8 => tries += 1,
                 other => return other,
@@ -150,19 +174,14 @@ impl Root {
 
     /// The stamp of the file that a path leads to now. It follows symlinks out of the root, too, but opens nothing.
     pub(crate) fn stamp(&self, path: &CStr) -> Option<FileStamp> {
-        const WANTED: StatxFlags =
-            StatxFlags::INO.union(StatxFlags::SIZE).union(StatxFlags::MTIME).union(StatxFlags::CTIME);
         // The flag makes a network file system ask its server again. On a local disk it changes nothing.
-        let stat = statx(&self.directory, path, AtFlags::STATX_FORCE_SYNC, WANTED).ok()?;
-        Some(FileStamp {
-            device: makedev(stat.stx_dev_major, stat.stx_dev_minor),
-            inode: stat.stx_ino,
-            length: stat.stx_size,
-            modified: nanoseconds(stat.stx_mtime.tv_sec, stat.stx_mtime.tv_nsec.into()),
-            changed: nanoseconds(stat.stx_ctime.tv_sec, stat.stx_ctime.tv_nsec.into()),
-        })
+        let stat = statx(&self.directory, path, AtFlags::STATX_FORCE_SYNC, STAMP).ok()?;
+        Some(FileStamp::from_statx(&stat))
     }
 }
+
+/// What a stamp consists of.
+const STAMP: StatxFlags = StatxFlags::INO.union(StatxFlags::SIZE).union(StatxFlags::MTIME).union(StatxFlags::CTIME);
 
 /// Opens one component after the other and follows no symlink.
 fn walk(root: BorrowedFd<'_>, path: &OsStr) -> Result<OwnedFd, Errno> {
@@ -177,10 +196,12 @@ fn walk(root: BorrowedFd<'_>, path: &OsStr) -> Result<OwnedFd, Errno> {
 }
 
 /// The kind and stamp of a directory's entry, if it may be served. One call, which opens nothing and follows no
-/// symlink. `name` comes from the directory itself.
+/// symlink. `name` comes from the directory itself. Of a mounted network file system it shows what the kernel knows,
+/// because its server may not answer.
 pub(crate) fn stat_entry(directory: BorrowedFd<'_>, name: &[u8]) -> Option<(FileKind, FileStamp)> {
-    let stat = statat(directory, OsStr::from_bytes(name), AtFlags::SYMLINK_NOFOLLOW | AtFlags::NO_AUTOMOUNT).ok()?;
-    Some((FileKind::of(&stat)?, FileStamp::new(&stat)))
+    const FLAGS: AtFlags = AtFlags::SYMLINK_NOFOLLOW.union(AtFlags::NO_AUTOMOUNT).union(AtFlags::STATX_DONT_SYNC);
+    let stat = statx(directory, OsStr::from_bytes(name), FLAGS, StatxFlags::TYPE | STAMP).ok()?;
+    Some((FileKind::from_mode(stat.stx_mode.into())?, FileStamp::from_statx(&stat)))
 }
 
 /// Reads a file from its start until the buffer is full or the file ends.
@@ -203,7 +224,11 @@ impl Opened {
 
 impl FileKind {
     fn of(stat: &Stat) -> Option<FileKind> {
-        match FileType::from_raw_mode(stat.st_mode) {
+        FileKind::from_mode(stat.st_mode)
+    }
+
+    fn from_mode(mode: u32) -> Option<FileKind> {
+        match FileType::from_raw_mode(mode) {
             FileType::RegularFile => Some(FileKind::File),
             FileType::Directory => Some(FileKind::Directory),
             _ => None,
@@ -223,6 +248,16 @@ impl FileStamp {
             length: stat.st_size.max(0) as u64,
             modified: nanoseconds(stat.st_mtime, stat.st_mtime_nsec.into()),
             changed: nanoseconds(stat.st_ctime, stat.st_ctime_nsec.into()),
+        }
+    }
+
+    fn from_statx(stat: &Statx) -> FileStamp {
+        FileStamp {
+            device: makedev(stat.stx_dev_major, stat.stx_dev_minor),
+            inode: stat.stx_ino,
+            length: stat.stx_size,
+            modified: nanoseconds(stat.stx_mtime.tv_sec, stat.stx_mtime.tv_nsec.into()),
+            changed: nanoseconds(stat.stx_ctime.tv_sec, stat.stx_ctime.tv_nsec.into()),
         }
     }
 
@@ -293,7 +328,7 @@ mod tests {
     }
 
     fn kind(root: &Root, path: &str) -> Result<FileKind, OpenError> {
-        root.open_beneath(path.as_bytes()).map(|opened| opened.kind)
+        root.open_beneath(path.as_bytes(), Blocking::default()).map(|opened| opened.kind)
     }
 
     // R1945-12.5a, V7, V25
@@ -337,7 +372,7 @@ mod tests {
     #[test]
     fn path_and_open_file_have_equal_stamps() {
         let (dir, root) = tree();
-        let opened = root.open_beneath(b"directory/file").unwrap();
+        let opened = root.open_beneath(b"directory/file", Blocking::default()).unwrap();
         assert_eq!(root.stamp(c"directory/file"), Some(opened.stamp));
         assert_eq!(root.stamp(c"inside"), Some(opened.stamp));
         assert_eq!(root.stamp(c"directory/nothing"), None);
@@ -353,7 +388,7 @@ mod tests {
     fn stat_entry_follows_no_symlink() {
         let (dir, root) = tree();
         let www = dir.path().join("www");
-        let directory = root.open_beneath(b"").unwrap().file;
+        let directory = root.open_beneath(b"", Blocking::default()).unwrap().file;
         let kind = |name: &str| stat_entry(directory.as_fd(), name.as_bytes()).map(|(kind, _)| kind);
         assert_eq!(kind("directory"), Some(FileKind::Directory));
         for neither in ["inside", "outside", "absolute", "circle", "fifo", "nothing"] {
@@ -362,14 +397,14 @@ mod tests {
         fs::write(www.join("file"), "content").unwrap();
         assert_eq!(
             stat_entry(directory.as_fd(), b"file"),
-            Some((FileKind::File, root.open_beneath(b"file").unwrap().stamp))
+            Some((FileKind::File, root.open_beneath(b"file", Blocking::default()).unwrap().stamp))
         );
     }
 
     #[test]
     fn read_stops_at_end_of_file_or_buffer() {
         let (_dir, root) = tree();
-        let opened = root.open_beneath(b"directory/file").unwrap();
+        let opened = root.open_beneath(b"directory/file", Blocking::default()).unwrap();
         let mut buffer = [0; 9];
         assert_eq!((read(&opened.file, &mut buffer), &buffer), (Ok(7), b"content\0\0"));
         assert_eq!(read(&opened.file, &mut buffer[..3]), Ok(3));

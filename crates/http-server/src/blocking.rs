@@ -43,6 +43,7 @@ use crate::connection::shared::Shared;
 use crate::connection::transport::{Transport, UNIX_PEER_ADDR};
 use crate::connection::{Connection, TurnOutcome};
 use crate::handler::{Borrowed, Handler};
+use crate::permit::Turn;
 use crate::stats::EndReason;
 
 /// Reads once from a blocking stream into a protocol state machine that needs input. Returns the number of bytes; 0 is
@@ -184,13 +185,15 @@ pub(crate) fn drive_to_end(
         error: &error,
     };
     let mut connection = Connection::new(transport, peer, shared);
-    let mut context = WorkerContext::new(None);
+    let mut context = WorkerContext::new(Turn::unlimited());
     let mut turn: fn(&mut Connection<_>, &Shared<'_>, &mut WorkerContext) -> TurnOutcome = Connection::drive;
     let reason = loop {
         turn_calls.iter().for_each(|called| called.set(false));
         // A body's reader may panic, which truncates its response.
         match catch_unwind(AssertUnwindSafe(|| turn(&mut connection, shared, &mut context))) {
-            Ok(TurnOutcome::Park(Interest::Yield) | TurnOutcome::Defer) => turn = Connection::drive,
+            Ok(TurnOutcome::Park(Interest::Yield) | TurnOutcome::Defer | TurnOutcome::Blocked(_)) => {
+                turn = Connection::drive;
+            }
             Ok(TurnOutcome::Park(_)) => {
                 let is_over = timed_out.take() || clock::monotonic_ms() >= connection.deadline(shared);
                 turn = if is_over { Connection::on_timeout } else { Connection::drive };

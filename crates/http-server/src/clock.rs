@@ -12,6 +12,15 @@ pub(crate) fn monotonic_ms() -> Millis {
     time.tv_sec as Millis * 1000 + time.tv_nsec as Millis / 1_000_000
 }
 
+/// Nanoseconds on a clock that only goes forward, exactly, for the length of a turn. It costs about 30 ns.
+pub(crate) fn monotonic_ns() -> u64 {
+    if cfg!(all(loom, test)) {
+        return 0; // a model must run alike each time
+    }
+    let time = clock_gettime(ClockId::Monotonic);
+    time.tv_sec as u64 * 1_000_000_000 + time.tv_nsec as u64
+}
+
 /// The time of day. If the machine's clock is before 1970 or far beyond it, this is 1970.
 pub(crate) fn http_date_now() -> Date {
     const EPOCH: Date = match Date::from_unix(0) {

@@ -22,8 +22,15 @@ use crate::timeouts::Timeouts;
 /// ```
 #[derive(Clone, Debug)]
 pub struct ServerConfig {
-    /// The number of worker threads. Default: 4 per core, and at least 4. 0 counts as 1.
+    /// How many requests may be worked on at once, if that blocks. Default: 4 per core, and at least 4. 0 counts as 1.
+    /// The pool has two more threads, which never block.
     pub threads: usize,
+    /// How many threads may wait for events at once. Default: half of the cores, and at least 1. It is clamped to 1 to
+    /// `threads`.
+    ///
+    /// While requests are short, so many threads serve all of them. More than one pays on many cores; on two, a small
+    /// request would cost twice as much.
+    pub pollers: usize,
     /// The most connections at a time. Default: 10,000. It is clamped to 1 to 16,777,216.
     pub max_connections: u32,
     /// Whether a connection may serve more than one request. Default: yes.
@@ -37,7 +44,7 @@ pub struct ServerConfig {
     /// How long responses may continue after a shutdown request. Default: 5 s.
     pub shutdown_timeout: Duration,
     /// The most bytes that partly received heads and collected bodies may take, over all connections. Default: 16 MiB.
-    /// A request beyond it gets a 503.
+    /// As much again is for requests that wait until a thread may block. A request beyond it gets a 503.
     pub receive_budget: usize,
     /// The most bytes that responses in memory may take while clients read them, over all connections. Default: 64 MiB.
     /// Beyond it, connections close before their responses are complete.
@@ -48,6 +55,7 @@ impl Default for ServerConfig {
     fn default() -> ServerConfig {
         ServerConfig {
             threads: default_threads(),
+            pollers: default_pollers(),
             max_connections: 10_000,
             keep_alive: true,
             trusted_proxies: Vec::new(),
@@ -67,6 +75,7 @@ impl ServerConfig {
     /// Clamps the settings to possible values.
     pub(crate) fn clamped(mut self) -> ServerConfig {
         self.threads = self.threads.max(1);
+        self.pollers = self.pollers.clamp(1, self.threads);
         self.max_connections = self.max_connections.clamp(1, 1 << 24); // keeps tokens below the listeners' keys
         for time in [&mut self.timeouts.head, &mut self.timeouts.idle, &mut self.shutdown_timeout] {
             *time = (*time).min(LONGEST);
@@ -77,7 +86,16 @@ impl ServerConfig {
 
 /// The default number of worker threads: 4 per core, and at least 4.
 pub fn default_threads() -> usize {
-    4 * thread::available_parallelism().map_or(1, usize::from)
+    4 * cores()
+}
+
+/// The default number of threads that wait for events at once: one for two cores, and at least 1.
+pub fn default_pollers() -> usize {
+    (cores() / 2).max(1)
+}
+
+fn cores() -> usize {
+    thread::available_parallelism().map_or(1, usize::from)
 }
 
 #[cfg(test)]
@@ -86,8 +104,8 @@ mod tests {
 
     #[test]
     fn impossible_settings_are_clamped() {
-        let config = ServerConfig { threads: 0, max_connections: 0, ..ServerConfig::default() }.clamped();
-        assert_eq!((config.threads, config.max_connections), (1, 1));
+        let config = ServerConfig { threads: 0, pollers: 9, max_connections: 0, ..ServerConfig::default() }.clamped();
+        assert_eq!((config.threads, config.pollers, config.max_connections), (1, 1, 1));
         let config = ServerConfig { max_connections: u32::MAX, ..ServerConfig::default() }.clamped();
         assert_eq!(config.max_connections, 1 << 24);
         let ages = Duration::from_secs(1 << 61); // 0 ms modulo 2^64

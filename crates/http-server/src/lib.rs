@@ -79,6 +79,7 @@ pub mod freshness;
 mod handler;
 mod memory_bound;
 mod messages;
+mod permit;
 mod pool;
 mod reactor;
 mod server;
@@ -92,11 +93,12 @@ mod trace;
 pub use http_core;
 
 pub use access_log::{Log, LogFormat, LogHandle};
-pub use config::{ServerConfig, default_threads};
+pub use config::{ServerConfig, default_pollers, default_threads};
 pub use forwarded::{ParseTrustedProxyError, TrustedProxy};
 pub use handler::{
     Action, Body, BodySink, ErrorContext, Handler, HandlerError, HeaderError, IntoResponse, Request, Response,
 };
+pub use permit::{Blocking, Later};
 pub use server::{RunningServer, Server, ShutdownHandle, StatsHandle};
 pub use stats::{ConnectionOutcome, ResponsesByClass, Stats};
 pub use timeouts::Timeouts;

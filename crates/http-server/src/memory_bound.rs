@@ -4,7 +4,7 @@ use crate::access_log;
 use crate::config::ServerConfig;
 use crate::connection::Connection;
 use crate::connection::context::{LOG_BUF_KEPT, WorkerContext};
-use crate::reactor::{OVERLOAD_SLOTS, Registered, Slot};
+use crate::reactor::{OVERLOAD_SLOTS, Promotion, Registered, Slot};
 
 /// Bytes of an idle connection: its state, its slot, and the allocator's overhead. It has nothing else on the heap.
 const CONNECTION: usize = size_of::<Registered<Connection>>() + size_of::<Slot<Box<Registered<Connection>>>>() + 16;
@@ -24,15 +24,16 @@ impl ServerConfig {
     }
 
     /// The parts of [`memory_bound`](Self::memory_bound): the purpose and the bytes of each.
-    pub fn memory_bounds(&self) -> [(&'static str, u64); 6] {
+    pub fn memory_bounds(&self) -> [(&'static str, u64); 7] {
         let ServerConfig { threads, max_connections, limits, receive_budget, send_budget, .. } = self.clone().clamped();
         let thread = STACK + WorkerContext::memory(&limits);
         let connections = max_connections as usize + OVERLOAD_SLOTS as usize;
         [
             ("idle connections", connections.saturating_mul(CONNECTION + LOG_BUF_KEPT) as u64),
             ("received heads and bodies", receive_budget as u64),
+            ("requests that wait for a disk", receive_budget as u64),
             ("unread responses", send_budget as u64),
-            ("worker stacks and buffers", threads.saturating_add(3).saturating_mul(thread) as u64),
+            ("worker stacks and buffers", Promotion::workers(threads).saturating_add(3).saturating_mul(thread) as u64),
             ("access log", access_log::memory(limits.head as usize) as u64),
             ("program", PROGRAM as u64),
         ]
@@ -54,7 +55,7 @@ mod tests {
         };
         assert!(more(|config| config.threads += 1) >= STACK as u64);
         assert_eq!(more(|config| config.max_connections += 1), (CONNECTION + LOG_BUF_KEPT) as u64);
-        assert_eq!(more(|config| config.receive_budget += 5), 5);
+        assert_eq!(more(|config| config.receive_budget += 5), 10);
         assert_eq!(more(|config| config.send_budget += 7), 7);
         assert!(more(|config| config.limits.head += 1) >= 7 * 16);
         assert!(more(|config| config.limits.fields += 1) >= 7 * 16);

@@ -218,7 +218,7 @@ pub fn with_request<T>(mut head: &[u8], date: Date, f: impl FnOnce(&Request<'_>)
                     received_at: ReceivedAt::now(),
                     socket: None,
                     trace: DecisionTrace(None),
-                    leader: None,
+                    turn: None,
                 });
             }
             other => panic!("not a request: {other:?}"),

@@ -139,11 +139,18 @@ pub(crate) struct Cli {
     #[arg(long, help_heading = LOGGING, value_name = "CIDR")]
     pub(crate) trust_proxy: Vec<TrustedProxy>,
 
-    /// Worker threads [default: 4 per core]
+    /// Requests that may block [default: 4 per core]
     ///
-    /// With 1 the server handles one request at a time.
+    /// The size of the pool: so many requests may wait for a disk. With 1 the server reads one file at a time. On file
+    /// systems mounted below ROOT, which may not answer, half as many may wait, so that the others are served.
     #[arg(short, long, help_heading = LIMITS, value_name = "N", value_parser = number::<NonZeroU16>)]
     threads: Option<NonZeroU16>,
+
+    /// Threads waiting for events [default: cores / 2]
+    ///
+    /// They serve all requests that wait for no disk. More than 1 pays on many cores.
+    #[arg(long, help_heading = LIMITS, value_name = "N", value_parser = number::<NonZeroU16>)]
+    pollers: Option<NonZeroU16>,
 
     /// Maximum concurrent connections
     ///
@@ -295,6 +302,7 @@ impl Cli {
         let connections = descriptors.saturating_sub(self.reserved_fds() + cached as u64 / 16) / 8 * 7;
         ServerConfig {
             threads: self.threads.map_or_else(http_server::default_threads, |threads| usize::from(threads.get())),
+            pollers: self.pollers.map_or_else(http_server::default_pollers, |pollers| usize::from(pollers.get())),
             max_connections: self.max_connections.get().min(u32::try_from(connections).unwrap_or(u32::MAX)).max(1),
             timeouts: Timeouts { head: self.header_timeout, idle: self.idle_timeout, min_rate: self.min_rate },
             shutdown_timeout: self.shutdown_timeout,

@@ -53,12 +53,17 @@ fn limits(cli: &Cli) -> String {
 
 /// Name, limit, and what happens at the limit.
 fn rows(config: &ServerConfig, cache_entries: usize) -> Vec<(&'static str, String, &'static str)> {
-    let ServerConfig { threads, max_connections, limits, timeouts, shutdown_timeout, .. } = config;
+    let ServerConfig { threads, pollers, max_connections, limits, timeouts, shutdown_timeout, .. } = config;
     let Limits { start_line, field_line, head, fields, blank_lines, drain, .. } = *limits;
     let bytes = |n: u32| format!("{n} bytes");
     let seconds = |time: Duration| format!("{} s", time.as_secs_f64());
     vec![
-        ("worker threads", threads.to_string(), "default: 4 per core"),
+        (
+            "files opened or read at once",
+            threads.to_string(),
+            "more: requests wait; half of them on other file systems",
+        ),
+        ("threads waiting for events", pollers.to_string(), "default: half of the cores"),
         ("connections", max_connections.to_string(), "more: the longest idle one is closed, or 503 with Retry-After"),
         ("  503 responses at once", ServerConfig::OVERLOAD_CONNECTIONS.to_string(), "more: closed without a response"),
         ("request line", bytes(start_line), "longer: 400, 414 or 501"),

@@ -10,7 +10,7 @@ use std::sync::Arc;
 use http_files::{Containment, Files};
 use http_server::auth::{BasicAuth, Users};
 use http_server::http_core::{FieldName, FieldValue};
-use http_server::{Log, LogHandle, RunningServer, Stats};
+use http_server::{Log, LogHandle, RunningServer, Stats, StatsHandle};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::fs::{CWD, Mode, OFlags, openat};
 use rustix::process::{Resource, Rlimit, geteuid, getrlimit, setrlimit};
@@ -103,6 +103,11 @@ impl App {
     /// A handle that reopens the log file, from any thread.
     pub(crate) fn log_handle(&self) -> LogHandle {
         self.server.log_handle()
+    }
+
+    /// A handle that reads the statistics, even after the end.
+    pub(crate) fn stats_handle(&self) -> StatsHandle {
+        self.server.stats_handle()
     }
 
     /// Waits until the server has been shut down.

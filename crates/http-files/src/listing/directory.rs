@@ -2,6 +2,7 @@
 
 use std::os::fd::OwnedFd;
 
+use http_server::Blocking;
 use rustix::fs::{Dir, FileType};
 
 use super::entry::Entry;
@@ -36,12 +37,19 @@ pub(super) enum Completeness {
 }
 
 impl Listing {
-    pub(super) fn read(root: &Root, path: &[u8], directory: OwnedFd, hidden: bool) -> Result<Listing, OpenError> {
+    pub(super) fn read(
+        root: &Root,
+        path: &[u8],
+        directory: OwnedFd,
+        hidden: bool,
+        blocking: Blocking<'_>,
+    ) -> Result<Listing, OpenError> {
         let mut directory = Dir::new(directory)?;
         let names = BoundedNames::read(&mut directory, path, hidden, MAX_READ)?;
         let completeness = names.completeness();
         let directory = directory.fd()?;
-        let entries = names.first().into_iter().filter_map(|name| Entry::find(root, path, directory, name).transpose());
+        let find = |name| Entry::find(root, path, directory, name, blocking).transpose();
+        let entries = names.first().into_iter().filter_map(find);
         Ok(Listing { entries: entries.collect::<Result<_, _>>()?, completeness })
     }
 }

@@ -3,6 +3,7 @@
 use std::os::fd::BorrowedFd;
 
 use http_core::{Civil, Date, percent_encode};
+use http_server::Blocking;
 
 use crate::root::{FileKind, FileStamp, NANOS_PER_SEC, OpenError, Opened, Root, stat_entry};
 
@@ -23,13 +24,14 @@ impl Entry {
         path: &[u8],
         directory: BorrowedFd<'_>,
         name: Box<[u8]>,
+        blocking: Blocking<'_>,
     ) -> Result<Option<Entry>, OpenError> {
         let (kind, FileStamp { length, modified, .. }) = match stat_entry(directory, &name) {
             Some(found) => found,
             // It may be a symlink.
-            None => match root.open_beneath(&[path, &name].concat()) {
+            None => match root.open_beneath(&[path, &name].concat(), blocking) {
                 Ok(Opened { kind, stamp, .. }) => (kind, stamp),
-                Err(OpenError::Busy) => return Err(OpenError::Busy),
+                Err(error @ (OpenError::Busy | OpenError::Later(_))) => return Err(error),
                 Err(_) => return Ok(None),
             },
         };

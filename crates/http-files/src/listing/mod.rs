@@ -11,7 +11,7 @@ mod sort;
 use std::os::fd::OwnedFd;
 
 use http_core::{Status, header};
-use http_server::Response;
+use http_server::{Blocking, Response};
 
 use self::directory::Listing;
 pub(crate) use self::directory::MAX_PAGE_BYTES;
@@ -25,9 +25,10 @@ pub(crate) fn response(
     directory: OwnedFd,
     query: Option<&str>,
     hidden: bool,
+    blocking: Blocking<'_>,
 ) -> Result<Response, OpenError> {
     let query = Query::new(query.unwrap_or_default());
-    let mut listing = Listing::read(root, path, directory, hidden)?;
+    let mut listing = Listing::read(root, path, directory, hidden, blocking)?;
     sort::sort(&mut listing.entries, query.order);
     let response = match query.format {
         Format::Html => html::page(path, &listing, query.order).into_response(Status::OK),

@@ -5,7 +5,7 @@ use super::entry::Entry;
 use super::query::Query;
 use super::{html, json, sort};
 use crate::root::{FileKind, Root};
-use http_server::Body;
+use http_server::{Blocking, Body};
 use rustix::fs::{CWD, Dir, FileType, Mode, mknodat};
 use serde_json::Value;
 use std::collections::BTreeSet;
@@ -36,8 +36,8 @@ fn json(path: &[u8], entries: Vec<Entry>, completeness: Completeness) -> Value {
 /// The names listed for a directory beneath a root.
 fn read(root: &Path, path: &str, hidden: bool) -> (Vec<String>, Completeness) {
     let root = Root::open(root).unwrap();
-    let directory = root.open_beneath(path.trim_end_matches('/').as_bytes()).unwrap().file;
-    let mut listing = Listing::read(&root, path.as_bytes(), directory, hidden).unwrap();
+    let directory = root.open_beneath(path.trim_end_matches('/').as_bytes(), Blocking::default()).unwrap().file;
+    let mut listing = Listing::read(&root, path.as_bytes(), directory, hidden, Blocking::default()).unwrap();
     sort::sort(&mut listing.entries, Query::new("").order);
     let name = |entry: &Entry| {
         let slash = if entry.is_directory() { "/" } else { "" };

@@ -12,6 +12,7 @@ use http_core::{Method, Status, header};
 
 pub use self::htpasswd::{Users, UsersError};
 use crate::handler::{Action, ErrorContext, Handler, HandlerError, Request, Response};
+use crate::permit::Later;
 
 /// Requires a login by Basic credentials (RFC 7617) in front of another handler. Without TLS, everyone on the network
 /// path can read the passwords.
@@ -56,6 +57,7 @@ enum Access {
     Granted,
     Denied,
     Busy,
+    Later(Later),
 }
 
 impl<H: Handler> BasicAuth<H> {
@@ -84,13 +86,15 @@ impl<H: Handler> BasicAuth<H> {
         if self.users.is_cached(&credentials) {
             return Access::Granted;
         }
+        if let Err(later) = request.blocking().will_block() {
+            return Access::Later(later);
+        }
         let _one = match self.verifying.try_lock() {
             Ok(one) => one,
             Err(TryLockError::Poisoned(one)) => one.into_inner(),
             Err(TryLockError::WouldBlock) => return Access::Busy,
         };
         self.verifications.fetch_add(1, Relaxed);
-        request.will_block();
         if self.users.verify(&credentials) { Access::Granted } else { Access::Denied }
     }
 }
@@ -111,6 +115,7 @@ impl<H: Handler> Handler for BasicAuth<H> {
                 let error = HandlerError::new(Status::UNAUTHORIZED, "a valid user name and password are required");
                 error.header(header::WWW_AUTHENTICATE, &self.challenge).into()
             }
+            Access::Later(later) => later.into(),
             Access::Busy => {
                 let why = "another password is being verified, try again in a second";
                 HandlerError::new(Status::SERVICE_UNAVAILABLE, why).header(header::RETRY_AFTER, "1").into()
@@ -118,7 +123,7 @@ impl<H: Handler> Handler for BasicAuth<H> {
         }
     }
 
-    /// As `inner`: a verification itself announces that it blocks.
+    /// As `inner`: a verification itself asks before it blocks.
     fn never_blocks(&self) -> bool {
         self.inner.never_blocks()
     }

@@ -1,12 +1,11 @@
 //! What a thread lends to each connection that it drives: a connection that waits owns no buffers.
 
 use std::mem;
-use std::sync::Arc;
 
 use http_core::{DateCache, Limits, Workspace};
 
 use crate::access_log::{self, PendingRecord};
-use crate::handler::LeaderHandle;
+use crate::permit::Turn;
 
 /// Workspaces that a thread keeps. It needs one for each connection that is deferred at the same time.
 pub(crate) const WORKSPACES_KEPT: usize = 16;
@@ -18,9 +17,9 @@ pub(crate) const LOG_BUF_KEPT: usize = size_of::<PendingRecord>() + access_log::
 const SEND_BUF_KEPT: usize = 64 << 10;
 const DISCARD_BUF: usize = 16 << 10;
 
-/// A thread's buffers, and its way to promote another worker.
+/// A thread's turn and its buffers.
 pub(crate) struct WorkerContext {
-    pub(crate) leader: Option<Arc<dyn LeaderHandle>>,
+    pub(crate) turn: Turn,
     pub(crate) dates: DateCache,
     /// For bytes that are read and dropped.
     pub(crate) discard_buf: Vec<u8>,
@@ -38,15 +37,21 @@ impl WorkerContext {
         WORKSPACES_KEPT * workspace + SEND_BUF_KEPT + access_log::max_record(head) + DISCARD_BUF
     }
 
-    pub(crate) fn new(leader: Option<Arc<dyn LeaderHandle>>) -> WorkerContext {
+    pub(crate) fn new(turn: Turn) -> WorkerContext {
         WorkerContext {
-            leader,
+            turn,
             dates: DateCache::new(),
             discard_buf: vec![0; DISCARD_BUF],
             workspaces: Vec::new(),
             send_buf: Vec::new(),
             log_record: None,
         }
+    }
+
+    /// Gives up the buffers after a panic, which may have left anything in them.
+    pub(crate) fn forget_buffers(&mut self) {
+        let turn = mem::replace(&mut self.turn, Turn::unlimited());
+        *self = WorkerContext::new(turn);
     }
 
     /// A buffer to receive into.

@@ -11,6 +11,7 @@ use http_core::{RequestError, Status};
 use crate::clock;
 use crate::connection::shared::Shared;
 use crate::handler::{ErrorContext, HandlerError, INTERNAL, Response, panic_message};
+use crate::permit::{Blocking, Turn};
 use crate::trace::DecisionTrace;
 
 /// Makes the responses for one request.
@@ -18,6 +19,7 @@ pub(crate) struct ErrorResponses<'a> {
     pub(crate) shared: &'a Shared<'a>,
     /// As it was received; empty if it was not.
     pub(crate) request_line: &'a [u8],
+    pub(crate) turn: &'a Turn,
 }
 
 /// How a handler failed.
@@ -102,7 +104,8 @@ impl ErrorResponses<'_> {
 
     /// The handler's page with this status, or a plain page if the handler fails to make one.
     fn error_page(&self, status: Status, message: &str) -> Response {
-        let error = ErrorContext::new(status, message, clock::http_date_now());
+        let error =
+            ErrorContext::new(status, message, clock::http_date_now(), Blocking { turn: Some(self.turn), head: None });
         let fault = match catch_unwind(AssertUnwindSafe(|| self.shared.handler.error_page(&error))) {
             Ok(Response { invalid_header: Some(error), .. }) => format!("set an invalid header: {error}"),
             Ok(Response { fields, body, .. }) => return Response::from_shared(status, fields, body),

@@ -13,6 +13,7 @@ mod timer;
 pub(crate) mod transport;
 
 use std::io;
+use std::mem;
 use std::net::SocketAddr;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
@@ -21,6 +22,7 @@ use http_core::{CloseReason, Date, RequestError, Status, Workspace};
 
 use crate::access_log::{PendingRecord, Record};
 use crate::clock::{self, Millis};
+use crate::connection::budget::MemoryBudget;
 use crate::connection::context::WorkerContext;
 use crate::connection::interest::Interest;
 use crate::connection::send_buffer::{FileChanged, SendBuffer};
@@ -29,6 +31,7 @@ use crate::connection::timer::PhaseTimer;
 use crate::connection::transport::{SENDFILE_CHUNK, Socket, Transport, would_block};
 use crate::freshness::ReceivedAt;
 use crate::handler::BodyConsumer;
+use crate::permit::Permit;
 use crate::stats::EndReason;
 use crate::timeouts::LINGER_MAX_BYTES;
 
@@ -43,6 +46,8 @@ pub(crate) enum TurnOutcome {
     Park(Interest),
     /// It has received what may be a request, and is to be driven after other ready connections have been read.
     Defer,
+    /// It is to be driven again when this permit is free.
+    Blocked(Permit),
     /// The connection is to be closed.
     Close(EndReason),
 }
@@ -73,6 +78,17 @@ pub(crate) struct Connection<T = Socket> {
     peer_closed: bool,
     /// It was deferred with a workspace of a context.
     holds_workspace: bool,
+    /// The handler asked whether it may hang, and the body of its response may, too.
+    body_may_hang: bool,
+    /// It was put aside until it gets a permit.
+    is_held: bool,
+}
+
+impl TurnOutcome {
+    /// Whether the connection goes on later.
+    fn is_pause(self) -> bool {
+        matches!(self, TurnOutcome::Park(_) | TurnOutcome::Blocked(_))
+    }
 }
 
 #[derive(Debug)]
@@ -106,6 +122,8 @@ impl<T: Transport> Connection<T> {
             may_be_readable: true,
             peer_closed: false,
             holds_workspace: false,
+            body_may_hang: false,
+            is_held: false,
         }
     }
 
@@ -118,9 +136,8 @@ impl<T: Transport> Connection<T> {
     /// Proceeds as far as the peer allows, within one turn.
     pub(crate) fn drive(&mut self, shared: &Shared, context: &mut WorkerContext) -> TurnOutcome {
         let mut outcome = self.turn(shared, context);
-        if let TurnOutcome::Park(_) = outcome
-            && shared.receive_budget.refuses(self.receive_charge, self.receive_bytes())
-        {
+        self.enter_budget(shared, matches!(outcome, TurnOutcome::Blocked(_)));
+        if outcome.is_pause() && self.receive_budget(shared).refuses(self.receive_charge, self.receive_bytes()) {
             outcome = match self.activity {
                 Activity::Idle | Activity::ReadingBody(_) => {
                     self.protocol.reject_overloaded();
@@ -133,6 +150,8 @@ impl<T: Transport> Connection<T> {
         }
         if let TurnOutcome::Park(interest) = outcome {
             self.waits_for = interest;
+        }
+        if outcome.is_pause() {
             if shared.send_budget.refuses(self.send_charge, self.send_bytes()) {
                 outcome = TurnOutcome::Close(EndReason::SendBudgetExhausted);
             }
@@ -175,8 +194,7 @@ impl<T: Transport> Connection<T> {
         self.drive(shared, context)
     }
 
-    /// Handles a passed deadline: sends a 408 if the peer waits for a response, and ends. The housekeeper calls it, so
-    /// it calls the handler for no more than an error page.
+    /// Handles a passed deadline: sends a 408 if the peer waits for a response, and ends.
     pub(crate) fn on_timeout(&mut self, shared: &Shared, context: &mut WorkerContext) -> TurnOutcome {
         if let Activity::Lingering { reason } = self.activity {
             return TurnOutcome::Close(reason);
@@ -238,6 +256,20 @@ impl<T: Transport> Connection<T> {
         self.charge(shared, 0, 0);
     }
 
+    /// Takes out what may block when it is dropped: a file, or something of the handler's. Returns the permit for that,
+    /// too.
+    pub(crate) fn take_source(&mut self) -> Option<(Box<dyn Send>, Permit)> {
+        let source =
+            self.send_buffer.take_source().or_else(|| match mem::replace(&mut self.activity, Activity::Idle) {
+                Activity::ReadingBody(consumer) => Some(Box::new(consumer) as Box<dyn Send>),
+                other => {
+                    self.activity = other;
+                    None
+                }
+            })?;
+        Some((source, if self.body_may_hang { Permit::Hang } else { Permit::Block }))
+    }
+
     /// One turn, in buffers of the context.
     fn turn(&mut self, shared: &Shared, context: &mut WorkerContext) -> TurnOutcome {
         self.waits_for = Interest::Read;
@@ -252,14 +284,15 @@ impl<T: Transport> Connection<T> {
                 true => TurnOutcome::Park(Interest::Write),
                 false => {
                     if error.get_ref().is_some_and(|error| !error.is::<FileChanged>()) {
-                        self.error_responses(shared).body_failed(&error); // the kernel's errors contain no other
+                        self.error_responses(shared, &context.turn).body_failed(&error); // the kernel's errors contain no other
                     }
                     TurnOutcome::Close(self.reason_for(&error))
                 }
             }),
         };
-        if outcome != TurnOutcome::Park(Interest::Yield) {
-            self.update_phase(); // a connection that yields stays in its phase
+        // A connection that could go on stays in its phase.
+        if !matches!(outcome, TurnOutcome::Park(Interest::Yield) | TurnOutcome::Blocked(_)) {
+            self.update_phase();
         }
         self.protocol.detach(&mut workspace);
         context.return_workspace(workspace);
@@ -363,8 +396,22 @@ impl<T: Transport> Connection<T> {
         }
     }
 
+    /// The budget for what it has received. A connection that is put aside needs memory only because the server is busy,
+    /// so peers that send slowly cannot use that up.
+    fn receive_budget<'a>(&self, shared: &'a Shared<'_>) -> &'a MemoryBudget {
+        if self.is_held { &shared.held_budget } else { &shared.receive_budget }
+    }
+
+    /// Moves its charge to the other budget, if it is put aside or resumed.
+    fn enter_budget(&mut self, shared: &Shared, is_held: bool) {
+        if is_held != self.is_held {
+            self.receive_budget(shared).update(&mut self.receive_charge, 0);
+            self.is_held = is_held;
+        }
+    }
+
     fn charge(&mut self, shared: &Shared, received: usize, unsent: usize) {
-        shared.receive_budget.update(&mut self.receive_charge, received);
+        self.receive_budget(shared).update(&mut self.receive_charge, received);
         shared.send_budget.update(&mut self.send_charge, unsent);
     }
 
@@ -413,6 +460,7 @@ mod tests {
     use super::*;
     use crate::access_log::{AccessLog, LogFormat};
     use crate::handler::{Body, Request, Response};
+    use crate::permit::Turn;
     use allocation_counter::measure;
     use std::net::Ipv4Addr;
     use std::sync::Arc;
@@ -463,7 +511,7 @@ mod tests {
     #[test]
     fn buffered_requests_are_served_without_further_input() {
         let shared = Shared::new(Box::new(|_: &Request<'_>| Response::text("x")));
-        let mut context = WorkerContext::new(None);
+        let mut context = WorkerContext::new(Turn::unlimited());
         let mut connection = connected(FakePeer(GET.repeat(40), Sends::Once), &shared);
         assert_eq!(connection.drive(&shared, &mut context), TurnOutcome::Park(Interest::Yield));
         for (responses, next) in [(32, Interest::Yield), (40, Interest::Read)] {
@@ -479,7 +527,7 @@ mod tests {
     fn connection_is_idle_after_a_turn_that_ends_with_a_response() {
         let long = || Response::text("").body(Body::Shared(vec![0; 1 << 20].into()));
         let shared = Shared::new(Box::new(move |_: &Request<'_>| long()));
-        let mut context = WorkerContext::new(None);
+        let mut context = WorkerContext::new(Turn::unlimited());
         let mut connection = connected(FakePeer(GET.to_vec(), Sends::Once), &shared);
         assert_eq!(connection.drive(&shared, &mut context), TurnOutcome::Park(Interest::Yield));
         assert_eq!((connection.responses, connection.send_buffer.is_empty()), (1, true));
@@ -495,7 +543,7 @@ mod tests {
     #[test]
     fn connection_with_unread_bytes_is_not_deferred() {
         let shared = Shared::new(Box::new(|_: &Request<'_>| Response::text("x")));
-        let mut context = WorkerContext::new(None);
+        let mut context = WorkerContext::new(Turn::unlimited());
         for _ in 0..3 {
             let mut connection = connected(FakePeer(b"\r".to_vec(), Sends::Once), &shared);
             assert_eq!(connection.drive(&shared, &mut context), TurnOutcome::Park(Interest::Read));
@@ -512,7 +560,7 @@ mod tests {
     #[test]
     fn bytes_that_came_while_deferred_are_read_before_the_close() {
         let shared = Shared::new(Box::new(|_: &Request<'_>| Response::text("x")));
-        let mut context = WorkerContext::new(None);
+        let mut context = WorkerContext::new(Turn::unlimited());
         for (more, lingers) in [(&b""[..], false), (GET, true)] {
             let mut connection = connected(FakePeer(b"GET / HTTP/1.0\r\n\r\n".to_vec(), Sends::Once), &shared);
             assert_eq!(connection.receive_only(&shared, &mut context), TurnOutcome::Defer);
@@ -527,7 +575,7 @@ mod tests {
     #[test]
     fn deferred_connection_is_resumed_by_any_worker() {
         let shared = Shared::new(Box::new(|request: &Request<'_>| Response::text(request.peer_addr().to_string())));
-        let (mut context, mut another) = (WorkerContext::new(None), WorkerContext::new(None));
+        let (mut context, mut another) = (WorkerContext::new(Turn::unlimited()), WorkerContext::new(Turn::unlimited()));
         let mut connection = connected(FakePeer(GET_WITH_HEADERS.to_vec(), Sends::EachTime), &shared);
         for _ in 0..9 {
             let responses = connection.responses;
@@ -555,7 +603,7 @@ mod tests {
                 move |_: &Request<'_>| Response::from_shared(Status::OK, fields.clone(), Body::Shared(content.clone()));
             let log = format.map(|format| Arc::new(AccessLog::with_full_capacity(format)));
             let shared = Shared { log, ..Shared::new(Box::new(handler)) };
-            let mut context = WorkerContext::new(None);
+            let mut context = WorkerContext::new(Turn::unlimited());
             let mut connection = connected(FakePeer(GET_WITH_HEADERS.to_vec(), Sends::EachTime), &shared);
             let mut turn = |deferred| {
                 connection.on_ready(false);

@@ -34,6 +34,12 @@ struct PendingBody {
     left: Option<u64>,
 }
 
+impl PendingBody {
+    fn may_block(&self) -> bool {
+        matches!(self.body, Body::File { .. } | Body::Reader { .. })
+    }
+}
+
 /// The error of a file that no longer matches the head of its response.
 #[derive(Clone, Copy, Debug, thiserror::Error)]
 #[error("the file changed while it was sent")]
@@ -59,6 +65,16 @@ impl SendBuffer {
     /// Whether sending a piece may take the kernel longer than several small responses.
     pub(crate) fn is_large(&self) -> bool {
         self.rest.as_ref().is_some_and(|rest| rest.left.is_none_or(|left| left >= LARGE_BODY_MIN))
+    }
+
+    /// Whether the next piece comes from a file or a reader, which may block.
+    pub(crate) fn needs_source(&self) -> bool {
+        self.sent == self.bytes.len() && self.rest.as_deref().is_some_and(PendingBody::may_block)
+    }
+
+    /// Takes out the rest of the body, if it may block when it is dropped.
+    pub(crate) fn take_source(&mut self) -> Option<Box<dyn Send>> {
+        self.rest.take_if(|rest| rest.may_block()).map(|rest| rest as Box<dyn Send>)
     }
 
     /// Bytes of memory that wait to be sent.

@@ -20,6 +20,7 @@ use crate::connection::transport::Transport;
 use crate::forwarded;
 use crate::freshness::ReceivedAt;
 use crate::handler::{ActionKind, Body, HandlerError, Request, Response};
+use crate::permit::{Permit, Turn};
 use crate::trace::DecisionTrace;
 
 /// A turn also ends after this many responses.
@@ -33,17 +34,22 @@ impl<T: Transport> Connection<T> {
     pub(super) fn serve(&mut self, shared: &Shared, context: &mut WorkerContext) -> io::Result<TurnOutcome> {
         let (mut responses, mut bytes) = (0, 0);
         loop {
-            if self.send_buffer.is_large()
-                && let Some(leader) = &context.leader
-            {
-                leader.promote_follower();
+            if self.send_buffer.is_large() {
+                context.turn.promote_follower();
             }
             while !self.send_buffer.is_empty() {
+                if self.send_buffer.needs_source() {
+                    let wanted = if self.body_may_hang { Permit::Hang } else { Permit::Block };
+                    if !context.turn.may(wanted, |name| name.extend_from_slice(self.request_line())) {
+                        return Ok(TurnOutcome::Blocked(wanted));
+                    }
+                }
                 if bytes >= (self.timer.bytes_moved() / 2).clamp(BYTES_PER_TURN, MAX_BYTES_PER_TURN) {
                     return Ok(TurnOutcome::Park(Interest::Yield));
                 }
                 let n = self.send_buffer.send(&mut self.transport)?;
                 bytes += n;
+                context.turn.add_bytes(n);
                 self.record_progress(n);
             }
             if let Activity::SendingResponse { body, .. } = self.activity {
@@ -53,20 +59,34 @@ impl<T: Transport> Connection<T> {
             if responses >= RESPONSES_PER_TURN || bytes >= BYTES_PER_TURN {
                 return Ok(TurnOutcome::Park(Interest::Yield)); // the next request may be in the buffer already
             }
+            // A handler's sink or closure may block.
+            if matches!(self.activity, Activity::ReadingBody(_))
+                && self.timeout_reason.is_none()
+                && !context.turn.may(shared.handler_permit, |name| name.extend_from_slice(self.request_line()))
+            {
+                return Ok(TurnOutcome::Blocked(shared.handler_permit));
+            }
             match self.protocol.poll() {
                 Ok(Event::NeedInput) => {
                     if !self.may_be_readable {
                         return Ok(TurnOutcome::Park(Interest::Read));
                     }
                     self.update_phase();
-                    bytes += self.read()?;
+                    let n = self.read()?;
+                    bytes += n;
+                    context.turn.add_bytes(n);
                 }
-                Ok(Event::Request(_)) => self.call_handler(shared, context)?,
+                Ok(Event::Request(_)) => {
+                    if let Some(permit) = self.call_handler(shared, context)? {
+                        self.protocol.postpone();
+                        return Ok(TurnOutcome::Blocked(permit));
+                    }
+                }
                 Ok(Event::Body(part)) => {
                     if let Activity::ReadingBody(consumer) = &mut self.activity
                         && let Err(failure) = guard(|| consumer.write(part))
                     {
-                        let response = self.error_responses(shared).failed(failure);
+                        let response = self.error_responses(shared, &context.turn).failed(failure);
                         self.drop_consumer();
                         self.respond(shared, context, response)?;
                     }
@@ -76,7 +96,8 @@ impl<T: Transport> Connection<T> {
                         return Err(io::Error::other("a response is due, and no handler makes it"));
                     };
                     let result = guard(|| consumer.finish());
-                    let response = result.unwrap_or_else(|failure| self.error_responses(shared).failed(failure));
+                    let errors = self.error_responses(shared, &context.turn);
+                    let response = result.unwrap_or_else(|failure| errors.failed(failure));
                     self.respond(shared, context, response)?;
                 }
                 Ok(Event::Closed) => return Ok(self.close(context)),
@@ -89,7 +110,7 @@ impl<T: Transport> Connection<T> {
                         let (began, client) = (self.timer.phase_started(), self.peer_addr.ip());
                         record.begin(log.format, began, client, None, self.protocol.start_line());
                     }
-                    let response = self.error_responses(shared).reject(error);
+                    let response = self.error_responses(shared, &context.turn).reject(error);
                     self.drop_consumer();
                     self.respond(shared, context, response)?;
                 }
@@ -113,9 +134,14 @@ impl<T: Transport> Connection<T> {
         Ok(n as u64)
     }
 
-    /// Hands the request that the protocol just received to the handler.
-    fn call_handler(&mut self, shared: &Shared, context: &mut WorkerContext) -> io::Result<()> {
+    /// Hands the request that the protocol just received to the handler. Returns the permit that is missing, if it is to
+    /// be called again.
+    fn call_handler(&mut self, shared: &Shared, context: &mut WorkerContext) -> io::Result<Option<Permit>> {
         let Some(head) = self.protocol.request() else { return Err(io::Error::other("a request without a head")) };
+        let line = self.protocol.start_line();
+        if !context.turn.may(shared.handler_permit, |name| name.extend_from_slice(line)) {
+            return Ok(Some(shared.handler_permit));
+        }
         let request = Request {
             head,
             peer_addr: self.peer_addr,
@@ -124,9 +150,12 @@ impl<T: Transport> Connection<T> {
             received_at: self.received_at,
             socket: Some(&self.transport),
             trace: DecisionTrace(shared.trace.as_ref()),
-            leader: context.leader.as_deref(),
+            turn: Some(&context.turn),
         };
         let action = guard(|| Ok(shared.handler.handle(&request).0));
+        if let Ok(ActionKind::Later(permit)) = action {
+            return Ok(Some(permit));
+        }
         let length = if let Framing::Length(length) = head.body { length } else { 0 };
         let expects_continue = length > 0 && head.expectation() == Expectation::Continue;
         // Messages about a body need the request line, too.
@@ -144,22 +173,24 @@ impl<T: Transport> Connection<T> {
             let record = self.log_record.get_or_insert_with(|| context.take_log_record());
             record.begin(format, began, client, Some(&head.fields), self.protocol.start_line());
         }
-        let errors = || self.error_responses(shared);
+        self.body_may_hang = context.turn.take_asked_to_hang();
+        let errors = || self.error_responses(shared, &context.turn);
         let response = match action {
             Ok(ActionKind::Respond(Ok(response))) => response,
             Ok(ActionKind::Respond(Err(error))) => errors().failed(Failure::Error(error)),
             Ok(ActionKind::ReadBody { limit, consumer }) => {
                 self.activity = Activity::ReadingBody(consumer);
                 if !expects_continue && length <= limit {
-                    return Ok(());
+                    return Ok(None);
                 }
                 self.drop_consumer();
-                let errors = self.error_responses(shared);
+                let errors = self.error_responses(shared, &context.turn);
                 if expects_continue { errors.reject_expectation() } else { errors.reject(RequestError::BodyTooLong) }
             }
+            Ok(ActionKind::Later(_)) => return Ok(None), // not reached, see above
             Err(failure) => errors().failed(failure),
         };
-        self.respond(shared, context, response)
+        self.respond(shared, context, response).map(|()| None)
     }
 
     /// Drops what receives a body that is not wanted any more. A sink that panics then costs no response.
@@ -170,7 +201,7 @@ impl<T: Transport> Connection<T> {
 
     fn respond(&mut self, shared: &Shared, context: &mut WorkerContext, mut response: Response) -> io::Result<()> {
         if let Some(error) = response.invalid_header {
-            response = self.error_responses(shared).invalid_header(&error);
+            response = self.error_responses(shared, &context.turn).invalid_header(&error);
         }
         let date = clock::http_date_now();
         self.enter_phase(Phase::Responding);
@@ -189,7 +220,7 @@ impl<T: Transport> Connection<T> {
             Ok(send) => send,
             // HTTP forbids the handler's response, and nothing of it was written.
             Err(UsageError::InformationalStatus | UsageError::MissingField) => {
-                let response = self.error_responses(shared).forbidden_response(response.status);
+                let response = self.error_responses(shared, &context.turn).forbidden_response(response.status);
                 return self.respond(shared, context, response);
             }
             Err(error) => return Err(io::Error::other(error)),
@@ -207,12 +238,16 @@ impl<T: Transport> Connection<T> {
         Ok(())
     }
 
-    pub(super) fn error_responses<'a>(&'a self, shared: &'a Shared<'_>) -> ErrorResponses<'a> {
-        let request_line = match (self.protocol.start_line(), &self.log_record) {
+    pub(super) fn error_responses<'a>(&'a self, shared: &'a Shared<'_>, turn: &'a Turn) -> ErrorResponses<'a> {
+        ErrorResponses { shared, request_line: self.request_line(), turn }
+    }
+
+    /// The first line of the request in progress, as far as it is known.
+    fn request_line(&self) -> &[u8] {
+        match (self.protocol.start_line(), &self.log_record) {
             (b"", Some(record)) => record.request_line(), // the head has made room for the body
             (line, _) => line,
-        };
-        ErrorResponses { shared, request_line }
+        }
     }
 
     fn finish_response(&mut self, shared: &Shared, body: Option<u64>) -> io::Result<()> {

@@ -13,12 +13,15 @@ use crate::connection::budget::MemoryBudget;
 use crate::forwarded::TrustedProxy;
 use crate::handler::Handler;
 use crate::messages::Messages;
+use crate::permit::Permit;
 use crate::stats::Counters;
 use crate::timeouts::Timeouts;
 use crate::trace::Decision;
 
 pub(crate) struct Shared<'h> {
     pub(crate) handler: Box<dyn Handler + 'h>,
+    /// What a worker needs to call the handler.
+    pub(crate) handler_permit: Permit,
     pub(crate) log: Option<Arc<AccessLog>>,
     pub(crate) trusted: Box<[TrustedProxy]>,
     pub(crate) timeouts: Timeouts,
@@ -29,6 +32,8 @@ pub(crate) struct Shared<'h> {
     pub(crate) messages: Arc<Messages>,
     /// For partial heads and collected bodies. When it is exhausted, a request that needs more gets a 503.
     pub(crate) receive_budget: MemoryBudget,
+    /// For requests that are put aside until a worker may block. As large as the other.
+    pub(crate) held_budget: MemoryBudget,
     /// For responses from memory that wait for their readers. When it is exhausted, further ones are cut short.
     pub(crate) send_budget: MemoryBudget,
     /// The decisions about requests, if a caller wants them.
@@ -42,6 +47,7 @@ impl<'h> Shared<'h> {
 
     pub(crate) fn with_config(handler: Box<dyn Handler + 'h>, config: ServerConfig) -> Shared<'h> {
         Shared {
+            handler_permit: if handler.never_blocks() { Permit::Check } else { Permit::Block },
             handler,
             log: None,
             trusted: config.trusted_proxies.into(),
@@ -52,6 +58,7 @@ impl<'h> Shared<'h> {
             counters: Counters::default(),
             messages: Arc::default(),
             receive_budget: MemoryBudget::new(config.receive_budget),
+            held_budget: MemoryBudget::new(config.receive_budget),
             send_budget: MemoryBudget::new(config.send_budget),
             trace: None,
         }

@@ -4,6 +4,7 @@ use std::fmt;
 
 use super::error::HandlerError;
 use super::response::Response;
+use crate::permit::{Later, Permit};
 
 /// What a handler does about a request: it responds at once, or receives the request's body first.
 ///
@@ -22,7 +23,12 @@ pub struct Action(pub(crate) ActionKind);
 #[derive(Debug)]
 pub(crate) enum ActionKind {
     Respond(Result<Response, HandlerError>),
-    ReadBody { limit: u64, consumer: BodyConsumer },
+    ReadBody {
+        limit: u64,
+        consumer: BodyConsumer,
+    },
+    /// Call the handler again when this permit is free.
+    Later(Permit),
 }
 
 impl Action {
@@ -68,7 +74,7 @@ impl Action {
     pub fn into_response(self) -> Option<Response> {
         match self.0 {
             ActionKind::Respond(response) => response.ok(),
-            ActionKind::ReadBody { .. } => None,
+            ActionKind::ReadBody { .. } | ActionKind::Later(_) => None,
         }
     }
 }
@@ -82,6 +88,12 @@ impl<R: IntoResponse> From<R> for Action {
 impl<E: Into<HandlerError>> From<Result<Action, E>> for Action {
     fn from(result: Result<Action, E>) -> Action {
         result.unwrap_or_else(|error| Action(ActionKind::Respond(Err(error.into()))))
+    }
+}
+
+impl From<Later> for Action {
+    fn from(Later(permit): Later) -> Action {
+        Action(ActionKind::Later(permit))
     }
 }
 
@@ -117,8 +129,7 @@ impl<R: IntoResponse, E: Into<HandlerError>> IntoResponse for Result<R, E> {
 /// Receives a request's body piece by piece.
 ///
 /// One thread calls it at a time, not always the same one. If the body is truncated, the sink is dropped without a call
-/// of [`finish`](BodySink::finish). If it panics, the response is 500. It must not block when it is dropped: after a
-/// timeout, that happens on the one thread that enforces all timeouts.
+/// of [`finish`](BodySink::finish). If it panics, the response is 500.
 ///
 /// ```
 /// use http_server::{Action, BodySink, HandlerError, Request, Response, testing};

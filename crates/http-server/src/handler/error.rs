@@ -7,6 +7,7 @@ use std::error::Error;
 use http_core::{Date, Status};
 
 use super::response::Response;
+use crate::permit::Blocking;
 
 /// An error that a handler returns instead of a response.
 ///
@@ -113,11 +114,12 @@ pub struct ErrorContext<'a> {
     status: Status,
     message: &'a str,
     date: Date,
+    blocking: Blocking<'a>,
 }
 
 impl<'a> ErrorContext<'a> {
-    pub(crate) fn new(status: Status, message: &'a str, date: Date) -> ErrorContext<'a> {
-        ErrorContext { status, message, date }
+    pub(crate) fn new(status: Status, message: &'a str, date: Date, blocking: Blocking<'a>) -> ErrorContext<'a> {
+        ErrorContext { status, message, date, blocking }
     }
 
     /// The status of the response.
@@ -133,6 +135,11 @@ impl<'a> ErrorContext<'a> {
     /// The time of the response.
     pub fn date(&self) -> Date {
         self.date
+    }
+
+    /// Asks whether the handler may block to make the page. If it may not, no page can wait for that.
+    pub fn blocking(&self) -> Blocking<'a> {
+        self.blocking
     }
 }
 

@@ -13,8 +13,8 @@ pub(crate) use self::action::{ActionKind, BodyConsumer};
 pub use self::body::Body;
 pub use self::error::{ErrorContext, HandlerError};
 pub(crate) use self::error::{INTERNAL, panic_message};
+pub(crate) use self::request::LocalAddr;
 pub use self::request::Request;
-pub(crate) use self::request::{LeaderHandle, LocalAddr};
 pub use self::response::{HeaderError, Response};
 
 /// Turns requests into responses. Several threads call it at once.
@@ -39,7 +39,8 @@ pub trait Handler: Send + Sync {
     /// CONNECT do not reach the handler.
     fn handle(&self, request: &Request<'_>) -> Action;
 
-    /// Whether `handle` never blocks (no I/O except cached files). Default: `false`.
+    /// Whether `handle` [asks](Request::blocking) before it blocks (no I/O except a look at cached files). Default:
+    /// `false`.
     ///
     /// Before a handler that may block, the worker promotes another thread to poll for events. That costs about 20 % of
     /// a small request.
@@ -53,7 +54,7 @@ pub trait Handler: Send + Sync {
     /// that HTTP forbids. The server then sets the status, and adds what HTTP requires with it (`Allow`, `Retry-After`,
     /// `WWW-Authenticate`).
     ///
-    /// It must not block: after a timeout, the one thread that enforces all timeouts calls it.
+    /// It must not block unless it has [asked](ErrorContext::blocking). If it may not, it makes a page from memory.
     fn error_page(&self, error: &ErrorContext<'_>) -> Response {
         Response::text(format!("{}: {}\n", error.status(), error.message()))
     }

@@ -8,6 +8,7 @@ use http_core::server::RequestHead;
 use http_core::{Date, FieldName, Fields, Method, Version};
 
 use crate::freshness::ReceivedAt;
+use crate::permit::{Blocking, Turn};
 use crate::trace::DecisionTrace;
 
 /// A request, as a handler sees it.
@@ -32,7 +33,8 @@ pub struct Request<'a> {
     /// `None` in a test without a connection.
     pub(crate) socket: Option<&'a dyn LocalAddr>,
     pub(crate) trace: DecisionTrace<'a>,
-    pub(crate) leader: Option<&'a dyn LeaderHandle>,
+    /// `None` where a handler may block as it likes.
+    pub(crate) turn: Option<&'a Turn>,
 }
 
 impl<'a> Request<'a> {
@@ -127,12 +129,33 @@ impl<'a> Request<'a> {
         self.received_at
     }
 
-    /// Announces that the handler is about to block, so that another thread polls for events meanwhile. A handler that
-    /// [never blocks](crate::Handler::never_blocks) calls it before the rare work that does.
-    pub fn will_block(&self) {
-        if let Some(leader) = self.leader {
-            leader.promote_follower();
-        }
+    /// Asks whether the handler may block now. A handler that [never blocks](crate::Handler::never_blocks) asks before the
+    /// rare work that does, and returns what it gets as an error:
+    ///
+    /// ```
+    /// use http_server::{Action, Handler, Request, Response, testing};
+    ///
+    /// struct Cached;
+    ///
+    /// impl Handler for Cached {
+    ///     fn handle(&self, request: &Request<'_>) -> Action {
+    ///         if request.path() == "/" {
+    ///             return Response::text("from memory").into();
+    ///         }
+    ///         if let Err(later) = request.blocking().will_block() {
+    ///             return later.into();
+    ///         }
+    ///         Response::text(std::fs::read_to_string("Cargo.toml").unwrap_or_default()).into()
+    ///     }
+    ///
+    ///     fn never_blocks(&self) -> bool {
+    ///         true
+    ///     }
+    /// }
+    /// assert!(testing::get("/file").send(&Cached).text().contains("http-server"));
+    /// ```
+    pub fn blocking(&self) -> Blocking<'_> {
+        Blocking { turn: self.turn, head: Some(&self.head) }
     }
 
     /// Records a decision about this request and the rule behind it, for [`testing`](crate::testing). Elsewhere it does
@@ -145,10 +168,4 @@ impl<'a> Request<'a> {
 /// Knows the local address of the connection that carries a request.
 pub(crate) trait LocalAddr: fmt::Debug {
     fn local_addr(&self) -> io::Result<SocketAddr>;
-}
-
-/// Promotes another worker before one blocks. The reactor's queue implements it; blocking streams have none.
-pub(crate) trait LeaderHandle: fmt::Debug + Send + Sync {
-    /// Makes sure that another worker waits for events while the caller blocks.
-    fn promote_follower(&self);
 }

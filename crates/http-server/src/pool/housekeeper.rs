@@ -1,14 +1,14 @@
 //! The housekeeper: a thread that enforces deadlines, notices stalled workers, and ends the server. After a shutdown
-//! request it closes idle connections at once, and the others when the shutdown timeout has passed.
+//! request it ends idle connections at once, and the others when the shutdown timeout has passed.
+//!
+//! It only decides. Workers send the responses and close the connections, because both may block.
 
 use std::thread;
 use std::time::Duration;
 
 use super::Engine;
 use crate::clock;
-use crate::connection::Connection;
-use crate::connection::context::WorkerContext;
-use crate::stats::EndReason;
+use crate::reactor::Work;
 
 const TICK: Duration = Duration::from_millis(100);
 
@@ -20,7 +20,6 @@ const MAX_EXPIRED_PER_TICK: usize = 256;
 
 /// Runs the housekeeper until the server has shut down and its last connection is closed.
 pub(crate) fn run(engine: &Engine, shutdown_timeout: Duration) {
-    let mut context = WorkerContext::new(None);
     let (mut seen, mut ticked) = (0, 0);
     let mut busy = false;
     let mut stopped_at = None;
@@ -34,8 +33,7 @@ pub(crate) fn run(engine: &Engine, shutdown_timeout: Duration) {
         }
         ticked = now;
         for registered in engine.reactor.take_expired(now, MAX_EXPIRED_PER_TICK) {
-            let deferred = engine.run_turn(registered, &mut context, Connection::on_timeout);
-            debug_assert!(deferred.is_none(), "a connection that timed out is not deferred");
+            engine.reactor.push(Work::TimedOut(registered));
         }
         engine.reactor.on_tick();
         if !stopping {
@@ -47,10 +45,10 @@ pub(crate) fn run(engine: &Engine, shutdown_timeout: Duration) {
         });
         let over = now.saturating_sub(stopped_at) >= shutdown_timeout.as_millis() as u64;
         for registered in engine.reactor.take_matching(|connection| over || connection.is_idle()) {
-            engine.abort(registered, EndReason::Shutdown);
+            engine.reactor.push(Work::ShutDown(registered));
         }
         if over {
-            engine.reactor.shut_down_workers();
+            engine.reactor.take_held().for_each(|registered| engine.reactor.push(Work::ShutDown(registered)));
         }
         // A worker may still be in its last turn and park its connection.
         if engine.reactor.is_empty() {

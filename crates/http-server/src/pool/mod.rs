@@ -1,13 +1,16 @@
 //! The fixed pool. Each worker takes one ready connection and drives it as far as its peer allows within a turn. Then
-//! it closes the connection or parks it in the reactor. A worker never waits for a peer.
+//! it closes the connection or parks it in the reactor. A worker never waits for a peer. Where it could wait for a disk or
+//! a handler, it needs a permit, and without one it puts the connection aside.
 
 pub(crate) mod housekeeper;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
 
 use crate::connection::context::WorkerContext;
 use crate::connection::shared::Shared;
 use crate::connection::{Connection, TurnOutcome};
+use crate::permit::{Permit, RequestName, Turn};
 use crate::reactor::{ParkDeadline, Reactor, Registered, Work, batch};
 use crate::stats::EndReason;
 
@@ -15,24 +18,23 @@ use crate::stats::EndReason;
 #[derive(Debug)]
 pub(crate) struct Engine {
     pub(crate) reactor: Reactor<Connection>,
+    /// For each worker, the request with which it may be blocked.
+    pub(crate) request_names: Box<[Arc<RequestName>]>,
     pub(crate) shared: Shared<'static>,
 }
 
 impl Engine {
     /// Runs one worker until the server has shut down.
-    pub(crate) fn worker_loop(&self) {
-        let leader = self.reactor.leader_handle();
-        let mut context = WorkerContext::new(Some(leader.clone()));
-        let may_block = !self.shared.handler.never_blocks();
+    pub(crate) fn worker_loop(&self, worker: usize) {
+        let turn = || Turn::new(self.reactor.permits(), self.request_names[worker].clone());
+        let mut context = WorkerContext::new(turn());
+        let handler_may_block = self.shared.handler_permit == Permit::Block;
         let mut deferred = None;
-        while let Some(work) = self.reactor.next_work(deferred.take()) {
-            if may_block {
-                leader.promote_follower();
-            }
+        while let Some(work) = self.reactor.next_work(&context.turn, deferred.take()) {
             deferred = match work {
                 Work::Ready { mut registered, peer_closed, more_ready } => {
                     registered.connection.on_ready(peer_closed);
-                    let defers = batch::defers(more_ready, may_block);
+                    let defers = batch::defers(more_ready, handler_may_block);
                     let drive = if defers { Connection::receive_only } else { Connection::drive };
                     self.run_turn(registered, &mut context, drive)
                 }
@@ -45,7 +47,7 @@ impl Engine {
                 Work::AcceptedEvicting(socket, peer, mut idle) => {
                     self.shared.counters.connection_accepted();
                     let reason = idle.connection.abort(&self.shared, EndReason::ClientAbort);
-                    let slot = self.close_connection(idle, reason);
+                    let slot = self.close_connection(idle, &context, reason);
                     let connection = Connection::over(socket, peer, &self.shared);
                     self.run_turn(self.reactor.register(connection, slot), &mut context, Connection::drive)
                 }
@@ -61,7 +63,16 @@ impl Engine {
                     None
                 }
                 Work::Broken(registered) | Work::Evicted(registered) => {
-                    self.abort(registered, EndReason::ClientAbort);
+                    self.abort(registered, &context, EndReason::ClientAbort);
+                    None
+                }
+                Work::TimedOut(registered) => self.run_turn(registered, &mut context, Connection::on_timeout),
+                Work::ShutDown(registered) => {
+                    self.abort(registered, &context, EndReason::Shutdown);
+                    None
+                }
+                Work::Drop(source) => {
+                    drop_quietly(source);
                     None
                 }
             };
@@ -69,7 +80,7 @@ impl Engine {
     }
 
     /// Gives a connection one turn, and parks or closes it afterwards. Returns it if it is deferred.
-    pub(crate) fn run_turn(
+    fn run_turn(
         &self,
         mut registered: Box<Registered<Connection>>,
         context: &mut WorkerContext,
@@ -81,38 +92,54 @@ impl Engine {
                 let at = connection.deadline(&self.shared);
                 let deadline = ParkDeadline { at, evictable: connection.is_idle_keep_alive() };
                 if let Err(registered) = self.reactor.park(registered, interest, deadline) {
-                    self.abort(registered, EndReason::Failed);
+                    self.abort(registered, context, EndReason::Failed);
                 }
             }
+            Ok(TurnOutcome::Blocked(permit)) => self.reactor.hold(Work::Resumed(registered), permit),
             Ok(TurnOutcome::Defer) => return Some(registered),
-            Ok(TurnOutcome::Close(reason)) => self.close(registered, reason),
+            Ok(TurnOutcome::Close(reason)) => self.close(registered, context, reason),
             Err(_) => {
-                *context = WorkerContext::new(context.leader.take());
+                context.forget_buffers();
                 registered.connection.abort(&self.shared, EndReason::Failed);
-                self.close(registered, EndReason::Failed);
+                self.close(registered, context, EndReason::Failed);
             }
         }
         None
     }
 
     /// Closes a connection without sending another byte. `within` is the reason if a request or response had begun.
-    pub(crate) fn abort(&self, mut registered: Box<Registered<Connection>>, within: EndReason) {
+    fn abort(&self, mut registered: Box<Registered<Connection>>, context: &WorkerContext, within: EndReason) {
         let reason = registered.connection.abort(&self.shared, within);
-        self.close(registered, reason);
+        self.close(registered, context, reason);
     }
 
-    fn close(&self, registered: Box<Registered<Connection>>, reason: EndReason) {
-        let slot = self.close_connection(registered, reason);
+    fn close(&self, registered: Box<Registered<Connection>>, context: &WorkerContext, reason: EndReason) {
+        let slot = self.close_connection(registered, context, reason);
         self.reactor.free_slot(slot);
     }
 
     /// Closes a connection and returns its slot, which is not free yet.
-    fn close_connection(&self, mut registered: Box<Registered<Connection>>, reason: EndReason) -> u32 {
+    fn close_connection(
+        &self,
+        mut registered: Box<Registered<Connection>>,
+        context: &WorkerContext,
+        reason: EndReason,
+    ) -> u32 {
         registered.connection.release_budget(&self.shared);
         let slot = registered.slot();
-        // The socket closes before its slot is reused. A handler's sink or reader may panic when it is dropped.
-        let _ = catch_unwind(AssertUnwindSafe(|| drop(registered)));
+        if let Some((source, permit)) = registered.connection.take_source() {
+            match context.turn.may(permit, |_| {}) {
+                true => drop_quietly(source),
+                false => self.reactor.hold(Work::Drop(source), permit),
+            }
+        }
+        drop(registered); // the socket closes before its slot is reused
         self.shared.counters.connection_ended(reason);
         slot
     }
+}
+
+/// Drops a file, or a handler's sink or reader, which may panic.
+fn drop_quietly(source: Box<dyn Send>) {
+    let _ = catch_unwind(AssertUnwindSafe(|| drop(source)));
 }

@@ -2,39 +2,49 @@
 //! Architecture, volume 2): one worker, the leader, waits for events; the followers sleep.
 //!
 //! The leader serves the events itself and then waits again. Handing each event to another worker would cost a fifth of
-//! a small request, and several waiting workers cost twice as much as one. A follower is promoted when one worker is
-//! not enough: after a wait that returned a full batch, and before work that may block. The housekeeper promotes one
-//! when no worker has waited or taken an event for a while.
+//! a small request, and several waiting workers cost twice as much as one. On many cores one leader is not enough, so
+//! their number is a setting. A follower is promoted when `promotion.rs` says so, and after a wait that returned a full
+//! batch. The housekeeper promotes one when no worker has waited or taken an event for a while.
 
 use std::collections::VecDeque;
 use std::fmt;
+use std::mem;
 use std::sync::PoisonError;
 
 use super::batch;
 use super::poller::{EventFlags, EventSource, MAX_EVENTS, Poller};
+use super::promotion::{Promotion, Start};
 use super::token::NOTIFY_TOKEN;
-use crate::handler::LeaderHandle;
+use crate::clock;
+use crate::permit::{Permit, PermitSource, Turn};
 use crate::sync::{Condvar, Mutex, MutexGuard, lock};
 
 /// What a worker has to serve next.
 #[derive(Debug)]
 pub(crate) enum Event<T> {
-    /// The kernel reported this key. `more_ready`: the next event is of this kind too.
+    /// The kernel reported this key. `more_ready`: the next event is of this kind too, and turns are short.
     Ready { key: u64, flags: EventFlags, more_ready: bool },
-    /// A connection that was deferred.
-    Deferred(T),
+    /// A job that was deferred, held or pushed.
+    Job(T),
 }
 
 pub(crate) struct ReadyQueue<T, P = Poller> {
     pub(crate) poller: P,
+    /// How many workers may wait for events at once.
+    pollers: usize,
     state: Mutex<QueueState<T>>,
     promoted: Condvar,
 }
 
 struct QueueState<T> {
-    /// Events that no worker has taken yet.
+    /// Events and jobs that no worker has taken yet.
     events: VecDeque<Event<T>>,
-    has_leader: bool,
+    /// Jobs that wait for a permit, by its kind.
+    held: [VecDeque<T>; 4],
+    promotion: Promotion,
+    /// Workers that wait for events.
+    waiting: usize,
+    serving: usize,
     idle_followers: usize,
     /// Rises with each event taken and with each wait.
     progress: u64,
@@ -42,31 +52,55 @@ struct QueueState<T> {
 }
 
 impl<T, P: EventSource> ReadyQueue<T, P> {
-    pub(crate) fn new(poller: P) -> ReadyQueue<T, P> {
-        let state =
-            QueueState { events: VecDeque::new(), has_leader: false, idle_followers: 0, progress: 0, shut_down: false };
-        ReadyQueue { poller, state: Mutex::new(state), promoted: Condvar::new() }
+    pub(super) fn new(poller: P, pollers: usize, promotion: Promotion) -> ReadyQueue<T, P> {
+        let state = QueueState {
+            events: VecDeque::new(),
+            held: Default::default(),
+            promotion,
+            waiting: 0,
+            serving: 0,
+            idle_followers: 0,
+            progress: 0,
+            shut_down: false,
+        };
+        ReadyQueue { poller, pollers, state: Mutex::new(state), promoted: Condvar::new() }
     }
 
-    /// Returns the next event, or `None` once the queue is shut down. `deferred` goes back into the queue first.
-    pub(crate) fn next(&self, deferred: Option<T>) -> Option<Event<T>> {
+    /// Ends a worker's turn and begins its next one. Returns what to serve, or `None` once the queue is shut down.
+    /// `deferred` goes back into the queue first.
+    pub(crate) fn next(&self, turn: &Turn, deferred: Option<T>) -> Option<Event<T>> {
+        let mut now = clock::monotonic_ns();
         let mut state = lock(&self.state);
-        if let Some(connection) = deferred {
+        if let Some(ended) = turn.end(now) {
+            state.serving -= 1;
+            // What a deferred connection received is only a part of its turn.
+            let nothing = deferred.is_some() && !ended.has_blocked;
+            if nothing {
+                state.promotion.exchange(ended.permit, Permit::None);
+            } else {
+                state.promotion.turn_ended(ended);
+            }
+        }
+        if let Some(job) = deferred {
             let position = batch::deferred_position(state.events.len());
-            state.events.insert(position, Event::Deferred(connection));
+            state.events.insert(position, Event::Job(job));
         }
         loop {
-            if let Some(mut event) = state.events.pop_front() {
+            if let Some((start, event)) = state.take() {
                 state.progress += 1;
-                if let Event::Ready { more_ready, .. } = &mut event {
-                    *more_ready = matches!(state.events.front(), Some(Event::Ready { .. }));
+                state.serving += 1;
+                turn.begin(start.permit, now);
+                if start.promotes {
+                    self.promote(&state);
                 }
                 return Some(event);
             }
             if state.shut_down {
                 return None;
             }
-            state = if state.has_leader { self.wait_as_follower(state) } else { self.wait_as_leader(state) };
+            let may_wait = state.waiting == 0 || state.serving + state.waiting < self.pollers;
+            state = if may_wait { self.wait_as_leader(state) } else { self.wait_as_follower(state) };
+            now = clock::monotonic_ns();
         }
     }
 
@@ -79,16 +113,39 @@ impl<T, P: EventSource> ReadyQueue<T, P> {
         }
     }
 
+    /// Puts a job aside until this permit is free. The caller is a worker, which takes its next turn soon and then finds
+    /// the job if a permit has become free meanwhile.
+    pub(crate) fn hold(&self, job: T, permit: Permit) {
+        lock(&self.state).held[permit as usize].push_back(job);
+    }
+
+    /// Takes out the jobs that wait for a permit.
+    pub(crate) fn take_held(&self) -> impl Iterator<Item = T> + use<T, P> {
+        mem::take(&mut lock(&self.state).held).into_iter().flatten()
+    }
+
+    /// Adds a job from outside the workers, to be done before everything else.
+    pub(crate) fn push(&self, job: T) {
+        let mut state = lock(&self.state);
+        state.events.push_front(Event::Job(job));
+        if state.idle_followers > 0 {
+            self.promoted.notify_one();
+        } else if state.waiting > 0 {
+            self.poller.wake();
+        }
+    }
+
     /// Promotes a follower if no worker waits and no event was taken since the last call. Returns whether there was
     /// work.
     pub(crate) fn promote_if_stalled(&self, seen: &mut u64) -> bool {
-        let state = lock(&self.state);
+        let mut state = lock(&self.state);
         let progressed = state.progress != *seen;
         *seen = state.progress;
-        if !progressed && !state.has_leader {
-            self.notify_follower(&state);
+        if !progressed && state.waiting == 0 {
+            state.promotion.turn_stalled();
+            self.promote(&state);
         }
-        progressed || !state.has_leader
+        progressed || state.waiting == 0
     }
 
     /// Lets all workers leave once the queue is empty.
@@ -98,8 +155,9 @@ impl<T, P: EventSource> ReadyQueue<T, P> {
         self.poller.notify();
     }
 
-    fn notify_follower(&self, state: &QueueState<T>) {
-        if state.idle_followers > 0 {
+    /// Makes sure that a worker waits for events, if one is free.
+    fn promote(&self, state: &QueueState<T>) {
+        if state.waiting == 0 && state.idle_followers > 0 {
             self.promoted.notify_one();
         }
     }
@@ -112,21 +170,40 @@ impl<T, P: EventSource> ReadyQueue<T, P> {
     }
 
     fn wait_as_leader<'a>(&'a self, mut state: MutexGuard<'a, QueueState<T>>) -> MutexGuard<'a, QueueState<T>> {
-        state.has_leader = true;
+        state.waiting += 1;
         drop(state);
         let (events, n) = self.poller.wait();
         let mut state = lock(&self.state);
-        state.has_leader = false;
+        state.waiting -= 1;
         state.progress += 1;
         let reported = events.iter().take(n).filter(|event| event.data.u64() != NOTIFY_TOKEN);
         state.events.extend(reported.map(|event| {
             let (key, flags) = (event.data.u64(), event.flags);
             Event::Ready { key, flags, more_ready: false }
         }));
-        if n == MAX_EVENTS {
-            self.notify_follower(&state);
+        if n == MAX_EVENTS && state.idle_followers > 0 {
+            self.promoted.notify_one();
         }
         state
+    }
+}
+
+impl<T> QueueState<T> {
+    /// Takes the next thing to do, and what its turn begins with. What waited for a permit comes first: at least one
+    /// worker cannot have one and takes the others.
+    fn take(&mut self) -> Option<(Start, Event<T>)> {
+        for permit in [Permit::Hang, Permit::Block, Permit::Check] {
+            if !self.held[permit as usize].is_empty() && self.promotion.exchange(Permit::None, permit) {
+                let job = self.held[permit as usize].pop_front()?;
+                return Some((Start { permit, promotes: true }, Event::Job(job)));
+            }
+        }
+        let mut event = self.events.pop_front()?;
+        if let Event::Ready { more_ready, .. } = &mut event {
+            let next_is_ready = matches!(self.events.front(), Some(Event::Ready { .. }));
+            *more_ready = next_is_ready && !self.promotion.turns_are_long();
+        }
+        Some((self.promotion.begin_turn(), event))
     }
 }
 
@@ -137,12 +214,18 @@ impl<T, P> fmt::Debug for ReadyQueue<T, P> {
     }
 }
 
-impl<T: Send, P: EventSource> LeaderHandle for ReadyQueue<T, P> {
-    fn promote_follower(&self) {
-        let state = lock(&self.state);
-        if !state.has_leader {
-            self.notify_follower(&state);
+impl<T: Send, P: EventSource> PermitSource for ReadyQueue<T, P> {
+    fn upgrade(&self, held: Permit, wanted: Permit) -> bool {
+        let mut state = lock(&self.state);
+        let may = state.promotion.exchange(held, wanted);
+        if may {
+            self.promote(&state);
         }
+        may
+    }
+
+    fn promote_follower(&self) {
+        self.promote(&lock(&self.state));
     }
 }
 
@@ -162,8 +245,9 @@ mod tests {
     #[derive(Debug, Default)]
     struct FakePollerState {
         ready: Vec<u64>,
+        woken: bool,
         notified: bool,
-        waited_for: bool,
+        waiting: usize,
     }
 
     impl FakePoller {
@@ -176,11 +260,13 @@ mod tests {
     impl EventSource for FakePoller {
         fn wait(&self) -> ([PollEvent; MAX_EVENTS], usize) {
             let mut state = lock(&self.state);
-            assert!(!std::mem::replace(&mut state.waited_for, true), "two threads wait");
-            while state.ready.is_empty() && !state.notified {
+            state.waiting += 1;
+            assert_eq!(state.waiting, 1, "two threads wait");
+            while state.ready.is_empty() && !state.woken && !state.notified {
                 state = self.changed.wait(state).unwrap();
             }
-            state.waited_for = false;
+            state.woken = false;
+            state.waiting -= 1;
             let mut events = [PollEvent { flags: EventFlags::IN, data: EventData::new_u64(NOTIFY_TOKEN) }; MAX_EVENTS];
             let n = state.ready.len().clamp(1, MAX_EVENTS); // after a notification, the event of the notifier itself
             for (event, key) in events.iter_mut().zip(state.ready.drain(..)) {
@@ -189,10 +275,19 @@ mod tests {
             (events, n)
         }
 
+        fn wake(&self) {
+            lock(&self.state).woken = true;
+            self.changed.notify_all();
+        }
+
         fn notify(&self) {
             lock(&self.state).notified = true;
             self.changed.notify_all();
         }
+    }
+
+    fn queue<T>(threads: usize) -> ReadyQueue<T, FakePoller> {
+        ReadyQueue::new(FakePoller::default(), 1, Promotion::new(threads, false))
     }
 
     #[cfg(not(loom))]
@@ -204,13 +299,13 @@ mod tests {
 
         /// The order in which this many connections are served if all are ready at once, each deferred if possible.
         fn order(ready: u64) -> Vec<u64> {
-            let queue = ReadyQueue::new(FakePoller::default());
+            let (queue, turn) = (queue(2), Turn::unlimited());
             queue.poller.report(0..ready);
             let (mut deferred, mut order) = (None, Vec::new());
             while order.len() < ready as usize {
-                match queue.next(deferred.take()).unwrap() {
+                match queue.next(&turn, deferred.take()).unwrap() {
                     Event::Ready { key, more_ready: true, .. } => deferred = Some(key),
-                    Event::Ready { key, .. } | Event::Deferred(key) => order.push(key),
+                    Event::Ready { key, .. } | Event::Job(key) => order.push(key),
                 }
             }
             order
@@ -228,30 +323,30 @@ mod tests {
 
         #[test]
         fn deferred_connection_is_returned_after_shutdown() {
-            let queue = ReadyQueue::new(FakePoller::default());
+            let (queue, turn) = (queue(2), Turn::unlimited());
             queue.shut_down();
-            assert!(matches!(queue.next(Some(1)), Some(Event::Deferred(1))));
-            assert!(queue.next(None).is_none());
+            assert!(matches!(queue.next(&turn, Some(1)), Some(Event::Job(1))));
+            assert!(queue.next(&turn, None).is_none());
         }
 
         #[test]
         fn debug_shows_no_connection() {
-            let queue = ReadyQueue::new(FakePoller::default());
-            lock(&queue.state).events.push_back(Event::Deferred("198.51.100.1"));
-            assert_eq!(format!("{:?}", &queue as &dyn LeaderHandle), "ReadyQueue");
+            let queue = queue(2);
+            lock(&queue.state).events.push_back(Event::Job("198.51.100.1"));
+            assert_eq!(format!("{:?}", &queue as &dyn PermitSource), "ReadyQueue");
         }
 
         // Neither worker promotes the other, and there is no housekeeper.
         #[test]
         fn full_batch_promotes_a_follower() {
-            let queue = ReadyQueue::<u64, _>::new(FakePoller::default());
+            let queue = queue::<u64>(2);
             let (taken, keys) = mpsc::channel();
             thread::scope(|scope| {
                 for taken in [taken.clone(), taken] {
                     let queue = &queue;
-                    scope.spawn(move || taken.send(queue.next(None)));
+                    scope.spawn(move || taken.send(queue.next(&Turn::unlimited(), None)));
                 }
-                while lock(&queue.state).idle_followers == 0 || !lock(&queue.poller.state).waited_for {
+                while lock(&queue.state).idle_followers == 0 || lock(&queue.poller.state).waiting == 0 {
                     thread::sleep(Duration::from_millis(1));
                 }
                 queue.poller.report(0..MAX_EVENTS as u64);
@@ -288,11 +383,11 @@ mod tests {
         impl Scene {
             /// Runs a worker until the shutdown.
             fn work(&self) {
-                let mut deferred = None;
-                while let Some(event) = self.queue.next(deferred.take()) {
+                let (turn, mut deferred) = (Turn::unlimited(), None);
+                while let Some(event) = self.queue.next(&turn, deferred.take()) {
                     match event {
                         Event::Ready { key, more_ready: true, .. } => deferred = Some(key),
-                        Event::Ready { key, .. } | Event::Deferred(key) => self.serve(key),
+                        Event::Ready { key, .. } | Event::Job(key) => self.serve(key),
                     }
                 }
             }
@@ -331,8 +426,7 @@ mod tests {
             model.preemption_bound = Some(preemptions);
             model.check(move || {
                 let (served, changed) = (Mutex::default(), Condvar::new());
-                let scene =
-                    Arc::new(Scene { queue: ReadyQueue::new(FakePoller::default()), served, changed, promotes });
+                let scene = Arc::new(Scene { queue: queue(2), served, changed, promotes });
                 scene.queue.poller.report(first.iter().copied());
                 let workers = [(); 2].map(|()| {
                     let scene = scene.clone();

@@ -10,10 +10,12 @@ mod acceptor;
 pub(crate) mod batch;
 mod leader;
 mod poller;
+mod promotion;
 mod slot;
 mod token;
 
 use std::io;
+use std::mem;
 use std::net::SocketAddr;
 use std::os::fd::{AsFd, OwnedFd};
 use std::sync::Arc;
@@ -22,17 +24,19 @@ pub(crate) use acceptor::OVERLOAD_SLOTS;
 use acceptor::{Accepted, Acceptor};
 use leader::{Event, ReadyQueue};
 use poller::{EventFlags, Poller};
+pub(crate) use promotion::Promotion;
 pub(crate) use slot::{ParkDeadline, Slot};
 use token::{MAX_LISTENERS, Token, listener_index, listener_key};
 
 use crate::clock::Millis;
+use crate::config::ServerConfig;
 use crate::connection::interest::Interest;
-use crate::handler::LeaderHandle;
+use crate::permit::{Permit, PermitSource, Turn};
 use crate::sync::{Mutex, lock};
 
 #[derive(Debug)]
 pub(crate) struct Reactor<C> {
-    queue: Arc<ReadyQueue<Box<Registered<C>>>>,
+    queue: Arc<ReadyQueue<Work<C>>>,
     slots: Box<[Slot<Box<Registered<C>>>]>,
     acceptor: Mutex<Acceptor>,
 }
@@ -47,7 +51,6 @@ pub(crate) struct Registered<C> {
 }
 
 /// What a worker has to do next.
-#[derive(Debug)]
 pub(crate) enum Work<C> {
     /// A new connection and its slot.
     Accepted(OwnedFd, SocketAddr, u32),
@@ -60,8 +63,14 @@ pub(crate) enum Work<C> {
     /// A connection whose peer is ready. `peer_closed`: its stream has ended too. `more_ready`: other connections are
     /// ready too.
     Ready { registered: Box<Registered<C>>, peer_closed: bool, more_ready: bool },
-    /// A connection that was deferred.
+    /// A connection that was deferred or held.
     Resumed(Box<Registered<C>>),
+    /// A connection whose deadline has passed.
+    TimedOut(Box<Registered<C>>),
+    /// A connection to close, as the server ends.
+    ShutDown(Box<Registered<C>>),
+    /// Something to drop that may block.
+    Drop(Box<dyn Send>),
     /// A connection that broke.
     Broken(Box<Registered<C>>),
     /// An idle connection to close, to free a descriptor.
@@ -70,11 +79,17 @@ pub(crate) enum Work<C> {
 
 impl<C: AsFd + Send + 'static> Reactor<C> {
     /// A reactor for this many connections at once, with non-blocking listeners.
-    pub(crate) fn new(listeners: Vec<OwnedFd>, slots: u32) -> io::Result<Reactor<C>> {
+    pub(crate) fn new(
+        listeners: Vec<OwnedFd>,
+        config: &ServerConfig,
+        handler_may_block: bool,
+    ) -> io::Result<Reactor<C>> {
         if listeners.len() as u64 > MAX_LISTENERS {
             return Err(io::Error::new(io::ErrorKind::InvalidInput, "too many addresses to listen on"));
         }
-        let queue = ReadyQueue::new(Poller::new()?);
+        let promotion = Promotion::new(config.threads, handler_may_block);
+        let queue = ReadyQueue::new(Poller::new()?, config.pollers, promotion);
+        let slots = config.max_connections;
         for (index, listener) in listeners.iter().enumerate() {
             queue.poller.add(listener, listener_key(index), EventFlags::IN)?;
         }
@@ -85,12 +100,14 @@ impl<C: AsFd + Send + 'static> Reactor<C> {
         })
     }
 
-    /// Waits for work; `None` once the workers may leave. `deferred` comes back after other ready connections.
-    pub(crate) fn next_work(&self, mut deferred: Option<Box<Registered<C>>>) -> Option<Work<C>> {
+    /// Ends a turn, and waits for work; `None` once the workers may leave. `deferred` comes back after other ready
+    /// connections.
+    pub(crate) fn next_work(&self, turn: &Turn, deferred: Option<Box<Registered<C>>>) -> Option<Work<C>> {
+        let mut deferred = deferred.map(Work::Resumed);
         loop {
-            let (key, flags, more_ready) = match self.queue.next(deferred.take())? {
+            let (key, flags, more_ready) = match self.queue.next(turn, deferred.take())? {
                 Event::Ready { key, flags, more_ready } => (key, flags, more_ready),
-                Event::Deferred(registered) => return Some(Work::Resumed(registered)),
+                Event::Job(work) => return Some(work),
             };
             if let Some(listener) = listener_index(key) {
                 if let Some(work) = self.accept(listener) {
@@ -179,9 +196,30 @@ impl<C: AsFd + Send + 'static> Reactor<C> {
         self.queue.promote_if_stalled(seen)
     }
 
-    /// A way to promote a follower before work that may block.
-    pub(crate) fn leader_handle(&self) -> Arc<dyn LeaderHandle> {
+    /// Where workers get permits to block.
+    pub(crate) fn permits(&self) -> Arc<dyn PermitSource> {
         self.queue.clone()
+    }
+
+    /// Puts work aside until this permit is free. Only workers may call it.
+    pub(crate) fn hold(&self, work: Work<C>, permit: Permit) {
+        self.queue.hold(work, permit);
+    }
+
+    /// Hands work to a worker, from another thread.
+    pub(crate) fn push(&self, work: Work<C>) {
+        self.queue.push(work);
+    }
+
+    /// Takes out the connections that wait for a permit. What else waits is given up, as the server ends.
+    pub(crate) fn take_held(&self) -> impl Iterator<Item = Box<Registered<C>>> {
+        self.queue.take_held().filter_map(|work| match work {
+            Work::Resumed(registered) => Some(registered),
+            other => {
+                mem::forget(other); // to drop it could block
+                None
+            }
+        })
     }
 
     pub(crate) fn is_empty(&self) -> bool {
@@ -227,7 +265,8 @@ mod tests {
     const SOON: ParkDeadline = ParkDeadline { at: 1000, evictable: false };
 
     fn with_connection(slots: u32, deadline: ParkDeadline) -> (Reactor<UnixStream>, UnixStream) {
-        let reactor = Reactor::new(Vec::new(), slots).unwrap();
+        let config = ServerConfig { max_connections: slots, ..ServerConfig::default() };
+        let reactor = Reactor::new(Vec::new(), &config, false).unwrap();
         let peer = park_one(&reactor, deadline);
         (reactor, peer)
     }
@@ -239,6 +278,10 @@ mod tests {
         theirs
     }
 
+    fn next(reactor: &Reactor<UnixStream>) -> Option<Work<UnixStream>> {
+        reactor.next_work(&Turn::unlimited(), None)
+    }
+
     #[test]
     fn connection_is_taken_out_once() {
         let (reactor, mut peer) = with_connection(1, SOON);
@@ -248,14 +291,14 @@ mod tests {
         peer.write_all(b"x").unwrap();
         assert_eq!((reactor.take_expired(Millis::MAX, 9).count(), reactor.take_matching(|_| true).count()), (0, 0));
         reactor.shut_down_workers();
-        assert!(reactor.next_work(None).is_none(), "a late event finds no connection");
+        assert!(next(&reactor).is_none(), "a late event finds no connection");
     }
 
     #[test]
     fn served_connection_does_not_expire() {
         let (reactor, mut peer) = with_connection(1, SOON);
         peer.write_all(b"x").unwrap();
-        let Some(Work::Ready { registered, .. }) = reactor.next_work(None) else { panic!("not ready") };
+        let Some(Work::Ready { registered, .. }) = next(&reactor) else { panic!("not ready") };
         assert_eq!(reactor.take_expired(1500, 9).count(), 0, "the worker owns it");
         reactor.park(registered, Interest::Read, ParkDeadline { at: 16_000, evictable: false }).unwrap();
         assert_eq!(reactor.take_expired(1500, 9).count(), 0);
@@ -265,13 +308,11 @@ mod tests {
     fn edge_while_connection_is_taken_out_is_reported_again() {
         let (reactor, mut peer) = with_connection(1, SOON);
         peer.write_all(b"x").unwrap();
-        let Some(Work::Ready { mut registered, peer_closed: false, .. }) = reactor.next_work(None) else {
-            panic!("not ready")
-        };
+        let Some(Work::Ready { mut registered, peer_closed: false, .. }) = next(&reactor) else { panic!("not ready") };
         let mut byte = [0];
         io::Read::read_exact(&mut registered.connection, &mut byte).unwrap();
         thread::scope(|scope| {
-            let worker = scope.spawn(|| reactor.next_work(None));
+            let worker = scope.spawn(|| next(&reactor));
             peer.write_all(b"y").unwrap(); // the other worker finds the slot empty
             thread::sleep(Duration::from_millis(50));
             reactor.park(registered, Interest::Read, SOON).unwrap();
@@ -283,13 +324,11 @@ mod tests {
     fn yielding_connection_is_ready_by_itself() {
         let (reactor, peer) = with_connection(1, SOON);
         drop(peer);
-        let Some(Work::Ready { registered, peer_closed: true, .. }) = reactor.next_work(None) else {
-            panic!("not ready")
-        };
+        let Some(Work::Ready { registered, peer_closed: true, .. }) = next(&reactor) else { panic!("not ready") };
         reactor.park(registered, Interest::Yield, SOON).unwrap();
-        assert!(matches!(reactor.next_work(None), Some(Work::Ready { .. })));
+        assert!(matches!(next(&reactor), Some(Work::Ready { .. })));
         reactor.shut_down_workers();
-        assert!(reactor.next_work(None).is_none() && reactor.next_work(None).is_none());
+        assert!(next(&reactor).is_none() && next(&reactor).is_none());
     }
 
     #[test]
@@ -299,12 +338,12 @@ mod tests {
         for peer in std::iter::once(&mut first).chain(&mut peers) {
             peer.write_all(b"x").unwrap();
         }
-        let (mut deferred, mut order) = (None, Vec::new());
+        let (turn, mut deferred, mut order) = (Turn::unlimited(), None, Vec::new());
         while order.len() < 4 {
-            match reactor.next_work(deferred.take()) {
+            match reactor.next_work(&turn, deferred.take()) {
                 Some(Work::Ready { registered, more_ready: true, .. }) => deferred = Some(registered),
                 Some(Work::Ready { registered, .. } | Work::Resumed(registered)) => order.push(registered.slot()),
-                other => panic!("{other:?}"),
+                _ => panic!("other work"),
             }
         }
         assert_eq!(order, [2, 0, 1, 3], "the first two were deferred until after the third");

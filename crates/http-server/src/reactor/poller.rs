@@ -1,4 +1,4 @@
-//! The kernel's readiness events: an epoll set, and a way to wake the thread that waits for it.
+//! The kernel's readiness events: an epoll set, and ways to wake the threads that wait for it.
 
 use std::fmt;
 use std::os::fd::{AsFd, OwnedFd};
@@ -19,13 +19,18 @@ pub(crate) trait EventSource: fmt::Debug + Send + Sync {
     /// Waits for events. Returns how many there are; the rest of the array is unused.
     fn wait(&self) -> ([Event; MAX_EVENTS], usize);
 
-    /// Ends the current wait and every later one.
+    /// Ends the wait of one worker.
+    fn wake(&self);
+
+    /// Ends the current waits and every later one.
     fn notify(&self);
 }
 
 #[derive(Debug)]
 pub(crate) struct Poller {
     epoll: OwnedFd,
+    /// Written by `wake`, and never read: each write is an edge, which wakes one worker.
+    waker: OwnedFd,
     /// Readable after `notify`, and never read.
     notifier: OwnedFd,
 }
@@ -33,9 +38,11 @@ pub(crate) struct Poller {
 impl Poller {
     pub(crate) fn new() -> Result<Poller> {
         let epoll = epoll::create(CreateFlags::CLOEXEC)?;
-        let notifier = eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK)?;
+        let event = || eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK);
+        let (waker, notifier) = (event()?, event()?);
+        epoll::add(&epoll, &waker, EventData::new_u64(NOTIFY_TOKEN), EventFlags::IN | EventFlags::ET)?;
         epoll::add(&epoll, &notifier, EventData::new_u64(NOTIFY_TOKEN), EventFlags::IN)?;
-        Ok(Poller { epoll, notifier })
+        Ok(Poller { epoll, waker, notifier })
     }
 
     /// Registers a descriptor.
@@ -59,6 +66,10 @@ impl EventSource for Poller {
         // The descriptor is ours and valid, so EINTR is the only possible error.
         let n = epoll::wait(&self.epoll, &mut events, None).unwrap_or(0);
         (events, n)
+    }
+
+    fn wake(&self) {
+        let _ = rustix::io::write(&self.waker, &1u64.to_ne_bytes());
     }
 
     fn notify(&self) {

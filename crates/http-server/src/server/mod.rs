@@ -20,7 +20,7 @@ use crate::forwarded::TrustedProxy;
 use crate::handler::Handler;
 use crate::messages::Messages;
 use crate::pool::Engine;
-use crate::reactor::Reactor;
+use crate::reactor::{Promotion, Reactor};
 use crate::timeouts::Timeouts;
 
 /// A server that is bound to its addresses and not started yet.
@@ -119,10 +119,18 @@ impl Server {
         Server { config, ..self }
     }
 
-    /// The number of worker threads. Default: [`default_threads`](crate::default_threads).
+    /// How many requests may be worked on at once, if that blocks. Default:
+    /// [`default_threads`](crate::default_threads).
     #[must_use]
     pub fn threads(mut self, threads: usize) -> Server {
         self.config.threads = threads;
+        self
+    }
+
+    /// How many threads may wait for events at once. Default: [`default_pollers`](crate::default_pollers).
+    #[must_use]
+    pub fn pollers(mut self, pollers: usize) -> Server {
+        self.config.pollers = pollers;
         self
     }
 
@@ -231,15 +239,16 @@ impl Server {
         let messages = Arc::new(self.messages);
         let writer = self.log.map(|log| Writer::start(log, messages.clone())).transpose()?;
         let Listeners { sockets, addresses, unix_addresses } = self.listeners;
-        let (threads, shutdown_timeout) = (config.threads, config.shutdown_timeout);
+        let shutdown_timeout = config.shutdown_timeout;
         let engine = Arc::new(Engine {
-            reactor: Reactor::new(sockets, config.max_connections)?,
+            reactor: Reactor::new(sockets, &config, !handler.never_blocks())?,
+            request_names: (0..Promotion::workers(config.threads)).map(|_| Arc::default()).collect(),
             shared: Shared {
                 log: writer.as_ref().map(Writer::log),
                 messages,
                 ..Shared::with_config(Box::new(handler), config)
             },
         });
-        RunningServer::start(engine, threads, shutdown_timeout, addresses, unix_addresses, writer)
+        RunningServer::start(engine, shutdown_timeout, addresses, unix_addresses, writer)
     }
 }

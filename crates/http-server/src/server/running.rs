@@ -28,7 +28,6 @@ pub struct RunningServer {
 impl RunningServer {
     pub(crate) fn start(
         engine: Arc<Engine>,
-        threads: usize,
         shutdown_timeout: Duration,
         addresses: Vec<SocketAddr>,
         unix_addresses: Vec<UnixAddr>,
@@ -50,8 +49,8 @@ impl RunningServer {
         // From here on, an error drops the server, which ends the threads that were started.
         let running =
             RunningServer { shutdown, shutdown_timeout, addresses, unix_addresses, writer, is_detached: false };
-        for n in 0..threads {
-            spawn(format!("worker-{n}"), Box::new(Engine::worker_loop))?;
+        for n in 0..running.shutdown.engine.request_names.len() {
+            spawn(format!("worker-{n}"), Box::new(move |engine| engine.worker_loop(n)))?;
         }
         Ok(running)
     }
@@ -153,6 +152,11 @@ impl StatsHandle {
         let shared = &self.0.shared;
         let dropped_log_lines = shared.log.as_ref().map_or(0, |log| log.dropped_so_far());
         shared.counters.stats(dropped_log_lines)
+    }
+
+    /// The first lines of the requests that may block at this moment: on a disk, or in a handler. Each holds a thread.
+    pub fn blocking_requests(&self) -> Vec<String> {
+        self.0.request_names.iter().filter_map(|name| name.get()).collect()
     }
 }
 

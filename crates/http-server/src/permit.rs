@@ -1,0 +1,227 @@
+//! Permits: what a worker may do in a turn that could block, and how a handler asks for it.
+//!
+//! Every turn has a permit. A handler that is about to block asks for a greater one. If too many workers block already,
+//! it gets none: its connection is put aside, and the handler is called again once a permit is free. So a disk that
+//! hangs holds a part of the pool and no more. How many permits there are is decided elsewhere.
+
+use std::cell::Cell;
+use std::fmt;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use http_core::server::RequestHead;
+
+/// What a worker may do in a turn. Each permit includes those before it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Permit {
+    /// Nothing that may touch a disk.
+    #[default]
+    None,
+    /// Call a handler that never blocks: it may look at most whether a cached file is current.
+    Check,
+    /// Block.
+    Block,
+    /// Block on something that may never answer.
+    Hang,
+}
+
+/// The answer to a handler that asks whether it may block: not now, because too many workers block already.
+///
+/// The handler returns it as its [`Action`](crate::Action). The server then calls it again for the same request, once a
+/// worker may block.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[must_use = "return it as an `Action`, so that the handler is called again"]
+pub struct Later(pub(crate) Permit);
+
+/// Asks the pool whether its caller may block; see [`Request::blocking`](crate::Request::blocking) and
+/// [`ErrorContext::blocking`](crate::ErrorContext::blocking). The default is for threads outside the pool, which always
+/// may.
+#[derive(Clone, Copy, Default)]
+pub struct Blocking<'a> {
+    pub(crate) turn: Option<&'a Turn>,
+    pub(crate) head: Option<&'a RequestHead<'a>>,
+}
+
+impl Blocking<'_> {
+    /// Asks before work that may take longer than some microseconds, such as a read from a disk. As many handlers as the
+    /// server has [threads](crate::Server::threads) may do so at once.
+    ///
+    /// # Errors
+    /// [`Later`], if that many do.
+    pub fn will_block(self) -> Result<(), Later> {
+        self.ask(Permit::Block)
+    }
+
+    /// Asks before work that may never end, such as a read from another computer. Half as many handlers may do so at
+    /// once, so that the other half goes on. It includes [`will_block`](Self::will_block), and a file that the response
+    /// sends.
+    ///
+    /// # Errors
+    /// [`Later`], if that many do.
+    pub fn may_hang(self) -> Result<(), Later> {
+        self.ask(Permit::Hang)
+    }
+
+    fn ask(self, wanted: Permit) -> Result<(), Later> {
+        let Some(turn) = self.turn else { return Ok(()) };
+        let name = |name: &mut Vec<u8>| {
+            if let Some(head) = self.head {
+                name.extend_from_slice(head.method.as_str().as_bytes());
+                name.push(b' ');
+                name.extend_from_slice(head.target.as_str().as_bytes());
+            }
+        };
+        if !turn.may(wanted, name) {
+            return Err(Later(wanted));
+        }
+        if wanted == Permit::Hang {
+            turn.asked_to_hang.set(true);
+        }
+        Ok(())
+    }
+}
+
+impl fmt::Debug for Blocking<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Blocking")
+    }
+}
+
+/// Where workers get their permits.
+pub(crate) trait PermitSource: fmt::Debug + Send + Sync {
+    /// Exchanges a permit for a greater one, if one is free. Another worker then waits for events.
+    fn upgrade(&self, held: Permit, wanted: Permit) -> bool;
+
+    /// Makes sure that another worker waits for events while the caller is busy.
+    fn promote_follower(&self);
+}
+
+/// A worker's turn: its permit, and what it has done so far.
+pub(crate) struct Turn {
+    /// `None`: everything is permitted.
+    source: Option<Arc<dyn PermitSource>>,
+    permit: Cell<Permit>,
+    has_blocked: Cell<bool>,
+    asked_to_hang: Cell<bool>,
+    bytes: Cell<u64>,
+    /// In nanoseconds. `None` between two turns.
+    began: Cell<Option<u64>>,
+    /// The request that may block in this turn.
+    request: Arc<RequestName>,
+}
+
+/// A finished turn.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Ended {
+    pub(crate) permit: Permit,
+    /// It did something that may block.
+    pub(crate) has_blocked: bool,
+    /// How long it took, without a time in which its bytes can be copied.
+    pub(crate) nanoseconds: u64,
+}
+
+impl Turn {
+    /// Turns of a worker, with permits of this source. What blocks is noted in `request`.
+    pub(crate) fn new(source: Arc<dyn PermitSource>, request: Arc<RequestName>) -> Turn {
+        Turn { source: Some(source), request, ..Turn::unlimited() }
+    }
+
+    /// For a driver of one connection, which may block as it likes.
+    pub(crate) fn unlimited() -> Turn {
+        Turn {
+            source: None,
+            permit: Cell::default(),
+            has_blocked: Cell::default(),
+            asked_to_hang: Cell::default(),
+            bytes: Cell::default(),
+            began: Cell::default(),
+            request: Arc::default(),
+        }
+    }
+
+    pub(crate) fn begin(&self, permit: Permit, now: u64) {
+        self.permit.set(permit);
+        self.has_blocked.set(false);
+        self.bytes.set(0);
+        self.began.set(Some(now));
+    }
+
+    /// Ends the turn, if one has begun.
+    pub(crate) fn end(&self, now: u64) -> Option<Ended> {
+        let began = self.began.take()?;
+        if self.has_blocked.get() {
+            self.request.clear();
+        }
+        let nanoseconds = now.saturating_sub(began).saturating_sub(self.bytes.get() * NANOS_PER_BYTE);
+        Some(Ended { permit: self.permit.take(), has_blocked: self.has_blocked.get(), nanoseconds })
+    }
+
+    /// Whether the turn may do this. If it may block, the request is noted, so that it can be named if it never ends.
+    pub(crate) fn may(&self, wanted: Permit, request: impl FnOnce(&mut Vec<u8>)) -> bool {
+        let held = self.permit.get();
+        if let Some(source) = &self.source
+            && wanted > held
+        {
+            if !source.upgrade(held, wanted) {
+                return false;
+            }
+            self.permit.set(wanted);
+        }
+        if wanted >= Permit::Block && self.source.is_some() {
+            self.has_blocked.set(true);
+            self.request.set(request);
+        }
+        true
+    }
+
+    /// Whether a handler asked to hang since the last call.
+    pub(crate) fn take_asked_to_hang(&self) -> bool {
+        self.asked_to_hang.take()
+    }
+
+    /// Makes sure that another worker waits for events during a long turn.
+    pub(crate) fn promote_follower(&self) {
+        if let Some(source) = &self.source {
+            source.promote_follower();
+        }
+    }
+
+    /// Records that this many bytes were sent or received.
+    pub(crate) fn add_bytes(&self, bytes: u64) {
+        self.bytes.set(self.bytes.get() + bytes);
+    }
+}
+
+impl fmt::Debug for Turn {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Turn").field("permit", &self.permit.get()).finish_non_exhaustive()
+    }
+}
+
+/// Copying at 1 GB/s is no sign of a slow disk.
+const NANOS_PER_BYTE: u64 = 1;
+
+/// The first line of the request with which a worker may be blocked. Empty if there is none.
+#[derive(Debug, Default)]
+pub(crate) struct RequestName(Mutex<Vec<u8>>);
+
+impl RequestName {
+    fn set(&self, write: impl FnOnce(&mut Vec<u8>)) {
+        let mut name = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        name.clear();
+        write(&mut name);
+        if name.is_empty() {
+            name.extend_from_slice(b"(no request)");
+        }
+    }
+
+    fn clear(&self) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).clear();
+    }
+
+    /// The name, escaped, unless the worker is free.
+    pub(crate) fn get(&self) -> Option<String> {
+        const MAX_SHOWN: usize = 100;
+        let name = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        (!name.is_empty()).then(|| name[..name.len().min(MAX_SHOWN)].escape_ascii().to_string())
+    }
+}
