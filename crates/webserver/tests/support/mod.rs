@@ -4,12 +4,16 @@
 
 mod browser;
 mod embedded;
+mod fuse;
 mod program;
+mod program_with_disk;
 mod wire;
 
 pub(crate) use browser::Browser;
 pub(crate) use embedded::EmbeddedServer;
+pub(crate) use fuse::{Fuse, Hold, content};
 pub(crate) use program::{PROGRAM, Program, output_of, output_of_command};
+pub(crate) use program_with_disk::ProgramWithDisk;
 pub(crate) use wire::{
     ReceivedResponse, TIMEOUT, connect, exchange, fetch, get, keep_alive, parse_responses, read_response, read_to_end,
     send,

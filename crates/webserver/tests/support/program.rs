@@ -32,8 +32,13 @@ impl Program {
     pub(crate) fn run(command: &mut Command) -> Program {
         // A file, not a pipe: an access log would fill a pipe that is not read.
         let messages = tempfile::tempfile().unwrap();
-        let mut process =
+        let process =
             command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(messages.try_clone().unwrap()).spawn().unwrap();
+        Program::when_ready(process, messages)
+    }
+
+    /// Waits until a process, whose standard error is this file, is ready.
+    pub(crate) fn when_ready(mut process: Child, messages: File) -> Program {
         let mut output = process.stdout.take().unwrap();
         let (sender, receiver) = mpsc::channel();
         thread::spawn(move || {
@@ -182,6 +187,7 @@ fn contents(file: &File, offset: usize) -> Vec<u8> {
     bytes
 }
 
-fn text(file: &File) -> String {
+/// What has been written to a file so far.
+pub(super) fn text(file: &File) -> String {
     String::from_utf8_lossy(&contents(file, 0)).into_owned()
 }
