@@ -38,6 +38,7 @@ pub struct Later(pub(crate) Permit);
 #[derive(Clone, Copy, Default)]
 pub struct Blocking<'a> {
     pub(crate) turn: Option<&'a Turn>,
+    /// `None` for an error page. It may not hang, because a peer's deadline would wait for it.
     pub(crate) head: Option<&'a RequestHead<'a>>,
 }
 
@@ -63,11 +64,16 @@ impl Blocking<'_> {
 
     fn ask(self, wanted: Permit) -> Result<(), Later> {
         let Some(turn) = self.turn else { return Ok(()) };
+        if wanted == Permit::Hang && self.head.is_none() {
+            return Err(Later(wanted));
+        }
         let name = |name: &mut Vec<u8>| {
             if let Some(head) = self.head {
                 name.extend_from_slice(head.method.as_str().as_bytes());
                 name.push(b' ');
                 name.extend_from_slice(head.target.as_str().as_bytes());
+            } else {
+                name.extend_from_slice(b"an error page");
             }
         };
         if !turn.may(wanted, name) {

@@ -137,7 +137,8 @@ impl<'a> ErrorContext<'a> {
         self.date
     }
 
-    /// Asks whether the handler may block to make the page. If it may not, no page can wait for that.
+    /// Asks whether the handler may block to make the page. It may never [hang](Blocking::may_hang): a client's timeout
+    /// would wait for it.
     pub fn blocking(&self) -> Blocking<'a> {
         self.blocking
     }
