@@ -1,4 +1,4 @@
-//! The requests that `wrk` cannot send: a first one whose response is compared, and those of idle connections.
+//! Requests one at a time: a first one whose response is compared, those of idle connections, and those for cold files.
 
 use std::io::{ErrorKind, Read, Write};
 use std::net::{TcpListener, TcpStream};
@@ -7,7 +7,6 @@ use std::time::{Duration, Instant};
 
 use crate::BoxError;
 use crate::process::Process;
-use crate::workloads::SMALL;
 
 pub(crate) fn free_port() -> Result<u16, BoxError> {
     Ok(TcpListener::bind("127.0.0.1:0")?.local_addr()?.port())
@@ -32,9 +31,19 @@ pub(crate) fn wait_until_ready(port: u16, process: &mut Process) -> Result<(), B
 
 /// Fetches a file. The connection stays open if the server leaves it open.
 pub(crate) fn get(stream: &mut TcpStream, file: &str) -> Result<Vec<u8>, BoxError> {
-    stream.write_all(format!("GET /{file} HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n").as_bytes())?;
+    stream.write_all(request(file).as_bytes())?;
+    let (mut response, body) = receive(stream)?;
+    Ok(response.split_off(body))
+}
+
+pub(crate) fn request(file: &str) -> String {
+    format!("GET /{file} HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n")
+}
+
+/// Receives a response of status 200, and says where its body begins.
+pub(crate) fn receive(stream: &mut TcpStream) -> Result<(Vec<u8>, usize), BoxError> {
     let mut response = Vec::new();
-    let mut buffer = [0; 4096];
+    let mut buffer = [0; 16 << 10];
     loop {
         if let Some(end) = response.windows(4).position(|four| four == b"\r\n\r\n") {
             let head = String::from_utf8_lossy(&response[..end]).to_lowercase();
@@ -44,7 +53,7 @@ pub(crate) fn get(stream: &mut TcpStream, file: &str) -> Result<Vec<u8>, BoxErro
                 return Err(format!("unexpected response: {}", head.lines().next().unwrap_or_default()).into());
             }
             if response.len() >= end + 4 + length {
-                return Ok(response.split_off(end + 4));
+                return Ok((response, end + 4));
             }
         }
         match stream.read(&mut buffer) {
@@ -57,10 +66,10 @@ pub(crate) fn get(stream: &mut TcpStream, file: &str) -> Result<Vec<u8>, BoxErro
 }
 
 /// Opens connections that receive one response each and stay open.
-pub(crate) fn open_idle(port: u16, count: usize) -> Result<Vec<TcpStream>, BoxError> {
+pub(crate) fn open_idle(port: u16, file: &str, count: usize) -> Result<Vec<TcpStream>, BoxError> {
     let open = |_| -> Result<_, BoxError> {
         let mut stream = connect(port)?;
-        get(&mut stream, SMALL)?;
+        get(&mut stream, file)?;
         stream.set_nonblocking(true)?;
         Ok(stream)
     };

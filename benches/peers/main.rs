@@ -5,6 +5,7 @@
 #![allow(clippy::print_stdout, clippy::print_stderr)] // the report, and the progress
 
 mod client;
+mod figures;
 mod process;
 mod report;
 mod servers;
@@ -19,7 +20,7 @@ use std::path::{Path, PathBuf};
 use clap::Parser;
 
 use crate::process::Process;
-use crate::servers::{Kind, Server};
+use crate::servers::{Kind, Server, Tuning};
 use crate::workloads::{SMALL, Set, Workload};
 use crate::wrk::{Figures, Wrk};
 
@@ -104,7 +105,9 @@ fn main() -> Result<(), BoxError> {
             }
         }
     }
-    report::machine(&servers, &wrk, options.rounds.get(), options.seconds.get());
+    let (rounds, seconds) = (options.rounds, options.seconds);
+    let generator = format!("{} with one thread; medians of {rounds} rounds of {seconds} s", wrk.version);
+    figures::machine(&servers, &generator);
     report::tables(&workloads, &servers, &samples);
     Ok(())
 }
@@ -119,12 +122,12 @@ fn measure(
     seconds: u32,
 ) -> Result<Sample, BoxError> {
     let port = client::free_port()?;
-    let mut process = Process::start(server.command(root, scratch, port)?)?;
+    let mut process = Process::start(server.command(root, scratch, port, Tuning::default())?)?;
     client::wait_until_ready(port, &mut process)?;
     if client::get(&mut client::connect(port)?, SMALL)? != std::fs::read(root.join(SMALL))? {
         return Err("the response differs from the file".into());
     }
-    let idle = client::open_idle(port, workload.idle)?;
+    let idle = client::open_idle(port, SMALL, workload.idle)?;
 
     let script = scratch.join("wrk.lua");
     std::fs::write(&script, wrk::script(workload))?;

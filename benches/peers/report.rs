@@ -1,32 +1,15 @@
 //! The report: medians over the rounds, as Markdown tables.
 
-use std::fs;
-
 use crate::Sample;
-use crate::servers::{Kind, Server, cores};
+use crate::figures::{median, number, sorted, time};
+use crate::servers::{Kind, Server};
 use crate::workloads::Workload;
-use crate::wrk::{ERRORS, Wrk};
+use crate::wrk::ERRORS;
 
 type Rounds = Vec<Result<Sample, String>>;
 
 /// The peers that ours is compared with: complete file servers.
 const COMPARED: [Kind; 3] = [Kind::Nginx, Kind::H2o, Kind::Lighttpd];
-
-pub(crate) fn machine(servers: &[Server], wrk: &Wrk, rounds: u32, seconds: u32) {
-    let read = |path: &str| fs::read_to_string(path).unwrap_or_default();
-    let (info, load) = (read("/proc/cpuinfo"), read("/proc/loadavg"));
-    let model = info.lines().find_map(|line| line.strip_prefix("model name")).unwrap_or_default();
-    println!("- machine: {} cores, {}", cores(), model.trim_start_matches([' ', '\t', ':']));
-    println!("- kernel: {}", read("/proc/sys/kernel/osrelease").trim());
-    println!("- load generator: {} with one thread; medians of {rounds} rounds of {seconds} s", wrk.version);
-    println!(
-        "- load average of the last 15 minutes, this run included: {}",
-        load.split(' ').nth(2).unwrap_or_default()
-    );
-    for server in servers.iter().filter(|server| server.kind != Kind::Logging) {
-        println!("- {}: {}", server.name(), server.version);
-    }
-}
 
 pub(crate) fn tables(workloads: &[Workload], servers: &[Server], samples: &[Vec<Rounds>]) {
     for (workload, samples) in workloads.iter().zip(samples) {
@@ -140,29 +123,4 @@ fn errors(rounds: &Rounds) -> String {
         texts.push(format!("{closed} idle connections closed"));
     }
     if texts.is_empty() { "0".into() } else { format!("**{}**", texts.join(", ")) }
-}
-
-fn sorted(values: impl Iterator<Item = f64>) -> Vec<f64> {
-    let mut values: Vec<f64> = values.collect();
-    values.sort_by(f64::total_cmp);
-    values
-}
-
-fn median(sorted: &[f64]) -> Option<f64> {
-    let middle = sorted.len() / 2;
-    let upper = *sorted.get(middle)?;
-    Some(if sorted.len() % 2 == 1 { upper } else { f64::midpoint(sorted[middle - 1], upper) })
-}
-
-fn number(value: Option<f64>, decimals: usize) -> String {
-    value.map_or("-".into(), |value| format!("{value:.decimals$}"))
-}
-
-fn time(microseconds: Option<f64>) -> String {
-    match microseconds {
-        Some(us) if us < 1000.0 => format!("{us:.0} µs"),
-        Some(us) if us < 1e6 => format!("{:.1} ms", us / 1e3),
-        Some(us) => format!("{:.2} s", us / 1e6),
-        None => "-".into(),
-    }
 }

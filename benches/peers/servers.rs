@@ -36,6 +36,15 @@ pub(crate) struct Server {
     pub(crate) version: String,
 }
 
+/// What a benchmark may change in the configuration of our server and of nginx. `None` leaves their defaults.
+#[derive(Clone, Copy, Default)]
+pub(crate) struct Tuning {
+    /// Threads of ours; processes of nginx, by default one per core.
+    pub(crate) workers: Option<usize>,
+    /// Small files that ours keeps in memory, and files that nginx keeps open. By default 4,096 and none.
+    pub(crate) cached_files: Option<usize>,
+}
+
 /// High enough that no server rejects connections or closes idle ones during a measurement.
 const CONNECTIONS: u32 = 16_384;
 const IDLE_SECONDS: u32 = 600;
@@ -100,7 +109,7 @@ impl Server {
     }
 
     /// The command that serves `root` on a port of the loopback interface, in the foreground.
-    pub(crate) fn command(&self, root: &Path, scratch: &Path, port: u16) -> io::Result<Command> {
+    pub(crate) fn command(&self, root: &Path, scratch: &Path, port: u16, tuning: Tuning) -> io::Result<Command> {
         let config = scratch.join("config");
         let errors = File::create(scratch.join("errors"))?;
         let mut command = Command::new(&self.program);
@@ -111,9 +120,15 @@ impl Server {
                 command.args(["--bind", "127.0.0.1", "--port", &port.to_string(), "--log-format", log]);
                 command.args(["--max-connections", &CONNECTIONS.to_string()]);
                 command.args(["--idle-timeout", &IDLE_SECONDS.to_string()]).arg(root);
+                if let Some(workers) = tuning.workers {
+                    command.args(["--threads", &workers.to_string()]);
+                }
+                if let Some(files) = tuning.cached_files {
+                    command.args(["--cache-size", &files.div_ceil(64).to_string()]); // MiB, for files of 16 KiB
+                }
             }
             Kind::Nginx => {
-                fs::write(&config, nginx(root, scratch, port))?;
+                fs::write(&config, nginx(root, scratch, port, tuning))?;
                 command.arg("-p").arg(scratch).arg("-e").arg(scratch.join("errors")).arg("-c").arg(config);
             }
             Kind::H2o => {
@@ -135,23 +150,27 @@ impl Server {
     }
 }
 
-/// `open_file_cache` is off, its default: files may change at any time, as with the other servers.
-fn nginx(root: &Path, scratch: &Path, port: u16) -> String {
+/// `open_file_cache` is off by default: files may change at any time, as with the other servers.
+fn nginx(root: &Path, scratch: &Path, port: u16, tuning: Tuning) -> String {
     // Started as root, its workers would run as a user that may not read the directory.
     let user = if rustix::process::geteuid().is_root() { "user root;" } else { "" };
     let (root, scratch) = (root.display(), scratch.display());
+    let workers = tuning.workers.unwrap_or_else(cores);
+    let open_files = match tuning.cached_files {
+        None | Some(0) => "off".into(),
+        Some(files) => format!("max={files} inactive={IDLE_SECONDS}; open_file_cache_valid {IDLE_SECONDS}"),
+    };
     format!(
-        "daemon off; {user} worker_processes {cores}; pid {scratch}/pid;
+        "daemon off; {user} worker_processes {workers}; pid {scratch}/pid;
          events {{ worker_connections {CONNECTIONS}; }}
          http {{
-             access_log off; sendfile on; tcp_nopush on;
+             access_log off; sendfile on; tcp_nopush on; open_file_cache {open_files};
              keepalive_requests 1000000; keepalive_timeout {IDLE_SECONDS};
              types {{ text/plain txt; }}
              client_body_temp_path {scratch}/t1; proxy_temp_path {scratch}/t2; fastcgi_temp_path {scratch}/t3;
              uwsgi_temp_path {scratch}/t4; scgi_temp_path {scratch}/t5;
              server {{ listen 127.0.0.1:{port}; root {root}; }}
-         }}\n",
-        cores = cores()
+         }}\n"
     )
 }
 
