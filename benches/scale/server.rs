@@ -26,8 +26,7 @@ fn main() {
         server = server.threads(threads);
     }
     if let Some(pollers) = option("--pollers") {
-        // once it exists: server = server.pollers(pollers);
-        unimplemented!("{pollers} pollers");
+        server = server.pollers(pollers);
     }
     server.serve(Work { steps: option("--steps").unwrap() as u64 }).unwrap();
 }
