@@ -2,8 +2,9 @@
 //! knows neither threads nor locks.
 //!
 //! With `threads` threads, at most that many workers may block, and at most half of them on something that may hang.
-//! One more may check whether cached files are current, which asks the disk, too. There are two more workers than
-//! threads, so one is always left that waits for nothing but events: it accepts, receives, refuses and ends.
+//! One more may check whether cached files are current, which asks the disk, too. (Not with one thread, which serves one
+//! request at a time.) There are two more workers than threads, so one is always left that waits for nothing but events:
+//! it accepts, receives, refuses and ends.
 //!
 //! While turns are short, the worker that waits for events also serves them, because waking another worker for each
 //! request would cost a fifth of it. So a turn begins with the permit to block. When turns become long, that changes:
@@ -70,9 +71,10 @@ impl Promotion {
         holders[held as usize] = holders[held as usize].saturating_sub(1);
         holders[wanted as usize] += 1;
         let [_, checking, blocking, hanging] = holders;
+        let most = if self.threads > 1 { self.threads + 1 } else { 1 };
         let may = match wanted {
             Permit::None => true,
-            _ if checking + blocking + hanging > self.threads + 1 => false,
+            _ if checking + blocking + hanging > most => false,
             Permit::Check => true,
             Permit::Block => blocking + hanging <= self.threads,
             Permit::Hang => blocking + hanging <= self.threads && hanging <= self.threads.div_ceil(2),
