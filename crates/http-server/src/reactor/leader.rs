@@ -286,6 +286,7 @@ mod tests {
         }
     }
 
+    #[cfg(not(loom))]
     fn queue<T>(threads: usize) -> ReadyQueue<T, FakePoller> {
         ReadyQueue::new(FakePoller::default(), 1, Promotion::new(threads, false))
     }
@@ -360,43 +361,61 @@ mod tests {
     }
 
     /// Every order of the steps of two workers, tried by loom. It proves that each event is served once, that one
-    /// worker waits at a time, that a blocked worker blocks no other event, and that all workers leave after a
-    /// shutdown.
+    /// worker waits at a time, that a blocked worker blocks no other event, that what waits for a permit gets it, and
+    /// that all workers leave after a shutdown.
     #[cfg(loom)]
     mod every_order {
         use super::*;
-        use loom::sync::Arc;
         use loom::thread;
+        use std::sync::Arc;
 
         /// Serving it blocks until `LAST` was served.
         const SLOW: u64 = 0;
+        /// Needs no permit, unlike the others.
         const LAST: u64 = 1;
         const ANOTHER: u64 = 2;
 
+        #[derive(Clone, Copy)]
+        struct Model {
+            preemptions: usize,
+            threads: usize,
+            handler_may_block: bool,
+            /// Events that are ready from the start. `LAST` comes at any time.
+            first: &'static [u64],
+            /// `LAST` comes from the housekeeper instead of the poller.
+            pushed: bool,
+            /// The housekeeper looks for stalled workers.
+            housekeeper: bool,
+        }
+
         struct Scene {
-            queue: ReadyQueue<u64, FakePoller>,
+            model: Model,
+            queue: Arc<ReadyQueue<u64, FakePoller>>,
             served: Mutex<Vec<u64>>,
             changed: Condvar,
-            promotes: bool,
         }
 
         impl Scene {
             /// Runs a worker until the shutdown.
             fn work(&self) {
-                let (turn, mut deferred) = (Turn::unlimited(), None);
+                let (turn, mut deferred) = (Turn::new(self.queue.clone(), Arc::default()), None);
                 while let Some(event) = self.queue.next(&turn, deferred.take()) {
                     match event {
-                        Event::Ready { key, more_ready: true, .. } => deferred = Some(key),
-                        Event::Ready { key, .. } | Event::Job(key) => self.serve(key),
+                        Event::Ready { key, more_ready: true, .. } if !self.model.handler_may_block => {
+                            deferred = Some(key);
+                        }
+                        Event::Ready { key, .. } | Event::Job(key) => {
+                            match key == LAST || turn.may(Permit::Block, |_| {}) {
+                                true => self.serve(key),
+                                false => self.queue.hold(key, Permit::Block),
+                            }
+                        }
                     }
                 }
             }
 
             fn serve(&self, key: u64) {
                 if key == SLOW {
-                    if self.promotes {
-                        self.queue.promote_follower();
-                    }
                     self.wait_until(|served| served.contains(&LAST));
                 }
                 lock(&self.served).push(key);
@@ -410,7 +429,6 @@ mod tests {
                 }
             }
 
-            /// Runs the housekeeper until the last event was served.
             fn run_housekeeper(&self) {
                 let mut seen = 0;
                 while !lock(&self.served).contains(&LAST) {
@@ -420,52 +438,81 @@ mod tests {
             }
         }
 
-        /// Runs two workers. The events `first` are ready from the start, and `LAST` comes at any time.
-        fn model(preemptions: usize, first: &'static [u64], promotes: bool) {
-            let mut model = loom::model::Builder::new();
-            model.preemption_bound = Some(preemptions);
-            model.check(move || {
+        /// Runs two workers.
+        fn check(model: Model) {
+            let mut builder = loom::model::Builder::new();
+            builder.preemption_bound = Some(model.preemptions);
+            builder.check(move || {
+                let promotion = Promotion::new(model.threads, model.handler_may_block);
+                let queue = Arc::new(ReadyQueue::new(FakePoller::default(), 1, promotion));
                 let (served, changed) = (Mutex::default(), Condvar::new());
-                let scene = Arc::new(Scene { queue: queue(2), served, changed, promotes });
-                scene.queue.poller.report(first.iter().copied());
+                let scene = loom::sync::Arc::new(Scene { model, queue, served, changed });
+                scene.queue.poller.report(model.first.iter().copied());
                 let workers = [(); 2].map(|()| {
                     let scene = scene.clone();
                     thread::spawn(move || scene.work())
                 });
-                scene.queue.poller.report([LAST]);
-                if !promotes {
+                match model.pushed {
+                    true => scene.queue.push(LAST),
+                    false => scene.queue.poller.report([LAST]),
+                }
+                if model.housekeeper {
                     scene.run_housekeeper();
                 }
-                scene.wait_until(|served| served.len() > first.len());
+                scene.wait_until(|served| served.len() > model.first.len());
                 scene.queue.shut_down();
                 for worker in workers {
                     worker.join().unwrap();
                 }
-                let (mut served, mut all) = (lock(&scene.served), [first, &[LAST]].concat());
+                let (mut served, mut all) = (lock(&scene.served), [model.first, &[LAST]].concat());
                 served.sort_unstable();
                 all.sort_unstable();
                 assert_eq!(*served, all, "each event is served once");
             });
         }
 
+        /// One request at a time, with a handler that may block.
+        const BLOCKING: Model = Model {
+            preemptions: 3,
+            threads: 1,
+            handler_may_block: true,
+            first: &[SLOW],
+            pushed: false,
+            housekeeper: false,
+        };
+
+        /// A worker promotes nobody, as turns are short.
+        const SHORT: Model = Model { threads: 2, handler_may_block: false, housekeeper: true, ..BLOCKING };
+
         #[test]
         fn promotion_before_blocking_holds_up_no_event() {
-            model(3, &[SLOW], true);
+            check(BLOCKING);
         }
 
         #[test]
-        fn deferred_connection_is_served_once() {
-            model(3, &[SLOW, ANOTHER], true);
+        fn request_without_permit_is_served_after_the_blocked_one() {
+            check(Model { first: &[SLOW, ANOTHER], ..BLOCKING });
+        }
+
+        #[test]
+        fn job_of_the_housekeeper_wakes_a_worker() {
+            check(Model { pushed: true, ..BLOCKING });
+            check(Model { pushed: true, first: &[], ..BLOCKING });
         }
 
         #[test]
         fn stalled_leader_is_relieved_by_the_housekeeper() {
-            model(3, &[SLOW], false);
+            check(SHORT);
+        }
+
+        #[test]
+        fn deferred_connection_is_served_once() {
+            check(Model { first: &[SLOW, ANOTHER], ..SHORT });
         }
 
         #[test]
         fn deferred_connection_is_served_by_another_worker_while_leader_is_blocked() {
-            model(2, &[ANOTHER, SLOW], false);
+            check(Model { preemptions: 2, first: &[ANOTHER, SLOW], ..SHORT });
         }
     }
 }
