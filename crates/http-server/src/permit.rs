@@ -111,8 +111,9 @@ pub(crate) struct Turn {
     bytes: Cell<u64>,
     /// In nanoseconds. `None` between two turns.
     began: Cell<Option<u64>>,
-    /// The request that may block in this turn.
-    request: Arc<RequestName>,
+    /// For each worker the request with which it may block, and which of them this is.
+    requests: Arc<[RequestName]>,
+    worker: usize,
 }
 
 /// A finished turn.
@@ -126,9 +127,9 @@ pub(crate) struct Ended {
 }
 
 impl Turn {
-    /// Turns of a worker, with permits of this source. What blocks is noted in `request`.
-    pub(crate) fn new(source: Arc<dyn PermitSource>, request: Arc<RequestName>) -> Turn {
-        Turn { source: Some(source), request, ..Turn::unlimited() }
+    /// Turns of a worker, with permits of this source. What blocks is noted in `requests`.
+    pub(crate) fn new(source: Arc<dyn PermitSource>, requests: Arc<[RequestName]>, worker: usize) -> Turn {
+        Turn { source: Some(source), requests, worker, ..Turn::unlimited() }
     }
 
     /// For a driver of one connection, which may block as it likes.
@@ -140,7 +141,8 @@ impl Turn {
             asked_to_hang: Cell::default(),
             bytes: Cell::default(),
             began: Cell::default(),
-            request: Arc::default(),
+            requests: Arc::default(),
+            worker: 0,
         }
     }
 
@@ -155,7 +157,7 @@ impl Turn {
     pub(crate) fn end(&self, now: u64) -> Option<Ended> {
         let began = self.began.take()?;
         if self.has_blocked.get() {
-            self.request.clear();
+            self.note(Vec::clear);
         }
         let nanoseconds = now.saturating_sub(began).saturating_sub(self.bytes.get() * NANOS_PER_BYTE);
         Some(Ended { permit: self.permit.take(), has_blocked: self.has_blocked.get(), nanoseconds })
@@ -174,9 +176,21 @@ impl Turn {
         }
         if wanted >= Permit::Block && self.source.is_some() {
             self.has_blocked.set(true);
-            self.request.set(request);
+            self.note(|name| {
+                name.clear();
+                request(name);
+                if name.is_empty() {
+                    name.extend_from_slice(b"no request");
+                }
+            });
         }
         true
+    }
+
+    fn note(&self, change: impl FnOnce(&mut Vec<u8>)) {
+        if let Some(RequestName(name)) = self.requests.get(self.worker) {
+            change(&mut name.lock().unwrap_or_else(PoisonError::into_inner));
+        }
     }
 
     /// Whether a handler asked to hang since the last call.
@@ -211,19 +225,6 @@ const NANOS_PER_BYTE: u64 = 1;
 pub(crate) struct RequestName(Mutex<Vec<u8>>);
 
 impl RequestName {
-    fn set(&self, write: impl FnOnce(&mut Vec<u8>)) {
-        let mut name = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        name.clear();
-        write(&mut name);
-        if name.is_empty() {
-            name.extend_from_slice(b"(no request)");
-        }
-    }
-
-    fn clear(&self) {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).clear();
-    }
-
     /// The name, escaped, unless the worker is free.
     pub(crate) fn get(&self) -> Option<String> {
         const MAX_SHOWN: usize = 100;

@@ -19,15 +19,15 @@ use crate::stats::EndReason;
 pub(crate) struct Engine {
     pub(crate) reactor: Reactor<Connection>,
     /// For each worker, the request with which it may be blocked.
-    pub(crate) request_names: Box<[Arc<RequestName>]>,
+    pub(crate) request_names: Arc<[RequestName]>,
     pub(crate) shared: Shared<'static>,
 }
 
 impl Engine {
     /// Runs one worker until the server has shut down.
     pub(crate) fn worker_loop(&self, worker: usize) {
-        let turn = || Turn::new(self.reactor.permits(), self.request_names[worker].clone());
-        let mut context = WorkerContext::new(turn());
+        let turn = Turn::new(self.reactor.permits(), self.request_names.clone(), worker);
+        let mut context = WorkerContext::new(turn);
         let handler_may_block = self.shared.handler_permit == Permit::Block;
         let mut deferred = None;
         while let Some(work) = self.reactor.next_work(&context.turn, deferred.take()) {

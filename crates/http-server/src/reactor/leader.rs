@@ -248,6 +248,7 @@ mod tests {
         woken: bool,
         notified: bool,
         waiting: usize,
+        most: usize,
     }
 
     impl FakePoller {
@@ -261,7 +262,8 @@ mod tests {
         fn wait(&self) -> ([PollEvent; MAX_EVENTS], usize) {
             let mut state = lock(&self.state);
             state.waiting += 1;
-            assert_eq!(state.waiting, 1, "two threads wait");
+            state.most = state.most.max(state.waiting);
+            assert!(!cfg!(loom) || state.waiting == 1, "two threads wait");
             while state.ready.is_empty() && !state.woken && !state.notified {
                 state = self.changed.wait(state).unwrap();
             }
@@ -337,6 +339,24 @@ mod tests {
             assert_eq!(format!("{:?}", &queue as &dyn PermitSource), "ReadyQueue");
         }
 
+        #[test]
+        fn as_many_workers_wait_as_there_are_pollers() {
+            for pollers in 1..4 {
+                let queue = ReadyQueue::<u64, _>::new(FakePoller::default(), pollers, Promotion::new(4, false));
+                thread::scope(|scope| {
+                    for _ in 0..5 {
+                        scope.spawn(|| queue.next(&Turn::unlimited(), None));
+                    }
+                    let rest = |state: &QueueState<u64>| state.waiting + state.idle_followers;
+                    while rest(&lock(&queue.state)) < 5 {
+                        thread::sleep(Duration::from_millis(1));
+                    }
+                    queue.shut_down();
+                });
+                assert_eq!(lock(&queue.poller.state).most, pollers);
+            }
+        }
+
         // Neither worker promotes the other, and there is no housekeeper.
         #[test]
         fn full_batch_promotes_a_follower() {
@@ -398,7 +418,7 @@ mod tests {
         impl Scene {
             /// Runs a worker until the shutdown.
             fn work(&self) {
-                let (turn, mut deferred) = (Turn::new(self.queue.clone(), Arc::default()), None);
+                let (turn, mut deferred) = (Turn::new(self.queue.clone(), Arc::default(), 0), None);
                 while let Some(event) = self.queue.next(&turn, deferred.take()) {
                     match event {
                         Event::Ready { key, more_ready: true, .. } if !self.model.handler_may_block => {

@@ -19,6 +19,7 @@ use crate::connection::shared::Shared;
 use crate::forwarded::TrustedProxy;
 use crate::handler::Handler;
 use crate::messages::Messages;
+use crate::permit::RequestName;
 use crate::pool::Engine;
 use crate::reactor::{Promotion, Reactor};
 use crate::timeouts::Timeouts;
@@ -242,7 +243,7 @@ impl Server {
         let shutdown_timeout = config.shutdown_timeout;
         let engine = Arc::new(Engine {
             reactor: Reactor::new(sockets, &config, !handler.never_blocks())?,
-            request_names: (0..Promotion::workers(config.threads)).map(|_| Arc::default()).collect(),
+            request_names: (0..Promotion::workers(config.threads)).map(|_| RequestName::default()).collect(),
             shared: Shared {
                 log: writer.as_ref().map(Writer::log),
                 messages,

@@ -3,21 +3,25 @@
 use std::io;
 use std::net::SocketAddr;
 use std::os::unix::net::SocketAddr as UnixAddr;
-use std::sync::atomic::Ordering::Relaxed;
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, Weak};
 use std::thread::{self, Thread};
 use std::time::{Duration, Instant};
 
-use crate::access_log::{LogHandle, Writer};
+use crate::access_log::{AccessLog, LogHandle, Writer};
+use crate::permit::RequestName;
 use crate::pool::{Engine, housekeeper};
-use crate::stats::Stats;
+use crate::stats::{Counters, Stats};
 
 /// A running server. Dropping it shuts the server down and waits for its end. [`join`](Self::join) waits for a
 /// shutdown that a [handle](Self::shutdown_handle) requests, and [`detach`](Self::detach) lets the server run on.
 #[derive(Debug)]
 #[must_use = "dropping it shuts the server down; call `join` or `detach`"]
 pub struct RunningServer {
+    /// The threads own it. So the last of them drops the handler, whose files may take long to close.
+    engine: Weak<Engine>,
     shutdown: ShutdownHandle,
+    stats: StatsHandle,
     shutdown_timeout: Duration,
     addresses: Vec<SocketAddr>,
     unix_addresses: Vec<UnixAddr>,
@@ -34,6 +38,13 @@ impl RunningServer {
         writer: Option<Writer>,
     ) -> io::Result<RunningServer> {
         let lifecycle = Arc::new(Lifecycle::default());
+        let (shared, workers) = (&engine.shared, engine.request_names.len());
+        let stats = StatsHandle {
+            counters: shared.counters.clone(),
+            log: shared.log.clone(),
+            request_names: engine.request_names.clone(),
+        };
+        let stopping = shared.stopping.clone();
         let spawn = |name: String, run: Box<dyn FnOnce(&Engine) + Send>| {
             let (running, engine) = (RunningThread::new(&lifecycle), engine.clone());
             thread::Builder::new().name(name).spawn(move || {
@@ -45,11 +56,19 @@ impl RunningServer {
         let housekeeper =
             spawn("housekeeper".into(), Box::new(move |engine| housekeeper::run(engine, shutdown_timeout)))?;
         let housekeeper = housekeeper.thread().clone();
-        let shutdown = ShutdownHandle { engine: engine.clone(), housekeeper, lifecycle: lifecycle.clone() };
+        let shutdown = ShutdownHandle { stopping, housekeeper, lifecycle: lifecycle.clone() };
         // From here on, an error drops the server, which ends the threads that were started.
-        let running =
-            RunningServer { shutdown, shutdown_timeout, addresses, unix_addresses, writer, is_detached: false };
-        for n in 0..running.shutdown.engine.request_names.len() {
+        let running = RunningServer {
+            engine: Arc::downgrade(&engine),
+            shutdown,
+            stats,
+            shutdown_timeout,
+            addresses,
+            unix_addresses,
+            writer,
+            is_detached: false,
+        };
+        for n in 0..workers {
             spawn(format!("worker-{n}"), Box::new(move |engine| engine.worker_loop(n)))?;
         }
         Ok(running)
@@ -72,17 +91,17 @@ impl RunningServer {
 
     /// A handle that reopens the log's file, from any thread. Without such a file it does nothing.
     pub fn log_handle(&self) -> LogHandle {
-        LogHandle(self.shutdown.engine.shared.log.clone())
+        LogHandle(self.stats.log.clone())
     }
 
     /// A handle that reads its statistics, from any thread.
     pub fn stats_handle(&self) -> StatsHandle {
-        StatsHandle(self.shutdown.engine.clone())
+        self.stats.clone()
     }
 
     /// Its statistics so far.
     pub fn stats(&self) -> Stats {
-        self.stats_handle().stats()
+        self.stats.stats()
     }
 
     /// Waits until a [`ShutdownHandle`] has shut the server down, and returns the final statistics.
@@ -98,10 +117,10 @@ impl RunningServer {
     /// Waits for the end, and returns how many lines the log has lost.
     fn wait(&mut self) -> u64 {
         self.shutdown.lifecycle.wait(self.shutdown_timeout);
-        // The housekeeper does this, too, unless a handler's error page or sink blocks it.
-        let reactor = &self.shutdown.engine.reactor;
-        reactor.stop_accepting();
-        reactor.shut_down_workers();
+        // If workers are still blocked, the others leave now.
+        if let Some(engine) = self.engine.upgrade() {
+            engine.reactor.shut_down_workers();
+        }
         self.writer.take().map_or(0, Writer::finish)
     }
 
@@ -128,7 +147,7 @@ impl Drop for RunningServer {
 /// timeout.
 #[derive(Clone, Debug)]
 pub struct ShutdownHandle {
-    engine: Arc<Engine>,
+    stopping: Arc<AtomicBool>,
     housekeeper: Thread,
     lifecycle: Arc<Lifecycle>,
 }
@@ -136,7 +155,7 @@ pub struct ShutdownHandle {
 impl ShutdownHandle {
     /// Requests the shutdown; returns at once.
     pub fn shut_down(&self) {
-        self.engine.shared.stopping.store(true, Relaxed);
+        self.stopping.store(true, Relaxed);
         self.lifecycle.request_shutdown();
         self.housekeeper.unpark();
     }
@@ -144,19 +163,22 @@ impl ShutdownHandle {
 
 /// Reads the statistics of a server, even after its end.
 #[derive(Clone, Debug)]
-pub struct StatsHandle(Arc<Engine>);
+pub struct StatsHandle {
+    counters: Arc<Counters>,
+    log: Option<Arc<AccessLog>>,
+    request_names: Arc<[RequestName]>,
+}
 
 impl StatsHandle {
     /// The statistics so far.
     pub fn stats(&self) -> Stats {
-        let shared = &self.0.shared;
-        let dropped_log_lines = shared.log.as_ref().map_or(0, |log| log.dropped_so_far());
-        shared.counters.stats(dropped_log_lines)
+        let dropped_log_lines = self.log.as_ref().map_or(0, |log| log.dropped_so_far());
+        self.counters.stats(dropped_log_lines)
     }
 
     /// The first lines of the requests that may block at this moment: on a disk, or in a handler. Each holds a thread.
     pub fn blocking_requests(&self) -> Vec<String> {
-        self.0.request_names.iter().filter_map(|name| name.get()).collect()
+        self.request_names.iter().filter_map(RequestName::get).collect()
     }
 }
 
