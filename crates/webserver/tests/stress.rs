@@ -17,7 +17,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use http_core::Method;
-use http_server::{Action, BodySink, Handler, HandlerError, Request, Response, Timeouts};
+use http_server::{Action, Body, BodySink, Handler, HandlerError, Later, Request, Response, Timeouts};
 use rustix::net::sockopt::set_socket_linger;
 
 use support::{EmbeddedServer, TIMEOUT, wait_until};
@@ -78,10 +78,40 @@ fn check_body(body: &[u8]) -> Response {
     Response::text(if body == content(body.len()) { format!("received {}", body.len()) } else { "wrong".into() })
 }
 
-/// `/n` is n bytes. A request body is collected, streamed to a sink, or ignored.
+/// `/n` is n bytes. A request body is collected, streamed to a sink, or ignored. Some responses come late, and some
+/// from a reader that does.
 struct TestHandler {
-    /// If so, the reactor may defer a ready connection.
+    /// If so, it asks before it blocks, and the reactor may defer a ready connection.
     never_blocks: bool,
+}
+
+/// A reader that blocks now and then.
+struct SlowReader(std::io::Cursor<Vec<u8>>);
+
+impl Read for SlowReader {
+    fn read(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {
+        if self.0.position().is_multiple_of(3) {
+            thread::sleep(Duration::from_millis(2));
+        }
+        self.0.read(buffer)
+    }
+}
+
+/// Whether a handler that responds with `length` bytes may block, and how long it does.
+fn block(request: &Request<'_>, length: usize) -> Result<(), Later> {
+    let milliseconds = match length % 8 {
+        0 => {
+            request.blocking().will_block()?;
+            3
+        }
+        1 => {
+            request.blocking().may_hang()?;
+            10
+        }
+        _ => return Ok(()),
+    };
+    thread::sleep(Duration::from_millis(milliseconds));
+    Ok(())
 }
 
 impl Handler for TestHandler {
@@ -93,7 +123,20 @@ impl Handler for TestHandler {
                 SINKS.fetch_add(1, Relaxed);
                 Action::stream_body(4 << 20, CountingSink(Vec::new()))
             }
-            _ => Response::bytes(TEXT, content(path[1..].parse().unwrap_or(0))).into(),
+            _ => {
+                let length = path[1..].parse().unwrap_or(0);
+                if let Err(later) = block(request, length) {
+                    return later.into();
+                }
+                let content = content(length);
+                match length % 8 {
+                    2 => {
+                        let reader = Box::new(SlowReader(std::io::Cursor::new(content)));
+                        Response::bytes(TEXT, Body::Reader { reader, length: Some(length as u64) }).into()
+                    }
+                    _ => Response::bytes(TEXT, content).into(),
+                }
+            }
         }
     }
 
@@ -235,9 +278,9 @@ fn round(seed: u64) {
         [millis(40, 140), millis(40, 140), millis(0, 100), millis(100, 200), millis(50, 200)];
     let (threads, slots) = (1 + random.below(3), 1 + random.below(8) as u32);
     let unlimited = random.one_in(3);
-    let never_blocks = random.one_in(2);
+    let (never_blocks, pollers) = (random.one_in(2), 1 + random.below(2));
     let server = EmbeddedServer::start(
-        |server| match server.threads(threads) {
+        |server| match server.threads(threads).pollers(pollers) {
             server if unlimited => server,
             server => {
                 let timeouts = Timeouts { head, idle, ..Timeouts::default() };
