@@ -13,9 +13,9 @@ pub(crate) fn push_missing<'a>(
     fields: &mut FieldBlock,
     headers: impl IntoIterator<Item = (FieldName<'a>, FieldValue<'a>)>,
 ) {
-    let own = fields.clone();
+    let own = fields.iter().count();
     for (name, value) in headers {
-        if name == header::VARY || !own.contains(name) {
+        if name == header::VARY || !fields.iter().take(own).any(|(own, _)| own == name) {
             push(fields, name, value);
         }
     }

@@ -11,7 +11,7 @@
 
 use std::borrow::Cow;
 use std::cell::Cell;
-use std::ffi::CString;
+use std::ffi::{CStr, CString};
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 
@@ -20,10 +20,10 @@ use http_core::{Date, FieldName, FieldValue, Fields, Form, Method, Status, Targe
 use http_server::freshness::ReceivedAt;
 use http_server::{Action, Blocking, ErrorContext, Handler, Later, Request, Response};
 
+use crate::cache::Wanted;
 use crate::error_page::error_page;
 use crate::html::Html;
-use crate::representation::Representation;
-use crate::resource::{NegativeEntry, Resource};
+use crate::resource::{NegativeEntry, Resource, accepts_coding};
 use crate::respond::{ErrorResponse, respond};
 use crate::root::{FileKind, OpenError, Opened};
 use crate::settings::is_hidden;
@@ -97,7 +97,7 @@ impl Files {
             return Ok(self.options(&request.head().fields)); // R9110-9.3.7
         }
         match self.lookup(request) {
-            Ok(Found::Resource(resource)) => respond_with(&resource, request),
+            Ok(Found::Resource(resource)) => self.respond_with(&resource, request),
             Ok(Found::Page(mut page)) => {
                 self.settings.add_common_headers(page.headers_mut());
                 Ok(page)
@@ -130,11 +130,7 @@ impl Files {
             request.trace("R1945-12.5b, --hidden", || "a name that begins with a dot is not served".into());
             Err(OpenError::NotFound)
         } else {
-            let (head, now, received_at) = (request.head(), request.date(), request.received_at());
-            let cached = self
-                .cache
-                .get(&name, &self.root, now, received_at, request.blocking(), |resource| resource.choose(&head.fields));
-            match cached {
+            match self.cache.get(&name, &self.root, request.into(), request.received_at()) {
                 Ok(Some(resource)) => Ok(Found::Resource(resource)),
                 Ok(None) => self.lookup_uncached(request, &name),
                 Err(later) => Err(OpenError::Later(later)),
@@ -154,14 +150,7 @@ impl Files {
                 request.trace("R1945-10.11", || "a directory is redirected to its path with a slash at the end".into());
                 Ok(Found::Page(redirect_to_slash(name, &request.head().target)))
             }
-            file => Ok(Found::Resource(self.read_resource(
-                name,
-                name,
-                file,
-                Vec::new(),
-                request.date(),
-                request.blocking(),
-            )?)),
+            file => Ok(Found::Resource(self.read_resource(name, name, file, Vec::new(), request.into())?)),
         }
     }
 
@@ -173,8 +162,7 @@ impl Files {
             request.trace("--index", || "a directory is served by its index file, if it has one".into());
             let stamp = match self.open_traced(&index, request) {
                 Ok(file) if file.is_file() => {
-                    let resource =
-                        self.read_resource(name, &index, file, negative_entries, request.date(), request.blocking())?;
+                    let resource = self.read_resource(name, &index, file, negative_entries, request.into())?;
                     return Ok(Found::Resource(resource));
                 }
                 Ok(other) => Some(other.stamp),
@@ -220,23 +208,22 @@ impl Files {
         request.trace("--fallback", || {
             format!("the path leads to no file: the fallback \"{}\" is served", path.escape_ascii())
         });
-        let resource =
-            self.load(path, request.date(), request.blocking(), |resource| resource.choose(&request.head().fields))?;
-        respond_with(&resource, request)
+        let resource = self.load(path, request.into())?;
+        self.respond_with(&resource, request)
+    }
+
+    fn respond_with(&self, resource: &Resource, request: &Request<'_>) -> Result<Response, ErrorResponse> {
+        let chosen = resource.choose(&request.head().fields);
+        resource.trace_choice(chosen, request);
+        respond(request, chosen, &self.settings)
     }
 
     /// Loads a file that the owner chose, by its path.
-    fn load(
-        &self,
-        path: &[u8],
-        now: Date,
-        blocking: Blocking<'_>,
-        choose: impl Fn(&Resource) -> &Representation,
-    ) -> Result<Arc<Resource>, OpenError> {
-        match self.cache.get(path, &self.root, now, ReceivedAt::now(), blocking, choose).map_err(OpenError::Later)? {
+    fn load(&self, path: &[u8], wanted: Wanted<'_>) -> Result<Arc<Resource>, OpenError> {
+        match self.cache.get(path, &self.root, wanted, ReceivedAt::now()).map_err(OpenError::Later)? {
             Some(resource) => Ok(resource),
-            None => match self.open(path, blocking)? {
-                file if file.is_file() => self.read_resource(path, path, file, Vec::new(), now, blocking),
+            None => match self.open(path, wanted.blocking)? {
+                file if file.is_file() => self.read_resource(path, path, file, Vec::new(), wanted),
                 _ => Err(OpenError::NotFound),
             },
         }
@@ -249,11 +236,13 @@ impl Files {
         path: &[u8],
         opened: Opened,
         negative_entries: Vec<NegativeEntry>,
-        now: Date,
-        blocking: Blocking<'_>,
+        wanted: Wanted<'_>,
     ) -> Result<Arc<Resource>, OpenError> {
-        let open = |path: &[u8]| self.open(path, blocking);
-        let resource = Resource::read(path, opened, negative_entries, &self.settings, now, &self.root, open)?;
+        let Wanted { fields, now, blocking } = wanted;
+        let accepts_coding = fields.is_some_and(accepts_coding);
+        // Usually there is none, and a stat costs half as much as an open that fails.
+        let open = |path: &CStr| self.root.stamp(path).and_then(|_| self.open(path.to_bytes(), blocking).ok());
+        let resource = Resource::read(path, opened, negative_entries, accepts_coding, &self.settings, now, open)?;
         let resource = Arc::new(resource);
         self.cache.insert(name, &resource, now);
         self.reads.fetch_add(1, Relaxed);
@@ -296,7 +285,7 @@ impl Files {
     fn own_page(&self, status: Status, now: Date, blocking: Blocking<'_>) -> Result<Option<Arc<Resource>>, Later> {
         let Some(path) = self.settings.error_page(status) else { return Ok(None) };
         blocking.will_block()?; // even a look at a cached page may block the worker that enforces a deadline
-        match self.load(path, now, blocking, Resource::plain) {
+        match self.load(path, Wanted { fields: None, now, blocking }) {
             Err(OpenError::Later(later)) => Err(later),
             other => Ok(other.ok()),
         }
@@ -313,12 +302,6 @@ impl Files {
         self.settings.add_common_headers(headers);
         response
     }
-}
-
-fn respond_with(resource: &Resource, request: &Request<'_>) -> Result<Response, ErrorResponse> {
-    let chosen = resource.choose(&request.head().fields);
-    resource.trace_choice(chosen, request);
-    respond(request, chosen)
 }
 
 /// Redirects a directory to its path with a slash at the end. The path is encoded from its decoded segments, so that it

@@ -1,8 +1,10 @@
 #![doc = include_str!("../README.md")]
 
+mod admission;
 mod cache;
 mod error_page;
 mod fields;
+mod footprint;
 mod handler;
 mod html;
 mod listing;
@@ -27,11 +29,10 @@ pub use root::Containment;
 use root::Root;
 use settings::Settings;
 
-/// At most 72 MiB in memory, or 256 descriptors.
-const DEFAULT_CACHE_ENTRIES: usize = 4096;
+const DEFAULT_CACHE_SIZE: u64 = 64 << 20;
 
-/// Bytes of memory for a small cached file with its headers and paths.
-const MAX_ENTRY_BYTES: usize = representation::SMALL as usize + 2048;
+/// A quarter of the descriptors that a process usually may have.
+const DEFAULT_CACHED_DESCRIPTORS: u64 = 256;
 
 /// Bytes of memory for a listing while it is made.
 const MAX_LISTING_BYTES: usize = 4 * listing::MAX_PAGE_BYTES;
@@ -107,7 +108,7 @@ impl Files {
         Ok(Files {
             root: Root::open(root)?,
             settings: Settings::new(),
-            cache: Cache::new(DEFAULT_CACHE_ENTRIES),
+            cache: Cache::new(DEFAULT_CACHE_SIZE, DEFAULT_CACHED_DESCRIPTORS),
             reads: AtomicU64::new(0),
         })
     }
@@ -144,6 +145,9 @@ impl Files {
 
     /// Whether `FILE.br`, `FILE.zst` or `FILE.gz` is sent instead of `FILE` to clients that accept that coding.
     /// Default: true. It must be smaller than `FILE`, no older, and unchanged for 2 seconds.
+    ///
+    /// Files of every media type that may compress then have `Vary: Accept-Encoding`. Types that are compressed already
+    /// do not: most images, audio and video, WOFF fonts, and archives. For these, nothing is looked for.
     #[must_use]
     pub fn precompressed(mut self, precompressed: bool) -> Files {
         self.settings.precompressed = precompressed;
@@ -205,17 +209,35 @@ impl Files {
         Ok(self)
     }
 
-    /// About how many files are cached. Default: 4096. A file of up to 16 KiB is kept in memory. A larger one is kept
-    /// open, and counts as 16. 0 disables the cache.
+    /// The memory in bytes that cached files take. Default: 64 MiB. 0 disables the cache.
+    ///
+    /// A file of up to 16 KiB is cached with its content. Beside that, it takes about 1 KiB for its headers and paths,
+    /// which is counted. If the cache is full, a file takes the place of others when it is requested again. A larger file is kept open instead, see [`cached_descriptors`](Self::cached_descriptors).
+    ///
+    /// ```
+    /// use http_files::Files;
+    ///
+    /// let files = Files::new("src".as_ref())?.cache_size(16 << 20).cached_descriptors(100); // 16 MiB
+    /// assert!(Files::memory_bound(16 << 20, 4) < 100 << 20, "with one listing for each of 4 workers");
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
     #[must_use]
-    pub fn cache_entries(self, entries: usize) -> Files {
-        Files { cache: Cache::new(entries), ..self }
+    pub fn cache_size(self, bytes: u64) -> Files {
+        Files { cache: self.cache.with_size(bytes), ..self }
     }
 
-    /// The most memory in bytes that a handler with this many [`cache_entries`](Self::cache_entries) uses in a server
-    /// with this many workers: the cached files, and one listing per worker.
-    pub fn memory_bound(cache_entries: usize, workers: usize) -> u64 {
-        (cache_entries * MAX_ENTRY_BYTES + workers * MAX_LISTING_BYTES) as u64
+    /// The most files that the cache keeps open, beside its limit in bytes. Default: 256. Each of them takes at least
+    /// 16 KiB of the [`cache_size`](Self::cache_size), or more if that many descriptors are its limit. If no descriptor is
+    /// free, all of them are closed.
+    #[must_use]
+    pub fn cached_descriptors(self, descriptors: u64) -> Files {
+        Files { cache: self.cache.with_descriptors(descriptors), ..self }
+    }
+
+    /// The most memory in bytes that a handler with this [`cache_size`](Self::cache_size) uses in a server with this many
+    /// workers: the cached files, what the heap loses between them, and one listing per worker.
+    pub fn memory_bound(cache_size: u64, workers: usize) -> u64 {
+        cache::memory_bound(cache_size).saturating_add((workers * MAX_LISTING_BYTES) as u64)
     }
 
     /// How many times a file was read so far, because it was not cached or had changed.

@@ -1,5 +1,5 @@
 //! Media types by extension: the owner's, then corrections of the `mime_guess` crate, then those of the crate. Text is
-//! labelled with its charset.
+//! labelled with its charset. It also says which types do not compress, because their content is compressed already.
 
 use std::borrow::Cow;
 
@@ -32,6 +32,50 @@ const CORRECTIONS: &[(&str, &str)] = &[
 
 /// The `text/` types that browsers handle. All other text is sent as `text/plain`, so that they show it.
 const TEXTS: &[&str] = &["calendar", "css", "csv", "html", "javascript", "markdown", "vcard", "vtt", "xml"];
+
+/// Types whose content is compressed already, beside all of `audio/` and `video/`.
+const COMPRESSED: &[&str] = &[
+    "application/epub+zip",
+    "application/gzip",
+    "application/java-archive",
+    "application/vnd.android.package-archive",
+    "application/vnd.rar",
+    "application/x-7z-compressed",
+    "application/x-bzip",
+    "application/x-bzip2",
+    "application/x-compress",
+    "application/x-compressed",
+    "application/x-gzip",
+    "application/x-rar-compressed",
+    "application/x-xz",
+    "application/zip",
+    "application/zstd",
+    "font/woff",
+    "font/woff2",
+    "image/apng",
+    "image/avif",
+    "image/gif",
+    "image/heic",
+    "image/heif",
+    "image/jp2",
+    "image/jpeg",
+    "image/jxl",
+    "image/png",
+    "image/webp",
+];
+
+/// Types of `audio/` whose content is not compressed: samples, notes and playlists.
+const UNCOMPRESSED_AUDIO: &[&str] = &[
+    "audio/aiff",
+    "audio/basic",
+    "audio/mid",
+    "audio/midi",
+    "audio/mpegurl",
+    "audio/wav",
+    "audio/x-aiff",
+    "audio/x-mpegurl",
+    "audio/x-wav",
+];
 
 #[derive(Debug)]
 pub(crate) struct MediaTypes {
@@ -74,6 +118,15 @@ impl MediaTypes {
             None => known.as_bytes().into(),
         }
     }
+}
+
+/// Whether a content coding can make a file of this type smaller. An unknown type may be compressible.
+pub(crate) fn may_compress(media_type: FieldValue<'_>) -> bool {
+    let name = media_type.as_bytes().split(|&c| c == b';').next().unwrap_or_default().trim_ascii_end();
+    let is = |known: &&str| name.eq_ignore_ascii_case(known.as_bytes());
+    let begins_with = |prefix: &[u8]| name.get(..prefix.len()).is_some_and(|start| start.eq_ignore_ascii_case(prefix));
+    let is_recording = begins_with(b"audio/") && !UNCOMPRESSED_AUDIO.iter().any(is) || begins_with(b"video/");
+    !is_recording && !COMPRESSED.iter().any(is)
 }
 
 #[cfg(test)]
@@ -180,5 +233,33 @@ mod tests {
             assert!(parts.all(|parameter| is_pair(parameter, '=')), "{name}: {of:?}");
         }
         assert!(known > 500, "only {known} types are known");
+    }
+
+    #[test]
+    fn only_types_that_are_not_compressed_already_may_compress() {
+        let types = MediaTypes::new();
+        let may = |path: &str| may_compress(FieldValue::new(&types.of(path.as_bytes())).unwrap());
+        for name in "html css js json svg xml txt md csv wasm ttf otf ico bmp tiff pdf map wav mid m3u8 none".split(' ')
+        {
+            assert!(may(&format!("a.{name}")), "{name}");
+        }
+        assert!(may("README"), "an unknown type");
+        for name in "png jpg gif webp avif apng jxl woff woff2 mp3 m4a flac ogg opus mp4 m4v webm mkv \
+            zip gz tgz bz2 xz 7z rar zst jar epub"
+            .split_whitespace()
+        {
+            assert!(!may(&format!("a.{name}")), "{name}");
+        }
+        for (own, expected) in [
+            ("IMAGE/Png ; a=b", false),
+            ("Video/x", false),
+            ("AUDIO/x", false),
+            ("Audio/WAV", true),
+            ("audio", true),
+            ("image/x", true),
+            ("", true),
+        ] {
+            assert_eq!(may_compress(FieldValue::from_static(own)), expected, "{own}");
+        }
     }
 }

@@ -1,10 +1,11 @@
 //! A file ready to be sent: one state of it, the headers that describe it, and its content.
 
+use std::cell::Cell;
 use std::ffi::CString;
 use std::iter::repeat_n;
 use std::mem::replace;
 use std::os::fd::OwnedFd;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use http_core::conditional::{FileTag, Validators};
 use http_core::{Date, FieldBlock, FieldValue, header};
@@ -12,6 +13,7 @@ use http_server::Body;
 use http_server::freshness::SharedCheck;
 
 use crate::fields::push;
+use crate::footprint::{heap, heap_in_arc};
 use crate::media_types::UNKNOWN;
 use crate::root::{FileStamp, OpenError, Opened, read};
 use crate::settings::Settings;
@@ -32,8 +34,10 @@ pub(crate) struct Representation {
     pub(crate) checked: SharedCheck,
     /// The headers of a 200.
     pub(crate) fields: Arc<FieldBlock>,
-    /// The headers of a 304: those that a cache needs (R9110-15.4.5).
-    pub(crate) not_modified: Arc<FieldBlock>,
+    /// The headers of a 304, made for the first one.
+    not_modified: OnceLock<Arc<FieldBlock>>,
+    /// Whether the client's Accept-Encoding decides which file is sent.
+    varies: bool,
     pub(crate) coding: Option<&'static str>,
     tag: Option<FileTag>,
     last_modified: Option<Date>,
@@ -72,38 +76,47 @@ impl Representation {
         let last_modified = second.and_then(Date::from_unix).filter(|date| *date < now);
         let tag = second.map(|_| FileTag::new(stamp.length, stamp.modified, now));
 
-        let mut not_modified = FieldBlock::new();
-        if let Some(tag) = &tag {
-            push(&mut not_modified, header::ETAG, tag.value());
-        }
-        if let Some(date) = last_modified {
-            push(&mut not_modified, header::LAST_MODIFIED, date.text().value());
-        }
-        not_modified.append(&settings.file_headers);
-        if description.varies {
-            push(&mut not_modified, header::VARY, FieldValue::from_static("Accept-Encoding")); // R9110-12.5.5
-        }
-        let mut fields = FieldBlock::new();
-        push(&mut fields, header::CONTENT_TYPE, description.content_type);
-        if let Some(coding) = description.coding {
-            push(&mut fields, header::CONTENT_ENCODING, FieldValue::from_static(coding));
-        }
-        push(&mut fields, header::ACCEPT_RANGES, FieldValue::from_static("bytes"));
-        fields.append(&not_modified);
-        settings.add_common_headers(&mut fields);
-        settings.add_common_headers(&mut not_modified);
-
-        Ok(Representation {
-            path: CString::new(path).map_err(|_| OpenError::NotFound)?, // it was opened, so it contains no NUL
+        let path = CString::new(path).map_err(|_| OpenError::NotFound)?; // it was opened, so it contains no NUL
+        let mut file = Representation {
+            path,
             stamp,
             checked: SharedCheck::default(),
-            fields: Arc::new(fields),
-            not_modified: Arc::new(not_modified),
+            fields: Arc::default(),
+            not_modified: OnceLock::new(),
+            varies: description.varies,
             coding: description.coding,
             tag,
             last_modified,
             content,
-        })
+        };
+        file.fields = made(|fields| {
+            push(fields, header::CONTENT_TYPE, description.content_type);
+            if let Some(coding) = description.coding {
+                push(fields, header::CONTENT_ENCODING, FieldValue::from_static(coding));
+            }
+            push(fields, header::ACCEPT_RANGES, FieldValue::from_static("bytes"));
+            file.push_fields_for_caches(fields, settings);
+        });
+        Ok(file)
+    }
+
+    /// The headers of a 304: those that a cache needs (R9110-15.4.5).
+    pub(crate) fn not_modified(&self, settings: &Settings) -> Arc<FieldBlock> {
+        self.not_modified.get_or_init(|| made(|fields| self.push_fields_for_caches(fields, settings))).clone()
+    }
+
+    fn push_fields_for_caches(&self, fields: &mut FieldBlock, settings: &Settings) {
+        if let Some(tag) = &self.tag {
+            push(fields, header::ETAG, tag.value());
+        }
+        if let Some(date) = self.last_modified {
+            push(fields, header::LAST_MODIFIED, date.text().value());
+        }
+        fields.append(&settings.file_headers);
+        if self.varies {
+            push(fields, header::VARY, FieldValue::from_static("Accept-Encoding")); // R9110-12.5.5
+        }
+        settings.add_common_headers(fields);
     }
 
     pub(crate) fn validators(&self) -> Validators<'_> {
@@ -124,6 +137,17 @@ impl Representation {
         matches!(self.content, Content::File(_))
     }
 
+    /// Bytes on the heap, once the headers of a 304 have been made.
+    pub(crate) fn footprint(&self) -> usize {
+        let block = |fields: &FieldBlock| heap_in_arc(size_of::<FieldBlock>()) + heap(fields.as_bytes().len());
+        let content = match &self.content {
+            Content::Memory(bytes) => heap_in_arc(bytes.len()),
+            Content::File(file) => heap_in_arc(size_of_val(&**file)),
+        };
+        // The headers of a 304 are some of those of a 200.
+        heap(self.path.count_bytes() + 1) + 2 * block(&self.fields) + content
+    }
+
     pub(crate) fn full(&self) -> Body {
         match &self.content {
             Content::Memory(bytes) => Body::Shared(bytes.clone()),
@@ -142,6 +166,20 @@ impl Representation {
     fn file(&self, file: &Arc<std::fs::File>, offset: u64, length: u64) -> Body {
         Body::File { file: file.clone(), offset, length, modified: self.stamp.modified_time() }
     }
+}
+
+thread_local! {
+    /// Headers are written into this block, which has grown, and then copied, without space to grow.
+    static BLOCK: Cell<FieldBlock> = const { Cell::new(FieldBlock::new()) };
+}
+
+fn made(write: impl FnOnce(&mut FieldBlock)) -> Arc<FieldBlock> {
+    let mut block = BLOCK.take();
+    block.clear();
+    write(&mut block);
+    let copy = Arc::new(block.clone());
+    BLOCK.set(block);
+    copy
 }
 
 /// Reads the content in the state of `stamp`, or in a later state, which is then stored in `stamp`. Two states are

@@ -1,72 +1,102 @@
 //! What a name leads to: a file, its precompressed files, and the names that were tried before it.
 
-use std::ffi::CString;
+use std::ffi::{CStr, CString};
 use std::sync::atomic::{AtomicI64, Ordering::Relaxed};
 
 use http_core::negotiate::{self, Choice};
-use http_core::{Date, FieldValue, Fields};
+use http_core::{Date, FieldValue, Fields, header};
 use http_server::freshness::ReceivedAt;
 use http_server::{Blocking, Later, Request};
 
-use crate::media_types::UNKNOWN;
+use crate::footprint::{heap, heap_in_arc};
+use crate::media_types::{UNKNOWN, may_compress};
 use crate::representation::{Description, Representation};
 use crate::root::{FileStamp, OpenError, Opened, Root, is_settled};
 use crate::settings::Settings;
 
-/// Content codings and the suffixes of their files, in the order of preference.
-const CODINGS: [(&str, &[u8]); 3] = [("br", b".br"), ("zstd", b".zst"), ("gzip", b".gz")];
+/// Content codings, in the order of preference.
+const CODINGS: [&str; 3] = ["br", "zstd", "gzip"];
+
+/// The suffixes of their files.
+const SUFFIXES: [&[u8]; 3] = [b".br", b".zst", b".gz"];
 
 #[derive(Debug)]
 pub(crate) struct Resource {
     plain: Representation,
-    codings: Vec<&'static str>,
-    /// In the order of `codings`.
-    encoded: Vec<Representation>,
-    negative_entries: Vec<NegativeEntry>,
+    encoded: Encoded,
+    negative_entries: Box<[NegativeEntry]>,
     /// The second in which [`recheck_lookup`](Resource::recheck_lookup) last succeeded.
     checked_at: AtomicI64,
+    /// Bytes of memory that it takes in an `Arc`.
+    pub(crate) footprint: usize,
+}
+
+/// The precompressed files of a file.
+#[derive(Debug)]
+enum Encoded {
+    /// None is used: the type does not compress, or the owner has turned them off.
+    Never,
+    /// They were not looked for, because no client has accepted a coding yet. A lookup of three names that usually do
+    /// not exist takes as long as the whole response to a cached file.
+    Unknown,
+    /// These exist and can be sent.
+    Known {
+        codings: Box<[&'static str]>,
+        /// In the order of `codings`.
+        files: Box<[Representation]>,
+    },
 }
 
 /// A path that would have been used instead, and the unsuitable file there, or `None` if there was nothing.
 pub(crate) type NegativeEntry = (CString, Option<FileStamp>);
 
+/// Whether this client can get a precompressed file, if there is one.
+pub(crate) fn accepts_coding(fields: &Fields<'_>) -> bool {
+    // If none of all codings is chosen, none of some is.
+    fields.get(header::ACCEPT_ENCODING).is_some()
+        && matches!(negotiate::content_coding(fields, &CODINGS), Choice::Coded(_))
+}
+
 impl Resource {
-    /// Reads a file that was opened at this path, and its precompressed files.
+    /// Reads a file that was opened at this path. If the client `accepts_coding`, and one can be used, its precompressed
+    /// files are opened by `open` and read, too.
     pub(crate) fn read(
         path: &[u8],
         opened: Opened,
         mut negative_entries: Vec<NegativeEntry>,
+        accepts_coding: bool,
         settings: &Settings,
         now: Date,
-        root: &Root,
-        open: impl Fn(&[u8]) -> Result<Opened, OpenError>,
+        open: impl Fn(&CStr) -> Option<Opened>,
     ) -> Result<Resource, OpenError> {
-        let mut sidecars = Vec::new();
-        for (coding, suffix) in CODINGS.into_iter().filter(|_| settings.precompressed) {
-            let path = [path, suffix].concat();
-            let Ok(name) = CString::new(&*path) else { continue }; // its prefix was opened, so it contains no NUL
-            // Usually it does not exist, and a stat costs half as much as an open that fails. A file that has not settled
-            // may be half written, because most programs compress in place. It counts as absent and is checked again
-            // each second.
-            let found = root.stamp(&name).and_then(|_| open(&path).ok());
-            match found.filter(|sidecar| is_settled(sidecar.stamp.modified, now)) {
-                Some(sidecar) if is_valid_sidecar(&sidecar, &opened, &sidecars) => {
-                    sidecars.push((coding, path, sidecar));
-                }
-                other => negative_entries.push((name, other.map(|opened| opened.stamp))),
-            }
-        }
         let content_type = settings.media_types.of(path);
         let content_type = FieldValue::new(&content_type).unwrap_or(UNKNOWN);
-        let description = Description { content_type, coding: None, varies: !sidecars.is_empty() };
+        // R9110-12.5.5: Accept-Encoding decides about every file of such a type, whether a precompressed file was found,
+        // looked for or neither. So a response depends on neither the cache nor the clients that came before, and a
+        // precompressed file that is added later reaches the clients of shared caches.
+        let varies = settings.precompressed && may_compress(content_type);
+        let description = Description { content_type, coding: None, varies };
+        let sidecars = match (varies, accepts_coding) {
+            (true, true) => find_sidecars(path, &opened, &mut negative_entries, now, open),
+            _ => Vec::new(),
+        };
         let plain = Representation::read(path, opened, description, settings, now)?;
-        let (mut codings, mut encoded) = (Vec::new(), Vec::new());
+        let (mut codings, mut files) = (Vec::new(), Vec::new());
         for (coding, path, sidecar) in sidecars {
             let description = Description { coding: Some(coding), ..description };
             codings.push(coding);
-            encoded.push(Representation::read(&path, sidecar, description, settings, now)?);
+            files.push(Representation::read(&path, sidecar, description, settings, now)?);
         }
-        Ok(Resource { plain, codings, encoded, negative_entries, checked_at: AtomicI64::new(now.unix()) })
+        let encoded = match (varies, accepts_coding) {
+            (false, _) => Encoded::Never,
+            (true, false) => Encoded::Unknown,
+            (true, true) => Encoded::Known { codings: codings.into(), files: files.into() },
+        };
+        let negative_entries = negative_entries.into();
+        let checked_at = AtomicI64::new(now.unix());
+        let mut resource = Resource { plain, encoded, negative_entries, checked_at, footprint: 0 };
+        resource.footprint = resource.measure();
+        Ok(resource)
     }
 
     /// The file itself, whatever the client accepts.
@@ -75,18 +105,26 @@ impl Resource {
     }
 
     pub(crate) fn representations(&self) -> impl Iterator<Item = &Representation> {
-        self.encoded.iter().chain([&self.plain])
+        self.encoded.files().iter().chain([&self.plain])
+    }
+
+    /// Whether its precompressed files must be looked for first, because this is the first client that accepts a coding.
+    pub(crate) fn needs_lookup(&self, fields: &Fields<'_>) -> bool {
+        matches!(self.encoded, Encoded::Unknown) && accepts_coding(fields)
     }
 
     /// The representation that a client with these request headers prefers.
     pub(crate) fn choose(&self, fields: &Fields<'_>) -> &Representation {
-        if self.codings.is_empty() {
-            return &self.plain;
-        }
-        match negotiate::content_coding(fields, &self.codings) {
-            Choice::Coded(n) => &self.encoded[n],
-            // A client that accepts neither still gets the plain file instead of an error (RFC 9110 section 12.5.3).
-            Choice::Identity | Choice::NotAcceptable => &self.plain,
+        match &self.encoded {
+            Encoded::Known { codings, files } if !codings.is_empty() => {
+                match negotiate::content_coding(fields, codings) {
+                    Choice::Coded(n) => &files[n],
+                    // A client that accepts neither still gets the plain file instead of an error (RFC 9110 section
+                    // 12.5.3).
+                    Choice::Identity | Choice::NotAcceptable => &self.plain,
+                }
+            }
+            _ => &self.plain,
         }
     }
 
@@ -94,16 +132,25 @@ impl Resource {
         request.trace("--type, --charset", || {
             format!("the media type is {}", chosen.content_type().as_bytes().escape_ascii())
         });
-        request.trace("R9110-12.5.5, --no-precompressed", || {
-            let available = self.codings.join(", ");
-            match chosen.coding {
-                _ if self.codings.is_empty() => {
-                    "no precompressed file is used: none is both smaller and no older".into()
-                }
-                None => format!("precompressed files exist ({available}), but the client accepts none of them"),
-                Some(coding) => format!("precompressed files exist ({available}); the client prefers {coding}"),
+        request.trace("R9110-12.5.5, --no-precompressed", || match (&self.encoded, chosen.coding) {
+            (Encoded::Never, _) => "no precompressed file is used for this media type, or for any".into(),
+            (Encoded::Unknown, _) => "no precompressed file is looked for: the client accepts none".into(),
+            (Encoded::Known { codings, .. }, _) if codings.is_empty() => {
+                "no precompressed file is used: none is both smaller and no older".into()
+            }
+            (Encoded::Known { codings, .. }, None) => {
+                let available = codings.join(", ");
+                format!("precompressed files exist ({available}), but the client accepts none of them")
+            }
+            (Encoded::Known { codings, .. }, Some(coding)) => {
+                format!("precompressed files exist ({}); the client prefers {coding}", codings.join(", "))
             }
         });
+    }
+
+    /// How many descriptors it holds.
+    pub(crate) fn descriptors(&self) -> usize {
+        self.representations().filter(|file| file.is_open()).count()
     }
 
     /// Whether no further change to its files can hide in their timestamps.
@@ -149,14 +196,101 @@ impl Resource {
         self.checked_at.store(now.unix(), Relaxed);
         Ok(true)
     }
+
+    fn measure(&self) -> usize {
+        let encoded = match &self.encoded {
+            Encoded::Known { codings, files } => heap(size_of_val(&**codings)) + heap(size_of_val(&**files)),
+            Encoded::Never | Encoded::Unknown => 0,
+        };
+        let negative_paths = self.negative_entries.iter().map(|(path, _)| heap(path.count_bytes() + 1));
+        heap_in_arc(size_of::<Resource>())
+            + encoded
+            + self.representations().map(Representation::footprint).sum::<usize>()
+            + heap(size_of_val(&*self.negative_entries))
+            + negative_paths.sum::<usize>()
+    }
+}
+
+impl Encoded {
+    fn files(&self) -> &[Representation] {
+        match self {
+            Encoded::Known { files, .. } => files,
+            Encoded::Never | Encoded::Unknown => &[],
+        }
+    }
+}
+
+/// A coding, and the path and file of that coding.
+type Sidecar = (&'static str, Vec<u8>, Opened);
+
+/// Opens the precompressed files of a file. The others become negative entries.
+fn find_sidecars(
+    path: &[u8],
+    plain: &Opened,
+    negative_entries: &mut Vec<NegativeEntry>,
+    now: Date,
+    open: impl Fn(&CStr) -> Option<Opened>,
+) -> Vec<Sidecar> {
+    let mut sidecars = Vec::new();
+    for (coding, suffix) in CODINGS.into_iter().zip(SUFFIXES) {
+        let path = [path, suffix].concat();
+        let Ok(name) = CString::new(&*path) else { continue }; // its prefix was opened, so it contains no NUL
+        // A file that has not settled may be half written, because most programs compress in place. It counts as absent
+        // and is checked again each second.
+        match open(&name).filter(|sidecar| is_settled(sidecar.stamp.modified, now)) {
+            Some(sidecar) if is_valid_sidecar(&sidecar, plain, &sidecars) => sidecars.push((coding, path, sidecar)),
+            other => negative_entries.push((name, other.map(|opened| opened.stamp))),
+        }
+    }
+    sidecars
 }
 
 /// Whether a precompressed file can be sent instead of the plain one: it is no older, and it is smaller. Entity tags
 /// consist of length and time, so no other sidecar may have the same ones.
-fn is_valid_sidecar(sidecar: &Opened, plain: &Opened, others: &[(&str, Vec<u8>, Opened)]) -> bool {
+fn is_valid_sidecar(sidecar: &Opened, plain: &Opened, others: &[Sidecar]) -> bool {
     let (own, plain) = (&sidecar.stamp, &plain.stamp);
     sidecar.is_file()
         && own.modified >= plain.modified
         && own.length < plain.length
         && others.iter().all(|(_, _, other)| (other.stamp.length, other.stamp.modified) != (own.length, own.modified))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::cell::RefCell;
+    use std::fs;
+
+    // R9110-12.5.5
+    #[test]
+    fn precompressed_files_are_looked_for_only_if_one_can_be_sent() {
+        let directory = tempfile::tempdir().unwrap();
+        let root = Root::open(directory.path()).unwrap();
+        let now = Date::from_unix(1_000_000_000).unwrap();
+        let all = ["a.txt.br", "a.txt.zst", "a.txt.gz"];
+        for (name, accepts_coding, precompressed, expected) in [
+            ("a.txt", true, true, &all[..]),
+            ("a.txt", false, true, &[]),
+            ("a.txt", true, false, &[]),
+            ("a.png", true, true, &[]),
+            ("a.zip", true, true, &[]),
+        ] {
+            fs::write(directory.path().join(name), "content").unwrap();
+            let mut settings = Settings::new();
+            settings.precompressed = precompressed;
+            let opened = root.open_beneath(name.as_bytes(), Blocking::default()).unwrap();
+            let looked_for = RefCell::new(Vec::new());
+            let open = |path: &CStr| {
+                looked_for.borrow_mut().push(path.to_str().unwrap().to_owned());
+                None
+            };
+            let read =
+                Resource::read(name.as_bytes(), opened, Vec::new(), accepts_coding, &settings, now, open).unwrap();
+            assert_eq!(*looked_for.borrow(), expected, "{name}");
+            assert_eq!(read.negative_entries.len(), expected.len(), "{name}");
+            let vary = read.plain.fields.contains(header::VARY);
+            assert_eq!(vary, name == "a.txt" && precompressed, "{name}");
+            assert_eq!(read.plain.not_modified(&settings).contains(header::VARY), vary, "{name}");
+        }
+    }
 }

@@ -10,6 +10,7 @@ use http_server::{Body, Later, Request, Response};
 
 use crate::fields::push;
 use crate::representation::Representation;
+use crate::settings::Settings;
 
 /// An error response before it has a page.
 #[derive(Debug)]
@@ -35,7 +36,11 @@ impl ErrorResponse {
 }
 
 /// Responds to a GET or HEAD for this file.
-pub(crate) fn respond(request: &Request<'_>, file: &Representation) -> Result<Response, ErrorResponse> {
+pub(crate) fn respond(
+    request: &Request<'_>,
+    file: &Representation,
+    settings: &Settings,
+) -> Result<Response, ErrorResponse> {
     let RequestHead { method, fields, .. } = *request.head();
     let (validators, length) = (file.validators(), file.length());
     let outcome = conditional::evaluate(method, &fields, &validators, request.date());
@@ -43,7 +48,7 @@ pub(crate) fn respond(request: &Request<'_>, file: &Representation) -> Result<Re
     match outcome {
         Outcome::Proceed => {}
         Outcome::NotModified => {
-            return Ok(Response::from_shared(Status::NOT_MODIFIED, file.not_modified.clone(), Body::default()));
+            return Ok(Response::from_shared(Status::NOT_MODIFIED, file.not_modified(settings), Body::default()));
         }
         Outcome::PreconditionFailed => {
             let message = "The file does not meet the conditions of the request.";

@@ -86,7 +86,8 @@ pub(crate) struct Cli {
     /// Ignore precompressed .br, .zst and .gz files
     ///
     /// By default, clients that accept the encoding receive FILE.br, FILE.zst or FILE.gz instead of FILE. It must be no
-    /// older than FILE, and unchanged for 2 seconds.
+    /// older than FILE, and unchanged for 2 seconds. None is looked for if the media type is compressed already, such as
+    /// image/png, video/mp4, font/woff2 or application/zip.
     #[arg(long, help_heading = CONTENT)]
     pub(crate) no_precompressed: bool,
 
@@ -159,6 +160,9 @@ pub(crate) struct Cli {
     max_connections: NonZeroU32,
 
     /// File cache in MiB; 0 disables it
+    ///
+    /// Files of up to 16 KiB are kept in memory. Of the larger ones, at most an eighth as many are kept open as the limit
+    /// of open files (ulimit -n) allows, and each counts as 16 KiB or more.
     #[arg(long, help_heading = LIMITS, value_name = "MIB", default_value_t = 64, value_parser = number::<u16>)]
     cache_size: u16,
 
@@ -257,6 +261,9 @@ impl LogFormat {
     }
 }
 
+/// The least that an open file takes of the cache, in bytes.
+const LARGE_FILE: u64 = 16 << 10;
+
 /// Descriptors for what is neither a connection nor a cached file.
 const RESERVED_FDS: u64 = 32;
 
@@ -296,10 +303,10 @@ impl Cli {
 
     /// The server's configuration, with no more connections than this many descriptors allow.
     pub(crate) fn config(&self, descriptors: u64) -> ServerConfig {
-        let cached = self.cache_entries(descriptors);
-        // A connection takes one descriptor, and up to a 16th of the cached files one each. An eighth of the rest is
-        // left for files that are sent without being cached and for connections that receive 503.
-        let connections = descriptors.saturating_sub(self.reserved_fds() + cached as u64 / 16) / 8 * 7;
+        // A connection takes one descriptor. An eighth of the rest is left for files that are sent without being cached
+        // and for connections that receive 503.
+        let taken = self.reserved_fds() + self.cached_descriptors(descriptors);
+        let connections = descriptors.saturating_sub(taken) / 8 * 7;
         ServerConfig {
             threads: self.threads.map_or_else(http_server::default_threads, |threads| usize::from(threads.get())),
             pollers: self.pollers.map_or_else(http_server::default_pollers, |pollers| usize::from(pollers.get())),
@@ -312,10 +319,14 @@ impl Cli {
         }
     }
 
-    /// How many files of 16 KiB to cache.
-    pub(crate) fn cache_entries(&self, descriptors: u64) -> usize {
-        let by_descriptors = usize::try_from(descriptors).unwrap_or(usize::MAX).saturating_mul(2);
-        (usize::from(self.cache_size) * 64).min(by_descriptors)
+    /// Bytes of memory for cached files.
+    pub(crate) fn cache_size(&self) -> u64 {
+        u64::from(self.cache_size) << 20
+    }
+
+    /// How many files the cache may keep open, if there are this many descriptors.
+    pub(crate) fn cached_descriptors(&self, descriptors: u64) -> u64 {
+        (descriptors / 8).min(self.cache_size() / LARGE_FILE)
     }
 }
 

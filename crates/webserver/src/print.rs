@@ -32,13 +32,12 @@ pub(crate) fn requested(cli: &Cli) -> Result<Option<Vec<u8>>, String> {
 fn limits(cli: &Cli) -> String {
     let max_fds = run::max_fds();
     let config = cli.config(max_fds);
-    let cache_entries = cli.cache_entries(max_fds);
     let mut text = String::new();
-    for (name, limit, meaning) in rows(&config, cache_entries) {
+    for (name, limit, meaning) in rows(&config).into_iter().chain(cache_rows(cli, max_fds)) {
         text.push_str(&format!("{name:32} {limit:>14}   {meaning}\n"));
     }
     text.push_str("\nmaximum memory\n");
-    let files = Files::memory_bound(cache_entries, config.threads);
+    let files = Files::memory_bound(cli.cache_size(), config.threads);
     let mut total = 0;
     for (name, bytes) in config.memory_bounds().into_iter().chain([("cached files and listings", files)]) {
         text.push_str(&format!("{name:32} {:>10.1} MiB\n", mib(bytes)));
@@ -52,7 +51,9 @@ fn limits(cli: &Cli) -> String {
 }
 
 /// Name, limit, and what happens at the limit.
-fn rows(config: &ServerConfig, cache_entries: usize) -> Vec<(&'static str, String, &'static str)> {
+type Row = (&'static str, String, &'static str);
+
+fn rows(config: &ServerConfig) -> Vec<Row> {
     let ServerConfig { threads, pollers, max_connections, limits, timeouts, shutdown_timeout, .. } = config;
     let Limits { start_line, field_line, head, fields, blank_lines, drain, .. } = *limits;
     let bytes = |n: u32| format!("{n} bytes");
@@ -83,7 +84,15 @@ fn rows(config: &ServerConfig, cache_entries: usize) -> Vec<(&'static str, Strin
         ),
         ("lingering close", seconds(Timeouts::LINGER), "or 2 MiB, or 2 s without a byte"),
         ("shutdown timeout", seconds(*shutdown_timeout), "then unfinished responses are cut off"),
-        ("cached files", cache_entries.to_string(), "of at most 16 KiB; a larger file takes 16 places"),
+    ]
+}
+
+fn cache_rows(cli: &Cli, max_fds: u64) -> [Row; 2] {
+    let size = format!("{} MiB", cli.cache_size() >> 20);
+    let descriptors = cli.cached_descriptors(max_fds);
+    [
+        ("cached files", size, "of at most 16 KiB each, with their headers; more: others are dropped"),
+        ("  kept open", descriptors.to_string(), "larger files; more: others are closed"),
     ]
 }
 

@@ -44,7 +44,8 @@ impl App {
             ));
         }
         let config = cli.config(max_fds);
-        let (files, users) = (Arc::new(files(cli)?.cache_entries(cli.cache_entries(max_fds))), users(cli)?);
+        let files = files(cli)?.cache_size(cli.cache_size()).cached_descriptors(cli.cached_descriptors(max_fds));
+        let (files, users) = (Arc::new(files), users(cli)?);
         let (server, socket_file) = listeners::bind(cli, inherited)?;
         let metrics = cli.metrics.map(metrics::bind).transpose()?;
         let notifier = Notifier::from_env();

@@ -8,6 +8,7 @@ mod support;
 use std::fs;
 use std::io::{ErrorKind, Read, Write};
 use std::net::TcpStream;
+use std::ops::Range;
 use std::path::Path;
 use std::process::Command;
 use std::sync::Mutex;
@@ -22,7 +23,7 @@ use support::{PROGRAM, Program, connect, exchange, get, keep_alive, output_of, r
 
 const MIB: u64 = 1 << 20;
 
-/// A file of this size takes 16 places in the cache and a descriptor.
+/// The cache keeps a file of this size open.
 const LARGE_FILE: usize = (16 << 10) + 1;
 
 /// A file that was written this long ago has settled, so it is cached.
@@ -42,9 +43,14 @@ fn run_serially() -> impl Drop {
 
 /// The memory bound that the program prints for these options, in bytes.
 fn printed_bound(options: &[&str]) -> u64 {
+    printed("total", options)
+}
+
+/// A part of it.
+fn printed(name: &str, options: &[&str]) -> u64 {
     let limits = String::from_utf8(output_of(&[options, &["--print-limits"]].concat()).stdout).unwrap();
-    let sum = limits.lines().find_map(|line| line.strip_prefix("total")?.trim().strip_suffix(" MiB")?.parse().ok());
-    let mib: f64 = sum.unwrap_or_else(|| panic!("no total in {limits}"));
+    let sum = limits.lines().find_map(|line| line.strip_prefix(name)?.trim().strip_suffix(" MiB")?.parse().ok());
+    let mib: f64 = sum.unwrap_or_else(|| panic!("no {name} in {limits}"));
     (mib * MIB as f64) as u64
 }
 
@@ -145,6 +151,55 @@ fn v20_memory_stays_below_printed_bound_at_all_limits() {
     assert!(resident > 80 * MIB, "only {:.1} MiB", mib(resident));
     drop((heads, pages, idle));
     assert_eq!(get(address, &path(0)).status, 200);
+}
+
+// V20: what an entry takes beside its content is counted, and so is what the heap loses when files of other sizes follow.
+#[test]
+fn v20_cache_stays_below_printed_bound_with_files_of_any_size() {
+    const SMALL_FILES: usize = 40_000;
+    const FILES: usize = 6000;
+    let _serial = run_serially();
+    let directory = TempDir::new().unwrap();
+    let size = |n: usize| match n {
+        0..SMALL_FILES => 1024,
+        _ => [0, 300, 5000, 16 << 10][n % 4],
+    };
+    for n in 0..SMALL_FILES + FILES {
+        fs::write(directory.path().join(n.to_string()), vec![b'a'; size(n)]).unwrap();
+    }
+    let written = Instant::now();
+    let options = ["--threads", "4"];
+    let cached = |size: &str| printed("cached files and listings", &[&options[..], &["--cache-size", size]].concat());
+    let bound = cached("64") - cached("0");
+    let program = Program::start(directory.path(), &options);
+    thread::sleep(SETTLE_TIME.saturating_sub(written.elapsed()));
+    let before = program.memory("RssAnon");
+    let request = |files: Range<usize>| {
+        let streams: Vec<_> = (0..4).map(|_| Mutex::new(connect(program.address()))).collect();
+        in_parallel(files.len(), |n| {
+            let mut stream = streams[n % streams.len()].lock().unwrap();
+            let n = files.start + n;
+            stream.write_all(&keep_alive(&format!("/{n}"))).unwrap();
+            assert_eq!(read_response(&mut *stream).body.len(), size(n));
+            // The headers of its 304 are made for the first one, and counted from the start.
+            let conditional = format!("GET /{n} HTTP/1.0\r\nConnection: keep-alive\r\nIf-None-Match: *\r\n\r\n");
+            stream.write_all(conditional.as_bytes()).unwrap();
+            assert_eq!(read_response(&mut *stream).status, 304);
+        });
+        let grown = program.memory("RssAnon") - before;
+        println!("{:.1} MiB, bound {:.1}", grown as f64 / MIB as f64, bound as f64 / MIB as f64);
+        assert!(grown < bound, "{grown} bytes instead of {bound}");
+        grown
+    };
+    let grown = request(0..SMALL_FILES);
+    // The test is only meaningful if the limit was reached.
+    assert!(grown > 56 * MIB, "only {grown} bytes");
+    // A full cache takes in what was requested before.
+    for _ in 0..3 {
+        request(SMALL_FILES..SMALL_FILES + FILES);
+    }
+    request(0..SMALL_FILES / 4);
+    program.finish();
 }
 
 /// A directory with a small file and this many large ones.

@@ -84,6 +84,43 @@ fn best_accepted_coding_is_sent() {
     assert_eq!(own.header("Vary"), None, "there is nothing to choose from");
 }
 
+// R9110-12.5.5: whether the header is sent depends on the media type and on nothing else.
+#[test]
+fn vary_is_sent_with_every_type_that_may_compress() {
+    let directory = TempDir::new().unwrap();
+    for name in ["with.css", "without.css", "unknown", "a.png", "a.woff2"] {
+        write(directory.path(), name, PLAIN, 0);
+    }
+    for name in ["with.css.br", "a.png.br", "a.woff2.br"] {
+        write(directory.path(), name, b"encoded br", 0);
+    }
+    let vary = |program: &Program, name: &str, accept: &str, headers: &str| {
+        let response = ask(program, "GET", &format!("/{name}"), accept, headers);
+        response.header("Vary").map(str::to_owned)
+    };
+    let program = Program::start(directory.path(), &[]);
+    for (name, expected) in [
+        ("with.css", Some("Accept-Encoding")),
+        ("without.css", Some("Accept-Encoding")),
+        ("unknown", Some("Accept-Encoding")),
+        ("a.png", None),
+        ("a.woff2", None),
+    ] {
+        for accept in ["", "br", "", "identity"] {
+            assert_eq!(vary(&program, name, accept, "").as_deref(), expected, "{name} for {accept:?}");
+            let not_modified = "If-Modified-Since: Fri, 31 Dec 2100 23:59:59 GMT\r\n";
+            assert_eq!(vary(&program, name, accept, not_modified).as_deref(), expected, "{name} for {accept:?}: 304");
+        }
+        let encoded = if name == "with.css" { "br" } else { "" };
+        assert_eq!(content_encoding(&ask(&program, "GET", &format!("/{name}"), "br", "")), encoded, "{name}");
+    }
+    drop(program);
+    let program = Program::start(directory.path(), &["--no-precompressed"]);
+    assert_eq!(vary(&program, "with.css", "br", ""), None);
+    let program = Program::start(directory.path(), &["--type", "png=image/x-own"]);
+    assert_eq!(content_encoding(&ask(&program, "GET", "/a.png", "br", "")), "br", "the owner decides on the type");
+}
+
 // R9110-8.8.3, R9110-15.4.5, R9110-13.1.5: each encoded file is a representation of its own.
 #[test]
 fn validators_and_ranges_apply_to_encoded_file() {
@@ -126,7 +163,6 @@ fn older_longer_or_unsafe_encoded_files_are_not_used() {
     for name in ["older", "longer", "same", "out", "directory"] {
         let response = ask(&program, "GET", &format!("/{name}"), "br", "");
         assert_eq!((response.status, content_encoding(&response), &*response.body), (200, "", PLAIN), "{name}");
-        assert_eq!(response.header("Vary"), None, "{name}");
     }
     assert_eq!(content_encoding(&ask(&program, "GET", "/twins", "br", "")), "br");
     assert_eq!(content_encoding(&ask(&program, "GET", "/twins", "gzip", "")), "");
@@ -149,11 +185,15 @@ fn changes_of_encoded_files_take_effect() {
         (content_encoding(&response).to_owned(), String::from_utf8(response.body).unwrap())
     };
     std::thread::sleep(Duration::from_millis(3100)); // settled, so that all of it is cached
+    let plain = str::from_utf8(PLAIN).unwrap();
     for _ in 0..2 {
-        assert_eq!(ask("br"), ("br".into(), "encoded br".into()));
+        assert_eq!(ask(""), (String::new(), plain.into()), "it is cached without its encoded files");
+    }
+    for _ in 0..2 {
+        assert_eq!(ask("br"), ("br".into(), "encoded br".into()), "at once");
     }
     fs::remove_file(at("a.css.br")).unwrap();
-    assert_eq!(ask("br"), (String::new(), str::from_utf8(PLAIN).unwrap().into()), "at once");
+    assert_eq!(ask("br"), (String::new(), plain.into()), "at once");
     assert_eq!(ask("br, gzip"), ("gzip".into(), "encoded gzip!".into()));
     write(directory.path(), "a.css.gz", b"again gzip", 3);
     assert_eq!(ask("gzip"), ("gzip".into(), "again gzip".into()), "at once");
