@@ -28,6 +28,12 @@ impl MemoryBudget {
     pub(crate) fn refuses(&self, charge: u32, bytes: usize) -> bool {
         bytes > charge as usize && self.used.load(Relaxed) >= self.limit
     }
+
+    /// Whether a connection that comes from another budget can bring this many bytes. Together they stay within the
+    /// limit: otherwise a connection could go back and forth, and grow each time.
+    pub(crate) fn admits(&self, bytes: usize) -> bool {
+        self.used.load(Relaxed).saturating_add(bytes) <= self.limit
+    }
 }
 
 #[cfg(test)]
@@ -44,6 +50,7 @@ mod tests {
         assert!(budget.refuses(0, 1) && budget.refuses(one, 61) && !budget.refuses(one, 60) && !budget.refuses(0, 0));
         budget.update(&mut one, 59);
         assert!(!budget.refuses(two, 41));
+        assert!(budget.admits(1) && !budget.admits(2));
         budget.update(&mut two, usize::MAX);
         assert_eq!(two, u32::MAX, "a charge saturates");
         budget.update(&mut one, 0);

@@ -136,8 +136,7 @@ impl<T: Transport> Connection<T> {
     /// Proceeds as far as the peer allows, within one turn.
     pub(crate) fn drive(&mut self, shared: &Shared, context: &mut WorkerContext) -> TurnOutcome {
         let mut outcome = self.turn(shared, context);
-        self.enter_budget(shared, matches!(outcome, TurnOutcome::Blocked(_)));
-        if outcome.is_pause() && self.receive_budget(shared).refuses(self.receive_charge, self.receive_bytes()) {
+        if outcome.is_pause() && self.is_refused_memory(shared, matches!(outcome, TurnOutcome::Blocked(_))) {
             outcome = match self.activity {
                 Activity::Idle | Activity::ReadingBody(_) => {
                     self.protocol.reject_overloaded();
@@ -402,12 +401,16 @@ impl<T: Transport> Connection<T> {
         if self.is_held { &shared.held_budget } else { &shared.receive_budget }
     }
 
-    /// Moves its charge to the other budget, if it is put aside or resumed.
-    fn enter_budget(&mut self, shared: &Shared, is_held: bool) {
-        if is_held != self.is_held {
-            self.receive_budget(shared).update(&mut self.receive_charge, 0);
-            self.is_held = is_held;
+    /// Whether the budget is exhausted for what it has received. If it was put aside or resumed, that is another budget
+    /// than before.
+    fn is_refused_memory(&mut self, shared: &Shared, is_held: bool) -> bool {
+        let bytes = self.receive_bytes();
+        if is_held == self.is_held {
+            return self.receive_budget(shared).refuses(self.receive_charge, bytes);
         }
+        self.receive_budget(shared).update(&mut self.receive_charge, 0);
+        self.is_held = is_held;
+        bytes > 0 && !self.receive_budget(shared).admits(bytes)
     }
 
     fn charge(&mut self, shared: &Shared, received: usize, unsent: usize) {
