@@ -19,7 +19,6 @@ use std::thread;
 use std::time::Duration;
 
 use clap::Parser;
-use http_server::Stats;
 
 use crate::cli::Cli;
 use crate::run::App;
@@ -43,25 +42,13 @@ fn run(cli: &Cli) -> Result<(), String> {
     let signals = signals::register()?;
     let app = App::start(cli, inherited)?;
     signals::handle(signals, app.shutdown_trigger(), app.log_handle());
-    let stats = app.stats_handle();
-    print_last(&final_lines(app.join(), &stats.blocking_requests()));
+    print_last(app.join());
     Ok(())
 }
 
-/// The statistics, and the requests that are still blocked.
-fn final_lines(stats: Stats, blocked: &[String]) -> String {
-    let mut lines = format!("webserver: {stats}\n");
-    if let Some((first, rest)) = blocked.split_first() {
-        let more = if rest.is_empty() { String::new() } else { format!(" and {} more", rest.len()) };
-        lines += &format!("webserver: still held by a disk that does not answer: \"{first}\"{more}\n");
-    }
-    lines
-}
-
 /// Prints the last lines. It waits at most a second, because standard error can be a full pipe without a reader.
-fn print_last(lines: &str) {
+fn print_last(lines: String) {
     let (written, wait) = mpsc::channel();
-    let lines = lines.to_owned();
     thread::spawn(move || written.send(io::stderr().write_all(lines.as_bytes())));
     let _ = wait.recv_timeout(Duration::from_secs(1));
 }

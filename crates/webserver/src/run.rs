@@ -10,7 +10,7 @@ use std::sync::Arc;
 use http_files::{Containment, Files};
 use http_server::auth::{BasicAuth, Users};
 use http_server::http_core::{FieldName, FieldValue};
-use http_server::{Log, LogHandle, RunningServer, Stats, StatsHandle};
+use http_server::{Log, LogHandle, RunningServer};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::fs::{CWD, Mode, OFlags, openat};
 use rustix::process::{Resource, Rlimit, geteuid, getrlimit, setrlimit};
@@ -106,19 +106,20 @@ impl App {
         self.server.log_handle()
     }
 
-    /// A handle that reads the statistics, even after the end.
-    pub(crate) fn stats_handle(&self) -> StatsHandle {
-        self.server.stats_handle()
-    }
-
-    /// Waits until the server has been shut down.
-    pub(crate) fn join(self) -> Stats {
-        let stats = self.server.join();
+    /// Waits until the server has been shut down, and returns the last lines for standard error: the statistics, and
+    /// what still holds a thread.
+    pub(crate) fn join(self) -> String {
+        let handle = self.server.stats_handle();
+        let mut lines = format!("webserver: {}\n", self.server.join());
+        if let Some((first, rest)) = handle.blocking_requests().split_first() {
+            let more = if rest.is_empty() { String::new() } else { format!(" and {} more", rest.len()) };
+            lines += &format!("webserver: still held by a disk that does not answer: \"{first}\"{more}\n");
+        }
         if let Some(metrics) = self.metrics {
             metrics.shutdown_handle().shut_down(); // last, so that the metrics can be read during the shutdown
             metrics.join();
         }
-        stats
+        lines
     }
 }
 
