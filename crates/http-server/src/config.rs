@@ -28,8 +28,8 @@ pub struct ServerConfig {
     /// How many threads may wait for events at once. Default: half of the cores, and at least 1. It is clamped to 1 to
     /// `threads`.
     ///
-    /// While requests are short, so many threads serve all of them. More than one pays on many cores; on two, a small
-    /// request would cost twice as much.
+    /// While requests are short, so many threads serve all of them. More than one pays on many cores. On two cores, with
+    /// clients on the same machine, a small request then costs up to a fifth more.
     pub pollers: usize,
     /// The most connections at a time. Default: 10,000. It is clamped to 1 to 16,777,216.
     pub max_connections: u32,

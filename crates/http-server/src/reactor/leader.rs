@@ -2,8 +2,8 @@
 //! Architecture, volume 2): one worker, the leader, waits for events; the followers sleep.
 //!
 //! The leader serves the events itself and then waits again. Handing each event to another worker would cost a fifth of
-//! a small request, and several waiting workers cost twice as much as one. On many cores one leader is not enough, so
-//! their number is a setting. A follower is promoted when `promotion.rs` says so, and after a wait that returned a full
+//! a small request, and so may a second waiting worker on two cores. On many cores one leader is not enough, so their
+//! number is a setting. A follower is promoted when `promotion.rs` says so, and after a wait that returned a full
 //! batch. The housekeeper promotes one when no worker has waited or taken an event for a while.
 
 use std::collections::VecDeque;
