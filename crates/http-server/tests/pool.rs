@@ -9,7 +9,9 @@ use std::sync::{Arc, Condvar, Mutex};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use http_server::{Action, Body, ErrorContext, Handler, Request, Response, RunningServer, Server, Timeouts};
+use http_server::{
+    Action, Body, BodySink, ErrorContext, Handler, HandlerError, Request, Response, RunningServer, Server, Timeouts,
+};
 
 const PATIENCE: Duration = Duration::from_secs(20);
 
@@ -289,4 +291,94 @@ fn join_waits_for_no_destructor_of_a_handler() {
     assert!(began.elapsed() < Duration::from_secs(3), "it took {:?}", began.elapsed());
     assert_eq!((stats.accepted, door.visitors()), (1, 1));
     door.open();
+}
+
+// A peer that sent its head in pieces may still send when its response is complete. So the worker that was blocked
+// parks its connection.
+#[test]
+fn connection_of_a_blocked_worker_ends_after_the_shutdown() {
+    let door = Door::default();
+    let (running, address) = start(2, Asks(door.clone()));
+    let mut stream = send(address, "GET /block HTTP/1.0\r\n");
+    thread::sleep(Duration::from_millis(100));
+    stream.write_all(b"\r\n").unwrap();
+    wait_until("the request blocks", || door.visitors() == 1);
+    let stats = running.stats_handle();
+    running.shutdown_handle().shut_down();
+    drop(running);
+    door.open();
+    let mut response = String::new();
+    stream.read_to_string(&mut response).unwrap();
+    assert!(response.ends_with("\r\n\r\nat last"), "{response}");
+    wait_until("the connection ends", || stats.stats().ended() == 1);
+}
+
+/// A sink that waits behind a door before it takes anything, and behind another one when it is dropped.
+struct SlowSink {
+    door: Door,
+    _slow_to_drop: SlowToDrop,
+}
+
+impl BodySink for SlowSink {
+    fn write(&mut self, _: &[u8]) -> Result<(), HandlerError> {
+        self.door.enter();
+        Ok(())
+    }
+
+    fn finish(self: Box<Self>) -> Result<Response, HandlerError> {
+        Ok(Response::text("received"))
+    }
+}
+
+/// Its sinks wait behind its first door, and are dropped behind its second one.
+#[derive(Clone)]
+struct Receives(Door, Door);
+
+impl Handler for Receives {
+    fn handle(&self, request: &Request<'_>) -> Action {
+        match &*request.path() {
+            "/sink" => {
+                let Receives(door, last) = self.clone();
+                Action::stream_body(100, SlowSink { door, _slow_to_drop: SlowToDrop(last) })
+            }
+            _ => Response::text("from memory").into(),
+        }
+    }
+
+    fn never_blocks(&self) -> bool {
+        true
+    }
+}
+
+#[test]
+fn sinks_that_block_hold_up_no_others() {
+    let (door, open) = (Door::default(), Door::default());
+    open.open();
+    let (running, address) = start(2, Receives(door.clone(), open));
+    let held: Vec<_> = (0..10).map(|_| send(address, "POST /sink HTTP/1.0\r\nContent-Length: 1\r\n\r\nx")).collect();
+    wait_until("sinks block", || door.visitors() >= 2);
+    for _ in 0..9 {
+        assert!(receive(get(address, "/")).ends_with("\r\n\r\nfrom memory"));
+    }
+    assert_eq!(door.visitors(), 2, "no more than 2 threads may block");
+    door.open();
+    for stream in held {
+        assert!(receive(stream).ends_with("\r\n\r\nreceived"));
+    }
+    finish(running);
+}
+
+#[test]
+fn sinks_that_are_slow_to_drop_hold_up_no_deadline() {
+    let (open, door) = (Door::default(), Door::default());
+    open.open();
+    let (running, address) = start(1, Receives(open, door.clone()));
+    // Their bodies never come.
+    let late: Vec<_> = (0..6).map(|_| send(address, "POST /sink HTTP/1.0\r\nContent-Length: 1\r\n\r\n")).collect();
+    for stream in late {
+        let response = receive(stream);
+        assert!(response.starts_with("HTTP/1.0 408 "), "{response}");
+    }
+    door.open();
+    finish(running);
 }

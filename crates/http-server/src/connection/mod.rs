@@ -462,11 +462,12 @@ impl AsFd for Connection {
 mod tests {
     use super::*;
     use crate::access_log::{AccessLog, LogFormat};
-    use crate::handler::{Body, Request, Response};
-    use crate::permit::Turn;
+    use crate::handler::{Action, Body, Request, Response};
+    use crate::permit::{PermitSource, Turn};
     use allocation_counter::measure;
     use std::net::Ipv4Addr;
     use std::sync::Arc;
+    use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 
     /// A peer that sends these bytes, once or for each receive, and accepts every response.
     #[derive(Debug)]
@@ -557,6 +558,61 @@ mod tests {
         }
         let workspaces: Vec<_> = context.workspaces.iter().map(|workspace| format!("{workspace:?}")).collect();
         assert_eq!(workspaces, ["Workspace(16384 bytes)"]);
+    }
+
+    /// Gives every permit, or none.
+    #[derive(Debug)]
+    struct Permits(AtomicBool);
+
+    impl PermitSource for Permits {
+        fn upgrade(&self, _: Permit, _: Permit) -> bool {
+            self.0.load(Relaxed)
+        }
+        fn promote_follower(&self) {}
+    }
+
+    /// A context whose turns get permits from there.
+    fn context_with(permits: &Arc<Permits>) -> WorkerContext {
+        WorkerContext::new(Turn::new(permits.clone(), Arc::default(), 0))
+    }
+
+    // R9112-9.6b
+    #[test]
+    fn bytes_that_came_while_put_aside_are_read_before_the_close() {
+        let shared = Shared::new(Box::new(|_: &Request<'_>| Response::text("x")));
+        for (more, lingers) in [(&b""[..], false), (GET, true)] {
+            let permits = Arc::new(Permits(AtomicBool::new(false)));
+            let mut context = context_with(&permits);
+            let mut connection = connected(FakePeer(b"GET / HTTP/1.0\r\n\r\n".to_vec(), Sends::Once), &shared);
+            assert_eq!(connection.drive(&shared, &mut context), TurnOutcome::Blocked(Permit::Block));
+            connection.transport.0 = more.to_vec();
+            permits.0.store(true, Relaxed);
+            let next = connection.drive(&shared, &mut context);
+            let expected =
+                if lingers { TurnOutcome::Park(Interest::Read) } else { TurnOutcome::Close(EndReason::Complete) };
+            assert_eq!((next, connection.transport.0.is_empty()), (expected, true));
+        }
+    }
+
+    #[test]
+    fn collected_bodies_that_are_put_aside_stay_within_the_budget() {
+        let collect = |_: &Request<'_>| Action::collect_body(1000, |_| Response::text("x"));
+        let mut shared = Shared::new(Box::new(collect));
+        shared.held_budget = MemoryBudget::new(1000);
+        let mut held = Vec::new();
+        for _ in 0..9 {
+            let permits = Arc::new(Permits(AtomicBool::new(true)));
+            let mut context = context_with(&permits);
+            let head = b"POST / HTTP/1.0\r\nContent-Length: 1000\r\n\r\n";
+            let mut connection = connected(FakePeer([&head[..], &[b'a'; 500]].concat(), Sends::Once), &shared);
+            assert_eq!(connection.drive(&shared, &mut context), TurnOutcome::Park(Interest::Read));
+            permits.0.store(false, Relaxed);
+            context.turn.begin(Permit::None, 0);
+            connection.on_ready(false);
+            connection.drive(&shared, &mut context);
+            held.push(connection);
+            assert!(shared.held_budget.admits(0), "more than the budget is charged to it");
+        }
     }
 
     // R9112-9.6b

@@ -378,6 +378,29 @@ mod tests {
                 assert!(is_taken(0) && is_taken(1), "{keys:?}");
             });
         }
+
+        // Each worker takes one, as if that blocked it. The poller reports nothing.
+        #[test]
+        fn each_pushed_job_wakes_a_worker() {
+            for _ in 0..20 {
+                let queue = queue::<u64>(2);
+                let (taken, jobs) = mpsc::channel();
+                thread::scope(|scope| {
+                    for taken in [taken.clone(), taken] {
+                        let queue = &queue;
+                        scope.spawn(move || taken.send(queue.next(&Turn::unlimited(), None)));
+                    }
+                    while lock(&queue.state).idle_followers == 0 || lock(&queue.poller.state).waiting == 0 {
+                        thread::sleep(Duration::from_millis(1));
+                    }
+                    queue.push(0);
+                    queue.push(1);
+                    let jobs = [(); 2].map(|()| jobs.recv_timeout(Duration::from_secs(10)));
+                    queue.shut_down();
+                    assert!(jobs.iter().all(|job| matches!(job, Ok(Some(Event::Job(_))))), "{jobs:?}");
+                });
+            }
+        }
     }
 
     /// Every order of the steps of two workers, tried by loom. It proves that each event is served once, that one
