@@ -308,9 +308,9 @@ impl<T: Transport> Connection<T> {
             _ if self.responses > 0 => self.response_reason(),
             _ => EndReason::ClientAbort,
         };
-        // More may have come while a response took several turns, or while the connection was deferred.
+        // More may have come while a response took several turns, or while the connection was deferred or put aside.
         let more = self.protocol.must_linger()
-            || ((self.may_be_readable || self.holds_workspace) && self.transport.is_readable());
+            || ((self.may_be_readable || self.holds_workspace || self.is_held) && self.transport.is_readable());
         if !more || self.transport.shutdown_write().is_err() {
             return TurnOutcome::Close(reason);
         }
