@@ -128,9 +128,12 @@ impl<T, P: EventSource> ReadyQueue<T, P> {
     pub(crate) fn push(&self, job: T) {
         let mut state = lock(&self.state);
         state.events.push_front(Event::Job(job));
+        // Both, because a follower that was promoted for the last job may still be counted as idle, and this one must
+        // not wait for that job.
         if state.idle_followers > 0 {
             self.promoted.notify_one();
-        } else if state.waiting > 0 {
+        }
+        if state.waiting > 0 {
             self.poller.wake();
         }
     }
