@@ -4,7 +4,7 @@ use std::io;
 use std::net::SocketAddr;
 use std::os::unix::net::SocketAddr as UnixAddr;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, Weak};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::{self, Thread};
 use std::time::{Duration, Instant};
 
@@ -18,8 +18,6 @@ use crate::stats::{Counters, Stats};
 #[derive(Debug)]
 #[must_use = "dropping it shuts the server down; call `join` or `detach`"]
 pub struct RunningServer {
-    /// The threads own it. So the last of them drops the handler, whose files may take long to close.
-    engine: Weak<Engine>,
     shutdown: ShutdownHandle,
     stats: StatsHandle,
     shutdown_timeout: Duration,
@@ -57,17 +55,10 @@ impl RunningServer {
             spawn("housekeeper".into(), Box::new(move |engine| housekeeper::run(engine, shutdown_timeout)))?;
         let housekeeper = housekeeper.thread().clone();
         let shutdown = ShutdownHandle { stopping, housekeeper, lifecycle: lifecycle.clone() };
-        // From here on, an error drops the server, which ends the threads that were started.
-        let running = RunningServer {
-            engine: Arc::downgrade(&engine),
-            shutdown,
-            stats,
-            shutdown_timeout,
-            addresses,
-            unix_addresses,
-            writer,
-            is_detached: false,
-        };
+        // From here on, an error drops the server, which ends the threads that were started. They own the engine: so the
+        // last of them drops the handler, whose files may take long to close.
+        let running =
+            RunningServer { shutdown, stats, shutdown_timeout, addresses, unix_addresses, writer, is_detached: false };
         for n in 0..workers {
             spawn(format!("worker-{n}"), Box::new(move |engine| engine.worker_loop(n)))?;
         }
@@ -107,8 +98,8 @@ impl RunningServer {
     /// Waits until a [`ShutdownHandle`] has shut the server down, and returns the final statistics.
     ///
     /// After the shutdown request it returns within the shutdown timeout plus two seconds. By then all lines of the log
-    /// are written, unless the log's reader does not read them. A thread that a handler still blocks ends when the
-    /// handler returns.
+    /// are written, unless the log's reader does not read them. If a handler still blocks a thread then, the threads end
+    /// after the handler has returned.
     pub fn join(mut self) -> Stats {
         let dropped_log_lines = self.wait();
         Stats { dropped_log_lines, ..self.stats() }
@@ -117,10 +108,6 @@ impl RunningServer {
     /// Waits for the end, and returns how many lines the log has lost.
     fn wait(&mut self) -> u64 {
         self.shutdown.lifecycle.wait(self.shutdown_timeout);
-        // If workers are still blocked, the others leave now.
-        if let Some(engine) = self.engine.upgrade() {
-            engine.reactor.shut_down_workers();
-        }
         self.writer.take().map_or(0, Writer::finish)
     }
 
