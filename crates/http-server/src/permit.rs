@@ -53,8 +53,8 @@ impl Blocking<'_> {
     }
 
     /// Asks before work that may never end, such as a read from another computer. Half as many handlers may do so at
-    /// once, so that the other half goes on. It includes [`will_block`](Self::will_block), and a file that the response
-    /// sends.
+    /// once, so that the other half goes on. It includes [`will_block`](Self::will_block), and the body: what the response
+    /// sends, or what receives the request's.
     ///
     /// # Errors
     /// [`Later`], if that many do.

@@ -602,14 +602,14 @@ impl Connection {
         if let Some(error) = self.refused {
             return Err(error);
         }
+        if self.overloaded {
+            return Err(RequestError::Overloaded);
+        }
         if self.body_left == 0 {
             return Ok(Step::NeedOutput);
         }
         if self.body_left > self.limits.body {
             return Err(RequestError::BodyTooLong);
-        }
-        if self.overloaded {
-            return Err(RequestError::Overloaded);
         }
         let n = self.body_left.min(self.buffer.unread().len() as u64);
         if n > 0 {

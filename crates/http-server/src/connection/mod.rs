@@ -62,6 +62,8 @@ pub(crate) struct Connection<T = Socket> {
     /// It is in a box so that a waiting connection is small.
     log_record: Option<Box<PendingRecord>>,
     activity: Activity,
+    /// What received a body until that was refused. In a box, because it is rare.
+    unwanted: Option<Box<BodyConsumer>>,
     timer: PhaseTimer,
     /// Why it timed out, if it did.
     timeout_reason: Option<EndReason>,
@@ -112,6 +114,7 @@ impl<T: Transport> Connection<T> {
             send_buffer: SendBuffer::default(),
             log_record: None,
             activity: Activity::Idle,
+            unwanted: None,
             timer: PhaseTimer::new(clock::monotonic_ms()),
             timeout_reason: None,
             responses: 0,
@@ -139,6 +142,7 @@ impl<T: Transport> Connection<T> {
         if outcome.is_pause() && self.is_refused_memory(shared, matches!(outcome, TurnOutcome::Blocked(_))) {
             outcome = match self.activity {
                 Activity::Idle | Activity::ReadingBody(_) => {
+                    self.put_consumer_aside();
                     self.protocol.reject_overloaded();
                     self.turn(shared, context)
                 }
@@ -214,6 +218,7 @@ impl<T: Transport> Connection<T> {
             Phase::Body => EndReason::BodyTimeout,
             _ => EndReason::HeadTimeout,
         });
+        self.put_consumer_aside();
         self.protocol.handle_timeout();
         self.drive(shared, context)
     }
@@ -258,15 +263,30 @@ impl<T: Transport> Connection<T> {
     /// Takes out what may block when it is dropped: a file, or something of the handler's. Returns the permit for that,
     /// too.
     pub(crate) fn take_source(&mut self) -> Option<(Box<dyn Send>, Permit)> {
-        let source =
-            self.send_buffer.take_source().or_else(|| match mem::replace(&mut self.activity, Activity::Idle) {
-                Activity::ReadingBody(consumer) => Some(Box::new(consumer) as Box<dyn Send>),
-                other => {
-                    self.activity = other;
-                    None
-                }
-            })?;
-        Some((source, if self.body_may_hang { Permit::Hang } else { Permit::Block }))
+        self.put_consumer_aside();
+        let source = match (self.send_buffer.take_source(), self.unwanted.take()) {
+            (None, None) => return None,
+            (Some(body), None) => body,
+            (body, Some(consumer)) => Box::new((body, consumer)),
+        };
+        Some((source, self.body_permit()))
+    }
+
+    /// Keeps what receives a body, which is not wanted any more, until the close: to drop it may block, and neither a
+    /// deadline nor a refusal may wait for that. The bytes that it collected are dropped at once.
+    fn put_consumer_aside(&mut self) {
+        match mem::replace(&mut self.activity, Activity::Idle) {
+            Activity::ReadingBody(mut consumer) => {
+                consumer.forget_bytes();
+                self.unwanted = Some(Box::new(consumer));
+            }
+            other => self.activity = other,
+        }
+    }
+
+    /// What a worker needs to use what the handler supplied for a body: a file, a reader, or what receives a request's.
+    fn body_permit(&self) -> Permit {
+        if self.body_may_hang { Permit::Hang } else { Permit::Block }
     }
 
     /// One turn, in buffers of the context.

@@ -39,7 +39,7 @@ impl<T: Transport> Connection<T> {
             }
             while !self.send_buffer.is_empty() {
                 if self.send_buffer.needs_source() {
-                    let wanted = if self.body_may_hang { Permit::Hang } else { Permit::Block };
+                    let wanted = self.body_permit();
                     if !context.turn.may(wanted, |name| name.extend_from_slice(self.request_line())) {
                         return Ok(TurnOutcome::Blocked(wanted));
                     }
@@ -60,11 +60,11 @@ impl<T: Transport> Connection<T> {
                 return Ok(TurnOutcome::Park(Interest::Yield)); // the next request may be in the buffer already
             }
             // A handler's sink or closure may block.
+            let wanted = self.body_permit();
             if matches!(self.activity, Activity::ReadingBody(_))
-                && self.timeout_reason.is_none()
-                && !context.turn.may(shared.handler_permit, |name| name.extend_from_slice(self.request_line()))
+                && !context.turn.may(wanted, |name| name.extend_from_slice(self.request_line()))
             {
-                return Ok(TurnOutcome::Blocked(shared.handler_permit));
+                return Ok(TurnOutcome::Blocked(wanted));
             }
             match self.protocol.poll() {
                 Ok(Event::NeedInput) => {
@@ -105,6 +105,7 @@ impl<T: Transport> Connection<T> {
                 Err(error) => {
                     if let Some(log) = &shared.log
                         && matches!(self.activity, Activity::Idle)
+                        && self.unwanted.is_none()
                     {
                         let record = self.log_record.get_or_insert_with(|| context.take_log_record());
                         let (began, client) = (self.timer.phase_started(), self.peer_addr.ip());

@@ -190,6 +190,13 @@ impl BodyConsumer {
         }
     }
 
+    /// Drops the bytes that were collected.
+    pub(crate) fn forget_bytes(&mut self) {
+        if let BodyConsumer::Collect(body, _) = self {
+            *body = Vec::new();
+        }
+    }
+
     /// Bytes that were collected.
     pub(crate) fn heap_size(&self) -> usize {
         match self {
