@@ -5,11 +5,13 @@
 
 mod support;
 
+use std::fs::{self, File};
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::ops::Range;
+use std::os::unix::fs::symlink;
 use std::thread;
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, UNIX_EPOCH};
 
 use rustix::process::Signal;
 
@@ -221,4 +223,30 @@ fn held_root_delays_neither_deadlines_nor_shutdown() {
     check_408(before);
     check_408(after);
     check_shutdown(server);
+}
+
+// A precompressed file is a symlink to the disk. The file itself is beside the disk.
+#[test]
+fn held_precompressed_files_do_not_delay_other_files() {
+    for (is_cached, target) in [(true, "hung/f0"), (true, "hung/large0"), (false, "hung/f0")] {
+        let Some(server) = ProgramWithDisk::below_root(&THREADS) else { return };
+        let page = server.root().join("page.css");
+        fs::write(&page, [b'a'; 1000]).unwrap();
+        File::options().write(true).open(&page).unwrap().set_modified(UNIX_EPOCH + Duration::from_secs(1)).unwrap();
+        symlink(target, server.root().join("page.css.gz")).unwrap();
+        let request = b"GET /page.css HTTP/1.0\r\nAccept-Encoding: gzip\r\n\r\n";
+        if is_cached {
+            thread::sleep(Duration::from_secs(3)); // a file that was just written is not cached
+            let mut stream = send(server.address(), request);
+            let responses = parse_responses(&read_to_end(&mut stream).unwrap(), false).unwrap();
+            let is_plain = responses[0].body == [b'a'; 1000];
+            assert!(if target == "hung/f0" { responses[0].body == content("f0") } else { is_plain });
+            thread::sleep(Duration::from_secs(1)); // which file is chosen is checked once a second
+        }
+        server.disk.hold(Hold::Everything);
+        let _held: Vec<_> = (0..32).map(|_| send(server.address(), request)).collect();
+        wait_until_held(&server);
+        check_local_files(server.address(), 0..10);
+        check_local_files(server.address(), 0..10);
+    }
 }

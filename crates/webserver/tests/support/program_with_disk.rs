@@ -7,6 +7,7 @@ use std::fs;
 use std::io::{Read, Write};
 use std::net::SocketAddr;
 use std::os::fd::OwnedFd;
+use std::path::Path;
 use std::process::{Child, Command, Stdio};
 
 use rustix::process::{Pid, PidfdFlags, PidfdGetfdFlags, pidfd_getfd, pidfd_open};
@@ -26,7 +27,7 @@ const SCRIPT: &str = r#"exec 3<>/dev/fuse &&
 pub(crate) struct ProgramWithDisk {
     pub(crate) disk: Fuse,
     pub(crate) program: Program,
-    _root: TempDir,
+    root: TempDir,
 }
 
 impl ProgramWithDisk {
@@ -67,7 +68,11 @@ impl ProgramWithDisk {
         };
         let disk = Fuse::serve(device);
         process.stdin.take().unwrap().write_all(b"go\n").unwrap();
-        Some(ProgramWithDisk { disk, program: Program::when_ready(process, messages), _root: root })
+        Some(ProgramWithDisk { disk, program: Program::when_ready(process, messages), root })
+    }
+
+    pub(crate) fn root(&self) -> &Path {
+        self.root.path()
     }
 
     pub(crate) fn address(&self) -> SocketAddr {
