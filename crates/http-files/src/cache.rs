@@ -103,7 +103,7 @@ impl Cache {
             Some(fields) => resource.choose(fields),
             None => resource.plain(),
         };
-        if root.is_elsewhere(&resource.plain().stamp) {
+        if resource.is_elsewhere(root) {
             blocking.may_hang()?;
         }
         if resource.is_settled(now) && resource.is_current(chosen, root, now, received_at, blocking)? {

@@ -241,7 +241,10 @@ impl Files {
         let Wanted { fields, now, blocking } = wanted;
         let accepts_coding = fields.is_some_and(accepts_coding);
         // Usually there is none, and a stat costs half as much as an open that fails.
-        let open = |path: &CStr| self.root.stamp(path).and_then(|_| self.open(path.to_bytes(), blocking).ok());
+        let open = |path: &CStr| match self.root.exists(path).then(|| self.open(path.to_bytes(), blocking)) {
+            Some(Err(OpenError::Later(later))) => Err(later),
+            other => Ok(other.and_then(Result::ok)),
+        };
         let resource = Resource::read(path, opened, negative_entries, accepts_coding, &self.settings, now, open)?;
         let resource = Arc::new(resource);
         self.cache.insert(name, &resource, now);

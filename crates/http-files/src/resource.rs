@@ -59,7 +59,7 @@ pub(crate) fn accepts_coding(fields: &Fields<'_>) -> bool {
 
 impl Resource {
     /// Reads a file that was opened at this path. If the client `accepts_coding`, and one can be used, its precompressed
-    /// files are opened by `open` and read, too.
+    /// files are opened by `open` and read, too. `open` returns `None` for a file that cannot be used.
     pub(crate) fn read(
         path: &[u8],
         opened: Opened,
@@ -67,7 +67,7 @@ impl Resource {
         accepts_coding: bool,
         settings: &Settings,
         now: Date,
-        open: impl Fn(&CStr) -> Option<Opened>,
+        open: impl Fn(&CStr) -> Result<Option<Opened>, Later>,
     ) -> Result<Resource, OpenError> {
         let content_type = settings.media_types.of(path);
         let content_type = FieldValue::new(&content_type).unwrap_or(UNKNOWN);
@@ -77,7 +77,7 @@ impl Resource {
         let varies = settings.precompressed && may_compress(content_type);
         let description = Description { content_type, coding: None, varies };
         let sidecars = match (varies, accepts_coding) {
-            (true, true) => find_sidecars(path, &opened, &mut negative_entries, now, open),
+            (true, true) => find_sidecars(path, &opened, &mut negative_entries, now, open).map_err(OpenError::Later)?,
             _ => Vec::new(),
         };
         let plain = Representation::read(path, opened, description, settings, now)?;
@@ -148,6 +148,12 @@ impl Resource {
         });
     }
 
+    /// Whether any of its files, or a file that would have been used instead, is on another file system than the root.
+    pub(crate) fn is_elsewhere(&self, root: &Root) -> bool {
+        let others = self.negative_entries.iter().filter_map(|(_, stamp)| stamp.as_ref());
+        self.representations().map(|file| &file.stamp).chain(others).any(|stamp| root.is_elsewhere(stamp))
+    }
+
     /// How many descriptors it holds.
     pub(crate) fn descriptors(&self) -> usize {
         self.representations().filter(|file| file.is_open()).count()
@@ -182,7 +188,11 @@ impl Resource {
             return Ok(true);
         }
         blocking.will_block()?;
-        if !self.negative_entries.iter().all(|(path, stamp)| root.stamp(path) == *stamp) {
+        let is_same = |(path, stamp): &NegativeEntry| match stamp {
+            Some(stamp) => root.stamp(path) == Some(*stamp),
+            None => !root.exists(path), // a new symlink could lead to another file system
+        };
+        if !self.negative_entries.iter().all(is_same) {
             return Ok(false);
         }
         for file in self.representations() {
@@ -229,20 +239,20 @@ fn find_sidecars(
     plain: &Opened,
     negative_entries: &mut Vec<NegativeEntry>,
     now: Date,
-    open: impl Fn(&CStr) -> Option<Opened>,
-) -> Vec<Sidecar> {
+    open: impl Fn(&CStr) -> Result<Option<Opened>, Later>,
+) -> Result<Vec<Sidecar>, Later> {
     let mut sidecars = Vec::new();
     for (coding, suffix) in CODINGS.into_iter().zip(SUFFIXES) {
         let path = [path, suffix].concat();
         let Ok(name) = CString::new(&*path) else { continue }; // its prefix was opened, so it contains no NUL
         // A file that has not settled may be half written, because most programs compress in place. It counts as absent
         // and is checked again each second.
-        match open(&name).filter(|sidecar| is_settled(sidecar.stamp.modified, now)) {
+        match open(&name)?.filter(|sidecar| is_settled(sidecar.stamp.modified, now)) {
             Some(sidecar) if is_valid_sidecar(&sidecar, plain, &sidecars) => sidecars.push((coding, path, sidecar)),
             other => negative_entries.push((name, other.map(|opened| opened.stamp))),
         }
     }
-    sidecars
+    Ok(sidecars)
 }
 
 /// Whether a precompressed file can be sent instead of the plain one: it is no older, and it is smaller. Entity tags
@@ -282,7 +292,7 @@ mod tests {
             let looked_for = RefCell::new(Vec::new());
             let open = |path: &CStr| {
                 looked_for.borrow_mut().push(path.to_str().unwrap().to_owned());
-                None
+                Ok(None)
             };
             let read =
                 Resource::read(name.as_bytes(), opened, Vec::new(), accepts_coding, &settings, now, open).unwrap();

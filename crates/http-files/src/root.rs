@@ -153,6 +153,11 @@ impl Root {
         stamp.device != self.device
     }
 
+    /// Whether there is anything with this name, such as a symlink, which is not followed.
+    pub(crate) fn exists(&self, path: &CStr) -> bool {
+        statx(&self.directory, path, AtFlags::SYMLINK_NOFOLLOW | AtFlags::NO_AUTOMOUNT, StatxFlags::empty()).is_ok()
+    }
+
     /// `stay` can be `NO_XDEV`: fails with `XDEV` instead of entering another file system. Without `openat2` it has no
     /// effect.
     fn descriptor(&self, path: &OsStr, stay: ResolveFlags) -> Result<OwnedFd, Errno> {
