@@ -250,3 +250,16 @@ fn held_precompressed_files_do_not_delay_other_files() {
         check_local_files(server.address(), 0..10);
     }
 }
+
+// The page is in ROOT, whose disk is held. What is sent instead is up to the server.
+#[test]
+fn held_error_page_of_root_delays_no_deadline() {
+    let options = ["--header-timeout", "1", "--error-page", "408=page.html"];
+    let Some(server) = ProgramWithDisk::as_root(&[&THREADS[..], &options].concat()) else { return };
+    server.disk.hold(Hold::Everything);
+    let late: Vec<_> = (0..16).map(|_| late_head(server.address())).collect();
+    for head in late {
+        let out = check_struck(head);
+        assert!(out.is_empty() || out.starts_with(b"HTTP/1.0 408 "), "{}", out.escape_ascii());
+    }
+}
