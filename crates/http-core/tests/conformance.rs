@@ -63,6 +63,17 @@ fn every_case_gets_the_same_response_after_it_was_postponed() {
     }
 }
 
+// D3: such a connection is not kept. The joined lines are longer than a line may be.
+#[test]
+fn folded_head_gets_the_same_response_after_it_was_postponed() {
+    for line in ["a\r\n b".to_owned(), format!("{}\r\n {}", "a".repeat(5000), "b".repeat(5000))] {
+        let head = format!("GET / HTTP/1.0\r\nConnection: keep-alive\r\nX: {line}\r\n\r\n");
+        let [at_once, postponed] =
+            [false, true].map(|postpones| drive(Plan { postpones, ..default_plan() }, &[head.as_bytes()]));
+        assert_eq!(postponed, at_once);
+    }
+}
+
 #[test]
 fn limits_are_exact() {
     let mut faults = Vec::new();
