@@ -95,7 +95,7 @@ impl Head {
                         break (next, Framing::Empty); // complete with its first line
                     }
                     let (bytes, index) = buffer.parts();
-                    if !self.scanner.bare_lf
+                    if !(self.scanner.bare_lf || self.scanner.folded)
                         && let Some(length) = parse::plain_fields(bytes, next, limits, index)
                     {
                         break (length, self.validate(&bytes[..length], index)?);

@@ -21,6 +21,8 @@ pub(crate) struct HeadScanner {
     pub(crate) bare_lf: bool,
     /// A line began with a space or tab.
     pub(crate) folded: bool,
+    /// It has read the head before, and the folded lines were joined in place.
+    joined: bool,
 }
 
 /// What the scanner found.
@@ -45,12 +47,20 @@ pub(crate) enum TooLong {
 
 impl HeadScanner {
     pub(crate) const fn new() -> HeadScanner {
-        HeadScanner { scanned: 0, line_start: 0, field_lines: 0, first_line_seen: false, bare_lf: false, folded: false }
+        HeadScanner {
+            scanned: 0,
+            line_start: 0,
+            field_lines: 0,
+            first_line_seen: false,
+            bare_lf: false,
+            folded: false,
+            joined: false,
+        }
     }
 
     /// Begins again with the head that this scanner has read. Folded lines were joined in place.
     pub(crate) fn again(self) -> HeadScanner {
-        HeadScanner { folded: self.folded, ..HeadScanner::new() }
+        HeadScanner { folded: self.folded, joined: self.folded, ..HeadScanner::new() }
     }
 
     /// Continues where it stopped. `head` begins with the first byte of the head and only grows between calls.
@@ -102,7 +112,7 @@ impl HeadScanner {
     fn check_length(&self, bytes: usize, limits: &Limits) -> Result<(), TooLong> {
         match self.first_line_seen {
             false if bytes > limits.start_line as usize => Err(TooLong::StartLine),
-            true if bytes > limits.field_line as usize => Err(TooLong::FieldLine),
+            true if bytes > limits.field_line as usize && !self.joined => Err(TooLong::FieldLine),
             _ => Ok(()),
         }
     }
