@@ -383,6 +383,37 @@ fn sinks_that_are_slow_to_drop_hold_up_no_deadline() {
     finish(running);
 }
 
+/// A reader without an end, which is slow to drop.
+struct Endless {
+    _slow_to_drop: SlowToDrop,
+}
+
+impl Read for Endless {
+    fn read(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {
+        Ok(buffer.len())
+    }
+}
+
+#[test]
+fn connection_ends_before_its_body_is_dropped() {
+    let door = Door::default();
+    let (running, address) = start(2, {
+        let door = door.clone();
+        move |_: &Request<'_>| {
+            let reader = Box::new(Endless { _slow_to_drop: SlowToDrop(door.clone()) });
+            Response::bytes("text/plain", Body::Reader { reader, length: None })
+        }
+    });
+    let mut streams = [(); 4].map(|()| get(address, "/"));
+    for stream in &mut streams {
+        stream.read_exact(&mut [0; 100]).unwrap();
+    }
+    running.shutdown_handle().shut_down();
+    let stats = running.join();
+    assert_eq!((stats.accepted, stats.ended()), (4, 4));
+    door.open();
+}
+
 // The client of a request that waits can leave, and its connection must then make room.
 #[test]
 fn requests_of_clients_that_left_take_no_connections() {
