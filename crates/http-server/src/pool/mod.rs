@@ -47,7 +47,7 @@ impl Engine {
                 Work::AcceptedEvicting(socket, peer, mut idle) => {
                     self.shared.counters.connection_accepted();
                     let reason = idle.connection.abort(&self.shared, EndReason::ClientAbort);
-                    let slot = self.close_connection(idle, &context, reason);
+                    let slot = self.close_connection(idle, reason);
                     let connection = Connection::over(socket, peer, &self.shared);
                     self.run_turn(self.reactor.register(connection, slot), &mut context, Connection::drive)
                 }
@@ -113,26 +113,23 @@ impl Engine {
         self.close(registered, context, reason);
     }
 
-    fn close(&self, registered: Box<Registered<Connection>>, context: &WorkerContext, reason: EndReason) {
-        let slot = self.close_connection(registered, context, reason);
+    fn close(&self, mut registered: Box<Registered<Connection>>, context: &WorkerContext, reason: EndReason) {
+        let source = registered.connection.take_source();
+        let slot = self.close_connection(registered, reason);
         self.reactor.free_slot(slot);
-    }
-
-    /// Closes a connection and returns its slot, which is not free yet.
-    fn close_connection(
-        &self,
-        mut registered: Box<Registered<Connection>>,
-        context: &WorkerContext,
-        reason: EndReason,
-    ) -> u32 {
-        registered.connection.release_budget(&self.shared);
-        let slot = registered.slot();
-        if let Some((source, permit)) = registered.connection.take_source() {
+        // At last, because it may take long.
+        if let Some((source, permit)) = source {
             match context.turn.may(permit, |_| {}) {
                 true => drop_quietly(source),
                 false => self.reactor.hold(Work::Drop(source), permit),
             }
         }
+    }
+
+    /// Closes a connection without a body, and returns its slot, which is not free yet.
+    fn close_connection(&self, mut registered: Box<Registered<Connection>>, reason: EndReason) -> u32 {
+        registered.connection.release_budget(&self.shared);
+        let slot = registered.slot();
         drop(registered); // the socket closes before its slot is reused
         self.shared.counters.connection_ended(reason);
         slot
