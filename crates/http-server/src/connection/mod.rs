@@ -615,6 +615,30 @@ mod tests {
     }
 
     #[test]
+    fn response_is_not_cut_short_because_its_connection_is_put_aside() {
+        let handler = |_: &Request<'_>| {
+            let reader = Box::new(std::io::repeat(b'x'));
+            Response::text("").body(Body::Reader { reader, length: Some(4 << 20) })
+        };
+        for full in ["held", "receive"] {
+            let mut shared = Shared::new(Box::new(handler));
+            let permits = Arc::new(Permits(AtomicBool::new(true)));
+            let mut context = context_with(&permits);
+            let mut connection = connected(FakePeer([GET, b"GET / HT"].concat(), Sends::Once), &shared);
+            assert_eq!(connection.drive(&shared, &mut context), TurnOutcome::Park(Interest::Yield));
+            if full == "held" {
+                shared.held_budget = MemoryBudget::new(0);
+            }
+            permits.0.store(false, Relaxed);
+            context.turn.begin(Permit::None, 0);
+            assert_eq!(connection.drive(&shared, &mut context), TurnOutcome::Blocked(Permit::Block), "{full}");
+            permits.0.store(true, Relaxed);
+            shared.receive_budget = MemoryBudget::new(0);
+            assert_eq!(connection.drive(&shared, &mut context), TurnOutcome::Park(Interest::Yield), "{full}");
+        }
+    }
+
+    #[test]
     fn collected_bodies_that_are_put_aside_stay_within_the_budget() {
         let collect = |_: &Request<'_>| Action::collect_body(1000, |_| Response::text("x"));
         let mut shared = Shared::new(Box::new(collect));
