@@ -82,7 +82,7 @@ pub(crate) struct Connection<T = Socket> {
     holds_workspace: bool,
     /// The handler asked whether it may hang, and the body of its response may, too.
     body_may_hang: bool,
-    /// It was put aside until it gets a permit.
+    /// It was put aside until it gets a permit, or what it has received is still charged as if it were.
     is_held: bool,
 }
 
@@ -422,15 +422,17 @@ impl<T: Transport> Connection<T> {
     }
 
     /// Whether the budget is exhausted for what it has received. If it was put aside or resumed, that is another budget
-    /// than before.
+    /// than before. A response is not cut short for that: what was received during it stays charged where it is.
     fn is_refused_memory(&mut self, shared: &Shared, is_held: bool) -> bool {
         let bytes = self.receive_bytes();
-        if is_held == self.is_held {
+        let other = if is_held { &shared.held_budget } else { &shared.receive_budget };
+        let is_refused = is_held != self.is_held && bytes > 0 && !other.admits(bytes);
+        if is_held == self.is_held || is_refused && matches!(self.activity, Activity::SendingResponse { .. }) {
             return self.receive_budget(shared).refuses(self.receive_charge, bytes);
         }
         self.receive_budget(shared).update(&mut self.receive_charge, 0);
         self.is_held = is_held;
-        bytes > 0 && !self.receive_budget(shared).admits(bytes)
+        is_refused
     }
 
     fn charge(&mut self, shared: &Shared, received: usize, unsent: usize) {
