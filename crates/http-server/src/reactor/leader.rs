@@ -119,9 +119,15 @@ impl<T, P: EventSource> ReadyQueue<T, P> {
         lock(&self.state).held[permit as usize].push_back(job);
     }
 
-    /// Takes out the jobs that wait for a permit.
-    pub(crate) fn take_held(&self) -> impl Iterator<Item = T> + use<T, P> {
-        mem::take(&mut lock(&self.state).held).into_iter().flatten()
+    /// Takes out the jobs that wait for a permit, if they are wanted.
+    pub(crate) fn take_held(&self, is_wanted: impl Fn(&T) -> bool) -> Vec<T> {
+        let mut taken = Vec::new();
+        for jobs in &mut lock(&self.state).held {
+            let (wanted, others): (VecDeque<T>, VecDeque<T>) = mem::take(jobs).into_iter().partition(&is_wanted);
+            *jobs = others;
+            taken.extend(wanted);
+        }
+        taken
     }
 
     /// Adds a job from outside the workers, to be done before everything else.

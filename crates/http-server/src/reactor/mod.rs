@@ -15,7 +15,6 @@ mod slot;
 mod token;
 
 use std::io;
-use std::mem;
 use std::net::SocketAddr;
 use std::os::fd::{AsFd, OwnedFd};
 use std::sync::Arc;
@@ -211,14 +210,11 @@ impl<C: AsFd + Send + 'static> Reactor<C> {
         self.queue.push(work);
     }
 
-    /// Takes out the connections that wait for a permit. What else waits is given up, as the server ends.
+    /// Takes out the connections that wait for a permit. What else waits for one stays.
     pub(crate) fn take_held(&self) -> impl Iterator<Item = Box<Registered<C>>> {
-        self.queue.take_held().filter_map(|work| match work {
+        self.queue.take_held(|work| matches!(work, Work::Resumed(_))).into_iter().filter_map(|work| match work {
             Work::Resumed(registered) => Some(registered),
-            other => {
-                mem::forget(other); // to drop it could block
-                None
-            }
+            _ => None,
         })
     }
 
