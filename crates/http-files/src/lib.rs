@@ -78,7 +78,7 @@ const MAX_LISTING_BYTES: usize = 4 * listing::MAX_PAGE_BYTES;
 ///     }
 ///
 ///     fn never_blocks(&self) -> bool {
-///         self.files.never_blocks() // a route that blocks calls `request.will_block()` first
+///         self.files.never_blocks() // a route that blocks asks `request.blocking()` first
 ///     }
 /// }
 ///
@@ -169,7 +169,9 @@ impl Files {
         self
     }
 
-    /// A file that is shown as the page of errors with this status. If it cannot be read, the built-in page is shown.
+    /// A file that is shown as the page of errors with this status. If it cannot be read, the built-in page is shown. The
+    /// same holds for errors that the server finds, such as a timeout, while disks are slow or if the file is on another
+    /// file system than the directory: a client's timeout waits for no disk.
     #[must_use]
     pub fn error_file(mut self, status: Status, path: impl Into<Vec<u8>>) -> Files {
         self.settings.error_pages.push((status, path.into()));

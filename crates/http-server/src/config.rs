@@ -23,7 +23,7 @@ use crate::timeouts::Timeouts;
 #[derive(Clone, Debug)]
 pub struct ServerConfig {
     /// How many requests may be worked on at once, if that blocks. Default: 4 per core, and at least 4. 0 counts as 1.
-    /// The pool has two more threads, which never block.
+    /// The pool has two more threads: one that may look whether cached files are current, and one that never blocks.
     pub threads: usize,
     /// How many threads may wait for events at once. Default: half of the cores, and at least 1. It is clamped to 1 to
     /// `threads`.

@@ -58,7 +58,7 @@
 //! listener ──accept──▶ worker ──receive, handle, send──▶ close, or next
 //!                        │  ▲
 //!    peer not ready      ▼  │  peer ready
-//!                      reactor ──timeout──▶ housekeeper ends it
+//!                      reactor ──timeout──▶ worker ends it
 //! ```
 //!
 //! A request takes this path: the `reactor` hands a ready connection to a worker of the `pool`, and `connection` drives

@@ -38,7 +38,7 @@ pub struct Later(pub(crate) Permit);
 #[derive(Clone, Copy, Default)]
 pub struct Blocking<'a> {
     pub(crate) turn: Option<&'a Turn>,
-    /// `None` for an error page. It may not hang, because a peer's deadline would wait for it.
+    /// `None` for an error page. A peer's deadline waits for it, so it may not hang, nor block while a disk is slow.
     pub(crate) head: Option<&'a RequestHead<'a>>,
 }
 
@@ -64,7 +64,7 @@ impl Blocking<'_> {
 
     fn ask(self, wanted: Permit) -> Result<(), Later> {
         let Some(turn) = self.turn else { return Ok(()) };
-        if wanted == Permit::Hang && self.head.is_none() {
+        if self.head.is_none() && turn.source.is_some() && (wanted == Permit::Hang || !turn.is_calm.get()) {
             return Err(Later(wanted));
         }
         let name = |name: &mut Vec<u8>| {
@@ -106,6 +106,7 @@ pub(crate) struct Turn {
     /// `None`: everything is permitted.
     source: Option<Arc<dyn PermitSource>>,
     permit: Cell<Permit>,
+    is_calm: Cell<bool>,
     has_blocked: Cell<bool>,
     asked_to_hang: Cell<bool>,
     bytes: Cell<u64>,
@@ -137,6 +138,7 @@ impl Turn {
         Turn {
             source: None,
             permit: Cell::default(),
+            is_calm: Cell::default(),
             has_blocked: Cell::default(),
             asked_to_hang: Cell::default(),
             bytes: Cell::default(),
@@ -146,7 +148,10 @@ impl Turn {
         }
     }
 
-    pub(crate) fn begin(&self, permit: Permit, now: u64) {
+    /// `is_calm`: the disk answers, as far as is known.
+    pub(crate) fn begin(&self, permit: Permit, is_calm: bool, now: u64) {
+        self.is_calm.set(is_calm);
+        self.asked_to_hang.set(false);
         self.permit.set(permit);
         self.has_blocked.set(false);
         self.bytes.set(0);

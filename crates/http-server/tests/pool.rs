@@ -413,19 +413,3 @@ fn connection_ends_before_its_body_is_dropped() {
     assert_eq!((stats.accepted, stats.ended()), (4, 4));
     door.open();
 }
-
-// The client of a request that waits can leave, and its connection must then make room.
-#[test]
-fn requests_of_clients_that_left_take_no_connections() {
-    let door = Door::default();
-    let server = Server::bind("127.0.0.1:0").unwrap().threads(2).max_connections(8);
-    let running = server.shutdown_timeout(Duration::from_millis(300)).start(Asks(door.clone())).unwrap();
-    let address = running.local_addrs()[0];
-    (0..8).for_each(|_| drop(get(address, "/block")));
-    wait_until("requests block", || door.visitors() == 2 && running.stats().accepted == 8);
-    thread::sleep(Duration::from_secs(1));
-    let response = receive(get(address, "/"));
-    assert!(response.ends_with("\r\n\r\nfrom memory"), "{response}");
-    door.open();
-    finish(running);
-}

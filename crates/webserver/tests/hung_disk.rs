@@ -257,6 +257,10 @@ fn held_error_page_of_root_delays_no_deadline() {
     let options = ["--header-timeout", "1", "--error-page", "408=page.html"];
     let Some(server) = ProgramWithDisk::as_root(&[&THREADS[..], &options].concat()) else { return };
     server.disk.hold(Hold::Everything);
+    // The server notices. Otherwise the page's own clients, at most one per thread, wait for it.
+    let _held: Vec<_> =
+        (0..2).map(|n| send(server.address(), format!("GET /f{n} HTTP/1.0\r\n\r\n").as_bytes())).collect();
+    wait_until_held(&server);
     let late: Vec<_> = (0..16).map(|_| late_head(server.address())).collect();
     for head in late {
         let out = check_struck(head);

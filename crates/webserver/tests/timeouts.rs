@@ -517,7 +517,7 @@ fn v24_bytes_with_fin_do_not_destroy_response() {
     }
 }
 
-// The housekeeper closes clients that pipeline requests and read nothing. It must not call the handler for them.
+// Clients that pipeline requests and read nothing time out. The handler must not be called for them then.
 #[test]
 fn only_workers_call_handler() {
     let other_calls = Arc::new(AtomicUsize::new(0));

@@ -632,7 +632,7 @@ mod tests {
                 shared.held_budget = MemoryBudget::new(0);
             }
             permits.0.store(false, Relaxed);
-            context.turn.begin(Permit::None, 0);
+            context.turn.begin(Permit::None, true, 0);
             assert_eq!(connection.drive(&shared, &mut context), TurnOutcome::Blocked(Permit::Block), "{full}");
             permits.0.store(true, Relaxed);
             shared.receive_budget = MemoryBudget::new(0);
@@ -653,7 +653,7 @@ mod tests {
             let mut connection = connected(FakePeer([&head[..], &[b'a'; 500]].concat(), Sends::Once), &shared);
             assert_eq!(connection.drive(&shared, &mut context), TurnOutcome::Park(Interest::Read));
             permits.0.store(false, Relaxed);
-            context.turn.begin(Permit::None, 0);
+            context.turn.begin(Permit::None, true, 0);
             connection.on_ready(false);
             connection.drive(&shared, &mut context);
             held.push(connection);

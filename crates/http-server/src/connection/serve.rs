@@ -258,6 +258,7 @@ impl<T: Transport> Connection<T> {
         };
         sent.map_err(io::Error::other)?;
         self.responses = self.responses.saturating_add(1);
+        self.body_may_hang = false;
         self.record(shared, self.response_reason());
         Ok(())
     }

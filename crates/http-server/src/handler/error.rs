@@ -137,8 +137,8 @@ impl<'a> ErrorContext<'a> {
         self.date
     }
 
-    /// Asks whether the handler may block to make the page. It may never [hang](Blocking::may_hang): a client's timeout
-    /// would wait for it.
+    /// Asks whether the handler may block to make the page. A client's timeout waits for the page, so it may never
+    /// [hang](Blocking::may_hang), and not block while disks are slow.
     pub fn blocking(&self) -> Blocking<'a> {
         self.blocking
     }

@@ -32,8 +32,9 @@ pub use self::response::{HeaderError, Response};
 /// assert_eq!(testing::get("/").send(&handler).status.code(), 500);
 /// ```
 ///
-/// A handler that blocks holds one thread of the pool. If all threads are held, the server stops serving. A panic in a
-/// handler becomes a response with status 500, and the thread continues to serve.
+/// A handler that blocks holds one thread of the pool. If all are held, requests wait, and only what needs no handler
+/// goes on: new connections, timeouts, refusals. A panic in a handler becomes a response with status 500, and the thread
+/// continues to serve.
 pub trait Handler: Send + Sync {
     /// Handles one request. The server sends no body to HEAD, so a handler can treat it as GET. Invalid requests and
     /// CONNECT do not reach the handler.

@@ -89,7 +89,7 @@ impl<T, P: EventSource> ReadyQueue<T, P> {
             if let Some((start, event)) = state.take() {
                 state.progress += 1;
                 state.serving += 1;
-                turn.begin(start.permit, now);
+                turn.begin(start.permit, start.is_calm, now);
                 if start.promotes {
                     self.promote(&state);
                 }
@@ -204,7 +204,7 @@ impl<T> QueueState<T> {
         for permit in [Permit::Hang, Permit::Block, Permit::Check] {
             if !self.held[permit as usize].is_empty() && self.promotion.exchange(Permit::None, permit) {
                 let job = self.held[permit as usize].pop_front()?;
-                return Some((Start { permit, promotes: true }, Event::Job(job)));
+                return Some((Start { permit, promotes: true, is_calm: false }, Event::Job(job)));
             }
         }
         let mut event = self.events.pop_front()?;

@@ -33,6 +33,8 @@ pub(super) struct Start {
     pub(super) permit: Permit,
     /// Another worker is to wait for events meanwhile.
     pub(super) promotes: bool,
+    /// No turns take long, so the disk answers.
+    pub(super) is_calm: bool,
 }
 
 impl Promotion {
@@ -57,7 +59,7 @@ impl Promotion {
         let wanted = if promotes || !self.blocking_turns.is_long() { Permit::Block } else { Permit::Check };
         let permits = [Permit::Check, Permit::Block].into_iter().rev().filter(|permit| *permit <= wanted);
         let permit = permits.into_iter().find(|permit| self.exchange(Permit::None, *permit)).unwrap_or_default();
-        Start { permit, promotes }
+        Start { permit, promotes, is_calm: !self.turns_are_long() && !self.blocking_turns.is_long() }
     }
 
     /// Whether turns that do not block take long, and so are served one by one.
@@ -134,8 +136,8 @@ mod tests {
         Ended { permit: Permit::None, has_blocked, nanoseconds: microseconds * 1000 }
     }
 
-    fn start(permit: Permit, promotes: bool) -> Start {
-        Start { permit, promotes }
+    fn start(permit: Permit, promotes: bool, is_calm: bool) -> Start {
+        Start { permit, promotes, is_calm }
     }
 
     #[test]
@@ -145,20 +147,20 @@ mod tests {
             promotion.turn_ended(ended(false, 99));
             promotion.turn_ended(ended(true, 99));
         }
-        assert_eq!(promotion.begin_turn(), start(Permit::Block, false));
+        assert_eq!(promotion.begin_turn(), start(Permit::Block, false, true));
     }
 
     #[test]
     fn slow_disk_makes_turns_ask() {
         let mut promotion = Promotion::new(4, false);
         promotion.turn_ended(ended(true, 5000));
-        assert_eq!(promotion.begin_turn(), start(Permit::Block, false));
+        assert_eq!(promotion.begin_turn(), start(Permit::Block, false, true));
         promotion.exchange(Permit::Block, Permit::None);
         promotion.turn_ended(ended(true, 5000));
-        assert_eq!(promotion.begin_turn(), start(Permit::Check, false));
+        assert_eq!(promotion.begin_turn(), start(Permit::Check, false, false));
         promotion.exchange(Permit::Check, Permit::None);
         (0..100).for_each(|_| promotion.turn_ended(ended(true, 10)));
-        assert_eq!(promotion.begin_turn(), start(Permit::Block, false), "it is fast again");
+        assert_eq!(promotion.begin_turn(), start(Permit::Block, false, true), "it is fast again");
     }
 
     #[test]
@@ -167,8 +169,8 @@ mod tests {
         (0..43).for_each(|_| promotion.turn_ended(ended(false, 200)));
         assert!(!promotion.turns_are_long());
         (0..3).for_each(|_| promotion.turn_ended(ended(false, 200)));
-        assert_eq!(promotion.begin_turn(), start(Permit::Block, true));
-        assert_eq!(Promotion::new(4, true).begin_turn(), start(Permit::Block, true), "the handler may block");
+        assert_eq!(promotion.begin_turn(), start(Permit::Block, true, false));
+        assert_eq!(Promotion::new(4, true).begin_turn(), start(Permit::Block, true, true), "the handler may block");
     }
 
     #[test]
