@@ -105,7 +105,8 @@ fn haproxy_considers_server_up() {
     program.finish();
 }
 
-// In both versions. nginx does not keep a connection to a server whose responses are HTTP/1.0.
+// In both versions. nginx does not keep a connection to a server whose responses are HTTP/1.0. It is one process, which
+// ends when the test ends it: workers would live on without their master.
 #[test]
 fn nginx_forwards_requests() {
     let (directory, large) = site();
@@ -114,7 +115,7 @@ fn nginx_forwards_requests() {
         let Some(nginx) = Proxy::start("nginx", |port, own| {
             let kept = if version == "1.0" { "keep-alive" } else { "" };
             let config = format!(
-                "daemon off; pid {own}/pid; error_log {own}/log; events {{}}\n\
+                "daemon off; master_process off; pid {own}/pid; error_log {own}/log; events {{}}\n\
                  http {{ access_log off; client_body_temp_path {own}; proxy_temp_path {own}; fastcgi_temp_path {own};\n\
                  uwsgi_temp_path {own}; scgi_temp_path {own};\n\
                  upstream own {{ server 127.0.0.1:{}; keepalive 4; }}\n\
