@@ -240,7 +240,7 @@ impl Files {
     ) -> Result<Arc<Resource>, OpenError> {
         let Wanted { fields, now, blocking } = wanted;
         let accepts_coding = fields.is_some_and(accepts_coding);
-        // Usually there is none, and a stat costs half as much as an open that fails.
+        // Usually no such file exists, and a failed stat costs half as much as a failed open.
         let open = |path: &CStr| match self.root.exists(path).then(|| self.open(path.to_bytes(), blocking)) {
             Some(Err(OpenError::Later(later))) => Err(later),
             other => Ok(other.and_then(Result::ok)),

@@ -112,7 +112,7 @@ pub(crate) struct Turn {
     bytes: Cell<u64>,
     /// In nanoseconds. `None` between two turns.
     began: Cell<Option<u64>>,
-    /// For each worker the request with which it may block, and which of them this is.
+    /// For each worker the request that may block it, and which of them this one is.
     requests: Arc<[RequestName]>,
     worker: usize,
 }
@@ -123,7 +123,7 @@ pub(crate) struct Ended {
     pub(crate) permit: Permit,
     /// It did something that may block.
     pub(crate) has_blocked: bool,
-    /// How long it took, without a time in which its bytes can be copied.
+    /// How long it took, less the time that copying its bytes may take.
     pub(crate) nanoseconds: u64,
 }
 
@@ -225,7 +225,7 @@ impl fmt::Debug for Turn {
 /// Copying at 1 GB/s is no sign of a slow disk.
 const NANOS_PER_BYTE: u64 = 1;
 
-/// The first line of the request with which a worker may be blocked. Empty if there is none.
+/// The request that may block a worker: its method and target. Empty while the worker is free.
 #[derive(Debug, Default)]
 pub(crate) struct RequestName(Mutex<Vec<u8>>);
 

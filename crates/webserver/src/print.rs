@@ -62,7 +62,7 @@ fn rows(config: &ServerConfig) -> Vec<Row> {
         (
             "files opened or read at once",
             threads.to_string(),
-            "more: requests wait; half of them on other file systems",
+            "more: requests wait; at most half on other file systems",
         ),
         ("threads waiting for events", pollers.to_string(), "default: half of the cores"),
         ("connections", max_connections.to_string(), "more: the longest idle one is closed, or 503 with Retry-After"),

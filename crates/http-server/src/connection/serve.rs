@@ -154,9 +154,6 @@ impl<T: Transport> Connection<T> {
             turn: Some(&context.turn),
         };
         let action = guard(|| Ok(shared.handler.handle(&request).0));
-        if let Ok(ActionKind::Later(permit)) = action {
-            return Ok(Some(permit));
-        }
         let length = if let Framing::Length(length) = head.body { length } else { 0 };
         let expects_continue = length > 0 && head.expectation() == Expectation::Continue;
         // Messages about a body need the request line, too.
@@ -188,7 +185,7 @@ impl<T: Transport> Connection<T> {
                 let errors = self.error_responses(shared, &context.turn);
                 if expects_continue { errors.reject_expectation() } else { errors.reject(RequestError::BodyTooLong) }
             }
-            Ok(ActionKind::Later(_)) => return Ok(None), // not reached, see above
+            Ok(ActionKind::Later(permit)) => return Ok(Some(permit)),
             Err(failure) => errors().failed(failure),
         };
         self.respond(shared, context, response).map(|()| None)

@@ -18,7 +18,7 @@ use crate::stats::EndReason;
 #[derive(Debug)]
 pub(crate) struct Engine {
     pub(crate) reactor: Reactor<Connection>,
-    /// For each worker, the request with which it may be blocked.
+    /// For each worker, the request that may block it.
     pub(crate) request_names: Arc<[RequestName]>,
     pub(crate) shared: Shared<'static>,
 }

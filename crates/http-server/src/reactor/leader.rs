@@ -366,48 +366,38 @@ mod tests {
             }
         }
 
-        // Neither worker promotes the other, and there is no housekeeper.
-        #[test]
-        fn full_batch_promotes_a_follower() {
-            let queue = queue::<u64>(2);
-            let (taken, keys) = mpsc::channel();
+        /// What two workers take that wait until `report` gives the queue something. Neither takes a second event, as if
+        /// the first one blocked it, and there is no housekeeper.
+        fn taken_by_two(report: impl FnOnce(&ReadyQueue<u64, FakePoller>)) -> Vec<Event<u64>> {
+            let queue = queue(2);
+            let (sender, taken) = mpsc::channel();
             thread::scope(|scope| {
-                for taken in [taken.clone(), taken] {
+                for sender in [sender.clone(), sender] {
                     let queue = &queue;
-                    scope.spawn(move || taken.send(queue.next(&Turn::unlimited(), None)));
+                    scope.spawn(move || sender.send(queue.next(&Turn::unlimited(), None)));
                 }
                 while lock(&queue.state).idle_followers == 0 || lock(&queue.poller.state).waiting == 0 {
                     thread::sleep(Duration::from_millis(1));
                 }
-                queue.poller.report(0..MAX_EVENTS as u64);
-                let keys = [(); 2].map(|()| keys.recv_timeout(Duration::from_secs(10)));
+                report(&queue);
+                let taken = [(); 2].map(|()| taken.recv_timeout(Duration::from_secs(10)));
                 queue.shut_down();
-                let is_taken =
-                    |key| keys.iter().any(|event| matches!(event, Ok(Some(Event::Ready { key: k, .. })) if *k == key));
-                assert!(is_taken(0) && is_taken(1), "{keys:?}");
-            });
+                taken.into_iter().flatten().flatten().collect()
+            })
         }
 
-        // Each worker takes one, as if that blocked it. The poller reports nothing.
+        #[test]
+        fn full_batch_promotes_a_follower() {
+            let taken = taken_by_two(|queue| queue.poller.report(0..MAX_EVENTS as u64));
+            let is_taken = |key| taken.iter().any(|event| matches!(event, Event::Ready { key: k, .. } if *k == key));
+            assert!(is_taken(0) && is_taken(1), "{taken:?}");
+        }
+
         #[test]
         fn each_pushed_job_wakes_a_worker() {
             for _ in 0..20 {
-                let queue = queue::<u64>(2);
-                let (taken, jobs) = mpsc::channel();
-                thread::scope(|scope| {
-                    for taken in [taken.clone(), taken] {
-                        let queue = &queue;
-                        scope.spawn(move || taken.send(queue.next(&Turn::unlimited(), None)));
-                    }
-                    while lock(&queue.state).idle_followers == 0 || lock(&queue.poller.state).waiting == 0 {
-                        thread::sleep(Duration::from_millis(1));
-                    }
-                    queue.push(0);
-                    queue.push(1);
-                    let jobs = [(); 2].map(|()| jobs.recv_timeout(Duration::from_secs(10)));
-                    queue.shut_down();
-                    assert!(jobs.iter().all(|job| matches!(job, Ok(Some(Event::Job(_))))), "{jobs:?}");
-                });
+                let taken = taken_by_two(|queue| (0..2).for_each(|job| queue.push(job)));
+                assert!(matches!(taken[..], [Event::Job(_), Event::Job(_)]), "{taken:?}");
             }
         }
     }

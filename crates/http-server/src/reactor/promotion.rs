@@ -33,7 +33,7 @@ pub(super) struct Start {
     pub(super) permit: Permit,
     /// Another worker is to wait for events meanwhile.
     pub(super) promotes: bool,
-    /// No turns take long, so the disk answers.
+    /// Turns are short, so disks answer.
     pub(super) is_calm: bool,
 }
 
@@ -56,9 +56,10 @@ impl Promotion {
     /// Begins a turn for an event, with the greatest permit that it may have and that is free.
     pub(super) fn begin_turn(&mut self) -> Start {
         let promotes = self.handler_may_block || self.turns_are_long();
-        let wanted = if promotes || !self.blocking_turns.is_long() { Permit::Block } else { Permit::Check };
-        let permits = [Permit::Check, Permit::Block].into_iter().rev().filter(|permit| *permit <= wanted);
-        let permit = permits.into_iter().find(|permit| self.exchange(Permit::None, *permit)).unwrap_or_default();
+        let asks = self.blocking_turns.is_long() && !promotes;
+        let wanted = if asks { &[Permit::Check][..] } else { &[Permit::Block, Permit::Check] };
+        let free = wanted.iter().find(|permit| self.exchange(Permit::None, **permit));
+        let permit = free.copied().unwrap_or_default();
         Start { permit, promotes, is_calm: !self.turns_are_long() && !self.blocking_turns.is_long() }
     }
 

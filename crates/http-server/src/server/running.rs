@@ -163,7 +163,8 @@ impl StatsHandle {
         self.counters.stats(dropped_log_lines)
     }
 
-    /// The first lines of the requests that may block at this moment: on a disk, or in a handler. Each holds a thread.
+    /// The requests that may be blocked at this moment, on a disk or in a handler, such as `GET /file`. Each holds a
+    /// thread.
     pub fn blocking_requests(&self) -> Vec<String> {
         self.request_names.iter().filter_map(RequestName::get).collect()
     }

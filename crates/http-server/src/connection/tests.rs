@@ -1,0 +1,247 @@
+//! Turns of a connection over a peer in memory: how they end, what is deferred or put aside, and what that allocates.
+
+use super::*;
+use crate::access_log::{AccessLog, LogFormat};
+use crate::handler::{Action, Body, Request, Response};
+use crate::permit::{PermitSource, Turn};
+use allocation_counter::measure;
+use std::net::Ipv4Addr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+
+/// A peer that sends these bytes, once or for each receive, and accepts every response.
+#[derive(Debug)]
+struct FakePeer(Vec<u8>, Sends);
+
+#[derive(Debug, PartialEq)]
+enum Sends {
+    Once,
+    EachTime,
+}
+
+impl Transport for FakePeer {
+    fn receive(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let n = buffer.len().min(self.0.len());
+        buffer[..n].copy_from_slice(&self.0[..n]);
+        if self.1 == Sends::Once {
+            self.0.drain(..n);
+        }
+        if n == 0 { Err(rustix::io::Errno::AGAIN.into()) } else { Ok(n) }
+    }
+    fn is_readable(&self) -> bool {
+        !self.0.is_empty()
+    }
+    fn send(&mut self, bytes: &[u8], _: bool) -> io::Result<usize> {
+        Ok(bytes.len())
+    }
+    fn send_file(&mut self, _: BorrowedFd<'_>, _: &mut u64, _: u64) -> io::Result<usize> {
+        Ok(0)
+    }
+    fn shutdown_write(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+    fn local_addr(&self) -> io::Result<SocketAddr> {
+        Err(io::ErrorKind::NotConnected.into())
+    }
+}
+
+const GET: &[u8] = b"GET / HTTP/1.1\r\nHost: a\r\n\r\n";
+const GET_WITH_HEADERS: &[u8] = b"GET /a%20b HTTP/1.1\r\nHost: a\r\nReferer: b\r\nUser-Agent: c\r\n\r\n";
+
+fn connected<T: Transport>(socket: T, shared: &Shared) -> Connection<T> {
+    Connection::new(socket, SocketAddr::from((Ipv4Addr::LOCALHOST, 1)), shared)
+}
+
+#[test]
+fn buffered_requests_are_served_without_further_input() {
+    let shared = Shared::new(Box::new(|_: &Request<'_>| Response::text("x")));
+    let mut context = WorkerContext::new(Turn::unlimited());
+    let mut connection = connected(FakePeer(GET.repeat(40), Sends::Once), &shared);
+    assert_eq!(connection.drive(&shared, &mut context), TurnOutcome::Park(Interest::Yield));
+    for (responses, next) in [(32, Interest::Yield), (40, Interest::Read)] {
+        connection.on_ready(false);
+        assert!(!connection.is_idle(), "it is neither evicted nor closed by a shutdown");
+        assert_eq!(connection.receive_only(&shared, &mut context), TurnOutcome::Park(next));
+        assert_eq!(connection.responses, responses);
+    }
+    assert!(connection.is_idle_keep_alive());
+}
+
+#[test]
+fn connection_is_idle_after_a_turn_that_ends_with_a_response() {
+    let long = || Response::text("").body(Body::Shared(vec![0; 1 << 20].into()));
+    let shared = Shared::new(Box::new(move |_: &Request<'_>| long()));
+    let mut context = WorkerContext::new(Turn::unlimited());
+    let mut connection = connected(FakePeer(GET.to_vec(), Sends::Once), &shared);
+    assert_eq!(connection.drive(&shared, &mut context), TurnOutcome::Park(Interest::Yield));
+    assert_eq!((connection.responses, connection.send_buffer.is_empty()), (1, true));
+    connection.on_ready(false);
+    assert_eq!(connection.receive_only(&shared, &mut context), TurnOutcome::Park(Interest::Read));
+    assert!(
+        connection.is_idle_keep_alive() && connection.timer.phase() == Phase::Idle,
+        "{:?}",
+        connection.timer.phase()
+    );
+}
+
+#[test]
+fn connection_with_unread_bytes_is_not_deferred() {
+    let shared = Shared::new(Box::new(|_: &Request<'_>| Response::text("x")));
+    let mut context = WorkerContext::new(Turn::unlimited());
+    for _ in 0..3 {
+        let mut connection = connected(FakePeer(b"\r".to_vec(), Sends::Once), &shared);
+        assert_eq!(connection.drive(&shared, &mut context), TurnOutcome::Park(Interest::Read));
+        connection.transport.0 = [b"\n", GET].concat();
+        connection.on_ready(false);
+        assert_eq!(connection.receive_only(&shared, &mut context), TurnOutcome::Park(Interest::Read));
+        assert_eq!(connection.responses, 1);
+    }
+    let workspaces: Vec<_> = context.workspaces.iter().map(|workspace| format!("{workspace:?}")).collect();
+    assert_eq!(workspaces, ["Workspace(16384 bytes)"]);
+}
+
+/// Gives every permit, or none.
+#[derive(Debug)]
+struct Permits(AtomicBool);
+
+impl PermitSource for Permits {
+    fn upgrade(&self, _: Permit, _: Permit) -> bool {
+        self.0.load(Relaxed)
+    }
+    fn promote_follower(&self) {}
+}
+
+/// A context whose turns get permits from there.
+fn context_with(permits: &Arc<Permits>) -> WorkerContext {
+    WorkerContext::new(Turn::new(permits.clone(), Arc::default(), 0))
+}
+
+// R9112-9.6b
+#[test]
+fn bytes_that_came_while_put_aside_are_read_before_the_close() {
+    let shared = Shared::new(Box::new(|_: &Request<'_>| Response::text("x")));
+    for (more, lingers) in [(&b""[..], false), (GET, true)] {
+        let permits = Arc::new(Permits(AtomicBool::new(false)));
+        let mut context = context_with(&permits);
+        let mut connection = connected(FakePeer(b"GET / HTTP/1.0\r\n\r\n".to_vec(), Sends::Once), &shared);
+        assert_eq!(connection.drive(&shared, &mut context), TurnOutcome::Blocked(Permit::Block));
+        connection.transport.0 = more.to_vec();
+        permits.0.store(true, Relaxed);
+        let next = connection.drive(&shared, &mut context);
+        let expected =
+            if lingers { TurnOutcome::Park(Interest::Read) } else { TurnOutcome::Close(EndReason::Complete) };
+        assert_eq!((next, connection.transport.0.is_empty()), (expected, true));
+    }
+}
+
+#[test]
+fn response_is_not_cut_short_because_its_connection_is_put_aside() {
+    let handler = |_: &Request<'_>| {
+        let reader = Box::new(std::io::repeat(b'x'));
+        Response::text("").body(Body::Reader { reader, length: Some(4 << 20) })
+    };
+    for full in ["held", "receive"] {
+        let mut shared = Shared::new(Box::new(handler));
+        let permits = Arc::new(Permits(AtomicBool::new(true)));
+        let mut context = context_with(&permits);
+        let mut connection = connected(FakePeer([GET, b"GET / HT"].concat(), Sends::Once), &shared);
+        assert_eq!(connection.drive(&shared, &mut context), TurnOutcome::Park(Interest::Yield));
+        if full == "held" {
+            shared.held_budget = MemoryBudget::new(0);
+        }
+        permits.0.store(false, Relaxed);
+        context.turn.begin(Permit::None, true, 0);
+        assert_eq!(connection.drive(&shared, &mut context), TurnOutcome::Blocked(Permit::Block), "{full}");
+        permits.0.store(true, Relaxed);
+        shared.receive_budget = MemoryBudget::new(0);
+        assert_eq!(connection.drive(&shared, &mut context), TurnOutcome::Park(Interest::Yield), "{full}");
+    }
+}
+
+#[test]
+fn collected_bodies_that_are_put_aside_stay_within_the_budget() {
+    let collect = |_: &Request<'_>| Action::collect_body(1000, |_| Response::text("x"));
+    let mut shared = Shared::new(Box::new(collect));
+    shared.held_budget = MemoryBudget::new(1000);
+    let mut held = Vec::new();
+    for _ in 0..9 {
+        let permits = Arc::new(Permits(AtomicBool::new(true)));
+        let mut context = context_with(&permits);
+        let head = b"POST / HTTP/1.0\r\nContent-Length: 1000\r\n\r\n";
+        let mut connection = connected(FakePeer([&head[..], &[b'a'; 500]].concat(), Sends::Once), &shared);
+        assert_eq!(connection.drive(&shared, &mut context), TurnOutcome::Park(Interest::Read));
+        permits.0.store(false, Relaxed);
+        context.turn.begin(Permit::None, true, 0);
+        connection.on_ready(false);
+        connection.drive(&shared, &mut context);
+        held.push(connection);
+        assert!(shared.held_budget.admits(0), "more than the budget is charged to it");
+    }
+}
+
+// R9112-9.6b
+#[test]
+fn bytes_that_came_while_deferred_are_read_before_the_close() {
+    let shared = Shared::new(Box::new(|_: &Request<'_>| Response::text("x")));
+    let mut context = WorkerContext::new(Turn::unlimited());
+    for (more, lingers) in [(&b""[..], false), (GET, true)] {
+        let mut connection = connected(FakePeer(b"GET / HTTP/1.0\r\n\r\n".to_vec(), Sends::Once), &shared);
+        assert_eq!(connection.receive_only(&shared, &mut context), TurnOutcome::Defer);
+        connection.transport.0 = more.to_vec();
+        let next = connection.drive(&shared, &mut context);
+        let expected =
+            if lingers { TurnOutcome::Park(Interest::Read) } else { TurnOutcome::Close(EndReason::Complete) };
+        assert_eq!((next, connection.transport.0.is_empty()), (expected, true));
+    }
+}
+
+#[test]
+fn deferred_connection_is_resumed_by_any_worker() {
+    let shared = Shared::new(Box::new(|request: &Request<'_>| Response::text(request.peer_addr().to_string())));
+    let (mut context, mut another) = (WorkerContext::new(Turn::unlimited()), WorkerContext::new(Turn::unlimited()));
+    let mut connection = connected(FakePeer(GET_WITH_HEADERS.to_vec(), Sends::EachTime), &shared);
+    for _ in 0..9 {
+        let responses = connection.responses;
+        connection.on_ready(false);
+        assert_eq!(connection.receive_only(&shared, &mut context), TurnOutcome::Defer);
+        assert_eq!((connection.receive_bytes(), connection.is_idle()), (0, false));
+        assert_eq!(connection.drive(&shared, &mut another), TurnOutcome::Park(Interest::Read));
+        assert!(connection.responses > responses && connection.is_idle_keep_alive());
+    }
+    assert_eq!(
+        (context.workspaces.len(), another.workspaces.len()),
+        (0, 9),
+        "the worker that resumes it gets the workspaces"
+    );
+}
+
+// A test of http-files shows that a cache hit allocates nothing either.
+#[test]
+fn kept_connection_allocates_nothing_for_a_request() {
+    let content: Arc<[u8]> = vec![b'x'; 1024].into();
+    let Response { fields, .. } = Response::text("");
+    for format in [None, Some(LogFormat::Common), Some(LogFormat::Combined), Some(LogFormat::Json)] {
+        let (content, fields) = (content.clone(), fields.clone());
+        let handler =
+            move |_: &Request<'_>| Response::from_shared(Status::OK, fields.clone(), Body::Shared(content.clone()));
+        let log = format.map(|format| Arc::new(AccessLog::with_full_capacity(format)));
+        let shared = Shared { log, ..Shared::new(Box::new(handler)) };
+        let mut context = WorkerContext::new(Turn::unlimited());
+        let mut connection = connected(FakePeer(GET_WITH_HEADERS.to_vec(), Sends::EachTime), &shared);
+        let mut turn = |deferred| {
+            connection.on_ready(false);
+            if deferred {
+                assert_eq!(connection.receive_only(&shared, &mut context), TurnOutcome::Defer);
+                assert!(!connection.is_idle(), "it holds a request");
+            }
+            assert_eq!(connection.drive(&shared, &mut context), TurnOutcome::Park(Interest::Read));
+            assert!(connection.is_idle_keep_alive());
+        };
+        turn(true); // the context's buffers grow to their size
+        turn(false);
+        let measured = measure(|| (0..100).for_each(|n| turn(n % 3 == 0)));
+        assert_eq!(measured.count_total, 0, "{format:?}");
+        assert_eq!(connection.responses, 102);
+        assert_eq!((connection.receive_bytes(), connection.send_bytes()), (0, 0), "it owns no buffers while it waits");
+    }
+}
