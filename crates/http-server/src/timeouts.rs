@@ -9,7 +9,8 @@ use crate::clock::Millis;
 pub struct Timeouts {
     /// For a request's head, from the accept, or from its first byte on a kept connection. Default: 10 s.
     pub head: Duration,
-    /// For the next request on a kept connection. Default: 15 s.
+    /// For the next request on a kept connection. Default: 75 s, which is longer than the 60 s after which the load
+    /// balancers of clouds close theirs: one that reuses a connection as it closes reports a 502.
     pub idle: Duration,
     /// The minimum rate at which a body is sent or a response is read, in bytes per second, after the first 10 s.
     /// Default: 1024. 0 allows any rate.
@@ -18,7 +19,7 @@ pub struct Timeouts {
 
 impl Default for Timeouts {
     fn default() -> Timeouts {
-        Timeouts { head: Duration::from_secs(10), idle: Duration::from_secs(15), min_rate: 1024 }
+        Timeouts { head: Duration::from_secs(10), idle: Duration::from_secs(75), min_rate: 1024 }
     }
 }
 

@@ -175,8 +175,9 @@ pub(crate) struct Cli {
 
     /// Keep-alive idle timeout
     ///
-    /// In seconds, between two requests on one connection.
-    #[arg(long, help_heading = LIMITS, value_name = "SECS", default_value = "15", value_parser = seconds)]
+    /// In seconds, between two requests on one connection. Responses announce it. Behind a load balancer it should be
+    /// longer than the balancer's, which otherwise responds with 502 now and then.
+    #[arg(long, help_heading = LIMITS, value_name = "SECS", default_value = "75", value_parser = seconds)]
     idle_timeout: Duration,
 
     /// Minimum rate, bytes/s; 0: off
@@ -497,7 +498,7 @@ mod tests {
         let cli = Cli::try_parse_from(["webserver"]).unwrap();
         assert_eq!((cli.port(), cli.max_connections.get()), (6789, 10_000));
         assert_eq!(cli.root, PathBuf::from("."));
-        assert_eq!([cli.header_timeout, cli.idle_timeout, cli.shutdown_timeout].map(|d| d.as_secs()), [10, 15, 5]);
+        assert_eq!([cli.header_timeout, cli.idle_timeout, cli.shutdown_timeout].map(|d| d.as_secs()), [10, 75, 5]);
         assert!(cli.addresses().is_empty() && cli.log_format == LogFormat::Common);
     }
 

@@ -370,6 +370,7 @@ impl Connection {
                 status: response.status,
                 date: response.date,
                 keep_alive: self.close_reason.is_none(),
+                idle_seconds: response.idle_timeout.map(|timeout| timeout.as_secs()).filter(|seconds| *seconds > 0),
                 length: response.body.length().filter(|_| !response.status.is_bodiless()), // R9110-8.6a
                 fields: response.fields,
             };

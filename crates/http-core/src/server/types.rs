@@ -1,5 +1,7 @@
 //! The values that pass between a server's connection and its caller: events and heads out, responses in.
 
+use core::time::Duration;
+
 use crate::message::date::DateText;
 use crate::message::field::{FieldBlock, Fields, header};
 use crate::message::method::Method;
@@ -127,13 +129,16 @@ pub struct Response<'a> {
     /// Closes the connection after this response, whatever the client asked for. Other reasons to close are in
     /// [`CloseReason`](crate::CloseReason).
     pub close: bool,
+    /// How long the caller keeps an idle connection open. A kept connection announces its whole seconds, at least one, as
+    /// `Keep-Alive: timeout`, so that the client does not send a request as the connection closes (RFC 2068 §19.7.1.1).
+    pub idle_timeout: Option<Duration>,
 }
 
 impl<'a> Response<'a> {
     /// A response without a body or a Date, after which the connection is kept if possible. To change that, write
     /// `Response { body, ..Response::new(status, &fields) }`.
     pub const fn new(status: Status, fields: &'a FieldBlock) -> Response<'a> {
-        Response { status, fields, body: ResponseBody::Length(0), date: None, close: false }
+        Response { status, fields, body: ResponseBody::Length(0), date: None, close: false, idle_timeout: None }
     }
 }
 
@@ -167,7 +172,7 @@ impl ResponseBody<'_> {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Phase {
-    /// No byte of a request was received, apart from line ends. A timeout, for example 15 s, closes without a response.
+    /// No byte of a request was received, apart from line ends. A timeout, for example 75 s, closes without a response.
     /// For a new connection, use the timeout of a head, counted from when it was accepted.
     Idle,
     /// Within a head. A timeout, for example 10 s from its first byte, is a 408. Do not extend it when bytes arrive.

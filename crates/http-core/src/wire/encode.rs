@@ -25,6 +25,8 @@ pub(crate) struct ResponseHead<'a> {
     pub(crate) status: Status,
     pub(crate) date: Option<DateText>,
     pub(crate) keep_alive: bool,
+    /// For how many seconds a kept connection may be idle.
+    pub(crate) idle_seconds: Option<u64>,
     pub(crate) length: Option<u64>,
     pub(crate) fields: &'a FieldBlock,
 }
@@ -37,6 +39,10 @@ pub(crate) fn response_head(head: &ResponseHead<'_>, out: &mut Vec<u8>) {
     }
     // Always written: without `keep-alive`, an HTTP/1.1 client expects an HTTP/1.0 server to close (D15, R9112-9.3c).
     put(out, &[b"Connection: ", if head.keep_alive { b"keep-alive" } else { b"close" }, b"\r\n"]);
+    if let (true, Some(seconds)) = (head.keep_alive, head.idle_seconds) {
+        let (digits, from) = decimal(seconds);
+        put(out, &[b"Keep-Alive: timeout=", &digits[from..], b"\r\n"]); // R2068-19.7.1d
+    }
     finish(out, head.length, head.fields);
 }
 
@@ -97,6 +103,7 @@ fn decimal(mut number: u64) -> ([u8; 20], usize) {
 mod tests {
     use super::*;
     use crate::message::field::FieldValue;
+    use alloc::format;
     use alloc::string::ToString;
 
     #[test]
@@ -113,17 +120,36 @@ mod tests {
         let mut fields = FieldBlock::new();
         fields.push(header::CONTENT_TYPE, FieldValue::from_static("text/html")).unwrap();
         let mut out = Vec::new();
-        let head = ResponseHead { status: Status::OK, date: None, keep_alive: true, length: Some(12), fields: &fields };
-        response_head(&head, &mut out);
-        assert_eq!(
-            out,
-            b"HTTP/1.0 200 OK\r\nConnection: keep-alive\r\nContent-Length: 12\r\nContent-Type: text/html\r\n\r\n"
-        );
+        let head = |keep_alive, idle_seconds| ResponseHead {
+            status: Status::OK,
+            date: None,
+            keep_alive,
+            idle_seconds,
+            length: Some(12),
+            fields: &fields,
+        };
+        for (keep_alive, idle_seconds, connection) in [
+            (true, None, "keep-alive"),
+            (true, Some(75), "keep-alive\r\nKeep-Alive: timeout=75"), // R2068-19.7.1d: only with the token
+            (false, Some(75), "close"),
+        ] {
+            out.clear();
+            response_head(&head(keep_alive, idle_seconds), &mut out);
+            let rest = "Content-Length: 12\r\nContent-Type: text/html\r\n\r\n";
+            assert_eq!(out, format!("HTTP/1.0 200 OK\r\nConnection: {connection}\r\n{rest}").as_bytes());
+        }
 
         out.clear();
         let unnamed = Status::new(299).unwrap();
-        let head =
-            ResponseHead { status: unnamed, date: None, keep_alive: false, length: None, fields: &FieldBlock::new() };
+        let fields = FieldBlock::new();
+        let head = ResponseHead {
+            status: unnamed,
+            date: None,
+            keep_alive: false,
+            idle_seconds: None,
+            length: None,
+            fields: &fields,
+        };
         response_head(&head, &mut out);
         assert_eq!(out, b"HTTP/1.0 299 \r\nConnection: close\r\n\r\n", "the space remains without a reason phrase");
     }

@@ -210,6 +210,7 @@ impl<T: Transport> Connection<T> {
             body: body.map_or(ResponseBody::UntilClose, ResponseBody::Length),
             date: Some(response.forwarded.map_or_else(|| context.dates.text(date), Date::text)),
             close: !shared.keep_alive || shared.is_stopping(),
+            idle_timeout: Some(shared.timeouts.idle),
         };
         let (protocol, out) = (&mut self.protocol, &mut self.send_buffer.bytes);
         let written =
