@@ -175,6 +175,7 @@ impl Files {
             Opened { kind: FileKind::File, .. } => Err(OpenError::NotFound),
             Opened { file, .. } if self.settings.listing => {
                 request.trace("--no-listing", || "a directory without an index file is listed".into());
+                request.blocking().may_hang().map_err(OpenError::Later)?; // it looks at every file of the directory
                 let query = request.head().target.query();
                 Ok(Found::Page(listing::response(
                     &self.root,

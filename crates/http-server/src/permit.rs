@@ -10,6 +10,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use http_core::server::RequestHead;
 
+use crate::clock::Millis;
+
 /// What a worker may do in a turn. Each permit includes those before it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Permit {
@@ -52,8 +54,8 @@ impl Blocking<'_> {
         self.ask(Permit::Block)
     }
 
-    /// Asks before work that may never end, such as a read from another computer. Half as many handlers may do so at
-    /// once, so that the other half goes on. It includes [`will_block`](Self::will_block), and the body: what the response
+    /// Asks before work that may never end, such as a read from another computer, or that takes long, such as a listing of
+    /// many files. Half as many handlers may do so at once, so that the other half goes on. It includes [`will_block`](Self::will_block), and the body: what the response
     /// sends, or what receives the request's.
     ///
     /// # Errors
@@ -203,6 +205,12 @@ impl Turn {
         self.asked_to_hang.take()
     }
 
+    /// Whether it has lasted so long by now that other connections are next. Turns of [`unlimited`](Self::unlimited) never
+    /// end by time.
+    pub(crate) fn is_over(&self, now: Millis) -> bool {
+        self.began.get().is_some_and(|began| now.saturating_mul(NANOS_PER_MILLI) > began + TURN * NANOS_PER_MILLI)
+    }
+
     /// Makes sure that another worker waits for events during a long turn.
     pub(crate) fn promote_follower(&self) {
         if let Some(source) = &self.source {
@@ -221,6 +229,12 @@ impl fmt::Debug for Turn {
         f.debug_struct("Turn").field("permit", &self.permit.get()).finish_non_exhaustive()
     }
 }
+
+/// How long a turn may last before its next response or its next piece of a body, in milliseconds. What a handler does at
+/// once cannot be divided.
+const TURN: Millis = 10;
+
+const NANOS_PER_MILLI: u64 = 1_000_000;
 
 /// Copying at 1 GB/s is no sign of a slow disk.
 const NANOS_PER_BYTE: u64 = 1;

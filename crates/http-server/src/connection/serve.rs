@@ -51,12 +51,15 @@ impl<T: Transport> Connection<T> {
                 bytes += n;
                 context.turn.add_bytes(n);
                 self.record_progress(n);
+                if !self.send_buffer.is_empty() && self.is_over(context) {
+                    return Ok(TurnOutcome::Park(Interest::Yield));
+                }
             }
             if let Activity::SendingResponse { body, .. } = self.activity {
                 self.finish_response(shared, body)?;
                 responses += 1;
             }
-            if responses >= RESPONSES_PER_TURN || bytes >= BYTES_PER_TURN {
+            if responses >= RESPONSES_PER_TURN || bytes >= BYTES_PER_TURN || (responses > 0 && self.is_over(context)) {
                 return Ok(TurnOutcome::Park(Interest::Yield)); // the next request may be in the buffer already
             }
             // A handler's sink or closure may block.
@@ -70,6 +73,9 @@ impl<T: Transport> Connection<T> {
                 Ok(Event::NeedInput) => {
                     if !self.may_be_readable {
                         return Ok(TurnOutcome::Park(Interest::Read));
+                    }
+                    if bytes > 0 && matches!(self.activity, Activity::ReadingBody(_)) && self.is_over(context) {
+                        return Ok(TurnOutcome::Park(Interest::Yield));
                     }
                     self.update_phase();
                     let n = self.read()?;
@@ -117,6 +123,11 @@ impl<T: Transport> Connection<T> {
                 }
             }
         }
+    }
+
+    /// Whether the turn had lasted long enough when bytes moved last: that costs no look at the clock.
+    fn is_over(&self, context: &WorkerContext) -> bool {
+        context.turn.is_over(self.timer.last_progress())
     }
 
     /// Reads the available bytes, and returns their number.

@@ -5,6 +5,8 @@ use crate::access_log::{AccessLog, LogFormat};
 use crate::handler::{Action, Body, Request, Response};
 use crate::permit::{PermitSource, Turn};
 use allocation_counter::measure;
+use http_core::Method;
+use std::io::Read;
 use std::net::Ipv4Addr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
@@ -65,6 +67,39 @@ fn buffered_requests_are_served_without_further_input() {
         assert_eq!(connection.responses, responses);
     }
     assert!(connection.is_idle_keep_alive());
+}
+
+/// A context whose turn began this many milliseconds ago.
+fn context_since(milliseconds: u64) -> WorkerContext {
+    let context = context_with(&Arc::new(Permits(AtomicBool::new(true))));
+    context.turn.begin(Permit::Block, true, clock::monotonic_ns() - milliseconds * 1_000_000);
+    context
+}
+
+#[test]
+fn turn_ends_by_time_after_each_response_and_piece() {
+    let body = |request: &Request<'_>| match &*request.path() {
+        "/read" => Body::Reader { reader: Box::new(std::io::repeat(b'x').take(9 << 10)), length: None },
+        _ => Body::Shared(vec![0; 9].into()),
+    };
+    let handler = move |request: &Request<'_>| match request.head().method {
+        Method::Post => Action::collect_body(1 << 20, |_| Response::text("x")),
+        _ => Response::text("").body(body(request)).into(),
+    };
+    let post = [b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 100000\r\n\r\n", &[b'a'; 100_000][..]].concat();
+    let shared = Shared::new(Box::new(handler));
+    for (input, quick, slow) in [(GET.repeat(9), 9, 1), (post.repeat(2), 2, 0)] {
+        let responses = |mut context: WorkerContext| {
+            let mut connection = connected(FakePeer(input.clone(), Sends::Once), &shared);
+            let outcome = connection.drive(&shared, &mut context);
+            (outcome, connection.responses)
+        };
+        assert_eq!(responses(WorkerContext::new(Turn::unlimited())), (TurnOutcome::Park(Interest::Read), quick));
+        assert_eq!(responses(context_since(1000)), (TurnOutcome::Park(Interest::Yield), slow));
+    }
+    let mut connection = connected(FakePeer(b"GET /read HTTP/1.0\r\n\r\n".to_vec(), Sends::Once), &shared);
+    assert_eq!(connection.drive(&shared, &mut context_since(1000)), TurnOutcome::Park(Interest::Yield));
+    assert!(connection.responses == 0 && connection.timer.bytes_moved() > 0, "each turn makes progress");
 }
 
 #[test]

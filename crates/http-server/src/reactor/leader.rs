@@ -41,6 +41,8 @@ struct QueueState<T> {
     events: VecDeque<Event<T>>,
     /// Jobs that wait for a permit, by its kind.
     held: [VecDeque<T>; 4],
+    /// The kind of permit that such a job got last. Other kinds come first, so that none waits for a flood of it.
+    last_kind: Permit,
     promotion: Promotion,
     /// Workers that wait for events.
     waiting: usize,
@@ -56,6 +58,7 @@ impl<T, P: EventSource> ReadyQueue<T, P> {
         let state = QueueState {
             events: VecDeque::new(),
             held: Default::default(),
+            last_kind: Permit::None,
             promotion,
             waiting: 0,
             serving: 0,
@@ -201,8 +204,13 @@ impl<T> QueueState<T> {
     /// Takes the next thing to do, and what its turn begins with. What waited for a permit comes first: at least one
     /// worker cannot have one and takes the others.
     fn take(&mut self) -> Option<(Start, Event<T>)> {
-        for permit in [Permit::Hang, Permit::Block, Permit::Check] {
+        for permit in match self.last_kind {
+            Permit::Hang => [Permit::Block, Permit::Check, Permit::Hang],
+            Permit::Block => [Permit::Check, Permit::Hang, Permit::Block],
+            Permit::Check | Permit::None => [Permit::Hang, Permit::Block, Permit::Check],
+        } {
             if !self.held[permit as usize].is_empty() && self.promotion.exchange(Permit::None, permit) {
+                self.last_kind = permit;
                 let job = self.held[permit as usize].pop_front()?;
                 return Some((Start { permit, promotes: true, is_calm: false }, Event::Job(job)));
             }
@@ -331,6 +339,24 @@ mod tests {
             assert_eq!(order(8), [4, 0, 1, 2, 3, 6, 5, 7]);
             let batch = |first: u64| std::iter::once(first + 15).chain(first..first + 15);
             assert!(order(33).into_iter().eq(batch(0).chain(batch(16)).chain([32])));
+        }
+
+        #[test]
+        fn no_kind_of_job_waits_for_a_flood_of_another() {
+            let (queue, turn) = (queue(1), Turn::unlimited());
+            for n in 0..9 {
+                queue.hold(Permit::Hang as u64, Permit::Hang);
+                queue.hold(Permit::Block as u64, Permit::Block);
+                if n == 0 {
+                    queue.hold(Permit::Check as u64, Permit::Check);
+                }
+            }
+            let mut order = String::new();
+            for _ in 0..7 {
+                let Some(Event::Job(kind)) = queue.next(&turn, None) else { panic!("no job") };
+                order += ["none ", "check ", "block ", "hang "][kind as usize];
+            }
+            assert_eq!(order, "hang block check hang block hang block ");
         }
 
         #[test]
