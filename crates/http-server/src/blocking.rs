@@ -35,6 +35,7 @@ use std::time::Duration;
 
 use http_core::{CloseReason, server};
 use rustix::io::{Errno, pread, retry_on_intr};
+use rustix::net::sockopt::set_socket_linger;
 
 use crate::clock;
 use crate::connection::context::WorkerContext;
@@ -101,7 +102,8 @@ pub fn read_from(connection: &mut server::Connection, stream: &mut impl Read) ->
 ///
 /// # Errors
 /// Those of the stream. `TimedOut` if the peer reads too slowly, `Other` if a body cannot be completed. After an error,
-/// close the stream.
+/// close the stream. If only the close shows where a response ends, because it has no Content-Length or no head, make that
+/// a reset (or what the stream has in its place), or the response looks whole. [`serve_tcp`] does that by itself.
 pub fn serve(stream: impl Read + Write, handler: &impl Handler) -> io::Result<Option<CloseReason>> {
     serve_from(stream, UNIX_PEER_ADDR, handler)
 }
@@ -163,6 +165,9 @@ pub(crate) trait Stream: Read + Write {
     fn shutdown_write(&self) -> io::Result<()> {
         Err(ErrorKind::Unsupported.into())
     }
+
+    /// Makes the close a reset, or not.
+    fn reset_on_close(&self, _on: bool) {}
 
     fn local_addr(&self) -> io::Result<SocketAddr> {
         Err(ErrorKind::Unsupported.into())
@@ -307,6 +312,10 @@ impl<S: Stream> Transport for Blocking<'_, S> {
         Ok(n)
     }
 
+    fn reset_on_close(&mut self, on: bool) {
+        self.stream.reset_on_close(on);
+    }
+
     fn shutdown_write(&mut self) -> io::Result<()> {
         self.stream.shutdown_write()
     }
@@ -374,6 +383,10 @@ impl Stream for Tcp<'_> {
     fn shutdown_write(&self) -> io::Result<()> {
         self.0.shutdown(Shutdown::Write)?;
         self.0.set_read_timeout(Some(Duration::from_secs(2)))
+    }
+
+    fn reset_on_close(&self, on: bool) {
+        let _ = set_socket_linger(self.0, on.then_some(Duration::ZERO)); // cannot fail on a socket
     }
 
     fn local_addr(&self) -> io::Result<SocketAddr> {

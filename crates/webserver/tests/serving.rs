@@ -6,7 +6,7 @@ mod support;
 
 use std::ffi::OsStr;
 use std::fs::{self, File, FileTimes, Permissions};
-use std::io::{BufReader, Read, Write};
+use std::io::{BufReader, ErrorKind, Read, Write};
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::{PermissionsExt, symlink};
 use std::os::unix::net::UnixListener;
@@ -636,6 +636,21 @@ fn v26_response_ends_early_when_file_is_truncated() {
     assert_eq!(get(program.address(), "/large").content_length(), Some(left));
     let messages = program.finish();
     assert!(messages.ends_with(", 1 failed\n"), "{messages}");
+}
+
+// V26: without a Content-Length, only a reset shows that the file is incomplete.
+#[test]
+fn v26_response_without_a_head_is_reset_when_file_is_truncated() {
+    let site = Site::new();
+    let path = site.write("large", &content(LARGE));
+    let program = site.serve(&[]);
+    let whole = read_to_end(&mut send(program.address(), b"GET /large\r\n")).unwrap();
+    assert!(whole == content(LARGE));
+    let mut stream = send(program.address(), b"GET /large\r\n");
+    stream.read_exact(&mut [0; 1 << 16]).unwrap();
+    File::options().write(true).open(path).unwrap().set_len(LARGE as u64 - (16 << 20)).unwrap();
+    let end = read_to_end(&mut stream).map(|bytes| bytes.len()).map_err(|error| error.kind());
+    assert_eq!(end, Err(ErrorKind::ConnectionReset));
 }
 
 #[test]

@@ -142,6 +142,21 @@ fn signal_ends_idle_program() {
     }
 }
 
+// HTTP/0.9 has no Content-Length, and the kernel closes the sockets of a process that was killed.
+#[test]
+fn response_without_a_length_is_reset_however_the_process_ends() {
+    for (signal, code) in [(Signal::TERM, Some(0)), (Signal::KILL, None)] {
+        let directory = directory();
+        let mut program = Program::start(directory.path(), &["--shutdown-timeout", "0"]);
+        let mut download = send(program.address(), b"GET /large\r\n");
+        download.read_exact(&mut [0; 1 << 16]).unwrap();
+        program.signal(signal);
+        assert_eq!(program.wait(Duration::from_secs(10)).map(|status| status.code()), Some(code));
+        let end = read_to_end(&mut download).map(|bytes| bytes.len()).map_err(|error| error.kind());
+        assert_eq!(end, Err(ErrorKind::ConnectionReset), "{signal:?}");
+    }
+}
+
 // A pipe is full after some hundred lines.
 #[test]
 fn unread_log_pipe_blocks_neither_service_nor_shutdown() {

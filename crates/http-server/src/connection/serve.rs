@@ -55,7 +55,10 @@ impl<T: Transport> Connection<T> {
                     return Ok(TurnOutcome::Park(Interest::Yield));
                 }
             }
-            if let Activity::SendingResponse { body, .. } = self.activity {
+            if let Activity::SendingResponse { head, body, .. } = self.activity {
+                if ends_with_the_close(head, body) {
+                    self.transport.reset_on_close(false);
+                }
                 self.finish_response(shared, body)?;
                 responses += 1;
             }
@@ -241,6 +244,9 @@ impl<T: Transport> Connection<T> {
             SendBody::UntilClose => None,
             _ => Some(0),
         };
+        if ends_with_the_close(head, body) {
+            self.transport.reset_on_close(true);
+        }
         self.activity = Activity::SendingResponse { status: response.status, date, head, body };
         if body != Some(0) {
             self.send_buffer.push(response.body);
@@ -271,6 +277,11 @@ impl<T: Transport> Connection<T> {
         self.record(shared, self.response_reason());
         Ok(())
     }
+}
+
+/// Whether only the close shows where a response ends: it has no length, or no head (HTTP/0.9).
+fn ends_with_the_close(head: u64, body: Option<u64>) -> bool {
+    body.is_none() || (head == 0 && body != Some(0))
 }
 
 /// Runs a handler's code.

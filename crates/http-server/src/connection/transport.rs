@@ -4,10 +4,11 @@ use std::fmt;
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::time::Duration;
 
 use rustix::fs::sendfile;
 use rustix::io::{Errno, ioctl_fionbio, retry_on_intr};
-use rustix::net::sockopt::set_socket_send_buffer_size;
+use rustix::net::sockopt::{set_socket_linger, set_socket_send_buffer_size};
 use rustix::net::{RecvFlags, SendFlags, Shutdown, getsockname, recv, send, shutdown};
 
 use crate::connection::sockopt;
@@ -30,6 +31,11 @@ pub(crate) trait Transport: fmt::Debug {
 
     /// Lets the kernel buffer less, so that the progress of a slow reader is visible.
     fn limit_unsent(&mut self) {}
+
+    /// Whether the close is a reset, however it comes about, and though the process may be killed. Until then it is for a
+    /// response whose end only the close shows: if that comes early, the response must not look whole. A Unix domain
+    /// socket has no resets.
+    fn reset_on_close(&mut self, _on: bool) {}
 
     /// Shuts down the write half.
     fn shutdown_write(&mut self) -> io::Result<()>;
@@ -99,6 +105,10 @@ impl Transport for Socket {
 
     fn limit_unsent(&mut self) {
         let _ = sockopt::limit_unsent(&self.fd); // fails on Unix domain sockets, whose buffer is small already
+    }
+
+    fn reset_on_close(&mut self, on: bool) {
+        let _ = set_socket_linger(&self.fd, on.then_some(Duration::ZERO)); // cannot fail on a socket
     }
 
     fn shutdown_write(&mut self) -> io::Result<()> {
