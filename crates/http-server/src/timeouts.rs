@@ -24,13 +24,17 @@ impl Default for Timeouts {
 }
 
 /// How long a body may take before its rate counts.
-const BODY_BASE: Millis = 10_000;
+pub(crate) const BODY_BASE: Millis = 10_000;
 
 /// A reader is slow once its response has waited this long.
 pub(crate) const SLOW_READER_AFTER: Millis = 1_000;
 
 /// The progress of a slow reader is visible after at most this many bytes; see [`sockopt`](crate::connection::sockopt).
 pub(crate) const SLOW_READER_STEP: u32 = 64 << 10;
+
+/// As the server shuts down, a connection that has been idle for less may still send a request: its client is active, or
+/// has just connected.
+pub(crate) const ACTIVE: Millis = 500;
 
 /// The extra time for a peer whose input was waiting when it timed out. A tick would be too short for busy workers.
 pub(crate) const BUSY_GRACE: Millis = 1_000;

@@ -33,7 +33,7 @@ use crate::freshness::ReceivedAt;
 use crate::handler::BodyConsumer;
 use crate::permit::Permit;
 use crate::stats::EndReason;
-use crate::timeouts::LINGER_MAX_BYTES;
+use crate::timeouts::{ACTIVE, LINGER_MAX_BYTES};
 
 /// A turn ends after this many bytes, so that one peer does not keep a worker from the others. One `sendfile` is as
 /// long.
@@ -207,6 +207,10 @@ impl<T: Transport> Connection<T> {
             return TurnOutcome::Park(Interest::Write);
         }
         if self.waits_for != Interest::Read {
+            if self.transport.is_writable() {
+                self.timer.excuse(&shared.timeouts, clock::monotonic_ms());
+                return TurnOutcome::Park(Interest::Yield);
+            }
             // The peer does not read its response. Further requests of it get none.
             self.record(shared, EndReason::SlowReader);
             return TurnOutcome::Close(EndReason::SlowReader);
@@ -221,6 +225,15 @@ impl<T: Transport> Connection<T> {
         self.put_consumer_aside();
         self.protocol.handle_timeout();
         self.drive(shared, context)
+    }
+
+    /// Serves a request that has arrived as the server shuts down, or closes the connection.
+    pub(crate) fn drive_or_close(&mut self, shared: &Shared, context: &mut WorkerContext) -> TurnOutcome {
+        self.on_ready(false);
+        match self.drive(shared, context) {
+            TurnOutcome::Park(_) if self.is_idle() => TurnOutcome::Close(self.abort(shared, EndReason::Shutdown)),
+            outcome => outcome,
+        }
     }
 
     /// Ends the connection without sending another byte, and returns why it ended. `within` is the reason if a request
@@ -238,6 +251,11 @@ impl<T: Transport> Connection<T> {
     /// Whether no request or response has begun.
     pub(crate) fn is_idle(&self) -> bool {
         self.protocol.phase() == Phase::Idle && self.send_buffer.is_empty() && self.waits_for == Interest::Read
+    }
+
+    /// Whether no request or response has begun for a while.
+    pub(crate) fn is_inactive(&self, now: Millis) -> bool {
+        self.is_idle() && now >= self.timer.phase_started() + ACTIVE
     }
 
     /// Whether it is between two requests.

@@ -12,8 +12,8 @@ use crate::timeouts::SLOW_READER_STEP;
 
 /// Makes the listener report a connection when its first bytes have arrived, or after a second. A connection with one
 /// request costs a fifth less. It is not guaranteed: the first `recv` may still find no bytes.
-pub(crate) fn defer_accept(listener: &impl AsFd) -> io::Result<()> {
-    set(listener, TCP_DEFER_ACCEPT, 1)
+pub(crate) fn defer_accept(listener: &impl AsFd, on: bool) -> io::Result<()> {
+    set(listener, TCP_DEFER_ACCEPT, on.into())
 }
 
 /// Makes the kernel accept at most 128 KiB of unsent bytes, and report space when half of them were sent. Otherwise a

@@ -135,6 +135,74 @@ fn connection_with_unread_bytes_is_not_deferred() {
     assert_eq!(workspaces, ["Workspace(16384 bytes)"]);
 }
 
+#[test]
+fn idle_connection_is_served_once_more_or_closed_as_the_server_shuts_down() {
+    let shared = Shared::new(Box::new(|_: &Request<'_>| Response::text("x")));
+    let mut context = WorkerContext::new(Turn::unlimited());
+    for (input, before, outcome, responses) in [
+        (&b""[..], &b""[..], TurnOutcome::Close(EndReason::ClientAbort), 0),
+        (b"\r\n", b"", TurnOutcome::Close(EndReason::ClientAbort), 0),
+        (b"", GET, TurnOutcome::Close(EndReason::Complete), 1),
+        (b"GET / HT", GET, TurnOutcome::Park(Interest::Read), 1),
+        (GET, GET, TurnOutcome::Close(EndReason::Complete), 2),
+    ] {
+        let mut connection = connected(FakePeer(before.to_vec(), Sends::Once), &shared);
+        assert_eq!(connection.drive(&shared, &mut context), TurnOutcome::Park(Interest::Read));
+        assert!(connection.is_idle());
+        connection.transport.0 = input.to_vec();
+        assert_eq!(connection.drive_or_close(&shared, &mut context), outcome);
+        assert_eq!(connection.responses, responses);
+    }
+}
+
+#[test]
+fn reader_is_slow_only_while_its_socket_is_full() {
+    /// A peer that accepts nothing now.
+    #[derive(Debug)]
+    struct Full {
+        request: FakePeer,
+        is_writable: bool,
+    }
+    impl Transport for Full {
+        fn receive(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+            self.request.receive(buffer)
+        }
+        fn is_readable(&self) -> bool {
+            false
+        }
+        fn is_writable(&self) -> bool {
+            self.is_writable
+        }
+        fn send(&mut self, _: &[u8], _: bool) -> io::Result<usize> {
+            Err(rustix::io::Errno::AGAIN.into())
+        }
+        fn send_file(&mut self, _: BorrowedFd<'_>, _: &mut u64, _: u64) -> io::Result<usize> {
+            Ok(0)
+        }
+        fn shutdown_write(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+        fn local_addr(&self) -> io::Result<SocketAddr> {
+            Err(io::ErrorKind::NotConnected.into())
+        }
+    }
+    let shared = Shared::new(Box::new(|_: &Request<'_>| Response::text("x")));
+    let mut context = WorkerContext::new(Turn::unlimited());
+    let peer = Full { request: FakePeer(GET.to_vec(), Sends::Once), is_writable: false };
+    let mut connection = connected(peer, &shared);
+    assert_eq!(connection.drive(&shared, &mut context), TurnOutcome::Park(Interest::Write));
+    assert_eq!(connection.on_timeout(&shared, &mut context), TurnOutcome::Park(Interest::Write), "to look closer");
+    connection.transport.is_writable = true;
+    for _ in 0..2 {
+        connection.waits_for = Interest::Write;
+        assert_eq!(connection.on_timeout(&shared, &mut context), TurnOutcome::Park(Interest::Yield));
+        assert!(connection.deadline(&shared) >= clock::monotonic_ms() + 9_000);
+    }
+    connection.transport.is_writable = false;
+    connection.waits_for = Interest::Write;
+    assert_eq!(connection.on_timeout(&shared, &mut context), TurnOutcome::Close(EndReason::SlowReader));
+}
+
 /// Gives every permit, or none.
 #[derive(Debug)]
 struct Permits(AtomicBool);

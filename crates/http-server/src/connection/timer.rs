@@ -7,7 +7,7 @@ use http_core::server::Phase;
 
 use crate::clock::Millis;
 use crate::connection::interest::Interest;
-use crate::timeouts::{self, BUSY_GRACE, SLOW_READER_AFTER, Timeouts};
+use crate::timeouts::{self, BODY_BASE, BUSY_GRACE, SLOW_READER_AFTER, Timeouts};
 
 /// The phase that a connection is in, when it began, and how many bytes have moved in it.
 #[derive(Debug)]
@@ -85,6 +85,13 @@ impl PhaseTimer {
     /// Records that the peer reads slowly. Returns whether that is new.
     pub(crate) fn mark_slow_reader(&mut self) -> bool {
         !mem::replace(&mut self.slow_reader, true)
+    }
+
+    /// Lets the peer take as long as at first: it has read all that it could, and the workers were late.
+    pub(crate) fn excuse(&mut self, timeouts: &Timeouts, now: Millis) {
+        self.last_progress = now;
+        let deadline = timeouts.body(self.phase_started, self.bytes_moved, now);
+        self.phase_started += now.saturating_sub(deadline) + BODY_BASE;
     }
 
     /// Postpones the deadline, once per phase, if input is waiting: the peer was in time, and the workers were not.
@@ -174,6 +181,20 @@ mod tests {
         assert!(!timer.mark_slow_reader());
         timer.enter(Phase::Responding, 200_000);
         assert_eq!(write_deadline(&timer), 210_000, "the socket stays as it was set");
+    }
+
+    #[test]
+    fn excused_reader_has_ten_seconds_from_then() {
+        for bytes in [1, 100_000] {
+            let mut timer = in_phase(Phase::Responding);
+            timer.record_progress(bytes, 2_000);
+            timer.mark_slow_reader();
+            for now in [500_000, 600_000, 605_000] {
+                timer.excuse(&TIMEOUTS, now);
+                let deadline = timer.deadline(&TIMEOUTS, Interest::Write);
+                assert!((now + 10_000..=now + 20_000).contains(&deadline), "{bytes} {now} {deadline}");
+            }
+        }
     }
 
     #[test]

@@ -6,6 +6,7 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::time::Duration;
 
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::fs::sendfile;
 use rustix::io::{Errno, ioctl_fionbio, retry_on_intr};
 use rustix::net::sockopt::{set_socket_linger, set_socket_send_buffer_size};
@@ -21,6 +22,11 @@ pub(crate) trait Transport: fmt::Debug {
 
     /// Whether bytes can be received now.
     fn is_readable(&self) -> bool;
+
+    /// Whether the peer has read so much that bytes can be sent now. `false` if that is unknown.
+    fn is_writable(&self) -> bool {
+        false
+    }
 
     /// Sends as many bytes as possible at once. `more`: a file follows, and both may share a packet, which saves a
     /// quarter of the cost at 100 KB.
@@ -85,7 +91,12 @@ impl Transport for Socket {
     }
 
     fn is_readable(&self) -> bool {
-        recv(&self.fd, &mut [0; 1], RecvFlags::DONTWAIT | RecvFlags::PEEK).is_ok_and(|(n, _)| n > 0)
+        has_input(&self.fd)
+    }
+
+    fn is_writable(&self) -> bool {
+        let mut fds = [PollFd::new(&self.fd, PollFlags::OUT)];
+        poll(&mut fds, Some(&Timespec::default())).is_ok() && fds[0].revents().contains(PollFlags::OUT)
     }
 
     fn send(&mut self, bytes: &[u8], more: bool) -> io::Result<usize> {
@@ -124,6 +135,11 @@ impl AsFd for Socket {
     fn as_fd(&self) -> BorrowedFd<'_> {
         self.fd.as_fd()
     }
+}
+
+/// Whether bytes lie in a socket, unread.
+pub(crate) fn has_input(socket: impl AsFd) -> bool {
+    recv(socket, &mut [0; 1], RecvFlags::DONTWAIT | RecvFlags::PEEK).is_ok_and(|(n, _)| n > 0)
 }
 
 /// Whether an error only means that the peer is not ready.

@@ -39,13 +39,16 @@ pub(crate) fn run(engine: &Engine, shutdown_timeout: Duration) {
         if !stopping {
             continue;
         }
-        let stopped_at = *stopped_at.get_or_insert_with(|| {
+        let is_first = stopped_at.is_none();
+        let over = now.saturating_sub(*stopped_at.get_or_insert(now)) >= shutdown_timeout.as_millis() as u64;
+        if is_first {
             engine.reactor.stop_accepting();
-            now
-        });
-        let over = now.saturating_sub(stopped_at) >= shutdown_timeout.as_millis() as u64;
-        for registered in engine.reactor.take_matching(|connection| over || connection.is_idle()) {
-            engine.reactor.push(Work::ShutDown(registered));
+        }
+        if over || !is_first {
+            engine.reactor.close_listeners(over);
+        }
+        for registered in engine.reactor.take_matching(|connection| over || connection.is_inactive(now)) {
+            engine.reactor.push(if over { Work::ShutDown(registered) } else { Work::LastTurn(registered) });
         }
         if over {
             engine.reactor.take_held().for_each(|registered| engine.reactor.push(Work::ShutDown(registered)));

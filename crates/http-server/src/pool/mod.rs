@@ -67,6 +67,7 @@ impl Engine {
                     None
                 }
                 Work::TimedOut(registered) => self.run_turn(registered, &mut context, Connection::on_timeout),
+                Work::LastTurn(registered) => self.run_turn(registered, &mut context, Connection::drive_or_close),
                 Work::ShutDown(registered) => {
                     self.abort(registered, &context, EndReason::Shutdown);
                     None

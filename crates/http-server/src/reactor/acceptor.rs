@@ -4,16 +4,17 @@
 //! one gets a 503 in one of [`OVERLOAD_SLOTS`] extra slots. If these are in use too, it is closed.
 
 use std::net::SocketAddr;
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsFd, OwnedFd};
 
 use rustix::io::Errno;
-use rustix::net::{SocketFlags, acceptfrom_with};
+use rustix::net::{SocketAddrAny, SocketFlags, acceptfrom_with};
 
 use super::poller::{EventFlags, Poller};
 use super::slot::Slot;
 use super::token::listener_key;
 use crate::clock::Millis;
-use crate::connection::transport::UNIX_PEER_ADDR;
+use crate::connection::sockopt;
+use crate::connection::transport::{UNIX_PEER_ADDR, has_input};
 
 /// Slots beyond the connection limit, for connections that get a 503.
 pub(crate) const OVERLOAD_SLOTS: u32 = 64;
@@ -23,7 +24,8 @@ const MAX_EVICTIONS_PER_TICK: usize = 1024;
 
 #[derive(Debug)]
 pub(super) struct Acceptor {
-    listeners: Vec<OwnedFd>,
+    /// `None` if it is closed.
+    listeners: Vec<Option<OwnedFd>>,
     pub(super) free_slots: Vec<u32>,
     overload_slots: Vec<u32>,
     /// Slots that were idle at the last scan, the one that was idle longest at the end.
@@ -31,8 +33,9 @@ pub(super) struct Acceptor {
     scanned_this_tick: bool,
     /// The listeners are not armed, because no descriptor is left.
     paused: bool,
-    /// The server is shutting down.
-    stopped: bool,
+    /// The server is shutting down: what waits in the backlog is accepted as slots become free, and then the listeners
+    /// are closed.
+    stopping: bool,
 }
 
 /// The outcome of an accept.
@@ -52,25 +55,34 @@ pub(super) enum Accepted<T> {
 impl Acceptor {
     pub(super) fn new(listeners: Vec<OwnedFd>, slots: u32) -> Acceptor {
         Acceptor {
-            listeners,
+            listeners: listeners.into_iter().map(Some).collect(),
             // Low indices first: the housekeeper's scan then stays in the cache.
             free_slots: (0..slots).rev().collect(),
             overload_slots: (slots..slots + OVERLOAD_SLOTS).collect(),
             eviction_queue: Vec::new(),
             scanned_this_tick: false,
             paused: false,
-            stopped: false,
+            stopping: false,
         }
     }
 
-    pub(super) fn accept<T>(&mut self, listener: usize, slots: &[Slot<T>], poller: &Poller) -> Option<Accepted<T>> {
-        if self.stopped || self.paused {
+    pub(super) fn accept<T: AsFd>(
+        &mut self,
+        listener: usize,
+        slots: &[Slot<T>],
+        poller: &Poller,
+    ) -> Option<Accepted<T>> {
+        if self.paused {
             return None;
         }
-        let listener = self.listeners.get(listener)?;
+        if self.stopping && self.free_slots.is_empty() {
+            self.pause(poller);
+            return None;
+        }
+        let listener = self.listeners.get(listener)?.as_ref()?;
         match acceptfrom_with(listener, SocketFlags::CLOEXEC) {
             Ok((socket, peer)) => {
-                let peer = peer.and_then(|peer| SocketAddr::try_from(peer).ok()).unwrap_or(UNIX_PEER_ADDR);
+                let peer = peer_addr(peer);
                 if let Some(slot) = self.free_slots.pop() {
                     return Some(Accepted::Slot(socket, peer, slot));
                 }
@@ -101,8 +113,7 @@ impl Acceptor {
             Err(_) => {
                 let idle = self.evict_longest_idle(slots);
                 if idle.is_none() {
-                    self.paused = true;
-                    self.set_listener_interest(poller, EventFlags::empty());
+                    self.pause(poller);
                 }
                 idle.map(Accepted::OutOfDescriptors)
             }
@@ -123,22 +134,44 @@ impl Acceptor {
         self.resume(poller);
     }
 
-    pub(super) fn all_slots_free(&self, slots: usize) -> bool {
-        self.free_slots.len() + self.overload_slots.len() == slots
+    /// Whether everything is closed.
+    pub(super) fn is_done(&self, slots: usize) -> bool {
+        self.listeners.iter().all(Option::is_none) && self.free_slots.len() + self.overload_slots.len() == slots
     }
 
-    pub(super) fn stop(&mut self, poller: &Poller) {
-        self.stopped = true;
-        for listener in self.listeners.drain(..) {
-            // Another process may hold the socket too, and then it would stay registered. It is only closed, not shut
-            // down: connections in the backlog are left for that process; if there is none, the kernel resets them.
-            // Removing a registered descriptor cannot fail, and nothing depends on it.
-            let _ = poller.delete(&listener);
+    pub(super) fn stop(&mut self) {
+        self.stopping = true;
+        for listener in self.listeners.iter().flatten() {
+            // Who has connected waits in the backlog from now on, though its request is still to come. It fails for Unix
+            // domain sockets, where that is always so.
+            let _ = sockopt::defer_accept(listener, false);
         }
     }
 
-    /// Takes out the connection that has been idle longest, as of the last scan.
-    pub(super) fn evict_longest_idle<T>(&mut self, slots: &[Slot<T>]) -> Option<T> {
+    /// Accepts the next connection that waits, if there is a slot for it. Closes each listener where none waits.
+    pub(super) fn close_listeners(&mut self, at_once: bool, poller: &Poller) -> Option<(OwnedFd, SocketAddr, u32)> {
+        for listener in &mut self.listeners {
+            let Some(socket) = listener else { continue };
+            if !at_once {
+                if self.free_slots.is_empty() {
+                    return None;
+                }
+                match acceptfrom_with(&*socket, SocketFlags::CLOEXEC) {
+                    Ok((socket, peer)) => return Some((socket, peer_addr(peer), self.free_slots.pop()?)),
+                    Err(Errno::AGAIN) => {}
+                    Err(_) => return None, // until the next tick
+                }
+            }
+            // Another process may hold the socket too, and then it would stay registered. It is only closed, not shut
+            // down: what connects from now on waits for that process. Removing a registered descriptor cannot fail.
+            let _ = poller.delete(&*socket);
+            *listener = None;
+        }
+        None
+    }
+
+    /// Takes out the connection that has been idle longest, as of the last scan. One whose request has arrived is not idle.
+    pub(super) fn evict_longest_idle<T: AsFd>(&mut self, slots: &[Slot<T>]) -> Option<T> {
         if self.eviction_queue.is_empty() && !self.scanned_this_tick {
             self.scanned_this_tick = true; // a scan visits every slot, so at most one per tick
             let parked = slots.iter().zip(0..).filter_map(|(slot, index)| Some((slot.deadline()?, index)));
@@ -152,23 +185,34 @@ impl Acceptor {
         }
         loop {
             let slot = &slots[self.eviction_queue.pop()? as usize];
-            if let Some(idle) = slot.take_if(|_, deadline| deadline.evictable) {
+            if let Some(idle) = slot.take_if(|idle, deadline| deadline.evictable && !has_input(idle)) {
                 return Some(idle);
             }
         }
     }
 
     fn resume(&mut self, poller: &Poller) {
-        if self.paused && !self.stopped {
+        if self.paused {
             self.paused = false;
             self.set_listener_interest(poller, EventFlags::IN);
         }
     }
 
+    fn pause(&mut self, poller: &Poller) {
+        self.paused = true;
+        self.set_listener_interest(poller, EventFlags::empty());
+    }
+
     fn set_listener_interest(&self, poller: &Poller, flags: EventFlags) {
         for (index, listener) in self.listeners.iter().enumerate() {
-            // It fails only for unregistered descriptors, and these are registered.
-            let _ = poller.modify(listener, listener_key(index), flags);
+            if let Some(listener) = listener {
+                // It fails only for unregistered descriptors, and these are registered.
+                let _ = poller.modify(listener, listener_key(index), flags);
+            }
         }
     }
+}
+
+fn peer_addr(peer: Option<SocketAddrAny>) -> SocketAddr {
+    peer.and_then(|peer| SocketAddr::try_from(peer).ok()).unwrap_or(UNIX_PEER_ADDR)
 }

@@ -16,7 +16,7 @@ mod token;
 
 use std::io;
 use std::net::SocketAddr;
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::Arc;
 
 pub(crate) use acceptor::OVERLOAD_SLOTS;
@@ -66,6 +66,8 @@ pub(crate) enum Work<C> {
     Resumed(Box<Registered<C>>),
     /// A connection whose deadline has passed.
     TimedOut(Box<Registered<C>>),
+    /// A connection to close as the server shuts down, unless a request has arrived.
+    LastTurn(Box<Registered<C>>),
     /// A connection to close, as the server ends.
     ShutDown(Box<Registered<C>>),
     /// Something to drop that may block.
@@ -219,12 +221,22 @@ impl<C: AsFd + Send + 'static> Reactor<C> {
     }
 
     pub(crate) fn is_empty(&self) -> bool {
-        lock(&self.acceptor).all_slots_free(self.slots.len())
+        lock(&self.acceptor).is_done(self.slots.len())
     }
 
-    /// Closes the listeners. Connections stay.
+    /// Lets no connection begin that could only be refused.
     pub(crate) fn stop_accepting(&self) {
-        lock(&self.acceptor).stop(&self.queue.poller);
+        lock(&self.acceptor).stop();
+    }
+
+    /// Closes each listener whose backlog is empty, after it has accepted what waited there. `at_once`: whatever waits.
+    /// Connections stay.
+    pub(crate) fn close_listeners(&self, at_once: bool) {
+        loop {
+            let accepted = lock(&self.acceptor).close_listeners(at_once, &self.queue.poller);
+            let Some((socket, peer, slot)) = accepted else { return };
+            self.push(Work::Accepted(socket, peer, slot));
+        }
     }
 
     /// Lets the workers leave.
@@ -241,6 +253,12 @@ impl<C: AsFd + Send + 'static> Reactor<C> {
             Accepted::Rejected(socket) => Work::Rejected(socket),
             Accepted::OutOfDescriptors(idle) => Work::Evicted(idle),
         })
+    }
+}
+
+impl<C: AsFd> AsFd for Registered<C> {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.connection.as_fd()
     }
 }
 
@@ -355,5 +373,16 @@ mod tests {
             evicted.push(registered.slot());
         }
         assert_eq!(evicted, [2, 1, 3], "by deadline, and the busy one stays");
+    }
+
+    #[test]
+    fn connection_whose_request_has_arrived_is_not_evicted() {
+        let (reactor, _busy) = with_connection(4, SOON);
+        let mut others = [3000, 2000, 4000].map(|at| park_one(&reactor, ParkDeadline { at, evictable: true }));
+        others[1].write_all(b"G").unwrap();
+        let evicted = lock(&reactor.acceptor).evict_longest_idle(&reactor.slots).map(|evicted| evicted.slot());
+        assert_eq!(evicted, Some(1), "the next one");
+        let Some(Work::Ready { registered, .. }) = next(&reactor) else { panic!("not ready") };
+        assert_eq!(registered.slot(), 2, "it stays parked");
     }
 }

@@ -66,7 +66,7 @@ impl Listeners {
             Ok(address) => {
                 // Every accepted socket inherits both options, so they cost no call there. Each only saves time.
                 let _ = options::set_tcp_nodelay(&socket, true);
-                let _ = sockopt::defer_accept(&socket);
+                let _ = sockopt::defer_accept(&socket, true);
                 self.addresses.push(address);
                 socket
             }

@@ -69,7 +69,7 @@ impl Server {
     /// Uses sockets that already listen, TCP or Unix, for example from systemd or bound before the program dropped its
     /// privileges. A peer over a Unix socket has the address `0.0.0.0:0`.
     ///
-    /// A shutdown closes them. If another process holds such a socket, it can accept the connections that still wait.
+    /// A shutdown closes them. If another process holds such a socket, it can accept the connections that come later.
     ///
     /// ```
     /// use std::net::TcpListener;

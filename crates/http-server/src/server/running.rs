@@ -130,8 +130,9 @@ impl Drop for RunningServer {
     }
 }
 
-/// Shuts a server down: it accepts no more connections, closes idle ones, and lets responses finish within the shutdown
-/// timeout.
+/// Shuts a server down: it accepts what waits in the backlog and no more, serves every request that has arrived, closes
+/// idle connections, and lets responses finish within the shutdown timeout. A connection that was active in the last half
+/// second may send one more request.
 #[derive(Clone, Debug)]
 pub struct ShutdownHandle {
     stopping: Arc<AtomicBool>,
