@@ -196,7 +196,12 @@ pub(crate) fn drive_to_end(
         turn_calls.iter().for_each(|called| called.set(false));
         // A body's reader may panic, which truncates its response.
         match catch_unwind(AssertUnwindSafe(|| turn(&mut connection, shared, &mut context))) {
-            Ok(TurnOutcome::Park(Interest::Yield) | TurnOutcome::Defer | TurnOutcome::Blocked(_)) => {
+            Ok(
+                TurnOutcome::Park(Interest::Yield)
+                | TurnOutcome::Defer
+                | TurnOutcome::Blocked(_)
+                | TurnOutcome::Sleep(_),
+            ) => {
                 turn = Connection::drive;
             }
             Ok(TurnOutcome::Park(_)) => {

@@ -88,6 +88,7 @@ mod sync;
 pub mod testing;
 mod timeouts;
 mod trace;
+mod waker;
 
 /// The protocol: statuses, methods, headers and dates of requests and responses.
 pub use http_core;

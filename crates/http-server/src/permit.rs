@@ -11,6 +11,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use http_core::server::RequestHead;
 
 use crate::clock::Millis;
+use crate::waker::Waker;
 
 /// What a worker may do in a turn. Each permit includes those before it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
@@ -101,6 +102,9 @@ pub(crate) trait PermitSource: fmt::Debug + Send + Sync {
 
     /// Makes sure that another worker waits for events while the caller is busy.
     fn promote_follower(&self);
+
+    /// Has a worker resume the connection that sleeps until this wakes. Any thread may call it.
+    fn wake(&self, waker: &Waker);
 }
 
 /// A worker's turn: its permit, and what it has done so far.
@@ -209,6 +213,11 @@ impl Turn {
     /// end by time.
     pub(crate) fn is_over(&self, now: Millis) -> bool {
         self.began.get().is_some_and(|began| now.saturating_mul(NANOS_PER_MILLI) > began + TURN * NANOS_PER_MILLI)
+    }
+
+    /// Where its worker gets permits; `None` outside the pool.
+    pub(crate) fn source(&self) -> Option<Arc<dyn PermitSource>> {
+        self.source.clone()
     }
 
     /// Makes sure that another worker waits for events during a long turn.

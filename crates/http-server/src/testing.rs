@@ -219,6 +219,7 @@ pub fn with_request<T>(mut head: &[u8], date: Date, f: impl FnOnce(&Request<'_>)
                     socket: None,
                     trace: DecisionTrace(None),
                     turn: None,
+                    waker: None,
                 });
             }
             other => panic!("not a request: {other:?}"),

@@ -16,6 +16,7 @@ use std::io;
 use std::mem;
 use std::net::SocketAddr;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::sync::Arc;
 
 use http_core::server::{self, Phase};
 use http_core::{CloseReason, Date, RequestError, Status, Workspace};
@@ -34,13 +35,14 @@ use crate::handler::BodyConsumer;
 use crate::permit::Permit;
 use crate::stats::EndReason;
 use crate::timeouts::{ACTIVE, LINGER_MAX_BYTES};
+use crate::waker::Waker;
 
 /// A turn ends after this many bytes, so that one peer does not keep a worker from the others. One `sendfile` is as
 /// long.
 const BYTES_PER_TURN: u64 = SENDFILE_CHUNK;
 
 /// How a turn ended.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum TurnOutcome {
     /// The peer is not ready, or it is the turn of other connections.
     Park(Interest),
@@ -48,6 +50,8 @@ pub(crate) enum TurnOutcome {
     Defer,
     /// It is to be driven again when this permit is free.
     Blocked(Permit),
+    /// It is to be driven again when this wakes.
+    Sleep(Arc<Waker>),
     /// The connection is to be closed.
     Close(EndReason),
 }
@@ -82,14 +86,21 @@ pub(crate) struct Connection<T = Socket> {
     holds_workspace: bool,
     /// The handler asked whether it may hang, and the body of its response may, too.
     body_may_hang: bool,
-    /// It was put aside until it gets a permit, or what it has received is still charged as if it were.
+    /// What wakes the request in progress, or has woken it.
+    waker: Option<Arc<Waker>>,
+    /// It was put aside until it gets a permit or wakes, or what it has received is still charged as if it were.
     is_held: bool,
 }
 
 impl TurnOutcome {
     /// Whether the connection goes on later.
-    fn is_pause(self) -> bool {
-        matches!(self, TurnOutcome::Park(_) | TurnOutcome::Blocked(_))
+    fn is_pause(&self) -> bool {
+        matches!(self, TurnOutcome::Park(_)) || self.is_held()
+    }
+
+    /// Whether the connection is put aside.
+    fn is_held(&self) -> bool {
+        matches!(self, TurnOutcome::Blocked(_) | TurnOutcome::Sleep(_))
     }
 }
 
@@ -126,6 +137,7 @@ impl<T: Transport> Connection<T> {
             peer_closed: false,
             holds_workspace: false,
             body_may_hang: false,
+            waker: None,
             is_held: false,
         }
     }
@@ -139,10 +151,11 @@ impl<T: Transport> Connection<T> {
     /// Proceeds as far as the peer allows, within one turn.
     pub(crate) fn drive(&mut self, shared: &Shared, context: &mut WorkerContext) -> TurnOutcome {
         let mut outcome = self.turn(shared, context);
-        if outcome.is_pause() && self.is_refused_memory(shared, matches!(outcome, TurnOutcome::Blocked(_))) {
+        if outcome.is_pause() && self.is_refused_memory(shared, outcome.is_held()) {
             outcome = match self.activity {
                 Activity::Idle | Activity::ReadingBody(_) => {
                     self.put_consumer_aside();
+                    self.waker = None;
                     self.protocol.reject_overloaded();
                     self.turn(shared, context)
                 }
@@ -328,7 +341,7 @@ impl<T: Transport> Connection<T> {
             }),
         };
         // A connection that could go on stays in its phase.
-        if !matches!(outcome, TurnOutcome::Park(Interest::Yield) | TurnOutcome::Blocked(_)) {
+        if outcome != TurnOutcome::Park(Interest::Yield) && !outcome.is_held() {
             self.update_phase();
         }
         self.protocol.detach(&mut workspace);

@@ -20,7 +20,7 @@ use crate::connection::transport::Transport;
 use crate::forwarded;
 use crate::freshness::ReceivedAt;
 use crate::handler::{ActionKind, Body, HandlerError, Request, Response};
-use crate::permit::{Permit, Turn};
+use crate::permit::Turn;
 use crate::trace::DecisionTrace;
 
 /// A turn also ends after this many responses.
@@ -86,9 +86,9 @@ impl<T: Transport> Connection<T> {
                     context.turn.add_bytes(n);
                 }
                 Ok(Event::Request(_)) => {
-                    if let Some(permit) = self.call_handler(shared, context)? {
+                    if let Some(outcome) = self.call_handler(shared, context)? {
                         self.protocol.postpone();
-                        return Ok(TurnOutcome::Blocked(permit));
+                        return Ok(outcome);
                     }
                 }
                 Ok(Event::Body(part)) => {
@@ -149,14 +149,15 @@ impl<T: Transport> Connection<T> {
         Ok(n as u64)
     }
 
-    /// Hands the request that the protocol just received to the handler. Returns the permit that is missing, if it is to
-    /// be called again.
-    fn call_handler(&mut self, shared: &Shared, context: &mut WorkerContext) -> io::Result<Option<Permit>> {
+    /// Hands the request that the protocol just received to the handler. Returns the outcome of the turn, if the handler
+    /// is to be called again.
+    fn call_handler(&mut self, shared: &Shared, context: &mut WorkerContext) -> io::Result<Option<TurnOutcome>> {
         let Some(head) = self.protocol.request() else { return Err(io::Error::other("a request without a head")) };
         let line = self.protocol.start_line();
         if !context.turn.may(shared.handler_permit, |name| name.extend_from_slice(line)) {
-            return Ok(Some(shared.handler_permit));
+            return Ok(Some(TurnOutcome::Blocked(shared.handler_permit)));
         }
+        let waker = self.waker.take();
         let request = Request {
             head,
             peer_addr: self.peer_addr,
@@ -166,6 +167,7 @@ impl<T: Transport> Connection<T> {
             socket: Some(&self.transport),
             trace: DecisionTrace(shared.trace.as_ref()),
             turn: Some(&context.turn),
+            waker: waker.as_deref(),
         };
         let action = guard(|| Ok(shared.handler.handle(&request).0));
         let length = if let Framing::Length(length) = head.body { length } else { 0 };
@@ -199,7 +201,11 @@ impl<T: Transport> Connection<T> {
                 let errors = self.error_responses(shared, &context.turn);
                 if expects_continue { errors.reject_expectation() } else { errors.reject(RequestError::BodyTooLong) }
             }
-            Ok(ActionKind::Later(permit)) => return Ok(Some(permit)),
+            Ok(ActionKind::Later(permit)) => return Ok(Some(TurnOutcome::Blocked(permit))),
+            Ok(ActionKind::Sleep(waker)) => {
+                self.waker = Some(waker.clone());
+                return Ok(Some(TurnOutcome::Sleep(waker)));
+            }
             Err(failure) => errors().failed(failure),
         };
         self.respond(shared, context, response).map(|()| None)

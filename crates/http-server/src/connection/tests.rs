@@ -4,6 +4,7 @@ use super::*;
 use crate::access_log::{AccessLog, LogFormat};
 use crate::handler::{Action, Body, Request, Response};
 use crate::permit::{PermitSource, Turn};
+use crate::waker::{Waker, Wakeup};
 use allocation_counter::measure;
 use http_core::Method;
 use std::io::Read;
@@ -212,6 +213,8 @@ impl PermitSource for Permits {
         self.0.load(Relaxed)
     }
     fn promote_follower(&self) {}
+
+    fn wake(&self, _: &Waker) {}
 }
 
 /// A context whose turns get permits from there.
@@ -235,6 +238,32 @@ fn bytes_that_came_while_put_aside_are_read_before_the_close() {
             if lingers { TurnOutcome::Park(Interest::Read) } else { TurnOutcome::Close(EndReason::Complete) };
         assert_eq!((next, connection.transport.0.is_empty()), (expected, true));
     }
+}
+
+#[test]
+fn request_that_sleeps_is_handled_again_once_it_is_woken() {
+    let handler = |request: &Request<'_>| -> Action {
+        assert_eq!(Waker::woke(request, 2), None, "what another handler waits for");
+        match Waker::woke(request, 1) {
+            Some(_) => Response::text("x").into(),
+            None => Waker::new(request, 1).into(),
+        }
+    };
+    let mut shared = Shared::new(Box::new(handler));
+    let mut context = context_with(&Arc::new(Permits(AtomicBool::new(true))));
+    let peer = |requests| FakePeer(GET.repeat(requests), Sends::Once);
+    let mut connection = connected(peer(2), &shared);
+    for responses in 0..2 {
+        let TurnOutcome::Sleep(waker) = connection.drive(&shared, &mut context) else { panic!("it does not sleep") };
+        assert_eq!((connection.responses, waker.wakeup()), (responses, None), "each request sleeps by itself");
+        waker.wake(Wakeup::Done);
+    }
+    // What waits needs memory.
+    shared.held_budget = MemoryBudget::new(0);
+    let mut refused = connected(peer(1), &shared);
+    refused.drive(&shared, &mut context);
+    assert_eq!(refused.close_reason(), Some(CloseReason::Refused(RequestError::Overloaded)));
+    assert!(refused.waker.is_none());
 }
 
 #[test]

@@ -1,10 +1,12 @@
 //! What a handler does about a request: respond at once, or receive the body first.
 
 use std::fmt;
+use std::sync::Arc;
 
 use super::error::HandlerError;
 use super::response::Response;
 use crate::permit::{Later, Permit};
+use crate::waker::Waker;
 
 /// What a handler does about a request: it responds at once, or receives the request's body first.
 ///
@@ -29,6 +31,8 @@ pub(crate) enum ActionKind {
     },
     /// Call the handler again when this permit is free.
     Later(Permit),
+    /// Call the handler again when this wakes.
+    Sleep(Arc<Waker>),
 }
 
 impl Action {
@@ -74,7 +78,7 @@ impl Action {
     pub fn into_response(self) -> Option<Response> {
         match self.0 {
             ActionKind::Respond(response) => response.ok(),
-            ActionKind::ReadBody { .. } | ActionKind::Later(_) => None,
+            ActionKind::ReadBody { .. } | ActionKind::Later(_) | ActionKind::Sleep(_) => None,
         }
     }
 }

@@ -10,6 +10,7 @@ use http_core::{Date, FieldName, Fields, Method, Version};
 use crate::freshness::ReceivedAt;
 use crate::permit::{Blocking, Turn};
 use crate::trace::DecisionTrace;
+use crate::waker::Waker;
 
 /// A request, as a handler sees it.
 ///
@@ -35,6 +36,8 @@ pub struct Request<'a> {
     pub(crate) trace: DecisionTrace<'a>,
     /// `None` where a handler may block as it likes.
     pub(crate) turn: Option<&'a Turn>,
+    /// What woke the request, if the handler is called again because of that.
+    pub(crate) waker: Option<&'a Waker>,
 }
 
 impl<'a> Request<'a> {

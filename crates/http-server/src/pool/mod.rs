@@ -97,6 +97,7 @@ impl Engine {
                 }
             }
             Ok(TurnOutcome::Blocked(permit)) => self.reactor.hold(Work::Resumed(registered), permit),
+            Ok(TurnOutcome::Sleep(waker)) => self.reactor.sleep(Work::Resumed(registered), waker),
             Ok(TurnOutcome::Defer) => return Some(registered),
             Ok(TurnOutcome::Close(reason)) => self.close(registered, context, reason),
             Err(_) => {

@@ -9,7 +9,7 @@
 use std::collections::VecDeque;
 use std::fmt;
 use std::mem;
-use std::sync::PoisonError;
+use std::sync::{Arc, PoisonError};
 
 use super::batch;
 use super::poller::{EventFlags, EventSource, MAX_EVENTS, Poller};
@@ -18,13 +18,14 @@ use super::token::NOTIFY_TOKEN;
 use crate::clock;
 use crate::permit::{Permit, PermitSource, Turn};
 use crate::sync::{Condvar, Mutex, MutexGuard, lock};
+use crate::waker::Waker;
 
 /// What a worker has to serve next.
 #[derive(Debug)]
 pub(crate) enum Event<T> {
     /// The kernel reported this key. `more_ready`: the next event is of this kind too, and turns are short.
     Ready { key: u64, flags: EventFlags, more_ready: bool },
-    /// A job that was deferred, held or pushed.
+    /// A job that was deferred, held, woken or pushed.
     Job(T),
 }
 
@@ -43,6 +44,8 @@ struct QueueState<T> {
     held: [VecDeque<T>; 4],
     /// The kind of permit that such a job got last. Other kinds come first, so that none waits for a flood of it.
     last_kind: Permit,
+    /// Jobs that sleep until they are woken.
+    asleep: Vec<(Arc<Waker>, T)>,
     promotion: Promotion,
     /// Workers that wait for events.
     waiting: usize,
@@ -59,6 +62,7 @@ impl<T, P: EventSource> ReadyQueue<T, P> {
             events: VecDeque::new(),
             held: Default::default(),
             last_kind: Permit::None,
+            asleep: Vec::new(),
             promotion,
             waiting: 0,
             serving: 0,
@@ -122,10 +126,21 @@ impl<T, P: EventSource> ReadyQueue<T, P> {
         lock(&self.state).held[permit as usize].push_back(job);
     }
 
-    /// Takes out the jobs that wait for a permit, if they are wanted.
+    /// Puts a job aside until it is woken. The caller is a worker, which finds the job in its next turn if that has
+    /// happened meanwhile.
+    pub(crate) fn sleep(&self, job: T, waker: Arc<Waker>) {
+        let mut state = lock(&self.state);
+        match waker.wakeup() {
+            None => state.asleep.push((waker, job)),
+            Some(_) => state.events.push_front(Event::Job(job)),
+        }
+    }
+
+    /// Takes out the jobs that wait for a permit or sleep, if they are wanted.
     pub(crate) fn take_held(&self, is_wanted: impl Fn(&T) -> bool) -> Vec<T> {
-        let mut taken = Vec::new();
-        for jobs in &mut lock(&self.state).held {
+        let mut state = lock(&self.state);
+        let mut taken: Vec<T> = state.asleep.extract_if(.., |(_, job)| is_wanted(job)).map(|(_, job)| job).collect();
+        for jobs in &mut state.held {
             let (wanted, others): (VecDeque<T>, VecDeque<T>) = mem::take(jobs).into_iter().partition(&is_wanted);
             *jobs = others;
             taken.extend(wanted);
@@ -135,7 +150,10 @@ impl<T, P: EventSource> ReadyQueue<T, P> {
 
     /// Adds a job from outside the workers, to be done before everything else.
     pub(crate) fn push(&self, job: T) {
-        let mut state = lock(&self.state);
+        self.push_into(&mut lock(&self.state), job);
+    }
+
+    fn push_into(&self, state: &mut QueueState<T>, job: T) {
         state.events.push_front(Event::Job(job));
         // Both, because a follower that was promoted for the last job may still be counted as idle, and this one must
         // not wait for that job.
@@ -244,12 +262,22 @@ impl<T: Send, P: EventSource> PermitSource for ReadyQueue<T, P> {
     fn promote_follower(&self) {
         self.promote(&lock(&self.state));
     }
+
+    fn wake(&self, waker: &Waker) {
+        let mut state = lock(&self.state);
+        let position = state.asleep.iter().position(|(other, _)| **other == *waker);
+        if let Some(position) = position {
+            let (_, job) = state.asleep.swap_remove(position);
+            self.push_into(&mut state, job);
+        }
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::reactor::poller::Event as PollEvent;
+    use crate::waker::Wakeup;
     use rustix::event::epoll::EventData;
 
     /// A poller that reports what a test wants.
@@ -368,6 +396,22 @@ mod tests {
         }
 
         #[test]
+        fn job_sleeps_until_it_is_woken() {
+            let (queue, turn) = (Arc::new(queue(2)), Turn::unlimited());
+            let wakers = [(); 3].map(|()| Waker::for_connection(queue.clone()));
+            wakers[0].wake(Wakeup::GaveUp);
+            (0..3).for_each(|job| queue.sleep(job, wakers[job as usize].clone()));
+            assert!(matches!(queue.next(&turn, None), Some(Event::Job(0))), "it was woken before");
+            wakers[2].wake(Wakeup::Done);
+            wakers[2].wake(Wakeup::Done);
+            assert!(matches!(queue.next(&turn, None), Some(Event::Job(2))));
+            assert_eq!(queue.take_held(|_| true), [1]);
+            wakers[1].wake(Wakeup::Done);
+            queue.shut_down();
+            assert!(queue.next(&turn, None).is_none(), "what was taken out is not resumed");
+        }
+
+        #[test]
         fn debug_shows_no_connection() {
             let queue = queue(2);
             lock(&queue.state).events.push_back(Event::Job("198.51.100.1"));
@@ -429,8 +473,8 @@ mod tests {
     }
 
     /// Every order of the steps of two workers, tried by loom. It proves that each event is served once, that one
-    /// worker waits at a time, that a blocked worker blocks no other event, that what waits for a permit gets it, and
-    /// that all workers leave after a shutdown.
+    /// worker waits at a time, that a blocked worker blocks no other event, that what waits for a permit gets it, that
+    /// what sleeps is woken, and that all workers leave after a shutdown.
     #[cfg(loom)]
     mod every_order {
         use super::*;
@@ -442,6 +486,8 @@ mod tests {
         /// Needs no permit, unlike the others.
         const LAST: u64 = 1;
         const ANOTHER: u64 = 2;
+        /// Sleeps until another thread wakes it.
+        const SLEEPS: u64 = 3;
 
         #[derive(Clone, Copy)]
         struct Model {
@@ -459,6 +505,7 @@ mod tests {
         struct Scene {
             model: Model,
             queue: Arc<ReadyQueue<u64, FakePoller>>,
+            waker: Arc<Waker>,
             served: Mutex<Vec<u64>>,
             changed: Condvar,
         }
@@ -472,6 +519,7 @@ mod tests {
                         Event::Ready { key, more_ready: true, .. } if !self.model.handler_may_block => {
                             deferred = Some(key);
                         }
+                        Event::Ready { key: SLEEPS, .. } => self.queue.sleep(SLEEPS, self.waker.clone()),
                         Event::Ready { key, .. } | Event::Job(key) => {
                             match key == LAST || turn.may(Permit::Block, |_| {}) {
                                 true => self.serve(key),
@@ -514,7 +562,8 @@ mod tests {
                 let promotion = Promotion::new(model.threads, model.handler_may_block);
                 let queue = Arc::new(ReadyQueue::new(FakePoller::default(), 1, promotion));
                 let (served, changed) = (Mutex::default(), Condvar::new());
-                let scene = loom::sync::Arc::new(Scene { model, queue, served, changed });
+                let waker = Waker::for_connection(queue.clone());
+                let scene = loom::sync::Arc::new(Scene { model, queue, waker, served, changed });
                 scene.queue.poller.report(model.first.iter().copied());
                 let workers = [(); 2].map(|()| {
                     let scene = scene.clone();
@@ -523,6 +572,9 @@ mod tests {
                 match model.pushed {
                     true => scene.queue.push(LAST),
                     false => scene.queue.poller.report([LAST]),
+                }
+                if model.first.contains(&SLEEPS) {
+                    scene.waker.wake(Wakeup::Done);
                 }
                 if model.housekeeper {
                     scene.run_housekeeper();
@@ -566,6 +618,13 @@ mod tests {
         fn job_of_the_housekeeper_wakes_a_worker() {
             check(Model { pushed: true, ..BLOCKING });
             check(Model { pushed: true, first: &[], ..BLOCKING });
+        }
+
+        #[test]
+        fn job_that_sleeps_is_woken_once() {
+            check(Model { first: &[SLEEPS], ..BLOCKING });
+            check(Model { first: &[SLEEPS, SLOW], preemptions: 2, ..BLOCKING });
+            check(Model { first: &[ANOTHER, SLEEPS], preemptions: 2, ..SHORT });
         }
 
         #[test]

@@ -32,6 +32,7 @@ use crate::config::ServerConfig;
 use crate::connection::interest::Interest;
 use crate::permit::{Permit, PermitSource, Turn};
 use crate::sync::{Mutex, lock};
+use crate::waker::Waker;
 
 #[derive(Debug)]
 pub(crate) struct Reactor<C> {
@@ -62,7 +63,7 @@ pub(crate) enum Work<C> {
     /// A connection whose peer is ready. `peer_closed`: its stream has ended too. `more_ready`: other connections are
     /// ready too.
     Ready { registered: Box<Registered<C>>, peer_closed: bool, more_ready: bool },
-    /// A connection that was deferred or held.
+    /// A connection that was deferred, held or woken.
     Resumed(Box<Registered<C>>),
     /// A connection whose deadline has passed.
     TimedOut(Box<Registered<C>>),
@@ -207,12 +208,17 @@ impl<C: AsFd + Send + 'static> Reactor<C> {
         self.queue.hold(work, permit);
     }
 
+    /// Puts work aside until it is woken. Only workers may call it.
+    pub(crate) fn sleep(&self, work: Work<C>, waker: Arc<Waker>) {
+        self.queue.sleep(work, waker);
+    }
+
     /// Hands work to a worker, from another thread.
     pub(crate) fn push(&self, work: Work<C>) {
         self.queue.push(work);
     }
 
-    /// Takes out the connections that wait for a permit. What else waits for one stays.
+    /// Takes out the connections that wait for a permit or sleep. What else waits for one stays.
     pub(crate) fn take_held(&self) -> impl Iterator<Item = Box<Registered<C>>> {
         self.queue.take_held(|work| matches!(work, Work::Resumed(_))).into_iter().filter_map(|work| match work {
             Work::Resumed(registered) => Some(registered),
