@@ -44,7 +44,7 @@ pub struct ServerConfig {
     /// How long responses may continue after a shutdown request. Default: 5 s.
     pub shutdown_timeout: Duration,
     /// The most bytes that partly received heads and collected bodies may take, over all connections. Default: 16 MiB.
-    /// As much again is for requests that wait until a thread may block. A request beyond it gets a 503.
+    /// As much again is for requests that wait until a thread may block or a login is verified. A request beyond it gets a 503.
     pub receive_budget: usize,
     /// The most bytes that responses in memory may take while clients read them, over all connections. Default: 64 MiB.
     /// Beyond it, connections close before their responses are complete.

@@ -31,7 +31,7 @@ impl ServerConfig {
         [
             ("idle connections", connections.saturating_mul(CONNECTION + LOG_BUF_KEPT) as u64),
             ("received heads and bodies", receive_budget as u64),
-            ("requests that wait for a disk", receive_budget as u64),
+            ("requests that are put aside", receive_budget as u64),
             ("unread responses", send_budget as u64),
             ("worker stacks and buffers", Promotion::workers(threads).saturating_add(3).saturating_mul(thread) as u64),
             ("access log", access_log::memory(limits.head as usize) as u64),

@@ -1,7 +1,7 @@
 //! Lets a request wait for another thread without a worker. Its connection is put aside, and once the other thread wakes
 //! it, the handler is called again.
 
-#![allow(dead_code, reason = "logins are about to use it")]
+#![cfg_attr(not(feature = "basic-auth"), allow(dead_code, reason = "only logins wait for another thread"))]
 
 use std::fmt;
 use std::ptr;

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use clap::CommandFactory;
 use http_files::Files;
-use http_server::auth::BasicAuth;
+use http_server::auth::{self, BasicAuth};
 use http_server::http_core::Limits;
 use http_server::{ServerConfig, Timeouts};
 
@@ -82,6 +82,7 @@ fn rows(config: &ServerConfig) -> Vec<Row> {
             timeouts.stall().map_or("none".into(), seconds),
             "then the connection is closed",
         ),
+        ("logins waiting (--auth)", auth::MAX_WAITING.to_string(), "more, or after 30 s: 503 with Retry-After"),
         ("lingering close", seconds(Timeouts::LINGER), "or 2 MiB, or 2 s without a byte"),
         ("shutdown timeout", seconds(*shutdown_timeout), "then unfinished responses are cut off"),
     ]

@@ -31,6 +31,8 @@ pub struct Users {
     known: HashMap<Box<[u8]>, User>,
     /// The greatest of their costs. Every verification takes as long as one at this cost.
     cost: u32,
+    /// Bytes of the longest user name.
+    longest: usize,
 }
 
 /// Why [`Users`] could not be read. It does not repeat the file's content, which may be a password.
@@ -87,7 +89,7 @@ impl Users {
         if text.len() > MAX_FILE {
             return Err(UsersError::TooLong);
         }
-        let mut users = Users { known: HashMap::new(), cost: 0 };
+        let mut users = Users { known: HashMap::new(), cost: 0, longest: 0 };
         for (index, line) in text.split(|&c| c == b'\n').enumerate() {
             let line = line.strip_suffix(b"\r").unwrap_or(line);
             if !line.trim_ascii().is_empty() && !line.starts_with(b"#") {
@@ -102,6 +104,13 @@ impl Users {
         let cached = self.known.get(credentials.user()).and_then(|user| user.cached.get());
         let is_same = constant_time_eq(cached.unwrap_or(&[0; PASSWORD]), &bcrypt_input(credentials));
         is_same && cached.is_some()
+    }
+
+    /// The bytes of the credentials that decide whether they are right. So what has to wait is short.
+    pub(crate) fn shortened(&self, credentials: &Basic) -> Basic {
+        let (user, password) = (credentials.user(), credentials.password());
+        let user = &user[..user.len().min(self.longest + 1)]; // one byte more than any known name
+        Basic::new(user, &password[..password.len().min(PASSWORD)]).unwrap_or_else(|_| credentials.clone())
     }
 
     /// Whether the credentials are right. If so, they are cached. It takes the same time for all credentials.
@@ -129,6 +138,7 @@ impl Users {
             return Err(UsersError::Cost(number, user.cost));
         }
         self.cost = self.cost.max(user.cost);
+        self.longest = self.longest.max(name.len());
         match self.known.insert(name.into(), user) {
             Some(_) => Err(UsersError::DuplicateUser(number)),
             None => Ok(()),

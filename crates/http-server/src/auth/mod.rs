@@ -1,18 +1,22 @@
 //! Basic authentication (V19): a handler that requires a login in front of another handler. `http_core` parses
-//! credentials, and `htpasswd` verifies them. This file decides on the response, and on how many verifications run at
-//! once.
+//! credentials, `htpasswd` verifies them, `queue` says in which order, and `verifier` has the thread for it. This file
+//! decides on the response.
 
 mod htpasswd;
+mod queue;
+mod verifier;
 
-use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
-use std::sync::{Mutex, TryLockError};
+use std::io;
+use std::sync::Arc;
+use std::time::Duration;
 
 use http_core::auth::{Basic, InvalidRealm, basic_challenge};
 use http_core::{Method, Status, header};
 
 pub use self::htpasswd::{Users, UsersError};
+use self::verifier::Verifier;
 use crate::handler::{Action, ErrorContext, Handler, HandlerError, Request, Response};
-use crate::permit::Later;
+use crate::waker::{Waker, Wakeup};
 
 /// Requires a login by Basic credentials (RFC 7617) in front of another handler. Without TLS, everyone on the network
 /// path can read the passwords.
@@ -22,9 +26,14 @@ use crate::permit::Later;
 /// their usual response.
 ///
 /// A password is verified once and then cached, so later requests cost one comparison. Verifications run one at a time,
-/// on a worker thread; meanwhile other requests that need one get a 503 with `Retry-After: 1`. So guessing is as slow
-/// as the hashes are, and holds at most one thread. The server should have at least two threads. Clients that are
-/// logged in do not notice the guesses, and new ones may have to try again.
+/// on a thread of their own. Requests that need one wait for it, without a worker, and those with the same credentials
+/// wait for the same one. At most [`MAX_WAITING`] requests wait, each for at most [`MAX_WAIT`]; the others get a 503 with
+/// `Retry-After`.
+///
+/// Guessing is as slow as the hashes are, and keeps no one else out. Clients are served in turn, by their
+/// [address](Request::client_ip), and one whose last password was wrong comes after all others. If it guesses again, its
+/// answer is held back, so that its guesses take an eighth of the time. Then people behind the same address can log in,
+/// too. Clients that are logged in do not notice the guesses.
 ///
 /// Nothing is added to the other handler's responses. Shared caches do not store responses to requests with
 /// credentials, unless the response says `public` (R1945-10.2, RFC 9111 §3.5). The handler can read the user name with
@@ -45,26 +54,32 @@ use crate::permit::Later;
 /// ```
 #[derive(Debug)]
 pub struct BasicAuth<H> {
-    users: Users,
+    verifier: Arc<Verifier>,
     inner: H,
     /// The value of WWW-Authenticate.
     challenge: String,
-    verifying: Mutex<()>,
-    verifications: AtomicU64,
 }
+
+/// The most requests that wait for a verification at the same time. Beyond it, one of them gets a 503: of the clients
+/// that guess, one that was served last.
+pub const MAX_WAITING: usize = queue::MAX_WAITING;
+
+/// How long a request waits for a verification. Then it gets a 503.
+pub const MAX_WAIT: Duration = queue::MAX_WAIT;
 
 enum Access {
     Granted,
     Denied,
-    Busy,
-    Later(Later),
+    Waits(Arc<Waker>),
+    GaveUp,
+    Failed(io::Error),
 }
 
 impl<H: Handler> BasicAuth<H> {
     /// Requires a login in front of `inner`. The realm is `webserver`.
     pub fn new(users: Users, inner: H) -> BasicAuth<H> {
         let challenge = with_charset("Basic realm=\"webserver\"");
-        BasicAuth { users, inner, challenge, verifying: Mutex::new(()), verifications: AtomicU64::new(0) }
+        BasicAuth { verifier: Verifier::new(users, MAX_WAIT), inner, challenge }
     }
 
     /// Changes the realm: the name of the protected area, which clients show to their users.
@@ -77,25 +92,23 @@ impl<H: Handler> BasicAuth<H> {
 
     /// The number of verifications that have begun, of right and wrong passwords.
     pub fn verifications(&self) -> u64 {
-        self.verifications.load(Relaxed)
+        self.verifier.verifications()
     }
 
     fn check(&self, request: &Request<'_>) -> Access {
         let credentials = request.headers().only(header::AUTHORIZATION).and_then(|value| Basic::parse(value).ok());
         let Some(credentials) = credentials else { return Access::Denied };
-        if self.users.is_cached(&credentials) {
+        let is_cached = || self.verifier.users.is_cached(&credentials);
+        if is_cached() {
             return Access::Granted;
         }
-        if let Err(later) = request.blocking().will_block() {
-            return Access::Later(later);
+        match self.verifier.verify(request, &credentials) {
+            Ok(Ok(Wakeup::Done)) if is_cached() => Access::Granted,
+            Ok(Ok(Wakeup::Done)) => Access::Denied,
+            Ok(Ok(Wakeup::GaveUp)) => Access::GaveUp,
+            Ok(Err(waker)) => Access::Waits(waker),
+            Err(error) => Access::Failed(error),
         }
-        let _one = match self.verifying.try_lock() {
-            Ok(one) => one,
-            Err(TryLockError::Poisoned(one)) => one.into_inner(),
-            Err(TryLockError::WouldBlock) => return Access::Busy,
-        };
-        self.verifications.fetch_add(1, Relaxed);
-        if self.users.verify(&credentials) { Access::Granted } else { Access::Denied }
     }
 }
 
@@ -115,15 +128,13 @@ impl<H: Handler> Handler for BasicAuth<H> {
                 let error = HandlerError::new(Status::UNAUTHORIZED, "a valid user name and password are required");
                 error.header(header::WWW_AUTHENTICATE, &self.challenge).into()
             }
-            Access::Later(later) => later.into(),
-            Access::Busy => {
-                let why = "another password is being verified, try again in a second";
-                HandlerError::new(Status::SERVICE_UNAVAILABLE, why).header(header::RETRY_AFTER, "1").into()
-            }
+            Access::Waits(waker) => waker.into(),
+            Access::GaveUp => too_many_logins().into(),
+            Access::Failed(error) => too_many_logins().cause(error).into(),
         }
     }
 
-    /// As `inner`: a verification itself asks before it blocks.
+    /// As `inner`: no worker waits for a verification.
     fn never_blocks(&self) -> bool {
         self.inner.never_blocks()
     }
@@ -133,7 +144,87 @@ impl<H: Handler> Handler for BasicAuth<H> {
     }
 }
 
+fn too_many_logins() -> HandlerError {
+    let why = "too many passwords are being verified, try again in a few seconds";
+    HandlerError::new(Status::SERVICE_UNAVAILABLE, why).header(header::RETRY_AFTER, "10")
+}
+
 /// Asks clients for UTF-8 (RFC 7617 §2.1).
 fn with_charset(challenge: &str) -> String {
     format!("{challenge}, charset=\"UTF-8\"")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{RunningServer, Server, testing};
+    use std::io::{Read, Write};
+    use std::net::TcpStream;
+    use std::thread;
+
+    /// Users "a" to "h" with the password "right", at this bcrypt cost.
+    fn users(cost: u32) -> Users {
+        let hash = bcrypt::hash_with_salt("right", cost, [7; 16]).unwrap();
+        Users::parse(('a'..='h').map(|user| format!("{user}:{hash}\n")).collect::<String>().as_bytes()).unwrap()
+    }
+
+    fn header(user: &str, password: &str) -> String {
+        let mut value = Vec::new();
+        Basic::new(user.as_bytes(), password.as_bytes()).unwrap().append_to(&mut value);
+        String::from_utf8(value).unwrap()
+    }
+
+    fn inside(_: &Request<'_>) -> Response {
+        Response::text("inside")
+    }
+
+    #[test]
+    fn request_that_waits_too_long_gets_503() {
+        let verifier = Verifier::new(users(10), Duration::from_millis(20));
+        let auth = BasicAuth { verifier, ..BasicAuth::new(users(4), inside) };
+        let server: RunningServer = Server::bind("127.0.0.1:0").unwrap().threads(1).start(auth).unwrap();
+        let mut streams: Vec<_> = (0..3)
+            .map(|n| {
+                let mut stream = TcpStream::connect(server.local_addrs()[0]).unwrap();
+                write!(stream, "GET / HTTP/1.0\r\nAuthorization: {}\r\n\r\n", header("a", &n.to_string())).unwrap();
+                stream
+            })
+            .collect();
+        let responses = streams.iter_mut().map(|stream| {
+            let mut response = String::new();
+            stream.read_to_string(&mut response).unwrap();
+            response
+        });
+        let (refused, verified): (Vec<_>, Vec<_>) = responses.partition(|text| text.starts_with("HTTP/1.0 503 "));
+        assert!(!refused.is_empty() && refused.iter().all(|text| text.contains("\r\nRetry-After: 10\r\n")));
+        assert!(verified.iter().all(|text| text.starts_with("HTTP/1.0 401 ")), "{verified:?}");
+    }
+
+    // Outside the pool, a thread waits for the verification.
+    #[test]
+    fn threads_of_a_program_log_in_at_once() {
+        let auth = BasicAuth::new(users(4), inside);
+        thread::scope(|scope| {
+            let auth = &auth;
+            let log_in = |n: usize| {
+                let (user, password) = (["a", "b", "c", "d"][n / 2], ["right", "wrong"][n % 2]);
+                testing::get("/").header("Authorization", &header(user, password)).send(auth).status.code()
+            };
+            let threads = [0, 1, 2, 3, 4, 5, 6, 7].map(|n| scope.spawn(move || log_in(n)));
+            assert_eq!(threads.map(|thread| thread.join().unwrap()), [200, 401, 200, 401, 200, 401, 200, 401]);
+        });
+        assert_eq!(auth.verifications(), 8);
+    }
+
+    // What woke a request of one is not taken for the other's.
+    #[test]
+    fn one_login_behind_another_verifies_by_itself() {
+        let server = Server::bind("127.0.0.1:0").unwrap();
+        let server = server.start(BasicAuth::new(users(4), BasicAuth::new(users(5), inside))).unwrap();
+        let mut stream = TcpStream::connect(server.local_addrs()[0]).unwrap();
+        write!(stream, "GET / HTTP/1.0\r\nAuthorization: {}\r\n\r\n", header("a", "right")).unwrap();
+        let mut response = String::new();
+        stream.read_to_string(&mut response).unwrap();
+        assert!(response.ends_with("\r\n\r\ninside"), "{response}");
+    }
 }

@@ -5,6 +5,7 @@
 mod browser;
 mod embedded;
 mod fuse;
+mod login;
 mod program;
 mod program_with_disk;
 mod wire;
@@ -12,6 +13,7 @@ mod wire;
 pub(crate) use browser::Browser;
 pub(crate) use embedded::EmbeddedServer;
 pub(crate) use fuse::{Fuse, Hold, content};
+pub(crate) use login::{PASSWORD, authorization, connect_from, users_line};
 pub(crate) use program::{PROGRAM, Program, output_of, output_of_command};
 pub(crate) use program_with_disk::ProgramWithDisk;
 pub(crate) use wire::{

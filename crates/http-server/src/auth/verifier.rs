@@ -1,0 +1,122 @@
+//! Verifies passwords on a thread of its own, so that no worker does. The thread ends when no request is left.
+
+use std::fmt;
+use std::io;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use http_core::auth::Basic;
+
+use super::htpasswd::Users;
+use super::queue::Queue;
+use crate::handler::Request;
+use crate::waker::{Waker, Wakeup};
+
+pub(super) struct Verifier {
+    pub(super) users: Users,
+    state: Mutex<State>,
+    /// There is something to verify.
+    changed: Condvar,
+    verifications: AtomicU64,
+}
+
+struct State {
+    queue: Queue<Arc<Waker>>,
+    has_thread: bool,
+}
+
+/// bcrypt needs 4 KiB.
+const STACK: usize = 256 << 10;
+
+impl Verifier {
+    pub(super) fn new(users: Users, max_wait: Duration) -> Arc<Verifier> {
+        let state = Mutex::new(State { queue: Queue::new(max_wait), has_thread: false });
+        Arc::new(Verifier { users, state, changed: Condvar::new(), verifications: AtomicU64::new(0) })
+    }
+
+    /// The number of verifications that have begun.
+    pub(super) fn verifications(&self) -> u64 {
+        self.verifications.load(Relaxed)
+    }
+
+    /// Whether the verification of a request's credentials has ended. If the request has to wait for that, returns what
+    /// wakes it.
+    ///
+    /// # Errors
+    /// Those of the system, if it starts no thread.
+    pub(super) fn verify(
+        self: &Arc<Self>,
+        request: &Request<'_>,
+        credentials: &Basic,
+    ) -> io::Result<Result<Wakeup, Arc<Waker>>> {
+        let owner = Arc::as_ptr(self) as usize;
+        if let Some(wakeup) = Waker::woke(request, owner) {
+            return Ok(Ok(wakeup));
+        }
+        let waker = Waker::new(request, owner);
+        self.add(request, credentials, waker.clone())?;
+        Ok(waker.block().ok_or(waker))
+    }
+
+    fn add(self: &Arc<Self>, request: &Request<'_>, credentials: &Basic, waker: Arc<Waker>) -> io::Result<()> {
+        let mut state = self.lock();
+        if !state.has_thread {
+            let verifier = self.clone();
+            let thread = thread::Builder::new().name("verifier".into()).stack_size(STACK);
+            thread.spawn(move || verifier.run())?;
+            state.has_thread = true;
+        }
+        let now = Instant::now();
+        state.queue.add(request.client_ip(), self.users.shortened(credentials), waker, now);
+        let due = state.queue.take_due(now);
+        drop(state);
+        self.changed.notify_one();
+        due.into_iter().for_each(|(waker, wakeup)| waker.wake(wakeup));
+        Ok(())
+    }
+
+    fn run(&self) {
+        let mut state = self.lock();
+        loop {
+            let due = state.queue.take_due(Instant::now());
+            // The next one is chosen before a client that is answered can send another request.
+            let next = state.queue.next();
+            if due.is_empty() && next.is_none() {
+                let Some(at) = state.queue.next_due() else { break };
+                let wait = at.saturating_duration_since(Instant::now());
+                state = self
+                    .changed
+                    .wait_timeout(state, wait)
+                    .map_or_else(|error| error.into_inner().0, |(state, _)| state);
+                continue;
+            }
+            drop(state);
+            due.into_iter().for_each(|(waker, wakeup)| waker.wake(wakeup));
+            let began = Instant::now();
+            let is_right = next.map(|credentials| {
+                self.verifications.fetch_add(1, Relaxed);
+                catch_unwind(AssertUnwindSafe(|| self.users.verify(&credentials))).unwrap_or(false)
+            });
+            state = self.lock();
+            if let Some(is_right) = is_right {
+                let now = Instant::now();
+                state.queue.finish(is_right, now - began, now);
+            }
+        }
+        state.has_thread = false;
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl fmt::Debug for Verifier {
+    /// Shows no credentials (R1945-12.3).
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Verifier").field("users", &self.users).finish_non_exhaustive()
+    }
+}
