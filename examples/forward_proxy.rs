@@ -9,8 +9,8 @@
 //!
 //! It leaves out CONNECT, and so `https` (the core responds 405), chunked request bodies (501), a cache, keep-alive to
 //! servers, and authentication: every client that reaches its port can reach what this machine reaches. A client that
-//! expects 100 (Continue) gets none and continues after a while. Each thread waits for one side at a time, and for the
-//! server only after the request. Each byte extends the timeout by 30 s.
+//! expects 100 (Continue) gets it from the proxy, not from the server. Each thread waits for one side at a time, and for
+//! the server only after the request. Each byte extends the timeout by 30 s.
 
 use std::io::{self, ErrorKind, Read, Write};
 use std::net::{Shutdown, TcpListener, TcpStream};
@@ -52,6 +52,7 @@ fn serve(mut client: TcpStream, name: Authority<'_>) -> io::Result<()> {
                 Ok(connected) => origin = Some(connected),
                 Err((status, why)) => respond_error(status, why, &mut connection, &mut out)?,
             },
+            Ok(Event::Continue(interim)) => out.extend_from_slice(interim),
             Ok(Event::Body(bytes)) => {
                 // A server that stops reading may already have sent its response. It gets no more of the body.
                 if let Some((server, _)) = &mut origin

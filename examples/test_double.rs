@@ -115,6 +115,7 @@ impl TestDouble {
                     let fields = lines.collect::<String>();
                     request = [connection.start_line(), b"\n", fields.as_bytes(), b"\n"].concat();
                 }
+                Ok(Event::Continue(interim)) => out.extend_from_slice(interim),
                 Ok(Event::Body(bytes)) => request.extend_from_slice(bytes),
                 Ok(Event::NeedOutput) => {
                     self.requests.lock().unwrap().push(Ok(String::from_utf8_lossy(&request).into_owned()));

@@ -290,8 +290,10 @@ fn proxy_streams_bodies_both_ways_for_curl() {
     if let Some((status, response)) = curl(&["-x", &through, &url]) {
         assert!(status == 0 && response.starts_with("HTTP/1.0 200 OK\r\n") && response.len() > length);
         let origin = TestDouble::start(&[vec![Step::response(Status::OK, &[], "thanks")]]).unwrap();
-        // curl waits 1 s for a 100 (Continue).
-        let (status, response) = curl(&["-x", &through, "-T", &large, &origin.url("/up")]).unwrap();
+        // R9110-10.1.1b: curl waits for a 100 (Continue), and for no more than the minute given here.
+        let waits = ["--expect100-timeout", "60"];
+        let (status, response) =
+            curl(&[&["-x", &through, "-T", &large, &origin.url("/up")][..], &waits].concat()).unwrap();
         assert!(status == 0 && response.ends_with("thanks"), "{status} {response}");
         assert!(origin.take_requests()[0].as_ref().unwrap().len() > length);
         let (status, response) = curl(&["-x", &through, "https://localhost/"]).unwrap();

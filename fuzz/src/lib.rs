@@ -181,6 +181,7 @@ pub fn serve(choices: Choices, bytes: &[u8], early_overload: bool) -> (Vec<Serve
                     _ => seen.push(Served::Body(bytes.to_vec())),
                 }
             }
+            Ok(Event::Continue(_)) => {} // depends on how the bytes are split
             Ok(Event::NeedOutput) => due.take().expect("a response is due").send(&mut connection, &mut out),
             Ok(Event::Closed) => {
                 seen.push(Served::Closed(connection.close_reason()));

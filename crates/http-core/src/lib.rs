@@ -79,7 +79,7 @@
 //!
 //! | not supported | instead |
 //! |---|---|
-//! | sending HTTP/1.1: `100 (Continue)`, chunked bodies, trailers | every message is `HTTP/1.0`; a body has a Content-Length or ends with the connection |
+//! | sending HTTP/1.1: chunked bodies, trailers | every message is `HTTP/1.0`, except the interim `100 (Continue)`; a body has a Content-Length or ends with the connection |
 //! | transfer codings in a request | 501; 400 in HTTP/1.0, and beside a Content-Length |
 //! | HTTP/2, HTTP/3, WebSocket, Upgrade | the server ignores Upgrade; an unexpected 101 is an error |
 //! | CONNECT | the server refuses it with 405 and closes; the client does not send it |
@@ -97,7 +97,8 @@
 //! # Promises
 //!
 //! - **Input.** No input from a peer causes a panic, unbounded memory use or more than linear work; see
-//!   [`Limits`]. The same bytes give the same events, however they are split.
+//!   [`Limits`]. The same bytes give the same events, however they are split, except that 100 (Continue) is for a body
+//!   that has not begun to arrive.
 //! - **Output.** No output contains a line that the caller did not ask for: a [`FieldValue`] cannot hold a line end.
 //! - **Errors** say whose fault it is: [`RequestError`] and [`ResponseError`] are the peer's, [`UsageError`] is the
 //!   caller's. A call that returns a `UsageError` has changed nothing.

@@ -415,6 +415,7 @@ fn of_core(bytes: &[u8]) -> Result<Outcome, RequestError> {
                 let (method, version) = (request.method.as_str(), request.version.to_string());
                 head = Some(head_of(method, request.target.as_str(), &version, fields));
             }
+            Event::Continue(_) => {} // it comes before a body, not in place of one
             Event::Body(bytes) => body.extend_from_slice(bytes),
             Event::NeedOutput => return Ok(Outcome::Accepted { head: head.unwrap(), body: shown(&body) }),
             Event::Closed => return Ok(Outcome::Nothing),

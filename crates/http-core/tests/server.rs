@@ -259,9 +259,9 @@ fn body_too_long_is_rejected_when_it_is_polled_for() {
     }
 }
 
-// R9110-10.1.1a, R9110-10.1.1b, R9110-10.1.1c, R1945-9.1
+// R9110-10.1.1a, R9110-10.1.1c
 #[test]
-fn expectation_counts_only_in_http_11_and_may_close_the_connection() {
+fn expectation_counts_only_in_http_11() {
     use Expectation::{Continue, Nothing, Unknown};
     for (version, value, expected) in [
         ("1.0", "100-continue", Nothing),
@@ -276,18 +276,82 @@ fn expectation_counts_only_in_http_11_and_may_close_the_connection() {
         let Ok(Event::Request(request)) = connection.poll() else { panic!("{value}") };
         assert_eq!(request.expectation(), expected, "{version} {value}");
     }
+}
+
+const EXPECTS: &str = "POST / HTTP/1.1\r\nHost: a\r\nExpect: 100-continue\r\nContent-Length: 2\r\n\r\n";
+const CONTINUE: Event<'_> = Event::Continue(b"HTTP/1.1 100 Continue\r\n\r\n");
+
+// D17, R9110-10.1.1a, R9110-10.1.1b, R1945-9.1
+#[test]
+fn client_that_waits_is_told_to_continue_once() {
+    let interim = format!("{CONTINUE:?}");
+    let mut connection = after(EXPECTS);
+    assert_eq!(event(&mut connection), "POST /");
+    assert_eq!([event(&mut connection), event(&mut connection)], [&*interim, "NeedInput"]);
+    receive(&mut connection, "h");
+    assert_eq!([event(&mut connection), event(&mut connection)], ["Body \"h\"", "NeedInput"]);
+    receive(&mut connection, "i");
+    assert_eq!([event(&mut connection), event(&mut connection)], ["Body \"i\"", "NeedOutput"]);
+    respond(&mut connection, 0);
+    assert_eq!(connection.close_reason(), None);
+    // The next request has its own expectation, also after it was taken back.
+    receive(&mut connection, EXPECTS);
+    for _ in 0..2 {
+        connection.postpone();
+        assert_eq!(event(&mut connection), "POST /");
+    }
+    assert_eq!(event(&mut connection), interim);
+
+    let others = [
+        ("the body has begun", [EXPECTS, "h"].concat(), "Body \"h\""),
+        ("HTTP/1.0", EXPECTS.replace("1.1", "1.0"), "NeedInput"),
+        ("no body", EXPECTS.replace("Length: 2", "Length: 0"), "NeedOutput"),
+        ("another expectation", EXPECTS.replace("continue", "continue, tea"), "NeedInput"),
+        ("no expectation", EXPECTS.replace("Expect: 100-continue\r\n", ""), "NeedInput"),
+    ];
+    for (why, bytes, expected) in others {
+        let mut connection = after(&bytes);
+        assert_eq!([event(&mut connection), event(&mut connection)], ["POST /", expected], "{why}");
+        assert_ne!(event(&mut connection), interim, "{why}");
+    }
+    // No body can come any more, or none of this length is accepted.
+    type Prepare = fn(&mut Connection);
+    let ends: [(Prepare, &str); 3] = [
+        (Connection::received_eof, "400"),
+        (Connection::handle_timeout, "408"),
+        (Connection::reject_overloaded, "503"),
+    ];
+    for (end, expected) in ends {
+        let mut connection = after(EXPECTS);
+        assert_eq!(event(&mut connection), "POST /");
+        end(&mut connection);
+        assert_eq!(event(&mut connection), expected);
+    }
+    let mut connection = Connection::new(Limits { body: 1, ..Limits::default() });
+    receive(&mut connection, EXPECTS);
+    assert_eq!([event(&mut connection), event(&mut connection)], ["POST /", "413"]);
+}
+
+// R9110-10.1.1b
+#[test]
+fn response_in_place_of_a_body_that_may_not_come_closes_the_connection() {
     // After an early response the body may or may not be sent, so the start of the next request is unknown.
-    let head = "POST / HTTP/1.1\r\nHost: a\r\nExpect: 100-continue\r\nContent-Length: 2\r\n\r\n";
-    let mut connection = after(head);
+    let mut connection = after(EXPECTS);
     assert_eq!(event(&mut connection), "POST /");
     respond(&mut connection, 0);
     assert_eq!(connection.close_reason(), Some(CloseReason::UnreadBody));
-    // The body was read before the response.
-    let mut connection = after(&[head, "hi"].concat());
-    assert_eq!(event(&mut connection), "POST /");
-    assert_eq!((event(&mut connection).as_str(), event(&mut connection).as_str()), ("Body \"hi\"", "NeedOutput"));
-    respond(&mut connection, 0);
-    assert_eq!(connection.close_reason(), None);
+    assert_eq!(event(&mut connection), "Closed", "the final response was decided, so there is no interim one");
+    // The client was told to send the body, or has begun to. The rest is dropped.
+    for begun in ["", "h"] {
+        let mut connection = after(&[EXPECTS, begun].concat());
+        assert_eq!(event(&mut connection), "POST /");
+        assert!(!matches!(&*event(&mut connection), "NeedInput" | "NeedOutput"));
+        respond(&mut connection, 0);
+        assert_eq!(connection.close_reason(), None);
+        receive(&mut connection, &"hi"[begun.len()..]);
+        receive(&mut connection, PLAIN);
+        assert_eq!(event(&mut connection), "GET /plain");
+    }
 }
 
 // R1945-9.1, R9112-11.1, V14: each misuse returns its own error, changes nothing and writes nothing.

@@ -17,8 +17,9 @@
 //!   in the same way. If it arrives before the request is complete, pass it on at once.
 //! - **Addresses.** Replace X-Forwarded-For, and remove Forwarded, X-Real-IP, X-Forwarded-Host and X-Forwarded-Proto
 //!   unless the peer is trusted: a client can send any of them.
-//! - **Expectations.** This library sends no 100 (Continue). To a client that
-//!   [expects](crate::server::RequestHead::expectation) one, respond with 417.
+//! - **Expectations.** If the client waits before it sends the body, polling for the body returns
+//!   [`Event::Continue`](crate::server::Event::Continue), whose bytes it waits for. The backend is HTTP/1.0 to you and
+//!   expects nothing. To an [unknown expectation](crate::server::RequestHead::expectation), respond with 417.
 //! - **Backend errors.** Send a 502 for a [`ResponseError`](crate::ResponseError) or if you cannot connect, and a
 //!   504 for a timeout. After the head of a response, close both connections, so that the client notices that the body
 //!   is cut short. A body without a length cannot show that: reset the connection if your system can.

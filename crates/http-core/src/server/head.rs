@@ -10,7 +10,7 @@ use crate::message::path::Path;
 use crate::message::target::{Form, Target, TargetParts, host_length};
 use crate::message::target_error::TargetError;
 use crate::message::version::Version;
-use crate::server::types::RequestHead;
+use crate::server::types::{Expectation, RequestHead};
 use crate::wire::framing::{self, Framing};
 use crate::wire::parse;
 use crate::wire::persistence::{self, ConnectionOption};
@@ -32,7 +32,8 @@ pub(super) struct Head {
     pub(super) is_head: bool,
     /// Something was accepted that another reader might understand differently (D1, D2, D3).
     pub(super) lenient: bool,
-    pub(super) expects_continue: bool,
+    /// What is still expected of us.
+    pub(super) expectation: Expectation,
     pub(super) connection_option: ConnectionOption,
 }
 
@@ -48,7 +49,7 @@ impl Head {
         version: Version::HTTP_10, // so that the response to an error gets a status line
         is_head: false,
         lenient: false,
-        expects_continue: false,
+        expectation: Expectation::Nothing,
         connection_option: ConnectionOption::Nothing,
     };
 
@@ -167,7 +168,7 @@ impl Head {
         }
         self.parts = Some(parts);
         self.connection_option = persistence::connection_option(&fields);
-        self.expects_continue = self.version >= Version::HTTP_11 && fields.get(header::EXPECT).is_some();
+        self.expectation = Expectation::of_request(self.version, &fields);
         Ok(framing)
     }
 

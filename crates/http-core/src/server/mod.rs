@@ -29,6 +29,7 @@
 //! |---|---|
 //! | [`Event::NeedInput`] | read into [`receive_buffer`](Connection::receive_buffer), then call [`received`](Connection::received) or [`received_eof`](Connection::received_eof) |
 //! | [`Event::Request`] | [`respond`](Connection::respond) now, or poll for the body and respond at [`Event::NeedOutput`] |
+//! | [`Event::Continue`] | write these bytes before you read: the client waits for them |
 //! | [`Event::Body`] | use the bytes; they are valid until the next call |
 //! | [`Event::NeedOutput`] | `respond`, or send the rest of the body and report it by [`body_sent`](Connection::body_sent) |
 //! | [`Event::Closed`] | close; see [`must_linger`](Connection::must_linger) |
@@ -83,6 +84,10 @@ use head::Head;
 
 pub use crate::wire::encode::SendBody;
 pub use types::{Event, Expectation, Phase, RequestHead, Response, ResponseBody};
+
+/// The interim response to [`Expectation::Continue`]. It says HTTP/1.1, because HTTP/1.0 has no such response, and some
+/// clients take one in HTTP/1.0 for the last (D17).
+const CONTINUE: &[u8] = b"HTTP/1.1 100 Continue\r\n\r\n";
 
 /// A connection from a client. The [module](self) explains the order of calls.
 ///
@@ -250,6 +255,7 @@ impl Connection {
         match self.advance() {
             Ok(Step::NeedInput) => Ok(Event::NeedInput),
             Ok(Step::Request) => Ok(self.request().map_or(Event::NeedOutput, Event::Request)),
+            Ok(Step::Continue) => Ok(Event::Continue(CONTINUE)),
             Ok(Step::Body) => Ok(Event::Body(self.buffer.lent_front())),
             Ok(Step::NeedOutput) => Ok(Event::NeedOutput),
             Ok(Step::Closed) => Ok(Event::Closed),
@@ -363,7 +369,8 @@ impl Connection {
             caller_asks: response.close,
             until_close: response.body == ResponseBody::UntilClose && !bodiless,
             // A client that waits for 100 may or may not send its body now, so the next request could begin anywhere.
-            unread_body: self.body_left > self.limits.drain || (self.head.expects_continue && self.body_left > 0),
+            unread_body: self.body_left > self.limits.drain
+                || (self.head.expectation != Expectation::Nothing && self.body_left > 0),
         });
         if self.head.version > Version::HTTP_09 {
             let head = encode::ResponseHead {
@@ -520,6 +527,7 @@ impl Connection {
 enum Step {
     NeedInput,
     Request,
+    Continue,
     Body,
     NeedOutput,
     Closed,
@@ -616,6 +624,7 @@ impl Connection {
         if n > 0 {
             self.buffer.lend_front(n as usize);
             self.body_left -= n;
+            self.head.expectation = Expectation::Nothing; // the client did not wait
             return Ok(Step::Body);
         }
         if self.timed_out {
@@ -623,6 +632,10 @@ impl Connection {
         }
         if self.eof {
             return Err(RequestError::Incomplete); // R9112-6.3b
+        }
+        if self.head.expectation == Expectation::Continue {
+            self.head.expectation = Expectation::Nothing; // from now on the client sends the body
+            return Ok(Step::Continue);
         }
         Ok(Step::NeedInput)
     }

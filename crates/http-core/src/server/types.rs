@@ -19,6 +19,12 @@ pub enum Event<'a> {
     NeedInput,
     /// A complete and valid head. There is one for each request, and its response is due from now on.
     Request(RequestHead<'a>),
+    /// An interim response, 100 (Continue). The client waits for these bytes before it sends its body
+    /// (R9110-10.1.1b), so write them before you read.
+    ///
+    /// It comes at most once for a request, when the caller polls for the body, accepts one of this length
+    /// ([`Limits::body`](crate::Limits::body)), and none of it has arrived.
+    Continue(&'static [u8]),
     /// One or more bytes of the request's body. Their total is the length in [`RequestHead::body`].
     Body(&'a [u8]),
     /// It is the caller's turn: call `respond`, or report the response's body by
@@ -62,9 +68,9 @@ pub struct RequestHead<'a> {
 impl RequestHead<'_> {
     /// What an HTTP/1.1 client expects before it sends its body. HTTP/1.0 has no expectations (R9110-10.1.1a).
     ///
-    /// HTTP/1.0 has no 100 (Continue). A server that wants a body with [`Expectation::Continue`] responds with 417, and
-    /// the client tries again without the expectation. Any other final response may be given at once. In both cases the
-    /// connection closes if the body was not received, since it may or may not follow (R9110-10.1.1b).
+    /// Nothing needs to be done about [`Expectation::Continue`]. A caller that polls for the body gets
+    /// [`Event::Continue`] if the client waits, and one that responds instead responds at once. The connection then
+    /// closes, since the body may or may not follow (R9110-10.1.1b).
     ///
     /// ```
     /// use http_core::server::{Connection, Event, Expectation};
@@ -74,19 +80,11 @@ impl RequestHead<'_> {
     /// // Expect: 100-continue
     /// let Ok(Event::Request(request)) = connection.poll() else { unreachable!() };
     /// assert_eq!(request.expectation(), Expectation::Continue);
+    /// assert!(matches!(connection.poll(), Ok(Event::Continue(b"HTTP/1.1 100 Continue\r\n\r\n"))));
+    /// assert!(matches!(connection.poll(), Ok(Event::NeedInput)));
     /// ```
     pub fn expectation(&self) -> Expectation {
-        if self.version < Version::HTTP_11 {
-            return Expectation::Nothing;
-        }
-        let mut expectation = Expectation::Nothing;
-        for token in self.fields.tokens(header::EXPECT) {
-            match token.eq_ignore_ascii_case(b"100-continue") {
-                true => expectation = Expectation::Continue,
-                false => return Expectation::Unknown,
-            }
-        }
-        expectation
+        Expectation::of_request(self.version, &self.fields)
     }
 }
 
@@ -100,6 +98,22 @@ pub enum Expectation {
     Continue,
     /// Something unknown: respond with 417 (R9110-10.1.1c).
     Unknown,
+}
+
+impl Expectation {
+    pub(super) fn of_request(version: Version, fields: &Fields<'_>) -> Expectation {
+        if version < Version::HTTP_11 {
+            return Expectation::Nothing;
+        }
+        let mut expectation = Expectation::Nothing;
+        for token in fields.tokens(header::EXPECT) {
+            match token.eq_ignore_ascii_case(b"100-continue") {
+                true => expectation = Expectation::Continue,
+                false => return Expectation::Unknown,
+            }
+        }
+        expectation
+    }
 }
 
 /// A response to be sent (RFC 1945 §6). The library adds Content-Length, Connection and Date.

@@ -130,6 +130,7 @@ pub(crate) fn drive_with_hand_over(
                     false => response.send(&mut connection, &mut out),
                 }
             }
+            Ok(Event::Continue(_)) => {} // depends on how the bytes are split
             Ok(Event::Body(bytes)) => match seen.last_mut() {
                 Some(Seen::Body(body)) => body.extend_from_slice(bytes),
                 _ => seen.push(Seen::Body(bytes.to_vec())),
