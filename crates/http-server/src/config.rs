@@ -77,7 +77,8 @@ impl ServerConfig {
         self.threads = self.threads.max(1);
         self.pollers = self.pollers.clamp(1, self.threads);
         self.max_connections = self.max_connections.clamp(1, 1 << 24); // keeps tokens below the listeners' keys
-        for time in [&mut self.timeouts.head, &mut self.timeouts.idle, &mut self.shutdown_timeout] {
+        let Timeouts { head, idle, body, .. } = &mut self.timeouts;
+        for time in [head, idle, body, &mut self.shutdown_timeout] {
             *time = (*time).min(LONGEST);
         }
         self
@@ -109,8 +110,9 @@ mod tests {
         let config = ServerConfig { max_connections: u32::MAX, ..ServerConfig::default() }.clamped();
         assert_eq!(config.max_connections, 1 << 24);
         let ages = Duration::from_secs(1 << 61); // 0 ms modulo 2^64
-        let timeouts = Timeouts { head: ages, idle: ages, ..Timeouts::default() };
+        let timeouts = Timeouts { head: ages, idle: ages, body: ages, ..Timeouts::default() };
         let config = ServerConfig { timeouts, shutdown_timeout: ages, ..ServerConfig::default() }.clamped();
-        assert_eq!([config.timeouts.head, config.timeouts.idle, config.shutdown_timeout], [LONGEST; 3]);
+        let Timeouts { head, idle, body, .. } = config.timeouts;
+        assert_eq!([head, idle, body, config.shutdown_timeout], [LONGEST; 4]);
     }
 }

@@ -12,19 +12,23 @@ pub struct Timeouts {
     /// For the next request on a kept connection. Default: 75 s, which is longer than the 60 s after which the load
     /// balancers of clouds close theirs: one that reuses a connection as it closes reports a 502.
     pub idle: Duration,
-    /// The minimum rate at which a body is sent or a response is read, in bytes per second, after the first 10 s.
+    /// How long a request's body or a response may take before its rate counts. Default: 10 s.
+    pub body: Duration,
+    /// The minimum rate at which a body is sent or a response is read, in bytes per second, after that time.
     /// Default: 1024. 0 allows any rate.
     pub min_rate: u64,
 }
 
 impl Default for Timeouts {
     fn default() -> Timeouts {
-        Timeouts { head: Duration::from_secs(10), idle: Duration::from_secs(75), min_rate: 1024 }
+        Timeouts {
+            head: Duration::from_secs(10),
+            idle: Duration::from_secs(75),
+            body: Duration::from_secs(10),
+            min_rate: 1024,
+        }
     }
 }
-
-/// How long a body may take before its rate counts.
-pub(crate) const BODY_BASE: Millis = 10_000;
 
 /// A reader is slow once its response has waited this long.
 pub(crate) const SLOW_READER_AFTER: Millis = 1_000;
@@ -45,9 +49,6 @@ const LINGER: Millis = 10_000;
 pub(crate) const LINGER_MAX_BYTES: u64 = 2 << 20;
 
 impl Timeouts {
-    /// How long a body or a response may take before its rate counts.
-    pub const BODY: Duration = Duration::from_millis(BODY_BASE);
-
     /// How long a closing connection is read from, so that no reset destroys its last response.
     pub const LINGER: Duration = Duration::from_millis(LINGER);
 
@@ -57,15 +58,19 @@ impl Timeouts {
     }
 
     /// The deadline of a body, in either direction, after this many bytes have moved.
-    pub(crate) fn body(&self, started: Millis, bytes_moved: u64, last_progress: Millis) -> Millis {
-        let by_rate = started.saturating_add(BODY_BASE).saturating_add(self.rate_allowance(bytes_moved));
+    pub(crate) fn body_deadline(&self, started: Millis, bytes_moved: u64, last_progress: Millis) -> Millis {
+        let by_rate = started.saturating_add(self.body_millis()).saturating_add(self.rate_allowance(bytes_moved));
         by_rate.min(last_progress.saturating_add(self.stall_timeout()))
     }
 
     /// A body without progress for this long ends, whatever its allowance is: the bytes in the kernel's buffers alone
     /// are worth half an hour. A peer that keeps the rate makes progress in this time.
     pub(crate) fn stall_timeout(&self) -> Millis {
-        self.rate_allowance(SLOW_READER_STEP.into()).max(BODY_BASE)
+        self.rate_allowance(SLOW_READER_STEP.into()).max(self.body_millis())
+    }
+
+    pub(crate) fn body_millis(&self) -> Millis {
+        self.body.as_millis() as Millis
     }
 
     fn rate_allowance(&self, bytes: u64) -> Millis {

@@ -312,7 +312,12 @@ impl Cli {
             threads: self.threads.map_or_else(http_server::default_threads, |threads| usize::from(threads.get())),
             pollers: self.pollers.map_or_else(http_server::default_pollers, |pollers| usize::from(pollers.get())),
             max_connections: self.max_connections.get().min(u32::try_from(connections).unwrap_or(u32::MAX)).max(1),
-            timeouts: Timeouts { head: self.header_timeout, idle: self.idle_timeout, min_rate: self.min_rate },
+            timeouts: Timeouts {
+                head: self.header_timeout,
+                idle: self.idle_timeout,
+                min_rate: self.min_rate,
+                ..Timeouts::default()
+            },
             shutdown_timeout: self.shutdown_timeout,
             keep_alive: !self.no_keep_alive,
             trusted_proxies: self.trust_proxy.clone(),

@@ -75,7 +75,7 @@ fn rows(config: &ServerConfig) -> Vec<Row> {
         ("discarded request body", format!("{drain} bytes"), "longer: the connection is closed"),
         ("header timeout", seconds(timeouts.head), "then 408, or a close if no byte has arrived"),
         ("idle timeout", seconds(timeouts.idle), "then the connection is closed"),
-        ("body timeout", seconds(Timeouts::BODY), "plus the time of its bytes at the minimum rate"),
+        ("body timeout", seconds(timeouts.body), "plus the time of its bytes at the minimum rate"),
         ("  minimum rate", format!("{} bytes/s", timeouts.min_rate), "0: off"),
         (
             "  timeout without progress",

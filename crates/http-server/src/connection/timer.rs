@@ -7,7 +7,7 @@ use http_core::server::Phase;
 
 use crate::clock::Millis;
 use crate::connection::interest::Interest;
-use crate::timeouts::{self, BODY_BASE, BUSY_GRACE, SLOW_READER_AFTER, Timeouts};
+use crate::timeouts::{self, BUSY_GRACE, SLOW_READER_AFTER, Timeouts};
 
 /// The phase that a connection is in, when it began, and how many bytes have moved in it.
 #[derive(Debug)]
@@ -72,7 +72,7 @@ impl PhaseTimer {
             Phase::Head => after(timeouts.head),
             Phase::Closing => timeouts::linger(self.phase_started, self.last_progress),
             _ => {
-                let deadline = timeouts.body(self.phase_started, self.bytes_moved, self.last_progress);
+                let deadline = timeouts.body_deadline(self.phase_started, self.bytes_moved, self.last_progress);
                 if waits_for == Interest::Write && !self.slow_reader {
                     deadline.min(self.last_progress + SLOW_READER_AFTER)
                 } else {
@@ -90,8 +90,8 @@ impl PhaseTimer {
     /// Lets the peer take as long as at first: it has read all that it could, and the workers were late.
     pub(crate) fn excuse(&mut self, timeouts: &Timeouts, now: Millis) {
         self.last_progress = now;
-        let deadline = timeouts.body(self.phase_started, self.bytes_moved, now);
-        self.phase_started += now.saturating_sub(deadline) + BODY_BASE;
+        let deadline = timeouts.body_deadline(self.phase_started, self.bytes_moved, now);
+        self.phase_started += now.saturating_sub(deadline) + timeouts.body_millis();
     }
 
     /// Postpones the deadline, once per phase, if input is waiting: the peer was in time, and the workers were not.
@@ -111,7 +111,12 @@ mod tests {
     use super::*;
     use crate::timeouts::LINGER_MAX_BYTES;
 
-    const TIMEOUTS: Timeouts = Timeouts { head: Duration::from_secs(3), idle: Duration::from_secs(5), min_rate: 1024 };
+    const TIMEOUTS: Timeouts = Timeouts {
+        head: Duration::from_secs(3),
+        idle: Duration::from_secs(5),
+        body: Duration::from_secs(10),
+        min_rate: 1024,
+    };
 
     fn in_phase(phase: Phase) -> PhaseTimer {
         let mut timer = PhaseTimer::new(0);
