@@ -43,9 +43,16 @@ pub struct ServerConfig {
     pub timeouts: Timeouts,
     /// How long responses may continue after a shutdown request. Default: 5 s.
     pub shutdown_timeout: Duration,
-    /// The most bytes that partly received heads and collected bodies may take, over all connections. Default: 16 MiB.
-    /// As much again is for requests that wait until a thread may block or a login is verified. A request beyond it gets a 503.
-    pub receive_budget: usize,
+    /// The most bytes that partly received heads may take, over all connections. Default: 16 MiB. As much again is for
+    /// requests that wait until a thread may block or a login is verified. A request beyond it gets a 503.
+    pub head_budget: usize,
+    /// The most bytes that bodies may take while they are [collected](crate::Action::collect_body), over all
+    /// connections. Default: 16 MiB.
+    ///
+    /// A body reserves its Content-Length before it is received, so each one that has begun can complete. One that is
+    /// longer than the budget gets a 413. One that does not fit now waits: the slowest of those that have taken longer
+    /// than [`Timeouts::body`] make room for it, with a 408. If twice that time does not help, it gets a 503.
+    pub body_budget: usize,
     /// The most bytes that responses in memory may take while clients read them, over all connections. Default: 64 MiB.
     /// Beyond it, connections close before their responses are complete.
     pub send_budget: usize,
@@ -62,7 +69,8 @@ impl Default for ServerConfig {
             limits: Limits { body: u64::MAX, ..Limits::default() },
             timeouts: Timeouts::default(),
             shutdown_timeout: Duration::from_secs(5),
-            receive_budget: 16 << 20,
+            head_budget: 16 << 20,
+            body_budget: 16 << 20,
             send_budget: 64 << 20,
         }
     }

@@ -24,14 +24,16 @@ impl ServerConfig {
     }
 
     /// The parts of [`memory_bound`](Self::memory_bound): the purpose and the bytes of each.
-    pub fn memory_bounds(&self) -> [(&'static str, u64); 7] {
-        let ServerConfig { threads, max_connections, limits, receive_budget, send_budget, .. } = self.clone().clamped();
+    pub fn memory_bounds(&self) -> [(&'static str, u64); 8] {
+        let ServerConfig { threads, max_connections, limits, head_budget, body_budget, send_budget, .. } =
+            self.clone().clamped();
         let thread = STACK + WorkerContext::memory(&limits);
         let connections = max_connections as usize + OVERLOAD_SLOTS as usize;
         [
             ("idle connections", connections.saturating_mul(CONNECTION + LOG_BUF_KEPT) as u64),
-            ("received heads and bodies", receive_budget as u64),
-            ("requests that are put aside", receive_budget as u64),
+            ("received heads", head_budget as u64),
+            ("received bodies", body_budget as u64),
+            ("requests that are put aside", head_budget as u64),
             ("unread responses", send_budget as u64),
             ("worker stacks and buffers", Promotion::workers(threads).saturating_add(3).saturating_mul(thread) as u64),
             ("access log", access_log::memory(limits.head as usize) as u64),
@@ -55,7 +57,8 @@ mod tests {
         };
         assert!(more(|config| config.threads += 1) >= STACK as u64);
         assert_eq!(more(|config| config.max_connections += 1), (CONNECTION + LOG_BUF_KEPT) as u64);
-        assert_eq!(more(|config| config.receive_budget += 5), 10);
+        assert_eq!(more(|config| config.head_budget += 5), 10);
+        assert_eq!(more(|config| config.body_budget += 3), 3);
         assert_eq!(more(|config| config.send_budget += 7), 7);
         assert!(more(|config| config.limits.head += 1) >= 7 * 16);
         assert!(more(|config| config.limits.fields += 1) >= 7 * 16);
@@ -68,7 +71,8 @@ mod tests {
             change(&mut config);
             config.memory_bound()
         };
-        assert_eq!(unlimited(|config| config.receive_budget = usize::MAX), u64::MAX);
+        assert_eq!(unlimited(|config| config.head_budget = usize::MAX), u64::MAX);
+        assert_eq!(unlimited(|config| config.body_budget = usize::MAX), u64::MAX);
         assert_eq!(unlimited(|config| config.send_budget = usize::MAX), u64::MAX);
         assert_eq!(unlimited(|config| config.threads = usize::MAX), u64::MAX);
     }

@@ -95,7 +95,7 @@ pub struct Stats {
     pub failed: u64,
     /// Responses that have ended, complete or not.
     pub responses: ResponsesByClass,
-    /// Bytes of these responses that the kernel has accepted, heads and bodies.
+    /// Bytes of these responses that the kernel has accepted, heads and bodies, without interim responses.
     pub bytes_sent: u64,
     /// Lines of the access log that were dropped so far. Once the server has ended, this includes lines that were never
     /// written.

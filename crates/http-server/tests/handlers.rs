@@ -225,7 +225,7 @@ fn every_error_response_of_the_server_is_a_page_of_the_handler() {
         (b"POST / HTTP/1.0\r\nContent-Length: 4\r\n\r\nbody", 413, "[413 "),
         (b"GET / HTTP/1.1\r\n\r\n", 400, "[400 "),
         (b"CONNECT a:1 HTTP/1.0\r\n\r\n", 405, "[405 "),
-        (b"POST / HTTP/1.1\r\nHost: a\r\nExpect: 100-continue\r\nContent-Length: 3\r\n\r\n", 417, "[417 "),
+        (b"POST / HTTP/1.1\r\nHost: a\r\nExpect: tea\r\nContent-Length: 3\r\n\r\n", 417, "[417 "),
     ];
     for (request, status, page) in cases {
         let output = String::from_utf8(testing::exchange(&Pages, request).output).unwrap();

@@ -127,25 +127,6 @@ fn body_is_accepted_up_to_its_limit() {
     server.finish();
 }
 
-// R9110-10.1.1b, R9110-10.1.1c
-#[test]
-fn expect_100_continue_gets_final_response() {
-    let handler = |request: &Request<'_>| match &*request.path() {
-        "/wanted" => Action::collect_body(64 << 10, length_of),
-        _ => Response::text("final").into(),
-    };
-    let server = EmbeddedServer::start(|server| server.threads(1), handler);
-    for (path, status) in [("/wanted", 417), ("/unwanted", 200)] {
-        let head = format!("POST {path} HTTP/1.1\r\nHost: a\r\nExpect: 100-continue\r\nContent-Length: 5\r\n\r\n");
-        assert_eq!(exchange(server.address(), head.as_bytes()).status, status, "{path}");
-    }
-    // With a length of 0 the client does not wait.
-    let head = b"POST /wanted HTTP/1.1\r\nHost: a\r\nExpect: 100-continue\r\nContent-Length: 0\r\n\r\n";
-    let response = read_response(&mut send(server.address(), head));
-    assert_eq!((response.status, response.text()), (200, "0"));
-    server.finish();
-}
-
 /// What has happened to the sinks: the bytes, the number of pieces, and how many sinks were finished and dropped.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 struct SinkLog {
@@ -598,76 +579,6 @@ fn shutdown_lets_body_and_response_finish() {
 
 // --- Limits
 
-/// Whether a response has begun to arrive. It does not block.
-fn has_response(stream: &TcpStream) -> bool {
-    stream.set_nonblocking(true).unwrap();
-    let has_response = stream.peek(&mut [0]).is_ok();
-    stream.set_nonblocking(false).unwrap();
-    has_response
-}
-
-// V12: all bodies that are being collected share 16 MiB. Beyond that, requests get 503.
-#[test]
-fn collected_bodies_share_a_limit() {
-    const BODY: usize = 64 << 10;
-    let server =
-        EmbeddedServer::start(|server| server.threads(1), |_: &Request<'_>| Action::collect_body(64 << 10, length_of));
-    let get = || read_response(&mut send(server.address(), &post("/", b"hello")));
-    // Afterwards the server has handled everything that was sent before. Until then, a request may have to wait for the
-    // only thread, and there may be no memory for that.
-    let settle = || {
-        wait_until("requests are served", || get().status == 200);
-        thread::sleep(Duration::from_millis(200));
-        assert_eq!(get().text(), "5");
-    };
-    let all_but_one = [post_head("/", BODY), vec![b'x'; BODY - 1]].concat();
-    let bodies: Vec<_> = (0..300).map(|_| send(server.address(), &all_but_one)).collect();
-    settle();
-    // The waiting bodies are just below the limit, and request heads count too.
-    let half = [b"GET / HTTP/1.0\r\nA: ", &[b'b'; 8000][..]].concat();
-    let heads: Vec<_> = (0..60).map(|_| send(server.address(), &half)).collect();
-    settle();
-    let (refused, waiting): (Vec<_>, Vec<_>) = bodies.into_iter().partition(has_response);
-    assert!((100..=256).contains(&waiting.len()), "{} bodies of 64 KiB", waiting.len());
-    let heads: Vec<_> = heads.into_iter().filter(has_response).collect();
-    assert!(!heads.is_empty());
-    for mut stream in refused.into_iter().chain(heads) {
-        let response = read_response(&mut stream);
-        assert_eq!((response.status, response.header("Retry-After"), response.keeps_alive()), (503, Some("1"), false));
-    }
-    for mut stream in waiting {
-        stream.write_all(b"x").unwrap();
-        assert_eq!(read_response(&mut stream).text(), BODY.to_string());
-    }
-    // There is memory again.
-    let mut stream = send(server.address(), &all_but_one);
-    settle();
-    stream.write_all(b"x").unwrap();
-    assert_eq!(read_response(&mut stream).text(), BODY.to_string());
-    server.finish();
-}
-
-// Even if it is sent as fast as possible.
-#[test]
-fn single_collected_body_has_the_same_limit() {
-    let collecting = |_: &Request<'_>| Action::collect_body(1 << 40, length_of);
-    let server = EmbeddedServer::start(|server| server.threads(1), collecting);
-    let bytes = 200 * MIB;
-    let mut stream = send(server.address(), &post_head("/", bytes));
-    let mut sending = stream.try_clone().unwrap();
-    let sender = thread::spawn(move || {
-        let piece = vec![b'x'; MIB];
-        (0..bytes / MIB).take_while(|_| sending.write_all(&piece).is_ok()).count()
-    });
-    let response = read_response(&mut stream);
-    assert_eq!(response.status, 503, "{} bytes were collected", response.text());
-    drop(stream);
-    let sent = sender.join().unwrap();
-    assert!(sent < 100, "{sent} MiB");
-    assert_eq!(read_response(&mut send(server.address(), &post("/", b"hello"))).text(), "5");
-    server.finish();
-}
-
 // V12: all unread responses share 64 MiB. Shared bodies do not count.
 #[test]
 fn unread_responses_share_a_limit() {
@@ -693,7 +604,7 @@ fn unread_responses_share_a_limit() {
     assert_eq!((accepted, completed, failed), (26, 22, 4));
 }
 
-// R9110-15.5.9. The minimum rate applies after 10 s, which is not configurable.
+// R9110-15.5.9. The minimum rate applies after 10 s.
 #[test]
 fn body_below_minimum_rate_gets_408() {
     let rate = 100 << 10;

@@ -75,3 +75,14 @@ fn man_page_contains_all_options() {
     }
     assert!(page.contains("Exit status"), "{page}");
 }
+
+// V20: heads and bodies have a budget each, and files take no bodies.
+#[test]
+fn limits_show_the_memory_for_heads_and_for_bodies() {
+    let limits = printed(&["--print-limits"]);
+    let words = |line: &str| line.split_whitespace().collect::<Vec<_>>().join(" ");
+    let lines: Vec<_> = limits.lines().map(words).collect();
+    for expected in ["received heads 16.0 MiB", "received bodies 0.0 MiB"] {
+        assert!(lines.iter().any(|line| line == expected), "no {expected} in {limits}");
+    }
+}

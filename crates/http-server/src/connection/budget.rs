@@ -1,4 +1,5 @@
-//! Memory that all parked connections may hold together.
+//! Memory that all connections may hold together. What is charged after it was needed can be refused to grow. What a
+//! body needs is reserved before.
 
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 
@@ -36,9 +37,110 @@ impl MemoryBudget {
     }
 }
 
+/// Memory for bodies that handlers collect. All of a body is reserved before it is received, so every body that has its
+/// part can complete.
+#[derive(Debug)]
+pub(crate) struct BodyBudget {
+    reserved: AtomicUsize,
+    /// Bodies that wait. While there are some, a new one waits as well, and the housekeeper reserves for them.
+    waiting: AtomicUsize,
+    limit: usize,
+}
+
+/// A body's part of the budget.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) enum Reservation {
+    #[default]
+    None,
+    /// It waits for this many bytes.
+    Wanted(usize),
+    /// It has this many.
+    Reserved(usize),
+}
+
+impl Reservation {
+    /// Bytes that are reserved.
+    pub(crate) fn reserved(self) -> usize {
+        if let Reservation::Reserved(bytes) = self { bytes } else { 0 }
+    }
+}
+
+impl BodyBudget {
+    pub(crate) const fn new(limit: usize) -> BodyBudget {
+        BodyBudget { reserved: AtomicUsize::new(0), waiting: AtomicUsize::new(0), limit }
+    }
+
+    /// Whether this many bytes can ever be reserved.
+    pub(crate) fn can_hold(&self, bytes: u64) -> bool {
+        bytes <= self.limit as u64
+    }
+
+    /// Reserves this many bytes for a new body. If that is impossible now, or others wait already, it waits as well.
+    pub(crate) fn request(&self, bytes: usize) -> Reservation {
+        if bytes == 0 {
+            return Reservation::None;
+        }
+        if !self.has_waiters() && self.take(bytes) {
+            return Reservation::Reserved(bytes);
+        }
+        self.waiting.fetch_add(1, Relaxed);
+        Reservation::Wanted(bytes)
+    }
+
+    /// Reserves what a body waits for, if that is possible now.
+    pub(crate) fn grant(&self, reservation: &mut Reservation) -> bool {
+        let Reservation::Wanted(bytes) = *reservation else { return false };
+        let granted = self.take(bytes);
+        if granted {
+            self.waiting.fetch_sub(1, Relaxed);
+            *reservation = Reservation::Reserved(bytes);
+        }
+        granted
+    }
+
+    pub(crate) fn release(&self, reservation: &mut Reservation) {
+        match std::mem::take(reservation) {
+            Reservation::None => {}
+            Reservation::Wanted(_) => drop(self.waiting.fetch_sub(1, Relaxed)),
+            Reservation::Reserved(bytes) => drop(self.reserved.fetch_sub(bytes, Relaxed)),
+        }
+    }
+
+    pub(crate) fn has_waiters(&self) -> bool {
+        self.waiting.load(Relaxed) > 0
+    }
+
+    pub(crate) fn free(&self) -> usize {
+        self.limit - self.reserved.load(Relaxed)
+    }
+
+    fn take(&self, bytes: usize) -> bool {
+        let sum = |reserved: usize| reserved.checked_add(bytes).filter(|sum| *sum <= self.limit);
+        self.reserved.fetch_update(Relaxed, Relaxed, sum).is_ok()
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn bodies_reserve_no_more_than_the_budget_and_wait_in_line() {
+        use Reservation::{None, Reserved, Wanted};
+        let budget = BodyBudget::new(100);
+        assert!(budget.can_hold(100) && !budget.can_hold(101) && !budget.can_hold(u64::MAX));
+        assert_eq!((budget.request(0), budget.request(60)), (None, Reserved(60)));
+        let [mut large, mut small] = [budget.request(41), budget.request(40)];
+        assert_eq!([large, small], [Wanted(41), Wanted(40)], "one that would fit waits behind one that does not");
+        assert!(!budget.grant(&mut large) && budget.grant(&mut small) && budget.free() == 0);
+        budget.release(&mut Reserved(60));
+        assert!(budget.grant(&mut large) && !budget.has_waiters() && budget.free() == 19);
+        for reservation in [&mut large, &mut small, &mut None] {
+            budget.release(reservation);
+            assert!(*reservation == None && !budget.grant(reservation));
+        }
+        assert_eq!((budget.free(), budget.request(usize::MAX)), (100, Wanted(usize::MAX)));
+    }
 
     #[test]
     fn exhausted_budget_refuses_only_growth() {

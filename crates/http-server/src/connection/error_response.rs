@@ -41,10 +41,9 @@ impl ErrorResponses<'_> {
         }
     }
 
-    /// The response to a client that waits for a 100 (Continue), which HTTP/1.0 does not have, before it sends the
-    /// body.
+    /// The response to an expectation that nobody knows.
     pub(crate) fn reject_expectation(&self) -> Response {
-        self.error_page(Status::EXPECTATION_FAILED, "send the body without waiting for 100 (Continue)")
+        self.error_page(Status::EXPECTATION_FAILED, "the only known expectation is 100-continue")
     }
 
     /// The response of a handler that failed.

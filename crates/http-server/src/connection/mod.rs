@@ -23,7 +23,7 @@ use http_core::{CloseReason, Date, RequestError, Status, Workspace};
 
 use crate::access_log::{PendingRecord, Record};
 use crate::clock::{self, Millis};
-use crate::connection::budget::MemoryBudget;
+use crate::connection::budget::{MemoryBudget, Reservation};
 use crate::connection::context::WorkerContext;
 use crate::connection::interest::Interest;
 use crate::connection::send_buffer::{FileChanged, SendBuffer};
@@ -77,6 +77,8 @@ pub(crate) struct Connection<T = Socket> {
     /// Bytes of memory that are charged to the budgets.
     receive_charge: u32,
     send_charge: u32,
+    /// Memory for the body that is received.
+    reservation: Reservation,
     waits_for: Interest,
     /// There may be bytes that no event will announce.
     may_be_readable: bool,
@@ -132,6 +134,7 @@ impl<T: Transport> Connection<T> {
             received_at: ReceivedAt::NONE,
             receive_charge: 0,
             send_charge: 0,
+            reservation: Reservation::None,
             waits_for: Interest::Read,
             may_be_readable: true,
             peer_closed: false,
@@ -215,6 +218,11 @@ impl<T: Transport> Connection<T> {
         if let Activity::Lingering { reason } = self.activity {
             return TurnOutcome::Close(reason);
         }
+        if matches!(self.reservation, Reservation::Wanted(_)) {
+            self.put_consumer_aside();
+            self.protocol.reject_overloaded();
+            return self.drive(shared, context);
+        }
         if self.waits_for == Interest::Write && self.timer.mark_slow_reader() {
             self.transport.limit_unsent();
             return TurnOutcome::Park(Interest::Write);
@@ -278,7 +286,37 @@ impl<T: Transport> Connection<T> {
 
     /// When it times out, if it is parked now.
     pub(crate) fn deadline(&self, shared: &Shared) -> Millis {
-        self.timer.deadline(&shared.timeouts, self.waits_for)
+        match self.reservation {
+            Reservation::Wanted(_) => self.timer.phase_started() + 2 * shared.timeouts.body_millis(),
+            _ => self.timer.deadline(&shared.timeouts, self.waits_for),
+        }
+    }
+
+    /// Since when its body waits for memory, and how many bytes, if it does.
+    pub(crate) fn waits_for_memory(&self) -> Option<(Millis, usize)> {
+        match self.reservation {
+            Reservation::Wanted(bytes) => Some((self.timer.phase_started(), bytes)),
+            _ => None,
+        }
+    }
+
+    /// Gives its body the memory that it waits for, if that is free. Its time begins now.
+    pub(crate) fn grant_memory(&mut self, shared: &Shared) -> bool {
+        let granted = shared.body_budget.grant(&mut self.reservation);
+        if granted {
+            self.enter_phase(Phase::Body);
+        }
+        granted
+    }
+
+    /// The bytes per second of a body that may have to make room for others, and the memory that it holds.
+    pub(crate) fn evictable_body(&self, shared: &Shared, now: Millis) -> Option<(u64, usize)> {
+        match (self.reservation, &self.activity) {
+            (Reservation::Reserved(bytes), Activity::ReadingBody(_)) if self.timer.phase() == Phase::Body => {
+                Some((self.timer.rate_after(shared.timeouts.body_millis(), now)?, bytes))
+            }
+            _ => None,
+        }
     }
 
     /// Why it closes, once that is decided.
@@ -288,6 +326,7 @@ impl<T: Transport> Connection<T> {
 
     /// Returns its charges to the memory budgets.
     pub(crate) fn release_budget(&mut self, shared: &Shared) {
+        shared.body_budget.release(&mut self.reservation);
         self.charge(shared, 0, 0);
     }
 
@@ -449,14 +488,14 @@ impl<T: Transport> Connection<T> {
     /// The budget for what it has received. A connection that is put aside needs memory only because the server is busy,
     /// so peers that send slowly cannot use that up.
     fn receive_budget<'a>(&self, shared: &'a Shared<'_>) -> &'a MemoryBudget {
-        if self.is_held { &shared.held_budget } else { &shared.receive_budget }
+        if self.is_held { &shared.held_budget } else { &shared.head_budget }
     }
 
     /// Whether the budget is exhausted for what it has received. If it was put aside or resumed, that is another budget
     /// than before. A response is not cut short for that: what was received during it stays charged where it is.
     fn is_refused_memory(&mut self, shared: &Shared, is_held: bool) -> bool {
         let bytes = self.receive_bytes();
-        let other = if is_held { &shared.held_budget } else { &shared.receive_budget };
+        let other = if is_held { &shared.held_budget } else { &shared.head_budget };
         let is_refused = is_held != self.is_held && bytes > 0 && !other.admits(bytes);
         if is_held == self.is_held || is_refused && matches!(self.activity, Activity::SendingResponse { .. }) {
             return self.receive_budget(shared).refuses(self.receive_charge, bytes);
@@ -471,10 +510,9 @@ impl<T: Transport> Connection<T> {
         shared.send_budget.update(&mut self.send_charge, unsent);
     }
 
-    /// Bytes that it has received and keeps while it waits.
+    /// Bytes that it has received and keeps while it waits. The first ones of a body take what is reserved for it.
     fn receive_bytes(&self) -> usize {
-        self.protocol.heap_size()
-            + if let Activity::ReadingBody(consumer) = &self.activity { consumer.heap_size() } else { 0 }
+        self.protocol.heap_size().saturating_sub(self.reservation.reserved())
     }
 
     /// Bytes of responses that wait to be sent, and of a log record that is longer than usual.

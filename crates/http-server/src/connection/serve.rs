@@ -12,6 +12,7 @@ use http_core::{Date, Framing, RequestError, UsageError};
 use super::{Activity, BYTES_PER_TURN, Connection, TurnOutcome};
 use crate::access_log::LogFormat;
 use crate::clock;
+use crate::connection::budget::Reservation;
 use crate::connection::context::WorkerContext;
 use crate::connection::error_response::{ErrorResponses, Failure};
 use crate::connection::interest::Interest;
@@ -62,14 +63,18 @@ impl<T: Transport> Connection<T> {
                 self.finish_response(shared, body)?;
                 responses += 1;
             }
-            if responses >= RESPONSES_PER_TURN || bytes >= BYTES_PER_TURN || (responses > 0 && self.is_over(context)) {
+            let reads_body = matches!(self.activity, Activity::ReadingBody(_));
+            if reads_body && matches!(self.reservation, Reservation::Wanted(_)) {
+                return Ok(TurnOutcome::Park(Interest::Read));
+            }
+            let is_full = responses >= RESPONSES_PER_TURN || bytes >= BYTES_PER_TURN;
+            // What has come of a body is used first: no memory is reserved for bytes that wait to be used.
+            if !reads_body && (is_full || responses > 0 && self.is_over(context)) {
                 return Ok(TurnOutcome::Park(Interest::Yield)); // the next request may be in the buffer already
             }
             // A handler's sink or closure may block.
             let wanted = self.body_permit();
-            if matches!(self.activity, Activity::ReadingBody(_))
-                && !context.turn.may(wanted, |name| name.extend_from_slice(self.request_line()))
-            {
+            if reads_body && !context.turn.may(wanted, |name| name.extend_from_slice(self.request_line())) {
                 return Ok(TurnOutcome::Blocked(wanted));
             }
             match self.protocol.poll() {
@@ -77,7 +82,7 @@ impl<T: Transport> Connection<T> {
                     if !self.may_be_readable {
                         return Ok(TurnOutcome::Park(Interest::Read));
                     }
-                    if bytes > 0 && matches!(self.activity, Activity::ReadingBody(_)) && self.is_over(context) {
+                    if reads_body && (is_full || bytes > 0 && self.is_over(context)) {
                         return Ok(TurnOutcome::Park(Interest::Yield));
                     }
                     self.update_phase();
@@ -91,9 +96,11 @@ impl<T: Transport> Connection<T> {
                         return Ok(outcome);
                     }
                 }
+                Ok(Event::Continue(interim)) => self.send_buffer.bytes.extend_from_slice(interim),
                 Ok(Event::Body(part)) => {
+                    let memory = self.reservation.reserved();
                     if let Activity::ReadingBody(consumer) = &mut self.activity
-                        && let Err(failure) = guard(|| consumer.write(part))
+                        && let Err(failure) = guard(|| consumer.write(part, memory))
                     {
                         let response = self.error_responses(shared, &context.turn).failed(failure);
                         self.drop_consumer();
@@ -171,7 +178,7 @@ impl<T: Transport> Connection<T> {
         };
         let action = guard(|| Ok(shared.handler.handle(&request).0));
         let length = if let Framing::Length(length) = head.body { length } else { 0 };
-        let expects_continue = length > 0 && head.expectation() == Expectation::Continue;
+        let is_unmet = head.expectation() == Expectation::Unknown;
         // Messages about a body need the request line, too.
         let body_may_fail = match &action {
             Ok(ActionKind::Respond(Ok(response))) => matches!(response.body, Body::Reader { .. }),
@@ -193,13 +200,17 @@ impl<T: Transport> Connection<T> {
             Ok(ActionKind::Respond(Ok(response))) => response,
             Ok(ActionKind::Respond(Err(error))) => errors().failed(Failure::Error(error)),
             Ok(ActionKind::ReadBody { limit, consumer }) => {
+                let memory = consumer.memory(length);
+                let is_too_long = length > limit.min(shared.limits.body) || !shared.body_budget.can_hold(memory);
                 self.activity = Activity::ReadingBody(consumer);
-                if !expects_continue && length <= limit {
+                if !is_too_long && !is_unmet {
+                    self.reservation = shared.body_budget.request(memory as usize);
+                    self.enter_phase(Phase::Responding); // the time of the body begins when the server waits for it
                     return Ok(None);
                 }
                 self.drop_consumer();
                 let errors = self.error_responses(shared, &context.turn);
-                if expects_continue { errors.reject_expectation() } else { errors.reject(RequestError::BodyTooLong) }
+                if is_too_long { errors.reject(RequestError::BodyTooLong) } else { errors.reject_expectation() }
             }
             Ok(ActionKind::Later(permit)) => return Ok(Some(TurnOutcome::Blocked(permit))),
             Ok(ActionKind::Sleep(waker)) => {
@@ -218,6 +229,7 @@ impl<T: Transport> Connection<T> {
     }
 
     fn respond(&mut self, shared: &Shared, context: &mut WorkerContext, mut response: Response) -> io::Result<()> {
+        shared.body_budget.release(&mut self.reservation);
         if let Some(error) = response.invalid_header {
             response = self.error_responses(shared, &context.turn).invalid_header(&error);
         }

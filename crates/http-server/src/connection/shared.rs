@@ -9,7 +9,7 @@ use http_core::Limits;
 
 use crate::access_log::AccessLog;
 use crate::config::ServerConfig;
-use crate::connection::budget::MemoryBudget;
+use crate::connection::budget::{BodyBudget, MemoryBudget};
 use crate::forwarded::TrustedProxy;
 use crate::handler::Handler;
 use crate::messages::Messages;
@@ -30,10 +30,12 @@ pub(crate) struct Shared<'h> {
     pub(crate) stopping: Arc<AtomicBool>,
     pub(crate) counters: Arc<Counters>,
     pub(crate) messages: Arc<Messages>,
-    /// For partial heads and collected bodies. When it is exhausted, a request that needs more gets a 503.
-    pub(crate) receive_budget: MemoryBudget,
+    /// For what is received of heads. When it is exhausted, a request that needs more gets a 503.
+    pub(crate) head_budget: MemoryBudget,
     /// For requests that are put aside until a worker may block. As large as the other.
     pub(crate) held_budget: MemoryBudget,
+    /// For bodies that handlers collect.
+    pub(crate) body_budget: BodyBudget,
     /// For responses from memory that wait for their readers. When it is exhausted, further ones are cut short.
     pub(crate) send_budget: MemoryBudget,
     /// The decisions about requests, if a caller wants them.
@@ -57,8 +59,9 @@ impl<'h> Shared<'h> {
             stopping: Arc::default(),
             counters: Arc::default(),
             messages: Arc::default(),
-            receive_budget: MemoryBudget::new(config.receive_budget),
-            held_budget: MemoryBudget::new(config.receive_budget),
+            head_budget: MemoryBudget::new(config.head_budget),
+            held_budget: MemoryBudget::new(config.head_budget),
+            body_budget: BodyBudget::new(config.body_budget),
             send_budget: MemoryBudget::new(config.send_budget),
             trace: None,
         }

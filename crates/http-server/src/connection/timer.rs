@@ -82,6 +82,14 @@ impl PhaseTimer {
         }
     }
 
+    /// The bytes per second in this phase, once it has lasted for this long. 0 if no byte came for as long, whatever
+    /// came before.
+    pub(crate) fn rate_after(&self, time: Millis, now: Millis) -> Option<u64> {
+        let elapsed = now.saturating_sub(self.phase_started);
+        let has_stalled = now.saturating_sub(self.last_progress) >= time;
+        (elapsed >= time).then(|| if has_stalled { 0 } else { self.bytes_moved * 1000 / elapsed.max(1) })
+    }
+
     /// Records that the peer reads slowly. Returns whether that is new.
     pub(crate) fn mark_slow_reader(&mut self) -> bool {
         !mem::replace(&mut self.slow_reader, true)
@@ -161,6 +169,15 @@ mod tests {
         // A large allowance is worth 64 s without a byte.
         timer.record_progress(1 << 30, 102_000);
         assert_eq!(read_deadline(&timer), 102_000 + 64_000);
+    }
+
+    #[test]
+    fn rate_counts_after_a_time_and_is_0_after_as_long_without_a_byte() {
+        let mut timer = in_phase(Phase::Body);
+        timer.record_progress(3_000, 5_000);
+        let rates = [1_000, 10_999, 11_000, 14_999, 15_000, 21_000].map(|now| timer.rate_after(10_000, now));
+        assert_eq!(rates, [None, None, Some(300), Some(214), Some(0), Some(0)]);
+        assert_eq!(timer.rate_after(0, 1_000), Some(0));
     }
 
     #[test]

@@ -3,6 +3,8 @@
 use std::fmt;
 use std::sync::Arc;
 
+use http_core::Status;
+
 use super::error::HandlerError;
 use super::response::Response;
 use crate::permit::{Later, Permit};
@@ -17,8 +19,8 @@ use crate::waker::Waker;
 /// - A body that no handler asks for is discarded.
 /// - If a body ends too early or is slower than [`Timeouts::min_rate`](crate::Timeouts::min_rate), the response is 400
 ///   or 408, and the consumer is dropped.
-/// - A client may wait for `100 Continue` before it sends a body. If the handler wants that body, the response is 417,
-///   and the client then sends it without waiting (R9110-10.1.1b).
+/// - A client may wait for `100 Continue` before it sends a body. It gets that when the handler wants the body, and
+///   never before a response that is given at once (R9110-10.1.1b).
 #[derive(Debug)]
 pub struct Action(pub(crate) ActionKind);
 
@@ -44,9 +46,9 @@ impl Action {
     /// Collects the request's body in memory, then calls `then` for the response. A body of more than `limit` bytes
     /// gets a 413 before any of it is received.
     ///
-    /// All bodies and heads that are being received share one budget,
-    /// [`ServerConfig::receive_budget`](crate::ServerConfig::receive_budget). A client that exceeds it gets a 503. For
-    /// bodies of many MiB use [`stream_body`](Self::stream_body).
+    /// All bodies that are being collected share one budget,
+    /// [`ServerConfig::body_budget`](crate::ServerConfig::body_budget), which says what happens beyond it. For bodies of
+    /// many MiB use [`stream_body`](Self::stream_body), which needs none of it.
     ///
     /// While `then` blocks, it holds a thread of the pool. A program that waits there for a back end needs more
     /// [`threads`](crate::Server::threads).
@@ -177,9 +179,23 @@ pub(crate) enum BodyConsumer {
 }
 
 impl BodyConsumer {
-    pub(crate) fn write(&mut self, bytes: &[u8]) -> Result<(), HandlerError> {
+    /// Bytes of memory that a body of this length needs while it is received. A sink counts its own.
+    pub(crate) fn memory(&self, length: u64) -> u64 {
+        match self {
+            BodyConsumer::Collect(..) => length,
+            BodyConsumer::Stream(_) => 0,
+        }
+    }
+
+    /// Receives the next bytes of a body for which this much memory is reserved.
+    pub(crate) fn write(&mut self, bytes: &[u8], memory: usize) -> Result<(), HandlerError> {
         match self {
             BodyConsumer::Collect(body, _) => {
+                // All of it at the first byte, so that a body that grows takes no more than is reserved for it.
+                if body.try_reserve_exact(memory - body.len()).is_err() {
+                    let full = HandlerError::new(Status::SERVICE_UNAVAILABLE, "there is no memory for the body");
+                    return Err(full.header("Retry-After", "1"));
+                }
                 body.extend_from_slice(bytes);
                 Ok(())
             }
@@ -198,14 +214,6 @@ impl BodyConsumer {
     pub(crate) fn forget_bytes(&mut self) {
         if let BodyConsumer::Collect(body, _) = self {
             *body = Vec::new();
-        }
-    }
-
-    /// Bytes that were collected.
-    pub(crate) fn heap_size(&self) -> usize {
-        match self {
-            BodyConsumer::Collect(body, _) => body.capacity(),
-            BodyConsumer::Stream(_) => 0,
         }
     }
 }

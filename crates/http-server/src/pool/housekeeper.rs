@@ -3,11 +3,13 @@
 //!
 //! It only decides. Workers send the responses and close the connections, because both may block.
 
+use std::cmp::Reverse;
 use std::thread;
 use std::time::Duration;
 
 use super::Engine;
-use crate::clock;
+use crate::clock::{self, Millis};
+use crate::connection::Connection;
 use crate::reactor::Work;
 
 const TICK: Duration = Duration::from_millis(100);
@@ -35,6 +37,9 @@ pub(crate) fn run(engine: &Engine, shutdown_timeout: Duration) {
         for registered in engine.reactor.take_expired(now, MAX_EXPIRED_PER_TICK) {
             engine.reactor.push(Work::TimedOut(registered));
         }
+        if engine.shared.body_budget.has_waiters() {
+            share_body_budget(engine, now);
+        }
         engine.reactor.on_tick();
         if !stopping {
             continue;
@@ -57,6 +62,38 @@ pub(crate) fn run(engine: &Engine, shutdown_timeout: Duration) {
         if engine.reactor.is_empty() {
             engine.reactor.shut_down_workers();
             return;
+        }
+    }
+}
+
+/// Gives free memory to the bodies that wait for it, the oldest first. For the oldest one that it does not suffice for,
+/// the slowest bodies make room: a worker sends each of these a 408.
+fn share_body_budget(engine: &Engine, now: Millis) {
+    let Engine { reactor, shared, .. } = engine;
+    let mut waiting = reactor.survey(Connection::waits_for_memory);
+    waiting.sort_unstable();
+    let mut missing = None;
+    for ((since, bytes), slot) in waiting {
+        let waits = |connection: &Connection| connection.waits_for_memory() == Some((since, bytes));
+        if bytes > shared.body_budget.free() {
+            missing = missing.or(Some(bytes));
+        } else if let Some(mut registered) = reactor.take_if(slot, waits) {
+            registered.connection.grant_memory(shared);
+            reactor.push(Work::Resumed(registered));
+        }
+    }
+    let Some(missing) = missing else { return };
+    let mut missing = missing.saturating_sub(shared.body_budget.free());
+    let mut slowest = reactor.survey(|connection| connection.evictable_body(shared, now));
+    slowest.sort_unstable_by_key(|((rate, bytes), _)| (*rate, Reverse(*bytes)));
+    for ((_, bytes), slot) in slowest {
+        if missing == 0 {
+            return;
+        }
+        let is_slow = |connection: &Connection| connection.evictable_body(shared, now).is_some();
+        if let Some(registered) = reactor.take_if(slot, is_slow) {
+            missing = missing.saturating_sub(bytes);
+            reactor.push(Work::TimedOut(registered));
         }
     }
 }

@@ -176,6 +176,23 @@ impl<C: AsFd + Send + 'static> Reactor<C> {
         self.slots.iter().filter_map(move |slot| slot.take_if(|registered, _| predicate(&registered.connection)))
     }
 
+    /// What `look` finds in the parked connections, each with its slot.
+    pub(crate) fn survey<R>(&self, look: impl Fn(&C) -> Option<R>) -> Vec<(R, usize)> {
+        let mut found = Vec::new();
+        for (index, slot) in self.slots.iter().enumerate().filter(|(_, slot)| slot.deadline().is_some()) {
+            slot.take_if(|registered, _| {
+                found.extend(look(&registered.connection).map(|result| (result, index)));
+                false
+            });
+        }
+        found
+    }
+
+    /// Takes out the connection that is parked in this slot, if this is true for it.
+    pub(crate) fn take_if(&self, slot: usize, predicate: impl Fn(&C) -> bool) -> Option<Box<Registered<C>>> {
+        self.slots[slot].take_if(|registered, _| predicate(&registered.connection))
+    }
+
     /// Assigns a slot to a new connection.
     pub(crate) fn register(&self, connection: C, slot: u32) -> Box<Registered<C>> {
         let generation = self.slots[slot as usize].allocate();

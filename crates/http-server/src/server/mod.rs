@@ -180,10 +180,18 @@ impl Server {
         self
     }
 
-    /// The most bytes that partly received heads and collected bodies may take, over all connections. Default: 16 MiB.
+    /// The most bytes that partly received heads may take, over all connections. Default: 16 MiB.
     #[must_use]
-    pub fn receive_budget(mut self, bytes: usize) -> Server {
-        self.config.receive_budget = bytes;
+    pub fn head_budget(mut self, bytes: usize) -> Server {
+        self.config.head_budget = bytes;
+        self
+    }
+
+    /// The most bytes that collected bodies may take, over all connections. Default: 16 MiB. For what happens beyond it,
+    /// see [`ServerConfig::body_budget`].
+    #[must_use]
+    pub fn body_budget(mut self, bytes: usize) -> Server {
+        self.config.body_budget = bytes;
         self
     }
 
