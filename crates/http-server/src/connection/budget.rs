@@ -47,21 +47,21 @@ pub(crate) struct BodyBudget {
     limit: usize,
 }
 
-/// A body's part of the budget.
+/// A body's part of the budget. It is small, as a part of each connection.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) enum Reservation {
     #[default]
     None,
     /// It waits for this many bytes.
-    Wanted(usize),
+    Wanted(u32),
     /// It has this many.
-    Reserved(usize),
+    Reserved(u32),
 }
 
 impl Reservation {
     /// Bytes that are reserved.
     pub(crate) fn reserved(self) -> usize {
-        if let Reservation::Reserved(bytes) = self { bytes } else { 0 }
+        if let Reservation::Reserved(bytes) = self { bytes as usize } else { 0 }
     }
 }
 
@@ -72,11 +72,11 @@ impl BodyBudget {
 
     /// Whether this many bytes can ever be reserved.
     pub(crate) fn can_hold(&self, bytes: u64) -> bool {
-        bytes <= self.limit as u64
+        bytes <= self.limit.min(u32::MAX as usize) as u64
     }
 
     /// Reserves this many bytes for a new body. If that is impossible now, or others wait already, it waits as well.
-    pub(crate) fn request(&self, bytes: usize) -> Reservation {
+    pub(crate) fn request(&self, bytes: u32) -> Reservation {
         if bytes == 0 {
             return Reservation::None;
         }
@@ -102,7 +102,7 @@ impl BodyBudget {
         match std::mem::take(reservation) {
             Reservation::None => {}
             Reservation::Wanted(_) => drop(self.waiting.fetch_sub(1, Relaxed)),
-            Reservation::Reserved(bytes) => drop(self.reserved.fetch_sub(bytes, Relaxed)),
+            Reservation::Reserved(bytes) => drop(self.reserved.fetch_sub(bytes as usize, Relaxed)),
         }
     }
 
@@ -114,8 +114,8 @@ impl BodyBudget {
         self.limit - self.reserved.load(Relaxed)
     }
 
-    fn take(&self, bytes: usize) -> bool {
-        let sum = |reserved: usize| reserved.checked_add(bytes).filter(|sum| *sum <= self.limit);
+    fn take(&self, bytes: u32) -> bool {
+        let sum = |reserved: usize| reserved.checked_add(bytes as usize).filter(|sum| *sum <= self.limit);
         self.reserved.fetch_update(Relaxed, Relaxed, sum).is_ok()
     }
 }
@@ -139,7 +139,7 @@ mod tests {
             budget.release(reservation);
             assert!(*reservation == None && !budget.grant(reservation));
         }
-        assert_eq!((budget.free(), budget.request(usize::MAX)), (100, Wanted(usize::MAX)));
+        assert_eq!((budget.free(), budget.request(u32::MAX)), (100, Wanted(u32::MAX)));
     }
 
     #[test]

@@ -295,7 +295,7 @@ impl<T: Transport> Connection<T> {
     /// Since when its body waits for memory, and how many bytes, if it does.
     pub(crate) fn waits_for_memory(&self) -> Option<(Millis, usize)> {
         match self.reservation {
-            Reservation::Wanted(bytes) => Some((self.timer.phase_started(), bytes)),
+            Reservation::Wanted(bytes) => Some((self.timer.phase_started(), bytes as usize)),
             _ => None,
         }
     }
@@ -313,7 +313,7 @@ impl<T: Transport> Connection<T> {
     pub(crate) fn evictable_body(&self, shared: &Shared, now: Millis) -> Option<(u64, usize)> {
         match (self.reservation, &self.activity) {
             (Reservation::Reserved(bytes), Activity::ReadingBody(_)) if self.timer.phase() == Phase::Body => {
-                Some((self.timer.rate_after(shared.timeouts.body_millis(), now)?, bytes))
+                Some((self.timer.rate_after(shared.timeouts.body_millis(), now)?, bytes as usize))
             }
             _ => None,
         }

@@ -204,7 +204,7 @@ impl<T: Transport> Connection<T> {
                 let is_too_long = length > limit.min(shared.limits.body) || !shared.body_budget.can_hold(memory);
                 self.activity = Activity::ReadingBody(consumer);
                 if !is_too_long && !is_unmet {
-                    self.reservation = shared.body_budget.request(memory as usize);
+                    self.reservation = shared.body_budget.request(memory as u32);
                     self.enter_phase(Phase::Responding); // the time of the body begins when the server waits for it
                     return Ok(None);
                 }
