@@ -295,6 +295,7 @@ impl<C> Registered<C> {
 mod tests {
     use super::*;
     use std::io::Write as _;
+    use std::net::{TcpListener, TcpStream};
     use std::os::unix::net::UnixStream;
     use std::thread;
     use std::time::Duration;
@@ -396,6 +397,47 @@ mod tests {
             evicted.push(registered.slot());
         }
         assert_eq!(evicted, [2, 1, 3], "by deadline, and the busy one stays");
+    }
+
+    // At a shutdown nobody is refused for lack of a slot: what waits is accepted as slots become free.
+    #[test]
+    fn listener_is_closed_once_its_backlog_is_empty() {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        listener.set_nonblocking(true).unwrap();
+        let address = listener.local_addr().unwrap();
+        let config = ServerConfig { max_connections: 1, ..ServerConfig::default() };
+        let reactor: Reactor<UnixStream> = Reactor::new(vec![listener.into()], &config, false).unwrap();
+        let _peers: Vec<_> = (0..3).map(|_| TcpStream::connect(address).unwrap()).collect();
+        reactor.stop_accepting();
+        for _ in 0..2 {
+            let Some(Work::Accepted(_, _, slot)) = next(&reactor) else { panic!("not accepted") };
+            reactor.close_listeners(false);
+            assert!(
+                lock(&reactor.acceptor).accept(0, &reactor.slots, &reactor.queue.poller).is_none(),
+                "no slot is free"
+            );
+            reactor.free_slot(slot);
+        }
+        reactor.close_listeners(false);
+        let Some(Work::Accepted(_, _, slot)) = next(&reactor) else { panic!("the last one is not accepted") };
+        reactor.free_slot(slot);
+        assert!(!reactor.is_empty());
+        reactor.close_listeners(false);
+        assert!(reactor.is_empty());
+        assert!(TcpStream::connect(address).is_err());
+    }
+
+    #[test]
+    fn listener_is_closed_in_time_whatever_waits() {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        listener.set_nonblocking(true).unwrap();
+        let address = listener.local_addr().unwrap();
+        let reactor: Reactor<UnixStream> =
+            Reactor::new(vec![listener.into()], &ServerConfig::default(), false).unwrap();
+        let _peer = TcpStream::connect(address).unwrap();
+        reactor.stop_accepting();
+        reactor.close_listeners(true);
+        assert!(reactor.is_empty() && TcpStream::connect(address).is_err());
     }
 
     #[test]
