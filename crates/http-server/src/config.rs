@@ -22,8 +22,8 @@ use crate::timeouts::Timeouts;
 /// ```
 #[derive(Clone, Debug)]
 pub struct ServerConfig {
-    /// How many requests may be worked on at once, if that blocks. Default: 4 per core, and at least 4. 0 counts as 1.
-    /// The pool has two more threads: one that may look whether cached files are current, and one that never blocks.
+    /// How many requests may be worked on at once, if that blocks. Default: 4 per core, and at least 4. It is clamped to 1
+    /// to [`MAX_THREADS`](Self::MAX_THREADS). The pool has two more threads: one that may look whether cached files are current, and one that never blocks.
     pub threads: usize,
     /// How many threads may wait for events at once. Default: half of the cores, and at least 1. It is clamped to 1 to
     /// `threads`.
@@ -80,9 +80,12 @@ impl Default for ServerConfig {
 const LONGEST: Duration = Duration::from_secs(u32::MAX as u64);
 
 impl ServerConfig {
+    /// The most [`threads`](Self::threads). More would only take memory: each needs a stack.
+    pub const MAX_THREADS: usize = 1024;
+
     /// Clamps the settings to possible values.
     pub(crate) fn clamped(mut self) -> ServerConfig {
-        self.threads = self.threads.max(1);
+        self.threads = self.threads.clamp(1, ServerConfig::MAX_THREADS);
         self.pollers = self.pollers.clamp(1, self.threads);
         self.max_connections = self.max_connections.clamp(1, 1 << 24); // keeps tokens below the listeners' keys
         let Timeouts { head, idle, body, .. } = &mut self.timeouts;
@@ -93,9 +96,9 @@ impl ServerConfig {
     }
 }
 
-/// The default number of worker threads: 4 per core, and at least 4.
+/// The default number of worker threads: 4 per core, at least 4 and at most [`ServerConfig::MAX_THREADS`].
 pub fn default_threads() -> usize {
-    4 * cores()
+    (4 * cores()).min(ServerConfig::MAX_THREADS)
 }
 
 /// The default number of threads that wait for events at once: one for two cores, and at least 1.
@@ -115,6 +118,8 @@ mod tests {
     fn impossible_settings_are_clamped() {
         let config = ServerConfig { threads: 0, pollers: 9, max_connections: 0, ..ServerConfig::default() }.clamped();
         assert_eq!((config.threads, config.pollers, config.max_connections), (1, 1, 1));
+        let config = ServerConfig { threads: usize::MAX, pollers: usize::MAX, ..ServerConfig::default() }.clamped();
+        assert_eq!([config.threads, config.pollers], [1024; 2]);
         let config = ServerConfig { max_connections: u32::MAX, ..ServerConfig::default() }.clamped();
         assert_eq!(config.max_connections, 1 << 24);
         let ages = Duration::from_secs(1 << 61); // 0 ms modulo 2^64

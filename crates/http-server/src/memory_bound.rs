@@ -74,6 +74,5 @@ mod tests {
         assert_eq!(unlimited(|config| config.head_budget = usize::MAX), u64::MAX);
         assert_eq!(unlimited(|config| config.body_budget = usize::MAX), u64::MAX);
         assert_eq!(unlimited(|config| config.send_budget = usize::MAX), u64::MAX);
-        assert_eq!(unlimited(|config| config.threads = usize::MAX), u64::MAX);
     }
 }

@@ -241,3 +241,59 @@ fn missing_address_and_datagram_socket_are_errors() {
     let datagrams = std::net::UdpSocket::bind("127.0.0.1:0").unwrap();
     assert_eq!(Server::from_listeners([datagrams.into()]).unwrap_err().kind(), io::ErrorKind::InvalidInput);
 }
+
+/// The number of threads of this process.
+fn threads() -> usize {
+    std::fs::read_dir("/proc/self/task").unwrap().count()
+}
+
+/// Set in a process of a test, in which starting a thread fails.
+const FAULTY: &str = "START_WITH_FAULT";
+
+// Whichever thread it is. `strace` makes the call fail in a second process, which runs this test again.
+#[test]
+fn failed_start_returns_the_error_and_leaves_no_thread() {
+    if std::env::var_os(FAULTY).is_some() {
+        thread::spawn(|| ()).join().unwrap();
+        // A thread that has ended may still be counted for a moment.
+        let wait_until_only = |n| {
+            let deadline = Instant::now() + Duration::from_secs(10);
+            while threads() > n && Instant::now() < deadline {
+                thread::sleep(Duration::from_millis(1));
+            }
+            assert_eq!(threads(), n);
+        };
+        wait_until_only(2);
+        let directory = tempfile::tempdir().unwrap();
+        let log = Log::to_file(LogFormat::Combined, &directory.path().join("log")).unwrap();
+        match server().log(log).start(|_: &Request<'_>| Response::text("here")) {
+            Ok(running) => {
+                assert_eq!(threads() - 2, 6, "the log, the housekeeper and four workers");
+                drop(running);
+            }
+            Err(error) => {
+                assert_eq!(error.kind(), io::ErrorKind::WouldBlock, "{error}");
+                println!("FAILED TO START");
+            }
+        }
+        wait_until_only(2);
+        return;
+    }
+    for nth in 1..=7 {
+        // Counted in each thread. In the test's, there is one before the server's, because in the main thread the first
+        // one is the test's.
+        let fault = format!("inject=clone,clone3:error=EAGAIN:when={}", nth + 1);
+        let mut command = Command::new("strace");
+        command.args(["-f", "-o", "/dev/null", "-e", "trace=clone,clone3", "-e", &fault]);
+        command.arg(std::env::current_exe().unwrap());
+        command.args(["--exact", "failed_start_returns_the_error_and_leaves_no_thread", "--nocapture"]);
+        let Ok(output) = command.env(FAULTY, "1").output() else {
+            assert!(std::env::var_os("CI").is_none(), "strace is missing");
+            println!("MISSING: strace");
+            return;
+        };
+        let text = String::from_utf8_lossy(&[output.stdout, output.stderr].concat()).into_owned();
+        assert!(output.status.success(), "{nth}: {text}");
+        assert_eq!(text.contains("FAILED TO START"), nth <= 6, "{nth}: {text}");
+    }
+}

@@ -7,7 +7,7 @@ use std::net::SocketAddr;
 use std::os::fd::{AsFd, OwnedFd};
 
 use rustix::io::Errno;
-use rustix::net::{SocketAddrAny, SocketFlags, acceptfrom_with};
+use rustix::net::{SocketFlags, acceptfrom_with};
 
 use super::poller::{EventFlags, Poller};
 use super::slot::Slot;
@@ -80,9 +80,8 @@ impl Acceptor {
             return None;
         }
         let listener = self.listeners.get(listener)?.as_ref()?;
-        match acceptfrom_with(listener, SocketFlags::CLOEXEC) {
+        match accept(listener) {
             Ok((socket, peer)) => {
-                let peer = peer_addr(peer);
                 if let Some(slot) = self.free_slots.pop() {
                     return Some(Accepted::Slot(socket, peer, slot));
                 }
@@ -156,8 +155,8 @@ impl Acceptor {
                 if self.free_slots.is_empty() {
                     return None;
                 }
-                match acceptfrom_with(&*socket, SocketFlags::CLOEXEC) {
-                    Ok((socket, peer)) => return Some((socket, peer_addr(peer), self.free_slots.pop()?)),
+                match accept(socket) {
+                    Ok((socket, peer)) => return Some((socket, peer, self.free_slots.pop()?)),
                     Err(Errno::AGAIN) => {}
                     Err(_) => return None, // until the next tick
                 }
@@ -213,6 +212,15 @@ impl Acceptor {
     }
 }
 
-fn peer_addr(peer: Option<SocketAddrAny>) -> SocketAddr {
-    peer.and_then(|peer| SocketAddr::try_from(peer).ok()).unwrap_or(UNIX_PEER_ADDR)
+/// Accepts a connection, and the address of its peer.
+fn accept(listener: &OwnedFd) -> Result<(OwnedFd, SocketAddr), Errno> {
+    let (socket, peer) = acceptfrom_with(listener, SocketFlags::CLOEXEC)?;
+    match peer.and_then(|peer| SocketAddr::try_from(peer).ok()) {
+        Some(peer) => Ok((socket, peer)),
+        None => {
+            // It may have connected before the listener had the option, as to a socket of systemd.
+            let _ = sockopt::refuse_descriptors(&socket);
+            Ok((socket, UNIX_PEER_ADDR))
+        }
+    }
 }

@@ -4,9 +4,12 @@ use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, ToSocketAddrs};
 use std::os::fd::OwnedFd;
 use std::os::unix::net::{SocketAddr as UnixAddr, UnixListener};
+use std::path::Path;
 
 use rustix::io::{Errno, ioctl_fionbio};
-use rustix::net::{AddressFamily, SocketFlags, SocketType, bind, getsockname, listen, socket_with, sockopt as options};
+use rustix::net::{
+    AddressFamily, SocketAddrUnix, SocketFlags, SocketType, bind, getsockname, listen, socket_with, sockopt as options,
+};
 
 use crate::connection::sockopt;
 
@@ -36,9 +39,19 @@ impl Listeners {
     pub(crate) fn bind_any(port: u16) -> io::Result<Listeners> {
         let all = |address: IpAddr| listener(SocketAddr::new(address, port), false);
         let socket = match all(Ipv6Addr::UNSPECIFIED.into()) {
-            Err(error) if lacks_ipv6(&error) => all(Ipv4Addr::UNSPECIFIED.into())?,
+            Err(error) if cannot_use_ipv6(&error) => all(Ipv4Addr::UNSPECIFIED.into())?,
             other => other?,
         };
+        Listeners::from_sockets([socket])
+    }
+
+    /// Listens at this path.
+    pub(crate) fn bind_unix(path: &Path) -> io::Result<Listeners> {
+        let address = SocketAddrUnix::new(path)?;
+        let socket = socket_with(AddressFamily::UNIX, SocketType::STREAM, SocketFlags::CLOEXEC, None)?;
+        let _ = sockopt::refuse_descriptors(&socket); // before the first peer can connect
+        bind(&socket, &address)?;
+        listen(&socket, BACKLOG)?;
         Listeners::from_sockets([socket])
     }
 
@@ -71,6 +84,7 @@ impl Listeners {
                 socket
             }
             Err(_) if address.address_family() == AddressFamily::UNIX => {
+                let _ = sockopt::refuse_descriptors(&socket);
                 let socket = UnixListener::from(socket);
                 self.unix_addresses.push(socket.local_addr()?);
                 socket.into()
@@ -94,7 +108,9 @@ fn listener(address: SocketAddr, only_v6: bool) -> io::Result<OwnedFd> {
     Ok(socket)
 }
 
-fn lacks_ipv6(error: &io::Error) -> bool {
-    let no_ipv6 = [Errno::AFNOSUPPORT, Errno::ADDRNOTAVAIL, Errno::PROTONOSUPPORT].map(|errno| errno.raw_os_error());
-    error.raw_os_error().is_some_and(|errno| no_ipv6.contains(&errno))
+/// Whether there is no IPv6, or a sandbox refuses it. If the error has another cause, IPv4 fails with the same one.
+fn cannot_use_ipv6(error: &io::Error) -> bool {
+    const CAUSES: [Errno; 5] =
+        [Errno::AFNOSUPPORT, Errno::ADDRNOTAVAIL, Errno::PROTONOSUPPORT, Errno::PERM, Errno::ACCESS];
+    Errno::from_io_error(error).is_some_and(|errno| CAUSES.contains(&errno))
 }

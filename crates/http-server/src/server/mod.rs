@@ -6,6 +6,7 @@ mod running;
 use std::io;
 use std::net::ToSocketAddrs;
 use std::os::fd::OwnedFd;
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -57,8 +58,8 @@ impl Server {
         Listeners::bind(addresses).map(Server::new)
     }
 
-    /// Listens on this port of all addresses, IPv6 and IPv4, with one socket. On a machine without IPv6, it listens on
-    /// IPv4 only.
+    /// Listens on this port of all addresses, IPv6 and IPv4, with one socket. If the machine has no IPv6, or the process
+    /// may not use it, it listens on IPv4 only.
     ///
     /// # Errors
     /// Those of the system.
@@ -66,8 +67,30 @@ impl Server {
         Listeners::bind_any(port).map(Server::new)
     }
 
+    /// Listens on a Unix socket, whose file it creates at this path. Nobody removes the file. Its mode depends on the
+    /// umask: who may write to it may connect. A peer has the address `0.0.0.0:0`.
+    ///
+    /// Peers cannot pass descriptors to it (SO_PASSRIGHTS is off). On Linux before 6.16 they can: then a descriptor stays
+    /// open until the bytes that it came with are read, and closing it can block a worker.
+    ///
+    /// ```
+    /// use http_server::Server;
+    ///
+    /// let directory = tempfile::tempdir()?;
+    /// let server = Server::bind("127.0.0.1:0")?.merge(Server::bind_unix(directory.path().join("socket"))?);
+    /// # let _ = server;
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// `AddrInUse` if the file exists. `InvalidFilename` if the path has more than 107 bytes. Those of the system.
+    pub fn bind_unix(path: impl AsRef<Path>) -> io::Result<Server> {
+        Listeners::bind_unix(path.as_ref()).map(Server::new)
+    }
+
     /// Uses sockets that already listen, TCP or Unix, for example from systemd or bound before the program dropped its
-    /// privileges. A peer over a Unix socket has the address `0.0.0.0:0`.
+    /// privileges. A peer over a Unix socket has the address `0.0.0.0:0` and cannot pass descriptors, as with
+    /// [`bind_unix`](Self::bind_unix).
     ///
     /// A shutdown closes them. If another process holds such a socket, it can accept the connections that come later.
     ///
@@ -91,13 +114,9 @@ impl Server {
     /// Adds the listening sockets of another server. The other server's settings are dropped.
     ///
     /// ```
-    /// use std::os::unix::net::UnixListener;
-    ///
     /// use http_server::Server;
     ///
-    /// let directory = tempfile::tempdir()?;
-    /// let socket = UnixListener::bind(directory.path().join("socket"))?;
-    /// let server = Server::bind("127.0.0.1:0")?.merge(Server::from_listeners([socket.into()])?);
+    /// let server = Server::bind("127.0.0.1:0")?.merge(Server::bind("127.0.0.2:0")?);
     /// # let _ = server;
     /// # Ok::<(), std::io::Error>(())
     /// ```
@@ -242,15 +261,16 @@ impl Server {
     /// Starts all threads and returns at once.
     ///
     /// # Errors
-    /// Those of the system, if it is out of threads or file descriptors.
+    /// Those of the system, if it is out of threads or file descriptors. Then no thread is left running.
     pub fn start(self, handler: impl Handler + 'static) -> io::Result<RunningServer> {
         let config = self.config.clamped();
         let messages = Arc::new(self.messages);
-        let writer = self.log.map(|log| Writer::start(log, messages.clone())).transpose()?;
         let Listeners { sockets, addresses, unix_addresses } = self.listeners;
         let shutdown_timeout = config.shutdown_timeout;
+        let reactor = Reactor::new(sockets, &config, !handler.never_blocks())?;
+        let writer = self.log.map(|log| Writer::start(log, messages.clone())).transpose()?;
         let engine = Arc::new(Engine {
-            reactor: Reactor::new(sockets, &config, !handler.never_blocks())?,
+            reactor,
             request_names: (0..Promotion::workers(config.threads)).map(|_| RequestName::default()).collect(),
             shared: Shared {
                 log: writer.as_ref().map(Writer::log),

@@ -52,8 +52,14 @@ impl RunningServer {
             })
         };
         let housekeeper =
-            spawn("housekeeper".into(), Box::new(move |engine| housekeeper::run(engine, shutdown_timeout)))?;
-        let housekeeper = housekeeper.thread().clone();
+            spawn("housekeeper".into(), Box::new(move |engine| housekeeper::run(engine, shutdown_timeout)));
+        let housekeeper = match housekeeper {
+            Ok(housekeeper) => housekeeper.thread().clone(),
+            Err(error) => {
+                writer.map(Writer::finish);
+                return Err(error);
+            }
+        };
         let shutdown = ShutdownHandle { stopping, housekeeper, lifecycle: lifecycle.clone() };
         // From here on, an error drops the server, which ends the threads that were started. They own the engine: so the
         // last of them drops the handler, whose files may take long to close.
