@@ -21,7 +21,7 @@ pub(crate) struct Root {
     directory: OwnedFd,
     /// The device that it is on.
     device: u64,
-    /// The kernel is too old for `openat2`, or a sandbox forbids it.
+    /// The kernel is too old for `openat2`, or a sandbox refuses it.
     no_openat2: bool,
     /// Symlinks are followed wherever they lead: the owner has turned containment off.
     follow_symlinks: bool,
@@ -104,9 +104,13 @@ impl Root {
     pub(crate) fn open(path: &Path) -> io::Result<Root> {
         let directory =
             retry_on_intr(|| openat(CWD, path, OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty()))?;
-        // Old kernels return NOSYS, and sandboxes PERM. Probed once, because later a single file may give PERM too.
-        let probe = retry_on_intr(|| openat2(&directory, ".", OPEN, Mode::empty(), RESOLVE));
-        let no_openat2 = matches!(probe, Err(Errno::NOSYS | Errno::PERM));
+        // Probed once, because later a single file may be refused too. Only success counts: old kernels return NOSYS, and
+        // sandboxes return what they are told to. If the disk is at fault, the walk fails too.
+        let probe = openat2(&directory, ".", OPEN, Mode::empty(), RESOLVE | ResolveFlags::NO_XDEV);
+        let no_openat2 = probe.is_err();
+        if no_openat2 {
+            walk(directory.as_fd(), OsStr::new("."))?;
+        }
         let device = fstat(&directory)?.st_dev;
         Ok(Root { directory, device, no_openat2, follow_symlinks: false })
     }
