@@ -17,7 +17,7 @@ use crate::metrics;
 
 /// The end of the man page.
 const AFTER_HELP: &str = "Exit status: 0 after a graceful shutdown (SIGINT or SIGTERM), 1 if the server could not \
-    start, 2 for wrong usage, 128 + N if a second signal N ended it at once.";
+    start, 2 for wrong usage, 128 + N if a signal N during the start, or a second signal N, ended it at once.";
 
 /// Serves a directory of files over HTTP/1.0.
 #[derive(Debug, Parser)]
@@ -41,7 +41,8 @@ pub(crate) struct Cli {
     /// Unix socket to listen on, instead of TCP
     ///
     /// Its mode is 0660, so that a proxy's group can connect. A stale socket is replaced. The socket is removed on
-    /// exit. Add --port or --bind to listen on TCP too.
+    /// exit. Add --port or --bind to listen on TCP too. Before Linux 6.16, a client can pass descriptors, and closing
+    /// them can hold up the server: let only programs that you trust connect.
     #[arg(long, help_heading = NETWORK, value_name = "PATH")]
     pub(crate) unix: Option<PathBuf>,
 
@@ -142,15 +143,15 @@ pub(crate) struct Cli {
 
     /// Requests that may block [default: 4 per core]
     ///
-    /// The size of the pool: so many requests may wait for a disk. With 1 the server reads one file at a time. On file
-    /// systems mounted below ROOT, which may not answer, half as many may wait, so that the others are served.
-    #[arg(short, long, help_heading = LIMITS, value_name = "N", value_parser = number::<NonZeroU16>)]
+    /// The size of the pool: so many requests may wait for a disk, at most 1024. With 1 the server reads one file at a
+    /// time. On file systems mounted below ROOT, which may not answer, half as many may wait, so that the others are served.
+    #[arg(short, long, help_heading = LIMITS, value_name = "N", value_parser = threads)]
     threads: Option<NonZeroU16>,
 
     /// Threads waiting for events [default: cores / 2]
     ///
     /// They serve all requests that wait for no disk. More than 1 pays on many cores.
-    #[arg(long, help_heading = LIMITS, value_name = "N", value_parser = number::<NonZeroU16>)]
+    #[arg(long, help_heading = LIMITS, value_name = "N", value_parser = threads)]
     pollers: Option<NonZeroU16>,
 
     /// Maximum concurrent connections
@@ -421,6 +422,13 @@ fn number<N: FromStr<Err: Display>>(text: &str) -> Result<N, String> {
     text.parse().map_err(|error: N::Err| error.to_string())
 }
 
+/// A number of threads.
+fn threads(text: &str) -> Result<NonZeroU16, String> {
+    let max = ServerConfig::MAX_THREADS;
+    let threads = number(text).ok().filter(|threads: &NonZeroU16| usize::from(threads.get()) <= max);
+    threads.ok_or_else(|| format!("expected a number from 1 to {max}"))
+}
+
 /// `127.0.0.1:9100`: an IP address and a port.
 fn ip_and_port(text: &str) -> Result<SocketAddr, String> {
     text.parse().map_err(|_| "expected IP:PORT, e.g. 127.0.0.1:9100 or [::1]:9100".into())
@@ -462,6 +470,9 @@ mod tests {
             ["--port", "+80"],
             ["--max-connections", "+1"],
             ["--threads", "0"],
+            ["--threads", "1025"],
+            ["--threads", "65536"],
+            ["--pollers", "1025"],
             ["--bind", "nowhere"],
             ["--metrics", "9100"],
             ["--metrics", "127.0.0.1"],

@@ -1,12 +1,15 @@
 //! The listening sockets, from systemd or from the options, and the ready lines.
 
+use std::fs;
 use std::io::{self, ErrorKind};
-use std::net::{IpAddr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::os::fd::OwnedFd;
 use std::os::linux::net::SocketAddrExt;
 use std::os::unix::net::SocketAddr as UnixAddr;
 
 use http_server::{RunningServer, Server};
+use rustix::io::Errno;
+use rustix::net::{AddressFamily, SocketType, socket};
 
 use crate::cli::Cli;
 use crate::os_error::describe;
@@ -26,9 +29,8 @@ pub(crate) fn bind(cli: &Cli, inherited: Vec<OwnedFd>) -> Result<(Server, Option
     let mut servers = if cli.wants_tcp() { bind_tcp(cli)? } else { Vec::new() };
     let mut socket_file = None;
     if let Some(path) = &cli.unix {
-        let (listener, file) = SocketFile::bind(path)?;
-        let server = Server::from_listeners([listener.into()]);
-        servers.push(server.map_err(|error| format!("cannot listen on {path:?}: {}", describe(&error)))?);
+        let (server, file) = SocketFile::bind(path)?;
+        servers.push(server);
         socket_file = Some(file);
     }
     let server = servers.into_iter().reduce(Server::merge);
@@ -38,27 +40,67 @@ pub(crate) fn bind(cli: &Cli, inherited: Vec<OwnedFd>) -> Result<(Server, Option
 fn bind_tcp(cli: &Cli) -> Result<Vec<Server>, String> {
     let (addresses, port) = (cli.addresses(), cli.port());
     if addresses.is_empty() {
-        let server = Server::bind_any(port).map_err(|error| cannot_listen(&format!("port {port}"), &error))?;
-        return Ok(vec![server]);
+        let server = Server::bind_any(port).map_err(|error| {
+            // IPv6 was tried first, and then IPv4.
+            let cause = cause(SocketAddr::from((Ipv4Addr::UNSPECIFIED, port)), "--port", &error);
+            format!("cannot listen on port {port}: {cause}")
+        });
+        return Ok(vec![server?]);
     }
     let bind = |&address: &SocketAddr| {
-        Server::bind(address).map_err(|error| match error.kind() {
-            ErrorKind::AddrNotAvailable => {
-                format!("cannot bind to {}: it is not an address of this machine (see --bind)", address.ip())
+        Server::bind(address).map_err(|error| {
+            let ip = address.ip();
+            match error.kind() {
+                ErrorKind::AddrNotAvailable => format!("cannot bind to {ip}: {}", cause(address, "--bind", &error)),
+                _ => format!("cannot listen on port {port} of {ip}: {}", cause(address, "--port", &error)),
             }
-            _ => cannot_listen(&format!("port {port} of {}", address.ip()), &error),
         })
     };
     addresses.iter().map(bind).collect()
 }
 
-fn cannot_listen(on: &str, error: &io::Error) -> String {
-    let cause = match error.kind() {
-        ErrorKind::AddrInUse => "it is in use (choose another with --port; 0 picks a free one)".into(),
-        ErrorKind::PermissionDenied => "low ports need privileges (choose 1024 or higher with --port)".into(),
-        _ => describe(error),
+/// Why the server cannot listen on this address, and what to do. The option is the one that chooses it.
+pub(crate) fn cause(address: SocketAddr, option: &str, error: &io::Error) -> String {
+    let (protocol, family, name) = match address {
+        SocketAddr::V4(_) => ("IPv4", AddressFamily::INET, "AF_INET"),
+        SocketAddr::V6(_) => ("IPv6", AddressFamily::INET6, "AF_INET6"),
     };
-    format!("cannot listen on {on}: {cause}")
+    let first_free = first_unprivileged_port();
+    match Errno::from_io_error(error) {
+        Some(Errno::ADDRINUSE) => format!("it is in use (choose another with {option}; port 0 picks a free one)"),
+        Some(Errno::ADDRNOTAVAIL) => format!("it is not an address of this machine (see {option})"),
+        Some(Errno::ACCESS) if (1..first_free).contains(&address.port().into()) => format!(
+            "ports below {first_free} need privileges (choose a higher one with {option}, or grant CAP_NET_BIND_SERVICE)"
+        ),
+        // Either no such socket may be created, or it may not be bound.
+        Some(Errno::AFNOSUPPORT | Errno::ACCESS | Errno::PERM) => match socket(family, SocketType::STREAM, None) {
+            Err(cause) => format!(
+                "{protocol} cannot be used: {cause} (choose another kind of address, or let the service use {name})"
+            ),
+            Ok(_) => {
+                format!("a security policy refuses it: {error} (choose another with {option}, or change the policy)")
+            }
+        },
+        _ => describe(error),
+    }
+}
+
+/// The first port that needs no privileges.
+fn first_unprivileged_port() -> u32 {
+    let setting = fs::read_to_string("/proc/sys/net/ipv4/ip_unprivileged_port_start");
+    setting.ok().and_then(|port| port.trim().parse().ok()).unwrap_or(1024)
+}
+
+/// Why the server does not listen on IPv6, though nobody has chosen its addresses.
+pub(crate) fn missing_ipv6(cli: &Cli, running: &RunningServer) -> Option<String> {
+    let [address] = running.local_addrs() else { return None };
+    if address.is_ipv6() || !cli.addresses().is_empty() {
+        return None;
+    }
+    Some(match socket(AddressFamily::INET6, SocketType::STREAM, None) {
+        Err(cause) => format!("IPv6 cannot be used: {cause}"),
+        Ok(_) => "no IPv6 address can be used".into(),
+    })
 }
 
 /// One line for each address at which a browser or a proxy can reach the server.

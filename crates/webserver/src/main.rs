@@ -40,15 +40,15 @@ fn run(cli: &Cli) -> Result<(), String> {
     // This comes first: an inherited socket is known only by its descriptor number, which any file opened could get.
     let inherited = systemd::inherited()?;
     let signals = signals::register()?;
-    let app = App::start(cli, inherited)?;
-    signals::handle(signals, app.shutdown_trigger(), app.log_handle());
-    print_last(app.join());
+    print_last(App::start(cli, inherited, signals)?.join());
     Ok(())
 }
 
 /// Prints the last lines. It waits at most a second, because standard error can be a full pipe without a reader.
 fn print_last(lines: String) {
     let (written, wait) = mpsc::channel();
-    thread::spawn(move || written.send(io::stderr().write_all(lines.as_bytes())));
-    let _ = wait.recv_timeout(Duration::from_secs(1));
+    let write = move || written.send(io::stderr().write_all(lines.as_bytes()));
+    if thread::Builder::new().spawn(write).is_ok() {
+        let _ = wait.recv_timeout(Duration::from_secs(1));
+    }
 }

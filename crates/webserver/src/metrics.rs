@@ -10,7 +10,7 @@ use http_files::Files;
 use http_server::http_core::{Method, Status};
 use http_server::{Request, Response, RunningServer, Server, ServerConfig, Stats, StatsHandle};
 
-use crate::os_error::describe;
+use crate::listeners;
 
 /// Descriptors of this server: 8 of its own, 16 connections, and 64 connections that receive 503.
 pub(crate) const DESCRIPTORS: u64 = 88;
@@ -22,14 +22,8 @@ const TYPE: &str = "text/plain; version=0.0.4; charset=utf-8";
 
 /// Listens on the address. [`start`] begins to serve.
 pub(crate) fn bind(address: SocketAddr) -> Result<Server, String> {
-    let server = Server::bind(address).map_err(|error| match error.kind() {
-        io::ErrorKind::AddrInUse => {
-            format!("cannot listen on {address}: it is in use (choose another address with --metrics)")
-        }
-        io::ErrorKind::AddrNotAvailable => {
-            format!("cannot bind to {}: it is not an address of this machine (see --metrics)", address.ip())
-        }
-        _ => format!("cannot listen on {address} for --metrics: {}", describe(&error)),
+    let server = Server::bind(address).map_err(|error| {
+        format!("cannot listen on {address} for --metrics: {}", listeners::cause(address, "--metrics", &error))
     })?;
     let shutdown_timeout = Duration::from_secs(1);
     Ok(server.config(ServerConfig {

@@ -6,11 +6,12 @@ use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 use std::sync::Arc;
+use std::sync::atomic::Ordering::SeqCst;
 
 use http_files::{Containment, Files};
 use http_server::auth::{BasicAuth, Users};
 use http_server::http_core::{FieldName, FieldValue};
-use http_server::{Log, LogHandle, RunningServer};
+use http_server::{Log, RunningServer, Server};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::fs::{CWD, Mode, OFlags, openat};
 use rustix::process::{Resource, Rlimit, geteuid, getrlimit, setrlimit};
@@ -18,6 +19,7 @@ use rustix::process::{Resource, Rlimit, geteuid, getrlimit, setrlimit};
 use crate::cli::Cli;
 use crate::os_error::describe;
 use crate::sandbox::{self, SandboxPaths};
+use crate::signals::{CaughtSignals, run_interruptibly};
 use crate::systemd::Notifier;
 use crate::unix_socket::SocketFile;
 use crate::{listeners, metrics};
@@ -27,16 +29,44 @@ use crate::{listeners, metrics};
 pub(crate) struct App {
     server: RunningServer,
     metrics: Option<RunningServer>,
-    notifier: Notifier,
-    _socket_file: Option<SocketFile>,
+    socket_file: Option<SocketFile>,
 }
 
 /// The fewest descriptors with which the server works.
 const MIN_FDS: u64 = 40;
 
+/// What the server needs, opened.
+struct Opened {
+    files: Arc<Files>,
+    users: Option<Users>,
+    server: Server,
+    /// The sockets come from systemd.
+    is_inherited: bool,
+    socket_file: Option<SocketFile>,
+    metrics: Option<Server>,
+    notifier: Notifier,
+    log: Option<Log>,
+    log_directory: Option<OwnedFd>,
+}
+
+impl Opened {
+    /// Opens everything. A disk may make that wait for ever.
+    fn open(cli: &Cli, max_fds: u64, inherited: Vec<OwnedFd>) -> Result<Opened, String> {
+        let files = files(cli)?.cache_size(cli.cache_size()).cached_descriptors(cli.cached_descriptors(max_fds));
+        let (files, users) = (Arc::new(files), users(cli)?);
+        let is_inherited = !inherited.is_empty();
+        let (server, socket_file) = listeners::bind(cli, inherited)?;
+        let metrics = cli.metrics.map(metrics::bind).transpose()?;
+        let notifier = Notifier::from_env();
+        let (log, log_directory) = open_log(cli)?;
+        Ok(Opened { files, users, server, is_inherited, socket_file, metrics, notifier, log, log_directory })
+    }
+}
+
 impl App {
-    /// Starts everything.
-    pub(crate) fn start(cli: &Cli, inherited: Vec<OwnedFd>) -> Result<App, String> {
+    /// Starts everything. Until the end of the start, a signal ends the process.
+    pub(crate) fn start(cli: &Cli, inherited: Vec<OwnedFd>, signals: CaughtSignals) -> Result<App, String> {
+        let cannot_start = |error| format!("cannot start: {}", describe(&error));
         let max_fds = max_fds();
         if max_fds < MIN_FDS {
             return Err(format!(
@@ -44,12 +74,8 @@ impl App {
             ));
         }
         let config = cli.config(max_fds);
-        let files = files(cli)?.cache_size(cli.cache_size()).cached_descriptors(cli.cached_descriptors(max_fds));
-        let (files, users) = (Arc::new(files), users(cli)?);
-        let (server, socket_file) = listeners::bind(cli, inherited)?;
-        let metrics = cli.metrics.map(metrics::bind).transpose()?;
-        let notifier = Notifier::from_env();
-        let (log, log_directory) = open_log(cli)?;
+        let opened = run_interruptibly(|| Opened::open(cli, max_fds, inherited)).map_err(cannot_start)??;
+        let Opened { files, users, server, is_inherited, socket_file, metrics, notifier, log, log_directory } = opened;
         let sandbox = sandbox::restrict_process(&SandboxPaths {
             read: Some(files.as_fd()).filter(|_| !cli.follow_symlinks),
             write: log_directory.as_ref().map(AsFd::as_fd),
@@ -75,35 +101,35 @@ impl App {
             Some(users) => server.start(BasicAuth::new(users, files.clone())),
             None => server.start(files.clone()),
         };
-        let cannot_start = |error| format!("cannot start: {}", describe(&error));
         let running = running.map_err(cannot_start)?;
         let metrics = metrics.map(|server| metrics::start(server, running.stats_handle(), files));
         let metrics = metrics.transpose().map_err(cannot_start)?;
+        let shut_down = {
+            let (server, notifier) = (running.shutdown_handle(), notifier.clone());
+            move || {
+                notifier.notify("STOPPING=1");
+                server.shut_down();
+            }
+        };
+        let is_starting = signals.handle(shut_down, running.log_handle()).map_err(cannot_start)?;
         if geteuid().is_root() {
             warn("running as root, which serving files does not need (start it as another user)");
         }
         for address in metrics.iter().flat_map(RunningServer::local_addrs) {
             notice(&format!("metrics at http://{address}/metrics"));
         }
-        notice(&format!("{containment}; {sandbox}"));
-        // A closed standard output is no reason not to serve.
-        let _ = io::stdout().write_all(listeners::ready_lines(cli, &running).as_bytes());
-        notifier.notify("READY=1");
-        Ok(App { server: running, metrics, notifier, _socket_file: socket_file })
-    }
-
-    /// A function that begins a graceful shutdown, from any thread.
-    pub(crate) fn shutdown_trigger(&self) -> impl Fn() + Send + 'static {
-        let (server, notifier) = (self.server.shutdown_handle(), self.notifier.clone());
-        move || {
-            notifier.notify("STOPPING=1");
-            server.shut_down();
+        if let Some(cause) = listeners::missing_ipv6(cli, &running).filter(|_| !is_inherited) {
+            notice(&format!("listening on IPv4 only: {cause}"));
         }
-    }
-
-    /// A handle that reopens the log file, from any thread.
-    pub(crate) fn log_handle(&self) -> LogHandle {
-        self.server.log_handle()
+        notice(&format!("{containment}; {sandbox}"));
+        let stdout = io::stdout();
+        // If a full pipe must be waited for, it is here, where a signal still ends the process.
+        let _ = poll(&mut [PollFd::new(&stdout, PollFlags::OUT)], None);
+        is_starting.store(false, SeqCst);
+        // A closed standard output is no reason not to serve.
+        let _ = stdout.lock().write_all(listeners::ready_lines(cli, &running).as_bytes());
+        notifier.notify("READY=1");
+        Ok(App { server: running, metrics, socket_file })
     }
 
     /// Waits until the server has been shut down, and returns the last lines for standard error: the statistics, and
@@ -119,6 +145,8 @@ impl App {
             metrics.shutdown_handle().shut_down(); // last, so that the metrics can be read during the shutdown
             metrics.join();
         }
+        // Its disk may not answer, and a second signal must be heard.
+        let _ = run_interruptibly(|| drop(self.socket_file));
         lines
     }
 }

@@ -2,12 +2,15 @@
 //! directory and removes its Unix socket. It executes nothing, opens no connection and binds no further port.
 //! `http-files` already keeps each request below ROOT; this also holds if the program has a bug.
 
+use std::fs;
+use std::io;
 use std::os::fd::BorrowedFd;
 
 use landlock::{
     ABI, Access, AccessFs, AccessNet, BitFlags, CompatLevel, Compatible, LandlockStatus, PathBeneath,
-    RestrictionStatus, Ruleset, RulesetAttr, RulesetCreatedAttr, RulesetError, RulesetStatus, Scope,
+    RestrictionStatus, Ruleset, RulesetAttr, RulesetCreatedAttr, RulesetError, Scope,
 };
+use rustix::io::Errno;
 
 /// The directories in which the process keeps a right, each with everything below it.
 #[derive(Clone, Copy, Debug)]
@@ -25,20 +28,39 @@ const WANTED: ABI = ABI::V6;
 
 /// Restricts this thread and all threads that it starts from now on. Returns a sentence about the result.
 pub(crate) fn restrict_process(allowed: &SandboxPaths<'_>) -> String {
-    match restrict_thread(allowed) {
-        Ok(RestrictionStatus { ruleset: RulesetStatus::NotEnforced, landlock, .. }) => match landlock {
-            LandlockStatus::NotEnabled => "the process is not sandboxed: Landlock is disabled".into(),
-            _ => "the process is not sandboxed: this kernel has no Landlock".into(),
-        },
+    let ruleset = Ruleset::default();
+    // It has asked the kernel for its version of Landlock. If that failed, only `errno` still knows why.
+    let errno = Errno::from_io_error(&io::Error::last_os_error());
+    match restrict_thread(ruleset, allowed) {
         Ok(RestrictionStatus { landlock: LandlockStatus::Available { effective_abi, .. }, .. }) => {
             format!("the process is sandboxed by Landlock (ABI {})", effective_abi as i32)
         }
-        Ok(_) => "the process is sandboxed by Landlock".into(),
-        Err(error) => format!("the process is not sandboxed: {error}"),
+        Ok(_) => format!("the process is not sandboxed: {}", why_missing(errno)),
+        Err(error) => format!("the process is not sandboxed: {error}; {ADVICE}"),
     }
 }
 
-fn restrict_thread(allowed: &SandboxPaths<'_>) -> Result<RestrictionStatus, RulesetError> {
+const ADVICE: &str =
+    "a seccomp filter must allow landlock_create_ruleset, landlock_add_rule, landlock_restrict_self and prctl";
+
+/// Why the kernel has told no version of Landlock.
+fn why_missing(errno: Option<Errno>) -> String {
+    match errno {
+        Some(Errno::OPNOTSUPP) => "Landlock is disabled (add it to the boot option lsm=)".into(),
+        Some(Errno::NOSYS) if has_seccomp_filter() => {
+            "this kernel has no Landlock, or a seccomp filter hides it".into()
+        }
+        Some(Errno::NOSYS) | None => "this kernel has no Landlock".into(),
+        Some(errno) => format!("Landlock is refused: {errno}; {ADVICE}"),
+    }
+}
+
+fn has_seccomp_filter() -> bool {
+    fs::read_to_string("/proc/self/status")
+        .is_ok_and(|status| status.lines().any(|line| line.starts_with("Seccomp:") && line.ends_with('2')))
+}
+
+fn restrict_thread(ruleset: Ruleset, allowed: &SandboxPaths<'_>) -> Result<RestrictionStatus, RulesetError> {
     let read = AccessFs::ReadFile | AccessFs::ReadDir;
     let mut handled = AccessFs::from_all(WANTED);
     if allowed.read.is_none() {
@@ -50,7 +72,7 @@ fn restrict_thread(allowed: &SandboxPaths<'_>) -> Result<RestrictionStatus, Rule
         (allowed.remove, AccessFs::RemoveFile.into()),
     ];
     let rules = rules.into_iter().filter_map(|(directory, access)| Some(PathBeneath::new(directory?, access)));
-    Ruleset::default()
+    ruleset
         .set_compatibility(CompatLevel::BestEffort)
         .handle_access(handled)?
         .handle_access(AccessNet::from_all(WANTED))?
@@ -63,7 +85,7 @@ fn restrict_thread(allowed: &SandboxPaths<'_>) -> Result<RestrictionStatus, Rule
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::fs::{self, File};
+    use std::fs::File;
     use std::io::ErrorKind::PermissionDenied;
     use std::io::{Read, Write};
     use std::net::{TcpListener, TcpStream};

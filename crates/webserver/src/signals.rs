@@ -1,12 +1,17 @@
-//! Signals. The first SIGINT or SIGTERM shuts the server down gracefully, a second one ends the process at once.
-//! SIGHUP reopens the log file.
+//! Signals. During the start, SIGINT or SIGTERM ends the process at once. Later the first one shuts the server down
+//! gracefully, and a second one ends the process at once. SIGHUP reopens the log file.
 
+use std::io;
+use std::panic::resume_unwind;
 use std::process;
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 use std::thread;
 use std::time::{Duration, Instant};
 
 use http_server::LogHandle;
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM, SIGXFSZ};
+use signal_hook::flag::register_conditional_shutdown;
 use signal_hook::iterator::Signals;
 
 use crate::os_error::describe;
@@ -14,28 +19,60 @@ use crate::os_error::describe;
 /// Signals this close together count as one: some supervisors signal the process and then its group.
 const SIGNAL_DEBOUNCE: Duration = Duration::from_millis(50);
 
-/// Catches the signals from now on; [`handle`] acts on them.
-pub(crate) fn register() -> Result<Signals, String> {
-    // By default SIGXFSZ ends the process when the log file reaches the size limit. Caught, it is only a write error.
-    Signals::new([SIGINT, SIGTERM, SIGHUP, SIGXFSZ])
-        .map_err(|error| format!("cannot catch signals: {}", describe(&error)))
+/// The signals that are caught.
+pub(crate) struct CaughtSignals {
+    signals: Signals,
+    is_starting: Arc<AtomicBool>,
 }
 
-/// Acts on the signals in a thread of its own.
-pub(crate) fn handle(mut signals: Signals, shut_down: impl Fn() + Send + 'static, log: LogHandle) {
-    thread::spawn(move || {
-        let mut first: Option<Instant> = None;
-        for signal in signals.forever() {
-            match (signal, first) {
-                (SIGHUP, _) => log.reopen(),
-                (SIGXFSZ, _) => {}
-                (_, None) => {
-                    first = Some(Instant::now());
-                    shut_down();
-                }
-                (_, Some(first)) if first.elapsed() < SIGNAL_DEBOUNCE => {}
-                _ => process::exit(128 + signal),
-            }
+/// Catches the signals from now on.
+pub(crate) fn register() -> Result<CaughtSignals, String> {
+    let is_starting = Arc::new(AtomicBool::new(true));
+    let register = || {
+        for signal in [SIGINT, SIGTERM] {
+            // It ends the process within the handler, so it needs no thread that runs.
+            register_conditional_shutdown(signal, 128 + signal, is_starting.clone())?;
         }
-    });
+        // By default SIGXFSZ ends the process when the log file reaches the size limit. Caught, it is only a write error.
+        Signals::new([SIGINT, SIGTERM, SIGHUP, SIGXFSZ])
+    };
+    let signals = register().map_err(|error: io::Error| format!("cannot catch signals: {}", describe(&error)))?;
+    Ok(CaughtSignals { signals, is_starting })
+}
+
+/// Runs what may wait for a disk that does not answer, in another thread: one that waits like that runs no signal handler,
+/// and the kernel gives a signal to the main thread if it can.
+pub(crate) fn run_interruptibly<T: Send>(work: impl FnOnce() -> T + Send) -> io::Result<T> {
+    thread::scope(|scope| {
+        let thread = thread::Builder::new().name("start".into()).spawn_scoped(scope, work)?;
+        Ok(thread.join().unwrap_or_else(|panic| resume_unwind(panic)))
+    })
+}
+
+impl CaughtSignals {
+    /// Acts on the signals in a thread of its own. The start lasts until the flag that it returns is cleared.
+    pub(crate) fn handle(
+        mut self,
+        shut_down: impl Fn() + Send + 'static,
+        log: LogHandle,
+    ) -> io::Result<Arc<AtomicBool>> {
+        let is_starting = self.is_starting.clone();
+        let act = move || {
+            let mut first: Option<Instant> = None;
+            for signal in self.signals.forever() {
+                match (signal, first) {
+                    (SIGHUP, _) => log.reopen(),
+                    (SIGXFSZ, _) => {}
+                    (_, None) => {
+                        first = Some(Instant::now());
+                        shut_down();
+                    }
+                    (_, Some(first)) if first.elapsed() < SIGNAL_DEBOUNCE => {}
+                    _ => process::exit(128 + signal),
+                }
+            }
+        };
+        thread::Builder::new().name("signals".into()).spawn(act)?;
+        Ok(is_starting)
+    }
 }

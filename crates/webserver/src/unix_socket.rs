@@ -3,16 +3,19 @@
 use std::ffi::OsString;
 use std::io::{self, ErrorKind};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
-use std::os::unix::net::UnixListener;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
+use http_server::Server;
 use rustix::fs::{AtFlags, CWD, FileType, FlockOperation, Mode, OFlags, flock, fstat, openat, statat, unlinkat};
 use rustix::io::Errno;
+use rustix::net::sockopt::socket_peercred;
 use rustix::net::{AddressFamily, SocketAddrUnix, SocketFlags, SocketType, connect, socket_with};
-use rustix::process::umask;
+use rustix::process::{getpid, umask};
+
+use crate::os_error::describe;
 
 /// The file of a socket. Dropping it removes the file, unless another process has replaced it.
 #[derive(Debug)]
@@ -27,8 +30,8 @@ pub(crate) struct SocketFile {
 const FORBIDDEN: Mode = Mode::RWXO.union(Mode::XUSR).union(Mode::XGRP);
 
 impl SocketFile {
-    /// Listens at this path. Call it before other threads start: it changes the umask, which all threads share.
-    pub(crate) fn bind(path: &Path) -> Result<(UnixListener, SocketFile), String> {
+    /// Listens at this path. Call it while no other thread creates files: it changes the umask, which all threads share.
+    pub(crate) fn bind(path: &Path) -> Result<(Server, SocketFile), String> {
         let cannot = |cause: &dyn std::fmt::Display| format!("cannot create the Unix socket {path:?}: {cause}");
         let name = path.file_name().ok_or_else(|| cannot(&"not the name of a file (use --unix DIRECTORY/NAME)"))?;
         let directory = directory_of(path).map_err(|error| match error {
@@ -36,57 +39,78 @@ impl SocketFile {
             _ => cannot(&format_args!("cannot open its directory: {error}")),
         })?;
         let is_locked = lock(&directory);
-        let listener = listen(path).or_else(|error| match error.kind() {
-            ErrorKind::AddrInUse if is_locked && is_stale(path) => {
+        let server = listen(path).or_else(|error| match error.kind() {
+            ErrorKind::AddrInUse if is_stale(path) => {
                 unlinkat(&directory, name, AtFlags::empty())?;
                 listen(path)
             }
             _ => Err(error),
         });
-        let listener = listener.map_err(|error| match error.kind() {
-            ErrorKind::AddrInUse if !is_socket(path) => {
+        let server = server.map_err(|error| match Errno::from_io_error(&error) {
+            Some(Errno::ADDRINUSE) if !is_socket(path) => {
                 format!("refusing to replace non-socket file at {path:?} (choose another path with --unix)")
             }
-            ErrorKind::AddrInUse => cannot(&"it is in use (choose another path with --unix)"),
-            ErrorKind::InvalidInput => cannot(&"the path has more than 107 bytes (choose a shorter one with --unix)"),
-            ErrorKind::PermissionDenied | ErrorKind::ReadOnlyFilesystem => {
-                cannot(&format_args!("{error} (choose a directory that you may write to with --unix)"))
+            Some(Errno::ADDRINUSE) => cannot(&"it is in use (choose another path with --unix)"),
+            Some(Errno::NAMETOOLONG) => cannot(&"the path has more than 107 bytes (choose a shorter one with --unix)"),
+            Some(cause @ (Errno::ACCESS | Errno::ROFS)) => {
+                cannot(&format_args!("{cause} (choose a directory that you may write to with --unix)"))
             }
-            _ => cannot(&error),
+            Some(cause @ (Errno::PERM | Errno::AFNOSUPPORT)) => cannot(&format_args!(
+                "{cause} (let the service use AF_UNIX, and choose a file system that has sockets with --unix)"
+            )),
+            _ => cannot(&describe(&error)),
         })?;
         let file = openat(&directory, name, OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC, Mode::empty())
             .map_err(|error| cannot(&error))?;
-        let _ = flock(&directory, FlockOperation::Unlock);
-        Ok((listener, SocketFile { directory, name: name.into(), file }))
+        let file = SocketFile { directory, name: name.into(), file };
+        if !is_locked {
+            // Another server may have taken the socket for a stale one. If so, it has replaced it by now.
+            thread::sleep(Duration::from_millis(100));
+            if !leads_to_this_process(path) {
+                return Err(cannot(&"another server has just replaced it (choose another path with --unix)"));
+            }
+        }
+        let _ = flock(&file.directory, FlockOperation::Unlock);
+        Ok((server, file))
     }
 
     /// The directory that the file is in.
     pub(crate) fn directory(&self) -> BorrowedFd<'_> {
         self.directory.as_fd()
     }
+
+    /// Whether the name still leads to this file.
+    fn is_there(&self) -> bool {
+        let is_same = || {
+            let (there, ours) = (statat(&self.directory, &self.name, AtFlags::SYMLINK_NOFOLLOW)?, fstat(&self.file)?);
+            Ok::<_, Errno>((there.st_dev, there.st_ino) == (ours.st_dev, ours.st_ino))
+        };
+        is_same() == Ok(true)
+    }
 }
 
 impl Drop for SocketFile {
     fn drop(&mut self) {
-        let is_ours = || {
-            let (there, ours) = (statat(&self.directory, &self.name, AtFlags::SYMLINK_NOFOLLOW)?, fstat(&self.file)?);
-            Ok::<_, Errno>((there.st_dev, there.st_ino) == (ours.st_dev, ours.st_ino))
-        };
-        if lock(&self.directory) && is_ours() == Ok(true) {
+        lock(&self.directory);
+        if self.is_there() {
             let _ = unlinkat(&self.directory, &self.name, AtFlags::empty());
         }
     }
 }
 
 /// Locks the directory until the descriptor is closed. Otherwise two servers that start at the same time could mistake
-/// each other's socket for a stale one. Waits for at most a second. A file system without locks counts as locked.
+/// each other's socket for a stale one. A server holds the lock for less than a millisecond. Whoever may read the
+/// directory can hold it for longer, and then the start goes on without it, which is `false`.
 fn lock(directory: &OwnedFd) -> bool {
-    (0..20).any(|attempt| {
-        if attempt > 0 {
-            thread::sleep(Duration::from_millis(50));
+    let is_locked = || flock(directory, FlockOperation::NonBlockingLockExclusive) != Err(Errno::WOULDBLOCK);
+    let deadline = Instant::now() + Duration::from_millis(500);
+    while !is_locked() {
+        if Instant::now() > deadline {
+            return false;
         }
-        flock(directory, FlockOperation::NonBlockingLockExclusive) != Err(Errno::WOULDBLOCK)
-    })
+        thread::sleep(Duration::from_millis(10));
+    }
+    true
 }
 
 fn directory_of(path: &Path) -> Result<OwnedFd, Errno> {
@@ -95,14 +119,14 @@ fn directory_of(path: &Path) -> Result<OwnedFd, Errno> {
     openat(CWD, &directory, OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty())
 }
 
-fn listen(path: &Path) -> io::Result<UnixListener> {
+fn listen(path: &Path) -> io::Result<Server> {
     // Two calls at once, as in tests, would restore each other's mask too early.
     static UMASK: Mutex<()> = Mutex::new(());
     let _held = UMASK.lock().unwrap_or_else(PoisonError::into_inner);
     let mask = umask(FORBIDDEN);
-    let listener = UnixListener::bind(path);
+    let server = Server::bind_unix(path);
     umask(mask);
-    listener
+    server
 }
 
 fn is_socket(path: &Path) -> bool {
@@ -112,13 +136,19 @@ fn is_socket(path: &Path) -> bool {
 
 /// Whether it is a socket on which no process listens.
 fn is_stale(path: &Path) -> bool {
-    // Non-blocking: a live server whose backlog is full would make it wait.
-    let probe = || -> Result<(), Errno> {
-        let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
-        let socket = socket_with(AddressFamily::UNIX, SocketType::STREAM, flags, None)?;
-        connect(&socket, &SocketAddrUnix::new(path)?)
-    };
-    is_socket(path) && probe() == Err(Errno::CONNREFUSED)
+    is_socket(path) && probe(path).err() == Some(Errno::CONNREFUSED)
+}
+
+fn leads_to_this_process(path: &Path) -> bool {
+    probe(path).and_then(socket_peercred).is_ok_and(|listener| listener.pid == getpid())
+}
+
+/// Connects. It does not wait for a live server whose backlog is full.
+fn probe(path: &Path) -> Result<OwnedFd, Errno> {
+    let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
+    let socket = socket_with(AddressFamily::UNIX, SocketType::STREAM, flags, None)?;
+    connect(&socket, &SocketAddrUnix::new(path)?)?;
+    Ok(socket)
 }
 
 #[cfg(test)]
@@ -126,7 +156,7 @@ mod tests {
     use super::*;
     use std::fs;
     use std::os::unix::fs::PermissionsExt;
-    use std::os::unix::net::UnixStream;
+    use std::os::unix::net::{UnixListener, UnixStream};
 
     #[test]
     fn socket_file_has_mode_0660_and_is_removed_on_drop() {
@@ -167,16 +197,43 @@ mod tests {
         assert!(!path.exists());
     }
 
+    // Whoever may read a directory can lock it.
     #[test]
-    fn stale_socket_is_not_replaced_while_directory_is_locked() {
+    fn lock_of_another_process_prevents_neither_replacing_nor_removing() {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("socket");
         drop(UnixListener::bind(&path).unwrap());
         let other = directory_of(&path).unwrap();
-        assert!(lock(&other));
+        flock(&other, FlockOperation::LockExclusive).unwrap();
+        let (_listener, file) = SocketFile::bind(&path).unwrap();
+        assert!(UnixStream::connect(&path).is_ok());
+        drop(file);
+        assert!(!path.exists());
+    }
+
+    // The probe does not wait either, although connecting to this socket would.
+    #[test]
+    fn live_socket_with_full_backlog_is_in_use() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("socket");
+        let _full = full_listener(&path);
         assert!(SocketFile::bind(&path).unwrap_err().contains("in use"));
-        drop(other);
-        assert!(SocketFile::bind(&path).is_ok());
+    }
+
+    /// A listener to which no further peer can connect without waiting.
+    fn full_listener(path: &Path) -> (OwnedFd, Vec<OwnedFd>) {
+        let socket = || {
+            let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
+            socket_with(AddressFamily::UNIX, SocketType::STREAM, flags, None).unwrap()
+        };
+        let (listener, address) = (socket(), SocketAddrUnix::new(path).unwrap());
+        rustix::net::bind(&listener, &address).unwrap();
+        rustix::net::listen(&listener, 0).unwrap();
+        let mut peers = vec![socket()];
+        while connect(peers.last().unwrap(), &address).is_ok() {
+            peers.push(socket());
+        }
+        (listener, peers)
     }
 
     #[test]

@@ -143,6 +143,9 @@ fn wrong_usage_exits_with_status_2() {
         &["--metrics", "9100"],
         &["--unix"],
         &["--threads", "0"],
+        &["--threads", "1025"],
+        &["--threads", "100000"],
+        &["--pollers", "1025"],
         &["--pollers", "0"],
         &["--threads", "-1"],
         &["--max-connections", "0"],
@@ -158,6 +161,19 @@ fn wrong_usage_exits_with_status_2() {
         assert_eq!((output.status.code(), output.stdout.len()), (Some(2), 0), "{arguments:?}: {err}");
         assert!(err.starts_with("error: ") && err.contains("--help"), "{arguments:?}: {err}");
     }
+}
+
+#[test]
+fn most_threads_are_1024() {
+    for option in ["--threads", "--pollers"] {
+        let err = String::from_utf8(output_of(&[option, "1025"]).stderr).unwrap();
+        assert!(err.contains("from 1 to 1024"), "{err}");
+        assert_eq!(output_of(&[option, "1024", "--print-limits"]).status.code(), Some(0));
+    }
+    let directory = directory();
+    let program = Program::start(directory.path(), &["--threads", "1024", "--pollers", "1024"]);
+    assert_eq!(get(program.address(), "/small").text(), "small");
+    program.finish();
 }
 
 #[test]

@@ -5,7 +5,8 @@
 mod support;
 
 use std::fs;
-use std::io::{Read, Write};
+use std::io::{ErrorKind, IoSlice, PipeReader, Read, Write, pipe};
+use std::mem::MaybeUninit;
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::os::unix::fs::PermissionsExt;
@@ -15,11 +16,16 @@ use std::process::Command;
 use std::time::Duration;
 
 use http_server::{Request, Response, Server};
-use rustix::io::{FdFlags, fcntl_dupfd_cloexec, fcntl_setfd};
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::io::{Errno, FdFlags, fcntl_dupfd_cloexec, fcntl_setfd};
+use rustix::net::{SendAncillaryBuffer, SendAncillaryMessage, SendFlags, sendmsg};
 use rustix::process::Signal;
 use tempfile::TempDir;
 
-use support::{PROGRAM, Program, TIMEOUT, get, output_of, output_of_command, parse_responses, tool, wait_until};
+use support::{
+    PROGRAM, Program, TIMEOUT, get, keep_alive, output_of, output_of_command, parse_responses, read_response, tool,
+    wait_until,
+};
 
 fn directory() -> TempDir {
     let directory = TempDir::new().unwrap();
@@ -289,6 +295,100 @@ fn service_manager_is_notified_of_readiness_and_shutdown() {
     let mut command = Command::new(PROGRAM);
     command.args(["--port", "0", "--bind", "127.0.0.1"]).arg(directory.path());
     Program::run(command.env("NOTIFY_SOCKET", "@no-manager-here")).finish();
+}
+
+/// Whether the kernel can refuse descriptors. If it cannot, the server closes them as soon as it reads what they came with.
+fn has_passrights() -> bool {
+    let release = fs::read_to_string("/proc/sys/kernel/osrelease").unwrap();
+    let mut numbers = release.split(['.', '-']).map(|number| number.parse::<u32>().unwrap_or(0));
+    (numbers.next(), numbers.next()) >= (Some(6), Some(16))
+}
+
+/// Sends bytes with a descriptor, the only one of a pipe's writing end. Returns the reading end, and the error if the
+/// kernel has refused to.
+fn pass_descriptor(stream: &UnixStream, bytes: &[u8]) -> (PipeReader, Result<usize, Errno>) {
+    let (reader, writer) = pipe().unwrap();
+    let descriptors = [writer.as_fd()];
+    let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];
+    let mut control = SendAncillaryBuffer::new(&mut space);
+    assert!(control.push(SendAncillaryMessage::ScmRights(&descriptors)));
+    let sent = sendmsg(stream, &[IoSlice::new(bytes)], &mut control, SendFlags::NOSIGNAL);
+    (reader, sent)
+}
+
+/// Whether nobody holds the writing end of a pipe any more.
+fn is_closed(reader: &PipeReader) -> bool {
+    let mut ready = [PollFd::new(reader, PollFlags::empty())];
+    poll(&mut ready, Some(&Timespec::default())).unwrap();
+    ready[0].revents().contains(PollFlags::HUP)
+}
+
+/// Passes a descriptor, which must be refused or not stay open. The connection serves a request then.
+fn check_passing(mut stream: UnixStream, what: &str) {
+    let (reader, sent) = pass_descriptor(&stream, b"\r\n");
+    if has_passrights() {
+        assert_eq!(sent, Err(Errno::PERM), "{what}");
+    }
+    stream.write_all(b"GET /small HTTP/1.0\r\n\r\n").unwrap();
+    assert_eq!(read_response(&mut stream).status, 200, "{what}");
+    wait_until("the descriptor is closed", || is_closed(&reader));
+}
+
+#[test]
+fn descriptors_passed_over_unix_socket_do_not_stay_open() {
+    let (directory, place) = (directory(), TempDir::new().unwrap());
+    let path = place.path().join("socket");
+    let program = serve_on_unix(&path, directory.path());
+    check_passing(connect(&path), "a new connection");
+    let mut kept = connect(&path);
+    kept.write_all(&keep_alive("/small")).unwrap();
+    assert!(read_response(&mut kept).keeps_alive());
+    check_passing(kept, "a kept connection");
+    program.finish();
+}
+
+#[test]
+fn descriptors_passed_before_the_server_accepts_do_not_stay_open() {
+    let (directory, place) = (directory(), TempDir::new().unwrap());
+    let handler = |_: &Request<'_>| Response::text("small");
+
+    // The server's own socket.
+    let path = place.path().join("own");
+    let server = Server::bind_unix(&path).unwrap();
+    let waiting = connect(&path);
+    if has_passrights() {
+        assert_eq!(pass_descriptor(&waiting, b"\r\n").1, Err(Errno::PERM));
+    }
+    let running = server.start(handler).unwrap();
+    check_passing(waiting, "a connection that waited");
+    running.shutdown_handle().shut_down();
+    running.join();
+
+    // A socket of systemd, with connections that were made before the server had it.
+    let path = place.path().join("inherited");
+    let listener = UnixListener::bind(&path).unwrap();
+    let (with_descriptor, without) = (connect(&path), connect(&path));
+    let (reader, sent) = pass_descriptor(&with_descriptor, b"GET /small HTTP/1.0\r\n\r\n");
+    assert!(sent.is_ok() && !is_closed(&reader), "{sent:?}");
+    let program = Program::run(&mut with_inherited(&[&listener], &[], directory.path()).0);
+    assert_eq!(read_response(&mut &with_descriptor).status, 200);
+    wait_until("the descriptor is closed", || is_closed(&reader));
+    let mut accepted = without;
+    accepted.write_all(&keep_alive("/small")).unwrap();
+    assert!(read_response(&mut accepted).keeps_alive());
+    check_passing(accepted, "a connection older than the server");
+    check_passing(connect(&path), "a connection younger than the server");
+    program.finish();
+}
+
+#[test]
+fn bind_unix_refuses_a_name_in_use_and_a_long_one() {
+    let place = TempDir::new().unwrap();
+    let path = place.path().join("socket");
+    let _server = Server::bind_unix(&path).unwrap();
+    assert_eq!(Server::bind_unix(&path).unwrap_err().kind(), ErrorKind::AddrInUse);
+    let long = place.path().join("x".repeat(108));
+    assert_eq!(Server::bind_unix(long).unwrap_err().kind(), ErrorKind::InvalidFilename);
 }
 
 #[test]

@@ -15,7 +15,7 @@ pub(crate) use embedded::EmbeddedServer;
 pub(crate) use fuse::{Fuse, Hold, content};
 pub(crate) use login::{PASSWORD, authorization, connect_from, users_line};
 pub(crate) use program::{PROGRAM, Program, output_of, output_of_command};
-pub(crate) use program_with_disk::ProgramWithDisk;
+pub(crate) use program_with_disk::{ProgramWithDisk, spawn_with_disk};
 pub(crate) use wire::{
     ReceivedResponse, TIMEOUT, connect, exchange, fetch, get, keep_alive, parse_responses, read_response, read_to_end,
     send,

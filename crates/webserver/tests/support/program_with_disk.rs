@@ -3,7 +3,7 @@
 //! The program runs in a mount namespace of its own, so that nothing else sees the disk. `unshare`, a shell and `mount`
 //! prepare it; then the shell becomes the program. This process gets the shell's `/dev/fuse` and answers in its place.
 
-use std::fs;
+use std::fs::{self, File};
 use std::io::{Read, Write};
 use std::net::SocketAddr;
 use std::os::fd::OwnedFd;
@@ -14,7 +14,7 @@ use rustix::process::{Pid, PidfdFlags, PidfdGetfdFlags, pidfd_getfd, pidfd_open}
 use tempfile::TempDir;
 
 use super::program::text;
-use super::{Fuse, PROGRAM, Program, missing, tool};
+use super::{Fuse, Hold, PROGRAM, Program, missing, tool};
 
 /// Mounts its descriptor 3, says so, and waits until this process answers in its place. It closes the descriptor before
 /// it becomes the program, which would otherwise keep a disk that nobody answers for.
@@ -49,25 +49,8 @@ impl ProgramWithDisk {
 
     fn start(root: TempDir, place: &str, options: &[&str]) -> Option<ProgramWithDisk> {
         let messages = tempfile::tempfile().unwrap();
-        let mut process = Command::new(tool("unshare")?)
-            .args(["--user", "--map-root-user", "--mount", "--propagation", "private", "sh", "-c", SCRIPT])
-            .arg(root.path().join(place))
-            .args([PROGRAM, "--port", "0", "--bind", "127.0.0.1"])
-            .args(options)
-            .arg(root.path())
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .stderr(messages.try_clone().unwrap())
-            .spawn()
-            .unwrap();
-        let Some(device) = mounted_device(&mut process) else {
-            let _ = process.kill();
-            let _ = process.wait();
-            missing(&format!("a FUSE mount in a namespace: {}", text(&messages).trim()));
-            return None;
-        };
-        let disk = Fuse::serve(device);
-        process.stdin.take().unwrap().write_all(b"go\n").unwrap();
+        let options = [options, &[root.path().to_str().unwrap()]].concat();
+        let (disk, process) = spawn_with_disk(&root.path().join(place), Hold::Nothing, &options, &messages)?;
         Some(ProgramWithDisk { disk, program: Program::when_ready(process, messages), root })
     }
 
@@ -78,6 +61,31 @@ impl ProgramWithDisk {
     pub(crate) fn address(&self) -> SocketAddr {
         self.program.address()
     }
+}
+
+/// Mounts a disk that holds these requests on a directory, and starts the program with these arguments. Its standard
+/// error is the file. `None` as above.
+pub(crate) fn spawn_with_disk(place: &Path, hold: Hold, arguments: &[&str], messages: &File) -> Option<(Fuse, Child)> {
+    let mut process = Command::new(tool("unshare")?)
+        .args(["--user", "--map-root-user", "--mount", "--propagation", "private", "sh", "-c", SCRIPT])
+        .arg(place)
+        .args([PROGRAM, "--port", "0", "--bind", "127.0.0.1"])
+        .args(arguments)
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(messages.try_clone().unwrap())
+        .spawn()
+        .unwrap();
+    let Some(device) = mounted_device(&mut process) else {
+        let _ = process.kill();
+        let _ = process.wait();
+        missing(&format!("a FUSE mount in a namespace: {}", text(messages).trim()));
+        return None;
+    };
+    let disk = Fuse::serve(device);
+    disk.hold(hold);
+    process.stdin.take().unwrap().write_all(b"go\n").unwrap();
+    Some((disk, process))
 }
 
 /// The descriptor 3 of a process that has mounted it.
