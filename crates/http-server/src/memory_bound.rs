@@ -28,6 +28,8 @@ impl ServerConfig {
         let ServerConfig { threads, max_connections, limits, head_budget, body_budget, send_budget, .. } =
             self.clone().clamped();
         let thread = STACK + WorkerContext::memory(&limits);
+        // The workers, the housekeeper, the program's own two, and the log's.
+        let threads = Promotion::workers(threads).saturating_add(2 + access_log::WRITERS);
         let connections = max_connections as usize + OVERLOAD_SLOTS as usize;
         [
             ("idle connections", connections.saturating_mul(CONNECTION + LOG_BUF_KEPT) as u64),
@@ -35,7 +37,7 @@ impl ServerConfig {
             ("received bodies", body_budget as u64),
             ("requests that are put aside", head_budget as u64),
             ("unread responses", send_budget as u64),
-            ("worker stacks and buffers", Promotion::workers(threads).saturating_add(3).saturating_mul(thread) as u64),
+            ("thread stacks and buffers", threads.saturating_mul(thread) as u64),
             ("access log", access_log::memory(limits.head as usize) as u64),
             ("program", PROGRAM as u64),
         ]

@@ -97,8 +97,8 @@ pub struct Stats {
     pub responses: ResponsesByClass,
     /// Bytes of these responses that the kernel has accepted, heads and bodies, without interim responses.
     pub bytes_sent: u64,
-    /// Lines of the access log that were dropped so far. Once the server has ended, this includes lines that were never
-    /// written.
+    /// Lines of the access log that were lost so far: each counts at the moment when it is dropped or cannot be written.
+    /// Once the server has ended, this includes lines that still waited.
     pub dropped_log_lines: u64,
 }
 

@@ -1,26 +1,38 @@
-//! Where lines go: standard error, or a file that can be reopened. If a full disk cuts a line off, its rest is written
-//! before any other line once there is space again.
+//! Where lines go: standard error, or a file. If a full disk cuts a line off, its rest is written before any other line
+//! once there is space again.
 
+use std::fmt;
 use std::fs::{File, OpenOptions};
 use std::io::{self, ErrorKind, Write};
 use std::os::fd::AsFd;
 use std::os::unix::fs::{FileExt, MetadataExt, OpenOptionsExt};
-use std::path::{Path, PathBuf};
+use std::path::Path;
+use std::thread;
+use std::time::Duration;
 
 use memchr::memchr_iter;
 use rustix::fs::{OFlags, fcntl_setfl};
 
+use super::queue::FLUSH_THRESHOLD;
+
 /// A file or standard error that lines are written to.
-#[derive(Debug)]
-pub(super) struct Output<W = File> {
-    out: W,
-    /// `None`: standard error.
-    path: Option<PathBuf>,
+pub(super) struct Output {
+    out: Box<dyn Write + Send>,
+    /// Device and inode, which identify a file whatever its name is.
+    pub(super) identity: Option<(u64, u64)>,
+    /// How many bytes to write in one call.
+    pub(super) piece_length: usize,
     /// The file ends within a line that another process began.
     needs_newline: bool,
     /// The rest of a line that was written only in part.
     partial_line: Vec<u8>,
 }
+
+/// A pipe takes a write of so many bytes completely or not at all. So it is known which lines it has, and those of other
+/// processes are not among their bytes.
+const PIPE_BUF: usize = 4096;
+/// How soon a non-blocking pipe or terminal is tried again. Another process made it so: this one never does.
+const RETRY_INTERVAL: Duration = Duration::from_millis(10);
 
 impl Output {
     /// # Errors
@@ -28,7 +40,7 @@ impl Output {
     pub(super) fn standard_error() -> io::Result<Output> {
         // A descriptor of its own: a thread that waits for the reader must not hold the lock that a panic's message
         // needs.
-        Ok(Output::new(File::from(io::stderr().as_fd().try_clone_to_owned()?)))
+        Output::over(File::from(io::stderr().as_fd().try_clone_to_owned()?))
     }
 
     /// # Errors
@@ -39,28 +51,28 @@ impl Output {
         let out = OpenOptions::new().append(true).create(true).mode(0o640).custom_flags(nonblocking).open(path)?;
         fcntl_setfl(&out, OFlags::APPEND)?;
         let needs_newline = !ends_with_newline(&out, path);
-        Ok(Output { path: Some(path.into()), needs_newline, ..Output::new(out) })
+        Ok(Output { needs_newline, ..Output::over(out)? })
     }
 
-    /// Opens the file of the same name again. Standard error stays as it is.
-    ///
-    /// # Errors
-    /// From the system; then the old file stays.
-    pub(super) fn reopen(&mut self) -> io::Result<()> {
-        if let Some(path) = &self.path {
-            let reopened = Output::file(path)?;
-            // If it is the same file, its partial line still has to be finished.
-            if identity(&reopened.out)? != identity(&self.out)? {
-                *self = reopened;
-            }
+    fn over(file: File) -> io::Result<Output> {
+        let data = file.metadata()?;
+        let piece_length = if data.is_file() { FLUSH_THRESHOLD } else { PIPE_BUF };
+        Ok(Output { identity: Some((data.dev(), data.ino())), piece_length, ..Output::new(file) })
+    }
+
+    pub(super) fn new(out: impl Write + Send + 'static) -> Output {
+        Output {
+            out: Box::new(out),
+            identity: None,
+            piece_length: FLUSH_THRESHOLD,
+            needs_newline: false,
+            partial_line: Vec::new(),
         }
-        Ok(())
     }
-}
 
-impl<W: Write> Output<W> {
-    pub(super) fn new(out: W) -> Output<W> {
-        Output { out, path: None, needs_newline: false, partial_line: Vec::new() }
+    /// Whether it ends within a line, whose rest is written first.
+    pub(super) fn has_partial_line(&self) -> bool {
+        !self.partial_line.is_empty()
     }
 
     /// Writes lines as far as it can; the rest is dropped. Returns how many lines were completed.
@@ -80,6 +92,7 @@ impl<W: Write> Output<W> {
                 Ok(0) => result = Err(ErrorKind::WriteZero.into()),
                 Ok(n) => at += n,
                 Err(error) if error.kind() == ErrorKind::Interrupted => {}
+                Err(error) if error.kind() == ErrorKind::WouldBlock => thread::sleep(RETRY_INTERVAL),
                 Err(error) => result = Err(error),
             }
         }
@@ -91,9 +104,10 @@ impl<W: Write> Output<W> {
     }
 }
 
-/// Device and inode, which identify a file whatever its name is.
-fn identity(file: &File) -> io::Result<(u64, u64)> {
-    file.metadata().map(|data| (data.dev(), data.ino()))
+impl fmt::Debug for Output {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Output").field("identity", &self.identity).finish_non_exhaustive()
+    }
 }
 
 /// Whether the file ends with a newline. If it is not a regular file or cannot be read, that is assumed.
@@ -109,24 +123,44 @@ fn ends_with_newline(file: &File, path: &Path) -> bool {
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use super::*;
     use std::fs;
+    use std::sync::{Arc, Mutex, MutexGuard};
 
-    /// A disk with space for this many bytes.
-    struct Disk {
-        room: usize,
-        holds: Vec<u8>,
+    /// A disk, and how many bytes of space it has left.
+    #[derive(Clone, Debug, Default)]
+    pub(in super::super) struct Disk(Arc<Mutex<(Vec<u8>, usize)>>);
+
+    impl Disk {
+        pub(in super::super) fn with_space(bytes: usize) -> Disk {
+            let disk = Disk::default();
+            disk.set_space(bytes);
+            disk
+        }
+
+        pub(in super::super) fn set_space(&self, bytes: usize) {
+            self.lock().1 = bytes;
+        }
+
+        pub(in super::super) fn text(&self) -> String {
+            String::from_utf8(self.lock().0.clone()).unwrap()
+        }
+
+        fn lock(&self) -> MutexGuard<'_, (Vec<u8>, usize)> {
+            self.0.lock().unwrap()
+        }
     }
 
-    impl Write for &mut Disk {
+    impl Write for Disk {
         fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-            let n = bytes.len().min(self.room);
+            let (holds, space) = &mut *self.lock();
+            let n = bytes.len().min(*space);
             if n == 0 {
                 return Err(ErrorKind::StorageFull.into());
             }
-            self.room -= n;
-            self.holds.extend_from_slice(&bytes[..n]);
+            *space -= n;
+            holds.extend_from_slice(&bytes[..n]);
             Ok(n)
         }
         fn flush(&mut self) -> io::Result<()> {
@@ -138,47 +172,60 @@ mod tests {
     #[test]
     fn partial_line_is_finished_before_the_next_one() {
         const FIRST: &[u8] = b"one\ntwo\nthree\n";
-        for room in 0..=FIRST.len() {
+        for space in 0..=FIRST.len() {
             for more in 1..=8 {
-                let mut disk = Disk { room, holds: Vec::new() };
-                let mut output = Output::new(&mut disk);
+                let disk = Disk::with_space(space);
+                let mut output = Output::new(disk.clone());
                 let (mut completed, result) = output.write(&mut FIRST.to_vec());
-                assert_eq!(result.is_ok(), room == FIRST.len());
-                for room in [more, 100] {
-                    output.out.room = room;
+                assert_eq!(result.is_ok(), space == FIRST.len());
+                for space in [more, 100] {
+                    disk.set_space(space);
                     completed += output.write(&mut b"four\n".to_vec()).0;
                 }
-                let text = String::from_utf8(disk.holds).unwrap();
-                assert!(text.ends_with("four\n") && text.lines().count() as u64 == completed, "{room} {more} {text:?}");
+                let text = disk.text();
+                assert!(
+                    text.ends_with("four\n") && text.lines().count() as u64 == completed,
+                    "{space} {more} {text:?}"
+                );
                 let known = |line: &str| ["one", "two", "three", "four"].contains(&line);
-                assert!(text.lines().all(known), "{room} {more} {text:?}");
+                assert!(text.lines().all(known), "{space} {more} {text:?}");
             }
         }
     }
 
     #[test]
-    fn file_is_appended_to_and_reopened() {
+    fn file_is_appended_to_and_has_an_identity() {
         let directory = tempfile::tempdir().unwrap();
-        let (path, moved) = (directory.path().join("log"), directory.path().join("log.1"));
-        let mut output = Output::file(&path).unwrap();
-        assert_eq!(fs::metadata(&path).unwrap().mode() & 0o7777 & !0o640, 0);
+        let path = directory.path().join("log");
         let write = |output: &mut Output, text: &str| output.write(&mut text.as_bytes().to_vec()).1.unwrap();
-        write(&mut output, "one\n");
-        fs::rename(&path, &moved).unwrap();
-        write(&mut output, "two\n");
-        output.reopen().unwrap();
-        write(&mut output, "three\n");
-        assert_eq!(fs::read_to_string(&moved).unwrap(), "one\ntwo\n");
-        assert_eq!(fs::read_to_string(&path).unwrap(), "three\n");
+        let mut first = Output::file(&path).unwrap();
+        assert_eq!(fs::metadata(&path).unwrap().mode() & 0o7777 & !0o640, 0);
+        write(&mut first, "one\n");
+        let second = Output::file(&path).unwrap();
+        assert_eq!(first.identity, second.identity);
+        fs::rename(&path, directory.path().join("log.1")).unwrap();
+        assert_ne!(Output::file(&path).unwrap().identity, second.identity);
         // A server was killed in the middle of a line.
         fs::write(&path, "half").unwrap();
         let mut output = Output::file(&path).unwrap();
         write(&mut output, "four\n");
         write(&mut output, "five\n");
         assert_eq!(fs::read_to_string(&path).unwrap(), "half\nfour\nfive\n");
-        // The directory was removed.
-        drop(directory);
-        assert!(output.reopen().is_err());
-        assert_eq!(output.write(&mut b"six\n".to_vec()).0, 1, "lines go to the old file");
+    }
+
+    // Another process that has the same pipe can make it so.
+    #[test]
+    fn full_nonblocking_pipe_is_waited_for() {
+        let (mut reader, writer) = io::pipe().unwrap();
+        fcntl_setfl(&writer, OFlags::NONBLOCK).unwrap();
+        let mut output = Output::over(File::from(std::os::fd::OwnedFd::from(writer))).unwrap();
+        let line = format!("{}\n", "x".repeat(4000));
+        let thread = thread::spawn(move || {
+            (0..100).map(|_| output.write(&mut line.clone().into_bytes())).all(|(n, result)| n == 1 && result.is_ok())
+        });
+        let mut text = String::new();
+        io::Read::read_to_string(&mut reader, &mut text).unwrap();
+        assert!(thread.join().unwrap());
+        assert_eq!(text.lines().filter(|line| line.len() == 4000).count(), 100);
     }
 }

@@ -232,7 +232,9 @@ impl Server {
     ///
     /// A message is one line without a line end. Those about handlers begin with the method and the path, such as
     /// `GET /items: handler failed: …`. They come at most once a second and one at a time, and the next one counts those
-    /// that were dropped. A hook that blocks holds the thread that calls it. If it panics, its message is lost.
+    /// that were dropped; a log in [JSON](crate::LogFormat::Json) has the cause in each request's line. A hook that blocks
+    /// holds the thread that calls it. If it panics, its message is lost. To have messages among the lines of the log, add
+    /// them by [`LogHandle::add_line`](crate::LogHandle::add_line).
     ///
     /// ```
     /// use http_server::Server;
@@ -268,7 +270,7 @@ impl Server {
         let Listeners { sockets, addresses, unix_addresses } = self.listeners;
         let shutdown_timeout = config.shutdown_timeout;
         let reactor = Reactor::new(sockets, &config, !handler.never_blocks())?;
-        let writer = self.log.map(|log| Writer::start(log, messages.clone())).transpose()?;
+        let writer = self.log.map(|log| Writer::start(log, &messages)).transpose()?;
         let engine = Arc::new(Engine {
             reactor,
             request_names: (0..Promotion::workers(config.threads)).map(|_| RequestName::default()).collect(),

@@ -86,7 +86,7 @@ impl RunningServer {
         self.shutdown.clone()
     }
 
-    /// A handle that reopens the log's file, from any thread. Without such a file it does nothing.
+    /// A handle that reopens the log's file and adds lines to it, from any thread. Without a log it does nothing.
     pub fn log_handle(&self) -> LogHandle {
         LogHandle(self.stats.log.clone())
     }
@@ -107,14 +107,16 @@ impl RunningServer {
     /// are written, unless the log's reader does not read them. If a handler still blocks a thread then, the threads end
     /// after the handler has returned.
     pub fn join(mut self) -> Stats {
-        let dropped_log_lines = self.wait();
-        Stats { dropped_log_lines, ..self.stats() }
+        self.wait();
+        self.stats()
     }
 
-    /// Waits for the end, and returns how many lines the log has lost.
-    fn wait(&mut self) -> u64 {
+    /// Waits for the end of the threads and of the log.
+    fn wait(&mut self) {
         self.shutdown.lifecycle.wait(self.shutdown_timeout);
-        self.writer.take().map_or(0, Writer::finish)
+        if let Some(writer) = self.writer.take() {
+            writer.finish();
+        }
     }
 
     /// Lets the server run until a [`ShutdownHandle`] shuts it down or the process ends.
@@ -166,7 +168,7 @@ pub struct StatsHandle {
 impl StatsHandle {
     /// The statistics so far.
     pub fn stats(&self) -> Stats {
-        let dropped_log_lines = self.log.as_ref().map_or(0, |log| log.dropped_so_far());
+        let dropped_log_lines = self.log.as_ref().map_or(0, |log| log.lost());
         self.counters.stats(dropped_log_lines)
     }
 
