@@ -18,7 +18,7 @@ use std::sync::atomic::Ordering::Relaxed;
 use http_core::server::Expectation;
 use http_core::{Date, FieldName, FieldValue, Fields, Form, Method, Status, Target, header, percent_encode};
 use http_server::freshness::ReceivedAt;
-use http_server::{Action, Blocking, ErrorContext, Handler, Later, Request, Response};
+use http_server::{Action, Blocking, ErrorContext, Handler, HandlerError, Later, Request, Response};
 
 use crate::cache::Wanted;
 use crate::error_page::error_page;
@@ -54,9 +54,15 @@ enum Found {
 
 impl Handler for Files {
     fn handle(&self, request: &Request<'_>) -> Action {
-        match self.serve(request).or_else(|error| self.render_error(error, request.date(), request.blocking())) {
-            Ok(response) => response.into(),
-            Err(later) => later.into(),
+        let mut cause = None;
+        let response = self.serve(request).or_else(|mut error| {
+            cause = error.cause.take();
+            self.render_error(error, request.date(), request.blocking())
+        });
+        match (response, cause) {
+            (Ok(response), None) => response.into(),
+            (Ok(response), Some(cause)) => HandlerError::from(response).cause(format!("the file {cause}")).into(),
+            (Err(later), _) => later.into(),
         }
     }
 
@@ -341,13 +347,23 @@ fn wants_html(request: &Request<'_>) -> bool {
 
 impl From<OpenError> for ErrorResponse {
     fn from(error: OpenError) -> ErrorResponse {
+        let cause = match &error {
+            OpenError::NotFound | OpenError::Later(_) => None,
+            error => Some(*error),
+        };
+        ErrorResponse { cause, ..ErrorResponse::without_cause(error) }
+    }
+}
+
+impl ErrorResponse {
+    fn without_cause(error: OpenError) -> ErrorResponse {
         match error {
             OpenError::NotFound => ErrorResponse::new(Status::NOT_FOUND, "There is no file at this address."),
             OpenError::Forbidden => ErrorResponse::new(Status::FORBIDDEN, "Access to this address is not allowed."),
             OpenError::Busy => try_again("Too many files are open."),
             OpenError::Changing => try_again("The file is being changed."),
             OpenError::Later(later) => ErrorResponse { later: Some(later), ..try_again("The server is busy.") },
-            OpenError::Broken => ErrorResponse::new(Status::INTERNAL_SERVER_ERROR, "The file could not be read."),
+            OpenError::Broken(_) => ErrorResponse::new(Status::INTERNAL_SERVER_ERROR, "The file could not be read."),
         }
     }
 }

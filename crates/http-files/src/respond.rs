@@ -10,6 +10,7 @@ use http_server::{Body, Later, Request, Response};
 
 use crate::fields::push;
 use crate::representation::Representation;
+use crate::root::OpenError;
 use crate::settings::Settings;
 
 /// An error response before it has a page.
@@ -22,11 +23,13 @@ pub(crate) struct ErrorResponse {
     pub(crate) fields: FieldBlock,
     /// There is no response yet: the request is to be served later.
     pub(crate) later: Option<Later>,
+    /// What the operator should know of.
+    pub(crate) cause: Option<OpenError>,
 }
 
 impl ErrorResponse {
     pub(crate) fn new(status: Status, message: impl Into<Cow<'static, str>>) -> ErrorResponse {
-        ErrorResponse { status, message: message.into(), fields: FieldBlock::new(), later: None }
+        ErrorResponse { status, message: message.into(), fields: FieldBlock::new(), later: None, cause: None }
     }
 
     pub(crate) fn with(mut self, name: FieldName<'_>, value: FieldValue<'_>) -> ErrorResponse {

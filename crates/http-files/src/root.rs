@@ -65,8 +65,8 @@ pub(crate) enum OpenError {
     Busy,
     #[error("changes while it is read")]
     Changing,
-    #[error("cannot be read")]
-    Broken,
+    #[error("cannot be read: {0}")]
+    Broken(Errno),
     #[error("is read later, because too many workers are blocked")]
     Later(Later),
 }
@@ -309,7 +309,7 @@ impl From<Errno> for OpenError {
                 OpenError::Forbidden
             }
             Errno::MFILE | Errno::NFILE | Errno::NOMEM | Errno::AGAIN => OpenError::Busy,
-            _ => OpenError::Broken,
+            errno => OpenError::Broken(errno),
         }
     }
 }

@@ -93,7 +93,7 @@ mod waker;
 /// The protocol: statuses, methods, headers and dates of requests and responses.
 pub use http_core;
 
-pub use access_log::{Log, LogFormat, LogHandle};
+pub use access_log::{Log, LogFormat, LogHandle, json_message};
 pub use config::{ServerConfig, default_pollers, default_threads};
 pub use forwarded::{ParseTrustedProxyError, TrustedProxy};
 pub use handler::{

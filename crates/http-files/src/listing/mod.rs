@@ -12,6 +12,7 @@ use std::os::fd::OwnedFd;
 
 use http_core::{Status, header};
 use http_server::{Blocking, Response};
+use rustix::io::Errno;
 
 use self::directory::Listing;
 pub(crate) use self::directory::MAX_PAGE_BYTES;
@@ -32,7 +33,7 @@ pub(crate) fn response(
     sort::sort(&mut listing.entries, query.order);
     let response = match query.format {
         Format::Html => html::page(path, &listing, query.order).into_response(Status::OK),
-        Format::Json => json::response(path, &listing).map_err(|_| OpenError::Broken)?,
+        Format::Json => json::response(path, &listing).map_err(|_| OpenError::Broken(Errno::IO))?,
     };
     // It has no validator: the directory's own times do not change when a file in it is written to.
     Ok(response.header(header::CACHE_CONTROL, "no-cache"))

@@ -1,5 +1,6 @@
 //! Formats one line of the log. Whatever bytes a peer sends, a line holds only 0x20 to 0x7E and stays one line.
 
+use std::fmt;
 use std::io::Write as _;
 use std::net::IpAddr;
 
@@ -17,7 +18,8 @@ pub(crate) struct Record<'a> {
     pub(crate) peer: IpAddr,
     pub(crate) pending: &'a PendingRecord,
     pub(crate) date: Date,
-    pub(crate) status: Status,
+    /// `None`: no response was begun.
+    pub(crate) status: Option<Status>,
     /// Bytes of the body that were sent.
     pub(crate) sent: u64,
     pub(crate) reason: EndReason,
@@ -46,13 +48,11 @@ impl TimestampCache {
             self.date = Some(date);
             self.text.clear();
             let civil = date.civil();
-            let Civil { year, month, day, hour, minute, second, .. } = civil;
+            let Civil { year, day, hour, minute, second, .. } = civil;
             let month_name = civil.month_name();
             // Writing to a Vec does not fail.
             let _ = match self.format {
-                LogFormat::Json => {
-                    write!(self.text, "{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}Z")
-                }
+                LogFormat::Json => write!(self.text, "{}", Rfc3339(date)),
                 LogFormat::Common | LogFormat::Combined => {
                     write!(self.text, " [{day:02}/{month_name}/{year:04}:{hour:02}:{minute:02}:{second:02} +0000] \"")
                 }
@@ -60,6 +60,49 @@ impl TimestampCache {
         }
         &self.text
     }
+}
+
+/// Displays a date as RFC 3339 writes it.
+struct Rfc3339(Date);
+
+impl fmt::Display for Rfc3339 {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Civil { year, month, day, hour, minute, second, .. } = self.0.civil();
+        write!(f, "{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}Z")
+    }
+}
+
+/// A message of a program as a JSON object in one line of printable ASCII, for a program whose log is
+/// [`LogFormat::Json`]. It has `time` (RFC 3339), `level`, such as `error`, and `message`.
+///
+/// ```
+/// let line = http_server::json_message("error", "cannot read \"caf\u{e9}\"\n");
+/// assert!(line.starts_with("{\"time\":\"2"));
+/// assert!(line.ends_with(r#"Z","level":"error","message":"cannot read \"caf\u00e9\"\u000a"}"#));
+/// ```
+pub fn json_message(level: &str, message: &str) -> String {
+    let mut line = format!("{{\"time\":\"{}\",\"level\":", Rfc3339(clock::http_date_now())).into_bytes();
+    json_string(level, &mut line);
+    line.extend_from_slice(b",\"message\":");
+    json_string(message, &mut line);
+    line.push(b'}');
+    String::from_utf8(line).unwrap_or_default() // it is ASCII
+}
+
+/// Appends a JSON string of printable ASCII.
+fn json_string(text: &str, out: &mut Vec<u8>) {
+    out.push(b'"');
+    for c in text.chars() {
+        match c {
+            '"' | '\\' => out.extend([b'\\', c as u8]),
+            ' '..='~' => out.push(c as u8),
+            // Beyond 0xffff, two surrogates.
+            _ => c.encode_utf16(&mut [0; 2]).iter().for_each(|unit| {
+                let _ = write!(out, "\\u{unit:04x}"); // writing to a Vec does not fail
+            }),
+        }
+    }
+    out.push(b'"');
 }
 
 /// Appends the line of a record. With `format!` it would take five times as long.
@@ -88,7 +131,10 @@ fn common(record: &Record<'_>, timestamps: &mut TimestampCache, out: &mut Vec<u8
     out.extend_from_slice(timestamps.get(record.date));
     escape(record.pending.request_line(), b' ', b"\\x", out);
     out.extend_from_slice(b"\" ");
-    push_decimal(record.status.code().into(), out);
+    match record.status {
+        Some(status) => push_decimal(status.code().into(), out),
+        None => out.extend_from_slice(b"000"), // as nginx has it
+    }
     out.push(b' ');
     push_decimal(record.sent, out);
 }
@@ -119,10 +165,17 @@ fn json(record: &Record<'_>, timestamps: &mut TimestampCache, out: &mut Vec<u8>)
     }
     text("\",\"user\":", record.pending.user(), out);
     text(",\"request\":", record.pending.request_line(), out);
-    number(",\"status\":", record.status.code().into(), out);
+    match record.status {
+        Some(status) => number(",\"status\":", status.code().into(), out),
+        None => out.extend_from_slice(b",\"status\":null"),
+    }
     number(",\"sent\":", record.sent, out);
     number(",\"duration_ms\":", clock::monotonic_ms().saturating_sub(began), out);
     text(",\"end\":", record.reason.name().as_bytes(), out);
+    if let Some(cause) = record.pending.cause() {
+        out.extend_from_slice(b",\"cause\":");
+        json_string(cause, out);
+    }
     text(",\"referer\":", record.pending.referer(), out);
     text(",\"user_agent\":", record.pending.user_agent(), out);
     out.push(b'}');
@@ -182,6 +235,7 @@ const HEX: &[u8; 16] = b"0123456789abcdef";
 
 #[cfg(test)]
 pub(super) mod tests {
+    use super::super::pending::MAX_CAUSE;
     use super::*;
     use allocation_counter::measure;
     use http_core::Limits;
@@ -200,7 +254,7 @@ pub(super) mod tests {
             peer: IpAddr::from([127, 0, 0, 1]),
             pending,
             date: Date::from_unix(784_111_777).unwrap(),
-            status: Status::OK,
+            status: Some(Status::OK),
             sent: 12,
             reason: EndReason::Complete,
         }
@@ -286,6 +340,38 @@ pub(super) mod tests {
         assert_eq!(parse(&Record { sent: u64::MAX, reason: EndReason::FileChanged, ..record(&pending) }), expected);
     }
 
+    // The text of an error may be anything.
+    #[test]
+    fn cause_is_a_json_string_whatever_it_contains() {
+        let all: String = (0..=0x250).chain([0x2028, 0xfffe, 0x1f600]).filter_map(char::from_u32).collect();
+        let mut pending = pending(b"GET / HTTP/1.0");
+        let cause = |pending: &PendingRecord| {
+            let line = line_of(LogFormat::Json, &record(pending));
+            assert!(line.trim_end_matches('\n').bytes().all(|c| matches!(c, b' '..=b'~')), "{line}");
+            serde_json::from_str::<Value>(&line).unwrap().get("cause").cloned()
+        };
+        assert_eq!(cause(&pending), None);
+        for cause_of in all.chars() {
+            pending.set_cause(&format!("a{cause_of}"));
+            assert_eq!(cause(&pending), Some(format!("a{cause_of}").into()));
+        }
+        pending.set_cause(&all);
+        let shown = cause(&pending).unwrap();
+        assert!(all.starts_with(shown.as_str().unwrap()) && shown.as_str().unwrap().len() > MAX_CAUSE - 4);
+        let common = line_of(LogFormat::Common, &record(&pending));
+        assert_eq!(common, "127.0.0.1 - - [06/Nov/1994:08:49:37 +0000] \"GET / HTTP/1.0\" 200 12\n");
+    }
+
+    #[test]
+    fn request_without_response_has_no_status() {
+        let pending = pending(b"GET / HTTP/1.0");
+        let record = Record { status: None, sent: 0, reason: EndReason::Shutdown, ..record(&pending) };
+        let common = "127.0.0.1 - - [06/Nov/1994:08:49:37 +0000] \"GET / HTTP/1.0\" 000 0\n";
+        assert_eq!(line_of(LogFormat::Common, &record), common);
+        let object: Value = serde_json::from_str(&line_of(LogFormat::Json, &record)).unwrap();
+        assert_eq!((&object["status"], &object["end"]), (&Value::Null, &"shutdown".into()));
+    }
+
     // A cached timestamp is used for its own second only.
     #[test]
     fn lines_have_the_address_date_and_numbers_of_their_record() {
@@ -296,7 +382,7 @@ pub(super) mod tests {
             let mut pending = pending(b"");
             pending.client = client.parse().unwrap();
             let date = Date::from_unix(seconds).unwrap();
-            let record = Record { date, status: Status::NOT_FOUND, sent, ..record(&pending) };
+            let record = Record { date, status: Some(Status::NOT_FOUND), sent, ..record(&pending) };
             format_record(&record, &mut timestamps, &mut out);
         }
         let expected = "0.10.255.1 - - [06/Nov/1994:08:49:37 +0000] \"\" 404 0\n\
@@ -319,7 +405,8 @@ pub(super) mod tests {
     #[test]
     fn longest_line_is_bounded() {
         let head = Limits::default().head as usize;
-        let pending = pending(&vec![0xff; head]);
+        let mut pending = pending(&vec![0xff; head]);
+        pending.set_cause(&"\u{7f}".repeat(MAX_CAUSE));
         for format in FORMATS {
             let length = line_of(format, &record(&pending)).len();
             assert!(length < max_line(head), "{format:?}: {length}");
@@ -328,7 +415,8 @@ pub(super) mod tests {
 
     #[test]
     fn line_allocates_nothing() {
-        let pending = pending(b"GET /\xff HTTP/1.0");
+        let mut pending = pending(b"GET /\xff HTTP/1.0");
+        pending.set_cause("\u{ff}");
         for format in FORMATS {
             let (mut out, mut timestamps) = (Vec::with_capacity(1000), TimestampCache::new(format));
             let measured = measure(|| format_record(&record(&pending), &mut timestamps, &mut out));

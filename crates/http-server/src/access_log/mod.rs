@@ -16,8 +16,9 @@ use self::format::max_line;
 use self::output::Output;
 
 pub(crate) use self::format::Record;
+pub use self::format::json_message;
 pub use self::log_format::LogFormat;
-pub(crate) use self::pending::{PendingRecord, TEXT_KEPT, max_record};
+pub(crate) use self::pending::{PendingRecord, TEXT_KEPT, max_record, truncated};
 pub(crate) use self::queue::AccessLog;
 pub(crate) use self::writer::{WRITERS, Writer};
 

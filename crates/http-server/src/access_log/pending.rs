@@ -10,8 +10,11 @@ use crate::clock::Millis;
 
 /// The most bytes of a record, for heads of this many bytes: its texts, in a buffer that may have doubled.
 pub(crate) fn max_record(head: usize) -> usize {
-    2 * head
+    2 * (head + MAX_CAUSE)
 }
+
+/// The most bytes of a cause.
+pub(crate) const MAX_CAUSE: usize = 500;
 
 /// Bytes of text that every connection may keep while its response waits; more is returned to the allocator.
 pub(crate) const TEXT_KEPT: usize = 256;
@@ -20,17 +23,26 @@ pub(crate) const TEXT_KEPT: usize = 256;
 pub(crate) struct PendingRecord {
     pub(super) began: Millis,
     pub(super) client: IpAddr,
-    /// User, Referer, User-Agent and request line, one after the other. The buffer is reused for the next request.
+    /// User, Referer, User-Agent, request line and cause, one after the other. The buffer is reused for the next request.
     text: Vec<u8>,
     user_end: usize,
     referer_end: usize,
     user_agent_end: usize,
+    request_line_end: usize,
 }
 
 impl Default for PendingRecord {
     fn default() -> PendingRecord {
         let client = IpAddr::V4(Ipv4Addr::UNSPECIFIED);
-        PendingRecord { began: 0, client, text: Vec::new(), user_end: 0, referer_end: 0, user_agent_end: 0 }
+        PendingRecord {
+            began: 0,
+            client,
+            text: Vec::new(),
+            user_end: 0,
+            referer_end: 0,
+            user_agent_end: 0,
+            request_line_end: 0,
+        }
     }
 }
 
@@ -65,7 +77,18 @@ impl PendingRecord {
             self.text.extend_from_slice(text);
             self.text.len()
         });
-        [self.user_end, self.referer_end, self.user_agent_end, _] = ends;
+        [self.user_end, self.referer_end, self.user_agent_end, self.request_line_end] = ends;
+    }
+
+    /// Why the request failed, or the beginning of that. Of several causes, the last counts.
+    pub(crate) fn set_cause(&mut self, cause: &str) {
+        self.text.truncate(self.request_line_end);
+        self.text.extend_from_slice(truncated(cause).as_bytes());
+    }
+
+    /// `None` if nothing is known to have failed.
+    pub(super) fn cause(&self) -> Option<&str> {
+        str::from_utf8(&self.text[self.request_line_end..]).ok().filter(|cause| !cause.is_empty())
     }
 
     /// Empty if the request has no user; likewise below.
@@ -83,7 +106,7 @@ impl PendingRecord {
 
     /// As it was received.
     pub(crate) fn request_line(&self) -> &[u8] {
-        &self.text[self.user_agent_end..]
+        &self.text[self.user_agent_end..self.request_line_end]
     }
 
     /// Bytes on the heap beyond [`TEXT_KEPT`].
@@ -95,6 +118,12 @@ impl PendingRecord {
     pub(crate) fn shrink(&mut self) {
         self.text.shrink_to(TEXT_KEPT);
     }
+}
+
+/// As much of a cause as fits.
+pub(crate) fn truncated(cause: &str) -> &str {
+    let end = (0..=MAX_CAUSE.min(cause.len())).rev().find(|&end| cause.is_char_boundary(end));
+    &cause[..end.unwrap_or(0)]
 }
 
 #[cfg(test)]

@@ -1,5 +1,5 @@
-//! The responses that the server makes itself. Each passes through `Handler::error_page`, and a fault of the handler is
-//! reported to the operator.
+//! The responses that the server makes itself. Each passes through `Handler::error_page`. A fault of the handler is
+//! reported to the operator, and is the cause that the log names.
 
 use std::any::Any;
 use std::fmt::Display;
@@ -8,6 +8,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use http_core::{RequestError, Status};
 
+use crate::access_log::truncated;
 use crate::clock;
 use crate::connection::shared::Shared;
 use crate::handler::{ErrorContext, HandlerError, INTERNAL, Response, panic_message};
@@ -55,35 +56,35 @@ impl ErrorResponses<'_> {
     }
 
     fn handler_error(&self, error: HandlerError) -> Response {
-        let (response, message, cause) = error.into_parts();
-        if let Some(cause) = cause {
+        let (mut response, message, cause) = error.into_parts();
+        let cause = cause.map(|cause| {
             let text = format_args!("handler failed: {cause}");
             match response.status.class() {
-                4 => self.trace("R1945-9.4b", text.to_string()), // not the operator's concern
+                4 => self.trace("R1945-9.4b", &text), // not the operator's concern
                 _ => self.report("R1945-9.5", &text),
             }
+        });
+        if let Some(message) = message {
+            let page = self.error_page(response.status, &message);
+            let page = response.fields.iter().fold(page, |page, (name, value)| page.header(name, value));
+            response = Response { invalid_header: response.invalid_header, ..page };
         }
-        let Some(message) = message else { return response };
-        let page = self.error_page(response.status, &message);
-        let page = response.fields.iter().fold(page, |page, (name, value)| page.header(name, value));
-        Response { invalid_header: response.invalid_header, ..page }
+        Response { cause: cause.or(response.cause), ..response }
     }
 
     // R1945-9.5, V33
     fn handler_panicked(&self, panic: &(dyn Any + Send)) -> Response {
-        self.report("R1945-9.5", &format_args!("handler panicked: {}", panic_message(panic)));
-        self.internal_error()
+        self.internal_error("R1945-9.5", &format_args!("handler panicked: {}", panic_message(panic)))
     }
 
-    /// Reports a response's body that is truncated, as its source failed.
-    pub(crate) fn body_failed(&self, error: &io::Error) {
-        self.report("R9112-8", &format_args!("body failed: {error}"));
+    /// Reports a response's body that is truncated, as its source failed. Returns that for the log.
+    pub(crate) fn body_failed(&self, error: &io::Error) -> Box<str> {
+        self.report("R9112-8", &format_args!("body failed: {error}"))
     }
 
     /// The response in place of one with an invalid header.
     pub(crate) fn invalid_header(&self, error: &dyn Display) -> Response {
-        self.report("R9112-6.1d", &format_args!("handler set an invalid header: {error}"));
-        self.internal_error()
+        self.internal_error("R9112-6.1d", &format_args!("handler set an invalid header: {error}"))
     }
 
     /// The response instead of one that HTTP forbids.
@@ -93,12 +94,13 @@ impl ErrorResponses<'_> {
             Status::METHOD_NOT_ALLOWED => ("R9110-10.2.1", "a 405 response needs Allow"),
             _ => ("R1945-9.1", "HTTP/1.0 has no 1xx responses"),
         };
-        self.report(rule, &format_args!("handler returned {status}: {fault}"));
-        self.internal_error()
+        self.internal_error(rule, &format_args!("handler returned {status}: {fault}"))
     }
 
-    fn internal_error(&self) -> Response {
-        self.error_page(Status::INTERNAL_SERVER_ERROR, INTERNAL)
+    /// Reports the cause.
+    fn internal_error(&self, rule: &str, cause: &dyn Display) -> Response {
+        let cause = Some(self.report(rule, cause));
+        Response { cause, ..self.error_page(Status::INTERNAL_SERVER_ERROR, INTERNAL) }
     }
 
     /// The handler's page with this status, or a plain page if the handler fails to make one.
@@ -110,22 +112,25 @@ impl ErrorResponses<'_> {
             Ok(Response { fields, body, .. }) => return Response::from_shared(status, fields, body),
             Err(panic) => format!("panicked: {}", panic_message(&*panic)),
         };
-        self.report("R1945-9.5", &format_args!("error page failed: it {fault}"));
+        let cause = Some(self.report("R1945-9.5", &format_args!("error page failed: it {fault}")));
         let status = Status::INTERNAL_SERVER_ERROR;
-        Response::text(format!("{status}\n")).status(status)
+        Response { cause, ..Response::text(format!("{status}\n")).status(status) }
     }
 
-    /// Reports a fault of the handler, to the operator and to the trace of the request.
-    fn report(&self, rule: &str, text: &dyn Display) {
+    /// Reports a fault of the handler, to the operator and to the trace of the request. Returns it for the log.
+    fn report(&self, rule: &str, text: &dyn Display) -> Box<str> {
+        let text = self.trace(rule, text);
+        self.shared.messages.send_rarely(&format!("{}{text}", self.request_name()));
+        text
+    }
+
+    fn trace(&self, rule: &str, text: &dyn Display) -> Box<str> {
         // The text of an error is the handler's code, too.
         let text = catch_unwind(AssertUnwindSafe(|| text.to_string()));
         let text = text.unwrap_or_else(|_| "handler failed: its error cannot be shown".into());
-        self.shared.messages.send_rarely(&format!("{}{text}", self.request_name()));
-        self.trace(rule, text);
-    }
-
-    fn trace(&self, rule: &str, text: String) {
-        DecisionTrace(self.shared.trace.as_ref()).add(rule, || text);
+        let text = truncated(&text);
+        DecisionTrace(self.shared.trace.as_ref()).add(rule, || text.to_owned());
+        text.into()
     }
 
     /// The request for a message, as `GET /path: `. Its query may hold secrets, so it is left out.

@@ -372,10 +372,13 @@ impl<T: Transport> Connection<T> {
                 true if self.send_buffer.is_empty() => TurnOutcome::Park(Interest::Read),
                 true => TurnOutcome::Park(Interest::Write),
                 false => {
-                    if error.get_ref().is_some_and(|error| !error.is::<FileChanged>()) {
-                        self.error_responses(shared, &context.turn).body_failed(&error); // the kernel's errors contain no other
+                    let reason = self.reason_for(&error);
+                    // The kernel does not say whether a file failed or the network. Its errors contain no other.
+                    if reason == EndReason::Failed && (error.get_ref().is_some() || self.send_buffer.has_source()) {
+                        let cause = self.error_responses(shared, &context.turn).body_failed(&error);
+                        self.note_cause(&cause);
                     }
-                    TurnOutcome::Close(self.reason_for(&error))
+                    TurnOutcome::Close(reason)
                 }
             }),
         };
@@ -456,16 +459,34 @@ impl<T: Transport> Connection<T> {
         self.timer.record_progress(bytes, clock::monotonic_ms());
     }
 
-    /// Counts and logs the response that was being sent, complete or not.
+    /// Counts and logs the response that was being sent, complete or not. A request that gets none is logged, too.
     fn record(&mut self, shared: &Shared, reason: EndReason) {
-        if let Activity::SendingResponse { status, date, head, .. } = self.activity {
-            let sent = self.timer.bytes_moved();
-            shared.counters.response_ended(status, sent);
-            if let (Some(log), Some(pending)) = (&shared.log, &self.log_record) {
-                let sent = sent.saturating_sub(head);
-                log.record(&Record { peer: self.peer_addr.ip(), pending, date, status, sent, reason });
+        let (status, date, sent) = match self.activity {
+            Activity::SendingResponse { status, date, head, .. } => {
+                let sent = self.timer.bytes_moved();
+                shared.counters.response_ended(status, sent);
+                (Some(status), date, sent.saturating_sub(head))
             }
-            self.activity = Activity::Idle;
+            Activity::ReadingBody(_) => (None, clock::http_date_now(), 0),
+            Activity::Idle if self.is_held => match self.begin_held_record(shared) {
+                true => (None, clock::http_date_now(), 0),
+                false => return,
+            },
+            Activity::Idle | Activity::Lingering { .. } => return,
+        };
+        if let (Some(log), Some(pending)) = (&shared.log, &self.log_record) {
+            log.record(&Record { peer: self.peer_addr.ip(), pending, date, status, sent, reason });
+        }
+        match status {
+            Some(_) => self.activity = Activity::Idle,
+            None => self.log_record = None, // the consumer of a body is dropped later
+        }
+    }
+
+    /// The log names this cause for the request in progress.
+    fn note_cause(&mut self, cause: &str) {
+        if let Some(record) = &mut self.log_record {
+            record.set_cause(cause);
         }
     }
 

@@ -69,7 +69,12 @@ impl SendBuffer {
 
     /// Whether the next piece comes from a file or a reader, which may block.
     pub(crate) fn needs_source(&self) -> bool {
-        self.sent == self.bytes.len() && self.rest.as_deref().is_some_and(PendingBody::may_block)
+        self.sent == self.bytes.len() && self.has_source()
+    }
+
+    /// Whether more of the body comes from a file or a reader.
+    pub(crate) fn has_source(&self) -> bool {
+        self.rest.as_deref().is_some_and(PendingBody::may_block)
     }
 
     /// Takes out the rest of the body, if it may block when it is dropped.
@@ -172,6 +177,6 @@ impl SendBuffer {
 /// Whether the file was modified, or ends before `end` (V26, V27). The modification time counts. The change time does
 /// not, because it changes even if only a name is removed.
 fn has_changed(file: &File, modified: Option<SystemTime>, end: u64) -> io::Result<bool> {
-    let now = file.metadata()?;
+    let now = file.metadata().map_err(io::Error::other)?; // of the file, not of the peer
     Ok(now.len() < end || (modified.is_some() && now.modified().ok() != modified))
 }

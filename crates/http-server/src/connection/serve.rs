@@ -10,8 +10,8 @@ use http_core::server::{self, Event, Expectation, Phase, ResponseBody, SendBody}
 use http_core::{Date, Framing, RequestError, UsageError};
 
 use super::{Activity, BYTES_PER_TURN, Connection, TurnOutcome};
-use crate::access_log::LogFormat;
-use crate::clock;
+use crate::access_log::{LogFormat, PendingRecord};
+use crate::clock::{self, Millis};
 use crate::connection::budget::Reservation;
 use crate::connection::context::WorkerContext;
 use crate::connection::error_response::{ErrorResponses, Failure};
@@ -187,10 +187,7 @@ impl<T: Transport> Connection<T> {
         };
         if shared.log.is_some() || body_may_fail {
             let format = shared.log.as_ref().map_or(LogFormat::Common, |log| log.format);
-            // If the whole request was there at once, the timer is still in the phase before it.
-            let timer = &self.timer;
-            let began = if timer.phase() == Phase::Head { timer.phase_started() } else { timer.last_progress() };
-            let client = request.client_ip;
+            let (began, client) = (self.request_began(), request.client_ip);
             let record = self.log_record.get_or_insert_with(|| context.take_log_record());
             record.begin(format, began, client, Some(&head.fields), self.protocol.start_line());
         }
@@ -222,6 +219,26 @@ impl<T: Transport> Connection<T> {
         self.respond(shared, context, response).map(|()| None)
     }
 
+    /// When the request began that the protocol just received.
+    fn request_began(&self) -> Millis {
+        // If the whole request was there at once, the timer is still in the phase before it.
+        if self.timer.phase() == Phase::Head { self.timer.phase_started() } else { self.timer.last_progress() }
+    }
+
+    /// Begins the record of a request that was put aside and gets no response. `false` if there is none.
+    pub(super) fn begin_held_record(&mut self, shared: &Shared) -> bool {
+        let Some(log) = &shared.log else { return false };
+        if self.protocol.phase() != Phase::Head || self.protocol.poll().is_err() {
+            return false;
+        }
+        let Some(head) = self.protocol.request() else { return false };
+        let client = forwarded::client_ip(&shared.trusted, self.peer_addr.ip(), &head.fields);
+        let mut record = Box::<PendingRecord>::default();
+        record.begin(log.format, self.request_began(), client, Some(&head.fields), self.protocol.start_line());
+        self.log_record = Some(record);
+        true
+    }
+
     /// Drops what receives a body that is not wanted any more. A sink that panics then costs no response.
     fn drop_consumer(&mut self) {
         let activity = mem::replace(&mut self.activity, Activity::Idle);
@@ -232,6 +249,9 @@ impl<T: Transport> Connection<T> {
         shared.body_budget.release(&mut self.reservation);
         if let Some(error) = response.invalid_header {
             response = self.error_responses(shared, &context.turn).invalid_header(&error);
+        }
+        if let Some(cause) = &response.cause {
+            self.note_cause(cause);
         }
         let date = clock::http_date_now();
         self.enter_phase(Phase::Responding);

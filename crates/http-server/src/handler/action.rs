@@ -76,10 +76,10 @@ impl Action {
         Action(ActionKind::ReadBody { limit, consumer: BodyConsumer::Stream(Box::new(sink)) })
     }
 
-    /// The response, if the handler responded at once and without an error.
+    /// The response, if the handler responded at once. An error has one if it was made from a response.
     pub fn into_response(self) -> Option<Response> {
         match self.0 {
-            ActionKind::Respond(response) => response.ok(),
+            ActionKind::Respond(response) => response.map_or_else(HandlerError::into_response, Some),
             ActionKind::ReadBody { .. } | ActionKind::Later(_) | ActionKind::Sleep(_) => None,
         }
     }

@@ -78,11 +78,18 @@ impl HandlerError {
     }
 
     /// The cause, which the client does not see. [`Server::on_message`](crate::Server::on_message) reports it, unless the
-    /// status is a 4xx: that is the client's fault. [`testing`](crate::testing) shows both.
+    /// status is a 4xx: that is the client's fault. The [JSON log](crate::LogFormat::Json) and [`testing`](crate::testing)
+    /// show both.
     #[must_use]
     pub fn cause(mut self, cause: impl Into<Box<dyn Error + Send + Sync>>) -> HandlerError {
         self.0.cause = Some(cause.into());
         self
+    }
+
+    /// The response, unless a page is to be made for it.
+    pub(crate) fn into_response(self) -> Option<Response> {
+        let Parts { response, message, .. } = *self.0;
+        message.is_none().then_some(response)
     }
 
     /// The response, the message for a page if there is to be one, and the cause.

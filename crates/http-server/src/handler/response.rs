@@ -34,6 +34,8 @@ pub struct Response {
     pub(crate) invalid_header: Option<Box<HeaderError>>,
     /// The Date of another server's response, which is passed on as it is.
     pub(crate) forwarded: Option<Date>,
+    /// Why the server failed, if that was reported, for the log.
+    pub(crate) cause: Option<Box<str>>,
 }
 
 /// Constructors. Unless stated otherwise, the status is 200.
@@ -107,7 +109,7 @@ impl Response {
     /// # Ok::<(), http_server::http_core::ReservedField>(())
     /// ```
     pub fn from_shared(status: Status, headers: Arc<FieldBlock>, body: Body) -> Response {
-        Response { status, fields: headers, body, invalid_header: None, forwarded: None }
+        Response { status, fields: headers, body, invalid_header: None, forwarded: None, cause: None }
     }
 
     /// The response by which a proxy passes on the one that it received, without a body: add it with [`body`](Self::body).
