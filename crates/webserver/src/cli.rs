@@ -124,13 +124,14 @@ pub(crate) struct Cli {
 
     /// common, combined, json or off
     ///
-    /// The format of the access log: one line per request.
+    /// The format of the access log: one line per request. With json, messages on standard error are JSON objects too,
+    /// wherever the log goes; otherwise they are text.
     #[arg(long, help_heading = LOGGING, value_name = "FORMAT", default_value = "common", hide_possible_values = true)]
     pub(crate) log_format: LogFormat,
 
     /// Log file [default: standard error]
     ///
-    /// Lines are appended. SIGHUP reopens the file.
+    /// Lines are appended. SIGHUP reopens the file. Messages stay on standard error.
     #[arg(long, help_heading = LOGGING, value_name = "FILE")]
     pub(crate) log_file: Option<PathBuf>,
 
@@ -298,7 +299,7 @@ impl Cli {
         RESERVED_FDS + if self.metrics.is_some() { metrics::DESCRIPTORS } else { 0 }
     }
 
-    /// Whether standard error carries the access log, where messages would be among its lines.
+    /// Whether standard error carries the access log, with messages between its lines.
     pub(crate) fn logs_to_standard_error(&self) -> bool {
         self.log_file.is_none() && self.log_format.to_server().is_some()
     }

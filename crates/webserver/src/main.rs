@@ -3,6 +3,7 @@
 mod cli;
 mod explain;
 mod listeners;
+mod messages;
 mod metrics;
 mod os_error;
 mod print;
@@ -14,20 +15,20 @@ mod unix_socket;
 
 use std::io::{self, Write};
 use std::process::ExitCode;
-use std::sync::mpsc;
-use std::thread;
-use std::time::Duration;
 
 use clap::Parser;
 
-use crate::cli::Cli;
+use crate::cli::{Cli, LogFormat};
+use crate::messages::Level;
 use crate::run::App;
 
 fn main() -> ExitCode {
-    match run(&Cli::parse()) {
+    let cli = Cli::parse();
+    messages::set_up(cli.log_format == LogFormat::Json);
+    match run(&cli) {
         Ok(()) => ExitCode::SUCCESS,
         Err(message) => {
-            let _ = writeln!(io::stderr(), "webserver: {message}");
+            messages::print(Level::Error, &message);
             ExitCode::FAILURE
         }
     }
@@ -40,15 +41,6 @@ fn run(cli: &Cli) -> Result<(), String> {
     // This comes first: an inherited socket is known only by its descriptor number, which any file opened could get.
     let inherited = systemd::inherited()?;
     let signals = signals::register()?;
-    print_last(App::start(cli, inherited, signals)?.join());
+    messages::print_last(App::start(cli, inherited, signals)?.join());
     Ok(())
-}
-
-/// Prints the last lines. It waits at most a second, because standard error can be a full pipe without a reader.
-fn print_last(lines: String) {
-    let (written, wait) = mpsc::channel();
-    let write = move || written.send(io::stderr().write_all(lines.as_bytes()));
-    if thread::Builder::new().spawn(write).is_ok() {
-        let _ = wait.recv_timeout(Duration::from_secs(1));
-    }
 }

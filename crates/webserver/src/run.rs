@@ -12,17 +12,18 @@ use http_files::{Containment, Files};
 use http_server::auth::{BasicAuth, Users};
 use http_server::http_core::{FieldName, FieldValue};
 use http_server::{Log, RunningServer, Server};
-use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::event::{PollFd, PollFlags, poll};
 use rustix::fs::{CWD, Mode, OFlags, openat};
 use rustix::process::{Resource, Rlimit, geteuid, getrlimit, setrlimit};
 
 use crate::cli::Cli;
+use crate::messages::{Level, notice, warn};
 use crate::os_error::describe;
 use crate::sandbox::{self, SandboxPaths};
 use crate::signals::{CaughtSignals, run_interruptibly};
 use crate::systemd::Notifier;
 use crate::unix_socket::SocketFile;
-use crate::{listeners, metrics};
+use crate::{listeners, messages, metrics};
 
 /// The running program.
 #[derive(Debug)]
@@ -89,14 +90,12 @@ impl App {
             _ => "requests may follow symlinks out of the directory",
         };
 
+        let log_on_stderr = log.as_ref().filter(|_| cli.logs_to_standard_error()).map(Log::handle);
         let server = match log {
             Some(log) => server.log(log),
             None => server,
         };
-        let mut server = server.config(config);
-        if !cli.logs_to_standard_error() {
-            server = server.on_message(warn_without_blocking);
-        }
+        let server = server.config(config).on_message(move |message| messages::report(message, log_on_stderr.as_ref()));
         let running = match users {
             Some(users) => server.start(BasicAuth::new(users, files.clone())),
             None => server.start(files.clone()),
@@ -136,10 +135,11 @@ impl App {
     /// what still holds a thread.
     pub(crate) fn join(self) -> String {
         let handle = self.server.stats_handle();
-        let mut lines = format!("webserver: {}\n", self.server.join());
+        let mut lines = messages::line(Level::Info, &self.server.join().to_string());
         if let Some((first, rest)) = handle.blocking_requests().split_first() {
             let more = if rest.is_empty() { String::new() } else { format!(" and {} more", rest.len()) };
-            lines += &format!("webserver: still held by a disk that does not answer: \"{first}\"{more}\n");
+            let held = format!("still held by a disk that does not answer: \"{first}\"{more}");
+            lines += &messages::line(Level::Warning, &held);
         }
         if let Some(metrics) = self.metrics {
             metrics.shutdown_handle().shut_down(); // last, so that the metrics can be read during the shutdown
@@ -242,24 +242,6 @@ pub(crate) fn users(cli: &Cli) -> Result<Option<Users>, String> {
 /// The value of a header. The command line has checked it already.
 fn header_value(value: &str) -> Result<FieldValue<'_>, String> {
     FieldValue::new(value.as_bytes()).map_err(|_| format!("{value:?} is not a valid header value"))
-}
-
-fn warn(message: &str) {
-    notice(&format!("warning: {message}"));
-}
-
-/// Prints a line on standard error.
-fn notice(message: &str) {
-    let _ = writeln!(io::stderr(), "webserver: {message}");
-}
-
-/// Prints a message of the running server on standard error, unless that would have to wait for its reader.
-fn warn_without_blocking(message: &str) {
-    let stderr = io::stderr();
-    let writable = poll(&mut [PollFd::new(&stderr, PollFlags::OUT)], Some(&Timespec::default()));
-    if writable == Ok(1) {
-        notice(message);
-    }
 }
 
 /// Raises the soft limit of open files to the hard one, and returns it.

@@ -72,7 +72,8 @@ impl Site {
     fn logged_end(&self) -> (String, usize) {
         let object = || {
             let messages = self.program.messages();
-            messages.lines().find_map(|line| serde_json::from_str::<Value>(line).ok())
+            let mut objects = messages.lines().map(|line| serde_json::from_str::<Value>(line).unwrap());
+            objects.find(|object| object.get("request").is_some())
         };
         wait_until("the log has a line", || object().is_some());
         let object = object().unwrap();

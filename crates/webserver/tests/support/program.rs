@@ -171,9 +171,11 @@ pub(crate) fn output_of_command(command: &mut Command) -> Output {
     process.wait_with_output().unwrap()
 }
 
-/// The numbers of accepted and of ended connections in the last line.
+/// The numbers of accepted and of ended connections in the last line, which is text or a JSON object.
 fn final_counts(messages: &str) -> Option<(u64, u64)> {
-    let line = messages.lines().last()?.strip_prefix("webserver: ")?;
+    let line = messages.lines().last()?;
+    let object: Option<serde_json::Value> = serde_json::from_str(line).ok();
+    let line = line.strip_prefix("webserver: ").or_else(|| object.as_ref()?.get("message")?.as_str())?;
     let number = |part: &str| part.trim().split(' ').next()?.parse::<u64>().ok();
     let (accepted, ends) = line.split_once(':')?;
     Some((number(accepted)?, ends.split(',').map(number).sum::<Option<u64>>()?))
