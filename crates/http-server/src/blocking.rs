@@ -34,14 +34,14 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::Duration;
 
 use http_core::{CloseReason, server};
-use rustix::io::{Errno, pread, retry_on_intr};
+use rustix::io::Errno;
 use rustix::net::sockopt::set_socket_linger;
 
 use crate::clock;
 use crate::connection::context::WorkerContext;
 use crate::connection::interest::Interest;
 use crate::connection::shared::Shared;
-use crate::connection::transport::{Transport, UNIX_PEER_ADDR};
+use crate::connection::transport::{Transport, UNIX_PEER_ADDR, send_copy};
 use crate::connection::{Connection, TurnOutcome};
 use crate::handler::{Borrowed, Handler};
 use crate::permit::Turn;
@@ -243,9 +243,6 @@ struct Blocking<'a, S> {
     error: &'a Cell<Option<io::Error>>,
 }
 
-/// The most bytes of a file that one call reads.
-const FILE_CHUNK: u64 = 64 << 10;
-
 const READ: usize = 0;
 const WRITE: usize = 1;
 
@@ -308,13 +305,7 @@ impl<S: Stream> Transport for Blocking<'_, S> {
         if self.turn_calls[WRITE].get() {
             return Err(Errno::AGAIN.into());
         }
-        let mut piece = vec![0; length.min(FILE_CHUNK) as usize];
-        let n = match retry_on_intr(|| pread(file, &mut *piece, *offset))? {
-            0 => 0,
-            n => self.send(&piece[..n], false)?,
-        };
-        *offset += n as u64;
-        Ok(n)
+        send_copy(self, file, offset, length)
     }
 
     fn reset_on_close(&mut self, on: bool) {

@@ -7,7 +7,7 @@ use std::os::fd::AsFd;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::SystemTime;
 
-use crate::connection::transport::Transport;
+use crate::connection::transport::{Transport, file_failed};
 use crate::handler::{Body, panic_message};
 
 /// A body up to this size is copied after its head and sent with it in one call. Two slices would cost the same.
@@ -146,11 +146,13 @@ impl SendBuffer {
             Body::Shared(bytes) => peer.send(&bytes[*sent as usize..], false)?,
             Body::File { file, offset, modified, .. } => {
                 let left = left.unwrap_or(0);
-                if has_changed(file, *modified, *offset + left)? {
+                let end = *offset + left;
+                if has_changed(file, *modified, end)? {
                     return Err(io::Error::other(FileChanged));
                 }
                 match peer.send_file(file.as_fd(), offset, left)? {
-                    0 => return Err(io::Error::other(FileChanged)), // truncated since the check
+                    0 if has_changed(file, *modified, end)? => return Err(io::Error::other(FileChanged)),
+                    0 => return Err(io::Error::other("the file ends before its size")),
                     n => n,
                 }
             }
@@ -177,6 +179,6 @@ impl SendBuffer {
 /// Whether the file was modified, or ends before `end` (V26, V27). The modification time counts. The change time does
 /// not, because it changes even if only a name is removed.
 fn has_changed(file: &File, modified: Option<SystemTime>, end: u64) -> io::Result<bool> {
-    let now = file.metadata().map_err(io::Error::other)?; // of the file, not of the peer
+    let now = file.metadata().map_err(file_failed)?;
     Ok(now.len() < end || (modified.is_some() && now.modified().ok() != modified))
 }

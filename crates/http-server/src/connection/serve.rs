@@ -181,7 +181,7 @@ impl<T: Transport> Connection<T> {
         let is_unmet = head.expectation() == Expectation::Unknown;
         // Messages about a body need the request line, too.
         let body_may_fail = match &action {
-            Ok(ActionKind::Respond(Ok(response))) => matches!(response.body, Body::Reader { .. }),
+            Ok(ActionKind::Respond(Ok(response))) => matches!(response.body, Body::File { .. } | Body::Reader { .. }),
             Ok(ActionKind::ReadBody { .. }) => true,
             _ => false,
         };

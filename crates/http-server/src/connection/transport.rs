@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::fs::sendfile;
-use rustix::io::{Errno, ioctl_fionbio, retry_on_intr};
+use rustix::io::{Errno, ioctl_fionbio, pread, retry_on_intr};
 use rustix::net::sockopt::{set_socket_linger, set_socket_send_buffer_size};
 use rustix::net::{RecvFlags, SendFlags, Shutdown, getsockname, recv, send, shutdown};
 
@@ -55,6 +55,30 @@ impl<T: Transport> LocalAddr for T {
         Transport::local_addr(self)
     }
 }
+
+/// Sends a piece of a file like [`Transport::send_file`], but by reading it.
+pub(crate) fn send_copy(
+    peer: &mut impl Transport,
+    file: BorrowedFd<'_>,
+    offset: &mut u64,
+    length: u64,
+) -> io::Result<usize> {
+    let mut piece = vec![0; length.min(COPY_CHUNK) as usize];
+    let n = match retry_on_intr(|| pread(file, &mut *piece, *offset)).map_err(file_failed)? {
+        0 => 0,
+        n => peer.send(&piece[..n], false)?,
+    };
+    *offset += n as u64;
+    Ok(n)
+}
+
+/// The error of a body whose file cannot be read. It is not taken for one of the peer's socket.
+pub(crate) fn file_failed(error: impl fmt::Display) -> io::Error {
+    io::Error::other(format!("the file cannot be read: {error}"))
+}
+
+/// The most bytes of a file that are read at once.
+const COPY_CHUNK: u64 = 64 << 10;
 
 /// The most bytes of one `sendfile`. Smaller pieces cost more calls, and larger ones hold a worker for longer. Over a
 /// veth pair, 512 KiB costs about 11 % less than 320 KiB, and 1 MiB saves no more. Over loopback, 128 and 256 KiB cost
@@ -111,7 +135,13 @@ impl Transport for Socket {
             self.non_blocking = true;
         }
         let piece = length.min(SENDFILE_CHUNK) as usize;
-        Ok(retry_on_intr(|| sendfile(&self.fd, file, Some(offset), piece))?)
+        match retry_on_intr(|| sendfile(&self.fd, file, Some(offset), piece)) {
+            Ok(n) => Ok(n),
+            Err(errno @ (Errno::AGAIN | Errno::PIPE | Errno::CONNRESET)) => Err(errno.into()),
+            // Some file systems and sandboxes have no `sendfile`. If it is the file that cannot be read, or the socket
+            // that is broken, the error of this says so.
+            Err(_) => send_copy(self, file, offset, length),
+        }
     }
 
     fn limit_unsent(&mut self) {

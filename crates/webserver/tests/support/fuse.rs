@@ -1,8 +1,9 @@
 //! A FUSE file system in this process, which answers every request until a test tells it to hold some of them. It knows
 //! nothing about the program that uses it, nor where it is mounted.
 //!
-//! It has no directories but its root, and these files: `page.html`, and for each number below 1000 a small file, such as
-//! `f7`, and a large one, such as `large7`. The kernel caches no name and no attribute of them.
+//! It has no directories but its root, and these files: `page.html`, `gzip`, which may be the compressed form of any file
+//! of 1000 bytes, and for each number below 1000 a small file, such as `f7`, and a large one, such as `large7`. The kernel
+//! caches no name and no attribute of them. Beside them are the files of [`LIARS`].
 //!
 //! In two things it is like NFS: closing a file asks nothing, and a request ends when its process is killed. Many FUSE
 //! file systems differ, and then a process cannot end while they do not answer, whatever it does. The kernel waits for
@@ -11,6 +12,7 @@
 use std::fs::File;
 use std::io::{ErrorKind, PipeWriter, Read, Write, pipe};
 use std::os::fd::OwnedFd;
+use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
 use std::sync::{Arc, Mutex};
 use std::thread::{self, JoinHandle};
 
@@ -20,6 +22,19 @@ use rustix::io::Errno;
 
 /// The length of a large file.
 const LARGE: u64 = 4 << 20;
+
+/// Files that do not say their size: name, length that they say, length of their content. Programs read them to their end,
+/// because the kernel does not keep their content (`FOPEN_DIRECT_IO`).
+pub(crate) const LIARS: [(&str, u64, u64); 7] = [
+    ("says0", 0, 100),
+    ("says0-large", 0, 100_000),
+    ("says0-16KiB", 0, 16 << 10),
+    ("says4096", 4096, 3),
+    ("says10", 10, 30),
+    ("says1000000", 1_000_000, 50_000),
+    // The size is right, but each look at the file shows another modification time.
+    ("ticks", 10, 10),
+];
 
 /// Which requests are held instead of answered.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -34,6 +49,12 @@ pub(crate) enum Hold {
 
 /// The content of a file, by its name.
 pub(crate) fn content(name: &str) -> Vec<u8> {
+    if let Some((_, _, length)) = LIARS.iter().find(|(liar, ..)| *liar == name) {
+        return (0..*length).map(|n| (n % 251) as u8).collect();
+    }
+    if name == "gzip" {
+        return [&b"\x1f\x8b"[..], &[b'x'; 100], &1000_u32.to_le_bytes()].concat();
+    }
     if name.starts_with("large") { vec![b'x'; LARGE as usize] } else { format!("{name} of the disk\n").into_bytes() }
 }
 
@@ -50,7 +71,9 @@ impl Fuse {
     pub(crate) fn serve(device: OwnedFd) -> Fuse {
         // A request can vanish between `poll` and `read`.
         fcntl_setfl(&device, OFlags::RDWR | OFlags::NONBLOCK).unwrap();
-        let disk = Arc::new(Disk { device: device.into(), state: Mutex::new((Hold::Nothing, Vec::new())) });
+        let disk =
+            Disk { device: device.into(), state: Mutex::new((Hold::Nothing, Vec::new())), failing: Mutex::new(None) };
+        let disk = Arc::new(disk);
         let (stopped, stop) = pipe().unwrap();
         let thread = thread::spawn({
             let disk = disk.clone();
@@ -85,6 +108,11 @@ impl Fuse {
         }
     }
 
+    /// From now on, reading from this offset on fails with this error, in any file.
+    pub(crate) fn fail_reads_from(&self, offset: u64, error: Errno) {
+        *self.disk.failing.lock().unwrap() = Some((offset, error));
+    }
+
     /// The number of requests that are held now.
     pub(crate) fn held(&self) -> usize {
         self.disk.state.lock().unwrap().1.len()
@@ -101,6 +129,7 @@ impl Drop for Fuse {
 struct Disk {
     device: File,
     state: Mutex<(Hold, Vec<Request>)>,
+    failing: Mutex<Option<(u64, Errno)>>,
 }
 
 /// A request of the kernel: `struct fuse_in_header` of `linux/fuse.h`, and what follows it.
@@ -129,6 +158,12 @@ const RELEASEDIR: u32 = 29;
 const INTERRUPT: u32 = 36;
 const BATCH_FORGET: u32 = 42;
 
+/// A flag in the answer to `OPEN`.
+const FOPEN_DIRECT_IO: u64 = 1;
+
+/// How often the file `ticks` was looked at.
+static LOOKS: AtomicU32 = AtomicU32::new(0);
+
 impl Disk {
     fn receive(&self, request: Request) {
         let mut state = self.state.lock().unwrap();
@@ -156,8 +191,15 @@ impl Disk {
             }
             // How long the answer is valid: 0. Then the attributes.
             GETATTR => Ok([vec![0; 16], attributes(node)].concat()),
+            OPEN if liar(node).is_some() => Ok([0_u64, FOPEN_DIRECT_IO].map(u64::to_ne_bytes).concat()),
             OPEN | OPENDIR => Ok(vec![0; 16]),
-            READ => Ok(read(node, u64_at(&request.rest, 8), u32_at(&request.rest, 16))),
+            READ => {
+                let (offset, length) = (u64_at(&request.rest, 8), u32_at(&request.rest, 16));
+                match *self.failing.lock().unwrap() {
+                    Some((from, error)) if offset >= from => Err(error),
+                    _ => Ok(read(node, offset, length)),
+                }
+            }
             READDIR | RELEASE | RELEASEDIR => Ok(Vec::new()),
             STATFS => Ok(vec![0; 80]),
             _ => Err(Errno::NOSYS), // after which the kernel does without
@@ -228,11 +270,13 @@ fn entry(node: u64) -> Vec<u8> {
 
 /// `struct fuse_attr`.
 fn attributes(node: u64) -> Vec<u8> {
-    let length = length_of(node);
+    let length = liar(node).map_or_else(|| length_of(node), |(_, said, _)| *said);
     let (mode, links) = if node == ROOT { (0o040_755_u32, 2_u32) } else { (0o100_644, 1) };
     let time = 1_700_000_000_u64; // long ago, so that a server may cache the file
-    let mut bytes: Vec<u8> = [node, length, length.div_ceil(512), time, time, time].map(u64::to_ne_bytes).concat();
-    bytes.extend([0; 12]); // nanoseconds
+    let blocks = if liar(node).is_some() { 0 } else { length.div_ceil(512) };
+    let mut bytes: Vec<u8> = [node, length, blocks, time, time, time].map(u64::to_ne_bytes).concat();
+    let looks = if name_of(node).is_some_and(|name| name == "ticks") { LOOKS.fetch_add(1, Relaxed) } else { 0 };
+    bytes.extend([0, looks, looks].map(u32::to_ne_bytes).concat()); // nanoseconds
     bytes.extend([mode, links, 0, 0, 0, 4096, 0].map(u32::to_ne_bytes).concat()); // owner, device, block size, flags
     bytes
 }
@@ -250,22 +294,34 @@ fn read(node: u64, offset: u64, length: u32) -> Vec<u8> {
 /// The inode numbers: the root, the page, and one range for each kind of file.
 const ROOT: u64 = 1;
 const PAGE: u64 = 2;
+const GZIP: u64 = 3;
+const LIAR_FILES: u64 = 100;
 const SMALL_FILES: u64 = 1000;
 const LARGE_FILES: u64 = 2000;
 
 fn node_of(name: &str) -> Option<u64> {
     let below_1000 = |digits: &str| digits.parse().ok().filter(|n: &u64| *n < 1000);
+    if let Some(n) = LIARS.iter().position(|(liar, ..)| *liar == name) {
+        return Some(LIAR_FILES + n as u64);
+    }
     match name {
         "page.html" => Some(PAGE),
+        "gzip" => Some(GZIP),
         _ if name.starts_with("large") => Some(LARGE_FILES + below_1000(&name[5..])?),
         _ => Some(SMALL_FILES + below_1000(name.strip_prefix('f')?)?),
     }
+}
+
+fn liar(node: u64) -> Option<&'static (&'static str, u64, u64)> {
+    LIARS.get(usize::try_from(node.checked_sub(LIAR_FILES)?).ok()?)
 }
 
 fn name_of(node: u64) -> Option<String> {
     match node {
         ROOT => None,
         PAGE => Some("page.html".into()),
+        GZIP => Some("gzip".into()),
+        LIAR_FILES..SMALL_FILES => liar(node).map(|(name, ..)| (*name).to_owned()),
         LARGE_FILES.. => Some(format!("large{}", node - LARGE_FILES)),
         _ => Some(format!("f{}", node - SMALL_FILES)),
     }

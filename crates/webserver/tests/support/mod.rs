@@ -12,7 +12,7 @@ mod wire;
 
 pub(crate) use browser::Browser;
 pub(crate) use embedded::EmbeddedServer;
-pub(crate) use fuse::{Fuse, Hold, content};
+pub(crate) use fuse::{Fuse, Hold, LIARS, content};
 pub(crate) use login::{PASSWORD, authorization, connect_from, users_line};
 pub(crate) use program::{PROGRAM, Program, output_of, output_of_command};
 pub(crate) use program_with_disk::{ProgramWithDisk, spawn_with_disk};
