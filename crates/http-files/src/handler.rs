@@ -57,7 +57,7 @@ impl Handler for Files {
         let mut cause = None;
         let response = self.serve(request).or_else(|mut error| {
             cause = error.cause.take();
-            self.render_error(error, request.date(), request.blocking())
+            self.render_error(error, request)
         });
         match (response, cause) {
             (Ok(response), None) => response.into(),
@@ -79,7 +79,7 @@ impl Handler for Files {
         // A deadline must not wait for a disk.
         let blocking = error.blocking();
         let own = self.own_page(status, error.date(), blocking);
-        self.page(error_response, own.ok().flatten())
+        self.page(error_response, own.ok().flatten(), None)
     }
 }
 
@@ -284,10 +284,14 @@ impl Files {
     }
 
     /// Turns an error into the owner's page for its status, or into the built-in one.
-    fn render_error(&self, error: ErrorResponse, now: Date, blocking: Blocking<'_>) -> Result<Response, Later> {
+    fn render_error(&self, error: ErrorResponse, request: &Request<'_>) -> Result<Response, Later> {
+        let path = request.head().target.raw_path();
         match error.later {
             Some(later) => Err(later),
-            None => self.own_page(error.status, now, blocking).map(|own| self.page(error, own)),
+            None => {
+                let own = self.own_page(error.status, request.date(), request.blocking())?;
+                Ok(self.page(error, own, Some(path)))
+            }
         }
     }
 
@@ -301,11 +305,12 @@ impl Files {
         }
     }
 
-    fn page(&self, error: ErrorResponse, own: Option<Arc<Resource>>) -> Response {
+    /// The owner's page for an error, or the built-in one. `path`: what was asked for, undecoded.
+    fn page(&self, error: ErrorResponse, own: Option<Arc<Resource>>, path: Option<&str>) -> Response {
         let ErrorResponse { status, message, fields, .. } = error;
         let mut response = match own {
             Some(resource) => Response::bytes(resource.plain().content_type(), resource.plain().full()).status(status),
-            None => error_page(status, &message),
+            None => error_page(status, &message, path),
         };
         let headers = response.headers_mut();
         headers.append(&fields);
@@ -314,14 +319,12 @@ impl Files {
     }
 }
 
-/// Redirects a directory to its path with a slash at the end. The path is encoded from its decoded segments, so that it
-/// never begins with `//` (R9110-10.2.2, V15).
+/// Redirects a directory to its path with a slash at the end. A proxy may serve it under a longer path, so the address is
+/// relative to that of the request. Because of its `./`, the name is never taken for a host or a scheme (R9110-10.2.2,
+/// V15).
 fn redirect_to_slash(path: &[u8], target: &Target<'_>) -> Response {
-    let mut location = String::new();
-    for segment in path.split(|&c| c == b'/') {
-        location.push('/');
-        percent_encode(segment, &mut location);
-    }
+    let mut location = String::from("./");
+    percent_encode(path.rsplit(|&c| c == b'/').next().unwrap_or_default(), &mut location);
     location.push('/');
     if let Some(query) = target.query() {
         location.push('?');

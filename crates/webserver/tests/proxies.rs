@@ -10,7 +10,7 @@ use std::process::{Child, Command, Stdio};
 
 use tempfile::TempDir;
 
-use support::{Program, read_to_end, send, tool, wait_until};
+use support::{Browser, Program, read_to_end, send, tool, wait_until};
 
 /// A running proxy. Dropping the value ends it.
 struct Proxy {
@@ -105,33 +105,95 @@ fn haproxy_considers_server_up() {
     program.finish();
 }
 
-// In both versions. nginx does not keep a connection to a server whose responses are HTTP/1.0. It is one process, which
-// ends when the test ends it: workers would live on without their master.
+/// nginx with these locations, which can pass requests on to `http://own`. It is one process, which ends when the test
+/// ends it: workers would live on without their master.
+fn nginx(program: &Program, locations: &str) -> Option<Proxy> {
+    Proxy::start("nginx", |port, own| {
+        let config = format!(
+            "daemon off; master_process off; pid {own}/pid; error_log {own}/log; events {{}}\n\
+             http {{ access_log off; client_body_temp_path {own}; proxy_temp_path {own}; fastcgi_temp_path {own};\n\
+             uwsgi_temp_path {own}; scgi_temp_path {own};\n\
+             upstream own {{ server 127.0.0.1:{}; keepalive 4; }}\n\
+             server {{ listen 127.0.0.1:{port}; {locations} }} }}\n",
+            program.port()
+        );
+        fs::write(format!("{own}/cfg"), config).unwrap();
+        ["-e", &format!("{own}/log"), "-c", &format!("{own}/cfg")].map(String::from).to_vec()
+    })
+}
+
+// In both versions. nginx does not keep a connection to a server whose responses are HTTP/1.0.
 #[test]
 fn nginx_forwards_requests() {
     let (directory, large) = site();
-    for version in ["1.0", "1.1"] {
+    for (version, connection) in [("1.0", "keep-alive"), ("1.1", "")] {
         let program = Program::start(directory.path(), &[]);
-        let Some(nginx) = Proxy::start("nginx", |port, own| {
-            let kept = if version == "1.0" { "keep-alive" } else { "" };
-            let config = format!(
-                "daemon off; master_process off; pid {own}/pid; error_log {own}/log; events {{}}\n\
-                 http {{ access_log off; client_body_temp_path {own}; proxy_temp_path {own}; fastcgi_temp_path {own};\n\
-                 uwsgi_temp_path {own}; scgi_temp_path {own};\n\
-                 upstream own {{ server 127.0.0.1:{}; keepalive 4; }}\n\
-                 server {{ listen 127.0.0.1:{port}; location / {{ proxy_pass http://own; proxy_http_version {version};\n\
-                 proxy_set_header Connection \"{kept}\"; }} }} }}\n",
-                program.port()
-            );
-            fs::write(format!("{own}/cfg"), config).unwrap();
-            ["-e", &format!("{own}/log"), "-c", &format!("{own}/cfg")].map(String::from).to_vec()
-        }) else {
-            return;
-        };
+        let location = format!(
+            "location / {{ proxy_pass http://own; proxy_http_version {version};\n\
+             proxy_set_header Connection \"{connection}\"; }}"
+        );
+        let Some(nginx) = nginx(&program, &location) else { return };
         nginx.check_forwarding(&large);
         drop(nginx);
         program.finish();
     }
+}
+
+// R9110-10.2.2
+#[test]
+fn redirects_and_links_keep_the_prefix_of_a_proxy() {
+    let (directory, _) = site();
+    fs::create_dir_all(directory.path().join("sub/deeper/foo:bar")).unwrap();
+    let program = Program::start(directory.path(), &[]);
+    let locations = "location = /ready { proxy_pass http://own; }\nlocation /prefix/ { proxy_pass http://own/; }\n\
+                     merge_slashes off;";
+    let Some(nginx) = nginx(&program, locations) else { return };
+    let root = format!("http://127.0.0.1:{}", nginx.port);
+
+    let redirects = [
+        ("/prefix/sub", "/prefix/sub/"),
+        ("/prefix/sub?sort=size", "/prefix/sub/?sort=size"),
+        ("/prefix/sub/deeper", "/prefix/sub/deeper/"),
+        ("/prefix/sub/deeper/foo:bar", "/prefix/sub/deeper/foo%3Abar/"),
+        ("/prefix//sub", "/prefix//sub/"),
+        ("/prefix/sub//deeper", "/prefix/sub//deeper/"),
+    ];
+    if let Some(curl) = tool("curl") {
+        for (from, to) in redirects {
+            let mut command = Command::new(&curl);
+            command.args(["-sL", "-m", "10", "-o", "/dev/null", "-w", "%{url_effective} %{http_code}"]);
+            let output = command.arg(format!("{root}{from}")).output().unwrap();
+            assert_eq!(String::from_utf8(output.stdout).unwrap(), format!("{root}{to} 200"));
+        }
+    }
+    if let Some(wget) = tool("wget") {
+        for (from, to) in redirects {
+            let output = Command::new(&wget).args(["-S", "-T", "10", "-O", "-", &format!("{root}{from}")]).output();
+            let output = output.unwrap();
+            let (page, log) = (String::from_utf8(output.stdout).unwrap(), String::from_utf8_lossy(&output.stderr));
+            assert!(page.contains("Index of") && log.contains(&format!("{root}{to}")), "{log}");
+        }
+    }
+    let Some(mut browser) = Browser::start() else { return };
+    for (from, to) in redirects {
+        browser.call("Page.navigate", serde_json::json!({"url": format!("{root}{from}")}));
+        browser.wait_for_page(&format!("{root}{to}"));
+        let outside =
+            "[...document.links].map(a => a.href).filter(url => !url.startsWith(location.origin + '/prefix/'))";
+        assert_eq!(browser.evaluate(outside), serde_json::json!([]), "links on {to}");
+        assert_ne!(browser.evaluate("document.links.length"), 0);
+    }
+    // The page of an error leads to the start.
+    for missing in ["/prefix/missing", "/prefix/missing/", "/prefix/sub/a/b/c", "/prefix/sub//a?b/c"] {
+        browser.open(&format!("{root}{missing}"));
+        assert_eq!(
+            browser.evaluate("[...document.links].map(a => a.pathname)"),
+            serde_json::json!(["/prefix/"]),
+            "{missing}"
+        );
+    }
+    drop(nginx);
+    program.finish();
 }
 
 // R9110-13.1.2, R9110-15.4.5: a shared cache revalidates by the entity tag, and then sends its copy.
