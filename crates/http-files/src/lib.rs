@@ -154,6 +154,18 @@ impl Files {
         self
     }
 
+    /// Whether every entity tag is weak and made from the length and the modification time only, which mirrors of the same
+    /// files have in common. Default: false.
+    ///
+    /// By default the tag of a file of up to 16 KiB is a hash of its content, which mirrors have in common, too. The tag of
+    /// a larger one is strong and includes the time of its last status change (ctime), which differs between mirrors.
+    /// With a weak tag, browsers cache as before, but an interrupted download starts again.
+    #[must_use]
+    pub fn mirror_etags(mut self, mirror: bool) -> Files {
+        self.settings.mirror_etags = mirror;
+        self
+    }
+
     /// Whether pages of every origin may read the files (CORS), including their preflight requests. Default: false.
     #[must_use]
     pub fn cors(mut self, cors: bool) -> Files {

@@ -11,11 +11,12 @@ use http_core::conditional::{FileTag, Validators};
 use http_core::{Date, FieldBlock, FieldValue, header};
 use http_server::Body;
 use http_server::freshness::SharedCheck;
+use xxhash_rust::xxh3::xxh3_128;
 
 use crate::fields::push;
 use crate::footprint::{heap, heap_in_arc};
 use crate::media_types::UNKNOWN;
-use crate::root::{FileStamp, OpenError, Opened, read};
+use crate::root::{FileStamp, NANOS_PER_SEC, OpenError, Opened, read};
 use crate::settings::Settings;
 
 /// Files of up to 16 KiB are kept in memory and sent together with their headers in one call. Larger ones are sent by
@@ -70,11 +71,18 @@ impl Representation {
     ) -> Result<Representation, OpenError> {
         let Opened { file, mut stamp, .. } = opened;
         let content = read_content(file, &mut stamp)?;
-        // Tools that strip timestamps write 0 or 1. Such a time says nothing about changes.
-        let second = stamp.modified_second().filter(|second| *second > 1);
         // Earlier than Date: that second is over, so any later change gets another one (R9110-8.8.2).
-        let last_modified = second.and_then(Date::from_unix).filter(|date| *date < now);
-        let tag = second.map(|_| FileTag::new(stamp.length, stamp.modified, now));
+        let last_modified = meaningful_second(stamp.modified).and_then(Date::from_unix).filter(|date| *date < now);
+        let tag = match &content {
+            _ if settings.mirror_etags => {
+                meaningful_second(stamp.modified).map(|_| FileTag::weak(stamp.length, stamp.modified, now))
+            }
+            // Different contents do not share a hash of 128 bits by accident. Whoever writes both of them on purpose
+            // could do as much harm with one.
+            Content::Memory(bytes) => Some(FileTag::from_hash(xxh3_128(bytes))),
+            Content::File(_) => meaningful_second(stamp.changed)
+                .map(|_| FileTag::from_times(stamp.length, stamp.modified, stamp.changed, now)),
+        };
 
         let path = CString::new(path).map_err(|_| OpenError::NotFound)?; // it was opened, so it contains no NUL
         let mut file = Representation {
@@ -180,6 +188,12 @@ fn made(write: impl FnOnce(&mut FieldBlock)) -> Arc<FieldBlock> {
     let copy = Arc::new(block.clone());
     BLOCK.set(block);
     copy
+}
+
+/// Whole seconds since 1970. Tools that strip timestamps write 0 or 1, and some file systems have no times. Then they
+/// say nothing about changes.
+fn meaningful_second(nanoseconds: i128) -> Option<i64> {
+    i64::try_from(nanoseconds.div_euclid(NANOS_PER_SEC)).ok().filter(|second| !matches!(second, 0 | 1))
 }
 
 /// Reads the content in the state of `stamp`, or in a later state, which is then stored in `stamp`. Two states are

@@ -90,8 +90,9 @@ fn trace_conditions(request: &Request<'_>, validators: &Validators<'_>, outcome:
     const CONDITIONS: [FieldName<'static>; 4] =
         [header::IF_MATCH, header::IF_UNMODIFIED_SINCE, header::IF_NONE_MATCH, header::IF_MODIFIED_SINCE];
     request.trace("R9110-8.8.2, R9110-8.8.3", || match (validators.etag, validators.last_modified) {
-        (None, _) => "the file has no validators, because it has no modification time".into(),
-        (Some(tag), None) => format!("the entity tag is {tag:?}; the file is too new for a Last-Modified"),
+        (None, None) => "the file has no validators, because nothing says when its content changes".into(),
+        (None, Some(date)) => format!("there is no entity tag, Last-Modified is {}", date.text().as_str()),
+        (Some(tag), None) => format!("the entity tag is {tag:?}; there is no Last-Modified"),
         (Some(tag), Some(date)) => format!("the entity tag is {tag:?}, Last-Modified is {}", date.text().as_str()),
     });
     if let Some(first) = CONDITIONS.iter().find(|name| request.head().fields.get(**name).is_some()) {

@@ -15,6 +15,8 @@ pub(crate) struct Settings {
     pub(crate) hidden: bool,
     /// Whether `FILE.br`, `FILE.zst` and `FILE.gz` may be sent instead of `FILE`.
     pub(crate) precompressed: bool,
+    /// Whether entity tags are made from what mirrors of the same files have in common.
+    pub(crate) mirror_etags: bool,
     /// Whether pages of every origin may read the files.
     pub(crate) cors: bool,
     /// The file that is served in place of one that does not exist.
@@ -37,6 +39,7 @@ impl Settings {
             index_files: vec![b"index.html".to_vec()],
             hidden: false,
             precompressed: true,
+            mirror_etags: false,
             cors: false,
             fallback: None,
             error_pages: Vec::new(),

@@ -100,6 +100,15 @@ pub(crate) struct Cli {
     #[arg(long, help_heading = HEADERS, value_name = "VALUE", value_parser = value)]
     pub(crate) cache_control: Option<String>,
 
+    /// Weak ETags that are equal on mirrors
+    ///
+    /// By default the ETag of a file above 16 KiB depends on when it was last changed on this machine (ctime), so
+    /// mirrors of the same files behind a load balancer disagree. With this option every ETag is made from the length
+    /// and the modification time, which mirrors share if they copy times, as rsync -t does. Different files may share
+    /// these too, so it is weak: interrupted downloads start again.
+    #[arg(long, help_heading = HEADERS)]
+    pub(crate) mirror_etags: bool,
+
     /// Allow cross-origin requests (CORS)
     #[arg(long, help_heading = HEADERS)]
     pub(crate) cors: bool,

@@ -196,6 +196,7 @@ pub(crate) fn files(cli: &Cli) -> Result<Files, String> {
         .hidden(cli.hidden)
         .follow_symlinks(cli.follow_symlinks)
         .precompressed(!cli.no_precompressed)
+        .mirror_etags(cli.mirror_etags)
         .cors(cli.cors)
         .charset(&cli.charset);
     if !cli.index.is_empty() {

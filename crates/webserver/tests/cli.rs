@@ -217,6 +217,7 @@ fn help_lists_all_options_and_all_options_work() {
         ("--type", "gmi=text/gemini"),
         ("--charset", "none"),
         ("--no-precompressed", ""),
+        ("--mirror-etags", ""),
         ("--log-file", "/dev/null"),
         ("--trust-proxy", "10.0.0.0/8"),
         ("--log-format", "json"),

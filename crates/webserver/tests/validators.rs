@@ -82,35 +82,121 @@ fn conditions_are_evaluated_in_order() {
     }
 }
 
-// R9110-8.8.3, V28: two states within one tick of the clock could have the same tag, so it is weak.
+/// Larger than a file whose tag is a hash of its content.
+const LARGE: usize = (16 << 10) + 1;
+
+fn tag(program: &Program, target: &str) -> String {
+    get(program.address(), target).header("ETag").unwrap().to_owned()
+}
+
+// R9110-8.8.3, V28: the tag of a small file is that of its content, whatever its times are.
 #[test]
-fn v28_recently_changed_file_has_weak_tag() {
+fn v28_small_file_has_tag_of_its_content() {
     let directory = TempDir::new().unwrap();
     let path = directory.path().join("a");
     let program = Program::start(directory.path(), &[]);
-    fs::write(&path, "one").unwrap();
-    let recent = get(program.address(), "/a");
-    let tag = recent.header("ETag").unwrap().to_owned();
-    assert!(tag.starts_with("W/\""), "{tag}");
-    // A range is ignored for a weak tag: its parts could be of two states.
-    let part = fetch(program.address(), "GET", "/a", &format!("Range: bytes=1-\r\nIf-Range: {tag}\r\n"));
-    assert_eq!((part.status, part.text()), (200, "one"));
-    fs::write(&path, "four").unwrap();
-    assert_ne!(get(program.address(), "/a").header("ETag"), Some(&*tag), "the tag changes with the length");
     let time = SystemTime::now();
-    // Two states with the same length and time, as a clock that ticks once a second leaves them.
-    set_modified(&path, time);
-    let first = get(program.address(), "/a").header("ETag").unwrap().to_owned();
-    fs::write(&path, "five").unwrap();
-    set_modified(&path, time);
-    wait_until("the file has settled", || {
-        get(program.address(), "/a").header("ETag").is_some_and(|tag| tag.starts_with('"'))
-    });
-    let again = fetch(program.address(), "GET", "/a", &format!("If-None-Match: {first}\r\n"));
-    assert_eq!((again.status, again.text()), (200, "five"));
-    set_modified(&path, SystemTime::now() - Duration::from_secs(10));
-    let old = get(program.address(), "/a");
-    assert!(old.header("ETag").unwrap().starts_with('"'), "{}", old.head);
+    let mut tags = Vec::new();
+    for content in ["one", "two", "one", "four"] {
+        fs::write(&path, content).unwrap();
+        set_modified(&path, time);
+        tags.push(tag(&program, "/a"));
+        let part = format!("Range: bytes=1-\r\nIf-Range: {}\r\n", tags[0]);
+        let status = if content == "one" { 206 } else { 200 };
+        assert_eq!(fetch(program.address(), "GET", "/a", &part).status, status, "{content}");
+    }
+    assert!(tags.iter().all(|tag| tag.starts_with('"')), "{tags:?}");
+    assert!(tags[0] == tags[2] && tags[0] != tags[1] && tags[0] != tags[3] && tags[1] != tags[3], "{tags:?}");
+    set_modified(&path, UNIX_EPOCH + Duration::from_secs(784_111_777));
+    assert_eq!(tag(&program, "/a"), tags[3], "the time does not count");
+}
+
+// R9110-8.8.3, V28: two states within one tick of the clock could have the same times, so the tag is weak.
+#[test]
+fn v28_recently_changed_large_file_has_weak_tag() {
+    let directory = TempDir::new().unwrap();
+    let path = directory.path().join("a");
+    let program = Program::start(directory.path(), &[]);
+    for options in [&[][..], &["--mirror-etags"]] {
+        let program = Program::start(directory.path(), options);
+        fs::write(&path, [b'a'; LARGE]).unwrap();
+        let first = tag(&program, "/a");
+        assert!(first.starts_with("W/\""), "{first}");
+        // A range is ignored for a weak tag: its parts could be of two states.
+        let part = fetch(program.address(), "GET", "/a", &format!("Range: bytes=1-\r\nIf-Range: {first}\r\n"));
+        assert_eq!((part.status, part.body.len()), (200, LARGE));
+        wait_until("the tag is that of a settled file", || tag(&program, "/a") != first);
+        // The client may have an earlier state of the same tick.
+        let again = fetch(program.address(), "GET", "/a", &format!("If-None-Match: {first}\r\n"));
+        assert_eq!((again.status, again.body.len()), (200, LARGE));
+    }
+    assert!(tag(&program, "/a").starts_with('"'));
+    // To set the time back does not make a change look old.
+    fs::write(&path, [b'b'; LARGE]).unwrap();
+    set_modified(&path, UNIX_EPOCH + Duration::from_secs(784_111_777));
+    assert!(tag(&program, "/a").starts_with("W/\""));
+}
+
+// R9110-8.8.3, V28: archives of packages give every file the same time. A resumed download must not mix two of them.
+#[test]
+fn v28_files_that_share_length_and_time_do_not_share_a_strong_tag() {
+    let directory = TempDir::new().unwrap();
+    let at = |name: &str| directory.path().join(name);
+    let contents = |length: usize| [vec![b'a'; length], vec![b'b'; length]];
+    for length in [1, 1000, LARGE - 1, LARGE, 1 << 20] {
+        let [old, new] = contents(length);
+        write_old(&at(&format!("{length}")), &old);
+        write_old(&at(&format!("{length}.new")), &new);
+    }
+    std::thread::sleep(Duration::from_secs(3)); // large files have settled
+    let program = Program::start(directory.path(), &[]);
+    for length in [1, 1000, LARGE - 1, LARGE, 1 << 20] {
+        let target = format!("/{length}");
+        let old = get(program.address(), &target);
+        let tag = old.header("ETag").unwrap();
+        assert!(tag.starts_with('"'), "{length}: {tag}");
+        fs::rename(at(&format!("{length}.new")), at(&format!("{length}"))).unwrap();
+        let range = format!("Range: bytes={}-\r\nIf-Range: {tag}\r\n", length / 2);
+        let resumed = fetch(program.address(), "GET", &target, &range);
+        assert!(resumed.status == 200 && resumed.body == contents(length)[1], "{length}: {}", resumed.head);
+        assert_eq!(resumed.header("Last-Modified"), old.header("Last-Modified"), "{length}");
+        for (condition, status) in [("If-None-Match", 200), ("If-Match", 412)] {
+            let response = fetch(program.address(), "GET", &target, &format!("{condition}: {tag}\r\n"));
+            assert_eq!(response.status, status, "{length}: {condition}");
+        }
+    }
+}
+
+// R9110-8.8.3: copies of the same files behind one load balancer.
+#[test]
+fn mirrors_agree_on_weak_tags_if_asked_to() {
+    let directories = [TempDir::new().unwrap(), TempDir::new().unwrap()];
+    for directory in &directories {
+        write_old(&directory.path().join("small"), b"small");
+        write_old(&directory.path().join("large"), &[b'a'; LARGE]);
+        std::thread::sleep(Duration::from_millis(20)); // another tick
+    }
+    std::thread::sleep(Duration::from_secs(3)); // large files have settled
+    for (options, large_agree) in [(&[][..], false), (&["--mirror-etags"], true)] {
+        let programs = directories.each_ref().map(|directory| Program::start(directory.path(), options));
+        for (target, agree) in [("/small", true), ("/large", large_agree)] {
+            let tags = programs.each_ref().map(|program| tag(program, target));
+            assert_eq!(tags[0] == tags[1], agree, "{target}: {tags:?}");
+            assert!(tags.iter().all(|tag| tag.starts_with("W/") == large_agree), "{target}: {tags:?}");
+            // A browser's cache is used at any mirror. A download is resumed only with a strong tag.
+            let again = fetch(programs[1].address(), "GET", target, &format!("If-None-Match: {}\r\n", tags[0]));
+            assert_eq!(again.status, if agree { 304 } else { 200 }, "{target}");
+            let range = format!("Range: bytes=1-\r\nIf-Range: {}\r\n", tags[1]);
+            let part = fetch(programs[1].address(), "GET", target, &range);
+            assert_eq!(part.status, if large_agree { 200 } else { 206 }, "{target}");
+        }
+    }
+}
+
+/// Sets the time of the last modification in seconds since 1970.
+fn touch(path: &Path, seconds: i64) {
+    let time = Duration::from_secs(seconds.unsigned_abs());
+    set_modified(path, if seconds < 0 { UNIX_EPOCH - time } else { UNIX_EPOCH + time });
 }
 
 // V29: some stores give every file the same time near the epoch, which says nothing about changes.
@@ -118,16 +204,42 @@ fn v28_recently_changed_file_has_weak_tag() {
 fn modification_time_near_epoch_is_no_validator() {
     let directory = TempDir::new().unwrap();
     let path = directory.path().join("a");
-    let program = Program::start(directory.path(), &[]);
-    for (seconds, validates) in [(0, false), (1, false), (2, true)] {
-        fs::write(&path, "a").unwrap();
-        set_modified(&path, UNIX_EPOCH + Duration::from_secs(seconds));
-        let response = get(program.address(), "/a");
-        assert_eq!((response.status, response.header("ETag").is_some()), (200, validates), "{seconds}");
-        assert_eq!(response.header("Last-Modified").is_some(), validates, "{seconds}");
-        let again = fetch(program.address(), "GET", "/a", "If-Modified-Since: Sun, 06 Nov 1994 08:49:37 GMT\r\n");
-        assert_eq!(again.status, if validates { 304 } else { 200 });
-        assert_eq!(fetch(program.address(), "GET", "/a", "If-None-Match: *\r\n").status, 304);
+    for (options, length) in [(&[][..], 1), (&[], LARGE), (&["--mirror-etags"], 1), (&["--mirror-etags"], LARGE)] {
+        let program = Program::start(directory.path(), options);
+        for (seconds, validates) in [(0, false), (1, false), (2, true)] {
+            fs::write(&path, vec![b'a'; length]).unwrap();
+            touch(&path, seconds);
+            let response = get(program.address(), "/a");
+            let has_tag = validates || options.is_empty();
+            assert_eq!((response.status, response.header("ETag").is_some()), (200, has_tag), "{seconds} {options:?}");
+            assert_eq!(response.header("Last-Modified").is_some(), validates, "{seconds}");
+            let again = fetch(program.address(), "GET", "/a", "If-Modified-Since: Sun, 06 Nov 1994 08:49:37 GMT\r\n");
+            assert_eq!(again.status, if validates { 304 } else { 200 });
+            assert_eq!(fetch(program.address(), "GET", "/a", "If-None-Match: *\r\n").status, 304);
+        }
+    }
+}
+
+// R9110-8.8.3, V29
+#[test]
+fn file_dated_before_1970_has_a_tag() {
+    let directory = TempDir::new().unwrap();
+    for (name, length) in [("small", 1), ("large", LARGE)] {
+        for seconds in [-1, -1_000_000_000] {
+            let path = directory.path().join(format!("{name}{seconds}"));
+            fs::write(&path, vec![b'a'; length]).unwrap();
+            touch(&path, seconds);
+        }
+    }
+    std::thread::sleep(Duration::from_secs(3)); // large files have settled
+    for options in [&[][..], &["--mirror-etags"]] {
+        let program = Program::start(directory.path(), options);
+        for target in ["/small-1", "/large-1", "/small-1000000000", "/large-1000000000"] {
+            let tag = tag(&program, target);
+            assert_eq!(tag.starts_with('"'), options.is_empty(), "{target}: {tag}");
+            let again = fetch(program.address(), "GET", target, &format!("If-None-Match: {tag}\r\n"));
+            assert_eq!((again.status, again.header("ETag")), (304, Some(&*tag)), "{target}");
+        }
     }
 }
 

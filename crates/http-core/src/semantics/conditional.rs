@@ -126,51 +126,68 @@ impl fmt::Debug for EntityTag<'_> {
     }
 }
 
-/// The entity tag of a file, made from its length and modification time without allocating.
+/// The entity tag of a file, made without allocating.
 ///
-/// A strong tag must change with every byte (R9110-8.8.3), but two changes within one tick of the file system's clock
-/// leave the same time. So the tag is weak until the modification time is 2 seconds old, the coarsest tick of a file
-/// system in use. The strong tag that follows is different. So a client that cached the first of two states within a
-/// tick fetches the file again. A program that sets a file's time back defeats this.
+/// A strong tag must change with every byte, and two files must not share one, or a resumed download mixes them
+/// (R9110-8.8.3). Many files share length and modification time: archives of packages and reproducible builds give every
+/// file the same one. So a strong tag is made from the content, or else from the times that include the last status
+/// change (ctime), which programs cannot set.
 ///
-/// The inode is not part of the tag. It differs between machines that serve the same files, and it reveals internals.
+/// Two changes within one tick of the file system's clock leave the same times. So a tag made from times is weak until
+/// they are 2 seconds old, the coarsest tick of a file system in use. The tag that follows is different. So a client that
+/// cached the first of two states within a tick fetches the file again.
 ///
 /// ```
 /// use http_core::{Date, FieldBlock, conditional::FileTag, header};
 /// let now = Date::from_unix(1_000_000_000).unwrap();
-/// let tag = FileTag::new(5, 999_999_998_000_000_000, now);
-/// assert_eq!(tag.value().as_bytes(), b"\"5-de0b6b3302e6c00\"");
-/// assert!(FileTag::new(5, 999_999_998_000_000_001, now).as_tag().is_weak());
+/// let (modified, changed) = (5, 999_999_998_000_000_000);
+/// let tag = FileTag::from_times(31, modified, changed, now);
+/// assert_eq!(tag.value().as_bytes(), b"\"1f-5-de0b6b3302e6c00\"");
+/// assert!(FileTag::from_times(31, modified, changed + 1, now).as_tag().is_weak());
+/// assert!(FileTag::weak(31, modified, now).as_tag().is_weak());
 /// let mut fields = FieldBlock::new();
 /// fields.push(header::ETAG, tag.value())?;
 /// # Ok::<(), http_core::ReservedField>(())
 /// ```
 #[derive(Clone, Copy)]
 pub struct FileTag {
-    /// `W/"length-time~"` if weak. A strong tag has no `~`, and its value begins after the `W/`.
+    /// `W/"length-time-time~"`, for example. The value of a strong tag begins after the `W/`.
     text: [u8; FileTag::MAX_LENGTH],
     length: usize,
     is_weak: bool,
 }
 
 impl FileTag {
-    const MAX_LENGTH: usize = b"W/\"-~\"".len() + 16 + 32;
+    const MAX_LENGTH: usize = b"W/\"----~\"".len() + 16 + 32 + 32;
     /// The coarsest tick of a file system's clock, in nanoseconds.
     const TICK: i128 = 2_000_000_000;
 
-    /// Creates the tag of a file from its length in bytes and its modification time in nanoseconds since 1970-01-01
-    /// 00:00:00 UTC. Read `now` before the file's metadata, so that a change in between counts as recent.
-    pub fn new(length: u64, modified_ns: i128, now: Date) -> FileTag {
-        // `now` is the start of its second, so the age is never overestimated.
-        let is_weak = modified_ns > i128::from(now.unix()) * 1_000_000_000 - FileTag::TICK; // R9110-8.8.3
-        let mut tag = FileTag { text: [0; FileTag::MAX_LENGTH], length: 0, is_weak };
-        tag.push(b"W/\"");
-        tag.push_hex(u128::from(length));
-        tag.push(b"-");
-        tag.push_hex(modified_ns.cast_unsigned());
-        // If-None-Match compares weakly. Without the `~`, it would match an outdated state of the same tick forever.
-        tag.push(if is_weak { b"~\"" } else { b"\"" });
-        tag
+    /// The strong tag of a content with this hash. Different contents must not have the same hash by accident, so it
+    /// needs all 128 bits.
+    pub fn from_hash(hash: u128) -> FileTag {
+        let mut tag = FileTag::empty(false);
+        tag.push_hex(hash);
+        tag.finish(false)
+    }
+
+    /// The tag of a file from its length in bytes, and the times of its last modification and status change in
+    /// nanoseconds since 1970-01-01 00:00:00 UTC. Read `now` before them, so that a change in between counts as recent.
+    pub fn from_times(length: u64, modified_ns: i128, changed_ns: i128, now: Date) -> FileTag {
+        let is_recent = FileTag::is_recent(modified_ns.max(changed_ns), now);
+        let mut tag = FileTag::empty(is_recent);
+        tag.push_hex(length.into());
+        tag.push_time(modified_ns);
+        tag.push_time(changed_ns);
+        tag.finish(is_recent)
+    }
+
+    /// A weak tag from the length and the modification time only. Servers have it in common if they have copies of the
+    /// same files, and different files may share it.
+    pub fn weak(length: u64, modified_ns: i128, now: Date) -> FileTag {
+        let mut tag = FileTag::empty(true);
+        tag.push_hex(length.into());
+        tag.push_time(modified_ns);
+        tag.finish(FileTag::is_recent(modified_ns, now))
     }
 
     /// The tag for comparisons: see [`Validators::etag`].
@@ -182,6 +199,29 @@ impl FileTag {
     pub fn value(&self) -> FieldValue<'_> {
         let from = if self.is_weak { 0 } else { b"W/".len() };
         FieldValue::new(&self.text[from..self.length]).unwrap_or(FieldValue::from_static("")) // no control byte
+    }
+
+    /// Whether another change may hide in the same time.
+    fn is_recent(time: i128, now: Date) -> bool {
+        // `now` is the start of its second, so the age is never overestimated.
+        time > i128::from(now.unix()) * 1_000_000_000 - FileTag::TICK // R9110-8.8.3
+    }
+
+    fn empty(is_weak: bool) -> FileTag {
+        let mut tag = FileTag { text: [0; FileTag::MAX_LENGTH], length: 0, is_weak };
+        tag.push(b"W/\"");
+        tag
+    }
+
+    /// If-None-Match compares weakly. Without the `~`, a tag would match an outdated state of the same tick forever.
+    fn finish(mut self, is_recent: bool) -> FileTag {
+        self.push(if is_recent { b"~\"" } else { b"\"" });
+        self
+    }
+
+    fn push_time(&mut self, nanoseconds: i128) {
+        self.push(if nanoseconds < 0 { b"--" } else { b"-" });
+        self.push_hex(nanoseconds.unsigned_abs());
     }
 
     fn push(&mut self, bytes: &[u8]) {
@@ -378,38 +418,65 @@ mod tests {
         }
     }
 
+    const S: i128 = 1_000_000_000;
+
     // R9110-8.8.3
     #[test]
-    fn file_tag_is_weak_until_its_time_is_two_seconds_old() {
-        const S: i128 = 1_000_000_000;
+    fn file_tag_is_weak_until_its_times_are_two_seconds_old() {
         let now = Date::from_unix(100).unwrap();
-        for (length, modified, expected) in [
-            (0, 0, "\"0-0\""),
-            (0x1f, 98 * S, "\"1f-16d1415400\""),
-            (31, 98 * S - 1, "\"1f-16d14153ff\""),
-            (31, 98 * S + 1, "W/\"1f-16d1415401~\""),
-            (31, 99 * S, "W/\"1f-170cdc1e00~\""),
-            (31, 100 * S, "W/\"1f-174876e800~\""),
-            (31, 200 * S, "W/\"1f-2e90edd000~\""), // from the future
-            (u64::MAX, -1, "\"ffffffffffffffff-ffffffffffffffffffffffffffffffff\""),
-            (u64::MAX, i128::MIN, "\"ffffffffffffffff-80000000000000000000000000000000\""),
-            (u64::MAX, i128::MAX, "W/\"ffffffffffffffff-7fffffffffffffffffffffffffffffff~\""),
+        for (length, modified, changed, expected) in [
+            (0, 0, 0, "\"0-0-0\""),
+            (0x1f, 1, 98 * S, "\"1f-1-16d1415400\""),
+            (31, 98 * S, 1, "\"1f-16d1415400-1\""),
+            (31, 1, 98 * S + 1, "W/\"1f-1-16d1415401~\""),
+            (31, 98 * S + 1, 1, "W/\"1f-16d1415401-1~\""),
+            (31, 1, 99 * S, "W/\"1f-1-170cdc1e00~\""),
+            (31, 200 * S, 1, "W/\"1f-2e90edd000-1~\""), // from the future
+            (31, -1, -255, "\"1f--1--ff\""),
+            (
+                u64::MAX,
+                i128::MIN,
+                i128::MIN,
+                "\"ffffffffffffffff--80000000000000000000000000000000--80000000000000000000000000000000\"",
+            ),
+            (u64::MAX, i128::MAX, 0, "W/\"ffffffffffffffff-7fffffffffffffffffffffffffffffff-0~\""),
         ] {
-            let tag = FileTag::new(length, modified, now);
+            let tag = FileTag::from_times(length, modified, changed, now);
             assert_eq!(tag.value().as_str(), Some(expected));
             assert_eq!(format!("{tag:?}"), expected);
             let read = EntityTag::parse(expected.as_bytes()).unwrap();
             assert_eq!((tag.as_tag().is_weak(), tag.as_tag().opaque()), (read.is_weak(), read.opaque()));
         }
         // A different length or time gives a different tag, even if the joined digits are the same.
-        let tag = |length, modified| FileTag::new(length, modified, now);
-        assert!(tag(0x12, 0x3).as_tag().matches_strongly(tag(0x12, 0x3).as_tag()));
-        for (length, modified) in [(0x13, 0x3), (0x12, 0x4), (0x1, 0x23), (0x123, 0)] {
-            assert!(!tag(0x12, 0x3).as_tag().matches_weakly(tag(length, modified).as_tag()));
+        let tag = |length, modified, changed| FileTag::from_times(length, modified, changed, now);
+        assert!(tag(0x12, 3, 4).as_tag().matches_strongly(tag(0x12, 3, 4).as_tag()));
+        for (length, modified, changed) in [(0x13, 3, 4), (0x12, 4, 4), (0x12, 3, 5), (1, 0x23, 4), (0x12, -3, 4)] {
+            assert!(!tag(0x12, 3, 4).as_tag().matches_weakly(tag(length, modified, changed).as_tag()));
         }
         // The weak tag may belong to an earlier state than the strong tag that follows it.
-        let later = FileTag::new(31, 99 * S, Date::from_unix(101).unwrap());
-        assert!(!later.as_tag().is_weak() && !later.as_tag().matches_weakly(tag(31, 99 * S).as_tag()));
+        let later = FileTag::from_times(31, 99 * S, 99 * S, Date::from_unix(101).unwrap());
+        assert!(!later.as_tag().is_weak() && !later.as_tag().matches_weakly(tag(31, 99 * S, 99 * S).as_tag()));
+    }
+
+    // R9110-8.8.3
+    #[test]
+    fn file_tag_from_modification_time_is_always_weak_and_changes_when_that_is_two_seconds_old() {
+        let at = |now, modified| FileTag::weak(31, modified, Date::from_unix(now).unwrap());
+        assert_eq!(at(100, 98 * S).value().as_str(), Some("W/\"1f-16d1415400\""));
+        assert_eq!(at(100, -1).value().as_str(), Some("W/\"1f--1\""));
+        assert_eq!(at(99, 98 * S).value().as_str(), Some("W/\"1f-16d1415400~\""));
+        assert!(!at(99, 98 * S).as_tag().matches_weakly(at(100, 98 * S).as_tag()));
+        assert!(!at(100, 98 * S).as_tag().matches_weakly(FileTag::from_times(31, 98 * S, 0, day(NOW)).as_tag()));
+    }
+
+    // R9110-8.8.3
+    #[test]
+    fn file_tag_from_hash_is_always_strong() {
+        for (hash, expected) in [(0, "\"0\""), (u128::MAX, "\"ffffffffffffffffffffffffffffffff\"")] {
+            let tag = FileTag::from_hash(hash);
+            assert_eq!((tag.value().as_str(), tag.as_tag().is_weak()), (Some(expected), false));
+        }
+        assert!(!FileTag::from_hash(1).as_tag().matches_weakly(FileTag::from_hash(1 << 64).as_tag()));
     }
 
     // R9110-13.1.1, R9110-13.1.2: table 3 of RFC 9110 §8.8.3.2
