@@ -19,6 +19,7 @@ use http_core::server::Expectation;
 use http_core::{Date, FieldName, FieldValue, Fields, Form, Method, Status, Target, header, percent_encode};
 use http_server::freshness::ReceivedAt;
 use http_server::{Action, Blocking, ErrorContext, Handler, HandlerError, Later, Request, Response};
+use rustix::io::Errno;
 
 use crate::cache::Wanted;
 use crate::error_page::error_page;
@@ -253,6 +254,9 @@ impl Files {
             other => Ok(other.and_then(Result::ok)),
         };
         let resource = Resource::read(path, opened, negative_entries, accepts_coding, &self.settings, now, open)?;
+        if resource.plain().length().is_none() {
+            blocking.may_hang().map_err(OpenError::Later)?; // the rest of a file without an end, perhaps
+        }
         let resource = Arc::new(resource);
         self.cache.insert(name, &resource, now);
         self.reads.fetch_add(1, Relaxed);
@@ -364,8 +368,12 @@ impl ErrorResponse {
             OpenError::NotFound => ErrorResponse::new(Status::NOT_FOUND, "There is no file at this address."),
             OpenError::Forbidden => ErrorResponse::new(Status::FORBIDDEN, "Access to this address is not allowed."),
             OpenError::Busy => try_again("Too many files are open."),
+            OpenError::Leased => try_again("Another program has locked the file."),
             OpenError::Changing => try_again("The file is being changed."),
+            OpenError::NoData => try_again("The file has no content at the moment."),
             OpenError::Later(later) => ErrorResponse { later: Some(later), ..try_again("The server is busy.") },
+            // A network file system has replaced it. Its path leads to the new one.
+            OpenError::Broken(Errno::STALE) => try_again("The file was replaced while it was read."),
             OpenError::Broken(_) => ErrorResponse::new(Status::INTERNAL_SERVER_ERROR, "The file could not be read."),
         }
     }

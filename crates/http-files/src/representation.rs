@@ -2,6 +2,7 @@
 
 use std::cell::Cell;
 use std::ffi::CString;
+use std::io::{Cursor, Read};
 use std::iter::repeat_n;
 use std::mem::replace;
 use std::os::fd::OwnedFd;
@@ -16,7 +17,7 @@ use xxhash_rust::xxh3::xxh3_128;
 use crate::fields::push;
 use crate::footprint::{heap, heap_in_arc};
 use crate::media_types::UNKNOWN;
-use crate::root::{FileStamp, NANOS_PER_SEC, OpenError, Opened, read};
+use crate::root::{FileStamp, NANOS_PER_SEC, OpenError, Opened, ends_at, read, read_on};
 use crate::settings::Settings;
 
 /// Files of up to 16 KiB are kept in memory and sent together with their headers in one call. Larger ones are sent by
@@ -43,6 +44,8 @@ pub(crate) struct Representation {
     tag: Option<FileTag>,
     last_modified: Option<Date>,
     content: Content,
+    /// The size of the file is that of its content. Otherwise its times say nothing about its content, either.
+    is_sized: bool,
 }
 
 /// What the caller knows about a file that is not in the file itself.
@@ -58,6 +61,8 @@ pub(crate) struct Description<'a> {
 enum Content {
     Memory(Arc<[u8]>),
     File(Arc<std::fs::File>),
+    /// Of unknown length: its start, and the file, whose position is behind that. It can be sent once.
+    Stream(Vec<u8>, Arc<std::fs::File>),
 }
 
 impl Representation {
@@ -69,14 +74,15 @@ impl Representation {
         settings: &Settings,
         now: Date,
     ) -> Result<Representation, OpenError> {
-        let Opened { file, mut stamp, .. } = opened;
-        let content = read_content(file, &mut stamp)?;
+        let (content, stamp, is_sized) = read_content(opened)?;
         // Earlier than Date: that second is over, so any later change gets another one (R9110-8.8.2).
-        let last_modified = meaningful_second(stamp.modified).and_then(Date::from_unix).filter(|date| *date < now);
+        let last_modified = meaningful_second(stamp.modified).filter(|_| is_sized).and_then(Date::from_unix);
+        let last_modified = last_modified.filter(|date| *date < now);
         let tag = match &content {
-            _ if settings.mirror_etags => {
-                meaningful_second(stamp.modified).map(|_| FileTag::weak(stamp.length, stamp.modified, now))
-            }
+            Content::Stream(..) => None,
+            _ if settings.mirror_etags => meaningful_second(stamp.modified)
+                .filter(|_| is_sized)
+                .map(|_| FileTag::weak(stamp.length, stamp.modified, now)),
             // Different contents do not share a hash of 128 bits by accident. Whoever writes both of them on purpose
             // could do as much harm with one.
             Content::Memory(bytes) => Some(FileTag::from_hash(xxh3_128(bytes))),
@@ -96,13 +102,16 @@ impl Representation {
             tag,
             last_modified,
             content,
+            is_sized,
         };
         file.fields = made(|fields| {
             push(fields, header::CONTENT_TYPE, description.content_type);
             if let Some(coding) = description.coding {
                 push(fields, header::CONTENT_ENCODING, FieldValue::from_static(coding));
             }
-            push(fields, header::ACCEPT_RANGES, FieldValue::from_static("bytes"));
+            if file.length().is_some() {
+                push(fields, header::ACCEPT_RANGES, FieldValue::from_static("bytes"));
+            }
             file.push_fields_for_caches(fields, settings);
         });
         Ok(file)
@@ -135,14 +144,23 @@ impl Representation {
         self.fields.iter().find(|(name, _)| *name == header::CONTENT_TYPE).map_or(UNKNOWN, |(_, value)| value)
     }
 
-    /// Bytes of its content.
-    pub(crate) fn length(&self) -> u64 {
-        self.stamp.length
+    /// Bytes of its content, unless only reading it can tell.
+    pub(crate) fn length(&self) -> Option<u64> {
+        match &self.content {
+            Content::Memory(bytes) => Some(bytes.len() as u64),
+            Content::File(_) => Some(self.stamp.length),
+            Content::Stream(..) => None,
+        }
+    }
+
+    /// Whether its stamp changes with its content. A file that is empty may get a content and still say that it is empty.
+    pub(crate) fn has_reliable_stamp(&self) -> bool {
+        self.is_sized && self.stamp.length > 0
     }
 
     /// Whether it holds a file descriptor.
     pub(crate) fn is_open(&self) -> bool {
-        matches!(self.content, Content::File(_))
+        !matches!(self.content, Content::Memory(_))
     }
 
     /// Bytes on the heap, once the headers of a 304 have been made.
@@ -151,6 +169,7 @@ impl Representation {
         let content = match &self.content {
             Content::Memory(bytes) => heap_in_arc(bytes.len()),
             Content::File(file) => heap_in_arc(size_of_val(&**file)),
+            Content::Stream(start, file) => heap(start.capacity()) + heap_in_arc(size_of_val(&**file)),
         };
         // The headers of a 304 are some of those of a 200.
         heap(self.path.count_bytes() + 1) + 2 * block(&self.fields) + content
@@ -159,7 +178,10 @@ impl Representation {
     pub(crate) fn full(&self) -> Body {
         match &self.content {
             Content::Memory(bytes) => Body::Shared(bytes.clone()),
-            Content::File(file) => self.file(file, 0, self.length()),
+            Content::File(file) => self.file(file, 0, self.stamp.length),
+            Content::Stream(start, file) => {
+                Body::Reader { reader: Box::new(Cursor::new(start.clone()).chain(file.clone())), length: None }
+            }
         }
     }
 
@@ -168,6 +190,7 @@ impl Representation {
         match &self.content {
             Content::Memory(bytes) => Body::Bytes(bytes[start as usize..end as usize].to_vec().into()),
             Content::File(file) => self.file(file, start, end - start),
+            Content::Stream(..) => self.full(),
         }
     }
 
@@ -196,22 +219,56 @@ fn meaningful_second(nanoseconds: i128) -> Option<i64> {
     i64::try_from(nanoseconds.div_euclid(NANOS_PER_SEC)).ok().filter(|second| !matches!(second, 0 | 1))
 }
 
-/// Reads the content in the state of `stamp`, or in a later state, which is then stored in `stamp`. Two states are
-/// never mixed, except inside one `write`: the kernel dates the file before it copies the bytes. Only settled files are
-/// cached.
-fn read_content(file: OwnedFd, stamp: &mut FileStamp) -> Result<Content, OpenError> {
+/// Reads the content in its current state, and returns it with the stamp of that. Two states are never mixed, except
+/// inside one `write`: the kernel dates the file before it copies the bytes. Only settled files are cached.
+///
+/// The files of some file systems do not say their size, but 0 (procfs, FUSE) or more than there is (sysfs). Such a file
+/// is read to its end. The third value is false for it.
+fn read_content(
+    Opened { file, mut stamp, has_no_blocks, .. }: Opened,
+) -> Result<(Content, FileStamp, bool), OpenError> {
+    let mut last: Arc<[u8]> = Arc::default();
     for _ in 0..TRIES {
-        if stamp.length > SMALL {
-            return Ok(Content::File(Arc::new(file.into())));
+        let length = stamp.length;
+        if length > SMALL && (!has_no_blocks || ends_at(&file, length)?) {
+            return Ok((Content::File(Arc::new(file.into())), stamp, true));
         }
-        let mut bytes: Arc<[u8]> = repeat_n(0, stamp.length as usize).collect();
-        let filled = read(&file, Arc::make_mut(&mut bytes))?;
-        let before = replace(stamp, FileStamp::of(&file)?);
-        if *stamp == before && filled == bytes.len() {
-            return Ok(Content::Memory(bytes));
+        let (mut bytes, mut start): (Arc<[u8]>, _) = (Arc::default(), None);
+        let is_right = match length {
+            // Some of these cannot be read again.
+            0 => start.insert(read_start(&file)?).is_empty(),
+            1..=SMALL => {
+                bytes = repeat_n(0, length as usize).collect();
+                read(&file, Arc::make_mut(&mut bytes))? == bytes.len()
+            }
+            _ => false,
+        };
+        let before = replace(&mut stamp, FileStamp::of(&file)?);
+        if stamp.length != length {
+            continue;
         }
+        if !is_right {
+            let start = start.map_or_else(|| read_start(&file), Ok)?;
+            let is_complete = start.len() < SMALL as usize;
+            let content =
+                if is_complete { Content::Memory(start.into()) } else { Content::Stream(start, Arc::new(file.into())) };
+            return Ok((content, stamp, false));
+        }
+        // Some file systems always say that a file was modified just now.
+        if stamp == before || bytes == last && length > 0 {
+            return Ok((Content::Memory(bytes), stamp, true));
+        }
+        last = bytes;
     }
     Err(OpenError::Changing)
+}
+
+/// The next 16 KiB of a file, or less if it ends before.
+fn read_start(file: &OwnedFd) -> Result<Vec<u8>, OpenError> {
+    let mut start = vec![0; SMALL as usize];
+    let n = read_on(file, &mut start)?;
+    start.truncate(n);
+    Ok(start)
 }
 
 #[cfg(test)]
@@ -242,6 +299,7 @@ mod tests {
                 }
                 // An open file is read when it is sent. If it is shorter by then, the connection closes.
                 Content::File(_) => assert!(before.max(after) == 20_000),
+                Content::Stream(..) => panic!("from {before} to {after}"),
             }
         }
     }

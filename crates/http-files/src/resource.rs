@@ -162,7 +162,8 @@ impl Resource {
     /// Whether no further change to its files can hide in their timestamps.
     pub(crate) fn is_settled(&self, now: Date) -> bool {
         // If the clock was set back, nothing is settled. Otherwise Last-Modified could be later than Date.
-        self.representations().all(|file| is_settled(file.stamp.modified.max(file.stamp.changed), now))
+        let is_settled = |stamp: FileStamp| is_settled(stamp.modified.max(stamp.changed), now);
+        self.representations().all(|file| file.has_reliable_stamp() && is_settled(file.stamp))
     }
 
     /// Whether the name still leads to this state of `chosen`, for a request received at this time. Other paths that
@@ -196,8 +197,8 @@ impl Resource {
             return Ok(false);
         }
         for file in self.representations() {
-            match root.open_beneath(file.path.to_bytes(), blocking) {
-                Ok(opened) if opened.stamp == file.stamp => {}
+            match root.stat_beneath(file.path.to_bytes(), blocking) {
+                Ok((_, stamp)) if stamp == file.stamp => {}
                 Err(OpenError::Busy) => {} // the cache helps most when nothing can be opened
                 Err(OpenError::Later(later)) => return Err(later),
                 _ => return Ok(false),

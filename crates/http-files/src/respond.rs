@@ -59,6 +59,7 @@ pub(crate) fn respond(
         }
     }
     let headers = file.fields.clone();
+    let Some(length) = length else { return Ok(Response::from_shared(Status::OK, headers, file.full())) };
     let range = range::evaluate(method, &fields, &validators, length, request.date());
     if fields.get(header::RANGE).is_some() {
         request.trace("R9110-14.2b, R9110-14.2c, D11", || match &range {

@@ -1,7 +1,7 @@
 //! Containment: the only file that opens anything, and it opens only what is beneath the root directory.
 
 use std::ffi::{CStr, OsStr};
-use std::io;
+use std::io::{self, IoSliceMut};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
@@ -12,7 +12,9 @@ use http_server::{Blocking, Later};
 use rustix::fs::{
     AtFlags, CWD, FileType, Mode, OFlags, ResolveFlags, Stat, Statx, StatxFlags, fstat, makedev, openat, openat2, statx,
 };
-use rustix::io::{Errno, pread, retry_on_intr};
+use rustix::io::{Errno, pread, preadv, retry_on_intr};
+use rustix::path::DecInt;
+use rustix::process::{Pid, getpid};
 use thiserror::Error;
 
 /// A directory whose files are served.
@@ -21,6 +23,8 @@ pub(crate) struct Root {
     directory: OwnedFd,
     /// The device that it is on.
     device: u64,
+    /// `/proc/self/fd` of the process with this number. `None` without procfs.
+    descriptors: Option<(Pid, OwnedFd)>,
     /// The kernel is too old for `openat2`, or a sandbox refuses it.
     no_openat2: bool,
     /// Symlinks are followed wherever they lead: the owner has turned containment off.
@@ -33,6 +37,8 @@ pub(crate) struct Opened {
     pub(crate) file: OwnedFd,
     pub(crate) kind: FileKind,
     pub(crate) stamp: FileStamp,
+    /// It has a size, but no content on a disk: it is a hole, or not what it says.
+    pub(crate) has_no_blocks: bool,
 }
 
 /// Identifies a file and one state of its content. Programs can set `modified` as they like, but not `changed`.
@@ -63,15 +69,23 @@ pub(crate) enum OpenError {
     Forbidden,
     #[error("cannot be opened: no file descriptor is free")]
     Busy,
+    #[error("cannot be opened: another program holds a lease on it")]
+    Leased,
     #[error("changes while it is read")]
     Changing,
+    #[error("has nothing to read now, and does not end")]
+    NoData,
     #[error("cannot be read: {0}")]
     Broken(Errno),
     #[error("is read later, because too many workers are blocked")]
     Later(Later),
 }
 
-/// Does not wait for the other end of a FIFO and does not acquire a controlling terminal (V25).
+/// Finds a file without opening it. To open a FIFO would wake its writer, which then gets a SIGPIPE, and to open a device
+/// may do anything (V25).
+const FIND: OFlags = OFlags::PATH.union(OFlags::CLOEXEC);
+
+/// Does not wait for a lease, nor for content that does not exist yet, and does not acquire a controlling terminal.
 const OPEN: OFlags = OFlags::RDONLY.union(OFlags::NONBLOCK).union(OFlags::NOCTTY).union(OFlags::CLOEXEC);
 
 /// The kernel resolves every component, symlinks included, beneath the root.
@@ -109,10 +123,12 @@ impl Root {
         let probe = openat2(&directory, ".", OPEN, Mode::empty(), RESOLVE | ResolveFlags::NO_XDEV);
         let no_openat2 = probe.is_err();
         if no_openat2 {
-            walk(directory.as_fd(), OsStr::new("."))?;
+            walk(directory.as_fd(), OsStr::new("."), FIND)?;
         }
         let device = fstat(&directory)?.st_dev;
-        Ok(Root { directory, device, no_openat2, follow_symlinks: false })
+        let descriptors = openat(CWD, "/proc/self/fd", FIND | OFlags::DIRECTORY, Mode::empty());
+        let descriptors = descriptors.ok().map(|descriptors| (getpid(), descriptors));
+        Ok(Root { directory, device, descriptors, no_openat2, follow_symlinks: false })
     }
 
     /// Whether symlinks that lead out of the root are followed.
@@ -137,19 +153,40 @@ impl Root {
     /// It asks whether it may block. If the path leads into another file system, it asks whether it may hang, before it
     /// enters that: the root's disk may answer while a network's does not.
     pub(crate) fn open_beneath(&self, path: &[u8], blocking: Blocking<'_>) -> Result<Opened, OpenError> {
-        let path = OsStr::from_bytes(if path.is_empty() { b"." } else { path });
+        let found = self.find(path, blocking)?;
+        let opened = match &self.descriptors {
+            // What is opened is what was found, whatever its path leads to by now.
+            Some((process, descriptors)) if *process == getpid() => {
+                let name = DecInt::from_fd(&found.file);
+                retry_on_intr(|| openat(descriptors, name.as_c_str(), OPEN, Mode::empty()))
+            }
+            // Without procfs, and in a fork, the path is looked up again.
+            _ => {
+                let elsewhere = self.is_elsewhere(&found.stamp);
+                let stay = if elsewhere { ResolveFlags::empty() } else { ResolveFlags::NO_XDEV };
+                return Opened::new(self.descriptor(path, OPEN, stay).map_err(open_failed)?);
+            }
+        };
+        Ok(Opened { file: opened.map_err(open_failed)?, ..found })
+    }
+
+    /// The kind and stamp of what a path leads to, which is not opened. It asks as [`open_beneath`](Self::open_beneath).
+    pub(crate) fn stat_beneath(&self, path: &[u8], blocking: Blocking<'_>) -> Result<(FileKind, FileStamp), OpenError> {
+        self.find(path, blocking).map(|found| (found.kind, found.stamp))
+    }
+
+    /// Finds what may be served. Its descriptor is good for nothing but to open it.
+    fn find(&self, path: &[u8], blocking: Blocking<'_>) -> Result<Opened, OpenError> {
         blocking.will_block().map_err(OpenError::Later)?;
-        let file = match self.descriptor(path, ResolveFlags::NO_XDEV) {
+        let found = match self.descriptor(path, FIND, ResolveFlags::NO_XDEV) {
             // It also means that a symlink leads out of the root.
             Err(Errno::XDEV) => {
                 blocking.may_hang().map_err(OpenError::Later)?;
-                self.descriptor(path, ResolveFlags::empty())
+                self.descriptor(path, FIND, ResolveFlags::empty())
             }
             other => other,
-        }?;
-        let stat = fstat(&file)?;
-        let kind = FileKind::of(&stat).ok_or(OpenError::Forbidden)?;
-        Ok(Opened { file, kind, stamp: FileStamp::new(&stat) })
+        };
+        Opened::new(found?)
     }
 
     /// Whether a file is on another file system than the root.
@@ -164,16 +201,17 @@ impl Root {
 
     /// `stay` can be `NO_XDEV`: fails with `XDEV` instead of entering another file system. Without `openat2` it has no
     /// effect.
-    fn descriptor(&self, path: &OsStr, stay: ResolveFlags) -> Result<OwnedFd, Errno> {
+    fn descriptor(&self, path: &[u8], flags: OFlags, stay: ResolveFlags) -> Result<OwnedFd, Errno> {
+        let path = OsStr::from_bytes(if path.is_empty() { b"." } else { path });
         let resolve = match self.containment() {
             Containment::Openat2 => RESOLVE,
             Containment::Unconfined if !self.no_openat2 => ResolveFlags::empty(),
-            Containment::Unconfined => return retry_on_intr(|| openat(&self.directory, path, OPEN, Mode::empty())),
-            Containment::ComponentWalk => return walk(self.directory.as_fd(), path),
+            Containment::Unconfined => return retry_on_intr(|| openat(&self.directory, path, flags, Mode::empty())),
+            Containment::ComponentWalk => return walk(self.directory.as_fd(), path, flags),
         };
         let mut tries = 0;
         loop {
-            match openat2(&self.directory, path, OPEN, Mode::empty(), resolve | stay) {
+            match openat2(&self.directory, path, flags, Mode::empty(), resolve | stay) {
                 // AGAIN: something was renamed while the kernel resolved the path.
                 Err(Errno::AGAIN | Errno::INTR) if tries < 8 => tries += 1,
                 other => return other,
@@ -192,12 +230,12 @@ impl Root {
 /// What a stamp consists of.
 const STAMP: StatxFlags = StatxFlags::INO.union(StatxFlags::SIZE).union(StatxFlags::MTIME).union(StatxFlags::CTIME);
 
-/// Opens one component after the other and follows no symlink.
-fn walk(root: BorrowedFd<'_>, path: &OsStr) -> Result<OwnedFd, Errno> {
+/// Opens one component after the other, the last one with these flags, and follows no symlink.
+fn walk(root: BorrowedFd<'_>, path: &OsStr, flags: OFlags) -> Result<OwnedFd, Errno> {
     let mut segments = path.as_bytes().split(|&c| c == b'/').peekable();
     let mut directory: Option<OwnedFd> = None;
     while let Some(segment) = segments.next() {
-        let flags = OPEN | OFlags::NOFOLLOW | segments.peek().map_or(OFlags::empty(), |_| OFlags::DIRECTORY);
+        let flags = if segments.peek().is_some() { OPEN | OFlags::DIRECTORY } else { flags } | OFlags::NOFOLLOW;
         let at = directory.as_ref().map_or(root, AsFd::as_fd);
         directory = Some(retry_on_intr(|| openat(at, OsStr::from_bytes(segment), flags, Mode::empty()))?);
     }
@@ -213,11 +251,25 @@ pub(crate) fn stat_entry(directory: BorrowedFd<'_>, name: &[u8]) -> Option<(File
     Some((FileKind::from_mode(stat.stx_mode.into())?, FileStamp::from_statx(&stat)))
 }
 
-/// Reads a file from its start until the buffer is full or the file ends.
-pub(crate) fn read(file: &OwnedFd, buffer: &mut [u8]) -> Result<usize, Errno> {
+/// How many bytes a read from a file's start delivers, up to this buffer and one more.
+pub(crate) fn read(file: &OwnedFd, buffer: &mut [u8]) -> Result<usize, OpenError> {
+    let (mut filled, mut beyond) = (0, [0; 1]);
+    while filled < buffer.len() {
+        let mut rest = [IoSliceMut::new(&mut buffer[filled..]), IoSliceMut::new(&mut beyond)];
+        match retry_on_intr(|| preadv(file, &mut rest, filled as u64)) {
+            Ok(0) | Err(Errno::SPIPE) => break, // a file without positions does not know its length
+            Ok(n) => filled += n,
+            Err(errno) => return Err(read_failed(errno)),
+        }
+    }
+    Ok(filled)
+}
+
+/// Reads on from the file's position until the buffer is full or the file ends. Some files have no other position.
+pub(crate) fn read_on(file: &OwnedFd, buffer: &mut [u8]) -> Result<usize, OpenError> {
     let mut filled = 0;
     while filled < buffer.len() {
-        match retry_on_intr(|| pread(file, &mut buffer[filled..], filled as u64))? {
+        match retry_on_intr(|| rustix::io::read(file, &mut buffer[filled..])).map_err(read_failed)? {
             0 => break,
             n => filled += n,
         }
@@ -225,7 +277,21 @@ pub(crate) fn read(file: &OwnedFd, buffer: &mut [u8]) -> Result<usize, Errno> {
     Ok(filled)
 }
 
+/// Whether a file without blocks has a last byte where its size says, and none behind that. On a disk it is a hole.
+pub(crate) fn ends_at(file: &OwnedFd, length: u64) -> Result<bool, OpenError> {
+    match retry_on_intr(|| pread(file, &mut [0; 2], length.saturating_sub(1))) {
+        Err(Errno::SPIPE) => Ok(false),
+        other => other.map(|n| n == 1).map_err(read_failed),
+    }
+}
+
 impl Opened {
+    fn new(file: OwnedFd) -> Result<Opened, OpenError> {
+        let stat = fstat(&file)?;
+        let kind = FileKind::of(&stat).ok_or(OpenError::Forbidden)?;
+        Ok(Opened { file, kind, stamp: FileStamp::new(&stat), has_no_blocks: stat.st_blocks == 0 })
+    }
+
     pub(crate) fn is_file(&self) -> bool {
         self.kind == FileKind::File
     }
@@ -300,6 +366,22 @@ fn nanoseconds(seconds: i64, rest: i128) -> i128 {
     i128::from(seconds) * NANOS_PER_SEC + rest
 }
 
+/// The error of a file that was found and cannot be opened.
+fn open_failed(errno: Errno) -> OpenError {
+    // A lease is the only thing that an open without waiting waits for.
+    if errno == Errno::AGAIN { OpenError::Leased } else { errno.into() }
+}
+
+/// The error of a file that was opened and cannot be read.
+fn read_failed(errno: Errno) -> OpenError {
+    match errno {
+        Errno::AGAIN => OpenError::NoData,
+        Errno::ACCESS | Errno::PERM => OpenError::Forbidden,
+        errno => OpenError::Broken(errno),
+    }
+}
+
+/// The error of a path.
 impl From<Errno> for OpenError {
     fn from(errno: Errno) -> OpenError {
         match errno {
@@ -308,7 +390,8 @@ impl From<Errno> for OpenError {
             Errno::ACCESS | Errno::PERM | Errno::XDEV | Errno::LOOP | Errno::NXIO | Errno::NODEV => {
                 OpenError::Forbidden
             }
-            Errno::MFILE | Errno::NFILE | Errno::NOMEM | Errno::AGAIN => OpenError::Busy,
+            Errno::MFILE | Errno::NFILE | Errno::NOMEM => OpenError::Busy,
+            Errno::AGAIN => OpenError::Changing, // directories on the way were renamed again and again
             errno => OpenError::Broken(errno),
         }
     }
@@ -411,11 +494,16 @@ mod tests {
     }
 
     #[test]
-    fn read_stops_at_end_of_file_or_buffer() {
+    fn read_looks_one_byte_beyond_its_buffer() {
         let (_dir, root) = tree();
         let opened = root.open_beneath(b"directory/file", Blocking::default()).unwrap();
         let mut buffer = [0; 9];
         assert_eq!((read(&opened.file, &mut buffer), &buffer), (Ok(7), b"content\0\0"));
-        assert_eq!(read(&opened.file, &mut buffer[..3]), Ok(3));
+        assert_eq!(read(&opened.file, &mut buffer[..7]), Ok(7));
+        assert_eq!(read(&opened.file, &mut buffer[..6]), Ok(7));
+        assert_eq!(read(&opened.file, &mut buffer[..3]), Ok(4));
+        assert_eq!((read_on(&opened.file, &mut buffer[..3]), &buffer[..3]), (Ok(3), &b"con"[..]));
+        assert_eq!((read_on(&opened.file, &mut buffer), &buffer[..4]), (Ok(4), &b"tent"[..]));
+        assert_eq!([6, 7, 8].map(|length| ends_at(&opened.file, length)), [Ok(false), Ok(true), Ok(false)]);
     }
 }

@@ -5,7 +5,7 @@ use std::os::fd::BorrowedFd;
 use http_core::{Civil, Date, percent_encode};
 use http_server::Blocking;
 
-use crate::root::{FileKind, FileStamp, NANOS_PER_SEC, OpenError, Opened, Root, stat_entry};
+use crate::root::{FileKind, FileStamp, NANOS_PER_SEC, OpenError, Root, stat_entry};
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Entry {
@@ -29,8 +29,8 @@ impl Entry {
         let (kind, FileStamp { length, modified, .. }) = match stat_entry(directory, &name) {
             Some(found) => found,
             // It may be a symlink.
-            None => match root.open_beneath(&[path, &name].concat(), blocking) {
-                Ok(Opened { kind, stamp, .. }) => (kind, stamp),
+            None => match root.stat_beneath(&[path, &name].concat(), blocking) {
+                Ok(found) => found,
                 Err(error @ (OpenError::Busy | OpenError::Later(_))) => return Err(error),
                 Err(_) => return Ok(None),
             },
