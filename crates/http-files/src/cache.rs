@@ -423,7 +423,8 @@ mod tests {
     fn footprint_is_what_the_heap_takes() {
         let directory = directory();
         fs::write(directory.path().join("a.txt"), [b'a'; 1000]).unwrap();
-        fs::write(directory.path().join("a.txt.gz"), [b'a'; 500]).unwrap();
+        fs::write(directory.path().join("a.txt.gz"), [b"\x1f\x8b", &[b'a'; 500][..], &1000_u32.to_le_bytes()].concat())
+            .unwrap();
         let files = Files::new(directory.path()).unwrap().index_files(["none", "index.html"]);
         for (request, name) in [
             ("GET /small HTTP/1.0", "small"),

@@ -249,9 +249,9 @@ impl Files {
         let Wanted { fields, now, blocking } = wanted;
         let accepts_coding = fields.is_some_and(accepts_coding);
         // Usually no such file exists, and a failed stat costs half as much as a failed open.
-        let open = |path: &CStr| match self.root.exists(path).then(|| self.open(path.to_bytes(), blocking)) {
-            Some(Err(OpenError::Later(later))) => Err(later),
-            other => Ok(other.and_then(Result::ok)),
+        let open = |path: &CStr| match self.root.exists(path) {
+            true => self.open(path.to_bytes(), blocking),
+            false => Err(OpenError::NotFound),
         };
         let resource = Resource::read(path, opened, negative_entries, accepts_coding, &self.settings, now, open)?;
         if resource.plain().length().is_none() {

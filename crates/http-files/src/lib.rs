@@ -9,6 +9,7 @@ mod handler;
 mod html;
 mod listing;
 mod media_types;
+mod precompressed;
 mod representation;
 mod resource;
 mod respond;
@@ -144,7 +145,8 @@ impl Files {
     }
 
     /// Whether `FILE.br`, `FILE.zst` or `FILE.gz` is sent instead of `FILE` to clients that accept that coding.
-    /// Default: true. It must be smaller than `FILE`, no older, and unchanged for 2 seconds.
+    /// Default: true. It must be smaller than `FILE`, no older, and unchanged for 2 seconds, and its content must not
+    /// contradict its name: the magic number and length of gzip, the magic number of zstd, and no text for brotli.
     ///
     /// Files of every media type that may compress then have `Vary: Accept-Encoding`. Types that are compressed already
     /// do not: most images, audio and video, WOFF fonts, and archives. For these, nothing is looked for.

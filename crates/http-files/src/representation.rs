@@ -17,7 +17,7 @@ use xxhash_rust::xxh3::xxh3_128;
 use crate::fields::push;
 use crate::footprint::{heap, heap_in_arc};
 use crate::media_types::UNKNOWN;
-use crate::root::{FileStamp, NANOS_PER_SEC, OpenError, Opened, ends_at, read, read_on};
+use crate::root::{FileStamp, NANOS_PER_SEC, OpenError, Opened, ends_at, read, read_at, read_on};
 use crate::settings::Settings;
 
 /// Files of up to 16 KiB are kept in memory and sent together with their headers in one call. Larger ones are sent by
@@ -140,6 +140,12 @@ impl Representation {
         Validators { etag: self.tag.as_ref().map(FileTag::as_tag), last_modified: self.last_modified }
     }
 
+    /// Whether a cache could take one for the other.
+    pub(crate) fn shares_tag(&self, other: &Representation) -> bool {
+        let [own, other] = [self, other].map(|file| file.validators().etag);
+        own.zip(other).is_some_and(|(own, other)| own.matches_weakly(other))
+    }
+
     pub(crate) fn content_type(&self) -> FieldValue<'_> {
         self.fields.iter().find(|(name, _)| *name == header::CONTENT_TYPE).map_or(UNKNOWN, |(_, value)| value)
     }
@@ -153,6 +159,11 @@ impl Representation {
         }
     }
 
+    /// The length of its file, if that is a file whose size is that of its content.
+    pub(crate) fn file_size(&self) -> Option<u64> {
+        Some(self.stamp.length).filter(|_| self.is_sized)
+    }
+
     /// Whether its stamp changes with its content. A file that is empty may get a content and still say that it is empty.
     pub(crate) fn has_reliable_stamp(&self) -> bool {
         self.is_sized && self.stamp.length > 0
@@ -161,6 +172,19 @@ impl Representation {
     /// Whether it holds a file descriptor.
     pub(crate) fn is_open(&self) -> bool {
         !matches!(self.content, Content::Memory(_))
+    }
+
+    /// Reads these bytes of its content, or fewer if it ends before.
+    pub(crate) fn read_at(&self, offset: u64, buffer: &mut [u8]) -> Result<usize, OpenError> {
+        match &self.content {
+            Content::Memory(bytes) => {
+                let rest = bytes.get(offset as usize..).unwrap_or_default();
+                let n = rest.len().min(buffer.len());
+                buffer[..n].copy_from_slice(&rest[..n]);
+                Ok(n)
+            }
+            Content::File(file) | Content::Stream(_, file) => read_at(file, offset, buffer),
+        }
     }
 
     /// Bytes on the heap, once the headers of a 304 have been made.

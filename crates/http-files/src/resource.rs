@@ -10,15 +10,10 @@ use http_server::{Blocking, Later, Request};
 
 use crate::footprint::{heap, heap_in_arc};
 use crate::media_types::{UNKNOWN, may_compress};
+use crate::precompressed::{CODINGS, Precompressed};
 use crate::representation::{Description, Representation};
 use crate::root::{FileStamp, OpenError, Opened, Root, is_settled};
 use crate::settings::Settings;
-
-/// Content codings, in the order of preference.
-const CODINGS: [&str; 3] = ["br", "zstd", "gzip"];
-
-/// The suffixes of their files.
-const SUFFIXES: [&[u8]; 3] = [b".br", b".zst", b".gz"];
 
 #[derive(Debug)]
 pub(crate) struct Resource {
@@ -39,12 +34,8 @@ enum Encoded {
     /// They were not looked for, because no client has accepted a coding yet. A lookup of three names that usually do
     /// not exist takes as long as the whole response to a cached file.
     Unknown,
-    /// These exist and can be sent.
-    Known {
-        codings: Box<[&'static str]>,
-        /// In the order of `codings`.
-        files: Box<[Representation]>,
-    },
+    /// They were looked for.
+    Known(Precompressed),
 }
 
 /// A path that would have been used instead, and the unsuitable file there, or `None` if there was nothing.
@@ -59,7 +50,7 @@ pub(crate) fn accepts_coding(fields: &Fields<'_>) -> bool {
 
 impl Resource {
     /// Reads a file that was opened at this path. If the client `accepts_coding`, and one can be used, its precompressed
-    /// files are opened by `open` and read, too. `open` returns `None` for a file that cannot be used.
+    /// files are opened by `open` and read, too.
     pub(crate) fn read(
         path: &[u8],
         opened: Opened,
@@ -67,7 +58,7 @@ impl Resource {
         accepts_coding: bool,
         settings: &Settings,
         now: Date,
-        open: impl Fn(&CStr) -> Result<Option<Opened>, Later>,
+        open: impl Fn(&CStr) -> Result<Opened, OpenError>,
     ) -> Result<Resource, OpenError> {
         let content_type = settings.media_types.of(path);
         let content_type = FieldValue::new(&content_type).unwrap_or(UNKNOWN);
@@ -76,21 +67,19 @@ impl Resource {
         // precompressed file that is added later reaches the clients of shared caches.
         let varies = settings.precompressed && may_compress(content_type);
         let description = Description { content_type, coding: None, varies };
-        let sidecars = match (varies, accepts_coding) {
-            (true, true) => find_sidecars(path, &opened, &mut negative_entries, now, open).map_err(OpenError::Later)?,
-            _ => Vec::new(),
-        };
         let plain = Representation::read(path, opened, description, settings, now)?;
-        let (mut codings, mut files) = (Vec::new(), Vec::new());
-        for (coding, path, sidecar) in sidecars {
-            let description = Description { coding: Some(coding), ..description };
-            codings.push(coding);
-            files.push(Representation::read(&path, sidecar, description, settings, now)?);
-        }
         let encoded = match (varies, accepts_coding) {
             (false, _) => Encoded::Never,
             (true, false) => Encoded::Unknown,
-            (true, true) => Encoded::Known { codings: codings.into(), files: files.into() },
+            (true, true) => Encoded::Known(Precompressed::read(
+                path,
+                &plain,
+                description,
+                &mut negative_entries,
+                settings,
+                now,
+                open,
+            )?),
         };
         let negative_entries = negative_entries.into();
         let checked_at = AtomicI64::new(now.unix());
@@ -116,7 +105,7 @@ impl Resource {
     /// The representation that a client with these request headers prefers.
     pub(crate) fn choose(&self, fields: &Fields<'_>) -> &Representation {
         match &self.encoded {
-            Encoded::Known { codings, files } if !codings.is_empty() => {
+            Encoded::Known(Precompressed { codings, files, .. }) if !codings.is_empty() => {
                 match negotiate::content_coding(fields, codings) {
                     Choice::Coded(n) => &files[n],
                     // A client that accepts neither still gets the plain file instead of an error (RFC 9110 section
@@ -132,17 +121,23 @@ impl Resource {
         request.trace("--type, --charset", || {
             format!("the media type is {}", chosen.content_type().as_bytes().escape_ascii())
         });
-        request.trace("R9110-12.5.5, --no-precompressed", || match (&self.encoded, chosen.coding) {
+        const RULE: &str = "R9110-12.5.5, --no-precompressed";
+        if let Encoded::Known(Precompressed { unusable, .. }) = &self.encoded {
+            for (coding, why) in unusable {
+                request.trace(RULE, || format!("the precompressed file for {coding} is not used: it {why}"));
+            }
+        }
+        request.trace(RULE, || match (&self.encoded, chosen.coding) {
             (Encoded::Never, _) => "no precompressed file is used for this media type, or for any".into(),
             (Encoded::Unknown, _) => "no precompressed file is looked for: the client accepts none".into(),
-            (Encoded::Known { codings, .. }, _) if codings.is_empty() => {
-                "no precompressed file is used: none is both smaller and no older".into()
+            (Encoded::Known(Precompressed { codings, .. }), _) if codings.is_empty() => {
+                "no precompressed file can be used".into()
             }
-            (Encoded::Known { codings, .. }, None) => {
+            (Encoded::Known(Precompressed { codings, .. }), None) => {
                 let available = codings.join(", ");
                 format!("precompressed files exist ({available}), but the client accepts none of them")
             }
-            (Encoded::Known { codings, .. }, Some(coding)) => {
+            (Encoded::Known(Precompressed { codings, .. }), Some(coding)) => {
                 format!("precompressed files exist ({}); the client prefers {coding}", codings.join(", "))
             }
         });
@@ -210,7 +205,9 @@ impl Resource {
 
     fn measure(&self) -> usize {
         let encoded = match &self.encoded {
-            Encoded::Known { codings, files } => heap(size_of_val(&**codings)) + heap(size_of_val(&**files)),
+            Encoded::Known(Precompressed { codings, files, unusable }) => {
+                heap(size_of_val(&**codings)) + heap(size_of_val(&**files)) + heap(size_of_val(&**unusable))
+            }
             Encoded::Never | Encoded::Unknown => 0,
         };
         let negative_paths = self.negative_entries.iter().map(|(path, _)| heap(path.count_bytes() + 1));
@@ -225,45 +222,10 @@ impl Resource {
 impl Encoded {
     fn files(&self) -> &[Representation] {
         match self {
-            Encoded::Known { files, .. } => files,
+            Encoded::Known(precompressed) => &precompressed.files,
             Encoded::Never | Encoded::Unknown => &[],
         }
     }
-}
-
-/// A coding, and the path and file of that coding.
-type Sidecar = (&'static str, Vec<u8>, Opened);
-
-/// Opens the precompressed files of a file. The others become negative entries.
-fn find_sidecars(
-    path: &[u8],
-    plain: &Opened,
-    negative_entries: &mut Vec<NegativeEntry>,
-    now: Date,
-    open: impl Fn(&CStr) -> Result<Option<Opened>, Later>,
-) -> Result<Vec<Sidecar>, Later> {
-    let mut sidecars = Vec::new();
-    for (coding, suffix) in CODINGS.into_iter().zip(SUFFIXES) {
-        let path = [path, suffix].concat();
-        let Ok(name) = CString::new(&*path) else { continue }; // its prefix was opened, so it contains no NUL
-        // A file that has not settled may be half written, because most programs compress in place. It counts as absent
-        // and is checked again each second.
-        match open(&name)?.filter(|sidecar| is_settled(sidecar.stamp.modified, now)) {
-            Some(sidecar) if is_valid_sidecar(&sidecar, plain, &sidecars) => sidecars.push((coding, path, sidecar)),
-            other => negative_entries.push((name, other.map(|opened| opened.stamp))),
-        }
-    }
-    Ok(sidecars)
-}
-
-/// Whether a precompressed file can be sent instead of the plain one: it is no older, and it is smaller. Entity tags
-/// consist of length and time, so no other sidecar may have the same ones.
-fn is_valid_sidecar(sidecar: &Opened, plain: &Opened, others: &[Sidecar]) -> bool {
-    let (own, plain) = (&sidecar.stamp, &plain.stamp);
-    sidecar.is_file()
-        && own.modified >= plain.modified
-        && own.length < plain.length
-        && others.iter().all(|(_, _, other)| (other.stamp.length, other.stamp.modified) != (own.length, own.modified))
 }
 
 #[cfg(test)]
@@ -293,7 +255,7 @@ mod tests {
             let looked_for = RefCell::new(Vec::new());
             let open = |path: &CStr| {
                 looked_for.borrow_mut().push(path.to_str().unwrap().to_owned());
-                Ok(None)
+                Err(OpenError::NotFound)
             };
             let read =
                 Resource::read(name.as_bytes(), opened, Vec::new(), accepts_coding, &settings, now, open).unwrap();

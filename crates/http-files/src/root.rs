@@ -265,6 +265,18 @@ pub(crate) fn read(file: &OwnedFd, buffer: &mut [u8]) -> Result<usize, OpenError
     Ok(filled)
 }
 
+/// Reads from this offset until the buffer is full or the file ends.
+pub(crate) fn read_at(file: &impl AsFd, offset: u64, buffer: &mut [u8]) -> Result<usize, OpenError> {
+    let mut filled = 0;
+    while filled < buffer.len() {
+        match retry_on_intr(|| pread(file, &mut buffer[filled..], offset + filled as u64)).map_err(read_failed)? {
+            0 => break,
+            n => filled += n,
+        }
+    }
+    Ok(filled)
+}
+
 /// Reads on from the file's position until the buffer is full or the file ends. Some files have no other position.
 pub(crate) fn read_on(file: &OwnedFd, buffer: &mut [u8]) -> Result<usize, OpenError> {
     let mut filled = 0;

@@ -87,7 +87,8 @@ pub(crate) struct Cli {
     /// Ignore precompressed .br, .zst and .gz files
     ///
     /// By default, clients that accept the encoding receive FILE.br, FILE.zst or FILE.gz instead of FILE. It must be no
-    /// older than FILE, and unchanged for 2 seconds. None is looked for if the media type is compressed already, such as
+    /// older than FILE, and unchanged for 2 seconds. Its content must not contradict its name: the magic number and the
+    /// length of gzip, the magic number of zstd, and no text for brotli. None is looked for if the media type is compressed already, such as
     /// image/png, video/mp4, font/woff2 or application/zip.
     #[arg(long, help_heading = CONTENT)]
     pub(crate) no_precompressed: bool,

@@ -18,14 +18,19 @@ fn site() -> TempDir {
     for name in ["sub", "empty", ".git"] {
         fs::create_dir(directory.path().join(name)).unwrap();
     }
-    for (name, content) in [("a.css", "body {}"), ("sub/index.html", "index"), (".git/config", "x"), ("404.html", "no")]
-    {
+    for (name, content) in [
+        ("a.css", "body { margin: 0; padding: 0 }"),
+        ("sub/index.html", "index"),
+        (".git/config", "x"),
+        ("404.html", "no"),
+    ] {
         fs::write(directory.path().join(name), content).unwrap();
     }
-    fs::write(directory.path().join("a.css.gz"), "gz").unwrap();
+    fs::write(directory.path().join("a.css.gz"), b"\x1f\x8b            \x1e\0\0\0").unwrap();
+    fs::write(directory.path().join("a.css.br"), "text").unwrap();
     // Old enough that entity tags are strong and the encoded file is used.
     let time = SystemTime::now() - Duration::from_secs(60);
-    for name in ["a.css", "a.css.gz", "sub/index.html"] {
+    for name in ["a.css", "a.css.br", "a.css.gz", "sub/index.html"] {
         File::options().write(true).open(directory.path().join(name)).unwrap().set_modified(time).unwrap();
     }
     directory
@@ -81,7 +86,7 @@ fn explained_response_head_equals_sent_response_head() {
         let bytes = format!("{}\r\n\r\n", request.replace("\\n", "\r\n"));
         stream.write_all(bytes.as_bytes()).unwrap();
         stream.shutdown(Shutdown::Write).unwrap();
-        let sent = String::from_utf8(read_to_end(&mut stream).unwrap()).unwrap();
+        let sent = String::from_utf8_lossy(&read_to_end(&mut stream).unwrap()).into_owned();
         let (sent, _) = sent.split_once("\r\n\r\n").unwrap();
         assert_eq!(undated(head), undated(sent), "{request}");
         // Each decision ends with its rule.
@@ -146,7 +151,10 @@ fn explanation_lists_decisions_in_order_with_their_rules() {
         (
             "GET /a.css HTTP/1.0\\nAccept-Encoding: gzip",
             &[],
-            &["precompressed files exist (gzip); the client prefers gzip"],
+            &[
+                "the precompressed file for br is not used: it is text",
+                "precompressed files exist (gzip); the client prefers gzip",
+            ],
         ),
         ("GET /a.css HTTP/1.0", &["--type", "css=text/x"], &["the media type is text/x", "--type"]),
         ("GET /a.css HTTP/1.0\\nIf-Modified-Since: x\\nIf-Match: \"y\"", &[], &["If-Match first, do not hold: 412"]),
