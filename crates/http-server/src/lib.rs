@@ -97,7 +97,7 @@ pub use access_log::{Log, LogFormat, LogHandle, json_message};
 pub use config::{ServerConfig, default_pollers, default_threads};
 pub use forwarded::{ParseTrustedProxyError, TrustedProxy};
 pub use handler::{
-    Action, Body, BodySink, ErrorContext, Handler, HandlerError, HeaderError, IntoResponse, Request, Response,
+    Action, Body, BodySink, ErrorContext, Handler, HandlerError, HeaderError, IntoResponse, Request, Response, Upkeep,
 };
 pub use permit::{Blocking, Later};
 pub use server::{RunningServer, Server, ShutdownHandle, StatsHandle};

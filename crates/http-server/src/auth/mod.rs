@@ -15,7 +15,7 @@ use http_core::{Method, Status, header};
 
 pub use self::htpasswd::{Users, UsersError};
 use self::verifier::Verifier;
-use crate::handler::{Action, ErrorContext, Handler, HandlerError, Request, Response};
+use crate::handler::{Action, ErrorContext, Handler, HandlerError, Request, Response, Upkeep};
 use crate::waker::{Waker, Wakeup};
 
 /// Requires a login by Basic credentials (RFC 7617) in front of another handler. Without TLS, everyone on the network
@@ -141,6 +141,10 @@ impl<H: Handler> Handler for BasicAuth<H> {
 
     fn error_page(&self, error: &ErrorContext<'_>) -> Response {
         self.inner.error_page(error)
+    }
+
+    fn upkeep(&self, upkeep: &Upkeep<'_>) {
+        self.inner.upkeep(upkeep);
     }
 }
 

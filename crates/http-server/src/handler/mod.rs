@@ -5,6 +5,7 @@ mod body;
 mod error;
 mod request;
 mod response;
+mod upkeep;
 
 use std::sync::Arc;
 
@@ -16,6 +17,8 @@ pub(crate) use self::error::{INTERNAL, panic_message};
 pub(crate) use self::request::LocalAddr;
 pub use self::request::Request;
 pub use self::response::{HeaderError, Response};
+pub(crate) use self::upkeep::NAME as UPKEEP;
+pub use self::upkeep::Upkeep;
 
 /// Turns requests into responses. Several threads call it at once.
 ///
@@ -59,6 +62,14 @@ pub trait Handler: Send + Sync {
     fn error_page(&self, error: &ErrorContext<'_>) -> Response {
         Response::text(format!("{}: {}\n", error.status(), error.message()))
     }
+
+    /// Does what no request asks for, such as closing files that nobody has used lately. Default: nothing.
+    ///
+    /// A running server calls it about once a second, from one thread at a time. It may block, and then holds one
+    /// thread of the pool.
+    fn upkeep(&self, upkeep: &Upkeep<'_>) {
+        let _ = upkeep;
+    }
 }
 
 impl<F, A> Handler for F
@@ -83,6 +94,10 @@ impl<H: Handler + ?Sized> Handler for Arc<H> {
 
     fn error_page(&self, error: &ErrorContext<'_>) -> Response {
         (**self).error_page(error)
+    }
+
+    fn upkeep(&self, upkeep: &Upkeep<'_>) {
+        (**self).upkeep(upkeep);
     }
 }
 

@@ -1,9 +1,11 @@
-//! The housekeeper: a thread that enforces deadlines, notices stalled workers, and ends the server. After a shutdown
-//! request it ends idle connections at once, and the others when the shutdown timeout has passed.
+//! The housekeeper: a thread that enforces deadlines, notices stalled workers, has the handler's upkeep done, and ends
+//! the server. After a shutdown request it ends idle connections at once, and the others when the shutdown timeout has
+//! passed.
 //!
 //! It only decides. Workers send the responses and close the connections, because both may block.
 
 use std::cmp::Reverse;
+use std::sync::atomic::Ordering::Relaxed;
 use std::thread;
 use std::time::Duration;
 
@@ -17,12 +19,15 @@ const TICK: Duration = Duration::from_millis(100);
 /// How soon another worker takes over the connections of one that a disk blocks.
 const STALL_CHECK: Duration = Duration::from_millis(10);
 
+/// How often the handler's upkeep begins, unless the last one still runs.
+const UPKEEP_INTERVAL: Millis = 1_000;
+
 /// The most connections that time out per tick, since each may be sent a 408.
 const MAX_EXPIRED_PER_TICK: usize = 256;
 
 /// Runs the housekeeper until the server has shut down and its last connection is closed.
 pub(crate) fn run(engine: &Engine, shutdown_timeout: Duration) {
-    let (mut seen, mut ticked) = (0, 0);
+    let (mut seen, mut ticked, mut upkept) = (0, 0, clock::monotonic_ms());
     let mut busy = false;
     let mut stopped_at = None;
     loop {
@@ -42,6 +47,10 @@ pub(crate) fn run(engine: &Engine, shutdown_timeout: Duration) {
         }
         engine.reactor.on_tick();
         if !stopping {
+            if now >= upkept + UPKEEP_INTERVAL && !engine.in_upkeep.swap(true, Relaxed) {
+                upkept = now;
+                engine.reactor.push(Work::Upkeep);
+            }
             continue;
         }
         let is_first = stopped_at.is_none();

@@ -6,10 +6,12 @@ pub(crate) mod housekeeper;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 
 use crate::connection::context::WorkerContext;
 use crate::connection::shared::Shared;
 use crate::connection::{Connection, TurnOutcome};
+use crate::handler::{UPKEEP, Upkeep, panic_message};
 use crate::permit::{Permit, RequestName, Turn};
 use crate::reactor::{ParkDeadline, Reactor, Registered, Work, batch};
 use crate::stats::EndReason;
@@ -21,6 +23,8 @@ pub(crate) struct Engine {
     /// For each worker, the request that may block it.
     pub(crate) request_names: Arc<[RequestName]>,
     pub(crate) shared: Shared<'static>,
+    /// A worker has the handler's upkeep, or will get it.
+    pub(crate) in_upkeep: AtomicBool,
 }
 
 impl Engine {
@@ -76,8 +80,24 @@ impl Engine {
                     drop_quietly(source);
                     None
                 }
+                Work::Upkeep => {
+                    self.upkeep(&context.turn);
+                    None
+                }
             };
         }
+    }
+
+    /// Calls the handler's upkeep, now or when a worker may block.
+    fn upkeep(&self, turn: &Turn) {
+        if !turn.may(Permit::Block, |name| name.extend_from_slice(UPKEEP)) {
+            return self.reactor.hold(Work::Upkeep, Permit::Block);
+        }
+        let Shared { handler, messages, .. } = &self.shared;
+        if let Err(panic) = catch_unwind(AssertUnwindSafe(|| handler.upkeep(&Upkeep { turn, messages }))) {
+            messages.send(&format!("the upkeep of the handler panicked: {}", panic_message(&*panic)));
+        }
+        self.in_upkeep.store(false, Relaxed);
     }
 
     /// Gives a connection one turn, and parks or closes it afterwards. Returns it if it is deferred.

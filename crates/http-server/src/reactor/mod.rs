@@ -73,6 +73,8 @@ pub(crate) enum Work<C> {
     ShutDown(Box<Registered<C>>),
     /// Something to drop that may block.
     Drop(Box<dyn Send>),
+    /// The handler's upkeep is due.
+    Upkeep,
     /// A connection that broke.
     Broken(Box<Registered<C>>),
     /// An idle connection to close, to free a descriptor.

@@ -8,6 +8,7 @@ use std::net::ToSocketAddrs;
 use std::os::fd::OwnedFd;
 use std::path::Path;
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
 use http_core::Limits;
@@ -279,6 +280,7 @@ impl Server {
                 messages,
                 ..Shared::with_config(Box::new(handler), config)
             },
+            in_upkeep: AtomicBool::new(false),
         });
         RunningServer::start(engine, shutdown_timeout, addresses, unix_addresses, writer)
     }

@@ -1,0 +1,42 @@
+//! What a handler may do in its upkeep, which no request asks for.
+
+use std::fmt;
+
+use http_core::Date;
+
+use crate::clock;
+use crate::messages::Messages;
+use crate::permit::{Permit, Turn};
+
+/// A call of [`Handler::upkeep`](crate::Handler::upkeep): it may block now, and may ask for more.
+pub struct Upkeep<'a> {
+    pub(crate) turn: &'a Turn,
+    pub(crate) messages: &'a Messages,
+}
+
+/// What a worker that is held by the upkeep is doing, in place of a request.
+pub(crate) const NAME: &[u8] = b"upkeep";
+
+impl Upkeep<'_> {
+    /// Whether it may do something now that may never end, such as closing a file of another computer. Otherwise the
+    /// handler leaves that to its next upkeep.
+    pub fn may_hang(&self) -> bool {
+        self.turn.may(Permit::Hang, |name| name.extend_from_slice(NAME))
+    }
+
+    /// The time.
+    pub fn date(&self) -> Date {
+        clock::http_date_now()
+    }
+
+    /// Passes a message on to the operator; see [`Server::on_message`](crate::Server::on_message).
+    pub fn message(&self, message: &str) {
+        self.messages.send(message);
+    }
+}
+
+impl fmt::Debug for Upkeep<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Upkeep")
+    }
+}
