@@ -56,12 +56,13 @@ impl ErrorResponses<'_> {
     }
 
     fn handler_error(&self, error: HandlerError) -> Response {
+        let is_reported = error.is_reported();
         let (mut response, message, cause) = error.into_parts();
         let cause = cause.map(|cause| {
             let text = format_args!("handler failed: {cause}");
-            match response.status.class() {
-                4 => self.trace("R1945-9.4b", &text), // not the operator's concern
-                _ => self.report("R1945-9.5", &text),
+            match is_reported {
+                true => self.report("R1945-9.5", &text),
+                false => self.trace("R1945-9.4b", &text), // the client's fault
             }
         });
         if let Some(message) = message {

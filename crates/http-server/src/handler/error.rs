@@ -44,13 +44,16 @@ struct Parts {
     response: Response,
     message: Option<Cow<'static, str>>,
     cause: Option<Box<dyn Error + Send + Sync>>,
+    /// Whether the cause is reported whatever the status.
+    is_reported: bool,
 }
 
 impl HandlerError {
     /// An error whose status and message the client sees, on the page that
     /// [`Handler::error_page`](crate::Handler::error_page) makes. The message is one sentence without a full stop.
     pub fn new(status: Status, message: impl Into<Cow<'static, str>>) -> HandlerError {
-        HandlerError(Box::new(Parts { response: Response::empty(status), message: Some(message.into()), cause: None }))
+        let response = Response::empty(status);
+        HandlerError(Box::new(Parts { response, message: Some(message.into()), cause: None, is_reported: false }))
     }
 
     /// A 400, for what the client sent and cannot be used. The client does not see the cause.
@@ -86,6 +89,31 @@ impl HandlerError {
         self
     }
 
+    /// As [`cause`](Self::cause), but reported with a 4xx as well: the client asked for something that the operator could
+    /// change, such as a symlink that leads out of a site.
+    ///
+    /// ```
+    /// use http_server::http_core::Status;
+    /// use http_server::{HandlerError, Request, Response, Server};
+    ///
+    /// let handler = |_: &Request<'_>| -> Result<Response, HandlerError> {
+    ///     Err(HandlerError::new(Status::FORBIDDEN, "not here").reported_cause("the site leads out of itself"))
+    /// };
+    /// let server = Server::bind("127.0.0.1:0")?.on_message(|message| println!("{message}"));
+    /// # let _ = server.start(handler)?;
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
+    #[must_use]
+    pub fn reported_cause(mut self, cause: impl Into<Box<dyn Error + Send + Sync>>) -> HandlerError {
+        self.0.is_reported = true;
+        self.cause(cause)
+    }
+
+    /// Whether the cause is the operator's concern.
+    pub(crate) fn is_reported(&self) -> bool {
+        self.0.is_reported || self.0.response.status.class() != 4
+    }
+
     /// The response, unless a page is to be made for it.
     pub(crate) fn into_response(self) -> Option<Response> {
         let Parts { response, message, .. } = *self.0;
@@ -94,7 +122,7 @@ impl HandlerError {
 
     /// The response, the message for a page if there is to be one, and the cause.
     pub(crate) fn into_parts(self) -> (Response, Option<Cow<'static, str>>, Option<Box<dyn Error + Send + Sync>>) {
-        let Parts { response, message, cause } = *self.0;
+        let Parts { response, message, cause, .. } = *self.0;
         (response, message, cause)
     }
 }
@@ -108,7 +136,7 @@ impl<E: Into<Box<dyn Error + Send + Sync>>> From<E> for HandlerError {
 impl From<Response> for HandlerError {
     /// The response is sent as it is.
     fn from(response: Response) -> HandlerError {
-        HandlerError(Box::new(Parts { response, message: None, cause: None }))
+        HandlerError(Box::new(Parts { response, message: None, cause: None, is_reported: false }))
     }
 }
 
