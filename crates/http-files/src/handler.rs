@@ -62,7 +62,14 @@ impl Handler for Files {
         });
         match (response, cause) {
             (Ok(response), None) => response.into(),
-            (Ok(response), Some(cause)) => HandlerError::from(response).cause(format!("the file {cause}")).into(),
+            (Ok(response), Some(cause)) => {
+                let (error, text) = (HandlerError::from(response), format!("the file {cause}"));
+                match cause {
+                    // Only the operator can mend that.
+                    OpenError::LeadsOut(_) | OpenError::TooManySymlinks => error.reported_cause(text).into(),
+                    _ => error.cause(text).into(),
+                }
+            }
             (Err(later), _) => later.into(),
         }
     }
@@ -356,7 +363,7 @@ impl From<OpenError> for ErrorResponse {
     fn from(error: OpenError) -> ErrorResponse {
         let cause = match &error {
             OpenError::NotFound | OpenError::Later(_) => None,
-            error => Some(*error),
+            error => Some(error.clone()),
         };
         ErrorResponse { cause, ..ErrorResponse::without_cause(error) }
     }
@@ -366,7 +373,9 @@ impl ErrorResponse {
     fn without_cause(error: OpenError) -> ErrorResponse {
         match error {
             OpenError::NotFound => ErrorResponse::new(Status::NOT_FOUND, "There is no file at this address."),
-            OpenError::Forbidden => ErrorResponse::new(Status::FORBIDDEN, "Access to this address is not allowed."),
+            OpenError::Forbidden | OpenError::LeadsOut(_) | OpenError::TooManySymlinks => {
+                ErrorResponse::new(Status::FORBIDDEN, "Access to this address is not allowed.")
+            }
             OpenError::Busy => try_again("Too many files are open."),
             OpenError::Leased => try_again("Another program has locked the file."),
             OpenError::Changing => try_again("The file is being changed."),

@@ -15,6 +15,7 @@ mod resource;
 mod respond;
 mod root;
 mod settings;
+mod walk;
 
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd};

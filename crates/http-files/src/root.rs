@@ -1,10 +1,11 @@
-//! Containment: the only file that opens anything, and it opens only what is beneath the root directory.
+//! Containment: only this file and `walk` open anything, and only what is beneath the root directory.
 
 use std::ffi::{CStr, OsStr};
+use std::fs::canonicalize;
 use std::io::{self, IoSliceMut};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
-use std::path::Path;
+use std::path::{self, Path, PathBuf};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use http_core::Date;
@@ -17,6 +18,8 @@ use rustix::path::DecInt;
 use rustix::process::{Pid, getpid};
 use thiserror::Error;
 
+use crate::walk;
+
 /// A directory whose files are served.
 #[derive(Debug)]
 pub(crate) struct Root {
@@ -25,8 +28,10 @@ pub(crate) struct Root {
     device: u64,
     /// `/proc/self/fd` of the process with this number. `None` without procfs.
     descriptors: Option<(Pid, OwnedFd)>,
+    /// Its absolute names, as given and without symlinks. An absolute symlink that begins with one of them leads into it.
+    names: [PathBuf; 2],
     /// The kernel is too old for `openat2`, or a sandbox refuses it.
-    no_openat2: bool,
+    pub(crate) no_openat2: bool,
     /// Symlinks are followed wherever they lead: the owner has turned containment off.
     follow_symlinks: bool,
 }
@@ -61,12 +66,16 @@ pub(crate) enum FileKind {
 }
 
 /// Why a file is not served. The texts follow its name.
-#[derive(Clone, Copy, Debug, Error, PartialEq, Eq)]
+#[derive(Clone, Debug, Error, PartialEq, Eq)]
 pub(crate) enum OpenError {
     #[error("does not exist")]
     NotFound,
-    #[error("is not readable, leads out of the root, or is neither a file nor a directory")]
+    #[error("is not readable, or is neither a file nor a directory")]
     Forbidden,
+    #[error("leads out of the root: {0}")]
+    LeadsOut(Box<str>),
+    #[error("leads through more symlinks than the kernel follows, or in a circle")]
+    TooManySymlinks,
     #[error("cannot be opened: no file descriptor is free")]
     Busy,
     #[error("cannot be opened: another program holds a lease on it")]
@@ -81,9 +90,19 @@ pub(crate) enum OpenError {
     Later(Later),
 }
 
+/// Why a path does not lead to a file.
+#[derive(Debug)]
+pub(crate) enum Stop {
+    /// It leads into another file system than the root's.
+    Elsewhere,
+    /// It leads out of the root, by this symlink.
+    LeadsOut(Box<str>),
+    Failed(Errno),
+}
+
 /// Finds a file without opening it. To open a FIFO would wake its writer, which then gets a SIGPIPE, and to open a device
 /// may do anything (V25).
-const FIND: OFlags = OFlags::PATH.union(OFlags::CLOEXEC);
+pub(crate) const FIND: OFlags = OFlags::PATH.union(OFlags::CLOEXEC);
 
 /// Does not wait for a lease, nor for content that does not exist yet, and does not acquire a controlling terminal.
 const OPEN: OFlags = OFlags::RDONLY.union(OFlags::NONBLOCK).union(OFlags::NOCTTY).union(OFlags::CLOEXEC);
@@ -95,9 +114,11 @@ const RESOLVE: ResolveFlags = ResolveFlags::BENEATH.union(ResolveFlags::NO_MAGIC
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Containment {
-    /// `openat2` with `RESOLVE_BENEATH`: the kernel follows a symlink only if it stays beneath the directory.
+    /// `openat2` with `RESOLVE_BENEATH`: the kernel follows a symlink only if it stays beneath the directory. Absolute
+    /// symlinks that do are resolved as below.
     Openat2,
-    /// One `openat` per path component, without following symlinks. Used where `openat2` is unavailable.
+    /// One `openat` per path component, which follows nothing, and symlinks are resolved by their text. Used where
+    /// `openat2` is unavailable.
     ComponentWalk,
     /// None: symlinks are followed wherever they lead.
     Unconfined,
@@ -108,7 +129,7 @@ impl Containment {
     pub(crate) fn rule(self) -> &'static str {
         match self {
             Containment::Openat2 => "R1945-12.5a, openat2",
-            Containment::ComponentWalk => "R1945-12.5a, no symlink is followed",
+            Containment::ComponentWalk => "R1945-12.5a, one component at a time",
             Containment::Unconfined => "--follow-symlinks",
         }
     }
@@ -123,12 +144,22 @@ impl Root {
         let probe = openat2(&directory, ".", OPEN, Mode::empty(), RESOLVE | ResolveFlags::NO_XDEV);
         let no_openat2 = probe.is_err();
         if no_openat2 {
-            walk(directory.as_fd(), OsStr::new("."), FIND)?;
+            openat(&directory, ".", FIND, Mode::empty())?;
         }
         let device = fstat(&directory)?.st_dev;
         let descriptors = openat(CWD, "/proc/self/fd", FIND | OFlags::DIRECTORY, Mode::empty());
         let descriptors = descriptors.ok().map(|descriptors| (getpid(), descriptors));
-        Ok(Root { directory, device, descriptors, no_openat2, follow_symlinks: false })
+        let names = [path::absolute(path)?, canonicalize(path)?];
+        Ok(Root { directory, device, descriptors, names, no_openat2, follow_symlinks: false })
+    }
+
+    /// The device that it is on.
+    pub(crate) fn device(&self) -> u64 {
+        self.device
+    }
+
+    pub(crate) fn names(&self) -> &[PathBuf; 2] {
+        &self.names
     }
 
     /// Whether symlinks that lead out of the root are followed.
@@ -162,9 +193,11 @@ impl Root {
             }
             // Without procfs, and in a fork, the path is looked up again.
             _ => {
-                let elsewhere = self.is_elsewhere(&found.stamp);
-                let stay = if elsewhere { ResolveFlags::empty() } else { ResolveFlags::NO_XDEV };
-                return Opened::new(self.descriptor(path, OPEN, stay).map_err(open_failed)?);
+                let opened = self.descriptor(path, OPEN, !self.is_elsewhere(&found.stamp));
+                return Opened::new(opened.map_err(|stop| match stop {
+                    Stop::Failed(errno) => open_failed(errno),
+                    other => other.into(),
+                })?);
             }
         };
         Ok(Opened { file: opened.map_err(open_failed)?, ..found })
@@ -178,11 +211,10 @@ impl Root {
     /// Finds what may be served. Its descriptor is good for nothing but to open it.
     fn find(&self, path: &[u8], blocking: Blocking<'_>) -> Result<Opened, OpenError> {
         blocking.will_block().map_err(OpenError::Later)?;
-        let found = match self.descriptor(path, FIND, ResolveFlags::NO_XDEV) {
-            // It also means that a symlink leads out of the root.
-            Err(Errno::XDEV) => {
+        let found = match self.descriptor(path, FIND, true) {
+            Err(Stop::Elsewhere) => {
                 blocking.may_hang().map_err(OpenError::Later)?;
-                self.descriptor(path, FIND, ResolveFlags::empty())
+                self.descriptor(path, FIND, false)
             }
             other => other,
         };
@@ -199,19 +231,30 @@ impl Root {
         statx(&self.directory, path, AtFlags::SYMLINK_NOFOLLOW | AtFlags::NO_AUTOMOUNT, StatxFlags::empty()).is_ok()
     }
 
-    /// `stay` can be `NO_XDEV`: fails with `XDEV` instead of entering another file system. Without `openat2` it has no
-    /// effect.
-    fn descriptor(&self, path: &[u8], flags: OFlags, stay: ResolveFlags) -> Result<OwnedFd, Errno> {
+    /// If it `stays`, it stops before it enters another file system. (Unconfined and without `openat2`, it enters.)
+    fn descriptor(&self, path: &[u8], flags: OFlags, stays: bool) -> Result<OwnedFd, Stop> {
         let path = OsStr::from_bytes(if path.is_empty() { b"." } else { path });
-        let resolve = match self.containment() {
-            Containment::Openat2 => RESOLVE,
-            Containment::Unconfined if !self.no_openat2 => ResolveFlags::empty(),
-            Containment::Unconfined => return retry_on_intr(|| openat(&self.directory, path, flags, Mode::empty())),
-            Containment::ComponentWalk => return walk(self.directory.as_fd(), path, flags),
-        };
+        let stay = if stays { ResolveFlags::NO_XDEV } else { ResolveFlags::empty() };
+        match self.containment() {
+            Containment::Openat2 => match self.openat2(path, flags, RESOLVE | stay) {
+                // It would enter another file system, or a symlink is absolute or leads out of the root.
+                // LOOP: there are too many symlinks, or one of procfs.
+                Err(Errno::XDEV | Errno::LOOP) => walk::open(self, path.as_bytes(), flags, stays),
+                other => Ok(other?),
+            },
+            Containment::ComponentWalk => walk::open(self, path.as_bytes(), flags, stays),
+            Containment::Unconfined if !self.no_openat2 => match self.openat2(path, flags, stay) {
+                Err(Errno::XDEV) => Err(Stop::Elsewhere),
+                other => Ok(other?),
+            },
+            Containment::Unconfined => Ok(retry_on_intr(|| openat(&self.directory, path, flags, Mode::empty()))?),
+        }
+    }
+
+    fn openat2(&self, path: &OsStr, flags: OFlags, resolve: ResolveFlags) -> Result<OwnedFd, Errno> {
         let mut tries = 0;
         loop {
-            match openat2(&self.directory, path, flags, Mode::empty(), resolve | stay) {
+            match openat2(&self.directory, path, flags, Mode::empty(), resolve) {
                 // AGAIN: something was renamed while the kernel resolved the path.
                 Err(Errno::AGAIN | Errno::INTR) if tries < 8 => tries += 1,
                 other => return other,
@@ -229,18 +272,6 @@ impl Root {
 
 /// What a stamp consists of.
 const STAMP: StatxFlags = StatxFlags::INO.union(StatxFlags::SIZE).union(StatxFlags::MTIME).union(StatxFlags::CTIME);
-
-/// Opens one component after the other, the last one with these flags, and follows no symlink.
-fn walk(root: BorrowedFd<'_>, path: &OsStr, flags: OFlags) -> Result<OwnedFd, Errno> {
-    let mut segments = path.as_bytes().split(|&c| c == b'/').peekable();
-    let mut directory: Option<OwnedFd> = None;
-    while let Some(segment) = segments.next() {
-        let flags = if segments.peek().is_some() { OPEN | OFlags::DIRECTORY } else { flags } | OFlags::NOFOLLOW;
-        let at = directory.as_ref().map_or(root, AsFd::as_fd);
-        directory = Some(retry_on_intr(|| openat(at, OsStr::from_bytes(segment), flags, Mode::empty()))?);
-    }
-    directory.ok_or(Errno::NOENT)
-}
 
 /// The kind and stamp of a directory's entry, if it may be served. One call, which opens nothing and follows no
 /// symlink. `name` comes from the directory itself. Of a mounted network file system it shows what the kernel knows,
@@ -398,14 +429,29 @@ impl From<Errno> for OpenError {
     fn from(errno: Errno) -> OpenError {
         match errno {
             Errno::NOENT | Errno::NOTDIR | Errno::NAMETOOLONG | Errno::INVAL => OpenError::NotFound,
-            // XDEV: a symlink leads out. LOOP: a symlink loop, or any symlink in a walk. NXIO: a socket.
-            Errno::ACCESS | Errno::PERM | Errno::XDEV | Errno::LOOP | Errno::NXIO | Errno::NODEV => {
-                OpenError::Forbidden
-            }
+            Errno::LOOP => OpenError::TooManySymlinks,
+            // NXIO: a socket.
+            Errno::ACCESS | Errno::PERM | Errno::NXIO | Errno::NODEV => OpenError::Forbidden,
             Errno::MFILE | Errno::NFILE | Errno::NOMEM => OpenError::Busy,
             Errno::AGAIN => OpenError::Changing, // directories on the way were renamed again and again
             errno => OpenError::Broken(errno),
         }
+    }
+}
+
+impl From<Stop> for OpenError {
+    fn from(stop: Stop) -> OpenError {
+        match stop {
+            Stop::Elsewhere => OpenError::Changing, // a moment ago it did not
+            Stop::LeadsOut(way) => OpenError::LeadsOut(way),
+            Stop::Failed(errno) => errno.into(),
+        }
+    }
+}
+
+impl From<Errno> for Stop {
+    fn from(errno: Errno) -> Stop {
+        Stop::Failed(errno)
     }
 }
 
@@ -425,6 +471,7 @@ mod tests {
         symlink("directory/file", www.join("inside")).unwrap();
         symlink("../secret", www.join("outside")).unwrap();
         symlink("/etc", www.join("absolute")).unwrap();
+        symlink(www.join("directory/file"), www.join("absolute-inside")).unwrap();
         symlink("circle", www.join("circle")).unwrap();
         mknodat(CWD, www.join("fifo"), FileType::Fifo, Mode::RUSR, 0).unwrap();
         let root = Root::open(&www).unwrap();
@@ -445,12 +492,16 @@ mod tests {
             assert_eq!(kind(&root, ""), Ok(FileKind::Directory));
             assert_eq!(kind(&root, "directory"), Ok(FileKind::Directory));
             assert_eq!(kind(&root, "directory/file"), Ok(FileKind::File));
-            assert_eq!(kind(&root, "inside"), if no_openat2 { Err(OpenError::Forbidden) } else { Ok(FileKind::File) });
-            for out in ["outside", "absolute/passwd", "circle", "fifo"] {
-                let denied = kind(&root, out).unwrap_err();
-                let walked_into_symlink = no_openat2 && out.contains('/') && denied == OpenError::NotFound;
-                assert!(denied == OpenError::Forbidden || walked_into_symlink, "{out}: {denied:?}");
+            for inside in ["inside", "absolute-inside"] {
+                assert_eq!(kind(&root, inside), Ok(FileKind::File), "{inside}");
             }
+            for (out, symlink, target) in [("outside", "outside", "../secret"), ("absolute/passwd", "absolute", "/etc")]
+            {
+                let way_out = format!("the symlink \"/{symlink}\" points to \"{target}\"");
+                assert_eq!(kind(&root, out), Err(OpenError::LeadsOut(way_out.into())), "{out}");
+            }
+            assert_eq!(kind(&root, "circle"), Err(OpenError::TooManySymlinks));
+            assert_eq!(kind(&root, "fifo"), Err(OpenError::Forbidden));
             for none in ["nothing", "directory/nothing", "directory/file/x", &"n".repeat(300)] {
                 assert_eq!(kind(&root, none), Err(OpenError::NotFound), "{none}");
             }
@@ -468,7 +519,7 @@ mod tests {
             for there in ["outside", "absolute/passwd", "inside"] {
                 assert_eq!(kind(&root, there), Ok(FileKind::File), "{there}");
             }
-            assert_eq!(kind(&root, "circle"), Err(OpenError::Forbidden));
+            assert_eq!(kind(&root, "circle"), Err(OpenError::TooManySymlinks));
             assert_eq!(kind(&root, "fifo"), Err(OpenError::Forbidden));
         }
     }
@@ -495,7 +546,7 @@ mod tests {
         let directory = root.open_beneath(b"", Blocking::default()).unwrap().file;
         let kind = |name: &str| stat_entry(directory.as_fd(), name.as_bytes()).map(|(kind, _)| kind);
         assert_eq!(kind("directory"), Some(FileKind::Directory));
-        for neither in ["inside", "outside", "absolute", "circle", "fifo", "nothing"] {
+        for neither in ["inside", "outside", "absolute", "absolute-inside", "circle", "fifo", "nothing"] {
             assert_eq!(kind(neither), None, "{neither}");
         }
         fs::write(www.join("file"), "content").unwrap();

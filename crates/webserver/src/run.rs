@@ -84,9 +84,7 @@ impl App {
         });
         let containment = match files.containment() {
             Containment::Openat2 => "requests cannot leave the directory (openat2)",
-            Containment::ComponentWalk => {
-                "requests cannot leave the directory and follow no symlinks (no openat2 here)"
-            }
+            Containment::ComponentWalk => "requests cannot leave the directory (no openat2 here)",
             _ => "requests may follow symlinks out of the directory",
         };
 
