@@ -4,20 +4,20 @@
 //! lead to the same file with the same stamp. Only settled files are cached, because two changes within one tick of a
 //! file system's clock leave the same timestamp.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::hash::BuildHasher;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 
 use http_core::{Date, Fields};
 use http_server::freshness::ReceivedAt;
-use http_server::{Blocking, Later, Request};
+use http_server::{Blocking, Later, Request, Upkeep};
 use quick_cache::{DefaultHashBuilder, Lifecycle, Weighter};
 
 use crate::admission::Admission;
 use crate::footprint::heap;
 use crate::representation::SMALL;
 use crate::resource::Resource;
-use crate::root::Root;
 
 /// Bytes that the table takes for an entry: its slot in a list and in a hash table, twice as many as are in use.
 const SLOT: usize = 128;
@@ -57,6 +57,8 @@ pub(crate) struct Cache {
     entries: Option<Entries<Arc<Resource>, Weight>>,
     admission: Admission,
     hasher: DefaultHashBuilder,
+    /// It may have something that the next upkeep drops.
+    needs_upkeep: AtomicBool,
 }
 
 impl Cache {
@@ -73,7 +75,8 @@ impl Cache {
         let (weight, hasher) = (Weight { descriptor }, DefaultHashBuilder::default());
         let entries = || Entries::with(items, size, weight, hasher.clone(), DropUnlocked);
         let entries = (size > 0).then(entries);
-        Cache { size, descriptors, entries, admission: Admission::new((size / BYTES_PER_MISS) as usize), hasher }
+        let admission = Admission::new((size / BYTES_PER_MISS) as usize);
+        Cache { size, descriptors, entries, admission, hasher, needs_upkeep: AtomicBool::new(false) }
     }
 
     pub(crate) fn with_size(&self, size: u64) -> Cache {
@@ -84,29 +87,32 @@ impl Cache {
         Cache::new(self.size, descriptors)
     }
 
-    /// The resource with this name, if the name still leads to it in the representation that is wanted. `received_at` is
-    /// the time of the request.
+    /// The resource with this name beneath this root, if the name still leads to it in the representation that is wanted.
+    /// `received_at` is the time of the request.
     ///
     /// # Errors
     /// [`Later`], if the check could hang, or has to look the name up again, and no worker is free for that.
     pub(crate) fn get(
         &self,
         name: &[u8],
-        root: &Root,
+        generation: u64,
         Wanted { fields, now, blocking }: Wanted<'_>,
         received_at: ReceivedAt,
     ) -> Result<Option<Arc<Resource>>, Later> {
         let Some(cache) = &self.entries else { return Ok(None) };
         let Some(resource) = cache.get(name) else { return Ok(None) };
+        if resource.root.generation != generation {
+            return Ok(None); // it is read again, and then replaced
+        }
         let chosen = match fields {
-            Some(fields) if resource.needs_lookup(fields) => return Ok(None), // it is read again, and then replaced
+            Some(fields) if resource.needs_lookup(fields) => return Ok(None), // likewise
             Some(fields) => resource.choose(fields),
             None => resource.plain(),
         };
-        if resource.is_elsewhere(root) {
+        if resource.is_elsewhere() {
             blocking.may_hang()?;
         }
-        if resource.is_settled(now) && resource.is_current(chosen, root, now, received_at, blocking)? {
+        if resource.is_settled(now) && resource.is_current(chosen, now, received_at, blocking)? {
             return Ok(Some(resource));
         }
         cache.remove(name);
@@ -120,10 +126,41 @@ impl Cache {
             && resource.is_settled(now)
             && self.admission.admits(self.hasher.hash_one(name))
         {
+            self.needs_upkeep.fetch_or(resource.descriptors() > 0, Relaxed);
             let mut evicted = Vec::new();
             entries.insert_with_lifecycle(name.into(), resource.clone(), &mut evicted);
             self.admission.record(!evicted.is_empty());
         }
+    }
+
+    /// The next upkeep drops what is beneath the old root.
+    pub(crate) fn root_changed(&self) {
+        self.needs_upkeep.store(true, Relaxed);
+    }
+
+    /// Drops what is beneath another root than this one, and what has kept a descriptor without being used, so that a
+    /// deleted file's space is freed and its file system can be unmounted.
+    pub(crate) fn upkeep(&self, generation: u64, upkeep: &Upkeep<'_>) {
+        let Some(entries) = &self.entries else { return };
+        if !self.needs_upkeep.swap(false, Relaxed) {
+            return;
+        }
+        let now = upkeep.date();
+        let (is_left, is_elsewhere) = (Cell::new(false), Cell::new(false));
+        let is_unwanted = |resource: &Arc<Resource>| {
+            let keeps_open = resource.descriptors() > 0;
+            is_left.set(is_left.get() || keeps_open);
+            resource.root.generation != generation || keeps_open && resource.is_unused(now)
+        };
+        drop_where(entries, |resource| {
+            let unwanted = is_unwanted(resource);
+            is_elsewhere.set(is_elsewhere.get() || unwanted && resource.is_elsewhere());
+            unwanted && !resource.is_elsewhere()
+        });
+        if is_elsewhere.get() && upkeep.may_hang() {
+            drop_where(entries, is_unwanted);
+        }
+        self.needs_upkeep.fetch_or(is_left.get(), Relaxed);
     }
 
     /// Drops every resource with a descriptor. Descriptors in use by responses stay open until these are sent.
@@ -231,7 +268,7 @@ mod tests {
 
     fn is_hit(files: &Files, name: &str) -> bool {
         let wanted = Wanted { fields: None, now: after(10), blocking: Blocking::default() };
-        files.cache.get(name.as_bytes(), &files.root, wanted, ReceivedAt::now()).unwrap().is_some()
+        files.cache.get(name.as_bytes(), files.root.generation(), wanted, ReceivedAt::now()).unwrap().is_some()
     }
 
     fn is_cached(files: &Files, name: &str) -> bool {

@@ -18,13 +18,14 @@ use std::sync::atomic::Ordering::Relaxed;
 use http_core::server::Expectation;
 use http_core::{Date, FieldName, FieldValue, Fields, Form, Method, Status, Target, header, percent_encode};
 use http_server::freshness::ReceivedAt;
-use http_server::{Action, Blocking, ErrorContext, Handler, HandlerError, Later, Request, Response};
+use http_server::{Action, Blocking, ErrorContext, Handler, HandlerError, Later, Request, Response, Upkeep};
 use rustix::io::Errno;
 
 use crate::cache::Wanted;
+use crate::current_root::View;
 use crate::error_page::error_page;
 use crate::html::Html;
-use crate::resource::{NegativeEntry, Resource, accepts_coding};
+use crate::resource::{NegativeEntry, Place, Resource, accepts_coding};
 use crate::respond::{ErrorResponse, respond};
 use crate::root::{FileKind, OpenError, Opened};
 use crate::settings::is_hidden;
@@ -55,10 +56,11 @@ enum Found {
 
 impl Handler for Files {
     fn handle(&self, request: &Request<'_>) -> Action {
+        let view = self.root.view();
         let mut cause = None;
-        let response = self.serve(request).or_else(|mut error| {
+        let response = self.serve(&view, request).or_else(|mut error| {
             cause = error.cause.take();
-            self.render_error(error, request)
+            self.render_error(&view, error, request)
         });
         match (response, cause) {
             (Ok(response), None) => response.into(),
@@ -86,13 +88,21 @@ impl Handler for Files {
         };
         // A deadline must not wait for a disk.
         let blocking = error.blocking();
-        let own = self.own_page(status, error.date(), blocking);
+        let own = self.own_page(&self.root.view(), status, error.date(), blocking);
         self.page(error_response, own.ok().flatten(), None)
+    }
+
+    fn upkeep(&self, upkeep: &Upkeep<'_>) {
+        if let Some(message) = self.root.check() {
+            upkeep.message(&message);
+            self.cache.root_changed();
+        }
+        self.cache.upkeep(self.root.generation(), upkeep);
     }
 }
 
 impl Files {
-    fn serve(&self, request: &Request<'_>) -> Result<Response, ErrorResponse> {
+    fn serve(&self, view: &View<'_>, request: &Request<'_>) -> Result<Response, ErrorResponse> {
         let method = request.head().method;
         request.trace("R9110-9.1b", || format!("the method is {method}; files allow GET, HEAD and OPTIONS"));
         match method {
@@ -110,13 +120,13 @@ impl Files {
             request.trace("R9110-9.3.7", || "the response to OPTIONS needs no file".into());
             return Ok(self.options(&request.head().fields)); // R9110-9.3.7
         }
-        match self.lookup(request) {
-            Ok(Found::Resource(resource)) => self.respond_with(&resource, request),
+        match self.lookup(view, request) {
+            Ok(Found::Resource(resource)) => self.respond_with(view, &resource, request),
             Ok(Found::Page(mut page)) => {
                 self.settings.add_common_headers(page.headers_mut());
                 Ok(page)
             }
-            Err(OpenError::NotFound) => self.not_found(request),
+            Err(OpenError::NotFound) => self.not_found(view, request),
             Err(error) => Err(error.into()),
         }
     }
@@ -132,7 +142,7 @@ impl Files {
         response
     }
 
-    fn lookup(&self, request: &Request<'_>) -> Result<Found, OpenError> {
+    fn lookup(&self, view: &View<'_>, request: &Request<'_>) -> Result<Found, OpenError> {
         let mut name = PATH_BUF.take();
         name.clear();
         request.head().path.decode_to(&mut name);
@@ -144,9 +154,9 @@ impl Files {
             request.trace("R1945-12.5b, --hidden", || "a name that begins with a dot is not served".into());
             Err(OpenError::NotFound)
         } else {
-            match self.cache.get(&name, &self.root, request.into(), request.received_at()) {
+            match self.cache.get(&name, view.generation(), request.into(), request.received_at()) {
                 Ok(Some(resource)) => Ok(Found::Resource(resource)),
-                Ok(None) => self.lookup_uncached(request, &name),
+                Ok(None) => self.lookup_uncached(view, request, &name),
                 Err(later) => Err(OpenError::Later(later)),
             }
         };
@@ -155,28 +165,34 @@ impl Files {
     }
 
     /// Looks up a name that is not cached. A directory's name ends with a slash. The root's name is only that slash.
-    fn lookup_uncached(&self, request: &Request<'_>, name: &[u8]) -> Result<Found, OpenError> {
+    fn lookup_uncached(&self, view: &View<'_>, request: &Request<'_>, name: &[u8]) -> Result<Found, OpenError> {
         if let Some(directory) = name.strip_suffix(b"/") {
-            return self.lookup_directory(request, name, directory);
+            return self.lookup_directory(view, request, name, directory);
         }
-        match self.open_traced(name, request)? {
+        match self.open_traced(view, name, request)? {
             Opened { kind: FileKind::Directory, .. } => {
                 request.trace("R1945-10.11", || "a directory is redirected to its path with a slash at the end".into());
                 Ok(Found::Page(redirect_to_slash(name, &request.head().target)))
             }
-            file => Ok(Found::Resource(self.read_resource(name, name, file, Vec::new(), request.into())?)),
+            file => Ok(Found::Resource(self.read_resource(view, name, name, file, Vec::new(), request.into())?)),
         }
     }
 
-    fn lookup_directory(&self, request: &Request<'_>, name: &[u8], directory: &[u8]) -> Result<Found, OpenError> {
+    fn lookup_directory(
+        &self,
+        view: &View<'_>,
+        request: &Request<'_>,
+        name: &[u8],
+        directory: &[u8],
+    ) -> Result<Found, OpenError> {
         let inside = if directory.is_empty() { directory } else { name };
         let mut negative_entries = Vec::new();
         for index in &self.settings.index_files {
             let index = [inside, index].concat();
             request.trace("--index", || "a directory is served by its index file, if it has one".into());
-            let stamp = match self.open_traced(&index, request) {
+            let stamp = match self.open_traced(view, &index, request) {
                 Ok(file) if file.is_file() => {
-                    let resource = self.read_resource(name, &index, file, negative_entries, request.into())?;
+                    let resource = self.read_resource(view, name, &index, file, negative_entries, request.into())?;
                     return Ok(Found::Resource(resource));
                 }
                 Ok(other) => Some(other.stamp),
@@ -185,14 +201,14 @@ impl Files {
             };
             negative_entries.extend(CString::new(index).ok().map(|index| (index, stamp)));
         }
-        match self.open_traced(directory, request)? {
+        match self.open_traced(view, directory, request)? {
             Opened { kind: FileKind::File, .. } => Err(OpenError::NotFound),
             Opened { file, .. } if self.settings.listing => {
                 request.trace("--no-listing", || "a directory without an index file is listed".into());
                 request.blocking().may_hang().map_err(OpenError::Later)?; // it looks at every file of the directory
                 let query = request.head().target.query();
                 Ok(Found::Page(listing::response(
-                    &self.root,
+                    view.root()?,
                     inside,
                     file,
                     query,
@@ -208,37 +224,44 @@ impl Files {
     }
 
     /// Responds where a path leads nowhere.
-    fn not_found(&self, request: &Request<'_>) -> Result<Response, ErrorResponse> {
+    fn not_found(&self, view: &View<'_>, request: &Request<'_>) -> Result<Response, ErrorResponse> {
         let Some(path) = &self.settings.fallback else { return Err(OpenError::NotFound.into()) };
         if !has_extension(request) {
-            return self.fall_back(path, request);
+            return self.fall_back(view, path, request);
         }
-        let result = if wants_html(request) { self.fall_back(path, request) } else { Err(OpenError::NotFound.into()) };
+        let result =
+            if wants_html(request) { self.fall_back(view, path, request) } else { Err(OpenError::NotFound.into()) };
         // Accept has decided, so a cache must not send one client's response to another (R9110-12.5.5).
         let (name, value) = (header::VARY, FieldValue::from_static("Accept"));
         result.map(|response| response.append_header(name, value)).map_err(|error| error.with(name, value))
     }
 
-    fn fall_back(&self, path: &[u8], request: &Request<'_>) -> Result<Response, ErrorResponse> {
+    fn fall_back(&self, view: &View<'_>, path: &[u8], request: &Request<'_>) -> Result<Response, ErrorResponse> {
         request.trace("--fallback", || {
             format!("the path leads to no file: the fallback \"{}\" is served", path.escape_ascii())
         });
-        let resource = self.load(path, request.into())?;
-        self.respond_with(&resource, request)
+        let resource = self.load(view, path, request.into())?;
+        self.respond_with(view, &resource, request)
     }
 
-    fn respond_with(&self, resource: &Resource, request: &Request<'_>) -> Result<Response, ErrorResponse> {
+    fn respond_with(
+        &self,
+        view: &View<'_>,
+        resource: &Resource,
+        request: &Request<'_>,
+    ) -> Result<Response, ErrorResponse> {
         let chosen = resource.choose(&request.head().fields);
         resource.trace_choice(chosen, request);
-        respond(request, chosen, &self.settings)
+        // The page of an error comes from the same release.
+        respond(request, chosen, &self.settings).inspect_err(|_| view.pin(&resource.root))
     }
 
     /// Loads a file that the owner chose, by its path.
-    fn load(&self, path: &[u8], wanted: Wanted<'_>) -> Result<Arc<Resource>, OpenError> {
-        match self.cache.get(path, &self.root, wanted, ReceivedAt::now()).map_err(OpenError::Later)? {
+    fn load(&self, view: &View<'_>, path: &[u8], wanted: Wanted<'_>) -> Result<Arc<Resource>, OpenError> {
+        match self.cache.get(path, view.generation(), wanted, ReceivedAt::now()).map_err(OpenError::Later)? {
             Some(resource) => Ok(resource),
-            None => match self.open(path, wanted.blocking)? {
-                file if file.is_file() => self.read_resource(path, path, file, Vec::new(), wanted),
+            None => match self.open(view, path, wanted.blocking)? {
+                file if file.is_file() => self.read_resource(view, path, path, file, Vec::new(), wanted),
                 _ => Err(OpenError::NotFound),
             },
         }
@@ -247,6 +270,7 @@ impl Files {
     /// Reads the file that a name led to, and caches it.
     fn read_resource(
         &self,
+        view: &View<'_>,
         name: &[u8],
         path: &[u8],
         opened: Opened,
@@ -254,25 +278,30 @@ impl Files {
         wanted: Wanted<'_>,
     ) -> Result<Arc<Resource>, OpenError> {
         let Wanted { fields, now, blocking } = wanted;
+        let root = view.root()?;
         let accepts_coding = fields.is_some_and(accepts_coding);
         // Usually no such file exists, and a failed stat costs half as much as a failed open.
-        let open = |path: &CStr| match self.root.exists(path) {
-            true => self.open(path.to_bytes(), blocking),
+        let open = |path: &CStr| match root.exists(path) {
+            true => self.open(view, path.to_bytes(), blocking),
             false => Err(OpenError::NotFound),
         };
-        let resource = Resource::read(path, opened, negative_entries, accepts_coding, &self.settings, now, open)?;
+        let place = Place { root, path };
+        let resource = Resource::read(place, opened, negative_entries, accepts_coding, &self.settings, now, open)?;
         if resource.plain().length().is_none() {
             blocking.may_hang().map_err(OpenError::Later)?; // the rest of a file without an end, perhaps
         }
         let resource = Arc::new(resource);
         self.cache.insert(name, &resource, now);
+        if root.generation != self.root.generation() {
+            self.cache.root_changed(); // what is beneath the old one is not used again
+        }
         self.reads.fetch_add(1, Relaxed);
         Ok(resource)
     }
 
-    fn open_traced(&self, path: &[u8], request: &Request<'_>) -> Result<Opened, OpenError> {
-        let opened = self.open(path, request.blocking());
-        request.trace(self.root.containment().rule(), || {
+    fn open_traced(&self, view: &View<'_>, path: &[u8], request: &Request<'_>) -> Result<Opened, OpenError> {
+        let opened = self.open(view, path, request.blocking());
+        request.trace(view.root()?.containment().rule(), || {
             let what = match &opened {
                 Ok(Opened { kind: FileKind::File, stamp, .. }) => format!("is a file of {} bytes", stamp.length),
                 Ok(Opened { kind: FileKind::Directory, .. }) => "is a directory".into(),
@@ -283,34 +312,41 @@ impl Files {
         opened
     }
 
-    pub(crate) fn open(&self, path: &[u8], blocking: Blocking<'_>) -> Result<Opened, OpenError> {
-        match self.root.open_beneath(path, blocking) {
+    pub(crate) fn open(&self, view: &View<'_>, path: &[u8], blocking: Blocking<'_>) -> Result<Opened, OpenError> {
+        let root = view.root()?;
+        match root.open_beneath(path, blocking) {
             Err(OpenError::Busy) => {
                 blocking.may_hang().map_err(OpenError::Later)?; // some of these files may be on a network
                 self.cache.close_files();
-                self.root.open_beneath(path, blocking)
+                root.open_beneath(path, blocking)
             }
             other => other,
         }
     }
 
     /// Turns an error into the owner's page for its status, or into the built-in one.
-    fn render_error(&self, error: ErrorResponse, request: &Request<'_>) -> Result<Response, Later> {
+    fn render_error(&self, view: &View<'_>, error: ErrorResponse, request: &Request<'_>) -> Result<Response, Later> {
         let path = request.head().target.raw_path();
         match error.later {
             Some(later) => Err(later),
             None => {
-                let own = self.own_page(error.status, request.date(), request.blocking())?;
+                let own = self.own_page(view, error.status, request.date(), request.blocking())?;
                 Ok(self.page(error, own, Some(path)))
             }
         }
     }
 
     /// The owner's page for errors with this status, if it can be read.
-    fn own_page(&self, status: Status, now: Date, blocking: Blocking<'_>) -> Result<Option<Arc<Resource>>, Later> {
+    fn own_page(
+        &self,
+        view: &View<'_>,
+        status: Status,
+        now: Date,
+        blocking: Blocking<'_>,
+    ) -> Result<Option<Arc<Resource>>, Later> {
         let Some(path) = self.settings.error_page(status) else { return Ok(None) };
         blocking.will_block()?; // even a look at a cached page may block the worker that enforces a deadline
-        match self.load(path, Wanted { fields: None, now, blocking }) {
+        match self.load(view, path, Wanted { fields: None, now, blocking }) {
             Err(OpenError::Later(later)) => Err(later),
             other => Ok(other.ok()),
         }
@@ -378,6 +414,7 @@ impl ErrorResponse {
             }
             OpenError::Busy => try_again("Too many files are open."),
             OpenError::Leased => try_again("Another program has locked the file."),
+            OpenError::NoRoot => try_again("The directory of this site is not there."),
             OpenError::Changing => try_again("The file is being changed."),
             OpenError::NoData => try_again("The file has no content at the moment."),
             OpenError::Later(later) => ErrorResponse { later: Some(later), ..try_again("The server is busy.") },

@@ -2,6 +2,7 @@
 
 mod admission;
 mod cache;
+mod current_root;
 mod error_page;
 mod fields;
 mod footprint;
@@ -18,7 +19,7 @@ mod settings;
 mod walk;
 
 use std::io;
-use std::os::fd::{AsFd, BorrowedFd};
+use std::os::fd::OwnedFd;
 use std::path::Path;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
@@ -26,9 +27,9 @@ use http_core::{FieldName, FieldValue, ReservedField, Status, header};
 use http_server::Blocking;
 
 use cache::Cache;
+use current_root::CurrentRoot;
 use fields::push;
 pub use root::Containment;
-use root::Root;
 use settings::Settings;
 
 const DEFAULT_CACHE_SIZE: u64 = 64 << 20;
@@ -60,7 +61,7 @@ const MAX_LISTING_BYTES: usize = 4 * listing::MAX_PAGE_BYTES;
 ///
 /// ```
 /// use http_files::Files;
-/// use http_server::{Action, ErrorContext, Handler, Request, Response, testing};
+/// use http_server::{Action, ErrorContext, Handler, Request, Response, Upkeep, testing};
 ///
 /// struct Site {
 ///     files: Files,
@@ -82,6 +83,10 @@ const MAX_LISTING_BYTES: usize = 4 * listing::MAX_PAGE_BYTES;
 ///     fn never_blocks(&self) -> bool {
 ///         self.files.never_blocks() // a route that blocks asks `request.blocking()` first
 ///     }
+///
+///     fn upkeep(&self, upkeep: &Upkeep<'_>) {
+///         self.files.upkeep(upkeep)
+///     }
 /// }
 ///
 /// fn main() -> std::io::Result<()> {
@@ -95,20 +100,25 @@ const MAX_LISTING_BYTES: usize = 4 * listing::MAX_PAGE_BYTES;
 /// ```
 #[derive(Debug)]
 pub struct Files {
-    root: Root,
+    root: CurrentRoot,
     settings: Settings,
     cache: Cache,
     reads: AtomicU64,
 }
 
 impl Files {
-    /// Serves the files beneath this directory. It is opened once: if it is renamed later, it is still the one served.
+    /// Serves the files beneath this directory, or beneath the one that a symlink leads to.
+    ///
+    /// A running [`Server`](http_server::Server) checks once a second which directory the path names (see
+    /// [`Handler::upkeep`](http_server::Handler::upkeep)). If that is another one, such as the next release, it is served
+    /// from then on, and downloads in progress end with the file that they began with. While the path names nothing that
+    /// can be read, every response is a 503.
     ///
     /// # Errors
     /// From the operating system, if it is not a directory or cannot be read.
     pub fn new(root: &Path) -> io::Result<Files> {
         Ok(Files {
-            root: Root::open(root)?,
+            root: CurrentRoot::open(root)?,
             settings: Settings::new(),
             cache: Cache::new(DEFAULT_CACHE_SIZE, DEFAULT_CACHED_DESCRIPTORS),
             reads: AtomicU64::new(0),
@@ -245,7 +255,7 @@ impl Files {
 
     /// The most files that the cache keeps open, beside its limit in bytes. Default: 256. Each of them takes at least
     /// 16 KiB of the [`cache_size`](Self::cache_size), or more if that many descriptors are its limit. If no descriptor is
-    /// free, all of them are closed.
+    /// free, all of them are closed. A server closes those that were not used for 10 s.
     #[must_use]
     pub fn cached_descriptors(self, descriptors: u64) -> Files {
         Files { cache: self.cache.with_descriptors(descriptors), ..self }
@@ -264,18 +274,21 @@ impl Files {
 
     /// Whether there is a file at this path that can be opened now.
     pub fn contains(&self, path: &[u8]) -> bool {
-        self.open(path, Blocking::default()).is_ok_and(|opened| opened.is_file())
+        let view = self.root.view();
+        self.open(&view, path, Blocking::default()).is_ok_and(|opened| opened.is_file())
     }
 
     /// How every open is kept beneath the directory.
     pub fn containment(&self) -> Containment {
-        self.root.containment()
+        self.root.get().map_or(Containment::Openat2, |root| root.containment())
     }
-}
 
-/// The directory.
-impl AsFd for Files {
-    fn as_fd(&self) -> BorrowedFd<'_> {
-        self.root.directory()
+    /// A copy of the directory's descriptor, for a sandbox.
+    ///
+    /// # Errors
+    /// Those of the system, if no descriptor is free.
+    pub fn directory(&self) -> io::Result<OwnedFd> {
+        let root = self.root.get().map_err(io::Error::other)?;
+        root.directory().try_clone_to_owned()
     }
 }

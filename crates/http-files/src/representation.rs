@@ -307,7 +307,7 @@ mod tests {
     fn stamp_and_content_are_of_one_state() {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("file");
-        let root = Root::open(directory.path()).unwrap();
+        let root = Root::open(directory.path(), 0).unwrap();
         let now = Date::from_unix(1_000_000_000).unwrap();
         let settings = Settings::new();
         let description = Description { content_type: FieldValue::from_static("a/b"), coding: None, varies: false };

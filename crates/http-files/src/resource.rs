@@ -1,6 +1,7 @@
 //! What a name leads to: a file, its precompressed files, and the names that were tried before it.
 
 use std::ffi::{CStr, CString};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering::Relaxed};
 
 use http_core::negotiate::{self, Choice};
@@ -15,12 +16,17 @@ use crate::representation::{Description, Representation};
 use crate::root::{FileStamp, OpenError, Opened, Root, is_settled};
 use crate::settings::Settings;
 
+/// For how many seconds a file is kept open without being used.
+const KEPT_OPEN: u64 = 10;
+
 #[derive(Debug)]
 pub(crate) struct Resource {
+    /// What its paths are beneath.
+    pub(crate) root: Arc<Root>,
     plain: Representation,
     encoded: Encoded,
     negative_entries: Box<[NegativeEntry]>,
-    /// The second in which [`recheck_lookup`](Resource::recheck_lookup) last succeeded.
+    /// The second in which [`recheck_lookup`](Resource::recheck_lookup) last succeeded, so that in which it was last used.
     checked_at: AtomicI64,
     /// Bytes of memory that it takes in an `Arc`.
     pub(crate) footprint: usize,
@@ -38,6 +44,13 @@ enum Encoded {
     Known(Precompressed),
 }
 
+/// A path beneath a root.
+#[derive(Clone, Copy)]
+pub(crate) struct Place<'a> {
+    pub(crate) root: &'a Arc<Root>,
+    pub(crate) path: &'a [u8],
+}
+
 /// A path that would have been used instead, and the unsuitable file there, or `None` if there was nothing.
 pub(crate) type NegativeEntry = (CString, Option<FileStamp>);
 
@@ -52,7 +65,7 @@ impl Resource {
     /// Reads a file that was opened at this path. If the client `accepts_coding`, and one can be used, its precompressed
     /// files are opened by `open` and read, too.
     pub(crate) fn read(
-        path: &[u8],
+        Place { root, path }: Place<'_>,
         opened: Opened,
         mut negative_entries: Vec<NegativeEntry>,
         accepts_coding: bool,
@@ -83,7 +96,8 @@ impl Resource {
         };
         let negative_entries = negative_entries.into();
         let checked_at = AtomicI64::new(now.unix());
-        let mut resource = Resource { plain, encoded, negative_entries, checked_at, footprint: 0 };
+        let root = root.clone();
+        let mut resource = Resource { root, plain, encoded, negative_entries, checked_at, footprint: 0 };
         resource.footprint = resource.measure();
         Ok(resource)
     }
@@ -144,9 +158,15 @@ impl Resource {
     }
 
     /// Whether any of its files, or a file that would have been used instead, is on another file system than the root.
-    pub(crate) fn is_elsewhere(&self, root: &Root) -> bool {
+    pub(crate) fn is_elsewhere(&self) -> bool {
         let others = self.negative_entries.iter().filter_map(|(_, stamp)| stamp.as_ref());
-        self.representations().map(|file| &file.stamp).chain(others).any(|stamp| root.is_elsewhere(stamp))
+        self.representations().map(|file| &file.stamp).chain(others).any(|stamp| self.root.is_elsewhere(stamp))
+    }
+
+    /// Whether it has not been used for so long that it should not keep descriptors.
+    pub(crate) fn is_unused(&self, now: Date) -> bool {
+        // Nor after the clock was set back.
+        now.unix().abs_diff(self.checked_at.load(Relaxed)) >= KEPT_OPEN
     }
 
     /// How many descriptors it holds.
@@ -166,33 +186,32 @@ impl Resource {
     pub(crate) fn is_current(
         &self,
         chosen: &Representation,
-        root: &Root,
         now: Date,
         received_at: ReceivedAt,
         blocking: Blocking<'_>,
     ) -> Result<bool, Later> {
         let is_same = |file: &Representation| {
-            file.checked.is_valid_for(received_at, || root.stamp(&file.path) == Some(file.stamp))
+            file.checked.is_valid_for(received_at, || self.root.stamp(&file.path) == Some(file.stamp))
         };
         // If `chosen` is the plain file, the second check is free: it was just made.
-        Ok(is_same(chosen) && is_same(&self.plain) && self.recheck_lookup(root, now, blocking)?)
+        Ok(is_same(chosen) && is_same(&self.plain) && self.recheck_lookup(now, blocking)?)
     }
 
     /// Whether a complete lookup would find the same files.
-    fn recheck_lookup(&self, root: &Root, now: Date, blocking: Blocking<'_>) -> Result<bool, Later> {
+    fn recheck_lookup(&self, now: Date, blocking: Blocking<'_>) -> Result<bool, Later> {
         if self.checked_at.load(Relaxed) == now.unix() {
             return Ok(true);
         }
         blocking.will_block()?;
         let is_same = |(path, stamp): &NegativeEntry| match stamp {
-            Some(stamp) => root.stamp(path) == Some(*stamp),
-            None => !root.exists(path), // a new symlink could lead to another file system
+            Some(stamp) => self.root.stamp(path) == Some(*stamp),
+            None => !self.root.exists(path), // a new symlink could lead to another file system
         };
         if !self.negative_entries.iter().all(is_same) {
             return Ok(false);
         }
         for file in self.representations() {
-            match root.stat_beneath(file.path.to_bytes(), blocking) {
+            match self.root.stat_beneath(file.path.to_bytes(), blocking) {
                 Ok((_, stamp)) if stamp == file.stamp => {}
                 Err(OpenError::Busy) => {} // the cache helps most when nothing can be opened
                 Err(OpenError::Later(later)) => return Err(later),
@@ -238,7 +257,7 @@ mod tests {
     #[test]
     fn precompressed_files_are_looked_for_only_if_one_can_be_sent() {
         let directory = tempfile::tempdir().unwrap();
-        let root = Root::open(directory.path()).unwrap();
+        let root = Arc::new(Root::open(directory.path(), 0).unwrap());
         let now = Date::from_unix(1_000_000_000).unwrap();
         let all = ["a.txt.br", "a.txt.zst", "a.txt.gz"];
         for (name, accepts_coding, precompressed, expected) in [
@@ -257,8 +276,8 @@ mod tests {
                 looked_for.borrow_mut().push(path.to_str().unwrap().to_owned());
                 Err(OpenError::NotFound)
             };
-            let read =
-                Resource::read(name.as_bytes(), opened, Vec::new(), accepts_coding, &settings, now, open).unwrap();
+            let place = Place { root: &root, path: name.as_bytes() };
+            let read = Resource::read(place, opened, Vec::new(), accepts_coding, &settings, now, open).unwrap();
             assert_eq!(*looked_for.borrow(), expected, "{name}");
             assert_eq!(read.negative_entries.len(), expected.len(), "{name}");
             let vary = read.plain.fields.contains(header::VARY);

@@ -24,16 +24,24 @@ use crate::walk;
 #[derive(Debug)]
 pub(crate) struct Root {
     directory: OwnedFd,
-    /// The device that it is on.
-    device: u64,
+    id: DirectoryId,
     /// `/proc/self/fd` of the process with this number. `None` without procfs.
     descriptors: Option<(Pid, OwnedFd)>,
     /// Its absolute names, as given and without symlinks. An absolute symlink that begins with one of them leads into it.
     names: [PathBuf; 2],
+    /// Which root it is, among all that the path of the root has named.
+    pub(crate) generation: u64,
     /// The kernel is too old for `openat2`, or a sandbox refuses it.
     pub(crate) no_openat2: bool,
     /// Symlinks are followed wherever they lead: the owner has turned containment off.
     follow_symlinks: bool,
+}
+
+/// Which directory it is, as long as it exists.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct DirectoryId {
+    device: u64,
+    inode: u64,
 }
 
 /// An open file or directory that may be served.
@@ -76,6 +84,8 @@ pub(crate) enum OpenError {
     LeadsOut(Box<str>),
     #[error("leads through more symlinks than the kernel follows, or in a circle")]
     TooManySymlinks,
+    #[error("cannot be opened: the root does not exist any more, or cannot be read")]
+    NoRoot,
     #[error("cannot be opened: no file descriptor is free")]
     Busy,
     #[error("cannot be opened: another program holds a lease on it")]
@@ -136,7 +146,8 @@ impl Containment {
 }
 
 impl Root {
-    pub(crate) fn open(path: &Path) -> io::Result<Root> {
+    /// Opens the directory that a path names now.
+    pub(crate) fn open(path: &Path, generation: u64) -> io::Result<Root> {
         let directory =
             retry_on_intr(|| openat(CWD, path, OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty()))?;
         // Probed once, because later a single file may be refused too. Only success counts: old kernels return NOSYS, and
@@ -146,20 +157,30 @@ impl Root {
         if no_openat2 {
             openat(&directory, ".", FIND, Mode::empty())?;
         }
-        let device = fstat(&directory)?.st_dev;
+        let stat = fstat(&directory)?;
+        let id = DirectoryId { device: stat.st_dev, inode: stat.st_ino };
         let descriptors = openat(CWD, "/proc/self/fd", FIND | OFlags::DIRECTORY, Mode::empty());
         let descriptors = descriptors.ok().map(|descriptors| (getpid(), descriptors));
         let names = [path::absolute(path)?, canonicalize(path)?];
-        Ok(Root { directory, device, descriptors, names, no_openat2, follow_symlinks: false })
+        Ok(Root { directory, id, descriptors, names, generation, no_openat2, follow_symlinks: false })
+    }
+
+    pub(crate) fn id(&self) -> DirectoryId {
+        self.id
     }
 
     /// The device that it is on.
     pub(crate) fn device(&self) -> u64 {
-        self.device
+        self.id.device
     }
 
     pub(crate) fn names(&self) -> &[PathBuf; 2] {
         &self.names
+    }
+
+    /// Its name without symlinks, when it was opened.
+    pub(crate) fn canonical(&self) -> &Path {
+        &self.names[1]
     }
 
     /// Whether symlinks that lead out of the root are followed.
@@ -223,7 +244,7 @@ impl Root {
 
     /// Whether a file is on another file system than the root.
     pub(crate) fn is_elsewhere(&self, stamp: &FileStamp) -> bool {
-        stamp.device != self.device
+        stamp.device != self.id.device
     }
 
     /// Whether there is anything with this name, such as a symlink, which is not followed.
@@ -280,6 +301,11 @@ pub(crate) fn stat_entry(directory: BorrowedFd<'_>, name: &[u8]) -> Option<(File
     const FLAGS: AtFlags = AtFlags::SYMLINK_NOFOLLOW.union(AtFlags::NO_AUTOMOUNT).union(AtFlags::STATX_DONT_SYNC);
     let stat = statx(directory, OsStr::from_bytes(name), FLAGS, StatxFlags::TYPE | STAMP).ok()?;
     Some((FileKind::from_mode(stat.stx_mode.into())?, FileStamp::from_statx(&stat)))
+}
+
+/// Whether a directory has been removed. It then looks empty.
+pub(crate) fn is_removed(directory: BorrowedFd<'_>) -> bool {
+    fstat(directory).is_ok_and(|stat| stat.st_nlink == 0)
 }
 
 /// How many bytes a read from a file's start delivers, up to this buffer and one more.
@@ -351,6 +377,16 @@ impl FileKind {
             FileType::Directory => Some(FileKind::Directory),
             _ => None,
         }
+    }
+}
+
+impl DirectoryId {
+    /// The directory that a path names now, and how many names it has. One call, which does not ask its disk or file
+    /// server.
+    pub(crate) fn of(path: &Path) -> Result<(DirectoryId, u32), Errno> {
+        let stat = statx(CWD, path, AtFlags::STATX_DONT_SYNC, StatxFlags::INO | StatxFlags::NLINK)?;
+        let device = makedev(stat.stx_dev_major, stat.stx_dev_minor);
+        Ok((DirectoryId { device, inode: stat.stx_ino }, stat.stx_nlink))
     }
 }
 
@@ -474,7 +510,7 @@ mod tests {
         symlink(www.join("directory/file"), www.join("absolute-inside")).unwrap();
         symlink("circle", www.join("circle")).unwrap();
         mknodat(CWD, www.join("fifo"), FileType::Fifo, Mode::RUSR, 0).unwrap();
-        let root = Root::open(&www).unwrap();
+        let root = Root::open(&www, 0).unwrap();
         (dir, root)
     }
 

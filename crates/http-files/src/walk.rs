@@ -151,8 +151,8 @@ mod tests {
         fs::write(outer.join("www/dir/deep/file"), "content").unwrap();
         fs::write(outer.join("secret"), "secret").unwrap();
         symlink("www", outer.join("name")).unwrap();
-        let root = Root::open(&outer.join("name")).unwrap();
-        let mut old = Root::open(&outer.join("name")).unwrap();
+        let root = Root::open(&outer.join("name"), 0).unwrap();
+        let mut old = Root::open(&outer.join("name"), 0).unwrap();
         old.no_openat2 = true;
         [root, old]
     }
@@ -250,7 +250,7 @@ mod tests {
 
     #[test]
     fn walk_stops_before_another_file_system() {
-        let mut root = Root::open(Path::new("/")).unwrap();
+        let mut root = Root::open(Path::new("/"), 0).unwrap();
         for no_openat2 in [false, true] {
             root.no_openat2 = no_openat2;
             for path in [&b"proc"[..], b"proc/version"] {

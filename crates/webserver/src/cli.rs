@@ -25,6 +25,8 @@ const AFTER_HELP: &str = "Exit status: 0 after a graceful shutdown (SIGINT or SI
 #[command(after_long_help = AFTER_HELP)]
 pub(crate) struct Cli {
     /// Directory to serve
+    ///
+    /// It may be a symlink that is switched to another directory, which is then served within a second.
     #[arg(default_value = ".")]
     pub(crate) root: PathBuf,
 

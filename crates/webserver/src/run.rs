@@ -19,7 +19,7 @@ use rustix::process::{Resource, Rlimit, geteuid, getrlimit, setrlimit};
 use crate::cli::Cli;
 use crate::messages::{Level, notice, warn};
 use crate::os_error::describe;
-use crate::sandbox::{self, SandboxPaths};
+use crate::sandbox::{self, LinkDirectory, SandboxPaths};
 use crate::signals::{CaughtSignals, run_interruptibly};
 use crate::systemd::Notifier;
 use crate::unix_socket::SocketFile;
@@ -39,6 +39,9 @@ const MIN_FDS: u64 = 40;
 /// What the server needs, opened.
 struct Opened {
     files: Arc<Files>,
+    /// What may be read: ROOT, and the directory of its symlink. `None` and `None`: anything.
+    root: Option<OwnedFd>,
+    link: Option<LinkDirectory>,
     users: Option<Users>,
     server: Server,
     /// The sockets come from systemd.
@@ -55,12 +58,31 @@ impl Opened {
     fn open(cli: &Cli, max_fds: u64, inherited: Vec<OwnedFd>) -> Result<Opened, String> {
         let files = files(cli)?.cache_size(cli.cache_size()).cached_descriptors(cli.cached_descriptors(max_fds));
         let (files, users) = (Arc::new(files), users(cli)?);
+        let cannot_read = |error| format!("cannot serve {:?}: {}", cli.root, describe(&error));
+        let (root, link) = match cli.follow_symlinks {
+            true => (None, None),
+            false => {
+                (Some(files.directory().map_err(cannot_read)?), LinkDirectory::of(&cli.root).map_err(cannot_read)?)
+            }
+        };
         let is_inherited = !inherited.is_empty();
         let (server, socket_file) = listeners::bind(cli, inherited)?;
         let metrics = cli.metrics.map(metrics::bind).transpose()?;
         let notifier = Notifier::from_env();
         let (log, log_directory) = open_log(cli)?;
-        Ok(Opened { files, users, server, is_inherited, socket_file, metrics, notifier, log, log_directory })
+        Ok(Opened {
+            files,
+            root,
+            link,
+            users,
+            server,
+            is_inherited,
+            socket_file,
+            metrics,
+            notifier,
+            log,
+            log_directory,
+        })
     }
 }
 
@@ -76,9 +98,22 @@ impl App {
         }
         let config = cli.config(max_fds);
         let opened = run_interruptibly(|| Opened::open(cli, max_fds, inherited)).map_err(cannot_start)??;
-        let Opened { files, users, server, is_inherited, socket_file, metrics, notifier, log, log_directory } = opened;
+        let Opened {
+            files,
+            root,
+            link,
+            users,
+            server,
+            is_inherited,
+            socket_file,
+            metrics,
+            notifier,
+            log,
+            log_directory,
+        } = opened;
         let sandbox = sandbox::restrict_process(&SandboxPaths {
-            read: Some(files.as_fd()).filter(|_| !cli.follow_symlinks),
+            read: root.as_ref().map(AsFd::as_fd),
+            link: link.as_ref(),
             write: log_directory.as_ref().map(AsFd::as_fd),
             remove: socket_file.as_ref().map(SocketFile::directory),
         });

@@ -1,15 +1,18 @@
-//! The Landlock sandbox: the process keeps only the rights that serving needs. It reads below ROOT, writes in the log's
-//! directory and removes its Unix socket. It executes nothing, opens no connection and binds no further port.
-//! `http-files` already keeps each request below ROOT; this also holds if the program has a bug.
+//! The Landlock sandbox: the process keeps only the rights that serving needs. It reads below ROOT, and beside it if ROOT
+//! is a symlink that may be switched, writes in the log's directory and removes its Unix socket. It executes nothing,
+//! opens no connection and binds no further port. `http-files` already keeps each request below ROOT; this also holds if
+//! the program has a bug.
 
 use std::fs;
 use std::io;
-use std::os::fd::BorrowedFd;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::path::{Path, PathBuf};
 
 use landlock::{
     ABI, Access, AccessFs, AccessNet, BitFlags, CompatLevel, Compatible, LandlockStatus, PathBeneath,
     RestrictionStatus, Ruleset, RulesetAttr, RulesetCreatedAttr, RulesetError, Scope,
 };
+use rustix::fs::{CWD, Mode, OFlags, openat};
 use rustix::io::Errno;
 
 /// The directories in which the process keeps a right, each with everything below it.
@@ -17,10 +20,35 @@ use rustix::io::Errno;
 pub(crate) struct SandboxPaths<'a> {
     /// Read files and list directories. `None`: anywhere.
     pub(crate) read: Option<BorrowedFd<'a>>,
+    /// Read files and list directories there, too.
+    pub(crate) link: Option<&'a LinkDirectory>,
     /// Create and write files. `None`: nowhere.
     pub(crate) write: Option<BorrowedFd<'a>>,
     /// Remove files. `None`: nowhere.
     pub(crate) remove: Option<BorrowedFd<'a>>,
+}
+
+/// The directory of a symlink by which ROOT is named. What the symlink leads to later is read, if it is below.
+#[derive(Debug)]
+pub(crate) struct LinkDirectory {
+    path: PathBuf,
+    directory: OwnedFd,
+    /// ROOT itself is not below it, so what the symlink leads to later may not be either.
+    leads_out: bool,
+}
+
+impl LinkDirectory {
+    /// `None` if the last component of ROOT is no symlink.
+    pub(crate) fn of(root: &Path) -> io::Result<Option<LinkDirectory>> {
+        let Some((parent, name)) = root.parent().zip(root.file_name()) else { return Ok(None) };
+        if !parent.join(name).is_symlink() {
+            return Ok(None);
+        }
+        let path = Path::new(".").join(parent).canonicalize()?;
+        let directory = openat(CWD, &path, OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty())?;
+        let leads_out = !root.canonicalize()?.starts_with(&path);
+        Ok(Some(LinkDirectory { path, directory, leads_out }))
+    }
 }
 
 /// The newest rules to enforce. An older kernel enforces those that it knows.
@@ -33,7 +61,7 @@ pub(crate) fn restrict_process(allowed: &SandboxPaths<'_>) -> String {
     let errno = Errno::from_io_error(&io::Error::last_os_error());
     match restrict_thread(ruleset, allowed) {
         Ok(RestrictionStatus { landlock: LandlockStatus::Available { effective_abi, .. }, .. }) => {
-            format!("the process is sandboxed by Landlock (ABI {})", effective_abi as i32)
+            format!("the process is sandboxed by Landlock (ABI {}){}", effective_abi as i32, beside(allowed.link))
         }
         Ok(_) => format!("the process is not sandboxed: {}", why_missing(errno)),
         Err(error) => format!("the process is not sandboxed: {error}; {ADVICE}"),
@@ -60,14 +88,28 @@ fn has_seccomp_filter() -> bool {
         .is_ok_and(|status| status.lines().any(|line| line.starts_with("Seccomp:") && line.ends_with('2')))
 }
 
+/// The rest of a sentence about the sandbox: what else may be read.
+fn beside(link: Option<&LinkDirectory>) -> String {
+    match link {
+        None => String::new(),
+        Some(LinkDirectory { path, leads_out: false, .. }) => {
+            format!(" and can read all of {path:?}, where the symlink ROOT may be switched")
+        }
+        Some(LinkDirectory { path, leads_out: true, .. }) => format!(
+            " and can read ROOT and all of {path:?}; the symlink ROOT leads out of there, so restart after it is switched"
+        ),
+    }
+}
+
 fn restrict_thread(ruleset: Ruleset, allowed: &SandboxPaths<'_>) -> Result<RestrictionStatus, RulesetError> {
     let read = AccessFs::ReadFile | AccessFs::ReadDir;
     let mut handled = AccessFs::from_all(WANTED);
     if allowed.read.is_none() {
         handled.remove(read);
     }
-    let rules: [(_, BitFlags<AccessFs>); 3] = [
+    let rules: [(_, BitFlags<AccessFs>); 4] = [
         (allowed.read, read),
+        (allowed.link.map(|link| link.directory.as_fd()), read),
         (allowed.write, AccessFs::WriteFile | AccessFs::MakeReg),
         (allowed.remove, AccessFs::RemoveFile.into()),
     ];
@@ -89,7 +131,6 @@ mod tests {
     use std::io::ErrorKind::PermissionDenied;
     use std::io::{Read, Write};
     use std::net::{TcpListener, TcpStream};
-    use std::os::fd::AsFd;
     use std::os::unix::fs::symlink;
     use std::process::Command;
     use std::thread;
@@ -125,8 +166,12 @@ mod tests {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let address = listener.local_addr().unwrap();
 
-        let allowed =
-            SandboxPaths { read: Some(read.as_fd()), write: Some(write.as_fd()), remove: Some(remove.as_fd()) };
+        let allowed = SandboxPaths {
+            read: Some(read.as_fd()),
+            link: None,
+            write: Some(write.as_fd()),
+            remove: Some(remove.as_fd()),
+        };
         in_sandbox(&allowed, || {
             assert_eq!(fs::read(&inside).unwrap(), b"inside");
             assert_eq!(fs::read_dir(root.path()).unwrap().count(), 2);
@@ -161,9 +206,38 @@ mod tests {
     }
 
     #[test]
+    fn directory_of_a_symlink_is_that_of_the_last_component() {
+        let outer = tempfile::tempdir().unwrap();
+        let outer = outer.path().canonicalize().unwrap();
+        fs::create_dir_all(outer.join("a/v1/sub")).unwrap();
+        fs::create_dir(outer.join("b")).unwrap();
+        symlink("v1", outer.join("a/current")).unwrap();
+        symlink("../a/v1", outer.join("b/out")).unwrap();
+        symlink("a", outer.join("c")).unwrap();
+        for (root, expected) in [
+            ("a/v1", None),
+            ("a/current", Some(("a", false))),
+            ("a/current/", Some(("a", false))),
+            ("c/current", Some(("a", false))), // without symlinks
+            ("a/current/sub", None),
+            ("c/v1", None),
+            ("b/out", Some(("b", true))),
+            ("a/none", None),
+            ("", None),
+        ] {
+            let link = LinkDirectory::of(&outer.join(root)).unwrap();
+            let found = link.map(|link| (link.path, link.leads_out));
+            assert_eq!(found, expected.map(|(path, leads_out)| (outer.join(path), leads_out)), "{root}");
+        }
+        for directory in [".", "..", "/", "src"] {
+            assert!(LinkDirectory::of(Path::new(directory)).unwrap().is_none(), "{directory}");
+        }
+    }
+
+    #[test]
     fn sandboxed_thread_can_only_read_if_all_may_be_read() {
         let root = tempfile::tempdir().unwrap();
-        in_sandbox(&SandboxPaths { read: None, write: None, remove: None }, || {
+        in_sandbox(&SandboxPaths { read: None, link: None, write: None, remove: None }, || {
             let mut bytes = Vec::new();
             File::open("/etc/passwd").unwrap().read_to_end(&mut bytes).unwrap();
             assert_eq!(File::create(root.path().join("new")).unwrap_err().kind(), PermissionDenied);

@@ -7,7 +7,7 @@ use rustix::fs::{Dir, FileType};
 
 use super::entry::Entry;
 use super::sort;
-use crate::root::{OpenError, Root};
+use crate::root::{OpenError, Root, is_removed};
 use crate::settings::is_hidden;
 
 /// A listing is built in memory and not cached, so it is limited: 10,000 names of 110 bytes fit.
@@ -48,6 +48,9 @@ impl Listing {
         let names = BoundedNames::read(&mut directory, path, hidden, MAX_READ)?;
         let completeness = names.completeness();
         let directory = directory.fd()?;
+        if names.count == 0 && is_removed(directory) {
+            return Err(if path.is_empty() { OpenError::NoRoot } else { OpenError::NotFound });
+        }
         let find = |name| Entry::find(root, path, directory, name, blocking).transpose();
         let entries = names.first().into_iter().filter_map(find);
         Ok(Listing { entries: entries.collect::<Result<_, _>>()?, completeness })

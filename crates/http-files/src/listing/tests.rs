@@ -35,7 +35,7 @@ fn json(path: &[u8], entries: Vec<Entry>, completeness: Completeness) -> Value {
 
 /// The names listed for a directory beneath a root.
 fn read(root: &Path, path: &str, hidden: bool) -> (Vec<String>, Completeness) {
-    let root = Root::open(root).unwrap();
+    let root = Root::open(root, 0).unwrap();
     let directory = root.open_beneath(path.trim_end_matches('/').as_bytes(), Blocking::default()).unwrap().file;
     let mut listing = Listing::read(&root, path.as_bytes(), directory, hidden, Blocking::default()).unwrap();
     sort::sort(&mut listing.entries, Query::new("").order);
