@@ -56,7 +56,9 @@ impl RunningServer {
         let housekeeper = match housekeeper {
             Ok(housekeeper) => housekeeper.thread().clone(),
             Err(error) => {
-                writer.map(Writer::finish);
+                if let Some(writer) = writer {
+                    writer.finish();
+                }
                 return Err(error);
             }
         };
