@@ -1,5 +1,7 @@
 //! Code that the targets share: it feeds any bytes to one of the machines and records what it reports.
 
+use std::time::Duration;
+
 use http_core::server::{Event, Response, ResponseBody, SendBody};
 use http_core::{Authority, CloseReason, Date, FieldBlock, FieldName, FieldValue, Framing, Limits, Method};
 use http_core::{RequestError, ResponseError, Status, Target, Workspace, client, server};
@@ -264,12 +266,14 @@ impl OwnedResponse {
 
     fn send(&self, connection: &mut server::Connection, out: &mut Vec<u8>) {
         let OwnedResponse { status, body, close, .. } = *self;
-        let date = Some(now().text());
+        let (date, idle_timeout) = (Some(now().text()), Some(Duration::from_secs(75)));
         let from = out.len();
-        let send = connection.respond(&Response { status, fields: &self.fields, body, date, close }, out).unwrap();
+        let response = Response { status, fields: &self.fields, body, date, close, idle_timeout };
+        let send = connection.respond(&response, out).unwrap();
         let mut expected = Vec::new();
         if !self.simple {
-            let word = if connection.close_reason().is_some() { "close" } else { "keep-alive" };
+            let is_closing = connection.close_reason().is_some();
+            let word = if is_closing { "close" } else { "keep-alive\r\nKeep-Alive: timeout=75" };
             let (code, reason) = (status.code(), status.reason());
             let date = now().text();
             expected = format!("HTTP/1.0 {code} {reason}\r\nDate: {date}\r\nConnection: {word}\r\n").into_bytes();

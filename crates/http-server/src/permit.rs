@@ -6,7 +6,7 @@
 
 use std::cell::Cell;
 use std::fmt;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use http_core::server::RequestHead;
 
@@ -199,8 +199,10 @@ impl Turn {
     }
 
     fn note(&self, change: impl FnOnce(&mut Vec<u8>)) {
-        if let Some(RequestName(name)) = self.requests.get(self.worker) {
-            change(&mut name.lock().unwrap_or_else(PoisonError::into_inner));
+        if let Some(request) = self.requests.get(self.worker) {
+            let mut named = request.lock();
+            named.since = self.began.get().unwrap_or_default();
+            change(&mut named.name);
         }
     }
 
@@ -248,15 +250,33 @@ const NANOS_PER_MILLI: u64 = 1_000_000;
 /// Copying at 1 GB/s is no sign of a slow disk.
 const NANOS_PER_BYTE: u64 = 1;
 
-/// The request that may block a worker: its method and target. Empty while the worker is free.
+/// The request that may block a worker, and since when.
 #[derive(Debug, Default)]
-pub(crate) struct RequestName(Mutex<Vec<u8>>);
+pub(crate) struct RequestName(Mutex<Named>);
+
+#[derive(Debug, Default)]
+struct Named {
+    /// Its method and target. Empty while the worker is free.
+    name: Vec<u8>,
+    /// When its turn began, in nanoseconds.
+    since: u64,
+}
 
 impl RequestName {
     /// The name, escaped, unless the worker is free.
     pub(crate) fn get(&self) -> Option<String> {
         const MAX_SHOWN: usize = 100;
-        let name = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let Named { name, .. } = &*self.lock();
         (!name.is_empty()).then(|| name[..name.len().min(MAX_SHOWN)].escape_ascii().to_string())
+    }
+
+    /// Whether the worker has not been free since then.
+    pub(crate) fn is_held_since(&self, then: u64) -> bool {
+        let named = self.lock();
+        !named.name.is_empty() && named.since <= then
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Named> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -36,6 +36,10 @@ pub(crate) const SLOW_READER_AFTER: Millis = 1_000;
 /// The progress of a slow reader is visible after at most this many bytes; see [`sockopt`](crate::connection::sockopt).
 pub(crate) const SLOW_READER_STEP: u32 = 64 << 10;
 
+/// How long a connection waits at most until a worker may block for it. Clients of a disk that does not answer must not
+/// keep all connections for ever.
+pub(crate) const HELD: Millis = 30_000;
+
 /// As the server shuts down, a connection that has been idle for less may still send a request: its client is active, or
 /// has just connected.
 pub(crate) const ACTIVE: Millis = 500;

@@ -413,3 +413,30 @@ fn connection_ends_before_its_body_is_dropped() {
     assert_eq!((stats.accepted, stats.ended()), (4, 4));
     door.open();
 }
+
+// Clients that have left, because what they asked for took too long, keep no others out.
+#[test]
+fn connections_that_are_put_aside_make_room_when_their_clients_have_left() {
+    let door = Door::default();
+    let server = Server::bind("127.0.0.1:0").unwrap().threads(2).max_connections(8);
+    let server = server.shutdown_timeout(Duration::from_millis(300));
+    let running = server.start(Asks(door.clone())).unwrap();
+    let address = running.local_addrs()[0];
+    for _ in 0..3 {
+        let held: Vec<_> = (0..8).map(|_| get(address, "/block")).collect();
+        wait_until("two block", || door.visitors() == 2);
+        drop(held);
+        let deadline = Instant::now() + PATIENCE;
+        let mut response = receive(get(address, "/"));
+        while !response.ends_with("from memory") {
+            assert!(response.starts_with("HTTP/1.0 503 ") && Instant::now() < deadline, "{response}");
+            thread::sleep(Duration::from_millis(10));
+            response = receive(get(address, "/"));
+        }
+    }
+    // A client that waits is no reason to put others off.
+    let waits = get(address, "/block");
+    door.open();
+    assert!(receive(waits).ends_with("at last"));
+    finish(running);
+}

@@ -125,6 +125,33 @@ fn held_error_page_delays_neither_deadlines_nor_other_files() {
     }
 }
 
+// Otherwise the clients of one disk could keep all connections for ever.
+#[test]
+fn request_that_no_worker_can_serve_gets_a_503_after_half_a_minute() {
+    let Some(server) = ProgramWithDisk::below_root(&THREADS) else { return };
+    server.disk.hold(Hold::Everything);
+    let mut held = request_held(&server, "f", 12);
+    let mut answers = |after: u64| {
+        thread::sleep(Duration::from_secs(after));
+        let mut answers = Vec::new();
+        held.retain_mut(|stream| {
+            stream.set_read_timeout(Some(Duration::from_millis(50))).unwrap();
+            let mut bytes = Vec::new();
+            let answered = stream.read_to_end(&mut bytes).is_ok();
+            answers.extend(answered.then(|| String::from_utf8(bytes).unwrap()));
+            !answered
+        });
+        answers
+    };
+    assert_eq!(answers(25), [""; 0]);
+    let refused = answers(12);
+    assert_eq!(refused.len(), 8, "half of the pool waits for the disk");
+    for response in refused {
+        assert!(response.starts_with("HTTP/1.0 503 ") && response.contains("\r\nRetry-After: "), "{response}");
+    }
+    check_local_files(server.address(), 0..10);
+}
+
 #[test]
 fn shutdown_ends_in_time_and_names_held_requests() {
     for count in [8, 32] {

@@ -248,6 +248,23 @@ impl<T: Transport> Connection<T> {
         self.drive(shared, context)
     }
 
+    /// Responds with 503 to a request that has waited too long for a permit. A response that has begun ends short.
+    pub(crate) fn refuse_held(&mut self, shared: &Shared, context: &mut WorkerContext) -> TurnOutcome {
+        match self.activity {
+            Activity::Idle | Activity::ReadingBody(_) => {
+                self.put_consumer_aside();
+                self.protocol.reject_overloaded();
+                self.drive(shared, context)
+            }
+            Activity::SendingResponse { .. } => {
+                self.note_cause("too many requests wait for a disk");
+                self.record(shared, EndReason::Failed);
+                TurnOutcome::Close(EndReason::Failed)
+            }
+            Activity::Lingering { reason } => TurnOutcome::Close(reason),
+        }
+    }
+
     /// Serves a request that has arrived as the server shuts down, or closes the connection.
     pub(crate) fn drive_or_close(&mut self, shared: &Shared, context: &mut WorkerContext) -> TurnOutcome {
         self.on_ready(false);

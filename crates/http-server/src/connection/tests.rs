@@ -490,6 +490,30 @@ fn no_interim_response_comes_with_a_final_one_or_with_a_body() {
     }
 }
 
+#[test]
+fn request_that_waits_too_long_for_a_permit_gets_503_and_a_response_ends_short() {
+    let reader = || Body::Reader { reader: Box::new(std::io::repeat(b'x')), length: Some(4 << 20) };
+    for (response_has_begun, outcome) in
+        [(false, TurnOutcome::Park(Interest::Read)), (true, TurnOutcome::Close(EndReason::Failed))]
+    {
+        let shared = Shared::new(Box::new(move |_: &Request<'_>| Response::text("").body(reader())));
+        let permits = Arc::new(Permits(AtomicBool::new(response_has_begun)));
+        let mut context = context_with(&permits);
+        let mut connection = connected(Trickle::new(b"GET / HTTP/1.0\r\n\r\n", usize::MAX), &shared);
+        connection.drive(&shared, &mut context);
+        permits.0.store(false, Relaxed);
+        context.turn.begin(Permit::None, true, clock::monotonic_ns());
+        assert_eq!(connection.drive(&shared, &mut context), TurnOutcome::Blocked(Permit::Block));
+        connection.transport.output.clear();
+        assert_eq!(connection.refuse_held(&shared, &mut context), outcome);
+        let output = String::from_utf8_lossy(&connection.transport.output);
+        assert!(response_has_begun || output.starts_with("HTTP/1.0 503 ") && output.contains("\r\nRetry-After: "));
+        assert_eq!(output.is_empty(), response_has_begun, "{output}");
+        let lingers = matches!(connection.activity, Activity::Lingering { reason: EndReason::Overloaded });
+        assert_ne!(lingers, response_has_begun);
+    }
+}
+
 // R9112-9.6b
 #[test]
 fn bytes_that_came_while_deferred_are_read_before_the_close() {

@@ -172,6 +172,12 @@ pub(crate) fn has_input(socket: impl AsFd) -> bool {
     recv(socket, &mut [0; 1], RecvFlags::DONTWAIT | RecvFlags::PEEK).is_ok_and(|(n, _)| n > 0)
 }
 
+/// Whether a socket's peer has ended its stream, or is gone.
+pub(crate) fn has_ended(socket: impl AsFd) -> bool {
+    let mut fds = [PollFd::new(&socket, PollFlags::RDHUP)];
+    poll(&mut fds, Some(&Timespec::default())).is_ok() && !fds[0].revents().is_empty()
+}
+
 /// Whether an error only means that the peer is not ready.
 pub(crate) fn would_block(error: &io::Error) -> bool {
     error.raw_os_error() == Some(Errno::AGAIN.raw_os_error())

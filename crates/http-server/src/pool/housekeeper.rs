@@ -13,6 +13,7 @@ use super::Engine;
 use crate::clock::{self, Millis};
 use crate::connection::Connection;
 use crate::reactor::Work;
+use crate::timeouts::HELD;
 
 const TICK: Duration = Duration::from_millis(100);
 
@@ -34,6 +35,10 @@ pub(crate) fn run(engine: &Engine, shutdown_timeout: Duration) {
         thread::park_timeout(if busy { STALL_CHECK } else { TICK });
         busy = engine.reactor.promote_if_stalled(&mut seen);
         let now = clock::monotonic_ms();
+        let since = clock::monotonic_ns().saturating_sub(STALL_CHECK.as_nanos() as u64);
+        if engine.request_names.iter().any(|name| name.is_held_since(since)) {
+            engine.reactor.disk_is_slow();
+        }
         let stopping = engine.shared.is_stopping();
         if now < ticked + TICK.as_millis() as u64 && !stopping {
             continue;
@@ -45,7 +50,15 @@ pub(crate) fn run(engine: &Engine, shutdown_timeout: Duration) {
         if engine.shared.body_budget.has_waiters() {
             share_body_budget(engine, now);
         }
-        engine.reactor.on_tick();
+        for registered in engine.reactor.take_held_since(now.saturating_sub(HELD)) {
+            engine.reactor.push(Work::HeldTooLong(registered));
+        }
+        if engine.reactor.on_tick() {
+            // Those whose clients may have left make room. A client that only ended its stream is the price.
+            for registered in engine.reactor.take_held_and_left() {
+                engine.reactor.push(Work::Broken(registered));
+            }
+        }
         if !stopping {
             if now >= upkept + UPKEEP_INTERVAL && !engine.in_upkeep.swap(true, Relaxed) {
                 upkept = now;

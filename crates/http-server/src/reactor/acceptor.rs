@@ -3,6 +3,7 @@
 //! At the connection limit the connection that has been idle longest is closed for a new one. If none is idle, the new
 //! one gets a 503 in one of [`OVERLOAD_SLOTS`] extra slots. If these are in use too, it is closed.
 
+use std::mem;
 use std::net::SocketAddr;
 use std::os::fd::{AsFd, OwnedFd};
 
@@ -31,6 +32,8 @@ pub(super) struct Acceptor {
     /// Slots that were idle at the last scan, the one that was idle longest at the end.
     eviction_queue: Vec<u32>,
     scanned_this_tick: bool,
+    /// A connection was refused since the last tick, for lack of a slot.
+    was_full: bool,
     /// The listeners are not armed, because no descriptor is left.
     paused: bool,
     /// The server is shutting down: what waits in the backlog is accepted as slots become free, and then the listeners
@@ -61,6 +64,7 @@ impl Acceptor {
             overload_slots: (slots..slots + OVERLOAD_SLOTS).collect(),
             eviction_queue: Vec::new(),
             scanned_this_tick: false,
+            was_full: false,
             paused: false,
             stopping: false,
         }
@@ -88,6 +92,7 @@ impl Acceptor {
                 if let Some(idle) = self.evict_longest_idle(slots) {
                     return Some(Accepted::Evicting(socket, peer, idle));
                 }
+                self.was_full = true;
                 Some(match self.overload_slots.pop() {
                     Some(slot) => Accepted::Overloaded(socket, peer, slot),
                     None => Accepted::Rejected(socket),
@@ -127,10 +132,12 @@ impl Acceptor {
     }
 
     /// A tick has passed: there may be descriptors again, and other connections have become idle.
-    pub(super) fn on_tick(&mut self, poller: &Poller) {
+    /// Returns whether a connection was refused since the last one.
+    pub(super) fn on_tick(&mut self, poller: &Poller) -> bool {
         self.scanned_this_tick = false;
         self.eviction_queue.clear();
         self.resume(poller);
+        mem::take(&mut self.was_full)
     }
 
     /// Whether everything is closed.

@@ -15,7 +15,7 @@ use super::batch;
 use super::poller::{EventFlags, EventSource, MAX_EVENTS, Poller};
 use super::promotion::{Promotion, Start};
 use super::token::NOTIFY_TOKEN;
-use crate::clock;
+use crate::clock::{self, Millis};
 use crate::permit::{Permit, PermitSource, Turn};
 use crate::sync::{Condvar, Mutex, MutexGuard, lock};
 use crate::waker::Waker;
@@ -40,8 +40,8 @@ pub(crate) struct ReadyQueue<T, P = Poller> {
 struct QueueState<T> {
     /// Events and jobs that no worker has taken yet.
     events: VecDeque<Event<T>>,
-    /// Jobs that wait for a permit, by its kind.
-    held: [VecDeque<T>; 4],
+    /// Jobs that wait for a permit, by its kind, and since when.
+    held: [VecDeque<(Millis, T)>; 4],
     /// The kind of permit that such a job got last. Other kinds come first, so that none waits for a flood of it.
     last_kind: Permit,
     /// Jobs that sleep until they are woken.
@@ -123,7 +123,7 @@ impl<T, P: EventSource> ReadyQueue<T, P> {
     /// Puts a job aside until this permit is free. The caller is a worker, which takes its next turn soon and then finds
     /// the job if a permit has become free meanwhile.
     pub(crate) fn hold(&self, job: T, permit: Permit) {
-        lock(&self.state).held[permit as usize].push_back(job);
+        lock(&self.state).held[permit as usize].push_back((clock::monotonic_ms(), job));
     }
 
     /// Puts a job aside until it is woken. The caller is a worker, which finds the job in its next turn if that has
@@ -136,16 +136,24 @@ impl<T, P: EventSource> ReadyQueue<T, P> {
         }
     }
 
-    /// Takes out the jobs that wait for a permit or sleep, if they are wanted.
-    pub(crate) fn take_held(&self, is_wanted: impl Fn(&T) -> bool) -> Vec<T> {
+    /// Takes out the jobs that wait for a permit or sleep, if they are wanted. Those that wait for a permit do so since
+    /// that time.
+    pub(crate) fn take_held(&self, is_wanted: impl Fn(&T, Option<Millis>) -> bool) -> Vec<T> {
         let mut state = lock(&self.state);
-        let mut taken: Vec<T> = state.asleep.extract_if(.., |(_, job)| is_wanted(job)).map(|(_, job)| job).collect();
+        let mut taken: Vec<T> =
+            state.asleep.extract_if(.., |(_, job)| is_wanted(job, None)).map(|(_, job)| job).collect();
         for jobs in &mut state.held {
-            let (wanted, others): (VecDeque<T>, VecDeque<T>) = mem::take(jobs).into_iter().partition(&is_wanted);
+            let is_wanted = |(since, job): &(Millis, T)| is_wanted(job, Some(*since));
+            let (wanted, others): (VecDeque<_>, VecDeque<_>) = mem::take(jobs).into_iter().partition(is_wanted);
             *jobs = others;
-            taken.extend(wanted);
+            taken.extend(wanted.into_iter().map(|(_, job)| job));
         }
         taken
+    }
+
+    /// Lets the next turns ask before they block: a worker was seen that blocks for long.
+    pub(crate) fn disk_is_slow(&self) {
+        lock(&self.state).promotion.disk_is_slow();
     }
 
     /// Adds a job from outside the workers, to be done before everything else.
@@ -229,7 +237,7 @@ impl<T> QueueState<T> {
         } {
             if !self.held[permit as usize].is_empty() && self.promotion.exchange(Permit::None, permit) {
                 self.last_kind = permit;
-                let job = self.held[permit as usize].pop_front()?;
+                let (_, job) = self.held[permit as usize].pop_front()?;
                 return Some((Start { permit, promotes: true, is_calm: false }, Event::Job(job)));
             }
         }

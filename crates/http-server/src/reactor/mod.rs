@@ -30,6 +30,7 @@ use token::{MAX_LISTENERS, Token, listener_index, listener_key};
 use crate::clock::Millis;
 use crate::config::ServerConfig;
 use crate::connection::interest::Interest;
+use crate::connection::transport::has_ended;
 use crate::permit::{Permit, PermitSource, Turn};
 use crate::sync::{Mutex, lock};
 use crate::waker::Waker;
@@ -67,6 +68,8 @@ pub(crate) enum Work<C> {
     Resumed(Box<Registered<C>>),
     /// A connection whose deadline has passed.
     TimedOut(Box<Registered<C>>),
+    /// A connection that has waited too long for a permit.
+    HeldTooLong(Box<Registered<C>>),
     /// A connection to close as the server shuts down, unless a request has arrived.
     LastTurn(Box<Registered<C>>),
     /// A connection to close, as the server ends.
@@ -206,9 +209,10 @@ impl<C: AsFd + Send + 'static> Reactor<C> {
         lock(&self.acceptor).free_slot(slot, self.slots.len(), &self.queue.poller);
     }
 
-    /// Called at every tick of the housekeeper.
-    pub(crate) fn on_tick(&self) {
-        lock(&self.acceptor).on_tick(&self.queue.poller);
+    /// Called at every tick of the housekeeper. Returns whether a connection was refused since the last one, for lack of a
+    /// slot.
+    pub(crate) fn on_tick(&self) -> bool {
+        lock(&self.acceptor).on_tick(&self.queue.poller)
     }
 
     /// Promotes a follower if no worker waits and no event was taken since the last call. Returns whether there was
@@ -239,10 +243,33 @@ impl<C: AsFd + Send + 'static> Reactor<C> {
 
     /// Takes out the connections that wait for a permit or sleep. What else waits for one stays.
     pub(crate) fn take_held(&self) -> impl Iterator<Item = Box<Registered<C>>> {
-        self.queue.take_held(|work| matches!(work, Work::Resumed(_))).into_iter().filter_map(|work| match work {
-            Work::Resumed(registered) => Some(registered),
-            _ => None,
-        })
+        self.take_held_if(|_, _| true)
+    }
+
+    /// Takes out those that have waited since then.
+    pub(crate) fn take_held_since(&self, then: Millis) -> impl Iterator<Item = Box<Registered<C>>> {
+        self.take_held_if(move |_, since| since.is_some_and(|since| since <= then))
+    }
+
+    /// Takes out those whose peers have ended their streams.
+    pub(crate) fn take_held_and_left(&self) -> impl Iterator<Item = Box<Registered<C>>> {
+        self.take_held_if(|registered, _| has_ended(registered))
+    }
+
+    fn take_held_if(
+        &self,
+        is_wanted: impl Fn(&Registered<C>, Option<Millis>) -> bool,
+    ) -> impl Iterator<Item = Box<Registered<C>>> {
+        let held = self.queue.take_held(|work, since| match work {
+            Work::Resumed(registered) => is_wanted(registered, since),
+            _ => false,
+        });
+        held.into_iter().filter_map(|work| if let Work::Resumed(registered) = work { Some(registered) } else { None })
+    }
+
+    /// Lets the next turns ask before they block: a worker was seen that blocks for long.
+    pub(crate) fn disk_is_slow(&self) {
+        self.queue.disk_is_slow();
     }
 
     pub(crate) fn is_empty(&self) -> bool {

@@ -96,8 +96,13 @@ impl Promotion {
 
     /// A turn has not ended for so long that the means must not wait for it.
     pub(super) fn turn_stalled(&mut self) {
-        self.blocking_turns.be_long();
+        self.disk_is_slow();
         self.other_turns.be_long();
+    }
+
+    /// So it is with a turn that blocks.
+    pub(super) fn disk_is_slow(&mut self) {
+        self.blocking_turns.be_long();
     }
 }
 

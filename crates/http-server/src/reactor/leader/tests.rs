@@ -130,7 +130,7 @@ mod one_order {
         wakers[2].wake(Wakeup::Done);
         wakers[2].wake(Wakeup::Done);
         assert!(matches!(queue.next(&turn, None), Some(Event::Job(2))));
-        assert_eq!(queue.take_held(|_| true), [1]);
+        assert_eq!(queue.take_held(|_, _| true), [1]);
         wakers[1].wake(Wakeup::Done);
         queue.shut_down();
         assert!(queue.next(&turn, None).is_none(), "what was taken out is not resumed");
