@@ -12,15 +12,17 @@ use std::fs;
 use std::io::{ErrorKind, Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpStream};
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
+use std::sync::LazyLock;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::thread;
 use std::time::{Duration, Instant};
 
 use http_core::Method;
-use http_server::{Action, Body, BodySink, Handler, HandlerError, Later, Request, Response, Timeouts};
+use http_server::auth::{BasicAuth, Users};
+use http_server::{Action, Body, BodySink, Handler, HandlerError, Later, Request, Response, Server, Timeouts};
 use rustix::net::sockopt::set_socket_linger;
 
-use support::{EmbeddedServer, TIMEOUT, wait_until};
+use support::{EmbeddedServer, PASSWORD, TIMEOUT, authorization, users_line, wait_until};
 
 /// A random number generator with a seed (SplitMix64).
 struct Random(u64);
@@ -97,7 +99,8 @@ impl Read for SlowReader {
     }
 }
 
-/// Whether a handler that responds with `length` bytes may block, and how long it does.
+/// Whether a handler that responds with `length` bytes may block, and how long it does. Some take long without asking, as
+/// if they computed.
 fn block(request: &Request<'_>, length: usize) -> Result<(), Later> {
     let milliseconds = match length % 8 {
         0 => {
@@ -108,6 +111,7 @@ fn block(request: &Request<'_>, length: usize) -> Result<(), Later> {
             request.blocking().may_hang()?;
             10
         }
+        3 => 12,
         _ => return Ok(()),
     };
     thread::sleep(Duration::from_millis(milliseconds));
@@ -149,6 +153,9 @@ const TEXT: http_core::FieldValue<'static> = http_core::FieldValue::from_static(
 
 /// A request, and the body of its response if the server has enough time and memory.
 fn request(random: &mut Random, keep: bool, large: bool) -> (Vec<u8>, Vec<u8>) {
+    let login = authorization(USERS[random.below(USERS.len())], PASSWORD);
+    let version = if keep && random.one_in(2) { "1.1\r\nHost: a\r\nExpect: 100-continue" } else { "1.0" };
+    let version = format!("{version}\r\n{login}");
     let keep = if keep { "Connection: keep-alive\r\n" } else { "" };
     let length = match random.below(8) {
         _ if !large => random.below(300),
@@ -159,10 +166,10 @@ fn request(random: &mut Random, keep: bool, large: bool) -> (Vec<u8>, Vec<u8>) {
     let path = match random.below(4) {
         0 => "/collect",
         1 => "/sink",
-        _ => return (format!("GET /{length} HTTP/1.0\r\n{keep}\r\n").into_bytes(), content(length)),
+        _ => return (format!("GET /{length} HTTP/{version}{keep}\r\n").into_bytes(), content(length)),
     };
     let length = length >> 1; // below the smaller of the two limits
-    let head = format!("POST {path} HTTP/1.0\r\n{keep}Content-Length: {length}\r\n\r\n");
+    let head = format!("POST {path} HTTP/{version}{keep}Content-Length: {length}\r\n\r\n");
     ([head.as_bytes(), &content(length)].concat(), format!("received {length}").into_bytes())
 }
 
@@ -246,13 +253,14 @@ fn read(mut stream: TcpStream, mut random: Random, max_read: usize) -> (Vec<u8>,
 /// responses.
 fn check(mut bytes: &[u8], expected: &[Vec<u8>]) -> usize {
     for (checked, expected) in expected.iter().enumerate() {
+        bytes = bytes.strip_prefix(b"HTTP/1.1 100 Continue\r\n\r\n").unwrap_or(bytes);
         let Some(end) = bytes.windows(4).position(|four| four == b"\r\n\r\n") else { return checked };
         let head = str::from_utf8(&bytes[..end]).unwrap();
         let status = head.strip_prefix("HTTP/1.0 ").and_then(|head| head.get(..3)).unwrap_or_else(|| panic!("{head}"));
         let rest = &bytes[end + 4..];
         if status != "200" {
-            assert!(matches!(status, "400" | "408" | "503"), "{head}");
-            assert!(head.contains("\r\nConnection: close"), "{head}");
+            assert!(matches!(status, "400" | "408" | "413" | "503"), "{head}");
+            assert!(status == "413" || head.contains("\r\nConnection: close"), "{head}"); // a short body is dropped
             return checked;
         }
         assert!(head.contains(&format!("\r\nContent-Length: {}", expected.len())), "{head}");
@@ -267,6 +275,14 @@ fn check(mut bytes: &[u8], expected: &[Vec<u8>]) -> usize {
     expected.len()
 }
 
+/// Their passwords are verified in each round.
+const USERS: [&str; 8] = ["a", "b", "c", "d", "e", "f", "g", "h"];
+
+fn users() -> Users {
+    static LINES: LazyLock<String> = LazyLock::new(|| USERS.map(|user| users_line(user, 4)).concat());
+    Users::parse(LINES.as_bytes()).unwrap()
+}
+
 fn descriptors() -> usize {
     fs::read_dir("/proc/self/fd").unwrap().count()
 }
@@ -278,17 +294,21 @@ fn round(seed: u64) {
         [millis(40, 140), millis(40, 140), millis(0, 100), millis(100, 200), millis(50, 200)];
     let (threads, slots) = (1 + random.below(3), 1 + random.below(8) as u32);
     let unlimited = random.one_in(3);
+    let (body_budget, requires_login) = (random.below(600_000), random.one_in(3));
     let (never_blocks, pollers) = (random.one_in(2), 1 + random.below(2));
-    let server = EmbeddedServer::start(
-        |server| match server.threads(threads).pollers(pollers) {
-            server if unlimited => server,
-            server => {
-                let timeouts = Timeouts { head, idle, ..Timeouts::default() };
-                server.max_connections(slots).timeouts(timeouts).shutdown_timeout(shutdown_timeout)
-            }
-        },
-        TestHandler { never_blocks },
-    );
+    let configure = |server: Server| match server.threads(threads).pollers(pollers) {
+        server if unlimited => server,
+        server => {
+            let timeouts = Timeouts { head, idle, body: head, ..Timeouts::default() };
+            let server = server.max_connections(slots).timeouts(timeouts).shutdown_timeout(shutdown_timeout);
+            server.body_budget(body_budget)
+        }
+    };
+    let handler = TestHandler { never_blocks };
+    let server = match requires_login {
+        true => EmbeddedServer::start(configure, BasicAuth::new(users(), handler)),
+        false => EmbeddedServer::start(configure, handler),
+    };
     let address = server.address();
     let stats = thread::scope(|scope| {
         let end = Instant::now() + duration;
