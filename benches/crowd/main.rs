@@ -1,10 +1,11 @@
 //! Measures one client beside a crowd of slow and silent peers: its latency, which peers are lost, and the memory per
-//! connection. It prints each figure beside its goal.
+//! connection; then its latency beside peers that ask for much work. It prints each figure beside its goal.
 //!
 //!     cargo bench -p benches --bench crowd
 #![allow(clippy::print_stdout, clippy::print_stderr)] // the report, and a warning if the crowd is smaller
 
 mod client;
+mod listings;
 mod peers;
 #[path = "../peers/process.rs"]
 mod process;
@@ -38,6 +39,9 @@ const MAX_CONNECTIONS: u32 = 17_000;
 const TIMEOUT: Duration = Duration::from_secs(60);
 
 const SMALL: (&str, usize) = ("1k.txt", 1 << 10);
+/// Entries of the directory that is listed, and the peers that request it.
+const LISTED: usize = 10_000;
+const LISTING_PEERS: usize = 32;
 const LARGE: (&str, u64) = ("10m.bin", 10 << 20);
 
 /// Measures one client beside a crowd of slow and silent peers
@@ -65,6 +69,8 @@ struct Figures {
     sizes: Sizes,
     alone: Latencies,
     beside: Latencies,
+    /// Beside peers that pipeline requests for a long listing.
+    beside_listings: Latencies,
     /// Why the client stopped early.
     error: Option<String>,
     /// Peers that the server disconnected before their timeout: which kind, after how long, and what they received.
@@ -94,6 +100,7 @@ fn main() -> Result<ExitCode, BoxError> {
     let directory = tempfile::tempdir()?;
     fs::write(directory.path().join(SMALL.0), vec![b'a'; SMALL.1])?;
     File::create(directory.path().join(LARGE.0))?.set_len(LARGE.1)?;
+    listings::create(directory.path())?;
     thread::sleep(Duration::from_secs(3)); // the server does not cache files that were written just now
 
     let limit = connection_limit(&webserver)?;
@@ -137,8 +144,12 @@ fn measure(webserver: &Path, root: &Path, sizes: Sizes, duration: Duration) -> R
     let descriptors = fs::read_dir(format!("/proc/{}/fd", server.id()))?.count();
     let lost = crowd.end()?;
     let connections = connections.try_into().map_err(|_| "a kind was not measured")?;
-    let error = error_alone.or(error);
-    Ok(Figures { sizes, alone, beside, error, lost, descriptors, slot, connections, cpus, elapsed: started.elapsed() })
+    drop(server);
+    let elapsed = started.elapsed();
+    let (_server, port) = start_server(webserver, root, MAX_CONNECTIONS)?;
+    let (beside_listings, error_listings) = listings::run(port, duration / 2)?;
+    let error = error_alone.or(error).or(error_listings);
+    Ok(Figures { sizes, alone, beside, beside_listings, error, lost, descriptors, slot, connections, cpus, elapsed })
 }
 
 /// The number of connections that the server takes with these options, from its `--print-limits`.

@@ -8,9 +8,13 @@ use crate::{Figures, TIMEOUT};
 /// Bytes of the server's memory for an idle connection.
 const IDLE_CONNECTION: f64 = 512.0;
 
+/// The median beside peers that pipeline requests for a long listing.
+const LISTINGS: Duration = Duration::from_millis(50);
+
 /// Prints the report. Returns whether every goal was met.
 pub(crate) fn print(figures: &Figures) -> bool {
-    let Figures { sizes, alone, beside, error, lost, descriptors, slot, connections, cpus, elapsed } = figures;
+    let Figures { sizes, alone, beside, beside_listings, error, lost, descriptors, slot, connections, cpus, elapsed } =
+        figures;
     println!("{} peers dribble a head, {} read slowly and {} are idle,", sizes.dribbling, sizes.reading, sizes.idle);
     println!("all at once for {:.0} s, beside a client that requests 1 KiB in a loop\n", elapsed.as_secs_f64());
     println!("| | measured | goal | |\n|---|---|---|---|");
@@ -19,7 +23,7 @@ pub(crate) fn print(figures: &Figures) -> bool {
         all &= met.unwrap_or(true);
         println!("| {what} | {measured} | {goal} | {} |", met.map_or("", |met| if met { "met" } else { "**MISSED**" }));
     };
-    for (name, latencies) in [("alone", alone), ("beside the crowd", beside)] {
+    for (name, latencies) in [("alone", alone), ("beside the crowd", beside), ("beside listings", beside_listings)] {
         row(&format!("responses {name}"), latencies.count().to_string(), String::new(), None);
         let times = [500, 990, 999, 1000].map(|permille| time(latencies.percentile(permille)));
         row(&format!("p50, p99, p99.9 and maximum {name}"), times.join(", "), String::new(), None);
@@ -27,6 +31,8 @@ pub(crate) fn print(figures: &Figures) -> bool {
     let goal = Duration::from_millis(5).max(alone.percentile(990) * 3);
     let p99 = beside.percentile(990);
     row("p99 beside the crowd", time(p99), format!("below {}", time(goal)), Some(p99 < goal));
+    let median = beside_listings.percentile(500);
+    row("p50 beside listings", time(median), format!("below {}", time(LISTINGS)), Some(median < LISTINGS));
     row("failed requests", u8::from(error.is_some()).to_string(), "0".into(), Some(error.is_none()));
     row("peers disconnected too early", lost.len().to_string(), "0".into(), Some(lost.is_empty()));
     let total = sizes.total();
