@@ -13,7 +13,7 @@ use http_core::header;
 use http_server::{Request, Response};
 use tempfile::TempDir;
 
-use support::{EmbeddedServer, Program, ReceivedResponse, exchange, fetch, get};
+use support::{EmbeddedServer, Program, ReceivedResponse, exchange, fetch, get, keep_alive, read_response, send};
 
 /// `Sun, 06 Nov 1994 08:49:37 GMT`
 const MODIFIED: u64 = 784_111_777;
@@ -211,4 +211,24 @@ fn v35_no_request_changes_a_file() {
     }
     program.finish();
     assert!(tree(directory.path()) == before);
+}
+
+// R2068-19.7.1d: only with the token, and in whole seconds.
+#[test]
+fn kept_connection_says_how_long_it_may_be_idle() {
+    let directory = directory();
+    for (options, timeout) in [
+        (&[][..] as &[&str], Some("timeout=75")),
+        (&["--idle-timeout", "2.9"], Some("timeout=2")),
+        (&["--idle-timeout", "0.5"], None),
+        (&["--no-keep-alive"], None),
+    ] {
+        let program = Program::start(directory.path(), options);
+        for target in ["/a.txt", "/missing"] {
+            let kept = read_response(&mut send(program.address(), &keep_alive(target)));
+            assert_eq!(kept.header("Keep-Alive"), timeout, "{options:?}");
+            assert_eq!(kept.keeps_alive(), !options.contains(&"--no-keep-alive"));
+            assert_eq!(get(program.address(), target).header("Keep-Alive"), None);
+        }
+    }
 }
