@@ -159,9 +159,12 @@ fn every_driver_responds_alike_and_leaks_nothing() {
         for address in addresses {
             for size in [1 << 20, if request.len() < 400 { 7 } else { 1 << 15 }] {
                 let (output, is_reset) = ask(address, &request, size);
-                // R9112-8: without a length, a reset shows that the response is incomplete. It may destroy what came before.
-                assert_eq!(is_reset, request == b"GET /short\r\n", "{}", request.escape_ascii());
+                // R9112-8: without a length, a reset shows that the response is incomplete. With one it is a reset, too, if
+                // the client still sends. It may destroy what came before.
+                let is_short = request.windows(7).any(|part| part == b" /short");
+                assert!(is_reset || request != b"GET /short\r\n", "it looks whole");
                 if is_reset {
+                    assert!(is_short, "{}", request.escape_ascii());
                     continue;
                 }
                 let shown = |text: &str| text.chars().take(400).collect::<String>();
