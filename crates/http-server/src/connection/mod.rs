@@ -66,8 +66,8 @@ pub(crate) struct Connection<T = Socket> {
     /// It is in a box so that a waiting connection is small.
     log_record: Option<Box<PendingRecord>>,
     activity: Activity,
-    /// What received a body until that was refused. In a box, because it is rare.
-    unwanted: Option<Box<BodyConsumer>>,
+    /// In a box, because it is rare.
+    aside: Option<Box<Aside>>,
     timer: PhaseTimer,
     /// Why it timed out, if it did.
     timeout_reason: Option<EndReason>,
@@ -88,8 +88,6 @@ pub(crate) struct Connection<T = Socket> {
     holds_workspace: bool,
     /// The handler asked whether it may hang, and the body of its response may, too.
     body_may_hang: bool,
-    /// What wakes the request in progress, or has woken it.
-    waker: Option<Arc<Waker>>,
     /// It was put aside until it gets a permit or wakes, or what it has received is still charged as if it were.
     is_held: bool,
 }
@@ -104,6 +102,15 @@ impl TurnOutcome {
     fn is_held(&self) -> bool {
         matches!(self, TurnOutcome::Blocked(_) | TurnOutcome::Sleep(_))
     }
+}
+
+/// What a request leaves beside its connection.
+#[derive(Debug)]
+enum Aside {
+    /// What received its body until that was refused.
+    Unwanted(BodyConsumer),
+    /// What wakes it, or has woken it.
+    Waker(Arc<Waker>),
 }
 
 #[derive(Debug)]
@@ -127,7 +134,7 @@ impl<T: Transport> Connection<T> {
             send_buffer: SendBuffer::default(),
             log_record: None,
             activity: Activity::Idle,
-            unwanted: None,
+            aside: None,
             timer: PhaseTimer::new(clock::monotonic_ms()),
             timeout_reason: None,
             responses: 0,
@@ -140,7 +147,6 @@ impl<T: Transport> Connection<T> {
             peer_closed: false,
             holds_workspace: false,
             body_may_hang: false,
-            waker: None,
             is_held: false,
         }
     }
@@ -158,7 +164,7 @@ impl<T: Transport> Connection<T> {
             outcome = match self.activity {
                 Activity::Idle | Activity::ReadingBody(_) => {
                     self.put_consumer_aside();
-                    self.waker = None;
+                    self.take_waker();
                     self.protocol.reject_overloaded();
                     self.turn(shared, context)
                 }
@@ -351,7 +357,11 @@ impl<T: Transport> Connection<T> {
     /// too.
     pub(crate) fn take_source(&mut self) -> Option<(Box<dyn Send>, Permit)> {
         self.put_consumer_aside();
-        let source = match (self.send_buffer.take_source(), self.unwanted.take()) {
+        let unwanted = match self.aside.take().map(|aside| *aside) {
+            Some(Aside::Unwanted(consumer)) => Some(consumer),
+            _ => None,
+        };
+        let source = match (self.send_buffer.take_source(), unwanted) {
             (None, None) => return None,
             (Some(body), None) => body,
             (body, Some(consumer)) => Box::new((body, consumer)),
@@ -365,9 +375,19 @@ impl<T: Transport> Connection<T> {
         match mem::replace(&mut self.activity, Activity::Idle) {
             Activity::ReadingBody(mut consumer) => {
                 consumer.forget_bytes();
-                self.unwanted = Some(Box::new(consumer));
+                self.aside = Some(Box::new(Aside::Unwanted(consumer)));
             }
             other => self.activity = other,
+        }
+    }
+
+    fn take_waker(&mut self) -> Option<Arc<Waker>> {
+        match *self.aside.take()? {
+            Aside::Waker(waker) => Some(waker),
+            unwanted => {
+                self.aside = Some(Box::new(unwanted));
+                None
+            }
         }
     }
 

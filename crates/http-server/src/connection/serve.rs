@@ -9,7 +9,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use http_core::server::{self, Event, Expectation, Phase, ResponseBody, SendBody};
 use http_core::{Date, Framing, RequestError, UsageError};
 
-use super::{Activity, BYTES_PER_TURN, Connection, TurnOutcome};
+use super::{Activity, Aside, BYTES_PER_TURN, Connection, TurnOutcome};
 use crate::access_log::{LogFormat, PendingRecord};
 use crate::clock::{self, Millis};
 use crate::connection::budget::Reservation;
@@ -121,7 +121,7 @@ impl<T: Transport> Connection<T> {
                 Err(error) => {
                     if let Some(log) = &shared.log
                         && matches!(self.activity, Activity::Idle)
-                        && self.unwanted.is_none()
+                        && !matches!(self.aside.as_deref(), Some(Aside::Unwanted(_)))
                     {
                         let record = self.log_record.get_or_insert_with(|| context.take_log_record());
                         let (began, client) = (self.timer.phase_started(), self.peer_addr.ip());
@@ -159,12 +159,12 @@ impl<T: Transport> Connection<T> {
     /// Hands the request that the protocol just received to the handler. Returns the outcome of the turn, if the handler
     /// is to be called again.
     fn call_handler(&mut self, shared: &Shared, context: &mut WorkerContext) -> io::Result<Option<TurnOutcome>> {
-        let Some(head) = self.protocol.request() else { return Err(io::Error::other("a request without a head")) };
         let line = self.protocol.start_line();
         if !context.turn.may(shared.handler_permit, |name| name.extend_from_slice(line)) {
             return Ok(Some(TurnOutcome::Blocked(shared.handler_permit)));
         }
-        let waker = self.waker.take();
+        let waker = self.take_waker();
+        let Some(head) = self.protocol.request() else { return Err(io::Error::other("a request without a head")) };
         let request = Request {
             head,
             peer_addr: self.peer_addr,
@@ -211,7 +211,7 @@ impl<T: Transport> Connection<T> {
             }
             Ok(ActionKind::Later(permit)) => return Ok(Some(TurnOutcome::Blocked(permit))),
             Ok(ActionKind::Sleep(waker)) => {
-                self.waker = Some(waker.clone());
+                self.aside = Some(Box::new(Aside::Waker(waker.clone())));
                 return Ok(Some(TurnOutcome::Sleep(waker)));
             }
             Err(failure) => errors().failed(failure),

@@ -264,7 +264,7 @@ fn request_that_sleeps_is_handled_again_once_it_is_woken() {
     let mut refused = connected(peer(1), &shared);
     refused.drive(&shared, &mut context);
     assert_eq!(refused.close_reason(), Some(CloseReason::Refused(RequestError::Overloaded)));
-    assert!(refused.waker.is_none());
+    assert!(refused.aside.is_none());
 }
 
 #[test]
