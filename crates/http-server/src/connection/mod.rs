@@ -221,13 +221,19 @@ impl<T: Transport> Connection<T> {
 
     /// Handles a passed deadline: sends a 408 if the peer waits for a response, and ends.
     pub(crate) fn on_timeout(&mut self, shared: &Shared, context: &mut WorkerContext) -> TurnOutcome {
-        if let Activity::Lingering { reason } = self.activity {
-            return TurnOutcome::Close(reason);
-        }
         if matches!(self.reservation, Reservation::Wanted(_)) {
             self.put_consumer_aside();
             self.protocol.reject_overloaded();
             return self.drive(shared, context);
+        }
+        let now = clock::monotonic_ms();
+        if self.waits_for == Interest::Read
+            && self.timer.grant_grace(&shared.timeouts, now, || self.transport.is_readable())
+        {
+            return TurnOutcome::Park(Interest::Yield);
+        }
+        if let Activity::Lingering { reason } = self.activity {
+            return TurnOutcome::Close(reason);
         }
         if self.waits_for == Interest::Write && self.timer.mark_slow_reader() {
             self.transport.limit_unsent();
@@ -235,15 +241,12 @@ impl<T: Transport> Connection<T> {
         }
         if self.waits_for != Interest::Read {
             if self.transport.is_writable() {
-                self.timer.excuse(&shared.timeouts, clock::monotonic_ms());
+                self.timer.excuse(&shared.timeouts, now);
                 return TurnOutcome::Park(Interest::Yield);
             }
             // The peer does not read its response. Further requests of it get none.
             self.record(shared, EndReason::SlowReader);
             return TurnOutcome::Close(EndReason::SlowReader);
-        }
-        if self.timer.grant_grace(|| self.transport.is_readable()) {
-            return TurnOutcome::Park(Interest::Yield);
         }
         self.timeout_reason = Some(match self.protocol.phase() {
             Phase::Body => EndReason::BodyTimeout,

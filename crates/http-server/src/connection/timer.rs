@@ -102,14 +102,16 @@ impl PhaseTimer {
         self.phase_started += now.saturating_sub(deadline) + timeouts.body_millis();
     }
 
-    /// Postpones the deadline, once per phase, if input is waiting: the peer was in time, and the workers were not.
-    pub(crate) fn grant_grace(&mut self, input_is_waiting: impl FnOnce() -> bool) -> bool {
-        if self.grace_used || !input_is_waiting() {
+    /// Postpones the deadline to a second from now. It does so once per phase if input is waiting: the peer was in time,
+    /// and the workers were not. And it does so whenever the deadline is noticed late, because the process was stopped.
+    pub(crate) fn grant_grace(&mut self, timeouts: &Timeouts, now: Millis, has_input: impl FnOnce() -> bool) -> bool {
+        let late = now.saturating_sub(self.deadline(timeouts, Interest::Read));
+        if late < BUSY_GRACE && (self.grace_used || !has_input()) {
             return false;
         }
         self.grace_used = true;
-        self.phase_started += BUSY_GRACE;
-        self.last_progress += BUSY_GRACE;
+        self.phase_started += late + BUSY_GRACE;
+        self.last_progress += late + BUSY_GRACE;
         true
     }
 }
@@ -222,13 +224,31 @@ mod tests {
     #[test]
     fn grace_is_granted_once_a_phase_and_only_with_input() {
         let mut timer = in_phase(Phase::Head);
-        assert!(!timer.grant_grace(|| false));
+        assert!(!timer.grant_grace(&TIMEOUTS, 4_000, || false));
         assert_eq!(read_deadline(&timer), 4_000);
-        assert!(timer.grant_grace(|| true));
-        assert_eq!(read_deadline(&timer), 5_000);
-        assert!(!timer.grant_grace(|| panic!("it must not check the socket")));
+        assert!(timer.grant_grace(&TIMEOUTS, 4_100, || true));
+        assert_eq!(read_deadline(&timer), 5_100);
+        assert!(!timer.grant_grace(&TIMEOUTS, 5_200, || panic!("it must not check the socket")));
         timer.enter(Phase::Body, 5_000);
-        assert!(timer.grant_grace(|| true));
+        assert!(timer.grant_grace(&TIMEOUTS, 15_000, || true));
         assert_eq!(read_deadline(&timer), 16_000);
+    }
+
+    #[test]
+    fn after_a_pause_there_is_grace_from_then_on() {
+        for phase in [Phase::Head, Phase::Idle, Phase::Body, Phase::Closing] {
+            let mut timer = in_phase(phase);
+            timer.record_progress(1, 2_000);
+            for now in [100_000, 200_000] {
+                assert!(timer.grant_grace(&TIMEOUTS, now, || false), "{phase:?}");
+                assert_eq!(read_deadline(&timer), now + 1_000, "{phase:?}");
+                assert!(!timer.grant_grace(&TIMEOUTS, now + 1_100, || true), "{phase:?}");
+            }
+        }
+        // What a body receives then counts as usual, so it goes on if it keeps the rate.
+        let mut timer = in_phase(Phase::Body);
+        assert!(timer.grant_grace(&TIMEOUTS, 100_000, || false));
+        timer.record_progress(20 << 10, 100_000);
+        assert_eq!(read_deadline(&timer), 121_000);
     }
 }
