@@ -50,8 +50,9 @@ pub struct ServerConfig {
     /// connections. Default: 16 MiB.
     ///
     /// A body reserves its Content-Length before it is received, so each one that has begun can complete. One that is
-    /// longer than the budget, or than 4 GiB, gets a 413. One that does not fit now waits: the slowest of those that have taken longer
-    /// than [`Timeouts::body`] make room for it, with a 408. If twice that time does not help, it gets a 503.
+    /// longer than the budget, or than 4 GiB, gets a 413. One that does not fit now waits, for twice
+    /// [`Timeouts::body`], and then gets a 503. The slowest of those that have taken longer than that timeout, and will
+    /// not be complete before, make room for it, with a 408.
     pub body_budget: usize,
     /// The most bytes that responses in memory may take while clients read them, over all connections. Default: 64 MiB.
     /// Beyond it, connections close before their responses are complete.

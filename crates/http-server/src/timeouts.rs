@@ -77,6 +77,11 @@ impl Timeouts {
         self.body.as_millis() as Millis
     }
 
+    /// How long a body waits for memory.
+    pub(crate) fn memory_wait(&self) -> Millis {
+        2 * self.body_millis()
+    }
+
     fn rate_allowance(&self, bytes: u64) -> Millis {
         bytes.saturating_mul(1000).checked_div(self.min_rate).unwrap_or(Millis::MAX)
     }

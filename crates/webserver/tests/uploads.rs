@@ -396,6 +396,22 @@ fn v11_slowest_uploads_make_room_but_only_when_it_is_needed() {
     assert_eq!((stats.timed_out, stats.refused), (2, 0));
 }
 
+// V11: a silent client that wants all memory does not end the upload of another.
+#[test]
+fn v11_upload_that_is_nearly_complete_makes_no_room() {
+    let timeouts = with_budget(Duration::from_secs(2), 0);
+    let server = EmbeddedServer::start(|server| timeouts(server).body_budget(MIB), collect);
+    let address = server.address();
+    // It takes some 3 s.
+    let upload = thread::spawn(move || trickle(address, MIB, MIB / 60));
+    thread::sleep(Duration::from_millis(200));
+    let silent = send(address, &head("/", MIB, ""));
+    assert_waits(&silent);
+    assert_eq!(upload.join().unwrap(), 200);
+    drop(silent);
+    server.finish();
+}
+
 /// Ends the attack when it is dropped, also by a failed assertion.
 struct EndOfAttack<'a>(&'a AtomicBool);
 

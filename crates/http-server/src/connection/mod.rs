@@ -313,7 +313,7 @@ impl<T: Transport> Connection<T> {
     /// When it times out, if it is parked now.
     pub(crate) fn deadline(&self, shared: &Shared) -> Millis {
         match self.reservation {
-            Reservation::Wanted(_) => self.timer.phase_started() + 2 * shared.timeouts.body_millis(),
+            Reservation::Wanted(_) => self.timer.phase_started() + shared.timeouts.memory_wait(),
             _ => self.timer.deadline(&shared.timeouts, self.waits_for),
         }
     }
@@ -335,11 +335,15 @@ impl<T: Transport> Connection<T> {
         granted
     }
 
-    /// The bytes per second of a body that may have to make room for others, and the memory that it holds.
+    /// The bytes per second of a body that may have to make room for others, and the memory that it holds. One that will
+    /// be complete before they give up has not to.
     pub(crate) fn evictable_body(&self, shared: &Shared, now: Millis) -> Option<(u64, usize)> {
         match (self.reservation, &self.activity) {
-            (Reservation::Reserved(bytes), Activity::ReadingBody(_)) if self.timer.phase() == Phase::Body => {
-                Some((self.timer.rate_after(shared.timeouts.body_millis(), now)?, bytes as usize))
+            (Reservation::Reserved(bytes), Activity::ReadingBody(consumer)) if self.timer.phase() == Phase::Body => {
+                let rate = self.timer.rate_after(shared.timeouts.body_millis(), now)?;
+                let soon = rate.saturating_mul(shared.timeouts.memory_wait()) / 1000;
+                let left = u64::from(bytes).saturating_sub(consumer.collected() as u64);
+                (soon < left).then_some((rate, bytes as usize))
             }
             _ => None,
         }

@@ -396,6 +396,23 @@ fn time_of_a_body_begins_when_the_server_waits_for_it() {
     assert_eq!(connection.evictable_body(&shared, before + 9_000), None);
 }
 
+// It would lose what it has sent, and be complete before those that wait give up.
+#[test]
+fn fast_body_does_not_make_room_for_others() {
+    let shared = Shared::new(Box::new(|_: &Request<'_>| Action::collect_body(1 << 20, |_| Response::text("x"))));
+    let mut context = WorkerContext::new(Turn::unlimited());
+    let head = b"POST / HTTP/1.0\r\nContent-Length: 200000\r\n\r\n";
+    let mut connection = connected(FakePeer([&head[..], &[b'x'; 80_000]].concat(), Sends::Once), &shared);
+    assert_eq!(connection.drive(&shared, &mut context), TurnOutcome::Park(Interest::Read));
+    let (began, rate) = (connection.timer.phase_started(), |per_second| (per_second, 200_000));
+    connection.timer.enter(Phase::Body, began);
+    connection.timer.record_progress(65_000, began + 9_000);
+    assert_eq!(connection.evictable_body(&shared, began + 9_999), None, "its rate does not count yet");
+    assert_eq!(connection.evictable_body(&shared, began + 10_000), None, "the rest takes less than 20 s");
+    assert_eq!(connection.evictable_body(&shared, began + 12_000), Some(rate(5416)));
+    assert_eq!(connection.evictable_body(&shared, began + 19_000), Some(rate(0)), "it has stalled");
+}
+
 /// A peer that sends these bytes once, and accepts as many as there is room for.
 #[derive(Debug)]
 struct Trickle {

@@ -187,6 +187,11 @@ impl BodyConsumer {
         }
     }
 
+    /// Bytes of the body that are kept.
+    pub(crate) fn collected(&self) -> usize {
+        if let BodyConsumer::Collect(body, _) = self { body.len() } else { 0 }
+    }
+
     /// Receives the next bytes of a body for which this much memory is reserved.
     pub(crate) fn write(&mut self, bytes: &[u8], memory: usize) -> Result<(), HandlerError> {
         match self {

@@ -88,26 +88,30 @@ pub(crate) fn run(engine: &Engine, shutdown_timeout: Duration) {
     }
 }
 
-/// Gives free memory to the bodies that wait for it, the oldest first. For the oldest one that it does not suffice for,
-/// the slowest bodies make room: a worker sends each of these a 408.
+/// Gives free memory to the bodies that wait for it, the oldest first. For the oldest of the others that they can make
+/// room for, the slowest bodies do: a worker sends each of these a 408.
 fn share_body_budget(engine: &Engine, now: Millis) {
     let Engine { reactor, shared, .. } = engine;
     let mut waiting = reactor.survey(Connection::waits_for_memory);
     waiting.sort_unstable();
-    let mut missing = None;
+    let mut too_large = Vec::new();
     for ((since, bytes), slot) in waiting {
         let waits = |connection: &Connection| connection.waits_for_memory() == Some((since, bytes));
         if bytes > shared.body_budget.free() {
-            missing = missing.or(Some(bytes));
+            too_large.push(bytes);
         } else if let Some(mut registered) = reactor.take_if(slot, waits) {
             registered.connection.grant_memory(shared);
             reactor.push(Work::Resumed(registered));
         }
     }
-    let Some(missing) = missing else { return };
-    let mut missing = missing.saturating_sub(shared.body_budget.free());
+    if too_large.is_empty() {
+        return;
+    }
     let mut slowest = reactor.survey(|connection| connection.evictable_body(shared, now));
     slowest.sort_unstable_by_key(|((rate, bytes), _)| (*rate, Reverse(*bytes)));
+    let (free, held) = (shared.body_budget.free(), slowest.iter().map(|((_, bytes), _)| *bytes).sum());
+    let mut missing = too_large.into_iter().map(|bytes| bytes.saturating_sub(free));
+    let Some(mut missing) = missing.find(|missing| *missing <= held) else { return };
     for ((_, bytes), slot) in slowest {
         if missing == 0 {
             return;
