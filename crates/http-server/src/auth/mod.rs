@@ -60,8 +60,8 @@ pub struct BasicAuth<H> {
     challenge: String,
 }
 
-/// The most requests that wait for a verification at the same time. Beyond it, one of them gets a 503: of the clients
-/// that guess, one that was served last.
+/// The most requests that wait for a verification at the same time. Beyond it, one of them gets a 503: the
+/// oldest one of a client that guesses.
 pub const MAX_WAITING: usize = queue::MAX_WAITING;
 
 /// How long a request waits for a verification. Then it gets a 503.

@@ -22,8 +22,9 @@ use http_core::auth::{Basic, constant_time_eq};
 
 use crate::waker::Wakeup;
 
-/// Requests that wait for a verification or its answer at the same time.
-pub(super) const MAX_WAITING: usize = 256;
+/// Requests that wait for a verification or its answer at the same time. Their heads take at most half of the budget for
+/// requests that are put aside.
+pub(super) const MAX_WAITING: usize = 512;
 
 /// How long a request waits at most.
 pub(super) const MAX_WAIT: Duration = Duration::from_secs(30);
@@ -190,12 +191,15 @@ impl<W> Queue<W> {
         }
     }
 
+    /// Of a client that guesses the newest requests come first, so its oldest one gives up. Otherwise a new one, perhaps of
+    /// someone else at its address, would not even wait.
     fn give_up_last(&mut self, now: Instant) {
-        let last = (0..self.waiting.len()).max_by_key(|index| self.rank(&self.waiting[*index]));
-        if let Some(last) = last {
-            let waker = self.waiting.remove(last).waker;
-            self.answers.push(Answer { at: now, waker, wakeup: Wakeup::GaveUp });
-        }
+        let Some(last) = (0..self.waiting.len()).max_by_key(|index| self.rank(&self.waiting[*index])) else { return };
+        let client = self.waiting[last].client;
+        let oldest = self.waiting.iter().position(|one| one.client == client);
+        let last = oldest.filter(|_| self.failed.contains_key(&client)).unwrap_or(last);
+        let waker = self.waiting.remove(last).waker;
+        self.answers.push(Answer { at: now, waker, wakeup: Wakeup::GaveUp });
     }
 
     /// The least one is next: one of a client with the fewest failures, and then of the one that was served longest ago.

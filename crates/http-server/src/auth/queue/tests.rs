@@ -145,7 +145,9 @@ impl Simulation {
 /// The most verifications that a right password from HERE waits for, which comes at any time of an attack.
 fn longest_wait(attackers: &[(&str, usize)]) -> u64 {
     // From the first guesses, which all wait at once, until answers are held back.
-    let moments = (0..150).map(|n| VERIFICATION * n * 2 / 7).chain([Duration::from_secs(60)]);
+    let connections: usize = attackers.iter().map(|(_, connections)| connections).sum();
+    let moments =
+        (0..150).step_by(1 + connections / 100).map(|n| VERIFICATION * n * 2 / 7).chain([Duration::from_secs(60)]);
     let waits = moments.map(|after| {
         let mut simulation = Simulation::new();
         simulation.attack(attackers);
@@ -160,7 +162,7 @@ fn longest_wait(attackers: &[(&str, usize)]) -> u64 {
 // V19
 #[test]
 fn v19_login_waits_for_at_most_four_verifications_while_two_attackers_guess() {
-    for connections in [1, 8, 50, 120] {
+    for connections in [1, 8, 50, 250] {
         let wait = longest_wait(&[(THERE, connections), (ELSEWHERE, connections)]);
         assert!(wait <= 3, "{connections} connections each, from other addresses: {wait}");
         let wait = longest_wait(&[(HERE, 2 * connections)]);
@@ -285,13 +287,13 @@ fn full_queue_refuses_those_that_guess() {
     let guesses: Vec<_> = (0..all).map(|n| simulation.log_in(Duration::ZERO, THERE, "user", &n.to_string())).collect();
     simulation.run(Duration::ZERO);
     assert_eq!((simulation.queue.waiting.len(), simulation.is_done(wrong)), (MAX_WAITING, true));
-    let refused = simulation.log_in(Duration::ZERO, THERE, "user", "one more");
-    let login = simulation.log_in(Duration::ZERO, HERE, "user", "right");
-    simulation.run(3 * VERIFICATION);
-    assert_eq!(simulation.logins[refused].answer.map(|(wakeup, _)| wakeup), Some(Wakeup::GaveUp));
-    assert!(simulation.is_done(login), "it takes the place of a guess");
-    let gave_up = |index: &&usize| matches!(simulation.logins[**index].answer, Some((Wakeup::GaveUp, _)));
-    assert_eq!(guesses.iter().filter(gave_up).count(), 1);
+    let guess = simulation.log_in(Duration::ZERO, THERE, "user", "one more");
+    let logins = [THERE, HERE].map(|client| simulation.log_in(Duration::ZERO, client, "user", "right"));
+    simulation.run(4 * VERIFICATION);
+    assert_eq!(logins.map(|login| simulation.is_done(login)), [true; 2], "they take the places of guesses");
+    let gave_up = |index: &usize| matches!(simulation.logins[*index].answer, Some((Wakeup::GaveUp, _)));
+    assert!(guesses[1..4].iter().all(gave_up), "the oldest, except the one that is being verified");
+    assert!(!guesses[4..].iter().chain([&guesses[0], &guess]).any(gave_up));
 }
 
 #[test]
