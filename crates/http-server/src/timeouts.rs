@@ -10,7 +10,7 @@ pub struct Timeouts {
     /// For a request's head, from the accept, or from its first byte on a kept connection. Default: 10 s.
     pub head: Duration,
     /// For the next request on a kept connection. Default: 75 s, which is longer than the 60 s after which the load
-    /// balancers of clouds close theirs: one that reuses a connection as it closes reports a 502.
+    /// balancers of clouds close theirs: one that reuses a connection as it closes reports a 502. With 0, none is kept.
     pub idle: Duration,
     /// How long a request's body or a response may take before its rate counts. Default: 10 s.
     pub body: Duration,

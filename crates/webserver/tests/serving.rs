@@ -771,10 +771,12 @@ fn connection_is_kept_until_client_or_option_ends_it() {
     }
     assert!(program.finish().contains("webserver: 2 connections: 2 completed, "));
 
-    let program = site.serve(&["--no-keep-alive"]);
-    for request in [one_0, one_1] {
-        assert_eq!(exchange(program.address(), request.as_bytes()).text(), "text");
-        assert_eq!(exchange(program.address(), request.repeat(2).as_bytes()).text(), "text");
+    for options in [&["--no-keep-alive"][..], &["--idle-timeout", "0"]] {
+        let program = site.serve(options);
+        for request in [one_0.into(), one_1.into(), one_0.repeat(2), one_1.repeat(2)] {
+            let response = exchange(program.address(), request.as_bytes());
+            assert!(response.text() == "text" && !response.keeps_alive(), "{options:?}: {}", response.head);
+        }
     }
 }
 

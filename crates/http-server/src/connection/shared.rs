@@ -55,7 +55,7 @@ impl<'h> Shared<'h> {
             trusted: config.trusted_proxies.into(),
             timeouts: config.timeouts,
             limits: config.limits,
-            keep_alive: config.keep_alive,
+            keep_alive: config.keep_alive && !config.timeouts.idle.is_zero(),
             stopping: Arc::default(),
             counters: Arc::default(),
             messages: Arc::default(),
