@@ -36,9 +36,13 @@ pub(crate) const SLOW_READER_AFTER: Millis = 1_000;
 /// The progress of a slow reader is visible after at most this many bytes; see [`sockopt`](crate::connection::sockopt).
 pub(crate) const SLOW_READER_STEP: u32 = 64 << 10;
 
-/// How long a connection waits at most until a worker may block for it. Clients of a disk that does not answer must not
-/// keep all connections for ever.
+/// How long a connection is put aside at most, until a worker may block for it or it wakes. Clients of a disk that does not
+/// answer must not keep all connections for ever.
 pub(crate) const HELD: Millis = 30_000;
+
+/// The same at the connection limit, if its client has ended its stream: perhaps it has left, and perhaps it only sends no
+/// more.
+pub(crate) const HELD_AND_LEFT: Millis = 2_000;
 
 /// As the server shuts down, a connection that has been idle for less may still send a request: its client is active, or
 /// has just connected.

@@ -3,7 +3,7 @@
 
 use std::hint::black_box;
 use std::io::{Read, Write};
-use std::net::{SocketAddr, TcpStream};
+use std::net::{Shutdown, SocketAddr, TcpStream};
 use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 use std::sync::{Arc, Condvar, Mutex};
 use std::thread;
@@ -438,5 +438,23 @@ fn connections_that_are_put_aside_make_room_when_their_clients_have_left() {
     let waits = get(address, "/block");
     door.open();
     assert!(receive(waits).ends_with("at last"));
+    finish(running);
+}
+
+// Its request has arrived.
+#[test]
+fn client_that_only_ends_its_stream_is_served_at_the_connection_limit() {
+    let door = Door::default();
+    let running = Server::bind("127.0.0.1:0").unwrap().threads(2).max_connections(8).start(Asks(door.clone())).unwrap();
+    let address = running.local_addrs()[0];
+    let held = [(); 8].map(|()| get(address, "/block"));
+    held.iter().for_each(|stream| stream.shutdown(Shutdown::Write).unwrap());
+    wait_until("two block", || door.visitors() == 2);
+    for _ in 0..5 {
+        assert!(receive(get(address, "/")).starts_with("HTTP/1.0 503 "));
+        thread::sleep(Duration::from_millis(50)); // the next tick
+    }
+    door.open();
+    assert!(held.map(receive).iter().all(|response| response.ends_with("at last")));
     finish(running);
 }

@@ -13,7 +13,7 @@ use super::Engine;
 use crate::clock::{self, Millis};
 use crate::connection::Connection;
 use crate::reactor::Work;
-use crate::timeouts::HELD;
+use crate::timeouts::{HELD, HELD_AND_LEFT};
 
 const TICK: Duration = Duration::from_millis(100);
 
@@ -54,8 +54,8 @@ pub(crate) fn run(engine: &Engine, shutdown_timeout: Duration) {
             engine.reactor.push(Work::HeldTooLong(registered));
         }
         if engine.reactor.on_tick() {
-            // Those whose clients may have left make room. A client that only ended its stream is the price.
-            for registered in engine.reactor.take_held_and_left() {
+            // Those whose clients may have left make room. One that only ended its stream is served if that takes no longer.
+            for registered in engine.reactor.take_held_and_left(now.saturating_sub(HELD_AND_LEFT)) {
                 engine.reactor.push(Work::Broken(registered));
             }
         }

@@ -44,8 +44,8 @@ struct QueueState<T> {
     held: [VecDeque<(Millis, T)>; 4],
     /// The kind of permit that such a job got last. Other kinds come first, so that none waits for a flood of it.
     last_kind: Permit,
-    /// Jobs that sleep until they are woken.
-    asleep: Vec<(Arc<Waker>, T)>,
+    /// Jobs that sleep until they are woken, and since when.
+    asleep: Vec<(Arc<Waker>, Millis, T)>,
     promotion: Promotion,
     /// Workers that wait for events.
     waiting: usize,
@@ -131,19 +131,18 @@ impl<T, P: EventSource> ReadyQueue<T, P> {
     pub(crate) fn sleep(&self, job: T, waker: Arc<Waker>) {
         let mut state = lock(&self.state);
         match waker.wakeup() {
-            None => state.asleep.push((waker, job)),
+            None => state.asleep.push((waker, clock::monotonic_ms(), job)),
             Some(_) => state.events.push_front(Event::Job(job)),
         }
     }
 
-    /// Takes out the jobs that wait for a permit or sleep, if they are wanted. Those that wait for a permit do so since
-    /// that time.
-    pub(crate) fn take_held(&self, is_wanted: impl Fn(&T, Option<Millis>) -> bool) -> Vec<T> {
+    /// Takes out the jobs that wait for a permit or sleep, since that time, if they are wanted.
+    pub(crate) fn take_held(&self, is_wanted: impl Fn(&T, Millis) -> bool) -> Vec<T> {
         let mut state = lock(&self.state);
-        let mut taken: Vec<T> =
-            state.asleep.extract_if(.., |(_, job)| is_wanted(job, None)).map(|(_, job)| job).collect();
+        let asleep = state.asleep.extract_if(.., |(_, since, job)| is_wanted(job, *since));
+        let mut taken: Vec<T> = asleep.map(|(_, _, job)| job).collect();
         for jobs in &mut state.held {
-            let is_wanted = |(since, job): &(Millis, T)| is_wanted(job, Some(*since));
+            let is_wanted = |(since, job): &(Millis, T)| is_wanted(job, *since);
             let (wanted, others): (VecDeque<_>, VecDeque<_>) = mem::take(jobs).into_iter().partition(is_wanted);
             *jobs = others;
             taken.extend(wanted.into_iter().map(|(_, job)| job));
@@ -273,9 +272,9 @@ impl<T: Send, P: EventSource> PermitSource for ReadyQueue<T, P> {
 
     fn wake(&self, waker: &Waker) {
         let mut state = lock(&self.state);
-        let position = state.asleep.iter().position(|(other, _)| **other == *waker);
+        let position = state.asleep.iter().position(|(other, ..)| **other == *waker);
         if let Some(position) = position {
-            let (_, job) = state.asleep.swap_remove(position);
+            let (_, _, job) = state.asleep.swap_remove(position);
             self.push_into(&mut state, job);
         }
     }

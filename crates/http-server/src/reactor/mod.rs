@@ -248,17 +248,17 @@ impl<C: AsFd + Send + 'static> Reactor<C> {
 
     /// Takes out those that have waited since then.
     pub(crate) fn take_held_since(&self, then: Millis) -> impl Iterator<Item = Box<Registered<C>>> {
-        self.take_held_if(move |_, since| since.is_some_and(|since| since <= then))
+        self.take_held_if(move |_, since| since <= then)
     }
 
-    /// Takes out those whose peers have ended their streams.
-    pub(crate) fn take_held_and_left(&self) -> impl Iterator<Item = Box<Registered<C>>> {
-        self.take_held_if(|registered, _| has_ended(registered))
+    /// Takes out those that have waited since then, and whose peers have ended their streams.
+    pub(crate) fn take_held_and_left(&self, then: Millis) -> impl Iterator<Item = Box<Registered<C>>> {
+        self.take_held_if(move |registered, since| since <= then && has_ended(registered))
     }
 
     fn take_held_if(
         &self,
-        is_wanted: impl Fn(&Registered<C>, Option<Millis>) -> bool,
+        is_wanted: impl Fn(&Registered<C>, Millis) -> bool,
     ) -> impl Iterator<Item = Box<Registered<C>>> {
         let held = self.queue.take_held(|work, since| match work {
             Work::Resumed(registered) => is_wanted(registered, since),
