@@ -42,8 +42,8 @@ struct QueueState<T> {
     events: VecDeque<Event<T>>,
     /// Jobs that wait for a permit, by its kind, and since when.
     held: [VecDeque<(Millis, T)>; 4],
-    /// The kind of permit that such a job got last. Other kinds come first, so that none waits for a flood of it.
-    last_kind: Permit,
+    /// How many of these were taken.
+    taken: usize,
     /// Jobs that sleep until they are woken, and since when.
     asleep: Vec<(Arc<Waker>, Millis, T)>,
     promotion: Promotion,
@@ -61,7 +61,7 @@ impl<T, P: EventSource> ReadyQueue<T, P> {
         let state = QueueState {
             events: VecDeque::new(),
             held: Default::default(),
-            last_kind: Permit::None,
+            taken: 0,
             asleep: Vec::new(),
             promotion,
             waiting: 0,
@@ -229,13 +229,14 @@ impl<T> QueueState<T> {
     /// Takes the next thing to do, and what its turn begins with. What waited for a permit comes first: at least one
     /// worker cannot have one and takes the others.
     fn take(&mut self) -> Option<(Start, Event<T>)> {
-        for permit in match self.last_kind {
-            Permit::Hang => [Permit::Block, Permit::Check, Permit::Hang],
-            Permit::Block => [Permit::Check, Permit::Hang, Permit::Block],
-            Permit::Check | Permit::None => [Permit::Hang, Permit::Block, Permit::Check],
+        // What takes less comes first. But no kind waits for ever, whatever flood there is of another.
+        for permit in match self.taken % 64 {
+            31 => [Permit::Block, Permit::Check, Permit::Hang],
+            63 => [Permit::Hang, Permit::Check, Permit::Block],
+            _ => [Permit::Check, Permit::Block, Permit::Hang],
         } {
             if !self.held[permit as usize].is_empty() && self.promotion.exchange(Permit::None, permit) {
-                self.last_kind = permit;
+                self.taken = self.taken.wrapping_add(1);
                 let (_, job) = self.held[permit as usize].pop_front()?;
                 return Some((Start { permit, promotes: true, is_calm: false }, Event::Job(job)));
             }
@@ -259,7 +260,9 @@ impl<T, P> fmt::Debug for ReadyQueue<T, P> {
 impl<T: Send, P: EventSource> PermitSource for ReadyQueue<T, P> {
     fn upgrade(&self, held: Permit, wanted: Permit) -> bool {
         let mut state = lock(&self.state);
-        let may = state.promotion.exchange(held, wanted);
+        // Work that takes long waits for all that was put aside and may be short. Its own kind has its turns, too.
+        let yields = wanted == Permit::Hang && state.held[..Permit::Hang as usize].iter().any(|jobs| !jobs.is_empty());
+        let may = !yields && state.promotion.exchange(held, wanted);
         if may {
             self.promote(&state);
         }

@@ -97,19 +97,29 @@ mod one_order {
     #[test]
     fn no_kind_of_job_waits_for_a_flood_of_another() {
         let (queue, turn) = (queue(1), Turn::unlimited());
-        for n in 0..9 {
-            queue.hold(Permit::Hang as u64, Permit::Hang);
-            queue.hold(Permit::Block as u64, Permit::Block);
-            if n == 0 {
-                queue.hold(Permit::Check as u64, Permit::Check);
-            }
+        let kinds = [Permit::Check, Permit::Block, Permit::Hang];
+        for kind in kinds {
+            (0..200).for_each(|_| queue.hold(kind as u64, kind));
         }
-        let mut order = String::new();
-        for _ in 0..7 {
+        let mut next = |_| {
             let Some(Event::Job(kind)) = queue.next(&turn, None) else { panic!("no job") };
-            order += ["none ", "check ", "block ", "hang "][kind as usize];
+            kind
+        };
+        let order: Vec<u64> = (0..128).map(&mut next).collect();
+        let positions = kinds.map(|kind| (0..128).filter(|n| order[*n] == kind as u64).collect::<Vec<_>>());
+        assert_eq!(positions[1..], [[31, 95], [63, 127]], "the short ones come first");
+    }
+
+    #[test]
+    fn long_work_waits_for_short_work_that_was_put_aside() {
+        let (queue, turn) = (queue(1), Turn::unlimited());
+        for kind in [Permit::Check, Permit::Block] {
+            queue.hold(1, kind);
+            assert!(!queue.upgrade(Permit::None, Permit::Hang));
+            assert!(matches!(queue.next(&turn, None), Some(Event::Job(1))));
+            assert!(queue.upgrade(kind, Permit::Hang));
+            assert!(lock(&queue.state).promotion.exchange(Permit::Hang, Permit::None));
         }
-        assert_eq!(order, "hang block check hang block hang block ");
     }
 
     #[test]
