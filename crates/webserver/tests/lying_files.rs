@@ -49,7 +49,7 @@ fn files_that_do_not_say_their_size_are_sent_to_their_end() {
             assert_eq!(head.contains("\r\nContent-Length: "), length < 16 << 10, "{name}: {head}");
             assert_eq!(head.contains("\r\nAccept-Ranges: "), length < 16 << 10, "{name}: {head}");
             assert_eq!(head.contains("\r\nETag: "), length < 16 << 10, "{name}: {head}");
-            assert!(!head.contains("\r\nLast-Modified: ") || name == "ticks", "{name}: {head}");
+            assert!(!head.contains("\r\nLast-Modified: ") || name.starts_with("ticks"), "{name}: {head}");
             let (of_head, _) = exchange(server.address(), &format!("HEAD /hung/{name} HTTP/1.0\r\n\r\n"));
             let lines = |head: &str| head.lines().filter(|line| !line.starts_with("Date: ")).count();
             assert_eq!(lines(&of_head), lines(&head), "{name}");

@@ -25,7 +25,7 @@ const LARGE: u64 = 4 << 20;
 
 /// Files that do not say their size: name, length that they say, length of their content. Programs read them to their end,
 /// because the kernel does not keep their content (`FOPEN_DIRECT_IO`).
-pub(crate) const LIARS: [(&str, u64, u64); 7] = [
+pub(crate) const LIARS: [(&str, u64, u64); 8] = [
     ("says0", 0, 100),
     ("says0-large", 0, 100_000),
     ("says0-16KiB", 0, 16 << 10),
@@ -34,6 +34,7 @@ pub(crate) const LIARS: [(&str, u64, u64); 7] = [
     ("says1000000", 1_000_000, 50_000),
     // The size is right, but each look at the file shows another modification time.
     ("ticks", 10, 10),
+    ("ticks-empty", 0, 0),
 ];
 
 /// Which requests are held instead of answered.
@@ -161,7 +162,7 @@ const BATCH_FORGET: u32 = 42;
 /// A flag in the answer to `OPEN`.
 const FOPEN_DIRECT_IO: u64 = 1;
 
-/// How often the file `ticks` was looked at.
+/// How often the files that tick were looked at.
 static LOOKS: AtomicU32 = AtomicU32::new(0);
 
 impl Disk {
@@ -275,7 +276,8 @@ fn attributes(node: u64) -> Vec<u8> {
     let time = 1_700_000_000_u64; // long ago, so that a server may cache the file
     let blocks = if liar(node).is_some() { 0 } else { length.div_ceil(512) };
     let mut bytes: Vec<u8> = [node, length, blocks, time, time, time].map(u64::to_ne_bytes).concat();
-    let looks = if name_of(node).is_some_and(|name| name == "ticks") { LOOKS.fetch_add(1, Relaxed) } else { 0 };
+    let looks =
+        if name_of(node).is_some_and(|name| name.starts_with("ticks")) { LOOKS.fetch_add(1, Relaxed) } else { 0 };
     bytes.extend([0, looks, looks].map(u32::to_ne_bytes).concat()); // nanoseconds
     bytes.extend([mode, links, 0, 0, 0, 4096, 0].map(u32::to_ne_bytes).concat()); // owner, device, block size, flags
     bytes
