@@ -398,7 +398,8 @@ fn wants_html(request: &Request<'_>) -> bool {
 impl From<OpenError> for ErrorResponse {
     fn from(error: OpenError) -> ErrorResponse {
         let cause = match &error {
-            OpenError::NotFound | OpenError::Later(_) => None,
+            // Of the root, the operator was told when it went away.
+            OpenError::NotFound | OpenError::NoRoot | OpenError::Later(_) => None,
             error => Some(error.clone()),
         };
         ErrorResponse { cause, ..ErrorResponse::without_cause(error) }

@@ -237,6 +237,7 @@ fn in_two_ways(root: &Path, body: impl Fn(&Program)) {
         let messages = program.finish();
         let lines = messages.lines().filter(|line| line.contains("503") && line.contains("restart the server"));
         assert_eq!(lines.count(), 1, "one line: {messages}");
+        assert!(!messages.contains("GET /"), "a line for a request: {messages}");
         let _ = fs::remove_dir_all(root);
     }
 }
