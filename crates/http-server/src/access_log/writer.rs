@@ -67,8 +67,9 @@ impl Drop for Writer {
 enum Task {
     /// Write to this output, the one with this number.
     Write(Output, u64),
-    /// Open the file again. A failure is reported if somebody asked for it.
+    /// Open the file again, in place of the output with this number. A failure is reported if somebody asked for it.
     Reopen {
+        generation: u64,
         asked: bool,
     },
     ReportOverflow,
@@ -81,7 +82,7 @@ impl AccessLog {
         loop {
             match self.next_task() {
                 Task::Write(output, generation) => self.write_to(output, generation, report),
-                Task::Reopen { asked } => self.reopen(asked, report),
+                Task::Reopen { generation, asked } => self.reopen(generation, asked, report),
                 Task::ReportOverflow => {
                     report("the access log is not written fast enough; lines are lost until it can be written again");
                 }
@@ -103,7 +104,8 @@ impl AccessLog {
             let wait = state.reopen_at.map(|at| at.saturating_duration_since(now));
             if wait == Some(Duration::ZERO) {
                 state.reopen_at = None;
-                return Task::Reopen { asked: mem::take(&mut state.reopen_asked) };
+                let asked = mem::take(&mut state.reopen_asked);
+                return Task::Reopen { generation: state.generation, asked };
             }
             if mem::take(&mut state.overflowed) && state.queue.is_losing() {
                 return Task::ReportOverflow;
@@ -114,10 +116,10 @@ impl AccessLog {
     }
 
     /// Opens the file of the same name, and lets it take the place of the current one.
-    fn reopen(&self, asked: bool, report: &dyn Fn(&str)) {
+    fn reopen(&self, generation: u64, asked: bool, report: &dyn Fn(&str)) {
         let Some(path) = &self.path else { return };
         match Output::file(path) {
-            Ok(output) => drop(self.replace_output(output)), // what it drops, it closes, which may take long
+            Ok(output) => drop(self.replace_output(generation, output)), // what it drops, it closes, which may take long
             Err(error) => {
                 self.lock().reopen_at.get_or_insert_with(|| Instant::now() + REOPEN_INTERVAL);
                 if asked {
@@ -129,7 +131,10 @@ impl AccessLog {
 
     /// First the lines that wait go to the earlier file, unless that is stuck. Returns the output that is not used: the
     /// earlier one, or this one if it is the same file, whose partial line still has to be finished.
-    fn replace_output(&self, output: Output) -> Option<Output> {
+    ///
+    /// If another one has taken the place of that with the number `generation` meanwhile, it is not known which was opened
+    /// last, so the file is opened once more.
+    fn replace_output(&self, generation: u64, output: Output) -> Option<Output> {
         let mut state = self.lock();
         if state.identity != output.identity {
             state.flush = true;
@@ -138,6 +143,9 @@ impl AccessLog {
             state.flush = false;
         }
         let unused = if state.identity == output.identity {
+            Some(output)
+        } else if state.generation != generation {
+            state.reopen_at = Some(Instant::now());
             Some(output)
         } else {
             state.identity = output.identity;
@@ -213,6 +221,7 @@ mod tests {
     use super::super::output::tests::Disk;
     use super::*;
     use crate::access_log::LogFormat;
+    use std::fs;
     use std::sync::mpsc::{Receiver, channel};
     use std::thread::JoinHandle;
 
@@ -290,6 +299,43 @@ mod tests {
         (0..3).for_each(|_| log.record(&record(&pending(b"GET / HTTP/1.0"))));
         end(&log, writer);
         assert_eq!(log.lost(), 2);
+    }
+
+    // Two threads have opened it, and the file was moved away in between.
+    #[test]
+    fn file_that_was_opened_first_does_not_take_the_place_of_the_one_that_was_opened_last() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("log");
+        let open = || Output::file(&path).unwrap();
+        let log = AccessLog::new(LogFormat::Common, Some(path.clone()), open());
+        let opened_for = || match log.next_task() {
+            Task::Reopen { generation, .. } => (generation, open()),
+            _ => panic!("nobody asked"),
+        };
+        let rotate = |to: String| {
+            fs::rename(&path, directory.path().join(to)).unwrap();
+            log.ask_to_reopen();
+        };
+        let mut writing = vec![log.next_task()];
+        for last_is_late in [false, true] {
+            rotate(format!("older-{last_is_late}"));
+            let first = opened_for();
+            rotate(format!("old-{last_is_late}"));
+            let last = opened_for();
+            let (early, late) = if last_is_late { (first, last) } else { (last, first) };
+            log.replace_output(early.0, early.1);
+            writing.push(log.next_task());
+            log.replace_output(late.0, late.1);
+            while log.lock().reopen_at.is_some() {
+                let (generation, output) = opened_for();
+                log.replace_output(generation, output);
+            }
+            assert_eq!(log.lock().identity, open().identity, "lines would go to a file that was moved away");
+            if last_is_late {
+                writing.push(log.next_task());
+            }
+        }
+        assert!(writing.iter().all(|task| matches!(task, Task::Write(..))));
     }
 
     fn record_line() -> String {
