@@ -193,8 +193,9 @@ impl Resource {
         let is_same = |file: &Representation| {
             file.checked.is_valid_for(received_at, || self.root.stamp(&file.path) == Some(file.stamp))
         };
-        // If `chosen` is the plain file, the second check is free: it was just made.
-        Ok(is_same(chosen) && is_same(&self.plain) && self.recheck_lookup(now, blocking)?)
+        // The complete lookup comes first, because it asks before it enters another file system.
+        // If `chosen` is the plain file, its second check is free: it was just made.
+        Ok(self.recheck_lookup(now, blocking)? && is_same(chosen) && is_same(&self.plain))
     }
 
     /// Whether a complete lookup would find the same files.
@@ -203,13 +204,6 @@ impl Resource {
             return Ok(true);
         }
         blocking.will_block()?;
-        let is_same = |(path, stamp): &NegativeEntry| match stamp {
-            Some(stamp) => self.root.stamp(path) == Some(*stamp),
-            None => !self.root.exists(path), // a new symlink could lead to another file system
-        };
-        if !self.negative_entries.iter().all(is_same) {
-            return Ok(false);
-        }
         for file in self.representations() {
             match self.root.stat_beneath(file.path.to_bytes(), blocking) {
                 Ok((_, stamp)) if stamp == file.stamp => {}
@@ -217,6 +211,14 @@ impl Resource {
                 Err(OpenError::Later(later)) => return Err(later),
                 _ => return Ok(false),
             }
+        }
+        // They are in the directories of the files.
+        let is_same = |(path, stamp): &NegativeEntry| match stamp {
+            Some(stamp) => self.root.stamp(path) == Some(*stamp),
+            None => !self.root.exists(path), // a new symlink could lead to another file system
+        };
+        if !self.negative_entries.iter().all(is_same) {
+            return Ok(false);
         }
         self.checked_at.store(now.unix(), Relaxed);
         Ok(true)

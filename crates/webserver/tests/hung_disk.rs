@@ -210,6 +210,29 @@ fn held_cached_files_delay_neither_other_files_nor_shutdown() {
     check_shutdown(server);
 }
 
+// A cached file is looked at before each use, and by then its path may lead to the disk.
+#[test]
+fn cached_file_whose_directory_was_replaced_does_not_delay_other_files() {
+    let Some(server) = ProgramWithDisk::below_root(&THREADS) else { return };
+    let at = |name: &str| server.root().join(name);
+    fs::create_dir(at("site")).unwrap();
+    let mut page = File::create(at("site/page.html")).unwrap();
+    page.write_all(b"content").unwrap();
+    page.set_modified(UNIX_EPOCH + Duration::from_secs(1_000_000_000)).unwrap();
+    thread::sleep(Duration::from_secs(3)); // a file that was just written is not cached
+    for _ in 0..2 {
+        assert_eq!(get(server.address(), "/site/page.html").status, 200);
+    }
+    server.disk.hold(Hold::Everything);
+    fs::rename(at("site"), at("away")).unwrap();
+    symlink("hung", at("site")).unwrap();
+    thread::sleep(Duration::from_millis(1100)); // the path of a cached file is followed once a second
+    let request = |_| send(server.address(), b"GET /site/page.html HTTP/1.0\r\n\r\n");
+    let _held: Vec<_> = (0..8).map(request).collect();
+    wait_until_held(&server);
+    check_local_files(server.address(), 0..10);
+}
+
 #[test]
 fn held_requests_are_served_when_disk_answers_again() {
     for hold in [Hold::Everything, Hold::Opens, Hold::ReadsFrom(0)] {
