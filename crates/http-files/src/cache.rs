@@ -148,9 +148,9 @@ impl Cache {
         let now = upkeep.date();
         let (is_left, is_elsewhere) = (Cell::new(false), Cell::new(false));
         let is_unwanted = |resource: &Arc<Resource>| {
-            let keeps_open = resource.descriptors() > 0;
-            is_left.set(is_left.get() || keeps_open);
-            resource.root.generation != generation || keeps_open && resource.is_unused(now)
+            let (keeps_open, is_old) = (resource.descriptors() > 0, resource.root.generation != generation);
+            is_left.set(is_left.get() || keeps_open || is_old);
+            is_old || keeps_open && resource.is_unused(now)
         };
         drop_where(entries, |resource| {
             let unwanted = is_unwanted(resource);

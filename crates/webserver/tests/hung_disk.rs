@@ -6,14 +6,16 @@
 mod support;
 
 use std::fs::{self, File};
-use std::io::{Read, Write};
+use std::io::{self, Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::ops::Range;
 use std::os::unix::fs::symlink;
 use std::thread;
 use std::time::{Duration, Instant, UNIX_EPOCH};
 
+use rustix::io::Errno;
 use rustix::process::Signal;
+use tempfile::TempDir;
 
 use support::{
     Hold, ProgramWithDisk, connect, content, get, keep_alive, parse_responses, read_response, read_to_end, send,
@@ -208,6 +210,27 @@ fn held_cached_files_delay_neither_other_files_nor_shutdown() {
     check_local_files(server.address(), 0..10);
     check_local_files(server.address(), 10..20);
     check_shutdown(server);
+}
+
+// What the disk holds takes all permits in the second in which the root goes away.
+#[test]
+fn removed_root_is_closed_once_the_disk_answers() {
+    let (Some(server), other) = (ProgramWithDisk::below_root(&THREADS), TempDir::new().unwrap()) else { return };
+    thread::sleep(Duration::from_secs(3)); // a file that was just written is not cached
+    for _ in 0..2 {
+        assert_eq!(get(server.address(), "/hung/f0").status, 200);
+    }
+    server.disk.hold(Hold::Opens);
+    let _held = request_held(&server, "f1", 8);
+    let away = other.path().join("away");
+    fs::rename(server.root(), &away).unwrap();
+    wait_until("the root is missed", || server.program.messages().contains("does not exist any more"));
+    thread::sleep(Duration::from_millis(1500)); // another look
+    server.disk.fail_reads_from(0, Errno::IO); // so that none of these files is cached
+    server.disk.hold(Hold::Nothing);
+    let descriptors = format!("/proc/{}/fd", server.program.pid().as_raw_pid());
+    let is_away = |entry: io::Result<fs::DirEntry>| fs::read_link(entry.unwrap().path()).is_ok_and(|path| path == away);
+    wait_until("the root is closed", || !fs::read_dir(&descriptors).unwrap().any(is_away));
 }
 
 // A cached file is looked at before each use, and by then its path may lead to the disk.
