@@ -19,6 +19,8 @@ use support::{Program, connect, get, keep_alive, read_response, wait_until};
 
 /// A program whose log is the FIFO `log` of a directory, its metrics, and a client that numbers its requests.
 struct Site {
+    /// Empty. The server notices if it is removed.
+    _root: TempDir,
     logs: TempDir,
     program: Program,
     metrics: SocketAddr,
@@ -38,7 +40,7 @@ impl Site {
         let metrics = messages.lines().find_map(|line| line.strip_prefix("webserver: metrics at http://")).unwrap();
         let metrics = metrics.strip_suffix("/metrics").unwrap().parse().unwrap();
         let client = connect(program.address());
-        (Site { logs, program, metrics, client, requests: 0 }, reader)
+        (Site { _root: root, logs, program, metrics, client, requests: 0 }, reader)
     }
 
     fn log(&self) -> PathBuf {
