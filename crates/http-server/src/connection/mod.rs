@@ -5,6 +5,7 @@ pub(crate) mod budget;
 pub(crate) mod context;
 mod error_response;
 pub(crate) mod interest;
+mod memory;
 pub(crate) mod send_buffer;
 mod serve;
 pub(crate) mod shared;
@@ -23,7 +24,7 @@ use http_core::{CloseReason, Date, RequestError, Status, Workspace};
 
 use crate::access_log::{PendingRecord, Record};
 use crate::clock::{self, Millis};
-use crate::connection::budget::{MemoryBudget, Reservation};
+use crate::connection::budget::Reservation;
 use crate::connection::context::WorkerContext;
 use crate::connection::interest::Interest;
 use crate::connection::send_buffer::{FileChanged, SendBuffer};
@@ -222,9 +223,7 @@ impl<T: Transport> Connection<T> {
     /// Handles a passed deadline: sends a 408 if the peer waits for a response, and ends.
     pub(crate) fn on_timeout(&mut self, shared: &Shared, context: &mut WorkerContext) -> TurnOutcome {
         if matches!(self.reservation, Reservation::Wanted(_)) {
-            self.put_consumer_aside();
-            self.protocol.reject_overloaded();
-            return self.drive(shared, context);
+            return self.refuse_waiting(shared, context);
         }
         let now = clock::monotonic_ms();
         if self.waits_for == Interest::Read
@@ -257,8 +256,8 @@ impl<T: Transport> Connection<T> {
         self.drive(shared, context)
     }
 
-    /// Responds with 503 to a request that has waited too long for a permit. A response that has begun ends short.
-    pub(crate) fn refuse_held(&mut self, shared: &Shared, context: &mut WorkerContext) -> TurnOutcome {
+    /// Responds with 503 to a request that has waited too long, for a permit or for memory. A response that has begun ends short.
+    pub(crate) fn refuse_waiting(&mut self, shared: &Shared, context: &mut WorkerContext) -> TurnOutcome {
         match self.activity {
             Activity::Idle | Activity::ReadingBody(_) => {
                 self.put_consumer_aside();
@@ -548,41 +547,6 @@ impl<T: Transport> Connection<T> {
                 }
             }
         }
-    }
-
-    /// The budget for what it has received. A connection that is put aside needs memory only because the server is busy,
-    /// so peers that send slowly cannot use that up.
-    fn receive_budget<'a>(&self, shared: &'a Shared<'_>) -> &'a MemoryBudget {
-        if self.is_held { &shared.held_budget } else { &shared.head_budget }
-    }
-
-    /// Whether the budget is exhausted for what it has received. If it was put aside or resumed, that is another budget
-    /// than before. A response is not cut short for that: what was received during it stays charged where it is.
-    fn is_refused_memory(&mut self, shared: &Shared, is_held: bool) -> bool {
-        let bytes = self.receive_bytes();
-        let other = if is_held { &shared.held_budget } else { &shared.head_budget };
-        let is_refused = is_held != self.is_held && bytes > 0 && !other.admits(bytes);
-        if is_held == self.is_held || is_refused && matches!(self.activity, Activity::SendingResponse { .. }) {
-            return self.receive_budget(shared).refuses(self.receive_charge, bytes);
-        }
-        self.receive_budget(shared).update(&mut self.receive_charge, 0);
-        self.is_held = is_held;
-        is_refused
-    }
-
-    fn charge(&mut self, shared: &Shared, received: usize, unsent: usize) {
-        self.receive_budget(shared).update(&mut self.receive_charge, received);
-        shared.send_budget.update(&mut self.send_charge, unsent);
-    }
-
-    /// Bytes that it has received and keeps while it waits. The first ones of a body take what is reserved for it.
-    fn receive_bytes(&self) -> usize {
-        self.protocol.heap_size().saturating_sub(self.reservation.reserved())
-    }
-
-    /// Bytes of responses that wait to be sent, and of a log record that is longer than usual.
-    fn send_bytes(&self) -> usize {
-        self.send_buffer.memory() + self.log_record.as_ref().map_or(0, |record| record.excess())
     }
 
     fn reason_for(&self, error: &io::Error) -> EndReason {

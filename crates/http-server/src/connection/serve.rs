@@ -225,7 +225,7 @@ impl<T: Transport> Connection<T> {
         if self.timer.phase() == Phase::Head { self.timer.phase_started() } else { self.timer.last_progress() }
     }
 
-    /// Begins the record of a request that was put aside and gets no response. `false` if there is none.
+    /// Begins the record of a request that was put aside and gets no response. Returns `false` if there is no such request.
     pub(super) fn begin_held_record(&mut self, shared: &Shared) -> bool {
         let Some(log) = &shared.log else { return false };
         if self.protocol.phase() != Phase::Head || self.protocol.poll().is_err() {

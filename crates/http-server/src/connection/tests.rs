@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::access_log::{AccessLog, LogFormat};
-use crate::connection::budget::BodyBudget;
+use crate::connection::budget::{BodyBudget, MemoryBudget};
 use crate::handler::{Action, Body, Request, Response};
 use crate::permit::{PermitSource, Turn};
 use crate::waker::{Waker, Wakeup};
@@ -522,7 +522,7 @@ fn request_that_waits_too_long_for_a_permit_gets_503_and_a_response_ends_short()
         context.turn.begin(Permit::None, true, clock::monotonic_ns());
         assert_eq!(connection.drive(&shared, &mut context), TurnOutcome::Blocked(Permit::Block));
         connection.transport.output.clear();
-        assert_eq!(connection.refuse_held(&shared, &mut context), outcome);
+        assert_eq!(connection.refuse_waiting(&shared, &mut context), outcome);
         let output = String::from_utf8_lossy(&connection.transport.output);
         assert!(response_has_begun || output.starts_with("HTTP/1.0 503 ") && output.contains("\r\nRetry-After: "));
         assert_eq!(output.is_empty(), response_has_begun, "{output}");

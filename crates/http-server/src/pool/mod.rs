@@ -71,7 +71,7 @@ impl Engine {
                     None
                 }
                 Work::TimedOut(registered) => self.run_turn(registered, &mut context, Connection::on_timeout),
-                Work::HeldTooLong(registered) => self.run_turn(registered, &mut context, Connection::refuse_held),
+                Work::HeldTooLong(registered) => self.run_turn(registered, &mut context, Connection::refuse_waiting),
                 Work::LastTurn(registered) => self.run_turn(registered, &mut context, Connection::drive_or_close),
                 Work::ShutDown(registered) => {
                     self.abort(registered, &context, EndReason::Shutdown);

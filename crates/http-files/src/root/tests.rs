@@ -1,0 +1,113 @@
+//! What can be opened below a root, and what a file says of itself.
+
+use super::*;
+use rustix::fs::mknodat;
+use std::fs;
+use std::os::unix::fs::symlink;
+
+fn tree() -> (tempfile::TempDir, Root) {
+    let dir = tempfile::tempdir().unwrap();
+    let www = dir.path().join("www");
+    fs::create_dir_all(www.join("directory")).unwrap();
+    fs::write(dir.path().join("secret"), "secret").unwrap();
+    fs::write(www.join("directory/file"), "content").unwrap();
+    symlink("directory/file", www.join("inside")).unwrap();
+    symlink("../secret", www.join("outside")).unwrap();
+    symlink("/etc", www.join("absolute")).unwrap();
+    symlink(www.join("directory/file"), www.join("absolute-inside")).unwrap();
+    symlink("circle", www.join("circle")).unwrap();
+    mknodat(CWD, www.join("fifo"), FileType::Fifo, Mode::RUSR, 0).unwrap();
+    let root = Root::open(&www, 0).unwrap();
+    (dir, root)
+}
+
+fn kind(root: &Root, path: &str) -> Result<FileKind, OpenError> {
+    root.open_beneath(path.as_bytes(), Blocking::default()).map(|opened| opened.kind)
+}
+
+// R1945-12.5a, V7, V25
+#[test]
+fn nothing_leads_out_of_the_root() {
+    let (_dir, mut root) = tree();
+    assert!(!root.no_openat2, "this kernel has openat2");
+    for no_openat2 in [false, true] {
+        root.no_openat2 = no_openat2;
+        assert_eq!(kind(&root, ""), Ok(FileKind::Directory));
+        assert_eq!(kind(&root, "directory"), Ok(FileKind::Directory));
+        assert_eq!(kind(&root, "directory/file"), Ok(FileKind::File));
+        for inside in ["inside", "absolute-inside"] {
+            assert_eq!(kind(&root, inside), Ok(FileKind::File), "{inside}");
+        }
+        for (out, symlink, target) in [("outside", "outside", "../secret"), ("absolute/passwd", "absolute", "/etc")] {
+            let way_out = format!("the symlink \"/{symlink}\" points to \"{target}\"");
+            assert_eq!(kind(&root, out), Err(OpenError::LeadsOut(way_out.into())), "{out}");
+        }
+        assert_eq!(kind(&root, "circle"), Err(OpenError::TooManySymlinks));
+        assert_eq!(kind(&root, "fifo"), Err(OpenError::Forbidden));
+        for none in ["nothing", "directory/nothing", "directory/file/x", &"n".repeat(300)] {
+            assert_eq!(kind(&root, none), Err(OpenError::NotFound), "{none}");
+        }
+    }
+}
+
+#[test]
+fn symlinks_are_followed_only_when_enabled() {
+    let (_dir, mut root) = tree();
+    assert_eq!(root.containment(), Containment::Openat2);
+    root.follow_symlinks(true);
+    for no_openat2 in [false, true] {
+        root.no_openat2 = no_openat2;
+        assert_eq!(root.containment(), Containment::Unconfined);
+        for there in ["outside", "absolute/passwd", "inside"] {
+            assert_eq!(kind(&root, there), Ok(FileKind::File), "{there}");
+        }
+        assert_eq!(kind(&root, "circle"), Err(OpenError::TooManySymlinks));
+        assert_eq!(kind(&root, "fifo"), Err(OpenError::Forbidden));
+    }
+}
+
+#[test]
+fn path_and_open_file_have_equal_stamps() {
+    let (dir, root) = tree();
+    let opened = root.open_beneath(b"directory/file", Blocking::default()).unwrap();
+    assert_eq!(root.stamp(c"directory/file"), Some(opened.stamp));
+    assert_eq!(root.stamp(c"inside"), Some(opened.stamp));
+    assert_eq!(root.stamp(c"directory/nothing"), None);
+    assert_eq!(FileStamp::of(&opened.file), Ok(opened.stamp));
+    fs::write(dir.path().join("www/directory/file"), "more content").unwrap();
+    let now = FileStamp::of(&opened.file).unwrap();
+    assert_eq!((now.length, now == opened.stamp), (12, false));
+    assert_eq!(root.stamp(c"directory/file"), Some(now));
+}
+
+// V7, V25
+#[test]
+fn stat_entry_follows_no_symlink() {
+    let (dir, root) = tree();
+    let www = dir.path().join("www");
+    let directory = root.open_beneath(b"", Blocking::default()).unwrap().file;
+    let kind = |name: &str| stat_entry(directory.as_fd(), name.as_bytes()).map(|(kind, _)| kind);
+    assert_eq!(kind("directory"), Some(FileKind::Directory));
+    for neither in ["inside", "outside", "absolute", "absolute-inside", "circle", "fifo", "nothing"] {
+        assert_eq!(kind(neither), None, "{neither}");
+    }
+    fs::write(www.join("file"), "content").unwrap();
+    assert_eq!(
+        stat_entry(directory.as_fd(), b"file"),
+        Some((FileKind::File, root.open_beneath(b"file", Blocking::default()).unwrap().stamp))
+    );
+}
+
+#[test]
+fn read_looks_one_byte_beyond_its_buffer() {
+    let (_dir, root) = tree();
+    let opened = root.open_beneath(b"directory/file", Blocking::default()).unwrap();
+    let mut buffer = [0; 9];
+    assert_eq!((read(&opened.file, &mut buffer), &buffer), (Ok(7), b"content\0\0"));
+    assert_eq!(read(&opened.file, &mut buffer[..7]), Ok(7));
+    assert_eq!(read(&opened.file, &mut buffer[..6]), Ok(7));
+    assert_eq!(read(&opened.file, &mut buffer[..3]), Ok(4));
+    assert_eq!((read_on(&opened.file, &mut buffer[..3]), &buffer[..3]), (Ok(3), &b"con"[..]));
+    assert_eq!((read_on(&opened.file, &mut buffer), &buffer[..4]), (Ok(4), &b"tent"[..]));
+    assert_eq!([6, 7, 8].map(|length| ends_at(&opened.file, length)), [Ok(false), Ok(true), Ok(false)]);
+}
