@@ -7,6 +7,27 @@ use std::time::Duration;
 use http_core::{ResponseError, UrlError, UsageError};
 use thiserror::Error;
 
+/// What a client was doing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+#[non_exhaustive]
+pub enum Phase {
+    /// It waited for the host's addresses.
+    #[error("looking up the host")]
+    Resolving,
+    /// It waited for a connection.
+    #[error("connecting")]
+    Connecting,
+    /// It sent the request.
+    #[error("sending the request")]
+    Sending,
+    /// It waited for the head of the response.
+    #[error("waiting for the response")]
+    Waiting,
+    /// It received the body of the response.
+    #[error("receiving the body")]
+    Receiving,
+}
+
 /// Why there is no response, or only a part of one.
 #[derive(Debug, Error)]
 #[non_exhaustive]
@@ -17,6 +38,14 @@ pub enum Error {
     /// The request cannot be sent: the caller's fault.
     #[error(transparent)]
     Request(#[from] UsageError),
+    /// A header of the request cannot be sent: the caller's fault.
+    #[error("the header {name:?} cannot be sent: {cause}")]
+    Header {
+        /// Its name.
+        name: String,
+        /// Why not.
+        cause: String,
+    },
     /// The request's body could not be read, or ended before the announced length.
     #[error("cannot read the request body: {0}")]
     RequestBody(#[source] io::Error),
@@ -36,11 +65,11 @@ pub enum Error {
         /// Its error.
         source: io::Error,
     },
-    /// No byte was sent or received for too long.
-    #[error("{what} timed out{}", .limit.map_or(String::new(), |limit| format!(" after {} s", limit.as_secs_f64())))]
+    /// It took too long.
+    #[error("{phase} timed out{}", .limit.map_or(String::new(), |limit| format!(" after {} s", limit.as_secs_f64())))]
     TimedOut {
         /// What took too long.
-        what: &'static str,
+        phase: Phase,
         /// The timeout, if it is known.
         limit: Option<Duration>,
     },
@@ -48,8 +77,10 @@ pub enum Error {
     #[error(transparent)]
     InvalidResponse(#[from] ResponseError),
     /// The connection broke before the response was complete.
-    #[error("the connection was lost: {source}")]
+    #[error("the connection was lost while {phase}: {source}")]
     ConnectionLost {
+        /// When it broke.
+        phase: Phase,
         /// The system's error.
         source: io::Error,
         /// What [`Error::can_retry`] returns.
@@ -94,7 +125,7 @@ impl From<Error> for io::Error {
             Error::TimedOut { .. } => io::ErrorKind::TimedOut,
             Error::InvalidResponse(source) if source.is_truncated() => io::ErrorKind::UnexpectedEof,
             Error::InvalidResponse(_) | Error::BodyTooLong { .. } => io::ErrorKind::InvalidData,
-            Error::Url(_) | Error::Request(_) => io::ErrorKind::InvalidInput,
+            Error::Url(_) | Error::Request(_) | Error::Header { .. } => io::ErrorKind::InvalidInput,
         };
         io::Error::new(kind, error)
     }
