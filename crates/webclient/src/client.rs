@@ -305,7 +305,7 @@ impl Exchange<'_> {
             };
             (Head::from(head), redirect)
         };
-        let response = connection.send_with(&request, body.reader(), on_head)?;
+        let response = connection.send_with(&request, body.reader().map_err(Error::RequestBody)?, on_head)?;
         let ((head, redirect), rest) = response.split();
         Ok((head, redirect, rest))
     }

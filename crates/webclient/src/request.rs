@@ -2,7 +2,8 @@
 
 use std::borrow::Cow;
 use std::fmt;
-use std::io::{self, Read};
+use std::fs::File;
+use std::io::{self, Read, Seek as _, SeekFrom};
 
 use http_core::auth::Basic;
 use http_core::{FieldBlock, FieldName, FieldValue, Method, UrlError, header};
@@ -35,6 +36,8 @@ pub enum Body<'a> {
     None,
     /// These bytes. They can be sent again.
     Bytes(Cow<'a, [u8]>),
+    /// So many bytes of a file from this position on: the second number is the length. They can be sent again.
+    File(File, u64, u64),
     /// So many bytes of a reader. They are sent once, so such a request is neither redirected nor repeated.
     Reader(Box<dyn Read + Send + 'a>, u64),
 }
@@ -68,7 +71,7 @@ impl Body<'_> {
         match self {
             Body::None => None,
             Body::Bytes(bytes) => Some(bytes.len() as u64),
-            Body::Reader(_, length) => Some(*length),
+            Body::File(_, _, length) | Body::Reader(_, length) => Some(*length),
         }
     }
 
@@ -77,12 +80,16 @@ impl Body<'_> {
     }
 
     /// From its start, if it can be repeated.
-    pub(crate) fn reader(&mut self) -> Box<dyn Read + '_> {
-        match self {
+    pub(crate) fn reader(&mut self) -> io::Result<Box<dyn Read + '_>> {
+        Ok(match self {
             Body::None => Box::new(io::empty()),
             Body::Bytes(bytes) => Box::new(&bytes[..]),
+            Body::File(file, start, _) => {
+                file.seek(SeekFrom::Start(*start))?;
+                Box::new(file)
+            }
             Body::Reader(reader, _) => Box::new(reader),
-        }
+        })
     }
 }
 
@@ -120,8 +127,8 @@ impl<'a> RequestBuilder<'a> {
 
     /// Sends Basic credentials (RFC 1945 §11.1): readable for everyone on the way. They are not sent to another server
     /// after a redirect.
-    pub fn basic_auth(mut self, user: &str, password: &str) -> Self {
-        match Basic::new(user.as_bytes(), password.as_bytes()) {
+    pub fn basic_auth(mut self, user: impl AsRef<[u8]>, password: impl AsRef<[u8]>) -> Self {
+        match Basic::new(user.as_ref(), password.as_ref()) {
             Ok(credentials) => {
                 let mut value = Vec::new();
                 credentials.append_to(&mut value);
