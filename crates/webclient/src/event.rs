@@ -42,7 +42,9 @@ impl<T: fmt::Debug + fmt::Display> Cause for T {}
 
 /// Who is told of each event.
 #[derive(Clone, Default)]
-pub(crate) struct Observer(pub(crate) Option<Arc<dyn Fn(&Event<'_>) + Send + Sync>>);
+pub(crate) struct Observer(pub(crate) Option<Arc<Report>>);
+
+type Report = dyn Fn(&Event<'_>) + Send + Sync;
 
 impl Observer {
     pub(crate) fn report(&self, event: Event<'_>) {

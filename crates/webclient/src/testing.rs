@@ -20,7 +20,9 @@ pub fn respond(respond: impl Fn(&[u8]) -> Vec<u8> + Send + Sync + 'static) -> Re
 
 /// What [`respond`] returns.
 #[derive(Clone)]
-pub struct Responder(Arc<dyn Fn(&[u8]) -> Vec<u8> + Send + Sync>);
+pub struct Responder(Arc<Respond>);
+
+type Respond = dyn Fn(&[u8]) -> Vec<u8> + Send + Sync;
 
 impl Connect for Responder {
     fn connect(&self, _: &Endpoint, _: Duration, _: &dyn Fn(Event<'_>)) -> Result<Box<dyn Stream>, Error> {
