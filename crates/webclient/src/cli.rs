@@ -1,6 +1,6 @@
 //! The command line, parsed and checked.
 
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
 use std::net::IpAddr;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -8,27 +8,28 @@ use std::time::Duration;
 use clap::error::ErrorKind;
 use clap::{CommandFactory as _, Parser};
 use clap_complete::Shell;
-use webclient::http_core::{FieldName, FieldValue, Method};
-use webclient::{Client, Family, HttpUrl, RequestBuilder, TcpConnector, Timeouts, UrlError};
+use webclient::http_core::{FieldBlock, FieldName, FieldValue, Method, header};
+use webclient::{Client, Family, HttpUrl, RequestBuilder, TcpConnector, Timeouts};
 
-/// The end of the help.
-const EXIT_STATUSES: &str = "\
-Exit status: 0 a 2xx response; 2 wrong usage; 3, 4, 5 a 3xx, 4xx or 5xx response; 6 name not resolved; 7 not connected; \
-8 not HTTP, or malformed; 18 cut short; 23 output not written; 28 timeout; 47 too many redirects. With several URLs, that \
-of the first failure.";
+use crate::data::Data;
+use crate::help;
 
-/// Fetches files over HTTP/1.0, and shows the exchange.
+/// Fetches files over HTTP/1.0, and shows what really happened.
 ///
-/// HOST PORT FILE writes the response as received: the head, then the body. URLs write their bodies only.
+/// `webclient URL` writes the body of the response to standard output. `webclient HOST PORT FILE` writes the response as it
+/// was received: the head, then the body. Several URLs are fetched in turn, those of one server over one connection if the
+/// server keeps it open. A body that does not arrive whole is an error, and so is a status other than 2xx.
 #[derive(Debug, Parser)]
-#[command(version, max_term_width = 100, after_help = EXIT_STATUSES, disable_help_flag = true, disable_version_flag = true)]
+#[command(version, max_term_width = 100, after_help = "--help shows examples and exit statuses.", after_long_help = help::end(), disable_help_flag = true, disable_version_flag = true)]
 #[command(override_usage = "webclient [OPTIONS] <URL>...\n       webclient [OPTIONS] <HOST> <PORT> <FILE>")]
 pub(crate) struct Cli {
-    /// URLs such as http://localhost:6789/HelloWorld.html, or a server's name, its port, and a path
+    /// URL such as http://localhost:6789/HelloWorld.html; or three arguments: a host, its port, and a file
+    ///
+    /// https:// is not supported: run a TLS proxy such as socat in front.
     #[arg(value_name = "URL", required_unless_present_any = ["man", "completions"])]
     arguments: Vec<OsString>,
 
-    /// Write the head, too
+    /// Write the head of the response, too
     #[arg(short, long, help_heading = SHOWING)]
     pub(crate) include: bool,
 
@@ -36,14 +37,17 @@ pub(crate) struct Cli {
     #[arg(short = 'I', long, help_heading = SHOWING, conflicts_with_all = ["method", "data"])]
     pub(crate) head: bool,
 
-    /// Show the exchange on standard error: > sent, < received, * why
+    /// Show the exchange on standard error: > sent, < received, * explained
+    ///
+    /// The explanations are which addresses are tried, how the end of the body is found, and why the connection is kept or
+    /// not. Credentials are not shown.
     #[arg(short, long, help_heading = SHOWING)]
     pub(crate) verbose: bool,
 
     /// Write every byte to a terminal unchanged
     ///
-    /// By default, control characters are shown as escapes, and a body with a NUL byte is not shown. Files and pipes always
-    /// get every byte unchanged.
+    /// Without it, control characters are written as escapes such as \x1b, so that a server cannot send commands to the
+    /// terminal, and a body with a NUL byte near its start is not shown at all. Files and pipes get every byte unchanged.
     #[arg(long, help_heading = SHOWING)]
     pub(crate) raw: bool,
 
@@ -75,28 +79,31 @@ pub(crate) struct Cli {
 
     /// Header to send; repeatable
     ///
-    /// It replaces one that is sent by default (Accept, User-Agent, Content-Type). `NAME:` sends none.
-    #[arg(short = 'H', long, value_name = "NAME: VALUE", help_heading = SENDING, value_parser = header)]
+    /// It replaces one that is sent by default: Accept, User-Agent, or Content-Type. `NAME:` without a value only leaves
+    /// that one out.
+    #[arg(short = 'H', long, value_name = "NAME: VALUE", help_heading = SENDING, value_parser = header_line)]
     pub(crate) header: Vec<(String, Option<String>)>,
 
-    /// Body to send: text, @FILE, or - for standard input
+    /// Body to send: a text, @FILE, or - for standard input
     ///
-    /// Content-Type is application/x-www-form-urlencoded for a text and application/octet-stream for a file or standard
-    /// input, unless --header sets another.
+    /// The default Content-Type is application/x-www-form-urlencoded for a text, and application/octet-stream for a file or
+    /// standard input. Files are sent as they are read; a pipe is read to its end first, as HTTP/1.0 sends the length first.
     #[arg(short, long, value_name = "DATA", help_heading = SENDING)]
     pub(crate) data: Option<OsString>,
 
     /// User name for Basic authentication
     ///
-    /// The password is asked for on the terminal, or read from --password-file.
+    /// The password is asked for on the terminal, or read from --password-file. Everyone on the way can read both.
     #[arg(short, long, value_name = "NAME", help_heading = SENDING, value_parser = user)]
     pub(crate) user: Option<String>,
 
-    /// File whose first line is the password
+    /// File with the password as its first line
     #[arg(long, value_name = "FILE", help_heading = SENDING, requires = "user")]
     pub(crate) password_file: Option<PathBuf>,
 
-    /// Follow redirects, at most 5
+    /// Follow redirects, at most 5 in a row
+    ///
+    /// Another server gets no credentials and no cookies. Only GET and HEAD are redirected, except by a 303.
     #[arg(short = 'L', long, help_heading = EXCHANGE)]
     pub(crate) location: bool,
 
@@ -128,11 +135,13 @@ pub(crate) struct Cli {
     #[arg(short = '6', long, help_heading = EXCHANGE)]
     ipv6: bool,
 
-    /// Use this address for a host and port; repeatable
+    /// Connect to this address for a host and port; repeatable
     #[arg(long, value_name = "HOST:PORT:IP", help_heading = EXCHANGE, value_parser = resolution)]
     resolve: Vec<(String, u16, IpAddr)>,
 
-    /// Send requests to this proxy; proxy variables of the environment are ignored
+    /// Send requests to this HTTP proxy, such as http://proxy:3128
+    ///
+    /// Proxy variables of the environment, such as http_proxy, are ignored.
     #[arg(long, value_name = "URL", help_heading = EXCHANGE, value_parser = proxy)]
     proxy: Option<HttpUrl>,
 
@@ -164,62 +173,47 @@ const EXCHANGE: &str = "Exchange";
 const META: &str = "Meta";
 
 impl Cli {
-    /// Reads the command line. It ends the program after `--help` and after an error.
-    pub(crate) fn read() -> Cli {
-        let mut cli = Cli::parse();
-        if let Err((kind, message)) = cli.check() {
-            Cli::command().error(kind, message).exit();
+    /// Reads the command line.
+    ///
+    /// # Errors
+    /// What is wrong with it, or the help or version that it asks for.
+    pub(crate) fn read() -> Result<Cli, clap::Error> {
+        let mut cli = Cli::try_parse()?;
+        match cli.check() {
+            Ok(()) => Ok(cli),
+            Err((kind, message)) => Err(Cli::command().error(kind, message)),
         }
-        cli
     }
 
     /// Turns HOST PORT FILE into a URL, and checks what clap cannot.
-    fn check(&mut self) -> Result<(), (ErrorKind, String)> {
+    fn check(&mut self) -> Result<(), (ErrorKind, &'static str)> {
         let is_url = |argument: &OsString| argument.to_string_lossy().contains("://");
-        let invalid = |message: String| (ErrorKind::ValueValidation, message);
         match &self.arguments[..] {
             [host, port, file] if !is_url(host) => {
-                let (host, port) = (
-                    host.to_string_lossy(),
-                    self::port(&port.to_string_lossy()).map_err(|error| invalid(error.into()))?,
-                );
-                let url = HttpUrl::from_parts(&host, port, file.as_encoded_bytes()).map_err(|error| {
-                    invalid(match error {
-                        UrlError::Authority => "the host is neither a name nor an IP address".into(),
-                        error => error.to_string(),
-                    })
-                })?;
-                self.include = true;
-                self.arguments = vec![url.as_str().into()];
+                let url = url_of(host, port, file).map_err(|message| (ErrorKind::ValueValidation, message))?;
+                (self.arguments, self.include) = (vec![url.into()], true);
             }
             arguments if arguments.iter().all(is_url) => {}
-            [_] => {
-                return Err((
-                    ErrorKind::MissingRequiredArgument,
-                    "<PORT> and <FILE> are missing (a URL begins with http://)".into(),
-                ));
-            }
-            [_, _] => {
-                return Err((
-                    ErrorKind::MissingRequiredArgument,
-                    "<FILE> is missing (a URL begins with http://)".into(),
-                ));
-            }
-            _ => {
-                return Err((
-                    ErrorKind::TooManyValues,
-                    "expected URLs only, or HOST PORT FILE (a URL begins with http://)".into(),
-                ));
+            arguments => {
+                let missing = match arguments.len() {
+                    1 => "<PORT> and <FILE> are missing (a URL begins with http://)",
+                    2 if !arguments.iter().any(is_url) => "<FILE> is missing (a URL begins with http://)",
+                    _ => {
+                        let mixed = "expected URLs only, or HOST PORT FILE (a URL begins with http://)";
+                        return Err((ErrorKind::TooManyValues, mixed));
+                    }
+                };
+                return Err((ErrorKind::MissingRequiredArgument, missing));
             }
         }
         if self.output.is_some() && self.arguments.len() > 1 {
-            return Err((ErrorKind::ArgumentConflict, "--output takes one URL (use --remote-name for several)".into()));
+            return Err((ErrorKind::ArgumentConflict, "--output takes one URL (use --remote-name for several)"));
         }
         Ok(())
     }
 
-    pub(crate) fn urls(&self) -> impl Iterator<Item = String> {
-        self.arguments.iter().map(|url| url.to_string_lossy().into_owned())
+    pub(crate) fn urls(&self) -> Vec<String> {
+        self.arguments.iter().map(|url| percent_encoded(url.as_encoded_bytes())).collect()
     }
 
     /// The client for all URLs.
@@ -240,31 +234,60 @@ impl Cli {
         }
     }
 
-    /// Whether another URL follows this one.
-    fn is_last(&self, url: &str) -> bool {
-        self.arguments.last().is_some_and(|last| last == url)
-    }
-
-    /// A request for a URL, without a body and credentials.
-    pub(crate) fn request<'a>(&'a self, client: &'a Client, url: &str) -> RequestBuilder<'a> {
-        let default = match (self.head, &self.data) {
-            (true, _) => Method::Head,
-            (false, Some(_)) => Method::Post,
-            (false, None) => Method::Get,
+    /// A request for a URL, without its body and credentials. After the last, the connection is not needed.
+    pub(crate) fn request<'a>(&'a self, client: &'a Client, url: &str, is_last: bool) -> RequestBuilder<'a> {
+        let method = match (&self.method, self.head, &self.data) {
+            (Some(method), ..) => Method::new(method.as_bytes()).unwrap_or(Method::Get), // it was checked
+            (None, true, _) => Method::Head,
+            (None, false, Some(_)) => Method::Post,
+            (None, false, None) => Method::Get,
         };
-        let method = self.method.as_ref().and_then(|method| Method::new(method.as_bytes()).ok()).unwrap_or(default);
         let mut request = client.request(method, url);
-        if self.is_last(url) && !self.location {
-            request = request.close();
+        if let Some(data) = &self.data {
+            request = request.header(header::CONTENT_TYPE.as_str(), Data::content_type(data));
+        }
+        for (name, _) in &self.header {
+            request = request.without_header(name);
         }
         for (name, value) in &self.header {
-            request = match value {
-                Some(value) => request.header(name, value),
-                None => request,
-            };
+            if let Some(value) = value {
+                request = request.header(name, value);
+            }
         }
-        request
+        // A redirect may lead to the same server.
+        if is_last && !self.location { request.close() } else { request }
     }
+}
+
+/// The URL of HOST PORT FILE. A host may be an IPv6 address with a zone, which the library understands.
+fn url_of(host: &OsStr, port: &OsStr, file: &OsStr) -> Result<String, &'static str> {
+    const NO_HOST: &str = "the host is neither a name nor an IP address";
+    let host = host.to_str().filter(|host| !host.is_empty()).ok_or(NO_HOST)?;
+    if host.contains(|c: char| c.is_control() || c.is_whitespace() || "/?#@\\".contains(c)) {
+        return Err(NO_HOST);
+    }
+    let host = if host.contains(':') && !host.starts_with('[') { format!("[{host}]") } else { host.into() };
+    let port = self::port(&port.to_string_lossy())?;
+    let file = percent_encoded(file.as_encoded_bytes()).replace('#', "%23");
+    let slash = if file.starts_with('/') { "" } else { "/" };
+    Ok(format!("http://{host}:{port}{slash}{file}"))
+}
+
+/// Bytes that are neither ASCII nor UTF-8, and control characters and blanks, which a URL cannot hold.
+fn percent_encoded(url: &[u8]) -> String {
+    let mut text = String::with_capacity(url.len());
+    for chunk in url.utf8_chunks() {
+        for character in chunk.valid().chars() {
+            match character {
+                '\0'..='\x20' | '\x7f' => text += &format!("%{:02X}", u32::from(character)),
+                _ => text.push(character),
+            }
+        }
+        for byte in chunk.invalid() {
+            text += &format!("%{byte:02X}");
+        }
+    }
+    text
 }
 
 fn method(text: &str) -> Result<String, String> {
@@ -276,11 +299,15 @@ fn method(text: &str) -> Result<String, String> {
     }
 }
 
-fn header(text: &str) -> Result<(String, Option<String>), String> {
+fn header_line(text: &str) -> Result<(String, Option<String>), String> {
     let (name, value) = text.split_once(':').ok_or("expected NAME: VALUE")?;
-    FieldName::new(name.as_bytes()).map_err(|error| error.to_string())?;
+    let parsed = FieldName::new(name.as_bytes()).map_err(|error| error.to_string())?;
     let value = value.trim_matches([' ', '\t']);
-    FieldValue::new(value.as_bytes()).map_err(|error| error.to_string())?;
+    let field = FieldValue::new(value.as_bytes()).map_err(|error| error.to_string())?;
+    FieldBlock::new().push(parsed, field).map_err(|error| match parsed == header::HOST {
+        true => "Host is that of the URL: --resolve connects to another address for it".into(),
+        false => error.to_string(),
+    })?;
     Ok((name.into(), (!value.is_empty()).then(|| value.into())))
 }
 
