@@ -76,7 +76,8 @@ fn main() -> Result<(), BoxError> {
     let output = directory.path().join("output");
     let mut all = [const { Vec::new() }; 4];
     for _ in 0..options.rounds {
-        let clients = [(PathBuf::from("curl"), &["--http1.0", "--silent", "--noproxy", "*"][..]), (webclient.clone(), &[])];
+        let clients =
+            [(PathBuf::from("curl"), &["--http1.0", "--silent", "--noproxy", "*"][..]), (webclient.clone(), &[])];
         for (n, (program, arguments)) in clients.iter().enumerate() {
             let fetch = |(name, length), output: &Path| {
                 let mut command = Command::new(program);
