@@ -213,7 +213,7 @@ impl Cli {
     }
 
     pub(crate) fn urls(&self) -> Vec<String> {
-        self.arguments.iter().map(|url| percent_encoded(url.as_encoded_bytes())).collect()
+        self.arguments.iter().map(|url| text_of(url)).collect()
     }
 
     /// The client for all URLs.
@@ -268,21 +268,22 @@ fn url_of(host: &OsStr, port: &OsStr, file: &OsStr) -> Result<String, &'static s
     }
     let host = if host.contains(':') && !host.starts_with('[') { format!("[{host}]") } else { host.into() };
     let port = self::port(&port.to_string_lossy())?;
-    let file = percent_encoded(file.as_encoded_bytes()).replace('#', "%23");
-    let slash = if file.starts_with('/') { "" } else { "/" };
-    Ok(format!("http://{host}:{port}{slash}{file}"))
+    let mut url = format!("http://{host}:{port}{}", if file.as_encoded_bytes().starts_with(b"/") { "" } else { "/" });
+    for character in text_of(file).chars() {
+        match character {
+            // A URL would drop blanks at its end, and what follows a `#`.
+            '\0'..=' ' | '#' | '\x7f' => url += &format!("%{:02X}", u32::from(character)),
+            _ => url.push(character),
+        }
+    }
+    Ok(url)
 }
 
-/// Bytes that are neither ASCII nor UTF-8, and control characters and blanks, which a URL cannot hold.
-fn percent_encoded(url: &[u8]) -> String {
-    let mut text = String::with_capacity(url.len());
-    for chunk in url.utf8_chunks() {
-        for character in chunk.valid().chars() {
-            match character {
-                '\0'..='\x20' | '\x7f' => text += &format!("%{:02X}", u32::from(character)),
-                _ => text.push(character),
-            }
-        }
+/// Percent-encodes bytes that are not UTF-8.
+fn text_of(argument: &OsStr) -> String {
+    let mut text = String::with_capacity(argument.len());
+    for chunk in argument.as_encoded_bytes().utf8_chunks() {
+        text += chunk.valid();
         for byte in chunk.invalid() {
             text += &format!("%{byte:02X}");
         }

@@ -18,6 +18,7 @@ fn main() -> ExitCode {
     let mut exit_status = 0;
     run::run(|outcome| {
         if let Some(message) = outcome.message {
+            let message = terminal::one_line(&message);
             let _ = writeln!(io::stderr(), "webclient: {message}"); // if that fails, the exit status remains
         }
         exit_status = if exit_status == 0 { outcome.exit_status } else { exit_status };

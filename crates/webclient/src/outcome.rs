@@ -68,8 +68,7 @@ impl Outcome {
             Error::Write(source) if url.is_empty() => format!("cannot write to standard output: {source}"),
             error => format!("{url}: {error}"),
         };
-        let message = (!error.is_broken_pipe()).then(|| escaped(message.as_bytes()));
-        Outcome { exit_status, message }
+        Outcome { exit_status, message: (!error.is_broken_pipe()).then_some(message) }
     }
 }
 

@@ -11,6 +11,11 @@ pub(crate) fn escaped(text: &[u8]) -> String {
     String::from_utf8_lossy(&writer.inner).into_owned()
 }
 
+/// The text with its line ends escaped, too.
+pub(crate) fn one_line(text: &str) -> String {
+    escaped(text.as_bytes()).replace('\r', "\\r").replace('\n', "\\n")
+}
+
 /// Writes to a terminal. Control characters other than tab and the end of a line are written as `\xHH`, and so are bytes
 /// that are not UTF-8, and characters that reorder a text.
 #[derive(Debug)]
@@ -104,5 +109,6 @@ mod tests {
             }
             assert_eq!(escaped(bytes), expected);
         }
+        assert_eq!(one_line("a\r\nb\n\rc\x1b\td"), "a\\r\\nb\\n\\rc\\x1b\td");
     }
 }

@@ -155,7 +155,7 @@ fn file_name_cannot_inject_a_line() {
         assert!(request.starts_with(&format!("GET {target} HTTP/1.0\r\nHost: ")), "{request:?}");
         assert_eq!(request.lines().count(), 6);
     }
-    let url = [b"http://", server.address.to_string().as_bytes(), b"/\xff?\r\nX: y\t\x1b\xc3\xa9"].concat();
+    let url = [b" http://", server.address.to_string().as_bytes(), b"/\xff?\r\nX: y\t\x1b\xc3\xa9 "].concat();
     assert_ends(&webclient([OsStr::from_bytes(&url)]), 0, "", "");
     let request = server.request().head;
     assert!(request.starts_with("GET /%FF?%0D%0AX:%20y%09%1B%C3%A9 HTTP/1.0\r\nHost: "), "{request:?}");

@@ -12,7 +12,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use rustix::fs::{OFlags, fcntl_setfl};
-use support::{OK, Server, assert_ends, command, run_on_terminal, webclient};
+use support::{OK, Server, accept, assert_ends, command, run_on_terminal, webclient};
 
 /// A way to each exit status that the help lists.
 #[test]
@@ -116,6 +116,15 @@ fn five_redirects_are_followed_and_a_sixth_is_not() {
     assert_ends(&webclient(["-L", &server.url("/6")]), 47, "long", "more than 5 redirects in a row");
 }
 
+#[test]
+fn redirect_uses_the_connection_that_is_kept() {
+    let kept = "Connection: keep-alive\r\nContent-Length: 2\r\n";
+    let redirect = format!("HTTP/1.0 302 Found\r\nLocation: /b\r\n{kept}\r\nhi");
+    let server = Server::of(&[("/a", &redirect), ("/b", &format!("HTTP/1.0 200 OK\r\n{kept}\r\nhi"))]);
+    assert_ends(&server.get_url(&["-L"]), 0, "hi", "");
+    assert_eq!([server.request().connection, server.request().connection], [1, 1]);
+}
+
 // R1945-11b
 #[test]
 fn other_server_gets_no_credentials() {
@@ -156,7 +165,7 @@ fn reset_does_not_end_a_body() {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let url = format!("http://{}/a", listener.local_addr().unwrap());
     let mut child = command([url]).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
-    let (mut stream, _) = listener.accept().unwrap();
+    let mut stream = accept(listener);
     stream.peek(&mut [0]).unwrap();
     stream.write_all(RESPONSE.as_bytes()).unwrap();
     let mut seen = [0; 10];

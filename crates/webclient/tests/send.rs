@@ -10,7 +10,7 @@ use std::net::TcpListener;
 use std::process::{Command, Stdio};
 use std::sync::{Arc, Mutex};
 
-use support::{OK, Server, assert_ends, assert_refused, command, on_terminal, webclient};
+use support::{OK, Server, accept, assert_ends, assert_refused, command, on_terminal, webclient};
 use tempfile::NamedTempFile;
 
 fn file(bytes: &[u8]) -> NamedTempFile {
@@ -151,7 +151,7 @@ fn large_file_is_not_read_into_memory() {
     limited.args(["-c", &format!("ulimit -v 1000000; exec $W -d @{} {url}", sparse.path().display())]);
     limited.env("W", env!("CARGO_BIN_EXE_webclient")).stdout(Stdio::piped()).stderr(Stdio::piped());
     let child = limited.spawn().unwrap();
-    let (mut stream, _) = listener.accept().unwrap();
+    let mut stream = accept(listener);
     let mut received = vec![0; 64 << 20];
     stream.read_exact(&mut received).unwrap();
     let head = String::from_utf8_lossy(&received[..500]).into_owned();

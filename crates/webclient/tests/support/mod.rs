@@ -116,6 +116,15 @@ impl Server {
     }
 }
 
+/// The next connection. The test fails if there is none.
+pub(crate) fn accept(listener: TcpListener) -> TcpStream {
+    let (sender, accepted) = channel();
+    thread::spawn(move || sender.send(listener.accept()));
+    let (stream, _) = accepted.recv_timeout(TIMEOUT).unwrap().unwrap();
+    stream.set_read_timeout(Some(TIMEOUT)).unwrap();
+    stream
+}
+
 fn read_request(stream: &mut TcpStream, connection: usize) -> Option<Request> {
     let mut head = Vec::new();
     while !head.ends_with(b"\r\n\r\n") {
