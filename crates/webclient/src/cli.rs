@@ -188,6 +188,7 @@ impl Cli {
     /// Turns HOST PORT FILE into a URL, and checks what clap cannot.
     fn check(&mut self) -> Result<(), (ErrorKind, &'static str)> {
         let is_url = |argument: &OsString| argument.to_string_lossy().contains("://");
+        self.head |= self.method.as_deref() == Some("HEAD");
         match &self.arguments[..] {
             [host, port, file] if !is_url(host) => {
                 let url = url_of(host, port, file).map_err(|message| (ErrorKind::ValueValidation, message))?;

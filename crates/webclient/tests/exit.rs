@@ -240,6 +240,16 @@ fn closed_output_ends_the_program_without_a_message() {
     server.assert_no_request(); // nobody would read the second
 }
 
+#[test]
+fn output_that_nobody_reads_is_a_silent_failure() {
+    let url = &*Server::responding(OK).url("/a");
+    for arguments in [&[url][..], &["-I", url], &["--man"], &["--completions", "zsh"], &["--help"], &["--version"]] {
+        let (reader, writer) = std::io::pipe().unwrap();
+        drop(reader);
+        assert_ends(&command(arguments).stdout(writer).output().unwrap(), 23, "", "");
+    }
+}
+
 /// Runs a line of shell, in which `$W` is the program.
 fn shell(line: &str) -> Output {
     Command::new("sh")

@@ -19,6 +19,7 @@ fn include_adds_the_head_and_head_asks_for_nothing_else() {
         (&["--include"], response, "GET"),
         (&["-I"], head, "HEAD"),
         (&["-I", "-i"], head, "HEAD"),
+        (&["-X", "HEAD"], head, "HEAD"),
     ] {
         assert_ends(&server.get_url(options), 4, written, "404 Odd");
         assert!(server.request().head.starts_with(&format!("{method} /a HTTP/1.0\r\n")));
