@@ -360,7 +360,8 @@ fn stalled_server_times_out() {
         let output = webclient(["--timeout", "0.3", &format!("http://{}/", server.address)]);
         let body = response.split_once("\r\n\r\n").map_or("", |(_, body)| body);
         assert_ends(&output, 28, body, "waiting for the server timed out after 0.3 s");
-        assert!((300..5000).contains(&start.elapsed().as_millis()));
+        // The kernel counts a socket's timeout in ticks, the one that has begun included.
+        assert!((250..5000).contains(&start.elapsed().as_millis()));
     }
 }
 
