@@ -193,21 +193,26 @@ pub(crate) fn unfold_response(head: &mut [u8], from: usize) -> Result<(), ()> {
 
 fn unfold_except(strict: &[FieldName<'_>], head: &mut [u8], from: usize) -> Result<(), ()> {
     let mut field_start = from;
-    let mut line_start = from;
-    while let Some(length) = memchr::memchr(b'\n', &head[line_start..]) {
-        if is_blank(&head[line_start]) {
-            let name = head[field_start..line_start].split(|&c| c == b':').next().unwrap_or_default();
-            if FieldName::new(name).map_or(true, |name| strict.contains(&name)) {
-                return Err(());
-            }
-            head[line_start - 1] = b' ';
-            if head[line_start - 2] == b'\r' {
-                head[line_start - 2] = b' ';
-            }
-        } else {
-            field_start = line_start;
+    let mut may_fold = false; // decided once for each field: its name may be as long as half of the head
+    for line_start in from..head.len() {
+        if head[line_start - 1] != b'\n' {
+            continue;
         }
-        line_start += length + 1;
+        if !is_blank(&head[line_start]) {
+            (field_start, may_fold) = (line_start, false);
+            continue;
+        }
+        if !may_fold {
+            let name = head[field_start..line_start].split(|&c| c == b':').next().unwrap_or_default();
+            may_fold = FieldName::new(name).is_ok_and(|name| !strict.contains(&name));
+        }
+        if !may_fold {
+            return Err(());
+        }
+        head[line_start - 1] = b' ';
+        if head[line_start - 2] == b'\r' {
+            head[line_start - 2] = b' ';
+        }
     }
     Ok(())
 }
@@ -315,6 +320,11 @@ mod tests {
             assert_eq!(unfold_response(&mut head, 3).is_ok(), FieldName::new(strict.as_bytes()).is_ok(), "{strict}");
         }
         assert_eq!(unfold(&mut b"x\r\n A: b\r\n\r\n".to_vec(), 3), Err(()), "R9112-2.2e");
+        // Each field is judged by its own name, however many lines it has.
+        let mut head = *b"x\nA:\n b\n c\nHost: d\n e\n\n";
+        assert_eq!(unfold(&mut head.clone(), 2), Err(()));
+        assert_eq!(unfold_response(&mut head, 2), Ok(()));
+        assert_eq!(&head, b"x\nA:  b  c\nHost: d  e\n\n");
     }
 
     // Any irregular line leaves the head to the scanner, and so does any limit that might be exceeded.
