@@ -183,36 +183,35 @@ fn fields_up_to<const N: usize>(bytes: &[u8], from: usize, index: &mut FieldInde
 pub(crate) fn unfold(head: &mut [u8], from: usize) -> Result<(), ()> {
     const STRICT: [FieldName<'static>; 4] =
         [header::HOST, header::CONTENT_LENGTH, header::TRANSFER_ENCODING, header::CONNECTION];
-    unfold_except(&STRICT, head, from)
+    unfold_if(|name| !STRICT.contains(&name), head, from)
 }
 
 /// Like [`unfold`], for a response: a client must accept folding in every field (R9112-5.2).
 pub(crate) fn unfold_response(head: &mut [u8], from: usize) -> Result<(), ()> {
-    unfold_except(&[], head, from)
+    unfold_if(|_| true, head, from)
 }
 
-fn unfold_except(strict: &[FieldName<'_>], head: &mut [u8], from: usize) -> Result<(), ()> {
-    let mut field_start = from;
-    let mut may_fold = false; // decided once for each field: its name may be as long as half of the head
-    for line_start in from..head.len() {
-        if head[line_start - 1] != b'\n' {
-            continue;
-        }
-        if !is_blank(&head[line_start]) {
+/// Asks once for each folded field: with its name and its lines, it may be as long as the head.
+fn unfold_if(mut allowed: impl FnMut(FieldName<'_>) -> bool, head: &mut [u8], from: usize) -> Result<(), ()> {
+    let (mut field_start, mut line_start, mut may_fold) = (from, from, false);
+    while let Some(first) = head.get(line_start) {
+        if !is_blank(first) {
             (field_start, may_fold) = (line_start, false);
-            continue;
+        } else {
+            if !may_fold {
+                let name = head[field_start..line_start].split(|&c| c == b':').next().unwrap_or_default();
+                may_fold = FieldName::new(name).is_ok_and(&mut allowed);
+            }
+            if !may_fold {
+                return Err(());
+            }
+            head[line_start - 1] = b' ';
+            if head[line_start - 2] == b'\r' {
+                head[line_start - 2] = b' ';
+            }
         }
-        if !may_fold {
-            let name = head[field_start..line_start].split(|&c| c == b':').next().unwrap_or_default();
-            may_fold = FieldName::new(name).is_ok_and(|name| !strict.contains(&name));
-        }
-        if !may_fold {
-            return Err(());
-        }
-        head[line_start - 1] = b' ';
-        if head[line_start - 2] == b'\r' {
-            head[line_start - 2] = b' ';
-        }
+        let rest = &head[line_start..];
+        line_start += rest.iter().position(|&c| c == b'\n').map_or(rest.len(), |length| length + 1);
     }
     Ok(())
 }
@@ -320,11 +319,13 @@ mod tests {
             assert_eq!(unfold_response(&mut head, 3).is_ok(), FieldName::new(strict.as_bytes()).is_ok(), "{strict}");
         }
         assert_eq!(unfold(&mut b"x\r\n A: b\r\n\r\n".to_vec(), 3), Err(()), "R9112-2.2e");
-        // Each field is judged by its own name, however many lines it has.
-        let mut head = *b"x\nA:\n b\n c\nHost: d\n e\n\n";
+        // Each folded field is judged by its own name, once, however many lines it has.
+        let mut head = *b"x\nA:\n b\n c\nB: d\nHost: e\n f\n\n";
         assert_eq!(unfold(&mut head.clone(), 2), Err(()));
-        assert_eq!(unfold_response(&mut head, 2), Ok(()));
-        assert_eq!(&head, b"x\nA:  b  c\nHost: d  e\n\n");
+        let names = core::cell::Cell::new(0);
+        let count = |_: FieldName<'_>| names.replace(names.get() + 1) < 9;
+        assert_eq!(unfold_if(count, &mut head, 2), Ok(()));
+        assert_eq!((&head, names.get()), (b"x\nA:  b  c\nB: d\nHost: e  f\n\n", 2));
     }
 
     // Any irregular line leaves the head to the scanner, and so does any limit that might be exceeded.
