@@ -270,6 +270,11 @@ impl<'a> Fields<'a> {
         if self.index.at_most(name.0) == 0 { None } else { self.find(name, true) }
     }
 
+    /// Whether there may be a line with this name. It takes no search, so it is wrong for a few names.
+    pub(crate) fn may_contain(&self, name: &[u8]) -> bool {
+        self.index.at_most(name) > 0
+    }
+
     /// The first value; with `alone`, only if there is no other. It is not inlined, because most names do not occur and
     /// never reach it.
     #[inline(never)]

@@ -1,6 +1,7 @@
 //! What a proxy keeps of a received message, and what it adds (RFC 9110 §7.6, RFC 2068 §13.5.1).
 
 use alloc::format;
+use alloc::vec::Vec;
 
 use crate::client::{Request, ResponseHead};
 use crate::message::date::Date;
@@ -29,7 +30,8 @@ impl FieldBlock {
     /// version of the message and the proxy, by a host and port or a pseudonym. To drop or replace another header, call
     /// [`remove`](Self::remove) or [`set`](Self::set) afterwards.
     ///
-    /// It searches the Connection headers once for each line.
+    /// The work is linear in the length of the head. A search among the names, for each element of Connection, adds the
+    /// logarithm of their number, at most 8.
     ///
     /// ```
     /// # use http_core::{server::{Connection, Event}, Limits};
@@ -50,9 +52,9 @@ impl FieldBlock {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn forward(&mut self, received: &Fields<'_>, version: Version, by: Authority<'_>) {
+        let named = Named::new(received);
         for (name, value) in received.iter() {
-            let is_named = || received.tokens(header::CONNECTION).any(|token| FieldName::new(token) == Ok(name));
-            if !HOP_BY_HOP.contains(&name) && !is_named() {
+            if !HOP_BY_HOP.contains(&name) && !named.contains(name.as_ref()) {
                 let _ = self.push(name, value); // fails for headers that the connections write
             }
         }
@@ -62,6 +64,59 @@ impl FieldBlock {
             self.push_unreserved(header::VIA, via);
         }
     }
+}
+
+/// Which headers of a message Connection names (R9110-7.6.1).
+///
+/// Each element is searched for among the names, not each name among the elements: there are few headers, but thousands
+/// of elements fit into a head.
+struct Named(Vec<Name>);
+
+/// A name in lower case. The hash comes first in its order, so that two names seldom need more than one comparison of
+/// numbers.
+#[derive(PartialEq, Eq, PartialOrd, Ord)]
+struct Name {
+    hash: u64,
+    lower: Vec<u8>,
+    is_named: bool,
+}
+
+impl Named {
+    fn new(received: &Fields<'_>) -> Named {
+        let mut elements =
+            received.tokens(header::CONNECTION).filter(|element| received.may_contain(element)).peekable();
+        if elements.peek().is_none() {
+            return Named(Vec::new()); // as usual: Connection is keep-alive or close
+        }
+        let name = |name: &[u8]| Name { hash: hash(name), lower: name.to_ascii_lowercase(), is_named: false };
+        let mut names: Vec<_> = received.iter().map(|line| name(line.0.as_ref())).collect();
+        names.sort_unstable();
+        names.dedup();
+        let mut named = Named(names);
+        for element in elements {
+            if let Some(place) = named.place(element) {
+                named.0[place].is_named = true;
+            }
+        }
+        named
+    }
+
+    fn contains(&self, name: &[u8]) -> bool {
+        !self.0.is_empty() && self.place(name).is_some_and(|place| self.0[place].is_named)
+    }
+
+    fn place(&self, name: &[u8]) -> Option<usize> {
+        let (hash, lower) = (hash(name), || name.iter().map(u8::to_ascii_lowercase));
+        let order = |other: &Name| other.hash.cmp(&hash).then_with(|| other.lower.iter().copied().cmp(lower()));
+        self.0.binary_search_by(order).ok()
+    }
+}
+
+/// FNV-1a of the name in lower case.
+fn hash(name: &[u8]) -> u64 {
+    const PRIME: u64 = 0x0100_0000_01b3;
+    let step = |hash: u64, byte: &u8| (hash ^ u64::from(byte.to_ascii_lowercase())).wrapping_mul(PRIME);
+    name.iter().fold(0xcbf2_9ce4_8422_2325, step)
 }
 
 impl<'a> Request<'a> {
@@ -109,11 +164,11 @@ impl<'a> Response<'a> {
 #[cfg(test)]
 mod tests {
     use alloc::string::String;
-    use alloc::vec::Vec;
 
     use super::*;
     use crate::client::{Connection, Event};
     use crate::{Limits, Method, Target, server};
+    use proptest::{collection, prelude::*};
 
     // R9110-7.6.1, R9110-7.6.3
     #[test]
@@ -138,6 +193,26 @@ mod tests {
             ),
         ] {
             assert_eq!(passed(head.as_bytes()), format!("{expected}Via: 1.0 p:1\r\n"), "{head:?}");
+        }
+    }
+
+    proptest! {
+        // R9110-7.6.1: what the quick search leaves out is what Connection names.
+        #[test]
+        fn forward_agrees_with_a_search_for_each_name(
+            names in collection::vec("[aAbB]{1,3}", 0..20),
+            elements in collection::vec("[ abB]{0,3}", 0..20),
+        ) {
+            let lines: String = names.iter().map(|name| format!("{name}: x\r\n")).collect();
+            let elements = elements.join(",");
+            let head = format!("{lines}Connection: {elements}\r\n\r\n");
+            let mut index = crate::message::field_index::FieldIndex::new();
+            crate::wire::parse::fields(head.as_bytes(), 0, 99, &mut index).unwrap();
+            let mut fields = FieldBlock::new();
+            fields.forward(&Fields::new(head.as_bytes(), &index), Version::HTTP_10, Authority::new(b"p").unwrap());
+            let is_named = |name: &&String| elements.split(',').any(|element| element.trim().eq_ignore_ascii_case(name));
+            let kept: String = names.iter().filter(|name| !is_named(name)).map(|name| format!("{name}: x\r\n")).collect();
+            prop_assert_eq!(str::from_utf8(fields.as_bytes()).unwrap(), format!("{kept}Via: 1.0 p\r\n"));
         }
     }
 
