@@ -6,7 +6,7 @@ use core::net::Ipv6Addr;
 use memchr::memchr;
 use thiserror::Error;
 
-use crate::grammar::{is_plain_target_text, is_reg_name_byte, is_target_text};
+use crate::grammar::{hex, is_plain_target_text, is_reg_name_byte, is_target_text};
 use crate::message::path::decoded;
 use crate::message::target_error::TargetError;
 
@@ -193,8 +193,9 @@ fn has_scheme(raw: &[u8]) -> bool {
 
 /// A host and an optional port (RFC 3986 §3.2), as Host and the absolute-form have them.
 ///
-/// The host is a name of letters, digits and ``-._~!$&'()*+,;=``, an IPv4 address, or an IPv6 address in brackets.
-/// Userinfo is not allowed. `==` compares bytes; for the same server, compare [`Origin`](crate::Origin)s.
+/// The host is a name of letters, digits and ``-._~!$&'()*+,;=``, an IPv4 address, or an IP literal in brackets: an IPv6
+/// address, or an address of a later version such as `[v7.a:b]`. Userinfo is not allowed. `==` compares bytes; for the
+/// same server, compare [`Origin`](crate::Origin)s.
 ///
 /// ```
 /// use http_core::Authority;
@@ -231,7 +232,7 @@ impl<'a> Authority<'a> {
         self.raw
     }
 
-    /// The host, in its original case: a name, an IPv4 address, or an IPv6 address in brackets.
+    /// The host, in its original case: a name, an IPv4 address, or an IP literal in brackets.
     pub fn host(&self) -> &'a str {
         &self.raw[..self.host]
     }
@@ -241,10 +242,16 @@ impl<'a> Authority<'a> {
         self.raw.get(self.host + 1..)?.parse().ok()
     }
 
-    /// The endpoint for `std::net::TcpStream::connect`: the host without brackets, and the port, which defaults to 80
-    /// (R1945-3.2.2).
+    /// The endpoint for `std::net::TcpStream::connect`: the host, an IPv6 address without its brackets, and the port,
+    /// which defaults to 80 (R1945-3.2.2).
+    ///
+    /// An address of a later version keeps its brackets, so that no resolver takes it for a name: nothing can connect to
+    /// it (R3986-3.2.2).
     pub fn endpoint(&self) -> (&'a str, u16) {
-        (self.host().trim_matches(['[', ']']), self.port().unwrap_or(80))
+        let host = self.host();
+        let literal = host.strip_prefix('[').and_then(|host| host.strip_suffix(']'));
+        let address = literal.filter(|address| !is_ip_future(address.as_bytes()));
+        (address.unwrap_or(host), self.port().unwrap_or(80))
     }
 }
 
@@ -260,7 +267,11 @@ pub(crate) fn host_length(raw: &[u8]) -> Option<usize> {
     let length = match raw {
         [b'[', rest @ ..] => {
             let length = rest.iter().position(|&c| c == b']')?;
-            str::from_utf8(&rest[..length]).ok()?.parse::<Ipv6Addr>().ok()?;
+            let address = &rest[..length];
+            let is_ipv6 = || str::from_utf8(address).is_ok_and(|address| address.parse::<Ipv6Addr>().is_ok());
+            if !is_ip_future(address) && !is_ipv6() {
+                return None;
+            }
             length + 2
         }
         _ => {
@@ -279,6 +290,14 @@ pub(crate) fn host_length(raw: &[u8]) -> Option<usize> {
         _ => return None,
     }
     Some(length)
+}
+
+/// `IPvFuture`: an address of a version after 6, whose form nobody knows yet (R3986-3.2.2).
+fn is_ip_future(literal: &[u8]) -> bool {
+    let [b'v' | b'V', rest @ ..] = literal else { return false };
+    let digits = rest.iter().take_while(|&&c| hex(c).is_some()).count();
+    let [b'.', address @ ..] = &rest[digits..] else { return false };
+    digits > 0 && !address.is_empty() && address.iter().all(|&c| c == b':' || is_reg_name_byte(c))
 }
 
 fn ascii(bytes: &[u8]) -> &str {
@@ -333,24 +352,37 @@ mod tests {
         assert_eq!((target.as_str(), alloc::format!("{target:?}")), ("/a?b", "\"/a?b\"".into()));
     }
 
-    // R1945-3.2.2
+    // R1945-3.2.2, R3986-3.2.2
     #[test]
-    fn endpoint_has_no_brackets_and_defaults_to_port_80() {
+    fn endpoint_of_an_ipv6_address_has_no_brackets_and_the_port_defaults_to_80() {
         for (raw, endpoint) in [
             ("a.example", ("a.example", 80)),
             ("a:", ("a", 80)),
             ("127.0.0.1:81", ("127.0.0.1", 81)),
             ("[::1]", ("::1", 80)),
             ("[::1]:81", ("::1", 81)),
+            // Without its brackets this would be a name that resolves.
+            ("[v1.example.org]:81", ("[v1.example.org]", 81)),
         ] {
             assert_eq!(Authority::new(raw.as_bytes()).unwrap().endpoint(), endpoint);
         }
     }
 
-    // R9112-3.2b, R1945-3.2.2
+    // R9112-3.2b, R1945-3.2.2, R3986-3.2.2
     #[test]
     fn authority_is_a_host_with_an_optional_port() {
-        for good in ["localhost", "a.example:80", "127.0.0.1:0", "[::1]", "[::ffff:1.2.3.4]:65535", "x_y", "a:"] {
+        for good in [
+            "localhost",
+            "a.example:80",
+            "127.0.0.1:0",
+            "[::1]",
+            "[::ffff:1.2.3.4]:65535",
+            "x_y",
+            "a:",
+            "[v1.a]",
+            "[V1f.fe80::a+en1]:80",
+            "[vFF.:-._~!$&'()*+,;=]:",
+        ] {
             assert!(Authority::new(good.as_bytes()).is_ok(), "{good}");
         }
         for bad in [
@@ -369,6 +401,18 @@ mod tests {
             "[]",
             "[::1]x",
             "[fe80::1%25lo]",
+            "[v.a]",
+            "[v1]",
+            "[v1.]",
+            "[vg.a]",
+            "[1.a]",
+            "[v1.a%20]",
+            "[v1.a/b]",
+            "[v1.u@a]",
+            "[v1.a]b",
+            "[v1.a",
+            "[v1.[a]]",
+            "v1.a]",
             "a%20b",
             "caf\u{e9}",
         ] {

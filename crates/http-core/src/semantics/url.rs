@@ -279,9 +279,12 @@ fn check_scheme(scheme: &[u8]) -> Result<(), UrlError> {
     }
 }
 
-/// An authority that can be connected to: its port is not 0.
+/// An authority that can be connected to: its port is not 0, and its host is not an address of a version after 6
+/// (R3986-3.2.2).
 fn read_authority(text: &[u8]) -> Result<Authority<'_>, UrlError> {
-    Authority::new(text).ok().filter(|authority| authority.port() != Some(0)).ok_or(UrlError::Authority)
+    let can_connect =
+        |authority: &Authority<'_>| authority.port() != Some(0) && !authority.endpoint().0.starts_with('[');
+    Authority::new(text).ok().filter(can_connect).ok_or(UrlError::Authority)
 }
 
 /// The text before the first of these bytes.
@@ -421,6 +424,7 @@ mod tests {
             ("/a", "//u:p@h/", Err(Authority)),
             ("/a", "//h:65536/", Err(Authority)),
             ("/a", "//h:0/", Err(Authority)),
+            ("/a", "//[v1.h]/", Err(Authority)),
             ("/a", "//h:8x/", Err(Authority)),
             ("/a", "//h h/", Err(Authority)),
             ("/a", "//caf\u{e9}/", Err(Authority)),
@@ -518,6 +522,7 @@ mod tests {
             ("http://h:+80/", Err(Authority)),
             ("http://h:65536/", Err(Authority)),
             ("http://h:0/", Err(Authority)),
+            ("http://[v1.example.org]/", Err(Authority)), // R3986-3.2.2
             (&long, Err(TooLong)),
         ] {
             let url = text.parse::<HttpUrl>();

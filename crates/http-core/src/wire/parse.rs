@@ -48,7 +48,8 @@ pub(crate) fn request_line(line: &[u8]) -> Result<RequestLine, RequestError> {
         let simple = &line[..method.end] == b"GET"
             && target.start == method.end + 1
             && line[method.end] == b' '
-            && line[target.start] == b'/';
+            && line[target.start] == b'/'
+            && !ends_in_version(&line[target.clone()]);
         return match simple {
             true => Ok(RequestLine { method, target, version: Version::HTTP_09, lenient: false }),
             false => Err(RequestError::RequestLine),
@@ -66,6 +67,14 @@ pub(crate) fn request_line(line: &[u8]) -> Result<RequestLine, RequestError> {
         return Err(RequestError::Whitespace); // D2
     }
     Ok(RequestLine { method, target, version, lenient })
+}
+
+/// Whether a target ends with `HTTP/`, a digit, and only digits and dots after it. Without a version, it is the target of
+/// an HTTP/1.x request that lacks the space before it (D10, R9112-C.1).
+fn ends_in_version(target: &[u8]) -> bool {
+    let number = target.iter().rev().take_while(|c| matches!(c, b'0'..=b'9' | b'.')).count();
+    let (front, number) = target.split_at(target.len() - number);
+    front.ends_with(b"HTTP/") && number.first().is_some_and(u8::is_ascii_digit)
 }
 
 /// The next word after `from`, without the spaces and tabs before it. Empty at the end of the line.
@@ -224,7 +233,7 @@ mod tests {
     use alloc::format;
     use alloc::vec::Vec;
 
-    // R1945-5.1, R1945-4.1, R1945-3.1a, R1945-Ba, R9112-3b, R9112-3c, R9110-6.2, D2, D4, D10
+    // R1945-5.1, R1945-4.1, R1945-3.1a, R1945-Ba, R9112-3b, R9112-3c, R9112-C.1, R9110-6.2, D2, D4, D10
     #[test]
     fn request_line_is_strict_for_http_11_and_lenient_for_http_10() {
         use RequestError as E;
@@ -236,6 +245,25 @@ mod tests {
             ("GET \t/a HTTP/1.0", Ok((Version::HTTP_10, true))),
             ("GET  /a HTTP/1.1", Err(E::Whitespace)),
             ("GET /a\tHTTP/1.1", Err(E::Whitespace)),
+            // The space before the version is missing.
+            ("GET /HTTP/1.0", Err(E::RequestLine)),
+            ("GET /HTTP/1.1", Err(E::RequestLine)),
+            ("GET /aHTTP/1.0", Err(E::RequestLine)),
+            ("GET /a/HTTP/2", Err(E::RequestLine)),
+            ("GET /aHTTP/1.10", Err(E::RequestLine)),
+            ("GET /a?bHTTP/1.0", Err(E::RequestLine)),
+            ("GET /a?b=HTTP/0.9", Err(E::RequestLine)),
+            ("GET http://h/HTTP/1.0", Err(E::RequestLine)),
+            ("GET HTTP/1.0", Err(E::RequestLine)),
+            ("GET/ HTTP/1.0", Err(E::Method)),
+            ("GET /HTTP/1.0 HTTP/1.0", Ok((Version::HTTP_10, false))),
+            ("GET /HTTP/1.0/", Ok((Version::HTTP_09, false))),
+            ("GET /HTTP/1.0?a", Ok((Version::HTTP_09, false))),
+            ("GET /HTTP/1.0x", Ok((Version::HTTP_09, false))),
+            ("GET /http/1.0", Ok((Version::HTTP_09, false))),
+            ("GET /HTTP/", Ok((Version::HTTP_09, false))),
+            ("GET /HTTP/..", Ok((Version::HTTP_09, false))),
+            ("GET /1.0", Ok((Version::HTTP_09, false))),
             ("GET  /a", Err(E::RequestLine)),
             ("GET\t/a", Err(E::RequestLine)),
             ("GET a", Err(E::RequestLine)),
