@@ -24,7 +24,7 @@
 use thiserror::Error;
 
 use crate::client::{Request, ResponseHead};
-use crate::message::field::header;
+use crate::message::field::{FieldValue, Fields, header};
 use crate::message::method::Method;
 use crate::semantics::url::{HttpUrl, UrlError};
 
@@ -51,7 +51,7 @@ pub enum RedirectError {
     /// [`MAX_REDIRECTS`] redirects were followed before this one (R1945-9.3a).
     #[error("there are more than {MAX_REDIRECTS} redirects in a row")]
     TooMany,
-    /// Location is missing or repeated (R1945-4.2b).
+    /// Location is missing or empty, or there are several that differ (R1945-4.2b).
     #[error("expected one Location in a redirect")]
     NoLocation,
     /// Location is not a URL that can be requested.
@@ -82,9 +82,16 @@ pub fn follow(
     if followed >= MAX_REDIRECTS {
         return Err(RedirectError::TooMany); // R1945-9.3a
     }
-    let reference = response.fields.only(header::LOCATION).ok_or(RedirectError::NoLocation)?;
+    let reference = location(&response.fields).ok_or(RedirectError::NoLocation)?;
     let url = HttpUrl::of_request(request.host, request.target).resolve(reference)?;
     Ok(Some(Redirect { method, url }))
+}
+
+/// The Location of a response. Lines that agree count as one (R1945-4.2b). An empty one would lead back to the request.
+fn location<'a>(fields: &Fields<'a>) -> Option<FieldValue<'a>> {
+    let mut lines = fields.get_all(header::LOCATION);
+    let first = lines.next().filter(|location| !location.as_bytes().is_empty())?;
+    lines.all(|other| other == first).then_some(first)
 }
 
 #[cfg(test)]
@@ -157,16 +164,22 @@ mod tests {
 
     // R9110-10.2.2, R1945-4.2b
     #[test]
-    fn redirect_needs_exactly_one_valid_location() {
+    fn redirect_needs_one_valid_location() {
         for (lines, expected) in [
             ("Location: http://i:81/c\r\n", Ok("http://i:81/c")),
             ("Location: c?d#e\r\n", Ok("http://h/a/c?d")),
             ("location:\t//i\r\n", Ok("http://i/")),
             ("Location: c\r\n /d\r\n", Ok("http://h/a/c%20%20%20/d")),
-            ("Location:\r\n", Ok("http://h/a/b")),
+            ("Location: /x\r\nlocation:  /x\r\n", Ok("http://h/x")),
+            ("Location: #d\r\n", Ok("http://h/a/b")),
+            ("Location:\r\n", Err(RedirectError::NoLocation)),
+            ("Location: \r\nLocation: \r\n", Err(RedirectError::NoLocation)),
+            ("Location:\r\nLocation: /x\r\n", Err(RedirectError::NoLocation)),
+            ("Location: /x\r\nLocation:\r\n", Err(RedirectError::NoLocation)),
+            ("Location: /x\r\nLocation: /x\r\nLocation: /X\r\n", Err(RedirectError::NoLocation)),
+            ("Location: http://h/x\r\nLocation: /x\r\n", Err(RedirectError::NoLocation)),
             ("", Err(RedirectError::NoLocation)),
             ("Content-Location: /x\r\n", Err(RedirectError::NoLocation)),
-            ("Location: /x\r\nLocation: /x\r\n", Err(RedirectError::NoLocation)),
             ("Location: https://h/a/b\r\n", Err(RedirectError::Location(UrlError::Https))),
             ("Location: //u@h/\r\n", Err(RedirectError::Location(UrlError::Authority))),
         ] {
