@@ -391,7 +391,14 @@ fn has_extension(request: &Request<'_>) -> bool {
 
 /// Whether the client asks for HTML, as a browser does when it opens an address.
 fn wants_html(request: &Request<'_>) -> bool {
-    let is_html = |range: &[u8]| range.get(..9).is_some_and(|name| name.eq_ignore_ascii_case(b"text/html"));
+    let is_html = |range: &[u8]| {
+        let mut parts = range.split(|&c| c == b';').map(<[u8]>::trim_ascii);
+        let has_name = parts.next().is_some_and(|name| name.eq_ignore_ascii_case(b"text/html"));
+        // RFC 9110 §12.4.2: a weight of 0 refuses it.
+        let is_zero = |weight: &[u8]| weight.iter().all(|c| matches!(c, b'0' | b'.'));
+        let refuses = |part: &[u8]| matches!(part, [b'q' | b'Q', b'=', weight @ ..] if is_zero(weight));
+        has_name && !parts.any(refuses)
+    };
     request.head().fields.tokens(ACCEPT).any(is_html)
 }
 
