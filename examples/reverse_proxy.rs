@@ -37,6 +37,12 @@ fn forward(request: &Request<'_>, backend: Authority<'static>) -> Result<Action,
     let mut fields = FieldBlock::new();
     fields.forward(&request.headers(), request.version(), Authority::new(OWN_NAME)?);
     fields.set(X_FORWARDED_FOR, FieldValue::new(request.client_ip().to_string().as_bytes())?)?;
+    if !fields.update_max_forwards(request.head()) {
+        return Err(HandlerError::new(
+            Status::NOT_IMPLEMENTED,
+            "Max-Forwards is 0, and this proxy implements no method",
+        ));
+    }
     let (mut machine, mut message) = (Connection::new(Limits::default()), Vec::new());
     let _rest = machine.request(&client::Request::forwarded_to(request.head(), backend, &fields), &mut message)?;
     Ok(Action::collect_body(MAX_BODY, move |body| {

@@ -7,6 +7,7 @@
 //! | what | how |
 //! |---|---|
 //! | headers | [`FieldBlock::forward`](crate::FieldBlock::forward) removes the hop-by-hop headers and adds Via; then [`set`](crate::FieldBlock::set) or [`remove`](crate::FieldBlock::remove) others |
+//! | Max-Forwards | [`FieldBlock::update_max_forwards`](crate::FieldBlock::update_max_forwards) counts this hop, or says that this request ends here |
 //! | the request | [`client::Request::forwarded_to`](crate::client::Request::forwarded_to) |
 //! | the response | [`server::Response::forwarded`](crate::server::Response::forwarded), given to [`server::Connection::forward`](crate::server::Connection::forward) |
 //!
@@ -20,6 +21,8 @@
 //! - **Expectations.** If the client waits before it sends the body, polling for the body returns
 //!   [`Event::Continue`](crate::server::Event::Continue), whose bytes it waits for. The backend is HTTP/1.0 to you and
 //!   expects nothing. To an [unknown expectation](crate::server::RequestHead::expectation), respond with 417.
+//! - **Kept connections.** If a request fails and [`can_retry`](crate::client::Connection::can_retry), send it again on
+//!   a new connection. Ask after a 408, too: the backend may have sent it before it received the request.
 //! - **Backend errors.** Send a 502 for a [`ResponseError`](crate::ResponseError) or if you cannot connect, and a
 //!   504 for a timeout. After the head of a response, close both connections, so that the client notices that the body
 //!   is cut short. A body without a length cannot show that: reset the connection if your system can.
@@ -39,6 +42,7 @@
 //! let mut fields = FieldBlock::new();
 //! fields.forward(&head.fields, head.version, own_name);
 //! fields.set(X_FORWARDED_FOR, FieldValue::from_static("192.0.2.1"))?;   // the address of the socket
+//! assert!(fields.update_max_forwards(&head));   // otherwise respond here
 //! let request = client::Request::forwarded_to(&head, Authority::new(b"10.0.0.1:8080")?, &fields);
 //! let client::SendBody::Exactly(2) = back.request(&request, &mut to_server)? else { panic!() };
 //! while let server::Event::Body(bytes) = front.poll()? {

@@ -183,6 +183,7 @@ pub mod header {
         LAST_MODIFIED "Last-Modified" "RFC 9110 §8.8.2";
         LOCATION "Location" "RFC 9110 §10.2.2";
         MAX_FORWARDS "Max-Forwards" "RFC 9110 §7.6.2";
+        PROXY_AUTHENTICATE "Proxy-Authenticate" "RFC 9110 §11.7.1";
         PROXY_AUTHORIZATION "Proxy-Authorization" "RFC 9110 §11.7.2";
         RANGE "Range" "RFC 9110 §14.2";
         REFERER "Referer" "RFC 9110 §10.1.3";
@@ -190,6 +191,7 @@ pub mod header {
         SERVER "Server" "RFC 9110 §10.2.4";
         SET_COOKIE "Set-Cookie" "RFC 6265 §4.1";
         TRANSFER_ENCODING "Transfer-Encoding" "RFC 9112 §6.1";
+        UPGRADE "Upgrade" "RFC 9110 §7.8";
         USER_AGENT "User-Agent" "RFC 9110 §10.1.5";
         VARY "Vary" "RFC 9110 §12.5.5";
         VIA "Via" "RFC 9110 §7.6.3";

@@ -4,31 +4,37 @@ use alloc::format;
 use alloc::vec::Vec;
 
 use crate::client::{Request, ResponseHead};
+use crate::grammar::saturating_decimal;
 use crate::message::date::Date;
 use crate::message::field::{FieldBlock, FieldName, FieldValue, Fields, header};
+use crate::message::method::Method;
 use crate::message::target::Authority;
 use crate::message::version::Version;
 use crate::server::types::{RequestHead, Response, ResponseBody};
 use crate::wire::framing::Framing;
 
-/// Headers that are always hop-by-hop, whether Connection names them or not. Connection, Keep-Alive and
-/// Transfer-Encoding are missing here, because a [`FieldBlock`] rejects them.
-const HOP_BY_HOP: [FieldName<'static>; 6] = [
-    FieldName::from_static("Proxy-Authenticate"),
+/// Headers that are for one hop, whether Connection names them or not. Connection, Keep-Alive and Transfer-Encoding are
+/// missing here, because a [`FieldBlock`] rejects them.
+const HOP_BY_HOP: [FieldName<'static>; 9] = [
+    header::EXPECT, // the server's half responds to it, and HTTP/1.0 has no expectations (R9110-10.1.1b)
+    header::PROXY_AUTHENTICATE,
+    FieldName::from_static("Proxy-Authentication-Info"),
     header::PROXY_AUTHORIZATION,
     FieldName::from_static("Proxy-Connection"),
+    FieldName::from_static("Public"), // RFC 2068 §14.35
     FieldName::from_static("TE"),
-    FieldName::from_static("Trailer"),
-    FieldName::from_static("Upgrade"),
+    FieldName::from_static("Trailer"), // no trailer is forwarded
+    header::UPGRADE,
 ];
 
 impl FieldBlock {
     /// Adds the headers of a received message that a proxy passes on, in their order, and then Via.
     ///
     /// It leaves out hop-by-hop headers: those that Connection names, and those that RFC 9110 or RFC 2068 defines as
-    /// such. It also leaves out the headers that the connections write themselves (see [`FieldBlock`]). Via names the
-    /// version of the message and the proxy, by a host and port or a pseudonym. To drop or replace another header, call
-    /// [`remove`](Self::remove) or [`set`](Self::set) afterwards.
+    /// such. It also leaves out the headers that the connections write themselves (see [`FieldBlock`]), and Expect, which
+    /// this hop has responded to. Via names the version of the message and the proxy, by a host and port or a pseudonym.
+    /// For Max-Forwards, call [`update_max_forwards`](Self::update_max_forwards) afterwards, and to drop or replace
+    /// another header [`remove`](Self::remove) or [`set`](Self::set).
     ///
     /// The work is linear in the length of the head. A search among the names, for each element of Connection, adds the
     /// logarithm of their number, at most 8.
@@ -63,6 +69,41 @@ impl FieldBlock {
         if let Ok(via) = FieldValue::new(via.as_bytes()) {
             self.push_unreserved(header::VIA, via);
         }
+    }
+
+    /// Counts this hop in Max-Forwards, and returns whether the request may be forwarded. If not, its client asks this
+    /// proxy: respond in place of the server (RFC 9110 §7.6.2).
+    ///
+    /// Only OPTIONS and TRACE are counted. Values that are no numbers are ignored, and of several numbers the smallest
+    /// counts.
+    ///
+    /// ```
+    /// # use http_core::{Authority, FieldBlock, Limits, server::{Connection, Event}};
+    /// # let mut connection = Connection::new(Limits::default());
+    /// connection.receive(b"OPTIONS http://a/ HTTP/1.0\r\nMax-Forwards: 1\r\n\r\n");
+    /// # let Ok(Event::Request(request)) = connection.poll() else { unreachable!() };
+    /// let mut fields = FieldBlock::new();
+    /// fields.forward(&request.fields, request.version, Authority::new(b"proxy:3128")?);
+    /// assert!(fields.update_max_forwards(&request));
+    /// assert_eq!(fields.as_bytes(), b"Via: 1.0 proxy:3128\r\nMax-Forwards: 0\r\n");
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    #[must_use]
+    pub fn update_max_forwards(&mut self, received: &RequestHead<'_>) -> bool {
+        if !matches!(received.method, Method::Options | Method::Trace) {
+            return true;
+        }
+        let values = received.fields.get_all(header::MAX_FORWARDS);
+        let Some(left) = values.filter_map(|value| saturating_decimal(value.as_bytes())).min() else { return true };
+        let left = left.checked_sub(1);
+        if let Some(left) = left {
+            self.remove(header::MAX_FORWARDS);
+            let text = format!("{left}");
+            if let Ok(value) = FieldValue::new(text.as_bytes()) {
+                self.push_unreserved(header::MAX_FORWARDS, value);
+            }
+        }
+        left.is_some()
     }
 }
 
@@ -167,7 +208,7 @@ mod tests {
 
     use super::*;
     use crate::client::{Connection, Event};
-    use crate::{Limits, Method, Target, server};
+    use crate::{Limits, Target, server};
     use proptest::{collection, prelude::*};
 
     // R9110-7.6.1, R9110-7.6.3
@@ -185,14 +226,112 @@ mod tests {
             ("Connection: b\r\nA: 1\r\nB: 2\r\nb: 3\r\n\r\n", "A: 1\r\n"),
             ("B: 2\r\nA: 1\r\nConnection: close\r\nCONNECTION: , x,b\t,\r\n\r\n", "A: 1\r\n"),
             ("Connection: a b, \"a\", a=1\r\nA: 1\r\n\r\n", "A: 1\r\n"), // no names
-            ("Keep-Alive: 5\r\nProxy-Connection: x\r\nTE: x\r\nTrailer: A\r\nUpgrade: x\r\nA: 1\r\n\r\n", "A: 1\r\n"),
-            ("Proxy-Authorization: x\r\nProxy-Authenticate: x\r\nAuthorization: y\r\n\r\n", "Authorization: y\r\n"),
-            (
-                "Host: a\r\nContent-Length: 1\r\nDate: x\r\nTransfer-Encoding: chunked\r\nVia: 1.1 p\r\n\r\n",
-                "Via: 1.1 p\r\n",
-            ),
+            ("A: 1\r\nConnection: Via\r\nVia: 1.1 p\r\n\r\n", "A: 1\r\n"),
         ] {
             assert_eq!(passed(head.as_bytes()), format!("{expected}Via: 1.0 p:1\r\n"), "{head:?}");
+        }
+        for (name, fate, why) in FATES {
+            let line = format!("{name}: x\r\n");
+            let expected = if *fate == Fate::Passed { &*line } else { "" };
+            let head = format!("{line}\r\n");
+            assert_eq!(passed(head.as_bytes()), format!("{expected}Via: 1.0 p:1\r\n"), "{name}: {why}");
+        }
+    }
+
+    #[derive(PartialEq)]
+    enum Fate {
+        Passed,
+        /// For one hop.
+        Dropped,
+        /// The next connection writes its own.
+        Written,
+    }
+
+    /// What becomes of each header of RFC 9110 and 9112, and of others that were for one hop in an older RFC.
+    const FATES: &[(&str, Fate, &str)] = {
+        use Fate::{Dropped, Passed, Written};
+        const END: &str = "between the client and the server";
+        &[
+            ("Accept", Passed, END),
+            ("Accept-Charset", Passed, END),
+            ("Accept-Encoding", Passed, END),
+            ("Accept-Language", Passed, END),
+            ("Accept-Ranges", Passed, END),
+            ("Allow", Passed, "§10.2.1: a proxy must not modify it"),
+            ("Authentication-Info", Passed, "§11.6.3: a proxy must not modify it"),
+            ("Authorization", Passed, "§11.6.2: a proxy must not modify it"),
+            ("Connection", Written, "§7.6.1"),
+            ("Content-Encoding", Passed, END),
+            ("Content-Language", Passed, END),
+            ("Content-Length", Written, "the framing may differ"),
+            ("Content-Location", Passed, END),
+            ("Content-Range", Passed, END),
+            ("Content-Type", Passed, END),
+            ("Date", Written, "the response keeps the received one, see `Response::forwarded`"),
+            ("ETag", Passed, END),
+            ("Expect", Dropped, "§10.1.1: HTTP/1.0 ignores it, and the server's half has responded to it"),
+            ("From", Passed, END),
+            ("Host", Written, "the request keeps the received one, see `Request::forwarded`"),
+            ("If-Match", Passed, END),
+            ("If-Modified-Since", Passed, END),
+            ("If-None-Match", Passed, END),
+            ("If-Range", Passed, END),
+            ("If-Unmodified-Since", Passed, END),
+            ("Last-Modified", Passed, END),
+            ("Location", Passed, END),
+            ("Max-Forwards", Passed, "§7.6.2: `update_max_forwards` counts it for two methods"),
+            ("Proxy-Authenticate", Dropped, "§11.7.1: for the next client of the chain only"),
+            ("Proxy-Authentication-Info", Dropped, "§11.7.3: for the next client of the chain only"),
+            ("Proxy-Authorization", Dropped, "§11.7.2: for the next proxy only; it may be relayed, but is a secret"),
+            ("Range", Passed, END),
+            ("Referer", Passed, END),
+            ("Retry-After", Passed, END),
+            ("Server", Passed, "§7.7: not modified"),
+            ("TE", Dropped, "§10.1.4, §7.6.1"),
+            ("Trailer", Dropped, "§6.6.2: trailers are not forwarded"),
+            ("Upgrade", Dropped, "§7.8, §7.6.1"),
+            ("User-Agent", Passed, END),
+            ("Vary", Passed, END),
+            ("Via", Passed, "§7.6.3: and another entry is added"),
+            ("WWW-Authenticate", Passed, "§11.6.1: a proxy must not modify it"),
+            ("MIME-Version", Passed, "RFC 9112 §B.1: it says nothing about a hop"),
+            ("Transfer-Encoding", Written, "RFC 9112 §6.1"),
+            ("Keep-Alive", Written, "RFC 2068 §19.7.1, §7.6.1"),
+            ("Proxy-Connection", Dropped, "RFC 9112 §C.2.2, §7.6.1"),
+            ("Public", Dropped, "RFC 2068 §14.35: of the server directly connected"),
+        ]
+    };
+
+    // R9110-7.6.2
+    #[test]
+    fn options_and_trace_are_forwarded_as_often_as_max_forwards_says() {
+        let no = None;
+        for (method, lines, expected) in [
+            ("OPTIONS", "Max-Forwards: 0\r\n", no),
+            ("TRACE", "Max-Forwards: 0\r\n", no),
+            ("OPTIONS", "Max-Forwards: 000\r\n", no),
+            ("OPTIONS", "Max-Forwards: 1\r\n", Some("Max-Forwards: 0\r\n")),
+            ("TRACE", "max-forwards: 010\r\nA: b\r\n", Some("A: b\r\nMax-Forwards: 9\r\n")),
+            ("OPTIONS", "Max-Forwards: 18446744073709551615\r\n", Some("Max-Forwards: 18446744073709551614\r\n")),
+            ("OPTIONS", "Max-Forwards: 99999999999999999999999\r\n", Some("Max-Forwards: 18446744073709551614\r\n")),
+            ("OPTIONS", "Max-Forwards: 7\r\nMax-Forwards: 5\r\n", Some("Max-Forwards: 4\r\n")),
+            ("OPTIONS", "Max-Forwards: 7\r\nMax-Forwards: 0\r\n", no),
+            ("OPTIONS", "Max-Forwards: x\r\nMax-Forwards: 5\r\n", Some("Max-Forwards: 4\r\n")),
+            ("OPTIONS", "", Some("")),
+            ("OPTIONS", "Max-Forwards:\r\n", Some("Max-Forwards: \r\n")),
+            ("OPTIONS", "Max-Forwards: -1\r\n", Some("Max-Forwards: -1\r\n")),
+            ("OPTIONS", "Max-Forwards: 1, 0\r\n", Some("Max-Forwards: 1, 0\r\n")),
+            ("GET", "Max-Forwards: 0\r\n", Some("Max-Forwards: 0\r\n")),
+            ("POST", "Content-Length: 0\r\nMax-Forwards: 3\r\n", Some("Max-Forwards: 3\r\n")),
+        ] {
+            let mut connection = server::Connection::new(Limits::default());
+            connection.receive(format!("{method} http://a/ HTTP/1.0\r\n{lines}\r\n").as_bytes());
+            let Ok(server::Event::Request(head)) = connection.poll() else { panic!("{lines}") };
+            let mut fields = FieldBlock::new();
+            fields.forward(&head.fields, head.version, Authority::new(b"p").unwrap());
+            let may_forward = fields.update_max_forwards(&head);
+            let sent = String::from_utf8(fields.as_bytes().to_vec()).unwrap().replace("Via: 1.0 p\r\n", "");
+            assert_eq!(may_forward.then_some(&*sent), expected, "{method} {lines:?}");
         }
     }
 
