@@ -17,7 +17,7 @@ use std::net::{Shutdown, TcpListener, TcpStream};
 use std::thread;
 use std::time::{Duration, UNIX_EPOCH};
 
-use http_core::server::{self, Event, RequestHead, Response, ResponseBody};
+use http_core::server::{self, Event, RequestHead, Response, ResponseBody, SendBody};
 use http_core::{Authority, Date, FieldBlock, Limits, Status, client, header};
 use rustix::net::sockopt::set_socket_linger;
 
@@ -110,6 +110,7 @@ fn forward_response(
     name: Authority<'_>,
 ) -> io::Result<()> {
     let (mut server, mut connection) = origin;
+    let mut body = SendBody::None;
     loop {
         match connection.poll().map_err(io::Error::other)? {
             client::Event::NeedInput => match server.read(connection.receive_buffer())? {
@@ -120,14 +121,15 @@ fn forward_response(
                 let (mut fields, mut out) = (FieldBlock::new(), Vec::new());
                 fields.forward(&head.fields, head.version, name);
                 let response = Response::forwarded(&head, &fields, now());
-                let _body = to.forward(&response, &mut out).map_err(io::Error::other)?;
+                body = to.forward(&response, &mut out).map_err(io::Error::other)?;
                 client.write_all(&out)?;
             }
             client::Event::Body(bytes) => {
                 client.write_all(bytes)?;
                 to.body_sent(bytes.len() as u64).map_err(io::Error::other)?;
             }
-            _ => return to.finish_body().map_err(io::Error::other),
+            _ if body == SendBody::UntilClose => return to.finish_body().map_err(io::Error::other),
+            _ => return Ok(()),
         }
     }
 }

@@ -417,6 +417,8 @@ impl<'p, 'a> Pair<'p, 'a> {
         let needed = match status {
             Status::UNAUTHORIZED => Some(header::WWW_AUTHENTICATE),
             Status::METHOD_NOT_ALLOWED => Some(header::ALLOW),
+            Status::PROXY_AUTHENTICATION_REQUIRED => Some(header::PROXY_AUTHENTICATE),
+            Status::UPGRADE_REQUIRED => Some(header::UPGRADE),
             _ => None,
         };
         if let Some(needed) = needed.filter(|needed| !fields.contains(*needed)) {

@@ -191,8 +191,8 @@ pub enum ResponseError {
     /// A Transfer-Encoding other than `chunked` alone (R9112-6.1e).
     #[error("unsupported Transfer-Encoding: expected \"chunked\"")]
     TransferEncoding,
-    /// A body whose chunks are malformed (R9112-7.1).
-    #[error("the chunks of the body are malformed")]
+    /// A body whose chunks are malformed, or whose extensions or trailers are too long (R9112-7.1, R9112-7.1.1).
+    #[error("the chunks of the body are malformed or have too many extensions")]
     InvalidChunk,
     /// The stream ended before the first byte of a response. See [`can_retry`](crate::client::Connection::can_retry).
     #[error("the server closed the connection without a response")]
@@ -240,8 +240,9 @@ pub enum UsageError {
     /// A response with a 1xx status, which HTTP/1.0 does not have (R1945-9.1).
     #[error("HTTP/1.0 has no 1xx responses: expected a final status")]
     InformationalStatus,
-    /// A 401 without WWW-Authenticate, or a 405 without Allow (R9110-11.6.1, R9110-10.2.1).
-    #[error("missing header: a 401 needs WWW-Authenticate, and a 405 needs Allow")]
+    /// A 401 without WWW-Authenticate, a 405 without Allow, a 407 without Proxy-Authenticate or a 426 without Upgrade
+    /// (R9110-11.6.1, R9110-10.2.1, R9110-15.5.8, R9110-15.5.22).
+    #[error("missing header: a 401 needs WWW-Authenticate, a 405 Allow, a 407 Proxy-Authenticate, and a 426 Upgrade")]
     MissingField,
     /// More bytes of body than the head announced.
     #[error("the body is longer than the head announced")]
@@ -249,7 +250,7 @@ pub enum UsageError {
     /// `finish_body` before the announced length was sent.
     #[error("the body is shorter than the head announced: close the connection")]
     BodyTooShort,
-    /// Bytes of a body when no body is due.
+    /// Bytes of a body, or its end, when no body is due.
     #[error("no body is being sent")]
     NoBodyDue,
     /// A request before the last response was complete, or on a connection that is not kept. See

@@ -21,7 +21,8 @@ pub struct Limits {
     /// Bytes of one header line, without its line end. Default: 8192, as in Apache. A continuation line counts by
     /// itself. Beyond: 431.
     pub field_line: u32,
-    /// Bytes of a complete head, including its empty line. Default: 16384, as in h11. Beyond: 431.
+    /// Bytes of a complete head, including its empty line. Default: 16384, as in h11. Beyond: 431. The extensions of all
+    /// chunks of a body together may be as long, as in hyper.
     pub head: u32,
     /// Header lines of a head. Default: 100, as in Apache and hyper. Values above 256 count as 256. Continuation lines
     /// do not count. Beyond: 431.

@@ -190,12 +190,7 @@ fn response_is_read_or_rejected() {
         ("HTTP/1.1 200 OK\r\nTransfer-Encoding: xchunked\r\n\r\n0\r\n\r\n", 0, "", error(E::TransferEncoding)),
         // Interim responses.
         ("HTTP/1.1 100 Continue\r\n\r\nHTTP/1.0 200 OK\r\n\r\nab", 200, "ab", Closed),
-        (
-            "HTTP/1.1 103 Early Hints\r\nContent-Length: 9\r\n\r\nHTTP/1.1 200 OK\r\nContent-Length: 1\r\n\r\na",
-            200,
-            "a",
-            Kept,
-        ),
+        ("HTTP/1.1 103 Early Hints\r\nX: y\r\n\r\nHTTP/1.1 200 OK\r\nContent-Length: 1\r\n\r\na", 200, "a", Kept),
         ("HTTP/1.1 100 Continue\r\n\r\n", 0, "", error(E::NoResponse)),
         ("HTTP/1.1 100 Continue\r\n\r\n<html>", 0, "", error(E::NotHttp)),
         ("HTTP/1.1 101 Switching Protocols\r\nUpgrade: h2c\r\n\r\n\0\0\0", 0, "", error(E::UnexpectedUpgrade)),
@@ -217,15 +212,19 @@ fn response_is_read_or_rejected() {
     }
 }
 
-// R1945-7.2b: no body, whatever the headers say. Bytes that follow are not a response.
+// R1945-7.2b, R9110-15.3.6: no body, whatever the headers say. Bytes that follow are not a response.
 #[test]
-fn head_204_and_304_responses_have_no_body() {
+fn head_204_205_and_304_responses_have_no_body() {
     for (method, response, end) in [
         (Method::Head, "HTTP/1.0 200 OK\r\nContent-Length: 5\r\n\r\n", Closed),
         (Method::Head, "HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\n", Kept),
         (Method::Head, "HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nbogus", End::WholeThen(E::Unsolicited)),
         (Method::Head, "HTTP/1.0 200 OK\r\n\r\nbogus", Closed),
-        (Method::Get, "HTTP/1.1 204 No Content\r\nContent-Length: 5\r\n\r\n", Kept),
+        (Method::Head, "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n", Kept),
+        (Method::Get, "HTTP/1.1 204 No Content\r\nContent-Length: 5\r\n\r\n", Closed),
+        (Method::Get, "HTTP/1.1 205 Reset Content\r\nContent-Length: 0\r\n\r\n", Kept),
+        (Method::Get, "HTTP/1.1 205 Reset Content\r\nContent-Length: 5\r\n\r\nbogus", Closed),
+        (Method::Get, "HTTP/1.0 205 Reset Content\r\n\r\nbogus", Closed),
         (Method::Get, "HTTP/1.0 204 No Content\r\n\r\nbogus", Closed),
         (Method::Get, "HTTP/1.1 304 Not Modified\r\nContent-Length: 5\r\n\r\n", Kept),
         (Method::Get, "HTTP/1.0 304 Not Modified\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nbogus\r\n0\r\n\r\n", Closed),
@@ -335,7 +334,12 @@ fn chunks_are_read_strictly() {
         ("-1\r\n", "", error(E::InvalidChunk)),
         ("0x5\r\nabcde\r\n", "", error(E::InvalidChunk)),
         (" 5\r\nabcde\r\n", "", error(E::InvalidChunk)),
-        ("5 \r\nabcde\r\n", "", error(E::InvalidChunk)),
+        // Blanks may follow a size, as embedded servers and Apache 1.3 send them, but nothing else.
+        ("5   \r\nabcde\r\n0 \t\r\n\r\n", "abcde", Kept),
+        ("5 \t;x\r\nabcde\r\n0 ;\r\n\r\n", "abcde", Kept),
+        ("5\x0b\r\nabcde\r\n", "", error(E::InvalidChunk)),
+        ("5 \r \r\nabcde\r\n", "", error(E::InvalidChunk)),
+        ("5 \nabcde\r\n", "", error(E::InvalidChunk)),
         ("5 5\r\nabcde\r\n", "", error(E::InvalidChunk)),
         ("5_0\r\n", "", error(E::InvalidChunk)),
         ("g\r\n", "", error(E::InvalidChunk)),
@@ -365,6 +369,32 @@ fn chunks_are_read_strictly() {
     ] {
         let seen = get(&format!("HTTP/1.1 200 OK\r\nTransfer-Encoding: Chunked\r\n\r\n{chunks}"));
         assert_eq!((seen.body.as_slice(), seen.end), (body.as_bytes(), end), "{:.99}", chunks.escape_debug());
+    }
+}
+
+// R9112-7.1.1, V20: a server that sends many bytes for each byte of data is stopped.
+#[test]
+fn extensions_of_all_chunks_together_are_limited() {
+    let limit = Limits::default().head as usize;
+    let chunked = |line: &str, count: usize| {
+        let body = format!("{line}\r\na\r\n").repeat(count);
+        let seen = get(&format!("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n{body}0\r\n\r\n"));
+        (seen.body.len(), seen.end)
+    };
+    for (line, extra) in [
+        ("1;a", 2),
+        (&*format!("1;{}", "x".repeat(63)), 64),
+        (&*format!("1{};x=\"y\"", " ".repeat(26)), 17),
+        (&*format!("1{}", " ".repeat(1039)), 1024),
+        (&*format!("{}1", "0".repeat(4111)), 4096),
+    ] {
+        let most = limit / extra;
+        assert_eq!(chunked(line, most), (most, Kept), "{line:.20}");
+        assert_eq!(chunked(line, most + 1), (most, error(E::InvalidChunk)), "{line:.20}");
+    }
+    // The padding of sizes to a fixed width is no extension.
+    for line in ["1", "00000001", "1       ", "000000000000001 "] {
+        assert_eq!(chunked(line, 4000), (4000, Kept), "{line}");
     }
 }
 
@@ -523,6 +553,50 @@ fn connection_is_reused_only_if_its_state_is_certain() {
     }
 }
 
+// R1945-7.2b, R9110-8.6a, R9110-15.3.6, R9112-6.1b: a recipient that trusts the headers of a response that must not have
+// a body expects the next response elsewhere. A 304 may have the headers of the 200.
+#[test]
+fn connection_is_not_reused_after_a_body_that_the_status_forbids() {
+    const CHUNKED: &str = "Transfer-Encoding: chunked\r\n";
+    for (status, fields, kept) in [
+        (204, "", true),
+        (204, "Content-Length: 0\r\n", true),
+        (204, "Content-Length: 0, 00\r\n", true),
+        (204, "Content-Length: 5\r\n", false),
+        (204, "Content-Length: 0\r\nContent-Length: 5\r\n", false),
+        (204, "Content-Length: none\r\n", false),
+        (204, CHUNKED, false),
+        (204, "Transfer-Encoding: gzip\r\n", false),
+        (205, "", false),
+        (205, "Content-Length: 0\r\n", true),
+        (205, "Content-Length: 5\r\n", false),
+        (205, CHUNKED, false),
+        (304, "", true),
+        (304, "Content-Length: 5\r\n", true),
+        (304, CHUNKED, true),
+        (304, "Content-Length: 5\r\nTransfer-Encoding: chunked\r\n", false),
+    ] {
+        let seen = get(&format!("HTTP/1.1 {status} x\r\n{fields}\r\n"));
+        let end = if kept { Kept } else { Closed };
+        assert_eq!((seen.status, seen.body.len(), seen.end), (status, 0, end), "{status} {fields:?}");
+        let old = get(&format!("HTTP/1.0 {status} x\r\nConnection: keep-alive\r\n{fields}\r\n"));
+        let end = if kept && fields != CHUNKED { Kept } else { Closed };
+        assert_eq!(old.end, end, "HTTP/1.0 {status} {fields:?}");
+    }
+    // Before the final response.
+    for (interim, kept) in [
+        ("X: y\r\n", true),
+        ("Content-Length: 0\r\n", true),
+        ("Content-Length: 9\r\n", false),
+        (CHUNKED, false),
+        ("X: a\r\n b\r\n", false),
+        ("X: y\n", false),
+    ] {
+        let seen = get(&format!("HTTP/1.1 103 x\r\n{interim}\r\nHTTP/1.1 200 OK\r\nContent-Length: 1\r\n\r\na"));
+        assert_eq!((seen.body.len(), seen.end), (1, if kept { Kept } else { Closed }), "{interim:?}");
+    }
+}
+
 #[test]
 fn kept_connection_carries_one_response_after_another() {
     let mut connection = asked(Method::Get);
@@ -586,6 +660,46 @@ fn request_may_be_retried_only_if_a_reused_connection_returned_nothing() {
         assert!(matches!(seen.end, End::Error(error) if error.is_truncated()));
         assert_eq!(connection.can_retry(), retry, "{method} {reused} {response:?}");
     }
+}
+
+// R9110-15.5.9: the server timed out as the request was sent. So it did not receive it, whatever the method.
+#[test]
+fn request_may_be_retried_if_a_408_crossed_it() {
+    const TIMEOUT: &str = "HTTP/1.1 408 Request Timeout\r\nContent-Length: 2\r\n\r\nab";
+    for (method, reused, response, retry) in [
+        (Method::Get, true, TIMEOUT, true),
+        (Method::Post, true, TIMEOUT, true),
+        (Method::Get, true, "HTTP/1.0 408 x\r\n\r\n", true),
+        (Method::Get, true, "HTTP/1.1 408 x\r\nConnection: keep-alive\r\nContent-Length: 0\r\n\r\n", true),
+        (Method::Get, true, "HTTP/1.1 408 x\r\nContent-Length: 9\r\n\r\nabc", true),
+        // The request came late, and the server had begun to receive it.
+        (Method::Get, false, TIMEOUT, false),
+        (Method::Get, true, &["HTTP/1.1 100 x\r\n\r\n", TIMEOUT].concat(), false),
+        (Method::Get, true, &TIMEOUT.replace("408", "503"), false),
+        (Method::Get, true, &TIMEOUT.replace("408", "400"), false),
+    ] {
+        let mut connection = asked(Method::Get);
+        if reused {
+            receive(&mut connection, b"HTTP/1.1 204 \r\n\r\n", 99);
+            ask(&mut connection, method).unwrap();
+        }
+        assert_eq!(connection.receive(response.as_bytes()), response.len());
+        assert!(matches!(connection.poll(), Ok(Event::Response(_))));
+        assert_eq!(connection.can_retry(), retry, "{method} {reused} {response:?}");
+        connection.received_eof();
+        poll(&mut connection, &mut Seen::default());
+        assert_eq!(connection.can_retry(), retry, "after its end: {method} {reused} {response:?}");
+        assert!(!connection.can_reuse() || !response.contains("408"), "the server closes: {response:?}");
+    }
+    // On the same connection, the response to a request that was not received never comes.
+    assert_eq!(get(TIMEOUT).end, Closed);
+    let mut late = asked(Method::Get);
+    receive(&mut late, b"HTTP/1.1 204 \r\n\r\n", 99);
+    ask(&mut late, Method::Get).unwrap();
+    late.receive(&TIMEOUT.as_bytes()[..TIMEOUT.len() - 1]);
+    late.handle_timeout();
+    poll(&mut late, &mut Seen::default());
+    assert!(!late.can_retry(), "after the caller's own timeout");
 }
 
 // RFC 9112 §9.3.1, R9112-8

@@ -87,6 +87,9 @@ fn response_has_a_body_only_if_allowed() {
         ("GET", 200, UntilClose, SendBody::UntilClose, None, false),
         ("GET", 204, Length(5), SendBody::None, None, true),
         ("GET", 304, Length(5), SendBody::None, None, true),
+        ("GET", 205, Length(5), SendBody::None, Some("0"), true), // R9110-15.3.6
+        ("GET", 205, UntilClose, SendBody::None, Some("0"), true),
+        ("HEAD", 205, UntilClose, SendBody::None, Some("0"), true),
         ("GET", 304, UntilClose, SendBody::None, None, true),
         ("HEAD", 200, Length(5), SendBody::None, Some("5"), true),
         ("HEAD", 404, Length(0), SendBody::None, Some("0"), true),
@@ -108,11 +111,25 @@ fn response_has_a_body_only_if_allowed() {
             _ => assert_eq!(event(&mut connection), "NeedOutput", "{what}: its body is missing"),
         }
         match send {
-            SendBody::None => {}
+            SendBody::None => assert_eq!(connection.finish_body(), Err(UsageError::NoBodyDue), "{what}"),
             SendBody::Exactly(n) => connection.body_sent(n).unwrap(),
             SendBody::UntilClose => connection.finish_body().unwrap(),
         }
         assert_eq!(event(&mut connection), if kept { "NeedInput" } else { "Closed" }, "{what}");
+    }
+}
+
+// R9110-15.5.22, RFC 9110 §7.8
+#[test]
+fn upgrade_of_a_426_is_named_in_connection() {
+    let mut fields = FieldBlock::new();
+    fields.push(header::UPGRADE, FieldValue::from_static("TLS/1.2")).unwrap();
+    let response = Response::new(Status::UPGRADE_REQUIRED, &fields);
+    for (request, option) in [(PLAIN, "close, upgrade"), (KEPT, "keep-alive, upgrade")] {
+        let (mut connection, mut out) = (after(request), Vec::new());
+        event(&mut connection);
+        assert_eq!(connection.respond(&response, &mut out), Ok(SendBody::None));
+        assert_eq!(field(&String::from_utf8(out).unwrap(), "Connection"), Some(option));
     }
 }
 
@@ -123,6 +140,8 @@ fn body_bytes_are_written_only_if_a_body_is_allowed() {
         ("GET / HTTP/1.0", 200, "hello", Some("5"), "hello"),
         ("GET / HTTP/1.0", 200, "", Some("0"), ""),
         ("GET / HTTP/1.0", 304, "hello", None, ""),
+        ("GET / HTTP/1.0", 205, "hello", Some("0"), ""),
+        ("GET /", 205, "hello", None, ""),
         ("HEAD / HTTP/1.0", 200, "hello", Some("5"), ""),
         ("GET /", 200, "hello", None, "hello"),
     ] {
@@ -375,6 +394,11 @@ fn misuse_is_an_error_that_changes_nothing() {
         connection
     }
     let (sends_five, sends_any) = (|| sending(ResponseBody::Length(5)), || sending(ResponseBody::UntilClose));
+    let sent_five = || {
+        let mut connection = sends_five();
+        connection.body_sent(5).unwrap();
+        connection
+    };
     type Call = Box<dyn Fn(&mut Connection, &mut Vec<u8>) -> Result<(), UsageError>>;
     let ok = || -> Call { Box::new(responds(Status::OK)) };
     let refuses = || -> Call { Box::new(|connection, out| connection.respond_error(None, out)) };
@@ -390,9 +414,14 @@ fn misuse_is_an_error_that_changes_nothing() {
         // R1945-9.4d, R9110-11.6.1, R9110-10.2.1
         (due(), Box::new(responds(Status::UNAUTHORIZED)), Err(UsageError::MissingField)),
         (due(), Box::new(responds(Status::METHOD_NOT_ALLOWED)), Err(UsageError::MissingField)),
+        // R9110-15.5.8, R9110-15.5.22
+        (due(), Box::new(responds(Status::PROXY_AUTHENTICATION_REQUIRED)), Err(UsageError::MissingField)),
+        (due(), Box::new(responds(Status::UPGRADE_REQUIRED)), Err(UsageError::MissingField)),
         // A forwarded response may lack the header, because the other server left it out.
         (due(), Box::new(forwards(Status::UNAUTHORIZED)), Ok(())),
         (due(), Box::new(forwards(Status::METHOD_NOT_ALLOWED)), Ok(())),
+        (due(), Box::new(forwards(Status::PROXY_AUTHENTICATION_REQUIRED)), Ok(())),
+        (due(), Box::new(forwards(Status::UPGRADE_REQUIRED)), Ok(())),
         (due(), Box::new(forwards(Status::new(199).unwrap())), Err(UsageError::InformationalStatus)),
         (after(""), Box::new(forwards(Status::UNAUTHORIZED)), Err(UsageError::NoResponseDue)),
         (after(""), Box::new(responds(Status::UNAUTHORIZED)), Err(UsageError::NoResponseDue)),
@@ -405,7 +434,11 @@ fn misuse_is_an_error_that_changes_nothing() {
         (sends_five(), ended(), Err(UsageError::BodyTooShort)),
         (sends_any(), sent(u64::MAX), Ok(())),
         (sends_any(), ended(), Ok(())),
-        (sending(ResponseBody::Length(0)), ended(), Ok(())), // nothing is missing
+        // Without a body, none ends.
+        (sending(ResponseBody::Length(0)), ended(), Err(UsageError::NoBodyDue)),
+        (sending(ResponseBody::Bytes(b"hello")), ended(), Err(UsageError::NoBodyDue)),
+        (sent_five(), ended(), Ok(())),
+        (sent_five(), sent(1), Err(UsageError::NoBodyDue)),
         (after(""), sent(1), Err(UsageError::NoBodyDue)),
         (due(), sent(1), Err(UsageError::NoBodyDue)),
         (due(), sent(0), Ok(())),

@@ -247,14 +247,18 @@ impl<S: Read + Write> ClientConnection<S> {
                     }
                     _ => self.receive()?,
                 },
-                Ok(Event::Response(head)) => {
-                    let head = on_head(&head);
-                    return Ok(Response { head, connection: self, unread: VecDeque::new(), is_complete: false });
-                }
+                Ok(Event::Response(_)) => break,
                 Ok(_) => return Err(ResponseError::NoResponse.into()),
                 Err(error) => return Err(self.invalid(error)),
             }
         }
+        if self.machine.can_retry() {
+            // It is a 408, which the server sent before it received the request.
+            let source = io::Error::new(ErrorKind::ConnectionAborted, "the server timed out as the request was sent");
+            return Err(Error::ConnectionLost { source, can_retry: true });
+        }
+        let head = self.machine.response().as_ref().map(on_head).ok_or(ResponseError::NoResponse)?;
+        Ok(Response { head, connection: self, unread: VecDeque::new(), is_complete: false })
     }
 
     /// Writes the request's head, if that is due, and a piece of its body. Returns what is then left of the body, or

@@ -70,7 +70,8 @@ impl Error {
     /// Whether the same request may be sent again, once, on a new connection.
     ///
     /// That is so if the server closed a kept connection before the request was sent, or before the first byte of its
-    /// response and the method is idempotent. Servers do that when a connection has been idle for too long.
+    /// response and the method is idempotent. Servers do that when a connection has been idle for too long. Some send a
+    /// 408 first, which then says that they did not receive the request, whatever its method.
     #[must_use]
     pub const fn can_retry(&self) -> bool {
         matches!(self, Error::ConnectionLost { can_retry: true, .. })

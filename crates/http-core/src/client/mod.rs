@@ -19,7 +19,7 @@
 //! | event | what to do |
 //! |---|---|
 //! | [`Event::NeedInput`] | read into [`receive_buffer`](Connection::receive_buffer), then call [`received`](Connection::received) or [`received_eof`](Connection::received_eof) |
-//! | [`Event::Response`] | use the head; it is valid until the next call |
+//! | [`Event::Response`] | use the head; it is valid until the next call. After a 408, ask [`can_retry`](Connection::can_retry) |
 //! | [`Event::Body`] | use the bytes; they are valid until the next call |
 //! | [`Event::ResponseEnd`] | the response is complete: make the next request if [`can_reuse`](Connection::can_reuse), or close |
 //! | [`Event::Closed`] | close |
@@ -76,6 +76,7 @@ use core::fmt;
 use crate::error::{ResponseError, UsageError};
 use crate::limits::Limits;
 use crate::message::method::Method;
+use crate::message::status::Status;
 use crate::message::target::Form;
 use crate::wire::chunked::{Chunks, Next};
 use crate::wire::encode;
@@ -132,6 +133,8 @@ pub struct Connection {
     is_idempotent: bool,
     /// A request was made, and no byte has been received since.
     awaits_first_byte: bool,
+    /// The response is a 408 that the server may have sent before it received the request.
+    crossed_408: bool,
     /// An earlier response was complete.
     reused: bool,
     allows_http09: bool,
@@ -212,6 +215,7 @@ impl Connection {
             is_head: false,
             is_idempotent: false,
             awaits_first_byte: false,
+            crossed_408: false,
             reused: false,
             allows_http09: false,
             eof: false,
@@ -276,6 +280,7 @@ impl Connection {
         self.is_head = request.method == Method::Head;
         self.is_idempotent = is_idempotent(request.method);
         self.awaits_first_byte = true;
+        self.crossed_408 = false;
         self.body_left = request.body.unwrap_or(0);
         Ok(if self.body_left == 0 { SendBody::None } else { SendBody::Exactly(self.body_left) })
     }
@@ -429,13 +434,16 @@ impl Connection {
         self.state == State::Idle && !is_over && self.buffer.unread().is_empty()
     }
 
-    /// Whether the request that failed may be sent again, once, on a new connection.
+    /// Whether the request that failed may be sent again, once, on a new connection. After a timeout it must not.
     ///
-    /// If so, its method is idempotent, and a reused connection ended before the first byte of a response. That happens
-    /// when the server closes an idle connection at the same moment. After a timeout it must not be sent again.
+    /// A server may close an idle connection at the moment of the next request. Then a reused connection ends before the
+    /// first byte of a response, and the request may be sent again if its method is idempotent. Or the first response
+    /// is a 408 that crossed the request. It says that the server received no complete request, so the method does not
+    /// matter (R9110-15.5.9).
     #[must_use]
     pub fn can_retry(&self) -> bool {
-        self.awaits_first_byte && self.reused && self.is_idempotent && !self.timed_out
+        let unanswered = self.awaits_first_byte && self.reused && self.is_idempotent;
+        (unanswered || self.crossed_408) && !self.timed_out
     }
 
     /// Why the connection closes. It is known after the request, after the response's head or at [`Event::Closed`].
@@ -532,6 +540,8 @@ impl Connection {
             None if self.eof => Err(ResponseError::HeadTruncated), // R9112-8
             None => self.need_input(),
             Some((framing, reason)) => {
+                let is_408 = self.head.status() == Status::REQUEST_TIMEOUT;
+                self.crossed_408 = is_408 && self.reused && self.head.interim == 0;
                 self.close_reason = self.close_reason.or(reason);
                 self.chunks = Chunks::new();
                 self.state = State::Body(match framing {

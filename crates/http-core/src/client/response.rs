@@ -31,7 +31,7 @@ pub struct ResponseHead<'a> {
     pub reason: &'a [u8],
     /// The headers, in their order. A continuation line is part of its header's value (R9112-5.2).
     pub fields: Fields<'a>,
-    /// How the body ends: [`Framing::Empty`] for HEAD, 204 and 304, whatever the headers say.
+    /// How the body ends: [`Framing::Empty`] for HEAD, 204, 205 and 304, whatever the headers say.
     pub body: Framing,
     /// The complete head as it was received, including its empty line. It is empty for a Simple-Response.
     pub bytes: &'a [u8],
@@ -73,6 +73,8 @@ pub(super) struct Head {
     pub(super) unfolded: Vec<u8>,
     /// The number of interim responses before it.
     pub(super) interim: u8,
+    /// Another reader might parse this head, or an interim response before it, differently.
+    doubtful: bool,
     start_line_end: u32,
     /// 0 until the head is complete.
     pub(super) length: u32,
@@ -92,6 +94,7 @@ impl Head {
             scanner: HeadScanner::new(),
             unfolded: Vec::new(),
             interim: 0,
+            doubtful: false,
             start_line_end: 0,
             length: 0,
             reason: (0, 0),
@@ -134,15 +137,19 @@ impl Head {
                     if self.status == Status::SWITCHING_PROTOCOLS {
                         return Err(ResponseError::UnexpectedUpgrade);
                     }
+                    let bytes = if self.unfolded.is_empty() { &buffer.unread()[..length] } else { &self.unfolded };
+                    let fields = Fields::new(bytes, buffer.fields());
+                    self.doubtful |= is_doubtful(self.version, self.status, &fields, &self.scanner);
                     if !self.status.is_informational() {
-                        let bytes = if self.unfolded.is_empty() { &buffer.unread()[..length] } else { &self.unfolded };
-                        let (framing, reason) = validate(
+                        let method = if is_head { Method::Head } else { Method::Get };
+                        let framing = framing::of_response(method, self.status, &fields)?;
+                        let reason = persistence::close_reason_of_response(
                             self.version,
                             self.status,
-                            &Fields::new(bytes, buffer.fields()),
-                            is_head,
-                            &self.scanner,
-                        )?;
+                            persistence::connection_option(&fields),
+                            framing != Framing::UntilClose,
+                            self.doubtful,
+                        );
                         (self.body, self.length) = (framing, length as u32);
                         buffer.lend_front(length);
                         return Ok(Some((framing, reason)));
@@ -173,6 +180,10 @@ impl Head {
         parse::fields(bytes, from, self.scanner.field_lines, index).ok_or(ResponseError::FieldSyntax)
     }
 
+    pub(super) const fn status(&self) -> Status {
+        self.status
+    }
+
     /// The head as its caller sees it.
     pub(super) fn view<'a>(&'a self, buffer: &'a RecvBuffer) -> ResponseHead<'a> {
         let bytes = &buffer.unread()[..self.length as usize];
@@ -194,22 +205,12 @@ fn beginning<'a>(bytes: &'a [u8], limits: &Limits) -> &'a [u8] {
     &bytes[..bytes.len().min(HTTP.len()).min((limits.start_line as usize).saturating_add(1))]
 }
 
-/// Decides which body follows a final response, and the reason if the connection closes after it.
-fn validate(
-    version: Version,
-    status: Status,
-    fields: &Fields<'_>,
-    is_head: bool,
-    scanner: &HeadScanner,
-) -> Result<(Framing, Option<CloseReason>), ResponseError> {
-    let framing = framing::of_response(if is_head { Method::Head } else { Method::Get }, status, fields)?;
-    // R9112-6.1b, R9112-6.1c: such a response is read, but its end is not trusted. Neither is the end of one that
-    // another reader might parse differently.
+/// Whether another reader might find the end of the response elsewhere. It is read, but its end is not trusted:
+/// R9112-6.1b, R9112-6.1c, D1, D3.
+fn is_doubtful(version: Version, status: Status, fields: &Fields<'_>, scanner: &HeadScanner) -> bool {
     let coded = fields.get(header::TRANSFER_ENCODING).is_some();
-    let doubtful = (coded && (version < Version::HTTP_11 || fields.get(header::CONTENT_LENGTH).is_some()))
+    (coded && (version < Version::HTTP_11 || fields.get(header::CONTENT_LENGTH).is_some()))
+        || framing::contradicts_status(status, fields)
         || scanner.bare_lf
-        || scanner.folded;
-    let option = persistence::connection_option(fields);
-    let has_end = framing != Framing::UntilClose;
-    Ok((framing, persistence::close_reason_of_response(version, option, has_end, doubtful)))
+        || scanner.folded
 }

@@ -132,6 +132,8 @@ pub struct Connection {
     eof: bool,
     timed_out: bool,
     overloaded: bool,
+    /// A body follows, or followed, the current response's head.
+    has_body: bool,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -166,6 +168,7 @@ impl Connection {
             eof: false,
             timed_out: false,
             overloaded: false,
+            has_body: false,
         }
     }
 
@@ -340,6 +343,8 @@ impl Connection {
         let needed = match response.status {
             Status::UNAUTHORIZED => Some(header::WWW_AUTHENTICATE), // R1945-9.4d, R9110-11.6.1
             Status::METHOD_NOT_ALLOWED => Some(header::ALLOW),      // R9110-10.2.1
+            Status::PROXY_AUTHENTICATION_REQUIRED => Some(header::PROXY_AUTHENTICATE), // R9110-15.5.8
+            Status::UPGRADE_REQUIRED => Some(header::UPGRADE),      // R9110-15.5.22
             _ => None,
         };
         if self.state == State::Due && needed.is_some_and(|name| !response.fields.contains(name)) {
@@ -348,8 +353,8 @@ impl Connection {
         self.forward(response, out)
     }
 
-    /// [`respond`](Self::respond) for a proxy that passes a response on. The headers that a 401 or a 405 needs may be
-    /// missing: the other server left them out.
+    /// [`respond`](Self::respond) for a proxy that passes a response on. A header that the status needs may be missing:
+    /// the other server left it out, or it was for the proxy alone.
     ///
     /// # Errors
     /// [`UsageError::NoResponseDue`], [`UsageError::InformationalStatus`]. After an error nothing is written.
@@ -377,8 +382,12 @@ impl Connection {
                 status: response.status,
                 date: response.date,
                 keep_alive: self.close_reason.is_none(),
+                upgrade: response.status == Status::UPGRADE_REQUIRED && response.fields.contains(header::UPGRADE),
                 idle_seconds: response.idle_timeout.map(|timeout| timeout.as_secs()).filter(|seconds| *seconds > 0),
-                length: response.body.length().filter(|_| !response.status.is_bodiless()), // R9110-8.6a
+                length: match response.status {
+                    Status::RESET_CONTENT => Some(0),                                   // R9110-15.3.6
+                    status => response.body.length().filter(|_| !status.is_bodiless()), // R9110-8.6a
+                },
                 fields: response.fields,
             };
             encode::response_head(&head, out);
@@ -393,6 +402,7 @@ impl Connection {
             ResponseBody::Length(length) => (SendBody::Exactly(length), State::Sending(Some(length))),
             ResponseBody::UntilClose => (SendBody::UntilClose, State::Sending(None)),
         };
+        self.has_body = send != SendBody::None;
         self.state = state;
         Ok(send)
     }
@@ -439,12 +449,12 @@ impl Connection {
         }
     }
 
-    /// Ends a body of unknown length ([`SendBody::UntilClose`]). After the last byte of [`SendBody::Exactly`] it
-    /// changes nothing.
+    /// Ends a body of unknown length ([`SendBody::UntilClose`]). After the last byte of a body it changes nothing.
     ///
     /// # Errors
     /// [`UsageError::BodyTooShort`] if a length was announced and not reached. Close the connection, so that the peer
-    /// notices; never pad the body. [`UsageError::NoBodyDue`] if none was being sent.
+    /// notices; never pad the body. [`UsageError::NoBodyDue`] if no body followed the head ([`SendBody::None`]), or none
+    /// is being sent.
     pub fn finish_body(&mut self) -> Result<(), UsageError> {
         match self.state {
             State::Sending(None) => {
@@ -452,7 +462,7 @@ impl Connection {
                 Ok(())
             }
             State::Sending(Some(_)) => Err(UsageError::BodyTooShort),
-            State::Dropping => Ok(()),
+            State::Dropping if self.has_body => Ok(()),
             _ => Err(UsageError::NoBodyDue),
         }
     }
