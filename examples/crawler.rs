@@ -31,8 +31,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         match server.get(&url, None) {
             Ok(page) => {
                 println!("{}: {url}, {} bytes", page.status, page.body.len());
-                let resolve = |link: Vec<u8>| url.resolve(FieldValue::new(&link).ok()?).ok();
-                for link in page.links().into_iter().filter_map(resolve) {
+                for link in page.links().into_iter().filter_map(|link| url.resolve(link).ok()) {
                     if link.origin() == origin && !urls.contains(&link) && urls.len() < max_pages {
                         urls.push(link);
                     }

@@ -16,7 +16,7 @@ pub(crate) fn families(factor: usize) -> Vec<Family> {
         for (pieces, piece) in PIECES {
             let run = move |size| {
                 let input = input(size).into_bytes();
-                let mut workspace = Workspace::with_room(limits.head as usize);
+                let mut workspace = Workspace::with_capacity(limits.head as usize);
                 let mut result = serve(&limits, &input, piece, &mut workspace); // it has its memory now, as in a server
                 counted(&mut || result = serve(&limits, &input, piece, &mut workspace));
                 assert!(size == 0 || result.err() == error, "{name}, {size}: {result:?}");
@@ -28,7 +28,7 @@ pub(crate) fn families(factor: usize) -> Vec<Family> {
         for (pieces, piece) in PIECES {
             let run = move |size| {
                 let input = input(size).into_bytes();
-                let mut workspace = Workspace::with_room(limits.head as usize);
+                let mut workspace = Workspace::with_capacity(limits.head as usize);
                 let mut result = fetch(&limits, &input, piece, &mut workspace); // it has its memory now, as in a server
                 counted(&mut || result = fetch(&limits, &input, piece, &mut workspace));
                 assert!(size == 0 || result.err() == error, "{name}, {size}: {result:?}");

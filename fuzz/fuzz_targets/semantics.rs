@@ -15,12 +15,10 @@ use http_core::conditional::{self, EntityTag, Outcome, Validators};
 use http_core::negotiate::{self, Choice};
 use http_core::redirect::{self, RedirectError};
 use http_core::{
-    Authority, Date, FieldBlock, FieldName, FieldValue, Fields, Form, HttpUrl, Limits, Method, Origin, Status, Target,
-    UrlError, expires::is_expired, header, percent_encode,
+    Authority, Date, FieldBlock, FieldName, FieldValue, Fields, HttpUrl, Limits, Method, Origin, Status, Target,
+    TargetForm, UrlError, expires::is_expired, header, percent_encode,
 };
 use libfuzzer_sys::fuzz_target;
-
-const EXPIRES: FieldName<'static> = FieldName::from_static("Expires");
 
 /// The first byte of a line says which: `a` is If-Match.
 const NAMES: [FieldName<'static>; 11] = [
@@ -33,7 +31,7 @@ const NAMES: [FieldName<'static>; 11] = [
     header::AUTHORIZATION,
     header::WWW_AUTHENTICATE,
     header::LOCATION,
-    EXPIRES,
+    header::EXPIRES,
     header::DATE,
 ];
 const METHODS: [Method<'static>; 8] = [
@@ -72,8 +70,9 @@ fuzz_target!(|input: &[u8]| {
         preconditions(own, method, &head.fields, now);
         codings(own[0], &head.fields);
         let date = |name| head.fields.only(name).and_then(|value| Date::parse(value.as_bytes(), now).ok());
-        let is_fresh = date(EXPIRES).is_some_and(|date| date > now) && date(EXPIRES) > date(header::DATE);
-        assert_eq!(is_expired(&head.fields, now), head.fields.get(EXPIRES).map(|_| !is_fresh));
+        let is_fresh =
+            date(header::EXPIRES).is_some_and(|date| date > now) && date(header::EXPIRES) > date(header::DATE);
+        assert_eq!(is_expired(&head.fields, now), head.fields.get(header::EXPIRES).map(|_| !is_fresh));
     });
 });
 
@@ -172,9 +171,12 @@ fn redirects([target, host]: [&[u8]; 2], method: Method<'_>, head: &ResponseHead
         assert_eq!(location.as_ref().map(|location| location.as_str()), expected.as_deref());
         let Ok(location) = location else { continue };
         let url = location.as_str();
-        assert!(url.len() <= HttpUrl::LONGEST);
+        assert!(url.len() <= HttpUrl::MAX_LENGTH);
         assert!(url.bytes().all(|c| (b'!'..=b'~').contains(&c) && !b"\"<>\\#".contains(&c)), "{url}");
-        assert_eq!((Target::new(url.as_bytes()), location.target().form()), (Ok(location.target()), Form::Absolute));
+        assert_eq!(
+            (Target::new(url.as_bytes()), location.target().form()),
+            (Ok(location.target()), TargetForm::Absolute)
+        );
         let authority = location.target().authority().unwrap();
         assert_eq!((location.host(), location.port()), (authority.host(), authority.port().unwrap_or(80)));
         let is_same =
@@ -271,7 +273,7 @@ fn resolved(asked: Authority<'_>, base: Target<'_>, reference: &[u8]) -> Result<
         url.push('?');
         encode(query, &mut url);
     }
-    if url.len() > HttpUrl::LONGEST { Err(UrlError::TooLong) } else { Ok(url) }
+    if url.len() > HttpUrl::MAX_LENGTH { Err(UrlError::TooLong) } else { Ok(url) }
 }
 
 /// RFC 3986 §5.2.4 as it stands there, for a path that is empty or begins with a slash.

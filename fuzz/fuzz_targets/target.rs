@@ -4,7 +4,7 @@
 #[path = "../../crates/http-core/tests/worlds/naive/path.rs"]
 mod naive;
 
-use http_core::{Authority, Form, Path, Target, percent_encode};
+use http_core::{Authority, Path, Target, TargetForm, percent_encode};
 use libfuzzer_sys::fuzz_target;
 
 fuzz_target!(|bytes: &[u8]| {
@@ -19,9 +19,9 @@ fuzz_target!(|bytes: &[u8]| {
     assert!(bytes.iter().all(|c| (b'!'..=b'~').contains(c)), "it would end a line or a word of it");
     let shown = format!("{}{}", target.raw_path(), target.query().map(|query| format!("?{query}")).unwrap_or_default());
     match target.form() {
-        Form::Origin => assert!(shown.as_bytes() == bytes && target.authority().is_none()),
-        Form::Asterisk => assert!(bytes == b"*" && shown == "*" && target.authority().is_none()),
-        Form::Absolute => {
+        TargetForm::Origin => assert!(shown.as_bytes() == bytes && target.authority().is_none()),
+        TargetForm::Asterisk => assert!(bytes == b"*" && shown == "*" && target.authority().is_none()),
+        TargetForm::Absolute => {
             let authority = target.authority().unwrap().as_str();
             let rest = &target.as_str()["http://".len() + authority.len()..];
             let slash = if rest.starts_with('/') { "" } else { "/" };
@@ -29,7 +29,7 @@ fuzz_target!(|bytes: &[u8]| {
         }
         form => panic!("a new form: {form:?}"),
     }
-    assert!(target.form() == Form::Asterisk || target.raw_path().starts_with('/'));
+    assert!(target.form() == TargetForm::Asterisk || target.raw_path().starts_with('/'));
     assert!(!target.raw_path().contains('\\'), "some take it for a slash");
     path(target.raw_path().as_bytes());
 });
@@ -56,7 +56,7 @@ fn path(raw: &[u8]) {
         return;
     }
     let target = Target::new(href.as_bytes()).unwrap();
-    assert_eq!((target.form(), target.raw_path(), target.query()), (Form::Origin, href.as_str(), None));
+    assert_eq!((target.form(), target.raw_path(), target.query()), (TargetForm::Origin, href.as_str(), None));
     let mut again = Vec::new();
     Path::new(href.as_bytes()).unwrap().decode_to(&mut again);
     assert_eq!(again, decoded);

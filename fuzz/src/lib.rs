@@ -126,7 +126,7 @@ pub fn serve(choices: Choices, bytes: &[u8], early_overload: bool) -> (Vec<Serve
     if choices.changes_http09() {
         connection = connection.allow_http09(false);
     }
-    let mut workspace = Workspace::with_room(64);
+    let mut workspace = Workspace::with_capacity(64);
     let (mut seen, mut out) = (Vec::new(), Vec::new());
     let mut pieces = pieces(bytes, choices.cut);
     let (mut rest, mut ended, mut overloaded) = (&b""[..], false, false);
@@ -168,7 +168,7 @@ pub fn serve(choices: Choices, bytes: &[u8], early_overload: bool) -> (Vec<Serve
             Ok(Event::Request(request)) => {
                 assert!(!overloaded);
                 assert!(matches!(request.body, Framing::Empty | Framing::Length(1..)));
-                assert!(request.target.form() != http_core::Form::Asterisk || request.method == Method::Options);
+                assert!(request.target.form() != http_core::TargetForm::Asterisk || request.method == Method::Options);
                 seen.push(Served::Request(format!("{request:?} {:?}", request.expectation())));
                 let response = OwnedResponse::to(&request);
                 match choices.variant() {
@@ -325,7 +325,7 @@ pub fn ask(choices: Choices, bytes: &[u8], reuses: bool) -> Vec<Received> {
     if choices.changes_http09() {
         connection = connection.allow_http09(true);
     }
-    let mut workspace = Workspace::with_room(64);
+    let mut workspace = Workspace::with_capacity(64);
     let mut seen = Vec::new();
     let mut pieces = pieces(bytes, choices.cut);
     let (mut rest, mut ended) = (&b""[..], false);

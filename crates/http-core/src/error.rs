@@ -13,7 +13,7 @@ use crate::message::target_error::TargetError;
 ///
 /// The status is 400 unless the description says otherwise. `Display` is one line of text that may be shown to the
 /// client.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Error)]
 #[non_exhaustive]
 pub enum RequestError {
     /// More empty lines before the request line than [`Limits::blank_lines`](crate::Limits::blank_lines).
@@ -160,7 +160,7 @@ impl RequestError {
 /// The server's fault: a response that cannot be used. [`client::Connection::poll`](crate::client::Connection::poll)
 /// returns it, and then the connection must be closed. A gateway sends 502 to its client, or 504 for a timeout (RFC
 /// 9110 §15.6.3).
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Error)]
 #[non_exhaustive]
 pub enum ResponseError {
     /// The first bytes are not a status line. The response is not HTTP, or it is HTTP/0.9, which must be
@@ -227,7 +227,7 @@ impl ResponseError {
 ///
 /// A program that follows the events of `poll` sees none of them, except [`MissingField`](Self::MissingField) if it
 /// forwards the headers of another server.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Error)]
 #[non_exhaustive]
 pub enum UsageError {
     /// A response without a request, or a second one to the same request.

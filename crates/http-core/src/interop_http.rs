@@ -225,7 +225,7 @@ impl<'a> server::Response<'a> {
 }
 
 /// Why a request of the `http` crate cannot be sent over HTTP/1.0. Feature `http` only.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Error)]
 #[non_exhaustive]
 pub enum FromHttpError {
     /// The method is invalid.

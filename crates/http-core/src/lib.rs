@@ -144,7 +144,7 @@ pub use message::field::{
 pub use message::method::{ExtensionMethod, InvalidMethod, Method};
 pub use message::path::{Path, percent_encode};
 pub use message::status::{InvalidStatus, Status};
-pub use message::target::{Authority, Form, InvalidAuthority, Target};
+pub use message::target::{Authority, InvalidAuthority, Target, TargetForm};
 pub use message::target_error::TargetError;
 pub use message::version::Version;
 pub use semantics::url::{HttpUrl, Origin, UrlError};

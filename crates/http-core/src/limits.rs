@@ -13,7 +13,7 @@
 /// let limits = Limits { body: 64 * 1024, ..Limits::default() };
 /// assert_eq!(limits.head, 16_384);
 /// ```
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Limits {
     /// Bytes of a request line or status line, without its line end. Default: 8192. RFC 9112 §3 recommends at least
     /// 8000. Beyond: 400, 414 or 501, depending on where the line became too long.

@@ -779,13 +779,13 @@ fn close_reason_says_which_side_ends_the_connection() {
 #[test]
 fn start_line_and_head_are_there_for_the_log() {
     let mut connection = asked(Method::Get);
-    assert_eq!((connection.start_line(), connection.response().is_none()), (&b""[..], true));
+    assert_eq!((connection.start_line(), connection.response_head().is_none()), (&b""[..], true));
     assert_eq!(connection.receive(b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello"), 43);
     assert!(matches!(connection.poll(), Ok(Event::Response(_))));
     assert_eq!(connection.start_line(), b"HTTP/1.1 200 OK");
-    assert_eq!(connection.response().map(|head| head.status.code()), Some(200));
+    assert_eq!(connection.response_head().map(|head| head.status.code()), Some(200));
     assert!(matches!(connection.poll(), Ok(Event::Body(b"hello"))));
-    assert_eq!((connection.start_line(), connection.response().is_none()), (&b""[..], true));
+    assert_eq!((connection.start_line(), connection.response_head().is_none()), (&b""[..], true));
 
     let mut greeted = asked(Method::Get);
     greeted.receive(b"SSH-2.0-x\r\n");
@@ -864,6 +864,7 @@ fn response_may_arrive_before_the_request_body_is_sent() {
         assert_eq!(connection.phase(), Phase::Sending);
         assert_eq!(connection.body_sent(8), Err(UsageError::BodyTooLong));
         connection.body_sent(sent).unwrap();
+        assert_eq!(connection.body_sent(2), Err(if kept { UsageError::NoBodyDue } else { UsageError::BodyTooLong }));
         assert_eq!(connection.finish_body(), if kept { Ok(()) } else { Err(UsageError::BodyTooShort) });
         let seen = receive(&mut connection, b"HTTP/1.1 413 \r\nContent-Length: 0\r\n\r\n", 1);
         assert_eq!((seen.status, seen.end), (413, if kept { Kept } else { Closed }));
@@ -873,7 +874,7 @@ fn response_may_arrive_before_the_request_body_is_sent() {
 #[test]
 fn connection_can_be_detached_after_any_byte() {
     let bytes = b"HTTP/1.1 100 \r\n\r\nHTTP/1.1 200 OK\r\nX: a\r\n b\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nHello\r\n0\r\n\r\n";
-    let mut workspaces = [Workspace::with_room(16_384), Workspace::default()];
+    let mut workspaces = [Workspace::with_capacity(16_384), Workspace::default()];
     let (mut connection, mut seen) = (asked(Method::Get), Seen::default());
     for (n, byte) in bytes.iter().enumerate() {
         let workspace = &mut workspaces[n % 2];

@@ -45,7 +45,7 @@ proptest! {
             _ => pieces(&input, &cuts),
         };
         // One thread with one workspace.
-        let mut workspace = Workspace::with_room(64);
+        let mut workspace = Workspace::with_capacity(64);
         let here = drive_with_hand_over(plan, &pieces, |mut connection| {
             connection.detach(&mut workspace);
             connection.attach(&mut workspace);
@@ -64,7 +64,7 @@ proptest! {
                     to_one.send(connection).unwrap();
                 }
             });
-            let mut workspace = Workspace::with_room(16_384);
+            let mut workspace = Workspace::with_capacity(16_384);
             drive_with_hand_over(plan, &pieces, move |mut connection| {
                 connection.detach(&mut workspace);
                 to_other.send(connection).unwrap();
@@ -285,7 +285,7 @@ proptest! {
             };
             prop_assert!(!misused || before == (format!("{connection:?}"), out.len()), "{:?}", connection);
             // A logger may ask at any time.
-            let head = connection.request().map(|head| format!("{head:?} {:?}", head.expectation()));
+            let head = connection.request_head().map(|head| format!("{head:?} {:?}", head.expectation()));
             prop_assert!(head.is_none() || connection.phase() != Phase::Head, "a request within a head");
             prop_assert!(!connection.start_line().contains(&b'\n'));
             let _ = (connection.must_linger(), connection.close_reason());
@@ -394,7 +394,7 @@ fn pieces<'a>(input: &'a [u8], cuts: &[Index]) -> Vec<&'a [u8]> {
 // lent buffer.
 #[test]
 fn no_more_is_received_than_was_offered() {
-    let mut workspace = Workspace::with_room(64);
+    let mut workspace = Workspace::with_capacity(64);
     let mut first = Connection::new(Limits::default());
     first.attach(&mut workspace);
     receive(&mut first, b"GET /secret HTTP/1.0\r\n\r\n");
@@ -409,7 +409,7 @@ fn no_more_is_received_than_was_offered() {
     second.received(0);
     assert!(matches!(second.poll(), Ok(Event::NeedInput)));
     let mut small = Connection::new(Limits { head: 16, ..Limits::default() });
-    small.attach(&mut Workspace::with_room(4096));
+    small.attach(&mut Workspace::with_capacity(4096));
     assert_eq!(small.receive_buffer().len(), 16);
     small.received(usize::MAX);
     assert!(small.poll().is_err(), "exactly 16 bytes without an end");

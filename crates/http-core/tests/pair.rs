@@ -233,7 +233,7 @@ fn truncated_response_is_an_error() {
 fn debug_shows_no_secret_of_either_side() {
     let (mut client, mut server) =
         (client::Connection::new(Limits::default()), server::Connection::new(Limits::default()));
-    let (mut workspace, mut shown) = (Workspace::with_room(4096), String::new());
+    let (mut workspace, mut shown) = (Workspace::with_capacity(4096), String::new());
     let mut fields = FieldBlock::new();
     fields.push(header::AUTHORIZATION, FieldValue::from_static("Basic c2VjcmV0")).unwrap();
     fields.push(header::COOKIE, FieldValue::from_static("c2VjcmV0")).unwrap();

@@ -5,8 +5,8 @@
 
 use http_core::server::{Connection, Event, Expectation, Phase, Response, ResponseBody, SendBody};
 use http_core::{
-    CloseReason, Date, FieldBlock, FieldValue, Form, Framing, Limits, RequestError, ReservedField, Status, TargetError,
-    UsageError, Version, Workspace, header,
+    CloseReason, Date, FieldBlock, FieldValue, Framing, Limits, RequestError, ReservedField, Status, TargetError,
+    TargetForm, UsageError, Version, Workspace, header,
 };
 
 const KEPT: &str = "GET /kept HTTP/1.0\r\nConnection: keep-alive\r\n\r\n";
@@ -199,20 +199,20 @@ fn body_is_reported_as_it_arrives_and_no_byte_more() {
 fn request_is_available_until_the_next_call() {
     let head = "POST /a HTTP/1.1\r\nHost: a\r\nContent-Length: 99\r\n\r\n";
     let mut connection = after("");
-    assert!(connection.request().is_none() && connection.start_line().is_empty());
+    assert!(connection.request_head().is_none() && connection.start_line().is_empty());
     for piece in ["\r\n", "POST /a HTTP/1.1\r\n", "Host: a\r\nContent-Length: 99\r\n"] {
         receive(&mut connection, piece);
         assert_eq!(event(&mut connection), "NeedInput");
-        assert!(connection.request().is_none(), "within a head");
+        assert!(connection.request_head().is_none(), "within a head");
     }
     assert_eq!(connection.start_line(), b"POST /a HTTP/1.1");
     receive(&mut connection, "\r\n");
     assert_eq!(event(&mut connection), "POST /a");
-    assert_eq!(connection.request().map(|request| request.target.raw_path()), Some("/a"));
+    assert_eq!(connection.request_head().map(|request| request.target.raw_path()), Some("/a"));
     assert_eq!(connection.start_line(), b"POST /a HTTP/1.1");
     respond(&mut connection, 3);
     assert_eq!(
-        connection.request().map(|request| request.target.raw_path()),
+        connection.request_head().map(|request| request.target.raw_path()),
         Some("/a"),
         "so that it can be logged with its response"
     );
@@ -221,11 +221,11 @@ fn request_is_available_until_the_next_call() {
         let mut connection = after(&[head, body].concat());
         assert_eq!(event(&mut connection), "POST /a");
         assert!(event(&mut connection).starts_with("Body"));
-        assert!(connection.request().is_none(), "a request was made of {body:?}");
+        assert!(connection.request_head().is_none(), "a request was made of {body:?}");
         assert_eq!(connection.start_line().escape_ascii().to_string(), "", "a line was made of {body:?}");
     }
     let mut connection = after("GET / HTTP/1.1\r\nno field\r\n\r\n");
-    assert!(connection.poll().is_err() && connection.request().is_none());
+    assert!(connection.poll().is_err() && connection.request_head().is_none());
     assert_eq!(connection.start_line(), b"GET / HTTP/1.1");
 }
 
@@ -575,7 +575,7 @@ fn host_is_required_but_unused_with_an_absolute_target() {
     ] {
         let mut connection = after(&format!("GET http://a:1/a HTTP/1.1\r\n{fields}\r\n"));
         assert_eq!(event(&mut connection), expected, "{fields:?}");
-        if let Some(request) = connection.request() {
+        if let Some(request) = connection.request_head() {
             assert_eq!(request.target.authority().map(|authority| authority.as_str()), Some("a:1"), "{fields:?}");
         }
     }
@@ -586,9 +586,9 @@ fn host_is_required_but_unused_with_an_absolute_target() {
 fn asterisk_is_not_a_name_below_the_root() {
     let mut connection = after("OPTIONS * HTTP/1.1\r\nHost: a\r\n\r\n");
     assert_eq!(event(&mut connection), "OPTIONS *");
-    let (request, mut path) = (connection.request().unwrap(), Vec::new());
+    let (request, mut path) = (connection.request_head().unwrap(), Vec::new());
     request.path.decode_to(&mut path);
-    assert_eq!((request.target.form(), path.as_slice()), (Form::Asterisk, &b""[..]));
+    assert_eq!((request.target.form(), path.as_slice()), (TargetForm::Asterisk, &b""[..]));
 }
 
 // D16: every set of errors, and which of them is reported. The handler checks what follows the target in that order.
@@ -809,7 +809,7 @@ fn connection_can_be_detached_after_any_byte() {
     let fields = ["A: ", &"v".repeat(300), "\r\nB: ", &"w".repeat(300)].concat();
     let bytes = format!("GET /long HTTP/1.1\r\nHost: a\r\n{fields}\r\n\r\n{PLAIN}");
     for cut in 0..=bytes.len() {
-        let (mut one, mut other) = (Workspace::with_room(1024), Workspace::with_room(1024));
+        let (mut one, mut other) = (Workspace::with_capacity(1024), Workspace::with_capacity(1024));
         let mut connection = Connection::new(Limits::default());
         connection.attach(&mut one);
         receive(&mut connection, &bytes[..cut]);
@@ -823,7 +823,7 @@ fn connection_can_be_detached_after_any_byte() {
         receive(&mut connection, &bytes[cut..]);
         if !events.is_empty() {
             assert_eq!(event(&mut connection), "GET /long", "cut at {cut}");
-            let Some(request) = connection.request() else { panic!("the request was reported") };
+            let Some(request) = connection.request_head() else { panic!("the request was reported") };
             assert_eq!(request.fields.iter().map(|(_, value)| value.as_bytes().len()).sum::<usize>(), 601);
             respond(&mut connection, 0);
         }

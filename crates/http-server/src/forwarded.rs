@@ -4,10 +4,8 @@
 use std::net::{IpAddr, SocketAddr};
 use std::str::FromStr;
 
-use http_core::{FieldName, Fields};
+use http_core::{Fields, header};
 use ipnet::{IpNet, Ipv4Net};
-
-const X_FORWARDED_FOR: FieldName<'static> = FieldName::from_static("X-Forwarded-For");
 
 /// Peers whose X-Forwarded-For is trusted: the addresses of a network, or all peers on a Unix domain socket.
 ///
@@ -73,7 +71,7 @@ impl TrustedProxy {
 /// The time is linear in the length of the headers, whatever they contain.
 pub(crate) fn client_ip(trusted: &[TrustedProxy], peer: IpAddr, headers: &Fields<'_>) -> IpAddr {
     let is_trusted = |hop: IpAddr| trusted.iter().any(|proxy| proxy.contains(hop));
-    last_untrusted(peer, headers.tokens(X_FORWARDED_FOR), is_trusted)
+    last_untrusted(peer, headers.tokens(header::X_FORWARDED_FOR), is_trusted)
 }
 
 fn last_untrusted<'a>(

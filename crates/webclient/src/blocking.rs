@@ -257,7 +257,7 @@ impl<S: Read + Write> ClientConnection<S> {
             let source = io::Error::new(ErrorKind::ConnectionAborted, "the server timed out as the request was sent");
             return Err(Error::ConnectionLost { source, can_retry: true });
         }
-        let head = self.machine.response().as_ref().map(on_head).ok_or(ResponseError::NoResponse)?;
+        let head = self.machine.response_head().as_ref().map(on_head).ok_or(ResponseError::NoResponse)?;
         Ok(Response { head, connection: self, unread: VecDeque::new(), is_complete: false })
     }
 

@@ -77,7 +77,7 @@ use crate::error::{ResponseError, UsageError};
 use crate::limits::Limits;
 use crate::message::method::Method;
 use crate::message::status::Status;
-use crate::message::target::Form;
+use crate::message::target::TargetForm;
 use crate::wire::chunked::{Chunks, Next};
 use crate::wire::encode;
 use crate::wire::framing::Framing;
@@ -166,7 +166,7 @@ enum Body {
 }
 
 /// What the connection reports to its caller. Borrowed parts are valid until the next call that receives or polls.
-#[derive(Debug)]
+#[derive(Clone, Copy, Debug)]
 #[non_exhaustive]
 pub enum Event<'a> {
     /// The connection needs more bytes, or a request.
@@ -184,7 +184,7 @@ pub enum Event<'a> {
 
 /// What a connection is doing, and so which timeout applies. The library has no clock. If a timeout fires, call
 /// [`Connection::handle_timeout`].
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Phase {
     /// Between two requests. As far as is known, the connection is [free](Connection::can_reuse).
@@ -260,7 +260,7 @@ impl Connection {
         if !self.can_reuse() {
             return Err(UsageError::ConnectionBusy);
         }
-        let whole_server = request.target.form() == Form::Asterisk;
+        let whole_server = request.target.form() == TargetForm::Asterisk;
         if request.method == Method::Connect || (whole_server && request.method != Method::Options) {
             return Err(UsageError::TargetForm); // R9112-3.2.4
         }
@@ -291,8 +291,12 @@ impl Connection {
     /// but then the connection closes.
     ///
     /// # Errors
-    /// [`UsageError::BodyTooLong`] for more bytes than announced. If they were really sent, close the connection.
+    /// [`UsageError::BodyTooLong`] for more bytes than announced, [`UsageError::NoBodyDue`] if none are due. If the bytes
+    /// were really sent, close the connection.
     pub fn body_sent(&mut self, n: u64) -> Result<(), UsageError> {
+        if self.body_left == 0 && n > 0 {
+            return Err(UsageError::NoBodyDue);
+        }
         self.body_left = self.body_left.checked_sub(n).ok_or(UsageError::BodyTooLong)?;
         Ok(())
     }
@@ -399,13 +403,13 @@ impl Connection {
 
     /// The head that the last [`poll`](Self::poll) returned, until the next call that receives or polls. `None`
     /// otherwise.
-    pub fn response(&self) -> Option<ResponseHead<'_>> {
+    pub fn response_head(&self) -> Option<ResponseHead<'_>> {
         self.holds_head.then(|| self.head.view(&self.buffer))
     }
 
     /// The status line as far as it was received, for a log. It may hold any byte except LF, so escape it.
     ///
-    /// It is available as long as [`response`](Self::response), and after an error in a head. Otherwise it is empty.
+    /// It is available as long as [`response_head`](Self::response_head), and after an error in a head. Otherwise it is empty.
     pub fn start_line(&self) -> &[u8] {
         let in_head = matches!(self.state, State::Head | State::Failed(_)) && self.head.length == 0;
         if in_head || (self.holds_head && self.head.length > 0) {

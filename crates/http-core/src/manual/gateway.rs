@@ -28,9 +28,8 @@
 //!   is cut short. A body without a length cannot show that: reset the connection if your system can.
 //!
 //! ```
-//! use http_core::{Authority, Date, FieldBlock, FieldName, FieldValue, Limits, client, server};
+//! use http_core::{Authority, Date, FieldBlock, FieldValue, Limits, client, header, server};
 //!
-//! const X_FORWARDED_FOR: FieldName = FieldName::from_static("X-Forwarded-For");
 //! let own_name = Authority::new(b"gateway:80")?;   // for Via
 //! let mut front = server::Connection::new(Limits::default());
 //! let mut back = client::Connection::new(Limits::default());
@@ -41,7 +40,7 @@
 //! let server::Event::Request(head) = front.poll()? else { panic!() };
 //! let mut fields = FieldBlock::new();
 //! fields.forward(&head.fields, head.version, own_name);
-//! fields.set(X_FORWARDED_FOR, FieldValue::from_static("192.0.2.1"))?;   // the address of the socket
+//! fields.set(header::X_FORWARDED_FOR, FieldValue::from_static("192.0.2.1"))?;   // the address of the socket
 //! assert!(fields.update_max_forwards(&head));   // otherwise respond here
 //! let request = client::Request::forwarded_to(&head, Authority::new(b"10.0.0.1:8080")?, &fields);
 //! let client::SendBody::Exactly(2) = back.request(&request, &mut to_server)? else { panic!() };

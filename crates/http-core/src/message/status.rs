@@ -131,7 +131,7 @@ impl Status {
 }
 
 /// The error for a [`Status`] outside 100 to 999.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Error)]
 #[error("invalid status code: expected three digits, 100 to 999")]
 pub struct InvalidStatus;
 

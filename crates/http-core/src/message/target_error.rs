@@ -3,7 +3,7 @@
 use thiserror::Error;
 
 /// Why a request-target is invalid. The status is 400.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Error)]
 #[non_exhaustive]
 pub enum TargetError {
     /// A byte that must be percent-encoded (D12, D13).

@@ -18,12 +18,12 @@ use crate::wire::framing::Framing;
 const HOP_BY_HOP: [FieldName<'static>; 9] = [
     header::EXPECT, // the server's half responds to it, and HTTP/1.0 has no expectations (R9110-10.1.1b)
     header::PROXY_AUTHENTICATE,
-    FieldName::from_static("Proxy-Authentication-Info"),
+    header::PROXY_AUTHENTICATION_INFO,
     header::PROXY_AUTHORIZATION,
     FieldName::from_static("Proxy-Connection"),
     FieldName::from_static("Public"), // RFC 2068 §14.35
-    FieldName::from_static("TE"),
-    FieldName::from_static("Trailer"), // no trailer is forwarded
+    header::TE,
+    header::TRAILER, // no trailer is forwarded
     header::UPGRADE,
 ];
 
@@ -45,15 +45,14 @@ impl FieldBlock {
     /// # let head = b"GET / HTTP/1.1\r\nHost: a\r\nConnection: X-Secret, close\r\nX-Secret: 1\r\nAccept: */*\r\nX-Forwarded-For: 10.0.0.1\r\n\r\n";
     /// # connection.receive(head);
     /// # let Ok(Event::Request(request)) = connection.poll() else { unreachable!() };
-    /// use http_core::{Authority, FieldBlock, FieldName, FieldValue};
-    /// const X_FORWARDED_FOR: FieldName = FieldName::from_static("X-Forwarded-For");
+    /// use http_core::{Authority, FieldBlock, FieldValue, header};
     /// // Connection: X-Secret, close
     /// // X-Secret: 1
     /// // Accept: */*
     /// // X-Forwarded-For: 10.0.0.1
     /// let mut fields = FieldBlock::new();
     /// fields.forward(&request.fields, request.version, Authority::new(b"proxy:3128")?);
-    /// fields.set(X_FORWARDED_FOR, FieldValue::from_static("192.0.2.1"))?;   // the peer's address
+    /// fields.set(header::X_FORWARDED_FOR, FieldValue::from_static("192.0.2.1"))?;   // the peer's address
     /// assert_eq!(fields.as_bytes(), b"Accept: */*\r\nVia: 1.1 proxy:3128\r\nX-Forwarded-For: 192.0.2.1\r\n");
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```

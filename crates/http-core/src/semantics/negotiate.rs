@@ -8,7 +8,7 @@ use crate::message::field::{FieldBlock, FieldValue, Fields, header};
 use crate::message::status::Status;
 
 /// The coding to send. [`Choice::write_headers`] writes the headers that go with it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[must_use]
 pub enum Choice {
     /// The coding at this index of the available ones.
@@ -59,7 +59,7 @@ impl Choice {
 }
 
 /// The error for a [`Choice`] that is not among the codings that [`write_headers`](Choice::write_headers) was given.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Error)]
 #[error("unknown content coding: expected one of the available codings")]
 pub struct UnknownCoding;
 

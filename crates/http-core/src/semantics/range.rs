@@ -19,7 +19,7 @@ use crate::message::method::Method;
 use crate::semantics::conditional::{Validators, if_range_holds};
 
 /// The effect of a Range header on a 200 response (RFC 9110 §14.2).
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[must_use]
 pub enum RangeOutcome {
     /// No effect: send 200 with the full representation.
@@ -39,7 +39,7 @@ pub enum RangeOutcome {
 /// assert_eq!(ByteRange::new(8, 11, 10), None);
 /// assert_eq!(ByteRange::new(8, 8, 10), None);
 /// ```
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct ByteRange {
     start: u64,
     end: u64,
@@ -85,9 +85,10 @@ impl ByteRange {
 /// let mut fields = FieldBlock::new();
 /// fields.push(header::CONTENT_RANGE, ContentRange::unsatisfied(10).value())?;
 /// assert_eq!(fields.as_bytes(), b"Content-Range: bytes */10\r\n");
+/// assert_eq!(ContentRange::unsatisfied(10).to_string(), "bytes */10");
 /// # Ok::<(), http_core::ReservedField>(())
 /// ```
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
 pub struct ContentRange {
     text: [u8; MAX_LENGTH],
     length: usize,
@@ -102,7 +103,7 @@ impl ContentRange {
         ContentRange::new(format_args!("bytes */{complete_length}"))
     }
 
-    /// The text, such as `bytes 0-4/10` or `bytes */10`.
+    /// The text, such as `bytes 0-4/10` or `bytes */10`; `Display` writes the same.
     pub fn as_str(&self) -> &str {
         str::from_utf8(&self.text[..self.length]).unwrap_or_default() // it is ASCII
     }
@@ -117,6 +118,12 @@ impl ContentRange {
         let written = writer.write_fmt(text);
         debug_assert!(written.is_ok(), "no value is longer than MAX_LENGTH");
         writer.0
+    }
+}
+
+impl fmt::Display for ContentRange {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
     }
 }
 

@@ -42,7 +42,7 @@ pub struct Redirect {
 }
 
 /// Why a redirect is not followed without asking the user. The response itself is valid and may be shown.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Error)]
 #[non_exhaustive]
 pub enum RedirectError {
     /// The request is neither GET nor HEAD and would be repeated (R1945-9.3b).

@@ -8,10 +8,9 @@ use core::str::FromStr;
 
 use thiserror::Error;
 
-use crate::grammar::{hex, is_target_text};
-use crate::message::field::FieldValue;
+use crate::grammar::{hex, is_target_text, trim};
 use crate::message::path::percent_encode;
-use crate::message::target::{Authority, Form, Target, TargetParts};
+use crate::message::target::{Authority, Target, TargetForm, TargetParts};
 
 /// An absolute `http` URL without a fragment. It can be requested as it is.
 ///
@@ -19,12 +18,11 @@ use crate::message::target::{Authority, Form, Target, TargetParts};
 /// port is left out. `==` compares the text; for the same server, compare [`origin`](Self::origin)s.
 ///
 /// ```
-/// use http_core::{FieldValue, HttpUrl, UrlError};
+/// use http_core::{HttpUrl, UrlError};
 /// let url: HttpUrl = "HTTP://example.org:80/a/b c?d#part".parse()?;
 /// assert_eq!(url.as_str(), "http://example.org/a/b%20c?d");
 /// assert_eq!((url.host(), url.port()), ("example.org", 80));
-/// // The value of a Location header:
-/// let next = url.resolve(FieldValue::from_static("//example.org:8080/../e"))?;
+/// let next = url.resolve("//example.org:8080/../e")?;   // the value of a Location header, or a link
 /// assert_eq!(next.as_str(), "http://example.org:8080/e");
 /// assert_ne!(next.origin(), url.origin());
 /// assert_eq!(HttpUrl::parse("https://example.org/"), Err(UrlError::Https));
@@ -44,7 +42,7 @@ const DEFAULT_PORT: u16 = 80;
 
 impl HttpUrl {
     /// The maximum length of a URL, in bytes. By default, a server does not accept a longer request line.
-    pub const LONGEST: usize = 8192;
+    pub const MAX_LENGTH: usize = 8192;
 
     /// Reads a URL. A fragment is dropped, because it is never sent (R1945-10.13). Dot segments are kept.
     ///
@@ -82,20 +80,20 @@ impl HttpUrl {
 
     /// The URL that a request asks for. If the target is in absolute-form, its own host is used.
     pub fn of_request(host: Authority<'_>, target: Target<'_>) -> HttpUrl {
-        let path = if target.form() == Form::Asterisk { "/" } else { target.raw_path() };
+        let path = if target.form() == TargetForm::Asterisk { "/" } else { target.raw_path() };
         let query = target.query().map(|query| [b"?", query.as_bytes()].concat()).unwrap_or_default();
         HttpUrl::new(target.authority().unwrap_or(host), path.as_bytes(), &query)
     }
 
-    /// Resolves a reference, such as the value of a Location header, against this URL (RFC 9110 §10.2.2).
+    /// Resolves a reference against this URL: the value of a Location header (RFC 9110 §10.2.2), or a link of a page.
     ///
-    /// A fragment is dropped. A backslash is percent-encoded (D13). Dot segments are removed as in RFC 3986 §5.2.4, so
+    /// Blanks around it and a fragment are dropped. Other bytes that a URL may not hold are percent-encoded. A backslash is percent-encoded (D13). Dot segments are removed as in RFC 3986 §5.2.4, so
     /// a path that would escape the root stays at the root. The work is linear in the lengths.
     ///
     /// # Errors
     /// [`UrlError`]. The response may be shown, but not followed.
-    pub fn resolve(&self, reference: FieldValue<'_>) -> Result<HttpUrl, UrlError> {
-        let reference = before(reference.as_bytes(), b"#");
+    pub fn resolve(&self, reference: impl AsRef<[u8]>) -> Result<HttpUrl, UrlError> {
+        let reference = before(trim(reference.as_ref()), b"#");
 
         // RFC 3986 §4.2: a colon in the first segment ends a scheme, or the reference is invalid.
         let front = before(reference, b":/?");
@@ -169,7 +167,7 @@ impl HttpUrl {
 
     fn limited(authority: Authority<'_>, path: &[u8], query: &[u8]) -> Result<HttpUrl, UrlError> {
         let url = HttpUrl::new(authority, path, query);
-        if url.text.len() > HttpUrl::LONGEST { Err(UrlError::TooLong) } else { Ok(url) }
+        if url.text.len() > HttpUrl::MAX_LENGTH { Err(UrlError::TooLong) } else { Ok(url) }
     }
 
     /// The URL of these parts. The query begins with its question mark, or is empty.
@@ -227,7 +225,7 @@ impl fmt::Debug for HttpUrl {
 }
 
 /// Why a text is not an [`HttpUrl`], or a Location cannot be followed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Error)]
 #[non_exhaustive]
 pub enum UrlError {
     /// The scheme `https`.
@@ -239,8 +237,8 @@ pub enum UrlError {
     /// No host, an invalid host or port, or a user before the host (R9110-4.2.1, R9110-4.2.4).
     #[error("expected http://HOST/ or http://HOST:PORT/, with an IPv6 address in brackets and without a user")]
     Authority,
-    /// A URL that is longer than [`HttpUrl::LONGEST`].
-    #[error("the URL is longer than {} bytes", HttpUrl::LONGEST)]
+    /// A URL that is longer than [`HttpUrl::MAX_LENGTH`].
+    #[error("the URL is longer than {} bytes", HttpUrl::MAX_LENGTH)]
     TooLong,
 }
 
@@ -251,9 +249,10 @@ pub enum UrlError {
 ///
 /// ```
 /// use http_core::{Authority, Origin};
-/// let origin = |text| Authority::new(text).map(Origin::new);
+/// let origin = |text| Authority::new(text).map(Origin::new).unwrap();
 /// assert_eq!(origin(b"Example.ORG"), origin(b"example.org:80"));
 /// assert_ne!(origin(b"example.org"), origin(b"example.org:8080"));
+/// assert_eq!(origin(b"example.org:8080").to_string(), "http://example.org:8080");
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Origin {
@@ -266,6 +265,26 @@ impl Origin {
     /// The origin of the URLs with this host and port.
     pub fn new(authority: Authority<'_>) -> Origin {
         Origin { host: authority.host().to_ascii_lowercase(), port: authority.port().unwrap_or(DEFAULT_PORT) }
+    }
+
+    /// The host in lower case: a name, an IPv4 address, or an IPv6 address in brackets.
+    pub fn host(&self) -> &str {
+        &self.host
+    }
+
+    /// The port.
+    pub const fn port(&self) -> u16 {
+        self.port
+    }
+}
+
+impl fmt::Display for Origin {
+    /// The URL of the origin without a path, as in the header Origin (RFC 6454 §6.2).
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.port {
+            DEFAULT_PORT => write!(f, "{SCHEME}{}", self.host),
+            port => write!(f, "{SCHEME}{}:{port}", self.host),
+        }
     }
 }
 
@@ -338,7 +357,7 @@ mod tests {
     fn resolve(base: &str, reference: &[u8]) -> Result<String, UrlError> {
         let host = Authority::new(b"host.of.the.request").unwrap();
         let base = HttpUrl::of_request(host, Target::new(base.as_bytes()).unwrap());
-        let url = base.resolve(FieldValue::new(reference).unwrap())?;
+        let url = base.resolve(reference)?;
         assert_eq!(Target::new(url.as_str().as_bytes()), Ok(url.target()));
         assert_eq!(url.target().authority(), Some(url.authority()));
         assert_eq!((format!("{url}"), format!("{url:?}")), (url.text.clone(), format!("{:?}", url.text)));
@@ -396,12 +415,13 @@ mod tests {
     #[test]
     fn reference_resolves_to_an_http_url_or_is_an_error() {
         use UrlError::{Authority, Https, Scheme, TooLong};
-        let long = "a".repeat(HttpUrl::LONGEST);
+        let long = "a".repeat(HttpUrl::MAX_LENGTH);
         for (base, reference, expected) in [
             // From the base.
             ("/a/b?c", "", Ok("http://host.of.the.request/a/b?c")),
             ("/a/b?c", "?", Ok("http://host.of.the.request/a/b?")),
             ("/a/b?c/d", "x/../y", Ok("http://host.of.the.request/a/y")),
+            ("/a/b", " \tx y\r\n ", Ok("http://host.of.the.request/a/x%20y%0D%0A")),
             ("*", "x", Ok("http://host.of.the.request/x")),
             ("*", "?q", Ok("http://host.of.the.request/?q")),
             ("http://h", "x", Ok("http://h/x")),
@@ -479,13 +499,13 @@ mod tests {
             ("[::1]", "//[0::1]/", "[0::1]", 80, true),
         ] {
             let asked = HttpUrl::of_request(Authority::new(asked.as_bytes()).unwrap(), Target::new(b"/a").unwrap());
-            let url = asked.resolve(FieldValue::new(reference.as_bytes()).unwrap()).unwrap();
+            let url = asked.resolve(reference).unwrap();
             let got = (url.host(), url.port(), url.origin() != asked.origin());
             assert_eq!(got, (host, port, leaves), "{asked} {reference}");
         }
         // The origin of an absolute-form is its own host, not the proxy.
         let asked = HttpUrl::of_request(Authority::new(b"proxy").unwrap(), Target::new(b"http://h/").unwrap());
-        let leaves = |to| asked.resolve(FieldValue::from_static(to)).unwrap().origin() != asked.origin();
+        let leaves = |to| asked.resolve(to).unwrap().origin() != asked.origin();
         assert_eq!((leaves("/"), leaves("//h"), leaves("//proxy")), (false, false, true));
     }
 
@@ -493,7 +513,7 @@ mod tests {
     #[test]
     fn parsed_url_can_be_requested() {
         use UrlError::{Authority, Https, Scheme, TooLong};
-        let long = format!("http://h/{}", "a".repeat(HttpUrl::LONGEST));
+        let long = format!("http://h/{}", "a".repeat(HttpUrl::MAX_LENGTH));
         for (text, expected) in [
             ("http://h", Ok(("http://h/", "h", 80))),
             ("HTTP://H:/", Ok(("http://H/", "H", 80))),
@@ -565,13 +585,13 @@ mod tests {
         #[test]
         fn resolved_url_is_a_target(base in "/[a-c./?]{0,12}", reference in "[a-c./?#:%\\\\ \u{e9}]{0,24}|//[a-c]/.*") {
             let base = HttpUrl::of_request(Authority::new(b"h").unwrap(), Target::new(base.as_bytes()).unwrap());
-            if let Ok(Ok(url)) = FieldValue::new(reference.as_bytes()).map(|reference| base.resolve(reference)) {
+            if let Ok(url) = base.resolve(&reference) {
                 prop_assert_eq!(Target::new(url.as_str().as_bytes()), Ok(url.target()));
-                prop_assert_eq!(url.target().form(), Form::Absolute);
+                prop_assert_eq!(url.target().form(), TargetForm::Absolute);
                 let has_dots = url.target().raw_path().split('/').any(|segment| segment == "." || segment == "..");
                 prop_assert!(!has_dots || url.target().raw_path() == base.target().raw_path());
                 // Resolving the result again changes nothing.
-                let again = base.resolve(FieldValue::new(url.as_str().as_bytes()).unwrap());
+                let again = base.resolve(url.as_str());
                 prop_assert!(has_dots || again == Ok(url));
             }
         }

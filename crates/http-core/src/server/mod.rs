@@ -257,7 +257,7 @@ impl Connection {
         self.holds_head = false;
         match self.advance() {
             Ok(Step::NeedInput) => Ok(Event::NeedInput),
-            Ok(Step::Request) => Ok(self.request().map_or(Event::NeedOutput, Event::Request)),
+            Ok(Step::Request) => Ok(self.request_head().map_or(Event::NeedOutput, Event::Request)),
             Ok(Step::Continue) => Ok(Event::Continue(CONTINUE)),
             Ok(Step::Body) => Ok(Event::Body(self.buffer.lent_front())),
             Ok(Step::NeedOutput) => Ok(Event::NeedOutput),
@@ -273,7 +273,7 @@ impl Connection {
     /// otherwise.
     ///
     /// Unlike the head in [`Event::Request`], it is also available after [`respond`](Self::respond), for a log.
-    pub fn request(&self) -> Option<RequestHead<'_>> {
+    pub fn request_head(&self) -> Option<RequestHead<'_>> {
         if !self.holds_head {
             return None;
         }
@@ -283,7 +283,7 @@ impl Connection {
     /// Takes the request of the last [`poll`](Self::poll) back: the next poll hands it out once more.
     ///
     /// It suits a caller that cannot respond yet and has to [detach](Self::detach) the connection meanwhile. It does
-    /// nothing unless [`request`](Self::request) returns a request that has no response.
+    /// nothing unless [`request_head`](Self::request_head) returns a request that has no response.
     ///
     /// ```
     /// use http_core::server::{Connection, Event};
@@ -305,7 +305,7 @@ impl Connection {
 
     /// The first line as far as it was received, for a log. It may hold any byte except LF, so escape it.
     ///
-    /// It is available as long as [`request`](Self::request), and after an error in a head. Otherwise it is empty.
+    /// It is available as long as [`request_head`](Self::request_head), and after an error in a head. Otherwise it is empty.
     pub fn start_line(&self) -> &[u8] {
         let head = if self.holds_head || self.head.length == 0 { self.buffer.unread() } else { b"" };
         parse::start_line(head, self.limits.start_line as usize)
@@ -520,7 +520,7 @@ impl Connection {
     /// use http_core::server::{Connection, Event};
     /// use http_core::{Limits, Workspace};
     ///
-    /// let mut workspace = Workspace::with_room(Limits::default().head as usize);   // one for each thread
+    /// let mut workspace = Workspace::with_capacity(Limits::default().head as usize);   // one for each thread
     /// let mut connection = Connection::new(Limits::default());
     /// connection.attach(&mut workspace);
     /// assert_eq!(connection.receive_buffer().len(), 16_384);

@@ -12,7 +12,7 @@ use crate::message::version::Version;
 use crate::wire::framing::Framing;
 
 /// What the connection reports to its caller. Borrowed parts are valid until the next call that receives or polls.
-#[derive(Debug)]
+#[derive(Clone, Copy, Debug)]
 #[non_exhaustive]
 pub enum Event<'a> {
     /// The connection needs more bytes, the end of the stream or a timeout.
@@ -89,7 +89,7 @@ impl RequestHead<'_> {
 }
 
 /// The expectation in a request's Expect header (RFC 9110 §10.1.1).
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Expectation {
     /// Nothing: there is no such header, or the request is in HTTP/1.0.
@@ -183,7 +183,7 @@ impl ResponseBody<'_> {
 ///
 /// Start a new timeout when the phase changes, and after each response: the next head may already have begun, and then the
 /// phase is the same as before.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Phase {
     /// No byte of a request was received, apart from line ends. A timeout, for example 75 s, closes without a response.

@@ -9,7 +9,7 @@ use crate::message::method::Method;
 use crate::message::status::Status;
 
 /// The body that the caller must send after the head.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[must_use]
 pub enum SendBody {
     /// None: the message is complete.

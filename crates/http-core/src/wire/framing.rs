@@ -12,7 +12,7 @@ use crate::message::version::Version;
 /// How the end of a body is found (RFC 1945 §7.2, RFC 9112 §6.3).
 ///
 /// The connections count the bytes. The framing is public for callers that need to know it in advance.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Framing {
     /// No body, or a body of zero bytes.

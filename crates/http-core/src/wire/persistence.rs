@@ -40,7 +40,7 @@ fn option_of(token: &[u8]) -> ConnectionOption {
 ///
 /// If several reasons apply when the response is given, the first in this order is reported: `Refused`,
 /// `SimpleRequest`, `LenientParse`, `PeerRequested`, `CallerRequested`, `UnknownLength`, `UnreadBody`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Error)]
 #[non_exhaustive]
 pub enum CloseReason {
     /// The peer closed the connection between two requests.

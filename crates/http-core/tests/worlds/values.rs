@@ -7,7 +7,7 @@ use http_core::auth::Basic;
 use http_core::conditional::{self, EntityTag, Outcome, Validators};
 use http_core::server::{Connection, Event};
 use http_core::{
-    Date, FieldName, Fields, Form, Limits, Method, Path, Target, header, negotiate, percent_encode, range,
+    Date, FieldName, Fields, Limits, Method, Path, Target, TargetForm, header, negotiate, percent_encode, range,
 };
 
 use crate::naive;
@@ -102,9 +102,9 @@ fn every_small_target_is_read_as_by_a_naive_reader() {
         assert_eq!(parts, naive::target::read(str::from_utf8(raw).unwrap()), "{}", raw.escape_ascii());
         let Some((target, (authority, path, _))) = target.zip(parts) else { return };
         let form = match (authority, path) {
-            (Some(_), _) => Form::Absolute,
-            (None, "*") => Form::Asterisk,
-            (None, _) => Form::Origin,
+            (Some(_), _) => TargetForm::Absolute,
+            (None, "*") => TargetForm::Asterisk,
+            (None, _) => TargetForm::Origin,
         };
         assert_eq!(target.form(), form, "{}", raw.escape_ascii());
     });

@@ -87,7 +87,7 @@ impl Basic {
 }
 
 /// The error for [`Basic`] credentials that cannot be read or sent.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Error)]
 #[error("invalid credentials: expected Basic and base64 of \"user:password\", without control characters")]
 pub struct InvalidCredentials;
 

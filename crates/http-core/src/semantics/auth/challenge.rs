@@ -22,7 +22,7 @@ pub fn basic_challenge(realm: &str) -> Result<String, InvalidRealm> {
 }
 
 /// The error for a realm that [`basic_challenge`] cannot quote.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Error)]
 #[error("invalid realm: expected visible ASCII and blanks, without quotes and backslashes")]
 pub struct InvalidRealm;
 
