@@ -125,6 +125,10 @@ fn responses() -> Vec<Case<ResponseError>> {
         ("header lines with LF", LINES, false, |n| format!("{OK}{}\n", format!("A: {}\n", fill(56, "b")).repeat(n)), None),
         ("folded lines", HEAD, true, |n| format!("{OK}A:\r\n{}\r\n", fill(n, " \r\n")), None),
         ("folded lines of a long name", HEAD, true, |n| format!("{OK}A{}:\n{}\n", fill(n / 2, "a"), fill(n / 2, " \n")), None),
+        ("invalid lines", LINES, false, |n| format!("{OK}{}\r\n", format!("{}\r\n", fill(58, "t")).repeat(n)), None),
+        ("a long invalid line", LINE, true, |n| format!("{OK}{}\r\n\r\n", fill(n, "content-lengt")), None),
+        ("lines with CR CR LF", LINES, false, |n| format!("{OK}{}\r\r\n", format!("A: {}\r\r\n", fill(54, "b")).repeat(n)), None),
+        ("folded lines with CR CR LF", HEAD, true, |n| format!("{OK}A:\r\r\n{}\r\n", fill(n, " \r\r\n")), None),
         ("interim responses", u8::MAX as usize, false, |n| format!("{}{OK}\r\n", "HTTP/1.1 100 Continue\r\n\r\n".repeat(n)), None),
         ("elements of Content-Length", LINE, true, |n| format!("{OK}Content-Length: 0{}\r\n\r\n", fill(n, ",0")), None),
         ("elements of Connection", LINE, true, |n| format!("{OK}Connection: {}\r\n\r\n", fill(n, "a,")), None),
@@ -175,9 +179,9 @@ fn serve(limits: &Limits, input: &[u8], piece: usize, workspace: &mut Workspace)
     Ok(requests)
 }
 
-/// Receives a response of these bytes, and returns the length of its body.
+/// Receives a response of these bytes, and returns the length of its body. A head that is refused is also repaired.
 fn fetch(limits: &Limits, input: &[u8], piece: usize, workspace: &mut Workspace) -> Result<usize, ResponseError> {
-    let mut connection = client::Connection::new(*limits);
+    let mut connection = client::Connection::new(*limits).with_leniency(client::Leniency::ALL);
     let (host, fields) = (Authority::new(b"a").unwrap(), FieldBlock::new());
     let request = client::Request::new(Method::Get, Target::new(b"/").unwrap(), host, &fields);
     let _none = connection.request(&request, &mut Vec::with_capacity(256)).unwrap();

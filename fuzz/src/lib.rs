@@ -14,6 +14,7 @@ pub struct Choices {
     bits: u8,
     /// How the bytes are split: 0 not at all, 1 one by one, other values in pieces of any length.
     cut: u8,
+    /// The server is overloaded, or the client lenient.
     overloaded: bool,
     pub limits: Limits,
 }
@@ -324,6 +325,9 @@ pub fn ask(choices: Choices, bytes: &[u8], reuses: bool) -> Vec<Received> {
     let mut connection = client::Connection::new(limits);
     if choices.changes_http09() {
         connection = connection.allow_http09(true);
+    }
+    if choices.overloaded {
+        connection = connection.with_leniency(client::Leniency::ALL);
     }
     let mut workspace = Workspace::with_capacity(64);
     let mut seen = Vec::new();

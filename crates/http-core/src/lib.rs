@@ -75,7 +75,8 @@
 //! and 9112 require of an HTTP/1.0 endpoint that meets HTTP/1.1 peers: Host, the absolute-form, Expect, pipelining,
 //! lingering close. HTTP/0.9 is [served](server::Connection::allow_http09) by default, and
 //! [accepted](client::Connection::allow_http09) by the client on request. The client decodes chunked responses of
-//! servers that ignore the version of its request.
+//! servers that ignore the version of its request, and on request accepts [malformed](client::Leniency) responses of
+//! devices.
 //!
 //! | not supported | instead |
 //! |---|---|

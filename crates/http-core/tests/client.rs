@@ -2,7 +2,7 @@
 // Makes Clippy treat the helpers as test code, too.
 #![cfg(test)]
 
-use http_core::client::{Connection, Event, Phase, Request, SendBody};
+use http_core::client::{Connection, Event, Leniency, Phase, Request, SendBody};
 use http_core::{
     Authority, CloseReason, FieldBlock, FieldValue, Framing, Limits, Method, ResponseError, Target, UsageError,
     Version, Workspace, header,
@@ -212,6 +212,110 @@ fn response_is_read_or_rejected() {
     }
 }
 
+// D18: each response is refused without its own option, and accepted with it, in any pieces. Then the connection closes.
+#[test]
+fn malformed_response_is_accepted_only_with_its_leniency() {
+    const NONE: Leniency = Leniency::NONE;
+    let joined = Leniency { joined_reason: true, ..NONE };
+    let double_cr = Leniency { double_cr: true, ..NONE };
+    let invalid = Leniency { invalid_fields: true, ..NONE };
+    let uncoded = Leniency { empty_transfer_encoding: true, ..NONE };
+    let all = [joined, double_cr, invalid, uncoded];
+    let length = "Content-Length: 2\r\nConnection: keep-alive\r\n";
+    let ok = format!("HTTP/1.0 200 OK\r\n{length}");
+    for (option, response, status, fields, strict) in [
+        (joined, format!("HTTP/1.0 404Not Found\r\n{length}\r\nab"), 404, 2, E::StatusLine),
+        (joined, format!("HTTP/1.1  200OK\r\n{length}\r\nab"), 200, 2, E::StatusLine),
+        (joined, format!("HTTP/1.0 500-x\r\n{length}\r\nab"), 500, 2, E::StatusLine),
+        (double_cr, ok.replace("\r\n", "\r\r\n") + "\r\r\nab", 200, 2, E::StatusLine),
+        (double_cr, format!("{ok}\r\r\nab"), 200, 2, E::HeadTruncated),
+        (double_cr, format!("HTTP/1.0 200 OK\r\r\n{length}X: a\r\r\n b\r\r\n\r\nab"), 200, 3, E::StatusLine),
+        (invalid, format!("HTTP/1.0 200 OK\r\nIP Camera\r\n{length}\r\nab"), 200, 2, E::FieldSyntax),
+        (invalid, format!("{ok}Set-Cookie: a=\x01b\r\nX: y\r\n\r\nab"), 200, 3, E::FieldSyntax),
+        (invalid, format!("{ok}Set-Cookie: a\0\r\n b\r\n\r\nab"), 200, 2, E::FieldSyntax),
+        (
+            invalid,
+            format!("{ok}X: a\x0c\r\nX: \x7f\r\n: y\r\nX Y: z\r\nX : y\r\nX: a\rb\r\n\r\nab"),
+            200,
+            2,
+            E::FieldSyntax,
+        ),
+        (uncoded, format!("{ok}Transfer-Encoding:\r\n\r\nab"), 200, 2, E::TransferEncoding),
+        (uncoded, format!("HTTP/1.1 200 OK\r\ntransfer-encoding: \t\r\n{length}\r\nab"), 200, 2, E::TransferEncoding),
+        (uncoded, format!("{ok}Transfer-Encoding: Identity\r\n\r\nab"), 200, 2, E::TransferEncoding),
+    ] {
+        let shown = response.escape_debug();
+        let read = |leniency: Leniency, piece| {
+            let mut connection = asked(Method::Get).with_leniency(leniency);
+            let seen = receive(&mut connection, response.as_bytes(), piece);
+            (seen, connection.close_reason())
+        };
+        for piece in [usize::MAX, 1, 2, 3, 7] {
+            for other in all.into_iter().filter(|other| *other != option).chain([NONE]) {
+                assert_eq!(read(other, piece).0.end, error(strict), "{shown}");
+            }
+            for leniency in [option, Leniency::ALL] {
+                let (seen, why) = read(leniency, piece);
+                assert_eq!(
+                    (seen.status, seen.fields.len(), seen.body.as_slice()),
+                    (status, fields, &b"ab"[..]),
+                    "{shown}"
+                );
+                assert_eq!((seen.end, why), (Closed, Some(CloseReason::LenientParse)), "{shown}");
+                assert_eq!(seen.head, response.as_bytes()[..response.len() - 2], "the head as it was received");
+            }
+        }
+    }
+}
+
+// D18: what could hide where the body ends is an error with any leniency, and so is a limit that is exceeded.
+#[test]
+fn leniency_never_hides_framing() {
+    for (response, expected) in [
+        ("HTTP/1.0 2000K\r\n\r\n".into(), E::StatusLine),
+        ("HTTP/1.0 20OK\r\n\r\n".into(), E::StatusLine),
+        ("HTTP/1.0200 OK\r\n\r\n".into(), E::StatusLine),
+        ("HTTP/1.0 200 OK\r\r\r\n\r\n".into(), E::StatusLine),
+        ("HTTP/1.0 200 OK\r\nContent-Length : 2\r\n\r\n".into(), E::FieldSyntax),
+        ("HTTP/1.0 200 OK\r\nContent-Length 2\r\n\r\n".into(), E::FieldSyntax),
+        ("HTTP/1.0 200 OK\r\ncontent-length\0: 2\r\n\r\n".into(), E::FieldSyntax),
+        ("HTTP/1.0 200 OK\r\nX: a\rContent-Length: 2\r\n\r\n".into(), E::FieldSyntax),
+        ("HTTP/1.0 200 OK\r\nTransfer-Encoding : chunked\r\n\r\n".into(), E::FieldSyntax),
+        ("HTTP/1.0 200 OK\r\nContent-Length: 2\x01\r\n\r\n".into(), E::FieldSyntax),
+        ("HTTP/1.0 200 OK\r\nContent-Length: 2, 3\r\nno colon\r\n\r\n".into(), E::FieldSyntax),
+        ("HTTP/1.1 200 OK\r\nTransfer-Encoding: gzip\r\nTransfer-Encoding:\r\n\r\n".into(), E::TransferEncoding),
+        ("HTTP/1.1 200 OK\r\nTransfer-Encoding: identity, chunked\r\n\r\n".into(), E::TransferEncoding),
+        ("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n1\r\r\na\r\n0\r\n\r\n".into(), E::InvalidChunk),
+        (format!("HTTP/1.0 200 OK\r\n{}\r\n", "no colon\r\n".repeat(101)), E::HeadTooLong),
+        ("ICY 200 OK\r\n\r\n".into(), E::NotHttp),
+    ] {
+        for piece in [usize::MAX, 1, 2, 3, 7] {
+            let seen = receive(&mut asked(Method::Get).with_leniency(Leniency::ALL), response.as_bytes(), piece);
+            assert_eq!(seen.end, error(expected), "{response:?}");
+        }
+    }
+}
+
+// D18: what needs no leniency is read the same with it. An interim response that needs it ends the connection, too.
+#[test]
+fn leniency_changes_nothing_for_a_valid_response() {
+    for response in [
+        "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nab",
+        "HTTP/1.0 200 OK\nX: y\n\nab",
+        "HTTP/1.1 200 OK\r\nX: a\r\n b\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nab\r\n0\r\n\r\n",
+        "HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 204 No Content\r\n\r\n",
+    ] {
+        for piece in [usize::MAX, 1, 2, 3, 7] {
+            let lenient = receive(&mut asked(Method::Get).with_leniency(Leniency::ALL), response.as_bytes(), piece);
+            assert_eq!(lenient, receive(&mut asked(Method::Get), response.as_bytes(), piece), "{response:?}");
+        }
+    }
+    let interim = b"HTTP/1.1 103Hints\r\nno colon\r\n\r\nHTTP/1.1 200 OK\r\nContent-Length: 1\r\n\r\na";
+    let seen = receive(&mut asked(Method::Get).with_leniency(Leniency::ALL), interim, usize::MAX);
+    assert_eq!((seen.status, seen.body.as_slice(), seen.end), (200, &b"a"[..], Closed));
+}
+
+// R1945-7.2b: no body, whatever the headers say. Bytes that follow are not a response.
 // R1945-7.2b, R9110-15.3.6: no body, whatever the headers say. Bytes that follow are not a response.
 #[test]
 fn head_204_205_and_304_responses_have_no_body() {
@@ -896,15 +1000,20 @@ proptest! {
             prop::sample::select(vec![
                 "HTTP/1.1 200 OK", "HTTP/1.0 404 x", "HTTP/1.1 100 ", "\r\n", "\n", "\r", ": ", "Content-Length: 3", "a", " b",
                 "Transfer-Encoding: chunked", "Connection: keep-alive", "0", "3", "5;x", "fff", "\r\n\r\n", "abc",
+                "HTTP/1.0 200", "\r\r\n", "Transfer-Encoding:", "\0",
             ]).prop_map(|text| text.as_bytes().to_vec()),
             prop::collection::vec(any::<u8>(), 0..4),
         ], 0..24),
         pieces in 1usize..9,
         head in any::<bool>(),
+        leniency in any::<[bool; 4]>(),
     ) {
         let bytes = parts.concat();
         let method = if head { Method::Head } else { Method::Get };
-        let whole = receive(&mut asked(method), &bytes, usize::MAX);
-        prop_assert_eq!(receive(&mut asked(method), &bytes, pieces), whole);
+        let [joined_reason, double_cr, invalid_fields, empty_transfer_encoding] = leniency;
+        let leniency = Leniency { joined_reason, double_cr, invalid_fields, empty_transfer_encoding };
+        let connection = || asked(method).with_leniency(leniency);
+        let whole = receive(&mut connection(), &bytes, usize::MAX);
+        prop_assert_eq!(receive(&mut connection(), &bytes, pieces), whole);
     }
 }

@@ -67,6 +67,7 @@
 //! # Ok::<(), io::Error>(())
 //! ```
 
+mod leniency;
 mod request;
 mod response;
 
@@ -87,6 +88,7 @@ use crate::wire::recv_buffer::{RecvBuffer, Workspace};
 use response::Head;
 
 pub use crate::wire::encode::SendBody;
+pub use leniency::Leniency;
 pub use request::Request;
 pub use response::ResponseHead;
 
@@ -138,6 +140,7 @@ pub struct Connection {
     /// An earlier response was complete.
     reused: bool,
     allows_http09: bool,
+    leniency: Leniency,
     eof: bool,
     lost: bool,
     timed_out: bool,
@@ -218,6 +221,7 @@ impl Connection {
             crossed_408: false,
             reused: false,
             allows_http09: false,
+            leniency: Leniency::NONE,
             eof: false,
             lost: false,
             timed_out: false,
@@ -244,6 +248,13 @@ impl Connection {
     #[must_use]
     pub const fn allow_http09(mut self, allow: bool) -> Connection {
         self.allows_http09 = allow;
+        self
+    }
+
+    /// Which malformed responses are accepted. Default: [`Leniency::NONE`].
+    #[must_use]
+    pub const fn with_leniency(mut self, leniency: Leniency) -> Connection {
+        self.leniency = leniency;
         self
     }
 
@@ -539,7 +550,7 @@ impl Connection {
             self.buffer.parts().1.clear();
             return Ok(Step::Response);
         }
-        match self.head.read(&mut self.buffer, &self.limits, self.is_head)? {
+        match self.head.read(&mut self.buffer, &self.limits, self.leniency, self.is_head)? {
             None if self.eof && self.buffer.unread().is_empty() => Err(ResponseError::NoResponse),
             None if self.eof => Err(ResponseError::HeadTruncated), // R9112-8
             None => self.need_input(),

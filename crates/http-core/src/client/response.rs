@@ -4,6 +4,7 @@
 use alloc::vec::Vec;
 use core::fmt;
 
+use crate::client::leniency::Leniency;
 use crate::error::ResponseError;
 use crate::limits::Limits;
 use crate::message::field::{Fields, header};
@@ -12,7 +13,7 @@ use crate::message::status::Status;
 use crate::message::version::Version;
 use crate::wire::framing::{self, Framing};
 use crate::wire::parse;
-use crate::wire::persistence::{self, CloseReason};
+use crate::wire::persistence::{self, CloseReason, ConnectionOption};
 use crate::wire::recv_buffer::RecvBuffer;
 use crate::wire::scan::{Found, HeadScanner};
 
@@ -69,7 +70,7 @@ impl fmt::Debug for ResponseHead<'_> {
 /// byte.
 pub(super) struct Head {
     scanner: HeadScanner,
-    /// A copy with continuation lines joined; empty if there are none.
+    /// A copy with continuation lines joined, and without what the leniency ignores; empty if it would be the same.
     pub(super) unfolded: Vec<u8>,
     /// The number of interim responses before it.
     pub(super) interim: u8,
@@ -116,9 +117,11 @@ impl Head {
         &mut self,
         buffer: &mut RecvBuffer,
         limits: &Limits,
+        leniency: Leniency,
         is_head: bool,
     ) -> Result<Option<(Framing, Option<CloseReason>)>, ResponseError> {
         loop {
+            self.scanner.allows_double_cr = leniency.double_cr;
             let bytes = buffer.unread();
             // Another protocol's greeting is refused at once, without waiting for the end of its line.
             if !HTTP.starts_with(beginning(bytes, limits)) {
@@ -127,26 +130,27 @@ impl Head {
             match self.scanner.scan(bytes, limits).map_err(|_| ResponseError::HeadTooLong)? {
                 Found::Incomplete => return Ok(None),
                 Found::StartLine(line, next) => {
-                    let line = parse::status_line(&bytes[line])?;
+                    let line = parse::status_line(&bytes[line], leniency.joined_reason)?;
                     self.start_line_end = next as u32;
                     self.reason = (line.reason.start as u32, line.reason.end as u32);
                     (self.version, self.status) = (line.version, line.status);
+                    self.doubtful |= line.lenient;
                 }
                 Found::HeadEnd(length) => {
-                    self.read_fields(length, buffer)?;
+                    let (framing, option) = match self.read_fields(length, buffer, is_head) {
+                        Err(error) if leniency != Leniency::NONE => {
+                            self.read_repaired(length, buffer, leniency, is_head).ok_or(error)?
+                        }
+                        read => read?,
+                    };
                     if self.status == Status::SWITCHING_PROTOCOLS {
                         return Err(ResponseError::UnexpectedUpgrade);
                     }
-                    let bytes = if self.unfolded.is_empty() { &buffer.unread()[..length] } else { &self.unfolded };
-                    let fields = Fields::new(bytes, buffer.fields());
-                    self.doubtful |= is_doubtful(self.version, self.status, &fields, &self.scanner);
                     if !self.status.is_informational() {
-                        let method = if is_head { Method::Head } else { Method::Get };
-                        let framing = framing::of_response(method, self.status, &fields)?;
                         let reason = persistence::close_reason_of_response(
                             self.version,
                             self.status,
-                            persistence::connection_option(&fields),
+                            option,
                             framing != Framing::UntilClose,
                             self.doubtful,
                         );
@@ -166,8 +170,13 @@ impl Head {
         }
     }
 
-    /// Reads the header lines of a head of this length into the buffer's index.
-    fn read_fields(&mut self, length: usize, buffer: &mut RecvBuffer) -> Result<(), ResponseError> {
+    /// Reads the header lines of a head of this length into the buffer's index, and decides which body follows.
+    fn read_fields(
+        &mut self,
+        length: usize,
+        buffer: &mut RecvBuffer,
+        is_head: bool,
+    ) -> Result<(Framing, ConnectionOption), ResponseError> {
         let from = self.start_line_end as usize;
         self.unfolded.clear();
         if self.scanner.folded {
@@ -175,9 +184,38 @@ impl Head {
             self.unfolded.extend_from_slice(&buffer.unread()[..length]);
             parse::unfold_response(&mut self.unfolded, from).map_err(|()| ResponseError::FieldSyntax)?;
         }
-        let (bytes, index) = buffer.parts();
-        let bytes = if self.scanner.folded { &self.unfolded } else { &bytes[..length] };
-        parse::fields(bytes, from, self.scanner.field_lines, index).ok_or(ResponseError::FieldSyntax)
+        self.parse(length, buffer, is_head)
+    }
+
+    /// Reads a head that is refused without leniency (D18). `None` if it is refused with it, too.
+    fn read_repaired(
+        &mut self,
+        length: usize,
+        buffer: &mut RecvBuffer,
+        leniency: Leniency,
+        is_head: bool,
+    ) -> Option<(Framing, ConnectionOption)> {
+        let (head, from) = (&buffer.unread()[..length], self.start_line_end as usize);
+        if !leniency.repair(head, from, self.scanner.folded, &mut self.unfolded) {
+            return None;
+        }
+        self.doubtful = true;
+        self.parse(length, buffer, is_head).ok()
+    }
+
+    fn parse(
+        &mut self,
+        length: usize,
+        buffer: &mut RecvBuffer,
+        is_head: bool,
+    ) -> Result<(Framing, ConnectionOption), ResponseError> {
+        let (from, (bytes, index)) = (self.start_line_end as usize, buffer.parts());
+        let bytes = if self.unfolded.is_empty() { &bytes[..length] } else { &self.unfolded };
+        parse::fields(bytes, from, self.scanner.field_lines, index).ok_or(ResponseError::FieldSyntax)?;
+        let fields = Fields::new(bytes, index);
+        let framing = framing::of_response(if is_head { Method::Head } else { Method::Get }, self.status, &fields)?;
+        self.doubtful |= is_doubtful(self.version, self.status, &fields, &self.scanner);
+        Ok((framing, persistence::connection_option(&fields)))
     }
 
     pub(super) const fn status(&self) -> Status {

@@ -110,6 +110,8 @@ pub(crate) struct StatusLine {
     pub(crate) status: Status,
     /// Offsets count from the first byte of the line.
     pub(crate) reason: Range<usize>,
+    /// The reason follows the status without a blank.
+    pub(crate) lenient: bool,
 }
 
 /// The first line of what was received, without its line end and cut at `limit` bytes, for a log.
@@ -120,8 +122,8 @@ pub(crate) fn start_line(received: &[u8], limit: usize) -> &[u8] {
 }
 
 /// Reads a status line without its line end: any number of blanks, an optional reason phrase, any HTTP/1.x
-/// (R1945-6.1b, R1945-Ba, R9112-4).
-pub(crate) fn status_line(line: &[u8]) -> Result<StatusLine, ResponseError> {
+/// (R1945-6.1b, R1945-Ba, R9112-4). If allowed, the reason may follow the status without a blank (D18).
+pub(crate) fn status_line(line: &[u8], allows_joined_reason: bool) -> Result<StatusLine, ResponseError> {
     if !line.starts_with(b"HTTP/") {
         return Err(ResponseError::NotHttp);
     }
@@ -130,10 +132,14 @@ pub(crate) fn status_line(line: &[u8]) -> Result<StatusLine, ResponseError> {
     if version.major() != 1 {
         return Err(ResponseError::VersionNotSupported);
     }
-    let code = word(line, end);
-    let reason = word(line, code.end).start..line.len();
+    let mut code = word(line, end);
+    let lenient = allows_joined_reason && line[code.clone()].get(3).is_some_and(|c| !c.is_ascii_digit());
+    if lenient {
+        code.end = code.start + 3;
+    }
+    let reason = skip_blanks(line, code.end)..line.len();
     match Status::try_from(&line[code]) {
-        Ok(status) if is_value_text(&line[reason.clone()]) => Ok(StatusLine { version, status, reason }),
+        Ok(status) if is_value_text(&line[reason.clone()]) => Ok(StatusLine { version, status, reason, lenient }),
         _ => Err(ResponseError::StatusLine),
     }
 }
@@ -330,9 +336,9 @@ mod tests {
             ("<html>", Err(NotHttp)),
             ("", Err(NotHttp)),
         ] {
-            assert_eq!(status_line(line.as_bytes()).map(|line| line.status.code()), expected, "{line}");
+            assert_eq!(status_line(line.as_bytes(), false).map(|line| line.status.code()), expected, "{line}");
         }
-        assert_eq!(status_line(b"HTTP/1.0  200 \t so  so").map(|line| line.reason), Ok(16..22));
+        assert_eq!(status_line(b"HTTP/1.0  200 \t so  so", false).map(|line| line.reason), Ok(16..22));
     }
 
     // R1945-2.2b, R9112-5.2, D3
