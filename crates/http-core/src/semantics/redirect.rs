@@ -41,20 +41,51 @@ pub struct Redirect {
     pub url: HttpUrl,
 }
 
+/// The example of a [`RedirectError`]: the response to a request with this method.
+macro_rules! not_followed {
+    ($method:ident, $response:literal, $followed:literal => $error:expr) => {
+        concat!(
+            "```\n# use http_core::client::{Connection, Event, Request};\n",
+            "# use http_core::redirect::{RedirectError, follow};\n",
+            "# use http_core::{Authority, FieldBlock, Limits, Method, Target, UrlError};\n",
+            "# let (mut connection, fields) = (Connection::new(Limits::default()), FieldBlock::new());\n",
+            "let (target, host) = (Target::new(b\"/\")?, Authority::new(b\"a\")?);\n",
+            "let request = Request::new(Method::",
+            stringify!($method),
+            ", target, host, &fields);\n",
+            "# let _no_body = connection.request(&request, &mut Vec::new())?;\n",
+            "connection.receive(",
+            stringify!($response),
+            ");\n",
+            "let Event::Response(response) = connection.poll()? else { unreachable!() };\n",
+            "assert_eq!(follow(&request, &response, ",
+            $followed,
+            "), Err(RedirectError::",
+            stringify!($error),
+            "));\n",
+            "# Ok::<(), Box<dyn std::error::Error>>(())\n```"
+        )
+    };
+}
+
 /// Why a redirect is not followed without asking the user. The response itself is valid and may be shown.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Error)]
 #[non_exhaustive]
 pub enum RedirectError {
     /// The request is neither GET nor HEAD and would be repeated (R1945-9.3b).
+    #[doc = not_followed!(Post, b"HTTP/1.0 302 Found\r\nLocation: /b\r\n\r\n", 0 => Method)]
     #[error("only GET and HEAD are redirected without asking")]
     Method,
     /// [`MAX_REDIRECTS`] redirects were followed before this one (R1945-9.3a).
+    #[doc = not_followed!(Get, b"HTTP/1.0 302 Found\r\nLocation: /b\r\n\r\n", 5 => TooMany)]
     #[error("there are more than {MAX_REDIRECTS} redirects in a row")]
     TooMany,
     /// Location is missing or empty, or there are several that differ (R1945-4.2b).
+    #[doc = not_followed!(Get, b"HTTP/1.0 302 Found\r\n\r\n", 0 => NoLocation)]
     #[error("expected one Location in a redirect")]
     NoLocation,
     /// Location is not a URL that can be requested.
+    #[doc = not_followed!(Get, b"HTTP/1.0 302 Found\r\nLocation: https://a/\r\n\r\n", 0 => Location(UrlError::Https))]
     #[error(transparent)]
     Location(#[from] UrlError),
 }

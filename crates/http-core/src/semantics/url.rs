@@ -229,15 +229,36 @@ impl fmt::Debug for HttpUrl {
 #[non_exhaustive]
 pub enum UrlError {
     /// The scheme `https`.
+    ///
+    /// ```
+    /// # use http_core::{HttpUrl, UrlError};
+    /// assert_eq!(HttpUrl::parse("https://a/"), Err(UrlError::Https));
+    /// ```
     #[error("https is not supported: expected an http:// URL")]
     Https,
     /// Another scheme, or none.
+    ///
+    /// ```
+    /// # use http_core::{HttpUrl, UrlError};
+    /// assert_eq!(HttpUrl::parse("a.html"), Err(UrlError::Scheme));
+    /// ```
     #[error("expected a URL like http://localhost:6789/HelloWorld.html")]
     Scheme,
     /// No host, an invalid host or port, or a user before the host (R9110-4.2.1, R9110-4.2.4).
+    ///
+    /// ```
+    /// # use http_core::{HttpUrl, UrlError};
+    /// assert_eq!(HttpUrl::parse("http://user@a/"), Err(UrlError::Authority));
+    /// ```
     #[error("expected http://HOST/ or http://HOST:PORT/, with an IPv6 address in brackets and without a user")]
     Authority,
     /// A URL that is longer than [`HttpUrl::MAX_LENGTH`].
+    ///
+    /// ```
+    /// # use http_core::{HttpUrl, UrlError};
+    /// let url = format!("http://a/{}", "b".repeat(HttpUrl::MAX_LENGTH));
+    /// assert_eq!(HttpUrl::parse(url), Err(UrlError::TooLong));
+    /// ```
     #[error("the URL is longer than {} bytes", HttpUrl::MAX_LENGTH)]
     TooLong,
 }
