@@ -65,7 +65,7 @@
 //!
 //! The modules [`server`] and [`client`] show the states and list what to do for each event. [`manual`] has guides to
 //! [blocking sockets](manual::blocking), [an event loop](manual::event_loop), [a gateway](manual::gateway),
-//! [tests](manual::testing) and [devices without `std`](manual::no_std). It also has the
+//! [a crawler](manual::crawler), [tests](manual::testing) and [devices without `std`](manual::no_std). It also has the
 //! [protocol, rule by rule](manual::protocol), and a [review of past vulnerabilities](manual::vulnerabilities). Ids such as
 //! R9112-6.1b and D11 name a rule or decision of the first page, and V19 a case of the second.
 //!

@@ -30,7 +30,7 @@
 //! reads no clock. The current timeout follows from [`phase`](Connection::phase); if it fires, call
 //! [`handle_timeout`](Connection::handle_timeout).
 //!
-//! One request over a blocking socket:
+//! One request over a blocking socket ([`manual::crawler`](crate::manual::crawler) has many over one connection):
 //!
 //! ```no_run
 //! use std::io::{self, Read, Write};

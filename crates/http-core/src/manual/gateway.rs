@@ -16,13 +16,18 @@
 //! - **Order.** A head is valid until the next poll. Write the request to the backend first. Then poll for the body,
 //!   pass on each piece, and report it by [`body_sent`](crate::client::Connection::body_sent). The response goes back
 //!   in the same way. If it arrives before the request is complete, pass it on at once.
+//! - **Limits.** [`Limits::body`](crate::Limits::body) holds for bodies that you poll for. If yours are longer than its
+//!   default of 1 MiB, raise it: you hold one piece at a time.
+//! - **Loops.** Respond with 502 to a request whose Via already names you: the tokens of
+//!   [`header::VIA`](crate::header::VIA) end with your name.
 //! - **Addresses.** Replace X-Forwarded-For, and remove Forwarded, X-Real-IP, X-Forwarded-Host and X-Forwarded-Proto
 //!   unless the peer is trusted: a client can send any of them.
 //! - **Expectations.** If the client waits before it sends the body, polling for the body returns
 //!   [`Event::Continue`](crate::server::Event::Continue), whose bytes it waits for. The backend is HTTP/1.0 to you and
 //!   expects nothing. To an [unknown expectation](crate::server::RequestHead::expectation), respond with 417.
-//! - **Kept connections.** If a request fails and [`can_retry`](crate::client::Connection::can_retry), send it again on
-//!   a new connection. Ask after a 408, too: the backend may have sent it before it received the request.
+//! - **Kept connections.** The request to the backend may ask for one, as in [`crawler`](super::crawler). If a request fails and [`can_retry`](crate::client::Connection::can_retry), send it again on
+//!   a new connection. Ask after a 408, too: the backend may have sent it before it received the request. A body
+//!   must then be sent again from its start.
 //! - **Backend errors.** Send a 502 for a [`ResponseError`](crate::ResponseError) or if you cannot connect, and a
 //!   504 for a timeout. After the head of a response, close both connections, so that the client notices that the body
 //!   is cut short. A body without a length cannot show that: reset the connection if your system can.
