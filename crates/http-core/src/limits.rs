@@ -40,18 +40,23 @@ pub struct Limits {
     pub interim: u8,
 }
 
+impl Limits {
+    /// The default of each field, for constants.
+    pub const DEFAULT: Limits = Limits {
+        start_line: 8192,
+        field_line: 8192,
+        head: 16_384,
+        fields: 100,
+        blank_lines: 2,
+        body: 1 << 20,
+        drain: 256 << 10,
+        interim: 8,
+    };
+}
+
 impl Default for Limits {
-    /// The default of each field.
+    /// [`Limits::DEFAULT`].
     fn default() -> Limits {
-        Limits {
-            start_line: 8192,
-            field_line: 8192,
-            head: 16_384,
-            fields: 100,
-            blank_lines: 2,
-            body: 1 << 20,
-            drain: 256 << 10,
-            interim: 8,
-        }
+        Limits::DEFAULT
     }
 }

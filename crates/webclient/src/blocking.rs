@@ -164,7 +164,8 @@ impl<S> ClientConnection<S> {
         ClientConnection::from_parts(stream, Connection::new(Limits::default()))
     }
 
-    /// A new connection with a custom state machine: with other limits, or one that allows HTTP/0.9.
+    /// A new connection with a custom state machine: with other limits, or one that allows HTTP/0.9 or has a
+    /// [`Leniency`](http_core::client::Leniency).
     pub fn from_parts(stream: S, machine: Connection) -> ClientConnection<S> {
         let is_idle = |_: &S| Ok(true);
         ClientConnection {
