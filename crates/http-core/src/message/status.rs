@@ -5,7 +5,8 @@ use core::str::FromStr;
 
 use thiserror::Error;
 
-/// A status code: three digits, 100 to 999 (RFC 1945 §6.1.1, RFC 9110 §15). `Display` writes it with its phrase.
+/// A status code: three digits, 100 to 999 (RFC 1945 §6.1.1, RFC 9110 §15). `Display` writes it with its phrase, and
+/// `FromStr` reads the digits alone.
 ///
 /// ```
 /// use http_core::{InvalidStatus, Status};
