@@ -1,5 +1,5 @@
-//! Times three parts of `http-core`: receiving a request head, beside bare `httparse`; writing a response head;
-//! and one complete exchange, beside `ureq-proto`.
+//! Times parts of `http-core`: receiving a request head, beside bare `httparse`; writing a response head; one complete
+//! exchange, beside `ureq-proto`; and the heads that cost most.
 #![allow(missing_docs, clippy::unwrap_used)] // a benchmark stops at the first failure
 
 use std::hint::black_box;
@@ -20,7 +20,7 @@ fn parse(c: &mut Criterion) {
         });
     });
     group.bench_function("http-core: receive, scan, validate, index", |b| {
-        let mut workspace = Workspace::with_room(16_384);
+        let mut workspace = Workspace::with_capacity(16_384);
         b.iter(|| {
             let mut connection = Connection::new(Limits::default());
             black_box(receive(&mut connection, &mut workspace));
@@ -46,7 +46,7 @@ fn serialize(c: &mut Criterion) {
         b.iter_batched_ref(
             || {
                 let mut connection = Connection::new(Limits::default());
-                let _ = receive(&mut connection, &mut Workspace::with_room(1024));
+                let _ = receive(&mut connection, &mut Workspace::with_capacity(1024));
                 connection
             },
             |connection| {
@@ -64,7 +64,7 @@ fn exchange(c: &mut Criterion) {
     let response = Response { body: ResponseBody::Length(1024), date, ..Response::new(Status::OK, &fields) };
     let mut group = c.benchmark_group("one exchange in memory, keep-alive");
     group.bench_function("http-core", |b| {
-        let mut workspace = Workspace::with_room(16_384);
+        let mut workspace = Workspace::with_capacity(16_384);
         let mut connection = Connection::new(Limits::default());
         let mut out = Vec::with_capacity(512);
         b.iter(|| {
@@ -82,5 +82,24 @@ fn exchange(c: &mut Criterion) {
     group.finish();
 }
 
-criterion_group!(benches, parse, serialize, exchange);
+/// The heads that cost most: thousands of continuation lines, of a long name and of a short one.
+fn folded(c: &mut Criterion) {
+    let mut group = c.benchmark_group("receive a folded head of 16 KiB");
+    for (name, lines) in [(8100, 4100), (1, 8150)] {
+        let head = format!("GET / HTTP/1.0\n{}:\n{}\n", "A".repeat(name), " \n".repeat(lines));
+        let mut workspace = Workspace::with_capacity(16_384);
+        group.bench_function(format!("{lines} lines of a name of {name} bytes"), |b| {
+            b.iter(|| {
+                let mut connection = Connection::new(Limits::default());
+                connection.attach(&mut workspace);
+                assert_eq!(connection.receive(black_box(head.as_bytes())), head.len());
+                assert!(connection.poll().is_ok());
+                connection.detach(&mut workspace);
+            });
+        });
+    }
+    group.finish();
+}
+
+criterion_group!(benches, parse, serialize, exchange, folded);
 criterion_main!(benches);

@@ -15,7 +15,7 @@ use http_core::{FieldBlock, Limits, Status, Workspace};
 const REPETITIONS: usize = 10_000;
 
 fn main() {
-    let mut workspace = Workspace::with_room(16_384);
+    let mut workspace = Workspace::with_capacity(16_384);
     match std::env::args().nth(1).as_deref() {
         Some("httparse") => {
             for _ in 0..REPETITIONS {

@@ -11,7 +11,7 @@ use std::error::Error;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
 
-use http_core::{FieldValue, HttpUrl, Status, header};
+use http_core::{HttpUrl, Status, header};
 use webclient::{Client, Event};
 
 const MAX_PAGE: usize = 1 << 20; // bytes
@@ -36,8 +36,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         match get(&client, &url, None) {
             Ok(page) => {
                 println!("{}: {url}, {} bytes", page.status, page.body.len());
-                let resolve = |link: Vec<u8>| url.resolve(FieldValue::new(&link).ok()?).ok();
-                for link in page.links().into_iter().filter_map(resolve) {
+                for link in page.links().into_iter().filter_map(|link| url.resolve(link).ok()) {
                     if link.origin() == origin && !urls.contains(&link) && urls.len() < max_pages {
                         urls.push(link);
                     }

@@ -17,8 +17,8 @@ use std::net::{Shutdown, TcpListener, TcpStream};
 use std::thread;
 use std::time::{Duration, UNIX_EPOCH};
 
-use http_core::server::{self, Event, RequestHead, Response, ResponseBody};
-use http_core::{Authority, Date, FieldBlock, Limits, Method, Status, client, header};
+use http_core::server::{self, Event, RequestHead, Response, ResponseBody, SendBody};
+use http_core::{Authority, Date, FieldBlock, Limits, Status, client, header};
 use rustix::net::sockopt::set_socket_linger;
 
 const TIMEOUT: Duration = Duration::from_secs(30);
@@ -85,14 +85,14 @@ type Origin = (TcpStream, client::Connection);
 
 /// Connects to the server and sends it the head of the request.
 fn send_head(head: &RequestHead<'_>, name: Authority<'_>) -> Result<Origin, (Status, &'static str)> {
-    let may_count_hops = matches!(head.method, Method::Options | Method::Trace);
-    if may_count_hops && head.fields.get(header::MAX_FORWARDS).is_some() {
-        return Err((Status::NOT_IMPLEMENTED, "this proxy does not support Max-Forwards"));
-    } else if head.fields.tokens(header::VIA).any(|via| via.ends_with(name.as_str().as_bytes())) {
+    if head.fields.tokens(header::VIA).any(|via| via.ends_with(name.as_str().as_bytes())) {
         return Err((Status::BAD_GATEWAY, "forwarding loop"));
     }
     let (mut fields, mut out) = (FieldBlock::new(), Vec::new());
     fields.forward(&head.fields, head.version, name);
+    if !fields.update_max_forwards(head) {
+        return Err((Status::NOT_IMPLEMENTED, "Max-Forwards is 0, and this proxy itself implements no method"));
+    }
     let request = client::Request::forwarded(head, &fields);
     let request = request.ok_or((Status::BAD_REQUEST, "a proxy needs an absolute http URL"))?;
     let mut connection = client::Connection::new(Limits::default());
@@ -110,6 +110,7 @@ fn forward_response(
     name: Authority<'_>,
 ) -> io::Result<()> {
     let (mut server, mut connection) = origin;
+    let mut body = SendBody::None;
     loop {
         match connection.poll().map_err(io::Error::other)? {
             client::Event::NeedInput => match server.read(connection.receive_buffer())? {
@@ -120,14 +121,15 @@ fn forward_response(
                 let (mut fields, mut out) = (FieldBlock::new(), Vec::new());
                 fields.forward(&head.fields, head.version, name);
                 let response = Response::forwarded(&head, &fields, now());
-                let _body = to.forward(&response, &mut out).map_err(io::Error::other)?;
+                body = to.forward(&response, &mut out).map_err(io::Error::other)?;
                 client.write_all(&out)?;
             }
             client::Event::Body(bytes) => {
                 client.write_all(bytes)?;
                 to.body_sent(bytes.len() as u64).map_err(io::Error::other)?;
             }
-            _ => return to.finish_body().map_err(io::Error::other),
+            _ if body == SendBody::UntilClose => return to.finish_body().map_err(io::Error::other),
+            _ => return Ok(()),
         }
     }
 }

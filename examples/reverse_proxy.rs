@@ -13,13 +13,12 @@ use std::net::TcpStream;
 use std::time::Duration;
 
 use http_core::client::{self, Connection, Event};
-use http_core::{Authority, FieldBlock, FieldName, FieldValue, Limits, Status};
+use http_core::{Authority, FieldBlock, FieldValue, Limits, Status, header};
 use http_server::{Action, Body, HandlerError, Request, Response, Server};
 use webclient::connection::read_from;
 
 const MAX_BODY: u64 = 1 << 20; // bytes
 const OWN_NAME: &[u8] = b"reverse-proxy";
-const X_FORWARDED_FOR: FieldName<'static> = FieldName::from_static("X-Forwarded-For");
 
 fn main() -> Result<(), Box<dyn Error>> {
     let argument = |n, default: &str| std::env::args().nth(n).unwrap_or(default.into());
@@ -36,14 +35,18 @@ fn main() -> Result<(), Box<dyn Error>> {
 fn forward(request: &Request<'_>, backend: Authority<'static>) -> Result<Action, HandlerError> {
     let mut fields = FieldBlock::new();
     fields.forward(&request.headers(), request.version(), Authority::new(OWN_NAME)?);
-    fields.set(X_FORWARDED_FOR, FieldValue::new(request.client_ip().to_string().as_bytes())?)?;
+    fields.set(header::X_FORWARDED_FOR, FieldValue::new(request.client_ip().to_string().as_bytes())?)?;
+    if !fields.update_max_forwards(request.head()) {
+        return Err(HandlerError::new(
+            Status::NOT_IMPLEMENTED,
+            "Max-Forwards is 0, and this proxy implements no method",
+        ));
+    }
     let (mut machine, mut message) = (Connection::new(Limits::default()), Vec::new());
     let _rest = machine.request(&client::Request::forwarded_to(request.head(), backend, &fields), &mut message)?;
     Ok(Action::collect_body(MAX_BODY, move |body| {
         message.extend_from_slice(&body);
-        if !body.is_empty() {
-            machine.body_sent(body.len() as u64)?;
-        }
+        machine.body_sent(body.len() as u64)?;
         respond(backend, machine, &message).map_err(|error| match error.kind() {
             ErrorKind::WouldBlock | ErrorKind::TimedOut => {
                 HandlerError::new(Status::GATEWAY_TIMEOUT, "the backend is too slow")

@@ -121,12 +121,10 @@ fn measure(webserver: &Path, root: &Path, sizes: Sizes, duration: Duration) -> R
     let (one_slot, _) = start_server(webserver, root, 1)?;
     let one_slot = settled_memory(&one_slot)?;
     let (server, port) = start_server(webserver, root, MAX_CONNECTIONS)?;
-    let slots = connection_limit(webserver)?;
+    // Both servers have the same threads and have served one connection for as long.
+    let slot = (settled_memory(&server)? - one_slot) / connection_limit(webserver)? as f64;
     let (alone, error_alone) = client::run(port, duration / 4);
     let mut before = settled_memory(&server)?;
-    // Both servers have the same threads and one used connection. The first served fewer requests, so this is an upper
-    // bound.
-    let slot = (before - one_slot) / slots as f64;
 
     let started = Instant::now();
     let mut crowd = Crowd::start(port, sizes)?;

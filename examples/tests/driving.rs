@@ -167,6 +167,8 @@ fn proxy_forwards_every_kind_of_response() {
         send_bytes(&format!("{head}\r\nhello wo")),
         send_bytes(&format!("{head}Content-Length: 8\r\n\r\nhello wo")),
         vec![Step::response(Status::UNAUTHORIZED, &[], "hello wo")],
+        send_bytes("HTTP/1.1 204 No Content\r\nProxy-Authentication-Info: x=y\r\n\r\n"),
+        send_bytes("HTTP/1.1 205 Reset Content\r\n\r\n"),
     ])
     .unwrap();
     let proxy = proxy();
@@ -187,6 +189,12 @@ fn proxy_forwards_every_kind_of_response() {
         }
         assert!(!response.contains("X-B") && !response.contains("Transfer-Encoding"), "{response}");
     }
+    // Without a body, and two over one connection.
+    let get = format!("GET {} HTTP/1.0\r\n", origin.url("/"));
+    let responses = proxy.send(&format!("{get}Connection: keep-alive\r\n\r\n{get}\r\n"));
+    let (none, reset) = responses.split_at(responses.rfind("HTTP/1.0 ").unwrap());
+    assert!(none.starts_with("HTTP/1.0 204 ") && !none.contains("Content-Length") && !none.contains("Info"), "{none}");
+    assert!(reset.starts_with("HTTP/1.0 205 ") && reset.contains("\r\nContent-Length: 0\r\n"), "{reset}");
 }
 
 #[test]
@@ -208,9 +216,11 @@ fn proxy_removes_hop_by_hop_headers_from_requests() {
          Via: 1.0 fred\nVia: {via}\n\nhello"
     );
     assert_eq!(origin.take_requests(), [Ok(expected)]);
-    // R9112-3.2.4
-    proxy.send(&format!("OPTIONS {url} HTTP/1.0\r\n\r\n"));
-    assert!(origin.take_requests()[0].as_ref().unwrap().starts_with("OPTIONS * HTTP/1.0\n"));
+    // R9112-3.2.4, R9110-7.6.2
+    proxy.send(&format!("OPTIONS {url} HTTP/1.0\r\nMax-Forwards: 2\r\n\r\n"));
+    let requests = origin.take_requests();
+    let options = requests[0].as_ref().unwrap();
+    assert!(options.starts_with("OPTIONS * HTTP/1.0\n") && options.contains("\nMax-Forwards: 1\n"), "{options}");
     // Two requests over one connection. The response to HEAD has no body.
     let get = format!("GET {url}/ HTTP/1.0\r\n\r\n");
     let responses = proxy.send(&format!("HEAD {url}/ HTTP/1.0\r\nConnection: keep-alive\r\n\r\n{get}"));
@@ -233,6 +243,7 @@ fn proxy_rejects_requests_that_it_cannot_forward() {
         ("CONNECT localhost:443 HTTP/1.1\r\nHost: localhost:443\r\n\r\n".into(), 405),
         (format!("GET http://localhost:{}/ HTTP/1.0\r\n\r\n", proxy.port), 502), // itself
         (format!("OPTIONS {url} HTTP/1.0\r\nMax-Forwards: 0\r\n\r\n"), 501),
+        (format!("TRACE {url} HTTP/1.0\r\nMax-Forwards: 00\r\n\r\n"), 501),
         // Requests that another parser could read as one or as two.
         (
             format!(

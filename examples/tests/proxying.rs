@@ -81,6 +81,11 @@ fn requests_and_responses_are_passed_on() {
     let gone = proxy.send("HEAD /gone HTTP/1.0\r\n\r\n");
     assert!(gone.starts_with("HTTP/1.0 410 Gone\r\n") && gone.contains("\r\nX-Own: 1\r\n"), "{gone}");
     assert!(gone.contains("\r\nContent-Length: 5\r\n") && gone.ends_with("\r\n\r\n"), "{gone}");
+    // R9110-7.6.2
+    let last = proxy.send("OPTIONS / HTTP/1.0\r\nMax-Forwards: 0\r\n\r\n");
+    assert!(last.starts_with("HTTP/1.0 501 "), "{last}");
+    let forwarded = proxy.send("OPTIONS / HTTP/1.0\r\nMax-Forwards: 1\r\n\r\n");
+    assert!(forwarded.contains("Max-Forwards: \"0\""), "{forwarded}");
     let too_large = proxy.send("POST / HTTP/1.0\r\nContent-Length: 1048577\r\n\r\n");
     assert!(too_large.starts_with("HTTP/1.0 413 "), "{too_large}");
 }

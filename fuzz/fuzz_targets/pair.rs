@@ -7,8 +7,8 @@ use std::io::Read as _;
 use arbitrary::Arbitrary;
 use http_core::server::{Response, ResponseBody};
 use http_core::{
-    Authority, FieldBlock, FieldName, FieldValue, Fields, Form, Framing, Limits, Method, ResponseError, Status, Target,
-    UsageError, Workspace, client, header, server,
+    Authority, FieldBlock, FieldName, FieldValue, Fields, Framing, Limits, Method, ResponseError, Status, Target,
+    TargetForm, UsageError, Workspace, client, header, server,
 };
 use libfuzzer_sys::fuzz_target;
 
@@ -110,7 +110,7 @@ impl<'p, 'a> Pair<'p, 'a> {
             plan,
             client: client::Connection::new(Limits::default()),
             server: server::Connection::new(if plan.small { LIMITS } else { Limits::default() }),
-            workspaces: [Workspace::with_room(64), Workspace::default()],
+            workspaces: [Workspace::with_capacity(64), Workspace::default()],
             to_server: VecDeque::new(),
             to_client: VecDeque::new(),
             client_ended: false,
@@ -282,7 +282,7 @@ impl<'p, 'a> Pair<'p, 'a> {
         let request = client::Request { method, target, host, fields: &fields, body, keep_alive, to_proxy };
         let mut out = Vec::new();
         let Ok(send) = self.client.request(&request, &mut out) else {
-            assert!(out.is_empty() && target.form() == Form::Asterisk && method != Method::Options);
+            assert!(out.is_empty() && target.form() == TargetForm::Asterisk && method != Method::Options);
             return true;
         };
         self.request_left = match send {
@@ -417,6 +417,8 @@ impl<'p, 'a> Pair<'p, 'a> {
         let needed = match status {
             Status::UNAUTHORIZED => Some(header::WWW_AUTHENTICATE),
             Status::METHOD_NOT_ALLOWED => Some(header::ALLOW),
+            Status::PROXY_AUTHENTICATION_REQUIRED => Some(header::PROXY_AUTHENTICATE),
+            Status::UPGRADE_REQUIRED => Some(header::UPGRADE),
             _ => None,
         };
         if let Some(needed) = needed.filter(|needed| !fields.contains(*needed)) {

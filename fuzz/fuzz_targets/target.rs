@@ -1,7 +1,10 @@
 //! A decoded path stays below the root, no segment of it holds a slash, and it decodes again from its encoded form.
 #![no_main]
 
-use http_core::{Authority, Form, Path, Target, percent_encode};
+#[path = "../../crates/http-core/tests/worlds/naive/path.rs"]
+mod naive;
+
+use http_core::{Authority, Path, Target, TargetForm, percent_encode};
 use libfuzzer_sys::fuzz_target;
 
 fuzz_target!(|bytes: &[u8]| {
@@ -16,9 +19,9 @@ fuzz_target!(|bytes: &[u8]| {
     assert!(bytes.iter().all(|c| (b'!'..=b'~').contains(c)), "it would end a line or a word of it");
     let shown = format!("{}{}", target.raw_path(), target.query().map(|query| format!("?{query}")).unwrap_or_default());
     match target.form() {
-        Form::Origin => assert!(shown.as_bytes() == bytes && target.authority().is_none()),
-        Form::Asterisk => assert!(bytes == b"*" && shown == "*" && target.authority().is_none()),
-        Form::Absolute => {
+        TargetForm::Origin => assert!(shown.as_bytes() == bytes && target.authority().is_none()),
+        TargetForm::Asterisk => assert!(bytes == b"*" && shown == "*" && target.authority().is_none()),
+        TargetForm::Absolute => {
             let authority = target.authority().unwrap().as_str();
             let rest = &target.as_str()["http://".len() + authority.len()..];
             let slash = if rest.starts_with('/') { "" } else { "/" };
@@ -26,7 +29,7 @@ fuzz_target!(|bytes: &[u8]| {
         }
         form => panic!("a new form: {form:?}"),
     }
-    assert!(target.form() == Form::Asterisk || target.raw_path().starts_with('/'));
+    assert!(target.form() == TargetForm::Asterisk || target.raw_path().starts_with('/'));
     assert!(!target.raw_path().contains('\\'), "some take it for a slash");
     path(target.raw_path().as_bytes());
 });
@@ -38,7 +41,7 @@ fn path(raw: &[u8]) {
         path.decode_to(&mut out);
         out.strip_prefix(b"root").expect("it only appends").to_vec()
     });
-    assert_eq!(decoded, naive(raw), "{}", raw.escape_ascii());
+    assert_eq!(decoded, naive::read(raw), "{}", raw.escape_ascii());
     let (Some(path), Some(decoded)) = (path, decoded) else { return };
 
     assert!(decoded.iter().all(|&c| c >= b' ' && c != 0x7f));
@@ -53,37 +56,8 @@ fn path(raw: &[u8]) {
         return;
     }
     let target = Target::new(href.as_bytes()).unwrap();
-    assert_eq!((target.form(), target.raw_path(), target.query()), (Form::Origin, href.as_str(), None));
+    assert_eq!((target.form(), target.raw_path(), target.query()), (TargetForm::Origin, href.as_str(), None));
     let mut again = Vec::new();
     Path::new(href.as_bytes()).unwrap().decode_to(&mut again);
     assert_eq!(again, decoded);
-}
-
-/// Splits into segments, then decodes their bytes, then resolves dot segments. `None` if the path is rejected.
-fn naive(raw: &[u8]) -> Option<Vec<u8>> {
-    let mut stack: Vec<Vec<u8>> = Vec::new();
-    for segment in raw.split(|&c| c == b'/') {
-        let mut decoded = Vec::new();
-        let mut rest = segment;
-        while let [first, after @ ..] = rest {
-            rest = after;
-            if *first != b'%' {
-                decoded.push(*first);
-                continue;
-            }
-            let (digits, after) = rest.split_at_checked(2)?;
-            let digits = str::from_utf8(digits).ok().filter(|digits| !digits.starts_with('+'))?;
-            decoded.push(u8::from_str_radix(digits, 16).ok()?);
-            rest = after;
-        }
-        if decoded.iter().any(|&c| c == b'/' || c < b' ' || c == 0x7f) {
-            return None;
-        }
-        match &decoded[..] {
-            b"" | b"." => {}
-            b".." => drop(stack.pop()?),
-            _ => stack.push(decoded),
-        }
-    }
-    Some(stack.join(&b'/'))
 }

@@ -127,6 +127,12 @@ pub(crate) fn decimal(digits: &[u8]) -> Option<u64> {
     })
 }
 
+/// Parses `1*DIGIT` where a number beyond 64 bits means the same as the largest. `None` for anything else.
+pub(crate) fn saturating_decimal(digits: &[u8]) -> Option<u64> {
+    let numeric = !digits.is_empty() && digits.iter().all(u8::is_ascii_digit);
+    numeric.then(|| decimal(digits).unwrap_or(u64::MAX))
+}
+
 /// The value of a hexadecimal digit.
 pub(crate) const fn hex(digit: u8) -> Option<u8> {
     match digit {

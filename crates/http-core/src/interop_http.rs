@@ -225,22 +225,60 @@ impl<'a> server::Response<'a> {
 }
 
 /// Why a request of the `http` crate cannot be sent over HTTP/1.0. Feature `http` only.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Error)]
 #[non_exhaustive]
 pub enum FromHttpError {
     /// The method is invalid.
+    ///
+    /// ```
+    /// # use http_core::{FromHttpError, InvalidMethod};
+    /// assert!(http::Method::from_bytes(b"G=T").is_err());   // version 1 of the crate refuses the same ones
+    /// assert_eq!(FromHttpError::from(InvalidMethod), FromHttpError::Method(InvalidMethod));
+    /// ```
     #[error(transparent)]
     Method(#[from] InvalidMethod),
     /// The path and query are not a request-target. A query needs a path: `http://h/?q`.
+    ///
+    /// ```
+    /// # use http_core::{FieldBlock, FromHttpError, TargetError, client::Request};
+    /// let request = http::Request::get("http://a?b").body(())?;
+    /// let fields = FieldBlock::new();
+    /// assert_eq!(Request::from_http(&request, &fields).err(), Some(FromHttpError::Target(TargetError::Form)));
+    /// # Ok::<(), http::Error>(())
+    /// ```
     #[error("the request-target {0}")]
     Target(#[from] TargetError),
     /// The URI's authority or the Host header is invalid. A user is not allowed.
+    ///
+    /// ```
+    /// # use http_core::{FieldBlock, FromHttpError, InvalidAuthority, client::Request};
+    /// let request = http::Request::get("http://user@a/").body(())?;
+    /// let fields = FieldBlock::new();
+    /// assert_eq!(Request::from_http(&request, &fields).err(), Some(FromHttpError::Host(InvalidAuthority)));
+    /// # Ok::<(), http::Error>(())
+    /// ```
     #[error(transparent)]
     Host(#[from] InvalidAuthority),
     /// There is no host.
+    ///
+    /// ```
+    /// # use http_core::{FieldBlock, FromHttpError, client::Request};
+    /// let request = http::Request::get("/b").body(())?;
+    /// let fields = FieldBlock::new();
+    /// assert_eq!(Request::from_http(&request, &fields).err(), Some(FromHttpError::NoHost));
+    /// # Ok::<(), http::Error>(())
+    /// ```
     #[error("no host: expected an absolute URI or a Host header")]
     NoHost,
     /// The Content-Length is invalid, or two differ.
+    ///
+    /// ```
+    /// # use http_core::{FieldBlock, FromHttpError, client::Request};
+    /// let request = http::Request::put("http://a/").header("Content-Length", "+5").body(())?;
+    /// let fields = FieldBlock::new();
+    /// assert_eq!(Request::from_http(&request, &fields).err(), Some(FromHttpError::ContentLength));
+    /// # Ok::<(), http::Error>(())
+    /// ```
     #[error("the Content-Length is not a number of bytes, or two differ")]
     ContentLength,
 }

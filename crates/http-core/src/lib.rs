@@ -65,7 +65,7 @@
 //!
 //! The modules [`server`] and [`client`] show the states and list what to do for each event. [`manual`] has guides to
 //! [blocking sockets](manual::blocking), [an event loop](manual::event_loop), [a gateway](manual::gateway),
-//! [tests](manual::testing) and [devices without `std`](manual::no_std). It also has the
+//! [a crawler](manual::crawler), [tests](manual::testing) and [devices without `std`](manual::no_std). It also has the
 //! [protocol, rule by rule](manual::protocol), and a [review of past vulnerabilities](manual::vulnerabilities). Ids such as
 //! R9112-6.1b and D11 name a rule or decision of the first page, and V19 a case of the second.
 //!
@@ -75,7 +75,8 @@
 //! and 9112 require of an HTTP/1.0 endpoint that meets HTTP/1.1 peers: Host, the absolute-form, Expect, pipelining,
 //! lingering close. HTTP/0.9 is [served](server::Connection::allow_http09) by default, and
 //! [accepted](client::Connection::allow_http09) by the client on request. The client decodes chunked responses of
-//! servers that ignore the version of its request.
+//! servers that ignore the version of its request, and on request accepts [malformed](client::Leniency) responses of
+//! devices.
 //!
 //! | not supported | instead |
 //! |---|---|
@@ -144,7 +145,7 @@ pub use message::field::{
 pub use message::method::{ExtensionMethod, InvalidMethod, Method};
 pub use message::path::{Path, percent_encode};
 pub use message::status::{InvalidStatus, Status};
-pub use message::target::{Authority, Form, InvalidAuthority, Target};
+pub use message::target::{Authority, InvalidAuthority, Target, TargetForm};
 pub use message::target_error::TargetError;
 pub use message::version::Version;
 pub use semantics::url::{HttpUrl, Origin, UrlError};

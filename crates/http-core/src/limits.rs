@@ -13,7 +13,7 @@
 /// let limits = Limits { body: 64 * 1024, ..Limits::default() };
 /// assert_eq!(limits.head, 16_384);
 /// ```
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Limits {
     /// Bytes of a request line or status line, without its line end. Default: 8192. RFC 9112 §3 recommends at least
     /// 8000. Beyond: 400, 414 or 501, depending on where the line became too long.
@@ -21,7 +21,8 @@ pub struct Limits {
     /// Bytes of one header line, without its line end. Default: 8192, as in Apache. A continuation line counts by
     /// itself. Beyond: 431.
     pub field_line: u32,
-    /// Bytes of a complete head, including its empty line. Default: 16384, as in h11. Beyond: 431.
+    /// Bytes of a complete head, including its empty line. Default: 16384, as in h11. Beyond: 431. The extensions of all
+    /// chunks of a body together may be as long, as in hyper.
     pub head: u32,
     /// Header lines of a head. Default: 100, as in Apache and hyper. Values above 256 count as 256. Continuation lines
     /// do not count. Beyond: 431.
@@ -39,18 +40,23 @@ pub struct Limits {
     pub interim: u8,
 }
 
+impl Limits {
+    /// The default of each field, for constants.
+    pub const DEFAULT: Limits = Limits {
+        start_line: 8192,
+        field_line: 8192,
+        head: 16_384,
+        fields: 100,
+        blank_lines: 2,
+        body: 1 << 20,
+        drain: 256 << 10,
+        interim: 8,
+    };
+}
+
 impl Default for Limits {
-    /// The default of each field.
+    /// [`Limits::DEFAULT`].
     fn default() -> Limits {
-        Limits {
-            start_line: 8192,
-            field_line: 8192,
-            head: 16_384,
-            fields: 100,
-            blank_lines: 2,
-            body: 1 << 20,
-            drain: 256 << 10,
-            interim: 8,
-        }
+        Limits::DEFAULT
     }
 }

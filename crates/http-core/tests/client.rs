@@ -2,7 +2,7 @@
 // Makes Clippy treat the helpers as test code, too.
 #![cfg(test)]
 
-use http_core::client::{Connection, Event, Phase, Request, SendBody};
+use http_core::client::{Connection, Event, Leniency, Phase, Request, SendBody};
 use http_core::{
     Authority, CloseReason, FieldBlock, FieldValue, Framing, Limits, Method, ResponseError, Target, UsageError,
     Version, Workspace, header,
@@ -190,12 +190,7 @@ fn response_is_read_or_rejected() {
         ("HTTP/1.1 200 OK\r\nTransfer-Encoding: xchunked\r\n\r\n0\r\n\r\n", 0, "", error(E::TransferEncoding)),
         // Interim responses.
         ("HTTP/1.1 100 Continue\r\n\r\nHTTP/1.0 200 OK\r\n\r\nab", 200, "ab", Closed),
-        (
-            "HTTP/1.1 103 Early Hints\r\nContent-Length: 9\r\n\r\nHTTP/1.1 200 OK\r\nContent-Length: 1\r\n\r\na",
-            200,
-            "a",
-            Kept,
-        ),
+        ("HTTP/1.1 103 Early Hints\r\nX: y\r\n\r\nHTTP/1.1 200 OK\r\nContent-Length: 1\r\n\r\na", 200, "a", Kept),
         ("HTTP/1.1 100 Continue\r\n\r\n", 0, "", error(E::NoResponse)),
         ("HTTP/1.1 100 Continue\r\n\r\n<html>", 0, "", error(E::NotHttp)),
         ("HTTP/1.1 101 Switching Protocols\r\nUpgrade: h2c\r\n\r\n\0\0\0", 0, "", error(E::UnexpectedUpgrade)),
@@ -217,15 +212,123 @@ fn response_is_read_or_rejected() {
     }
 }
 
-// R1945-7.2b: no body, whatever the headers say. Bytes that follow are not a response.
+// D18: each response is refused without its own option, and accepted with it, in any pieces. Then the connection closes.
 #[test]
-fn head_204_and_304_responses_have_no_body() {
+fn malformed_response_is_accepted_only_with_its_leniency() {
+    const NONE: Leniency = Leniency::NONE;
+    let joined = Leniency { joined_reason: true, ..NONE };
+    let double_cr = Leniency { double_cr: true, ..NONE };
+    let invalid = Leniency { invalid_fields: true, ..NONE };
+    let uncoded = Leniency { empty_transfer_encoding: true, ..NONE };
+    let all = [joined, double_cr, invalid, uncoded];
+    let length = "Content-Length: 2\r\nConnection: keep-alive\r\n";
+    let ok = format!("HTTP/1.0 200 OK\r\n{length}");
+    for (option, response, status, fields, strict) in [
+        (joined, format!("HTTP/1.0 404Not Found\r\n{length}\r\nab"), 404, 2, E::StatusLine),
+        (joined, format!("HTTP/1.1  200OK\r\n{length}\r\nab"), 200, 2, E::StatusLine),
+        (joined, format!("HTTP/1.0 500-x\r\n{length}\r\nab"), 500, 2, E::StatusLine),
+        (double_cr, ok.replace("\r\n", "\r\r\n") + "\r\r\nab", 200, 2, E::StatusLine),
+        (double_cr, format!("{ok}\r\r\nab"), 200, 2, E::HeadTruncated),
+        (double_cr, format!("HTTP/1.0 200 OK\r\r\n{length}X: a\r\r\n b\r\r\n\r\nab"), 200, 3, E::StatusLine),
+        (invalid, format!("HTTP/1.0 200 OK\r\nIP Camera\r\n{length}\r\nab"), 200, 2, E::FieldSyntax),
+        (invalid, format!("{ok}Set-Cookie: a=\x01b\r\nX: y\r\n\r\nab"), 200, 3, E::FieldSyntax),
+        (invalid, format!("{ok}Set-Cookie: a\0\r\n b\r\n\r\nab"), 200, 2, E::FieldSyntax),
+        (
+            invalid,
+            format!("{ok}X: a\x0c\r\nX: \x7f\r\n: y\r\nX Y: z\r\nX : y\r\nX: a\rb\r\n\r\nab"),
+            200,
+            2,
+            E::FieldSyntax,
+        ),
+        (uncoded, format!("{ok}Transfer-Encoding:\r\n\r\nab"), 200, 2, E::TransferEncoding),
+        (uncoded, format!("HTTP/1.1 200 OK\r\ntransfer-encoding: \t\r\n{length}\r\nab"), 200, 2, E::TransferEncoding),
+        (uncoded, format!("{ok}Transfer-Encoding: Identity\r\n\r\nab"), 200, 2, E::TransferEncoding),
+    ] {
+        let shown = response.escape_debug();
+        let read = |leniency: Leniency, piece| {
+            let mut connection = asked(Method::Get).with_leniency(leniency);
+            let seen = receive(&mut connection, response.as_bytes(), piece);
+            (seen, connection.close_reason())
+        };
+        for piece in [usize::MAX, 1, 2, 3, 7] {
+            for other in all.into_iter().filter(|other| *other != option).chain([NONE]) {
+                assert_eq!(read(other, piece).0.end, error(strict), "{shown}");
+            }
+            for leniency in [option, Leniency::ALL] {
+                let (seen, why) = read(leniency, piece);
+                assert_eq!(
+                    (seen.status, seen.fields.len(), seen.body.as_slice()),
+                    (status, fields, &b"ab"[..]),
+                    "{shown}"
+                );
+                assert_eq!((seen.end, why), (Closed, Some(CloseReason::LenientParse)), "{shown}");
+                assert_eq!(seen.head, response.as_bytes()[..response.len() - 2], "the head as it was received");
+            }
+        }
+    }
+}
+
+// D18: what could hide where the body ends is an error with any leniency, and so is a limit that is exceeded.
+#[test]
+fn leniency_never_hides_framing() {
+    for (response, expected) in [
+        ("HTTP/1.0 2000K\r\n\r\n".into(), E::StatusLine),
+        ("HTTP/1.0 20OK\r\n\r\n".into(), E::StatusLine),
+        ("HTTP/1.0200 OK\r\n\r\n".into(), E::StatusLine),
+        ("HTTP/1.0 200 OK\r\r\r\n\r\n".into(), E::StatusLine),
+        ("HTTP/1.0 200 OK\r\nContent-Length : 2\r\n\r\n".into(), E::FieldSyntax),
+        ("HTTP/1.0 200 OK\r\nContent-Length 2\r\n\r\n".into(), E::FieldSyntax),
+        ("HTTP/1.0 200 OK\r\ncontent-length\0: 2\r\n\r\n".into(), E::FieldSyntax),
+        ("HTTP/1.0 200 OK\r\nX: a\rContent-Length: 2\r\n\r\n".into(), E::FieldSyntax),
+        ("HTTP/1.0 200 OK\r\nTransfer-Encoding : chunked\r\n\r\n".into(), E::FieldSyntax),
+        ("HTTP/1.0 200 OK\r\nContent-Length: 2\x01\r\n\r\n".into(), E::FieldSyntax),
+        ("HTTP/1.0 200 OK\r\nContent-Length: 2, 3\r\nno colon\r\n\r\n".into(), E::FieldSyntax),
+        ("HTTP/1.1 200 OK\r\nTransfer-Encoding: gzip\r\nTransfer-Encoding:\r\n\r\n".into(), E::TransferEncoding),
+        ("HTTP/1.1 200 OK\r\nTransfer-Encoding: identity, chunked\r\n\r\n".into(), E::TransferEncoding),
+        ("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n1\r\r\na\r\n0\r\n\r\n".into(), E::InvalidChunk),
+        (format!("HTTP/1.0 200 OK\r\n{}\r\n", "no colon\r\n".repeat(101)), E::HeadTooLong),
+        ("ICY 200 OK\r\n\r\n".into(), E::NotHttp),
+    ] {
+        for piece in [usize::MAX, 1, 2, 3, 7] {
+            let seen = receive(&mut asked(Method::Get).with_leniency(Leniency::ALL), response.as_bytes(), piece);
+            assert_eq!(seen.end, error(expected), "{response:?}");
+        }
+    }
+}
+
+// D18: what needs no leniency is read the same with it. An interim response that needs it ends the connection, too.
+#[test]
+fn leniency_changes_nothing_for_a_valid_response() {
+    for response in [
+        "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nab",
+        "HTTP/1.0 200 OK\nX: y\n\nab",
+        "HTTP/1.1 200 OK\r\nX: a\r\n b\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nab\r\n0\r\n\r\n",
+        "HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 204 No Content\r\n\r\n",
+    ] {
+        for piece in [usize::MAX, 1, 2, 3, 7] {
+            let lenient = receive(&mut asked(Method::Get).with_leniency(Leniency::ALL), response.as_bytes(), piece);
+            assert_eq!(lenient, receive(&mut asked(Method::Get), response.as_bytes(), piece), "{response:?}");
+        }
+    }
+    let interim = b"HTTP/1.1 103Hints\r\nno colon\r\n\r\nHTTP/1.1 200 OK\r\nContent-Length: 1\r\n\r\na";
+    let seen = receive(&mut asked(Method::Get).with_leniency(Leniency::ALL), interim, usize::MAX);
+    assert_eq!((seen.status, seen.body.as_slice(), seen.end), (200, &b"a"[..], Closed));
+}
+
+// R1945-7.2b: no body, whatever the headers say. Bytes that follow are not a response.
+// R1945-7.2b, R9110-15.3.6: no body, whatever the headers say. Bytes that follow are not a response.
+#[test]
+fn head_204_205_and_304_responses_have_no_body() {
     for (method, response, end) in [
         (Method::Head, "HTTP/1.0 200 OK\r\nContent-Length: 5\r\n\r\n", Closed),
         (Method::Head, "HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\n", Kept),
         (Method::Head, "HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nbogus", End::WholeThen(E::Unsolicited)),
         (Method::Head, "HTTP/1.0 200 OK\r\n\r\nbogus", Closed),
-        (Method::Get, "HTTP/1.1 204 No Content\r\nContent-Length: 5\r\n\r\n", Kept),
+        (Method::Head, "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n", Kept),
+        (Method::Get, "HTTP/1.1 204 No Content\r\nContent-Length: 5\r\n\r\n", Closed),
+        (Method::Get, "HTTP/1.1 205 Reset Content\r\nContent-Length: 0\r\n\r\n", Kept),
+        (Method::Get, "HTTP/1.1 205 Reset Content\r\nContent-Length: 5\r\n\r\nbogus", Closed),
+        (Method::Get, "HTTP/1.0 205 Reset Content\r\n\r\nbogus", Closed),
         (Method::Get, "HTTP/1.0 204 No Content\r\n\r\nbogus", Closed),
         (Method::Get, "HTTP/1.1 304 Not Modified\r\nContent-Length: 5\r\n\r\n", Kept),
         (Method::Get, "HTTP/1.0 304 Not Modified\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nbogus\r\n0\r\n\r\n", Closed),
@@ -335,7 +438,12 @@ fn chunks_are_read_strictly() {
         ("-1\r\n", "", error(E::InvalidChunk)),
         ("0x5\r\nabcde\r\n", "", error(E::InvalidChunk)),
         (" 5\r\nabcde\r\n", "", error(E::InvalidChunk)),
-        ("5 \r\nabcde\r\n", "", error(E::InvalidChunk)),
+        // Blanks may follow a size, as embedded servers and Apache 1.3 send them, but nothing else.
+        ("5   \r\nabcde\r\n0 \t\r\n\r\n", "abcde", Kept),
+        ("5 \t;x\r\nabcde\r\n0 ;\r\n\r\n", "abcde", Kept),
+        ("5\x0b\r\nabcde\r\n", "", error(E::InvalidChunk)),
+        ("5 \r \r\nabcde\r\n", "", error(E::InvalidChunk)),
+        ("5 \nabcde\r\n", "", error(E::InvalidChunk)),
         ("5 5\r\nabcde\r\n", "", error(E::InvalidChunk)),
         ("5_0\r\n", "", error(E::InvalidChunk)),
         ("g\r\n", "", error(E::InvalidChunk)),
@@ -365,6 +473,32 @@ fn chunks_are_read_strictly() {
     ] {
         let seen = get(&format!("HTTP/1.1 200 OK\r\nTransfer-Encoding: Chunked\r\n\r\n{chunks}"));
         assert_eq!((seen.body.as_slice(), seen.end), (body.as_bytes(), end), "{:.99}", chunks.escape_debug());
+    }
+}
+
+// R9112-7.1.1, V20: a server that sends many bytes for each byte of data is stopped.
+#[test]
+fn extensions_of_all_chunks_together_are_limited() {
+    let limit = Limits::default().head as usize;
+    let chunked = |line: &str, count: usize| {
+        let body = format!("{line}\r\na\r\n").repeat(count);
+        let seen = get(&format!("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n{body}0\r\n\r\n"));
+        (seen.body.len(), seen.end)
+    };
+    for (line, extra) in [
+        ("1;a", 2),
+        (&*format!("1;{}", "x".repeat(63)), 64),
+        (&*format!("1{};x=\"y\"", " ".repeat(26)), 17),
+        (&*format!("1{}", " ".repeat(1039)), 1024),
+        (&*format!("{}1", "0".repeat(4111)), 4096),
+    ] {
+        let most = limit / extra;
+        assert_eq!(chunked(line, most), (most, Kept), "{line:.20}");
+        assert_eq!(chunked(line, most + 1), (most, error(E::InvalidChunk)), "{line:.20}");
+    }
+    // The padding of sizes to a fixed width is no extension.
+    for line in ["1", "00000001", "1       ", "000000000000001 "] {
+        assert_eq!(chunked(line, 4000), (4000, Kept), "{line}");
     }
 }
 
@@ -523,6 +657,50 @@ fn connection_is_reused_only_if_its_state_is_certain() {
     }
 }
 
+// R1945-7.2b, R9110-8.6a, R9110-15.3.6, R9112-6.1b: a recipient that trusts the headers of a response that must not have
+// a body expects the next response elsewhere. A 304 may have the headers of the 200.
+#[test]
+fn connection_is_not_reused_after_a_body_that_the_status_forbids() {
+    const CHUNKED: &str = "Transfer-Encoding: chunked\r\n";
+    for (status, fields, kept) in [
+        (204, "", true),
+        (204, "Content-Length: 0\r\n", true),
+        (204, "Content-Length: 0, 00\r\n", true),
+        (204, "Content-Length: 5\r\n", false),
+        (204, "Content-Length: 0\r\nContent-Length: 5\r\n", false),
+        (204, "Content-Length: none\r\n", false),
+        (204, CHUNKED, false),
+        (204, "Transfer-Encoding: gzip\r\n", false),
+        (205, "", false),
+        (205, "Content-Length: 0\r\n", true),
+        (205, "Content-Length: 5\r\n", false),
+        (205, CHUNKED, false),
+        (304, "", true),
+        (304, "Content-Length: 5\r\n", true),
+        (304, CHUNKED, true),
+        (304, "Content-Length: 5\r\nTransfer-Encoding: chunked\r\n", false),
+    ] {
+        let seen = get(&format!("HTTP/1.1 {status} x\r\n{fields}\r\n"));
+        let end = if kept { Kept } else { Closed };
+        assert_eq!((seen.status, seen.body.len(), seen.end), (status, 0, end), "{status} {fields:?}");
+        let old = get(&format!("HTTP/1.0 {status} x\r\nConnection: keep-alive\r\n{fields}\r\n"));
+        let end = if kept && fields != CHUNKED { Kept } else { Closed };
+        assert_eq!(old.end, end, "HTTP/1.0 {status} {fields:?}");
+    }
+    // Before the final response.
+    for (interim, kept) in [
+        ("X: y\r\n", true),
+        ("Content-Length: 0\r\n", true),
+        ("Content-Length: 9\r\n", false),
+        (CHUNKED, false),
+        ("X: a\r\n b\r\n", false),
+        ("X: y\n", false),
+    ] {
+        let seen = get(&format!("HTTP/1.1 103 x\r\n{interim}\r\nHTTP/1.1 200 OK\r\nContent-Length: 1\r\n\r\na"));
+        assert_eq!((seen.body.len(), seen.end), (1, if kept { Kept } else { Closed }), "{interim:?}");
+    }
+}
+
 #[test]
 fn kept_connection_carries_one_response_after_another() {
     let mut connection = asked(Method::Get);
@@ -586,6 +764,46 @@ fn request_may_be_retried_only_if_a_reused_connection_returned_nothing() {
         assert!(matches!(seen.end, End::Error(error) if error.is_truncated()));
         assert_eq!(connection.can_retry(), retry, "{method} {reused} {response:?}");
     }
+}
+
+// R9110-15.5.9: the server timed out as the request was sent. So it did not receive it, whatever the method.
+#[test]
+fn request_may_be_retried_if_a_408_crossed_it() {
+    const TIMEOUT: &str = "HTTP/1.1 408 Request Timeout\r\nContent-Length: 2\r\n\r\nab";
+    for (method, reused, response, retry) in [
+        (Method::Get, true, TIMEOUT, true),
+        (Method::Post, true, TIMEOUT, true),
+        (Method::Get, true, "HTTP/1.0 408 x\r\n\r\n", true),
+        (Method::Get, true, "HTTP/1.1 408 x\r\nConnection: keep-alive\r\nContent-Length: 0\r\n\r\n", true),
+        (Method::Get, true, "HTTP/1.1 408 x\r\nContent-Length: 9\r\n\r\nabc", true),
+        // The request came late, and the server had begun to receive it.
+        (Method::Get, false, TIMEOUT, false),
+        (Method::Get, true, &["HTTP/1.1 100 x\r\n\r\n", TIMEOUT].concat(), false),
+        (Method::Get, true, &TIMEOUT.replace("408", "503"), false),
+        (Method::Get, true, &TIMEOUT.replace("408", "400"), false),
+    ] {
+        let mut connection = asked(Method::Get);
+        if reused {
+            receive(&mut connection, b"HTTP/1.1 204 \r\n\r\n", 99);
+            ask(&mut connection, method).unwrap();
+        }
+        assert_eq!(connection.receive(response.as_bytes()), response.len());
+        assert!(matches!(connection.poll(), Ok(Event::Response(_))));
+        assert_eq!(connection.can_retry(), retry, "{method} {reused} {response:?}");
+        connection.received_eof();
+        poll(&mut connection, &mut Seen::default());
+        assert_eq!(connection.can_retry(), retry, "after its end: {method} {reused} {response:?}");
+        assert!(!connection.can_reuse() || !response.contains("408"), "the server closes: {response:?}");
+    }
+    // On the same connection, the response to a request that was not received never comes.
+    assert_eq!(get(TIMEOUT).end, Closed);
+    let mut late = asked(Method::Get);
+    receive(&mut late, b"HTTP/1.1 204 \r\n\r\n", 99);
+    ask(&mut late, Method::Get).unwrap();
+    late.receive(&TIMEOUT.as_bytes()[..TIMEOUT.len() - 1]);
+    late.handle_timeout();
+    poll(&mut late, &mut Seen::default());
+    assert!(!late.can_retry(), "after the caller's own timeout");
 }
 
 // RFC 9112 §9.3.1, R9112-8
@@ -665,13 +883,13 @@ fn close_reason_says_which_side_ends_the_connection() {
 #[test]
 fn start_line_and_head_are_there_for_the_log() {
     let mut connection = asked(Method::Get);
-    assert_eq!((connection.start_line(), connection.response().is_none()), (&b""[..], true));
+    assert_eq!((connection.start_line(), connection.response_head().is_none()), (&b""[..], true));
     assert_eq!(connection.receive(b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello"), 43);
     assert!(matches!(connection.poll(), Ok(Event::Response(_))));
     assert_eq!(connection.start_line(), b"HTTP/1.1 200 OK");
-    assert_eq!(connection.response().map(|head| head.status.code()), Some(200));
+    assert_eq!(connection.response_head().map(|head| head.status.code()), Some(200));
     assert!(matches!(connection.poll(), Ok(Event::Body(b"hello"))));
-    assert_eq!((connection.start_line(), connection.response().is_none()), (&b""[..], true));
+    assert_eq!((connection.start_line(), connection.response_head().is_none()), (&b""[..], true));
 
     let mut greeted = asked(Method::Get);
     greeted.receive(b"SSH-2.0-x\r\n");
@@ -750,6 +968,7 @@ fn response_may_arrive_before_the_request_body_is_sent() {
         assert_eq!(connection.phase(), Phase::Sending);
         assert_eq!(connection.body_sent(8), Err(UsageError::BodyTooLong));
         connection.body_sent(sent).unwrap();
+        assert_eq!(connection.body_sent(2), Err(if kept { UsageError::NoBodyDue } else { UsageError::BodyTooLong }));
         assert_eq!(connection.finish_body(), if kept { Ok(()) } else { Err(UsageError::BodyTooShort) });
         let seen = receive(&mut connection, b"HTTP/1.1 413 \r\nContent-Length: 0\r\n\r\n", 1);
         assert_eq!((seen.status, seen.end), (413, if kept { Kept } else { Closed }));
@@ -759,7 +978,7 @@ fn response_may_arrive_before_the_request_body_is_sent() {
 #[test]
 fn connection_can_be_detached_after_any_byte() {
     let bytes = b"HTTP/1.1 100 \r\n\r\nHTTP/1.1 200 OK\r\nX: a\r\n b\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nHello\r\n0\r\n\r\n";
-    let mut workspaces = [Workspace::with_room(16_384), Workspace::default()];
+    let mut workspaces = [Workspace::with_capacity(16_384), Workspace::default()];
     let (mut connection, mut seen) = (asked(Method::Get), Seen::default());
     for (n, byte) in bytes.iter().enumerate() {
         let workspace = &mut workspaces[n % 2];
@@ -781,15 +1000,20 @@ proptest! {
             prop::sample::select(vec![
                 "HTTP/1.1 200 OK", "HTTP/1.0 404 x", "HTTP/1.1 100 ", "\r\n", "\n", "\r", ": ", "Content-Length: 3", "a", " b",
                 "Transfer-Encoding: chunked", "Connection: keep-alive", "0", "3", "5;x", "fff", "\r\n\r\n", "abc",
+                "HTTP/1.0 200", "\r\r\n", "Transfer-Encoding:", "\0",
             ]).prop_map(|text| text.as_bytes().to_vec()),
             prop::collection::vec(any::<u8>(), 0..4),
         ], 0..24),
         pieces in 1usize..9,
         head in any::<bool>(),
+        leniency in any::<[bool; 4]>(),
     ) {
         let bytes = parts.concat();
         let method = if head { Method::Head } else { Method::Get };
-        let whole = receive(&mut asked(method), &bytes, usize::MAX);
-        prop_assert_eq!(receive(&mut asked(method), &bytes, pieces), whole);
+        let [joined_reason, double_cr, invalid_fields, empty_transfer_encoding] = leniency;
+        let leniency = Leniency { joined_reason, double_cr, invalid_fields, empty_transfer_encoding };
+        let connection = || asked(method).with_leniency(leniency);
+        let whole = receive(&mut connection(), &bytes, usize::MAX);
+        prop_assert_eq!(receive(&mut connection(), &bytes, pieces), whole);
     }
 }

@@ -31,7 +31,7 @@ fn exchange(connection: &mut Connection, workspace: &mut Workspace, fields: &Fie
 
 #[test]
 fn kept_connection_allocates_nothing_for_a_request() {
-    let mut workspace = Workspace::with_room(16_384);
+    let mut workspace = Workspace::with_capacity(16_384);
     let (fields, mut out) = (FieldBlock::new(), Vec::with_capacity(512));
     let mut connection = Connection::new(Limits::default());
     exchange(&mut connection, &mut workspace, &fields, &mut out); // grows the workspace
@@ -45,7 +45,7 @@ fn kept_connection_allocates_nothing_for_a_request() {
 
 #[test]
 fn idle_connection_owns_no_memory() {
-    let mut workspace = Workspace::with_room(16_384);
+    let mut workspace = Workspace::with_capacity(16_384);
     let (fields, mut out) = (FieldBlock::new(), Vec::with_capacity(512));
     exchange(&mut Connection::new(Limits::default()), &mut workspace, &fields, &mut out);
     let measured = measure(|| {
@@ -88,7 +88,7 @@ fn ask(connection: &mut client::Connection, workspace: &mut Workspace, fields: &
 
 #[test]
 fn client_uses_lent_memory_and_keeps_none() {
-    let mut workspace = Workspace::with_room(16_384);
+    let mut workspace = Workspace::with_capacity(16_384);
     let (fields, mut out) = (FieldBlock::new(), Vec::with_capacity(512));
     ask(&mut client::Connection::new(Limits::default()), &mut workspace, &fields, &mut out); // grows the workspace
     let measured = measure(|| {
@@ -104,7 +104,7 @@ fn client_uses_lent_memory_and_keeps_none() {
 // V20
 #[test]
 fn partial_head_owns_about_its_own_size() {
-    let mut workspace = Workspace::with_room(16_384);
+    let mut workspace = Workspace::with_capacity(16_384);
     for size in [1, 100, 1000, 10_000] {
         let head: Vec<u8> =
             REQUEST.iter().copied().chain(*b"x").cycle().take(40).chain((40..size).map(|_| b'x')).take(size).collect();

@@ -159,6 +159,7 @@ fn connection_carries_a_conversation() {
             Turn { method: Method::Post, body: Some(3000), ..GET },
             Turn { method: Method::Put, body: Some(20_000), early: true, ..GET },
             Turn { status: Status::NO_CONTENT, ..GET },
+            Turn { status: Status::RESET_CONTENT, ..GET },
             Turn { status: Status::NOT_MODIFIED, response: Some(77), ..GET },
             Turn { response: Some(0), ..GET },
             Turn { method: Method::Post, body: None, ..GET },
@@ -232,7 +233,7 @@ fn truncated_response_is_an_error() {
 fn debug_shows_no_secret_of_either_side() {
     let (mut client, mut server) =
         (client::Connection::new(Limits::default()), server::Connection::new(Limits::default()));
-    let (mut workspace, mut shown) = (Workspace::with_room(4096), String::new());
+    let (mut workspace, mut shown) = (Workspace::with_capacity(4096), String::new());
     let mut fields = FieldBlock::new();
     fields.push(header::AUTHORIZATION, FieldValue::from_static("Basic c2VjcmV0")).unwrap();
     fields.push(header::COOKIE, FieldValue::from_static("c2VjcmV0")).unwrap();
@@ -270,8 +271,13 @@ fn debug_shows_no_secret_of_either_side() {
 
 fn turn() -> impl Strategy<Value = Turn> {
     let method = prop_oneof![Just(Method::Get), Just(Method::Head), Just(Method::Post), Just(Method::Delete)];
-    let status =
-        prop_oneof![Just(Status::OK), Just(Status::NOT_FOUND), Just(Status::NOT_MODIFIED), Just(Status::NO_CONTENT)];
+    let status = prop_oneof![
+        Just(Status::OK),
+        Just(Status::NOT_FOUND),
+        Just(Status::NOT_MODIFIED),
+        Just(Status::NO_CONTENT),
+        Just(Status::RESET_CONTENT)
+    ];
     let response = prop_oneof![9 => (0usize..40_000).prop_map(Some), 1 => Just(None)];
     let body = prop::option::of(0usize..40_000);
     (method, body, status, response, any::<bool>(), prop::bool::weighted(0.9))

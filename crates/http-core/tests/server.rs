@@ -5,8 +5,8 @@
 
 use http_core::server::{Connection, Event, Expectation, Phase, Response, ResponseBody, SendBody};
 use http_core::{
-    CloseReason, Date, FieldBlock, FieldValue, Form, Framing, Limits, RequestError, ReservedField, Status, TargetError,
-    UsageError, Version, Workspace, header,
+    CloseReason, Date, FieldBlock, FieldValue, Framing, Limits, RequestError, ReservedField, Status, TargetError,
+    TargetForm, UsageError, Version, Workspace, header,
 };
 
 const KEPT: &str = "GET /kept HTTP/1.0\r\nConnection: keep-alive\r\n\r\n";
@@ -87,6 +87,9 @@ fn response_has_a_body_only_if_allowed() {
         ("GET", 200, UntilClose, SendBody::UntilClose, None, false),
         ("GET", 204, Length(5), SendBody::None, None, true),
         ("GET", 304, Length(5), SendBody::None, None, true),
+        ("GET", 205, Length(5), SendBody::None, Some("0"), true), // R9110-15.3.6
+        ("GET", 205, UntilClose, SendBody::None, Some("0"), true),
+        ("HEAD", 205, UntilClose, SendBody::None, Some("0"), true),
         ("GET", 304, UntilClose, SendBody::None, None, true),
         ("HEAD", 200, Length(5), SendBody::None, Some("5"), true),
         ("HEAD", 404, Length(0), SendBody::None, Some("0"), true),
@@ -108,11 +111,25 @@ fn response_has_a_body_only_if_allowed() {
             _ => assert_eq!(event(&mut connection), "NeedOutput", "{what}: its body is missing"),
         }
         match send {
-            SendBody::None => {}
+            SendBody::None => assert_eq!(connection.finish_body(), Err(UsageError::NoBodyDue), "{what}"),
             SendBody::Exactly(n) => connection.body_sent(n).unwrap(),
             SendBody::UntilClose => connection.finish_body().unwrap(),
         }
         assert_eq!(event(&mut connection), if kept { "NeedInput" } else { "Closed" }, "{what}");
+    }
+}
+
+// R9110-15.5.22, RFC 9110 §7.8
+#[test]
+fn upgrade_of_a_426_is_named_in_connection() {
+    let mut fields = FieldBlock::new();
+    fields.push(header::UPGRADE, FieldValue::from_static("TLS/1.2")).unwrap();
+    let response = Response::new(Status::UPGRADE_REQUIRED, &fields);
+    for (request, option) in [(PLAIN, "close, upgrade"), (KEPT, "keep-alive, upgrade")] {
+        let (mut connection, mut out) = (after(request), Vec::new());
+        event(&mut connection);
+        assert_eq!(connection.respond(&response, &mut out), Ok(SendBody::None));
+        assert_eq!(field(&String::from_utf8(out).unwrap(), "Connection"), Some(option));
     }
 }
 
@@ -123,6 +140,8 @@ fn body_bytes_are_written_only_if_a_body_is_allowed() {
         ("GET / HTTP/1.0", 200, "hello", Some("5"), "hello"),
         ("GET / HTTP/1.0", 200, "", Some("0"), ""),
         ("GET / HTTP/1.0", 304, "hello", None, ""),
+        ("GET / HTTP/1.0", 205, "hello", Some("0"), ""),
+        ("GET /", 205, "hello", None, ""),
         ("HEAD / HTTP/1.0", 200, "hello", Some("5"), ""),
         ("GET /", 200, "hello", None, "hello"),
     ] {
@@ -180,20 +199,20 @@ fn body_is_reported_as_it_arrives_and_no_byte_more() {
 fn request_is_available_until_the_next_call() {
     let head = "POST /a HTTP/1.1\r\nHost: a\r\nContent-Length: 99\r\n\r\n";
     let mut connection = after("");
-    assert!(connection.request().is_none() && connection.start_line().is_empty());
+    assert!(connection.request_head().is_none() && connection.start_line().is_empty());
     for piece in ["\r\n", "POST /a HTTP/1.1\r\n", "Host: a\r\nContent-Length: 99\r\n"] {
         receive(&mut connection, piece);
         assert_eq!(event(&mut connection), "NeedInput");
-        assert!(connection.request().is_none(), "within a head");
+        assert!(connection.request_head().is_none(), "within a head");
     }
     assert_eq!(connection.start_line(), b"POST /a HTTP/1.1");
     receive(&mut connection, "\r\n");
     assert_eq!(event(&mut connection), "POST /a");
-    assert_eq!(connection.request().map(|request| request.target.raw_path()), Some("/a"));
+    assert_eq!(connection.request_head().map(|request| request.target.raw_path()), Some("/a"));
     assert_eq!(connection.start_line(), b"POST /a HTTP/1.1");
     respond(&mut connection, 3);
     assert_eq!(
-        connection.request().map(|request| request.target.raw_path()),
+        connection.request_head().map(|request| request.target.raw_path()),
         Some("/a"),
         "so that it can be logged with its response"
     );
@@ -202,11 +221,11 @@ fn request_is_available_until_the_next_call() {
         let mut connection = after(&[head, body].concat());
         assert_eq!(event(&mut connection), "POST /a");
         assert!(event(&mut connection).starts_with("Body"));
-        assert!(connection.request().is_none(), "a request was made of {body:?}");
+        assert!(connection.request_head().is_none(), "a request was made of {body:?}");
         assert_eq!(connection.start_line().escape_ascii().to_string(), "", "a line was made of {body:?}");
     }
     let mut connection = after("GET / HTTP/1.1\r\nno field\r\n\r\n");
-    assert!(connection.poll().is_err() && connection.request().is_none());
+    assert!(connection.poll().is_err() && connection.request_head().is_none());
     assert_eq!(connection.start_line(), b"GET / HTTP/1.1");
 }
 
@@ -375,6 +394,11 @@ fn misuse_is_an_error_that_changes_nothing() {
         connection
     }
     let (sends_five, sends_any) = (|| sending(ResponseBody::Length(5)), || sending(ResponseBody::UntilClose));
+    let sent_five = || {
+        let mut connection = sends_five();
+        connection.body_sent(5).unwrap();
+        connection
+    };
     type Call = Box<dyn Fn(&mut Connection, &mut Vec<u8>) -> Result<(), UsageError>>;
     let ok = || -> Call { Box::new(responds(Status::OK)) };
     let refuses = || -> Call { Box::new(|connection, out| connection.respond_error(None, out)) };
@@ -390,9 +414,14 @@ fn misuse_is_an_error_that_changes_nothing() {
         // R1945-9.4d, R9110-11.6.1, R9110-10.2.1
         (due(), Box::new(responds(Status::UNAUTHORIZED)), Err(UsageError::MissingField)),
         (due(), Box::new(responds(Status::METHOD_NOT_ALLOWED)), Err(UsageError::MissingField)),
+        // R9110-15.5.8, R9110-15.5.22
+        (due(), Box::new(responds(Status::PROXY_AUTHENTICATION_REQUIRED)), Err(UsageError::MissingField)),
+        (due(), Box::new(responds(Status::UPGRADE_REQUIRED)), Err(UsageError::MissingField)),
         // A forwarded response may lack the header, because the other server left it out.
         (due(), Box::new(forwards(Status::UNAUTHORIZED)), Ok(())),
         (due(), Box::new(forwards(Status::METHOD_NOT_ALLOWED)), Ok(())),
+        (due(), Box::new(forwards(Status::PROXY_AUTHENTICATION_REQUIRED)), Ok(())),
+        (due(), Box::new(forwards(Status::UPGRADE_REQUIRED)), Ok(())),
         (due(), Box::new(forwards(Status::new(199).unwrap())), Err(UsageError::InformationalStatus)),
         (after(""), Box::new(forwards(Status::UNAUTHORIZED)), Err(UsageError::NoResponseDue)),
         (after(""), Box::new(responds(Status::UNAUTHORIZED)), Err(UsageError::NoResponseDue)),
@@ -405,7 +434,11 @@ fn misuse_is_an_error_that_changes_nothing() {
         (sends_five(), ended(), Err(UsageError::BodyTooShort)),
         (sends_any(), sent(u64::MAX), Ok(())),
         (sends_any(), ended(), Ok(())),
-        (sending(ResponseBody::Length(0)), ended(), Ok(())), // nothing is missing
+        // Without a body, none ends.
+        (sending(ResponseBody::Length(0)), ended(), Err(UsageError::NoBodyDue)),
+        (sending(ResponseBody::Bytes(b"hello")), ended(), Err(UsageError::NoBodyDue)),
+        (sent_five(), ended(), Ok(())),
+        (sent_five(), sent(1), Err(UsageError::NoBodyDue)),
         (after(""), sent(1), Err(UsageError::NoBodyDue)),
         (due(), sent(1), Err(UsageError::NoBodyDue)),
         (due(), sent(0), Ok(())),
@@ -542,7 +575,7 @@ fn host_is_required_but_unused_with_an_absolute_target() {
     ] {
         let mut connection = after(&format!("GET http://a:1/a HTTP/1.1\r\n{fields}\r\n"));
         assert_eq!(event(&mut connection), expected, "{fields:?}");
-        if let Some(request) = connection.request() {
+        if let Some(request) = connection.request_head() {
             assert_eq!(request.target.authority().map(|authority| authority.as_str()), Some("a:1"), "{fields:?}");
         }
     }
@@ -553,9 +586,9 @@ fn host_is_required_but_unused_with_an_absolute_target() {
 fn asterisk_is_not_a_name_below_the_root() {
     let mut connection = after("OPTIONS * HTTP/1.1\r\nHost: a\r\n\r\n");
     assert_eq!(event(&mut connection), "OPTIONS *");
-    let (request, mut path) = (connection.request().unwrap(), Vec::new());
+    let (request, mut path) = (connection.request_head().unwrap(), Vec::new());
     request.path.decode_to(&mut path);
-    assert_eq!((request.target.form(), path.as_slice()), (Form::Asterisk, &b""[..]));
+    assert_eq!((request.target.form(), path.as_slice()), (TargetForm::Asterisk, &b""[..]));
 }
 
 // D16: every set of errors, and which of them is reported. The handler checks what follows the target in that order.
@@ -776,7 +809,7 @@ fn connection_can_be_detached_after_any_byte() {
     let fields = ["A: ", &"v".repeat(300), "\r\nB: ", &"w".repeat(300)].concat();
     let bytes = format!("GET /long HTTP/1.1\r\nHost: a\r\n{fields}\r\n\r\n{PLAIN}");
     for cut in 0..=bytes.len() {
-        let (mut one, mut other) = (Workspace::with_room(1024), Workspace::with_room(1024));
+        let (mut one, mut other) = (Workspace::with_capacity(1024), Workspace::with_capacity(1024));
         let mut connection = Connection::new(Limits::default());
         connection.attach(&mut one);
         receive(&mut connection, &bytes[..cut]);
@@ -790,7 +823,7 @@ fn connection_can_be_detached_after_any_byte() {
         receive(&mut connection, &bytes[cut..]);
         if !events.is_empty() {
             assert_eq!(event(&mut connection), "GET /long", "cut at {cut}");
-            let Some(request) = connection.request() else { panic!("the request was reported") };
+            let Some(request) = connection.request_head() else { panic!("the request was reported") };
             assert_eq!(request.fields.iter().map(|(_, value)| value.as_bytes().len()).sum::<usize>(), 601);
             respond(&mut connection, 0);
         }

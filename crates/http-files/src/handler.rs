@@ -16,7 +16,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 
 use http_core::server::Expectation;
-use http_core::{Date, FieldName, FieldValue, Fields, Form, Method, Status, Target, header, percent_encode};
+use http_core::{Date, FieldName, FieldValue, Fields, Method, Status, Target, TargetForm, header, percent_encode};
 use http_server::freshness::ReceivedAt;
 use http_server::{Action, Blocking, ErrorContext, Handler, HandlerError, Later, Request, Response, Upkeep};
 use rustix::io::Errno;
@@ -39,7 +39,6 @@ const PREFLIGHT: [(&str, &str); 3] = [
     ("Access-Control-Allow-Headers", "*, Authorization"), // `*` does not include Authorization
     ("Access-Control-Max-Age", "86400"),
 ];
-const ACCEPT: FieldName<'static> = FieldName::from_static("Accept");
 const REQUEST_METHOD: FieldName<'static> = FieldName::from_static("Access-Control-Request-Method");
 
 thread_local! {
@@ -116,7 +115,7 @@ impl Files {
             let message = "The server cannot meet the expectation of the request.";
             return Err(ErrorResponse::new(Status::EXPECTATION_FAILED, message));
         }
-        if method == Method::Options || request.head().target.form() == Form::Asterisk {
+        if method == Method::Options || request.head().target.form() == TargetForm::Asterisk {
             request.trace("R9110-9.3.7", || "the response to OPTIONS needs no file".into());
             return Ok(self.options(&request.head().fields)); // R9110-9.3.7
         }
@@ -391,8 +390,15 @@ fn has_extension(request: &Request<'_>) -> bool {
 
 /// Whether the client asks for HTML, as a browser does when it opens an address.
 fn wants_html(request: &Request<'_>) -> bool {
-    let is_html = |range: &[u8]| range.get(..9).is_some_and(|name| name.eq_ignore_ascii_case(b"text/html"));
-    request.head().fields.tokens(ACCEPT).any(is_html)
+    let is_html = |range: &[u8]| {
+        let mut parts = range.split(|&c| c == b';').map(<[u8]>::trim_ascii);
+        let has_name = parts.next().is_some_and(|name| name.eq_ignore_ascii_case(b"text/html"));
+        // RFC 9110 §12.4.2: a weight of 0 refuses it.
+        let is_zero = |weight: &[u8]| weight.iter().all(|c| matches!(c, b'0' | b'.'));
+        let refuses = |part: &[u8]| matches!(part, [b'q' | b'Q', b'=', weight @ ..] if is_zero(weight));
+        has_name && !parts.any(refuses)
+    };
+    request.head().fields.tokens(header::ACCEPT).any(is_html)
 }
 
 impl From<OpenError> for ErrorResponse {

@@ -7,6 +7,10 @@ use rustix::time::{ClockId, clock_gettime};
 /// Milliseconds on a clock that only goes forward.
 pub(crate) type Millis = u64;
 
+/// What `monotonic_ms` lags behind at most: a tick of the slowest kernels, and the fraction of a millisecond. What began
+/// by this clock began up to so much later, so a deadline that must not come early is later by as much.
+pub(crate) const MAX_LAG: Millis = 11;
+
 pub(crate) fn monotonic_ms() -> Millis {
     let time = clock_gettime(ClockId::MonotonicCoarse);
     time.tv_sec as Millis * 1000 + time.tv_nsec as Millis / 1_000_000

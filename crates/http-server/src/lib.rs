@@ -38,6 +38,7 @@
 //! | bodies from memory, a file, a reader | [`Body`] |
 //! | a request's body, collected or streamed | [`Action::collect_body`], [`Action::stream_body`] |
 //! | errors by `?`, and those of the client | [`HandlerError`], [`HandlerError::bad_request`] |
+//! | a reverse proxy | [`Response::forwarded`], and the guide [`gateway`](http_core::manual::gateway) |
 //! | error pages of your own | [`Handler::error_page`] |
 //! | tests without a socket, and the reasons for a response | [`testing`] |
 //! | limits, timeouts, and the memory bound that follows from them | [`ServerConfig`] |

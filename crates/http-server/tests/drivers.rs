@@ -42,10 +42,12 @@ impl Handler for Site {
             "/known" => reader(&b"hello"[..], Some(5)),
             "/short" => reader(&b"hel"[..], Some(5)),
             "/204" => Response::text("body").status(Status::NO_CONTENT).into(),
+            "/205" => Response::text("body").status(Status::RESET_CONTENT).into(),
             "/304" => Response::text("body").status(Status::NOT_MODIFIED).into(),
             "/101" => Response::empty(Status::SWITCHING_PROTOCOLS).into(),
             "/405" => HandlerError::new(Status::METHOD_NOT_ALLOWED, "secret: no Allow").into(),
             "/401" => Response::text("secret").status(Status::UNAUTHORIZED).into(),
+            "/407" => Response::text("secret").status(Status::PROXY_AUTHENTICATION_REQUIRED).into(),
             "/name" => Response::text("secret").header("A\r\nInjected", "x").into(),
             "/redirect" => Response::redirect("/a\r\nInjected: x").into(),
             "/type" => Response::bytes("a/b\nInjected: y", "secret").into(),
@@ -66,8 +68,8 @@ impl Handler for Site {
 }
 
 fn requests() -> Vec<Vec<u8>> {
-    const PATHS: &str = "/ /collect /stream /large /reader /known /short /204 /304 /101 /405 /401 /name /redirect /type \
-                         /coding /headers /panic /error /page /a/../b /../x /%00 /%zz";
+    const PATHS: &str = "/ /collect /stream /large /reader /known /short /204 /205 /304 /101 /405 /401 /407 /name \
+                         /redirect /type /coding /headers /panic /error /page /a/../b /../x /%00 /%zz";
     let mut requests = Vec::new();
     for path in PATHS.split_whitespace() {
         for method in ["GET", "HEAD", "POST", "BREW"] {

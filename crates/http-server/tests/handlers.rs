@@ -21,13 +21,15 @@ fn failure(response: &TestResponse) -> (&str, &str) {
     (&decision.rule, &decision.text)
 }
 
-// R1945-9.1, R9110-11.6.1, R9110-10.2.1, R9112-6.1d
+// R1945-9.1, R9110-11.6.1, R9110-10.2.1, R9110-15.5.8, R9110-15.5.22, R9112-6.1d
 #[test]
 fn response_that_http_forbids_becomes_a_500_and_is_explained() {
     let handler = |request: &Request<'_>| match &*request.path() {
         "/continue" => Response::empty(Status::CONTINUE),
         "/allow" => Response::text("no").status(Status::METHOD_NOT_ALLOWED),
         "/challenge" => Response::text("no").status(Status::UNAUTHORIZED),
+        "/proxy" => Response::text("no").status(Status::PROXY_AUTHENTICATION_REQUIRED),
+        "/upgrade" => Response::text("no").status(Status::UPGRADE_REQUIRED),
         "/length" => Response::text("no").header(header::CONTENT_LENGTH, "5"),
         "/name" => Response::text("no").header("X Y", "5"),
         _ => Response::text("no").header("X-Y", "a\r\nb"),
@@ -36,6 +38,12 @@ fn response_that_http_forbids_becomes_a_500_and_is_explained() {
         ("/continue", "R1945-9.1", "handler returned 100 Continue: HTTP/1.0 has no 1xx responses"),
         ("/allow", "R9110-10.2.1", "handler returned 405 Method Not Allowed: a 405 response needs Allow"),
         ("/challenge", "R9110-11.6.1", "handler returned 401 Unauthorized: a 401 response needs WWW-Authenticate"),
+        (
+            "/proxy",
+            "R9110-15.5.8",
+            "handler returned 407 Proxy Authentication Required: a 407 response needs Proxy-Auth",
+        ),
+        ("/upgrade", "R9110-15.5.22", "handler returned 426 Upgrade Required: a 426 response needs Upgrade"),
         ("/length", "R9112-6.1d", "handler set an invalid header: Content-Length: reserved header"),
         ("/name", "R9112-6.1d", "handler set an invalid header: X Y: invalid header name"),
         ("/value", "R9112-6.1d", "handler set an invalid header: X-Y: invalid header value"),

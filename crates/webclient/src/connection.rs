@@ -215,9 +215,10 @@ impl<S> ClientConnection<S> {
         ClientConnection::from_parts(stream, Connection::new(Limits::default()))
     }
 
-    /// A new connection with a custom state machine: with other limits, or one that allows HTTP/0.9.
+    /// A new connection with a custom state machine: with other limits, or one that allows HTTP/0.9 or has a
+    /// [`Leniency`](http_core::client::Leniency).
     pub fn from_parts(stream: S, mut machine: Connection) -> ClientConnection<S> {
-        machine.attach(&mut Workspace::with_room(RECEIVE));
+        machine.attach(&mut Workspace::with_capacity(RECEIVE));
         ClientConnection {
             stream,
             machine,
@@ -321,15 +322,20 @@ impl<S: Read + Write> ClientConnection<S> {
                     }
                     _ => self.receive(Phase::Waiting)?,
                 },
-                Ok(Event::Response(head)) => {
-                    self.observer.report(event::Event::Response(&head));
-                    let head = on_head(&head);
-                    return Ok(Response { head, connection: self, unread: VecDeque::new(), is_complete: false });
-                }
+                Ok(Event::Response(_)) => break,
                 Ok(_) => return Err(ResponseError::NoResponse.into()),
                 Err(error) => return Err(self.invalid(Phase::Waiting, error)),
             }
         }
+        if self.machine.can_retry() {
+            // It is a 408, which the server sent before it received the request.
+            let source = io::Error::new(ErrorKind::ConnectionAborted, "the server timed out as the request was sent");
+            return Err(Error::ConnectionLost { phase: Phase::Sending, source, can_retry: true });
+        }
+        let head = self.machine.response_head().ok_or(ResponseError::NoResponse)?;
+        self.observer.report(event::Event::Response(&head));
+        let head = on_head(&head);
+        Ok(Response { head, connection: self, unread: VecDeque::new(), is_complete: false })
     }
 
     /// Writes the request's head, if that is due, and a piece of its body. Returns what is then left of the body, or

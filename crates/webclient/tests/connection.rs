@@ -473,6 +473,21 @@ fn only_idempotent_request_may_be_retried_after_a_kept_connection_broke() {
     assert!(matches!(error, Error::ConnectionLost { can_retry: false, .. }), "{error}");
 }
 
+// R9110-15.5.9
+#[test]
+fn request_that_a_408_crossed_may_be_retried() {
+    const TIMEOUT: &str = "HTTP/1.0 408 Request Timeout\r\nContent-Length: 0\r\n\r\n";
+    for (method, body) in [(Method::Get, None), (Method::Post, Some(2))] {
+        let mut response = send(Script::new(&[KEPT, TIMEOUT]), &get(), io::empty()).unwrap();
+        response.read_to_vec(5).unwrap();
+        let kept = response.into_connection().unwrap();
+        let error = kept.send_with(&request(method, body), &b"{}"[..], |_| panic!("no response")).unwrap_err();
+        assert!(error.can_retry(), "{error}");
+    }
+    let response = send(Script::new(&[TIMEOUT]), &get(), io::empty()).unwrap();
+    assert_eq!(response.head.status.code(), 408, "to the first request it is the response");
+}
+
 #[test]
 fn is_idle_is_false_after_input_a_close_or_a_reset() {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();

@@ -12,7 +12,7 @@ use std::process::{Command, Stdio};
 use std::thread;
 use std::time::Duration;
 
-use http_core::client::{Connection, Event, Request};
+use http_core::client::{Connection, Event, Leniency, Request};
 use http_core::{Authority, FieldBlock, Limits, Method, Target};
 
 /// How a response was understood, and the body bytes that were delivered.
@@ -45,6 +45,9 @@ struct Difference {
     why: &'static str,
     rules: &'static str,
 }
+
+/// The page is absent where this package is built outside the workspace.
+const PAGE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/differential.md");
 
 /// The outcome does not depend on the version.
 const VERSIONS: [&str; 2] = ["--http1.0", "--http1.1"];
@@ -95,18 +98,26 @@ fn cases() -> Vec<Case> {
         same("no last chunk", format!("{chunked}\r\n2\r\nab\r\n")),
         same("no end after the last chunk", format!("{chunked}\r\n2\r\nab\r\n0\r\n")),
         same("a chunk without a size", format!("{chunked}\r\nx\r\nab\r\n0\r\n\r\n")),
+        same("blanks after a chunk size", format!("{chunked}\r\n2 \t \r\nab\r\n0  \r\n\r\n")),
+        same("a word after a chunk size", format!("{chunked}\r\n2 2\r\nab\r\n0\r\n\r\n")).differs(Complete(200), "ab", "curl ignores what follows the digits; only blanks and extensions may follow a size", "R9112-7.1"),
+        same("20 KiB of chunk extensions", format!("{chunked}\r\n{}0\r\n\r\n", format!("1;{}\r\na\r\n", "x".repeat(1023)).repeat(20))).differs(Complete(200), "aaaaaaaaaaaaaaaaaaaa", "curl accepts them; our limit for those of one body is 16 KiB, as in hyper", "R9112-7.1.1"),
         same("a space before a chunk size", format!("{chunked}\r\n 2\r\nab\r\n0\r\n\r\n")),
         same("chunks whose lines end with LF", format!("{chunked}\r\n2\nab\n0\n\n")).differs(Complete(200), "ab", "curl accepts LF for CRLF; recipients that do not accept it see different chunks", "R9112-7.1"),
         same("a chunk longer than its size", format!("{chunked}\r\n1\r\nab\r\n0\r\n\r\n")),
         same("chunked twice", format!("{chunked}Transfer-Encoding: chunked\r\n\r\n2\r\nab\r\n0\r\n\r\n")).differs(Complete(200), "ab", "curl decodes once; the second has no defined meaning", "R9112-6.1e"),
         same("another coding", "HTTP/1.1 200 OK\r\nTransfer-Encoding: zap\r\n\r\nab"),
         same("identity", "HTTP/1.1 200 OK\r\nTransfer-Encoding: identity\r\n\r\nab").differs(Complete(200), "ab", "curl knows the coding, which RFC 7230 removed; we know only `chunked`", "R9112-6.1a"),
+        same("an empty coding", "HTTP/1.1 200 OK\r\nTransfer-Encoding:\r\nContent-Length: 2\r\n\r\nabc").differs(Complete(200), "abc", "curl drops the length beside any Transfer-Encoding and reads to the close", "R9112-6.1e"),
         // Responses without a body.
         to_head("HEAD", "HTTP/1.0 200 OK\r\nContent-Length: 2\r\n\r\n"),
         to_head("HEAD with a body", "HTTP/1.0 200 OK\r\nContent-Length: 2\r\n\r\nab"),
         to_head("HEAD and chunks", "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"),
         same("204", "HTTP/1.0 204 No Content\r\n\r\n"),
         same("204 with a body", "HTTP/1.0 204 No Content\r\nContent-Length: 2\r\n\r\nab"),
+        same("204 with chunks", "HTTP/1.1 204 No Content\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nab\r\n0\r\n\r\n"),
+        same("205", "HTTP/1.0 205 Reset Content\r\nContent-Length: 0\r\n\r\n"),
+        same("205 without a length", "HTTP/1.0 205 Reset Content\r\n\r\n"),
+        same("205 with a body", "HTTP/1.0 205 Reset Content\r\nContent-Length: 2\r\n\r\nab").differs(Complete(205), "ab", "curl reads the body; a 205 has none, and we do not use its connection again", "R9110-15.3.6"),
         same("304 with a length", "HTTP/1.0 304 Not Modified\r\nContent-Length: 2\r\n\r\n"),
         same("304 with chunks", "HTTP/1.1 304 Not Modified\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nab\r\n0\r\n\r\n"),
         // Interim responses.
@@ -127,6 +138,7 @@ fn cases() -> Vec<Case> {
         same("HTTP/1.10", "HTTP/1.10 200 OK\r\n\r\nab"),
         same("http in lower case", "http/1.0 200 OK\r\n\r\nab").differs(Complete(200), "ab", "curl accepts it; the name is case-sensitive", "R9112-2.3"),
         same("another protocol", "ICY 200 OK\r\n\r\nab"),
+        same("no space after the status", "HTTP/1.0 404Not Found\r\n\r\nab").differs(Complete(404), "ab", "curl takes three digits for the status, whatever follows", "R9112-4"),
         same("two digits", "HTTP/1.0 20 OK\r\n\r\nab"),
         same("four digits", "HTTP/1.0 2000 OK\r\n\r\nab"),
         same("a status below 100", "HTTP/1.0 099 Odd\r\n\r\nab"),
@@ -138,8 +150,10 @@ fn cases() -> Vec<Case> {
         same("a folded length", format!("{ok}Content-Length:\r\n 2\r\n\r\nabc")).differs(Rejected, "", "curl reads the line on its own and misses the number; a client must join the lines", "R9112-5.2, D3"),
         same("a space before the first header", format!("{ok} X: a\r\n\r\nab")),
         same("bare LF", "HTTP/1.0 200 OK\nContent-Length: 2\n\nabc"),
+        same("CR CR LF", format!("{ok}Content-Length: 2\r\n\r\nabc").replace("\r\n", "\r\r\n")).differs(Complete(200), "ab", "curl drops every CR at the end of a line; recipients that do not find the end of the head elsewhere", "R9112-2.2c"),
         same("a space before a colon", format!("{ok}Content-Length : 2\r\n\r\nabc")).differs(Complete(200), "abc", "curl treats it as another header and reads to the close; other recipients treat it as the length", "R9112-5.1a"),
         same("no colon", format!("{ok}Content-Length 2\r\n\r\nabc")),
+        same("the name of a device", format!("{ok}IP Camera\r\n\r\nab")),
         same("no name", format!("{ok}: 2\r\n\r\nab")).differs(Complete(200), "ab", "curl skips it; it is not a valid header", "R1945-4.2a"),
         same("a space in a name", format!("{ok}X Y: 2\r\n\r\nab")).differs(Complete(200), "ab", "curl skips it; it is not a valid header", "R1945-4.2a"),
         same("NUL in a value", format!("{ok}X: a\0b\r\n\r\nab")),
@@ -166,7 +180,7 @@ fn responses_are_understood_as_by_curl() {
     let (cases, curl) = (cases(), curl());
     let (mut faults, mut table, mut differing) = (Vec::new(), String::new(), 0);
     for case in &cases {
-        let (name, response, here) = (case.name, escaped(&case.response), of_core(case));
+        let (name, response, here) = (case.name, escaped(&case.response), of_core(case, Leniency::NONE));
         if let Some(Difference { curl, why, rules }) = &case.differs {
             table += &format!("| {name} | `{response}` | {here} | {curl} | {why} | {rules} |\n");
             differing += 1;
@@ -183,12 +197,26 @@ fn responses_are_understood_as_by_curl() {
     }
     assert!(faults.is_empty(), "{} faults:\n{}", faults.len(), faults.join("\n"));
 
-    let page = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/differential.md");
-    // The page is absent where this package is built outside the workspace.
-    if let Ok(page) = fs::read_to_string(page) {
+    if let Ok(page) = fs::read_to_string(PAGE) {
         assert!(page.contains(&table), "docs/differential.md should have these rows of curl:\n{table}");
         let counts = format!("{} responses, of which {differing}", cases.len());
         assert!(page.contains(&counts), "docs/differential.md should contain: {counts}");
+    }
+}
+
+// D18
+#[test]
+fn leniency_accepts_what_devices_send() {
+    let mut table = String::new();
+    for case in cases() {
+        let (strict, lenient) = (of_core(&case, Leniency::NONE), of_core(&case, Leniency::ALL));
+        if lenient != strict {
+            let curl = case.differs.as_ref().map_or(&strict, |difference| &difference.curl);
+            table += &format!("| {} | {strict} | {lenient} | {curl} |\n", case.name);
+        }
+    }
+    if let Ok(page) = fs::read_to_string(PAGE) {
+        assert!(page.contains(&table), "docs/differential.md should have these rows of leniency:\n{table}");
     }
 }
 
@@ -204,8 +232,8 @@ fn curl() -> bool {
     found
 }
 
-fn of_core(case: &Case) -> Outcome {
-    let mut connection = Connection::new(Limits::default());
+fn of_core(case: &Case, leniency: Leniency) -> Outcome {
+    let mut connection = Connection::new(Limits::default()).with_leniency(leniency);
     let (target, host, fields) =
         (Target::new(b"/a").unwrap(), Authority::new(b"localhost").unwrap(), FieldBlock::new());
     let request = Request::new(case.method, target, host, &fields);

@@ -5,7 +5,7 @@ use std::fmt::Write;
 
 use http_server::Handler;
 use http_server::http_core::server::{self, Event, RequestHead};
-use http_server::http_core::{CloseReason, Form, Framing, Limits, RequestError, TargetError, Version};
+use http_server::http_core::{CloseReason, Framing, Limits, RequestError, TargetError, TargetForm, Version};
 use http_server::testing::exchange_with;
 
 /// Serves a request, and returns the decisions and the response head. Each decision has the rule of the protocol or the
@@ -85,8 +85,10 @@ fn explain_head(head: &RequestHead<'_>, decisions: &mut Decisions) {
     let RequestHead { method, target, path, version, fields, body, .. } = head;
     decisions.add("R1945-5.1, D2, D4", || format!("the request is {method} {} {version}", target.raw_path()));
     let form = match target.form() {
-        Form::Absolute => ("R9112-3.2.2a, D7", "the target is a URL, whose host takes the place of the Host header"),
-        Form::Asterisk => ("R9112-3.2.4", "the target is the server itself"),
+        TargetForm::Absolute => {
+            ("R9112-3.2.2a, D7", "the target is a URL, whose host takes the place of the Host header")
+        }
+        TargetForm::Asterisk => ("R9112-3.2.4", "the target is the server itself"),
         _ => ("R9112-3.2.1", "the target is a path"),
     };
     decisions.add(form.0, || form.1.into());

@@ -84,6 +84,15 @@ impl Opened {
             log_directory,
         })
     }
+
+    fn sandbox_paths(&self) -> SandboxPaths<'_> {
+        SandboxPaths {
+            read: self.root.as_ref().map(AsFd::as_fd),
+            link: self.link.as_ref(),
+            write: self.log_directory.as_ref().map(AsFd::as_fd),
+            remove: self.socket_file.as_ref().map(SocketFile::directory),
+        }
+    }
 }
 
 impl App {
@@ -98,25 +107,8 @@ impl App {
         }
         let config = cli.config(max_fds);
         let opened = run_interruptibly(|| Opened::open(cli, max_fds, inherited)).map_err(cannot_start)??;
-        let Opened {
-            files,
-            root,
-            link,
-            users,
-            server,
-            is_inherited,
-            socket_file,
-            metrics,
-            notifier,
-            log,
-            log_directory,
-        } = opened;
-        let sandbox = sandbox::restrict_process(&SandboxPaths {
-            read: root.as_ref().map(AsFd::as_fd),
-            link: link.as_ref(),
-            write: log_directory.as_ref().map(AsFd::as_fd),
-            remove: socket_file.as_ref().map(SocketFile::directory),
-        });
+        let sandbox = sandbox::restrict_process(&opened.sandbox_paths());
+        let Opened { files, users, server, is_inherited, socket_file, metrics, notifier, log, .. } = opened;
         let containment = match files.containment() {
             Containment::Openat2 => "requests cannot leave the directory (openat2)",
             Containment::ComponentWalk => "requests cannot leave the directory (no openat2 here)",

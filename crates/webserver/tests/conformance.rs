@@ -30,6 +30,7 @@ fn every_case_gets_its_response_over_a_socket() {
     fs::write(directory.path().join("HelloWorld.html"), HELLO).unwrap();
     let hello = File::options().write(true).open(directory.path().join("HelloWorld.html")).unwrap();
     hello.set_modified(UNIX_EPOCH + Duration::from_secs(784_111_777)).unwrap(); // Sun, 06 Nov 1994 08:49:37 GMT
+    fs::write(directory.path().join("Empty.html"), "").unwrap();
     fs::create_dir(directory.path().join(".git")).unwrap();
     fs::write(directory.path().join(".htpasswd"), "root:secret\n").unwrap();
     fs::write(directory.path().join(".git/config"), "root:secret\n").unwrap();

@@ -6,8 +6,8 @@
 mod support;
 
 use std::fs;
-use std::io::{ErrorKind, Read, Write};
-use std::net::TcpStream;
+use std::io::{BufReader, ErrorKind, Read, Write};
+use std::net::{SocketAddr, TcpStream};
 use std::ops::Range;
 use std::path::Path;
 use std::process::Command;
@@ -29,16 +29,12 @@ const LARGE_FILE: usize = (16 << 10) + 1;
 /// A file that was written this long ago has settled, so it is cached.
 const SETTLE_TIME: Duration = Duration::from_secs(3);
 
-/// Held by the running test: each needs thousands of descriptors and measures memory or time.
-static SERIAL: Mutex<()> = Mutex::new(());
-
-/// Runs one test at a time, with enough descriptors.
-fn run_serially() -> impl Drop {
-    let guard = SERIAL.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
+/// Lets all tests of this process, which may run at once, and their programs open as many files as they need.
+fn raise_descriptor_limit() {
     let Rlimit { maximum, .. } = getrlimit(Resource::Nofile);
     setrlimit(Resource::Nofile, Rlimit { current: maximum, maximum }).unwrap();
-    assert!(maximum.is_none_or(|maximum| maximum >= 4500), "these tests need a hard limit (ulimit -Hn) of 4500 files");
-    guard
+    let is_enough = maximum.is_none_or(|maximum| maximum >= 12_000);
+    assert!(is_enough, "these tests need a hard limit (ulimit -Hn) of 12000 files");
 }
 
 /// The memory bound that the program prints for these options, in bytes.
@@ -60,9 +56,15 @@ fn incomplete_head() -> Vec<u8> {
     format!("GET / HTTP/1.0\r\n{field}{field}").into_bytes()
 }
 
+const THREADS: usize = 4;
+
+/// A connection for each thread. Tens of thousands of responses are read from them, so each read takes many bytes.
+fn buffered_streams(address: SocketAddr) -> [Mutex<BufReader<TcpStream>>; THREADS] {
+    std::array::from_fn(|_| Mutex::new(BufReader::new(connect(address))))
+}
+
 /// Calls a function with all numbers below `count`, in several threads.
 fn in_parallel(count: usize, act: impl Fn(usize) + Sync) {
-    const THREADS: usize = 4;
     thread::scope(|scope| {
         for first in 0..THREADS {
             let act = &act;
@@ -81,7 +83,7 @@ fn is_readable(stream: &TcpStream) -> bool {
 #[test]
 fn v20_memory_stays_below_printed_bound_at_all_limits() {
     const FILES: usize = 4096;
-    let _serial = run_serially();
+    raise_descriptor_limit();
     let directory = TempDir::new().unwrap();
     // Each name takes 2 KB of a listing, which has at most 4 MiB.
     let name = |n: usize| format!("{n}{}", "\"".repeat(230));
@@ -122,10 +124,10 @@ fn v20_memory_stays_below_printed_bound_at_all_limits() {
     // More files than the cache holds.
     thread::sleep(settled.saturating_duration_since(Instant::now()));
     for _ in 0..2 {
-        let streams: Vec<_> = (0..4).map(|_| Mutex::new(connect(address))).collect();
+        let streams = buffered_streams(address);
         in_parallel(FILES, |n| {
             let mut stream = streams[n % streams.len()].lock().unwrap();
-            stream.write_all(&keep_alive(&path(n))).unwrap();
+            stream.get_mut().write_all(&keep_alive(&path(n))).unwrap();
             assert_eq!(read_response(&mut *stream).body.len(), 16 << 10);
         });
     }
@@ -156,9 +158,9 @@ fn v20_memory_stays_below_printed_bound_at_all_limits() {
 // V20: what an entry takes beside its content is counted, and so is what the heap loses when files of other sizes follow.
 #[test]
 fn v20_cache_stays_below_printed_bound_with_files_of_any_size() {
-    const SMALL_FILES: usize = 40_000;
-    const FILES: usize = 6000;
-    let _serial = run_serially();
+    const SMALL_FILES: usize = 10_000;
+    const FILES: usize = 1500;
+    raise_descriptor_limit();
     let directory = TempDir::new().unwrap();
     let size = |n: usize| match n {
         0..SMALL_FILES => 1024,
@@ -168,22 +170,22 @@ fn v20_cache_stays_below_printed_bound_with_files_of_any_size() {
         fs::write(directory.path().join(n.to_string()), vec![b'a'; size(n)]).unwrap();
     }
     let written = Instant::now();
-    let options = ["--threads", "4"];
-    let cached = |size: &str| printed("cached files and listings", &[&options[..], &["--cache-size", size]].concat());
-    let bound = cached("64") - cached("0");
-    let program = Program::start(directory.path(), &options);
+    let options = |size| ["--threads", "4", "--cache-size", size];
+    let cached = |size| printed("cached files and listings", &options(size));
+    let bound = cached("16") - cached("0");
+    let program = Program::start(directory.path(), &options("16"));
     thread::sleep(SETTLE_TIME.saturating_sub(written.elapsed()));
     let before = program.memory("RssAnon");
     let request = |files: Range<usize>| {
-        let streams: Vec<_> = (0..4).map(|_| Mutex::new(connect(program.address()))).collect();
+        let streams = buffered_streams(program.address());
         in_parallel(files.len(), |n| {
             let mut stream = streams[n % streams.len()].lock().unwrap();
             let n = files.start + n;
-            stream.write_all(&keep_alive(&format!("/{n}"))).unwrap();
-            assert_eq!(read_response(&mut *stream).body.len(), size(n));
             // The headers of its 304 are made for the first one, and counted from the start.
             let conditional = format!("GET /{n} HTTP/1.0\r\nConnection: keep-alive\r\nIf-None-Match: *\r\n\r\n");
-            stream.write_all(conditional.as_bytes()).unwrap();
+            let requests = [keep_alive(&format!("/{n}")), conditional.into()].concat();
+            stream.get_mut().write_all(&requests).unwrap();
+            assert_eq!(read_response(&mut *stream).body.len(), size(n));
             assert_eq!(read_response(&mut *stream).status, 304);
         });
         let grown = program.memory("RssAnon") - before;
@@ -193,7 +195,7 @@ fn v20_cache_stays_below_printed_bound_with_files_of_any_size() {
     };
     let grown = request(0..SMALL_FILES);
     // The test is only meaningful if the limit was reached.
-    assert!(grown > 56 * MIB, "only {grown} bytes");
+    assert!(grown > 14 * MIB, "only {grown} bytes");
     // A full cache takes in what was requested before.
     for _ in 0..3 {
         request(SMALL_FILES..SMALL_FILES + FILES);
@@ -216,7 +218,7 @@ fn directory_with(large: usize) -> TempDir {
 /// or is lowered later.
 fn check_few_descriptors(limited_at_startup: bool) {
     const LARGE: usize = 40;
-    let _serial = run_serially();
+    raise_descriptor_limit();
     let directory = directory_with(LARGE);
     thread::sleep(SETTLE_TIME);
     let limit = if limited_at_startup { "64" } else { "4096" };
@@ -264,7 +266,7 @@ fn check_few_descriptors(limited_at_startup: bool) {
     });
     let recovered = closed.elapsed();
     println!("recovered after {recovered:?}, {used:?} of CPU time in a second");
-    assert!(recovered < Duration::from_secs(1), "recovered after {recovered:?}");
+    assert!(recovered < Duration::from_secs(5), "recovered after {recovered:?}");
     for n in 0..2 * LARGE {
         assert_eq!(body_length(n % LARGE), LARGE_FILE);
     }
@@ -281,10 +283,16 @@ fn v21_server_recovers_from_few_descriptors_set_later() {
     check_few_descriptors(false);
 }
 
-/// The growth of the program's memory after this many clients have sent the request and read nothing.
+/// The growth of the program's memory after this many clients have sent the request and read nothing. Each waits for its
+/// response to begin: requests that wait for a thread have a budget of their own.
 fn memory_growth(program: &Program, count: usize, request: &[u8]) -> u64 {
     let before = program.memory("RssAnon");
-    let streams: Vec<_> = (0..count).map(|_| send(program.address(), request)).collect();
+    let begin = |_| {
+        let stream = send(program.address(), request);
+        let _ = stream.peek(&mut [0]); // or it is refused, by a close or a reset
+        stream
+    };
+    let streams: Vec<_> = (0..count).map(begin).collect();
     wait_until("the server is idle", || {
         let before = program.cpu_time();
         thread::sleep(Duration::from_millis(300));
@@ -308,20 +316,20 @@ fn serve_large(directory: &Path) -> Program {
 // V20: a request pipelined after an unread response counts like any other head.
 #[test]
 fn v20_pipelined_head_after_unread_response_is_bounded() {
-    let _serial = run_serially();
+    raise_descriptor_limit();
     let directory = TempDir::new().unwrap();
     let program = serve_large(directory.path());
     let request = [keep_alive("/large"), b"GET / HTTP/1.0\r\nA: ".into(), vec![b'b'; 15_000]].concat();
     let growth = memory_growth(&program, 3000, &request);
     // It would be 45 MB. The allocator keeps some of what was freed.
-    assert!(growth < 32 * MIB, "{growth} bytes for heads, instead of 16 MiB and 1 KiB for each connection");
+    assert!(growth < 24 * MIB, "{growth} bytes for heads, instead of 16 MiB and 1 KiB for each connection");
     program.finish();
 }
 
 // V20: what the log needs of a request counts as part of its response.
 #[test]
 fn v20_long_request_lines_are_bounded() {
-    let _serial = run_serially();
+    raise_descriptor_limit();
     let directory = TempDir::new().unwrap();
     for n in 0..2400 {
         fs::write(directory.path().join(format!("{n}{}", "\"".repeat(230))), "").unwrap();
@@ -340,7 +348,7 @@ fn v20_long_request_lines_are_bounded() {
 // V20: heads beyond the budget are refused, and other clients are not affected.
 #[test]
 fn v20_exhausted_head_budget_cuts_off_no_response() {
-    let _serial = run_serially();
+    raise_descriptor_limit();
     let directory = TempDir::new().unwrap();
     let program = serve_large(directory.path());
     let heads: Vec<_> = (0..1200).map(|_| send(program.address(), &incomplete_head())).collect();

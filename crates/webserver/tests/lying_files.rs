@@ -73,6 +73,15 @@ fn empty_file_is_empty() {
         assert_eq!((response.status, response.header("Content-Length")), (200, Some("0")));
         assert!(response.header("ETag").is_some() && response.body.is_empty());
     }
+    // R9110-14.1.2: no part of it can be sent, so all of it is.
+    let tag = fetch(program.address(), "GET", "/empty", "").header("ETag").unwrap().to_owned();
+    for range in ["bytes=0-", "bytes=0-0", "bytes=5-9", "bytes=-0", "bytes=-1", "bytes=0-0,2-3", "bytes=5-2", "x=0-"] {
+        for condition in [String::new(), format!("If-Range: {tag}\r\n"), "If-Range: \"x\"\r\n".into()] {
+            let response = fetch(program.address(), "GET", "/empty", &format!("Range: {range}\r\n{condition}"));
+            assert_eq!((response.status, response.header("Content-Length")), (200, Some("0")), "{range} {condition}");
+            assert_eq!((response.header("Content-Range"), response.body.len()), (None, 0), "{range} {condition}");
+        }
+    }
     // It is sent on a connection that stays open.
     let mut stream = send(program.address(), &keep_alive("/empty").repeat(2));
     for _ in 0..2 {

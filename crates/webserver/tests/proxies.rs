@@ -5,12 +5,16 @@
 mod support;
 
 use std::fs;
+use std::io::{self, Write};
 use std::net::{TcpListener, TcpStream};
+use std::path::Path;
 use std::process::{Child, Command, Stdio};
+use std::thread;
+use std::time::{Duration, Instant};
 
 use tempfile::TempDir;
 
-use support::{Browser, Program, read_to_end, send, tool, wait_until};
+use support::{Browser, Program, TIMEOUT, read_to_end, tool, wait_until};
 
 /// A running proxy. Dropping the value ends it.
 struct Proxy {
@@ -21,8 +25,14 @@ struct Proxy {
 
 impl Proxy {
     /// Starts it, if it is installed. `arguments` gets its port and a directory for its files.
-    fn start(program: &str, arguments: impl FnOnce(u16, &str) -> Vec<String>) -> Option<Proxy> {
+    fn start(program: &str, arguments: impl Fn(u16, &str) -> Vec<String>) -> Option<Proxy> {
         let program = tool(program)?;
+        let proxy = (0..3).find_map(|_| Proxy::try_start(&program, &arguments));
+        Some(proxy.expect("it ends instead of serving, on three ports"))
+    }
+
+    /// Waits until it forwards requests. `None` if it ends, because another process has taken its port meanwhile.
+    fn try_start(program: &Path, arguments: impl Fn(u16, &str) -> Vec<String>) -> Option<Proxy> {
         let directory = TempDir::new().unwrap();
         let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
         let process = Command::new(program)
@@ -32,22 +42,36 @@ impl Proxy {
             .stderr(Stdio::null())
             .spawn()
             .unwrap();
-        let proxy = Proxy { process, port, _directory: directory };
-        wait_until("the proxy listens", || TcpStream::connect(("127.0.0.1", port)).is_ok());
-        wait_until("the proxy forwards requests", || proxy.get("/ready", "").0 == 200);
+        let mut proxy = Proxy { process, port, _directory: directory };
+        // Varnish listens, then compiles its configuration with a C compiler, and only then responds.
+        let deadline = Instant::now() + Duration::from_secs(60);
+        while !proxy.try_get("/ready", "").is_ok_and(|(status, ..)| status == 200) {
+            if proxy.process.try_wait().unwrap().is_some() {
+                return None;
+            }
+            assert!(Instant::now() < deadline, "{program:?} forwards no request");
+            thread::sleep(Duration::from_millis(5));
+        }
         Some(proxy)
     }
 
     /// Status, head and body of the response to an HTTP/1.1 request.
     fn get(&self, path: &str, headers: &str) -> (u16, String, Vec<u8>) {
+        self.try_get(path, headers).unwrap()
+    }
+
+    fn try_get(&self, path: &str, headers: &str) -> io::Result<(u16, String, Vec<u8>)> {
         let request = format!("GET {path} HTTP/1.1\r\nHost: a.example\r\nConnection: close\r\n{headers}\r\n");
-        let bytes = read_to_end(&mut send(([127, 0, 0, 1], self.port).into(), request.as_bytes())).unwrap();
+        let mut stream = TcpStream::connect(("127.0.0.1", self.port))?;
+        stream.set_read_timeout(Some(TIMEOUT))?;
+        stream.write_all(request.as_bytes())?;
+        let bytes = read_to_end(&mut stream)?;
         let Some(end) = bytes.windows(4).position(|four| four == b"\r\n\r\n") else {
-            return (0, String::new(), bytes);
+            return Ok((0, String::new(), bytes));
         };
         let head = String::from_utf8(bytes[..end].to_vec()).unwrap();
         let status = head.split(' ').nth(1).and_then(|status| status.parse().ok()).unwrap_or(0);
-        (status, head, bytes[end + 4..].to_vec())
+        Ok((status, head, bytes[end + 4..].to_vec()))
     }
 
     /// Checks responses through the proxy against the files.

@@ -110,7 +110,7 @@ fn client_that_reads_nothing_is_cut_off_after_shutdown_timeout() {
     program.signal(Signal::TERM);
     let status = program.wait(Duration::from_secs(10)).expect("it ends by itself");
     assert_eq!(status.code(), Some(0));
-    assert!(began.elapsed() >= Duration::from_millis(900), "{:?}", began.elapsed());
+    assert!(began.elapsed() >= Duration::from_secs(1), "{:?}", began.elapsed());
     let messages = program.messages();
     assert!(messages.contains("\"GET /large HTTP/1.0\" 200 "), "the log has the response: {messages}");
     assert!(

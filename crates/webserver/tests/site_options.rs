@@ -62,6 +62,10 @@ fn fallback_is_served_for_missing_pages_only() {
         ("/users/7/", "", (200, true)),
         ("/missing.js", "Accept: */*\r\n", (404, false)),
         ("/missing.png", "", (404, false)),
+        ("/a.b", "Accept: TEXT/HTML ; q=0.1\r\n", (200, true)),
+        ("/a.c", "Accept: text/html;q=0, image/png\r\n", (404, false)),
+        ("/a.d", "Accept: text/html; level=1; Q=0.00\r\n", (404, false)),
+        ("/a.e", "Accept: text/html-fragment\r\n", (404, false)),
         ("/there.js", html, (200, false)),
         ("/sub/", html, (403, false)),
     ] {
@@ -70,7 +74,8 @@ fn fallback_is_served_for_missing_pages_only() {
             let is_app = response.header("ETag").is_some() && response.content_length() == Some("the app".len());
             assert_eq!((response.status, is_app), expected, "{method} {target}");
             // R9110-12.5.5: if Accept has made the choice, Vary tells caches. Accept-Encoding may choose among files.
-            let chosen_by_accept = ["/users/john.doe", "/missing.js", "/missing.png"].contains(&target);
+            let exists = ["/there.js", "/sub/"].contains(&target);
+            let chosen_by_accept = !exists && target.rsplit('/').next().unwrap().contains('.');
             let vary = |name: &str| response.head.contains(&format!("\r\nVary: {name}\r\n"));
             assert_eq!(
                 (vary("Accept"), vary("Accept-Encoding")),

@@ -138,7 +138,7 @@ fn late_head_gets_408_and_missing_head_gets_nothing() {
             scope.spawn(move || {
                 let began = Instant::now();
                 let out = send_and_wait(address, head.as_bytes());
-                assert!(began.elapsed() >= Duration::from_millis(900), "{head:?} after {:?}", began.elapsed());
+                assert!(began.elapsed() >= Duration::from_secs(1), "{head:?} after {:?}", began.elapsed());
                 let responses = parse_responses(&out, false).unwrap();
                 assert_eq!(responses.len(), 1, "{head:?}");
                 assert_eq!((responses[0].status, responses[0].keeps_alive()), (408, false), "{head:?}");
@@ -149,7 +149,7 @@ fn late_head_gets_408_and_missing_head_gets_nothing() {
             scope.spawn(move || {
                 let began = Instant::now();
                 assert_eq!(send_and_wait(address, nothing.as_bytes()), b"", "{nothing:?}");
-                assert!(began.elapsed() >= Duration::from_millis(900), "{nothing:?} after {:?}", began.elapsed());
+                assert!(began.elapsed() >= Duration::from_secs(1), "{nothing:?} after {:?}", began.elapsed());
             });
         }
         // On a kept connection the timeout begins with the first byte of a request.

@@ -268,7 +268,8 @@ fn v20_every_body_that_has_begun_completes_however_many_are_waiting() {
     }
     // The budget is reserved to the last byte. Further bodies wait, though not one byte of the others has come.
     let later: Vec<_> = (0..20).map(begin).collect();
-    later.iter().for_each(assert_waits);
+    thread::sleep(Duration::from_millis(300));
+    assert!(!later.iter().any(has_response));
     // Heads have a budget of their own, which is used up as well.
     let half_head = [b"GET / HTTP/1.0\r\nA: ", &[b'b'; 8000][..], b"\r\nB: ", &[b'b'; 8000]].concat();
     let heads: Vec<_> = (0..1200).map(|_| send(address, &half_head)).collect();
@@ -299,7 +300,7 @@ fn memory_is_free_again_after_every_kind_of_end() {
             _ => Response::text(summarise(&body)),
         })
     };
-    let timeouts = with_budget(Duration::from_millis(300), 1 << 30);
+    let timeouts = with_budget(Duration::from_secs(2), 1 << 30);
     let server = EmbeddedServer::start(|server| timeouts(server).body_budget(MIB), handler);
     let address = server.address();
     let whole = || [head("/", MIB, ""), body(MIB)].concat();
@@ -315,10 +316,8 @@ fn memory_is_free_again_after_every_kind_of_end() {
         ("timeout", &|| assert_eq!(read_response(&mut send(address, &whole()[..MIB / 2])).status, 408)),
     ];
     for (name, end) in ends {
-        for _ in 0..3 {
-            end();
-            assert_eq!(exchange(address, &whole()).status, 200, "after {name}");
-        }
+        end();
+        assert_eq!(exchange(address, &whole()).status, 200, "after {name}");
     }
     server.finish();
 }
@@ -339,7 +338,7 @@ fn upload_that_finds_no_memory_in_time_gets_503() {
             Response::text(summarise(&body))
         })
     };
-    let timeouts = with_budget(Duration::from_millis(400), 0);
+    let timeouts = with_budget(Duration::from_secs(1), 0);
     let server = EmbeddedServer::start(|server| timeouts(server).body_budget(MIB), handler);
     // The handler still uses its body, so that nothing can make room.
     let mut first = send(server.address(), &[head("/first", MIB, ""), body(MIB)].concat());
@@ -347,11 +346,12 @@ fn upload_that_finds_no_memory_in_time_gets_503() {
     let began = Instant::now();
     let response = read_response(&mut send(server.address(), &head("/", MIB, "Expect: 100-continue\r\n")));
     assert_eq!((response.status, response.header("Retry-After"), response.keeps_alive()), (503, Some("1"), false));
-    assert!(began.elapsed() >= Duration::from_millis(800), "{:?}", began.elapsed());
-    let mut waiting = send(server.address(), &[head("/", MIB, ""), body(MIB)].concat());
+    assert!(began.elapsed() >= Duration::from_secs(2), "{:?}", began.elapsed());
+    let mut waiting = send(server.address(), &head("/", MIB, ""));
     assert_waits(&waiting);
     release.send(()).unwrap();
     assert_eq!(read_response(&mut first).text(), summarise(&body(MIB)));
+    waiting.write_all(&body(MIB)).unwrap();
     assert_eq!(read_response(&mut waiting).text(), summarise(&body(MIB)));
     server.finish();
 }

@@ -19,7 +19,7 @@
 //! | event | what to do |
 //! |---|---|
 //! | [`Event::NeedInput`] | read into [`receive_buffer`](Connection::receive_buffer), then call [`received`](Connection::received) or [`received_eof`](Connection::received_eof) |
-//! | [`Event::Response`] | use the head; it is valid until the next call |
+//! | [`Event::Response`] | use the head; it is valid until the next call. After a 408, ask [`can_retry`](Connection::can_retry) |
 //! | [`Event::Body`] | use the bytes; they are valid until the next call |
 //! | [`Event::ResponseEnd`] | the response is complete: make the next request if [`can_reuse`](Connection::can_reuse), or close |
 //! | [`Event::Closed`] | close |
@@ -30,7 +30,7 @@
 //! reads no clock. The current timeout follows from [`phase`](Connection::phase); if it fires, call
 //! [`handle_timeout`](Connection::handle_timeout).
 //!
-//! One request over a blocking socket:
+//! One request over a blocking socket ([`manual::crawler`](crate::manual::crawler) has many over one connection):
 //!
 //! ```no_run
 //! use std::io::{self, Read, Write};
@@ -67,6 +67,7 @@
 //! # Ok::<(), io::Error>(())
 //! ```
 
+mod leniency;
 mod request;
 mod response;
 
@@ -76,7 +77,8 @@ use core::fmt;
 use crate::error::{ResponseError, UsageError};
 use crate::limits::Limits;
 use crate::message::method::Method;
-use crate::message::target::Form;
+use crate::message::status::Status;
+use crate::message::target::TargetForm;
 use crate::wire::chunked::{Chunks, Next};
 use crate::wire::encode;
 use crate::wire::framing::Framing;
@@ -86,6 +88,7 @@ use crate::wire::recv_buffer::{RecvBuffer, Workspace};
 use response::Head;
 
 pub use crate::wire::encode::SendBody;
+pub use leniency::Leniency;
 pub use request::Request;
 pub use response::ResponseHead;
 
@@ -132,9 +135,12 @@ pub struct Connection {
     is_idempotent: bool,
     /// A request was made, and no byte has been received since.
     awaits_first_byte: bool,
+    /// The response is a 408 that the server may have sent before it received the request.
+    crossed_408: bool,
     /// An earlier response was complete.
     reused: bool,
     allows_http09: bool,
+    leniency: Leniency,
     eof: bool,
     lost: bool,
     timed_out: bool,
@@ -163,7 +169,7 @@ enum Body {
 }
 
 /// What the connection reports to its caller. Borrowed parts are valid until the next call that receives or polls.
-#[derive(Debug)]
+#[derive(Clone, Copy, Debug)]
 #[non_exhaustive]
 pub enum Event<'a> {
     /// The connection needs more bytes, or a request.
@@ -181,7 +187,7 @@ pub enum Event<'a> {
 
 /// What a connection is doing, and so which timeout applies. The library has no clock. If a timeout fires, call
 /// [`Connection::handle_timeout`].
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Phase {
     /// Between two requests. As far as is known, the connection is [free](Connection::can_reuse).
@@ -212,8 +218,10 @@ impl Connection {
             is_head: false,
             is_idempotent: false,
             awaits_first_byte: false,
+            crossed_408: false,
             reused: false,
             allows_http09: false,
+            leniency: Leniency::NONE,
             eof: false,
             lost: false,
             timed_out: false,
@@ -243,6 +251,13 @@ impl Connection {
         self
     }
 
+    /// Which malformed responses are accepted. Default: [`Leniency::NONE`].
+    #[must_use]
+    pub const fn with_leniency(mut self, leniency: Leniency) -> Connection {
+        self.leniency = leniency;
+        self
+    }
+
     /// Appends a request's head to `out`. Returns what body must follow: none, or exactly the announced length. Report
     /// the bytes of the body by [`body_sent`](Self::body_sent).
     ///
@@ -256,7 +271,7 @@ impl Connection {
         if !self.can_reuse() {
             return Err(UsageError::ConnectionBusy);
         }
-        let whole_server = request.target.form() == Form::Asterisk;
+        let whole_server = request.target.form() == TargetForm::Asterisk;
         if request.method == Method::Connect || (whole_server && request.method != Method::Options) {
             return Err(UsageError::TargetForm); // R9112-3.2.4
         }
@@ -276,6 +291,7 @@ impl Connection {
         self.is_head = request.method == Method::Head;
         self.is_idempotent = request.method.is_idempotent();
         self.awaits_first_byte = true;
+        self.crossed_408 = false;
         self.body_left = request.body.unwrap_or(0);
         Ok(if self.body_left == 0 { SendBody::None } else { SendBody::Exactly(self.body_left) })
     }
@@ -286,8 +302,12 @@ impl Connection {
     /// but then the connection closes.
     ///
     /// # Errors
-    /// [`UsageError::BodyTooLong`] for more bytes than announced. If they were really sent, close the connection.
+    /// [`UsageError::BodyTooLong`] for more bytes than announced, [`UsageError::NoBodyDue`] if none are due. If the bytes
+    /// were really sent, close the connection.
     pub fn body_sent(&mut self, n: u64) -> Result<(), UsageError> {
+        if self.body_left == 0 && n > 0 {
+            return Err(UsageError::NoBodyDue);
+        }
         self.body_left = self.body_left.checked_sub(n).ok_or(UsageError::BodyTooLong)?;
         Ok(())
     }
@@ -394,13 +414,13 @@ impl Connection {
 
     /// The head that the last [`poll`](Self::poll) returned, until the next call that receives or polls. `None`
     /// otherwise.
-    pub fn response(&self) -> Option<ResponseHead<'_>> {
+    pub fn response_head(&self) -> Option<ResponseHead<'_>> {
         self.holds_head.then(|| self.head.view(&self.buffer))
     }
 
     /// The status line as far as it was received, for a log. It may hold any byte except LF, so escape it.
     ///
-    /// It is available as long as [`response`](Self::response), and after an error in a head. Otherwise it is empty.
+    /// It is available as long as [`response_head`](Self::response_head), and after an error in a head. Otherwise it is empty.
     pub fn start_line(&self) -> &[u8] {
         let in_head = matches!(self.state, State::Head | State::Failed(_)) && self.head.length == 0;
         if in_head || (self.holds_head && self.head.length > 0) {
@@ -429,13 +449,16 @@ impl Connection {
         self.state == State::Idle && !is_over && self.buffer.unread().is_empty()
     }
 
-    /// Whether the request that failed may be sent again, once, on a new connection.
+    /// Whether the request that failed may be sent again, once, on a new connection. After a timeout it must not.
     ///
-    /// If so, its method is idempotent, and a reused connection ended before the first byte of a response. That happens
-    /// when the server closes an idle connection at the same moment. After a timeout it must not be sent again.
+    /// A server may close an idle connection at the moment of the next request. Then a reused connection ends before the
+    /// first byte of a response, and the request may be sent again if its method is idempotent. Or the first response
+    /// is a 408 that crossed the request. It says that the server received no complete request, so the method does not
+    /// matter (R9110-15.5.9).
     #[must_use]
     pub fn can_retry(&self) -> bool {
-        self.awaits_first_byte && self.reused && self.is_idempotent && !self.timed_out
+        let unanswered = self.awaits_first_byte && self.reused && self.is_idempotent;
+        (unanswered || self.crossed_408) && !self.timed_out
     }
 
     /// Why the connection closes. It is known after the request, after the response's head or at [`Event::Closed`].
@@ -527,11 +550,13 @@ impl Connection {
             self.buffer.parts().1.clear();
             return Ok(Step::Response);
         }
-        match self.head.read(&mut self.buffer, &self.limits, self.is_head)? {
+        match self.head.read(&mut self.buffer, &self.limits, self.leniency, self.is_head)? {
             None if self.eof && self.buffer.unread().is_empty() => Err(ResponseError::NoResponse),
             None if self.eof => Err(ResponseError::HeadTruncated), // R9112-8
             None => self.need_input(),
             Some((framing, reason)) => {
+                let is_408 = self.head.status() == Status::REQUEST_TIMEOUT;
+                self.crossed_408 = is_408 && self.reused && self.head.interim == 0;
                 self.close_reason = self.close_reason.or(reason);
                 self.chunks = Chunks::new();
                 self.state = State::Body(match framing {

@@ -4,6 +4,7 @@
 use alloc::vec::Vec;
 use core::fmt;
 
+use crate::client::leniency::Leniency;
 use crate::error::ResponseError;
 use crate::limits::Limits;
 use crate::message::field::{Fields, header};
@@ -12,7 +13,7 @@ use crate::message::status::Status;
 use crate::message::version::Version;
 use crate::wire::framing::{self, Framing};
 use crate::wire::parse;
-use crate::wire::persistence::{self, CloseReason};
+use crate::wire::persistence::{self, CloseReason, ConnectionOption};
 use crate::wire::recv_buffer::RecvBuffer;
 use crate::wire::scan::{Found, HeadScanner};
 
@@ -31,7 +32,7 @@ pub struct ResponseHead<'a> {
     pub reason: &'a [u8],
     /// The headers, in their order. A continuation line is part of its header's value (R9112-5.2).
     pub fields: Fields<'a>,
-    /// How the body ends: [`Framing::Empty`] for HEAD, 204 and 304, whatever the headers say.
+    /// How the body ends: [`Framing::Empty`] for HEAD, 204, 205 and 304, whatever the headers say.
     pub body: Framing,
     /// The complete head as it was received, including its empty line. It is empty for a Simple-Response.
     pub bytes: &'a [u8],
@@ -69,10 +70,12 @@ impl fmt::Debug for ResponseHead<'_> {
 /// byte.
 pub(super) struct Head {
     scanner: HeadScanner,
-    /// A copy with continuation lines joined; empty if there are none.
+    /// A copy with continuation lines joined, and without what the leniency ignores; empty if it would be the same.
     pub(super) unfolded: Vec<u8>,
     /// The number of interim responses before it.
     pub(super) interim: u8,
+    /// Another reader might parse this head, or an interim response before it, differently.
+    doubtful: bool,
     start_line_end: u32,
     /// 0 until the head is complete.
     pub(super) length: u32,
@@ -92,6 +95,7 @@ impl Head {
             scanner: HeadScanner::new(),
             unfolded: Vec::new(),
             interim: 0,
+            doubtful: false,
             start_line_end: 0,
             length: 0,
             reason: (0, 0),
@@ -113,9 +117,11 @@ impl Head {
         &mut self,
         buffer: &mut RecvBuffer,
         limits: &Limits,
+        leniency: Leniency,
         is_head: bool,
     ) -> Result<Option<(Framing, Option<CloseReason>)>, ResponseError> {
         loop {
+            self.scanner.allows_double_cr = leniency.double_cr;
             let bytes = buffer.unread();
             // Another protocol's greeting is refused at once, without waiting for the end of its line.
             if !HTTP.starts_with(beginning(bytes, limits)) {
@@ -124,25 +130,30 @@ impl Head {
             match self.scanner.scan(bytes, limits).map_err(|_| ResponseError::HeadTooLong)? {
                 Found::Incomplete => return Ok(None),
                 Found::StartLine(line, next) => {
-                    let line = parse::status_line(&bytes[line])?;
+                    let line = parse::status_line(&bytes[line], leniency.joined_reason)?;
                     self.start_line_end = next as u32;
                     self.reason = (line.reason.start as u32, line.reason.end as u32);
                     (self.version, self.status) = (line.version, line.status);
+                    self.doubtful |= line.lenient;
                 }
                 Found::HeadEnd(length) => {
-                    self.read_fields(length, buffer)?;
+                    let (framing, option) = match self.read_fields(length, buffer, is_head) {
+                        Err(error) if leniency != Leniency::NONE => {
+                            self.read_repaired(length, buffer, leniency, is_head).ok_or(error)?
+                        }
+                        read => read?,
+                    };
                     if self.status == Status::SWITCHING_PROTOCOLS {
                         return Err(ResponseError::UnexpectedUpgrade);
                     }
                     if !self.status.is_informational() {
-                        let bytes = if self.unfolded.is_empty() { &buffer.unread()[..length] } else { &self.unfolded };
-                        let (framing, reason) = validate(
+                        let reason = persistence::close_reason_of_response(
                             self.version,
                             self.status,
-                            &Fields::new(bytes, buffer.fields()),
-                            is_head,
-                            &self.scanner,
-                        )?;
+                            option,
+                            framing != Framing::UntilClose,
+                            self.doubtful,
+                        );
                         (self.body, self.length) = (framing, length as u32);
                         buffer.lend_front(length);
                         return Ok(Some((framing, reason)));
@@ -159,8 +170,13 @@ impl Head {
         }
     }
 
-    /// Reads the header lines of a head of this length into the buffer's index.
-    fn read_fields(&mut self, length: usize, buffer: &mut RecvBuffer) -> Result<(), ResponseError> {
+    /// Reads the header lines of a head of this length into the buffer's index, and decides which body follows.
+    fn read_fields(
+        &mut self,
+        length: usize,
+        buffer: &mut RecvBuffer,
+        is_head: bool,
+    ) -> Result<(Framing, ConnectionOption), ResponseError> {
         let from = self.start_line_end as usize;
         self.unfolded.clear();
         if self.scanner.folded {
@@ -168,9 +184,42 @@ impl Head {
             self.unfolded.extend_from_slice(&buffer.unread()[..length]);
             parse::unfold_response(&mut self.unfolded, from).map_err(|()| ResponseError::FieldSyntax)?;
         }
-        let (bytes, index) = buffer.parts();
-        let bytes = if self.scanner.folded { &self.unfolded } else { &bytes[..length] };
-        parse::fields(bytes, from, self.scanner.field_lines, index).ok_or(ResponseError::FieldSyntax)
+        self.parse(length, buffer, is_head)
+    }
+
+    /// Reads a head that is refused without leniency (D18). `None` if it is refused with it, too.
+    fn read_repaired(
+        &mut self,
+        length: usize,
+        buffer: &mut RecvBuffer,
+        leniency: Leniency,
+        is_head: bool,
+    ) -> Option<(Framing, ConnectionOption)> {
+        let (head, from) = (&buffer.unread()[..length], self.start_line_end as usize);
+        if !leniency.repair(head, from, self.scanner.folded, &mut self.unfolded) {
+            return None;
+        }
+        self.doubtful = true;
+        self.parse(length, buffer, is_head).ok()
+    }
+
+    fn parse(
+        &mut self,
+        length: usize,
+        buffer: &mut RecvBuffer,
+        is_head: bool,
+    ) -> Result<(Framing, ConnectionOption), ResponseError> {
+        let (from, (bytes, index)) = (self.start_line_end as usize, buffer.parts());
+        let bytes = if self.unfolded.is_empty() { &bytes[..length] } else { &self.unfolded };
+        parse::fields(bytes, from, self.scanner.field_lines, index).ok_or(ResponseError::FieldSyntax)?;
+        let fields = Fields::new(bytes, index);
+        let framing = framing::of_response(if is_head { Method::Head } else { Method::Get }, self.status, &fields)?;
+        self.doubtful |= is_doubtful(self.version, self.status, &fields, &self.scanner);
+        Ok((framing, persistence::connection_option(&fields)))
+    }
+
+    pub(super) const fn status(&self) -> Status {
+        self.status
     }
 
     /// The head as its caller sees it.
@@ -194,22 +243,12 @@ fn beginning<'a>(bytes: &'a [u8], limits: &Limits) -> &'a [u8] {
     &bytes[..bytes.len().min(HTTP.len()).min((limits.start_line as usize).saturating_add(1))]
 }
 
-/// Decides which body follows a final response, and the reason if the connection closes after it.
-fn validate(
-    version: Version,
-    status: Status,
-    fields: &Fields<'_>,
-    is_head: bool,
-    scanner: &HeadScanner,
-) -> Result<(Framing, Option<CloseReason>), ResponseError> {
-    let framing = framing::of_response(if is_head { Method::Head } else { Method::Get }, status, fields)?;
-    // R9112-6.1b, R9112-6.1c: such a response is read, but its end is not trusted. Neither is the end of one that
-    // another reader might parse differently.
+/// Whether another reader might find the end of the response elsewhere. It is read, but its end is not trusted:
+/// R9112-6.1b, R9112-6.1c, D1, D3.
+fn is_doubtful(version: Version, status: Status, fields: &Fields<'_>, scanner: &HeadScanner) -> bool {
     let coded = fields.get(header::TRANSFER_ENCODING).is_some();
-    let doubtful = (coded && (version < Version::HTTP_11 || fields.get(header::CONTENT_LENGTH).is_some()))
+    (coded && (version < Version::HTTP_11 || fields.get(header::CONTENT_LENGTH).is_some()))
+        || framing::contradicts_status(status, fields)
         || scanner.bare_lf
-        || scanner.folded;
-    let option = persistence::connection_option(fields);
-    let has_end = framing != Framing::UntilClose;
-    Ok((framing, persistence::close_reason_of_response(version, option, has_end, doubtful)))
+        || scanner.folded
 }

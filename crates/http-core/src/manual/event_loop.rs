@@ -56,7 +56,7 @@
 //! #     }
 //! # }
 //! # let mut connection = Connection::new(Limits::default());
-//! # let (mut workspace, mut out) = (Workspace::with_room(16_384), Vec::new());
+//! # let (mut workspace, mut out) = (Workspace::with_capacity(16_384), Vec::new());
 //! # assert!(!readable(&mut connection, Later(b"GET / HT"), &mut workspace, &mut out)? && out.is_empty());
 //! # assert!(readable(&mut connection, Later(b"TP/1.0\r\n\r\n"), &mut workspace, &mut out)?);
 //! # assert!(out.starts_with(b"HTTP/1.0 204 No Content\r\n"));

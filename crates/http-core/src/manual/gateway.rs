@@ -7,6 +7,7 @@
 //! | what | how |
 //! |---|---|
 //! | headers | [`FieldBlock::forward`](crate::FieldBlock::forward) removes the hop-by-hop headers and adds Via; then [`set`](crate::FieldBlock::set) or [`remove`](crate::FieldBlock::remove) others |
+//! | Max-Forwards | [`FieldBlock::update_max_forwards`](crate::FieldBlock::update_max_forwards) counts this hop, or says that this request ends here |
 //! | the request | [`client::Request::forwarded_to`](crate::client::Request::forwarded_to) |
 //! | the response | [`server::Response::forwarded`](crate::server::Response::forwarded), given to [`server::Connection::forward`](crate::server::Connection::forward) |
 //!
@@ -15,19 +16,25 @@
 //! - **Order.** A head is valid until the next poll. Write the request to the backend first. Then poll for the body,
 //!   pass on each piece, and report it by [`body_sent`](crate::client::Connection::body_sent). The response goes back
 //!   in the same way. If it arrives before the request is complete, pass it on at once.
+//! - **Limits.** [`Limits::body`](crate::Limits::body) holds for bodies that you poll for. If yours are longer than its
+//!   default of 1 MiB, raise it: you hold one piece at a time.
+//! - **Loops.** Respond with 502 to a request whose Via already names you: the tokens of
+//!   [`header::VIA`](crate::header::VIA) end with your name.
 //! - **Addresses.** Replace X-Forwarded-For, and remove Forwarded, X-Real-IP, X-Forwarded-Host and X-Forwarded-Proto
 //!   unless the peer is trusted: a client can send any of them.
 //! - **Expectations.** If the client waits before it sends the body, polling for the body returns
 //!   [`Event::Continue`](crate::server::Event::Continue), whose bytes it waits for. The backend is HTTP/1.0 to you and
 //!   expects nothing. To an [unknown expectation](crate::server::RequestHead::expectation), respond with 417.
+//! - **Kept connections.** The request to the backend may ask for one, as in [`crawler`](super::crawler). If a request fails and [`can_retry`](crate::client::Connection::can_retry), send it again on
+//!   a new connection. Ask after a 408, too: the backend may have sent it before it received the request. A body
+//!   must then be sent again from its start.
 //! - **Backend errors.** Send a 502 for a [`ResponseError`](crate::ResponseError) or if you cannot connect, and a
 //!   504 for a timeout. After the head of a response, close both connections, so that the client notices that the body
 //!   is cut short. A body without a length cannot show that: reset the connection if your system can.
 //!
 //! ```
-//! use http_core::{Authority, Date, FieldBlock, FieldName, FieldValue, Limits, client, server};
+//! use http_core::{Authority, Date, FieldBlock, FieldValue, Limits, client, header, server};
 //!
-//! const X_FORWARDED_FOR: FieldName = FieldName::from_static("X-Forwarded-For");
 //! let own_name = Authority::new(b"gateway:80")?;   // for Via
 //! let mut front = server::Connection::new(Limits::default());
 //! let mut back = client::Connection::new(Limits::default());
@@ -38,7 +45,8 @@
 //! let server::Event::Request(head) = front.poll()? else { panic!() };
 //! let mut fields = FieldBlock::new();
 //! fields.forward(&head.fields, head.version, own_name);
-//! fields.set(X_FORWARDED_FOR, FieldValue::from_static("192.0.2.1"))?;   // the address of the socket
+//! fields.set(header::X_FORWARDED_FOR, FieldValue::from_static("192.0.2.1"))?;   // the address of the socket
+//! assert!(fields.update_max_forwards(&head));   // otherwise respond here
 //! let request = client::Request::forwarded_to(&head, Authority::new(b"10.0.0.1:8080")?, &fields);
 //! let client::SendBody::Exactly(2) = back.request(&request, &mut to_server)? else { panic!() };
 //! while let server::Event::Body(bytes) = front.poll()? {

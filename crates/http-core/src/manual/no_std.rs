@@ -11,9 +11,8 @@
 //! use http_core::server::{Connection, Event, Response, ResponseBody};
 //! use http_core::{FieldBlock, Limits, Status, UsageError};
 //!
-//! fn limits() -> Limits {
-//!     Limits { start_line: 128, field_line: 256, head: 1024, fields: 16, body: 0, ..Limits::default() }
-//! }
+//! const LIMITS: Limits =
+//!     Limits { start_line: 128, field_line: 256, head: 1024, fields: 16, body: 0, ..Limits::DEFAULT };
 //!
 //! /// Handles one byte of the serial line, and appends what must be sent. Returns whether the connection stays open.
 //! fn byte_received(connection: &mut Connection, byte: u8, out: &mut Vec<u8>) -> Result<bool, UsageError> {
@@ -32,7 +31,7 @@
 //!         }
 //!     }
 //! }
-//! # let (mut connection, mut out) = (Connection::new(limits()), Vec::new());
+//! # let (mut connection, mut out) = (Connection::new(LIMITS), Vec::new());
 //! # let open = b"GET / HTTP/1.0\r\n\r\n".iter().map(|&byte| byte_received(&mut connection, byte, &mut out).unwrap());
 //! # assert_eq!(open.collect::<Vec<_>>().iter().position(|open| !open), Some(17));
 //! # assert!(out.ends_with(b"\r\n\r\n21 \xb0C\n"));

@@ -147,12 +147,12 @@ impl Civil {
 }
 
 /// The error for a text that is not a [`Date`].
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Error)]
 #[error("invalid date: expected one like \"Sun, 06 Nov 1994 08:49:37 GMT\"")]
 pub struct InvalidDate;
 
 /// A date as it is sent: 29 ASCII bytes, such as `Sun, 06 Nov 1994 08:49:37 GMT`. Only [`Date::text`] makes one.
-#[derive(Clone, Copy, PartialEq, Eq)]
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
 pub struct DateText([u8; 29]);
 
 impl DateText {

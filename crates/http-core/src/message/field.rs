@@ -3,6 +3,7 @@
 
 use alloc::vec::Vec;
 use core::fmt;
+use core::hash::{Hash, Hasher};
 
 use memchr::memchr;
 use thiserror::Error;
@@ -50,7 +51,7 @@ impl<'a> FieldName<'a> {
 try_from_bytes!(FieldName, new, InvalidFieldName);
 
 /// The error for a [`FieldName`] that is not a token.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Error)]
 #[error("invalid header name: expected one or more letters, digits or any of !#$%&'*+-.^_`|~")]
 pub struct InvalidFieldName;
 
@@ -61,6 +62,16 @@ impl PartialEq for FieldName<'_> {
 }
 
 impl Eq for FieldName<'_> {}
+
+impl Hash for FieldName<'_> {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        // Names that differ in case only are equal.
+        for byte in self.0 {
+            state.write_u8(byte.to_ascii_lowercase());
+        }
+        state.write_u8(0xff);
+    }
+}
 
 impl AsRef<[u8]> for FieldName<'_> {
     fn as_ref(&self) -> &[u8] {
@@ -129,7 +140,7 @@ impl<'a> FieldValue<'a> {
 try_from_bytes!(FieldValue, new, InvalidFieldValue);
 
 /// The error for a [`FieldValue`] that holds a control byte other than HTAB.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Error)]
 #[error("invalid header value: expected no line ends and no other control characters")]
 pub struct InvalidFieldValue;
 
@@ -145,7 +156,7 @@ impl fmt::Debug for FieldValue<'_> {
     }
 }
 
-/// The names of common headers, and where they are defined. Create others with
+/// The names of the headers of RFC 1945 and RFC 9110, and of a few others, and where they are defined. Create more with
 /// [`FieldName::from_static`](crate::FieldName::from_static) or [`FieldName::new`](crate::FieldName::new).
 pub mod header {
     use super::FieldName;
@@ -160,41 +171,59 @@ pub mod header {
     }
 
     names! {
+        ACCEPT "Accept" "RFC 9110 §12.5.1";
+        ACCEPT_CHARSET "Accept-Charset" "RFC 9110 §12.5.2";
         ACCEPT_ENCODING "Accept-Encoding" "RFC 9110 §12.5.3";
+        ACCEPT_LANGUAGE "Accept-Language" "RFC 9110 §12.5.4";
         ACCEPT_RANGES "Accept-Ranges" "RFC 9110 §14.3";
+        AGE "Age" "RFC 9111 §5.1";
         ALLOW "Allow" "RFC 9110 §10.2.1";
+        AUTHENTICATION_INFO "Authentication-Info" "RFC 9110 §11.6.3";
         AUTHORIZATION "Authorization" "RFC 9110 §11.6.2";
         CACHE_CONTROL "Cache-Control" "RFC 9111 §5.2";
         CONNECTION "Connection" "RFC 9110 §7.6.1";
         CONTENT_ENCODING "Content-Encoding" "RFC 9110 §8.4";
+        CONTENT_LANGUAGE "Content-Language" "RFC 9110 §8.5";
         CONTENT_LENGTH "Content-Length" "RFC 9110 §8.6";
+        CONTENT_LOCATION "Content-Location" "RFC 9110 §8.7";
         CONTENT_RANGE "Content-Range" "RFC 9110 §14.4";
         CONTENT_TYPE "Content-Type" "RFC 9110 §8.3";
         COOKIE "Cookie" "RFC 6265 §4.2";
         DATE "Date" "RFC 9110 §6.6.1";
         ETAG "ETag" "RFC 9110 §8.8.3";
         EXPECT "Expect" "RFC 9110 §10.1.1";
+        EXPIRES "Expires" "RFC 9111 §5.3";
+        FORWARDED "Forwarded" "RFC 7239 §4";
+        FROM "From" "RFC 9110 §10.1.2";
         HOST "Host" "RFC 9110 §7.2";
         IF_MATCH "If-Match" "RFC 9110 §13.1.1";
         IF_MODIFIED_SINCE "If-Modified-Since" "RFC 9110 §13.1.3";
         IF_NONE_MATCH "If-None-Match" "RFC 9110 §13.1.2";
         IF_RANGE "If-Range" "RFC 9110 §13.1.5";
         IF_UNMODIFIED_SINCE "If-Unmodified-Since" "RFC 9110 §13.1.4";
+        KEEP_ALIVE "Keep-Alive" "RFC 2068 §19.7.1.1";
         LAST_MODIFIED "Last-Modified" "RFC 9110 §8.8.2";
         LOCATION "Location" "RFC 9110 §10.2.2";
         MAX_FORWARDS "Max-Forwards" "RFC 9110 §7.6.2";
+        PRAGMA "Pragma" "RFC 1945 §10.12";
+        PROXY_AUTHENTICATE "Proxy-Authenticate" "RFC 9110 §11.7.1";
+        PROXY_AUTHENTICATION_INFO "Proxy-Authentication-Info" "RFC 9110 §11.7.3";
         PROXY_AUTHORIZATION "Proxy-Authorization" "RFC 9110 §11.7.2";
         RANGE "Range" "RFC 9110 §14.2";
         REFERER "Referer" "RFC 9110 §10.1.3";
         RETRY_AFTER "Retry-After" "RFC 9110 §10.2.3";
         SERVER "Server" "RFC 9110 §10.2.4";
         SET_COOKIE "Set-Cookie" "RFC 6265 §4.1";
+        TE "TE" "RFC 9110 §10.1.4";
+        TRAILER "Trailer" "RFC 9110 §6.6.2";
         TRANSFER_ENCODING "Transfer-Encoding" "RFC 9112 §6.1";
+        UPGRADE "Upgrade" "RFC 9110 §7.8";
         USER_AGENT "User-Agent" "RFC 9110 §10.1.5";
         VARY "Vary" "RFC 9110 §12.5.5";
         VIA "Via" "RFC 9110 §7.6.3";
         WWW_AUTHENTICATE "WWW-Authenticate" "RFC 9110 §11.6.1";
         X_CONTENT_TYPE_OPTIONS "X-Content-Type-Options" "Fetch Standard";
+        X_FORWARDED_FOR "X-Forwarded-For" "no standard; see Forwarded";
     }
 }
 
@@ -270,6 +299,11 @@ impl<'a> Fields<'a> {
         if self.index.at_most(name.0) == 0 { None } else { self.find(name, true) }
     }
 
+    /// Whether there may be a line with this name. It takes no search, so it is wrong for a few names.
+    pub(crate) fn may_contain(&self, name: &[u8]) -> bool {
+        self.index.at_most(name) > 0
+    }
+
     /// The first value; with `alone`, only if there is no other. It is not inlined, because most names do not occur and
     /// never reach it.
     #[inline(never)]
@@ -336,7 +370,7 @@ impl FieldBlock {
             header::CONTENT_LENGTH,
             header::DATE,
             header::HOST,
-            FieldName::from_static("Keep-Alive"),
+            header::KEEP_ALIVE,
             header::TRANSFER_ENCODING,
         ];
         if OWNED.contains(&name) {
@@ -384,9 +418,19 @@ impl FieldBlock {
         self.0.extend_from_slice(&other.0);
     }
 
+    /// Whether there are no lines.
+    pub const fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// The value of the first line with this name, in any case.
+    pub fn get(&self, name: FieldName<'_>) -> Option<FieldValue<'_>> {
+        self.iter().find(|(own, _)| *own == name).map(|(_, value)| value)
+    }
+
     /// Whether there is a line with this name, in any case.
     pub fn contains(&self, name: FieldName<'_>) -> bool {
-        self.iter().any(|(own, _)| own == name)
+        self.get(name).is_some()
     }
 
     /// The lines as they will be sent, each with its CRLF.
@@ -420,7 +464,7 @@ impl fmt::Debug for FieldBlock {
 }
 
 /// The error for a header that a [`FieldBlock`] rejects, because the library alone writes it (R9112-6.1d).
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Error)]
 #[error(
     "reserved header: the library alone writes Connection, Content-Length, Date, Host, Keep-Alive and Transfer-Encoding"
 )]
@@ -452,6 +496,8 @@ mod tests {
         for bad in ["", "a b", "a:", "a\r", "X(1)", "caf\u{e9}"] {
             assert_eq!(FieldName::new(bad.as_bytes()), Err(InvalidFieldName), "{bad}");
         }
+        let names = std::collections::HashSet::from([header::ETAG, header::HOST]);
+        assert!(names.contains(&FieldName::from_static("etag")) && !names.contains(&header::TE));
         let name = FieldName::new(b"hoSt").unwrap();
         assert_eq!((format!("{name}"), format!("{name:?}")), ("hoSt".into(), "hoSt".into()), "in the given case");
     }
@@ -492,6 +538,11 @@ mod tests {
         assert_eq!(block.as_bytes(), b"X-Via: b\r\nVi: \r\n");
         let lines: Vec<_> = block.iter().map(|(name, value)| (name.as_str(), value.as_bytes())).collect();
         assert_eq!(lines, [("X-Via", &b"b"[..]), ("Vi", b"")]);
+        assert_eq!(
+            (block.get(FieldName::from_static("x-via")), block.get(header::VIA)),
+            (Some(FieldValue(b"b")), None)
+        );
+        assert!(!block.is_empty() && FieldBlock::new().is_empty());
         assert_eq!((block.remove(FieldName::from_static("X-VIA")), block.remove(FieldName::from_static("VI"))), (1, 1));
         assert!(block.as_bytes().is_empty());
     }

@@ -110,7 +110,7 @@ impl<'a> Method<'a> {
 try_from_bytes!(Method, new, InvalidMethod);
 
 /// The error for a [`Method`] that is not a token.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Error)]
 #[error("invalid method: expected one or more letters, digits or any of !#$%&'*+-.^_`|~")]
 pub struct InvalidMethod;
 

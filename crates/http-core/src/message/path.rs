@@ -21,11 +21,11 @@ use crate::message::target_error::TargetError;
 /// let mut name = Vec::new();
 /// path.decode_to(&mut name);
 /// assert_eq!(name, b"a/c d");
-/// assert_eq!(Path::new(b"/../x"), Err(TargetError::EscapesRoot));
+/// assert_eq!(Path::try_from("/../x"), Err(TargetError::EscapesRoot));
 /// assert_eq!(Path::new(b"/..%2fx"), Err(TargetError::EncodedSeparator));
 /// # Ok::<(), TargetError>(())
 /// ```
-#[derive(Clone, Copy, PartialEq, Eq)]
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Path<'a>(&'a [u8]);
 
 impl<'a> Path<'a> {
@@ -143,6 +143,8 @@ impl<'a> Path<'a> {
         dots(last).is_some()
     }
 }
+
+try_from_bytes!(Path, new, TargetError);
 
 impl fmt::Debug for Path<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

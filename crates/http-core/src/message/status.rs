@@ -5,7 +5,8 @@ use core::str::FromStr;
 
 use thiserror::Error;
 
-/// A status code: three digits, 100 to 999 (RFC 1945 §6.1.1, RFC 9110 §15). `Display` writes it with its phrase.
+/// A status code: three digits, 100 to 999 (RFC 1945 §6.1.1, RFC 9110 §15). `Display` writes it with its phrase, and
+/// `FromStr` reads the digits alone.
 ///
 /// ```
 /// use http_core::{InvalidStatus, Status};
@@ -123,14 +124,15 @@ impl Status {
         self.class() == 1
     }
 
-    /// Whether a response with this status never has a body, whatever its headers say: 1xx, 204 and 304 (R1945-7.2b).
+    /// Whether a response with this status never has a body, whatever its headers say: 1xx, 204, 205 and 304
+    /// (R1945-7.2b, R9110-15.3.6).
     pub const fn is_bodiless(self) -> bool {
-        self.is_informational() || matches!(self.0, 204 | 304)
+        self.is_informational() || matches!(self.0, 204 | 205 | 304)
     }
 }
 
 /// The error for a [`Status`] outside 100 to 999.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Error)]
 #[error("invalid status code: expected three digits, 100 to 999")]
 pub struct InvalidStatus;
 
@@ -203,12 +205,12 @@ mod tests {
         }
     }
 
-    // R1945-7.2b
+    // R1945-7.2b, R9110-15.3.6
     #[test]
-    fn informational_204_and_304_are_bodiless() {
+    fn informational_204_205_and_304_are_bodiless() {
         let bodiless: alloc::vec::Vec<u16> =
             Status::NAMED.iter().filter(|s| s.is_bodiless()).map(|s| s.code()).collect();
-        assert_eq!(bodiless, [100, 101, 204, 304]);
+        assert_eq!(bodiless, [100, 101, 204, 205, 304]);
         assert!(Status::new(199).unwrap().is_bodiless());
     }
 }

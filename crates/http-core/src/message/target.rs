@@ -6,7 +6,7 @@ use core::net::Ipv6Addr;
 use memchr::memchr;
 use thiserror::Error;
 
-use crate::grammar::{is_plain_target_text, is_reg_name_byte, is_target_text};
+use crate::grammar::{hex, is_plain_target_text, is_reg_name_byte, is_target_text};
 use crate::message::path::decoded;
 use crate::message::target_error::TargetError;
 
@@ -16,16 +16,17 @@ use crate::message::target_error::TargetError;
 /// path.
 ///
 /// ```
-/// use http_core::{Form, Target, TargetError};
+/// use http_core::{TargetForm, Target, TargetError};
 /// let target = Target::new(b"http://example.org:80/a//b/%2e%2e/c%20d?x=%zz")?;
-/// assert_eq!(target.form(), Form::Absolute);
+/// assert_eq!(target.form(), TargetForm::Absolute);
 /// assert_eq!(target.authority().unwrap().host(), "example.org");
 /// assert_eq!(target.raw_path(), "/a//b/%2e%2e/c%20d");
 /// assert_eq!(target.query(), Some("x=%zz"));           // a query is never decoded
+/// assert_eq!(Target::new(b"/a?b")?.to_string(), "/a?b");
 /// assert_eq!(Target::new(b"/a b"), Err(TargetError::InvalidByte));
 /// # Ok::<(), TargetError>(())
 /// ```
-#[derive(Clone, Copy, PartialEq, Eq)]
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Target<'a> {
     raw: &'a [u8],
     parts: TargetParts,
@@ -35,7 +36,7 @@ pub struct Target<'a> {
 /// (R9112-3.2.3).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
-pub enum Form {
+pub enum TargetForm {
     /// `/path?query`
     Origin,
     /// `http://host:port/path?query`
@@ -47,7 +48,7 @@ pub enum Form {
 /// Where the parts are: offsets from the target's first byte.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct TargetParts {
-    form: Form,
+    form: TargetForm,
     authority: (u32, u32),
     path: (u32, u32),
     /// Nothing in the path needs decoding.
@@ -71,20 +72,20 @@ impl<'a> Target<'a> {
         Target { raw, parts }
     }
 
-    /// The complete target, in visible ASCII.
+    /// The complete target, in visible ASCII; `Display` writes the same.
     pub fn as_str(&self) -> &'a str {
         ascii(self.raw)
     }
 
     /// The form.
-    pub const fn form(&self) -> Form {
+    pub const fn form(&self) -> TargetForm {
         self.parts.form
     }
 
     /// The host and port of an absolute-form. `None` for the other forms.
     pub fn authority(&self) -> Option<Authority<'a>> {
         match self.parts.form {
-            Form::Absolute => Authority::new(self.slice(self.parts.authority)).ok(),
+            TargetForm::Absolute => Authority::new(self.slice(self.parts.authority)).ok(),
             _ => None,
         }
     }
@@ -110,7 +111,7 @@ impl<'a> Target<'a> {
     /// Whether this is `*`, or a URL without a path and a query, which means the same for OPTIONS (R9112-3.2.4).
     pub(crate) fn is_whole_server(&self) -> bool {
         let (from, to) = self.parts.path;
-        self.parts.form == Form::Asterisk || (from == to && self.query().is_none())
+        self.parts.form == TargetForm::Asterisk || (from == to && self.query().is_none())
     }
 
     fn slice(&self, (from, to): (u32, u32)) -> &'a [u8] {
@@ -119,6 +120,12 @@ impl<'a> Target<'a> {
 }
 
 try_from_bytes!(Target, new, TargetError);
+
+impl fmt::Display for Target<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
 
 impl fmt::Debug for Target<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -133,8 +140,10 @@ impl TargetParts {
             return Err(TargetError::InvalidByte);
         }
         let (form, authority, path_start) = match raw {
-            b"*" => return Ok(TargetParts { form: Form::Asterisk, authority: (0, 0), path: (0, 1), plain: true }),
-            [b'/', ..] => (Form::Origin, (0, 0), 0),
+            b"*" => {
+                return Ok(TargetParts { form: TargetForm::Asterisk, authority: (0, 0), path: (0, 1), plain: true });
+            }
+            [b'/', ..] => (TargetForm::Origin, (0, 0), 0),
             // R1945-3.2.2: scheme and host in any case.
             _ if raw.len() >= SCHEME.len() && raw[..SCHEME.len()].eq_ignore_ascii_case(SCHEME) => {
                 let rest = &raw[SCHEME.len()..];
@@ -142,7 +151,7 @@ impl TargetParts {
                 // R9110-4.2.1, R9110-4.2.4
                 host_length(&rest[..length]).ok_or(TargetError::Authority)?;
                 let end = SCHEME.len() + length;
-                (Form::Absolute, (SCHEME.len() as u32, end as u32), end)
+                (TargetForm::Absolute, (SCHEME.len() as u32, end as u32), end)
             }
             _ if has_scheme(raw) => return Err(TargetError::Scheme), // R9110-7.4
             _ => return Err(TargetError::Form),
@@ -164,13 +173,13 @@ impl TargetParts {
     /// ends.
     pub(crate) fn of_absolute(raw: &[u8], path: usize, query: usize) -> TargetParts {
         let (authority, path) = ((SCHEME.len() as u32, path as u32), (path as u32, query as u32));
-        TargetParts { form: Form::Absolute, authority, path, plain: is_plain_target_text(raw) }
+        TargetParts { form: TargetForm::Absolute, authority, path, plain: is_plain_target_text(raw) }
     }
 
     /// The raw path within its target; empty for the asterisk-form, which has none.
     pub(crate) fn path<'a>(&self, raw: &'a [u8]) -> &'a [u8] {
         match self.form {
-            Form::Asterisk => b"",
+            TargetForm::Asterisk => b"",
             _ => &raw[self.path.0 as usize..self.path.1 as usize],
         }
     }
@@ -180,7 +189,7 @@ impl TargetParts {
         self.plain
     }
 
-    pub(crate) const fn form(&self) -> Form {
+    pub(crate) const fn form(&self) -> TargetForm {
         self.form
     }
 }
@@ -193,17 +202,19 @@ fn has_scheme(raw: &[u8]) -> bool {
 
 /// A host and an optional port (RFC 3986 §3.2), as Host and the absolute-form have them.
 ///
-/// The host is a name of letters, digits and ``-._~!$&'()*+,;=``, an IPv4 address, or an IPv6 address in brackets.
-/// Userinfo is not allowed. `==` compares bytes; for the same server, compare [`Origin`](crate::Origin)s.
+/// The host is a name of letters, digits and ``-._~!$&'()*+,;=``, an IPv4 address, or an IP literal in brackets: an IPv6
+/// address, or an address of a later version such as `[v7.a:b]`. Userinfo is not allowed. `==` compares bytes; for the
+/// same server, compare [`Origin`](crate::Origin)s.
 ///
 /// ```
 /// use http_core::Authority;
 /// let authority = Authority::new(b"[::1]:8080").unwrap();
 /// assert_eq!((authority.host(), authority.port()), ("[::1]", Some(8080)));
+/// assert_eq!(authority.to_string(), "[::1]:8080");
 /// assert_eq!(Authority::new(b"example.org:").unwrap().port(), None);   // an empty port is the default, 80
 /// assert!(Authority::try_from("user@example.org").is_err());
 /// ```
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Authority<'a> {
     raw: &'a str,
     host: usize,
@@ -226,12 +237,12 @@ impl<'a> Authority<'a> {
         Authority { raw, host }
     }
 
-    /// The complete authority as it was received: the value of Host.
+    /// The complete authority as it was received: the value of Host. `Display` writes the same.
     pub const fn as_str(&self) -> &'a str {
         self.raw
     }
 
-    /// The host, in its original case: a name, an IPv4 address, or an IPv6 address in brackets.
+    /// The host, in its original case: a name, an IPv4 address, or an IP literal in brackets.
     pub fn host(&self) -> &'a str {
         &self.raw[..self.host]
     }
@@ -241,17 +252,29 @@ impl<'a> Authority<'a> {
         self.raw.get(self.host + 1..)?.parse().ok()
     }
 
-    /// The endpoint for `std::net::TcpStream::connect`: the host without brackets, and the port, which defaults to 80
-    /// (R1945-3.2.2).
+    /// The endpoint for `std::net::TcpStream::connect`: the host, an IPv6 address without its brackets, and the port,
+    /// which defaults to 80 (R1945-3.2.2).
+    ///
+    /// An address of a later version keeps its brackets, so that no resolver takes it for a name: nothing can connect to
+    /// it (R3986-3.2.2).
     pub fn endpoint(&self) -> (&'a str, u16) {
-        (self.host().trim_matches(['[', ']']), self.port().unwrap_or(80))
+        let host = self.host();
+        let literal = host.strip_prefix('[').and_then(|host| host.strip_suffix(']'));
+        let address = literal.filter(|address| !is_ip_future(address.as_bytes()));
+        (address.unwrap_or(host), self.port().unwrap_or(80))
     }
 }
 
 try_from_bytes!(Authority, new, InvalidAuthority);
 
+impl fmt::Display for Authority<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.raw)
+    }
+}
+
 /// The error for an [`Authority`] without a valid host and port.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Error)]
 #[error("invalid host: expected a host and an optional port, like \"example.org:8080\"")]
 pub struct InvalidAuthority;
 
@@ -260,7 +283,11 @@ pub(crate) fn host_length(raw: &[u8]) -> Option<usize> {
     let length = match raw {
         [b'[', rest @ ..] => {
             let length = rest.iter().position(|&c| c == b']')?;
-            str::from_utf8(&rest[..length]).ok()?.parse::<Ipv6Addr>().ok()?;
+            let address = &rest[..length];
+            let is_ipv6 = || str::from_utf8(address).is_ok_and(|address| address.parse::<Ipv6Addr>().is_ok());
+            if !is_ip_future(address) && !is_ipv6() {
+                return None;
+            }
             length + 2
         }
         _ => {
@@ -279,6 +306,14 @@ pub(crate) fn host_length(raw: &[u8]) -> Option<usize> {
         _ => return None,
     }
     Some(length)
+}
+
+/// `IPvFuture`: an address of a version after 6, whose form nobody knows yet (R3986-3.2.2).
+fn is_ip_future(literal: &[u8]) -> bool {
+    let [b'v' | b'V', rest @ ..] = literal else { return false };
+    let digits = rest.iter().take_while(|&&c| hex(c).is_some()).count();
+    let [b'.', address @ ..] = &rest[digits..] else { return false };
+    digits > 0 && !address.is_empty() && address.iter().all(|&c| c == b':' || is_reg_name_byte(c))
 }
 
 fn ascii(bytes: &[u8]) -> &str {
@@ -322,35 +357,48 @@ mod tests {
             let target = Target::new(raw.as_bytes()).unwrap();
             (target.form(), target.raw_path(), target.query())
         };
-        assert_eq!(parts("*"), (Form::Asterisk, "*", None));
-        assert_eq!(parts("/a?b?c\\"), (Form::Origin, "/a", Some("b?c\\")));
-        assert_eq!(parts("/a/?"), (Form::Origin, "/a/", Some("")));
-        assert_eq!(parts("/a/b/%2E."), (Form::Origin, "/a/b/%2E.", None));
-        assert_eq!(parts("http://h?q"), (Form::Absolute, "/", Some("q")));
-        assert_eq!(parts("/a^{|}[]`/%2f/../..?%zz"), (Form::Origin, "/a^{|}[]`/%2f/../..", Some("%zz")));
-        assert_eq!(parts("http://h:/p"), (Form::Absolute, "/p", None));
+        assert_eq!(parts("*"), (TargetForm::Asterisk, "*", None));
+        assert_eq!(parts("/a?b?c\\"), (TargetForm::Origin, "/a", Some("b?c\\")));
+        assert_eq!(parts("/a/?"), (TargetForm::Origin, "/a/", Some("")));
+        assert_eq!(parts("/a/b/%2E."), (TargetForm::Origin, "/a/b/%2E.", None));
+        assert_eq!(parts("http://h?q"), (TargetForm::Absolute, "/", Some("q")));
+        assert_eq!(parts("/a^{|}[]`/%2f/../..?%zz"), (TargetForm::Origin, "/a^{|}[]`/%2f/../..", Some("%zz")));
+        assert_eq!(parts("http://h:/p"), (TargetForm::Absolute, "/p", None));
         let target = Target::new(b"/a?b").unwrap();
         assert_eq!((target.as_str(), alloc::format!("{target:?}")), ("/a?b", "\"/a?b\"".into()));
     }
 
-    // R1945-3.2.2
+    // R1945-3.2.2, R3986-3.2.2
     #[test]
-    fn endpoint_has_no_brackets_and_defaults_to_port_80() {
+    fn endpoint_of_an_ipv6_address_has_no_brackets_and_the_port_defaults_to_80() {
         for (raw, endpoint) in [
             ("a.example", ("a.example", 80)),
             ("a:", ("a", 80)),
             ("127.0.0.1:81", ("127.0.0.1", 81)),
             ("[::1]", ("::1", 80)),
             ("[::1]:81", ("::1", 81)),
+            // Without its brackets this would be a name that resolves.
+            ("[v1.example.org]:81", ("[v1.example.org]", 81)),
         ] {
             assert_eq!(Authority::new(raw.as_bytes()).unwrap().endpoint(), endpoint);
         }
     }
 
-    // R9112-3.2b, R1945-3.2.2
+    // R9112-3.2b, R1945-3.2.2, R3986-3.2.2
     #[test]
     fn authority_is_a_host_with_an_optional_port() {
-        for good in ["localhost", "a.example:80", "127.0.0.1:0", "[::1]", "[::ffff:1.2.3.4]:65535", "x_y", "a:"] {
+        for good in [
+            "localhost",
+            "a.example:80",
+            "127.0.0.1:0",
+            "[::1]",
+            "[::ffff:1.2.3.4]:65535",
+            "x_y",
+            "a:",
+            "[v1.a]",
+            "[V1f.fe80::a+en1]:80",
+            "[vFF.:-._~!$&'()*+,;=]:",
+        ] {
             assert!(Authority::new(good.as_bytes()).is_ok(), "{good}");
         }
         for bad in [
@@ -369,6 +417,18 @@ mod tests {
             "[]",
             "[::1]x",
             "[fe80::1%25lo]",
+            "[v.a]",
+            "[v1]",
+            "[v1.]",
+            "[vg.a]",
+            "[1.a]",
+            "[v1.a%20]",
+            "[v1.a/b]",
+            "[v1.u@a]",
+            "[v1.a]b",
+            "[v1.a",
+            "[v1.[a]]",
+            "v1.a]",
             "a%20b",
             "caf\u{e9}",
         ] {

@@ -116,7 +116,7 @@ impl<'a> EntityTag<'a> {
 try_from_bytes!(EntityTag, parse, InvalidEntityTag);
 
 /// The error for an [`EntityTag`] that cannot be read or written.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Error)]
 #[error("invalid entity tag: expected \"x\" or W/\"x\", without blanks and quotes between the quotes")]
 pub struct InvalidEntityTag;
 
@@ -253,7 +253,7 @@ pub struct Validators<'a> {
 }
 
 /// The result of evaluating preconditions (RFC 9110 §13.2).
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[must_use]
 pub enum Outcome {
     /// Respond as if there were no preconditions.

@@ -1,7 +1,7 @@
 //! Expires: whether a cached response is still fresh (RFC 1945 §10.7). It stores no response and reads no clock.
 
 use crate::message::date::Date;
-use crate::message::field::{FieldName, Fields, header};
+use crate::message::field::{Fields, header};
 
 /// Whether a response with these headers has expired. `None` if it has no Expires header.
 ///
@@ -25,11 +25,13 @@ use crate::message::field::{FieldName, Fields, header};
 /// ```
 #[must_use]
 pub fn is_expired(fields: &Fields<'_>, now: Date) -> Option<bool> {
-    const EXPIRES: FieldName<'static> = FieldName::from_static("Expires");
-    fields.get(EXPIRES)?;
+    fields.get(header::EXPIRES)?;
     let date = |name| Date::parse(fields.only(name)?.as_bytes(), now).ok();
     // R1945-10.7
-    Some(date(EXPIRES).is_none_or(|expires| expires <= now || date(header::DATE).is_some_and(|sent| expires <= sent)))
+    Some(
+        date(header::EXPIRES)
+            .is_none_or(|expires| expires <= now || date(header::DATE).is_some_and(|sent| expires <= sent)),
+    )
 }
 
 #[cfg(test)]

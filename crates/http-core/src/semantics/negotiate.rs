@@ -8,7 +8,7 @@ use crate::message::field::{FieldBlock, FieldValue, Fields, header};
 use crate::message::status::Status;
 
 /// The coding to send. [`Choice::write_headers`] writes the headers that go with it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[must_use]
 pub enum Choice {
     /// The coding at this index of the available ones.
@@ -27,7 +27,7 @@ impl Choice {
     /// that cannot decode it (R9110-12.5.5). Content-Encoding is added if an encoded body is sent.
     ///
     /// # Errors
-    /// [`UnknownCoding`] if `available` is not the list that was chosen from, or holds a name that is not a token.
+    /// [`UnknownCoding`] if `available` has no coding at the index of the choice, or one that is not a token.
     ///
     /// ```
     /// use http_core::negotiate::Choice;
@@ -59,7 +59,7 @@ impl Choice {
 }
 
 /// The error for a [`Choice`] that is not among the codings that [`write_headers`](Choice::write_headers) was given.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Error)]
 #[error("unknown content coding: expected one of the available codings")]
 pub struct UnknownCoding;
 
@@ -67,7 +67,8 @@ pub struct UnknownCoding;
 ///
 /// The greatest weight wins. A tie goes to a coding over the plain representation, and to the coding listed first.
 /// Without Accept-Encoding, or with an empty one, the plain representation is sent: clients that can decode
-/// announce it. If the header gives `identity` no weight, it has the lowest. Malformed elements are ignored.
+/// announce it. If the header does not name `identity`, it has the lowest weight, or none if `*` has none. Malformed
+/// elements are ignored.
 ///
 /// For each coding, the work is linear in the length of the header.
 ///
@@ -84,8 +85,11 @@ pub struct UnknownCoding;
 /// assert_eq!(content_coding(&fields, &["zstd"]), Choice::Identity);
 /// ```
 pub fn content_coding(fields: &Fields<'_>, available: &[&str]) -> Choice {
-    let identity = weight(fields, "identity");
-    let coded = available.iter().enumerate().map(|(place, coding)| (weight(fields, coding).unwrap_or(0), place));
+    let any = weight(fields, "*");
+    // `*` stands for the codings that are not named. It can refuse the plain representation, but not ask for it.
+    let identity = weight(fields, "identity").or(any.filter(|&weight| weight == 0));
+    let coded =
+        available.iter().enumerate().map(|(place, coding)| (weight(fields, coding).or(any).unwrap_or(0), place));
     // `max_by_key` returns the last of equals, but the server's first must win.
     let best = coded.rev().max_by_key(|&(weight, _)| weight);
     match best {
@@ -95,18 +99,10 @@ pub fn content_coding(fields: &Fields<'_>, available: &[&str]) -> Choice {
     }
 }
 
-/// The weight of a coding in thousandths: its own, or else that of `*`. The first element that names it counts.
+/// The weight of a coding in thousandths. The first element that names it counts.
 fn weight(fields: &Fields<'_>, coding: &str) -> Option<u16> {
-    let mut of_any = None;
-    for (name, weight) in fields.tokens(header::ACCEPT_ENCODING).filter_map(weighted) {
-        if is_same(name, coding.as_bytes()) {
-            return Some(weight);
-        }
-        if name == b"*" {
-            of_any = of_any.or(Some(weight));
-        }
-    }
-    of_any
+    let mut elements = fields.tokens(header::ACCEPT_ENCODING).filter_map(weighted);
+    elements.find(|(name, _)| is_same(name, coding.as_bytes())).map(|(_, weight)| weight)
 }
 
 /// Parses `codings [ OWS ";" OWS "q=" qvalue ]`.
@@ -192,7 +188,7 @@ mod tests {
         f(&Fields::new(head.as_bytes(), &index))
     }
 
-    // RFC 9110 §12.4.2, §12.5.3; R1945-3.5, R1945-D.2.1
+    // R9110-12.5.3, RFC 9110 §12.4.2, R1945-3.5, R1945-D.2.1
     #[test]
     fn greatest_weight_wins() {
         for (value, expected) in [
@@ -218,7 +214,15 @@ mod tests {
             ("*", Coded(0)),
             ("*, br;q=0", Coded(1)),
             ("*;q=0.5, gzip;q=0.1", Coded(0)),
-            ("*;q=0.5, br;q=0.1, gzip;q=0.1", Identity),
+            // `*` asks for other codings, not for the plain representation.
+            ("*;q=0.5, br;q=0.1, gzip;q=0.1", Coded(0)),
+            ("gzip;q=0.6, br;q=0.8, *", Coded(0)),
+            ("br;q=0.6, gzip;q=0.8, *", Coded(1)),
+            ("gzip;q=0.6, *", Coded(0)),
+            ("*, br;q=0, gzip;q=0", Identity),
+            ("*, br;q=0, gzip;q=0, identity;q=0", NotAcceptable),
+            ("gzip;q=0.6, *, identity", Coded(0)),
+            ("gzip;q=0.6, br;q=0.8, *, identity", Identity),
             ("*;q=0", NotAcceptable),
             ("*;q=0, identity", Identity),
             ("identity;q=1, *;q=0", Identity),

@@ -12,14 +12,14 @@
 
 use core::fmt::{self, Write as _};
 
-use crate::grammar::{decimal, elements};
+use crate::grammar::{elements, saturating_decimal};
 use crate::message::date::Date;
 use crate::message::field::{FieldValue, Fields, header};
 use crate::message::method::Method;
 use crate::semantics::conditional::{Validators, if_range_holds};
 
 /// The effect of a Range header on a 200 response (RFC 9110 §14.2).
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[must_use]
 pub enum RangeOutcome {
     /// No effect: send 200 with the full representation.
@@ -39,7 +39,7 @@ pub enum RangeOutcome {
 /// assert_eq!(ByteRange::new(8, 11, 10), None);
 /// assert_eq!(ByteRange::new(8, 8, 10), None);
 /// ```
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct ByteRange {
     start: u64,
     end: u64,
@@ -85,9 +85,10 @@ impl ByteRange {
 /// let mut fields = FieldBlock::new();
 /// fields.push(header::CONTENT_RANGE, ContentRange::unsatisfied(10).value())?;
 /// assert_eq!(fields.as_bytes(), b"Content-Range: bytes */10\r\n");
+/// assert_eq!(ContentRange::unsatisfied(10).to_string(), "bytes */10");
 /// # Ok::<(), http_core::ReservedField>(())
 /// ```
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
 pub struct ContentRange {
     text: [u8; MAX_LENGTH],
     length: usize,
@@ -102,7 +103,7 @@ impl ContentRange {
         ContentRange::new(format_args!("bytes */{complete_length}"))
     }
 
-    /// The text, such as `bytes 0-4/10` or `bytes */10`.
+    /// The text, such as `bytes 0-4/10` or `bytes */10`; `Display` writes the same.
     pub fn as_str(&self) -> &str {
         str::from_utf8(&self.text[..self.length]).unwrap_or_default() // it is ASCII
     }
@@ -117,6 +118,12 @@ impl ContentRange {
         let written = writer.write_fmt(text);
         debug_assert!(written.is_ok(), "no value is longer than MAX_LENGTH");
         writer.0
+    }
+}
+
+impl fmt::Display for ContentRange {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
     }
 }
 
@@ -182,9 +189,13 @@ const MAX_RANGES: usize = 16;
 /// Ranges that overlap or touch are merged. If several remain, the header is ignored. It is also ignored if it is
 /// malformed, if its unit is not `bytes`, or if it lists more than 16 ranges (D11, R9110-14.2a, R9110-14.2b).
 ///
-/// Ranges beyond the end are skipped, unless all of them are. Numbers beyond 64 bits count as the largest 64-bit number
-/// (R9110-14.1.2, V9).
+/// Of an empty representation there is no range to send, and a 416 would refuse what a 200 gives completely
+/// (R9110-14.1.2). Ranges beyond the end are skipped, unless all of them are. Numbers beyond 64 bits count as the
+/// largest 64-bit number (R9110-14.1.2, V9).
 pub fn parse(value: &[u8], length: u64) -> RangeOutcome {
+    if length == 0 {
+        return RangeOutcome::Full;
+    }
     let Some((_, set)) = value.split_at_checked(6).filter(|(unit, _)| unit.eq_ignore_ascii_case(b"bytes=")) else {
         return RangeOutcome::Full;
     };
@@ -209,7 +220,6 @@ pub fn parse(value: &[u8], length: u64) -> RangeOutcome {
         }
         end = end.max(next_end);
     }
-    // A suffix of an empty file is satisfiable, but no Content-Range can express it: 200 (R9110-14.1.2).
     ByteRange::new(start, end, length).map_or(RangeOutcome::Full, RangeOutcome::Partial)
 }
 
@@ -221,25 +231,19 @@ struct Spec {
 }
 
 impl Spec {
-    /// Parses `int-range / suffix-range`.
+    /// Parses `int-range / suffix-range`. A number beyond 64 bits lies beyond the end of any representation.
     fn new(spec: &[u8], length: u64) -> Option<Spec> {
         let dash = spec.iter().position(|&c| c == b'-')?;
         let (first, last) = (&spec[..dash], &spec[dash + 1..]);
         if first.is_empty() {
-            let suffix = number(last)?;
+            let suffix = saturating_decimal(last)?;
             return Some(Spec { start: length - suffix.min(length), end: length, satisfiable: suffix > 0 });
         }
-        let start = number(first)?;
-        let last = if last.is_empty() { u64::MAX } else { number(last)? };
+        let start = saturating_decimal(first)?;
+        let last = if last.is_empty() { u64::MAX } else { saturating_decimal(last)? };
         let end = last.saturating_add(1).min(length);
         (start <= last).then_some(Spec { start, end, satisfiable: start < length })
     }
-}
-
-/// Parses `1*DIGIT`. A number beyond 64 bits becomes the largest: it lies beyond the end of any representation.
-fn number(digits: &[u8]) -> Option<u64> {
-    let numeric = !digits.is_empty() && digits.iter().all(u8::is_ascii_digit);
-    numeric.then(|| decimal(digits).unwrap_or(u64::MAX))
 }
 
 #[cfg(test)]
@@ -275,10 +279,13 @@ mod tests {
             ("bytes=10-20", 10, NotSatisfiable),
             ("bytes=99999999999-", 10, NotSatisfiable),
             ("bytes=-0", 10, NotSatisfiable),
-            ("bytes=0-", 0, NotSatisfiable),
-            ("bytes=0-0", 0, NotSatisfiable),
-            ("bytes=-0", 0, NotSatisfiable),
+            ("bytes=0-", 0, Full),
+            ("bytes=0-0", 0, Full),
+            ("bytes=5-9", 0, Full),
+            ("bytes=-0", 0, Full),
             ("bytes=-1", 0, Full),
+            ("bytes=0-0, 5-, -1", 0, Full),
+            ("bytes=-0,-0", 0, Full),
             ("bytes=0-18446744073709551615", 10, part(0, 10, 10)),
             ("bytes=0-18446744073709551615", MAX, part(0, MAX, MAX)),
             ("bytes=18446744073709551614-", MAX, part(MAX - 1, MAX, MAX)),
@@ -369,6 +376,7 @@ mod tests {
             crate::wire::parse::fields(head.as_bytes(), 0, 9, &mut index).unwrap();
             let fields = Fields::new(head.as_bytes(), &index);
             assert_eq!(evaluate(method, &fields, &validators, 10, now), expected, "{method} {lines}");
+            assert_eq!(evaluate(method, &fields, &validators, 0, now), Full, "of nothing: {method} {lines}");
         }
     }
 
@@ -402,11 +410,14 @@ mod tests {
                 false => NotSatisfiable,
             };
             let got = |value: String| parse(value.as_bytes(), length);
+            if length == 0 {
+                prop_assert_eq!([got(format!("bytes={first}-")), got(format!("bytes=-{first}"))], [Full; 2]);
+                return Ok(());
+            }
             let int = if a > b { Full } else { expected(a, n.min(b + 1)) };
             prop_assert_eq!(got(format!("bytes={first}-{last}")), int);
             prop_assert_eq!(got(format!("bytes={first}-")), expected(a, n));
-            let suffix = if n == 0 && a > 0 { Full } else { expected(n.saturating_sub(a), n) };
-            prop_assert_eq!(got(format!("bytes=-{first}")), suffix);
+            prop_assert_eq!(got(format!("bytes=-{first}")), expected(n.saturating_sub(a), n));
         }
 
         // D11

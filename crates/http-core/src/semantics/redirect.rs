@@ -24,7 +24,7 @@
 use thiserror::Error;
 
 use crate::client::{Request, ResponseHead};
-use crate::message::field::header;
+use crate::message::field::{FieldValue, Fields, header};
 use crate::message::method::Method;
 use crate::semantics::url::{HttpUrl, UrlError};
 
@@ -41,20 +41,51 @@ pub struct Redirect {
     pub url: HttpUrl,
 }
 
+/// The example of a [`RedirectError`]: the response to a request with this method.
+macro_rules! not_followed {
+    ($method:ident, $response:literal, $followed:literal => $error:expr) => {
+        concat!(
+            "```\n# use http_core::client::{Connection, Event, Request};\n",
+            "# use http_core::redirect::{RedirectError, follow};\n",
+            "# use http_core::{Authority, FieldBlock, Limits, Method, Target, UrlError};\n",
+            "# let (mut connection, fields) = (Connection::new(Limits::default()), FieldBlock::new());\n",
+            "let (target, host) = (Target::new(b\"/\")?, Authority::new(b\"a\")?);\n",
+            "let request = Request::new(Method::",
+            stringify!($method),
+            ", target, host, &fields);\n",
+            "# let _no_body = connection.request(&request, &mut Vec::new())?;\n",
+            "connection.receive(",
+            stringify!($response),
+            ");\n",
+            "let Event::Response(response) = connection.poll()? else { unreachable!() };\n",
+            "assert_eq!(follow(&request, &response, ",
+            $followed,
+            "), Err(RedirectError::",
+            stringify!($error),
+            "));\n",
+            "# Ok::<(), Box<dyn std::error::Error>>(())\n```"
+        )
+    };
+}
+
 /// Why a redirect is not followed without asking the user. The response itself is valid and may be shown.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Error)]
 #[non_exhaustive]
 pub enum RedirectError {
     /// The request is neither GET nor HEAD and would be repeated (R1945-9.3b).
+    #[doc = not_followed!(Post, b"HTTP/1.0 302 Found\r\nLocation: /b\r\n\r\n", 0 => Method)]
     #[error("only GET and HEAD are redirected without asking")]
     Method,
     /// [`MAX_REDIRECTS`] redirects were followed before this one (R1945-9.3a).
+    #[doc = not_followed!(Get, b"HTTP/1.0 302 Found\r\nLocation: /b\r\n\r\n", 5 => TooMany)]
     #[error("there are more than {MAX_REDIRECTS} redirects in a row")]
     TooMany,
-    /// Location is missing or repeated (R1945-4.2b).
+    /// Location is missing or empty, or there are several that differ (R1945-4.2b).
+    #[doc = not_followed!(Get, b"HTTP/1.0 302 Found\r\n\r\n", 0 => NoLocation)]
     #[error("expected one Location in a redirect")]
     NoLocation,
     /// Location is not a URL that can be requested.
+    #[doc = not_followed!(Get, b"HTTP/1.0 302 Found\r\nLocation: https://a/\r\n\r\n", 0 => Location(UrlError::Https))]
     #[error(transparent)]
     Location(#[from] UrlError),
 }
@@ -82,9 +113,16 @@ pub fn follow(
     if followed >= MAX_REDIRECTS {
         return Err(RedirectError::TooMany); // R1945-9.3a
     }
-    let reference = response.fields.only(header::LOCATION).ok_or(RedirectError::NoLocation)?;
+    let reference = location(&response.fields).ok_or(RedirectError::NoLocation)?;
     let url = HttpUrl::of_request(request.host, request.target).resolve(reference)?;
     Ok(Some(Redirect { method, url }))
+}
+
+/// The Location of a response. Lines that agree count as one (R1945-4.2b). An empty one would lead back to the request.
+fn location<'a>(fields: &Fields<'a>) -> Option<FieldValue<'a>> {
+    let mut lines = fields.get_all(header::LOCATION);
+    let first = lines.next().filter(|location| !location.as_bytes().is_empty())?;
+    lines.all(|other| other == first).then_some(first)
 }
 
 #[cfg(test)]
@@ -157,16 +195,22 @@ mod tests {
 
     // R9110-10.2.2, R1945-4.2b
     #[test]
-    fn redirect_needs_exactly_one_valid_location() {
+    fn redirect_needs_one_valid_location() {
         for (lines, expected) in [
             ("Location: http://i:81/c\r\n", Ok("http://i:81/c")),
             ("Location: c?d#e\r\n", Ok("http://h/a/c?d")),
             ("location:\t//i\r\n", Ok("http://i/")),
             ("Location: c\r\n /d\r\n", Ok("http://h/a/c%20%20%20/d")),
-            ("Location:\r\n", Ok("http://h/a/b")),
+            ("Location: /x\r\nlocation:  /x\r\n", Ok("http://h/x")),
+            ("Location: #d\r\n", Ok("http://h/a/b")),
+            ("Location:\r\n", Err(RedirectError::NoLocation)),
+            ("Location: \r\nLocation: \r\n", Err(RedirectError::NoLocation)),
+            ("Location:\r\nLocation: /x\r\n", Err(RedirectError::NoLocation)),
+            ("Location: /x\r\nLocation:\r\n", Err(RedirectError::NoLocation)),
+            ("Location: /x\r\nLocation: /x\r\nLocation: /X\r\n", Err(RedirectError::NoLocation)),
+            ("Location: http://h/x\r\nLocation: /x\r\n", Err(RedirectError::NoLocation)),
             ("", Err(RedirectError::NoLocation)),
             ("Content-Location: /x\r\n", Err(RedirectError::NoLocation)),
-            ("Location: /x\r\nLocation: /x\r\n", Err(RedirectError::NoLocation)),
             ("Location: https://h/a/b\r\n", Err(RedirectError::Location(UrlError::Https))),
             ("Location: //u@h/\r\n", Err(RedirectError::Location(UrlError::Authority))),
         ] {

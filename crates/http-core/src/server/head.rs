@@ -7,7 +7,7 @@ use crate::message::field::{Fields, header};
 use crate::message::field_index::FieldIndex;
 use crate::message::method::Method;
 use crate::message::path::Path;
-use crate::message::target::{Form, Target, TargetParts, host_length};
+use crate::message::target::{Target, TargetForm, TargetParts, host_length};
 use crate::message::target_error::TargetError;
 use crate::message::version::Version;
 use crate::server::types::{Expectation, RequestHead};
@@ -163,7 +163,7 @@ impl Head {
             return Err(RequestError::ConnectMethod); // R9112-3.2.3, R9110-9.3.6
         }
         let parts = validate_target(self.target_of(bytes))?;
-        if parts.form() == Form::Asterisk && method != Method::Options {
+        if parts.form() == TargetForm::Asterisk && method != Method::Options {
             return Err(RequestError::Target(TargetError::Form)); // R9112-3.2.4
         }
         self.parts = Some(parts);

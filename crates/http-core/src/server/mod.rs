@@ -1,5 +1,5 @@
 //! The server's half of a connection: requests in, responses out. This file owns the state of the exchange.
-//! `head` and `wire` decide what is accepted.
+//! `receive` finds the next event, `head` and `wire` decide what is accepted.
 //!
 //! ```text
 //!            received(n)      poll: Request, a body follows      poll: NeedOutput
@@ -65,6 +65,7 @@
 //! ```
 
 mod head;
+mod receive;
 pub(crate) mod types;
 
 use alloc::vec::Vec;
@@ -76,11 +77,11 @@ use crate::message::field::{FieldBlock, FieldValue, header};
 use crate::message::status::Status;
 use crate::message::version::Version;
 use crate::wire::encode;
-use crate::wire::framing::Framing;
 use crate::wire::parse;
 use crate::wire::persistence::{self, CloseFacts, CloseReason};
 use crate::wire::recv_buffer::{RecvBuffer, Workspace};
 use head::Head;
+use receive::Step;
 
 pub use crate::wire::encode::SendBody;
 pub use types::{Event, Expectation, Phase, RequestHead, Response, ResponseBody};
@@ -132,6 +133,8 @@ pub struct Connection {
     eof: bool,
     timed_out: bool,
     overloaded: bool,
+    /// A body follows, or followed, the current response's head.
+    has_body: bool,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -166,6 +169,7 @@ impl Connection {
             eof: false,
             timed_out: false,
             overloaded: false,
+            has_body: false,
         }
     }
 
@@ -254,7 +258,7 @@ impl Connection {
         self.holds_head = false;
         match self.advance() {
             Ok(Step::NeedInput) => Ok(Event::NeedInput),
-            Ok(Step::Request) => Ok(self.request().map_or(Event::NeedOutput, Event::Request)),
+            Ok(Step::Request) => Ok(self.request_head().map_or(Event::NeedOutput, Event::Request)),
             Ok(Step::Continue) => Ok(Event::Continue(CONTINUE)),
             Ok(Step::Body) => Ok(Event::Body(self.buffer.lent_front())),
             Ok(Step::NeedOutput) => Ok(Event::NeedOutput),
@@ -270,7 +274,7 @@ impl Connection {
     /// otherwise.
     ///
     /// Unlike the head in [`Event::Request`], it is also available after [`respond`](Self::respond), for a log.
-    pub fn request(&self) -> Option<RequestHead<'_>> {
+    pub fn request_head(&self) -> Option<RequestHead<'_>> {
         if !self.holds_head {
             return None;
         }
@@ -280,7 +284,7 @@ impl Connection {
     /// Takes the request of the last [`poll`](Self::poll) back: the next poll hands it out once more.
     ///
     /// It suits a caller that cannot respond yet and has to [detach](Self::detach) the connection meanwhile. It does
-    /// nothing unless [`request`](Self::request) returns a request that has no response.
+    /// nothing unless [`request_head`](Self::request_head) returns a request that has no response.
     ///
     /// ```
     /// use http_core::server::{Connection, Event};
@@ -302,7 +306,7 @@ impl Connection {
 
     /// The first line as far as it was received, for a log. It may hold any byte except LF, so escape it.
     ///
-    /// It is available as long as [`request`](Self::request), and after an error in a head. Otherwise it is empty.
+    /// It is available as long as [`request_head`](Self::request_head), and after an error in a head. Otherwise it is empty.
     pub fn start_line(&self) -> &[u8] {
         let head = if self.holds_head || self.head.length == 0 { self.buffer.unread() } else { b"" };
         parse::start_line(head, self.limits.start_line as usize)
@@ -340,6 +344,8 @@ impl Connection {
         let needed = match response.status {
             Status::UNAUTHORIZED => Some(header::WWW_AUTHENTICATE), // R1945-9.4d, R9110-11.6.1
             Status::METHOD_NOT_ALLOWED => Some(header::ALLOW),      // R9110-10.2.1
+            Status::PROXY_AUTHENTICATION_REQUIRED => Some(header::PROXY_AUTHENTICATE), // R9110-15.5.8
+            Status::UPGRADE_REQUIRED => Some(header::UPGRADE),      // R9110-15.5.22
             _ => None,
         };
         if self.state == State::Due && needed.is_some_and(|name| !response.fields.contains(name)) {
@@ -348,8 +354,8 @@ impl Connection {
         self.forward(response, out)
     }
 
-    /// [`respond`](Self::respond) for a proxy that passes a response on. The headers that a 401 or a 405 needs may be
-    /// missing: the other server left them out.
+    /// [`respond`](Self::respond) for a proxy that passes a response on. A header that the status needs may be missing:
+    /// the other server left it out, or it was for the proxy alone.
     ///
     /// # Errors
     /// [`UsageError::NoResponseDue`], [`UsageError::InformationalStatus`]. After an error nothing is written.
@@ -377,8 +383,12 @@ impl Connection {
                 status: response.status,
                 date: response.date,
                 keep_alive: self.close_reason.is_none(),
+                upgrade: response.status == Status::UPGRADE_REQUIRED && response.fields.contains(header::UPGRADE),
                 idle_seconds: response.idle_timeout.map(|timeout| timeout.as_secs()).filter(|seconds| *seconds > 0),
-                length: response.body.length().filter(|_| !response.status.is_bodiless()), // R9110-8.6a
+                length: match response.status {
+                    Status::RESET_CONTENT => Some(0),                                   // R9110-15.3.6
+                    status => response.body.length().filter(|_| !status.is_bodiless()), // R9110-8.6a
+                },
                 fields: response.fields,
             };
             encode::response_head(&head, out);
@@ -393,6 +403,7 @@ impl Connection {
             ResponseBody::Length(length) => (SendBody::Exactly(length), State::Sending(Some(length))),
             ResponseBody::UntilClose => (SendBody::UntilClose, State::Sending(None)),
         };
+        self.has_body = send != SendBody::None;
         self.state = state;
         Ok(send)
     }
@@ -439,12 +450,12 @@ impl Connection {
         }
     }
 
-    /// Ends a body of unknown length ([`SendBody::UntilClose`]). After the last byte of [`SendBody::Exactly`] it
-    /// changes nothing.
+    /// Ends a body of unknown length ([`SendBody::UntilClose`]). After the last byte of a body it changes nothing.
     ///
     /// # Errors
     /// [`UsageError::BodyTooShort`] if a length was announced and not reached. Close the connection, so that the peer
-    /// notices; never pad the body. [`UsageError::NoBodyDue`] if none was being sent.
+    /// notices; never pad the body. [`UsageError::NoBodyDue`] if no body followed the head ([`SendBody::None`]), or none
+    /// is being sent.
     pub fn finish_body(&mut self) -> Result<(), UsageError> {
         match self.state {
             State::Sending(None) => {
@@ -452,7 +463,7 @@ impl Connection {
                 Ok(())
             }
             State::Sending(Some(_)) => Err(UsageError::BodyTooShort),
-            State::Dropping => Ok(()),
+            State::Dropping if self.has_body => Ok(()),
             _ => Err(UsageError::NoBodyDue),
         }
     }
@@ -510,7 +521,7 @@ impl Connection {
     /// use http_core::server::{Connection, Event};
     /// use http_core::{Limits, Workspace};
     ///
-    /// let mut workspace = Workspace::with_room(Limits::default().head as usize);   // one for each thread
+    /// let mut workspace = Workspace::with_capacity(Limits::default().head as usize);   // one for each thread
     /// let mut connection = Connection::new(Limits::default());
     /// connection.attach(&mut workspace);
     /// assert_eq!(connection.receive_buffer().len(), 16_384);
@@ -521,122 +532,5 @@ impl Connection {
     pub fn detach(&mut self, workspace: &mut Workspace) {
         self.holds_head = false;
         self.buffer.detach(workspace);
-    }
-}
-
-enum Step {
-    NeedInput,
-    Request,
-    Continue,
-    Body,
-    NeedOutput,
-    Closed,
-}
-
-impl Connection {
-    fn advance(&mut self) -> Result<Step, RequestError> {
-        loop {
-            match self.state {
-                State::Head => return self.receive_head(),
-                State::Due => return self.receive_body(),
-                State::Sending(_) => return Ok(Step::NeedOutput),
-                State::Dropping if self.close_reason.is_some() => self.state = State::Closed,
-                State::Dropping => {
-                    let n = self.body_left.min(self.buffer.unread().len() as u64);
-                    self.buffer.consume(n as usize);
-                    self.body_left -= n;
-                    if self.body_left == 0 {
-                        self.next_request();
-                    } else if self.eof || self.timed_out {
-                        self.close(CloseReason::BodyIncomplete);
-                    } else {
-                        return Ok(Step::NeedInput);
-                    }
-                }
-                State::Closed => return Ok(Step::Closed),
-            }
-        }
-    }
-
-    fn close(&mut self, reason: CloseReason) {
-        (self.state, self.close_reason) = (State::Closed, Some(reason));
-    }
-
-    fn next_request(&mut self) {
-        self.state = State::Head;
-        self.head = Head::NONE;
-        self.pieces = u8::from(!self.buffer.unread().is_empty());
-    }
-
-    /// Whether a byte of a request was received. Line ends do not count (R9112-8).
-    fn has_begun(&self) -> bool {
-        !matches!(self.buffer.unread(), b"" | b"\r" | b"\r\n" | b"\n") && !self.holds_head
-    }
-
-    #[cold]
-    fn refuse(&mut self, error: RequestError) {
-        if self.refused.is_none() {
-            if self.state == State::Head {
-                // The response to HEAD has no body, even if the line is incomplete. Only as much counts as a
-                // line may have, or the pieces would decide.
-                let line = self.buffer.unread();
-                let line = &line[..line.len().min(self.limits.start_line as usize)];
-                self.head.is_head = matches!(line, [b'H', b'E', b'A', b'D', b' ' | b'\t', ..]);
-            }
-            (self.refused, self.state, self.body_left) = (Some(error), State::Due, 0);
-        }
-    }
-
-    fn receive_head(&mut self) -> Result<Step, RequestError> {
-        if self.overloaded {
-            return Err(RequestError::Overloaded);
-        }
-        if let Some(body) = self.head.read(&mut self.buffer, &self.limits, self.allows_http09)? {
-            self.holds_head = true;
-            self.body_left = if let Framing::Length(bytes) = body { bytes } else { 0 };
-            self.state = State::Due;
-            return Ok(Step::Request);
-        }
-        match (self.timed_out, self.eof) {
-            (false, false) => return Ok(Step::NeedInput),
-            (true, _) if self.has_begun() => return Err(RequestError::TimedOut),
-            (_, true) if self.has_begun() => return Err(RequestError::Incomplete),
-            (true, _) => self.close(CloseReason::IdleTimeout),
-            (_, true) => self.close(CloseReason::PeerClosed),
-        }
-        Ok(Step::Closed)
-    }
-
-    fn receive_body(&mut self) -> Result<Step, RequestError> {
-        if let Some(error) = self.refused {
-            return Err(error);
-        }
-        if self.overloaded {
-            return Err(RequestError::Overloaded);
-        }
-        if self.body_left == 0 {
-            return Ok(Step::NeedOutput);
-        }
-        if self.body_left > self.limits.body {
-            return Err(RequestError::BodyTooLong);
-        }
-        let n = self.body_left.min(self.buffer.unread().len() as u64);
-        if n > 0 {
-            self.buffer.lend_front(n as usize);
-            self.body_left -= n;
-            self.head.expectation = Expectation::Nothing; // the client did not wait
-            return Ok(Step::Body);
-        }
-        if self.timed_out {
-            return Err(RequestError::TimedOut);
-        }
-        if self.eof {
-            return Err(RequestError::Incomplete); // R9112-6.3b
-        }
-        if self.head.expectation == Expectation::Continue {
-            self.head.expectation = Expectation::Nothing; // from now on the client sends the body
-            return Ok(Step::Continue);
-        }
-        Ok(Step::NeedInput)
     }
 }

@@ -12,7 +12,7 @@ use crate::message::version::Version;
 use crate::wire::framing::Framing;
 
 /// What the connection reports to its caller. Borrowed parts are valid until the next call that receives or polls.
-#[derive(Debug)]
+#[derive(Clone, Copy, Debug)]
 #[non_exhaustive]
 pub enum Event<'a> {
     /// The connection needs more bytes, the end of the stream or a timeout.
@@ -89,7 +89,7 @@ impl RequestHead<'_> {
 }
 
 /// The expectation in a request's Expect header (RFC 9110 §10.1.1).
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Expectation {
     /// Nothing: there is no such header, or the request is in HTTP/1.0.
@@ -133,10 +133,10 @@ impl Expectation {
 pub struct Response<'a> {
     /// The status, sent with its usual reason phrase. It cannot be 1xx, which HTTP/1.0 does not have.
     pub status: Status,
-    /// All other headers. A 401 needs WWW-Authenticate, and a 405 needs Allow.
+    /// All other headers. A 401 needs WWW-Authenticate, a 405 Allow, a 407 Proxy-Authenticate, and a 426 Upgrade.
     pub fields: &'a FieldBlock,
     /// The body that a GET would get. The same value serves HEAD, which gets the length without the body. A 204 and a
-    /// 304 get neither (R9110-8.6a).
+    /// 304 get neither (R9110-8.6a), and a 205 says that its length is 0 (R9110-15.3.6).
     pub body: ResponseBody<'a>,
     /// The time, for Date; `None` without a clock (RFC 9110 §6.6.1). A gateway passes on the Date that it received.
     pub date: Option<DateText>,
@@ -183,7 +183,7 @@ impl ResponseBody<'_> {
 ///
 /// Start a new timeout when the phase changes, and after each response: the next head may already have begun, and then the
 /// phase is the same as before.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Phase {
     /// No byte of a request was received, apart from line ends. A timeout, for example 75 s, closes without a response.

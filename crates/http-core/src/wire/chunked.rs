@@ -1,8 +1,9 @@
 //! Chunked bodies: which bytes are data, and where the body ends (R9112-7.1). Only a client receives them, from servers
 //! that ignore the HTTP version of its request.
 //!
-//! Parsing is strict. A chunk size has no sign and no prefix, and only CRLF ends a line. Extensions and trailers are
-//! limited, checked and skipped.
+//! Parsing is strict. A chunk size has no sign and no prefix, and only CRLF ends a line. Blanks may follow a size:
+//! recipients skip them or reject the line, so that none reads another size. Extensions and trailers are limited, checked
+//! and skipped.
 
 use crate::error::ResponseError;
 use crate::grammar::{hex, is_value_text, trim};
@@ -17,7 +18,9 @@ pub(crate) struct Chunks {
     state: State,
     scanner: HeadScanner,
     /// Length of the last chunk's line, once it has been received.
-    last_line: usize,
+    last_line: u32,
+    /// Bytes of all lines so far that say nothing about a size.
+    extra: u32,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -45,7 +48,7 @@ pub(crate) enum Next {
 
 impl Chunks {
     pub(crate) const fn new() -> Chunks {
-        Chunks { state: State::Line, scanner: HeadScanner::new(), last_line: 0 }
+        Chunks { state: State::Line, scanner: HeadScanner::new(), last_line: 0, extra: 0 }
     }
 
     /// Continues where it stopped. `bytes` only grows until bytes are returned. Those must be removed before the next
@@ -65,7 +68,7 @@ impl Chunks {
             }
             State::DataEnd => match bytes {
                 [b'\r', b'\n', ..] => {
-                    *self = Chunks::new();
+                    *self = Chunks { extra: self.extra, ..Chunks::new() };
                     Ok(Next::Framing(2))
                 }
                 [] | [b'\r'] => Ok(Next::NeedInput),
@@ -83,15 +86,25 @@ impl Chunks {
             }
             match found {
                 Found::Incomplete => return Ok(Next::NeedInput),
-                Found::StartLine(line, next) => match chunk_size(&bytes[line]).ok_or(ResponseError::InvalidChunk)? {
-                    0 => self.last_line = next,
-                    size => {
-                        self.state = State::Data(size);
-                        return Ok(Next::Framing(next));
+                Found::StartLine(line, next) => {
+                    let line = &bytes[line];
+                    let size = chunk_size(line).ok_or(ResponseError::InvalidChunk)?;
+                    // The limit of one line would let a server send any number of bytes for each byte of data.
+                    self.extra = self.extra.saturating_add(extra_bytes(line) as u32);
+                    if self.extra > limits.head {
+                        return Err(ResponseError::InvalidChunk);
                     }
-                },
+                    match size {
+                        0 => self.last_line = next as u32,
+                        size => {
+                            self.state = State::Data(size);
+                            return Ok(Next::Framing(next));
+                        }
+                    }
+                }
                 Found::HeadEnd(length) => {
-                    let trailers = parse::fields(&bytes[..length], self.last_line, self.scanner.field_lines, index);
+                    let (from, lines) = (self.last_line as usize, self.scanner.field_lines);
+                    let trailers = parse::fields(&bytes[..length], from, lines, index);
                     return trailers.map(|()| Next::End(length)).ok_or(ResponseError::InvalidChunk);
                 }
             }
@@ -99,14 +112,21 @@ impl Chunks {
     }
 }
 
-/// Parses `1*HEXDIG [ BWS ";" chunk-ext ]`. `None` also if the size does not fit into 64 bits.
+/// Parses `1*HEXDIG BWS [ ";" chunk-ext ]`. `None` also if the size does not fit into 64 bits.
 fn chunk_size(line: &[u8]) -> Option<u64> {
     let digits = line.iter().position(|&c| hex(c).is_none()).unwrap_or(line.len());
-    let (digits, extension) = line.split_at(digits);
-    if digits.is_empty() || !(extension.is_empty() || trim(extension).starts_with(b";")) || !is_value_text(extension) {
+    let (digits, rest) = line.split_at(digits);
+    if digits.is_empty() || !matches!(trim(rest), [] | [b';', ..]) || !is_value_text(rest) {
         return None;
     }
     digits.iter().try_fold(0u64, |size, &digit| size.checked_mul(16)?.checked_add(u64::from(hex(digit)?)))
+}
+
+/// The length of the extensions, and of the zeros and blanks by which a size is longer than any needs to be.
+fn extra_bytes(line: &[u8]) -> usize {
+    const LONGEST_SIZE: usize = 16; // hexadecimal digits
+    let size = line.iter().position(|&c| c == b';').unwrap_or(line.len());
+    line.len() - size.min(LONGEST_SIZE)
 }
 
 #[cfg(test)]
@@ -115,7 +135,7 @@ mod tests {
 
     // R9112-7.1, R9110-8.6b. Complete bodies are tested in tests/client.rs.
     #[test]
-    fn chunk_size_is_bare_hexadecimal_digits() {
+    fn chunk_size_is_hexadecimal_digits_and_blanks_may_follow() {
         for (line, size) in [
             ("0", Some(0)),
             ("0000000000000000000a", Some(10)),
@@ -125,7 +145,10 @@ mod tests {
             ("10000000000000000", None),
             ("", None),
             (";", None),
-            ("1 ", None),
+            ("1 ", Some(1)),
+            ("2 \t ", Some(2)),
+            ("1 1", None),
+            ("1 \x0b", None),
             (" 1", None),
             ("1a ;b\r", None),
             ("+1", None),

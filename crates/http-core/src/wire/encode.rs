@@ -9,7 +9,7 @@ use crate::message::method::Method;
 use crate::message::status::Status;
 
 /// The body that the caller must send after the head.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[must_use]
 pub enum SendBody {
     /// None: the message is complete.
@@ -25,6 +25,8 @@ pub(crate) struct ResponseHead<'a> {
     pub(crate) status: Status,
     pub(crate) date: Option<DateText>,
     pub(crate) keep_alive: bool,
+    /// The headers hold Upgrade, which Connection must name (RFC 9110 §7.8).
+    pub(crate) upgrade: bool,
     /// For how many seconds a kept connection may be idle.
     pub(crate) idle_seconds: Option<u64>,
     pub(crate) length: Option<u64>,
@@ -38,7 +40,13 @@ pub(crate) fn response_head(head: &ResponseHead<'_>, out: &mut Vec<u8>) {
         put(out, &[b"Date: ", date.as_bytes(), b"\r\n"]);
     }
     // Always written: without `keep-alive`, an HTTP/1.1 client expects an HTTP/1.0 server to close (D15, R9112-9.3c).
-    put(out, &[b"Connection: ", if head.keep_alive { b"keep-alive" } else { b"close" }, b"\r\n"]);
+    let options: &[u8] = match (head.keep_alive, head.upgrade) {
+        (true, false) => b"keep-alive",
+        (false, false) => b"close",
+        (true, true) => b"keep-alive, upgrade",
+        (false, true) => b"close, upgrade",
+    };
+    put(out, &[b"Connection: ", options, b"\r\n"]);
     if let (true, Some(seconds)) = (head.keep_alive, head.idle_seconds) {
         let (digits, from) = decimal(seconds);
         put(out, &[b"Keep-Alive: timeout=", &digits[from..], b"\r\n"]); // R2068-19.7.1d
@@ -124,6 +132,7 @@ mod tests {
             status: Status::OK,
             date: None,
             keep_alive,
+            upgrade: false,
             idle_seconds,
             length: Some(12),
             fields: &fields,
@@ -146,6 +155,7 @@ mod tests {
             status: unnamed,
             date: None,
             keep_alive: false,
+            upgrade: false,
             idle_seconds: None,
             length: None,
             fields: &fields,

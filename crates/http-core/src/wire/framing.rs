@@ -12,7 +12,7 @@ use crate::message::version::Version;
 /// How the end of a body is found (RFC 1945 §7.2, RFC 9112 §6.3).
 ///
 /// The connections count the bytes. The framing is public for callers that need to know it in advance.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Framing {
     /// No body, or a body of zero bytes.
@@ -79,6 +79,22 @@ pub(crate) fn of_response(method: Method<'_>, status: Status, fields: &Fields<'_
         Some(bytes) => Framing::Length(bytes),
         None => Framing::UntilClose, // R1945-7.2.2a
     })
+}
+
+/// Whether the headers of a response without a body contradict its status. A recipient that trusts them would look
+/// elsewhere for the next response.
+///
+/// 1xx and 204 must have neither Transfer-Encoding nor a Content-Length (RFC 9112 §6.1, R9110-8.6a). A length of 0 does no
+/// harm. A 205 needs one, or the close ends it (R9110-15.3.6). The headers of a 304 are those of the 200.
+pub(crate) fn contradicts_status(status: Status, fields: &Fields<'_>) -> bool {
+    if !status.is_bodiless() || status == Status::NOT_MODIFIED {
+        return false;
+    }
+    match of_response(Method::Get, Status::OK, fields) {
+        Ok(Framing::Empty) => false,
+        Ok(Framing::UntilClose) => status == Status::RESET_CONTENT,
+        _ => true,
+    }
 }
 
 enum Coding {

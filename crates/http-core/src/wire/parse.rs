@@ -48,7 +48,8 @@ pub(crate) fn request_line(line: &[u8]) -> Result<RequestLine, RequestError> {
         let simple = &line[..method.end] == b"GET"
             && target.start == method.end + 1
             && line[method.end] == b' '
-            && line[target.start] == b'/';
+            && line[target.start] == b'/'
+            && !ends_in_version(&line[target.clone()]);
         return match simple {
             true => Ok(RequestLine { method, target, version: Version::HTTP_09, lenient: false }),
             false => Err(RequestError::RequestLine),
@@ -66,6 +67,14 @@ pub(crate) fn request_line(line: &[u8]) -> Result<RequestLine, RequestError> {
         return Err(RequestError::Whitespace); // D2
     }
     Ok(RequestLine { method, target, version, lenient })
+}
+
+/// Whether a target ends with `HTTP/`, a digit, and only digits and dots after it. Without a version, it is the target of
+/// an HTTP/1.x request that lacks the space before it (D10, R9112-C.1).
+fn ends_in_version(target: &[u8]) -> bool {
+    let number = target.iter().rev().take_while(|c| matches!(c, b'0'..=b'9' | b'.')).count();
+    let (front, number) = target.split_at(target.len() - number);
+    front.ends_with(b"HTTP/") && number.first().is_some_and(u8::is_ascii_digit)
 }
 
 /// The next word after `from`, without the spaces and tabs before it. Empty at the end of the line.
@@ -101,6 +110,8 @@ pub(crate) struct StatusLine {
     pub(crate) status: Status,
     /// Offsets count from the first byte of the line.
     pub(crate) reason: Range<usize>,
+    /// The reason follows the status without a blank.
+    pub(crate) lenient: bool,
 }
 
 /// The first line of what was received, without its line end and cut at `limit` bytes, for a log.
@@ -111,8 +122,8 @@ pub(crate) fn start_line(received: &[u8], limit: usize) -> &[u8] {
 }
 
 /// Reads a status line without its line end: any number of blanks, an optional reason phrase, any HTTP/1.x
-/// (R1945-6.1b, R1945-Ba, R9112-4).
-pub(crate) fn status_line(line: &[u8]) -> Result<StatusLine, ResponseError> {
+/// (R1945-6.1b, R1945-Ba, R9112-4). If allowed, the reason may follow the status without a blank (D18).
+pub(crate) fn status_line(line: &[u8], allows_joined_reason: bool) -> Result<StatusLine, ResponseError> {
     if !line.starts_with(b"HTTP/") {
         return Err(ResponseError::NotHttp);
     }
@@ -121,10 +132,14 @@ pub(crate) fn status_line(line: &[u8]) -> Result<StatusLine, ResponseError> {
     if version.major() != 1 {
         return Err(ResponseError::VersionNotSupported);
     }
-    let code = word(line, end);
-    let reason = word(line, code.end).start..line.len();
+    let mut code = word(line, end);
+    let lenient = allows_joined_reason && line[code.clone()].get(3).is_some_and(|c| !c.is_ascii_digit());
+    if lenient {
+        code.end = code.start + 3;
+    }
+    let reason = skip_blanks(line, code.end)..line.len();
     match Status::try_from(&line[code]) {
-        Ok(status) if is_value_text(&line[reason.clone()]) => Ok(StatusLine { version, status, reason }),
+        Ok(status) if is_value_text(&line[reason.clone()]) => Ok(StatusLine { version, status, reason, lenient }),
         _ => Err(ResponseError::StatusLine),
     }
 }
@@ -183,31 +198,35 @@ fn fields_up_to<const N: usize>(bytes: &[u8], from: usize, index: &mut FieldInde
 pub(crate) fn unfold(head: &mut [u8], from: usize) -> Result<(), ()> {
     const STRICT: [FieldName<'static>; 4] =
         [header::HOST, header::CONTENT_LENGTH, header::TRANSFER_ENCODING, header::CONNECTION];
-    unfold_except(&STRICT, head, from)
+    unfold_if(|name| !STRICT.contains(&name), head, from)
 }
 
 /// Like [`unfold`], for a response: a client must accept folding in every field (R9112-5.2).
 pub(crate) fn unfold_response(head: &mut [u8], from: usize) -> Result<(), ()> {
-    unfold_except(&[], head, from)
+    unfold_if(|_| true, head, from)
 }
 
-fn unfold_except(strict: &[FieldName<'_>], head: &mut [u8], from: usize) -> Result<(), ()> {
-    let mut field_start = from;
-    let mut line_start = from;
-    while let Some(length) = memchr::memchr(b'\n', &head[line_start..]) {
-        if is_blank(&head[line_start]) {
-            let name = head[field_start..line_start].split(|&c| c == b':').next().unwrap_or_default();
-            if FieldName::new(name).map_or(true, |name| strict.contains(&name)) {
+/// Asks once for each folded field: with its name and its lines, it may be as long as the head.
+fn unfold_if(mut allowed: impl FnMut(FieldName<'_>) -> bool, head: &mut [u8], from: usize) -> Result<(), ()> {
+    let (mut field_start, mut line_start, mut may_fold) = (from, from, false);
+    while let Some(first) = head.get(line_start) {
+        if !is_blank(first) {
+            (field_start, may_fold) = (line_start, false);
+        } else {
+            if !may_fold {
+                let name = head[field_start..line_start].split(|&c| c == b':').next().unwrap_or_default();
+                may_fold = FieldName::new(name).is_ok_and(&mut allowed);
+            }
+            if !may_fold {
                 return Err(());
             }
             head[line_start - 1] = b' ';
             if head[line_start - 2] == b'\r' {
                 head[line_start - 2] = b' ';
             }
-        } else {
-            field_start = line_start;
         }
-        line_start += length + 1;
+        let rest = &head[line_start..];
+        line_start += rest.iter().position(|&c| c == b'\n').map_or(rest.len(), |length| length + 1);
     }
     Ok(())
 }
@@ -220,7 +239,7 @@ mod tests {
     use alloc::format;
     use alloc::vec::Vec;
 
-    // R1945-5.1, R1945-4.1, R1945-3.1a, R1945-Ba, R9112-3b, R9112-3c, R9110-6.2, D2, D4, D10
+    // R1945-5.1, R1945-4.1, R1945-3.1a, R1945-Ba, R9112-3b, R9112-3c, R9112-C.1, R9110-6.2, D2, D4, D10
     #[test]
     fn request_line_is_strict_for_http_11_and_lenient_for_http_10() {
         use RequestError as E;
@@ -232,6 +251,25 @@ mod tests {
             ("GET \t/a HTTP/1.0", Ok((Version::HTTP_10, true))),
             ("GET  /a HTTP/1.1", Err(E::Whitespace)),
             ("GET /a\tHTTP/1.1", Err(E::Whitespace)),
+            // The space before the version is missing.
+            ("GET /HTTP/1.0", Err(E::RequestLine)),
+            ("GET /HTTP/1.1", Err(E::RequestLine)),
+            ("GET /aHTTP/1.0", Err(E::RequestLine)),
+            ("GET /a/HTTP/2", Err(E::RequestLine)),
+            ("GET /aHTTP/1.10", Err(E::RequestLine)),
+            ("GET /a?bHTTP/1.0", Err(E::RequestLine)),
+            ("GET /a?b=HTTP/0.9", Err(E::RequestLine)),
+            ("GET http://h/HTTP/1.0", Err(E::RequestLine)),
+            ("GET HTTP/1.0", Err(E::RequestLine)),
+            ("GET/ HTTP/1.0", Err(E::Method)),
+            ("GET /HTTP/1.0 HTTP/1.0", Ok((Version::HTTP_10, false))),
+            ("GET /HTTP/1.0/", Ok((Version::HTTP_09, false))),
+            ("GET /HTTP/1.0?a", Ok((Version::HTTP_09, false))),
+            ("GET /HTTP/1.0x", Ok((Version::HTTP_09, false))),
+            ("GET /http/1.0", Ok((Version::HTTP_09, false))),
+            ("GET /HTTP/", Ok((Version::HTTP_09, false))),
+            ("GET /HTTP/..", Ok((Version::HTTP_09, false))),
+            ("GET /1.0", Ok((Version::HTTP_09, false))),
             ("GET  /a", Err(E::RequestLine)),
             ("GET\t/a", Err(E::RequestLine)),
             ("GET a", Err(E::RequestLine)),
@@ -298,9 +336,9 @@ mod tests {
             ("<html>", Err(NotHttp)),
             ("", Err(NotHttp)),
         ] {
-            assert_eq!(status_line(line.as_bytes()).map(|line| line.status.code()), expected, "{line}");
+            assert_eq!(status_line(line.as_bytes(), false).map(|line| line.status.code()), expected, "{line}");
         }
-        assert_eq!(status_line(b"HTTP/1.0  200 \t so  so").map(|line| line.reason), Ok(16..22));
+        assert_eq!(status_line(b"HTTP/1.0  200 \t so  so", false).map(|line| line.reason), Ok(16..22));
     }
 
     // R1945-2.2b, R9112-5.2, D3
@@ -315,6 +353,13 @@ mod tests {
             assert_eq!(unfold_response(&mut head, 3).is_ok(), FieldName::new(strict.as_bytes()).is_ok(), "{strict}");
         }
         assert_eq!(unfold(&mut b"x\r\n A: b\r\n\r\n".to_vec(), 3), Err(()), "R9112-2.2e");
+        // Each folded field is judged by its own name, once, however many lines it has.
+        let mut head = *b"x\nA:\n b\n c\nB: d\nHost: e\n f\n\n";
+        assert_eq!(unfold(&mut head.clone(), 2), Err(()));
+        let names = core::cell::Cell::new(0);
+        let count = |_: FieldName<'_>| names.replace(names.get() + 1) < 9;
+        assert_eq!(unfold_if(count, &mut head, 2), Ok(()));
+        assert_eq!((&head, names.get()), (b"x\nA:  b  c\nB: d\nHost: e  f\n\n", 2));
     }
 
     // Any irregular line leaves the head to the scanner, and so does any limit that might be exceeded.

@@ -6,6 +6,7 @@ use thiserror::Error;
 use crate::error::RequestError;
 use crate::grammar::elements;
 use crate::message::field::{Fields, header};
+use crate::message::status::Status;
 use crate::message::version::Version;
 
 /// What the Connection headers of a message ask for, all lines together. The later variant wins.
@@ -39,13 +40,13 @@ fn option_of(token: &[u8]) -> ConnectionOption {
 ///
 /// If several reasons apply when the response is given, the first in this order is reported: `Refused`,
 /// `SimpleRequest`, `LenientParse`, `PeerRequested`, `CallerRequested`, `UnknownLength`, `UnreadBody`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Error)]
 #[non_exhaustive]
 pub enum CloseReason {
     /// The peer closed the connection between two requests.
     #[error("the peer closed the connection")]
     PeerClosed,
-    /// The peer sent `Connection: close`, or HTTP/1.0 without `keep-alive` (R2068-19.7.1a, R9112-9.3a).
+    /// The peer sent `Connection: close`, HTTP/1.0 without `keep-alive`, or a 408 (R2068-19.7.1a, R9112-9.3a).
     #[error("the peer asked to close the connection")]
     PeerRequested,
     /// The request was a Simple-Request, and HTTP/0.9 has no persistent connections (R1945-3.1a).
@@ -117,14 +118,17 @@ pub(crate) fn close_reason(facts: &CloseFacts) -> Option<CloseReason> {
 /// Why a client cannot send its next request over the connection of this response; `None` if the connection is kept.
 ///
 /// The server must agree to keep it (in HTTP/1.0 by the token, R2068-19.7.1a), the framing must be certain, and the
-/// body must end before the connection does.
+/// body must end before the connection does. A 408 says that the server closes, whatever its headers say: if it crossed
+/// the request, it is not the response to it (R9110-15.5.9).
 pub(crate) fn close_reason_of_response(
     version: Version,
+    status: Status,
     connection_option: ConnectionOption,
     has_end: bool,
     doubtful_framing: bool,
 ) -> Option<CloseReason> {
     let kept = match connection_option {
+        _ if status == Status::REQUEST_TIMEOUT => false,
         ConnectionOption::Close => false,
         ConnectionOption::KeepAlive => true,
         ConnectionOption::Nothing => version >= Version::HTTP_11,
@@ -207,18 +211,27 @@ mod tests {
         }
     }
 
-    // R2068-19.7.1a, R9112-6.1b
+    // R2068-19.7.1a, R9112-6.1b, R9110-15.5.9
     #[test]
     fn connection_is_kept_only_if_the_server_agrees() {
-        for (version, option, has_end, doubtful, expected) in [
-            (Version::HTTP_11, ConnectionOption::Nothing, true, false, None),
-            (Version::HTTP_10, ConnectionOption::KeepAlive, true, false, None),
-            (Version::HTTP_10, ConnectionOption::Nothing, true, false, Some(CloseReason::PeerRequested)),
-            (Version::HTTP_11, ConnectionOption::Close, true, false, Some(CloseReason::PeerRequested)),
-            (Version::HTTP_11, ConnectionOption::KeepAlive, false, false, Some(CloseReason::UnknownLength)),
-            (Version::HTTP_11, ConnectionOption::KeepAlive, true, true, Some(CloseReason::LenientParse)),
+        use Status as S;
+        for (version, status, option, has_end, doubtful, expected) in [
+            (Version::HTTP_11, S::OK, ConnectionOption::Nothing, true, false, None),
+            (Version::HTTP_10, S::OK, ConnectionOption::KeepAlive, true, false, None),
+            (Version::HTTP_10, S::OK, ConnectionOption::Nothing, true, false, Some(CloseReason::PeerRequested)),
+            (Version::HTTP_11, S::OK, ConnectionOption::Close, true, false, Some(CloseReason::PeerRequested)),
+            (Version::HTTP_11, S::OK, ConnectionOption::KeepAlive, false, false, Some(CloseReason::UnknownLength)),
+            (Version::HTTP_11, S::OK, ConnectionOption::KeepAlive, true, true, Some(CloseReason::LenientParse)),
+            (
+                Version::HTTP_11,
+                S::REQUEST_TIMEOUT,
+                ConnectionOption::KeepAlive,
+                true,
+                false,
+                Some(CloseReason::PeerRequested),
+            ),
         ] {
-            assert_eq!(close_reason_of_response(version, option, has_end, doubtful), expected);
+            assert_eq!(close_reason_of_response(version, status, option, has_end, doubtful), expected, "{status}");
         }
     }
 }

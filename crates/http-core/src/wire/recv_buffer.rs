@@ -25,7 +25,7 @@ impl Workspace {
     ///
     /// [`Limits::head`](crate::Limits::head) is a good size, and more is never used. `default()` has no space at first
     /// and keeps what the first connection allocates.
-    pub fn with_room(bytes: usize) -> Workspace {
+    pub fn with_capacity(bytes: usize) -> Workspace {
         Workspace { bytes: alloc::vec![0; bytes], fields: FieldIndex::new() }
     }
 }
@@ -220,7 +220,7 @@ mod tests {
 
     #[test]
     fn detach_returns_lent_memory_and_keeps_unread_bytes() {
-        let mut workspace = Workspace::with_room(64);
+        let mut workspace = Workspace::with_capacity(64);
         let mut buffer = RecvBuffer::new();
         buffer.attach(&mut workspace);
         buffer.receive_buffer(64)[..3].copy_from_slice(b"abc");
@@ -239,7 +239,7 @@ mod tests {
 
     #[test]
     fn memory_doubles_up_to_the_limit() {
-        let (mut buffer, mut workspace) = (RecvBuffer::new(), Workspace::with_room(64));
+        let (mut buffer, mut workspace) = (RecvBuffer::new(), Workspace::with_capacity(64));
         assert_eq!(alloc::format!("{workspace:?}"), "Workspace(64 bytes)");
         buffer.attach(&mut workspace);
         assert_eq!(buffer.receive_buffer(1000).len(), 64);
@@ -265,7 +265,7 @@ mod tests {
     fn bytes_move_to_the_front_when_less_than_half_is_free() {
         for (received, space) in [(31, 33), (32, 32), (33, 32), (63, 2)] {
             let mut buffer = RecvBuffer::new();
-            buffer.attach(&mut Workspace::with_room(64));
+            buffer.attach(&mut Workspace::with_capacity(64));
             assert_eq!(buffer.receive_buffer(64).len(), 64);
             buffer.received(received);
             buffer.consume(1);

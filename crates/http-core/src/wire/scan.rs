@@ -17,8 +17,10 @@ pub(crate) struct HeadScanner {
     /// Field lines so far, without continuation lines.
     pub(crate) field_lines: u16,
     first_line_seen: bool,
-    /// A line ended with a bare LF.
+    /// A line ended with a bare LF, or with two CRs.
     pub(crate) bare_lf: bool,
+    /// A line may end with CR CR LF.
+    pub(crate) allows_double_cr: bool,
     /// A line began with a space or tab.
     pub(crate) folded: bool,
     /// It has read the head before, and the folded lines were joined in place.
@@ -53,6 +55,7 @@ impl HeadScanner {
             field_lines: 0,
             first_line_seen: false,
             bare_lf: false,
+            allows_double_cr: false,
             folded: false,
             joined: false,
         }
@@ -70,19 +73,17 @@ impl HeadScanner {
             let Some(to_lf) = memchr(b'\n', &head[self.scanned as usize..]) else {
                 self.scanned = head.len() as u32;
                 // A CR at the very end may be the first half of a CRLF.
-                let line = &head[start..];
-                self.check_length(line.len() - usize::from(line.ends_with(b"\r")), limits)?;
+                self.check_length(self.length(&head[start..]), limits)?;
                 // A head that goes on needs at least one more byte.
                 return if head.len() >= limits.head as usize { Err(TooLong::Head) } else { Ok(Found::Incomplete) };
             };
             let lf = self.scanned as usize + to_lf;
-            let with_cr = lf > start && head[lf - 1] == b'\r';
-            let end = lf - usize::from(with_cr);
+            let end = start + self.length(&head[start..lf]);
             self.check_length(end - start, limits)?;
             if lf >= limits.head as usize {
                 return Err(TooLong::Head);
             }
-            self.bare_lf |= !with_cr;
+            self.bare_lf |= lf - end != 1;
             self.scanned = lf as u32 + 1;
             self.line_start = self.scanned;
 
@@ -107,6 +108,15 @@ impl HeadScanner {
     /// A scanner for the head that follows an empty line. A bare LF in that line counts for the head as well (D1).
     pub(crate) const fn after_blank_line(&self) -> HeadScanner {
         HeadScanner { bare_lf: self.bare_lf, ..HeadScanner::new() }
+    }
+
+    /// The length of a line without the CR at its end.
+    fn length(&self, line: &[u8]) -> usize {
+        match line {
+            [line @ .., b'\r', b'\r'] if self.allows_double_cr => line.len(),
+            [line @ .., b'\r'] => line.len(),
+            line => line.len(),
+        }
     }
 
     fn check_length(&self, bytes: usize, limits: &Limits) -> Result<(), TooLong> {

@@ -16,8 +16,9 @@ const NOW: i64 = 1_000_000_000;
 const TAG: &str = "\"64-1\"";
 const METHODS: &str = "GET, HEAD, OPTIONS";
 /// The content of the hidden files must never be sent.
-const FILES: [(&str, &[u8]); 3] = [
+const FILES: [(&str, &[u8]); 4] = [
     ("HelloWorld.html", b"<!DOCTYPE html>\n<title>Hello</title>\n<p>Hello, world!</p>\n"),
+    ("Empty.html", b""),
     (".htpasswd", b"root:secret\n"),
     (".git/config", b"root:secret\n"),
 ];

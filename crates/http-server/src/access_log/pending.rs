@@ -142,7 +142,7 @@ mod tests {
             let n = io::Read::read(&mut rest, connection.receive_buffer()).unwrap();
             connection.received(n);
         }
-        let fields = connection.request().unwrap().fields;
+        let fields = connection.request_head().unwrap().fields;
         let mut record = PendingRecord::default();
         // A record is reused for the next request, whatever that is.
         record.set(1, IpAddr::from([1; 16]), [b"user", b"", b"agent", b"line"]);

@@ -40,24 +40,61 @@ pub struct Users {
 #[non_exhaustive]
 pub enum UsersError {
     /// An error of the system.
+    ///
+    /// ```
+    /// # use http_server::auth::{Users, UsersError};
+    /// assert!(matches!(Users::read("/no/such/file".as_ref()), Err(UsersError::Unreadable(_))));
+    /// ```
     #[error("cannot read the file: {0}")]
     Unreadable(#[from] io::Error),
     /// The file is longer than 1 MiB.
+    ///
+    /// ```
+    /// # use http_server::auth::{Users, UsersError};
+    /// assert!(matches!(Users::read("/dev/zero".as_ref()), Err(UsersError::TooLong)));
+    /// ```
     #[error("the file is longer than 1 MiB")]
     TooLong,
     /// The file has no user.
+    ///
+    /// ```
+    /// # use http_server::auth::{Users, UsersError};
+    /// assert!(matches!(Users::parse(b"# none\n"), Err(UsersError::Empty)));
+    /// ```
     #[error("no users found; expected `htpasswd -B` lines")]
     Empty,
     /// A line without a colon, or with a user name that is empty or has a control byte, which credentials cannot have.
+    ///
+    /// ```
+    /// # use http_server::auth::{Users, UsersError};
+    /// assert!(matches!(Users::parse(b"me\n"), Err(UsersError::Line(1))));
+    /// ```
     #[error("line {0}: expected USER:HASH")]
     Line(usize),
     /// A hash that is missing or not one of bcrypt.
+    ///
+    /// ```
+    /// # use http_server::auth::{Users, UsersError};
+    /// assert!(matches!(Users::parse(b"me:$apr1$salt$hash\n"), Err(UsersError::Hash(1))));
+    /// ```
     #[error("line {0}: expected a bcrypt hash from `htpasswd -B`")]
     Hash(usize),
     /// A cost that bcrypt does not have, or that would hold a thread for too long: each step doubles the time.
+    ///
+    /// ```
+    /// # use http_server::auth::{Users, UsersError};
+    /// let line = b"me:$2a$31$CCCCCCCCCCCCCCCCCCCCC.E5YPO9kmyuRGyh0XouQYb4YMJKvyOeW\n";
+    /// assert!(matches!(Users::parse(line), Err(UsersError::Cost(1, 31))));
+    /// ```
     #[error("line {0}: bcrypt cost {1} is out of range (4 to 14)")]
     Cost(usize, u32),
     /// A user that an earlier line already has.
+    ///
+    /// ```
+    /// # use http_server::auth::{Users, UsersError};
+    /// let line = "U:$2a$05$CCCCCCCCCCCCCCCCCCCCC.E5YPO9kmyuRGyh0XouQYb4YMJKvyOeW\n";
+    /// assert!(matches!(Users::parse(line.repeat(2).as_bytes()), Err(UsersError::DuplicateUser(2))));
+    /// ```
     #[error("line {0}: duplicate user")]
     DuplicateUser(usize),
 }

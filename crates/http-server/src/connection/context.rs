@@ -56,7 +56,7 @@ impl WorkerContext {
 
     /// A buffer to receive into.
     pub(crate) fn take_workspace(&mut self, limits: &Limits) -> Workspace {
-        self.workspaces.pop().unwrap_or_else(|| Workspace::with_room(limits.head as usize))
+        self.workspaces.pop().unwrap_or_else(|| Workspace::with_capacity(limits.head as usize))
     }
 
     pub(crate) fn return_workspace(&mut self, workspace: Workspace) {

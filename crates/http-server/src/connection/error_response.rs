@@ -93,6 +93,8 @@ impl ErrorResponses<'_> {
         let (rule, fault) = match status {
             Status::UNAUTHORIZED => ("R9110-11.6.1", "a 401 response needs WWW-Authenticate"),
             Status::METHOD_NOT_ALLOWED => ("R9110-10.2.1", "a 405 response needs Allow"),
+            Status::PROXY_AUTHENTICATION_REQUIRED => ("R9110-15.5.8", "a 407 response needs Proxy-Authenticate"),
+            Status::UPGRADE_REQUIRED => ("R9110-15.5.22", "a 426 response needs Upgrade"),
             _ => ("R1945-9.1", "HTTP/1.0 has no 1xx responses"),
         };
         self.internal_error(rule, &format_args!("handler returned {status}: {fault}"))

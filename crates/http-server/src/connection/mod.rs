@@ -309,12 +309,13 @@ impl<T: Transport> Connection<T> {
         self.responses > 0 && self.is_idle()
     }
 
-    /// When it times out, if it is parked now.
+    /// When it times out, if it is parked now. No peer has less time than its timeout.
     pub(crate) fn deadline(&self, shared: &Shared) -> Millis {
-        match self.reservation {
+        let deadline = match self.reservation {
             Reservation::Wanted(_) => self.timer.phase_started() + shared.timeouts.memory_wait(),
             _ => self.timer.deadline(&shared.timeouts, self.waits_for),
-        }
+        };
+        deadline.saturating_add(clock::MAX_LAG)
     }
 
     /// Since when its body waits for memory, and how many bytes, if it does.

@@ -164,7 +164,7 @@ impl<T: Transport> Connection<T> {
             return Ok(Some(TurnOutcome::Blocked(shared.handler_permit)));
         }
         let waker = self.take_waker();
-        let Some(head) = self.protocol.request() else { return Err(io::Error::other("a request without a head")) };
+        let Some(head) = self.protocol.request_head() else { return Err(io::Error::other("a request without a head")) };
         let request = Request {
             head,
             peer_addr: self.peer_addr,
@@ -231,7 +231,7 @@ impl<T: Transport> Connection<T> {
         if self.protocol.phase() != Phase::Head || self.protocol.poll().is_err() {
             return false;
         }
-        let Some(head) = self.protocol.request() else { return false };
+        let Some(head) = self.protocol.request_head() else { return false };
         let client = forwarded::client_ip(&shared.trusted, self.peer_addr.ip(), &head.fields);
         let mut record = Box::<PendingRecord>::default();
         record.begin(log.format, self.request_began(), client, Some(&head.fields), self.protocol.start_line());

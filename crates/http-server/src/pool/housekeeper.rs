@@ -7,7 +7,7 @@
 use std::cmp::Reverse;
 use std::sync::atomic::Ordering::Relaxed;
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use super::Engine;
 use crate::clock::{self, Millis};
@@ -67,7 +67,7 @@ pub(crate) fn run(engine: &Engine, shutdown_timeout: Duration) {
             continue;
         }
         let is_first = stopped_at.is_none();
-        let over = now.saturating_sub(*stopped_at.get_or_insert(now)) >= shutdown_timeout.as_millis() as u64;
+        let over = stopped_at.get_or_insert_with(Instant::now).elapsed() >= shutdown_timeout;
         if is_first {
             engine.reactor.stop_accepting();
         }

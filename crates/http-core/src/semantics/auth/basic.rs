@@ -50,12 +50,11 @@ impl Basic {
 
     fn read(value: &[u8]) -> Option<Basic> {
         let (scheme, rest) = value.split_at_checked(5)?;
-        let cookie = rest.trim_ascii_start();
-        let blanks = &rest[..rest.len() - cookie.len()];
-        if !scheme.eq_ignore_ascii_case(b"Basic") || blanks.is_empty() || blanks.contains(&b'\t') {
+        let spaces = rest.iter().take_while(|&&c| c == b' ').count();
+        if !scheme.eq_ignore_ascii_case(b"Basic") || spaces == 0 {
             return None;
         }
-        Basic::split(from_base64(cookie)?)
+        Basic::split(from_base64(&rest[spaces..])?)
     }
 
     /// The user, possibly empty.
@@ -88,7 +87,7 @@ impl Basic {
 }
 
 /// The error for [`Basic`] credentials that cannot be read or sent.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Error)]
 #[error("invalid credentials: expected Basic and base64 of \"user:password\", without control characters")]
 pub struct InvalidCredentials;
 
@@ -233,6 +232,10 @@ mod tests {
             "Basic CTpi",     // HTAB
         ] {
             assert_eq!(parse(bad), None, "{bad}");
+        }
+        // Blanks that no header value holds, but that a caller may pass.
+        for bad in ["Basic\nYTpi", "Basic \nYTpi", "Basic \x0cYTpi", "Basic \tYTpi"] {
+            assert!(Basic::try_from(bad).is_err(), "{bad:?}");
         }
         for (user, password, ok) in [
             ("a", "b", true),

@@ -22,7 +22,7 @@ pub fn basic_challenge(realm: &str) -> Result<String, InvalidRealm> {
 }
 
 /// The error for a realm that [`basic_challenge`] cannot quote.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Error)]
 #[error("invalid realm: expected visible ASCII and blanks, without quotes and backslashes")]
 pub struct InvalidRealm;
 
@@ -44,7 +44,8 @@ impl<'a> Challenge<'a> {
         self.scheme.eq_ignore_ascii_case(b"Basic")
     }
 
-    /// The raw bytes of the realm without its quotes, not necessarily ASCII. `None` if the challenge has no realm.
+    /// The raw bytes of the realm without its quotes, not necessarily ASCII. `None` if the challenge has no realm, or one
+    /// that should have quotes and has none, such as `realm=My Router`.
     pub const fn realm(&self) -> Option<&'a [u8]> {
         self.realm
     }
@@ -63,8 +64,8 @@ const MAX_CHALLENGES: usize = 16;
 /// The challenges in the WWW-Authenticate headers of a response, in order and at most 16 (R1945-10.16).
 ///
 /// Malformed challenges are skipped. So are those with two realms or with a backslash in the realm, which HTTP/1.0 and
-/// 1.1 read differently (R1945-2.2d). Other parameters are parsed and dropped. The work is linear in the length of the
-/// headers.
+/// 1.1 read differently (R1945-2.2d). Other parameters are parsed and dropped, and so is a value that lacks its quotes:
+/// the challenge still asks for its scheme. The work is linear in the length of the headers.
 ///
 /// ```
 /// # use http_core::{client::{Connection, Event, Request}, Authority, FieldBlock, Limits, Method, Target};
@@ -111,6 +112,7 @@ impl ProtectionSpace {
 /// A challenge whose parameters are still being read.
 struct PartialChallenge<'a> {
     challenge: Challenge<'a>,
+    has_realm: bool,
     is_sound: bool,
 }
 
@@ -119,10 +121,11 @@ impl<'a> PartialChallenge<'a> {
         self.is_sound.then_some(self.challenge)
     }
 
-    fn add(&mut self, (name, value): (&[u8], &'a [u8])) {
+    fn add(&mut self, (name, value): (&[u8], Option<&'a [u8]>)) {
         if name.eq_ignore_ascii_case(b"realm") {
-            self.is_sound &= self.challenge.realm.is_none() && !value.contains(&b'\\'); // R1945-2.2d
-            self.challenge.realm = Some(value);
+            self.is_sound &= !self.has_realm && value.is_none_or(|value| !value.contains(&b'\\')); // R1945-2.2d
+            self.has_realm = true;
+            self.challenge.realm = value;
         }
     }
 }
@@ -171,7 +174,7 @@ fn next_element<'a>(rest: &mut &'a [u8]) -> Option<&'a [u8]> {
 /// challenge.
 fn challenge_start(element: &[u8]) -> Option<PartialChallenge<'_>> {
     let (scheme, rest) = token_at_front(element)?;
-    let mut start = PartialChallenge { challenge: Challenge { scheme, realm: None }, is_sound: true };
+    let mut start = PartialChallenge { challenge: Challenge { scheme, realm: None }, has_realm: false, is_sound: true };
     match rest {
         [] => {}
         [b' ' | b'\t', rest @ ..] if !trim(rest).starts_with(b"=") => match parameter(trim(rest)) {
@@ -183,13 +186,15 @@ fn challenge_start(element: &[u8]) -> Option<PartialChallenge<'_>> {
     Some(start)
 }
 
-/// Parses `token BWS "=" BWS ( token / quoted-string )`. The value loses its quotes and keeps its backslashes.
-fn parameter(element: &[u8]) -> Option<(&[u8], &[u8])> {
+/// Parses `token BWS "=" BWS ( token / quoted-string )`. The value loses its quotes and keeps its backslashes. It is
+/// `None` if it needs quotes and has none, as in the challenges of some devices.
+fn parameter(element: &[u8]) -> Option<(&[u8], Option<&[u8]>)> {
     let (name, rest) = token_at_front(element)?;
     let value = trim(trim(rest).strip_prefix(b"=")?);
     match value {
-        [b'"', inner @ .., b'"'] => is_quotable(inner).then_some((name, inner)),
-        _ => is_token(value).then_some((name, value)),
+        [b'"', inner @ .., b'"'] => is_quotable(inner).then_some((name, Some(inner))),
+        _ if value.contains(&b'"') => None,
+        _ => Some((name, Some(value).filter(|value| is_token(value)))),
     }
 }
 
@@ -282,13 +287,24 @@ mod tests {
             ("W: Basic realm=\"a\" x", &[]),
             ("W: Basic realm=\"a\" Basic realm=\"b\", Basic realm=\"c\"", &["Basic realm=\"c\""]),
             ("W: Basic realm=\"a\", x=\", Basic realm=b", &[]),
-            ("W: Basic realm=\"a\", x = y z, Basic realm=\"b\"", &["Basic realm=\"b\""]),
             ("W: Basic realm=\"a\", =x, Basic realm=\"b\"", &["Basic realm=\"b\""]),
             ("W: Basic realm=\"a\", realm=\"b\", Digest realm=\"c\"", &["Digest realm=\"c\""]),
             ("W: Basic realm=\"a\", Realm=\"a\"", &[]),
             ("W: Basic realm=\"a\\b\"", &[]),
             ("W: Basic realm=\"a\\\"b\", Basic realm=\"c\"", &["Basic realm=\"c\""]),
-            ("W: Basic realm=a b", &[]),
+            // Without its quotes, a value says nothing, but the scheme is clear.
+            ("W: Basic realm=a b", &["Basic"]),
+            ("W: Basic realm=My Router, Digest realm=\"b\"", &["Basic", "Digest realm=\"b\""]),
+            ("W: Basic realm=http://h:80/a?b", &["Basic"]),
+            ("W: Basic realm=caf\u{e9}", &["Basic"]),
+            ("W: Basic realm=", &["Basic"]),
+            ("W: Basic realm=a\\b", &["Basic"]),
+            ("W: Basic realm=\"a\", x = y z, Basic realm=\"b\"", &["Basic realm=\"a\"", "Basic realm=\"b\""]),
+            ("W: Digest nonce=a b, realm=\"a\"", &["Digest realm=\"a\""]),
+            ("W: Basic realm=a b, realm=\"c\"", &[]),
+            ("W: Basic realm=\"c\", realm=a b", &[]),
+            ("W: Basic realm=a \"b\"", &[]),
+            ("W: Basic realm=a\"", &[]),
             ("W: Ba/sic realm=\"a\"", &[]),
             ("W: Basic;realm=\"a\"", &[]),
         ] {
