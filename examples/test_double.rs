@@ -100,6 +100,7 @@ impl TestDouble {
     }
 
     fn serve(&self, mut stream: TcpStream) -> io::Result<()> {
+        stream.set_nodelay(true)?; // each step is sent at once
         let mut connection = Connection::new(Limits { body: u64::MAX, ..Limits::default() });
         let (mut request, mut out) = (Vec::new(), Vec::new());
         loop {

@@ -8,8 +8,9 @@ use std::time::Duration;
 use clap::error::ErrorKind;
 use clap::{CommandFactory as _, Parser};
 use clap_complete::Shell;
+use webclient::http_core::client::Leniency;
 use webclient::http_core::{FieldBlock, FieldName, FieldValue, Method, header};
-use webclient::{Client, Family, HttpUrl, RequestBuilder, TcpConnector, Timeouts};
+use webclient::{Client, Family, RequestBuilder, TcpConnector, Timeouts, Url};
 
 use crate::data::Data;
 use crate::help;
@@ -143,11 +144,18 @@ pub(crate) struct Cli {
     ///
     /// Proxy variables of the environment, such as http_proxy, are ignored.
     #[arg(long, value_name = "URL", help_heading = EXCHANGE, value_parser = proxy)]
-    proxy: Option<HttpUrl>,
+    proxy: Option<Url>,
 
     /// Accept HTTP/0.9 responses: bytes without a head
     #[arg(long = "http0.9", help_heading = EXCHANGE)]
     http09: bool,
+
+    /// Refuse malformed responses that are accepted from devices
+    ///
+    /// Without it, these are accepted, and the connection closes after them: `404Not Found`, lines that end with CR CR LF,
+    /// header lines without a colon or with control characters, an empty Transfer-Encoding.
+    #[arg(long, help_heading = EXCHANGE)]
+    strict: bool,
 
     /// Print the completions of a shell
     #[arg(long, value_name = "SHELL", help_heading = META)]
@@ -228,6 +236,7 @@ impl Cli {
         }
         let timeouts = Timeouts { connect: self.connect_timeout, idle: self.idle_timeout, total: self.max_time };
         let client = Client::new().connector(connector).timeouts(timeouts).allow_http09(self.http09);
+        let client = client.leniency(if self.strict { Leniency::NONE } else { Leniency::ALL });
         let client = client.follow_redirects(self.location).retries(self.retry);
         match &self.proxy {
             Some(proxy) => client.proxy(proxy.clone()),
@@ -337,9 +346,9 @@ fn resolution(text: &str) -> Result<(String, u16, IpAddr), &'static str> {
     parse().ok_or("expected HOST:PORT:IP, such as localhost:80:127.0.0.1")
 }
 
-fn proxy(text: &str) -> Result<HttpUrl, String> {
+fn proxy(text: &str) -> Result<Url, String> {
     let text = if text.contains("://") { text.into() } else { format!("http://{text}") };
-    HttpUrl::parse(&text).map_err(|error| error.to_string())
+    Url::parse(&text).map_err(|error| error.to_string())
 }
 
 /// Digits only: no sign, no spaces.

@@ -6,8 +6,8 @@ use std::sync::Arc;
 use std::thread;
 use std::time::{Duration, SystemTime};
 
-use http_core::client::{Connection, Request};
-use http_core::redirect::{self, Redirect, RedirectError};
+use http_core::client::{Connection, Leniency, Request};
+use http_core::redirect::RedirectError;
 use http_core::{Date, FieldBlock, FieldName, FieldValue, HttpUrl, Limits, Method, header};
 
 use crate::connect::{Connect, Endpoint, Stream, TcpConnector};
@@ -19,7 +19,7 @@ use crate::request::{Body, RequestBuilder};
 use crate::response::Response;
 use crate::retry;
 use crate::timeouts::{Deadline, Timeouts};
-use crate::url::Url;
+use crate::url::{self, Url};
 
 // R1945-10.15
 const USER_AGENT: FieldValue<'static> = FieldValue::from_static(concat!("webclient/", env!("CARGO_PKG_VERSION")));
@@ -50,7 +50,8 @@ pub struct Client {
     limits: Limits,
     follows_redirects: bool,
     retries: u32,
-    proxy: Option<HttpUrl>,
+    proxy: Option<Url>,
+    leniency: Leniency,
     allows_http09: bool,
     /// What each request begins with.
     pub(crate) fields: FieldBlock,
@@ -74,6 +75,7 @@ impl Client {
             follows_redirects: true,
             retries: 0,
             proxy: None,
+            leniency: Leniency::NONE,
             allows_http09: false,
             fields,
         }
@@ -93,7 +95,7 @@ impl Client {
         self
     }
 
-    /// Whether redirects are followed, at most [`redirect::MAX_REDIRECTS`] in a row. Default: yes. Only GET and HEAD are;
+    /// Whether redirects are followed, at most [`MAX_REDIRECTS`](http_core::redirect::MAX_REDIRECTS) in a row. Default: yes. Only GET and HEAD are;
     /// after a 303 any other method becomes GET. Another server gets no credentials and no cookies.
     #[must_use]
     pub fn follow_redirects(mut self, follow: bool) -> Client {
@@ -117,8 +119,27 @@ impl Client {
     /// Sends every request to this proxy, in absolute-form (RFC 1945 §5.1.2). The proxy variables of the environment are
     /// never used.
     #[must_use]
-    pub fn proxy(mut self, proxy: HttpUrl) -> Client {
-        self.proxy = Some(proxy);
+    pub fn proxy(mut self, proxy: impl Into<Url>) -> Client {
+        self.proxy = Some(proxy.into());
+        self
+    }
+
+    /// Which malformed responses of devices are accepted. Default: [`Leniency::NONE`].
+    ///
+    /// ```
+    /// use webclient::http_core::client::Leniency;
+    /// use webclient::{Client, testing};
+    ///
+    /// let camera = testing::respond(|_| b"HTTP/1.0 200OK\r\nIP Camera\r\n\r\npicture".to_vec());
+    /// let client = Client::new().connector(camera);
+    /// assert!(client.get("http://camera/").send().is_err());
+    /// let mut response = client.leniency(Leniency::ALL).get("http://camera/").send()?;
+    /// assert_eq!(response.read_to_vec(1 << 20)?, b"picture");
+    /// # Ok::<(), webclient::Error>(())
+    /// ```
+    #[must_use]
+    pub fn leniency(mut self, leniency: Leniency) -> Client {
+        self.leniency = leniency;
         self
     }
 
@@ -195,11 +216,11 @@ impl Client {
                 Err(error) => (None, Some(error)),
             };
             let home = (self.pool.clone(), exchange.endpoint());
-            let response = Response::new(head, url.http.clone(), redirect_error, rest, home);
-            let Some(Redirect { method: next_method, url: next_url, .. }) = next else { return Ok(response) };
+            let response = Response::new(head, url.as_http().clone(), redirect_error, rest, home);
+            let Some((next_method, next_url)) = next else { return Ok(response) };
             self.observer.report(Event::Redirected(&next_url));
             response.discard();
-            if next_url.origin() != url.http.origin() {
+            if next_url.origin() != url.as_http().origin() {
                 for name in [header::AUTHORIZATION, header::COOKIE] {
                     fields.remove(name); // R1945-11b
                 }
@@ -227,18 +248,13 @@ struct Exchange<'a> {
 }
 
 /// What came back: the head, where it redirects to, and the rest.
-type Received = (Head, Result<Option<Redirect>, RedirectError>, connection::Response<Box<dyn Stream>, ()>);
+type Received = (Head, Result<Option<Next>, RedirectError>, connection::Response<Box<dyn Stream>, ()>);
+type Next = (Method<'static>, HttpUrl);
 
 impl Exchange<'_> {
     /// The server, or the proxy.
     fn endpoint(&self) -> Endpoint {
-        match &self.client.proxy {
-            Some(proxy) => {
-                let (host, port) = proxy.authority().endpoint();
-                Endpoint { host: host.to_owned(), port }
-            }
-            None => self.url.endpoint(),
-        }
+        self.client.proxy.as_ref().unwrap_or(self.url).endpoint()
     }
 
     fn run(&self, body: &mut Body<'_>) -> Result<Received, Error> {
@@ -269,7 +285,7 @@ impl Exchange<'_> {
 
     /// Sends over a kept connection, or over a new one if there is none or the server has closed it.
     fn send(&self, body: &mut Body<'_>) -> Result<Received, Error> {
-        let Client { pool, connector, observer, timeouts, limits, allows_http09, .. } = self.client;
+        let Client { pool, connector, observer, timeouts, limits, leniency, allows_http09, .. } = self.client;
         let endpoint = self.endpoint();
         while let Some(mut kept) = pool.take(&endpoint) {
             kept.prepare(self.deadline, observer);
@@ -284,14 +300,14 @@ impl Exchange<'_> {
             return Err(Error::TimedOut { phase: Phase::Connecting, limit: timeouts.total });
         }
         let stream = connector.connect(&endpoint, limit, &|event| observer.report(event))?;
-        let machine = Connection::new(*limits).allow_http09(*allows_http09);
+        let machine = Connection::new(*limits).with_leniency(*leniency).allow_http09(*allows_http09);
         let mut connection = ClientConnection::from_stream(stream, machine, timeouts.idle, self.deadline);
         connection.prepare(self.deadline, observer);
         self.send_over(connection, body)
     }
 
     fn send_over(&self, connection: ClientConnection<Box<dyn Stream>>, body: &mut Body<'_>) -> Result<Received, Error> {
-        let (target, authority) = (self.url.http.target(), self.url.http.authority());
+        let (target, authority) = (self.url.as_http().target(), self.url.as_http().authority());
         let request = Request {
             body: body.length(),
             keep_alive: self.keep_alive,
@@ -300,7 +316,7 @@ impl Exchange<'_> {
         };
         let on_head = |head: &http_core::client::ResponseHead<'_>| {
             let redirect = match self.client.follows_redirects {
-                true => redirect::follow(&request, head, self.followed),
+                true => url::follow(&request, head, self.followed),
                 false => Ok(None),
             };
             (Head::from(head), redirect)

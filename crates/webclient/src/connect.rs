@@ -11,6 +11,7 @@ use std::time::{Duration, Instant};
 use crate::connection::{is_idle, is_timeout};
 use crate::error::{Error, Phase};
 use crate::event::Event;
+use crate::url;
 
 /// An address that has not answered for this long is overtaken by the next (RFC 8305 §5).
 const ATTEMPT_DELAY: Duration = Duration::from_millis(250);
@@ -120,7 +121,7 @@ impl TcpConnector {
     /// same host.
     #[must_use]
     pub fn resolve(mut self, host: &str, port: u16, address: IpAddr) -> TcpConnector {
-        self.overrides.push((Endpoint { host: host.to_owned(), port }, address));
+        self.overrides.push((Endpoint { host: url::ascii_host(host), port }, address));
         self
     }
 

@@ -112,7 +112,7 @@ fn bytes_that_are_not_http_are_not_written() {
         ("220 mail.example ESMTP\r\n", "expected a status line"),
         ("HTTP/2.0 200 OK\r\n\r\n", "unsupported HTTP version: expected HTTP/1.x"),
         ("HTTP/1.0 20x\r\n\r\n", "the status line is malformed"),
-        ("HTTP/1.0 200 OK\r\nA : b\r\n\r\n", "expected header lines"),
+        ("HTTP/1.0 200 OK\r\nContent-Length : 1\r\n\r\n", "expected header lines"),
         ("HTTP/1.0 200 OK\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\n", "Content-Length"),
         ("HTTP/1.1 101 Switching\r\n\r\n", "switched protocols without being asked"),
         ("HTTP/1.1 200 OK\r\nTransfer-Encoding: gzip\r\n\r\n", "Transfer-Encoding"),
@@ -158,7 +158,7 @@ fn file_name_cannot_inject_a_line() {
     let url = [b" http://", server.address.to_string().as_bytes(), b"/\xff?\r\nX: y\t\x1b\xc3\xa9 "].concat();
     assert_ends(&webclient([OsStr::from_bytes(&url)]), 0, "", "");
     let request = server.request().head;
-    assert!(request.starts_with("GET /%FF?%0D%0AX:%20y%09%1B%C3%A9 HTTP/1.0\r\nHost: "), "{request:?}");
+    assert!(request.starts_with("GET /%FF?X:%20y%1B%C3%A9 HTTP/1.0\r\nHost: "), "{request:?}");
 
     for host in ["h\r\nX: y", "h h", "", "u@h", "h/a?", "h#", "h\\i"] {
         assert_refused(&[host, "80", "a"], "the host is neither a name nor an IP address");

@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 use http_core::redirect::RedirectError;
 use http_core::{FieldName, FieldValue, Method, UrlError, header};
 use webclient::testing::respond;
-use webclient::{Client, Connect, Endpoint, Error, Event, Phase, Stream, TcpConnector, Timeouts};
+use webclient::{Client, Connect, Endpoint, Error, Event, Phase, Stream, TcpConnector, Timeouts, Url};
 
 const OK: &str = "HTTP/1.0 200 OK\r\nContent-Length: 2\r\n\r\nok";
 const KEPT: &str = "HTTP/1.0 200 OK\r\nConnection: keep-alive\r\nContent-Length: 2\r\n\r\nok";
@@ -127,7 +127,7 @@ fn zone_reaches_the_connector_also_after_a_redirect() {
 #[test]
 fn proxy_gets_the_absolute_form_and_no_connection_is_kept() {
     let (client, requests) = client(|_| KEPT.into());
-    let client = client.proxy("http://proxy:3128".parse().unwrap());
+    let client = client.proxy(Url::parse("http://proxy:3128").unwrap());
     assert_eq!(text(client.get("http://h/a").send()), "ok");
     let request = requests.lock().unwrap().pop().unwrap();
     assert!(request.starts_with("GET http://h/a HTTP/1.0\r\nHost: h\r\nConnection: close\r\n"), "{request}");
