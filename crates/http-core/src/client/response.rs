@@ -211,7 +211,7 @@ impl Head {
     ) -> Result<(Framing, ConnectionOption), ResponseError> {
         let (from, (bytes, index)) = (self.start_line_end as usize, buffer.parts());
         let bytes = if self.unfolded.is_empty() { &bytes[..length] } else { &self.unfolded };
-        parse::fields(bytes, from, self.scanner.field_lines, index).ok_or(ResponseError::FieldSyntax)?;
+        parse::fields(bytes, from, index).ok_or(ResponseError::FieldSyntax)?;
         let fields = Fields::new(bytes, index);
         let framing = framing::of_response(if is_head { Method::Head } else { Method::Get }, self.status, &fields)?;
         self.doubtful |= is_doubtful(self.version, self.status, &fields, &self.scanner);
