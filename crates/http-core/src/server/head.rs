@@ -182,7 +182,7 @@ impl Head {
             path: Path::from_validated(parts.path(target)),
             version: self.version,
             fields: Fields::new(bytes, index),
-            body: if body == 0 { Framing::Empty } else { Framing::Length(body) },
+            body: Framing::of_length(body),
         })
     }
 
