@@ -49,17 +49,22 @@ fn line_end(bytes: &[u8], bare_lf: bool) -> Option<&[u8]> {
     }
 }
 
-/// How many of the first bytes may stand in a value. Most of a head are values of visible ASCII.
+/// How many of the first bytes may stand in a value. Most of a head is visible ASCII, which is found in blocks.
 #[inline]
 fn value_length(bytes: &[u8]) -> usize {
-    let mut rest = bytes;
-    while let Some((block, after)) = rest.split_first_chunk::<8>() {
-        if !block.iter().fold(true, |all, c| all & matches!(c, b' '..=b'~')) {
-            break;
-        }
-        rest = after;
-    }
+    let rest = skip_visible::<8>(skip_visible::<16>(bytes));
     bytes.len() - rest.len() + span::<VALUE>(rest)
+}
+
+/// The bytes after the first blocks of visible ASCII and spaces. A block is checked without a branch per byte.
+#[inline]
+fn skip_visible<const N: usize>(mut bytes: &[u8]) -> &[u8] {
+    while let Some((block, rest)) = bytes.split_first_chunk::<N>()
+        && block.iter().fold(true, |all, c| all & matches!(c, b' '..=b'~'))
+    {
+        bytes = rest;
+    }
+    bytes
 }
 
 #[cfg(test)]
