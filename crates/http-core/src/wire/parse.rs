@@ -15,7 +15,7 @@ use crate::message::field::{FieldName, header};
 use crate::message::field_index::FieldIndex;
 use crate::message::status::Status;
 use crate::message::version::Version;
-use crate::wire::field_line::field_lines;
+use crate::wire::field_line::{httparse_lines, usual_lines};
 
 /// The parts of a request line. Offsets count from its first byte.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -147,7 +147,7 @@ pub(crate) fn status_line(line: &[u8], allows_joined_reason: bool) -> Result<Sta
 /// Finds the fields of a complete head, which ends with its empty line. Its first `from` bytes are the first line.
 /// `None` if a line is not a field line. The scanner has seen which lines end with a bare LF (D1) or are too long.
 pub(crate) fn fields(head: &[u8], from: usize, index: &mut FieldIndex) -> Option<()> {
-    let length = field_lines(head, from, None, index)?;
+    let length = httparse_lines(head, from, index)?;
     (length == head.len()).then_some(())
 }
 
@@ -157,7 +157,7 @@ pub(crate) fn fields(head: &[u8], from: usize, index: &mut FieldIndex) -> Option
 /// It saves the search for line ends, a fifth of the work for a usual head. If it fails, the bytes are scanned once
 /// more, so it is tried once per head.
 pub(crate) fn plain_fields(bytes: &[u8], from: usize, limits: &Limits, index: &mut FieldIndex) -> Option<usize> {
-    field_lines(bytes, from, Some(limits), index).filter(|&length| length <= limits.head as usize)
+    usual_lines(bytes, from, limits, index).filter(|&length| length <= limits.head as usize)
 }
 
 /// Joins continuation lines to their field: a line end before a space or tab becomes spaces (R1945-2.2b, R9112-5.2).
