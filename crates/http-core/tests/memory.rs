@@ -153,6 +153,30 @@ fn partial_head_owns_about_its_own_size() {
     }
 }
 
+// A body of 1 GiB is received 64 KiB at a time, and a head within its limit.
+#[test]
+fn client_receives_a_body_into_the_whole_workspace() {
+    let mut workspace = Workspace::with_capacity(1 << 16);
+    let mut connection = client::Connection::new(Limits::default());
+    connection.attach(&mut workspace);
+    let (host, fields) = (Authority::new(b"h").unwrap(), FieldBlock::new());
+    let request = client::Request::new(Method::Get, Target::new(b"/").unwrap(), host, &fields);
+    let _no_body = connection.request(&request, &mut Vec::new()).unwrap();
+    assert_eq!(connection.receive_buffer().len(), Limits::default().head as usize);
+    connection.receive(b"HTTP/1.0 200 OK\r\nContent-Length: 1000000\r\n\r\n");
+    assert!(matches!(connection.poll(), Ok(client::Event::Response(_))));
+    let mut left = 1_000_000;
+    while left > 0 {
+        assert!(matches!(connection.poll(), Ok(client::Event::NeedInput)));
+        assert_eq!(connection.receive_buffer().len(), 1 << 16);
+        let n = left.min(1 << 16);
+        connection.received(n);
+        assert!(matches!(connection.poll(), Ok(client::Event::Body(bytes)) if bytes.len() == n));
+        left -= n;
+    }
+    assert!(matches!(connection.poll(), Ok(client::Event::ResponseEnd)));
+}
+
 #[test]
 fn machines_move_between_threads() {
     fn moves<T: Send + 'static>(_: &T) {}

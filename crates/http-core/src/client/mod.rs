@@ -313,12 +313,17 @@ impl Connection {
     }
 
     /// The space to receive into. After [`Event::NeedInput`] it is at least one byte long. It never holds more than
-    /// [`Limits::head`] unread bytes. Its content is meaningless before it is written.
+    /// [`Limits::head`] unread bytes, or all that fits into a larger [workspace](Self::attach) if it receives a body. Its
+    /// content is meaningless before it is written.
     ///
     /// Calling it invalidates what the last poll returned.
     pub fn receive_buffer(&mut self) -> &mut [u8] {
         self.holds_head = false;
-        self.buffer.receive_buffer(self.limits.head)
+        let limit = match self.state {
+            State::Body(_) => self.limits.head.max(self.buffer.size()),
+            _ => self.limits.head,
+        };
+        self.buffer.receive_buffer(limit)
     }
 
     /// Reports that the first `n` bytes of the last [`receive_buffer`](Self::receive_buffer) are filled.

@@ -23,8 +23,8 @@ pub struct Workspace {
 impl Workspace {
     /// Creates a workspace with space for `bytes` received bytes.
     ///
-    /// [`Limits::head`](crate::Limits::head) is a good size, and more is never used. `default()` has no space at first
-    /// and keeps what the first connection allocates.
+    /// [`Limits::head`](crate::Limits::head) is a good size. A client receives bodies into more than that, if there is
+    /// more. `default()` has no space at first and keeps what the first connection allocates.
     pub fn with_capacity(bytes: usize) -> Workspace {
         Workspace { bytes: alloc::vec![0; bytes], fields: FieldIndex::new() }
     }
@@ -101,6 +101,11 @@ impl RecvBuffer {
     /// Takes back the bytes that were lent: they are unread again.
     pub(crate) fn return_front(&mut self) {
         self.lent_front = 0;
+    }
+
+    /// Bytes of memory, free or not.
+    pub(crate) fn size(&self) -> u32 {
+        u32::try_from(self.bytes.len()).unwrap_or(u32::MAX)
     }
 
     /// Free space to receive into. It is never empty while fewer than `limit` bytes are unread, and unread bytes never
