@@ -23,7 +23,7 @@ fn parse(c: &mut Criterion) {
         let mut workspace = Workspace::with_capacity(16_384);
         b.iter(|| {
             let mut connection = Connection::new(Limits::default());
-            black_box(receive(&mut connection, &mut workspace));
+            black_box(receive(&mut connection, &mut workspace, black_box(BROWSER)));
             connection.detach(&mut workspace);
         });
     });
@@ -46,7 +46,7 @@ fn serialize(c: &mut Criterion) {
         b.iter_batched_ref(
             || {
                 let mut connection = Connection::new(Limits::default());
-                let _ = receive(&mut connection, &mut Workspace::with_capacity(1024));
+                let _ = receive(&mut connection, &mut Workspace::with_capacity(1024), BROWSER);
                 connection
             },
             |connection| {
@@ -68,7 +68,7 @@ fn exchange(c: &mut Criterion) {
         let mut connection = Connection::new(Limits::default());
         let mut out = Vec::with_capacity(512);
         b.iter(|| {
-            benches::exchange(&mut connection, &mut workspace, &response, &mut out);
+            benches::exchange(&mut connection, &mut workspace, black_box(BROWSER), &response, &mut out);
             black_box(&out);
         });
     });

@@ -1,10 +1,10 @@
 //! The character classes of the grammar, and comma-separated lists. It knows no header and no message.
 
 // The classes that a byte may belong to; one bit each.
-const TCHAR: u8 = 1; // RFC 9110 §5.6.2
+pub(crate) const TCHAR: u8 = 1; // RFC 9110 §5.6.2
 const TARGET: u8 = 2; // request-target, with the bytes that browsers send unencoded (D13)
-const VALUE: u8 = 4; // field value: HTAB, SP, VCHAR, obs-text (RFC 9110 §5.5)
-const REG_NAME: u8 = 8; // host: unreserved and sub-delims (RFC 3986 §3.2.2)
+pub(crate) const VALUE: u8 = 4; // field value: HTAB, SP, VCHAR, obs-text (RFC 9110 §5.5)
+pub(crate) const REG_NAME: u8 = 8; // host: unreserved and sub-delims, without %, which no http URI needs (RFC 3986 §3.2.2)
 const UNRESERVED: u8 = 16; // RFC 3986 §2.3
 const PLAIN: u8 = 32; // request-target bytes that a path may hold and that need no decoding
 
@@ -65,6 +65,21 @@ pub(crate) const fn is_token(text: &[u8]) -> bool {
     !text.is_empty() && all(text, TCHAR)
 }
 
+/// How many of the first bytes are of the class.
+#[inline]
+pub(crate) fn span<const CLASS: u8>(text: &[u8]) -> usize {
+    let mut rest = text;
+    while let Some((block, after)) = rest.split_first_chunk::<8>() {
+        for (i, &c) in block.iter().enumerate() {
+            if CLASSES[c as usize] & CLASS == 0 {
+                return text.len() - rest.len() + i;
+            }
+        }
+        rest = after;
+    }
+    text.len() - rest.len() + rest.iter().take_while(|c| CLASSES[**c as usize] & CLASS != 0).count()
+}
+
 /// Whether the text holds only bytes that a request-target may hold (D12, D13).
 pub(crate) const fn is_target_text(text: &[u8]) -> bool {
     all(text, TARGET)
@@ -81,7 +96,7 @@ pub(crate) const fn is_value_text(text: &[u8]) -> bool {
     all(text, VALUE)
 }
 
-/// A byte of `reg-name`, except `%`: no host of an `http` URI needs percent-encoding (RFC 3986 §3.2.2).
+/// A byte of `reg-name`, except `%`.
 pub(crate) const fn is_reg_name_byte(c: u8) -> bool {
     CLASSES[c as usize] & REG_NAME != 0
 }

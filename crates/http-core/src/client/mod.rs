@@ -146,26 +146,18 @@ pub struct Connection {
     timed_out: bool,
 }
 
+const _: () = assert!(size_of::<Connection>() <= 256, "a kept connection is small");
+
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum State {
     /// Free for a request.
     Idle,
     /// A request was made. Its response's head is not complete.
     Head,
-    /// The head was returned.
-    Body(Body),
+    /// The head was returned. What is left of the body; see `chunks` for [`Framing::Chunked`].
+    Body(Framing),
     Closed,
     Failed(ResponseError),
-}
-
-/// The rest of a body.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Body {
-    /// The number of bytes.
-    Length(u64),
-    UntilClose,
-    /// See `chunks`.
-    Chunked,
 }
 
 /// What the connection reports to its caller. Borrowed parts are valid until the next call that receives or polls.
@@ -321,12 +313,17 @@ impl Connection {
     }
 
     /// The space to receive into. After [`Event::NeedInput`] it is at least one byte long. It never holds more than
-    /// [`Limits::head`] unread bytes. Its content is meaningless before it is written.
+    /// [`Limits::head`] unread bytes, or all that fits into a larger [workspace](Self::attach) if it receives a body. Its
+    /// content is meaningless before it is written.
     ///
     /// Calling it invalidates what the last poll returned.
     pub fn receive_buffer(&mut self) -> &mut [u8] {
         self.holds_head = false;
-        self.buffer.receive_buffer(self.limits.head as usize)
+        let limit = match self.state {
+            State::Body(_) => self.limits.head.max(self.buffer.size()),
+            _ => self.limits.head,
+        };
+        self.buffer.receive_buffer(limit)
     }
 
     /// Reports that the first `n` bytes of the last [`receive_buffer`](Self::receive_buffer) are filled.
@@ -344,7 +341,7 @@ impl Connection {
     pub fn receive(&mut self, bytes: &[u8]) -> usize {
         self.holds_head = false;
         self.awaits_first_byte &= bytes.is_empty();
-        self.buffer.receive(bytes, self.limits.head as usize)
+        self.buffer.receive(bytes, self.limits.head)
     }
 
     /// Reports the end of the stream: the peer sends no more. It may end a body ([`Framing::UntilClose`]).
@@ -400,7 +397,7 @@ impl Connection {
             Ok(Step::NeedInput) => Ok(Event::NeedInput),
             Ok(Step::Response) => {
                 self.holds_head = true;
-                Ok(Event::Response(self.head.view(&self.buffer)))
+                Ok(self.response_head().map_or(Event::NeedInput, Event::Response))
             }
             Ok(Step::Body) => Ok(Event::Body(self.buffer.lent_front())),
             Ok(Step::ResponseEnd) => Ok(Event::ResponseEnd),
@@ -415,7 +412,10 @@ impl Connection {
     /// The head that the last [`poll`](Self::poll) returned, until the next call that receives or polls. `None`
     /// otherwise.
     pub fn response_head(&self) -> Option<ResponseHead<'_>> {
-        self.holds_head.then(|| self.head.view(&self.buffer))
+        match self.state {
+            State::Body(framing) if self.holds_head => Some(self.head.view(&self.buffer, framing)),
+            _ => None,
+        }
     }
 
     /// The status line as far as it was received, for a log. It may hold any byte except LF, so escape it.
@@ -470,7 +470,7 @@ impl Connection {
     /// Bytes of heap memory that the connection owns, not counting a workspace's. It is 0 for an idle connection after
     /// [`detach`](Self::detach).
     pub fn heap_size(&self) -> usize {
-        self.buffer.heap_size() + self.head.unfolded.capacity()
+        self.buffer.heap_size() + self.head.unfolded.as_deref().map_or(0, <[u8]>::len)
     }
 
     /// Uses the workspace's memory until [`detach`](Self::detach), so that the connection allocates none.
@@ -486,7 +486,7 @@ impl Connection {
     pub fn detach(&mut self, workspace: &mut Workspace) {
         self.holds_head = false;
         self.buffer.detach(workspace);
-        self.head.unfolded = Vec::new();
+        self.head.unfolded = None;
     }
 }
 
@@ -519,7 +519,7 @@ impl Connection {
             State::Idle if self.timed_out => Ok(self.close(CloseReason::IdleTimeout)),
             State::Idle => Ok(Step::NeedInput),
             State::Head => self.receive_head(),
-            State::Body(body) => self.receive_body(body),
+            State::Body(left) => self.receive_body(left),
             State::Closed => Ok(Step::Closed),
             State::Failed(error) => Err(error),
         }
@@ -546,7 +546,7 @@ impl Connection {
         let is_first = !self.reused && self.head.interim == 0;
         if self.allows_http09 && is_first && Head::is_simple(bytes, &self.limits, self.eof) {
             self.close_reason = self.close_reason.or(Some(CloseReason::UnknownLength));
-            self.state = State::Body(Body::UntilClose);
+            self.state = State::Body(Framing::UntilClose);
             self.buffer.parts().1.clear();
             return Ok(Step::Response);
         }
@@ -559,25 +559,20 @@ impl Connection {
                 self.crossed_408 = is_408 && self.reused && self.head.interim == 0;
                 self.close_reason = self.close_reason.or(reason);
                 self.chunks = Chunks::new();
-                self.state = State::Body(match framing {
-                    Framing::Empty => Body::Length(0),
-                    Framing::Length(bytes) => Body::Length(bytes),
-                    Framing::UntilClose => Body::UntilClose,
-                    Framing::Chunked => Body::Chunked,
-                });
+                self.state = State::Body(framing);
                 Ok(Step::Response)
             }
         }
     }
 
-    fn receive_body(&mut self, body: Body) -> Result<Step, ResponseError> {
+    fn receive_body(&mut self, left: Framing) -> Result<Step, ResponseError> {
         loop {
             let (bytes, index) = self.buffer.parts();
-            let n = match body {
-                Body::Length(0) => return Ok(self.end()),
-                Body::Length(left) => left.min(bytes.len() as u64) as usize,
-                Body::UntilClose => bytes.len(),
-                Body::Chunked => match self.chunks.step(bytes, &self.limits, index)? {
+            let n = match left {
+                Framing::Empty => return Ok(self.end()),
+                Framing::Length(left) => left.min(bytes.len() as u64) as usize,
+                Framing::UntilClose => bytes.len(),
+                Framing::Chunked => match self.chunks.step(bytes, &self.limits, index)? {
                     Next::NeedInput => 0,
                     Next::Data(n) => n,
                     Next::Framing(n) => {
@@ -591,15 +586,15 @@ impl Connection {
                 },
             };
             if n > 0 {
-                if let Body::Length(left) = body {
-                    self.state = State::Body(Body::Length(left - n as u64));
+                if let Framing::Length(left) = left {
+                    self.state = State::Body(Framing::of_length(left - n as u64));
                 }
                 self.buffer.lend_front(n);
                 return Ok(Step::Body);
             }
-            return match (self.eof, body) {
+            return match (self.eof, left) {
                 (false, _) => self.need_input(),
-                (true, Body::UntilClose) => Ok(self.end()), // R1945-7.2.2a
+                (true, Framing::UntilClose) => Ok(self.end()), // R1945-7.2.2a
                 // The body has a length or chunks, and is not complete (R9112-6.3b, R9112-8).
                 (true, _) => Err(ResponseError::BodyTruncated),
             };

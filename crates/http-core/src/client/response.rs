@@ -1,6 +1,7 @@
 //! A response's head: how it is received, the checks that it passes before the caller sees it, and the view that the
 //! caller gets.
 
+use alloc::boxed::Box;
 use alloc::vec::Vec;
 use core::fmt;
 
@@ -70,8 +71,8 @@ impl fmt::Debug for ResponseHead<'_> {
 /// byte.
 pub(super) struct Head {
     scanner: HeadScanner,
-    /// A copy with continuation lines joined, and without what the leniency ignores; empty if it would be the same.
-    pub(super) unfolded: Vec<u8>,
+    /// A copy with continuation lines joined, and without what the leniency ignores. `None` if it would be the same.
+    pub(super) unfolded: Option<Box<[u8]>>,
     /// The number of interim responses before it.
     pub(super) interim: u8,
     /// Another reader might parse this head, or an interim response before it, differently.
@@ -82,7 +83,6 @@ pub(super) struct Head {
     reason: (u32, u32),
     version: Version,
     status: Status,
-    body: Framing,
 }
 
 /// The first bytes of every response except a Simple-Response.
@@ -93,7 +93,7 @@ impl Head {
     pub(super) const fn new() -> Head {
         Head {
             scanner: HeadScanner::new(),
-            unfolded: Vec::new(),
+            unfolded: None,
             interim: 0,
             doubtful: false,
             start_line_end: 0,
@@ -101,7 +101,6 @@ impl Head {
             reason: (0, 0),
             version: Version::HTTP_09,
             status: Status::OK,
-            body: Framing::UntilClose,
         }
     }
 
@@ -127,46 +126,50 @@ impl Head {
             if !HTTP.starts_with(beginning(bytes, limits)) {
                 return Err(ResponseError::NotHttp);
             }
-            match self.scanner.scan(bytes, limits).map_err(|_| ResponseError::HeadTooLong)? {
+            let (length, read) = match self.scanner.scan(bytes, limits).map_err(|_| ResponseError::HeadTooLong)? {
                 Found::Incomplete => return Ok(None),
                 Found::StartLine(line, next) => {
                     let line = parse::status_line(&bytes[line], leniency.joined_reason)?;
                     self.start_line_end = next as u32;
                     self.reason = (line.reason.start as u32, line.reason.end as u32);
-                    (self.version, self.status) = (line.version, line.status);
+                    (self.version, self.status, self.unfolded) = (line.version, line.status, None);
                     self.doubtful |= line.lenient;
+                    let (bytes, index) = buffer.parts();
+                    match parse::plain_fields(bytes, next, limits, index) {
+                        Some(length) => (length, self.judge(length, buffer, is_head)),
+                        None => continue,
+                    }
                 }
-                Found::HeadEnd(length) => {
-                    let (framing, option) = match self.read_fields(length, buffer, is_head) {
-                        Err(error) if leniency != Leniency::NONE => {
-                            self.read_repaired(length, buffer, leniency, is_head).ok_or(error)?
-                        }
-                        read => read?,
-                    };
-                    if self.status == Status::SWITCHING_PROTOCOLS {
-                        return Err(ResponseError::UnexpectedUpgrade);
-                    }
-                    if !self.status.is_informational() {
-                        let reason = persistence::close_reason_of_response(
-                            self.version,
-                            self.status,
-                            option,
-                            framing != Framing::UntilClose,
-                            self.doubtful,
-                        );
-                        (self.body, self.length) = (framing, length as u32);
-                        buffer.lend_front(length);
-                        return Ok(Some((framing, reason)));
-                    }
-                    // Limited, or a server could keep the client waiting forever (R9110-15.2).
-                    if self.interim >= limits.interim {
-                        return Err(ResponseError::TooManyInterim);
-                    }
-                    self.interim += 1;
-                    buffer.consume(length);
-                    self.scanner = HeadScanner::new();
+                Found::HeadEnd(length) => (length, self.read_fields(length, buffer, is_head)),
+            };
+            let (framing, option) = match read {
+                Err(error) if leniency != Leniency::NONE => {
+                    self.read_repaired(length, buffer, leniency, is_head).ok_or(error)?
                 }
+                read => read?,
+            };
+            if self.status == Status::SWITCHING_PROTOCOLS {
+                return Err(ResponseError::UnexpectedUpgrade);
             }
+            if !self.status.is_informational() {
+                let reason = persistence::close_reason_of_response(
+                    self.version,
+                    self.status,
+                    option,
+                    framing != Framing::UntilClose,
+                    self.doubtful,
+                );
+                self.length = length as u32;
+                buffer.lend_front(length);
+                return Ok(Some((framing, reason)));
+            }
+            // Limited, or a server could keep the client waiting forever (R9110-15.2).
+            if self.interim >= limits.interim {
+                return Err(ResponseError::TooManyInterim);
+            }
+            self.interim += 1;
+            buffer.consume(length);
+            self.scanner = HeadScanner::new();
         }
     }
 
@@ -178,13 +181,16 @@ impl Head {
         is_head: bool,
     ) -> Result<(Framing, ConnectionOption), ResponseError> {
         let from = self.start_line_end as usize;
-        self.unfolded.clear();
+        let (bytes, index) = buffer.parts();
+        let mut bytes = &bytes[..length];
         if self.scanner.folded {
             // A copy, because the head is also handed out as it was received.
-            self.unfolded.extend_from_slice(&buffer.unread()[..length]);
-            parse::unfold_response(&mut self.unfolded, from).map_err(|()| ResponseError::FieldSyntax)?;
+            let unfolded = self.unfolded.insert(bytes.into());
+            parse::unfold_response(unfolded, from).map_err(|()| ResponseError::FieldSyntax)?;
+            bytes = unfolded;
         }
-        self.parse(length, buffer, is_head)
+        parse::fields(bytes, from, index).ok_or(ResponseError::FieldSyntax)?;
+        self.judge(length, buffer, is_head)
     }
 
     /// Reads a head that is refused without leniency (D18). `None` if it is refused with it, too.
@@ -195,24 +201,25 @@ impl Head {
         leniency: Leniency,
         is_head: bool,
     ) -> Option<(Framing, ConnectionOption)> {
-        let (head, from) = (&buffer.unread()[..length], self.start_line_end as usize);
-        if !leniency.repair(head, from, self.scanner.folded, &mut self.unfolded) {
+        let (from, (bytes, index)) = (self.start_line_end as usize, buffer.parts());
+        let mut repaired = Vec::new();
+        if !leniency.repair(&bytes[..length], from, self.scanner.folded, &mut repaired) {
             return None;
         }
+        parse::fields(self.unfolded.insert(repaired.into()), from, index)?;
         self.doubtful = true;
-        self.parse(length, buffer, is_head).ok()
+        self.judge(length, buffer, is_head).ok()
     }
 
-    fn parse(
+    /// Decides what the indexed header lines say about the body and the connection.
+    fn judge(
         &mut self,
         length: usize,
-        buffer: &mut RecvBuffer,
+        buffer: &RecvBuffer,
         is_head: bool,
     ) -> Result<(Framing, ConnectionOption), ResponseError> {
-        let (from, (bytes, index)) = (self.start_line_end as usize, buffer.parts());
-        let bytes = if self.unfolded.is_empty() { &bytes[..length] } else { &self.unfolded };
-        parse::fields(bytes, from, self.scanner.field_lines, index).ok_or(ResponseError::FieldSyntax)?;
-        let fields = Fields::new(bytes, index);
+        let bytes = self.unfolded.as_deref().unwrap_or(&buffer.unread()[..length]);
+        let fields = Fields::new(bytes, buffer.fields());
         let framing = framing::of_response(if is_head { Method::Head } else { Method::Get }, self.status, &fields)?;
         self.doubtful |= is_doubtful(self.version, self.status, &fields, &self.scanner);
         Ok((framing, persistence::connection_option(&fields)))
@@ -222,16 +229,16 @@ impl Head {
         self.status
     }
 
-    /// The head as its caller sees it.
-    pub(super) fn view<'a>(&'a self, buffer: &'a RecvBuffer) -> ResponseHead<'a> {
+    /// The head as its caller sees it. `body` is all that follows it.
+    pub(super) fn view<'a>(&'a self, buffer: &'a RecvBuffer, body: Framing) -> ResponseHead<'a> {
         let bytes = &buffer.unread()[..self.length as usize];
         let (from, to) = self.reason;
         ResponseHead {
             version: self.version,
             status: self.status,
             reason: &bytes[from as usize..to as usize],
-            fields: Fields::new(if self.unfolded.is_empty() { bytes } else { &self.unfolded }, buffer.fields()),
-            body: self.body,
+            fields: Fields::new(self.unfolded.as_deref().unwrap_or(bytes), buffer.fields()),
+            body,
             bytes,
         }
     }

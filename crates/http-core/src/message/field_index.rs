@@ -25,17 +25,13 @@ impl FieldIndex {
         (self.seen, self.repeated) = (0, 0);
     }
 
-    /// Replaces all fields. Each item is a name and its field.
-    pub(crate) fn fill<'a>(&mut self, fields: impl Iterator<Item = (&'a [u8], FieldRange)>) {
-        self.clear();
-        let (mut seen, mut repeated) = (0, 0);
-        self.fields.extend(fields.map(|(name, field)| {
-            let kind = kind(name);
-            repeated |= seen & kind;
-            seen |= kind;
-            field
-        }));
-        (self.seen, self.repeated) = (seen, repeated);
+    /// Adds a field after the others.
+    #[inline]
+    pub(crate) fn push(&mut self, name: &[u8], field: FieldRange) {
+        let kind = kind(name);
+        self.repeated |= self.seen & kind;
+        self.seen |= kind;
+        self.fields.push(field);
     }
 
     pub(crate) const fn len(&self) -> usize {
@@ -49,11 +45,6 @@ impl FieldIndex {
     /// Bytes of heap memory.
     pub(crate) const fn memory(&self) -> usize {
         self.fields.capacity() * size_of::<FieldRange>()
-    }
-
-    /// The offsets of the names.
-    pub(crate) fn names(&self) -> impl Iterator<Item = usize> {
-        self.fields.iter().map(|field| field.name.start as usize)
     }
 
     /// How many lines can have this name, judging by its kind: none, one, or any number.

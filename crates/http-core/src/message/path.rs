@@ -42,7 +42,7 @@ impl<'a> Path<'a> {
     /// Like [`Path::new`]; `plain` tells whether the path is [plain target text](is_plain_target_text).
     pub(crate) fn read(raw: &'a [u8], plain: bool) -> Result<Path<'a>, TargetError> {
         // Most paths have no segment that begins with a dot, and nothing to decode.
-        if plain && !raw.starts_with(b".") && !raw.windows(2).any(|two| two == b"/.") {
+        if plain && !raw.starts_with(b".") && !has_dot_after_slash(raw) {
             return Ok(Path(raw));
         }
         let mut depth = 0usize;
@@ -150,6 +150,11 @@ impl fmt::Debug for Path<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "\"{}\"", self.0.escape_ascii())
     }
+}
+
+/// Like `all` in `grammar`, without an exit.
+fn has_dot_after_slash(raw: &[u8]) -> bool {
+    raw.iter().zip(raw.iter().skip(1)).fold(false, |found, two| found | (two == (&b'/', &b'.')))
 }
 
 enum Dots {

@@ -6,7 +6,7 @@ use core::net::Ipv6Addr;
 use memchr::memchr;
 use thiserror::Error;
 
-use crate::grammar::{hex, is_plain_target_text, is_reg_name_byte, is_target_text};
+use crate::grammar::{REG_NAME, hex, is_plain_target_text, is_reg_name_byte, is_target_text, span};
 use crate::message::path::decoded;
 use crate::message::target_error::TargetError;
 
@@ -291,7 +291,7 @@ pub(crate) fn host_length(raw: &[u8]) -> Option<usize> {
             length + 2
         }
         _ => {
-            let length = raw.iter().take_while(|c| is_reg_name_byte(**c)).count();
+            let length = span::<REG_NAME>(raw);
             if length == 0 {
                 return None;
             }

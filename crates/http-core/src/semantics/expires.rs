@@ -66,7 +66,7 @@ mod tests {
         ] {
             let head = format!("{}\r\n\r\n", lines.replace('|', "\r\n"));
             let mut index = crate::message::field_index::FieldIndex::new();
-            crate::wire::parse::fields(head.as_bytes(), 0, 9, &mut index).unwrap();
+            crate::wire::parse::fields(head.as_bytes(), 0, &mut index).unwrap();
             assert_eq!(is_expired(&Fields::new(head.as_bytes(), &index), now), expected, "{lines}");
         }
     }

@@ -184,7 +184,7 @@ mod tests {
     fn with_fields<T>(lines: &str, f: impl Fn(&Fields<'_>) -> T) -> T {
         let head = format!("{lines}\r\n\r\n");
         let mut index = crate::message::field_index::FieldIndex::new();
-        crate::wire::parse::fields(head.as_bytes(), 0, 9, &mut index).unwrap();
+        crate::wire::parse::fields(head.as_bytes(), 0, &mut index).unwrap();
         f(&Fields::new(head.as_bytes(), &index))
     }
 

@@ -373,7 +373,7 @@ mod tests {
         ] {
             let head = format!("{lines}\r\n\r\n");
             let mut index = crate::message::field_index::FieldIndex::new();
-            crate::wire::parse::fields(head.as_bytes(), 0, 9, &mut index).unwrap();
+            crate::wire::parse::fields(head.as_bytes(), 0, &mut index).unwrap();
             let fields = Fields::new(head.as_bytes(), &index);
             assert_eq!(evaluate(method, &fields, &validators, 10, now), expected, "{method} {lines}");
             assert_eq!(evaluate(method, &fields, &validators, 0, now), Full, "of nothing: {method} {lines}");

@@ -150,7 +150,7 @@ impl Head {
             _ => {}
         }
         self.lenient |= self.scanner.bare_lf || self.scanner.folded;
-        parse::fields(bytes, from, self.scanner.field_lines, index).ok_or(RequestError::FieldSyntax)
+        parse::fields(bytes, from, index).ok_or(RequestError::FieldSyntax)
     }
 
     /// Decides which body follows a head whose first line and field lines have been read.
@@ -182,7 +182,7 @@ impl Head {
             path: Path::from_validated(parts.path(target)),
             version: self.version,
             fields: Fields::new(bytes, index),
-            body: if body == 0 { Framing::Empty } else { Framing::Length(body) },
+            body: Framing::of_length(body),
         })
     }
 

@@ -137,6 +137,8 @@ pub struct Connection {
     has_body: bool,
 }
 
+const _: () = assert!(size_of::<Connection>() <= 256, "an idle connection is small");
+
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum State {
     /// Between requests, or within a head.
@@ -195,7 +197,7 @@ impl Connection {
     /// poll returned.
     pub fn receive_buffer(&mut self) -> &mut [u8] {
         self.holds_head = false;
-        self.buffer.receive_buffer(self.limits.head as usize)
+        self.buffer.receive_buffer(self.limits.head)
     }
 
     /// Reports that the first `n` bytes of the last [`receive_buffer`](Self::receive_buffer) are filled.
@@ -213,7 +215,7 @@ impl Connection {
     pub fn receive(&mut self, bytes: &[u8]) -> usize {
         self.holds_head = false;
         self.pieces = self.pieces.saturating_add(1);
-        self.buffer.receive(bytes, self.limits.head as usize)
+        self.buffer.receive(bytes, self.limits.head)
     }
 
     /// Reports the end of the stream: the peer sends no more.

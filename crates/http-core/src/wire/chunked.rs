@@ -103,8 +103,7 @@ impl Chunks {
                     }
                 }
                 Found::HeadEnd(length) => {
-                    let (from, lines) = (self.last_line as usize, self.scanner.field_lines);
-                    let trailers = parse::fields(&bytes[..length], from, lines, index);
+                    let trailers = parse::fields(&bytes[..length], self.last_line as usize, index);
                     return trailers.map(|()| Next::End(length)).ok_or(ResponseError::InvalidChunk);
                 }
             }

@@ -26,6 +26,13 @@ pub enum Framing {
     Chunked,
 }
 
+impl Framing {
+    /// A body of this many bytes.
+    pub(crate) const fn of_length(bytes: u64) -> Framing {
+        if bytes == 0 { Framing::Empty } else { Framing::Length(bytes) }
+    }
+}
+
 /// The body of a request: [`Framing::Empty`] or [`Framing::Length`].
 pub(crate) fn of_request(method: Method<'_>, version: Version, fields: &Fields<'_>) -> Result<Framing, RequestError> {
     let coded = fields.get(header::TRANSFER_ENCODING).is_some();
@@ -41,8 +48,7 @@ pub(crate) fn of_request(method: Method<'_>, version: Version, fields: &Fields<'
         // Merging equal values would be allowed, but a client that sends two may mean either (R9112-6.3a).
         (Some(_), _) if lengths.next().is_some() => Err(RequestError::ContentLengthRepeated),
         (Some(length), _) => match decimal(length.as_bytes()) {
-            Some(0) => Ok(Framing::Empty),
-            Some(bytes) => Ok(Framing::Length(bytes)),
+            Some(bytes) => Ok(Framing::of_length(bytes)),
             None => Err(RequestError::ContentLength),
         },
         // These methods have a body, and in HTTP/1.0 a close cannot end it (D8, R1945-8.3, R1945-7.2.2b).
@@ -75,8 +81,7 @@ pub(crate) fn of_response(method: Method<'_>, status: Status, fields: &Fields<'_
         }
     }
     Ok(match length {
-        Some(0) => Framing::Empty,
-        Some(bytes) => Framing::Length(bytes),
+        Some(bytes) => Framing::of_length(bytes),
         None => Framing::UntilClose, // R1945-7.2.2a
     })
 }
@@ -135,7 +140,7 @@ mod tests {
     fn with_fields<T>(lines: &str, f: impl Fn(&Fields<'_>) -> T) -> T {
         let head = format!("{lines}\r\n");
         let mut index = crate::message::field_index::FieldIndex::new();
-        crate::wire::parse::fields(head.as_bytes(), 0, 9, &mut index).unwrap();
+        crate::wire::parse::fields(head.as_bytes(), 0, &mut index).unwrap();
         f(&Fields::new(head.as_bytes(), &index))
     }
 

@@ -3,6 +3,7 @@
 
 pub(crate) mod chunked;
 pub(crate) mod encode;
+pub(crate) mod field_line;
 pub(crate) mod framing;
 pub(crate) mod parse;
 pub(crate) mod persistence;

@@ -152,7 +152,7 @@ mod tests {
     fn option_of(lines: &str) -> ConnectionOption {
         let head = format!("{lines}\r\n");
         let mut index = crate::message::field_index::FieldIndex::new();
-        crate::wire::parse::fields(head.as_bytes(), 0, 9, &mut index).unwrap();
+        crate::wire::parse::fields(head.as_bytes(), 0, &mut index).unwrap();
         connection_option(&Fields::new(head.as_bytes(), &index))
     }
 

@@ -23,8 +23,8 @@ pub struct Workspace {
 impl Workspace {
     /// Creates a workspace with space for `bytes` received bytes.
     ///
-    /// [`Limits::head`](crate::Limits::head) is a good size, and more is never used. `default()` has no space at first
-    /// and keeps what the first connection allocates.
+    /// [`Limits::head`](crate::Limits::head) is a good size. A client receives bodies into more than that, if there is
+    /// more. `default()` has no space at first and keeps what the first connection allocates.
     pub fn with_capacity(bytes: usize) -> Workspace {
         Workspace { bytes: alloc::vec![0; bytes], fields: FieldIndex::new() }
     }
@@ -40,8 +40,8 @@ impl fmt::Debug for Workspace {
 pub(crate) struct RecvBuffer {
     /// Initialised memory; the unread bytes are `start..end`.
     bytes: Vec<u8>,
-    start: usize,
-    end: usize,
+    start: u32,
+    end: u32,
     /// Length of the front part that is lent to the caller; it is dropped at the next call.
     lent_front: u32,
     /// Bytes of free space that were offered to the caller, which cannot receive more.
@@ -53,7 +53,7 @@ pub(crate) struct RecvBuffer {
 }
 
 /// The first allocation, in bytes.
-const MIN_CAPACITY: usize = 256;
+const MIN_CAPACITY: u32 = 256;
 
 impl RecvBuffer {
     pub(crate) const fn new() -> RecvBuffer {
@@ -70,12 +70,12 @@ impl RecvBuffer {
 
     /// The bytes that were received and not consumed.
     pub(crate) fn unread(&self) -> &[u8] {
-        &self.bytes[self.start..self.end]
+        &self.bytes[self.start as usize..self.end as usize]
     }
 
     /// The unread bytes and the index of the head, both mutable.
     pub(crate) fn parts(&mut self) -> (&mut [u8], &mut FieldIndex) {
-        (&mut self.bytes[self.start..self.end], &mut self.fields)
+        (&mut self.bytes[self.start as usize..self.end as usize], &mut self.fields)
     }
 
     /// The index of the current head.
@@ -103,23 +103,31 @@ impl RecvBuffer {
         self.lent_front = 0;
     }
 
+    /// Bytes of memory, free or not.
+    pub(crate) fn size(&self) -> u32 {
+        u32::try_from(self.bytes.len()).unwrap_or(u32::MAX)
+    }
+
     /// Free space to receive into. It is never empty while fewer than `limit` bytes are unread, and unread bytes never
     /// exceed `limit`.
-    pub(crate) fn receive_buffer(&mut self, limit: usize) -> &mut [u8] {
+    pub(crate) fn receive_buffer(&mut self, limit: u32) -> &mut [u8] {
         self.release();
-        if self.start == self.end {
+        let (start, end) = (self.start as usize, self.end as usize);
+        if start == end {
             (self.start, self.end) = (0, 0);
-        } else if self.start > 0 && self.bytes.len() - self.end < self.bytes.len() / 2 {
+        } else if start > 0 && self.bytes.len() - end < self.bytes.len() / 2 {
             // At most once per head: afterwards the head begins at 0, so no byte moves twice.
-            self.bytes.copy_within(self.start..self.end, 0);
+            self.bytes.copy_within(start..end, 0);
             (self.start, self.end) = (0, self.end - self.start);
         }
-        if self.end == self.bytes.len() && self.end < limit {
-            self.bytes.resize((2 * self.end).clamp(MIN_CAPACITY.min(limit), limit), 0);
+        if self.end as usize == self.bytes.len() && self.end < limit {
+            self.bytes.resize(self.end.saturating_mul(2).clamp(MIN_CAPACITY.min(limit), limit) as usize, 0);
         }
-        let space = limit.saturating_sub(self.end - self.start).min(self.bytes.len() - self.end);
+        let end = self.end as usize;
+        let allowed = self.start.saturating_add(limit).saturating_sub(self.end);
+        let space = (self.bytes.len() - end).min(allowed as usize);
         self.writable = space as u32;
-        &mut self.bytes[self.end..self.end + space]
+        &mut self.bytes[end..end + space]
     }
 
     /// Marks `n` bytes of the free space as received.
@@ -128,11 +136,11 @@ impl RecvBuffer {
     pub(crate) fn received(&mut self, n: usize) {
         let n = n.min(self.writable as usize);
         self.writable -= n as u32;
-        self.end += n;
+        self.end += n as u32;
     }
 
     /// Copies as many bytes as fit, and returns their number.
-    pub(crate) fn receive(&mut self, bytes: &[u8], limit: usize) -> usize {
+    pub(crate) fn receive(&mut self, bytes: &[u8], limit: u32) -> usize {
         let mut copied = 0;
         while copied < bytes.len() {
             let space = self.receive_buffer(limit);
@@ -148,7 +156,7 @@ impl RecvBuffer {
     }
 
     pub(crate) fn consume(&mut self, n: usize) {
-        self.start = self.end.min(self.start + n);
+        self.start += (self.end - self.start).min(n as u32);
     }
 
     /// Borrows the workspace's memory, unless the buffer still has its own.
@@ -180,7 +188,7 @@ impl RecvBuffer {
         }
         if self.lent {
             let own = self.unread().to_vec();
-            (self.start, self.end, self.lent) = (0, own.len(), false);
+            (self.start, self.end, self.lent) = (0, own.len() as u32, false);
             workspace.bytes = core::mem::replace(&mut self.bytes, own);
         } else if self.unread().is_empty() {
             *self = RecvBuffer::new();

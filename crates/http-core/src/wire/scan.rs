@@ -128,7 +128,7 @@ impl HeadScanner {
     }
 }
 
-/// The maximum number of fields that `parse` has space for.
+/// More fields are never indexed, whatever the limit.
 pub(crate) const MAX_FIELDS: u16 = 256;
 
 #[cfg(test)]

@@ -24,7 +24,7 @@ fn with_fields<T>(lines: &str, f: impl Fn(&Fields<'_>) -> T) -> T {
     let lines = lines.replace("{m}", MODIFIED).replace("{b}", BEFORE).replace("{a}", AFTER).replace("{f}", FUTURE);
     let head = format!("{}\r\n\r\n", lines.replace('|', "\r\n"));
     let mut index = crate::message::field_index::FieldIndex::new();
-    crate::wire::parse::fields(head.as_bytes(), 0, 9, &mut index).unwrap();
+    crate::wire::parse::fields(head.as_bytes(), 0, &mut index).unwrap();
     f(&Fields::new(head.as_bytes(), &index))
 }
 
