@@ -80,7 +80,7 @@ fn framing(head: &ResponseHead<'_>) -> String {
             "chunks, as Transfer-Encoding says, which overrides Content-Length (RFC 9112, 6.3)".into()
         }
         Framing::Chunked => "chunks, as Transfer-Encoding says (RFC 9112, 6.3)".into(),
-        _ if matches!(code, 204 | 304) => format!("none, as a {code} has none (RFC 1945, 7.2)"),
+        _ if matches!(code, 204 | 205 | 304) => format!("none, as a {code} has none (RFC 1945, 7.2)"),
         _ if has_length && head.content_length() == Some(0) => "none, as Content-Length is 0 (RFC 1945, 7.2.2)".into(),
         _ => "none, as the response to HEAD has none (RFC 1945, 7.2)".into(),
     }
@@ -88,12 +88,7 @@ fn framing(head: &ResponseHead<'_>) -> String {
 
 /// Why the connection would be kept after this response, and why not, if that is the server's decision.
 fn why_kept_or_not(head: &ResponseHead<'_>) -> (&'static str, &'static str) {
-    let has = |token: &[u8]| {
-        let mut lines = head.fields.get_all(header::CONNECTION);
-        lines.any(|line| {
-            line.as_bytes().split(|&byte| byte == b',').any(|it| it.trim_ascii().eq_ignore_ascii_case(token))
-        })
-    };
+    let has = |option: &[u8]| head.fields.tokens(header::CONNECTION).any(|it| it.eq_ignore_ascii_case(option));
     let kept = if has(b"keep-alive") {
         "the server sent Connection: keep-alive (RFC 2068, 19.7.1)"
     } else {
