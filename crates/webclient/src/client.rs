@@ -3,7 +3,6 @@
 
 use std::fmt;
 use std::sync::Arc;
-use std::thread;
 use std::time::{Duration, SystemTime};
 
 use http_core::client::{Connection, Leniency, Request};
@@ -13,11 +12,11 @@ use http_core::{Date, FieldBlock, FieldName, FieldValue, HttpUrl, Limits, Method
 use crate::connect::{Connect, Endpoint, Stream, TcpConnector};
 use crate::connection::{self, ClientConnection, Head};
 use crate::error::{Error, Phase};
-use crate::event::{Event, Observer};
+use crate::event::{Cause, Event, Observer};
 use crate::pool::Pool;
 use crate::request::{Body, RequestBuilder};
-use crate::response::Response;
-use crate::retry;
+use crate::response::{Response, Source};
+use crate::retry::{self, Retries};
 use crate::timeouts::{Deadline, Timeouts};
 use crate::url::{self, Url};
 
@@ -204,19 +203,26 @@ impl Client {
     }
 
     pub(crate) fn send(&self, request: RequestBuilder<'_>) -> Result<Response, Error> {
-        let RequestBuilder { mut method, url, mut fields, mut body, keep_alive, .. } = request;
-        let deadline = Deadline::after(self.timeouts.total);
+        let RequestBuilder { mut method, url, mut fields, mut body, keep_alive, retries, .. } = request;
+        let mut retries = retries.unwrap_or_else(|| Retries::new(self.retries, Deadline::after(self.timeouts.total)));
+        let can_repeat = method.is_idempotent() && body.can_repeat(); // whatever a redirect makes of it
+        let deadline = retries.deadline;
         let (mut url, mut followed) = (url?, 0);
         loop {
             let exchange =
                 Exchange { client: self, method, url: &url, fields: &fields, keep_alive, followed, deadline };
-            let (head, redirect, rest) = exchange.run(&mut body)?;
+            let (head, redirect, rest) = exchange.run(&mut body, &mut retries)?;
             let (next, redirect_error) = match redirect {
                 Ok(next) => (next, None),
                 Err(error) => (None, Some(error)),
             };
-            let home = (self.pool.clone(), exchange.endpoint());
-            let response = Response::new(head, url.as_http().clone(), redirect_error, rest, home);
+            let source = Source {
+                home: (self.pool.clone(), exchange.endpoint()),
+                observer: self.observer.clone(),
+                retries,
+                can_repeat,
+            };
+            let response = Response::new(head, url.as_http().clone(), redirect_error, rest, source);
             let Some((next_method, next_url)) = next else { return Ok(response) };
             self.observer.report(Event::Redirected(&next_url));
             response.discard();
@@ -257,26 +263,24 @@ impl Exchange<'_> {
         self.client.proxy.as_ref().unwrap_or(self.url).endpoint()
     }
 
-    fn run(&self, body: &mut Body<'_>) -> Result<Received, Error> {
-        for attempt in 1.. {
+    fn run(&self, body: &mut Body<'_>, retries: &mut Retries) -> Result<Received, Error> {
+        loop {
             let result = self.send(body);
             let wait = match &result {
-                _ if attempt > self.client.retries || !body.can_repeat() => None,
-                Ok((head, ..)) => retry::after_response(head, self.method, attempt, now()),
-                Err(error) => retry::after_error(error, self.method, attempt),
+                _ if !body.can_repeat() => None,
+                Ok((head, ..)) => retry::after_response(head, self.method, retries.next(), now()),
+                Err(error) => retry::after_error(error, self.method.is_idempotent(), retries.next()),
             };
-            // Nobody waits for what the deadline forbids.
-            let Some(wait) = wait.filter(|wait| self.deadline.left().is_none_or(|left| left > *wait)) else {
-                return result;
+            let Some(wait) = retries.take(wait) else { return result };
+            let cause: Box<dyn Cause> = match result {
+                Ok((head, _, connection)) => {
+                    drop(connection); // nobody needs it during the wait
+                    Box::new(head.status)
+                }
+                Err(error) => Box::new(error),
             };
-            match &result {
-                Ok((head, ..)) => self.report(Event::Retrying(wait, &head.status)),
-                Err(error) => self.report(Event::Retrying(wait, error)),
-            }
-            drop(result);
-            thread::sleep(wait);
+            retry::wait(wait, &*cause, &self.client.observer);
         }
-        unreachable!("the last attempt returns")
     }
 
     fn report(&self, event: Event<'_>) {

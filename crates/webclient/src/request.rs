@@ -11,6 +11,7 @@ use http_core::{FieldBlock, FieldName, FieldValue, Method, UrlError, header};
 use crate::client::Client;
 use crate::error::Error;
 use crate::response::Response;
+use crate::retry::Retries;
 use crate::url::Url;
 
 /// A request that [`send`](Self::send) sends. Whatever is wrong with it, `send` reports.
@@ -23,6 +24,8 @@ pub struct RequestBuilder<'a> {
     pub(crate) fields: FieldBlock,
     pub(crate) body: Body<'a>,
     pub(crate) keep_alive: bool,
+    /// Those of the request that it repeats.
+    pub(crate) retries: Option<Retries>,
     /// The first thing that is wrong.
     error: Option<Error>,
 }
@@ -103,7 +106,7 @@ impl fmt::Debug for Body<'_> {
 impl<'a> RequestBuilder<'a> {
     pub(crate) fn new(client: &'a Client, method: Method<'a>, url: &str) -> RequestBuilder<'a> {
         let (url, fields) = (Url::parse(url), client.fields.clone());
-        RequestBuilder { client, method, url, fields, body: Body::None, keep_alive: true, error: None }
+        RequestBuilder { client, method, url, fields, body: Body::None, keep_alive: true, retries: None, error: None }
     }
 
     /// Adds a header. The headers that frame a message (Content-Length, Transfer-Encoding, Connection, Host) are the
@@ -156,6 +159,14 @@ impl<'a> RequestBuilder<'a> {
     /// Asks the server to close the connection after the response. It is the last one.
     pub fn close(mut self) -> Self {
         self.keep_alive = false;
+        self
+    }
+
+    /// Sends it in place of the request that this response answered, as when a download goes on after its connection was
+    /// lost. The total timeout and the [retries](Client::retries) are what that request left of them. The response's
+    /// connection closes, unless its body was read.
+    pub fn repeats(mut self, response: Response) -> Self {
+        self.retries = Some(response.retries());
         self
     }
 

@@ -10,7 +10,9 @@ use http_core::{FieldName, FieldValue, HttpUrl, Status};
 use crate::connect::{Endpoint, Stream};
 use crate::connection::{self, Head};
 use crate::error::Error;
-use crate::pool::Pool;
+use crate::event::Observer;
+use crate::pool::{Pool, PooledConnection};
+use crate::retry::{self, Retries};
 
 /// A response: its head, and its body as a reader.
 ///
@@ -23,8 +25,17 @@ pub struct Response {
     redirect_error: Option<RedirectError>,
     /// `None` once the body was read.
     body: Option<connection::Response<Box<dyn Stream>, ()>>,
+    source: Source,
+}
+
+/// What a response knows of its request.
+pub(crate) struct Source {
     /// Where its connection is kept.
-    home: (Arc<Pool>, Endpoint),
+    pub(crate) home: (Arc<Pool>, Endpoint),
+    pub(crate) observer: Observer,
+    pub(crate) retries: Retries,
+    /// The request may be sent again after the server has received it.
+    pub(crate) can_repeat: bool,
 }
 
 impl Response {
@@ -33,9 +44,9 @@ impl Response {
         url: HttpUrl,
         redirect_error: Option<RedirectError>,
         body: connection::Response<Box<dyn Stream>, ()>,
-        home: (Arc<Pool>, Endpoint),
+        source: Source,
     ) -> Response {
-        Response { head, url, redirect_error, body: Some(body), home }
+        Response { head, url, redirect_error, body: Some(body), source }
     }
 
     /// The status.
@@ -85,12 +96,50 @@ impl Response {
         copied
     }
 
+    /// After reading the body ended with this error: waits until the request may be sent again, and returns whether it
+    /// may, as [`Client::retries`](crate::Client::retries) says. Send it with
+    /// [`RequestBuilder::repeats`](crate::RequestBuilder::repeats).
+    ///
+    /// ```
+    /// use std::sync::atomic::{AtomicUsize, Ordering};
+    /// use webclient::{Client, testing};
+    ///
+    /// let requests = AtomicUsize::new(0);
+    /// let client = Client::new().retries(1).connector(testing::respond(move |_| {
+    ///     let body = if requests.fetch_add(1, Ordering::Relaxed) == 0 { "cut sh" } else { "complete" };
+    ///     format!("HTTP/1.0 200 OK\r\nContent-Length: 8\r\n\r\n{body}").into()
+    /// }));
+    /// let mut response = client.get("http://example.org/").send()?;
+    /// let body = loop {
+    ///     match response.read_to_vec(1 << 20) {
+    ///         Err(error) if response.wait_for_retry(&error) => {
+    ///             response = client.get("http://example.org/").repeats(response).send()?;
+    ///         }
+    ///         result => break result?,
+    ///     }
+    /// };
+    /// assert_eq!(body, b"complete");
+    /// # Ok::<(), webclient::Error>(())
+    /// ```
+    pub fn wait_for_retry(&mut self, error: &Error) -> bool {
+        let Source { retries, observer, can_repeat, .. } = &mut self.source;
+        let wait = if *can_repeat { retry::after_error(error, true, retries.next()) } else { None };
+        let Some(wait) = retries.take(wait) else { return false };
+        self.body = None; // closes the connection meanwhile
+        retry::wait(wait, error, observer);
+        true
+    }
+
+    pub(crate) fn retries(&self) -> Retries {
+        self.source.retries
+    }
+
     /// Keeps the connection, if the body is complete and both sides keep it.
     fn release(&mut self) {
         if let Some(body) = self.body.take_if(|body| body.is_over())
             && let Some(connection) = body.into_connection()
         {
-            self.home.0.put(self.home.1.clone(), connection);
+            self.source.keep(connection);
         }
     }
 
@@ -98,6 +147,13 @@ impl Response {
     pub(crate) fn discard(mut self) {
         const LITTLE: usize = 64 << 10;
         let _ = self.read_to_vec(LITTLE); // otherwise the connection closes
+    }
+}
+
+impl Source {
+    fn keep(&self, connection: PooledConnection) {
+        let (pool, endpoint) = &self.home;
+        pool.put(endpoint.clone(), connection);
     }
 }
 
@@ -114,7 +170,7 @@ impl Drop for Response {
     /// A body that has arrived completely, such as none, frees its connection.
     fn drop(&mut self) {
         if let Some(connection) = self.body.take().and_then(connection::Response::into_connection) {
-            self.home.0.put(self.home.1.clone(), connection);
+            self.source.keep(connection);
         }
     }
 }
