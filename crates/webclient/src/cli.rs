@@ -35,7 +35,7 @@ pub(crate) struct Cli {
     pub(crate) include: bool,
 
     /// Request the head only, by HEAD, and write it
-    #[arg(short = 'I', long, help_heading = SHOWING, conflicts_with_all = ["method", "data"])]
+    #[arg(short = 'I', long, help_heading = SHOWING, conflicts_with_all = ["method", "data", "output", "remote_name"])]
     pub(crate) head: bool,
 
     /// Show the exchange on standard error: > sent, < received, * explained
@@ -54,20 +54,22 @@ pub(crate) struct Cli {
 
     /// Write the body to this file
     ///
-    /// It is written to FILE.part, and renamed when it is complete. An existing file is replaced.
-    #[arg(short, long, value_name = "FILE", help_heading = SAVING, conflicts_with = "remote_name")]
+    /// It is written to FILE.part, and renamed when it is complete. An existing file is replaced. Only the body of a 2xx
+    /// response is saved; the head of --include goes to standard output. `-` is standard output.
+    #[arg(short, long, value_name = "FILE", help_heading = SAVING, group = "file")]
     pub(crate) output: Option<PathBuf>,
 
     /// Write each body to a file named like the end of its URL
     ///
     /// An existing file is replaced with --force only.
-    #[arg(short = 'O', long, help_heading = SAVING)]
+    #[arg(short = 'O', long, help_heading = SAVING, group = "file")]
     pub(crate) remote_name: bool,
 
     /// Continue an interrupted download
     ///
-    /// It goes on from FILE.part if the server still has the same version of the file. Otherwise it starts again.
-    #[arg(short = 'C', long = "continue", help_heading = SAVING)]
+    /// It goes on from FILE.part if the server still has the same version of the file. Otherwise it starts again, and says
+    /// why.
+    #[arg(short = 'C', long = "continue", help_heading = SAVING, requires = "file")]
     pub(crate) resume: bool,
 
     /// Let -O replace an existing file
@@ -218,7 +220,40 @@ impl Cli {
         if self.output.is_some() && self.arguments.len() > 1 {
             return Err((ErrorKind::ArgumentConflict, "--output takes one URL (use --remote-name for several)"));
         }
+        if self.resume && !self.can_resume() {
+            return Err((
+                ErrorKind::ArgumentConflict,
+                "--continue asks for a range by itself: only with a GET, and not with a Range or If-Range of your own",
+            ));
+        }
+        if self.resume && !self.saves() {
+            return Err((ErrorKind::ArgumentConflict, "--continue needs a file: standard output has none"));
+        }
+        if self.saves() && self.method.as_deref() == Some("HEAD") {
+            return Err((ErrorKind::ArgumentConflict, "the response to HEAD has no body to save"));
+        }
         Ok(())
+    }
+
+    /// Whether bodies go to a file. Standard output is written as without an option.
+    pub(crate) fn saves(&self) -> bool {
+        let is_stdout = |path: &PathBuf| path.as_os_str() == "-" || path.as_os_str() == "/dev/stdout";
+        self.remote_name || self.output.as_ref().is_some_and(|path| !is_stdout(path))
+    }
+
+    /// Whether the request may ask for a range: it is a GET, and asks for none yet.
+    pub(crate) fn can_resume(&self) -> bool {
+        let is_get = self.method.as_deref().map_or(self.data.is_none(), |method| method == "GET");
+        is_get && !self.has_header(header::RANGE) && !self.has_header(header::IF_RANGE)
+    }
+
+    /// Whether a range is asked for by a header.
+    pub(crate) fn has_range(&self) -> bool {
+        self.has_header(header::RANGE)
+    }
+
+    fn has_header(&self, name: FieldName<'_>) -> bool {
+        self.header.iter().any(|(own, value)| own.eq_ignore_ascii_case(name.as_str()) && value.is_some())
     }
 
     pub(crate) fn urls(&self) -> Vec<String> {

@@ -7,6 +7,7 @@ use webclient::{Client, Error, RequestBuilder, Response, UrlError};
 use crate::cli::Cli;
 use crate::data::Data;
 use crate::outcome::Outcome;
+use crate::save::save;
 use crate::show::show;
 use crate::stdio::Stdout;
 use crate::{help, password, trace};
@@ -31,6 +32,10 @@ pub(crate) fn run(mut report: impl FnMut(Outcome)) {
     };
     for (index, url) in urls.iter().enumerate() {
         let is_last = index + 1 == urls.len();
+        if cli.saves() {
+            report(save(&cli, url, || prepared.request(&cli, url, is_last)));
+            continue;
+        }
         match prepared.fetch(&cli, url, is_last) {
             Ok(response) => report(Outcome::of_response(&response)),
             Err(error) => {

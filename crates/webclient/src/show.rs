@@ -1,4 +1,4 @@
-//! Shows a response on standard output: as it was received, or made safe for a terminal.
+//! Shows a response on standard output or another terminal: as it was received, or made safe for a terminal.
 
 use std::io::{self, Write};
 
@@ -13,18 +13,31 @@ const LOOKED_AT: usize = 2000;
 
 /// Writes what the options ask for. A terminal gets no control characters and no binary body, unless it is `--raw`.
 pub(crate) fn show(cli: &Cli, response: &mut Response) -> Result<(), Error> {
-    let shows_head = cli.include || cli.head;
-    if cli.raw || !Stdout.is_terminal() {
-        if shows_head {
-            Stdout.write_all(&response.head().bytes).map_err(Error::Write)?;
-        }
-        return response.copy_to(&mut Stdout).map(drop);
+    if cli.include || cli.head {
+        show_head(cli, response)?;
     }
-    let mut terminal = EscapingWriter::new(Stdout);
-    if shows_head {
-        terminal.write_all(&response.head().bytes).map_err(Error::Write)?;
+    show_body(cli, response, Stdout, Stdout.is_terminal())
+}
+
+pub(crate) fn show_head(cli: &Cli, response: &Response) -> Result<(), Error> {
+    let head = &response.head().bytes;
+    let written = match cli.raw || !Stdout.is_terminal() {
+        true => Stdout.write_all(head),
+        false => EscapingWriter::new(Stdout).write_all(head),
+    };
+    written.map_err(Error::Write)
+}
+
+pub(crate) fn show_body(
+    cli: &Cli,
+    response: &mut Response,
+    mut out: impl Write,
+    is_terminal: bool,
+) -> Result<(), Error> {
+    if cli.raw || !is_terminal {
+        return response.copy_to(&mut out).map(drop);
     }
-    let mut body = TextOnly { terminal, seen: 0 };
+    let mut body = TextOnly { terminal: EscapingWriter::new(out), seen: 0 };
     let copied = response.copy_to(&mut body);
     body.terminal.finish().map_err(Error::Write).and(copied).map(drop)
 }
@@ -50,4 +63,4 @@ impl<W: Write> Write for TextOnly<W> {
     }
 }
 
-const BINARY: &str = "it is binary, and standard output is a terminal (use --output FILE, a pipe, or --raw)";
+const BINARY: &str = "it is binary, and the output is a terminal (use --output FILE, a pipe, or --raw)";

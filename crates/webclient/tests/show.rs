@@ -71,7 +71,7 @@ fn binary_body_is_not_shown_on_a_terminal() {
     let binary = "HTTP/1.0 200 OK\r\nX: y\r\n\r\nPNG\0\x01\x02";
     let server = Server::of(&[("/binary", binary), ("/a", OK)]);
     let (binary_url, text_url) = (server.url("/binary"), server.url("/a"));
-    let message = "it is binary, and standard output is a terminal (use --output FILE, a pipe, or --raw)\r\n";
+    let message = "it is binary, and the output is a terminal (use --output FILE, a pipe, or --raw)\r\n";
     // The head is shown, and so is the next URL.
     let (status, seen) = run_on_terminal(&format!("$W -i {binary_url} {text_url}"));
     assert_eq!(status, Some(23));
