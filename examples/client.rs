@@ -31,7 +31,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     let mut stdout = io::stdout().lock();
     loop {
         match connection.poll()? {
-            Event::NeedInput => drop(webclient::read_from(&mut connection, &mut server)?),
+            Event::NeedInput => drop(webclient::connection::read_from(&mut connection, &mut server)?),
             Event::Response(head) => stdout.write_all(head.bytes)?,
             Event::Body(bytes) => stdout.write_all(bytes)?,
             _ => return Ok(()), // the response is complete

@@ -106,7 +106,7 @@ impl Tally {
         let mut status = Status::OK;
         loop {
             match machine.poll()? {
-                Event::NeedInput => drop(webclient::read_from(machine, stream)?),
+                Event::NeedInput => drop(webclient::connection::read_from(machine, stream)?),
                 Event::Response(head) => {
                     status = head.status;
                     self.bytes += head.bytes.len() as u64;

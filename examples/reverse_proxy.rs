@@ -15,7 +15,7 @@ use std::time::Duration;
 use http_core::client::{self, Connection, Event};
 use http_core::{Authority, FieldBlock, FieldValue, Limits, Status, header};
 use http_server::{Action, Body, HandlerError, Request, Response, Server};
-use webclient::read_from;
+use webclient::connection::read_from;
 
 const MAX_BODY: u64 = 1 << 20; // bytes
 const OWN_NAME: &[u8] = b"reverse-proxy";

@@ -30,8 +30,9 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let double = TestDouble::start(&scripts)?;
     for n in 1..=scripts.len() {
         let timeouts = webclient::Timeouts { idle: Duration::from_millis(200), ..Default::default() };
-        let response = webclient::fetch(&double.url(&format!("/{n}")).parse()?, &timeouts);
-        let status = response.and_then(|mut response| response.copy_to(&mut io::sink()).map(|_| response.head.status));
+        let client = webclient::Client::new().timeouts(timeouts).follow_redirects(false);
+        let response = client.get(double.url(&format!("/{n}"))).send();
+        let status = response.and_then(|mut response| response.copy_to(&mut io::sink()).map(|_| response.status()));
         println!("the client got {}", status.map_or_else(|error| error.to_string(), |status| status.to_string()));
     }
     double.take_requests().iter().for_each(|request| println!("the server received {request:?}"));
@@ -99,6 +100,7 @@ impl TestDouble {
     }
 
     fn serve(&self, mut stream: TcpStream) -> io::Result<()> {
+        stream.set_nodelay(true)?; // each step is sent at once
         let mut connection = Connection::new(Limits { body: u64::MAX, ..Limits::default() });
         let (mut request, mut out) = (Vec::new(), Vec::new());
         loop {

@@ -7,6 +7,27 @@ use std::time::Duration;
 use http_core::{ResponseError, UrlError, UsageError};
 use thiserror::Error;
 
+/// What a client was doing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+#[non_exhaustive]
+pub enum Phase {
+    /// It waited for the host's addresses.
+    #[error("looking up the host")]
+    Resolving,
+    /// It waited for a connection.
+    #[error("connecting")]
+    Connecting,
+    /// It sent the request.
+    #[error("sending the request")]
+    Sending,
+    /// It waited for the head of the response.
+    #[error("waiting for the response")]
+    Waiting,
+    /// It received the body of the response.
+    #[error("receiving the body")]
+    Receiving,
+}
+
 /// The example of an [`Error`]: a request over a stream that reads as these bytes.
 macro_rules! failed {
     ($response:literal, $($line:literal),+) => {
@@ -14,7 +35,7 @@ macro_rules! failed {
             "```\n# use std::io::{self, Read, Write};\n",
             "# use http_core::client::Request;\n",
             "# use http_core::{Authority, FieldBlock, Method, ResponseError, Target, UsageError};\n",
-            "# use webclient::{Error, send};\n",
+            "# use webclient::{Error, connection::send};\n",
             "# struct Server<R>(R);\n",
             "# impl<R: Read> Read for Server<R> {\n",
             "#     fn read(&mut self, out: &mut [u8]) -> io::Result<usize> { self.0.read(out) }\n",
@@ -51,6 +72,14 @@ pub enum Error {
     )]
     #[error(transparent)]
     Request(#[from] UsageError),
+    /// A header of the request cannot be sent: the caller's fault.
+    #[error("the header {name:?} cannot be sent: {cause}")]
+    Header {
+        /// Its name.
+        name: String,
+        /// Why not.
+        cause: String,
+    },
     /// The request's body could not be read, or ended before the announced length.
     #[doc = failed!(
         b"", "let request = Request { method: Method::Put, body: Some(5), ..request };",
@@ -61,7 +90,7 @@ pub enum Error {
     /// The host name could not be resolved.
     ///
     /// ```
-    /// # use webclient::{ClientConnection, Error, Timeouts};
+    /// # use webclient::{Error, Timeouts, connection::ClientConnection};
     /// let connected = ClientConnection::connect(("a\0b", 80), &Timeouts::default());
     /// assert!(matches!(connected, Err(Error::Resolve { .. })));
     /// ```
@@ -75,7 +104,7 @@ pub enum Error {
     /// No address of the host accepted the connection.
     ///
     /// ```
-    /// # use webclient::{ClientConnection, Error, Timeouts};
+    /// # use webclient::{Error, Timeouts, connection::ClientConnection};
     /// let connected = ClientConnection::connect(("127.0.0.1", 1), &Timeouts::default());   // nobody listens there
     /// assert!(matches!(connected, Err(Error::Connect { .. })));
     /// ```
@@ -86,21 +115,21 @@ pub enum Error {
         /// Its error.
         source: io::Error,
     },
-    /// No byte was sent or received for too long.
+    /// It took too long.
     ///
     /// ```
     /// # use std::time::Duration;
-    /// # use webclient::{Error, Timeouts, fetch};
+    /// # use webclient::{Client, Error, Timeouts};
     /// let silent = std::net::TcpListener::bind("127.0.0.1:0")?;
     /// let timeouts = Timeouts { idle: Duration::from_millis(10), ..Timeouts::default() };
-    /// let fetched = fetch(&format!("http://{}/", silent.local_addr()?).parse()?, &timeouts);
-    /// assert!(matches!(fetched, Err(Error::TimedOut { .. })));
+    /// let response = Client::new().timeouts(timeouts).get(format!("http://{}/", silent.local_addr()?)).send();
+    /// assert!(matches!(response, Err(Error::TimedOut { .. })));
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
-    #[error("{what} timed out{}", .limit.map_or(String::new(), |limit| format!(" after {} s", limit.as_secs_f64())))]
+    #[error("{phase} timed out{}", .limit.map_or(String::new(), |limit| format!(" after {} s", limit.as_secs_f64())))]
     TimedOut {
         /// What took too long.
-        what: &'static str,
+        phase: Phase,
         /// The timeout, if it is known.
         limit: Option<Duration>,
     },
@@ -116,20 +145,22 @@ pub enum Error {
     ///
     /// ```
     /// # use std::{net::TcpListener, thread};
-    /// # use webclient::{Error, Timeouts, fetch};
+    /// # use webclient::{Client, Error};
     /// let listener = TcpListener::bind("127.0.0.1:0")?;
-    /// let url = format!("http://{}/", listener.local_addr()?).parse()?;
+    /// let url = format!("http://{}/", listener.local_addr()?);
     /// // It closes without reading the request, so the system resets the connection.
     /// let server = thread::spawn(move || {
     ///     let (stream, _) = listener.accept()?;
     ///     stream.peek(&mut [0]).map(drop)
     /// });
-    /// assert!(matches!(fetch(&url, &Timeouts::default()), Err(Error::ConnectionLost { .. })));
+    /// assert!(matches!(Client::new().get(url).send(), Err(Error::ConnectionLost { .. })));
     /// # server.join().unwrap()?;
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
-    #[error("the connection was lost: {source}")]
+    #[error("the connection was lost while {phase}: {source}")]
     ConnectionLost {
+        /// When it broke.
+        phase: Phase,
         /// The system's error.
         source: io::Error,
         /// What [`Error::can_retry`] returns.
@@ -184,7 +215,7 @@ impl From<Error> for io::Error {
             Error::TimedOut { .. } => io::ErrorKind::TimedOut,
             Error::InvalidResponse(source) if source.is_truncated() => io::ErrorKind::UnexpectedEof,
             Error::InvalidResponse(_) | Error::BodyTooLong { .. } => io::ErrorKind::InvalidData,
-            Error::Url(_) | Error::Request(_) => io::ErrorKind::InvalidInput,
+            Error::Url(_) | Error::Request(_) | Error::Header { .. } => io::ErrorKind::InvalidInput,
         };
         io::Error::new(kind, error)
     }

@@ -1,14 +1,13 @@
-//! A blocking HTTP/1.0 client over any stream, with timeouts, streaming bodies and kept connections.
+//! A blocking HTTP/1.0 client: redirects, kept connections, safe retries, and a limit for every wait.
 //!
 //! ```no_run
-//! use http_core::header;
-//! use webclient::{HttpUrl, Timeouts, fetch};
+//! use webclient::Client;
 //!
-//! fn main() -> Result<(), Box<dyn std::error::Error>> {
-//!     let url: HttpUrl = "http://localhost:6789/HelloWorld.html".parse()?;
-//!     let mut response = fetch(&url, &Timeouts::default())?;
-//!     println!("{}, {:?}", response.head.status, response.head.get(header::CONTENT_TYPE));
-//!     let body = response.read_to_vec(1 << 20)?; // at most 1 MiB; `copy_to` streams
+//! fn main() -> Result<(), webclient::Error> {
+//!     let client = Client::new();
+//!     let mut response = client.get("http://localhost:6789/HelloWorld.html").header("Accept", "text/html").send()?;
+//!     println!("{} {}", response.url(), response.status());
+//!     let body = response.read_to_vec(1 << 20)?; // at most 1 MiB; `copy_to` and `Read` stream
 //!     println!("{}", String::from_utf8_lossy(&body));
 //!     Ok(())
 //! }
@@ -16,27 +15,42 @@
 //!
 //! There are three levels, and each is built on the one below:
 //!
-//! - [`fetch()`]: one GET of a URL.
-//! - [`ClientConnection`]: any request, over a connection that can be kept. [`send`] is its form for a single request.
-//! - [`read_from`]: one read, for programs that drive [`http_core::client::Connection`] themselves.
+//! - [`Client`]: any request to any server.
+//! - [`connection::ClientConnection`]: any request over one connection, and over any stream. [`connection::send`] is its
+//!   form for a single request.
+//! - [`connection::read_from`]: one read, for programs that drive [`http_core::client::Connection`] themselves.
 //!
-//! It follows no redirects, keeps no cookies and no cache, and does not speak TLS. A TLS stream can be given to
-//! [`send`], as can anything else that reads and writes. The protocol itself is [`http_core`]'s.
+//! It keeps no cookies and no cache, decodes no content coding, and does not speak TLS. A TLS stream can be given to
+//! [`connection::send`], or to a client by its [`Connect`]. The protocol itself is [`http_core`]'s. [`testing`] replaces
+//! the network.
 #![forbid(unsafe_code)]
 
-mod blocking;
+mod client;
 mod connect;
+pub mod connection;
 mod error;
-mod fetch;
+mod event;
+mod pool;
+mod request;
+mod response;
+mod retry;
+pub mod testing;
+mod timeouts;
+mod url;
 
-pub use blocking::{ClientConnection, Head, Response, is_idle, read_from, send};
-pub use connect::Timeouts;
-pub use error::Error;
-pub use fetch::fetch;
+pub use client::Client;
+pub use connect::{Connect, Endpoint, Family, Stream, TcpConnector};
+pub use connection::Head;
+pub use error::{Error, Phase};
+pub use event::{Cause, Event};
 pub use http_core;
 pub use http_core::{HttpUrl, UrlError};
+pub use request::{Body, RequestBuilder};
+pub use response::Response;
+pub use timeouts::Timeouts;
+pub use url::Url;
 
-// Tests the README's example.
+// Tests the README's examples.
 #[cfg(doctest)]
 #[doc = include_str!("../README.md")]
 struct Readme;

@@ -1,49 +1,29 @@
-//! The program: reads its options, fetches the URL, writes the response and reports the outcome.
-#![forbid(unsafe_code)]
+//! The program: reads its command line, fetches each URL, and ends with a status that says what happened.
 
 mod cli;
+mod data;
+mod help;
 mod outcome;
+mod password;
+mod progress;
+mod run;
+mod save;
+mod show;
+mod stdio;
 mod terminal;
+mod trace;
 
-use std::io::{self, IsTerminal as _, Write};
+use std::io::{self, Write};
 use std::process::ExitCode;
 
-use cli::Options;
-use outcome::Outcome;
-use terminal::EscapingWriter;
-use webclient::{Error, Head, fetch};
-
 fn main() -> ExitCode {
-    let outcome = match Options::read() {
-        Ok(options) => run(&options),
-        Err(error) => Outcome { exit_status: 2, message: Some(error.to_string()) },
-    };
-    if let Some(message) = outcome.message {
-        let _ = writeln!(io::stderr(), "webclient: {message}"); // if that fails, the exit status remains
-    }
-    outcome.exit_status.into()
-}
-
-fn run(options: &Options) -> Outcome {
-    let stdout = io::stdout().lock();
-    let result = if stdout.is_terminal() {
-        let mut terminal = EscapingWriter::new(stdout);
-        let result = write_response(options, &mut terminal);
-        terminal.finish().map_err(Error::Write).and(result)
-    } else {
-        write_response(options, stdout)
-    };
-    match result {
-        Ok(head) => Outcome::of_response(&head, &options.url),
-        Err(error) => Outcome::of_error(&error, &options.url),
-    }
-}
-
-fn write_response(options: &Options, mut out: impl Write) -> Result<Head, Error> {
-    let mut response = fetch(&options.url, &options.timeouts)?;
-    if options.shows_head {
-        out.write_all(&response.head.bytes).and_then(|()| out.flush()).map_err(Error::Write)?;
-    }
-    response.copy_to(&mut out)?;
-    Ok(response.head)
+    let mut exit_status = 0;
+    run::run(|outcome| {
+        if let Some(message) = outcome.message {
+            let message = terminal::one_line(&message);
+            let _ = writeln!(io::stderr(), "webclient: {message}"); // if that fails, the exit status remains
+        }
+        exit_status = if exit_status == 0 { outcome.exit_status } else { exit_status };
+    });
+    exit_status.into()
 }

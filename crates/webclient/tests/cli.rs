@@ -1,95 +1,17 @@
-//! Tests of the program, from its arguments to its exit status, against a server with a script for each test.
+//! Tests of the program: the forms of its command line, and what it writes of each response.
 // Clippy then treats the helpers, too, as test code.
 #![cfg(test)]
 
+mod support;
+
 use std::ffi::OsStr;
 use std::io::{Read as _, Write as _};
-use std::net::{SocketAddr, TcpListener, TcpStream, ToSocketAddrs as _};
+use std::net::{TcpListener, ToSocketAddrs as _};
 use std::os::unix::ffi::OsStrExt as _;
-use std::process::{Command, Output, Stdio};
-use std::sync::mpsc::{Receiver, channel};
-use std::thread;
-use std::time::{Duration, Instant};
+use std::process::Stdio;
+use std::sync::{Arc, Mutex, mpsc};
 
-const TIMEOUT: Duration = Duration::from_secs(20);
-
-/// Serves one connection: reads a request head, then runs the script.
-struct Server {
-    address: SocketAddr,
-    request: Receiver<String>,
-}
-
-impl Server {
-    fn start(address: &str, script: impl FnOnce(TcpStream) + Send + 'static) -> Server {
-        Server::on(TcpListener::bind(address).unwrap(), script)
-    }
-
-    fn on(listener: TcpListener, script: impl FnOnce(TcpStream) + Send + 'static) -> Server {
-        let address = listener.local_addr().unwrap();
-        let (sender, request) = channel();
-        thread::spawn(move || {
-            let (mut stream, _) = listener.accept().unwrap();
-            stream.set_read_timeout(Some(TIMEOUT)).unwrap();
-            let mut head = Vec::new();
-            while !head.ends_with(b"\r\n\r\n") {
-                let mut byte = [0];
-                stream.read_exact(&mut byte).unwrap();
-                head.push(byte[0]);
-            }
-            sender.send(String::from_utf8(head).unwrap()).unwrap();
-            script(stream);
-        });
-        Server { address, request }
-    }
-
-    /// Responds with these bytes and closes.
-    fn responding(response: impl Into<Vec<u8>>) -> Server {
-        let response = response.into();
-        Server::start("127.0.0.1:0", move |mut stream| {
-            let _ = stream.write_all(&response); // the client may have closed already
-        })
-    }
-
-    fn get(&self, file: impl AsRef<OsStr>) -> Output {
-        let port = self.address.port().to_string();
-        webclient([self.address.ip().to_string().as_ref(), port.as_ref(), file.as_ref()])
-    }
-
-    fn get_url(&self) -> Output {
-        webclient([format!("http://{}/a", self.address)])
-    }
-
-    fn request(&self) -> String {
-        self.request.recv_timeout(TIMEOUT).unwrap()
-    }
-}
-
-fn webclient<A: AsRef<OsStr>>(arguments: impl IntoIterator<Item = A>) -> Output {
-    command(arguments).output().unwrap()
-}
-
-fn command<A: AsRef<OsStr>>(arguments: impl IntoIterator<Item = A>) -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_webclient"));
-    command.args(arguments).stdin(Stdio::null());
-    command
-}
-
-#[track_caller]
-fn assert_ends(output: &Output, status: i32, stdout: impl AsRef<[u8]>, stderr: &str) {
-    let message = String::from_utf8_lossy(&output.stderr);
-    assert_eq!(output.status.code(), Some(status), "{message}");
-    assert_eq!(output.stdout.escape_ascii().to_string(), stdout.as_ref().escape_ascii().to_string(), "{message}");
-    match stderr {
-        "" => assert_eq!(message, ""),
-        _ => {
-            assert!(
-                message.starts_with("webclient: ") && message.contains(stderr),
-                "{message:?} does not contain {stderr:?}"
-            );
-            assert_eq!(message.find('\n'), Some(message.len() - 1), "one line: {message:?}");
-        }
-    }
-}
+use support::{OK, Server, TIMEOUT, assert_ends, assert_refused, command, run_on_terminal, webclient};
 
 // These headers and no others: R1945-3.7, R1945-5b, R1945-5.1, R1945-10.6, R1945-10.8, R1945-10.13, R1945-10.15,
 // R1945-12.4, R9110-7.2.
@@ -99,11 +21,11 @@ fn file_is_written_with_its_head_as_received() {
     let server = Server::responding(response);
     assert_ends(&server.get("HelloWorld.html"), 0, response, "");
     let expected = format!(
-        "GET /HelloWorld.html HTTP/1.0\r\nHost: {}\r\nConnection: close\r\nUser-Agent: webclient/{}\r\n\r\n",
+        "GET /HelloWorld.html HTTP/1.0\r\nHost: {}\r\nConnection: close\r\nUser-Agent: webclient/{}\r\nAccept: */*\r\n\r\n",
         server.address,
         env!("CARGO_PKG_VERSION")
     );
-    assert_eq!(server.request(), expected);
+    assert_eq!(server.request().head, expected);
 }
 
 // Byte for byte: R1945-3.6.1.
@@ -111,8 +33,62 @@ fn file_is_written_with_its_head_as_received() {
 fn url_writes_only_the_body() {
     let body: Vec<u8> = (0..=255).cycle().take(300_000).collect();
     let server = Server::responding([b"HTTP/1.0 200 OK\r\n\r\n", &body[..]].concat());
-    assert_ends(&server.get_url(), 0, &body, "");
-    assert!(server.request().starts_with("GET /a HTTP/1.0\r\n"));
+    assert_ends(&server.get_url(&[]), 0, &body, "");
+    assert!(server.request().head.starts_with("GET /a HTTP/1.0\r\n"));
+}
+
+#[test]
+fn options_may_stand_beside_host_port_and_file() {
+    let server = Server::responding(OK);
+    let (host, port) = (server.address.ip().to_string(), server.address.port().to_string());
+    assert_ends(&webclient([&host, "-H", "X: y", &port, "a"]), 0, OK, "");
+    assert!(server.request().head.contains("\r\nX: y\r\n"));
+    assert_ends(&webclient([&host, &port, "a", "-I"]), 0, "HTTP/1.0 200 OK\r\nContent-Length: 2\r\n\r\n", "");
+    assert!(server.request().head.starts_with("HEAD /a "));
+}
+
+const KEPT: &str = "HTTP/1.0 200 OK\r\nConnection: keep-alive\r\nContent-Length: 2\r\n\r\nhi";
+
+// The last request asks to close the connection, the others to keep it.
+#[test]
+fn urls_of_one_server_share_a_connection_that_the_last_one_closes() {
+    for response in [KEPT, OK] {
+        let server = Server::answering(move |_| response.into());
+        let urls = ["/a", "/b", "/a", "/a"].map(|path| server.url(path));
+        assert_ends(&webclient(&urls), 0, "hihihihi", "");
+        for (index, path) in ["/a", "/b", "/a", "/a"].into_iter().enumerate() {
+            let request = server.request();
+            assert!(request.head.starts_with(&format!("GET {path} ")), "{request:?}");
+            let connection = if index == 3 { "\r\nConnection: close\r\n" } else { "\r\nConnection: keep-alive\r\n" };
+            assert!(request.head.contains(connection), "{request:?}");
+            assert_eq!(request.connection, if response == KEPT { 1 } else { index + 1 });
+        }
+        server.assert_no_request();
+    }
+}
+
+#[test]
+fn urls_of_two_servers_have_a_connection_each() {
+    let (one, two) = (Server::answering(|_| KEPT.into()), Server::answering(|_| KEPT.into()));
+    assert_ends(&webclient([one.url("/a"), two.url("/b"), one.url("/c")]), 0, "hihihi", "");
+    assert_eq!([one.request().connection, one.request().connection, two.request().connection], [1, 1, 1]);
+}
+
+// What failed does not keep the other URLs from being fetched.
+#[test]
+fn exit_status_of_several_urls_is_that_of_the_first_failure() {
+    let server = Server::of(&[("/a", KEPT), ("/cut", "HTTP/1.0 200 OK\r\nContent-Length: 9\r\n\r\ncut")]);
+    let output = webclient(["/a", "/cut", "/missing", "/a"].map(|path| server.url(path)));
+    assert_eq!((output.status.code(), output.stdout), (Some(18), b"hicuthi".to_vec()));
+    let lines = String::from_utf8(output.stderr).unwrap();
+    let expected = [
+        format!("webclient: {}: the body was cut short", server.url("/cut")),
+        format!("webclient: {}: the server responded with 404 Not Found", server.url("/missing")),
+    ];
+    assert_eq!(lines.lines().count(), 2, "{lines}");
+    for (line, expected) in lines.lines().zip(&expected) {
+        assert!(line.starts_with(expected), "{line} lacks {expected}");
+    }
 }
 
 // R9112-7.1, R9110-15.2, R9112-6.3d
@@ -124,67 +100,8 @@ fn body_is_written_without_its_framing() {
         ("HTTP/1.0 200\r\n\r\n", ""),
         ("HTTP/1.0 204 No Content\r\n\r\nbogus", ""),
     ] {
-        assert_ends(&Server::responding(response).get_url(), 0, written, "");
+        assert_ends(&Server::responding(response).get_url(&[]), 0, written, "");
     }
-}
-
-// R1945-6.1.1a, R1945-6.1.1b
-#[test]
-fn exit_status_is_the_class_of_the_response_status() {
-    for (status_line, status, message) in [
-        ("HTTP/1.0 299 odd", 0, ""),
-        ("HTTP/1.0 302 Moved", 3, " responded with 302 Moved\n"),
-        ("HTTP/1.0 304", 3, " responded with 304\n"),
-        ("HTTP/1.0 404 Not Found", 4, " responded with 404 Not Found\n"),
-        ("HTTP/1.0 499 caf\u{e9} \u{9b}1m", 4, " responded with 499 caf\\xc3\\xa9 \\xc2\\x9b1m\n"),
-        ("HTTP/1.0 503 Busy", 5, " responded with 503 Busy\n"),
-        ("HTTP/1.0 777 x", 5, " responded with 777 x\n"),
-        ("HTTP/1.1 426 Upgrade Required", 4, " responded with 426 Upgrade Required: it refuses HTTP/1.0\n"),
-        ("HTTP/1.1 505 ", 5, " responded with 505: it refuses HTTP/1.0\n"),
-    ] {
-        let head = format!("{status_line}\r\n\r\n");
-        let body = if status_line.contains("304") { "" } else { "why" };
-        assert_ends(&Server::responding(format!("{head}{body}")).get("a"), status, format!("{head}{body}"), message);
-        assert_ends(&Server::responding(format!("{head}{body}")).get_url(), status, body, message);
-    }
-    let server = Server::responding("HTTP/1.0 404 Not Found\r\n\r\n");
-    let expected = format!("webclient: {} responded with 404 Not Found\n", server.address);
-    assert_ends(&server.get_url(), 4, "", &expected);
-}
-
-// What was received is written, and the program reports that the rest is missing (R9112-8, R9112-6.3b).
-#[test]
-fn truncated_response_is_an_error() {
-    const HEAD: &str = "HTTP/1.0 200 OK\r\nContent-Length: 9\r\n\r\n";
-    const CHUNKED: &str = "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n";
-    for (response, written, message) in [
-        ("".into(), "".into(), "closed the connection without"),
-        ("HTTP/1.0 2".into(), "".into(), "the head was cut short"),
-        ("HTTP/1.0 200 OK\r\nA: b\r\n".into(), "".into(), "the head was cut short"),
-        (HEAD.to_owned(), HEAD.to_owned(), "the body was cut short"),
-        (format!("{HEAD}12345678"), format!("{HEAD}12345678"), "the body was cut short"),
-        (format!("{CHUNKED}3\r\nabc\r\n"), format!("{CHUNKED}abc"), "the body was cut short"),
-        (format!("{CHUNKED}3\r\nabc\r\n0\r\n"), format!("{CHUNKED}abc"), "the body was cut short"),
-    ] {
-        assert_ends(&Server::responding(response).get("a"), 18, written, message);
-    }
-}
-
-#[test]
-fn reset_does_not_end_a_body() {
-    // No length: only the end of the connection shows whether the body is complete.
-    const RESPONSE: &str = "HTTP/1.0 200 OK\r\n\r\nthe beginn";
-    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    let url = format!("http://{}/a", listener.local_addr().unwrap());
-    let server = thread::spawn(move || {
-        let (mut stream, _) = listener.accept().unwrap();
-        stream.peek(&mut [0]).unwrap();
-        stream.write_all(RESPONSE.as_bytes()).unwrap();
-        thread::sleep(Duration::from_millis(300));
-        // Closing with the request unread sends a reset.
-    });
-    assert_ends(&webclient([url]), 18, "the beginn", "the connection was lost: ");
-    server.join().unwrap();
 }
 
 // R1945-6b, and every other error in a response.
@@ -195,47 +112,56 @@ fn bytes_that_are_not_http_are_not_written() {
         ("220 mail.example ESMTP\r\n", "expected a status line"),
         ("HTTP/2.0 200 OK\r\n\r\n", "unsupported HTTP version: expected HTTP/1.x"),
         ("HTTP/1.0 20x\r\n\r\n", "the status line is malformed"),
-        ("HTTP/1.0 200 OK\r\nA : b\r\n\r\n", "expected header lines"),
+        ("HTTP/1.0 200 OK\r\nContent-Length : 1\r\n\r\n", "expected header lines"),
         ("HTTP/1.0 200 OK\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\n", "Content-Length"),
         ("HTTP/1.1 101 Switching\r\n\r\n", "switched protocols without being asked"),
         ("HTTP/1.1 200 OK\r\nTransfer-Encoding: gzip\r\n\r\n", "Transfer-Encoding"),
     ] {
         assert_ends(&Server::responding(response).get("a"), 8, "", message);
     }
-    assert_ends(
-        &Server::responding("HTTP/1.0 200 OK\r\n".to_owned() + &"A: b\r\n".repeat(99_999)).get("a"),
-        8,
-        "",
-        "head is too long",
-    );
+    let long = "HTTP/1.0 200 OK\r\n".to_owned() + &"A: b\r\n".repeat(99_999);
+    assert_ends(&Server::responding(long).get("a"), 8, "", "head is too long");
     assert_ends(&Server::responding("HTTP/1.1 100 \r\n\r\n".repeat(999)).get("a"), 8, "", "interim");
     let chunk = "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n1\r\nab\r\n";
-    assert_ends(&Server::responding(chunk).get_url(), 8, "a", "chunks");
+    assert_ends(&Server::responding(chunk).get_url(&[]), 8, "a", "chunks");
+}
+
+// R1945-6b
+#[test]
+fn bytes_without_a_head_are_a_body_if_they_are_expected() {
+    let server = Server::responding("<html>0.9</html>");
+    assert_ends(&server.get_url(&["--http0.9"]), 0, "<html>0.9</html>", "");
+    assert_ends(&server.get_url(&["--http0.9", "-i"]), 0, "<html>0.9</html>", "");
 }
 
 // No argument can add a line: R9112-11.1, R1945-3.2.1, R1945-5.1.2a.
 #[test]
 fn file_name_cannot_inject_a_line() {
+    let server = Server::responding("HTTP/1.0 204 \r\n\r\n");
     for (file, target) in [
         (&b"a"[..], "/a"),
         (b"/a", "/a"),
         (b"", "/"),
         (b"a b", "/a%20b"),
+        (b"a ", "/a%20"),
         (b"a%20b%", "/a%20b%25"),
         (b"?q=1", "/?q=1"),
         (b"a#b", "/a%23b"),
-        (b"../a%2Fb", "/../a%2Fb"),
         (b"a?\r\nX: y\r\n", "/a?%0D%0AX:%20y%0D%0A"),
         (b"\xff\xc3\xa9", "/%FF%C3%A9"),
     ] {
-        let server = Server::responding("HTTP/1.0 204 \r\n\r\n");
         assert_ends(&server.get(OsStr::from_bytes(file)), 0, "HTTP/1.0 204 \r\n\r\n", "");
-        let request = server.request();
+        let request = server.request().head;
         assert!(request.starts_with(&format!("GET {target} HTTP/1.0\r\nHost: ")), "{request:?}");
-        assert_eq!(request.lines().count(), 5);
+        assert_eq!(request.lines().count(), 6);
     }
-    for arguments in [&["h\r\nX: y", "80", "a"][..], &["h h", "80", "a"], &["", "80", "a"], &["u@h", "80", "a"]] {
-        assert_ends(&webclient(arguments), 2, "", "the host is neither a name nor an IP address");
+    let url = [b" http://", server.address.to_string().as_bytes(), b"/\xff?\r\nX: y\t\x1b\xc3\xa9 "].concat();
+    assert_ends(&webclient([OsStr::from_bytes(&url)]), 0, "", "");
+    let request = server.request().head;
+    assert!(request.starts_with("GET /%FF?X:%20y%1B%C3%A9 HTTP/1.0\r\nHost: "), "{request:?}");
+
+    for host in ["h\r\nX: y", "h h", "", "u@h", "h/a?", "h#", "h\\i"] {
+        assert_refused(&[host, "80", "a"], "the host is neither a name nor an IP address");
     }
     assert_ends(&webclient(["http://h\r\nX: y/"]), 2, "", "expected http://HOST/");
 }
@@ -243,22 +169,27 @@ fn file_name_cannot_inject_a_line() {
 #[test]
 fn port_must_be_a_number_from_1_to_65535() {
     for port in ["0", "65536", "+80", "http", "", " 80", "80 ", "0x50", "99999999999"] {
-        assert_ends(&webclient(["localhost", port, "a"]), 2, "", "expected a port from 1 to 65535");
+        assert_refused(&["localhost", port, "a"], "expected a port from 1 to 65535");
     }
-    for url in [
-        "http://localhost:65536/",
-        "http://localhost:+80/",
-        "http:///a",
-        "http://user:pw@localhost/",
-        "http://localhost:0/",
-    ] {
-        assert_ends(&webclient([url]), 2, "", "expected http://HOST/ or http://HOST:PORT/");
+    for authority in ["localhost:65536", "localhost:+80", "", "user:pw@localhost", "localhost:0"] {
+        let message = "expected http://HOST/ or http://HOST:PORT/";
+        assert_ends(&webclient([format!("http://{authority}/a")]), 2, "", message);
     }
+}
+
+// Nothing is fetched, and no password is asked for, if one of the URLs is https.
+#[test]
+fn https_is_one_clear_line() {
+    let server = Server::responding(OK);
+    for url in ["https://localhost/", "HTTPS://localhost", "https://"] {
+        let message = format!("webclient: {url}: https is not supported: run a TLS proxy such as socat in front");
+        assert_ends(&webclient(["-u", "me", &server.url("/"), url]), 2, "", &message);
+    }
+    server.assert_no_request();
 }
 
 #[test]
 fn url_with_another_scheme_is_refused() {
-    assert_ends(&webclient(["https://localhost/"]), 2, "", "https is not supported: expected an http:// URL");
     for url in ["ftp://localhost/", "file:///etc/passwd", "://x"] {
         assert_ends(&webclient([url]), 2, "", "expected a URL like http://");
     }
@@ -267,68 +198,48 @@ fn url_with_another_scheme_is_refused() {
 #[test]
 fn missing_or_wrong_argument_is_named() {
     for (arguments, message) in [
-        (&[][..], "<HOST|URL>"),
-        (&["localhost"][..], "<PORT> and <FILE> are missing"),
+        (&[][..], "<URL>..."),
+        (&["localhost"][..], "<PORT> and <FILE> are missing (a URL begins with http://)"),
         (&["localhost", "80"], "<FILE> is missing"),
-        (&["http://localhost/", "80"], "a URL takes no PORT and FILE"),
-        (&["http://localhost/", "80", "a"], "a URL takes no PORT and FILE"),
-        (&["localhost", "80", "a", "b"], "unexpected argument 'b'"),
+        (&["http://localhost/", "80"], "expected URLs only"),
+        (&["http://localhost/", "80", "a"], "expected URLs only"),
+        (&["localhost", "80", "a", "b"], "expected URLs only"),
         (&["--no-such", "localhost", "80", "a"], "--no-such"),
-        (&["--timeout=-1", "http://localhost/"], "expected a number of seconds"),
-        (&["--timeout=0", "http://localhost/"], "expected a number of seconds"),
-        (&["--timeout=NaN", "http://localhost/"], "expected a number of seconds"),
+        (&["-4", "-6", "http://localhost/"], "--ipv6"),
+        (&["-I", "-X", "GET", "http://localhost/"], "--method"),
+        (&["--password-file", "f", "http://localhost/"], "--user"),
+        (&["--max-time=-1", "http://localhost/"], "expected a number of seconds"),
+        (&["--idle-timeout=0", "http://localhost/"], "expected a number of seconds"),
+        (&["--connect-timeout=NaN", "http://localhost/"], "expected a number of seconds"),
+        (&["--resolve", "localhost:127.0.0.1", "http://localhost/"], "expected HOST:PORT:IP"),
+        (&["--proxy", "https://localhost", "http://localhost/"], "https is not supported"),
+        (&["--retry=-1", "http://localhost/"], "--retry"),
     ] {
-        let output = webclient(arguments);
-        assert_eq!((output.status.code(), output.stdout.len()), (Some(2), 0));
-        let text = String::from_utf8(output.stderr).unwrap();
+        assert_refused(arguments, message);
+        let text = String::from_utf8(webclient(arguments).stderr).unwrap();
         assert!(text.contains("Usage: webclient") || text.contains("try '--help'"), "{text}");
-        assert!(text.contains(message), "{text}");
     }
 }
 
 #[test]
-fn timeout_has_no_upper_limit() {
-    let server = Server::responding("HTTP/1.0 200 OK\r\n\r\nbody");
-    assert_ends(&webclient(["--timeout=1e18", &format!("http://{}/", server.address)]), 0, "body", "");
-}
-
-#[test]
-fn help_and_version_are_printed() {
-    let help = webclient(["--help"]);
-    let text = String::from_utf8(help.stdout).unwrap();
-    assert!(
-        help.status.success()
-            && text.contains("<HOST> <PORT> <FILE>")
-            && text.contains("--timeout")
-            && text.contains("18 cut short")
-    );
-    assert_ends(&webclient(["--version"]), 0, concat!("webclient ", env!("CARGO_PKG_VERSION"), "\n"), "");
-}
-
-#[test]
-fn unknown_host_and_closed_port_have_different_exit_statuses() {
-    assert_ends(
-        &webclient(["no-such-host.invalid", "80", "a"]),
-        6,
-        "",
-        "cannot find the address of no-such-host.invalid",
-    );
-    let free = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
-    assert_ends(&webclient([format!("http://{free}/")]), 7, "", &format!("cannot connect to {free}: "));
+fn timeouts_have_no_upper_limit() {
+    let options = ["--max-time=1e18", "--idle-timeout=1e18", "--connect-timeout=1e18"];
+    assert_ends(&Server::responding(OK).get_url(&options), 0, "hi", "");
 }
 
 // R1945-3.2.2
 #[test]
 fn ipv6_address_is_fetched_by_host_and_by_url() {
-    let Ok(listener) = TcpListener::bind("[::1]:0") else { return println!("SKIPPED: no IPv6") };
-    for url in [false, true] {
-        let server =
-            Server::on(listener.try_clone().unwrap(), |mut stream| stream.write_all(b"HTTP/1.0 200\r\n\r\n").unwrap());
-        match url {
-            false => assert_ends(&server.get("a"), 0, "HTTP/1.0 200\r\n\r\n", ""),
-            true => assert_ends(&server.get_url(), 0, "", ""),
-        }
-        assert!(server.request().contains(&format!("\r\nHost: [::1]:{}\r\n", server.address.port())));
+    if TcpListener::bind("[::1]:0").is_err() {
+        return println!("SKIPPED: no IPv6");
+    }
+    let server = Server::scripted("[::1]:0", |mut stream| stream.write_all(OK.as_bytes()).unwrap());
+    assert_ends(&server.get("a"), 0, OK, "");
+    assert_ends(&server.get_url(&[]), 0, "hi", "");
+    let port = server.address.port();
+    assert_ends(&webclient(["[::1]", &port.to_string(), "a"]), 0, OK, "");
+    for _ in 0..3 {
+        assert!(server.request().head.contains(&format!("\r\nHost: [::1]:{port}\r\n")));
     }
 }
 
@@ -340,40 +251,51 @@ fn every_address_of_a_name_is_tried() {
     }
     for mut address in addresses {
         address.set_port(0);
-        let Ok(listener) = TcpListener::bind(address) else { continue };
-        let server = Server::on(listener, |mut stream| stream.write_all(b"HTTP/1.0 200\r\n\r\nhere").unwrap());
+        if TcpListener::bind(address).is_err() {
+            continue;
+        }
+        let server = Server::scripted(&address.to_string(), |mut stream| stream.write_all(OK.as_bytes()).unwrap());
         let port = server.address.port().to_string();
-        assert_ends(&webclient(["localhost", &port, "a"]), 0, "HTTP/1.0 200\r\n\r\nhere", "");
-        assert!(server.request().contains(&format!("\r\nHost: localhost:{port}\r\n")));
+        assert_ends(&webclient(["localhost", &port, "a"]), 0, OK, "");
+        assert!(server.request().head.contains(&format!("\r\nHost: localhost:{port}\r\n")));
     }
 }
 
-// A timeout does not end the stream (R9112-8).
 #[test]
-fn stalled_server_times_out() {
-    for response in ["", "HTTP/1.0 200 OK\r\n", "HTTP/1.0 200 OK\r\n\r\nbegun"] {
-        let server = Server::start("127.0.0.1:0", |mut stream| {
-            stream.write_all(response.as_bytes()).unwrap();
-            let _ = stream.read(&mut [0]); // until the client closes
-        });
-        let start = Instant::now();
-        let output = webclient(["--timeout", "0.3", &format!("http://{}/", server.address)]);
-        let body = response.split_once("\r\n\r\n").map_or("", |(_, body)| body);
-        assert_ends(&output, 28, body, "waiting for the server timed out after 0.3 s");
-        // The kernel counts a socket's timeout in ticks, the one that has begun included.
-        assert!((250..5000).contains(&start.elapsed().as_millis()));
+fn resolve_and_address_families_choose_the_address() {
+    let server = Server::answering(|_| OK.into());
+    let port = server.address.port();
+    let url = format!("http://name.invalid:{port}/a");
+    let v4 = format!("name.invalid:{port}:127.0.0.1");
+    assert_ends(&webclient(["--resolve", &v4, &url]), 0, "hi", "");
+    assert!(server.request().head.contains(&format!("\r\nHost: name.invalid:{port}\r\n")), "the name is sent");
+
+    // An address that nobody listens on is passed over, and -4 does not even try it.
+    let v6 = format!("name.invalid:{port}:[100::1]"); // a prefix that discards everything
+    for (options, status) in [(&["-4"][..], 0), (&["-6", "--connect-timeout=0.2"], 7), (&[], 0)] {
+        let arguments = [&["-v", "--resolve", &v6, "--resolve", &v4][..], options, &[&url]].concat();
+        let output = webclient(&arguments);
+        let trace = String::from_utf8(output.stderr).unwrap();
+        let status_fits = output.status.code() == Some(status) || (status == 7 && output.status.code() == Some(28));
+        assert!(status_fits, "{options:?}: {trace}");
+        assert_eq!(trace.contains("* trying [100::1]"), options != ["-4"], "{trace}");
+        assert_eq!(trace.contains("* trying 127.0.0.1"), status == 0, "{trace}");
     }
+    let other = format!("other.invalid:{port}:127.0.0.1");
+    assert_ends(&webclient(["--resolve", &other, &url]), 6, "", "cannot find the address of name.invalid");
+    assert_ends(&webclient(["-6", &server.url("/")]), 6, "", "no address of the family");
 }
 
 #[test]
 fn bytes_are_written_as_they_arrive() {
-    let (seen, go_on) = channel();
-    let server = Server::start("127.0.0.1:0", move |mut stream| {
+    let (seen, go_on) = mpsc::channel();
+    let go_on = Arc::new(Mutex::new(go_on));
+    let server = Server::scripted("127.0.0.1:0", move |mut stream| {
         stream.write_all(b"HTTP/1.0 200 OK\r\n\r\nno line end").unwrap();
-        go_on.recv_timeout(TIMEOUT).unwrap();
+        go_on.lock().unwrap().recv_timeout(TIMEOUT).unwrap();
         stream.write_all(b", the rest").unwrap();
     });
-    let mut child = command([format!("http://{}/", server.address)]).stdout(Stdio::piped()).spawn().unwrap();
+    let mut child = command([server.url("/")]).stdout(Stdio::piped()).spawn().unwrap();
     let mut stdout = child.stdout.take().unwrap();
     let mut first = [0; 11];
     stdout.read_exact(&mut first).unwrap();
@@ -384,22 +306,54 @@ fn bytes_are_written_as_they_arrive() {
     assert_eq!((rest.as_str(), child.wait().unwrap().code()), (", the rest", Some(0)));
 }
 
-// `webclient URL | head -1`
+// What first-time users look for.
 #[test]
-fn closed_output_ends_the_program_without_a_message() {
-    let server = Server::responding([b"HTTP/1.0 200 OK\r\n\r\n", &b"line\n".repeat(1_000_000)[..]].concat());
-    let mut child =
-        command([format!("http://{}/", server.address)]).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
-    child.stdout.take().unwrap().read_exact(&mut [0; 5]).unwrap();
-    assert_ends(&child.wait_with_output().unwrap(), 23, "", "");
+fn help_names_the_forms_the_options_examples_and_exit_statuses() {
+    let help = webclient(["--help"]);
+    let text = String::from_utf8(help.stdout).unwrap();
+    assert!(help.status.success() && help.stderr.is_empty());
+    for part in [
+        "webclient [OPTIONS] <URL>...",
+        "webclient [OPTIONS] <HOST> <PORT> <FILE>",
+        "https:// is not supported",
+        "Proxy variables of the environment, such as http_proxy, are ignored",
+        "application/x-www-form-urlencoded for a text, and\n          application/octet-stream for a file",
+        "--connect-timeout <SECONDS>\n          Longest wait for a connection\n          \n          [default: 10]",
+        "--idle-timeout <SECONDS>\n          Longest wait for each next byte\n          \n          [default: 30]",
+        "[default: none]",
+        "Examples:\n  webclient localhost 6789 HelloWorld.html\n",
+        "\n   18  the response was cut short\n",
+    ] {
+        assert!(text.contains(part), "{text}\nlacks {part:?}");
+    }
+    assert!(text.lines().all(|line| line.len() <= 100 && !line.contains('\x1b')));
+    let short = String::from_utf8(webclient(["-h"]).stdout).unwrap();
+    assert!(short.lines().count() < 60 && short.contains("--help shows examples"), "{short}");
+    assert_ends(&webclient(["--version"]), 0, concat!("webclient ", env!("CARGO_PKG_VERSION"), "\n"), "");
+    let (status, seen) = run_on_terminal("$W --version");
+    assert_eq!((status, seen.trim_end()), (Some(0), concat!("webclient ", env!("CARGO_PKG_VERSION"))));
 }
 
 #[test]
-fn full_disk_is_reported() {
-    let Ok(full) = std::fs::OpenOptions::new().write(true).open("/dev/full") else {
-        return println!("SKIPPED: no /dev/full");
-    };
-    let server = Server::responding("HTTP/1.0 200 OK\r\n\r\nbody");
-    let output = command([format!("http://{}/", server.address)]).stdout(full).stderr(Stdio::piped()).output().unwrap();
-    assert_ends(&output, 23, "", "cannot write the response: ");
+fn man_page_and_completions_have_every_option_of_the_help() {
+    let help = String::from_utf8(webclient(["--help"]).stdout).unwrap();
+    let options: Vec<_> = help.split_whitespace().filter(|word| word.starts_with("--")).collect();
+    let options: Vec<_> = options.iter().map(|it| it.trim_end_matches(|c: char| !c.is_alphanumeric())).collect();
+    assert!(options.len() > 20);
+    let man = command(["--man"]).env("SOURCE_DATE_EPOCH", "1").output().unwrap();
+    assert_ends(&webclient(["--man"]), 0, &man.stdout, ""); // no date, so the same at any time
+    let man = String::from_utf8(man.stdout).unwrap().replace("\\-", "-");
+    for section in ["NAME", "SYNOPSIS", "DESCRIPTION", "SENDING", "EXAMPLES"] {
+        assert!(man.contains(&format!(".SH {section}\n")), "{section}: {man}");
+    }
+    assert!(man.contains(".SH \"EXIT STATUS\"\n"));
+    for shell in ["bash", "elvish", "fish", "powershell", "zsh"] {
+        let completions = String::from_utf8(webclient(["--completions", shell]).stdout).unwrap();
+        for option in &options {
+            let name = if shell == "fish" { option.trim_start_matches("--") } else { option };
+            assert!(completions.contains(name), "{shell} lacks {option}");
+            assert!(man.contains(option), "the man page lacks {option}");
+        }
+    }
+    assert_refused(&["--completions", "cmd"], "--completions");
 }

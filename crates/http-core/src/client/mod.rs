@@ -281,7 +281,7 @@ impl Connection {
         self.state = State::Head;
         self.head = Head::new();
         self.is_head = request.method == Method::Head;
-        self.is_idempotent = is_idempotent(request.method);
+        self.is_idempotent = request.method.is_idempotent();
         self.awaits_first_byte = true;
         self.crossed_408 = false;
         self.body_left = request.body.unwrap_or(0);
@@ -610,10 +610,4 @@ impl Connection {
         self.reused = true;
         Step::ResponseEnd
     }
-}
-
-/// RFC 9110 §9.2.2
-fn is_idempotent(method: Method<'_>) -> bool {
-    use Method::{Delete, Get, Head, Options, Put, Trace};
-    matches!(method, Get | Head | Put | Delete | Options | Trace)
 }

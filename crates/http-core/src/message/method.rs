@@ -98,6 +98,13 @@ impl<'a> Method<'a> {
     pub const fn is_known(&self) -> bool {
         !matches!(self, Method::Other(_))
     }
+
+    /// Whether the effect of several such requests is that of one, so that a client may repeat a request whose response
+    /// it did not get (RFC 9110 §9.2.2). A name that is not known here never is.
+    pub const fn is_idempotent(&self) -> bool {
+        use Method::{Delete, Get, Head, Options, Put, Trace};
+        matches!(self, Get | Head | Put | Delete | Options | Trace)
+    }
 }
 
 try_from_bytes!(Method, new, InvalidMethod);

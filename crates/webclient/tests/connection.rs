@@ -13,7 +13,8 @@ use http_core::client::{Connection, Event, Request};
 use http_core::{
     Authority, FieldBlock, FieldName, Limits, Method, ResponseError, Target, UsageError, header, redirect,
 };
-use webclient::{ClientConnection, Error, Response, Timeouts, is_idle, read_from, send};
+use webclient::connection::{ClientConnection, Response, is_idle, read_from, send};
+use webclient::{Error, Timeouts};
 
 const TIMEOUT: Duration = Duration::from_secs(20);
 const KEPT: &str = "HTTP/1.0 200 OK\r\nConnection: keep-alive\r\nContent-Length: 5\r\n\r\nhello";
@@ -93,7 +94,7 @@ fn serve_for(
         stream.set_read_timeout(Some(TIMEOUT)).unwrap();
         script(stream);
     });
-    let timeouts = Timeouts { connect: TIMEOUT, idle };
+    let timeouts = Timeouts { connect: TIMEOUT, idle, total: None };
     (ClientConnection::connect(("127.0.0.1", address.port()), &timeouts).unwrap(), server)
 }
 
@@ -440,7 +441,7 @@ fn request_is_not_sent_over_a_connection_that_was_closed_or_has_input() {
         });
         let mut response = connection.send(&get(), io::empty()).unwrap();
         response.read_to_vec(5).unwrap();
-        let connection = response.into_connection().unwrap();
+        let mut connection = response.into_connection().unwrap();
         while connection.is_idle().unwrap() {
             thread::sleep(Duration::from_millis(1));
         }
@@ -530,7 +531,7 @@ fn silent_server_times_out_with_the_limit_in_the_message() {
     let timeouts = Timeouts { idle: Duration::from_millis(200), ..Timeouts::default() };
     let endpoint = ("127.0.0.1", listener.local_addr().unwrap().port());
     let error = ClientConnection::connect(endpoint, &timeouts).unwrap().send(&get(), io::empty()).unwrap_err();
-    assert_eq!(error.to_string(), "waiting for the server timed out after 0.2 s");
+    assert_eq!(error.to_string(), "waiting for the response timed out after 0.2 s");
     // Sending a body that the server does not read also times out.
     let put = request(Method::Put, Some(u64::MAX));
     let error = ClientConnection::connect(endpoint, &timeouts).unwrap().send(&put, io::repeat(b'x')).unwrap_err();

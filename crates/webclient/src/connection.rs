@@ -1,5 +1,5 @@
-//! Drives the client's state machine over a blocking stream: sends a request, receives its response, keeps the
-//! connection. `http_core::client` decides what the bytes mean, and `connect` opens the stream.
+//! One connection: sends a request over a blocking stream, receives its response, and is free again. `Client` is built
+//! on it, and `http_core::client` decides what the bytes mean.
 
 use std::collections::VecDeque;
 use std::fmt;
@@ -9,13 +9,21 @@ use std::net::TcpStream;
 use std::time::Duration;
 
 use http_core::client::{Connection, Event, Request, ResponseHead, SendBody};
-use http_core::{FieldName, FieldValue, Limits, ResponseError, Status, Version};
+use http_core::{CloseReason, FieldName, FieldValue, Framing, Limits, ResponseError, Status, Version, Workspace};
 
-use crate::error::Error;
+use crate::connect::{Endpoint, Stream, TcpConnector};
+use crate::error::{Error, Phase};
+use crate::event::{self, Observer};
+use crate::timeouts::{Deadline, Timeouts};
 
 /// Bytes of a request that are written at once. Between two writes the server may refuse the rest of a body.
 const PIECE: u64 = 16 << 10;
-const SENDING: &str = "sending the request";
+
+/// Bytes that are received at once. With 16 KiB, a body of 1 GiB costs a third more (see BENCHMARKS.md).
+const RECEIVE: usize = 64 << 10;
+
+/// The shortest timeout: zero would be an error.
+const SHORTEST: Duration = Duration::from_millis(1);
 
 /// Reads once from a blocking stream into the state machine, after it asked for input; 0 is the end of the stream.
 ///
@@ -34,7 +42,7 @@ const SENDING: &str = "sending the request";
 /// let mut body = Vec::new();
 /// loop {
 ///     match connection.poll()? {
-///         Event::NeedInput => drop(webclient::read_from(&mut connection, &mut stream)?),
+///         Event::NeedInput => drop(webclient::connection::read_from(&mut connection, &mut stream)?),
 ///         Event::Response(head) => assert_eq!(head.status.code(), 200),
 ///         Event::Body(bytes) => body.extend_from_slice(bytes),
 ///         _ => break,
@@ -90,7 +98,7 @@ pub fn is_idle(stream: &TcpStream) -> io::Result<bool> {
 /// let (host, fields, json) = (Authority::new(b"localhost:6789")?, FieldBlock::new(), b"{}");
 /// let request = Request::new(Method::Post, Target::new(b"/items")?, host, &fields);
 /// let request = Request { body: Some(json.len() as u64), ..request };
-/// let mut response = webclient::send(TcpStream::connect(host.endpoint())?, &request, &json[..])?;
+/// let mut response = webclient::connection::send(TcpStream::connect(host.endpoint())?, &request, &json[..])?;
 /// let body = response.read_to_vec(1 << 20)?;
 /// println!("{}: {} bytes", response.head.status, body.len());
 /// # Ok::<(), Box<dyn std::error::Error>>(())
@@ -112,7 +120,8 @@ pub fn send<S: Read + Write>(stream: S, request: &Request<'_>, body: impl Read) 
 ///
 /// use http_core::client::Request;
 /// use http_core::{Authority, FieldBlock, Method, Target};
-/// use webclient::{ClientConnection, Timeouts};
+/// use webclient::Timeouts;
+/// use webclient::connection::ClientConnection;
 ///
 /// let (host, fields) = (Authority::new(b"localhost:6789")?, FieldBlock::new());
 /// let mut kept = None;
@@ -129,7 +138,6 @@ pub fn send<S: Read + Write>(stream: S, request: &Request<'_>, body: impl Read) 
 /// }
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
-#[derive(Debug)]
 pub struct ClientConnection<S> {
     stream: S,
     machine: Connection,
@@ -141,16 +149,59 @@ pub struct ClientConnection<S> {
     is_lost: bool,
     /// A write failed, so that the server may have a part of the request. Another one would continue it.
     is_cut: bool,
-    is_idle: fn(&S) -> io::Result<bool>,
-    /// For the error message only: the stream enforces it.
-    timeout: Option<Duration>,
+    is_idle: fn(&mut S) -> io::Result<bool>,
+    set_timeout: fn(&mut S, Duration) -> io::Result<()>,
+    /// How long each read and each write may take, if that is known, and what the stream was told last.
+    idle: Option<Duration>,
+    armed: Option<Duration>,
+    deadline: Deadline,
+    observer: Observer,
+}
+
+impl ClientConnection<TcpStream> {
+    /// Connects to a host, which is a name or an IP address without brackets, and a port. The total time, if there is
+    /// one, begins now.
+    ///
+    /// # Errors
+    /// [`Error::Resolve`], [`Error::Connect`] or [`Error::TimedOut`].
+    pub fn connect((host, port): (&str, u16), timeouts: &Timeouts) -> Result<Self, Error> {
+        let deadline = Deadline::after(timeouts.total);
+        let endpoint = Endpoint { host: host.to_owned(), port };
+        let stream = TcpConnector::new().open(&endpoint, deadline.limit(timeouts.connect), &|_| ())?;
+        Ok(ClientConnection::from_stream(stream, Connection::new(Limits::default()), timeouts.idle, deadline))
+    }
 }
 
 impl From<TcpStream> for ClientConnection<TcpStream> {
     /// Notices, unlike [`new`](ClientConnection::new), when the server closes the kept connection or responds early.
     fn from(stream: TcpStream) -> ClientConnection<TcpStream> {
-        let timeout = stream.read_timeout().unwrap_or_default();
-        ClientConnection { is_idle, timeout, ..ClientConnection::new(stream) }
+        let idle = stream.read_timeout().unwrap_or_default();
+        ClientConnection { is_idle: Stream::is_idle, idle, armed: idle, ..ClientConnection::new(stream) }
+    }
+}
+
+impl<S: Stream> ClientConnection<S> {
+    /// A new connection over a stream that can wait.
+    pub(crate) fn from_stream(stream: S, machine: Connection, idle: Duration, deadline: Deadline) -> Self {
+        ClientConnection {
+            is_idle: S::is_idle,
+            set_timeout: S::set_timeout,
+            idle: Some(idle.max(SHORTEST)),
+            deadline,
+            ..ClientConnection::from_parts(stream, machine)
+        }
+    }
+
+    /// Who is told of the next exchanges, and when these must be over.
+    pub(crate) fn prepare(&mut self, deadline: Deadline, observer: &Observer) {
+        (self.deadline, self.observer) = (deadline, observer.clone());
+    }
+}
+
+impl<S> fmt::Debug for ClientConnection<S> {
+    /// Shows no byte that was sent or received.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ClientConnection").field("machine", &self.machine).finish_non_exhaustive()
     }
 }
 
@@ -166,8 +217,8 @@ impl<S> ClientConnection<S> {
 
     /// A new connection with a custom state machine: with other limits, or one that allows HTTP/0.9 or has a
     /// [`Leniency`](http_core::client::Leniency).
-    pub fn from_parts(stream: S, machine: Connection) -> ClientConnection<S> {
-        let is_idle = |_: &S| Ok(true);
+    pub fn from_parts(stream: S, mut machine: Connection) -> ClientConnection<S> {
+        machine.attach(&mut Workspace::with_capacity(RECEIVE));
         ClientConnection {
             stream,
             machine,
@@ -175,8 +226,12 @@ impl<S> ClientConnection<S> {
             is_reused: false,
             is_lost: false,
             is_cut: false,
-            is_idle,
-            timeout: None,
+            is_idle: |_| Ok(true),
+            set_timeout: |_, _| Ok(()),
+            idle: None,
+            armed: None,
+            deadline: Deadline::NEVER,
+            observer: Observer::default(),
         }
     }
 
@@ -184,23 +239,41 @@ impl<S> ClientConnection<S> {
     ///
     /// # Errors
     /// As [`is_idle`].
-    pub fn is_idle(&self) -> io::Result<bool> {
-        (self.is_idle)(&self.stream)
+    pub fn is_idle(&mut self) -> io::Result<bool> {
+        (self.is_idle)(&mut self.stream)
     }
 
-    fn lost(&mut self, what: &'static str, source: io::Error) -> Error {
-        if is_timeout(source.kind()) {
-            return Error::TimedOut { what, limit: self.timeout };
+    /// Sets the stream's timeout, if it has to change.
+    fn arm(&mut self, phase: Phase) -> Result<(), Error> {
+        let Some(wanted) = self.deadline.left().into_iter().chain(self.idle).min() else { return Ok(()) };
+        if self.deadline.is_over() {
+            return Err(self.timed_out(phase));
         }
-        self.is_lost = true;
-        Error::ConnectionLost { source, can_retry: self.machine.can_retry() }
+        let wanted = wanted.max(SHORTEST);
+        if self.armed != Some(wanted) {
+            (self.set_timeout)(&mut self.stream, wanted).map_err(|error| self.failed(phase, error))?;
+            self.armed = Some(wanted);
+        }
+        Ok(())
     }
 
-    fn invalid(&self, error: ResponseError) -> Error {
+    fn timed_out(&self, phase: Phase) -> Error {
+        let limit = self.idle.map(|idle| self.deadline.cause(idle)).or(self.deadline.left().and(self.deadline.total()));
+        Error::TimedOut { phase, limit }
+    }
+
+    fn failed(&self, phase: Phase, source: io::Error) -> Error {
+        if is_timeout(source.kind()) {
+            return self.timed_out(phase);
+        }
+        Error::ConnectionLost { phase, source, can_retry: self.machine.can_retry() }
+    }
+
+    fn invalid(&self, phase: Phase, error: ResponseError) -> Error {
         if !self.machine.can_retry() {
             return error.into();
         }
-        Error::ConnectionLost { source: io::Error::new(ErrorKind::UnexpectedEof, error), can_retry: true }
+        Error::ConnectionLost { phase, source: io::Error::new(ErrorKind::UnexpectedEof, error), can_retry: true }
     }
 }
 
@@ -233,12 +306,13 @@ impl<S: Read + Write> ClientConnection<S> {
         // Bytes that the server sent after the last response would look like the response to this request.
         if self.is_reused && !self.is_silent()? {
             let source = io::Error::new(ErrorKind::ConnectionAborted, "the kept connection is no longer idle");
-            return Err(Error::ConnectionLost { source, can_retry: true });
+            return Err(Error::ConnectionLost { phase: Phase::Sending, source, can_retry: true });
         }
         let mut to_send = match self.machine.request(request, &mut self.out)? {
             SendBody::Exactly(length) => Some(length),
             _ => Some(0),
         };
+        self.observer.report(event::Event::Request(&self.out));
         loop {
             match self.machine.poll() {
                 Ok(Event::NeedInput) => match to_send {
@@ -246,19 +320,21 @@ impl<S: Read + Write> ClientConnection<S> {
                     Some(left) if !self.out.is_empty() || self.is_silent()? => {
                         to_send = self.write_piece(&mut body, left)?;
                     }
-                    _ => self.receive()?,
+                    _ => self.receive(Phase::Waiting)?,
                 },
                 Ok(Event::Response(_)) => break,
                 Ok(_) => return Err(ResponseError::NoResponse.into()),
-                Err(error) => return Err(self.invalid(error)),
+                Err(error) => return Err(self.invalid(Phase::Waiting, error)),
             }
         }
         if self.machine.can_retry() {
             // It is a 408, which the server sent before it received the request.
             let source = io::Error::new(ErrorKind::ConnectionAborted, "the server timed out as the request was sent");
-            return Err(Error::ConnectionLost { source, can_retry: true });
+            return Err(Error::ConnectionLost { phase: Phase::Sending, source, can_retry: true });
         }
-        let head = self.machine.response_head().as_ref().map(on_head).ok_or(ResponseError::NoResponse)?;
+        let head = self.machine.response_head().ok_or(ResponseError::NoResponse)?;
+        self.observer.report(event::Event::Response(&head));
+        let head = on_head(&head);
         Ok(Response { head, connection: self, unread: VecDeque::new(), is_complete: false })
     }
 
@@ -269,11 +345,10 @@ impl<S: Read + Write> ClientConnection<S> {
         if body.take(piece).read_to_end(&mut self.out).map_err(Error::RequestBody)? as u64 != piece {
             return Err(Error::RequestBody(ErrorKind::UnexpectedEof.into()));
         }
-        let written = self.stream.write_all(&self.out).and_then(|()| self.stream.flush());
-        self.out.clear();
-        match written {
+        let out = mem::take(&mut self.out);
+        match self.write_all(&out) {
             Ok(()) => self.machine.body_sent(piece)?,
-            Err(error) if is_timeout(error.kind()) && self.is_silent()? => return Err(self.lost(SENDING, error)),
+            Err(error @ Error::TimedOut { .. }) if self.is_silent()? => return Err(error),
             Err(_) => {
                 self.is_cut = true;
                 return Ok(None); // a server that closed early may have sent a response
@@ -282,17 +357,34 @@ impl<S: Read + Write> ClientConnection<S> {
         Ok((left > piece).then_some(left - piece))
     }
 
-    fn is_silent(&mut self) -> Result<bool, Error> {
-        self.is_idle().map_err(|error| self.lost(SENDING, error))
+    /// Each write has its own timeout, and all of them end at the deadline.
+    fn write_all(&mut self, mut bytes: &[u8]) -> Result<(), Error> {
+        let phase = Phase::Sending;
+        while !bytes.is_empty() {
+            self.arm(phase)?;
+            match self.stream.write(bytes) {
+                Ok(0) => return Err(self.failed(phase, ErrorKind::WriteZero.into())),
+                Ok(n) => bytes = &bytes[n..],
+                Err(error) if error.kind() == ErrorKind::Interrupted => {}
+                Err(error) => return Err(self.failed(phase, error)),
+            }
+        }
+        self.stream.flush().map_err(|error| self.failed(phase, error))
     }
 
-    fn receive(&mut self) -> Result<(), Error> {
+    fn is_silent(&mut self) -> Result<bool, Error> {
+        self.is_idle().map_err(|error| self.failed(Phase::Sending, error))
+    }
+
+    fn receive(&mut self, phase: Phase) -> Result<(), Error> {
+        self.arm(phase)?;
         let read = if self.is_lost {
             Err(ErrorKind::NotConnected.into())
         } else {
             read_from(&mut self.machine, &mut self.stream)
         };
-        read.map(drop).map_err(|error| self.lost("waiting for the server", error))
+        self.is_lost |= read.as_ref().is_err_and(|error| !is_timeout(error.kind()));
+        read.map(drop).map_err(|error| self.failed(phase, error))
     }
 }
 
@@ -343,10 +435,10 @@ impl<S: Read + Write, H> Response<S, H> {
         // After the last piece the machine would wait for bytes that no request asked for.
         while !self.is_complete {
             match self.connection.machine.poll() {
-                Ok(Event::NeedInput) => self.connection.receive()?,
+                Ok(Event::NeedInput) => self.connection.receive(Phase::Receiving)?,
                 Ok(Event::Body(bytes)) => return Ok(Some(on_piece(bytes))),
                 Ok(_) => self.is_complete = true,
-                Err(error) => return Err(self.connection.invalid(error)),
+                Err(error) => return Err(self.connection.invalid(Phase::Receiving, error)),
             }
         }
         Ok(None)
@@ -354,6 +446,17 @@ impl<S: Read + Write, H> Response<S, H> {
 }
 
 impl<S, H> Response<S, H> {
+    /// The head, and the same response without it.
+    pub(crate) fn split(self) -> (H, Response<S, ()>) {
+        let Response { head, connection, unread, is_complete } = self;
+        (head, Response { head: (), connection, unread, is_complete })
+    }
+
+    /// Whether everything was received and returned.
+    pub(crate) fn is_over(&self) -> bool {
+        self.is_complete && self.unread.is_empty()
+    }
+
     /// The connection, free for the next request, if both sides keep it. It reads nothing: unless the rest of the body
     /// has been received already, the connection closes.
     pub fn into_connection(mut self) -> Option<ClientConnection<S>> {
@@ -364,8 +467,12 @@ impl<S, H> Response<S, H> {
                 _ => return None,
             }
         }
-        self.connection.is_reused = true;
-        (self.connection.machine.can_reuse() && !self.connection.is_cut).then_some(self.connection)
+        let mut connection = self.connection;
+        connection.is_reused = true;
+        let is_kept = connection.machine.can_reuse() && !connection.is_cut;
+        let reason = connection.machine.close_reason().unwrap_or(CloseReason::BodyIncomplete);
+        connection.observer.report(if is_kept { event::Event::Kept } else { event::Event::Closing(reason) });
+        is_kept.then_some(connection)
     }
 }
 
@@ -398,6 +505,10 @@ pub struct Head {
     pub status: Status,
     /// As [`ResponseHead::reason`].
     pub reason: Vec<u8>,
+    /// As [`ResponseHead::body`].
+    pub body: Framing,
+    /// As [`ResponseHead::content_length`].
+    pub content_length: Option<u64>,
     /// As [`ResponseHead::bytes`].
     pub bytes: Vec<u8>,
     headers: Vec<(String, Vec<u8>)>,
@@ -425,6 +536,8 @@ impl From<&ResponseHead<'_>> for Head {
             version: head.version,
             status: head.status,
             reason: head.reason.to_vec(),
+            body: head.body,
+            content_length: head.content_length(),
             bytes: head.bytes.to_vec(),
             headers: headers.collect(),
         }

@@ -1,0 +1,61 @@
+//! What a client reports while it works, so that a program can show the exchange.
+
+use std::fmt;
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use http_core::client::ResponseHead;
+use http_core::{CloseReason, HttpUrl};
+
+/// One step of an exchange. [`Client::on_event`](crate::Client::on_event) says who gets it.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum Event<'a> {
+    /// A connection to this address is being made.
+    Connecting(SocketAddr),
+    /// This address did not accept the connection.
+    ConnectFailed(SocketAddr, &'a io::Error),
+    /// A connection was made. No other address is tried.
+    Connected(SocketAddr),
+    /// The request goes over a connection that an earlier response left open.
+    Reusing,
+    /// The head of a request, as it is sent.
+    Request(&'a [u8]),
+    /// The head of a response, as it was received. Its [`body`](ResponseHead::body) says how the body ends.
+    Response(&'a ResponseHead<'a>),
+    /// The response is complete, and the connection stays open.
+    Kept,
+    /// The connection closes after this response.
+    Closing(CloseReason),
+    /// The response is a redirect, which is followed.
+    Redirected(&'a HttpUrl),
+    /// The request is repeated after this time.
+    Retrying(Duration, &'a dyn Cause),
+}
+
+/// Why a request is repeated: a status or an error.
+pub trait Cause: fmt::Debug + fmt::Display {}
+
+impl<T: fmt::Debug + fmt::Display> Cause for T {}
+
+/// Who is told of each event.
+#[derive(Clone, Default)]
+pub(crate) struct Observer(pub(crate) Option<Arc<Report>>);
+
+type Report = dyn Fn(&Event<'_>) + Send + Sync;
+
+impl Observer {
+    pub(crate) fn report(&self, event: Event<'_>) {
+        if let Some(report) = &self.0 {
+            report(&event);
+        }
+    }
+}
+
+impl fmt::Debug for Observer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Observer({})", if self.0.is_some() { "set" } else { "none" })
+    }
+}

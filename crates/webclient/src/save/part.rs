@@ -1,0 +1,264 @@
+//! An incomplete download: `FILE.part`, and beside it `FILE.part.meta` with its record.
+
+use std::ffi::OsString;
+use std::fs::{self, File, Metadata, OpenOptions};
+use std::io::{self, ErrorKind, Read as _, Seek as _, SeekFrom, Write};
+use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _, PermissionsExt as _, fchown};
+use std::path::{Path, PathBuf};
+
+use rustix::fs::{CWD, FlockOperation, OFlags, RenameFlags, flock, fstatfs, renameat_with};
+use rustix::io::Errno;
+use rustix::process::geteuid;
+
+use super::record::Record;
+use super::target::EXISTS;
+
+/// What the longer name adds to the file's.
+pub(crate) const SUFFIX: &str = ".part.meta";
+
+/// More bytes than two URLs have in practice.
+const LONGEST_RECORD: u64 = 64 << 10;
+
+/// A file that becomes another one when it is complete. No other client writes it meanwhile.
+///
+/// Whenever the program is killed, the record is that of the bytes in the file, or there is none. It is written before
+/// the first byte, and removed before the file is emptied or renamed.
+#[derive(Debug)]
+pub(crate) struct Part {
+    file: File,
+    path: PathBuf,
+    record_path: PathBuf,
+    /// What it becomes, what it replaces, and whether that is an error.
+    target: PathBuf,
+    replaced: Option<Metadata>,
+    must_be_new: bool,
+    length: u64,
+    record: Option<Record>,
+    is_recorded: bool,
+    /// Where the response ends, if that is known.
+    end: u64,
+    is_finished: bool,
+}
+
+impl Part {
+    /// Opens or creates it, and leaves what is in it.
+    ///
+    /// # Errors
+    /// Also if another client is writing it.
+    pub(crate) fn open(target: PathBuf, must_be_new: bool) -> io::Result<Part> {
+        let beside = |suffix| {
+            let mut name = OsString::from(target.as_os_str());
+            name.push(suffix);
+            PathBuf::from(name)
+        };
+        let (path, record_path) = (beside(".part"), beside(SUFFIX));
+        let replaced = fs::metadata(&target).ok();
+        let (file, length) = open_locked(&path, replaced.is_some()).map_err(|error| named(&path, &error))?;
+        let (end, record, is_recorded, is_finished) = (u64::MAX, None, false, false);
+        Ok(Part {
+            file,
+            path,
+            record_path,
+            target,
+            replaced,
+            must_be_new,
+            length,
+            record,
+            is_recorded,
+            end,
+            is_finished,
+        })
+    }
+
+    pub(crate) fn path(&self) -> &Path {
+        &self.path
+    }
+
+    pub(crate) fn length(&self) -> u64 {
+        self.length
+    }
+
+    /// The record of the bytes in it.
+    pub(crate) fn record(&self) -> Option<&Record> {
+        self.record.as_ref()
+    }
+
+    /// Whether a later run can read the record.
+    pub(crate) fn is_recorded(&self) -> bool {
+        self.is_recorded
+    }
+
+    /// Reads the record of an earlier run.
+    pub(crate) fn read_record(&mut self) {
+        self.record = read_record(&self.record_path);
+        self.is_recorded = self.record.is_some();
+    }
+
+    /// Empties it for a response with this record.
+    pub(crate) fn start(&mut self, record: Option<Record>) -> io::Result<()> {
+        match fs::remove_file(&self.record_path) {
+            Err(error) if error.kind() != ErrorKind::NotFound => return Err(named(&self.record_path, &error)),
+            _ => (self.record, self.is_recorded) = (record, false),
+        }
+        if self.length > 0 {
+            self.file.set_len(0)?;
+            self.file.rewind()?;
+        }
+        (self.length, self.end) = (0, u64::MAX);
+        Ok(())
+    }
+
+    /// Goes on after its last byte, up to this offset.
+    pub(crate) fn go_on(&mut self, end: u64) -> io::Result<()> {
+        self.end = end;
+        self.file.seek(SeekFrom::Start(self.length)).map(drop)
+    }
+
+    /// Makes it the file that it is for.
+    ///
+    /// It does not wait until the disk has it: that takes seconds for a large file, and helps only if the machine crashes.
+    pub(crate) fn finish(mut self) -> io::Result<()> {
+        if let Some(replaced) = &self.replaced {
+            keep_permissions(&self.file, replaced).map_err(|error| named(&self.path, &error))?;
+        }
+        if reports_errors_late(&self.file) {
+            self.file.sync_data().map_err(|error| named(&self.path, &error))?;
+        }
+        let record = self.record.take_if(|_| self.is_recorded);
+        if record.is_some() {
+            let _ = fs::remove_file(&self.record_path); // after the rename it could be that of another client
+        }
+        let renamed = match self.must_be_new {
+            true => rename_to_new(&self.path, &self.target),
+            false => fs::rename(&self.path, &self.target),
+        };
+        self.is_finished = renamed.is_ok();
+        let Err(error) = renamed else { return Ok(()) };
+        if let Some(record) = record {
+            self.write_record(&record)?;
+        }
+        Err(match error.kind() {
+            ErrorKind::AlreadyExists => named(&self.target, &io::Error::new(error.kind(), EXISTS)),
+            _ => named(&self.target, &error),
+        })
+    }
+
+    fn write_record(&mut self, record: &Record) -> io::Result<()> {
+        // Its URL may hold a secret.
+        let file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&self.record_path);
+        self.is_recorded = file.is_ok();
+        file.and_then(|mut file| file.write_all(&record.to_text())).map_err(|error| named(&self.record_path, &error))
+    }
+}
+
+impl Write for Part {
+    /// Nothing is recorded if these bytes are the complete body.
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        if bytes.len() as u64 > self.end - self.length {
+            return Err(io::Error::new(ErrorKind::InvalidData, "it is longer than its Content-Range says"));
+        }
+        if self.length == 0
+            && !self.is_recorded
+            && let Some(record) = self.record.take_if(|record| record.length != Some(bytes.len() as u64))
+        {
+            let written = self.write_record(&record);
+            self.record = Some(record);
+            written?;
+        }
+        let written = self.file.write(bytes)?;
+        self.length += written as u64;
+        Ok(written)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+impl Drop for Part {
+    /// Leaves what was received, but no empty file.
+    fn drop(&mut self) {
+        if !self.is_finished && self.length == 0 {
+            let _ = fs::remove_file(&self.record_path);
+            let _ = fs::remove_file(&self.path);
+        }
+    }
+}
+
+/// The error of a file. The message names it.
+pub(crate) fn named(path: &Path, error: &io::Error) -> io::Error {
+    io::Error::new(error.kind(), format!("{}: {error}", path.display()))
+}
+
+fn read_record(path: &Path) -> Option<Record> {
+    let mut text = Vec::new();
+    let file = OpenOptions::new().read(true).custom_flags(flags()).open(path).ok()?;
+    file.take(LONGEST_RECORD).read_to_end(&mut text).ok()?;
+    Record::parse(&text)
+}
+
+/// A symlink may lead to somebody else's file, and a pipe may wait for a reader.
+fn flags() -> i32 {
+    (OFlags::NOFOLLOW | OFlags::NONBLOCK).bits().cast_signed()
+}
+
+/// Opens a file for writing, or creates it, and locks it. Also returns its length. The lock ends with the process. File
+/// systems without locks are believed to have no other client.
+///
+/// In a directory that others may write to, somebody may have put a file there, to add to the download or to read it.
+fn open_locked(path: &Path, is_private: bool) -> io::Result<(File, u64)> {
+    let mode = if is_private { 0o600 } else { 0o666 };
+    loop {
+        let file =
+            OpenOptions::new().write(true).create(true).truncate(false).mode(mode).custom_flags(flags()).open(path)?;
+        if flock(&file, FlockOperation::NonBlockingLockExclusive) == Err(Errno::WOULDBLOCK) {
+            return Err(io::Error::new(ErrorKind::ResourceBusy, "another download is writing it"));
+        }
+        let opened = file.metadata()?;
+        // A client that finished meanwhile has renamed what was opened.
+        let is_same = |named: Metadata| (named.dev(), named.ino()) == (opened.dev(), opened.ino());
+        if !fs::symlink_metadata(path).is_ok_and(is_same) {
+            continue;
+        }
+        if !opened.is_file() || opened.uid() != geteuid().as_raw() || opened.nlink() > 1 {
+            return Err(io::Error::other("it is no regular file of this user alone"));
+        }
+        if is_private {
+            file.set_permissions(fs::Permissions::from_mode(0o600))?;
+        }
+        return Ok((file, opened.len()));
+    }
+}
+
+/// Gives a file the owner and the permissions of the one that it replaces. Where the owner cannot be given, the group
+/// gets no permission that was meant for another group.
+fn keep_permissions(file: &File, replaced: &Metadata) -> io::Result<()> {
+    let own = file.metadata()?;
+    let is_foreign = (own.uid(), own.gid()) != (replaced.uid(), replaced.gid())
+        && fchown(file, Some(replaced.uid()), Some(replaced.gid())).is_err();
+    let mode = replaced.mode() & if is_foreign { 0o707 } else { 0o777 };
+    file.set_permissions(fs::Permissions::from_mode(mode))
+}
+
+/// Renames a file unless the new name exists.
+fn rename_to_new(from: &Path, to: &Path) -> io::Result<()> {
+    match renameat_with(CWD, from, CWD, to, RenameFlags::NOREPLACE) {
+        // NFS does not know the flag, but hard links. For FAT it is the reverse.
+        Err(Errno::INVAL | Errno::NOSYS | Errno::NOTSUP) => {
+            fs::hard_link(from, to)?;
+            fs::remove_file(from)
+        }
+        result => Ok(result?),
+    }
+}
+
+/// Whether a full disk or a quota may become known only when the file is flushed, as over a network.
+fn reports_errors_late(file: &File) -> bool {
+    const NFS: u32 = 0x6969;
+    const CIFS: u32 = 0xff53_4d42;
+    const SMB2: u32 = 0xfe53_4d42;
+    const CEPH: u32 = 0x00c3_6400;
+    const FUSE: u32 = 0x6573_5546;
+    const V9FS: u32 = 0x0102_1997;
+    fstatfs(file).is_ok_and(|found| matches!(found.f_type as u32, NFS | CIFS | SMB2 | CEPH | FUSE | V9FS))
+}

@@ -1,0 +1,1 @@
+../../../../examples/test_double.rs
