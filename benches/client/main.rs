@@ -107,7 +107,8 @@ fn main() -> Result<(), BoxError> {
         });
         let figures: Vec<_> = figures.collect();
         for (name, Figures { wall, cpu, memory }) in ["curl", "webclient"].iter().zip(&figures) {
-            println!("| {file}, {name} | {wall:.2} ms | {cpu:.2} ms | {:.1} MiB |", *memory as f64 / 1024.0);
+            let memory = if *memory > 0 { format!("{:.1} MiB", *memory as f64 / 1024.0) } else { String::new() };
+            println!("| {file}, {name} | {wall:.2} ms | {cpu:.2} ms | {memory} |");
         }
         let (wall, cpu) = (figures[1].wall / figures[0].wall, figures[1].cpu / figures[0].cpu);
         println!("| {file}, webclient to curl | {wall:.2} | {cpu:.2} | |");
