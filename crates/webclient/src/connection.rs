@@ -19,7 +19,7 @@ use crate::timeouts::{Deadline, Timeouts};
 /// Bytes of a request that are written at once. Between two writes the server may refuse the rest of a body.
 const PIECE: u64 = 16 << 10;
 
-/// Bytes that are received at once. With 16 KiB, a body of 1 GiB costs a third more (see BENCHMARKS.md).
+/// Bytes that are received at once. With 16 KiB, a body of 1 GiB costs half as much again (see BENCHMARKS.md).
 const RECEIVE: usize = 64 << 10;
 
 /// The shortest timeout: zero would be an error.
