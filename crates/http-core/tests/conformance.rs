@@ -74,6 +74,20 @@ fn folded_head_gets_the_same_response_after_it_was_postponed() {
     }
 }
 
+// D1, R9112-2.2d: the bare LF counts for the head that follows, and the connection is not kept.
+#[test]
+fn head_after_an_empty_line_gets_the_same_response_after_it_was_postponed() {
+    for (line, keeps) in [("\r\n", true), ("\n", false)] {
+        let request = format!("{line}GET / HTTP/1.0\r\nConnection: keep-alive\r\n\r\n");
+        let requests = request.repeat(2);
+        let [at_once, postponed] =
+            [false, true].map(|postpones| drive(Plan { postpones, ..default_plan() }, &[requests.as_bytes()]));
+        let served = at_once.seen.iter().filter(|seen| matches!(seen, Seen::Request { .. })).count();
+        assert_eq!(served, if keeps { 2 } else { 1 }, "{line:?}");
+        assert_eq!(postponed, at_once, "{line:?}");
+    }
+}
+
 #[test]
 fn limits_are_exact() {
     let mut faults = Vec::new();

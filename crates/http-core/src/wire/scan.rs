@@ -61,9 +61,10 @@ impl HeadScanner {
         }
     }
 
-    /// Begins again with the head that this scanner has read. Folded lines were joined in place.
+    /// Begins again with the head that this scanner has read. Folded lines were joined in place, and an empty line
+    /// before the head is gone.
     pub(crate) fn again(self) -> HeadScanner {
-        HeadScanner { folded: self.folded, joined: self.folded, ..HeadScanner::new() }
+        HeadScanner { bare_lf: self.bare_lf, folded: self.folded, joined: self.folded, ..HeadScanner::new() }
     }
 
     /// Continues where it stopped. `head` begins with the first byte of the head and only grows between calls.
