@@ -280,6 +280,9 @@ fn leniency_never_hides_framing() {
         ("HTTP/1.0 200 OK\r\nContent-Length 2\r\n\r\n".into(), E::FieldSyntax),
         ("HTTP/1.0 200 OK\r\ncontent-length\0: 2\r\n\r\n".into(), E::FieldSyntax),
         ("HTTP/1.0 200 OK\r\nX: a\rContent-Length: 2\r\n\r\n".into(), E::FieldSyntax),
+        // For curl, a line that begins with CR ends the head.
+        ("HTTP/1.0 200 OK\r\n\rX: a\r\n\r\n".into(), E::FieldSyntax),
+        ("HTTP/1.0 200 OK\r\n\r\r\r\nX: a\r\n\r\n".into(), E::FieldSyntax),
         ("HTTP/1.0 200 OK\r\nTransfer-Encoding : chunked\r\n\r\n".into(), E::FieldSyntax),
         ("HTTP/1.0 200 OK\r\nContent-Length: 2\x01\r\n\r\n".into(), E::FieldSyntax),
         ("HTTP/1.0 200 OK\r\nContent-Length: 2, 3\r\nno colon\r\n\r\n".into(), E::FieldSyntax),
@@ -315,7 +318,6 @@ fn leniency_changes_nothing_for_a_valid_response() {
     assert_eq!((seen.status, seen.body.as_slice(), seen.end), (200, &b"a"[..], Closed));
 }
 
-// R1945-7.2b: no body, whatever the headers say. Bytes that follow are not a response.
 // R1945-7.2b, R9110-15.3.6: no body, whatever the headers say. Bytes that follow are not a response.
 #[test]
 fn head_204_205_and_304_responses_have_no_body() {

@@ -41,7 +41,8 @@ pub struct Leniency {
     /// missing in [`fields`](super::ResponseHead::fields) and present in [`bytes`](super::ResponseHead::bytes).
     /// Otherwise: [`FieldSyntax`](crate::ResponseError::FieldSyntax) (RFC 9110 §5.5, RFC 9112 §5).
     ///
-    /// Risk: what the line meant is lost. So one that mentions Content-Length or Transfer-Encoding is still an error.
+    /// Risk: what the line meant is lost. So one that mentions Content-Length or Transfer-Encoding is still an error, and
+    /// one that begins with CR, where some recipients end the head.
     pub invalid_fields: bool,
     /// A Transfer-Encoding without a coding: an empty one, or `identity` of RFC 2616. It counts as absent, so that
     /// Content-Length or the close ends the body. Otherwise:
@@ -97,7 +98,7 @@ impl Leniency {
                 let is_empty = value.as_bytes().is_empty() || value.as_bytes().eq_ignore_ascii_case(b"identity");
                 self.empty_transfer_encoding && is_empty && name == header::TRANSFER_ENCODING
             }
-            _ => self.invalid_fields && !line.is_empty() && !mentions_framing(line),
+            _ => self.invalid_fields && !matches!(line, [] | [b'\r', ..]) && !mentions_framing(line),
         }
     }
 }

@@ -17,10 +17,11 @@ use crate::reencode;
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Machine {
     Server,
-    /// A client that has sent a request with this method, and that may accept HTTP/0.9.
+    /// A client that has sent a request with this method, and that may accept HTTP/0.9 and malformed responses.
     Client {
         method: Method<'static>,
         allows_http09: bool,
+        leniency: client::Leniency,
     },
 }
 
@@ -58,8 +59,8 @@ impl Driver {
         let mut input = Input { pieces, rest: b"", fed: 0, ended: false };
         match machine {
             Machine::Server => self.serve(limits, &mut input, reencodes, record),
-            Machine::Client { method, allows_http09 } => {
-                let connection = client::Connection::new(limits).allow_http09(allows_http09);
+            Machine::Client { method, allows_http09, leniency } => {
+                let connection = client::Connection::new(limits).allow_http09(allows_http09).with_leniency(leniency);
                 self.ask(connection, method, &mut input, reencodes, record);
             }
         }

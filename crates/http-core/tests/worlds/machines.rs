@@ -4,6 +4,7 @@
 use std::iter;
 use std::time::Instant;
 
+use http_core::client::Leniency;
 use http_core::{Limits, Method};
 
 use crate::drive::{Driver, Machine, Record};
@@ -36,8 +37,11 @@ macro_rules! worlds {
 }
 
 const fn client(method: Method<'static>, allows_http09: bool) -> Machine {
-    Machine::Client { method, allows_http09 }
+    Machine::Client { method, allows_http09, leniency: Leniency::NONE }
 }
+
+/// One that accepts all responses that any client accepts.
+const LENIENT: Machine = Machine::Client { method: Method::Get, allows_http09: true, leniency: Leniency::ALL };
 
 /// The words and separators of a request.
 #[rustfmt::skip]
@@ -81,6 +85,14 @@ const RESPONSE_LINES: &[&[u8]] = &[
     b"\r\n", b"\n", b"ab", b"2\r\nab\r\n", b"0\r\n",
 ];
 
+/// Lines of responses, well-formed or not, and the ends of lines.
+#[rustfmt::skip]
+const MALFORMED_LINES: &[&[u8]] = &[
+    b"HTTP/1.1 200OK\r\r\n", b"HTTP/1.1 200 OK\r\n", b"HTTP/1.1 100\r\n", b"Content-Length: 2\r\n", b"Content-Length 2\r\n",
+    b"Transfer-Encoding:", b"identity", b"chunked", b"no colon\r\n", b"x: \x01\r\n", b"x: y\r\r\n", b" z\r\n", b"\r\n",
+    b"\n", b"\r", b"2\r\nab\r\n0\r\n",
+];
+
 /// A few tokens exceed each of them.
 const SMALL: Limits =
     Limits { start_line: 14, field_line: 18, head: 40, fields: 2, blank_lines: 1, body: 1, drain: 1, interim: 1 };
@@ -104,6 +116,8 @@ const RESPONSES: World = World { machine: client(Method::Get, false), tokens: RE
 const LINES_OF_RESPONSES: World = World { tokens: RESPONSE_LINES, lengths: [4, 6], ..RESPONSES };
 const FIELDS_OF_RESPONSES: World =
     World { beginning: b"HTTP/1.1 200 \r\n", machine: RESPONSES.machine, ..FIELDS_OF_REQUESTS };
+const MALFORMED_RESPONSES: World =
+    World { machine: LENIENT, tokens: MALFORMED_LINES, ending: b"\r\n\r\nab", lengths: [3, 5], ..RESPONSES };
 const CHUNKED_BODIES: World = World { beginning: CHUNKED, tokens: CHUNKS, ..RESPONSES };
 
 #[rustfmt::skip]
@@ -142,6 +156,10 @@ worlds! {
         FIELDS_OF_RESPONSES;
     any_split_of_fields_of_responses_to_head_gives_the_same_events:
         World { machine: client(Method::Head, false), ..FIELDS_OF_RESPONSES };
+    any_split_of_malformed_responses_gives_the_same_events:
+        MALFORMED_RESPONSES;
+    any_split_of_malformed_responses_within_small_limits_gives_the_same_events:
+        World { limits: Some(SMALL_OF_LINES), ..MALFORMED_RESPONSES };
     any_split_of_chunks_gives_the_same_events:
         CHUNKED_BODIES;
     any_split_of_chunks_within_small_limits_gives_the_same_events:
