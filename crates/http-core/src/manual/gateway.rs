@@ -25,9 +25,9 @@
 //! - **Expectations.** If the client waits before it sends the body, polling for the body returns
 //!   [`Event::Continue`](crate::server::Event::Continue), whose bytes it waits for. The backend is HTTP/1.0 to you and
 //!   expects nothing. To an [unknown expectation](crate::server::RequestHead::expectation), respond with 417.
-//! - **Kept connections.** The request to the backend may ask for one, as in [`crawler`](super::crawler). If a request fails and [`can_retry`](crate::client::Connection::can_retry), send it again on
-//!   a new connection. Ask after a 408, too: the backend may have sent it before it received the request. A body
-//!   must then be sent again from its start.
+//! - **Kept connections.** The request to the backend may ask for one, as in [`crawler`](super::crawler). If a request
+//!   fails and [`can_retry`](crate::client::Connection::can_retry), send it again on a new connection. Ask after a 408,
+//!   too: the backend may have sent it before it received the request. A body must then be sent again from its start.
 //! - **Backend errors.** Send a 502 for a [`ResponseError`](crate::ResponseError) or if you cannot connect, and a
 //!   504 for a timeout. After the head of a response, close both connections, so that the client notices that the body
 //!   is cut short. A body without a length cannot show that: reset the connection if your system can.

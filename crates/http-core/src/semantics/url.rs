@@ -87,8 +87,9 @@ impl HttpUrl {
 
     /// Resolves a reference against this URL: the value of a Location header (RFC 9110 §10.2.2), or a link of a page.
     ///
-    /// Blanks around it and a fragment are dropped. Other bytes that a URL may not hold are percent-encoded. A backslash is percent-encoded (D13). Dot segments are removed as in RFC 3986 §5.2.4, so
-    /// a path that would escape the root stays at the root. The work is linear in the lengths.
+    /// Blanks around it and a fragment are dropped. Other bytes that a URL may not hold are percent-encoded, and so is a
+    /// backslash (D13). Dot segments are removed as in RFC 3986 §5.2.4, so a path that would escape the root stays at the
+    /// root. The work is linear in the lengths.
     ///
     /// # Errors
     /// [`UrlError`]. The response may be shown, but not followed.

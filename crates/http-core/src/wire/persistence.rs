@@ -55,7 +55,8 @@ pub enum CloseReason {
     /// The request was invalid (R9112-2.2f).
     #[error("the request was rejected: {0}")]
     Refused(RequestError),
-    /// The message was accepted, but another reader might understand it differently (D1, D2, D3).
+    /// The message was accepted, but another reader might understand it differently: D1, D2, D3; in a response also D18,
+    /// R1945-7.2b, R9110-15.3.6 and R9112-6.1b.
     #[error("the message was not strictly correct")]
     LenientParse,
     /// The caller asked for it, by [`Response::close`](crate::server::Response::close).
