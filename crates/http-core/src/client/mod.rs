@@ -316,7 +316,8 @@ impl Connection {
     /// [`Limits::head`] unread bytes, or all that fits into a larger [workspace](Self::attach) if it receives a body. Its
     /// content is meaningless before it is written.
     ///
-    /// Calling it invalidates what the last poll returned.
+    /// It may move the unread bytes, so call it at [`Event::NeedInput`] and not after each event. Calling it invalidates
+    /// what the last poll returned.
     pub fn receive_buffer(&mut self) -> &mut [u8] {
         self.holds_head = false;
         let limit = match self.state {

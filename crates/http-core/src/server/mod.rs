@@ -193,8 +193,8 @@ impl Connection {
     /// The space to receive into. After [`Event::NeedInput`] it is at least one byte long. It never holds more than
     /// [`Limits::head`] unread bytes. Its content is meaningless before it is written.
     ///
-    /// It grows by doubling from 256 bytes, unless a [`Workspace`] is attached. Calling it invalidates what the last
-    /// poll returned.
+    /// It grows by doubling from 256 bytes, unless a [`Workspace`] is attached. It may move the unread bytes, so call it at
+    /// [`Event::NeedInput`] and not after each event. Calling it invalidates what the last poll returned.
     pub fn receive_buffer(&mut self) -> &mut [u8] {
         self.holds_head = false;
         self.buffer.receive_buffer(self.limits.head)
