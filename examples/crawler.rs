@@ -55,7 +55,7 @@ fn main() -> Result<(), Box<dyn Error>> {
 
 /// Requests a page, or asks whether it has changed.
 fn get(client: &Client, url: &HttpUrl, etag: Option<&Vec<u8>>) -> Result<Page, webclient::Error> {
-    let mut request = client.get(url.as_str());
+    let mut request = client.get(url);
     if let Some(etag) = etag {
         request = request.header(header::IF_NONE_MATCH.as_str(), etag);
     }

@@ -30,6 +30,10 @@ pub(crate) struct Cli {
     #[arg(value_name = "URL", required_unless_present_any = ["man", "completions"])]
     arguments: Vec<OsString>,
 
+    /// They were a host, a port and a file, which is sent with its dots.
+    #[arg(skip)]
+    is_file: bool,
+
     /// Write the head of the response, too
     #[arg(short, long, help_heading = SHOWING)]
     pub(crate) include: bool,
@@ -202,7 +206,7 @@ impl Cli {
         match &self.arguments[..] {
             [host, port, file] if !is_url(host) => {
                 let url = url_of(host, port, file).map_err(|message| (ErrorKind::ValueValidation, message))?;
-                (self.arguments, self.include) = (vec![url.into()], true);
+                (self.arguments, self.include, self.is_file) = (vec![url.into()], true, true);
             }
             arguments if arguments.iter().all(is_url) => {}
             arguments => {
@@ -287,7 +291,10 @@ impl Cli {
             (None, false, Some(_)) => Method::Post,
             (None, false, None) => Method::Get,
         };
-        let mut request = client.request(method, url);
+        let mut request = match Url::parse_with_dots(url) {
+            Ok(url) if self.is_file => client.request(method, url),
+            _ => client.request(method, url),
+        };
         if let Some(data) = &self.data {
             request = request.header(header::CONTENT_TYPE.as_str(), Data::content_type(data));
         }

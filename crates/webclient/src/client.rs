@@ -18,7 +18,7 @@ use crate::request::{Body, RequestBuilder};
 use crate::response::{Response, Source};
 use crate::retry::{self, Retries};
 use crate::timeouts::{Deadline, Timeouts};
-use crate::url::{self, Url};
+use crate::url::{self, IntoUrl, Url};
 
 // R1945-10.15
 const USER_AGENT: FieldValue<'static> = FieldValue::from_static(concat!("webclient/", env!("CARGO_PKG_VERSION")));
@@ -183,23 +183,23 @@ impl Client {
     }
 
     /// A GET of this URL.
-    pub fn get(&self, url: impl AsRef<str>) -> RequestBuilder<'_> {
+    pub fn get(&self, url: impl IntoUrl) -> RequestBuilder<'_> {
         self.request(Method::Get, url)
     }
 
     /// A HEAD of this URL: its headers alone.
-    pub fn head(&self, url: impl AsRef<str>) -> RequestBuilder<'_> {
+    pub fn head(&self, url: impl IntoUrl) -> RequestBuilder<'_> {
         self.request(Method::Head, url)
     }
 
     /// A POST to this URL. Without a [`body`](RequestBuilder::body) it is empty.
-    pub fn post(&self, url: impl AsRef<str>) -> RequestBuilder<'_> {
+    pub fn post(&self, url: impl IntoUrl) -> RequestBuilder<'_> {
         self.request(Method::Post, url)
     }
 
     /// A request with any method except CONNECT.
-    pub fn request<'a>(&'a self, method: Method<'a>, url: impl AsRef<str>) -> RequestBuilder<'a> {
-        RequestBuilder::new(self, method, url.as_ref())
+    pub fn request<'a>(&'a self, method: Method<'a>, url: impl IntoUrl) -> RequestBuilder<'a> {
+        RequestBuilder::new(self, method, url.into_url())
     }
 
     pub(crate) fn send(&self, request: RequestBuilder<'_>) -> Result<Response, Error> {

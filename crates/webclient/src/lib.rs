@@ -48,7 +48,7 @@ pub use http_core::{HttpUrl, UrlError};
 pub use request::{Body, RequestBuilder};
 pub use response::Response;
 pub use timeouts::Timeouts;
-pub use url::Url;
+pub use url::{IntoUrl, Url};
 
 // Tests the README's examples.
 #[cfg(doctest)]

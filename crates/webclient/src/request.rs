@@ -104,8 +104,8 @@ impl fmt::Debug for Body<'_> {
 }
 
 impl<'a> RequestBuilder<'a> {
-    pub(crate) fn new(client: &'a Client, method: Method<'a>, url: &str) -> RequestBuilder<'a> {
-        let (url, fields) = (Url::parse(url), client.fields.clone());
+    pub(crate) fn new(client: &'a Client, method: Method<'a>, url: Result<Url, UrlError>) -> RequestBuilder<'a> {
+        let fields = client.fields.clone();
         RequestBuilder { client, method, url, fields, body: Body::None, keep_alive: true, retries: None, error: None }
     }
 

@@ -34,12 +34,20 @@ impl Url {
     /// # Errors
     /// [`UrlError`].
     pub fn parse(text: &str) -> Result<Url, UrlError> {
-        let text = text.trim_matches(|c: char| c <= ' ').replace(['\t', '\n', '\r'], "");
-        let (text, zone) = without_zone(&text);
-        let http = HttpUrl::parse(with_ascii_host(text.as_bytes()))?;
+        let Url { http, zone } = Url::parse_with_dots(text)?;
         // An absolute reference to itself: only the dot segments change.
         let http = http.resolve(with_plain_dots(http.as_str()))?;
         Ok(Url { http, zone })
+    }
+
+    /// As [`parse`](Self::parse), but keeps dot segments, to see what the server makes of them.
+    ///
+    /// # Errors
+    /// [`UrlError`].
+    pub fn parse_with_dots(text: &str) -> Result<Url, UrlError> {
+        let text = text.trim_matches(|c: char| c <= ' ').replace(['\t', '\n', '\r'], "");
+        let (text, zone) = without_zone(&text);
+        Ok(Url { http: HttpUrl::parse(with_ascii_host(text.as_bytes()))?, zone })
     }
 
     /// What is sent of it.
@@ -63,6 +71,45 @@ impl Url {
 impl From<HttpUrl> for Url {
     fn from(http: HttpUrl) -> Url {
         Url { http, zone: None }
+    }
+}
+
+/// What a [`Client`](crate::Client) takes for a URL: text, which is [parsed](Url::parse), or a URL as it is.
+pub trait IntoUrl {
+    /// The URL.
+    ///
+    /// # Errors
+    /// [`UrlError`]. The client reports it when the request is sent.
+    fn into_url(self) -> Result<Url, UrlError>;
+}
+
+impl IntoUrl for &str {
+    fn into_url(self) -> Result<Url, UrlError> {
+        Url::parse(self)
+    }
+}
+
+impl IntoUrl for &String {
+    fn into_url(self) -> Result<Url, UrlError> {
+        Url::parse(self)
+    }
+}
+
+impl IntoUrl for String {
+    fn into_url(self) -> Result<Url, UrlError> {
+        Url::parse(&self)
+    }
+}
+
+impl IntoUrl for &HttpUrl {
+    fn into_url(self) -> Result<Url, UrlError> {
+        Ok(self.clone().into())
+    }
+}
+
+impl IntoUrl for Url {
+    fn into_url(self) -> Result<Url, UrlError> {
+        Ok(self)
     }
 }
 

@@ -28,6 +28,16 @@ fn file_is_written_with_its_head_as_received() {
     assert_eq!(server.request().head, expected);
 }
 
+// What the server makes of it can be seen. A URL is sent as browsers send it.
+#[test]
+fn file_is_sent_with_its_dots() {
+    for (file, sent) in [("../secret", "/../secret"), ("/a/./%2e%2e/b", "/a/./%2e%2e/b")] {
+        let server = Server::responding("HTTP/1.0 200 OK\r\n\r\n");
+        assert_eq!(server.get(file).status.code(), Some(0));
+        assert!(server.request().head.starts_with(&format!("GET {sent} HTTP/1.0\r\n")));
+    }
+}
+
 // Byte for byte: R1945-3.6.1.
 #[test]
 fn url_writes_only_the_body() {
