@@ -681,6 +681,9 @@ fn connection_is_not_reused_after_a_body_that_the_status_forbids() {
         (304, "Content-Length: 5\r\n", true),
         (304, CHUNKED, true),
         (304, "Content-Length: 5\r\nTransfer-Encoding: chunked\r\n", false),
+        (304, "Content-Length: none\r\n", false),
+        (304, "Transfer-Encoding: identity, chunked\r\n", false),
+        (304, "Transfer-Encoding:\r\n", false),
     ] {
         let seen = get(&format!("HTTP/1.1 {status} x\r\n{fields}\r\n"));
         let end = if kept { Kept } else { Closed };

@@ -394,7 +394,7 @@ fn wants_html(request: &Request<'_>) -> bool {
         let mut parts = range.split(|&c| c == b';').map(<[u8]>::trim_ascii);
         let has_name = parts.next().is_some_and(|name| name.eq_ignore_ascii_case(b"text/html"));
         // RFC 9110 §12.4.2: a weight of 0 refuses it.
-        let is_zero = |weight: &[u8]| weight.iter().all(|c| matches!(c, b'0' | b'.'));
+        let is_zero = |weight: &[u8]| !weight.is_empty() && weight.iter().all(|c| matches!(c, b'0' | b'.'));
         let refuses = |part: &[u8]| matches!(part, [b'q' | b'Q', b'=', weight @ ..] if is_zero(weight));
         has_name && !parts.any(refuses)
     };

@@ -66,6 +66,7 @@ fn fallback_is_served_for_missing_pages_only() {
         ("/a.c", "Accept: text/html;q=0, image/png\r\n", (404, false)),
         ("/a.d", "Accept: text/html; level=1; Q=0.00\r\n", (404, false)),
         ("/a.e", "Accept: text/html-fragment\r\n", (404, false)),
+        ("/a.f", "Accept: text/html;q=\r\n", (200, true)),
         ("/there.js", html, (200, false)),
         ("/sub/", html, (403, false)),
     ] {

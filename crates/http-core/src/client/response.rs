@@ -256,6 +256,8 @@ fn is_doubtful(version: Version, status: Status, fields: &Fields<'_>, scanner: &
     let coded = fields.get(header::TRANSFER_ENCODING).is_some();
     (coded && (version < Version::HTTP_11 || fields.get(header::CONTENT_LENGTH).is_some()))
         || framing::contradicts_status(status, fields)
+        // Where there is no body, faulty headers have decided nothing here. Others may look for one.
+        || framing::of_response(Method::Get, Status::OK, fields).is_err()
         || scanner.bare_lf
         || scanner.folded
 }

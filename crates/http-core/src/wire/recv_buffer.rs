@@ -112,10 +112,10 @@ impl RecvBuffer {
     /// exceed `limit`.
     pub(crate) fn receive_buffer(&mut self, limit: u32) -> &mut [u8] {
         self.release();
-        let (start, end) = (self.start as usize, self.end as usize);
+        let (start, end, size) = (self.start as usize, self.end as usize, self.size() as usize);
         if start == end {
             (self.start, self.end) = (0, 0);
-        } else if start > 0 && self.bytes.len() - end < self.bytes.len() / 2 {
+        } else if start > 0 && size - end < size / 2 {
             // At most once per head: afterwards the head begins at 0, so no byte moves twice.
             self.bytes.copy_within(start..end, 0);
             (self.start, self.end) = (0, self.end - self.start);
@@ -125,7 +125,7 @@ impl RecvBuffer {
         }
         let end = self.end as usize;
         let allowed = self.start.saturating_add(limit).saturating_sub(self.end);
-        let space = (self.bytes.len() - end).min(allowed as usize);
+        let space = (self.size() as usize - end).min(allowed as usize);
         self.writable = space as u32;
         &mut self.bytes[end..end + space]
     }
