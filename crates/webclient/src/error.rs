@@ -28,7 +28,7 @@ pub enum Phase {
     Receiving,
 }
 
-/// The example of an [`Error`]: a request over a stream that reads as these bytes.
+/// The example of an [`enum@Error`]: a request over a stream that reads as these bytes.
 macro_rules! failed {
     ($response:literal, $($line:literal),+) => {
         concat!(
