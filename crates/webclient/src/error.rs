@@ -73,6 +73,12 @@ pub enum Error {
     #[error(transparent)]
     Request(#[from] UsageError),
     /// A header of the request cannot be sent: the caller's fault.
+    ///
+    /// ```
+    /// # use webclient::{Client, Error};
+    /// let sent = Client::new().get("http://a/").header("X", "1\r\nY: 2").send();
+    /// assert!(matches!(sent, Err(Error::Header { .. })));
+    /// ```
     #[error("the header {name:?} cannot be sent: {cause}")]
     Header {
         /// Its name.
