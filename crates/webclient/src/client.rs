@@ -287,7 +287,7 @@ impl Exchange<'_> {
         self.client.observer.report(event);
     }
 
-    /// Sends over a kept connection, or over a new one if there is none or the server has closed it.
+    /// Sends over a kept connection that is still open, otherwise over a new one.
     fn send(&self, body: &mut Body<'_>) -> Result<Received, Error> {
         let Client { pool, connector, observer, timeouts, limits, leniency, allows_http09, .. } = self.client;
         let endpoint = self.endpoint();

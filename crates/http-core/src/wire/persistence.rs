@@ -59,7 +59,8 @@ pub enum CloseReason {
     /// R1945-7.2b, R9110-15.3.6 and R9112-6.1b.
     #[error("the message was not strictly correct")]
     LenientParse,
-    /// The caller asked for it, by [`Response::close`](crate::server::Response::close).
+    /// The caller asked for it, by [`server::Response::close`](crate::server::Response::close), or by a request without
+    /// [`keep_alive`](crate::client::Request::keep_alive).
     #[error("this side closes the connection")]
     CallerRequested,
     /// Only the close can end the body of the response (R2068-19.7.1b).

@@ -21,8 +21,8 @@ const LONGEST_RECORD: u64 = 64 << 10;
 
 /// A file that becomes another one when it is complete. No other client writes it meanwhile.
 ///
-/// Whenever the program is killed, the record is that of the bytes in the file, or there is none. It is written before
-/// the first byte, and removed before the file is emptied or renamed.
+/// A record never describes other bytes than those in the file, whenever the program is killed: it is written before the
+/// first byte, and removed before the file is emptied or renamed.
 #[derive(Debug)]
 pub(crate) struct Part {
     file: File,

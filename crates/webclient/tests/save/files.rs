@@ -51,7 +51,7 @@ fn incomplete_body_is_never_success() {
         (Reply::new(CUT), 18, "the body was cut short; file.part has 5 bytes (--continue goes on)"),
         (Reply::new(CUT).reset_when(part(), 5), 18, "the connection was lost while receiving the body"),
         (Reply::new(CUT).stall(), 28, "receiving the body timed out after 2 s; file.part has 5 bytes"),
-        // Without a length only the end is the end: a reset is none.
+        // Without a length, only a close ends the body. A reset does not.
         (Reply::new("HTTP/1.0 200 OK\r\n\r\nbegun").reset_when(part(), 5), 18, "lost while receiving the body"),
         (Reply::new("HTTP/1.0 200 OK\r\n\r\nbegun").stall(), 28, "receiving the body timed out after 2 s"),
         (

@@ -116,7 +116,7 @@ impl Server {
     }
 }
 
-/// The next connection. The test fails if there is none.
+/// The next connection. The test fails if none comes.
 pub(crate) fn accept(listener: TcpListener) -> TcpStream {
     let (sender, accepted) = channel();
     thread::spawn(move || sender.send(listener.accept()));
