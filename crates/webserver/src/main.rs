@@ -10,6 +10,7 @@ mod print;
 mod run;
 mod sandbox;
 mod signals;
+mod site;
 mod systemd;
 mod unix_socket;
 

@@ -10,7 +10,7 @@ use http_server::http_core::Limits;
 use http_server::{ServerConfig, Timeouts};
 
 use crate::cli::Cli;
-use crate::{explain, metrics, run};
+use crate::{explain, metrics, run, site};
 
 /// The text that an option asks for, if one does.
 pub(crate) fn requested(cli: &Cli) -> Result<Option<Vec<u8>>, String> {
@@ -107,9 +107,9 @@ fn explain(cli: &Cli, request: &str) -> Result<String, String> {
     let mut bytes = lines.trim_end_matches('\n').replace('\n', "\r\n");
     // A Simple-Request (HTTP/0.9) ends with its line, any other request with an empty line.
     bytes.push_str(if bytes.contains("HTTP/") { "\r\n\r\n" } else { "\r\n" });
-    let files = run::files(cli)?;
+    let files = site::files(cli)?;
     let keep_alive = !cli.no_keep_alive;
-    Ok(match run::users(cli)? {
+    Ok(match site::users(cli)? {
         Some(users) => explain::explain(BasicAuth::new(users, files), keep_alive, bytes.as_bytes()),
         None => explain::explain(files, keep_alive, bytes.as_bytes()),
     })

@@ -1,0 +1,159 @@
+//! The values of options: parsed, checked, and refused with what was expected.
+
+use std::ffi::OsString;
+use std::fmt::Display;
+use std::net::SocketAddr;
+use std::num::NonZeroU16;
+use std::str::FromStr;
+use std::time::Duration;
+
+use http_server::ServerConfig;
+use http_server::http_core::{FieldBlock, FieldName, FieldValue, Status, header};
+
+/// `404=404.html`: the status of an error, and the path of its page below ROOT.
+pub(super) fn error_page(text: &str) -> Result<(Status, OsString), String> {
+    let (status, path) = text.split_once('=').ok_or("expected STATUS=FILE, e.g. 404=404.html")?;
+    let status =
+        number::<u16>(status).ok().filter(|code| (400..600).contains(code)).and_then(|code| Status::new(code).ok());
+    let status = status.ok_or("expected a status from 400 to 599")?;
+    Ok((status, below_root(path)?))
+}
+
+/// A path below ROOT. A slash at its start, as in a URL, is dropped.
+pub(super) fn below_root(path: &str) -> Result<OsString, String> {
+    match path.trim_start_matches('/') {
+        path if path.is_empty() || path.split('/').any(|segment| segment == "..") => {
+            Err("expected the path of a file below ROOT, without ..".into())
+        }
+        path => Ok(path.into()),
+    }
+}
+
+/// `Name: value`. Headers that the server sets for each response or connection are refused.
+pub(super) fn field(text: &str) -> Result<(String, String), String> {
+    const SET_BY_SERVER: [FieldName<'static>; 8] = [
+        header::ACCEPT_RANGES,
+        header::ALLOW,
+        header::CONTENT_ENCODING,
+        header::CONTENT_RANGE,
+        header::CONTENT_TYPE,
+        header::ETAG,
+        header::LAST_MODIFIED,
+        header::LOCATION,
+    ];
+    let (given, text) = text.split_once(':').ok_or("expected NAME: VALUE, e.g. Referrer-Policy: no-referrer")?;
+    let field = FieldName::new(given.as_bytes())
+        .map_err(|_| "expected a name of letters, digits and hyphens before the colon")?;
+    if SET_BY_SERVER.contains(&field) || FieldBlock::new().push(field, FieldValue::from_static("")).is_err() {
+        return Err(format!("{given} is set by the server"));
+    }
+    Ok((given.to_owned(), value(text)?))
+}
+
+/// The value of a header.
+pub(super) fn value(text: &str) -> Result<String, String> {
+    let text = text.trim();
+    match FieldValue::new(text.as_bytes()) {
+        Ok(_) => Ok(text.to_owned()),
+        Err(_) => Err("expected one line without control characters".into()),
+    }
+}
+
+/// `gmi=text/gemini`
+pub(super) fn media_type(text: &str) -> Result<(String, String), String> {
+    let (extension, of) = text.split_once('=').ok_or("expected EXT=TYPE, e.g. gmi=text/gemini")?;
+    let extension = extension.trim_start_matches('.');
+    let is_type = of
+        .split_once('/')
+        .is_some_and(|(main, sub)| is_token(main) && is_token(sub.split(';').next().unwrap_or("").trim_end()));
+    match (extension.is_empty() || extension.contains(['.', '/']), is_type) {
+        (true, _) => Err("expected an extension without dots before the =".into()),
+        (_, false) => Err("expected a media type after the =, e.g. text/gemini".into()),
+        _ => Ok((extension.to_owned(), value(of)?)),
+    }
+}
+
+pub(super) fn charset(text: &str) -> Result<String, String> {
+    match text {
+        "none" => Ok(String::new()),
+        text if is_token(text) => Ok(text.to_owned()),
+        _ => Err("expected the name of a charset, e.g. utf-8, or none".into()),
+    }
+}
+
+/// Whether it is a token of RFC 9110, like the name of a header.
+fn is_token(text: &str) -> bool {
+    FieldName::new(text.as_bytes()).is_ok()
+}
+
+/// A number of digits only: the standard library would also accept a sign.
+pub(super) fn number<N: FromStr<Err: Display>>(text: &str) -> Result<N, String> {
+    if !text.bytes().all(|c| c.is_ascii_digit()) {
+        return Err("expected a number of digits only".into());
+    }
+    text.parse().map_err(|error: N::Err| error.to_string())
+}
+
+/// A number of threads.
+pub(super) fn threads(text: &str) -> Result<NonZeroU16, String> {
+    let max = ServerConfig::MAX_THREADS;
+    let threads = number(text).ok().filter(|threads: &NonZeroU16| usize::from(threads.get()) <= max);
+    threads.ok_or_else(|| format!("expected a number from 1 to {max}"))
+}
+
+/// `127.0.0.1:9100`: an IP address and a port.
+pub(super) fn ip_and_port(text: &str) -> Result<SocketAddr, String> {
+    text.parse().map_err(|_| "expected IP:PORT, e.g. 127.0.0.1:9100 or [::1]:9100".into())
+}
+
+/// Seconds from 0 to a day; decimals are allowed.
+pub(super) fn seconds(text: &str) -> Result<Duration, String> {
+    let plain = text.bytes().all(|c| c.is_ascii_digit() || c == b'.');
+    match text.parse() {
+        Ok(seconds) if plain && (0.0..=86_400.0).contains(&seconds) => Ok(Duration::from_secs_f64(seconds)),
+        _ => Err("expected seconds from 0 to 86400, e.g. 10 or 0.5".into()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    // V31
+    #[test]
+    fn seconds_are_digits_with_at_most_one_point() {
+        assert_eq!(seconds("0.5"), Ok(Duration::from_millis(500)));
+        for bad in ["", "-1", "+1", "1e3", "inf", "NaN", "86401", "1s", ".", "0x1"] {
+            assert!(seconds(bad).is_err(), "{bad}");
+        }
+    }
+
+    // V14: what goes into a response head is checked before the first response.
+    #[test]
+    fn headers_types_and_error_pages_are_checked_at_startup() {
+        assert_eq!(field("X-A:  b c "), Ok(("X-A".into(), "b c".into())));
+        for bad in [
+            "X",
+            "X y: z",
+            ": z",
+            "X: a\r\nb: c",
+            "X: \0",
+            "Content-Length: 1",
+            "date: x",
+            "ETag: x",
+            "Connection: close",
+        ] {
+            assert!(field(bad).is_err(), "{bad:?}");
+        }
+        assert_eq!(media_type(".gmi=text/gemini; lang=en"), Ok(("gmi".into(), "text/gemini; lang=en".into())));
+        for bad in ["gmi", "=a/b", "a=b", "a=/b", "a=b/", "a.b=c/d", "a=b/c\r\nd", "a=b c/d"] {
+            assert!(media_type(bad).is_err(), "{bad:?}");
+        }
+        assert_eq!(error_page("404=/404.html"), Ok((Status::NOT_FOUND, "404.html".into())));
+        for bad in ["404", "404=", "404=/", "200=a", "600=a", "=a", "4o4=a", "+404=a", "404=../a"] {
+            assert!(error_page(bad).is_err(), "{bad:?}");
+        }
+        assert_eq!((charset("none"), charset("koi8-r")), (Ok(String::new()), Ok("koi8-r".into())));
+        assert!(charset("a b").is_err() && charset("").is_err());
+    }
+}

@@ -1,0 +1,78 @@
+//! What is served, as the options say: the handler of ROOT, and who may read it.
+
+use std::io::ErrorKind;
+use std::os::unix::ffi::OsStrExt;
+use std::path::Path;
+
+use http_files::Files;
+use http_server::auth::Users;
+use http_server::http_core::{FieldName, FieldValue};
+
+use crate::cli::Cli;
+use crate::os_error::describe;
+
+/// The handler that serves the directory as the options say.
+pub(crate) fn files(cli: &Cli) -> Result<Files, String> {
+    let root = &cli.root;
+    let mut files = Files::new(root).map_err(|error| {
+        let cause = match error.kind() {
+            ErrorKind::NotFound => "no such directory (give the directory to serve: webserver ROOT)".into(),
+            ErrorKind::NotADirectory => "not a directory (give the directory to serve: webserver ROOT)".into(),
+            ErrorKind::PermissionDenied => "permission denied (let this user read it, or give another ROOT)".into(),
+            _ => describe(&error),
+        };
+        format!("cannot serve {root:?}: {cause}")
+    })?;
+    files = files
+        .listing(!cli.no_listing)
+        .hidden(cli.hidden)
+        .follow_symlinks(cli.follow_symlinks)
+        .precompressed(!cli.no_precompressed)
+        .mirror_etags(cli.mirror_etags)
+        .cors(cli.cors)
+        .charset(&cli.charset);
+    if !cli.index.is_empty() {
+        files = files.index_files(cli.index.iter().map(|name| name.as_bytes()));
+    }
+    for (extension, value) in &cli.types {
+        files = files.media_type(extension, header_value(value)?);
+    }
+    if let Some(value) = &cli.cache_control {
+        files = files.cache_control(header_value(value)?);
+    }
+    for (name, value) in &cli.header {
+        let name = FieldName::new(name.as_bytes()).map_err(|_| "--header: the name is missing")?;
+        files = files.header(name, header_value(value)?).map_err(|error| format!("--header {name}: {error}"))?;
+    }
+    let error_pages = cli.error_page.iter().map(|(_, path)| ("--error-page", path));
+    for (option, path) in cli.fallback.iter().map(|path| ("--fallback", path)).chain(error_pages) {
+        if !files.contains(path.as_bytes()) {
+            return Err(format!("{option} {path:?}: no such file below {root:?}"));
+        }
+    }
+    if let Some(path) = &cli.fallback {
+        files = files.fallback(path.as_bytes());
+    }
+    for (status, path) in &cli.error_page {
+        files = files.error_file(*status, path.as_bytes());
+    }
+    Ok(files)
+}
+
+/// The users of `--auth`. A users file that clients could read is refused.
+pub(crate) fn users(cli: &Cli) -> Result<Option<Users>, String> {
+    let Some(file) = &cli.auth else { return Ok(None) };
+    let users = Users::read(file).map_err(|error| format!("--auth {file:?}: {error}"))?;
+    let is_hidden = |file: &Path| file.file_name().is_some_and(|name| name.as_bytes().starts_with(b"."));
+    match (file.canonicalize(), cli.root.canonicalize()) {
+        (Ok(real), Ok(root)) if real.starts_with(&root) && (cli.hidden || !is_hidden(&real)) => {
+            Err(format!("--auth {file:?}: clients could read this file (move it out of {root:?})"))
+        }
+        _ => Ok(Some(users)),
+    }
+}
+
+/// The value of a header. The command line has checked it already.
+fn header_value(value: &str) -> Result<FieldValue<'_>, String> {
+    FieldValue::new(value.as_bytes()).map_err(|_| format!("{value:?} is not a valid header value"))
+}
