@@ -203,14 +203,34 @@ impl Files {
         self
     }
 
-    /// The media type of files with this extension, in upper or lower case.
+    /// The media type of files with this name, or with this extension, in upper or lower case. A whole name wins over an
+    /// extension, and a longer extension over a shorter one.
+    ///
+    /// Otherwise the type is that of the name or extension. Text that browsers would only save, such as sources, is
+    /// `text/plain`. A file that has no extension, and a name that says nothing, is `application/octet-stream`.
+    /// With the feature `type-detection`, its first bytes tell whether it is text, an image, a recording, a PDF
+    /// document or an archive; HTML, SVG and scripts are text then.
+    ///
+    /// ```
+    /// use http_files::Files;
+    /// use http_server::http_core::FieldValue;
+    /// use http_server::testing;
+    ///
+    /// let files = Files::new("src".as_ref())?
+    ///     .media_type("rs", FieldValue::from_static("text/x-rust"))
+    ///     .media_type("lib.rs", FieldValue::from_static("text/x-library"));
+    /// assert_eq!(testing::get("/root.rs").send(&files).headers.get("Content-Type"), Some("text/x-rust"));
+    /// assert_eq!(testing::get("/lib.rs").send(&files).headers.get("Content-Type"), Some("text/x-library"));
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
     #[must_use]
-    pub fn media_type(mut self, extension: &str, value: FieldValue<'_>) -> Files {
-        self.settings.media_types.set(extension, value);
+    pub fn media_type(mut self, name: &str, value: FieldValue<'_>) -> Files {
+        self.settings.media_types.set(name, value);
         self
     }
 
-    /// The charset of text files. Default: `utf-8`. The empty string leaves it out.
+    /// The charset of text files. The empty string leaves it out. Default: `utf-8`, except that an HTML file whose first
+    /// 1,024 bytes declare an encoding gets none, because that of the header would win.
     #[must_use]
     pub fn charset(mut self, charset: &str) -> Files {
         self.settings.media_types.set_charset(charset);

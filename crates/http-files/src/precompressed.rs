@@ -6,7 +6,7 @@ use std::ffi::{CStr, CString};
 use http_core::Date;
 use thiserror::Error;
 
-use crate::representation::{Description, Representation};
+use crate::representation::{Description, Representation, read_file};
 use crate::resource::NegativeEntry;
 use crate::root::{OpenError, Opened, is_settled};
 use crate::settings::Settings;
@@ -113,7 +113,8 @@ fn read_one(
     if !opened.is_file() {
         return Err(Unusable::Directory);
     }
-    let file = Representation::read(path, opened, description, settings, now).map_err(Unusable::Failed)?;
+    let file = read_file(opened).and_then(|file| Representation::new(path, file, description, settings, now));
+    let file = file.map_err(Unusable::Failed)?;
     let (Some(length), Some(plain_length)) = (file.file_size(), plain.file_size()) else {
         return Err(Unusable::NotSized);
     };

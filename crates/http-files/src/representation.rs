@@ -1,5 +1,6 @@
 //! A file ready to be sent: one state of it, the headers that describe it, and its content.
 
+use std::borrow::Cow;
 use std::cell::Cell;
 use std::ffi::CString;
 use std::io::{Cursor, Read};
@@ -16,7 +17,7 @@ use xxhash_rust::xxh3::xxh3_128;
 
 use crate::fields::push;
 use crate::footprint::{heap, heap_in_arc};
-use crate::media_types::UNKNOWN;
+use crate::media_types::{START, UNKNOWN};
 use crate::root::{FileStamp, NANOS_PER_SEC, OpenError, Opened, ends_at, read, read_at, read_on};
 use crate::settings::Settings;
 
@@ -48,7 +49,15 @@ pub(crate) struct Representation {
     is_sized: bool,
 }
 
-/// What the caller knows about a file that is not in the file itself.
+/// A file that was read, before it is known what its headers say.
+#[derive(Debug)]
+pub(crate) struct ReadFile {
+    content: Content,
+    stamp: FileStamp,
+    is_sized: bool,
+}
+
+/// What the headers say about a file beside its state.
 #[derive(Clone, Copy)]
 pub(crate) struct Description<'a> {
     pub(crate) content_type: FieldValue<'a>,
@@ -66,15 +75,14 @@ enum Content {
 }
 
 impl Representation {
-    /// Reads a file that was opened at this path. Stamp, headers and content describe the same state.
-    pub(crate) fn read(
+    /// A file that was read at this path. Stamp, headers and content describe the same state.
+    pub(crate) fn new(
         path: &[u8],
-        opened: Opened,
+        ReadFile { content, stamp, is_sized }: ReadFile,
         description: Description<'_>,
         settings: &Settings,
         now: Date,
     ) -> Result<Representation, OpenError> {
-        let (content, stamp, is_sized) = read_content(opened)?;
         // Earlier than Date: that second is over, so any later change gets another one (R9110-8.8.2).
         let last_modified = meaningful_second(stamp.modified).filter(|_| is_sized).and_then(Date::from_unix);
         let last_modified = last_modified.filter(|date| *date < now);
@@ -223,6 +231,22 @@ impl Representation {
     }
 }
 
+impl ReadFile {
+    /// Its first [`START`] bytes, or all of them.
+    pub(crate) fn start(&self) -> Result<Cow<'_, [u8]>, OpenError> {
+        Ok(match &self.content {
+            Content::Memory(bytes) => bytes[..bytes.len().min(START)].into(),
+            Content::Stream(start, _) => start[..start.len().min(START)].into(),
+            Content::File(file) => {
+                let mut start = vec![0; START];
+                let n = read_at(file, 0, &mut start)?;
+                start.truncate(n);
+                start.into()
+            }
+        })
+    }
+}
+
 thread_local! {
     /// Headers are written into this block, which has grown, and then copied, without space to grow.
     static BLOCK: Cell<FieldBlock> = const { Cell::new(FieldBlock::new()) };
@@ -247,15 +271,13 @@ fn meaningful_second(nanoseconds: i128) -> Option<i64> {
 /// inside one `write`: the kernel dates the file before it copies the bytes. Only settled files are cached.
 ///
 /// The files of some file systems do not say their size, but 0 (procfs, FUSE) or more than there is (sysfs). Such a file
-/// is read to its end. The third value is false for it.
-fn read_content(
-    Opened { file, mut stamp, has_no_blocks, .. }: Opened,
-) -> Result<(Content, FileStamp, bool), OpenError> {
+/// is read to its end.
+pub(crate) fn read_file(Opened { file, mut stamp, has_no_blocks, .. }: Opened) -> Result<ReadFile, OpenError> {
     let mut last = None;
     for _ in 0..TRIES {
         let length = stamp.length;
         if length > SMALL && (!has_no_blocks || ends_at(&file, length)?) {
-            return Ok((Content::File(Arc::new(file.into())), stamp, true));
+            return Ok(ReadFile { content: Content::File(Arc::new(file.into())), stamp, is_sized: true });
         }
         let (mut bytes, mut start): (Arc<[u8]>, _) = (Arc::default(), None);
         let is_right = match length {
@@ -276,11 +298,11 @@ fn read_content(
             let is_complete = start.len() < SMALL as usize;
             let content =
                 if is_complete { Content::Memory(start.into()) } else { Content::Stream(start, Arc::new(file.into())) };
-            return Ok((content, stamp, false));
+            return Ok(ReadFile { content, stamp, is_sized: false });
         }
         // Some file systems always say that a file was modified just now.
         if stamp == before || last.as_ref() == Some(&bytes) {
-            return Ok((Content::Memory(bytes), stamp, true));
+            return Ok(ReadFile { content: Content::Memory(bytes), stamp, is_sized: true });
         }
         last = Some(bytes);
     }
@@ -315,7 +337,7 @@ mod tests {
             fs::write(&path, vec![b'a'; before]).unwrap();
             let opened = root.open_beneath(b"file", Blocking::default()).unwrap();
             fs::write(&path, vec![b'b'; after]).unwrap();
-            let read = Representation::read(b"file", opened, description, &settings, now).unwrap();
+            let read = Representation::new(b"file", read_file(opened).unwrap(), description, &settings, now).unwrap();
             match &read.content {
                 Content::Memory(bytes) => {
                     assert_eq!(**bytes, vec![b'b'; after], "from {before}");

@@ -10,9 +10,9 @@ use http_server::freshness::ReceivedAt;
 use http_server::{Blocking, Later, Request};
 
 use crate::footprint::{heap, heap_in_arc};
-use crate::media_types::{UNKNOWN, may_compress};
+use crate::media_types::{ContentType, UNKNOWN, may_compress};
 use crate::precompressed::{CODINGS, Precompressed};
-use crate::representation::{Description, Representation};
+use crate::representation::{Description, Representation, read_file};
 use crate::root::{FileStamp, OpenError, Opened, Root, is_settled};
 use crate::settings::Settings;
 
@@ -73,14 +73,15 @@ impl Resource {
         now: Date,
         open: impl Fn(&CStr) -> Result<Opened, OpenError>,
     ) -> Result<Resource, OpenError> {
-        let content_type = settings.media_types.of(path);
-        let content_type = FieldValue::new(&content_type).unwrap_or(UNKNOWN);
+        let file = read_file(opened)?;
+        let ContentType { media_type, coding } = settings.media_types.of(path, || file.start())?;
+        let content_type = FieldValue::new(&media_type).unwrap_or(UNKNOWN);
         // R9110-12.5.5: Accept-Encoding decides about every file of such a type, whether a precompressed file was found,
         // looked for or neither. So a response depends on neither the cache nor the clients that came before, and a
         // precompressed file that is added later reaches the clients of shared caches.
-        let varies = settings.precompressed && may_compress(content_type);
-        let description = Description { content_type, coding: None, varies };
-        let plain = Representation::read(path, opened, description, settings, now)?;
+        let varies = settings.precompressed && coding.is_none() && may_compress(content_type);
+        let description = Description { content_type, coding, varies };
+        let plain = Representation::new(path, file, description, settings, now)?;
         let encoded = match (varies, accepts_coding) {
             (false, _) => Encoded::Never,
             (true, false) => Encoded::Unknown,

@@ -77,15 +77,18 @@ pub(crate) struct Cli {
     #[arg(long, help_heading = CONTENT, value_name = "STATUS=FILE", value_parser = error_page)]
     pub(crate) error_page: Vec<(Status, OsString)>,
 
-    /// Media type by extension, e.g. gmi=text/gemini
+    /// Media type by name, e.g. gmi=text/gemini
     ///
-    /// Repeatable.
-    #[arg(long = "type", help_heading = CONTENT, value_name = "EXT=TYPE", value_parser = media_type)]
+    /// NAME is the whole name of a file, or the end of it behind a dot. The longest one that fits is used. Repeatable.
+    #[arg(long = "type", help_heading = CONTENT, value_name = "NAME=TYPE", value_parser = media_type)]
     pub(crate) types: Vec<(String, String)>,
 
-    /// Charset for text, or none
-    #[arg(long, help_heading = CONTENT, value_name = "NAME", default_value = "utf-8", value_parser = charset)]
-    pub(crate) charset: String,
+    /// Charset for text, or none [default: utf-8]
+    ///
+    /// By default, none is sent for an HTML file that declares its encoding in its first 1,024 bytes, because browsers
+    /// would ignore what the file says.
+    #[arg(long, help_heading = CONTENT, value_name = "NAME", value_parser = charset)]
+    pub(crate) charset: Option<String>,
 
     /// Ignore precompressed .br, .zst and .gz files
     ///

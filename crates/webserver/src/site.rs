@@ -29,13 +29,15 @@ pub(crate) fn files(cli: &Cli) -> Result<Files, String> {
         .follow_symlinks(cli.follow_symlinks)
         .precompressed(!cli.no_precompressed)
         .mirror_etags(cli.mirror_etags)
-        .cors(cli.cors)
-        .charset(&cli.charset);
+        .cors(cli.cors);
+    if let Some(charset) = &cli.charset {
+        files = files.charset(charset);
+    }
     if !cli.index.is_empty() {
         files = files.index_files(cli.index.iter().map(|name| name.as_bytes()));
     }
-    for (extension, value) in &cli.types {
-        files = files.media_type(extension, header_value(value)?);
+    for (name, value) in &cli.types {
+        files = files.media_type(name, header_value(value)?);
     }
     if let Some(value) = &cli.cache_control {
         files = files.cache_control(header_value(value)?);

@@ -544,7 +544,7 @@ fn media_type_follows_extension() {
         ("favicon.ico", "image/x-icon"),
         ("a.txt", "text/plain; charset=utf-8"),
         ("a.pdf", "application/pdf"),
-        ("README", "application/octet-stream"),
+        ("README", "text/plain; charset=utf-8"),
         ("a.unknown", "application/octet-stream"),
     ];
     for (name, _) in types {

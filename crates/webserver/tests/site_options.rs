@@ -215,14 +215,20 @@ fn vary_of_the_header_option_is_added() {
 
 #[test]
 fn media_types_and_charset_are_set_by_options() {
-    let directory = directory(&[("a.gmi", "x"), ("a.html", "x"), ("a.css", "x")]);
-    let program = Program::start(
-        directory.path(),
-        &["--type", "gmi=text/gemini; lang=en", "--type", ".css=text/x", "--charset", "koi8-r"],
-    );
-    let types = ["/a.gmi", "/a.html", "/a.css"]
-        .map(|path| get(program.address(), path).header("Content-Type").unwrap().to_owned());
-    assert_eq!(types, ["text/gemini; lang=en", "text/html; charset=koi8-r", "text/x"]);
+    let directory = directory(&[("a.gmi", "x"), ("a.html", "x"), ("a.css", "x"), ("main.css", "x"), ("LICENSE", "x")]);
+    let options = "gmi=text/gemini; lang=en|main.css=text/main|.css=text/x|license=text/licence";
+    let mut arguments: Vec<&str> = options.split('|').flat_map(|value| ["--type", value]).collect();
+    arguments.extend(["--charset", "koi8-r"]);
+    let program = Program::start(directory.path(), &arguments);
+    for (path, expected) in [
+        ("/a.gmi", "text/gemini; lang=en"),
+        ("/a.html", "text/html; charset=koi8-r"),
+        ("/a.css", "text/x"),
+        ("/main.css", "text/main"), // a whole name wins over an extension
+        ("/LICENSE", "text/licence"),
+    ] {
+        assert_eq!(get(program.address(), path).header("Content-Type"), Some(expected), "{path}");
+    }
 }
 
 // V18, V7
@@ -256,7 +262,7 @@ fn invalid_option_values_are_refused_at_startup() {
         ("--error-page", "200=a", 2, "expected a status from 400 to 599"),
         ("--header", "Content-Length: 3", 2, "is set by the server"),
         ("--header", "X", 2, "expected NAME: VALUE"),
-        ("--type", "a", 2, "expected EXT=TYPE"),
+        ("--type", "a", 2, "expected NAME=TYPE"),
         ("--charset", "a b", 2, "expected the name of a charset"),
         ("--cache-control", "a\nb", 2, "without control characters"),
     ] {

@@ -59,17 +59,17 @@ pub(super) fn value(text: &str) -> Result<String, String> {
     }
 }
 
-/// `gmi=text/gemini`
+/// `gmi=text/gemini`: a name or an extension, and its media type.
 pub(super) fn media_type(text: &str) -> Result<(String, String), String> {
-    let (extension, of) = text.split_once('=').ok_or("expected EXT=TYPE, e.g. gmi=text/gemini")?;
-    let extension = extension.trim_start_matches('.');
+    let (name, of) = text.split_once('=').ok_or("expected NAME=TYPE, e.g. gmi=text/gemini")?;
+    let name = name.trim_start_matches('.');
     let is_type = of
         .split_once('/')
         .is_some_and(|(main, sub)| is_token(main) && is_token(sub.split(';').next().unwrap_or("").trim_end()));
-    match (extension.is_empty() || extension.contains(['.', '/']), is_type) {
-        (true, _) => Err("expected an extension without dots before the =".into()),
+    match (name.is_empty() || name.contains('/'), is_type) {
+        (true, _) => Err("expected the name of a file, or an extension, before the =".into()),
         (_, false) => Err("expected a media type after the =, e.g. text/gemini".into()),
-        _ => Ok((extension.to_owned(), value(of)?)),
+        _ => Ok((name.to_owned(), value(of)?)),
     }
 }
 
@@ -146,7 +146,8 @@ mod tests {
             assert!(field(bad).is_err(), "{bad:?}");
         }
         assert_eq!(media_type(".gmi=text/gemini; lang=en"), Ok(("gmi".into(), "text/gemini; lang=en".into())));
-        for bad in ["gmi", "=a/b", "a=b", "a=/b", "a=b/", "a.b=c/d", "a=b/c\r\nd", "a=b c/d"] {
+        assert_eq!(media_type("go.mod=text/plain"), Ok(("go.mod".into(), "text/plain".into())));
+        for bad in ["gmi", "=a/b", ".=a/b", "a=b", "a=/b", "a=b/", "a/b=c/d", "a=b/c\r\nd", "a=b c/d"] {
             assert!(media_type(bad).is_err(), "{bad:?}");
         }
         assert_eq!(error_page("404=/404.html"), Ok((Status::NOT_FOUND, "404.html".into())));
