@@ -355,7 +355,11 @@ impl Files {
     fn page(&self, error: ErrorResponse, own: Option<Arc<Resource>>, path: Option<&str>) -> Response {
         let ErrorResponse { status, message, fields, .. } = error;
         let mut response = match own {
-            Some(resource) => Response::bytes(resource.plain().content_type(), resource.plain().full()).status(status),
+            Some(resource) => {
+                let file = resource.plain();
+                let page = Response::bytes(file.content_type(), file.full()).status(status);
+                file.coding.into_iter().fold(page, |page, coding| page.header(header::CONTENT_ENCODING, coding))
+            }
             None => error_page(status, &message, path),
         };
         let headers = response.headers_mut();

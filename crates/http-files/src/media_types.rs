@@ -165,9 +165,10 @@ fn has_suffix(name: &[u8], suffix: &[u8]) -> bool {
     name.len() >= suffix.len() && name[name.len() - suffix.len()..].eq_ignore_ascii_case(suffix)
 }
 
-/// A dot at the start makes a name hidden, and begins no extension.
+/// A dot at the start makes a name hidden, and a number is that of a version or of an old log: neither is an extension.
 fn has_extension(name: &[u8]) -> bool {
-    name.iter().skip(1).any(|&c| c == b'.')
+    let dot = name.iter().skip(1).rposition(|&c| c == b'.');
+    dot.is_some_and(|dot| !name[dot + 2..].iter().all(u8::is_ascii_digit))
 }
 
 /// Whether a content coding can make a file of this type smaller. An unknown type may be compressible.
@@ -259,7 +260,6 @@ mod tests {
             ("a.js.map", "application/json"),
             ("a.cer", "application/pkix-cert"),
             ("a.crl", "application/pkix-crl"),
-            ("a.", "application/octet-stream"),
             ("a.no-such-type", "application/octet-stream"),
         ] {
             assert_eq!(of(&MediaTypes::new(), path, ""), expected, "{path}");
@@ -306,7 +306,7 @@ mod tests {
             (b"\x1f\x8b\x08\0\0\0\0\0", "application/gzip"),
             (b"\x7fELF\x02\x01\x01\0", &unknown),
         ] {
-            for name in ["unknown", ".hidden", "a.b/unknown"] {
+            for name in ["unknown", ".hidden", "a.b/unknown", "unknown.", "old.log.1", "program-1.2"] {
                 assert_eq!(with_coding(&types, name.as_bytes(), start).0, expected, "{name}: {}", start.escape_ascii());
             }
             // With an extension, known or not, they say nothing.

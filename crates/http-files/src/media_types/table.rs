@@ -15,22 +15,23 @@ const TEXT_NAMES: &[&str] = &[
 /// them that makes browsers save them.
 #[rustfmt::skip] // a table
 const TEXT_EXTENSIONS: &[&str] = &[
-    "abc", "ac", "ada", "adb", "adoc", "ads", "ahk", "am", "asc", "ascii", "asciidoc", "ass", "astro", "awk", "bash",
-    "bat", "bazel", "bib", "bicep", "boo", "brf", "bst", "bzl", "c++", "capnp", "clj", "cljc", "cljs", "cls",
-    "cmake", "cnd", "copyright", "cql", "csh", "csvs", "cts", "cue", "d", "dart", "desktop", "dhall", "diff",
-    "dockerfile", "dot", "ebuild", "eclass", "editorconfig", "edn", "ejs", "el", "elm", "env", "erb", "erl", "ex",
-    "exs", "f03", "f95", "fish", "frag", "fs", "fsi", "fsx", "gcd", "ged", "gemspec", "geojsonl", "gff3", "gleam",
-    "glsl", "go", "gql", "gradle", "graphql", "groovy", "h++", "haml", "hcl", "hgl", "hjson", "hlsl", "hrl", "hs",
-    "hx", "iml", "ino", "j2", "java", "jinja", "jinja2", "jl", "json5", "jsonc", "jsonl", "jsonnet", "jtd", "ksh",
-    "kt", "kts", "ld", "lhs", "libsonnet", "liquid", "lisp", "lock", "lrc", "lsp", "ltx", "ly", "m", "m4", "make",
-    "man", "manifest", "mc2", "md5", "me", "mf", "miz", "ml", "mli", "moc", "ms", "mustache", "ndjson", "nim", "nix",
-    "nsi", "org", "ovpn", "patch", "pgn", "php", "php3", "phps", "pl", "pm", "po", "pod", "pot", "prisma", "pro",
-    "properties", "proto", "provn", "ps1", "psd1", "psm1", "pug", "pxd", "pyi", "pyw", "pyx", "qml", "r", "rake",
-    "rb", "rego", "rej", "rkt", "rmd", "roff", "rst", "ru", "sbt", "scala", "scm", "sed", "service", "sh", "sha1",
-    "sha224", "sha256", "sha384", "sha512", "shaclc", "shc", "si", "sl", "sls", "soa", "socket", "sos", "spdx",
-    "spec", "sql", "srt", "ssa", "sty", "sum", "sv", "svelte", "svh", "swift", "t", "tag", "tcl", "tcsh", "tex",
-    "texi", "texinfo", "textile", "tf", "tfvars", "thrift", "timer", "tk", "tm", "tmpl", "tpl", "tr", "ts", "tsx",
-    "twig", "v", "vala", "vert", "vfk", "vhdl", "vim", "vue", "wat", "wgsl", "zig", "zone", "zsh",
+    "abc", "ac", "ada", "adb", "adoc", "ads", "ahk", "am", "asax", "asc", "ascii", "asciidoc", "ascx", "ashx",
+    "asmx", "aspx", "ass", "astro", "awk", "bash", "bat", "bazel", "bib", "bicep", "boo", "brf", "bst", "bzl", "c++",
+    "capnp", "clj", "cljc", "cljs", "cls", "cmake", "cnd", "copyright", "cql", "csh", "csvs", "cts", "cue", "d",
+    "dart", "desktop", "dhall", "diff", "dockerfile", "dot", "ebuild", "eclass", "editorconfig", "edn", "ejs", "el",
+    "elm", "env", "erb", "erl", "ex", "exs", "f03", "f95", "fish", "frag", "fs", "fsi", "fsx", "gcd", "ged",
+    "gemspec", "geojsonl", "gff3", "gleam", "glsl", "go", "gql", "gradle", "graphql", "groovy", "h++", "haml", "hcl",
+    "hgl", "hjson", "hlsl", "hrl", "hs", "hx", "iml", "ino", "j2", "java", "jinja", "jinja2", "jl", "json5", "jsonc",
+    "jsonl", "jsonnet", "jtd", "ksh", "kt", "kts", "ld", "lhs", "libsonnet", "liquid", "lisp", "lock", "lrc", "lsp",
+    "ltx", "ly", "m", "m4", "make", "man", "manifest", "mc2", "md5", "me", "mf", "miz", "ml", "mli", "moc", "ms",
+    "mustache", "ndjson", "nim", "nix", "nsi", "org", "ovpn", "patch", "pgn", "php", "php3", "phps", "pl", "pm",
+    "po", "pod", "pot", "prisma", "pro", "properties", "proto", "provn", "ps1", "psd1", "psm1", "pub", "pug", "pxd",
+    "pyi", "pyw", "pyx", "qml", "r", "rake", "rb", "rego", "rej", "rkt", "rmd", "roff", "rst", "ru", "sbt", "scala",
+    "scm", "sed", "service", "sh", "sha1", "sha224", "sha256", "sha384", "sha512", "shaclc", "shc", "si", "sl",
+    "sls", "soa", "socket", "sos", "spdx", "spec", "sql", "srt", "ssa", "sty", "sum", "sv", "svelte", "svh", "swift",
+    "t", "tag", "tcl", "tcsh", "tex", "texi", "texinfo", "textile", "tf", "tfvars", "thrift", "timer", "tk", "tm",
+    "tmpl", "tpl", "tr", "ts", "tsx", "twig", "v", "vala", "vert", "vfk", "vhdl", "vim", "vue", "wat", "wgsl", "zig",
+    "zone", "zsh",
 ];
 
 /// Where the crate is outdated or knows no type.
@@ -69,10 +70,12 @@ const CORRECTIONS: &[(&str, &str)] = &[
     ("lz4", "application/x-lz4"),
     ("lzh", "application/x-lzh"),
     ("lzma", "application/x-lzma"),
+    ("m2t", "video/mp2t"),
     ("m2ts", "video/mp2t"),
     ("m3u", "audio/mpegurl"),
     ("m3u8", "application/vnd.apple.mpegurl"),
     ("m4a", "audio/mp4"),
+    ("m4b", "audio/mp4"),
     ("m4s", "video/iso.segment"),
     ("m4v", "video/mp4"),
     ("map", "application/json"),
@@ -178,7 +181,7 @@ mod tests {
     const DIFFERENCES: &[(&str, &str)] = &[
         (
             "it is text, which a browser then shows",
-            "ac asc ass bat coffee dart ebuild eclass m man me ms nim org pgn rb rct rs scm sls sql texi texinfo tpl wsc",
+            "ac asc ass bat coffee dart ebuild eclass m man me ms nim org pgn pub rb rct rs scm sls sql texi texinfo tpl wsc",
         ),
         (
             "it is another name of the same, which more programs know",
@@ -187,7 +190,7 @@ mod tests {
         ("it is another name of the same", "book frame gsf maker mdb pfa sitx"),
         (
             "the format that most such files have is another",
-            "atx car cst erf gam gsheet hif mod mts mvb ntf pml prc pub scd",
+            "atx car cst erf gam gsheet hif mod mts mvb ntf pml prc scd",
         ),
         ("the format that most such files have is another", "sgi sid skp smi smv spc svc vbk vbox xsf"),
         ("there are several formats, and each is saved", "com dist distz dll dms exe fla mpf msm pfb pkg scr"),
