@@ -120,11 +120,19 @@ pub(crate) struct Cli {
     #[arg(long, help_heading = HEADERS)]
     pub(crate) cors: bool,
 
-    /// Require a login from this htpasswd -B file
+    /// Require a login from this users file
     ///
-    /// Create it with: htpasswd -B -C 10 -c FILE USER
+    /// Add a user with: webserver --hash-password >> FILE. A line is USER:HASH, and the hash one of bcrypt, as htpasswd -B
+    /// makes it. SIGHUP has the file read again. Keep it in a directory of its own, which the sandbox allows to read.
     #[arg(long, help_heading = ACCESS, value_name = "FILE")]
     pub(crate) auth: Option<PathBuf>,
+
+    /// Print a line for the --auth file
+    ///
+    /// It asks for the user's name, unless it is given, and for the password. If standard input is a pipe or a file, its
+    /// first line is the password of USER.
+    #[arg(long, help_heading = ACCESS, value_name = "USER", num_args = 0..=1)]
+    pub(crate) hash_password: Option<Option<String>>,
 
     /// Serve and list dotfiles
     ///

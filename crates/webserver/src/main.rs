@@ -2,6 +2,7 @@
 
 mod cli;
 mod explain;
+mod hash_password;
 mod listeners;
 mod messages;
 mod metrics;
@@ -13,6 +14,7 @@ mod signals;
 mod site;
 mod systemd;
 mod unix_socket;
+mod users;
 
 use std::io::{self, Write};
 use std::process::ExitCode;

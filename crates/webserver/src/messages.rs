@@ -30,7 +30,7 @@ const MAX_PANIC: usize = 500;
 /// Chooses the format, also for panics.
 pub(crate) fn set_up(json: bool) {
     JSON.store(json, Relaxed);
-    panic::set_hook(Box::new(|panic| print_without_waiting(&panic_message(&panic.to_string()))));
+    panic::set_hook(Box::new(|panic| print_without_waiting(Level::Error, &panic_message(&panic.to_string()))));
 }
 
 /// The message of a panic. It is short, so that it fits into a pipe that takes anything at all.
@@ -66,15 +66,15 @@ pub(crate) fn notice(message: &str) {
 
 /// Passes on what the running server reports, without waiting for a reader: among the lines of its log if that is on
 /// standard error too, where it would otherwise cut a line in two.
-pub(crate) fn report(message: &str, log: Option<&LogHandle>) {
+pub(crate) fn report(level: Level, message: &str, log: Option<&LogHandle>) {
     match log {
-        Some(log) => log.add_line(line(Level::Error, message).trim_end()),
-        None => print_without_waiting(message),
+        Some(log) => log.add_line(line(level, message).trim_end()),
+        None => print_without_waiting(level, message),
     }
 }
 
-/// Prints an error, unless that would have to wait for the reader. The next one counts those that were not printed.
-fn print_without_waiting(message: &str) {
+/// Prints a message, unless that would have to wait for the reader. The next one counts those that were not printed.
+fn print_without_waiting(level: Level, message: &str) {
     let stderr = io::stderr();
     let writable = poll(&mut [PollFd::new(&stderr, PollFlags::OUT)], Some(&Timespec::default()));
     if writable != Ok(1) {
@@ -82,8 +82,8 @@ fn print_without_waiting(message: &str) {
         return;
     }
     match UNPRINTED.swap(0, Relaxed) {
-        0 => print(Level::Error, message),
-        n => print(Level::Error, &format!("{message} (not printed before it: {n})")),
+        0 => print(level, message),
+        n => print(level, &format!("{message} (not printed before it: {n})")),
     }
 }
 

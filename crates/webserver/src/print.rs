@@ -1,4 +1,5 @@
-//! What the program prints instead of serving: limits, an explanation, shell completions, the man page.
+//! What the program prints instead of serving: limits, an explanation, a line of the users file, shell completions, the
+//! man page.
 
 use std::io;
 use std::time::Duration;
@@ -10,7 +11,8 @@ use http_server::http_core::Limits;
 use http_server::{ServerConfig, Timeouts};
 
 use crate::cli::Cli;
-use crate::{explain, metrics, run, site};
+use crate::users::UsersFile;
+use crate::{explain, hash_password, metrics, run, site};
 
 /// The text that an option asks for, if one does.
 pub(crate) fn requested(cli: &Cli) -> Result<Option<Vec<u8>>, String> {
@@ -18,6 +20,8 @@ pub(crate) fn requested(cli: &Cli) -> Result<Option<Vec<u8>>, String> {
         limits(cli).into_bytes()
     } else if let Some(request) = &cli.explain {
         explain(cli, request)?.into_bytes()
+    } else if let Some(user) = &cli.hash_password {
+        hash_password::line(user.as_deref())?.into_bytes()
     } else if let Some(shell) = cli.completions {
         let mut script = Vec::new();
         clap_complete::generate(shell, &mut Cli::command(), "webserver", &mut script);
@@ -109,8 +113,8 @@ fn explain(cli: &Cli, request: &str) -> Result<String, String> {
     bytes.push_str(if bytes.contains("HTTP/") { "\r\n\r\n" } else { "\r\n" });
     let files = site::files(cli)?;
     let keep_alive = !cli.no_keep_alive;
-    Ok(match site::users(cli)? {
-        Some(users) => explain::explain(BasicAuth::new(users, files), keep_alive, bytes.as_bytes()),
+    Ok(match UsersFile::of(cli) {
+        Some(file) => explain::explain(BasicAuth::new(file.read()?, files), keep_alive, bytes.as_bytes()),
         None => explain::explain(files, keep_alive, bytes.as_bytes()),
     })
 }

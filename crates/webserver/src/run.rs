@@ -3,7 +3,7 @@
 
 use std::io::{self, Write};
 use std::os::fd::{AsFd, OwnedFd};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::Ordering::SeqCst;
 
@@ -19,9 +19,10 @@ use crate::messages::{Level, notice, warn};
 use crate::os_error::describe;
 use crate::sandbox::{self, LinkDirectory, SandboxPaths};
 use crate::signals::{CaughtSignals, run_interruptibly};
-use crate::site::{files, users};
+use crate::site::files;
 use crate::systemd::Notifier;
 use crate::unix_socket::SocketFile;
+use crate::users::{UsersFile, clear_text_warning};
 use crate::{listeners, messages, metrics};
 
 /// The running program.
@@ -41,7 +42,8 @@ struct Opened {
     /// What may be read: ROOT, and the directory of its symlink. `None` and `None`: anything.
     root: Option<OwnedFd>,
     link: Option<LinkDirectory>,
-    users: Option<Users>,
+    users: Option<(Users, UsersFile)>,
+    users_directories: Vec<(PathBuf, OwnedFd)>,
     server: Server,
     /// The sockets come from systemd.
     is_inherited: bool,
@@ -56,7 +58,9 @@ impl Opened {
     /// Opens everything. A disk may make that wait for ever.
     fn open(cli: &Cli, max_fds: u64, inherited: Vec<OwnedFd>) -> Result<Opened, String> {
         let files = files(cli)?.cache_size(cli.cache_size()).cached_descriptors(cli.cached_descriptors(max_fds));
-        let (files, users) = (Arc::new(files), users(cli)?);
+        let files = Arc::new(files);
+        let users = UsersFile::of(cli).map(|file| file.read().map(|users| (users, file))).transpose()?;
+        let users_directories = users.as_ref().map(|(_, file)| file.directories()).unwrap_or_default();
         let cannot_read = |error| format!("cannot serve {:?}: {}", cli.root, describe(&error));
         let (root, link) = match cli.follow_symlinks {
             true => (None, None),
@@ -74,6 +78,7 @@ impl Opened {
             root,
             link,
             users,
+            users_directories,
             server,
             is_inherited,
             socket_file,
@@ -88,6 +93,7 @@ impl Opened {
         SandboxPaths {
             read: self.root.as_ref().map(AsFd::as_fd),
             link: self.link.as_ref(),
+            users: &self.users_directories,
             write: self.log_directory.as_ref().map(AsFd::as_fd),
             remove: self.socket_file.as_ref().map(SocketFile::directory),
         }
@@ -119,12 +125,18 @@ impl App {
             Some(log) => server.log(log),
             None => server,
         };
-        let server = server.config(config).on_message(move |message| messages::report(message, log_on_stderr.as_ref()));
-        let running = match users {
-            Some(users) => server.start(BasicAuth::new(users, files.clone())),
-            None => server.start(files.clone()),
+        let report = move |level, message: &str| messages::report(level, message, log_on_stderr.as_ref());
+        let on_message = report.clone();
+        let server = server.config(config).on_message(move |message| on_message(Level::Error, message));
+        let (running, read_users) = match users {
+            Some((users, file)) => {
+                let auth = Arc::new(BasicAuth::new(users, files.clone()));
+                let running = server.start(auth.clone()).map_err(cannot_start)?;
+                let replace = move |users| auth.replace_users(users);
+                (running, Some(file.read_on_demand(replace, report).map_err(cannot_start)?))
+            }
+            None => (server.start(files.clone()).map_err(cannot_start)?, None),
         };
-        let running = running.map_err(cannot_start)?;
         let metrics = metrics.map(|server| metrics::start(server, running.stats_handle(), files));
         let metrics = metrics.transpose().map_err(cannot_start)?;
         let shut_down = {
@@ -134,9 +146,19 @@ impl App {
                 server.shut_down();
             }
         };
-        let is_starting = signals.handle(shut_down, running.log_handle()).map_err(cannot_start)?;
+        let reload = {
+            let log = running.log_handle();
+            move || {
+                log.reopen();
+                read_users.iter().for_each(|read| read());
+            }
+        };
+        let is_starting = signals.handle(shut_down, reload).map_err(cannot_start)?;
         if geteuid().is_root() {
             warn("running as root, which serving files does not need (start it as another user)");
+        }
+        if let Some(warning) = clear_text_warning(cli, running.local_addrs()) {
+            warn(warning);
         }
         for address in metrics.iter().flat_map(RunningServer::local_addrs) {
             notice(&format!("metrics at http://{address}/metrics"));

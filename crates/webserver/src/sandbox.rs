@@ -1,6 +1,6 @@
 //! The Landlock sandbox: the process keeps only the rights that serving needs. It reads below ROOT, and beside it if ROOT
-//! is a symlink that may be switched, writes in the log's directory and removes its Unix socket. It executes nothing,
-//! opens no connection and binds no further port. `http-files` already keeps each request below ROOT; this also holds if
+//! is a symlink that may be switched, reads the users again, writes in the log's directory and removes its Unix socket. It
+//! executes nothing, opens no connection and binds no further port. `http-files` already keeps each request below ROOT; this also holds if
 //! the program has a bug.
 
 use std::fs;
@@ -22,6 +22,8 @@ pub(crate) struct SandboxPaths<'a> {
     pub(crate) read: Option<BorrowedFd<'a>>,
     /// Read files and list directories there, too.
     pub(crate) link: Option<&'a LinkDirectory>,
+    /// Read files there, too: the directories of the users file.
+    pub(crate) users: &'a [(PathBuf, OwnedFd)],
     /// Create and write files. `None`: nowhere.
     pub(crate) write: Option<BorrowedFd<'a>>,
     /// Remove files. `None`: nowhere.
@@ -61,7 +63,7 @@ pub(crate) fn restrict_process(allowed: &SandboxPaths<'_>) -> String {
     let errno = Errno::from_io_error(&io::Error::last_os_error());
     match restrict_thread(ruleset, allowed) {
         Ok(RestrictionStatus { landlock: LandlockStatus::Available { effective_abi, .. }, .. }) => {
-            format!("the process is sandboxed by Landlock (ABI {}){}", effective_abi as i32, beside(allowed.link))
+            format!("the process is sandboxed by Landlock (ABI {}){}", effective_abi as i32, beside(allowed))
         }
         Ok(_) => format!("the process is not sandboxed: {}", why_missing(errno)),
         Err(error) => format!("the process is not sandboxed: {error}; {ADVICE}"),
@@ -89,8 +91,8 @@ fn has_seccomp_filter() -> bool {
 }
 
 /// The rest of a sentence about the sandbox: what else may be read.
-fn beside(link: Option<&LinkDirectory>) -> String {
-    match link {
+fn beside(allowed: &SandboxPaths<'_>) -> String {
+    let mut text = match allowed.link {
         None => String::new(),
         Some(LinkDirectory { path, leads_out: false, .. }) => {
             format!(" and can read all of {path:?}, where the symlink ROOT may be switched")
@@ -98,7 +100,11 @@ fn beside(link: Option<&LinkDirectory>) -> String {
         Some(LinkDirectory { path, leads_out: true, .. }) => format!(
             " and can read ROOT and all of {path:?}; the symlink ROOT leads out of there, so restart after it is switched"
         ),
+    };
+    for (path, _) in allowed.users.iter().filter(|_| allowed.read.is_some()) {
+        text += &format!("; it can read all of {path:?}, where the users may be replaced");
     }
+    text
 }
 
 fn restrict_thread(ruleset: Ruleset, allowed: &SandboxPaths<'_>) -> Result<RestrictionStatus, RulesetError> {
@@ -107,13 +113,16 @@ fn restrict_thread(ruleset: Ruleset, allowed: &SandboxPaths<'_>) -> Result<Restr
     if allowed.read.is_none() {
         handled.remove(read);
     }
+    let users = allowed.users.iter().map(|(_, directory)| (Some(directory.as_fd()), AccessFs::ReadFile.into()));
     let rules: [(_, BitFlags<AccessFs>); 4] = [
         (allowed.read, read),
         (allowed.link.map(|link| link.directory.as_fd()), read),
         (allowed.write, AccessFs::WriteFile | AccessFs::MakeReg),
         (allowed.remove, AccessFs::RemoveFile.into()),
     ];
-    let rules = rules.into_iter().filter_map(|(directory, access)| Some(PathBeneath::new(directory?, access)));
+    let users = users.filter(|_| allowed.read.is_some());
+    let rules =
+        rules.into_iter().chain(users).filter_map(|(directory, access)| Some(PathBeneath::new(directory?, access)));
     ruleset
         .set_compatibility(CompatLevel::BestEffort)
         .handle_access(handled)?
@@ -161,6 +170,8 @@ mod tests {
         symlink("/etc/passwd", root.path().join("link")).unwrap();
         fs::write(logs.path().join("log"), "").unwrap();
         fs::write(sockets.path().join("socket"), "").unwrap();
+        let users = tempfile::tempdir().unwrap();
+        fs::write(users.path().join("users"), "users").unwrap();
         let open = |directory: &tempfile::TempDir| File::open(directory.path()).unwrap();
         let (read, write, remove) = (open(&root), open(&logs), open(&sockets));
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
@@ -169,6 +180,7 @@ mod tests {
         let allowed = SandboxPaths {
             read: Some(read.as_fd()),
             link: None,
+            users: &[(users.path().into(), open(&users).into())],
             write: Some(write.as_fd()),
             remove: Some(remove.as_fd()),
         };
@@ -187,6 +199,8 @@ mod tests {
                 fs::create_dir(root.path().join("directory")),
                 File::open(logs.path().join("log")).map(|_| ()),
                 fs::remove_file(logs.path().join("log")),
+                fs::read_dir(users.path()).map(|_| ()),
+                File::create(users.path().join("users")).map(|_| ()),
                 File::create(sockets.path().join("new")).map(|_| ()),
                 Command::new("true").status().map(|_| ()),
                 TcpStream::connect(address).map(|_| ()),
@@ -201,6 +215,7 @@ mod tests {
                 log.unwrap().write_all(b"line\n").unwrap();
             }
             fs::remove_file(sockets.path().join("socket")).unwrap();
+            assert_eq!(fs::read(users.path().join("users")).unwrap(), b"users");
         });
         assert!(File::open("/etc/passwd").is_ok(), "only that thread was sandboxed");
     }
@@ -237,7 +252,7 @@ mod tests {
     #[test]
     fn sandboxed_thread_can_only_read_if_all_may_be_read() {
         let root = tempfile::tempdir().unwrap();
-        in_sandbox(&SandboxPaths { read: None, link: None, write: None, remove: None }, || {
+        in_sandbox(&SandboxPaths { read: None, link: None, users: &[], write: None, remove: None }, || {
             let mut bytes = Vec::new();
             File::open("/etc/passwd").unwrap().read_to_end(&mut bytes).unwrap();
             assert_eq!(File::create(root.path().join("new")).unwrap_err().kind(), PermissionDenied);

@@ -1,5 +1,5 @@
 //! Signals. During the start, SIGINT or SIGTERM ends the process at once. Later the first one shuts the server down
-//! gracefully, and a second one ends the process at once. SIGHUP reopens the log file.
+//! gracefully, and a second one ends the process at once. SIGHUP has files opened again.
 
 use std::io;
 use std::panic::resume_unwind;
@@ -9,7 +9,6 @@ use std::sync::atomic::AtomicBool;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use http_server::LogHandle;
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM, SIGXFSZ};
 use signal_hook::flag::register_conditional_shutdown;
 use signal_hook::iterator::Signals;
@@ -50,18 +49,19 @@ pub(crate) fn run_interruptibly<T: Send>(work: impl FnOnce() -> T + Send) -> io:
 }
 
 impl CaughtSignals {
-    /// Acts on the signals in a thread of its own. The start lasts until the flag that it returns is cleared.
+    /// Acts on the signals in a thread of its own: neither function may wait. The start lasts until the flag that it
+    /// returns is cleared.
     pub(crate) fn handle(
         mut self,
         shut_down: impl Fn() + Send + 'static,
-        log: LogHandle,
+        reload: impl Fn() + Send + 'static,
     ) -> io::Result<Arc<AtomicBool>> {
         let is_starting = self.is_starting.clone();
         let act = move || {
             let mut first: Option<Instant> = None;
             for signal in self.signals.forever() {
                 match (signal, first) {
-                    (SIGHUP, _) => log.reopen(),
+                    (SIGHUP, _) => reload(),
                     (SIGXFSZ, _) => {}
                     (_, None) => {
                         first = Some(Instant::now());

@@ -1,11 +1,9 @@
-//! What is served, as the options say: the handler of ROOT, and who may read it.
+//! What is served, as the options say: the handler of ROOT.
 
 use std::io::ErrorKind;
 use std::os::unix::ffi::OsStrExt;
-use std::path::Path;
 
 use http_files::Files;
-use http_server::auth::Users;
 use http_server::http_core::{FieldName, FieldValue};
 
 use crate::cli::Cli;
@@ -59,19 +57,6 @@ pub(crate) fn files(cli: &Cli) -> Result<Files, String> {
         files = files.error_file(*status, path.as_bytes());
     }
     Ok(files)
-}
-
-/// The users of `--auth`. A users file that clients could read is refused.
-pub(crate) fn users(cli: &Cli) -> Result<Option<Users>, String> {
-    let Some(file) = &cli.auth else { return Ok(None) };
-    let users = Users::read(file).map_err(|error| format!("--auth {file:?}: {error}"))?;
-    let is_hidden = |file: &Path| file.file_name().is_some_and(|name| name.as_bytes().starts_with(b"."));
-    match (file.canonicalize(), cli.root.canonicalize()) {
-        (Ok(real), Ok(root)) if real.starts_with(&root) && (cli.hidden || !is_hidden(&real)) => {
-            Err(format!("--auth {file:?}: clients could read this file (move it out of {root:?})"))
-        }
-        _ => Ok(Some(users)),
-    }
 }
 
 /// The value of a header. The command line has checked it already.

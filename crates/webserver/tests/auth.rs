@@ -253,17 +253,25 @@ fn startup_fails_with_one_line_for_bad_users_file() {
     fs::write(www.join("inside"), users_line("me", 4)).unwrap();
     fs::write(www.join(".inside"), users_line("me", 4)).unwrap();
     let path = |name: &str| directory.path().join(name).to_str().unwrap().to_owned();
+    let costly = users_line("me", 4).replace("$04$", "$31$");
     for (name, content) in
-        [("none", ""), ("plain", "me:secret\n"), ("costly", &users_line("me", 4).replace("$04$", "$31$"))]
+        [("none", ""), ("plain", "me:secret\n"), ("costly", &costly), ("twice", &users_line("me", 4).repeat(2))]
     {
         fs::write(path(name), content).unwrap();
     }
     for (file, expected) in [
-        (path("nothing"), "cannot read the file: No such file"),
-        (path("www"), "cannot read the file: Is a directory"),
-        (path("none"), "no users found; expected `htpasswd -B` lines"),
-        (path("plain"), "line 1: expected a bcrypt hash from `htpasswd -B`"),
-        (path("costly"), "line 1: bcrypt cost 31 is out of range (4 to 14)"),
+        (path("nothing"), "no such file (create it: webserver --hash-password >> FILE)"),
+        (path("www"), "it is a directory (name a file in it)"),
+        (path("none"), "no users found (add one: webserver --hash-password >> FILE)"),
+        (
+            path("plain"),
+            "line 1: expected a bcrypt hash, found plain text (make the line with: webserver --hash-password)",
+        ),
+        (
+            path("costly"),
+            "line 1: bcrypt cost 31 is out of range (4 to 14) (make the line with: webserver --hash-password)",
+        ),
+        (path("twice"), "line 2: the same user as in line 1 (remove one of them)"),
         (path("www/inside"), "clients could read this file (move it out of "),
         (path("www/../www/inside"), "clients could read this file (move it out of "),
     ] {
@@ -348,6 +356,6 @@ fn hashes_from_htpasswd_are_accepted() {
     let md5 = stdout_of("htpasswd", &["-n", "-b", "-m", "a", "plain"]).unwrap();
     assert_eq!(
         Users::parse(md5.as_bytes()).unwrap_err().to_string(),
-        "line 1: expected a bcrypt hash from `htpasswd -B`"
+        "line 1: expected a bcrypt hash, found an MD5 hash (htpasswd -m)"
     );
 }

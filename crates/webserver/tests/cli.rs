@@ -230,11 +230,20 @@ fn help_lists_all_options_and_all_options_work() {
     let mut named: Vec<&str> = words.filter(|word| word.starts_with("--")).collect();
     named.sort_unstable();
     named.dedup();
-    // auth.rs tests --auth.
+    // auth.rs and users.rs test --auth and --hash-password.
     let mut known: Vec<&str> = OPTIONS
         .iter()
         .map(|(name, _)| *name)
-        .chain(["--auth", "--completions", "--explain", "--help", "--man", "--print-limits", "--version"])
+        .chain([
+            "--auth",
+            "--completions",
+            "--explain",
+            "--hash-password",
+            "--help",
+            "--man",
+            "--print-limits",
+            "--version",
+        ])
         .collect();
     known.sort_unstable();
     known.dedup();

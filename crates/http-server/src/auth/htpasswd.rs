@@ -7,7 +7,7 @@ use std::hint::black_box;
 use std::io::{self, Read};
 use std::ops::RangeInclusive;
 use std::path::Path;
-use std::sync::OnceLock;
+use std::sync::{Arc, OnceLock};
 use std::{fmt, str};
 
 use http_core::auth::{Basic, constant_time_eq};
@@ -15,7 +15,7 @@ use thiserror::Error;
 
 /// Users and the bcrypt hashes of their passwords: lines `USER:HASH`, as `htpasswd -B` writes them.
 ///
-/// Blank lines and lines that begin with `#` are skipped. A hash begins with `$2a$`, `$2b$` or `$2y$` and has a cost of
+/// Blank lines and lines that begin with `#` are skipped, and so is a byte order mark. A hash begins with `$2a$`, `$2b$` or `$2y$` and has a cost of
 /// 4 to 14. User names are compared byte by byte; clients are asked for UTF-8. As always with bcrypt, only the first 72
 /// bytes of a password count. The file may have at most 1 MiB, which is fewer than 17,000 users.
 ///
@@ -24,7 +24,7 @@ use thiserror::Error;
 ///
 /// let users = Users::parse(b"U:$2a$05$CCCCCCCCCCCCCCCCCCCCC.E5YPO9kmyuRGyh0XouQYb4YMJKvyOeW\n")?;
 /// let error = Users::parse(b"# a comment\nme:$apr1$salt$hash\n").unwrap_err();
-/// assert_eq!(error.to_string(), "line 2: expected a bcrypt hash from `htpasswd -B`");
+/// assert_eq!(error.to_string(), "line 2: expected a bcrypt hash, found an MD5 hash (htpasswd -m)");
 /// # Ok::<(), http_server::auth::UsersError>(())
 /// ```
 pub struct Users {
@@ -61,7 +61,7 @@ pub enum UsersError {
     /// # use http_server::auth::{Users, UsersError};
     /// assert!(matches!(Users::parse(b"# none\n"), Err(UsersError::Empty)));
     /// ```
-    #[error("no users found; expected `htpasswd -B` lines")]
+    #[error("no users found")]
     Empty,
     /// A line without a colon, or with a user name that is empty or has a control byte, which credentials cannot have.
     ///
@@ -71,14 +71,14 @@ pub enum UsersError {
     /// ```
     #[error("line {0}: expected USER:HASH")]
     Line(usize),
-    /// A hash that is missing or not one of bcrypt.
+    /// A hash that is missing or not one of bcrypt, and what seems to be there instead.
     ///
     /// ```
     /// # use http_server::auth::{Users, UsersError};
-    /// assert!(matches!(Users::parse(b"me:$apr1$salt$hash\n"), Err(UsersError::Hash(1))));
+    /// assert!(matches!(Users::parse(b"me:secret\n"), Err(UsersError::Hash(1, "plain text"))));
     /// ```
-    #[error("line {0}: expected a bcrypt hash from `htpasswd -B`")]
-    Hash(usize),
+    #[error("line {0}: expected a bcrypt hash, found {1}")]
+    Hash(usize, &'static str),
     /// A cost that bcrypt does not have, or that would hold a thread for too long: each step doubles the time.
     ///
     /// ```
@@ -88,15 +88,15 @@ pub enum UsersError {
     /// ```
     #[error("line {0}: bcrypt cost {1} is out of range (4 to 14)")]
     Cost(usize, u32),
-    /// A user that an earlier line already has.
+    /// A line with the user of an earlier line, and the number of that.
     ///
     /// ```
     /// # use http_server::auth::{Users, UsersError};
     /// let line = "U:$2a$05$CCCCCCCCCCCCCCCCCCCCC.E5YPO9kmyuRGyh0XouQYb4YMJKvyOeW\n";
-    /// assert!(matches!(Users::parse(line.repeat(2).as_bytes()), Err(UsersError::DuplicateUser(2))));
+    /// assert!(matches!(Users::parse(line.repeat(2).as_bytes()), Err(UsersError::DuplicateUser(2, 1))));
     /// ```
-    #[error("line {0}: duplicate user")]
-    DuplicateUser(usize),
+    #[error("line {0}: the same user as in line {1}")]
+    DuplicateUser(usize, usize),
 }
 
 /// At 14 a verification takes a second. 4 is the minimum of bcrypt.
@@ -126,6 +126,7 @@ impl Users {
         if text.len() > MAX_FILE {
             return Err(UsersError::TooLong);
         }
+        let text = text.strip_prefix(b"\xef\xbb\xbf").unwrap_or(text); // the byte order mark of some editors
         let mut users = Users { known: HashMap::new(), cost: 0, longest: 0 };
         for (index, line) in text.split(|&c| c == b'\n').enumerate() {
             let line = line.strip_suffix(b"\r").unwrap_or(line);
@@ -134,6 +135,16 @@ impl Users {
             }
         }
         if users.known.is_empty() { Err(UsersError::Empty) } else { Ok(users) }
+    }
+
+    /// Takes the cached passwords from earlier users, for those whose hashes are the same. What verifies an earlier one at
+    /// this moment caches it here, too.
+    pub(super) fn keep_cached(&mut self, earlier: &Users) {
+        for (name, user) in &mut self.known {
+            if let Some(same) = earlier.known.get(name).filter(|earlier| earlier.hash == user.hash) {
+                user.cached = same.cached.clone();
+            }
+        }
     }
 
     /// Whether the credentials were verified before. It takes the same time for all that were not.
@@ -170,14 +181,14 @@ impl Users {
         if name.is_empty() || name.iter().any(u8::is_ascii_control) {
             return Err(UsersError::Line(number));
         }
-        let user = User::new(hash).ok_or(UsersError::Hash(number))?;
+        let user = User::new(hash, number).ok_or_else(|| UsersError::Hash(number, kind_of(hash)))?;
         if !COSTS.contains(&user.cost) {
             return Err(UsersError::Cost(number, user.cost));
         }
         self.cost = self.cost.max(user.cost);
         self.longest = self.longest.max(name.len());
         match self.known.insert(name.into(), user) {
-            Some(_) => Err(UsersError::DuplicateUser(number)),
+            Some(earlier) => Err(UsersError::DuplicateUser(number, earlier.line)),
             None => Ok(()),
         }
     }
@@ -193,19 +204,40 @@ impl fmt::Debug for Users {
 struct User {
     hash: Box<str>,
     cost: u32,
+    /// The number of its line.
+    line: usize,
     /// The right password, once it was verified. It is not hashed: an attacker who can read this memory finds the
     /// password in the requests, too.
-    cached: OnceLock<[u8; PASSWORD]>,
+    cached: Arc<OnceLock<[u8; PASSWORD]>>,
 }
 
 impl User {
     /// `None` if the hash is not one of bcrypt.
-    fn new(hash: &[u8]) -> Option<User> {
+    fn new(hash: &[u8], line: usize) -> Option<User> {
         let hash = str::from_utf8(hash).ok()?;
         let rest = ["$2a$", "$2b$", "$2y$"].iter().find_map(|version| hash.strip_prefix(version))?;
         let is_number = rest.bytes().take(2).all(|c| c.is_ascii_digit());
         let cost = hash.parse::<bcrypt::HashParts>().ok().filter(|_| is_number)?.get_cost();
-        Some(User { hash: hash.into(), cost, cached: OnceLock::new() })
+        Some(User { hash: hash.into(), cost, line, cached: Arc::default() })
+    }
+}
+
+/// What a hash that is not one of bcrypt seems to be. It is shown, and the hash is not.
+fn kind_of(hash: &[u8]) -> &'static str {
+    const KINDS: [(&[u8], &str); 7] = [
+        (b"$2", "one that is damaged"),
+        (b"$apr1$", "an MD5 hash (htpasswd -m)"),
+        (b"{SHA}", "a SHA-1 hash (htpasswd -s)"),
+        (b"$5$", "a SHA-256 hash (htpasswd -2)"),
+        (b"$6$", "a SHA-512 hash (htpasswd -5)"),
+        (b"$", "another hash"),
+        (b"{", "another hash"),
+    ];
+    match KINDS.iter().find(|(start, _)| hash.starts_with(start)) {
+        Some((_, kind)) => kind,
+        None if hash.trim_ascii().is_empty() => "nothing",
+        None if hash.len() == 13 => "plain text, or a DES hash (htpasswd -d)",
+        None => "plain text",
     }
 }
 
@@ -328,6 +360,24 @@ mod tests {
         }
     }
 
+    // V19: a password of a user that was changed or removed is not accepted from the cache.
+    #[test]
+    fn v19_cache_of_a_user_is_kept_while_the_hash_is_the_same() {
+        let before = users(&[("same", "a", 4), ("changed", "a", 4), ("removed", "a", 4), ("costlier", "a", 4)]);
+        let known = ["same", "changed", "removed", "costlier"];
+        assert!(known.iter().all(|user| verify(&before, user, "a").0));
+        let mut after = users(&[("same", "a", 4), ("changed", "b", 4), ("costlier", "a", 5), ("added", "a", 4)]);
+        after.keep_cached(&before);
+        let is_cached_after = |user: &&str| is_cached(&after, user, "a");
+        assert_eq!(known.iter().filter(|user| is_cached_after(user)).collect::<Vec<_>>(), [&"same"]);
+        assert!(!is_cached(&after, "added", "a"), "whose hash is that of another user");
+        assert!(!verify(&after, "changed", "a").0 && !verify(&after, "removed", "a").0);
+        // A verification that began before the change ends after it.
+        let (before, mut after) = (users(&[("me", "a", 4)]), users(&[("me", "a", 4)]));
+        after.keep_cached(&before);
+        assert!(verify(&before, "me", "a").0 && is_cached(&after, "me", "a"));
+    }
+
     // The cache compares as many bytes as bcrypt does.
     #[test]
     fn first_72_bytes_of_a_password_count() {
@@ -346,34 +396,43 @@ mod tests {
         let (absurd, low, top, signed) = (of("31"), of("03"), of("14"), of("+5"));
         let (x, short, long, foreign) =
             (of("04").replacen("$2b$", "$2x$", 1), &good[..59], format!("{good}."), "\u{e9}".repeat(30));
-        let expected_hash = "line 1: expected a bcrypt hash from `htpasswd -B`";
+        let found = |kind| format!("line 1: expected a bcrypt hash, found {kind}");
+        let damaged = || found("one that is damaged");
         for (text, expected) in [
-            (format!("me:{good}"), "Users(1)"),
-            (format!("# users\r\n\r\nme:{good}\r\n\n#me:x\ncaf\u{e9}:{top}\n"), "Users(2)"),
-            (format!("a b:{good}\n b:{good}\nB:{good}\nb:{good}"), "Users(4)"),
-            (String::new(), "no users found; expected `htpasswd -B` lines"),
-            ("# none\n \t\n".into(), "no users found; expected `htpasswd -B` lines"),
-            ("me".into(), "line 1: expected USER:HASH"),
-            (format!(":{good}"), "line 1: expected USER:HASH"),
-            (format!("me\t:{good}"), "line 1: expected USER:HASH"),
-            (format!("me:{good}\n\nyou\n"), "line 3: expected USER:HASH"),
-            ("me:secret".into(), expected_hash),
-            ("me:".into(), expected_hash),
-            ("me:$apr1$Zk3YRgKZ$UaI2uHTg9dFmZWvzRgUUS1".into(), expected_hash),
-            ("me:{SHA}5en6G6MezRroT3XKqkdPOmY/BfQ=".into(), expected_hash),
-            ("me:$5$rounds=5000$a$b".into(), expected_hash),
-            (format!("me:{x}"), expected_hash),
-            (format!("me:{short}"), expected_hash),
-            (format!("me:{long}"), expected_hash),
-            (format!("me:{good} "), expected_hash),
-            (format!("me: {good}"), expected_hash),
-            (format!("me:{foreign}"), expected_hash),
-            (format!("me:{signed}"), expected_hash),
-            (format!("me:{}", good.replace(&good[20..21], "!")), expected_hash),
-            (format!("me:{absurd}"), "line 1: bcrypt cost 31 is out of range (4 to 14)"),
-            (format!("me:{low}"), "line 1: bcrypt cost 3 is out of range (4 to 14)"),
-            (format!("me:{good}\nyou:{good}\nme:{top}"), "line 3: duplicate user"),
-            ("#".repeat(MAX_FILE + 1), "the file is longer than 1 MiB"),
+            (format!("me:{good}"), "Users(1)".into()),
+            (format!("# users\r\n\r\nme:{good}\r\n\n#me:x\ncaf\u{e9}:{top}\n"), "Users(2)".into()),
+            (format!("a b:{good}\n b:{good}\nB:{good}\nb:{good}"), "Users(4)".into()),
+            (format!("\u{feff}me:{good}"), "Users(1)".into()),
+            (format!("\u{feff}# users\n\u{feff}:{good}"), "Users(1)".into()), // only the first one is no text
+            (String::new(), "no users found".into()),
+            ("# none\n \t\n".into(), "no users found".into()),
+            ("\u{feff}".into(), "no users found".into()),
+            ("me".into(), "line 1: expected USER:HASH".into()),
+            (format!(":{good}"), "line 1: expected USER:HASH".into()),
+            (format!("me\t:{good}"), "line 1: expected USER:HASH".into()),
+            (format!("me:{good}\n\nyou\n"), "line 3: expected USER:HASH".into()),
+            ("me:secret".into(), found("plain text")),
+            ("me:".into(), found("nothing")),
+            ("me: ".into(), found("nothing")),
+            ("me:$apr1$Zk3YRgKZ$UaI2uHTg9dFmZWvzRgUUS1".into(), found("an MD5 hash (htpasswd -m)")),
+            ("me:{SHA}5en6G6MezRroT3XKqkdPOmY/BfQ=".into(), found("a SHA-1 hash (htpasswd -s)")),
+            ("me:rqXexS6ZhobKA".into(), found("plain text, or a DES hash (htpasswd -d)")),
+            ("me:$5$rounds=5000$a$b".into(), found("a SHA-256 hash (htpasswd -2)")),
+            ("me:$6$a$b".into(), found("a SHA-512 hash (htpasswd -5)")),
+            ("me:$argon2id$v=19$a".into(), found("another hash")),
+            ("me:{SSHA}a".into(), found("another hash")),
+            (format!("me:{x}"), damaged()),
+            (format!("me:{short}"), damaged()),
+            (format!("me:{long}"), damaged()),
+            (format!("me:{good} "), damaged()),
+            (format!("me: {good}"), found("plain text")),
+            (format!("me:{foreign}"), found("plain text")),
+            (format!("me:{signed}"), damaged()),
+            (format!("me:{}", good.replace(&good[20..21], "!")), damaged()),
+            (format!("me:{absurd}"), "line 1: bcrypt cost 31 is out of range (4 to 14)".into()),
+            (format!("me:{low}"), "line 1: bcrypt cost 3 is out of range (4 to 14)".into()),
+            (format!("me:{good}\nyou:{good}\n\nme:{top}"), "line 4: the same user as in line 1".into()),
+            ("#".repeat(MAX_FILE + 1), "the file is longer than 1 MiB".into()),
         ] {
             let shown = match Users::parse(text.as_bytes()) {
                 Ok(users) => format!("{users:?}"),
@@ -381,7 +440,7 @@ mod tests {
             };
             assert_eq!(shown, expected, "{}", &text[..text.len().min(200)]);
         }
-        assert_eq!(format!("{:?}", Users::parse(b"caf\xe9:x").unwrap_err()), "Hash(1)");
+        assert_eq!(format!("{:?}", Users::parse(b"caf\xe9:x").unwrap_err()), "Hash(1, \"plain text\")");
         assert!(Users::parse(&[b"caf\xe9:", good.as_bytes()].concat()).is_ok(), "a user name in any charset");
         assert!(matches!(Users::read("/nowhere".as_ref()), Err(UsersError::Unreadable(_))));
         assert!(matches!(Users::read("/dev/zero".as_ref()), Err(UsersError::TooLong)));

@@ -90,6 +90,25 @@ impl<H: Handler> BasicAuth<H> {
         Ok(BasicAuth { challenge: with_charset(&basic_challenge(realm)?), ..self })
     }
 
+    /// Replaces the users. Each request from now on is checked against the new ones, also on a connection that is open.
+    /// Users whose lines are the same stay logged in.
+    ///
+    /// ```
+    /// # use http_server::auth::{BasicAuth, Users};
+    /// # use http_server::{Request, Response, testing};
+    /// # let secret = |_: &Request<'_>| Response::text("it is under the mat\n");
+    /// let line = "U:$2a$05$CCCCCCCCCCCCCCCCCCCCC.E5YPO9kmyuRGyh0XouQYb4YMJKvyOeW";
+    /// let handler = BasicAuth::new(Users::parse(line.as_bytes())?, secret);
+    /// let status = || testing::get("/").header("Authorization", "Basic VTpVKlU=").send(&handler).status.code();
+    /// assert_eq!(status(), 200);
+    /// handler.replace_users(Users::parse(line.replace("U:", "another:").as_bytes())?);
+    /// assert_eq!(status(), 401);
+    /// # Ok::<(), http_server::auth::UsersError>(())
+    /// ```
+    pub fn replace_users(&self, users: Users) {
+        self.verifier.replace_users(users);
+    }
+
     /// The number of verifications that have begun, of right and wrong passwords.
     pub fn verifications(&self) -> u64 {
         self.verifier.verifications()
@@ -98,7 +117,7 @@ impl<H: Handler> BasicAuth<H> {
     fn check(&self, request: &Request<'_>) -> Access {
         let credentials = request.headers().only(header::AUTHORIZATION).and_then(|value| Basic::parse(value).ok());
         let Some(credentials) = credentials else { return Access::Denied };
-        let is_cached = || self.verifier.users.is_cached(&credentials);
+        let is_cached = || self.verifier.users.load().is_cached(&credentials);
         if is_cached() {
             return Access::Granted;
         }
@@ -202,6 +221,45 @@ mod tests {
         let (refused, verified): (Vec<_>, Vec<_>) = responses.partition(|text| text.starts_with("HTTP/1.0 503 "));
         assert!(!refused.is_empty() && refused.iter().all(|text| text.contains("\r\nRetry-After: 10\r\n")));
         assert!(verified.iter().all(|text| text.starts_with("HTTP/1.0 401 ")), "{verified:?}");
+    }
+
+    // What was wrong before may be right, and the other way round.
+    #[test]
+    fn replaced_users_decide_on_every_later_request() {
+        let hash = |password: &str| bcrypt::hash_with_salt(password, 4, [7; 16]).unwrap();
+        let file = |password: &str| Users::parse(format!("me:{}\n", hash(password)).as_bytes()).unwrap();
+        let auth = BasicAuth::new(file("old"), inside);
+        let log_in = |password: &str| {
+            testing::get("/").header("Authorization", &header("me", password)).send(&auth).status.code()
+        };
+        assert_eq!((log_in("old"), log_in("new"), auth.verifications()), (200, 401, 2));
+        auth.replace_users(file("new"));
+        assert_eq!((log_in("old"), auth.verifications()), (401, 3), "it is not cached any more");
+        assert_eq!(log_in("new"), 200);
+        auth.replace_users(file("old"));
+        // The client's last wrong password: that of before is not remembered as wrong.
+        assert_eq!((log_in("new"), log_in("old"), auth.verifications()), (401, 200, 6));
+        auth.replace_users(file("old"));
+        assert_eq!((log_in("old"), auth.verifications()), (200, 6), "the line is the same");
+    }
+
+    // Those that stay the same can log in meanwhile.
+    #[test]
+    fn users_are_replaced_while_passwords_are_verified() {
+        let auth = BasicAuth::new(users(4), inside);
+        thread::scope(|scope| {
+            let replacing = scope.spawn(|| (0..50).for_each(|_| auth.replace_users(users(4))));
+            let log_in = |user: &str, password: &str| {
+                testing::get("/").header("Authorization", &header(user, password)).send(&auth).status.code()
+            };
+            for n in 0.. {
+                assert_eq!(log_in(["a", "b"][n % 2], "right"), 200);
+                assert_eq!(log_in(["a", "b"][n % 2], &n.to_string()), 401);
+                if replacing.is_finished() {
+                    break;
+                }
+            }
+        });
     }
 
     // Outside the pool, a thread waits for the verification.

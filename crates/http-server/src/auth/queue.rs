@@ -69,8 +69,8 @@ struct Answer<W> {
 
 /// A client that has sent a wrong password.
 struct Failed {
-    /// Its last wrong ones.
-    credentials: Basic,
+    /// Its last wrong ones, unless they may be right by now.
+    credentials: Option<Basic>,
     /// Wrong passwords since its last right one, up to [`MAX_FAILURES`].
     failures: u32,
     /// When its next wrong password is answered, at the earliest.
@@ -91,7 +91,7 @@ impl<W> Queue<W> {
     pub(super) fn add(&mut self, client: IpAddr, credentials: Basic, waker: W, now: Instant) {
         let client = network(client);
         if let Some(failed) = self.failed.get_mut(&client) {
-            if are_same(&failed.credentials, &credentials) {
+            if failed.credentials.as_ref().is_some_and(|wrong| are_same(wrong, &credentials)) {
                 self.answers.push(Answer { at: now, waker, wakeup: Wakeup::Done });
                 return;
             }
@@ -136,6 +136,11 @@ impl<W> Queue<W> {
         }
     }
 
+    /// What was wrong may be right from now on, because other users are known. Who guesses is remembered.
+    pub(super) fn forget_wrong_credentials(&mut self) {
+        self.failed.values_mut().for_each(|failed| failed.credentials = None);
+    }
+
     /// Takes out the requests that are to be woken now, in their order.
     pub(super) fn take_due(&mut self, now: Instant) -> Vec<(W, Wakeup)> {
         let late = self.waiting.extract_if(.., |waiting| waiting.deadline <= now);
@@ -172,7 +177,7 @@ impl<W> Queue<W> {
         self.failed.insert(
             client,
             Failed {
-                credentials: credentials.clone(),
+                credentials: Some(credentials.clone()),
                 failures: (failures + 1).min(MAX_FAILURES),
                 answer_at: at + (took * ANSWER_EVERY).min(MAX_SPACING),
                 verification: self.begun,

@@ -8,6 +8,7 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use arc_swap::ArcSwap;
 use http_core::auth::Basic;
 
 use super::htpasswd::Users;
@@ -16,7 +17,8 @@ use crate::handler::Request;
 use crate::waker::{Waker, Wakeup};
 
 pub(super) struct Verifier {
-    pub(super) users: Users,
+    /// Every request with credentials reads them, so reading takes no lock. They are replaced while the state is locked.
+    pub(super) users: ArcSwap<Users>,
     state: Mutex<State>,
     /// There is something to verify.
     changed: Condvar,
@@ -34,7 +36,18 @@ const STACK: usize = 256 << 10;
 impl Verifier {
     pub(super) fn new(users: Users, max_wait: Duration) -> Arc<Verifier> {
         let state = Mutex::new(State { queue: Queue::new(max_wait), has_thread: false });
+        let users = ArcSwap::from_pointee(users);
         Arc::new(Verifier { users, state, changed: Condvar::new(), verifications: AtomicU64::new(0) })
+    }
+
+    /// Lets other users log in from now on. Those whose hashes are the same stay logged in.
+    pub(super) fn replace_users(&self, mut users: Users) {
+        let mut state = self.lock();
+        users.keep_cached(&self.users.load());
+        let before = self.users.swap(Arc::new(users));
+        state.queue.forget_wrong_credentials();
+        drop(state);
+        drop(before);
     }
 
     /// The number of verifications that have begun.
@@ -70,7 +83,7 @@ impl Verifier {
             state.has_thread = true;
         }
         let now = Instant::now();
-        state.queue.add(request.client_ip(), self.users.shortened(credentials), waker, now);
+        state.queue.add(request.client_ip(), self.users.load().shortened(credentials), waker, now);
         let due = state.queue.take_due(now);
         drop(state);
         self.changed.notify_one();
@@ -95,18 +108,29 @@ impl Verifier {
             }
             drop(state);
             due.into_iter().for_each(|(waker, wakeup)| waker.wake(wakeup));
-            let began = Instant::now();
-            let is_right = next.map(|credentials| {
-                self.verifications.fetch_add(1, Relaxed);
-                catch_unwind(AssertUnwindSafe(|| self.users.verify(&credentials))).unwrap_or(false)
-            });
-            state = self.lock();
-            if let Some(is_right) = is_right {
-                let now = Instant::now();
-                state.queue.finish(is_right, now - began, now);
-            }
+            state = match next {
+                Some(credentials) => self.verify_now(&credentials),
+                None => self.lock(),
+            };
         }
         state.has_thread = false;
+    }
+
+    /// Verifies the credentials, and hands the result to the queue. If the users were replaced meanwhile, it counts for
+    /// no request that has come since, so it begins again.
+    fn verify_now(&self, credentials: &Basic) -> MutexGuard<'_, State> {
+        let began = Instant::now();
+        self.verifications.fetch_add(1, Relaxed);
+        loop {
+            let users = self.users.load_full();
+            let is_right = catch_unwind(AssertUnwindSafe(|| users.verify(credentials))).unwrap_or(false);
+            let mut state = self.lock();
+            if Arc::ptr_eq(&users, &self.users.load()) {
+                let now = Instant::now();
+                state.queue.finish(is_right, now - began, now);
+                return state;
+            }
+        }
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
@@ -117,6 +141,6 @@ impl Verifier {
 impl fmt::Debug for Verifier {
     /// Shows no credentials (R1945-12.3).
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Verifier").field("users", &self.users).finish_non_exhaustive()
+        f.debug_struct("Verifier").field("users", &self.users.load()).finish_non_exhaustive()
     }
 }
