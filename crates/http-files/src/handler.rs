@@ -302,7 +302,7 @@ impl Files {
         let opened = self.open(view, path, request.blocking());
         request.trace(view.root()?.containment().rule(), || {
             let what = match &opened {
-                Ok(Opened { kind: FileKind::File, stamp, .. }) => format!("is a file of {} bytes", stamp.length),
+                Ok(Opened { kind: FileKind::File, stamp, .. }) => format!("is a file of length {}", stamp.length),
                 Ok(Opened { kind: FileKind::Directory, .. }) => "is a directory".into(),
                 Err(error) => error.to_string(),
             };

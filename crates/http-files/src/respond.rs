@@ -65,7 +65,7 @@ pub(crate) fn respond(
         request.trace("R9110-14.2b, R9110-14.2c, D11", || match &range {
             RangeOutcome::Full => "Range is ignored: the complete file is sent".into(),
             RangeOutcome::Partial(part) => {
-                format!("Range selects {} bytes from offset {}", part.end() - part.start(), part.start())
+                format!("Range selects the bytes {} to {}", part.start(), part.end() - 1)
             }
             RangeOutcome::NotSatisfiable => format!("Range selects none of the {length} bytes"),
         });

@@ -16,7 +16,7 @@ pub(crate) fn monotonic_ms() -> Millis {
     time.tv_sec as Millis * 1000 + time.tv_nsec as Millis / 1_000_000
 }
 
-/// Nanoseconds on a clock that only goes forward, exactly, for the length of a turn. It costs about 30 ns.
+/// Nanoseconds on a clock that only goes forward, exactly, for lengths of turns and requests. It costs about 30 ns.
 pub(crate) fn monotonic_ns() -> u64 {
     if cfg!(all(loom, test)) {
         return 0; // a model must run alike each time

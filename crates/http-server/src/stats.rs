@@ -125,11 +125,12 @@ impl Stats {
 impl fmt::Display for Stats {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Stats { accepted, completed, refused, timed_out, aborted, failed, dropped_log_lines, .. } = self;
-        write!(f, "{accepted} connections: {completed} completed, {refused} refused, ")?;
+        let s = |n: u64| if n == 1 { "" } else { "s" };
+        write!(f, "{accepted} connection{}: {completed} completed, {refused} refused, ", s(*accepted))?;
         write!(f, "{timed_out} timed out, {aborted} aborted, {failed} failed")?;
         match dropped_log_lines {
             0 => Ok(()),
-            lost => write!(f, "; {lost} log lines lost"),
+            lost => write!(f, "; {lost} log line{} lost", s(*lost)),
         }
     }
 }
@@ -206,6 +207,9 @@ mod tests {
         let stats = counters.stats(0);
         let expected = Stats { accepted: 8, completed: 1, refused: 1, timed_out: 3, aborted: 1, failed: 2, ..stats };
         assert_eq!((stats, stats.ended()), (expected, 8));
-        assert_eq!(stats.to_string(), "8 connections: 1 completed, 1 refused, 3 timed out, 1 aborted, 2 failed",);
+        assert_eq!(stats.to_string(), "8 connections: 1 completed, 1 refused, 3 timed out, 1 aborted, 2 failed");
+        let stats = Stats { accepted: 1, completed: 1, dropped_log_lines: 1, ..Stats::default() };
+        let expected = "1 connection: 1 completed, 0 refused, 0 timed out, 0 aborted, 0 failed; 1 log line lost";
+        assert_eq!(stats.to_string(), expected);
     }
 }

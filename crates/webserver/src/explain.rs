@@ -101,7 +101,7 @@ fn explain_head(head: &RequestHead<'_>, decisions: &mut Decisions) {
         n => format!("there are {n} headers, all valid"),
     });
     match body {
-        Framing::Length(n) => decisions.add("R1945-7.2a", || format!("a body of {n} bytes follows")),
+        Framing::Length(n) => decisions.add("R1945-7.2a", || format!("a body of length {n} follows")),
         _ => decisions.add("R9112-6.3c", || "no body follows".into()),
     }
     let mut name = Vec::new();

@@ -124,7 +124,7 @@ fn explanation_lists_decisions_in_order_with_their_rules() {
             &[
                 "\"sub\" below ROOT",
                 "index file, if it has one",
-                "\"/sub/index.html\" is a file of 5",
+                "\"/sub/index.html\" is a file of length 5",
                 "text/html",
                 "is kept alive",
             ][..],
@@ -137,7 +137,7 @@ fn explanation_lists_decisions_in_order_with_their_rules() {
         ("GET /empty/ HTTP/1.0", &[], &["index.html\" does not exist", "\"/empty\" is a directory", "is listed"]),
         ("GET /empty/ HTTP/1.0", &["--no-listing"], &["is not listed"]),
         ("GET /.git/config HTTP/1.0", &[], &["a name that begins with a dot is not served", "--hidden"]),
-        ("GET /.git/config HTTP/1.0", &["--hidden"], &["\"/.git/config\" is a file of 1"]),
+        ("GET /.git/config HTTP/1.0", &["--hidden"], &["\"/.git/config\" is a file of length 1"]),
         (
             "GET /users/7 HTTP/1.0",
             &["--fallback", "404.html"],

@@ -79,7 +79,7 @@ fn check_shutdown(mut server: ProgramWithDisk) -> String {
     let status = server.program.wait(IN_TIME).expect("it ends at its shutdown timeout");
     assert_eq!(status.code(), Some(0));
     let messages = server.program.messages();
-    assert!(messages.lines().any(|line| line.contains(" connections: ")), "no counters: {messages}");
+    assert!(messages.lines().any(|line| line.contains(" completed, ")), "no counters: {messages}");
     messages
 }
 

@@ -107,6 +107,9 @@ fn each_format_has_its_fields() {
     let expected = [
         ("client", Value::from("127.0.0.1")),
         ("user", "Aladdin".into()),
+        ("method", "GET".into()),
+        ("path", "/small".into()),
+        ("query", Value::Null),
         ("request", "GET /small HTTP/1.0".into()),
         ("status", 200.into()),
         ("sent", 5.into()),
@@ -118,7 +121,7 @@ fn each_format_has_its_fields() {
         assert_eq!(object[name], *value, "{name}");
     }
     assert_eq!(object.as_object().unwrap().len(), expected.len() + 2, "{object}");
-    assert!(object["duration_ms"].as_u64().unwrap() < 10_000);
+    assert!(object["duration_us"].as_u64().unwrap() < 10_000_000);
     assert!(object["time"].as_str().unwrap().ends_with('Z'));
     assert!(!fs::read_to_string(site.log()).unwrap().contains("sesame"));
 }
@@ -224,7 +227,40 @@ fn late_head_is_logged_as_head_timeout() {
         Some(program)
     });
     assert_eq!(end_and_status(&object), ("head-timeout", 408));
-    assert!((200..10_000).contains(&object["duration_ms"].as_u64().unwrap()), "{object}");
+    assert!((300_000..10_000_000).contains(&object["duration_us"].as_u64().unwrap()), "{object}");
+}
+
+// From the first byte of the request, however its head comes, and finer than the kernel's tick of some milliseconds.
+#[test]
+fn duration_is_in_microseconds_and_begins_with_the_request() {
+    let site = Site::new();
+    let program = site.serve(&["--log-format", "json"]);
+    let mut stream = connect(program.address());
+    let mut request = |first: &[u8], pause: u64, rest: &[u8]| {
+        stream.write_all(first).unwrap();
+        std::thread::sleep(Duration::from_millis(pause));
+        stream.write_all(rest).unwrap();
+        assert_eq!(read_response(&mut stream).status, 200);
+    };
+    let whole = keep_alive("/small?a=b");
+    for _ in 0..20 {
+        request(&whole, 0, b"");
+    }
+    std::thread::sleep(Duration::from_millis(500)); // between two requests, which belongs to neither
+    request(&whole, 0, b"");
+    request(&whole[..10], 100, &whole[10..]);
+    request(&whole[..whole.len() - 1], 100, &whole[whole.len() - 1..]);
+    drop(stream);
+    program.finish();
+    let objects = site.objects(23);
+    let durations: Vec<u64> = objects.iter().map(|object| object["duration_us"].as_u64().unwrap()).collect();
+    assert!(durations.iter().any(|duration| duration % 1000 != 0), "{durations:?}");
+    assert!(durations.iter().min().unwrap() < &10_000 && durations[20] < 500_000, "{durations:?}");
+    assert!(durations[21..].iter().all(|duration| (100_000..10_000_000).contains(duration)), "{durations:?}");
+    let expected = ("GET".into(), "/small".into(), "a=b".into());
+    assert!(objects.iter().all(
+        |object| (&object["method"], &object["path"], &object["query"]) == (&expected.0, &expected.1, &expected.2)
+    ));
 }
 
 /// The log entry of the one request to this handler.

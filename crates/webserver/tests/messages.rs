@@ -67,7 +67,7 @@ fn messages_are_json_objects_with_the_json_log() {
         ("info", "metrics at http://127.0.0.1:"),
         ("info", "requests cannot leave the directory"),
         ("error", "cannot reopen the access log: Is a directory"),
-        ("info", "1 connections: 1 completed, "),
+        ("info", "1 connection: 1 completed, "),
     ];
     if rustix::process::geteuid().is_root() {
         expected.insert(0, ("warning", "running as root"));
@@ -86,7 +86,7 @@ fn messages_are_objects_between_those_of_requests_on_standard_error() {
     let objects = objects(&program.finish());
     assert_eq!(requests(&objects)[0]["request"], "GET /\"\u{ff}\u{1b} HTTP/1.0");
     let others: Vec<Value> = objects.into_iter().filter(|object| object.get("request").is_none()).collect();
-    assert!(messages(&others).last().unwrap().1.starts_with("1 connections: "));
+    assert!(messages(&others).last().unwrap().1.starts_with("1 connection: "));
 }
 
 #[test]
@@ -131,7 +131,7 @@ fn held_requests_are_named_in_a_json_object() {
     server.program.wait(Duration::from_secs(20)).expect("it ends");
     let objects = objects(&server.program.messages());
     let last = messages(&objects[objects.len() - 2..]);
-    assert!(last[0].0 == "info" && last[0].1.starts_with("1 connections: "), "{last:?}");
+    assert!(last[0].0 == "info" && last[0].1.starts_with("1 connection: "), "{last:?}");
     assert_eq!(last[1], ("warning", "still held by a disk that does not answer: \"GET /hung/f0\""));
 }
 
@@ -325,7 +325,7 @@ fn request_without_response_is_logged_when_the_shutdown_ends_it() {
     assert_eq!(names, ["GET /held HTTP/1.0", "POST /body HTTP/1.0"], "the stuck one has not ended");
     for line in &lines {
         assert_eq!((&line["status"], &line["end"], &line["sent"]), (&Value::Null, &"shutdown".into(), &0.into()));
-        assert!(line["duration_ms"].as_u64().unwrap() < 20_000, "{line}");
+        assert!(line["duration_us"].as_u64().unwrap() < 20_000_000, "{line}");
     }
     assert_eq!(lines[0]["user_agent"], "me");
     assert_eq!(stats.responses, Default::default());

@@ -114,7 +114,7 @@ fn client_that_reads_nothing_is_cut_off_after_shutdown_timeout() {
     let messages = program.messages();
     assert!(messages.contains("\"GET /large HTTP/1.0\" 200 "), "the log has the response: {messages}");
     assert!(
-        messages.ends_with("1 connections: 0 completed, 0 refused, 0 timed out, 0 aborted, 1 failed\n"),
+        messages.ends_with("1 connection: 0 completed, 0 refused, 0 timed out, 0 aborted, 1 failed\n"),
         "{messages}"
     );
     let _ = download.read_to_end(&mut bytes);

@@ -4,7 +4,7 @@ use std::fmt;
 use std::io::Write as _;
 use std::net::IpAddr;
 
-use http_core::{Civil, Date, Status};
+use http_core::{Civil, Date, Method, Status, Target};
 
 use super::pending::PendingRecord;
 use crate::access_log::log_format::LogFormat;
@@ -164,13 +164,21 @@ fn json(record: &Record<'_>, timestamps: &mut TimestampCache, out: &mut Vec<u8>)
         push_address(record.peer, out);
     }
     text("\",\"user\":", record.pending.user(), out);
-    text(",\"request\":", record.pending.request_line(), out);
+    let line = record.pending.request_line();
+    let words = words(line);
+    text(",\"method\":", words.map_or(b"", |(method, _)| method), out);
+    text(",\"path\":", words.map_or(b"", |(_, target)| target.raw_path().as_bytes()), out);
+    match words.and_then(|(_, target)| target.query()) {
+        Some("") => out.extend_from_slice(b",\"query\":\"\""),
+        query => text(",\"query\":", query.unwrap_or_default().as_bytes(), out),
+    }
+    text(",\"request\":", line, out);
     match record.status {
         Some(status) => number(",\"status\":", status.code().into(), out),
         None => out.extend_from_slice(b",\"status\":null"),
     }
     number(",\"sent\":", record.sent, out);
-    number(",\"duration_ms\":", clock::monotonic_ms().saturating_sub(began), out);
+    number(",\"duration_us\":", clock::monotonic_ns().saturating_sub(began) / 1000, out);
     text(",\"end\":", record.reason.name().as_bytes(), out);
     if let Some(cause) = record.pending.cause() {
         out.extend_from_slice(b",\"cause\":");
@@ -181,8 +189,19 @@ fn json(record: &Record<'_>, timestamps: &mut TimestampCache, out: &mut Vec<u8>)
     out.push(b'}');
 }
 
+/// The method and the target of a request line, if it has them. The request may be refused for something else.
+fn words(line: &[u8]) -> Option<(&[u8], Target<'_>)> {
+    let mut words = line.split(|&c| matches!(c, b' ' | b'\t')).filter(|word| !word.is_empty()); // D2
+    let (method, target) = (words.next()?, Target::new(words.next()?).ok()?);
+    let is_version = |word: &[u8]| word.starts_with(b"HTTP/");
+    (Method::new(method).is_ok() && words.next().is_none_or(is_version) && words.next().is_none())
+        .then_some((method, target))
+}
+
 fn push_address(address: IpAddr, out: &mut Vec<u8>) {
     match address {
+        // A peer on a Unix socket has no address, and no other peer has this one.
+        _ if address.is_unspecified() => out.extend_from_slice(b"unix"),
         IpAddr::V4(address) => {
             for (n, part) in address.octets().into_iter().enumerate() {
                 if n > 0 {
@@ -244,7 +263,7 @@ pub(super) mod tests {
     /// A finished request with this request line.
     pub(in super::super) fn pending(request_line: &[u8]) -> PendingRecord {
         let mut pending = PendingRecord::default();
-        let began = clock::monotonic_ms() - 2000;
+        let began = clock::monotonic_ns() - 2_000_000_000;
         pending.set(began, IpAddr::from([127, 0, 0, 1]), [b"", b"", b"", request_line]);
         pending
     }
@@ -318,6 +337,9 @@ pub(super) mod tests {
             "time": "1994-11-06T08:49:37Z",
             "client": "127.0.0.1",
             "user": null,
+            "method": "GET",
+            "path": "/",
+            "query": null,
             "request": "GET / HTTP/1.0",
             "status": 200,
             "sent": 12,
@@ -327,8 +349,8 @@ pub(super) mod tests {
         });
         let parse = |record: &Record<'_>| {
             let mut value: Value = serde_json::from_str(&line_of(LogFormat::Json, record)).unwrap();
-            let duration = value.as_object_mut().unwrap().remove("duration_ms").unwrap();
-            assert!((2000..10_000).contains(&duration.as_u64().unwrap()), "{duration}");
+            let duration = value.as_object_mut().unwrap().remove("duration_us").unwrap();
+            assert!((2_000_000..10_000_000).contains(&duration.as_u64().unwrap()), "{duration}");
             value
         };
         let mut pending = pending(b"GET / HTTP/1.0");
@@ -338,6 +360,52 @@ pub(super) mod tests {
             ("2001:db8::1".into(), "127.0.0.1".into(), "me".into());
         (expected["sent"], expected["end"]) = (u64::MAX.into(), "file-changed".into());
         assert_eq!(parse(&Record { sent: u64::MAX, reason: EndReason::FileChanged, ..record(&pending) }), expected);
+    }
+
+    // The path is not decoded. A line that is no request line is only in `request`.
+    #[test]
+    fn json_object_has_method_path_and_query_apart() {
+        for (line, method, path, query) in [
+            ("GET / HTTP/1.0", Some("GET"), Some("/"), None),
+            ("HEAD /a%20b/../c?d=e&f=?g HTTP/1.1", Some("HEAD"), Some("/a%20b/../c"), Some("d=e&f=?g")),
+            ("GET /a? HTTP/1.0", Some("GET"), Some("/a"), Some("")),
+            ("PURGE \t /a\t HTTP/9.9", Some("PURGE"), Some("/a"), None),
+            ("GET http://host:1/a?b HTTP/1.1", Some("GET"), Some("/a"), Some("b")),
+            ("GET http://host?b HTTP/1.1", Some("GET"), Some("/"), Some("b")),
+            ("OPTIONS * HTTP/1.0", Some("OPTIONS"), Some("*"), None),
+            ("GET /simple", Some("GET"), Some("/simple"), None),
+            ("GET a HTTP/1.0", None, None, None),
+            ("GET /a b HTTP/1.0", None, None, None),
+            ("GET /a /b", None, None, None),
+            ("G\"T /a HTTP/1.0", None, None, None),
+            ("GET", None, None, None),
+            ("", None, None, None),
+        ] {
+            let object: Value =
+                serde_json::from_str(&line_of(LogFormat::Json, &record(&pending(line.as_bytes())))).unwrap();
+            assert_eq!(
+                (&object["method"], &object["path"], &object["query"]),
+                (&json!(method), &json!(path), &json!(query))
+            );
+            assert_eq!(object["request"], if line.is_empty() { Value::Null } else { line.into() });
+        }
+    }
+
+    // In place of an address, in every format.
+    #[test]
+    fn peer_on_a_unix_socket_is_named_unix() {
+        let mut pending = pending(b"GET / HTTP/1.0");
+        let peer = IpAddr::from([0, 0, 0, 0]);
+        for (client, start, expected_peer) in
+            [("0.0.0.0", "unix - - [", None), ("192.0.2.1", "192.0.2.1 - - [", Some("unix"))]
+        {
+            pending.client = client.parse().unwrap();
+            let record = Record { peer, ..record(&pending) };
+            assert!(line_of(LogFormat::Common, &record).starts_with(start));
+            let object: Value = serde_json::from_str(&line_of(LogFormat::Json, &record)).unwrap();
+            assert_eq!(object["client"], client.replace("0.0.0.0", "unix"));
+            assert_eq!(object.get("peer"), expected_peer.map(Value::from).as_ref());
+        }
     }
 
     // The text of an error may be anything.
@@ -377,7 +445,7 @@ pub(super) mod tests {
     fn lines_have_the_address_date_and_numbers_of_their_record() {
         let (mut out, mut timestamps) = (Vec::new(), TimestampCache::new(LogFormat::Common));
         for (client, seconds, sent) in
-            [("0.10.255.1", 784_111_777, 0), ("2001:db8::1", 784_111_777, 10), ("::", 951_782_400, u64::MAX)]
+            [("0.10.255.1", 784_111_777, 0), ("2001:db8::1", 784_111_777, 10), ("0.0.0.0", 951_782_400, u64::MAX)]
         {
             let mut pending = pending(b"");
             pending.client = client.parse().unwrap();
@@ -387,7 +455,7 @@ pub(super) mod tests {
         }
         let expected = "0.10.255.1 - - [06/Nov/1994:08:49:37 +0000] \"\" 404 0\n\
                         2001:db8::1 - - [06/Nov/1994:08:49:37 +0000] \"\" 404 10\n\
-                        :: - - [29/Feb/2000:00:00:00 +0000] \"\" 404 18446744073709551615\n";
+                        unix - - [29/Feb/2000:00:00:00 +0000] \"\" 404 18446744073709551615\n";
         assert_eq!(String::from_utf8(out).unwrap(), expected);
     }
 

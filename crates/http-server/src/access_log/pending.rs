@@ -6,7 +6,6 @@ use http_core::auth::Basic;
 use http_core::{FieldName, Fields, header};
 
 use crate::access_log::log_format::LogFormat;
-use crate::clock::Millis;
 
 /// The most bytes of a record, for heads of this many bytes: its texts, in a buffer that may have doubled.
 pub(crate) fn max_record(head: usize) -> usize {
@@ -21,7 +20,8 @@ pub(crate) const TEXT_KEPT: usize = 256;
 
 #[derive(Debug)]
 pub(crate) struct PendingRecord {
-    pub(super) began: Millis,
+    /// In nanoseconds; only for a format that says how long a request took.
+    pub(super) began: u64,
     pub(super) client: IpAddr,
     /// User, Referer, User-Agent, request line and cause, one after the other. The buffer is reused for the next request.
     text: Vec<u8>,
@@ -51,7 +51,7 @@ impl PendingRecord {
     pub(crate) fn begin(
         &mut self,
         format: LogFormat,
-        began: Millis,
+        began: u64,
         client: IpAddr,
         headers: Option<&Fields<'_>>,
         request_line: &[u8],
@@ -70,7 +70,7 @@ impl PendingRecord {
     }
 
     /// Texts are user, Referer, User-Agent and request line; one that is missing is empty.
-    pub(super) fn set(&mut self, began: Millis, client: IpAddr, texts: [&[u8]; 4]) {
+    pub(super) fn set(&mut self, began: u64, client: IpAddr, texts: [&[u8]; 4]) {
         (self.began, self.client) = (began, client);
         self.text.clear();
         let ends = texts.map(|text| {

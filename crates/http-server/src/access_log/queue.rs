@@ -234,7 +234,10 @@ impl Queue {
             }
             (Ok(()), Some(before)) if written > 0 && self.waiting() < FLUSH_THRESHOLD => {
                 self.lost_before = None;
-                Some(format!("the access log can be written again; {} lines were lost", self.lost - before))
+                Some(match self.lost - before {
+                    1 => "the access log can be written again; 1 line was lost".into(),
+                    lost => format!("the access log can be written again; {lost} lines were lost"),
+                })
             }
             _ => None,
         }

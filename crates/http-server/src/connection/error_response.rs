@@ -245,7 +245,7 @@ mod tests {
             ("/panics", "its reader panicked: in read"),
             ("/fails", "operation would block"),
             ("/late", "operation would block"),
-            ("/short", "its reader ended 2 bytes early"),
+            ("/short", "its reader ended early, by a length of 2"),
         ] {
             let message = format!("GET {path}: body failed: {fault}");
             assert_eq!(messages(handler, &format!("GET {path} HTTP/1.0\r\n\r\n")), [message]);

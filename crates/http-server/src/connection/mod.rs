@@ -75,6 +75,8 @@ pub(crate) struct Connection<T = Socket> {
     /// Responses that were sent completely.
     responses: u32,
     received_at: ReceivedAt,
+    /// When the request in progress began, in nanoseconds, if the log needs it.
+    request_began: u64,
     /// Bytes of memory that are charged to the budgets.
     receive_charge: u32,
     send_charge: u32,
@@ -140,6 +142,7 @@ impl<T: Transport> Connection<T> {
             timeout_reason: None,
             responses: 0,
             received_at: ReceivedAt::NONE,
+            request_began: shared.request_begins(),
             receive_charge: 0,
             send_charge: 0,
             reservation: Reservation::None,
@@ -198,7 +201,7 @@ impl<T: Transport> Connection<T> {
         }
         let mut workspace = context.take_workspace(&shared.limits);
         self.protocol.attach(&mut workspace);
-        let Err(error) = self.read() else {
+        let Err(error) = self.read(shared) else {
             self.holds_workspace = true;
             return TurnOutcome::Defer;
         };

@@ -169,7 +169,9 @@ impl SendBuffer {
         match rest.left {
             Some(0) => self.rest = None,
             None if ended => self.rest = None,
-            Some(left) if ended => return Err(io::Error::other(format!("its reader ended {left} bytes early"))),
+            Some(left) if ended => {
+                return Err(io::Error::other(format!("its reader ended early, by a length of {left}")));
+            }
             _ => {}
         }
         Ok(())

@@ -11,7 +11,7 @@ use http_core::{Date, Framing, RequestError, UsageError};
 
 use super::{Activity, Aside, BYTES_PER_TURN, Connection, TurnOutcome};
 use crate::access_log::{LogFormat, PendingRecord};
-use crate::clock::{self, Millis};
+use crate::clock;
 use crate::connection::budget::Reservation;
 use crate::connection::context::WorkerContext;
 use crate::connection::error_response::{ErrorResponses, Failure};
@@ -86,7 +86,7 @@ impl<T: Transport> Connection<T> {
                         return Ok(TurnOutcome::Park(Interest::Yield));
                     }
                     self.update_phase();
-                    let n = self.read()?;
+                    let n = self.read(shared)?;
                     bytes += n;
                     context.turn.add_bytes(n);
                 }
@@ -124,7 +124,7 @@ impl<T: Transport> Connection<T> {
                         && !matches!(self.aside.as_deref(), Some(Aside::Unwanted(_)))
                     {
                         let record = self.log_record.get_or_insert_with(|| context.take_log_record());
-                        let (began, client) = (self.timer.phase_started(), self.peer_addr.ip());
+                        let (began, client) = (self.request_began, self.peer_addr.ip());
                         record.begin(log.format, began, client, None, self.protocol.start_line());
                     }
                     let response = self.error_responses(shared, &context.turn).reject(error);
@@ -141,10 +141,13 @@ impl<T: Transport> Connection<T> {
     }
 
     /// Reads the available bytes, and returns their number.
-    pub(super) fn read(&mut self) -> io::Result<u64> {
+    pub(super) fn read(&mut self, shared: &Shared) -> io::Result<u64> {
         let buffer = self.protocol.receive_buffer();
         let (all, n) = (buffer.len(), self.transport.receive(buffer)?);
         self.received_at = ReceivedAt::now();
+        if self.timer.phase() != Phase::Head {
+            self.request_began = shared.request_begins(); // perhaps: these may be bytes of a body
+        }
         match n {
             0 => self.protocol.received_eof(),
             n => self.protocol.received(n),
@@ -187,7 +190,7 @@ impl<T: Transport> Connection<T> {
         };
         if shared.log.is_some() || body_may_fail {
             let format = shared.log.as_ref().map_or(LogFormat::Common, |log| log.format);
-            let (began, client) = (self.request_began(), request.client_ip);
+            let (began, client) = (self.request_began, request.client_ip);
             let record = self.log_record.get_or_insert_with(|| context.take_log_record());
             record.begin(format, began, client, Some(&head.fields), self.protocol.start_line());
         }
@@ -219,12 +222,6 @@ impl<T: Transport> Connection<T> {
         self.respond(shared, context, response).map(|()| None)
     }
 
-    /// When the request began that the protocol just received.
-    fn request_began(&self) -> Millis {
-        // If the whole request was there at once, the timer is still in the phase before it.
-        if self.timer.phase() == Phase::Head { self.timer.phase_started() } else { self.timer.last_progress() }
-    }
-
     /// Begins the record of a request that was put aside and gets no response. Returns `false` if there is no such request.
     pub(super) fn begin_held_record(&mut self, shared: &Shared) -> bool {
         let Some(log) = &shared.log else { return false };
@@ -234,7 +231,7 @@ impl<T: Transport> Connection<T> {
         let Some(head) = self.protocol.request_head() else { return false };
         let client = forwarded::client_ip(&shared.trusted, self.peer_addr.ip(), &head.fields);
         let mut record = Box::<PendingRecord>::default();
-        record.begin(log.format, self.request_began(), client, Some(&head.fields), self.protocol.start_line());
+        record.begin(log.format, self.request_began, client, Some(&head.fields), self.protocol.start_line());
         self.log_record = Some(record);
         true
     }

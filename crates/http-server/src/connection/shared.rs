@@ -7,7 +7,8 @@ use std::sync::{Arc, Mutex};
 
 use http_core::Limits;
 
-use crate::access_log::AccessLog;
+use crate::access_log::{AccessLog, LogFormat};
+use crate::clock;
 use crate::config::ServerConfig;
 use crate::connection::budget::{BodyBudget, MemoryBudget};
 use crate::forwarded::TrustedProxy;
@@ -65,6 +66,12 @@ impl<'h> Shared<'h> {
             send_budget: MemoryBudget::new(config.send_budget),
             trace: None,
         }
+    }
+
+    /// When a request begins, in nanoseconds, if the log says how long it takes.
+    pub(crate) fn request_begins(&self) -> u64 {
+        let is_timed = self.log.as_ref().is_some_and(|log| log.format == LogFormat::Json);
+        if is_timed { clock::monotonic_ns() } else { 0 }
     }
 
     pub(crate) fn is_stopping(&self) -> bool {
