@@ -155,7 +155,8 @@ pub(crate) struct Cli {
 
     /// Log file [default: standard error]
     ///
-    /// Lines are appended. SIGHUP reopens the file. Messages stay on standard error.
+    /// Lines are appended. SIGHUP reopens the file. - and /dev/stdout are standard output, which is never reopened; then
+    /// the ready lines go to standard error. Messages stay on standard error.
     #[arg(long, help_heading = LOGGING, value_name = "FILE")]
     pub(crate) log_file: Option<PathBuf>,
 
@@ -321,11 +322,6 @@ impl Cli {
 
     fn reserved_fds(&self) -> u64 {
         RESERVED_FDS + if self.metrics.is_some() { metrics::DESCRIPTORS } else { 0 }
-    }
-
-    /// Whether standard error carries the access log, with messages between its lines.
-    pub(crate) fn logs_to_standard_error(&self) -> bool {
-        self.log_file.is_none() && self.log_format.to_server().is_some()
     }
 
     /// The server's configuration, with no more connections than this many descriptors allow.

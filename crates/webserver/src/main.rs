@@ -4,6 +4,7 @@ mod cli;
 mod explain;
 mod hash_password;
 mod listeners;
+mod log_file;
 mod messages;
 mod metrics;
 mod os_error;

@@ -64,6 +64,14 @@ pub(crate) fn notice(message: &str) {
     print(Level::Info, message);
 }
 
+/// Prints the ready lines where standard output is for the log: as they are, or as messages if these are objects.
+pub(crate) fn print_ready(lines: &str) {
+    match JSON.load(Relaxed) {
+        true => lines.lines().for_each(notice),
+        false => drop(io::stderr().write_all(lines.as_bytes())),
+    }
+}
+
 /// Passes on what the running server reports, without waiting for a reader: among the lines of its log if that is on
 /// standard error too, where it would otherwise cut a line in two.
 pub(crate) fn report(level: Level, message: &str, log: Option<&LogHandle>) {

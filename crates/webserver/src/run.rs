@@ -3,18 +3,18 @@
 
 use std::io::{self, Write};
 use std::os::fd::{AsFd, OwnedFd};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::SeqCst;
 
 use http_files::{Containment, Files};
 use http_server::auth::{BasicAuth, Users};
-use http_server::{Log, RunningServer, Server};
+use http_server::{RunningServer, Server};
 use rustix::event::{PollFd, PollFlags, poll};
-use rustix::fs::{CWD, Mode, OFlags, openat};
 use rustix::process::{Resource, Rlimit, geteuid, getrlimit, setrlimit};
 
 use crate::cli::Cli;
+use crate::log_file::{Destination, LogFile};
 use crate::messages::{Level, notice, warn};
 use crate::os_error::describe;
 use crate::sandbox::{self, LinkDirectory, SandboxPaths};
@@ -50,8 +50,7 @@ struct Opened {
     socket_file: Option<SocketFile>,
     metrics: Option<Server>,
     notifier: Notifier,
-    log: Option<Log>,
-    log_directory: Option<OwnedFd>,
+    log: Option<LogFile>,
 }
 
 impl Opened {
@@ -72,7 +71,7 @@ impl Opened {
         let (server, socket_file) = listeners::bind(cli, inherited)?;
         let metrics = cli.metrics.map(metrics::bind).transpose()?;
         let notifier = Notifier::from_env();
-        let (log, log_directory) = open_log(cli)?;
+        let log = LogFile::open(cli)?;
         Ok(Opened {
             files,
             root,
@@ -85,7 +84,6 @@ impl Opened {
             metrics,
             notifier,
             log,
-            log_directory,
         })
     }
 
@@ -94,7 +92,10 @@ impl Opened {
             read: self.root.as_ref().map(AsFd::as_fd),
             link: self.link.as_ref(),
             users: &self.users_directories,
-            write: self.log_directory.as_ref().map(AsFd::as_fd),
+            write: self.log.as_ref().and_then(|log| match &log.destination {
+                Destination::Directory(directory) => Some(directory.as_fd()),
+                _ => None,
+            }),
             remove: self.socket_file.as_ref().map(SocketFile::directory),
         }
     }
@@ -120,9 +121,14 @@ impl App {
             _ => "requests may follow symlinks out of the directory",
         };
 
-        let log_on_stderr = log.as_ref().filter(|_| cli.logs_to_standard_error()).map(Log::handle);
+        let mut log_on_stderr = None;
+        let mut stdout_is_for_log = false;
         let server = match log {
-            Some(log) => server.log(log),
+            Some(LogFile { log, destination }) => {
+                log_on_stderr = matches!(destination, Destination::StandardError).then(|| log.handle());
+                stdout_is_for_log = matches!(destination, Destination::StandardOutput);
+                server.log(log)
+            }
             None => server,
         };
         let report = move |level, message: &str| messages::report(level, message, log_on_stderr.as_ref());
@@ -167,12 +173,18 @@ impl App {
             notice(&format!("listening on IPv4 only: {cause}"));
         }
         notice(&format!("{containment}; {sandbox}"));
-        let stdout = io::stdout();
-        // If a full pipe must be waited for, it is here, where a signal still ends the process.
-        let _ = poll(&mut [PollFd::new(&stdout, PollFlags::OUT)], None);
-        is_starting.store(false, SeqCst);
-        // A closed standard output is no reason not to serve.
-        let _ = stdout.lock().write_all(listeners::ready_lines(cli, &running).as_bytes());
+        let lines = listeners::ready_lines(cli, &running);
+        if stdout_is_for_log {
+            messages::print_ready(&lines);
+            is_starting.store(false, SeqCst);
+        } else {
+            let stdout = io::stdout();
+            // If a full pipe must be waited for, it is here, where a signal still ends the process.
+            let _ = poll(&mut [PollFd::new(&stdout, PollFlags::OUT)], None);
+            is_starting.store(false, SeqCst);
+            // A closed standard output is no reason not to serve.
+            let _ = stdout.lock().write_all(lines.as_bytes());
+        }
         notifier.notify("READY=1");
         Ok(App { server: running, metrics, socket_file })
     }
@@ -195,34 +207,6 @@ impl App {
         let _ = run_interruptibly(|| drop(self.socket_file));
         lines
     }
-}
-
-/// Opens the log, and the directory in which its file is created when it is reopened.
-fn open_log(cli: &Cli) -> Result<(Option<Log>, Option<OwnedFd>), String> {
-    let Some(format) = cli.log_format.to_server() else { return Ok((None, None)) };
-    let Some(file) = &cli.log_file else {
-        let log = Log::to_standard_error(format);
-        let log = log.map_err(|error| format!("cannot write to standard error: {}", describe(&error)))?;
-        return Ok((Some(log), None));
-    };
-    let cannot_open = |error: io::Error| {
-        format!("cannot open the log file {file:?}: {} (choose another with --log-file)", describe(&error))
-    };
-    let log = Log::to_file(format, file).map_err(cannot_open)?;
-    // If the name is a symlink, the file is created where it points.
-    let real = file.canonicalize();
-    let directory = match real.as_deref().unwrap_or(file).parent() {
-        Some(directory) if !directory.as_os_str().is_empty() => directory,
-        _ => Path::new("."),
-    };
-    let opened = openat(CWD, directory, OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty());
-    let opened = opened.map_err(|error| cannot_open(error.into()))?;
-    if let (Ok(directory), Ok(root)) = (directory.canonicalize(), cli.root.canonicalize())
-        && directory.starts_with(root)
-    {
-        warn(&format!("the log file {file:?} is inside the served directory, so clients can read it"));
-    }
-    Ok((Some(log), Some(opened)))
 }
 
 /// Raises the soft limit of open files to the hard one, and returns it.

@@ -5,17 +5,21 @@
 mod support;
 
 use std::fs::{self, File};
-use std::io::{ErrorKind, Read, Write};
+use std::io::{ErrorKind, Read, Seek, Write};
 use std::net::{SocketAddr, TcpStream};
+use std::os::fd::OwnedFd;
+use std::os::unix::fs::{PermissionsExt, symlink};
+use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
 
 use rustix::fs::{CWD, FileType, Mode, OFlags, mknodat, open};
-use rustix::process::Signal;
+use rustix::process::{Pid, Signal, kill_process};
 use tempfile::TempDir;
 
-use support::{Program, connect, get, keep_alive, read_response, wait_until};
+use support::{PROGRAM, Program, connect, get, keep_alive, missing, read_response, tool, wait_until};
 
 /// A program whose log is the FIFO `log` of a directory, its metrics, and a client that numbers its requests.
 struct Site {
@@ -269,4 +273,200 @@ fn lines_of_the_last_moment_are_written_before_the_end() {
     site.request(15);
     assert_eq!(site.finish(), 0);
     assert_eq!(rest(&fifo), (1..=15).collect::<Vec<_>>());
+}
+
+/// A program whose standard streams a test has chosen. Dropping the value ends it.
+struct Streams {
+    process: Child,
+    _root: TempDir,
+}
+
+impl Streams {
+    fn start(program: &mut Command, options: &[&str], stdout: impl Into<Stdio>, stderr: impl Into<Stdio>) -> Streams {
+        let root = TempDir::new().unwrap();
+        fs::set_permissions(root.path(), PermissionsExt::from_mode(0o755)).unwrap();
+        fs::write(root.path().join("small"), "small").unwrap();
+        program.args(["--port", "0", "--bind", "127.0.0.1"]).args(options).arg(root.path());
+        let process = program.stdin(Stdio::null()).stdout(stdout).stderr(stderr).spawn().unwrap();
+        Streams { process, _root: root }
+    }
+
+    fn signal(&self, signal: Signal) {
+        kill_process(Pid::from_child(&self.process), signal).unwrap();
+    }
+
+    fn finish(&mut self) {
+        self.signal(Signal::TERM);
+        assert_eq!(self.process.wait().unwrap().code(), Some(0));
+    }
+}
+
+impl Drop for Streams {
+    fn drop(&mut self) {
+        let _ = self.process.kill();
+        let _ = self.process.wait();
+    }
+}
+
+/// What has been written to a file that a process has, too.
+fn text_of(file: &File) -> String {
+    fs::read_to_string(format!("/proc/self/fd/{}", std::os::fd::AsRawFd::as_raw_fd(file))).unwrap()
+}
+
+/// The address in the ready line in this text, once it is there.
+fn ready_address(text: impl Fn() -> String) -> SocketAddr {
+    let address = || {
+        let text = text();
+        let line = text.lines().find_map(|line| line.strip_prefix("listening on http://")?.strip_suffix('/'));
+        line.map(|address| address.parse().unwrap())
+    };
+    wait_until("it is ready", || address().is_some());
+    address().unwrap()
+}
+
+/// Two requests, with a SIGHUP between them.
+fn two_requests(streams: &Streams, address: SocketAddr) {
+    assert_eq!(get(address, "/small").status, 200);
+    streams.signal(Signal::HUP);
+    thread::sleep(Duration::from_millis(200)); // nothing happens, which cannot be observed
+    assert_eq!(get(address, "/small?2").status, 200);
+}
+
+fn is_log_of_two_requests(text: &str) -> bool {
+    let lines: Vec<&str> = text.lines().collect();
+    matches!(lines[..], [one, two] if one.contains("\"GET /small HTTP/1.0\" 200") && two.contains("/small?2 HTTP"))
+}
+
+// The log is what was on standard output, whatever that is; the ready lines are then on standard error.
+#[test]
+fn log_goes_to_a_duplicate_of_standard_output() {
+    let links = TempDir::new().unwrap();
+    let link = links.path().join("access.log");
+    symlink("/dev/stdout", &link).unwrap();
+    for name in ["-", "/dev/stdout", "/dev/fd/1", "/proc/self/fd/1", link.to_str().unwrap()] {
+        for kind in ["pipe", "socket", "file"] {
+            let (reader, writer): (OwnedFd, OwnedFd) = match kind {
+                "pipe" => std::io::pipe().map(|(reader, writer)| (reader.into(), writer.into())).unwrap(),
+                "socket" => UnixStream::pair().map(|(one, other)| (one.into(), other.into())).unwrap(),
+                _ => {
+                    let file = tempfile::tempfile().unwrap();
+                    (file.try_clone().unwrap().into(), file.into())
+                }
+            };
+            let messages = tempfile::tempfile().unwrap();
+            let mut streams = Streams::start(
+                &mut Command::new(PROGRAM),
+                &["--log-file", name],
+                writer,
+                messages.try_clone().unwrap(),
+            );
+            two_requests(&streams, ready_address(|| text_of(&messages)));
+            streams.finish();
+            let (mut text, mut reader) = (String::new(), File::from(reader));
+            if kind == "file" {
+                reader.rewind().unwrap();
+            }
+            drop(streams);
+            reader.read_to_string(&mut text).unwrap();
+            assert!(is_log_of_two_requests(&text), "{name} {kind}: {text}");
+            let messages = text_of(&messages);
+            assert!(!messages.contains("GET") && messages.ends_with(" 0 failed\n"), "{name} {kind}: {messages}");
+            assert_eq!(messages.matches("listening on http://").count(), 1);
+        }
+    }
+}
+
+// Opening it by name would be refused.
+#[test]
+fn log_goes_to_a_standard_stream_of_another_owner() {
+    let Some(setpriv) = tool("setpriv").filter(|_| rustix::process::geteuid().is_root()) else { return };
+    for (option, is_output) in [("-", true), ("/dev/stdout", true), ("/dev/stderr", false)] {
+        let mut command = Command::new(&setpriv);
+        command.args(["--reuid", "65534", "--regid", "65534", "--clear-groups", PROGRAM]);
+        let [out, err] = [(); 2].map(|()| tempfile::tempfile().unwrap());
+        for file in [&out, &err] {
+            file.set_permissions(PermissionsExt::from_mode(0o600)).unwrap();
+        }
+        let options = ["--log-file", option];
+        let mut streams = Streams::start(&mut command, &options, out.try_clone().unwrap(), err.try_clone().unwrap());
+        wait_until("it is ready", || text_of(&out).contains("listening") || !text_of(&err).is_empty());
+        if text_of(&err).contains("setpriv") {
+            return missing("a program that another user may execute");
+        }
+        let (log, ready) = if is_output { (&out, &err) } else { (&err, &out) };
+        two_requests(&streams, ready_address(|| text_of(ready)));
+        streams.finish();
+        assert_eq!(text_of(log).matches("GET /small").count(), 2, "{}", text_of(log));
+        assert_eq!(text_of(ready).matches("GET /small").count(), 0);
+    }
+}
+
+// Standard error has the log by default. By a name it is the same, though a socket cannot be opened by it.
+#[test]
+fn log_goes_to_standard_error_by_its_names() {
+    for name in ["/dev/stderr", "/dev/fd/2", "/proc/self/fd/2"] {
+        let (mut reader, writer) = UnixStream::pair().unwrap();
+        let ready = tempfile::tempfile().unwrap();
+        let options = ["--log-file", name];
+        let mut streams =
+            Streams::start(&mut Command::new(PROGRAM), &options, ready.try_clone().unwrap(), OwnedFd::from(writer));
+        two_requests(&streams, ready_address(|| text_of(&ready)));
+        streams.finish();
+        drop(streams);
+        let mut text = String::new();
+        reader.read_to_string(&mut text).unwrap();
+        let lines: String = text.lines().filter(|line| line.contains("GET")).map(|line| format!("{line}\n")).collect();
+        assert!(is_log_of_two_requests(&lines) && text.contains("webserver: 2 connections: "), "{name}: {text}");
+        assert_eq!(text_of(&ready).lines().count(), 1);
+    }
+}
+
+#[test]
+fn ready_lines_are_objects_among_objects_on_standard_error() {
+    let [out, err] = [(); 2].map(|()| tempfile::tempfile().unwrap());
+    let options = ["--log-file", "-", "--log-format", "json"];
+    let mut streams =
+        Streams::start(&mut Command::new(PROGRAM), &options, out.try_clone().unwrap(), err.try_clone().unwrap());
+    let objects = |file: &File| -> Vec<serde_json::Value> {
+        text_of(file).lines().filter_map(|line| serde_json::from_str(line).ok()).collect()
+    };
+    let ready = || {
+        let objects = objects(&err).into_iter();
+        objects
+            .filter_map(|object| Some(object["message"].as_str()?.strip_prefix("listening on http://")?.to_owned()))
+            .next()
+    };
+    wait_until("it is ready", || ready().is_some());
+    get(ready().unwrap().trim_end_matches('/').parse().unwrap(), "/small");
+    streams.finish();
+    assert_eq!(objects(&err).len(), text_of(&err).lines().count());
+    let log = objects(&out);
+    assert!(log.len() == 1 && text_of(&out).lines().count() == 1 && log[0]["path"] == "/small", "{log:?}");
+}
+
+// Standard output is free for the ready lines without a log.
+#[test]
+fn ready_lines_stay_on_standard_output_without_a_log() {
+    let options = ["--log-file", "-", "--log-format", "off"];
+    let program = Program::start(TempDir::new().unwrap().path(), &options);
+    assert_eq!(program.ready().len(), 1);
+    assert!(!program.finish().contains("listening"));
+}
+
+// `webserver --log-file - | head -1`
+#[test]
+fn closed_standard_output_is_reported_and_the_server_serves_on() {
+    let (reader, writer) = std::io::pipe().unwrap();
+    let messages = tempfile::tempfile().unwrap();
+    let options = ["--log-file", "-"];
+    let mut streams =
+        Streams::start(&mut Command::new(PROGRAM), &options, OwnedFd::from(writer), messages.try_clone().unwrap());
+    let address = ready_address(|| text_of(&messages));
+    drop(reader);
+    assert_eq!(get(address, "/small").status, 200);
+    let expected = "webserver: cannot write the access log: Broken pipe";
+    wait_until("it is reported", || text_of(&messages).contains(expected));
+    assert_eq!(get(address, "/small").status, 200);
+    streams.finish();
+    assert!(text_of(&messages).ends_with(" 0 failed; 2 log lines lost\n"), "{}", text_of(&messages));
 }

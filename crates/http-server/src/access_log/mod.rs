@@ -14,6 +14,7 @@ use std::sync::Arc;
 
 use self::format::max_line;
 use self::output::Output;
+use self::queue::Destination;
 
 pub(crate) use self::format::Record;
 pub use self::format::json_message;
@@ -51,7 +52,15 @@ impl Log {
     /// # Errors
     /// From the system, if no descriptor is left.
     pub fn to_standard_error(format: LogFormat) -> io::Result<Log> {
-        Ok(Log(Arc::new(AccessLog::new(format, None, Output::standard_error()?))))
+        Ok(Log(Arc::new(AccessLog::new(format, Destination::StandardError, Output::standard_error()?))))
+    }
+
+    /// A log on standard output, which is never reopened. If it cannot be written, there are messages as with a file.
+    ///
+    /// # Errors
+    /// From the system, if no descriptor is left.
+    pub fn to_standard_output(format: LogFormat) -> io::Result<Log> {
+        Ok(Log(Arc::new(AccessLog::new(format, Destination::StandardOutput, Output::standard_output()?))))
     }
 
     /// A log that is appended to a file. If the file does not exist, it is created with mode 0640. If it cannot be
@@ -61,7 +70,7 @@ impl Log {
     /// # Errors
     /// From the system.
     pub fn to_file(format: LogFormat, path: &Path) -> io::Result<Log> {
-        Ok(Log(Arc::new(AccessLog::new(format, Some(path.into()), Output::file(path)?))))
+        Ok(Log(Arc::new(AccessLog::new(format, Destination::File(path.into()), Output::file(path)?))))
     }
 
     /// A handle, from which lines can be [added](LogHandle::add_line) before the server has started.

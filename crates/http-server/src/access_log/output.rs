@@ -1,4 +1,4 @@
-//! Where lines go: standard error, or a file. If a full disk cuts a line off, its rest is written before any other line
+//! Where lines go: standard error, standard output or a file. If a full disk cuts a line off, its rest is written before any other line
 //! once there is space again.
 
 use std::fmt;
@@ -15,7 +15,7 @@ use rustix::fs::{OFlags, fcntl_setfl};
 
 use super::queue::FLUSH_THRESHOLD;
 
-/// A file or standard error that lines are written to.
+/// A file or a standard stream that lines are written to.
 pub(super) struct Output {
     out: Box<dyn Write + Send>,
     /// Device and inode, which identify a file whatever its name is.
@@ -41,6 +41,14 @@ impl Output {
         // A descriptor of its own: a thread that waits for the reader must not hold the lock that a panic's message
         // needs.
         Output::over(File::from(io::stderr().as_fd().try_clone_to_owned()?))
+    }
+
+    /// It is duplicated: a socket cannot be opened by its name, nor what belongs to another user.
+    ///
+    /// # Errors
+    /// From the system, if no descriptor is left.
+    pub(super) fn standard_output() -> io::Result<Output> {
+        Output::over(File::from(io::stdout().as_fd().try_clone_to_owned()?))
     }
 
     /// # Errors

@@ -28,14 +28,22 @@ pub(super) fn memory(max_line: usize) -> usize {
 #[derive(Debug)]
 pub(crate) struct AccessLog {
     pub(crate) format: LogFormat,
-    /// `None`: standard error, which is never reopened.
-    pub(super) path: Option<PathBuf>,
+    pub(super) destination: Destination,
     pub(super) flush_interval: Duration,
     state: Mutex<State>,
     /// Wakes the thread that writes, and the one that waits for the end.
     pub(super) changed: Condvar,
     /// Wakes the threads that do not write.
     pub(super) spare: Condvar,
+}
+
+/// Where the lines go.
+#[derive(Debug)]
+pub(super) enum Destination {
+    StandardError,
+    StandardOutput,
+    /// A file, which can be reopened.
+    File(PathBuf),
 }
 
 #[derive(Debug)]
@@ -74,7 +82,7 @@ pub(super) struct Queue {
 }
 
 impl AccessLog {
-    pub(super) fn new(format: LogFormat, path: Option<PathBuf>, output: Output) -> AccessLog {
+    pub(super) fn new(format: LogFormat, destination: Destination, output: Output) -> AccessLog {
         let state = State {
             queue: Queue::default(),
             timestamps: TimestampCache::new(format),
@@ -89,7 +97,7 @@ impl AccessLog {
         };
         AccessLog {
             format,
-            path,
+            destination,
             flush_interval: FLUSH_INTERVAL,
             state: Mutex::new(state),
             changed: Condvar::new(),
@@ -100,7 +108,7 @@ impl AccessLog {
     /// A log whose queue does not grow.
     #[cfg(test)]
     pub(crate) fn with_full_capacity(format: LogFormat) -> AccessLog {
-        let log = AccessLog::new(format, None, Output::new(io::sink()));
+        let log = AccessLog::new(format, Destination::StandardError, Output::new(io::sink()));
         log.lock().queue.bytes.reserve(CAPACITY);
         log
     }
@@ -144,7 +152,7 @@ impl AccessLog {
     }
 
     pub(super) fn ask_to_reopen(&self) {
-        if self.path.is_some() {
+        if let Destination::File(_) = self.destination {
             let mut state = self.lock();
             (state.reopen_at, state.reopen_asked) = (Some(Instant::now()), true);
             drop(state);
@@ -250,7 +258,7 @@ mod tests {
     use super::*;
 
     fn log() -> AccessLog {
-        AccessLog::new(LogFormat::Common, None, Output::new(io::sink()))
+        AccessLog::new(LogFormat::Common, Destination::StandardError, Output::new(io::sink()))
     }
 
     #[test]

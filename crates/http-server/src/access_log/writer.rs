@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 
 use super::Log;
 use super::output::Output;
-use super::queue::{AccessLog, FLUSH_THRESHOLD, State};
+use super::queue::{AccessLog, Destination, FLUSH_THRESHOLD, State};
 use crate::messages::Messages;
 
 /// The threads of a log to a file: one that writes, and two others that may be stuck with earlier files.
@@ -37,7 +37,7 @@ impl Writer {
     /// From the system, if a thread cannot be started.
     pub(crate) fn start(Log(log): Log, messages: &Arc<Messages>) -> io::Result<Writer> {
         let writer = Writer(log);
-        let threads = if writer.0.path.is_some() { WRITERS } else { 1 };
+        let threads = if let Destination::File(_) = writer.0.destination { WRITERS } else { 1 };
         for _ in 0..threads {
             let (log, messages) = (writer.0.clone(), messages.clone());
             let run = move || log.run(&|message| messages.send(message));
@@ -117,7 +117,7 @@ impl AccessLog {
 
     /// Opens the file of the same name, and lets it take the place of the current one.
     fn reopen(&self, generation: u64, asked: bool, report: &dyn Fn(&str)) {
-        let Some(path) = &self.path else { return };
+        let Destination::File(path) = &self.destination else { return };
         match Output::file(path) {
             Ok(output) => drop(self.replace_output(generation, output)), // what it drops, it closes, which may take long
             Err(error) => {
@@ -198,7 +198,7 @@ impl AccessLog {
             self.changed.notify_all();
         }
         // On standard error nobody would see that it cannot be written.
-        message.filter(|_| result.is_ok() || self.path.is_some())
+        message.filter(|_| result.is_ok() || !matches!(self.destination, Destination::StandardError))
     }
 
     /// Waits until there are lines, and then a little for more. It does not wait if the log is closed or has another
@@ -228,7 +228,7 @@ mod tests {
     /// A log on a disk, the thread that writes it, and its messages.
     fn log_on(disk: &Disk, flush_interval: Duration) -> (Arc<AccessLog>, JoinHandle<()>, Receiver<String>) {
         // The path is not opened.
-        let mut log = AccessLog::new(LogFormat::Common, Some("log".into()), Output::new(disk.clone()));
+        let mut log = AccessLog::new(LogFormat::Common, Destination::File("log".into()), Output::new(disk.clone()));
         log.flush_interval = flush_interval;
         let (log, (sender, messages)) = (Arc::new(log), channel());
         let writer = thread::spawn({
@@ -307,7 +307,7 @@ mod tests {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("log");
         let open = || Output::file(&path).unwrap();
-        let log = AccessLog::new(LogFormat::Common, Some(path.clone()), open());
+        let log = AccessLog::new(LogFormat::Common, Destination::File(path.clone()), open());
         let opened_for = || match log.next_task() {
             Task::Reopen { generation, .. } => (generation, open()),
             _ => panic!("nobody asked"),
