@@ -2,7 +2,7 @@
 
 use std::ffi::OsStr;
 use std::fs;
-use std::io::{Read as _, Write as _};
+use std::io::{self, Read as _, Write as _};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::os::unix::process::ExitStatusExt as _;
 use std::path::{Path, PathBuf};
@@ -74,7 +74,8 @@ impl Reply {
         match self.then {
             Then::Close => {}
             Then::Reset => rustix::net::sockopt::set_socket_linger(&stream, Some(Duration::ZERO)).unwrap(),
-            Then::Stall => drop(stream.read(&mut [0])),
+            // Unlike one `read`, it goes on after a signal, such as that of a machine that is paused.
+            Then::Stall => drop(io::copy(&mut stream, &mut io::sink())),
         }
     }
 }

@@ -3,7 +3,7 @@
 
 use std::collections::HashMap;
 use std::ffi::OsStr;
-use std::io::{Read, Write as _};
+use std::io::{self, Read, Write as _};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::process::{Command, Output, Stdio};
 use std::sync::mpsc::{Receiver, Sender, channel};
@@ -123,6 +123,11 @@ pub(crate) fn accept(listener: TcpListener) -> TcpStream {
     let (stream, _) = accepted.recv_timeout(TIMEOUT).unwrap().unwrap();
     stream.set_read_timeout(Some(TIMEOUT)).unwrap();
     stream
+}
+
+/// Waits until the client closes. Unlike one `read`, it goes on after a signal, such as that of a machine that is paused.
+pub(crate) fn wait_for_close(mut stream: TcpStream) {
+    let _ = io::copy(&mut stream, &mut io::sink());
 }
 
 fn read_request(stream: &mut TcpStream, connection: usize) -> Option<Request> {
