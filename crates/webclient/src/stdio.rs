@@ -3,31 +3,31 @@
 
 use std::fs::File;
 use std::io::{self, IsTerminal as _, Write};
+use std::mem;
 use std::os::fd::AsFd;
-use std::sync::atomic::{AtomicBool, Ordering};
 
 use rustix::event::{PollFd, PollFlags, poll};
+use rustix::fs::{Mode, OFlags, open};
 use rustix::io::{Errno, fcntl_getfd};
-use rustix::stdio::{stdin, stdout};
+use rustix::stdio::{stderr, stdin, stdout};
 
-static NO_STDIN: AtomicBool = AtomicBool::new(false);
-static NO_STDOUT: AtomicBool = AtomicBool::new(false);
-
-// Before std starts.
+// Before std starts: puts a directory in place of each that is closed. It can be neither read nor written, also by its
+// name, as in `--output /dev/fd/1`.
 ctor::declarative::ctor! {
     #[ctor(unsafe)]
-    fn look() {
-        NO_STDIN.store(fcntl_getfd(stdin()).is_err(), Ordering::Relaxed);
-        NO_STDOUT.store(fcntl_getfd(stdout()).is_err(), Ordering::Relaxed);
+    fn occupy() {
+        for stream in [stdin(), stdout(), stderr()] {
+            if fcntl_getfd(stream).is_err() {
+                mem::forget(open(c"/", OFlags::RDONLY | OFlags::DIRECTORY, Mode::empty())); // it gets the lowest free number
+            }
+        }
     }
 }
 
 /// Standard input.
 pub(crate) fn input() -> io::Result<File> {
-    if NO_STDIN.load(Ordering::Relaxed) {
-        return Err(Errno::BADF.into());
-    }
-    stdin().as_fd().try_clone_to_owned().map(File::from)
+    let input = File::from(stdin().as_fd().try_clone_to_owned()?);
+    if input.metadata()?.is_dir() { Err(Errno::BADF.into()) } else { Ok(input) }
 }
 
 /// Standard output without a buffer: what was received is written at once.
@@ -42,9 +42,6 @@ impl Stdout {
 
 impl Write for Stdout {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        if NO_STDOUT.load(Ordering::Relaxed) {
-            return Err(Errno::BADF.into());
-        }
         loop {
             match rustix::io::write(stdout(), bytes) {
                 // Another program may have set the pipe or terminal that it shares to non-blocking.

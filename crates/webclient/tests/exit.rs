@@ -296,6 +296,25 @@ fn output_that_cannot_be_written_is_never_success() {
     }
 }
 
+// `/dev/null`, with which std replaces what is closed, would take everything.
+#[test]
+fn closed_output_cannot_be_written_by_its_name() {
+    let server = Server::responding(OK);
+    let url = server.url("/a");
+    for (name, redirection) in [
+        ("/dev/fd/1", ">&-"),
+        ("/proc/self/fd/1", ">&-"),
+        ("//dev/stdout", ">&-"),
+        ("/dev/stderr", "2>&-"),
+        ("/dev/fd/0", "<&-"),
+    ] {
+        let output = shell(&format!("$W -o {name} {url} {redirection}"));
+        assert_eq!(output.status.code(), Some(23), "{name}: {output:?}");
+        assert!(redirection == "2>&-" || !output.stderr.is_empty(), "{name}: {output:?}");
+    }
+    server.assert_no_request();
+}
+
 // A pipe that another program has made non-blocking delays the output, and loses none of it.
 #[test]
 fn non_blocking_output_gets_every_byte() {

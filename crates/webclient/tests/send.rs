@@ -137,6 +137,9 @@ fn standard_input_is_sent_from_where_it_stands() {
     let mut closed = Command::new("sh");
     closed.args(["-c", &format!("$W -d - {url} <&-")]).env("W", env!("CARGO_BIN_EXE_webclient"));
     assert_ends(&closed.output().unwrap(), 2, "", "cannot read standard input: Bad file descriptor");
+    let mut closed = Command::new("sh");
+    closed.args(["-c", &format!("$W -d @/dev/stdin {url} <&-")]).env("W", env!("CARGO_BIN_EXE_webclient"));
+    assert_ends(&closed.output().unwrap(), 2, "", "cannot read \"/dev/stdin\": Is a directory");
     server.assert_no_request();
 }
 
