@@ -227,8 +227,10 @@ impl Client {
             self.observer.report(Event::Redirected(&next_url));
             response.discard();
             if next_url.origin() != url.as_http().origin() {
-                for name in [header::AUTHORIZATION, header::COOKIE] {
-                    fields.remove(name); // R1945-11b
+                // R1945-11b. The proxy, if there is one, remains the same.
+                let of_proxy = self.proxy.is_none().then_some(header::PROXY_AUTHORIZATION);
+                for name in [header::AUTHORIZATION, header::COOKIE].into_iter().chain(of_proxy) {
+                    fields.remove(name);
                 }
             }
             if body.length().is_some() {

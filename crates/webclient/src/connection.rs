@@ -452,6 +452,13 @@ impl<S, H> Response<S, H> {
         (head, Response { head: (), connection, unread, is_complete })
     }
 
+    /// Whether the connection would be kept if the rest of the body were read now. From now on, that takes no longer.
+    pub(crate) fn would_be_kept_within(&mut self, limit: Duration) -> bool {
+        let Response { connection, .. } = self;
+        connection.deadline = connection.deadline.within(limit);
+        connection.machine.close_reason().is_none() && !connection.is_cut
+    }
+
     /// Whether everything was received and returned.
     pub(crate) fn is_over(&self) -> bool {
         self.is_complete && self.unread.is_empty()
@@ -464,14 +471,19 @@ impl<S, H> Response<S, H> {
             match self.connection.machine.poll() {
                 Ok(Event::Body(_)) => {}
                 Ok(Event::ResponseEnd) => self.is_complete = true,
-                _ => return None,
+                _ => break,
             }
         }
         let mut connection = self.connection;
         connection.is_reused = true;
-        let is_kept = connection.machine.can_reuse() && !connection.is_cut;
-        let reason = connection.machine.close_reason().unwrap_or(CloseReason::BodyIncomplete);
-        connection.observer.report(if is_kept { event::Event::Kept } else { event::Event::Closing(reason) });
+        let is_kept = self.is_complete && connection.machine.can_reuse() && !connection.is_cut;
+        // Otherwise more bytes were received than the response has.
+        let other = if connection.is_cut { CloseReason::BodyIncomplete } else { CloseReason::LenientParse };
+        if is_kept {
+            connection.observer.report(event::Event::Kept);
+        } else if let Some(reason) = connection.machine.close_reason().or(self.is_complete.then_some(other)) {
+            connection.observer.report(event::Event::Closing(reason));
+        }
         is_kept.then_some(connection)
     }
 }

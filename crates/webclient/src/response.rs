@@ -3,6 +3,7 @@
 use std::fmt;
 use std::io::{self, Read, Write};
 use std::sync::Arc;
+use std::time::Duration;
 
 use http_core::redirect::RedirectError;
 use http_core::{FieldName, FieldValue, HttpUrl, Status};
@@ -143,10 +144,14 @@ impl Response {
         }
     }
 
-    /// Frees the connection if little is left of the body, such as the page of a redirect.
+    /// Frees the connection if little is left of the body, such as the page of a redirect, and arrives soon. Otherwise it
+    /// closes.
     pub(crate) fn discard(mut self) {
         const LITTLE: usize = 64 << 10;
-        let _ = self.read_to_vec(LITTLE); // otherwise the connection closes
+        const SOON: Duration = Duration::from_secs(1);
+        if self.body.as_mut().is_some_and(|body| body.would_be_kept_within(SOON)) {
+            let _ = self.read_to_vec(LITTLE);
+        }
     }
 }
 

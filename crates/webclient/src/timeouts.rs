@@ -37,6 +37,12 @@ impl Deadline {
         Deadline { end: total.and_then(|total| Instant::now().checked_add(total)), total }
     }
 
+    /// The earlier of this and the end of a limit that begins now.
+    pub(crate) fn within(self, limit: Duration) -> Deadline {
+        let end = Deadline::after(Some(self.limit(limit))).end;
+        Deadline { end, ..self }
+    }
+
     /// The time that is left. `None` without a deadline.
     pub(crate) fn left(&self) -> Option<Duration> {
         self.end.map(|end| end.saturating_duration_since(Instant::now()))

@@ -177,12 +177,47 @@ fn credentials_stay_with_their_server_and_a_body_with_its_request() {
         let (client, requests) =
             client(move |line| if line.contains("/a") { redirect(303, location) } else { OK.into() });
         let request = client.post("http://h/a").basic_auth("me", "pw").header("Cookie", "a=b").header("X", "1");
+        let request = request.header("Proxy-Authorization", "b");
         assert_eq!(text(request.header("Content-Type", "text/plain").body("hello").send()), "ok");
         let last = requests.lock().unwrap().pop().unwrap();
         assert!(last.starts_with("GET /b ") && last.contains("X: 1\r\n"), "{last}");
         assert!(!last.contains("Content-") && last.ends_with("\r\n\r\n"), "{last}");
-        assert_eq!(last.contains("Authorization: ") && last.contains("Cookie: "), keeps, "{location}: {last}");
-        assert_eq!(last.contains("Authorization: ") || last.contains("Cookie: "), keeps, "{location}: {last}");
+        for name in ["\nAuthorization: ", "\nProxy-Authorization: ", "\nCookie: "] {
+            assert_eq!(last.contains(name), keeps, "{location}: {last}");
+        }
+    }
+    let (client, requests) = client(|line| if line.contains("h/a") { redirect(302, "//other/b") } else { OK.into() });
+    let client = client.proxy(Url::parse("http://proxy:3128").unwrap());
+    let request = client.get("http://h/a").basic_auth("me", "pw").header("Proxy-Authorization", "b");
+    assert_eq!(text(request.send()), "ok");
+    let last = requests.lock().unwrap().pop().unwrap();
+    assert!(last.starts_with("GET http://other/b ") && last.contains("\nProxy-Authorization: b\r\n"), "{last}");
+    assert!(!last.contains("\nAuthorization: "), "{last}");
+}
+
+/// Only the body of the redirect is late, whether it could free a connection or not.
+#[test]
+fn redirect_is_followed_before_its_body_is_complete() {
+    for keeps in ["keep-alive", "close"] {
+        let url = serve(move |n, mut stream| {
+            assert!(read_head(&mut stream));
+            let start =
+                format!("HTTP/1.0 302 Found\r\nLocation: /b\r\nConnection: {keeps}\r\nContent-Length: 9\r\n\r\nlate");
+            stream.write_all(if n == 0 { start.as_bytes() } else { OK.as_bytes() }).unwrap();
+            if n == 0 {
+                thread::spawn(move || io::copy(&mut stream, &mut io::sink())); // until the client closes
+            }
+        });
+        let (events, log) = (Arc::new(Mutex::new(0)), Arc::new(Mutex::new(Vec::new())));
+        let closings = log.clone();
+        let client = Client::new().on_event(move |event| match event {
+            Event::Closing(reason) => closings.lock().unwrap().push(*reason),
+            _ => *events.lock().unwrap() += 1,
+        });
+        let began = Instant::now();
+        assert_eq!(text(client.get(&url).send()), "ok");
+        assert!(began.elapsed() < Timeouts::default().idle / 2, "{:?}", began.elapsed());
+        assert_eq!(log.lock().unwrap().len(), if keeps == "close" { 2 } else { 1 }, "why it is not kept");
     }
 }
 

@@ -173,6 +173,7 @@ fn verbose_says_why_the_connection_was_kept_or_not() {
         ),
         ("HTTP/1.1 200 OK\r\nX: y", "not kept: the length of the response was not known"),
         ("HTTP/1.1 200 OK\nContent-Length: 0", "not kept: the message was not strictly correct"),
+        ("HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\nmore", "not kept: the message was not strictly correct"),
     ] {
         let server = Server::responding(format!("{head}\r\n\r\n"));
         let lines = trace(&[&server.url("/a"), &server.url("/b")]);
