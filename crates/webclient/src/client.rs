@@ -25,7 +25,8 @@ const USER_AGENT: FieldValue<'static> = FieldValue::from_static(concat!("webclie
 
 /// A client. It keeps up to 8 connections open between requests, for a minute each.
 ///
-/// A clone shares the connections. Threads can use one client at the same time.
+/// A clone shares the connections, until it is told to connect in another way or to accept other responses. Threads can
+/// use one client at the same time.
 ///
 /// ```
 /// use webclient::{Client, testing};
@@ -91,7 +92,7 @@ impl Client {
     #[must_use]
     pub fn limits(mut self, limits: Limits) -> Client {
         self.limits = limits;
-        self
+        self.with_own_connections()
     }
 
     /// Whether redirects are followed, at most [`MAX_REDIRECTS`](http_core::redirect::MAX_REDIRECTS) in a row. Default: yes. Only GET and HEAD are;
@@ -139,7 +140,7 @@ impl Client {
     #[must_use]
     pub fn leniency(mut self, leniency: Leniency) -> Client {
         self.leniency = leniency;
-        self
+        self.with_own_connections()
     }
 
     /// Accepts HTTP/0.9 responses, as
@@ -147,7 +148,7 @@ impl Client {
     #[must_use]
     pub fn allow_http09(mut self, allow: bool) -> Client {
         self.allows_http09 = allow;
-        self
+        self.with_own_connections()
     }
 
     /// Sends this header with each request, instead of others with its name. `Accept: */*` and `User-Agent` are sent by
@@ -172,7 +173,12 @@ impl Client {
     #[must_use]
     pub fn connector(mut self, connector: impl Connect + 'static) -> Client {
         self.connector = Arc::new(connector);
-        self
+        self.with_own_connections()
+    }
+
+    /// Those that are kept were made by the rules before.
+    fn with_own_connections(self) -> Client {
+        Client { pool: Arc::default(), ..self }
     }
 
     /// Is told of each step, in the thread that sends.
@@ -294,7 +300,7 @@ impl Exchange<'_> {
         let Client { pool, connector, observer, timeouts, limits, leniency, allows_http09, .. } = self.client;
         let endpoint = self.endpoint();
         while let Some(mut kept) = pool.take(&endpoint) {
-            kept.prepare(self.deadline, observer);
+            kept.prepare(timeouts.idle, self.deadline, observer);
             self.report(Event::Reusing);
             match self.send_over(kept, body) {
                 Err(error) if error.can_retry() && body.can_repeat() => {}
@@ -307,8 +313,8 @@ impl Exchange<'_> {
         }
         let stream = connector.connect(&endpoint, limit, &|event| observer.report(event))?;
         let machine = Connection::new(*limits).with_leniency(*leniency).allow_http09(*allows_http09);
-        let mut connection = ClientConnection::from_stream(stream, machine, timeouts.idle, self.deadline);
-        connection.prepare(self.deadline, observer);
+        let mut connection = ClientConnection::from_stream(stream, machine);
+        connection.prepare(timeouts.idle, self.deadline, observer);
         self.send_over(connection, body)
     }
 

@@ -168,7 +168,9 @@ impl ClientConnection<TcpStream> {
         let deadline = Deadline::after(timeouts.total);
         let endpoint = Endpoint { host: host.to_owned(), port };
         let stream = TcpConnector::new().open(&endpoint, deadline.limit(timeouts.connect), &|_| ())?;
-        Ok(ClientConnection::from_stream(stream, Connection::new(Limits::default()), timeouts.idle, deadline))
+        let mut connection = ClientConnection::from_stream(stream, Connection::new(Limits::default()));
+        connection.prepare(timeouts.idle, deadline, &Observer::default());
+        Ok(connection)
     }
 }
 
@@ -182,19 +184,17 @@ impl From<TcpStream> for ClientConnection<TcpStream> {
 
 impl<S: Stream> ClientConnection<S> {
     /// A new connection over a stream that can wait.
-    pub(crate) fn from_stream(stream: S, machine: Connection, idle: Duration, deadline: Deadline) -> Self {
+    pub(crate) fn from_stream(stream: S, machine: Connection) -> Self {
         ClientConnection {
             is_idle: S::is_idle,
             set_timeout: S::set_timeout,
-            idle: Some(idle.max(SHORTEST)),
-            deadline,
             ..ClientConnection::from_parts(stream, machine)
         }
     }
 
-    /// Who is told of the next exchanges, and when these must be over.
-    pub(crate) fn prepare(&mut self, deadline: Deadline, observer: &Observer) {
-        (self.deadline, self.observer) = (deadline, observer.clone());
+    /// How long the next exchanges may wait, when they must be over, and who is told of them.
+    pub(crate) fn prepare(&mut self, idle: Duration, deadline: Deadline, observer: &Observer) {
+        (self.idle, self.deadline, self.observer) = (Some(idle.max(SHORTEST)), deadline, observer.clone());
     }
 }
 

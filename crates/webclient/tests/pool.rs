@@ -9,7 +9,8 @@ use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::Duration;
 
-use http_core::Method;
+use http_core::client::Leniency;
+use http_core::{Limits, Method};
 use webclient::{Client, Connect, Endpoint, Error, Event, Phase, Stream, Timeouts};
 
 /// Servers in memory: they answer with the target of the request. Counts connections per host, all and open.
@@ -156,6 +157,41 @@ fn connection_is_kept_only_after_its_whole_response() {
     assert_eq!(servers.open(), 1);
     client.get(&long).close().send().unwrap().read_to_vec(9999).unwrap();
     assert_eq!((servers.opened(), servers.open()), (4, 0), "a request that asks to close");
+}
+
+#[test]
+fn client_with_other_rules_has_connections_of_its_own() {
+    let (client, servers) = client();
+    for changed in [
+        client.clone(),
+        client.clone().timeouts(Timeouts::default()).follow_redirects(false).retries(1),
+        client.clone().connector(servers.clone()),
+        client.clone().limits(Limits::default()),
+        client.clone().leniency(Leniency::ALL),
+        client.clone().allow_http09(true),
+    ] {
+        fetch(&client, "http://h/");
+        fetch(&changed, "http://h/");
+    }
+    assert_eq!(servers.opened(), 1 + 4);
+}
+
+#[test]
+fn kept_connection_has_the_timeouts_of_its_next_client() {
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("http://{}/", listener.local_addr().unwrap());
+    let server = thread::spawn(move || {
+        let (mut stream, _) = listener.accept().unwrap();
+        let _ = stream.read(&mut [0; 1000]).unwrap();
+        stream.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n/1").unwrap();
+        let _ = stream.read_to_end(&mut Vec::new()); // until the client closes
+    });
+    let client = Client::new();
+    assert_eq!(fetch(&client, &url), "/1");
+    let timeouts = Timeouts { idle: Duration::from_millis(100), ..Timeouts::default() };
+    let error = client.timeouts(timeouts).get(&url).send().unwrap_err();
+    assert_eq!(error.to_string(), "waiting for the response timed out after 0.1 s");
+    server.join().unwrap();
 }
 
 // --- phases
