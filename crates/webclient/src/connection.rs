@@ -143,6 +143,8 @@ pub struct ClientConnection<S> {
     machine: Connection,
     /// Bytes to write next.
     out: Vec<u8>,
+    /// What was received before the head of the response was complete, if somebody is told of it.
+    received: Vec<u8>,
     /// A response was received over it before.
     is_reused: bool,
     /// The stream failed. Some streams then report an end, which would look like the end of a body (R9112-8).
@@ -223,6 +225,7 @@ impl<S> ClientConnection<S> {
             stream,
             machine,
             out: Vec::new(),
+            received: Vec::new(),
             is_reused: false,
             is_lost: false,
             is_cut: false,
@@ -308,17 +311,35 @@ impl<S: Read + Write> ClientConnection<S> {
             let source = io::Error::new(ErrorKind::ConnectionAborted, "the kept connection is no longer idle");
             return Err(Error::ConnectionLost { phase: Phase::Sending, source, can_retry: true });
         }
-        let mut to_send = match self.machine.request(request, &mut self.out)? {
-            SendBody::Exactly(length) => Some(length),
-            _ => Some(0),
+        let length = match self.machine.request(request, &mut self.out)? {
+            SendBody::Exactly(length) => length,
+            _ => 0,
         };
         self.observer.report(event::Event::Request(&self.out));
+        let responded = self.await_response(&mut body, length);
+        let received = mem::take(&mut self.received);
+        if responded.is_err() && !received.is_empty() {
+            self.observer.report(event::Event::InvalidHead(&received));
+        }
+        responded?;
+        let head = self.machine.response_head().ok_or(ResponseError::NoResponse)?;
+        if let Some(length @ 1..) = received.windows(head.bytes.len().max(1)).position(|bytes| bytes == head.bytes) {
+            self.observer.report(event::Event::Interim(&received[..length]));
+        }
+        self.observer.report(event::Event::Response(&head));
+        let head = on_head(&head);
+        Ok(Response { head, connection: self, unread: VecDeque::new(), is_complete: false })
+    }
+
+    /// Sends the request, and receives until the machine has the head of the response.
+    fn await_response(&mut self, body: &mut impl Read, length: u64) -> Result<(), Error> {
+        let mut to_send = Some(length);
         loop {
             match self.machine.poll() {
                 Ok(Event::NeedInput) => match to_send {
                     // The server may respond before the body is complete (R1945-9.4a), or send an interim response.
                     Some(left) if !self.out.is_empty() || self.is_silent()? => {
-                        to_send = self.write_piece(&mut body, left)?;
+                        to_send = self.write_piece(body, left)?;
                     }
                     _ => self.receive(Phase::Waiting)?,
                 },
@@ -332,10 +353,7 @@ impl<S: Read + Write> ClientConnection<S> {
             let source = io::Error::new(ErrorKind::ConnectionAborted, "the server timed out as the request was sent");
             return Err(Error::ConnectionLost { phase: Phase::Sending, source, can_retry: true });
         }
-        let head = self.machine.response_head().ok_or(ResponseError::NoResponse)?;
-        self.observer.report(event::Event::Response(&head));
-        let head = on_head(&head);
-        Ok(Response { head, connection: self, unread: VecDeque::new(), is_complete: false })
+        Ok(())
     }
 
     /// Writes the request's head, if that is due, and a piece of its body. Returns what is then left of the body, or
@@ -380,11 +398,24 @@ impl<S: Read + Write> ClientConnection<S> {
         self.arm(phase)?;
         let read = if self.is_lost {
             Err(ErrorKind::NotConnected.into())
+        } else if phase == Phase::Waiting && self.observer.0.is_some() {
+            read_from(&mut self.machine, &mut Tee(&mut self.stream, &mut self.received))
         } else {
             read_from(&mut self.machine, &mut self.stream)
         };
         self.is_lost |= read.as_ref().is_err_and(|error| !is_timeout(error.kind()));
         read.map(drop).map_err(|error| self.failed(phase, error))
+    }
+}
+
+/// Keeps a copy of what is read.
+struct Tee<'a, S>(&'a mut S, &'a mut Vec<u8>);
+
+impl<S: Read> Read for Tee<'_, S> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let read = self.0.read(buffer)?;
+        self.1.extend_from_slice(&buffer[..read]);
+        Ok(read)
     }
 }
 

@@ -23,6 +23,10 @@ pub enum Event<'a> {
     Reusing,
     /// The head of a request, as it is sent.
     Request(&'a [u8]),
+    /// Interim responses (1xx), as they were received. They are skipped, and the next event is the response itself.
+    Interim(&'a [u8]),
+    /// Bytes that were received in place of a head: it is malformed, too long, cut short or late, and the request fails.
+    InvalidHead(&'a [u8]),
     /// The head of a response, as it was received. Its [`body`](ResponseHead::body) says how the body ends.
     Response(&'a ResponseHead<'a>),
     /// The response is complete, and the connection stays open.

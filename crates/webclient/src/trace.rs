@@ -37,6 +37,8 @@ fn lines(event: &Event<'_>, (kept, not_kept): (&str, &str)) -> Vec<u8> {
             lines.extend_from_slice(format!("* body: {}\n", framing(head)).as_bytes());
             lines
         }
+        Event::Interim(heads) => [&quoted(heads, "< ")[..], b"* interim (1xx): the response follows\n"].concat(),
+        Event::InvalidHead(bytes) => quoted_start(bytes),
         Event::Kept => format!("* connection kept: {kept}\n").into(),
         Event::Closing(CloseReason::PeerRequested) => format!("* connection not kept: {not_kept}\n").into(),
         Event::Closing(CloseReason::CallerRequested) => "* connection not kept: the request asked to close it\n".into(),
@@ -62,6 +64,18 @@ fn quoted(head: &[u8], mark: &str) -> Vec<u8> {
         }
     }
     quoted
+}
+
+/// The first bytes of what is no head. They are escaped wherever they are shown: they may be those of any protocol, and
+/// what is wrong may be a byte that nobody sees.
+fn quoted_start(bytes: &[u8]) -> Vec<u8> {
+    const LONGEST: usize = 2000;
+    let (shown, more) = bytes.split_at(bytes.len().min(LONGEST));
+    let mut lines = quoted(escaped(shown).as_bytes(), "< ");
+    if !more.is_empty() {
+        lines.extend_from_slice(format!("* {} more bytes were received\n", more.len()).as_bytes());
+    }
+    lines
 }
 
 /// How the end of the body is found, and the rule that says so.

@@ -4,10 +4,11 @@
 
 mod support;
 
+use std::io::Write as _;
 use std::net::TcpListener;
 use std::process::Stdio;
 
-use support::{OK, Server, assert_ends, command, run_on_terminal, webclient};
+use support::{OK, Server, assert_ends, command, run_on_terminal, wait_for_close, webclient};
 
 #[test]
 fn include_adds_the_head_and_head_asks_for_nothing_else() {
@@ -197,6 +198,55 @@ fn verbose_shows_failed_addresses_redirects_and_repetitions() {
     assert!(trace(&["-L", &server.url("/a")]).contains(&format!("* redirected to {}", server.url("/b"))));
     let lines = trace(&["--retry", "1", &server.url("/busy")]);
     assert!(lines.iter().any(|line| line.starts_with("* trying again in 0 s: 503")), "{lines:?}");
+}
+
+#[test]
+fn verbose_shows_interim_responses() {
+    let hints = "HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\n";
+    let lines = trace(&[&Server::responding(format!("{hints}{OK}")).url("/")]);
+    let at = lines.iter().position(|line| line.starts_with('<')).unwrap();
+    assert_eq!(
+        lines[at..at + 8],
+        [
+            "< HTTP/1.1 100 Continue",
+            "< ",
+            "< HTTP/1.1 103 Early Hints",
+            "< Link: </a>",
+            "< ",
+            "* interim (1xx): the response follows",
+            "< HTTP/1.0 200 OK",
+            "< Content-Length: 2",
+        ]
+    );
+}
+
+/// Whatever is wrong with a head, it is shown, and what nobody would see is escaped.
+#[test]
+fn verbose_shows_what_is_no_head() {
+    for (response, options, status, expected) in [
+        ("SSH-2.0-x\r\n", &[][..], 8, "< SSH-2.0-x\n"),
+        ("\x15\x03\x01\0\x02\x02\x16", &[], 8, "< \\x15\\x03\\x01\\x00\\x02\\x02\\x16\n"),
+        ("HTTP/1.0 200 OK\r\nX\u{1b}: \0y\r\n\r\nbody", &["--strict"], 8, "< X\\x1b: \\x00y\n< \n< body\n"),
+        ("HTTP/1.0 200 OK\r\nA: b\rC: d\r\n\r\n", &["--strict"], 8, "< HTTP/1.0 200 OK\n< A: b\\rC: d\n< \n"),
+        ("HTTP/1.1 100 Continue\r\n\r\nHTTP/1.0 2x\r\n\r\n", &[], 8, "< HTTP/1.1 100 Continue\n< \n< HTTP/1.0 2x\n"),
+        ("HTTP/1.0 200 OK\r\nContent-L", &[], 18, "< HTTP/1.0 200 OK\n< Content-L\n"),
+        ("HTTP/1.0 200 OK\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\n", &[], 8, "< Content-Length: 2\n"),
+    ] {
+        let output = Server::responding(response).get_url(&[&["-v"], options].concat());
+        let seen = String::from_utf8(output.stderr).unwrap();
+        assert!(output.status.code() == Some(status) && seen.contains(expected), "{seen:?} lacks {expected:?}");
+        assert!(seen.lines().last().unwrap().starts_with("webclient: "), "{seen}");
+    }
+    let seen = trace(&[&Server::responding("x".repeat(3000)).url("/")]);
+    assert!(seen.contains(&format!("< {}", "x".repeat(2000))), "{seen:?}");
+    assert!(seen.iter().any(|line| line.ends_with(" more bytes were received")), "{seen:?}");
+    // A head that does not end.
+    let server = Server::scripted("127.0.0.1:0", |mut stream| {
+        let _ = stream.write_all(b"HTTP/1.0 200 OK\r\nDate: ");
+        wait_for_close(stream);
+    });
+    let seen = trace(&["--idle-timeout", "1", &server.url("/")]);
+    assert!(seen.contains(&"< Date: ".into()), "{seen:?}");
 }
 
 // People show these lines to others.
