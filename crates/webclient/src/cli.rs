@@ -5,7 +5,7 @@ use std::net::IpAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use clap::error::ErrorKind;
+use clap::error::{ContextKind, ContextValue, ErrorKind};
 use clap::{CommandFactory as _, Parser};
 use clap_complete::Shell;
 use webclient::http_core::client::Leniency;
@@ -14,6 +14,7 @@ use webclient::{Client, Family, RequestBuilder, TcpConnector, Timeouts, Url};
 
 use crate::data::Data;
 use crate::help;
+use crate::outcome::without_password;
 
 /// Fetches files over HTTP/1.0, and shows what really happened.
 ///
@@ -192,7 +193,7 @@ impl Cli {
     /// # Errors
     /// What is wrong with it, or the help or version that it asks for.
     pub(crate) fn read() -> Result<Cli, clap::Error> {
-        let mut cli = Cli::try_parse()?;
+        let mut cli = Cli::try_parse().map_err(without_secret)?;
         match cli.check() {
             Ok(()) => Ok(cli),
             Err((kind, message)) => Err(Cli::command().error(kind, message)),
@@ -309,6 +310,19 @@ impl Cli {
         // A redirect may lead to the same server.
         if is_last && !self.location { request.close() } else { request }
     }
+}
+
+/// Leaves out of a message what may be a password: others can read it in logs.
+fn without_secret(mut error: clap::Error) -> clap::Error {
+    let text = |kind| error.get(kind).map(ToString::to_string).unwrap_or_default();
+    let (option, value) = (text(ContextKind::InvalidArg), text(ContextKind::InvalidValue));
+    let shown = match value.split_once(':') {
+        Some((name, _)) if option.starts_with("--user") || option.starts_with("--header") => format!("{name}:…"),
+        _ if option.starts_with("--proxy") => without_password(&value),
+        _ => return error,
+    };
+    error.insert(ContextKind::InvalidValue, ContextValue::String(shown));
+    error
 }
 
 /// The URL of HOST PORT FILE. A host may be an IPv6 address with a zone, which the library understands.

@@ -63,8 +63,10 @@ impl Outcome {
             Error::TimedOut { .. } => 28,
             _ => 18, // cut short or lost
         };
+        let url = without_password(url);
         let message = match error {
             Error::Url(UrlError::Https) => format!("{url}: {IN_FRONT}"),
+            Error::Url(_) if url.contains("…@") => format!("{url}: {error} (see --user)"),
             Error::Write(source) if url.is_empty() => format!("cannot write to standard output: {source}"),
             error => format!("{url}: {error}"),
         };
@@ -84,5 +86,21 @@ fn redirect(response: &Response) -> String {
         None if matches!(response.status().code(), 301..=303 | 307 | 308) => " (see --location)".into(),
         None => String::new(),
     };
-    format!(" to {}{why}", escaped(location.as_bytes()))
+    format!(" to {}{why}", without_password(&escaped(location.as_bytes())))
+}
+
+/// A URL without the user and password before its host, because people show messages to others. No URL with these is
+/// requested.
+pub(crate) fn without_password(url: &str) -> String {
+    let shown = || {
+        let start = match url.find("://") {
+            Some(scheme) => scheme + 3,
+            None if url.starts_with("//") => 2,
+            None => 0,
+        };
+        let length = url[start..].find(['/', '?', '#']).unwrap_or(url.len() - start);
+        let at = url[start..start + length].rfind('@')?;
+        Some(format!("{}…{}", &url[..start], &url[start + at..]))
+    };
+    shown().unwrap_or_else(|| url.to_owned())
 }

@@ -285,6 +285,30 @@ fn password_needs_a_terminal_or_a_file() {
     server.assert_no_request();
 }
 
+// Messages end up in logs.
+#[test]
+fn no_message_repeats_a_password() {
+    let redirect = Server::responding("HTTP/1.0 302 Found\r\nLocation: http://me:sesame@h/a@b\r\n\r\n");
+    let redirect = redirect.url("/");
+    for (arguments, status, message) in [
+        (&["-u", "me:sesame", "http://h/"][..], 2, "'me:…'"),
+        (&["-H", "Authorization: sesame\n", "http://h/"], 2, "'Authorization:…'"),
+        (&["--proxy", "http://me:sesame@h", "http://h/"], 2, "'http://…@h'"),
+        (&["--proxy", "me:sesame@h", "http://h/"], 2, "'…@h'"),
+        (&["http://me:sesame@h/a"], 2, "http://…@h/a: "),
+        (&["http://me:sesame@h/a"], 2, "without a user (see --user)"),
+        (&["-O", "http://me:sesame@h/a"], 2, "http://…@h/a: "),
+        (&["https://me:sesame@h/a"], 2, "https://…@h/a: https is not supported"),
+        (&["-L", &redirect], 3, "302 Found to http://…@h/a@b: "),
+        (&[&redirect], 3, "302 Found to http://…@h/a@b (see --location)"),
+    ] {
+        let output = webclient(arguments);
+        let text = String::from_utf8(output.stderr).unwrap();
+        assert_eq!(output.status.code(), Some(status), "{arguments:?}: {text}");
+        assert!(text.contains(message) && !text.contains("sesame"), "{arguments:?}: {text}");
+    }
+}
+
 // R1945-5.1.2c
 #[test]
 fn proxy_gets_the_absolute_form() {

@@ -202,7 +202,7 @@ impl Download<'_> {
     fn receive(&mut self, response: &mut Response, complete: Option<u64>) -> Result<u64, Error> {
         let total = complete.or(response.head().content_length);
         let name = self.part.path().with_extension("");
-        let progress = Progress::new(&name.display().to_string(), self.part.length(), total);
+        let progress = Progress::new(&one_line(&name.display().to_string()), self.part.length(), total);
         response.copy_to(&mut Watched { part: &mut self.part, progress })
     }
 
