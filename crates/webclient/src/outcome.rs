@@ -33,10 +33,14 @@ impl Outcome {
         }
     }
 
-    /// After a complete response: 0, or the class of its status.
-    pub(crate) fn of_response(response: &Response) -> Outcome {
+    /// After a complete response: 0, or the class of its status. A part of a body that was not asked for is no success.
+    pub(crate) fn of_response(response: &Response, asked_for_part: bool) -> Outcome {
         let head = response.head();
         let exit_status = match head.status.class() {
+            2 if head.status.code() == 206 && !asked_for_part => {
+                let message = format!("{}: the server sent a part unasked", response.url());
+                return Outcome { exit_status: 8, message: Some(message) };
+            }
             2 => return Outcome { exit_status: 0, message: None },
             3 if response.redirect_error() == Some(RedirectError::TooMany) => 47,
             class @ (3 | 4) => class as u8,

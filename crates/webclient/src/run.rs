@@ -2,7 +2,7 @@
 
 use std::io::{self, Write as _};
 
-use webclient::{Client, Error, RequestBuilder, Response, UrlError};
+use webclient::{Client, Error, RequestBuilder, Response, Url, UrlError};
 
 use crate::cli::Cli;
 use crate::data::Data;
@@ -22,8 +22,7 @@ pub(crate) fn run(mut report: impl FnMut(Outcome)) {
         return report(Outcome::of_text(Stdout.write_all(&text)));
     }
     let urls = cli.urls();
-    let is_https = |url: &&String| url.get(..8).is_some_and(|scheme| scheme.eq_ignore_ascii_case("https://"));
-    if let Some(url) = urls.iter().find(is_https) {
+    if let Some(url) = urls.iter().find(|url| Url::parse(url) == Err(UrlError::Https)) {
         return report(Outcome::of_error(&Error::Url(UrlError::Https), url)); // before anything is fetched
     }
     let prepared = match Prepared::new(&cli) {
@@ -37,7 +36,7 @@ pub(crate) fn run(mut report: impl FnMut(Outcome)) {
             continue;
         }
         match prepared.fetch(&cli, url, is_last) {
-            Ok(response) => report(Outcome::of_response(&response)),
+            Ok(response) => report(Outcome::of_response(&response, cli.has_range())),
             Err(error) => {
                 report(Outcome::of_error(&error, url));
                 if is_output_lost(&error) {

@@ -191,7 +191,7 @@ fn port_must_be_a_number_from_1_to_65535() {
 #[test]
 fn https_is_one_clear_line() {
     let server = Server::responding(OK);
-    for url in ["https://localhost/", "HTTPS://localhost", "https://"] {
+    for url in ["https://localhost/", "HTTPS://localhost", "https://", " https://localhost/"] {
         let message = format!("webclient: {url}: https is not supported: run a TLS proxy such as socat in front");
         assert_ends(&webclient(["-u", "me", &server.url("/"), url]), 2, "", &message);
     }

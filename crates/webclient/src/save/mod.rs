@@ -64,7 +64,7 @@ fn write_in_place<'a>(
         let is_terminal = file.is_terminal();
         show_body(cli, &mut response, &mut file, is_terminal)?;
     }
-    Ok(Outcome::of_response(&response))
+    Ok(Outcome::of_response(&response, cli.has_range()))
 }
 
 fn download<'a>(
@@ -138,9 +138,9 @@ impl Download<'_> {
                     Some(complete)
                 }
                 Answer::Complete => return Ok(End::Saved),
-                Answer::Other => return Ok(End::NotSaved(Outcome::of_response(&response))),
+                Answer::Other => return Ok(End::NotSaved(Outcome::of_response(&response, true))),
                 Answer::Unusable(_) if self.rest.is_none() => {
-                    return Ok(self.invalid("the server sent a part unasked"));
+                    return Ok(End::NotSaved(Outcome::of_response(&response, false)));
                 }
                 Answer::Unusable(why) => {
                     self.start_again(why);

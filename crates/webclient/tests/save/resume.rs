@@ -244,12 +244,38 @@ fn part_that_is_longer_than_it_says_is_invalid() {
 
 #[test]
 fn part_is_accepted_only_if_it_was_asked_for() {
-    let (server, place) = (Server::new([REST, REST]), Place::new());
-    let url = server.url("/a");
-    assert_ends(&place.run(["-o", "file", &url]), 8, &["the server sent a part unasked"]);
-    place.assert_has(&[]);
-    assert_ends(&place.run(["-o", "file", "-H", "Range: bytes=5-", &url]), 0, &[]);
-    place.assert_has(&[("file", " ende")]);
+    let without_range = "HTTP/1.0 206 Partial Content\r\nContent-Length: 5\r\n\r\n ende";
+    for part in [REST, without_range] {
+        let (server, place) = (Server::new([part; 6]), Place::new());
+        let url = server.url("/a");
+        assert_ends(&place.run(["-o", "file", &url]), 8, &["the server sent a part unasked"]);
+        place.assert_has(&[]);
+        // What is shown is no success, either.
+        for arguments in [&[&*url][..], &["-o", "/dev/fd/1", &url]] {
+            let output = place.run(arguments);
+            assert_ends(&output, 8, &["the server sent a part unasked"]);
+            assert_eq!(output.stdout, b" ende");
+        }
+        for arguments in [&["-o", "file"][..], &["-o", "/dev/null"], &[]] {
+            assert_ends(&place.run(arguments.iter().chain(&["-H", "Range: bytes=5-", &url])), 0, &[]);
+        }
+        place.assert_has(&[("file", " ende")]);
+    }
+}
+
+// R9110-15.3.7.1
+#[test]
+fn part_without_content_range_is_never_appended() {
+    let without_range = "HTTP/1.0 206 Partial Content\r\nContent-Length: 5\r\nETag: \"v\"\r\n\r\n ende";
+    let why = "file.part: the server sent no valid Content-Range: starting again";
+    // Then the complete file is requested. If that brings a part, too, what was received stays.
+    assert_second_run(&[CUT, without_range, NEW], 0, &[why], &[("file", "new")]);
+    let files = [("file.part", "begun"), ("file.part.meta", "")];
+    let lines = [why, "the server sent a part unasked"];
+    assert_second_run(&[CUT, without_range, without_range], 8, &lines, &files);
+    let (server, place) = (Server::new([CUT, without_range, NEW]), Place::new());
+    assert_ends(&place.run(["--retry=1", "-o", "file", &server.url("/a")]), 0, &[why]);
+    place.assert_has(&[("file", "new")]);
 }
 
 #[test]
