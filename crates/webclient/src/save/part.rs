@@ -193,6 +193,7 @@ pub(crate) fn named(path: &Path, error: &io::Error) -> io::Error {
 fn read_record(path: &Path) -> Option<Record> {
     let mut text = Vec::new();
     let file = OpenOptions::new().read(true).custom_flags(flags()).open(path).ok()?;
+    file.metadata().is_ok_and(|found| is_own(&found)).then_some(())?;
     file.take(LONGEST_RECORD).read_to_end(&mut text).ok()?;
     Record::parse(&text)
 }
@@ -220,7 +221,7 @@ fn open_locked(path: &Path, is_private: bool) -> io::Result<(File, u64)> {
         if !fs::symlink_metadata(path).is_ok_and(is_same) {
             continue;
         }
-        if !opened.is_file() || opened.uid() != geteuid().as_raw() || opened.nlink() > 1 {
+        if !is_own(&opened) {
             return Err(io::Error::other("it is no regular file of this user alone"));
         }
         if is_private {
@@ -228,6 +229,11 @@ fn open_locked(path: &Path, is_private: bool) -> io::Result<(File, u64)> {
         }
         return Ok((file, opened.len()));
     }
+}
+
+/// Whether it is a regular file of this user, and has no other name.
+fn is_own(found: &Metadata) -> bool {
+    found.is_file() && found.uid() == geteuid().as_raw() && found.nlink() == 1
 }
 
 /// Gives a file the owner and the permissions of the one that it replaces. Where the owner cannot be given, the group

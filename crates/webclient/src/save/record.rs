@@ -144,6 +144,8 @@ impl Record {
         let (etag, modified) = (only(head, header::ETAG), only(head, header::LAST_MODIFIED));
         match EntityTag::parse(own) {
             Ok(own) => etag.is_none_or(|etag| EntityTag::parse(etag).is_ok_and(|etag| etag.matches_strongly(own))),
+            // A date is that of all encodings, and those bytes were not encoded.
+            Err(_) if head.get(header::CONTENT_ENCODING).is_some() => false,
             Err(_) => modified.is_none_or(|modified| date(modified).is_some() && date(modified) == date(own)),
         }
     }
@@ -172,6 +174,8 @@ fn validator(head: &Head, now: Option<Date>) -> Option<Vec<u8>> {
             let tag = only(head, header::ETAG)?;
             EntityTag::parse(tag).is_ok_and(|tag| !tag.is_weak()).then(|| tag.to_vec())
         }
+        // Another encoding of the same file would have the same date.
+        None if head.get(header::CONTENT_ENCODING).is_some() => None,
         None => {
             let date = |name| Date::parse(only(head, name)?, now?).ok();
             let (modified, sent) = (date(header::LAST_MODIFIED)?, date(header::DATE)?);
@@ -264,6 +268,11 @@ mod tests {
             ("Last-Modified: Sun, 06 Nov 1994 08:49:37 GMT\nDate: Sun, 06 Nov 1994 08:49:00 GMT", ""),
             ("Last-Modified: Sun, 06 Nov 1994 08:49:37 GMT\nDate: Sun, 06 Nov 1994 08:50:37 GMT", &OLD[15..]),
             ("Last-Modified: Sunday, 06-Nov-94 08:49:37 GMT\nDate: Sun, 06 Nov 1994 08:50:37 GMT", &OLD[15..]),
+            (
+                "Content-Encoding: gzip\nLast-Modified: Sun, 06 Nov 1994 08:49:37 GMT\nDate: Sun, 06 Nov 1994 08:50:37 GMT",
+                "",
+            ),
+            ("Content-Encoding: gzip\nETag: \"a\"", "\"a\""),
             ("Last-Modified: yesterday\nDate: Sun, 06 Nov 1994 08:50:37 GMT", ""),
             ("X: y", ""),
         ] {
@@ -341,6 +350,7 @@ mod tests {
             ("Last-Modified: Sun, 06 Nov 1994 08:49:37 GMT", true),
             ("Last-Modified: Sun, 06 Nov 1994 08:49:38 GMT", false),
             ("Last-Modified: nonsense", false),
+            ("Content-Encoding: gzip", false),
         ] {
             let head = head(String::leak(format!("HTTP/1.0 206 \nContent-Range: bytes 5-9/10\n{line}")));
             assert_eq!(matches!(record.judge("http://localhost/a", &head, 5), Answer::Rest { .. }), fits, "{line}");

@@ -1,6 +1,7 @@
 //! Downloads that go on: after `-C`, after `--retry`, and after the program was killed.
 
 use std::fs;
+use std::os::unix::fs::chown;
 use std::os::unix::process::ExitStatusExt as _;
 use std::process::Stdio;
 use std::thread;
@@ -193,6 +194,20 @@ fn part_of_another_url_or_without_a_record_is_not_continued() {
         assert_ends(&place.run(["-C", "-o", "file", &server.url("/a")]), 0, &[&why]);
         assert!(!server.request().contains("Range:"));
         place.assert_has(&[("file", "new")]);
+    }
+    // The record of another user, as in a directory such as /tmp.
+    place.write("file.part", "begun");
+    let server = Server::new([NEW]);
+    let url = server.url("/a");
+    let record = format!("webclient download 1\nURL: {url}\nSource: {url}\nLength: 10\nValidator: \"v\"\nEnd\n");
+    place.write("file.part.meta", record);
+    if chown(place.path("file.part.meta"), Some(65534), None).is_ok() {
+        let why = "file.part: nothing is known about it: starting again";
+        assert_ends(&place.run(["-C", "-o", "file", &url]), 0, &[why]);
+        assert!(!server.request().contains("Range:"));
+        place.assert_has(&[("file", "new")]);
+    } else {
+        println!("SKIPPED: only root can give a file away");
     }
     // Without -C it is overwritten.
     place.write("file.part", "a longer text");
