@@ -6,7 +6,7 @@ use std::io::{self, ErrorKind, Read as _, Seek as _, SeekFrom, Write};
 use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _, PermissionsExt as _, fchown};
 use std::path::{Path, PathBuf};
 
-use rustix::fs::{CWD, FlockOperation, OFlags, RenameFlags, flock, fstatfs, renameat_with};
+use rustix::fs::{AtFlags, CWD, FlockOperation, OFlags, RenameFlags, flock, fstatfs, linkat, renameat_with};
 use rustix::io::Errno;
 use rustix::process::geteuid;
 
@@ -33,6 +33,7 @@ pub(crate) struct Part {
     replaced: Option<Metadata>,
     must_be_new: bool,
     length: u64,
+    reports_errors_late: bool,
     record: Option<Record>,
     is_recorded: bool,
     /// Where the response ends, if that is known.
@@ -54,8 +55,8 @@ impl Part {
         let (path, record_path) = (beside(".part"), beside(SUFFIX));
         let replaced = fs::metadata(&target).ok();
         let (file, length) = open_locked(&path, replaced.is_some()).map_err(|error| named(&path, &error))?;
-        let (end, record, is_recorded, is_finished) = (u64::MAX, None, false, false);
         Ok(Part {
+            reports_errors_late: reports_errors_late(&file),
             file,
             path,
             record_path,
@@ -63,10 +64,10 @@ impl Part {
             replaced,
             must_be_new,
             length,
-            record,
-            is_recorded,
-            end,
-            is_finished,
+            record: None,
+            is_recorded: false,
+            end: u64::MAX,
+            is_finished: false,
         })
     }
 
@@ -121,7 +122,7 @@ impl Part {
         if let Some(replaced) = &self.replaced {
             keep_permissions(&self.file, replaced).map_err(|error| named(&self.path, &error))?;
         }
-        if reports_errors_late(&self.file) {
+        if self.reports_errors_late {
             self.file.sync_data().map_err(|error| named(&self.path, &error))?;
         }
         let record = self.record.take_if(|_| self.is_recorded);
@@ -249,13 +250,24 @@ fn keep_permissions(file: &File, replaced: &Metadata) -> io::Result<()> {
 /// Renames a file unless the new name exists.
 fn rename_to_new(from: &Path, to: &Path) -> io::Result<()> {
     match renameat_with(CWD, from, CWD, to, RenameFlags::NOREPLACE) {
-        // NFS does not know the flag, but hard links. For FAT it is the reverse.
-        Err(Errno::INVAL | Errno::NOSYS | Errno::NOTSUP) => {
-            fs::hard_link(from, to)?;
-            fs::remove_file(from)
-        }
+        Err(Errno::INVAL | Errno::NOSYS | Errno::NOTSUP) => link_to_new(from, to),
         result => Ok(result?),
     }
+}
+
+/// The same where a rename does not know the flag, as over NFS, which has hard links.
+fn link_to_new(from: &Path, to: &Path) -> io::Result<()> {
+    match linkat(CWD, from, CWD, to, AtFlags::empty()) {
+        Ok(()) => fs::remove_file(from),
+        Err(Errno::PERM | Errno::NOSYS | Errno::NOTSUP) => rename_to_reserved(from, to),
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// The same where there are no hard links either, as in many FUSE file systems: an empty file takes the name first.
+fn rename_to_reserved(from: &Path, to: &Path) -> io::Result<()> {
+    File::create_new(to)?;
+    fs::rename(from, to).inspect_err(|_| drop(fs::remove_file(to)))
 }
 
 /// Whether a full disk or a quota may become known only when the file is flushed, as over a network.
@@ -267,4 +279,51 @@ fn reports_errors_late(file: &File) -> bool {
     const FUSE: u32 = 0x6573_5546;
     const V9FS: u32 = 0x0102_1997;
     fstatfs(file).is_ok_and(|found| matches!(found.f_type as u32, NFS | CIFS | SMB2 | CEPH | FUSE | V9FS))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::fd::OwnedFd;
+
+    use super::*;
+
+    /// A part of five bytes, and the file that it becomes.
+    fn part(directory: &Path) -> (Part, PathBuf) {
+        let target = directory.join("file");
+        let mut part = Part::open(target.clone(), false).unwrap();
+        part.write_all(b"hello").unwrap();
+        (part, target)
+    }
+
+    #[test]
+    fn file_is_flushed_before_the_rename_where_errors_are_late() {
+        for is_late in [false, true] {
+            let directory = tempfile::tempdir().unwrap();
+            let (mut part, target) = part(directory.path());
+            assert!(!part.reports_errors_late, "a local disk is not waited for");
+            part.reports_errors_late = is_late;
+            part.file = File::from(OwnedFd::from(io::pipe().unwrap().1)); // flushing a pipe fails
+            let finished = part.finish();
+            assert_eq!((finished.is_err(), target.exists()), (is_late, !is_late), "{finished:?}");
+            assert_eq!(directory.path().join("file.part").exists(), is_late, "what was received stays");
+        }
+    }
+
+    /// By each means, of which a file system may lack some.
+    #[test]
+    fn rename_to_a_new_name_replaces_nothing() {
+        for rename in [rename_to_new, link_to_new, rename_to_reserved] {
+            let directory = tempfile::tempdir().unwrap();
+            let (from, to) = (directory.path().join("from"), directory.path().join("to"));
+            fs::write(&from, "new").unwrap();
+            rename(&from, &to).unwrap();
+            assert_eq!((fs::read(&to).unwrap(), from.exists()), (b"new".to_vec(), false));
+
+            fs::write(&from, "other").unwrap();
+            assert_eq!(rename(&from, &to).unwrap_err().kind(), ErrorKind::AlreadyExists);
+            assert_eq!((fs::read(&to).unwrap(), fs::read(&from).unwrap()), (b"new".to_vec(), b"other".to_vec()));
+            assert!(rename(&directory.path().join("none"), &directory.path().join("a")).is_err());
+            assert!(!directory.path().join("a").exists());
+        }
+    }
 }
