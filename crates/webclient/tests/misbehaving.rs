@@ -8,10 +8,9 @@ mod peers;
 mod responses;
 mod support;
 
-use std::collections::VecDeque;
 use std::fmt;
 use std::fs;
-use std::io::{self, ErrorKind, Read, Write};
+use std::io::ErrorKind;
 use std::process::Output;
 use std::sync::{Arc, Mutex};
 use std::thread;
@@ -19,11 +18,12 @@ use std::time::{Duration, Instant};
 
 use http_core::client::Leniency;
 use http_core::{CloseReason, Method};
+use peers::scripted::Scripted;
 use peers::test_double::{Step, TestDouble};
 use peers::tool;
 use responses::{Case, End, Ending, Outcome, PAGE, STALLED_S, cases, of_core, of_curl, serve};
 use support::webclient;
-use webclient::{Client, Connect, Endpoint, Error, Event, Stream, Timeouts};
+use webclient::{Client, Error, Event, Timeouts};
 
 const ENDINGS: [Ending; 3] = [Ending::Close, Ending::Reset, Ending::Stall];
 
@@ -36,54 +36,15 @@ fn in_pieces(bytes: &[u8]) -> Vec<Vec<&[u8]>> {
 
 // --- the library
 
-/// A connector to a server that sends these pieces, one for each read, then ends so.
-struct Scripted(Vec<Vec<u8>>, Ending);
-
-struct Pieces(VecDeque<Vec<u8>>, Ending);
-
-impl Connect for Scripted {
-    fn connect(&self, _: &Endpoint, _: Duration, _: &dyn Fn(Event<'_>)) -> Result<Box<dyn Stream>, Error> {
-        Ok(Box::new(Pieces(self.0.clone().into(), self.1)))
-    }
-}
-
-impl Read for Pieces {
-    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        let Some(piece) = self.0.front_mut() else {
-            return match self.1 {
-                Ending::Close => Ok(0),
-                Ending::Reset => Err(ErrorKind::ConnectionReset.into()),
-                Ending::Stall => Err(ErrorKind::WouldBlock.into()),
-            };
-        };
-        let n = piece.len().min(buffer.len());
-        buffer[..n].copy_from_slice(&piece[..n]);
-        piece.drain(..n);
-        if piece.is_empty() {
-            self.0.pop_front();
-        }
-        Ok(n)
-    }
-}
-
-impl Write for Pieces {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        Ok(bytes.len())
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
-    }
-}
-
-impl Stream for Pieces {
-    fn set_timeout(&mut self, _: Duration) -> io::Result<()> {
-        Ok(())
-    }
-
-    fn is_idle(&mut self) -> io::Result<bool> {
-        Ok(true)
-    }
+/// A server that sends these pieces, then ends so.
+fn scripted(pieces: &[&[u8]], ending: Ending) -> Scripted {
+    let after = match ending {
+        Ending::Close => None,
+        Ending::Reset => Some(ErrorKind::ConnectionReset),
+        Ending::Stall => Some(ErrorKind::WouldBlock),
+    };
+    let pieces = pieces.iter().filter(|piece| !piece.is_empty()).map(|piece| piece.to_vec()).collect();
+    Scripted { pieces, after, ..Scripted::default() }
 }
 
 fn of_library(case: &Case, client: &Client, url: &str) -> Outcome {
@@ -109,8 +70,7 @@ fn library_understands_each_response_in_any_pieces_and_whatever_follows() {
         for (leniency, ending) in [Leniency::NONE, Leniency::ALL].iter().flat_map(|l| ENDINGS.map(|e| (*l, e))) {
             let expected = of_core(&case, leniency, ending);
             for pieces in in_pieces(&case.response) {
-                let scripted = pieces.iter().map(|piece| piece.to_vec()).filter(|piece| !piece.is_empty()).collect();
-                let client = Client::new().connector(Scripted(scripted, ending)).leniency(leniency);
+                let client = Client::new().connector(scripted(&pieces, ending)).leniency(leniency);
                 let cut = pieces[0].len();
                 assert_eq!(
                     of_library(&case, &client, "http://h/a"),
@@ -130,8 +90,7 @@ fn library_takes_no_part_of_a_response_for_the_whole() {
         let whole = of_core(&case, Leniency::ALL, Ending::Close);
         for (length, ending) in (0..case.response.len().min(200)).flat_map(|n| ENDINGS.map(|ending| (n, ending))) {
             let part = Case { response: case.response[..length].to_vec(), ..case.clone() };
-            let pieces = if length == 0 { vec![] } else { vec![part.response.clone()] };
-            let client = Client::new().connector(Scripted(pieces, ending)).leniency(Leniency::ALL);
+            let client = Client::new().connector(scripted(&[&part.response], ending)).leniency(Leniency::ALL);
             let got = of_library(&case, &client, "http://h/a");
             assert_eq!(got, of_core(&part, Leniency::ALL, ending), "{}, {length} bytes, {ending:?}", case.name);
             if ending != Ending::Close && matches!(got.end, End::Complete(_)) {
@@ -441,8 +400,8 @@ fn connection_closes_after_the_response_of_a_device() {
     ] {
         let reasons = Arc::new(Mutex::new(Vec::new()));
         let log = reasons.clone();
-        let pieces = vec![response.clone().into_bytes()];
-        let client = Client::new().connector(Scripted(pieces, Ending::Stall)).leniency(Leniency::ALL);
+        let camera = scripted(&[response.as_bytes()], Ending::Stall);
+        let client = Client::new().connector(camera).leniency(Leniency::ALL);
         let client = client.on_event(move |event| match event {
             Event::Kept => log.lock().unwrap().push(None),
             Event::Closing(reason) => log.lock().unwrap().push(Some(*reason)),

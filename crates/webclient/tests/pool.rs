@@ -3,6 +3,8 @@
 // Clippy then treats the helpers, too, as test code.
 #![cfg(test)]
 
+mod peers;
+
 use std::collections::HashMap;
 use std::io::{self, ErrorKind, Read, Write};
 use std::sync::{Arc, Mutex};
@@ -11,6 +13,7 @@ use std::time::Duration;
 
 use http_core::client::Leniency;
 use http_core::{Limits, Method};
+use peers::scripted::Scripted;
 use webclient::{Client, Connect, Endpoint, Error, Event, Phase, Stream, Timeouts};
 
 /// Servers in memory: they answer with the target of the request. Counts connections per host, all and open.
@@ -196,41 +199,6 @@ fn kept_connection_has_the_timeouts_of_its_next_client() {
 
 // --- phases
 
-/// A stream that fails with this error: when it is written to, or after these bytes.
-struct Failing(ErrorKind, bool, &'static [u8]);
-
-impl Connect for Failing {
-    fn connect(&self, _: &Endpoint, _: Duration, _: &dyn Fn(Event<'_>)) -> Result<Box<dyn Stream>, Error> {
-        Ok(Box::new(Failing(self.0, self.1, self.2)))
-    }
-}
-
-impl Read for Failing {
-    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        if self.2.is_empty() { Err(self.0.into()) } else { self.2.read(buffer) }
-    }
-}
-
-impl Write for Failing {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        if self.1 { Err(self.0.into()) } else { Ok(bytes.len()) }
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
-    }
-}
-
-impl Stream for Failing {
-    fn set_timeout(&mut self, _: Duration) -> io::Result<()> {
-        Ok(())
-    }
-
-    fn is_idle(&mut self) -> io::Result<bool> {
-        Ok(true)
-    }
-}
-
 #[test]
 fn error_says_in_which_phase_a_request_failed() {
     const HEAD: &[u8] = b"HTTP/1.0 200 OK\r\nContent-Length: 9\r\n\r\nab";
@@ -245,7 +213,9 @@ fn error_says_in_which_phase_a_request_failed() {
         (ErrorKind::ConnectionAborted, false, HEAD, Phase::Receiving),
     ] {
         let timeouts = Timeouts { idle: Duration::from_secs(7), ..Timeouts::default() };
-        let client = Client::new().connector(Failing(kind, in_write, bytes)).timeouts(timeouts);
+        let pieces = [bytes.to_vec()].into_iter().filter(|piece| !piece.is_empty()).collect();
+        let server = Scripted { pieces, after: Some(kind), on_write: in_write.then_some(kind) };
+        let client = Client::new().connector(server).timeouts(timeouts);
         let response = client.request(Method::Put, "http://h/").body("x").send();
         let error = response.and_then(|mut response| response.copy_to(&mut io::sink())).unwrap_err();
         let is_timeout = matches!(kind, ErrorKind::WouldBlock | ErrorKind::TimedOut);

@@ -8,6 +8,7 @@ mod fuse;
 mod login;
 mod program;
 mod program_with_disk;
+mod tool;
 mod wire;
 
 pub(crate) use browser::Browser;
@@ -16,14 +17,13 @@ pub(crate) use fuse::{Fuse, Hold, LIARS, content};
 pub(crate) use login::{PASSWORD, authorization, connect_from, users_line};
 pub(crate) use program::{PROGRAM, Program, output_of, output_of_command};
 pub(crate) use program_with_disk::{ProgramWithDisk, spawn_with_disk};
+pub(crate) use tool::{missing, tool};
 pub(crate) use wire::{
     ReceivedResponse, TIMEOUT, connect, exchange, fetch, get, keep_alive, parse_responses, read_response, read_to_end,
     send,
 };
 
 use std::fs::{self, File};
-use std::io::{self, Write};
-use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use tempfile::TempDir;
@@ -46,22 +46,4 @@ pub(crate) fn wait_until(what: &str, mut condition: impl FnMut() -> bool) {
         assert!(Instant::now() < deadline, "timed out waiting until {what}");
         std::thread::sleep(Duration::from_millis(5));
     }
-}
-
-/// The path of a program. Without it the caller skips its test.
-pub(crate) fn tool(name: &str) -> Option<PathBuf> {
-    let path = std::env::var_os("PATH").unwrap_or_default();
-    let directories = std::env::split_paths(&path).chain(["/usr/sbin".into()]);
-    let found = directories.map(|directory| directory.join(name)).find(|file| file.is_file());
-    if found.is_none() {
-        missing(name);
-    }
-    found
-}
-
-/// Reports that a test is skipped because something is missing. In CI that is a failure.
-pub(crate) fn missing(what: &str) {
-    assert!(std::env::var_os("CI").is_none(), "{what} is missing");
-    // Not `eprintln`: the harness hides what a passing test prints.
-    let _ = io::stderr().write_all(format!("MISSING: {what}\n").as_bytes());
 }

@@ -1,0 +1,1 @@
+../../../webserver/tests/support/tool.rs
