@@ -28,7 +28,7 @@ const EXIT_STATUSES: [(u8, &str); 12] = [
     (5, "a 5xx response, such as 503 Service Unavailable"),
     (6, "the name of the host has no address"),
     (7, "no connection to the host"),
-    (8, "the response is malformed, or not HTTP"),
+    (8, "the response is malformed, not HTTP, or a part (206) that was not asked for"),
     (18, "the response was cut short"),
     (23, "the output cannot be written, or a binary body was not shown on a terminal"),
     (28, "a timeout"),
