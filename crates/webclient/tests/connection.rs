@@ -500,7 +500,7 @@ fn is_idle_is_false_after_input_a_close_or_a_reset() {
     assert!(is_idle(&client).unwrap());
     assert!(is_idle(&client).unwrap(), "asking changes nothing");
     let start = std::time::Instant::now();
-    assert!(client.read(&mut [0]).is_err());
+    assert!(client.read_exact(&mut [0]).is_err());
     assert!(start.elapsed() >= Duration::from_millis(250), "it blocks as before");
     server.write_all(b"x").unwrap();
     client.set_read_timeout(Some(TIMEOUT)).unwrap();

@@ -103,6 +103,7 @@ fn file_name(url: &HttpUrl) -> Result<OsString, &'static str> {
     };
     match &name[..] {
         b"" | b"." | b".." => Err("the URL has no file name at its end (use --output)"),
+        [b'-', ..] => Err("the file name in the URL begins like an option (use --output)"), // as in `rm *`
         name if name.contains(&b'/') => Err("the file name in the URL has a slash (use --output)"),
         _ if is_control => Err("the file name in the URL has a control character (use --output)"),
         name if name.len() > LONGEST => Err("the file name in the URL is too long (use --output)"),
@@ -140,8 +141,7 @@ mod tests {
             ("/100%zz", b"100%zz"),
             ("/100%+f", b"100%+f"),
             ("/%2541", b"%41"),
-            ("/-rf", b"-rf"),
-            ("/-", b"-"),
+            ("/a-rf", b"a-rf"),
             ("/.hidden", b".hidden"),
             ("/...", b"..."),
             ("/a;b&c", b"a;b&c"),
@@ -171,6 +171,9 @@ mod tests {
             "/a%0A",
             "/%1b[2J",
             "/%7f",
+            "/-",
+            "/-rf",
+            "/a/%2Drf",
             "/%C2%9B",
             "/%ff%01",
             &long,

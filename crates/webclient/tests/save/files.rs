@@ -199,13 +199,9 @@ fn remote_name_is_the_end_of_the_url_and_never_from_a_header() {
     let (server, place) = (Server::new([redirect, disposition]), Place::new());
     assert_ends(&place.run(["-L", "-O", &server.url("/a/b%20c.txt?d=/e")]), 0, &[]);
     place.assert_has(&[("b c.txt", "hello")]);
-    for name in ["-rf", "-"] {
-        let (server, place) = (Server::new([HELLO]), Place::new());
-        assert_ends(&place.run(["-O", &server.url(&format!("/{name}"))]), 0, &[]);
-        place.assert_has(&[(name, "hello")]);
-    }
     let (server, place) = (Server::new([HELLO]), Place::new());
-    for path in ["/", "/a/", "/..", "/%2e%2e", "/..%2F..%2Fetc%2Fpasswd", "/a%00b", "/a%0Ab", "/%1b%5b2J"] {
+    for path in ["/", "/a/", "/..", "/%2e%2e", "/..%2F..%2Fetc%2Fpasswd", "/a%00b", "/a%0Ab", "/%1b%5b2J", "/-rf", "/-"]
+    {
         assert_ends(&place.run(["-O", &server.url(path)]), 23, &["(use --output)"]);
     }
     server.assert_no_request();
