@@ -10,7 +10,6 @@ use http_core::client::ResponseHead;
 use http_core::{CloseReason, HttpUrl};
 
 /// One step of an exchange. [`Client::on_event`](crate::Client::on_event) says who gets it.
-#[derive(Debug)]
 #[non_exhaustive]
 pub enum Event<'a> {
     /// A connection to this address is being made.
@@ -37,6 +36,28 @@ pub enum Event<'a> {
     Redirected(&'a HttpUrl),
     /// The request is repeated after this time.
     Retrying(Duration, &'a dyn Cause),
+}
+
+impl fmt::Debug for Event<'_> {
+    /// Shows the first line of what was sent or received, and none of the headers that may hold credentials.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let line = |head: &[u8]| String::from_utf8_lossy(head).lines().next().unwrap_or_default().to_owned();
+        let mut show = |name, value: &dyn fmt::Debug| f.debug_tuple(name).field(value).finish();
+        match self {
+            Event::Connecting(address) => show("Connecting", address),
+            Event::ConnectFailed(address, error) => show("ConnectFailed", &(address, error)),
+            Event::Connected(address) => show("Connected", address),
+            Event::Reusing => f.write_str("Reusing"),
+            Event::Request(head) => show("Request", &line(head)),
+            Event::Interim(heads) => show("Interim", &line(heads)),
+            Event::InvalidHead(bytes) => show("InvalidHead", &line(bytes)),
+            Event::Response(head) => show("Response", head),
+            Event::Kept => f.write_str("Kept"),
+            Event::Closing(reason) => show("Closing", reason),
+            Event::Redirected(url) => show("Redirected", &url.as_str()),
+            Event::Retrying(wait, cause) => show("Retrying", &(wait, cause)),
+        }
+    }
 }
 
 /// Why a request is repeated: a status or an error.

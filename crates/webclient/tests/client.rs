@@ -405,6 +405,26 @@ fn each_step_is_an_event() {
 }
 
 #[test]
+fn debug_output_of_events_shows_no_credentials() {
+    let shown = Arc::new(Mutex::new(String::new()));
+    let log = shown.clone();
+    let interim = "HTTP/1.1 103 Early Hints\r\nSet-Cookie: id=secret\r\n\r\n";
+    let (client, _) = client(move |line| match line.contains("/a") {
+        true => format!("{interim}HTTP/1.0 302 Found\r\nSet-Cookie: id=secret\r\nLocation: /b\r\n\r\n"),
+        false => "HTTP/1.0 2x\r\nSet-Cookie: id=secret\r\n\r\n".into(),
+    });
+    let client = client.on_event(move |event| *log.lock().unwrap() += &format!("{event:?}\n"));
+    let request = client.get("http://h/a").header("Authorization", "Basic secret").header("Cookie", "secret");
+    assert!(request.send().is_err());
+    let shown = shown.lock().unwrap();
+    for event in ["Request(\"GET /a HTTP/1.0\")", "Interim(\"HTTP/1.1 103", "InvalidHead(\"HTTP/1.0 2x\")", "Response("]
+    {
+        assert!(shown.contains(event), "{shown} lacks {event}");
+    }
+    assert!(!shown.contains("secret"), "{shown}");
+}
+
+#[test]
 fn default_headers_can_be_changed() {
     let (client, requests) = client(|_| OK.into());
     let client = client.without_header(header::USER_AGENT);
