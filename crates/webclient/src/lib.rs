@@ -30,6 +30,7 @@ mod connect;
 pub mod connection;
 mod error;
 mod event;
+mod head;
 mod pool;
 mod request;
 mod response;
