@@ -1,5 +1,5 @@
-//! The built-in error page: what happened, and what the reader can do about it (R1945-9.4b). It repeats nothing of the
-//! request.
+//! The built-in error page: the status, one sentence about what happened and what the reader can do about it (R1945-9.4b),
+//! and a link home. It repeats nothing of the request.
 
 use http_core::Status;
 use http_server::Response;
@@ -10,27 +10,52 @@ use crate::html::Html;
 /// the files under a longer path.
 pub(crate) fn error_page(status: Status, message: &str, path: Option<&str>) -> Response {
     let mut page = Html::page(status, "");
-    page.raw("<h1>").text(status).raw("</h1>\n<p>").text(message).raw("</p>\n<p>").raw(advice(status));
-    if let (404, Some(path)) = (status.code(), path) {
-        let levels = path.bytes().filter(|&c| c == b'/').count().saturating_sub(1);
-        page.raw(" Or start at the <a href=\"./").text("../".repeat(levels)).raw("\">home page</a>.");
-    }
-    page.raw("</p>\n");
+    page.raw("<h1>").text(status).raw("</h1>\n<p>").text(message.trim_end_matches('.')).raw(advice(status));
+    page.raw("</p>\n<p><a href=\"");
+    match path {
+        Some(path) => {
+            let levels = path.bytes().filter(|&c| c == b'/').count().saturating_sub(1);
+            page.raw("./").text("../".repeat(levels))
+        }
+        None => page.raw("/"),
+    };
+    page.raw("\">Go to the home page</a></p>\n");
     page.into_response(status)
 }
 
+/// The end of the sentence.
 fn advice(status: Status) -> &'static str {
     match status.code() {
-        401 => "Reload the page to enter a user name and a password.",
-        403 => "If you should have access, contact the administrator.",
-        404 => "Check the address.",
-        405 | 501 => "Files can only be read: use GET or HEAD.",
-        408 => "Reload the page.",
-        412 => "Reload the file to get its current version.",
-        414 | 431 => "Shorten the address, or delete the cookies of this site.",
-        416 => "Request the whole file, or a range inside it.",
-        503 => "Try again in a moment.",
-        500.. => "Try again later. If the error persists, contact the administrator.",
-        _ => "The request was malformed.",
+        401 => "; reload the page to enter them.",
+        403 => "; if it should be, tell the owner of this site.",
+        405 | 501 => "; files can only be read.",
+        408 => "; reload the page.",
+        412 => "; reload it to get its current version.",
+        414 | 431 => "; shorten the address, or delete the cookies of this site.",
+        416 => "; request the whole file, or a range inside it.",
+        503 => "; try again in a moment.",
+        505 => ".",
+        500.. => "; try again later, and if it does not help, tell the owner of this site.",
+        _ => ".",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use http_server::Body;
+
+    #[test]
+    fn every_status_has_one_sentence() {
+        for code in (400..=431).chain(500..=511) {
+            let status = Status::new(code).unwrap();
+            let response = error_page(status, "It is so.", Some("/a/b"));
+            let Body::Bytes(page) = response.body_ref() else { panic!("{response:?}") };
+            let page = str::from_utf8(page).unwrap();
+            let sentence = page.split("<p>").nth(1).unwrap().split("</p>").next().unwrap();
+            assert!(sentence.starts_with("It is so") && sentence.ends_with('.'), "{sentence}");
+            assert_eq!(sentence.matches('.').count(), 1, "{sentence}");
+            assert!(page.contains(&format!("<h1>{status}</h1>")) && page.contains("<a href=\"./../\">"), "{page}");
+        }
     }
 }

@@ -211,7 +211,7 @@ impl Files {
                     inside,
                     file,
                     query,
-                    self.settings.hidden,
+                    &self.settings,
                     request.blocking(),
                 )?))
             }
@@ -477,6 +477,6 @@ mod tests {
     fn error_page_shows_the_servers_message_as_a_sentence() {
         let output = exchange(&Files::new("src".as_ref()).unwrap(), b"GET / HTTP/1.1\r\n\r\n").output;
         let page = String::from_utf8(output).unwrap();
-        assert!(page.contains("<p>An HTTP/1.1 request must have a Host header.</p>\n<p>The request"), "{page}");
+        assert!(page.contains("<p>An HTTP/1.1 request must have a Host header.</p>\n<p><a href=\"/\">"), "{page}");
     }
 }

@@ -9,6 +9,8 @@ use crate::media_types::MediaTypes;
 pub(crate) struct Settings {
     /// Whether a directory without an index file is listed.
     pub(crate) listing: bool,
+    /// The formats in which a listing offers the directory as an archive: values of `archive` in its query.
+    pub(crate) archives: &'static [&'static str],
     /// Names of index files, the preferred one first.
     pub(crate) index_files: Vec<Vec<u8>>,
     /// Whether names that begin with a dot are served.
@@ -36,6 +38,7 @@ impl Settings {
     pub(crate) fn new() -> Settings {
         Settings {
             listing: true,
+            archives: &[],
             index_files: vec![b"index.html".to_vec()],
             hidden: false,
             precompressed: true,

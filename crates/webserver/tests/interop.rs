@@ -1,4 +1,4 @@
-//! curl, Wget, ApacheBench, Python and Chromium download the files of the directory.
+//! curl, Wget, lftp, ApacheBench, Python and Chromium download the files of the directory.
 // Lets clippy treat the helpers as test code.
 #![cfg(test)]
 
@@ -99,6 +99,62 @@ fn wget_keeps_its_connection() {
     }
     let report = text(response.stderr);
     assert_eq!(report.matches("Reusing existing connection").count(), FILES.len() - 1, "{report}");
+}
+
+/// Directories and files, with names that need care in a link.
+fn tree() -> (TempDir, Program, [&'static str; 5]) {
+    let files = ["top.txt", "many/a b.txt", "many/c:d%.txt", "many/deep/quo'te\".txt", "many/deep/\u{fc}.txt"];
+    let directory = TempDir::new().unwrap();
+    for file in files {
+        fs::create_dir_all(directory.path().join(file).parent().unwrap()).unwrap();
+        fs::write(directory.path().join(file), file).unwrap();
+    }
+    let program = Program::start(directory.path(), &[]);
+    (directory, program, files)
+}
+
+/// The paths that were requested, as the log has them.
+fn requested(program: Program) -> Vec<String> {
+    let log = program.finish();
+    let mut paths: Vec<_> = log.lines().filter_map(|line| line.split('"').nth(1)?.split(' ').nth(1)).collect();
+    paths.retain(|path| *path != "/robots.txt"); // which Wget asks for first
+    paths.sort_unstable();
+    paths.into_iter().map(String::from).collect()
+}
+
+#[test]
+fn wget_mirrors_a_directory_and_fetches_each_page_and_file_once() {
+    let Some(wget) = tool("wget") else { return };
+    let (_directory, program, files) = tree();
+    let saved = TempDir::new().unwrap();
+    let url = format!("http://{}/", program.address());
+    run(Command::new(wget)
+        .args(["--no-config", "--no-proxy", "--tries=1", "-r", "-np", "-nH", "--restrict-file-names=nocontrol", "-P"])
+        .arg(saved.path())
+        .arg(url)
+        .env("LC_ALL", "C.UTF-8"));
+    for file in files {
+        assert_eq!(fs::read_to_string(saved.path().join(file)).unwrap(), file);
+    }
+    let mut expected = ["/", "/many/", "/many/deep/", "/top.txt", "/many/a%20b.txt", "/many/c%3Ad%25.txt"].to_vec();
+    expected.extend(["/many/deep/quo%27te%22.txt", "/many/deep/%C3%BC.txt"]);
+    expected.sort_unstable();
+    let requested: Vec<_> =
+        requested(program).iter().map(|path| path.replace("c:d", "c%3Ad").replace("quo'", "quo%27")).collect();
+    assert_eq!(requested, expected);
+}
+
+#[test]
+fn lftp_mirrors_a_directory() {
+    let Some(lftp) = tool("lftp") else { return };
+    let (_directory, program, files) = tree();
+    let saved = TempDir::new().unwrap();
+    let script = format!("open http://{}/; mirror . {}; find many", program.address(), saved.path().display());
+    let found = text(run(Command::new(lftp).args(["--norc", "-c", &script]).env("LC_ALL", "C.UTF-8")).stdout);
+    assert_eq!(found.lines().filter(|line| line.ends_with(".txt")).count(), 4, "{found}");
+    for file in files {
+        assert_eq!(fs::read_to_string(saved.path().join(file)).unwrap(), file);
+    }
 }
 
 #[test]

@@ -14,9 +14,6 @@ use tempfile::TempDir;
 
 use support::{Program, exchange, fetch, get, send};
 
-const POLICY: &str = "default-src 'none'; style-src 'unsafe-inline'; img-src data:; base-uri 'none'; form-action 'none'; \
-                      frame-ancestors 'self'";
-
 /// Writes a file with this length and modification time.
 fn write(path: &Path, bytes: usize, seconds: u64) {
     fs::write(path, vec![b'a'; bytes]).unwrap();
@@ -40,7 +37,8 @@ fn directory() -> TempDir {
 /// The names in the rows, in order.
 fn names(page: &str) -> Vec<&str> {
     let rows = page.split("<tbody>").nth(1).unwrap();
-    rows.split("<bdi>").skip(1).map(|rest| rest.split("</bdi>").next().unwrap()).collect()
+    let links = rows.split("<a href=").skip(1).map(|rest| rest.split(['>', '<']).nth(1).unwrap());
+    links.map(|name| name.trim_end_matches('/')).collect()
 }
 
 fn names_in_json(json: &Value) -> Vec<&str> {
@@ -48,16 +46,19 @@ fn names_in_json(json: &Value) -> Vec<&str> {
 }
 
 #[test]
-fn listing_is_sorted_as_query_says_in_html_and_json() {
+fn listing_is_sorted_and_filtered_as_query_says_in_html_and_json() {
     let directory = directory();
     let program = Program::start(directory.path(), &[]);
     for (query, expected) in [
-        ("", ["empty", "sub", "file2", "file10", "Other"]),
-        ("?", ["empty", "sub", "file2", "file10", "Other"]),
-        ("?order=desc", ["sub", "empty", "Other", "file10", "file2"]),
-        ("?sort=size", ["empty", "sub", "Other", "file10", "file2"]),
-        ("?sort=size&order=desc", ["empty", "sub", "file2", "file10", "Other"]),
-        ("?sort=none&order=%64esc", ["empty", "sub", "file2", "file10", "Other"]),
+        ("", &["empty", "sub", "file2", "file10", "Other"][..]),
+        ("?", &["empty", "sub", "file2", "file10", "Other"]),
+        ("?order=desc", &["sub", "empty", "Other", "file10", "file2"]),
+        ("?sort=size", &["empty", "sub", "Other", "file10", "file2"]),
+        ("?sort=size&order=desc", &["empty", "sub", "file2", "file10", "Other"]),
+        ("?sort=none&order=%64esc", &["empty", "sub", "file2", "file10", "Other"]),
+        ("?q=FILE", &["file2", "file10"]),
+        ("?sort=name&order=desc&q=e1", &["file10"]),
+        ("?q=%2f", &[]),
     ] {
         let page = get(program.address(), &format!("/{query}"));
         assert_eq!(names(page.text()), expected, "{query}");
@@ -80,10 +81,10 @@ fn json_listing_has_exact_form() {
         response.text(),
         "{\"path\":\"/sub/\",\"entries\":[\n\
          {\"name\":\"inside\",\"href\":\"./inside\",\"type\":\"file\",\"size\":0,\"modified\":\"1970-01-01T00:00:00Z\"}\n\
-         ],\"complete\":true}\n"
+         ],\"complete\":true,\"unservable\":0}\n"
     );
     let empty = get(program.address(), "/empty/?format=json");
-    assert_eq!(empty.text(), "{\"path\":\"/empty/\",\"entries\":[\n],\"complete\":true}\n");
+    assert_eq!(empty.text(), "{\"path\":\"/empty/\",\"entries\":[\n],\"complete\":true,\"unservable\":0}\n");
     // The query of a listing does not affect an index file or any other file.
     fs::write(directory.path().join("empty/index.html"), "index").unwrap();
     assert_eq!(get(program.address(), "/empty/?format=json").text(), "index");
@@ -139,18 +140,55 @@ fn built_in_pages_have_one_form_and_load_nothing() {
         let response = exchange(program.address(), request.as_bytes());
         assert_eq!(response.status, status, "{request}");
         assert_eq!(response.header("Content-Type"), Some("text/html; charset=utf-8"), "{request}");
-        assert_eq!(response.header("Content-Security-Policy"), Some(POLICY), "{request}");
+        let policy = response.header("Content-Security-Policy").unwrap();
+        assert!(policy.starts_with("default-src 'none'; script-src 'sha256-"), "{policy}");
+        assert!(policy.contains("; form-action 'self';") && !policy.contains("unsafe"), "{policy}");
         assert_eq!(response.header("X-Content-Type-Options"), Some("nosniff"), "{request}");
         let page = response.text();
         assert!(page.starts_with("<!DOCTYPE html>\n<html lang=\"en\">\n") && page.ends_with("</html>\n"), "{page}");
         assert_eq!((page.matches("<title>").count(), page.matches("<h1>").count()), (1, 1), "{page}");
-        for forbidden in ["<script", " src=", "http:", "https:", "url(", "@import"] {
+        // Addresses are relative, and what looks like one in a picture is the name of its format.
+        let page = page.replace("'http://www.w3.org/2000/svg'", "").replace("url(\"data:", "");
+        for forbidden in ["<link rel=\"style", " src=", "http:", "https:", "url(", "@import", " style=", " onclick="] {
             assert!(!page.contains(forbidden), "{forbidden}: {page}");
         }
+        assert_eq!(page.matches("<script>").count(), usize::from(status == 200), "only a listing has one: {page}");
         if status >= 400 {
-            assert_eq!(page.matches("<p>").count(), 2, "the cause and what to do: {page}");
-            assert!(page.len() < 1024, "{} bytes", page.len());
+            assert_eq!(page.matches("<p>").count(), 2, "one sentence and the link home: {page}");
+            assert_eq!(page.matches("<a href=\"").count(), 1, "{page}");
+            assert!(page.len() < 2048, "{} bytes", page.len());
         }
+    }
+}
+
+// R1945-9.4b
+#[test]
+fn error_page_is_one_sentence_for_a_visitor_and_a_link_home() {
+    let directory = directory();
+    let program = Program::start(directory.path(), &[]);
+    for (request, status, sentence, home) in [
+        ("GET /nothing HTTP/1.0\r\n\r\n", "404 Not Found", "There is no file at this address.", "./"),
+        ("GET /a/b/c?d=/e/ HTTP/1.0\r\n\r\n", "404 Not Found", "There is no file at this address.", "./../../"),
+        (
+            "PUT /sub/x HTTP/1.0\r\nContent-Length: 0\r\n\r\n",
+            "405 Method Not Allowed",
+            "PUT is not allowed here; files can only be read.",
+            "./../",
+        ),
+        (
+            "GET /file2 HTTP/1.0\r\nRange: bytes=9000-\r\n\r\n",
+            "416 Range Not Satisfiable",
+            "The requested range is outside the file; request the whole file, or a range inside it.",
+            "./",
+        ),
+        ("GET / HTTP/1.1\r\n\r\n", "400 Bad Request", "An HTTP/1.1 request must have a Host header.", "/"),
+    ] {
+        let page = exchange(program.address(), request.as_bytes());
+        let body = format!(
+            "<main>\n<h1>{status}</h1>\n<p>{sentence}</p>\n<p><a href=\"{home}\">Go to the home page</a></p>\n</main>"
+        );
+        assert!(page.text().contains(&body), "{}", page.text());
+        assert!(page.text().contains(&format!("<title>{status}</title>")), "{}", page.text());
     }
 }
 

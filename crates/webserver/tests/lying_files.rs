@@ -228,7 +228,11 @@ fn leased_file_is_busy_and_costs_no_kept_descriptor() {
         for _ in 0..3 {
             let response = get(program.address(), &format!("/{name}"));
             assert_eq!((response.status, response.header("Retry-After")), (503, Some("1")));
-            assert!(response.text().contains("Another program has locked the file."), "{}", response.text());
+            assert!(
+                response.text().contains("<p>Another program has locked the file; try again"),
+                "{}",
+                response.text()
+            );
         }
         assert!(is_kept(), "an unrelated file was closed");
         holder.kill().unwrap();
@@ -268,7 +272,7 @@ fn v25_fifo_is_refused_without_a_signal_to_its_writer() {
         for (target, status) in [("/fifo", 403), ("/link", 403), ("/sub/", 403), ("/page.css.gz", 403), ("/", 200)] {
             let response = fetch(program.address(), "GET", target, "Accept-Encoding: gzip\r\n");
             assert_eq!(response.status, status, "{target}");
-            assert!(!response.text().contains("./link"), "{target}");
+            assert!(!response.text().contains(">link<"), "{target}");
         }
         let page = fetch(program.address(), "GET", "/page.css", "Accept-Encoding: gzip\r\n");
         assert_eq!((page.status, page.header("Content-Encoding"), page.body.len()), (200, None, 1000));

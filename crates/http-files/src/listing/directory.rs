@@ -6,6 +6,7 @@ use http_server::Blocking;
 use rustix::fs::{Dir, FileType};
 
 use super::entry::Entry;
+use super::filter::Filter;
 use super::sort;
 use crate::root::{OpenError, Root, is_removed};
 use crate::settings::is_hidden;
@@ -23,6 +24,8 @@ pub(super) const MAX_READ: usize = 100_000;
 pub(super) struct Listing {
     pub(super) entries: Vec<Entry>,
     pub(super) completeness: Completeness,
+    /// How many names are left out because they cannot be served.
+    pub(super) unservable: usize,
 }
 
 /// How much of the directory is in the listing.
@@ -42,18 +45,25 @@ impl Listing {
         path: &[u8],
         directory: OwnedFd,
         hidden: bool,
+        filter: &Filter,
         blocking: Blocking<'_>,
     ) -> Result<Listing, OpenError> {
         let mut directory = Dir::new(directory)?;
-        let names = BoundedNames::read(&mut directory, path, hidden, MAX_READ)?;
+        let names = BoundedNames::read(&mut directory, path, hidden, filter, MAX_READ)?;
         let completeness = names.completeness();
+        let mut unservable = names.unservable;
         let directory = directory.fd()?;
         if names.count == 0 && is_removed(directory) {
             return Err(if path.is_empty() { OpenError::NoRoot } else { OpenError::NotFound });
         }
-        let find = |name| Entry::find(root, path, directory, name, blocking).transpose();
-        let entries = names.first().into_iter().filter_map(find);
-        Ok(Listing { entries: entries.collect::<Result<_, _>>()?, completeness })
+        let mut entries = Vec::new();
+        for name in names.first() {
+            match Entry::find(root, path, directory, name, blocking)? {
+                Some(entry) => entries.push(entry),
+                None => unservable += 1,
+            }
+        }
+        Ok(Listing { entries, completeness, unservable })
     }
 }
 
@@ -62,14 +72,22 @@ impl Listing {
 pub(super) struct BoundedNames {
     pub(super) kept: Vec<Box<[u8]>>,
     pub(super) count: usize,
+    /// How many names cannot be served, by what the directory says of them.
+    pub(super) unservable: usize,
     /// The directory has more names than were read.
     has_unread: bool,
 }
 
 impl BoundedNames {
-    /// Reads at most `most` names. It skips hidden names unless `hidden` is set, names that no URL can contain, and
-    /// kinds of files that are never served.
-    pub(super) fn read(directory: &mut Dir, path: &[u8], hidden: bool, most: usize) -> Result<BoundedNames, OpenError> {
+    /// Reads at most `most` names. It skips hidden names unless `hidden` is set, and what the filter does not match. It
+    /// counts names that no URL can contain, and kinds of files that are never served.
+    pub(super) fn read(
+        directory: &mut Dir,
+        path: &[u8],
+        hidden: bool,
+        filter: &Filter,
+        most: usize,
+    ) -> Result<BoundedNames, OpenError> {
         let mut names = BoundedNames::default();
         for (read, entry) in directory.enumerate() {
             if read == most {
@@ -78,17 +96,20 @@ impl BoundedNames {
             }
             let entry = entry?;
             let name = entry.file_name().to_bytes();
-            if matches!(name, b"." | b"..") || name.iter().any(u8::is_ascii_control) {
+            if matches!(name, b"." | b"..") || !filter.matches(name) {
                 continue;
             }
             if !hidden && name.starts_with(b".") && is_hidden(&[path, name].concat()) {
                 continue;
             }
             let kind = entry.file_type();
-            if matches!(kind, FileType::Fifo | FileType::Socket | FileType::CharacterDevice | FileType::BlockDevice) {
-                continue;
+            if name.iter().any(u8::is_ascii_control)
+                || matches!(kind, FileType::Fifo | FileType::Socket | FileType::CharacterDevice | FileType::BlockDevice)
+            {
+                names.unservable += 1;
+            } else {
+                names.push(name);
             }
-            names.push(name);
         }
         Ok(names)
     }

@@ -10,7 +10,9 @@ use crate::root::{FileKind, FileStamp, NANOS_PER_SEC, OpenError, Root, stat_entr
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Entry {
     pub(super) name: Box<[u8]>,
+    /// What it is, or what the symlink leads to.
     pub(super) kind: FileKind,
+    pub(super) is_symlink: bool,
     /// Bytes of a file.
     pub(super) length: u64,
     /// Nanoseconds since 1970.
@@ -26,16 +28,17 @@ impl Entry {
         name: Box<[u8]>,
         blocking: Blocking<'_>,
     ) -> Result<Option<Entry>, OpenError> {
-        let (kind, FileStamp { length, modified, .. }) = match stat_entry(directory, &name) {
+        let found = stat_entry(directory, &name);
+        let is_symlink = found.is_none(); // or it is not served
+        let (kind, FileStamp { length, modified, .. }) = match found {
             Some(found) => found,
-            // It may be a symlink.
             None => match root.stat_beneath(&[path, &name].concat(), blocking) {
                 Ok(found) => found,
                 Err(error @ (OpenError::Busy | OpenError::Later(_))) => return Err(error),
                 Err(_) => return Ok(None),
             },
         };
-        Ok(Some(Entry { name, kind, length, modified }))
+        Ok(Some(Entry { name, kind, is_symlink, length, modified }))
     }
 
     pub(super) fn is_directory(&self) -> bool {

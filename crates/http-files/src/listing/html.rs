@@ -1,52 +1,35 @@
-//! The listing as a page: a table that works without scripts. Names are arbitrary bytes. They are escaped twice: as
-//! text for HTML, and as path segments for URLs.
+//! The listing as a page that is complete without its script. Names are arbitrary bytes. They are escaped twice: as text
+//! for HTML, and as path segments for URLs.
+//!
+//! Programs read this page, too. Kodi and lftp find an entry by a link whose first attribute is `href`, and whose text is
+//! the name. `wget -r` follows links but no forms, so sorting and other formats are forms: it fetches nothing twice.
 
 use http_core::Civil;
 
 use super::directory::{Completeness, Listing, MAX_PAGE_BYTES};
 use super::entry::{Entry, rfc_3339};
+use super::query::Query;
 use super::sort::{SortKey, SortOrder};
-use crate::html::Html;
+use super::visible::{Visible, push_name};
+use crate::html::{Html, LISTING_SCRIPT, LISTING_STYLE};
 
-const STYLE: &str = "\
-    h1 a{text-decoration:none;padding:.2em 0}\
-    table{border-collapse:collapse;width:100%}\
-    caption{text-align:start;padding:0 0 1rem;opacity:.75}\
-    th,td{padding:.35rem 0 .35rem 1.5rem;text-align:start;vertical-align:baseline;border-bottom:1px solid #8884}\
-    th:first-child{padding-inline-start:0;width:100%}\
-    td,thead th{white-space:nowrap}\
-    td{font-variant-numeric:tabular-nums}\
-    td:nth-child(2),th:nth-child(2){text-align:end}\
-    thead a{color:inherit;text-decoration:none}\
-    tbody th{font-weight:normal;overflow-wrap:anywhere}\
-    tbody a{display:block;text-decoration:none}\
-    tbody tr:hover,tbody tr:focus-within{background:#8882}\
-    a:hover,a:focus-visible{text-decoration:underline}\
-    a:focus-visible{outline:2px solid;outline-offset:1px}\
-    .directory{font-weight:600}\
-    .up{font-style:italic}\
-    bdi{white-space:pre-wrap}\
-    [aria-sort=ascending] a::after{content:' \u{25b2}';content:' \u{25b2}'/''}\
-    [aria-sort=descending] a::after{content:' \u{25bc}';content:' \u{25bc}'/''}\
-    @media(max-width:36rem){td{font-size:.85rem}th,td{padding-inline-start:.75rem}tr>:last-child{white-space:normal}time{display:block;width:6em}}";
-
-/// The page of the directory at this path.
-pub(crate) fn page(path: &[u8], listing: &Listing, order: SortOrder) -> Html {
-    let Listing { entries, completeness } = listing;
-    let mut page = Html::page(format_args!("/{}", String::from_utf8_lossy(path)), STYLE);
+/// The page of the directory at this path. It offers the directory as an archive in these formats.
+pub(crate) fn page(path: &[u8], listing: &Listing, query: &Query, archives: &[&'static str]) -> Html {
+    let mut page = Html::page(format_args!("Index of /{}", Visible(path)), LISTING_STYLE);
     push_heading(&mut page, path);
-    page.raw("<table>\n<caption>").text(caption(entries, *completeness)).raw("</caption>\n<thead>\n<tr>");
-    for (key, title) in [(SortKey::Name, "Name"), (SortKey::Size, "Size"), (SortKey::Time, "Modified (UTC)")] {
-        push_column(&mut page, key, title, order);
+    push_bar(&mut page, listing, query);
+    page.raw("<table aria-labelledby=\"summary\">\n<thead>\n<tr>");
+    for key in [SortKey::Name, SortKey::Size, SortKey::Time] {
+        push_column(&mut page, key, query);
     }
     page.raw("</tr>\n</thead>\n<tbody>\n");
     if !path.is_empty() {
         page.raw(
-            "<tr><th scope=\"row\"><a class=\"up\" href=\"../\">Parent directory</a></th><td></td><td></td></tr>\n",
+            "<tr class=\"u\"><th scope=\"row\"><a href=\"../\">Parent directory</a></th><td></td><td></td></tr>\n",
         );
     }
     let mut shown = 0;
-    for entry in entries {
+    for entry in &listing.entries {
         if page.len() >= MAX_PAGE_BYTES {
             break;
         }
@@ -54,10 +37,11 @@ pub(crate) fn page(path: &[u8], listing: &Listing, order: SortOrder) -> Html {
         shown += 1;
     }
     page.raw("</tbody>\n</table>\n");
-    if shown < entries.len() {
-        page.raw("<p>The page is full: ").text(entries.len() - shown).raw(" more are not shown.</p>\n");
+    if shown < listing.entries.len() {
+        page.raw("<p>The page is full: ").text(listing.entries.len() - shown).raw(" more are not shown.</p>\n");
     }
-    page.raw("<p><a href=\"?format=json\">As JSON</a></p>\n");
+    push_footer(&mut page, query, archives);
+    page.raw("<script>").raw(LISTING_SCRIPT).raw("</script>\n");
     page
 }
 
@@ -65,65 +49,122 @@ pub(crate) fn page(path: &[u8], listing: &Listing, order: SortOrder) -> Html {
 /// under a longer path.
 fn push_heading(page: &mut Html, path: &[u8]) {
     let depth = path.iter().filter(|&&c| c == b'/').count();
-    page.raw("<h1>Index of ");
-    push_ancestor(page, depth, |page| page.raw("/"));
+    page.raw("<h1>");
+    push_ancestor(page, depth, b"Home");
     for (n, name) in path.split(|&c| c == b'/').take(depth).enumerate() {
-        push_ancestor(page, depth - 1 - n, |page| page.raw("<bdi>").text(String::from_utf8_lossy(name)).raw("</bdi>/"));
+        page.raw(" / ");
+        push_ancestor(page, depth - 1 - n, name);
     }
     page.raw("</h1>\n");
 }
 
 /// The name of the directory that is this many levels up, as a link unless it is this directory.
-fn push_ancestor(page: &mut Html, levels: usize, push_name: impl FnOnce(&mut Html) -> &mut Html) {
-    if levels == 0 {
-        push_name(page);
-    } else {
+fn push_ancestor(page: &mut Html, levels: usize, name: &[u8]) {
+    if levels > 0 {
         page.raw("<a href=\"").text("../".repeat(levels)).raw("\">");
-        push_name(page).raw("</a>");
+    }
+    page.raw("<bdi>");
+    push_name(page, name);
+    page.raw("</bdi>");
+    if levels > 0 {
+        page.raw("</a>");
     }
 }
 
-fn caption(entries: &[Entry], completeness: Completeness) -> String {
+/// What is listed, and the form that filters it.
+fn push_bar(page: &mut Html, listing: &Listing, query: &Query) {
+    let filter = query.filter.text();
+    let has_more = listing.completeness != Completeness::Complete;
+    page.raw("<div class=\"bar\">\n<p id=\"summary\" role=\"status\"");
+    page.raw(if has_more { " data-more>" } else { ">" }).text(summary(listing, filter)).raw("</p>\n");
+    page.raw("<form role=\"search\">");
+    if !filter.is_empty() {
+        page.raw("<a href=\"./\">Show all</a>");
+    }
+    // Without completion, a browser does not fill in what was typed before, which the page would not show.
+    page.raw("<input type=\"search\" name=\"q\" autocomplete=\"off\" value=\"").text(filter);
+    page.raw("\" placeholder=\"Part of a name\" aria-label=\"Part of a name\">");
+    push_order(page, query.order);
+    page.raw("<button>Filter</button></form>\n</div>\n");
+}
+
+fn summary(listing: &Listing, filter: &str) -> String {
+    let Listing { entries, completeness, unservable } = listing;
     let directories = entries.iter().filter(|entry| entry.is_directory()).count();
-    let counts = [(directories, "directory", "directories"), (entries.len() - directories, "file", "files")];
-    let counts: Vec<_> = counts
-        .into_iter()
-        .filter(|(n, ..)| *n > 0)
-        .map(|(n, one, many)| format!("{n} {}", if n == 1 { one } else { many }))
-        .collect();
-    match completeness {
-        Completeness::Complete if counts.is_empty() => "This directory is empty.".into(),
-        Completeness::Complete => counts.join(", "),
-        Completeness::Truncated { of } => format!("{}: the first of {of} names.", counts.join(", ")),
-        Completeness::Unread { of } => {
-            format!("{}: the first of the {of} names that were read. There are more.", counts.join(", "))
-        }
+    let files = entries.len() - directories;
+    let count = |n: usize, one: &str, many: &str| format!("{n} {}", if n == 1 { one } else { many });
+    let mut counts = Vec::new();
+    if directories > 0 {
+        counts.push(count(directories, "directory", "directories"));
     }
+    if files > 0 {
+        let bytes = entries.iter().filter(|entry| !entry.is_directory()).map(|entry| entry.length);
+        counts.push(count(files, "file", "files"));
+        counts.push(human_size(bytes.fold(0, u64::saturating_add)));
+    }
+    let mut parts = vec![counts.join(", ")];
+    let shown = Visible(filter.as_bytes());
+    match (filter, entries.is_empty()) {
+        ("", true) if *unservable == 0 && *completeness == Completeness::Complete => {
+            parts[0] = "This directory is empty".into();
+        }
+        ("", _) => {}
+        (_, true) => parts[0] = format!("No name contains “{shown}”"),
+        (_, false) => parts.push(format!("names with “{shown}”")),
+    }
+    parts.extend(match *completeness {
+        Completeness::Complete => None,
+        Completeness::Truncated { of } => Some(format!("the first of {of} names")),
+        Completeness::Unread { of } => Some(format!("the first of the {of} names that were read, there are more")),
+    });
+    if *unservable > 0 {
+        parts.push(format!("{} cannot be served", count(*unservable, "name", "names")));
+    }
+    parts.retain(|part| !part.is_empty());
+    parts.join(" · ")
 }
 
-/// A column head. Its link sorts by this column. Names start ascending, sizes and times start with the greatest.
-fn push_column(page: &mut Html, key: SortKey, title: &'static str, order: SortOrder) {
+/// A column head. Its button sorts by this column. Names start ascending, sizes and times start with the greatest.
+fn push_column(page: &mut Html, key: SortKey, query: &Query) {
+    let Query { order, filter, .. } = query;
     let sorted = match order {
-        SortOrder { by, .. } if by != key => "",
+        SortOrder { by, .. } if *by != key => "",
         SortOrder { is_descending: false, .. } => " aria-sort=\"ascending\"",
         SortOrder { is_descending: true, .. } => " aria-sort=\"descending\"",
     };
-    let becomes_descending = if order.by == key { !order.is_descending } else { key != SortKey::Name };
-    let sort = match key {
-        SortKey::Name => "name",
-        SortKey::Size => "size",
-        SortKey::Time => "time",
+    let (title, zone) = match key {
+        SortKey::Name => ("Name", ""),
+        SortKey::Size => ("Size", ""),
+        SortKey::Time => ("Modified", "<small> UTC</small>"),
     };
-    page.raw("<th scope=\"col\"").raw(sorted).raw("><a href=\"?sort=").raw(sort).raw("&amp;order=");
-    page.raw(if becomes_descending { "desc" } else { "asc" }).raw("\">").raw(title).raw("</a></th>");
+    let next =
+        SortOrder { by: key, is_descending: if order.by == key { !order.is_descending } else { key != SortKey::Name } };
+    // Without the label, the column has no name, because a form gives none.
+    page.raw("<th scope=\"col\" aria-label=\"").raw(title).raw("\"").raw(sorted).raw("><form>");
+    page.raw("<button name=\"sort\" value=\"").raw(next.key()).raw("\">").raw(title).raw(zone).raw("</button>");
+    push_hidden(page, "order", next.direction());
+    if !filter.text().is_empty() {
+        push_hidden(page, "q", filter.text());
+    }
+    page.raw("</form></th>");
 }
 
 fn push_row(page: &mut Html, entry: &Entry) {
-    let (class, slash) = if entry.is_directory() { (" class=\"directory\"", "/") } else { ("", "") };
-    page.raw("<tr><th scope=\"row\"><a").raw(class).raw(" href=\"").text(entry.href()).raw("\"><bdi>");
-    page.text(String::from_utf8_lossy(&entry.name)).raw("</bdi>").raw(slash).raw("</a></th>");
-    if entry.is_directory() {
-        page.raw("<td></td>");
+    let (is_directory, is_symlink) = (entry.is_directory(), entry.is_symlink);
+    page.raw(match (is_directory, is_symlink) {
+        (false, false) => "<tr>",
+        (true, false) => "<tr class=\"d\">",
+        (false, true) => "<tr class=\"l\">",
+        (true, true) => "<tr class=\"d l\">",
+    });
+    let href = entry.href();
+    // Kodi wants the name itself, and `./` only before a name with a colon.
+    let href = if entry.name.contains(&b':') { &*href } else { href.trim_start_matches("./") };
+    page.raw("<th scope=\"row\"><a href=\"").text(href).raw("\">");
+    push_name(page, &entry.name);
+    page.raw(if is_directory { "/</a></th>" } else { "</a></th>" });
+    if is_directory {
+        page.raw("<td>—</td>");
     } else {
         page.raw("<td title=\"").text(entry.length).raw(" bytes\">").text(human_size(entry.length)).raw("</td>");
     }
@@ -134,6 +175,36 @@ fn push_row(page: &mut Html, entry: &Entry) {
         page.text(format_args!("{year:04}-{month:02}-{day:02} {hour:02}:{minute:02}")).raw("</time>");
     }
     page.raw("</td></tr>\n");
+}
+
+fn push_footer(page: &mut Html, query: &Query, archives: &[&'static str]) {
+    page.raw("<footer>\n<form>This list as <button name=\"format\" value=\"json\">JSON</button>");
+    push_order(page, query.order);
+    if !query.filter.text().is_empty() {
+        push_hidden(page, "q", query.filter.text());
+    }
+    page.raw("</form>\n");
+    if !archives.is_empty() {
+        page.raw("<form>This directory as");
+        for format in archives {
+            page.raw(" <button name=\"archive\" value=\"").raw(format).raw("\">").raw(format).raw("</button>");
+        }
+        page.raw("</form>\n");
+    }
+    page.raw("</footer>\n");
+}
+
+/// Keeps the order, unless it is the usual one.
+fn push_order(page: &mut Html, order: SortOrder) {
+    if order != SortOrder::default() {
+        push_hidden(page, "sort", order.key());
+        push_hidden(page, "order", order.direction());
+    }
+}
+
+/// A part of the query that a form adds.
+fn push_hidden(page: &mut Html, name: &'static str, value: &str) {
+    page.raw("<input type=\"hidden\" name=\"").raw(name).raw("\" value=\"").text(value).raw("\">");
 }
 
 /// A size with a binary unit, rounded to one decimal place.

@@ -1,4 +1,5 @@
-//! The listing for programs: `{"path": …, "entries": [ … ], "complete": …}`, one entry a line.
+//! The listing for programs: `{"path": …, "entries": [ … ], "complete": …, "unservable": …}`, one entry a
+//! line.
 
 use std::borrow::Cow;
 
@@ -32,8 +33,9 @@ pub(crate) fn response(path: &[u8], listing: &Listing) -> serde_json::Result<Res
         serde_json::to_writer(&mut json, &Line::new(entry))?;
         written += 1;
     }
-    let complete = listing.completeness == Completeness::Complete && written == listing.entries.len();
-    json.extend_from_slice(format!("\n],\"complete\":{complete}}}\n").as_bytes());
+    let Listing { entries, completeness, unservable } = listing;
+    let complete = *completeness == Completeness::Complete && written == entries.len() && *unservable == 0;
+    json.extend_from_slice(format!("\n],\"complete\":{complete},\"unservable\":{unservable}}}\n").as_bytes());
     Ok(Response::json(json))
 }
 

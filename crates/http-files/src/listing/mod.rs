@@ -1,12 +1,14 @@
-//! Directory listings. `directory` reads which names are listed, `query` parses what the client wants, `sort` sorts, `html`
-//! and `json` write.
+//! Directory listings. `directory` reads which names are listed, `query` parses what the client wants, `filter` and
+//! `sort` do it, `html` and `json` write, and `visible` writes names for people.
 
 mod directory;
 mod entry;
+mod filter;
 mod html;
 mod json;
 mod query;
 mod sort;
+mod visible;
 
 use std::os::fd::OwnedFd;
 
@@ -18,6 +20,7 @@ use self::directory::Listing;
 pub(crate) use self::directory::MAX_PAGE_BYTES;
 use self::query::{Format, Query};
 use crate::root::{OpenError, Root};
+use crate::settings::Settings;
 
 /// Lists an open directory as the query asks for it. `path` is its path with a slash at the end, or empty.
 pub(crate) fn response(
@@ -25,14 +28,14 @@ pub(crate) fn response(
     path: &[u8],
     directory: OwnedFd,
     query: Option<&str>,
-    hidden: bool,
+    settings: &Settings,
     blocking: Blocking<'_>,
 ) -> Result<Response, OpenError> {
     let query = Query::new(query.unwrap_or_default());
-    let mut listing = Listing::read(root, path, directory, hidden, blocking)?;
+    let mut listing = Listing::read(root, path, directory, settings.hidden, &query.filter, blocking)?;
     sort::sort(&mut listing.entries, query.order);
     let response = match query.format {
-        Format::Html => html::page(path, &listing, query.order).into_response(Status::OK),
+        Format::Html => html::page(path, &listing, &query, settings.archives).into_response(Status::OK),
         Format::Json => json::response(path, &listing).map_err(|_| OpenError::Broken(Errno::IO))?,
     };
     // It has no validator: the directory's own times do not change when a file in it is written to.

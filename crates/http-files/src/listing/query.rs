@@ -1,16 +1,19 @@
-//! The query of a listing: `sort=name`, `size` or `time`, `order=asc` or `desc`, `format=html` or `json`. Unknown parts
-//! are ignored. If a part is repeated, the last one counts.
+//! The query of a listing: `sort=name`, `size` or `time`, `order=asc` or `desc`, `format=html` or `json`, `q=` and a part
+//! of the names. Unknown parts are ignored. If a part is repeated, the last one counts.
 
+use super::filter::Filter;
 use super::sort::{SortKey, SortOrder};
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Query {
     pub(crate) order: SortOrder,
+    pub(crate) filter: Filter,
     pub(crate) format: Format,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) enum Format {
+    #[default]
     Html,
     Json,
 }
@@ -18,8 +21,7 @@ pub(crate) enum Format {
 impl Query {
     /// Parses what follows the `?`. Default: by name, ascending, as HTML.
     pub(crate) fn new(query: &str) -> Query {
-        let order = SortOrder { by: SortKey::Name, is_descending: false };
-        let mut parsed = Query { order, format: Format::Html };
+        let mut parsed = Query::default();
         for pair in query.split('&') {
             match pair {
                 "sort=name" => parsed.order.by = SortKey::Name,
@@ -29,7 +31,11 @@ impl Query {
                 "order=desc" => parsed.order.is_descending = true,
                 "format=html" => parsed.format = Format::Html,
                 "format=json" => parsed.format = Format::Json,
-                _ => {}
+                _ => {
+                    if let Some(value) = pair.strip_prefix("q=") {
+                        parsed.filter = Filter::from_form(value);
+                    }
+                }
             }
         }
         parsed
@@ -61,7 +67,11 @@ mod tests {
             ("xsort=size", Name, false, Html),
             ("sort=size;order=desc", Name, false, Html),
         ] {
-            assert_eq!(Query::new(query), Query { order: SortOrder { by, is_descending }, format }, "{query}");
+            let expected = Query { order: SortOrder { by, is_descending }, filter: Filter::default(), format };
+            assert_eq!(Query::new(query), expected, "{query}");
+        }
+        for (query, text) in [("q=a+b&sort=name", "a b"), ("q=a&q=b", "b"), ("q=a&q=", ""), ("Q=a&xq=b&q", "")] {
+            assert_eq!(Query::new(query).filter.text(), text, "{query}");
         }
     }
 }

@@ -5,17 +5,34 @@ use std::cmp::Ordering;
 
 use super::entry::Entry;
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct SortOrder {
     pub(crate) by: SortKey,
     pub(crate) is_descending: bool,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) enum SortKey {
+    #[default]
     Name,
     Size,
     Time,
+}
+
+impl SortOrder {
+    /// As the value of `sort` in a query.
+    pub(crate) fn key(self) -> &'static str {
+        match self.by {
+            SortKey::Name => "name",
+            SortKey::Size => "size",
+            SortKey::Time => "time",
+        }
+    }
+
+    /// As the value of `order` in a query.
+    pub(crate) fn direction(self) -> &'static str {
+        if self.is_descending { "desc" } else { "asc" }
+    }
 }
 
 /// Sorts the entries. Directories always come first, and have no size. Entries with equal keys are by name, ascending.
@@ -65,7 +82,7 @@ mod tests {
     use crate::root::FileKind;
 
     fn entry(name: &str, kind: FileKind, length: u64, modified: i128) -> Entry {
-        Entry { name: name.as_bytes().into(), kind, length, modified }
+        Entry { name: name.as_bytes().into(), kind, is_symlink: false, length, modified }
     }
 
     #[test]
