@@ -2,8 +2,11 @@
 //! second. It knows nothing about files.
 
 use std::cell::OnceCell;
+use std::ffi::OsStr;
+use std::fs::canonicalize;
 use std::io::{self, ErrorKind};
 use std::mem;
+use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering::Acquire, Ordering::Release};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -15,6 +18,8 @@ use crate::root::{DirectoryId, OpenError, Root};
 #[derive(Debug)]
 pub(crate) struct CurrentRoot {
     path: PathBuf,
+    /// It names a file, which is served alone.
+    is_file: bool,
     /// Increases whenever the path names something else.
     generation: AtomicU64,
     /// `None`: the path names nothing that can be served. Locked for a copy or a replacement only.
@@ -26,10 +31,14 @@ pub(crate) struct CurrentRoot {
 
 impl CurrentRoot {
     pub(crate) fn open(path: &Path) -> io::Result<CurrentRoot> {
-        let root = Root::open(path, 0)?;
+        let (root, is_file) = match Root::open(path, 0) {
+            Err(error) if error.kind() == ErrorKind::NotADirectory => (Root::open_file(path, 0)?, true),
+            other => (other?, false),
+        };
         let counts_names = DirectoryId::of(path).is_ok_and(|(_, names)| names > 0);
         Ok(CurrentRoot {
             path: path.to_owned(),
+            is_file,
             generation: AtomicU64::new(0),
             root: Mutex::new(Some(Arc::new(root))),
             follow_symlinks: false,
@@ -51,6 +60,11 @@ impl CurrentRoot {
         self.lock().clone().ok_or(OpenError::NoRoot)
     }
 
+    /// The name of the file that is served alone.
+    pub(crate) fn file_name(&self) -> Option<&[u8]> {
+        if self.is_file { self.path.file_name().map(OsStr::as_bytes) } else { None }
+    }
+
     /// Which root is the current one.
     pub(crate) fn generation(&self) -> u64 {
         self.generation.load(Acquire)
@@ -65,13 +79,21 @@ impl CurrentRoot {
     pub(crate) fn check(&self) -> Option<String> {
         let path = &self.path;
         let before = self.get().ok();
-        let named = DirectoryId::of(path).and_then(|(id, names)| match names {
-            0 if self.counts_names => Err(Errno::NOENT), // such as a working directory
-            _ => Ok(id),
-        });
+        let named = match self.is_file {
+            true => match canonicalize(path) {
+                Ok(file) if before.as_ref().is_some_and(|root| root.canonical() != file) => Ok(None), // another file
+                Ok(file) => DirectoryId::of(file.parent().unwrap_or(&file)).map(|(id, _)| Some(id)),
+                Err(_) => return None, // its directory is served on: the file may come back
+            },
+            false => DirectoryId::of(path).and_then(|(id, names)| match names {
+                0 if self.counts_names => Err(Errno::NOENT), // such as a working directory
+                _ => Ok(Some(id)),
+            }),
+        };
+        let open = if self.is_file { Root::open_file } else { Root::open };
         let (root, message) = match named {
-            Ok(id) if before.as_ref().is_some_and(|root| root.id() == id) => return None,
-            Ok(_) => match Root::open(path, self.generation() + 1) {
+            Ok(Some(id)) if before.as_ref().is_some_and(|root| root.id() == id) => return None,
+            Ok(_) => match open(path, self.generation() + 1) {
                 Ok(mut root) => {
                     root.follow_symlinks(self.follow_symlinks);
                     let message = format!("{path:?} is {:?} now, which is served", root.canonical());
@@ -145,6 +167,9 @@ impl View<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::Files;
+    use http_core::Status;
+    use http_server::testing::exchange;
     use std::fs;
     use std::os::unix::fs::symlink;
 
@@ -183,7 +208,7 @@ mod tests {
             assert!(message.unwrap_or_default().contains(expected.unwrap_or_default()), "{n}");
             assert_eq!(current.generation() > generation, expected.is_some(), "{n}");
             let root = current.get();
-            assert_eq!(root.as_ref().ok().map(|root| root.canonical()), served.map(at).as_deref(), "{n}");
+            assert_eq!(root.as_ref().ok().map(|root| root.canonical()), served.map(at), "{n}");
             assert!(root.is_ok_and(|root| root.generation == current.generation()) || served.is_none(), "{n}");
         }
         assert_eq!(Arc::strong_count(&first), 1, "the first root is closed when nobody uses it");
@@ -205,5 +230,93 @@ mod tests {
             assert!(view.generation() == 0 && Arc::ptr_eq(view.root().unwrap(), &before));
         }
         assert!(fresh.generation() == 1 && fresh.root().unwrap().id() != before.id());
+    }
+
+    /// The status, the Location and the body of a response.
+    fn answer(files: &Files, path: &str) -> (u16, String, String) {
+        let output = exchange(files, format!("GET {path} HTTP/1.0\r\nAccept-Encoding: gzip\r\n\r\n").as_bytes()).output;
+        let output = String::from_utf8(output).unwrap();
+        let (head, body) = output.split_once("\r\n\r\n").unwrap();
+        let location = head.lines().find_map(|line| line.strip_prefix("Location: "));
+        (head[9..12].parse().unwrap(), location.unwrap_or_default().into(), body.into())
+    }
+
+    // V7
+    #[test]
+    fn file_that_is_the_root_is_served_and_nothing_beside_it() {
+        let directory = tempfile::TempDir::new().unwrap();
+        let at = |name: &str| directory.path().join(name);
+        fs::create_dir_all(at("www/sub")).unwrap();
+        fs::create_dir(at("names")).unwrap();
+        for (name, content) in [("www/.a b.html", "page"), ("www/secret", "secret"), ("www/index.html", "index")] {
+            fs::write(at(name), content).unwrap();
+        }
+        symlink("../www/.a b.html", at("names/a.txt")).unwrap();
+        for (root, name, content_type) in
+            [("www/.a b.html", ".a%20b.html", "text/html"), ("names/a.txt", "a.txt", "text/plain")]
+        {
+            for files in [Files::new(&at(root)).unwrap(), Files::new(&at(root)).unwrap().follow_symlinks(true)] {
+                let files = files.hidden(true).fallback("secret").error_file(Status::NOT_FOUND, "secret");
+                assert!(files.is_one_file() && !files.contains(b"secret") && !files.contains(b"index.html"));
+                let (status, location, _) = answer(&files, "/?a=b");
+                assert_eq!((status, location), (302, format!("./{name}?a=b")));
+                for _ in 0..2 {
+                    assert_eq!(answer(&files, &format!("/x/../{name}")), (200, String::new(), "page".into()));
+                }
+                let head = exchange(&files, format!("HEAD /{name} HTTP/1.0\r\n\r\n").as_bytes()).output;
+                assert!(String::from_utf8(head).unwrap().contains(&format!("\r\nContent-Type: {content_type};")));
+                for other in ["/secret", "/index.html", "/sub", "/sub/", "/sub/x", "/www/", "/.", "/?format=json"]
+                    .map(String::from)
+                    .into_iter()
+                    .chain(["/", "/x"].map(|end| format!("/{name}{end}")))
+                {
+                    let (status, _, body) = answer(&files, &other);
+                    let is_root = matches!(&*other, "/." | "/?format=json");
+                    assert_eq!(status, if is_root { 302 } else { 404 }, "{other}");
+                    assert!(!["page", "secret", "index"].contains(&&*body), "{other}: {body}");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn file_that_is_the_root_may_be_replaced() {
+        let directory = tempfile::TempDir::new().unwrap();
+        let at = |name: &str| directory.path().join(name);
+        fs::create_dir(at("other")).unwrap();
+        fs::write(at("page"), "one").unwrap();
+        let files = Files::new(&at("page")).unwrap();
+        let page = || answer(&files, "/page");
+        let is = |content: &str| (200, String::new(), content.to_owned());
+        assert_eq!(page(), is("one"));
+        fs::write(at("new"), "two").unwrap();
+        fs::rename(at("new"), at("page")).unwrap();
+        assert_eq!((page(), files.root.check()), (is("two"), None));
+        fs::remove_file(at("page")).unwrap();
+        assert_eq!((page().0, files.root.check()), (404, None));
+        fs::create_dir(at("page")).unwrap();
+        assert_eq!((page().0, answer(&files, "/page/").0, files.root.check()), (404, 404, None));
+        fs::remove_dir(at("page")).unwrap();
+        fs::write(at("page"), "three").unwrap();
+        assert_eq!((page(), files.root.check()), (is("three"), None));
+
+        // A symlink that leads out of the directory is followed once the root has been looked at again.
+        fs::write(at("other/page"), "four").unwrap();
+        symlink("other/page", at("link")).unwrap();
+        fs::rename(at("link"), at("page")).unwrap();
+        let message = files.root.check().unwrap();
+        assert!(message.contains("other/page\" now, which is served"), "{message}");
+        assert_eq!((page(), files.root.check()), (is("four"), None));
+        symlink("/dev/null", at("link")).unwrap();
+        fs::rename(at("link"), at("page")).unwrap();
+        assert!(files.root.check().is_some_and(|message| message.contains("every request gets a 503")));
+        assert_eq!((page().0, files.root.check()), (503, None));
+    }
+
+    #[test]
+    fn root_is_a_directory_or_a_file_that_can_be_read() {
+        for neither in ["/dev/null", "src/lib.rs/", "src/lib.rs/x", "src/none", ""] {
+            assert!(Files::new(neither.as_ref()).is_err(), "{neither}");
+        }
     }
 }

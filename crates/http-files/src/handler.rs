@@ -148,16 +148,22 @@ impl Files {
         if request.head().path.is_directory() {
             name.push(b'/');
         }
-        let found = if !self.settings.hidden && is_hidden(&name) {
-            // Checked before the cache, which may contain an error page with such a name.
-            request.trace("R1945-12.5b, --hidden", || "a name that begins with a dot is not served".into());
-            Err(OpenError::NotFound)
-        } else {
-            match self.cache.get(&name, view.generation(), request.into(), request.received_at()) {
+        let found = match self.root.file_name() {
+            Some(file) if name == b"/" => {
+                request.trace("R1945-10.11", || "ROOT is a file, and \"/\" is redirected to it".into());
+                Ok(Found::Page(redirect_to_file(file, &request.head().target)))
+            }
+            Some(file) if name != file => Err(OpenError::NotFound),
+            None if !self.settings.hidden && is_hidden(&name) => {
+                // Checked before the cache, which may contain an error page with such a name.
+                request.trace("R1945-12.5b, --hidden", || "a name that begins with a dot is not served".into());
+                Err(OpenError::NotFound)
+            }
+            _ => match self.cache.get(&name, view.generation(), request.into(), request.received_at()) {
                 Ok(Some(resource)) => Ok(Found::Resource(resource)),
                 Ok(None) => self.lookup_uncached(view, request, &name),
                 Err(later) => Err(OpenError::Later(later)),
-            }
+            },
         };
         PATH_BUF.set(name);
         found
@@ -168,12 +174,14 @@ impl Files {
         if let Some(directory) = name.strip_suffix(b"/") {
             return self.lookup_directory(view, request, name, directory);
         }
-        match self.open_traced(view, name, request)? {
+        let path = view.root()?.path_of(name);
+        match self.open_traced(view, path, request)? {
+            Opened { kind: FileKind::Directory, .. } if self.root.file_name().is_some() => Err(OpenError::NotFound),
             Opened { kind: FileKind::Directory, .. } => {
                 request.trace("R1945-10.11", || "a directory is redirected to its path with a slash at the end".into());
                 Ok(Found::Page(redirect_to_slash(name, &request.head().target)))
             }
-            file => Ok(Found::Resource(self.read_resource(view, name, name, file, Vec::new(), request.into())?)),
+            file => Ok(Found::Resource(self.read_resource(view, name, path, file, Vec::new(), request.into())?)),
         }
     }
 
@@ -369,22 +377,36 @@ impl Files {
     }
 }
 
-/// Redirects a directory to its path with a slash at the end. A proxy may serve it under a longer path, so the address is
-/// relative to that of the request. Because of its `./`, the name is never taken for a host or a scheme (R9110-10.2.2,
-/// V15).
+/// Redirects a directory to its path with a slash at the end.
 fn redirect_to_slash(path: &[u8], target: &Target<'_>) -> Response {
-    let mut location = String::from("./");
-    percent_encode(path.rsplit(|&c| c == b'/').next().unwrap_or_default(), &mut location);
+    let mut location = relative(path.rsplit(|&c| c == b'/').next().unwrap_or_default());
     location.push('/');
+    redirect(Status::MOVED_PERMANENTLY, "This is a directory. Its address is", location, target)
+}
+
+/// Redirects from `/` to the file that is served alone. Not for ever: another one may be served there tomorrow.
+fn redirect_to_file(name: &[u8], target: &Target<'_>) -> Response {
+    redirect(Status::FOUND, "The address of the file is", relative(name), target)
+}
+
+/// The address of a name beside the request's. A proxy may serve it under a longer path, so it is relative. Because of its
+/// `./`, the name is never taken for a host or a scheme (R9110-10.2.2, V15).
+fn relative(name: &[u8]) -> String {
+    let mut location = String::from("./");
+    percent_encode(name, &mut location);
+    location
+}
+
+fn redirect(status: Status, sentence: &'static str, mut location: String, target: &Target<'_>) -> Response {
     if let Some(query) = target.query() {
         location.push('?');
         location.push_str(query);
     }
     // R1945-9.3c: with a link, for clients that do not follow redirects.
-    let mut page = Html::page(Status::MOVED_PERMANENTLY, "");
-    page.raw("<h1>").text(Status::MOVED_PERMANENTLY).raw("</h1>\n<p>This is a directory. Its address is <a href=\"");
+    let mut page = Html::page(status, "");
+    page.raw("<h1>").text(status).raw("</h1>\n<p>").text(sentence).raw(" <a href=\"");
     page.text(&location).raw("\">").text(&location).raw("</a>.</p>\n");
-    page.into_response(Status::MOVED_PERMANENTLY).header(header::LOCATION, location)
+    page.into_response(status).header(header::LOCATION, location)
 }
 
 /// Whether the last segment has an extension. The paths of an application's pages have none.

@@ -40,7 +40,7 @@ const DEFAULT_CACHED_DESCRIPTORS: u64 = 256;
 /// Bytes of memory for a listing while it is made.
 const MAX_LISTING_BYTES: usize = 4 * listing::MAX_PAGE_BYTES;
 
-/// A handler that serves the files beneath a directory, for GET, HEAD and OPTIONS.
+/// A handler that serves the files beneath a directory, or one file alone, for GET, HEAD and OPTIONS.
 ///
 /// The methods that take `self` set options. Paths are relative to the directory.
 ///
@@ -114,8 +114,23 @@ impl Files {
     /// from then on, and downloads in progress end with the file that they began with. While the path names nothing that
     /// can be read, every response is a 503.
     ///
+    /// If it is a file, `/` is redirected to its name, and everything else is a 404, its precompressed files included. A
+    /// file that takes its place is served at once, and while there is none, its name is a 404, too. If it is a symlink, a
+    /// switch is noticed as above.
+    ///
+    /// ```
+    /// use http_files::Files;
+    /// use http_server::testing::get;
+    ///
+    /// let file = Files::new("src/lib.rs".as_ref())?;
+    /// assert_eq!(get("/").send(&file).headers.get("Location"), Some("./lib.rs"));
+    /// assert!(get("/lib.rs").send(&file).text().contains("struct Files"));
+    /// assert_eq!(get("/handler.rs").send(&file).status.code(), 404);
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
+    ///
     /// # Errors
-    /// From the operating system, if it is not a directory or cannot be read.
+    /// From the operating system, if it is neither a directory nor a file, or cannot be read.
     pub fn new(root: &Path) -> io::Result<Files> {
         Ok(Files {
             root: CurrentRoot::open(root)?,
@@ -296,6 +311,11 @@ impl Files {
     pub fn contains(&self, path: &[u8]) -> bool {
         let view = self.root.view();
         self.open(&view, path, Blocking::default()).is_ok_and(|opened| opened.is_file())
+    }
+
+    /// Whether it serves one file alone.
+    pub fn is_one_file(&self) -> bool {
+        self.root.file_name().is_some()
     }
 
     /// How every open is kept beneath the directory.

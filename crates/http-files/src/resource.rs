@@ -74,7 +74,7 @@ impl Resource {
         open: impl Fn(&CStr) -> Result<Opened, OpenError>,
     ) -> Result<Resource, OpenError> {
         let file = read_file(opened)?;
-        let ContentType { media_type, coding } = settings.media_types.of(path, || file.start())?;
+        let ContentType { media_type, coding } = settings.media_types.of(root.name_of(path), || file.start())?;
         let content_type = FieldValue::new(&media_type).unwrap_or(UNKNOWN);
         // R9110-12.5.5: Accept-Encoding decides about every file of such a type, whether a precompressed file was found,
         // looked for or neither. So a response depends on neither the cache nor the clients that came before, and a

@@ -2,7 +2,7 @@
 
 use std::ffi::{CStr, OsStr};
 use std::fs::canonicalize;
-use std::io::{self, IoSliceMut};
+use std::io::{self, ErrorKind, IoSliceMut};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
 use std::path::{self, Path, PathBuf};
@@ -35,6 +35,17 @@ pub(crate) struct Root {
     pub(crate) no_openat2: bool,
     /// Symlinks are followed wherever they lead: the owner has turned containment off.
     follow_symlinks: bool,
+    /// Nothing else is opened.
+    only: Option<OnlyFile>,
+}
+
+/// A file that is served alone.
+#[derive(Debug)]
+pub(crate) struct OnlyFile {
+    /// Its name in the directory, which is not `name` if that is a symlink.
+    path: Vec<u8>,
+    /// The name by which it is served.
+    name: Vec<u8>,
 }
 
 /// Which directory it is, as long as it exists.
@@ -148,11 +159,30 @@ impl Containment {
 impl Root {
     /// Opens the directory that a path names now.
     pub(crate) fn open(path: &Path, generation: u64) -> io::Result<Root> {
-        let directory =
-            retry_on_intr(|| openat(CWD, path, OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty()))?;
+        Root::open_as(path, OFlags::RDONLY | OFlags::CLOEXEC, generation)
+    }
+
+    /// Opens the directory of the file that a path names now. No other file there is opened.
+    pub(crate) fn open_file(path: &Path, generation: u64) -> io::Result<Root> {
+        let found = canonicalize(path)?;
+        let (Some(directory), Some(in_directory), Some(name)) = (found.parent(), found.file_name(), path.file_name())
+        else {
+            return Err(ErrorKind::NotADirectory.into());
+        };
+        if !found.is_file() {
+            return Err(ErrorKind::NotADirectory.into());
+        }
+        openat(CWD, &found, OPEN, Mode::empty())?; // whether it may be read
+        let only = OnlyFile { path: in_directory.as_bytes().to_vec(), name: name.as_bytes().to_vec() };
+        // Whoever serves a file need not be able to read its directory.
+        Ok(Root { only: Some(only), ..Root::open_as(directory, FIND, generation)? })
+    }
+
+    fn open_as(path: &Path, flags: OFlags, generation: u64) -> io::Result<Root> {
+        let directory = retry_on_intr(|| openat(CWD, path, flags | OFlags::DIRECTORY, Mode::empty()))?;
         // Probed once, because later a single file may be refused too. Only success counts: old kernels return NOSYS, and
         // sandboxes return what they are told to. If the disk is at fault, the walk fails too.
-        let probe = openat2(&directory, ".", OPEN, Mode::empty(), RESOLVE | ResolveFlags::NO_XDEV);
+        let probe = openat2(&directory, ".", flags, Mode::empty(), RESOLVE | ResolveFlags::NO_XDEV);
         let no_openat2 = probe.is_err();
         if no_openat2 {
             openat(&directory, ".", FIND, Mode::empty())?;
@@ -162,7 +192,7 @@ impl Root {
         let descriptors = openat(CWD, "/proc/self/fd", FIND | OFlags::DIRECTORY, Mode::empty());
         let descriptors = descriptors.ok().map(|descriptors| (getpid(), descriptors));
         let names = [path::absolute(path)?, canonicalize(path)?];
-        Ok(Root { directory, id, descriptors, names, generation, no_openat2, follow_symlinks: false })
+        Ok(Root { directory, id, descriptors, names, generation, no_openat2, follow_symlinks: false, only: None })
     }
 
     pub(crate) fn id(&self) -> DirectoryId {
@@ -178,9 +208,27 @@ impl Root {
         &self.names
     }
 
-    /// Its name without symlinks, when it was opened.
-    pub(crate) fn canonical(&self) -> &Path {
-        &self.names[1]
+    /// What is served, without symlinks, when it was opened.
+    pub(crate) fn canonical(&self) -> PathBuf {
+        match &self.only {
+            Some(only) => self.names[1].join(OsStr::from_bytes(&only.path)),
+            None => self.names[1].clone(),
+        }
+    }
+
+    /// The path of the file that is served by this name.
+    pub(crate) fn path_of<'a>(&'a self, name: &'a [u8]) -> &'a [u8] {
+        self.only.as_ref().map_or(name, |only| &only.path)
+    }
+
+    /// The name by which this path is served.
+    pub(crate) fn name_of<'a>(&'a self, path: &'a [u8]) -> &'a [u8] {
+        self.only.as_ref().map_or(path, |only| &only.name)
+    }
+
+    /// Whether this path may be opened.
+    fn serves(&self, path: &[u8]) -> bool {
+        self.only.as_ref().is_none_or(|only| only.path == path)
     }
 
     /// Whether symlinks that lead out of the root are followed.
@@ -231,6 +279,9 @@ impl Root {
 
     /// Finds what may be served. Its descriptor is good for nothing but to open it.
     fn find(&self, path: &[u8], blocking: Blocking<'_>) -> Result<Opened, OpenError> {
+        if !self.serves(path) {
+            return Err(OpenError::NotFound);
+        }
         blocking.will_block().map_err(OpenError::Later)?;
         let found = match self.descriptor(path, FIND, true) {
             Err(Stop::Elsewhere) => {
@@ -249,7 +300,9 @@ impl Root {
 
     /// Whether there is anything with this name, such as a symlink, which is not followed.
     pub(crate) fn exists(&self, path: &CStr) -> bool {
-        statx(&self.directory, path, AtFlags::SYMLINK_NOFOLLOW | AtFlags::NO_AUTOMOUNT, StatxFlags::empty()).is_ok()
+        self.serves(path.to_bytes())
+            && statx(&self.directory, path, AtFlags::SYMLINK_NOFOLLOW | AtFlags::NO_AUTOMOUNT, StatxFlags::empty())
+                .is_ok()
     }
 
     /// If it `stays`, it stops before it enters another file system. (Unconfined and without `openat2`, it enters.)

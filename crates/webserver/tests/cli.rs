@@ -54,7 +54,7 @@ fn startup_error_is_one_line_with_cause_and_advice() {
         (&["--bind", "127.0.0.1", "--port", &port, root][..], &*address_in_use, "--port"),
         (&["--port", &port, root], &in_use, "--port"),
         (&["--port", "0", &missing], "no such directory", "webserver ROOT"),
-        (&["--port", "0", &file], "not a directory", "webserver ROOT"),
+        (&["--port", "0", "/dev/null"], "not a directory", "webserver ROOT"),
         (
             &["--port", "0", "--bind", "203.0.113.1", root],
             "cannot bind to 203.0.113.1: it is not an address of this machine",

@@ -80,6 +80,31 @@ fn path_and_open_file_have_equal_stamps() {
     assert_eq!(root.stamp(c"directory/file"), Some(now));
 }
 
+// V7
+#[test]
+fn root_that_is_a_file_opens_nothing_else() {
+    let (dir, _) = tree();
+    let www = dir.path().join("www");
+    fs::write(www.join("directory/file.gz"), "").unwrap();
+    for (path, name) in [("directory/file", "file"), ("inside", "inside"), ("absolute-inside", "absolute-inside")] {
+        let mut root = Root::open_file(&www.join(path), 0).unwrap();
+        assert_eq!(root.canonical(), www.join("directory/file").canonicalize().unwrap());
+        assert_eq!((root.path_of(name.as_bytes()), root.name_of(b"file")), (&b"file"[..], name.as_bytes()));
+        for (no_openat2, follow) in [(false, false), (true, false), (false, true)] {
+            root.no_openat2 = no_openat2;
+            root.follow_symlinks(follow);
+            assert_eq!(kind(&root, "file"), Ok(FileKind::File));
+            assert!(root.exists(c"file") && !root.exists(c"file.gz"), "no precompressed file either");
+            for other in ["", ".", "file.gz", "../inside", "./file", "file/"] {
+                assert_eq!(kind(&root, other), Err(OpenError::NotFound), "{other}");
+            }
+        }
+    }
+    for neither in ["directory", "fifo", "circle", "nothing", "directory/file/"] {
+        assert!(Root::open_file(&www.join(neither), 0).is_err(), "{neither}");
+    }
+}
+
 // V7, V25
 #[test]
 fn stat_entry_follows_no_symlink() {
