@@ -227,9 +227,13 @@ pub(crate) struct Cli {
 
     /// Explain how REQUEST would be answered
     ///
-    /// Separate header lines with \n, e.g. 'GET / HTTP/1.0\nRange: bytes=0-9'.
+    /// A path such as /page.html means GET. Separate header lines with \n, e.g. 'GET / HTTP/1.0\nRange: bytes=0-9'.
     #[arg(long, help_heading = INFORMATION, value_name = "REQUEST")]
     pub(crate) explain: Option<String>,
+
+    /// Add the rules of the protocol to --explain
+    #[arg(short, long, help_heading = INFORMATION, requires = "explain")]
+    pub(crate) verbose: bool,
 
     /// Print all limits and the memory bound
     #[arg(long, help_heading = INFORMATION)]

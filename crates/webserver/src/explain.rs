@@ -8,9 +8,41 @@ use http_server::http_core::server::{self, Event, RequestHead};
 use http_server::http_core::{CloseReason, Framing, Limits, RequestError, TargetError, TargetForm, Version};
 use http_server::testing::exchange_with;
 
-/// Serves a request, and returns the decisions and the response head. Each decision has the rule of the protocol or the
-/// option behind it. The request ends with an empty line, as a client sends it.
-pub(crate) fn explain(handler: impl Handler, keep_alive: bool, request: &[u8]) -> String {
+/// A request as a client sends it. Its lines are separated by `\n`, typed as two characters or as one. If the first one
+/// is a path or a URL alone, it means GET.
+pub(crate) fn request(typed: &str) -> Vec<u8> {
+    let lines = typed.replace("\\r", "").replace("\\n", "\n").replace("\r\n", "\n");
+    let lines = lines.trim_end_matches('\n');
+    let (first, rest) = lines.split_once('\n').unwrap_or((lines, ""));
+    let is_path = first.starts_with('/') || !first.is_empty() && !first.contains(' ');
+    let mut request = match is_path {
+        true => format!("GET {} HTTP/1.0", target(first)),
+        false => first.to_owned(),
+    };
+    for line in rest.lines() {
+        request += "\r\n";
+        request += line;
+    }
+    // A Simple-Request (HTTP/0.9) ends with its line, any other request with an empty line.
+    request += if request.contains("HTTP/") { "\r\n\r\n" } else { "\r\n" };
+    request.into_bytes()
+}
+
+/// What a browser sends for a path that was typed: it encodes what may not stand in a target.
+fn target(typed: &str) -> String {
+    let mut target = String::from(if typed.starts_with('/') || typed.contains("://") { "" } else { "/" });
+    for byte in typed.bytes() {
+        match byte {
+            b'!'..=b'~' => target.push(byte.into()),
+            _ => target += &format!("%{byte:02X}"),
+        }
+    }
+    target
+}
+
+/// Serves a request, and returns the decisions and the response head. Each decision has the option behind it, and with
+/// `rules` the rules of the protocol. The request ends with an empty line, as a client sends it.
+pub(crate) fn explain(handler: impl Handler, keep_alive: bool, rules: bool, request: &[u8]) -> String {
     let mut decisions = Decisions::default();
     let version = explain_request(request, &mut decisions);
     let exchange = exchange_with(&handler, keep_alive, request);
@@ -24,7 +56,12 @@ pub(crate) fn explain(handler: impl Handler, keep_alive: bool, request: &[u8]) -
     let width = decisions.0.iter().map(|(_, text)| text.chars().count()).max().unwrap_or(0).min(MAX_WIDTH);
     let mut report = String::new();
     for (n, (rule, text)) in decisions.0.iter().enumerate() {
-        let _ = writeln!(report, "{:3}. {text:width$}  [{rule}]", n + 1); // writing to a String does not fail
+        let behind: Vec<&str> = rule.split(", ").filter(|rule| rules || rule.starts_with("--")).collect();
+        // Writing to a String does not fail.
+        let _ = match behind.is_empty() {
+            true => writeln!(report, "{:3}. {text}", n + 1),
+            false => writeln!(report, "{:3}. {text:width$}  [{}]", n + 1, behind.join(", ")),
+        };
     }
     report.push('\n');
     let output = exchange.output;

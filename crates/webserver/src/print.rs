@@ -105,17 +105,13 @@ fn mib(bytes: u64) -> f64 {
     bytes as f64 / f64::from(1 << 20)
 }
 
-/// Explains a request. Its lines are separated by `\n`, typed as two characters or as one.
 fn explain(cli: &Cli, request: &str) -> Result<String, String> {
-    let lines = request.replace("\\r", "").replace("\\n", "\n").replace("\r\n", "\n");
-    let mut bytes = lines.trim_end_matches('\n').replace('\n', "\r\n");
-    // A Simple-Request (HTTP/0.9) ends with its line, any other request with an empty line.
-    bytes.push_str(if bytes.contains("HTTP/") { "\r\n\r\n" } else { "\r\n" });
+    let request = explain::request(request);
     let files = site::files(cli)?;
-    let keep_alive = !cli.no_keep_alive;
+    let (keep_alive, rules) = (!cli.no_keep_alive, cli.verbose);
     Ok(match UsersFile::of(cli) {
-        Some(file) => explain::explain(BasicAuth::new(file.read()?, files), keep_alive, bytes.as_bytes()),
-        None => explain::explain(files, keep_alive, bytes.as_bytes()),
+        Some(file) => explain::explain(BasicAuth::new(file.read()?, files), keep_alive, rules, &request),
+        None => explain::explain(files, keep_alive, rules, &request),
     })
 }
 

@@ -154,6 +154,7 @@ fn wrong_usage_exits_with_status_2() {
         &["--log-format", "xml"],
         &["--trust-proxy", "10.0.0.0/33"],
         &["--no-such-option"],
+        &["--verbose"],
         &["one", "two"],
     ] {
         let output = output_of(arguments);
@@ -242,6 +243,7 @@ fn help_lists_all_options_and_all_options_work() {
             "--help",
             "--man",
             "--print-limits",
+            "--verbose",
             "--version",
         ])
         .collect();

@@ -79,7 +79,7 @@ fn explained_response_head_equals_sent_response_head() {
         ("GET /a.css HTTP/2.0", "505"),
         ("POST /a.css HTTP/1.0\\nTransfer-Encoding: chunked", "400"),
     ] {
-        let explained = explain(&directory, &options, request);
+        let explained = explain(&directory, &[&options[..], &["-v"]].concat(), request);
         let (decisions, head) = explained.split_once("\n\n").unwrap();
         assert!(head.starts_with(&format!("HTTP/1.0 {status} ")), "{request}: {explained}");
         let mut stream = connect(program.address());
@@ -106,11 +106,41 @@ fn explanation_follows_options_and_form_of_request() {
         (kept, &[][..], "\nConnection: keep-alive\n", "the connection closes"),
         (kept, &["--no-keep-alive"], "the connection closes", "Connection: keep-alive"),
         ("GET /a.css HTTP/1.0\r\nX: y\r\n\r\n", &[], "HTTP/1.0 200 OK", "HTTP/1.0 400"),
+        ("/a.css", &[], "the request is GET /a.css HTTP/1.0\n", "HTTP/0.9"),
+        ("a.css", &[], "the request is GET /a.css HTTP/1.0\n", "HTTP/0.9"),
+        ("http://host/a.css", &[], "the request is GET /a.css HTTP/1.0\n", "HTTP/0.9"),
+        ("/a.css\\nRange: bytes=1-2", &[], "HTTP/1.0 206 ", "HTTP/1.0 200"),
+        ("/sub?x=/y HTTP", &[], "Location: ./sub/?x=/y%20HTTP\n", "HTTP/1.0 200"),
+        ("/\u{e4} b%20c", &[], "GET /%C3%A4%20b%20c HTTP/1.0\n", "HTTP/1.0 400"),
         ("GET /none.txt", &[], "(an HTTP/0.9 response has a body only)", "the request is empty"),
         ("GET /talk.txt", &[], "(an HTTP/0.9 response has a body only)", "X-Not"),
     ] {
         let explained = explain(&directory, options, request);
         assert!(explained.contains(expected) && !explained.contains(unexpected), "{request}: {explained}");
+    }
+}
+
+#[test]
+fn rules_are_shown_only_on_demand() {
+    let directory = site();
+    let is_rule = |word: &str| word.starts_with(['R', 'D']) && word.contains(|c: char| c.is_ascii_digit());
+    let in_brackets = |line: &str| line.rsplit_once(" [").map(|(_, end)| end.trim_end_matches(']').to_owned());
+    for request in ["/a.css", "/sub", "/.git/config", "/none", "GET /%2f HTTP/1.0", "POST / HTTP/1.0\\nX: y"] {
+        let explain = |options: &[&str]| {
+            let explained = explain(&directory, options, request);
+            let (decisions, head) = explained.split_once("\n\n").unwrap();
+            (decisions.to_owned(), undated(head))
+        };
+        let ((plain, plain_head), (verbose, head)) = (explain(&[]), explain(&["-v"]));
+        assert_eq!((plain.lines().count(), plain_head), (verbose.lines().count(), head), "{request}");
+        for (plain, verbose) in plain.lines().zip(verbose.lines()) {
+            let (behind, rules) = (in_brackets(plain), in_brackets(verbose).unwrap());
+            assert!(verbose.starts_with(plain.split("  [").next().unwrap().trim_end()), "{plain}\n{verbose}");
+            let options: Vec<&str> = rules.split(", ").filter(|word| word.starts_with("--")).collect();
+            assert_eq!(behind.unwrap_or_default(), options.join(", "), "the options stay: {verbose}");
+        }
+        assert!(!plain.split([' ', '[', ']', ',']).any(is_rule), "{plain}");
+        assert!(verbose.split([' ', '[', ']', ',']).any(is_rule), "{verbose}");
     }
 }
 
@@ -161,7 +191,7 @@ fn explanation_lists_decisions_in_order_with_their_rules() {
         ("GET /a.css HTTP/1.1", &[], &["must have a Host header", "R9112-3.2a", "closes: the request was rejected"]),
         ("GET /a.css", &[], &["HTTP/0.9", "\"/a.css\" is a file", "(an HTTP/0.9 response has a body only)"]),
     ] {
-        let explained = explain(&directory, options, request);
+        let explained = explain(&directory, &[options, &["--verbose"]].concat(), request);
         let mut rest = &*explained;
         for part in expected {
             let at = rest.find(part).unwrap_or_else(|| panic!("{request}: no {part:?} in order in\n{explained}"));

@@ -111,7 +111,7 @@ fn v7_way_out_is_named_by_the_explanation_and_the_log() {
         ("/indirect", leads_out("/sub/relative", "../../secret")),
         ("/circle", "leads through more symlinks than the kernel follows, or in a circle".into()),
     ] {
-        let explained = output_of(&["--explain", &format!("GET {path} HTTP/1.0"), root.to_str().unwrap()]);
+        let explained = output_of(&["-v", "--explain", &format!("GET {path} HTTP/1.0"), root.to_str().unwrap()]);
         let explained = String::from_utf8(explained.stdout).unwrap();
         assert!(explained.contains(&format!("\"{path}\" {cause}  [R1945-12.5a, openat2]")), "{explained}");
         assert!(explained.contains("\n\nHTTP/1.0 403 "), "{explained}");
