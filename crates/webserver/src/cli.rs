@@ -1,9 +1,11 @@
 //! The command line: options, their help, and what they mean together.
 
+mod environment;
+pub(crate) mod near_misses;
 mod values;
 
+use std::env;
 use std::ffi::OsString;
-use std::net::{IpAddr, SocketAddr};
 use std::num::{NonZeroU16, NonZeroU32};
 use std::path::PathBuf;
 use std::time::Duration;
@@ -13,21 +15,33 @@ use clap_complete::Shell;
 use http_server::http_core::Status;
 use http_server::{ServerConfig, Timeouts, TrustedProxy};
 
-use self::values::{below_root, charset, error_page, field, ip_and_port, media_type, number, seconds, threads, value};
+pub(crate) use self::values::BindAddress;
+use self::values::{
+    address_and_port, below_root, bind_address, charset, error_page, field, media_type, number, seconds, threads, value,
+};
 use crate::metrics;
 
-/// The end of the man page.
-const AFTER_HELP: &str = "Exit status: 0 after a graceful shutdown (SIGINT or SIGTERM), 1 if the server could not \
+/// The end of the help.
+const ENVIRONMENT: &str = "Environment: WEBSERVER_PORT=80 means --port 80, WEBSERVER_HIDDEN=1 means --hidden (0: not), \
+    and so on for each option above Information. Several values are one per line. The command line wins.";
+
+/// The end of the long help and of the man page.
+const AFTER_HELP: &str = "Environment: WEBSERVER_PORT=80 means --port 80, WEBSERVER_NO_LISTING=1 means --no-listing, \
+    and so on for each option that is not below Information, and WEBSERVER_ROOT for ROOT. An option of the command line \
+    wins. An option without a value is on with 1, true, yes or on, and off with 0, false, no or off. Several values of a \
+    repeatable option are one per line. An empty variable counts as none.\n\n\
+    Exit status: 0 after a graceful shutdown (SIGINT or SIGTERM), 1 if the server could not \
     start, 2 for wrong usage, 128 + N if a signal N during the start, or a second signal N, ended it at once.";
 
 /// Serves a directory of files over HTTP/1.0.
 #[derive(Debug, Parser)]
 #[command(version, max_term_width = 100, disable_help_flag = true, disable_version_flag = true)]
-#[command(after_long_help = AFTER_HELP)]
+#[command(after_help = ENVIRONMENT, after_long_help = AFTER_HELP)]
 pub(crate) struct Cli {
-    /// Directory to serve
+    /// Directory or file to serve
     ///
-    /// It may be a symlink that is switched to another directory, which is then served within a second.
+    /// It may be a symlink that is switched to another directory, which is then served within a second. Of a file, / is
+    /// redirected to its name, and nothing else is served.
     #[arg(default_value = ".")]
     pub(crate) root: PathBuf,
 
@@ -35,11 +49,12 @@ pub(crate) struct Cli {
     #[arg(short, long, help_heading = NETWORK, value_parser = number::<u16>)]
     port: Option<u16>,
 
-    /// IP address to bind; repeatable [default: all]
+    /// Address to bind; repeatable [default: all]
     ///
-    /// By default one socket serves all addresses, IPv6 and IPv4.
-    #[arg(short, long = "bind", help_heading = NETWORK, value_name = "IP")]
-    bind: Vec<IpAddr>,
+    /// An IP address, localhost for 127.0.0.1 and ::1, or with an interface, e.g. fe80::1%eth0. By default one socket
+    /// serves all addresses, IPv6 and IPv4.
+    #[arg(short, long = "bind", help_heading = NETWORK, value_name = "IP", value_parser = bind_address)]
+    pub(crate) bind: Vec<BindAddress>,
 
     /// Unix socket to listen on, instead of TCP
     ///
@@ -52,8 +67,8 @@ pub(crate) struct Cli {
     /// Serve Prometheus metrics on this address
     ///
     /// They are at http://IP:PORT/metrics, on a separate listener.
-    #[arg(long, help_heading = NETWORK, value_name = "IP:PORT", value_parser = ip_and_port)]
-    pub(crate) metrics: Option<SocketAddr>,
+    #[arg(long, help_heading = NETWORK, value_name = "IP:PORT", value_parser = address_and_port)]
+    pub(crate) metrics: Option<(BindAddress, u16)>,
 
     /// Index file; repeatable [default: index.html]
     ///
@@ -300,14 +315,17 @@ const LARGE_FILE: u64 = 16 << 10;
 const RESERVED_FDS: u64 = 32;
 
 impl Cli {
+    /// The options of the command line and, where it has none, of the environment. Returns notes on the latter, too. A
+    /// fault ends the process.
+    pub(crate) fn from_process() -> (Cli, Vec<String>) {
+        let arguments: Vec<OsString> = env::args_os().collect();
+        let result = environment::parse(&arguments, env::vars_os());
+        result.unwrap_or_else(|error| near_misses::with_advice(error).exit())
+    }
+
     /// The TCP port.
     pub(crate) fn port(&self) -> u16 {
         self.port.unwrap_or(6789)
-    }
-
-    /// The TCP addresses to bind; empty for all addresses of this machine.
-    pub(crate) fn addresses(&self) -> Vec<SocketAddr> {
-        self.bind.iter().map(|&address| SocketAddr::new(address, self.port())).collect()
     }
 
     /// Whether to listen on TCP: an option asks for it, or there is no Unix socket.
@@ -403,7 +421,7 @@ mod tests {
         assert_eq!((cli.port(), cli.max_connections.get()), (6789, 10_000));
         assert_eq!(cli.root, PathBuf::from("."));
         assert_eq!([cli.header_timeout, cli.idle_timeout, cli.shutdown_timeout].map(|d| d.as_secs()), [10, 75, 5]);
-        assert!(cli.addresses().is_empty() && cli.log_format == LogFormat::Common);
+        assert!(cli.bind.is_empty() && cli.log_format == LogFormat::Common);
     }
 
     #[test]

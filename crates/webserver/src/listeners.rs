@@ -2,16 +2,17 @@
 
 use std::fs;
 use std::io::{self, ErrorKind};
-use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV6, TcpListener};
 use std::os::fd::OwnedFd;
 use std::os::linux::net::SocketAddrExt;
 use std::os::unix::net::SocketAddr as UnixAddr;
 
 use http_server::{RunningServer, Server};
 use rustix::io::Errno;
+use rustix::net::netdevice::{index_to_name, name_to_index};
 use rustix::net::{AddressFamily, SocketType, socket};
 
-use crate::cli::Cli;
+use crate::cli::{BindAddress, Cli};
 use crate::os_error::describe;
 use crate::unix_socket::SocketFile;
 
@@ -38,8 +39,8 @@ pub(crate) fn bind(cli: &Cli, inherited: Vec<OwnedFd>) -> Result<(Server, Option
 }
 
 fn bind_tcp(cli: &Cli) -> Result<Vec<Server>, String> {
-    let (addresses, port) = (cli.addresses(), cli.port());
-    if addresses.is_empty() {
+    let port = cli.port();
+    if cli.bind.is_empty() {
         let server = Server::bind_any(port).map_err(|error| {
             // IPv6 was tried first, and then IPv4.
             let cause = cause(SocketAddr::from((Ipv4Addr::UNSPECIFIED, port)), "--port", &error);
@@ -47,16 +48,62 @@ fn bind_tcp(cli: &Cli) -> Result<Vec<Server>, String> {
         });
         return Ok(vec![server?]);
     }
-    let bind = |&address: &SocketAddr| {
-        Server::bind(address).map_err(|error| {
-            let ip = address.ip();
-            match error.kind() {
-                ErrorKind::AddrNotAvailable => format!("cannot bind to {ip}: {}", cause(address, "--bind", &error)),
-                _ => format!("cannot listen on port {port} of {ip}: {}", cause(address, "--port", &error)),
+    let bind = |at: &BindAddress| {
+        listen(at, port).map_err(|(address, error)| match Errno::from_io_error(&error) {
+            Some(Errno::ADDRNOTAVAIL | Errno::NODEV | Errno::INVAL) => {
+                format!("cannot bind to {at}: {}", cause(address, "--bind", &error))
             }
+            _ => format!("cannot listen on port {port} of {at}: {}", cause(address, "--port", &error)),
         })
     };
-    addresses.iter().map(bind).collect()
+    cli.bind.iter().map(bind).collect()
+}
+
+/// Listens on a port of an address. An error comes with the address that it is about.
+pub(crate) fn listen(at: &BindAddress, port: u16) -> Result<Server, (SocketAddr, io::Error)> {
+    let bind = |address| Server::bind(address).map_err(|error| (address, error));
+    match at {
+        BindAddress::Ip(ip) => bind(SocketAddr::new(*ip, port)),
+        BindAddress::Localhost => bind_localhost(port),
+        BindAddress::Scoped(ip, interface) => {
+            let index = interface.parse().or_else(|_| {
+                let any = socket(AddressFamily::INET6, SocketType::DGRAM, None)?;
+                name_to_index(any, interface).map_err(io::Error::from)
+            });
+            let address = |scope| SocketAddr::V6(SocketAddrV6::new(*ip, port, 0, scope));
+            index.map_err(|error| (address(0), error)).and_then(|index| bind(address(index)))
+        }
+    }
+}
+
+/// How many free ports are tried until one is free for both protocols.
+const TRIES: usize = 100;
+
+/// Listens on the same port of 127.0.0.1 and ::1, or of the one that this machine has.
+fn bind_localhost(port: u16) -> Result<Server, (SocketAddr, io::Error)> {
+    let ips = [IpAddr::from(Ipv4Addr::LOCALHOST), IpAddr::from(Ipv6Addr::LOCALHOST)];
+    let free = || TcpListener::bind((ips[1], 0)).or_else(|_| TcpListener::bind((ips[0], 0)))?.local_addr();
+    let mut tries = 0;
+    loop {
+        let chosen = match port {
+            0 => free().map_err(|error| (SocketAddr::new(ips[0], 0), error))?.port(),
+            port => port,
+        };
+        let servers = ips.map(|ip| {
+            let address = SocketAddr::new(ip, chosen);
+            Server::bind(address).map_err(|error| (address, error))
+        });
+        let in_use =
+            servers.iter().any(|server| matches!(server, Err((_, error)) if error.kind() == ErrorKind::AddrInUse));
+        tries += 1;
+        return match servers {
+            _ if in_use && port == 0 && tries < TRIES => continue,
+            [Ok(one), Ok(other)] => Ok(one.merge(other)),
+            [Ok(_), Err(error)] | [Err(error), Ok(_)] if in_use => Err(error),
+            [Ok(one), Err(_)] | [Err(_), Ok(one)] => Ok(one),
+            [Err(error), Err(_)] => Err(error),
+        };
+    }
 }
 
 /// Why the server cannot listen on this address, and what to do. The option is the one that chooses it.
@@ -69,6 +116,10 @@ pub(crate) fn cause(address: SocketAddr, option: &str, error: &io::Error) -> Str
     match Errno::from_io_error(error) {
         Some(Errno::ADDRINUSE) => format!("it is in use (choose another with {option}; port 0 picks a free one)"),
         Some(Errno::ADDRNOTAVAIL) => format!("it is not an address of this machine (see {option})"),
+        Some(Errno::NODEV) => "there is no such interface (see: ip address)".into(),
+        Some(Errno::INVAL) if needs_interface(address.ip()) => {
+            format!("it needs its interface, e.g. {option} {}%eth0 (see: ip address)", address.ip())
+        }
         Some(Errno::ACCESS) if (1..first_free).contains(&address.port().into()) => format!(
             "ports below {first_free} need privileges (choose a higher one with {option}, or grant CAP_NET_BIND_SERVICE)"
         ),
@@ -94,7 +145,7 @@ fn first_unprivileged_port() -> u32 {
 /// Why the server does not listen on IPv6, though nobody has chosen its addresses.
 pub(crate) fn missing_ipv6(cli: &Cli, running: &RunningServer) -> Option<String> {
     let [address] = running.local_addrs() else { return None };
-    if address.is_ipv6() || !cli.addresses().is_empty() {
+    if address.is_ipv6() || !matches!(cli.bind[..], [] | [BindAddress::Localhost]) {
         return None;
     }
     Some(match socket(AddressFamily::INET6, SocketType::STREAM, None) {
@@ -107,13 +158,13 @@ pub(crate) fn missing_ipv6(cli: &Cli, running: &RunningServer) -> Option<String>
 pub(crate) fn ready_lines(cli: &Cli, running: &RunningServer) -> String {
     let mut lines = String::new();
     for address in running.local_addrs() {
-        if address.ip().is_unspecified() && cli.addresses().is_empty() {
+        if address.ip().is_unspecified() && cli.bind.is_empty() {
             lines.push_str(&format!("listening on http://localhost:{}/\n", address.port()));
-            for ip in reachable_ips(address.is_ipv6()) {
-                lines.push_str(&format!("listening on http://{}/\n", SocketAddr::new(ip, address.port())));
+            for ip in reachable_ips().filter(|ip| ip.is_ipv4() || address.is_ipv6()) {
+                lines.push_str(&format!("listening on {}\n", url(&SocketAddr::new(ip, address.port()))));
             }
         } else {
-            lines.push_str(&format!("listening on http://{address}/\n"));
+            lines.push_str(&format!("listening on {}\n", url(address)));
         }
     }
     for address in running.unix_addrs() {
@@ -122,17 +173,29 @@ pub(crate) fn ready_lines(cli: &Cli, running: &RunningServer) -> String {
     lines
 }
 
-/// The addresses of this machine at which other machines may reach it.
-fn reachable_ips(with_ipv6: bool) -> impl Iterator<Item = IpAddr> {
+/// The URL of an address. A link-local one has the name of its interface, as RFC 6874 writes it.
+fn url(address: &SocketAddr) -> String {
+    match address {
+        SocketAddr::V6(v6) if v6.scope_id() != 0 => {
+            let (scope, port) = (v6.scope_id(), v6.port());
+            let name = socket(AddressFamily::INET6, SocketType::DGRAM, None).and_then(|any| index_to_name(any, scope));
+            format!("http://[{}%25{}]:{port}/", v6.ip(), name.unwrap_or_else(|_| scope.to_string()))
+        }
+        _ => format!("http://{address}/"),
+    }
+}
+
+/// The addresses of this machine at which browsers of other machines may reach it.
+fn reachable_ips() -> impl Iterator<Item = IpAddr> {
     // An interface without carrier reaches nothing, like the bridge of a container engine without containers.
     let interfaces =
         if_addrs::get_if_addrs().unwrap_or_default().into_iter().filter(|interface| interface.is_oper_up());
     let addresses = interfaces.map(|interface| interface.ip());
-    addresses.filter(move |ip| !ip.is_loopback() && (ip.is_ipv4() || with_ipv6) && !needs_zone(*ip))
+    addresses.filter(|ip| !ip.is_loopback() && !needs_interface(*ip))
 }
 
-/// Whether the address needs a zone, which no URL of a browser can name.
-fn needs_zone(ip: IpAddr) -> bool {
+/// Whether the address means nothing without the name of an interface, which no URL of a browser can contain.
+fn needs_interface(ip: IpAddr) -> bool {
     matches!(ip, IpAddr::V6(ip) if ip.is_unicast_link_local())
 }
 

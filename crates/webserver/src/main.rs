@@ -20,15 +20,14 @@ mod users;
 use std::io::{self, Write};
 use std::process::ExitCode;
 
-use clap::Parser;
-
 use crate::cli::{Cli, LogFormat};
 use crate::messages::Level;
 use crate::run::App;
 
 fn main() -> ExitCode {
-    let cli = Cli::parse();
+    let (cli, notes) = Cli::from_process();
     messages::set_up(cli.log_format == LogFormat::Json);
+    notes.iter().for_each(|note| messages::warn(note));
     match run(&cli) {
         Ok(()) => ExitCode::SUCCESS,
         Err(message) => {

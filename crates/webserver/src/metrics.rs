@@ -2,7 +2,6 @@
 //! the first but the numbers, so scrapes cannot slow down the files.
 
 use std::io;
-use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -10,6 +9,7 @@ use http_files::Files;
 use http_server::http_core::{Method, Status};
 use http_server::{Request, Response, RunningServer, Server, ServerConfig, Stats, StatsHandle};
 
+use crate::cli::BindAddress;
 use crate::listeners;
 
 /// Descriptors of this server: 8 of its own, 16 connections, and 64 connections that receive 503.
@@ -21,8 +21,8 @@ const CONNECTIONS: u32 = 16;
 const TYPE: &str = "text/plain; version=0.0.4; charset=utf-8";
 
 /// Listens on the address. [`start`] begins to serve.
-pub(crate) fn bind(address: SocketAddr) -> Result<Server, String> {
-    let server = Server::bind(address).map_err(|error| {
+pub(crate) fn bind((at, port): &(BindAddress, u16)) -> Result<Server, String> {
+    let server = listeners::listen(at, *port).map_err(|(address, error)| {
         format!("cannot listen on {address} for --metrics: {}", listeners::cause(address, "--metrics", &error))
     })?;
     let shutdown_timeout = Duration::from_secs(1);

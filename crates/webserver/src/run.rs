@@ -69,7 +69,7 @@ impl Opened {
         };
         let is_inherited = !inherited.is_empty();
         let (server, socket_file) = listeners::bind(cli, inherited)?;
-        let metrics = cli.metrics.map(metrics::bind).transpose()?;
+        let metrics = cli.metrics.as_ref().map(metrics::bind).transpose()?;
         let notifier = Notifier::from_env();
         let log = LogFile::open(cli)?;
         Ok(Opened {
@@ -116,6 +116,7 @@ impl App {
         let sandbox = sandbox::restrict_process(&opened.sandbox_paths());
         let Opened { files, users, server, is_inherited, socket_file, metrics, notifier, log, .. } = opened;
         let containment = match files.containment() {
+            Containment::Openat2 | Containment::ComponentWalk if files.is_one_file() => "requests reach no other file",
             Containment::Openat2 => "requests cannot leave the directory (openat2)",
             Containment::ComponentWalk => "requests cannot leave the directory (no openat2 here)",
             _ => "requests may follow symlinks out of the directory",

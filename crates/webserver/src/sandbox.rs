@@ -1,6 +1,7 @@
 //! The Landlock sandbox: the process keeps only the rights that serving needs. It reads below ROOT, and beside it if ROOT
-//! is a symlink that may be switched, reads the users again, writes in the log's directory and removes its Unix socket. It
-//! executes nothing, opens no connection and binds no further port. `http-files` already keeps each request below ROOT; this also holds if
+//! is a symlink that may be switched or a file that may be replaced, reads the users again, writes in the log's directory
+//! and removes its Unix socket. It executes nothing, opens no connection and binds no further port. `http-files` already
+//! keeps each request below ROOT; this also holds if
 //! the program has a bug.
 
 use std::fs;
@@ -30,26 +31,28 @@ pub(crate) struct SandboxPaths<'a> {
     pub(crate) remove: Option<BorrowedFd<'a>>,
 }
 
-/// The directory of a symlink by which ROOT is named. What the symlink leads to later is read, if it is below.
+/// The directory of a symlink by which ROOT is named, or of a file that is ROOT. What ROOT is later is read, if it is below.
 #[derive(Debug)]
 pub(crate) struct LinkDirectory {
     path: PathBuf,
     directory: OwnedFd,
     /// ROOT itself is not below it, so what the symlink leads to later may not be either.
     leads_out: bool,
+    is_of_file: bool,
 }
 
 impl LinkDirectory {
-    /// `None` if the last component of ROOT is no symlink.
+    /// `None` if ROOT is a directory, and its last component no symlink.
     pub(crate) fn of(root: &Path) -> io::Result<Option<LinkDirectory>> {
         let Some((parent, name)) = root.parent().zip(root.file_name()) else { return Ok(None) };
-        if !parent.join(name).is_symlink() {
+        let is_of_file = root.is_file();
+        if !parent.join(name).is_symlink() && !is_of_file {
             return Ok(None);
         }
         let path = Path::new(".").join(parent).canonicalize()?;
         let directory = openat(CWD, &path, OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty())?;
         let leads_out = !root.canonicalize()?.starts_with(&path);
-        Ok(Some(LinkDirectory { path, directory, leads_out }))
+        Ok(Some(LinkDirectory { path, directory, leads_out, is_of_file }))
     }
 }
 
@@ -94,12 +97,18 @@ fn has_seccomp_filter() -> bool {
 fn beside(allowed: &SandboxPaths<'_>) -> String {
     let mut text = match allowed.link {
         None => String::new(),
-        Some(LinkDirectory { path, leads_out: false, .. }) => {
+        Some(LinkDirectory { path, leads_out: false, is_of_file: false, .. }) => {
             format!(" and can read all of {path:?}, where the symlink ROOT may be switched")
         }
-        Some(LinkDirectory { path, leads_out: true, .. }) => format!(
-            " and can read ROOT and all of {path:?}; the symlink ROOT leads out of there, so restart after it is switched"
-        ),
+        Some(LinkDirectory { path, leads_out: false, is_of_file: true, .. }) => {
+            format!(" and can read all of {path:?}, where the file may be replaced")
+        }
+        Some(LinkDirectory { path, leads_out: true, is_of_file, .. }) => {
+            let root = if *is_of_file { "the directory of ROOT" } else { "ROOT" };
+            format!(
+                " and can read {root} and all of {path:?}; the symlink ROOT leads out of there, so restart after it is switched"
+            )
+        }
     };
     for (path, _) in allowed.users.iter().filter(|_| allowed.read.is_some()) {
         text += &format!("; it can read all of {path:?}, where the users may be replaced");
@@ -229,6 +238,8 @@ mod tests {
         symlink("v1", outer.join("a/current")).unwrap();
         symlink("../a/v1", outer.join("b/out")).unwrap();
         symlink("a", outer.join("c")).unwrap();
+        fs::write(outer.join("a/file"), "").unwrap();
+        symlink("../a/file", outer.join("b/file")).unwrap();
         for (root, expected) in [
             ("a/v1", None),
             ("a/current", Some(("a", false))),
@@ -237,6 +248,9 @@ mod tests {
             ("a/current/sub", None),
             ("c/v1", None),
             ("b/out", Some(("b", true))),
+            ("a/file", Some(("a", false))),
+            ("c/file", Some(("a", false))),
+            ("b/file", Some(("b", true))),
             ("a/none", None),
             ("", None),
         ] {

@@ -6,16 +6,16 @@ use std::os::unix::ffi::OsStrExt;
 use http_files::Files;
 use http_server::http_core::{FieldName, FieldValue};
 
-use crate::cli::Cli;
+use crate::cli::{Cli, near_misses};
 use crate::os_error::describe;
 
-/// The handler that serves the directory as the options say.
+/// The handler that serves the directory or file as the options say.
 pub(crate) fn files(cli: &Cli) -> Result<Files, String> {
     let root = &cli.root;
     let mut files = Files::new(root).map_err(|error| {
         let cause = match error.kind() {
-            ErrorKind::NotFound => "no such directory (give the directory to serve: webserver ROOT)".into(),
-            ErrorKind::NotADirectory => "not a directory (give the directory to serve: webserver ROOT)".into(),
+            ErrorKind::NotFound => near_misses::missing_root(root),
+            ErrorKind::NotADirectory => "neither a directory nor a file (give what to serve: webserver ROOT)".into(),
             ErrorKind::PermissionDenied => "permission denied (let this user read it, or give another ROOT)".into(),
             _ => describe(&error),
         };

@@ -6,7 +6,7 @@ mod support;
 
 use std::fs::{self, Permissions};
 use std::io::ErrorKind;
-use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::net::{Ipv6Addr, SocketAddr, SocketAddrV6, TcpListener, TcpStream};
 use std::os::unix::fs::PermissionsExt;
 use std::os::unix::process::CommandExt;
 use std::path::Path;
@@ -14,7 +14,7 @@ use std::process::Command;
 
 use tempfile::TempDir;
 
-use support::{PROGRAM, Program, get, output_of, output_of_command};
+use support::{PROGRAM, Program, get, output_of, output_of_command, tool};
 
 fn directory() -> TempDir {
     let directory = TempDir::new().unwrap();
@@ -54,7 +54,7 @@ fn startup_error_is_one_line_with_cause_and_advice() {
         (&["--bind", "127.0.0.1", "--port", &port, root][..], &*address_in_use, "--port"),
         (&["--port", &port, root], &in_use, "--port"),
         (&["--port", "0", &missing], "no such directory", "webserver ROOT"),
-        (&["--port", "0", "/dev/null"], "not a directory", "webserver ROOT"),
+        (&["--port", "0", "/dev/null"], "neither a directory nor a file", "webserver ROOT"),
         (
             &["--port", "0", "--bind", "203.0.113.1", root],
             "cannot bind to 203.0.113.1: it is not an address of this machine",
@@ -221,10 +221,10 @@ fn help_lists_all_options_and_all_options_work() {
         ("--mirror-etags", ""),
         ("--log-file", "/dev/null"),
         ("--trust-proxy", "10.0.0.0/8"),
-        ("--log-format", "json"),
+        ("--log-format", "common"),
         ("--log-format", "combined"),
         ("--log-format", "off"),
-        ("--log-format", "common"),
+        ("--log-format", "json"),
     ];
     let help = String::from_utf8(output_of(&["--help"]).stdout).unwrap();
     let words = help.split(|c: char| !(c.is_ascii_alphanumeric() || c == '-'));
@@ -315,6 +315,137 @@ fn ready_lines_begin_with_localhost_without_bind() {
 fn address_in(line: &str) -> SocketAddr {
     let address = line.strip_prefix("listening on http://").and_then(|rest| rest.strip_suffix('/'));
     address.and_then(|address| address.parse().ok()).unwrap_or_else(|| panic!("not a ready line: {line:?}"))
+}
+
+#[test]
+fn localhost_is_one_port_of_both_loopback_addresses() {
+    let directory = directory();
+    let program =
+        Program::run(Command::new(PROGRAM).args(["--port", "0", "--bind", "localhost"]).arg(directory.path()));
+    let addresses: Vec<SocketAddr> = program.ready().into_iter().map(address_in).collect();
+    let mut expected = vec![SocketAddr::from(([127, 0, 0, 1], program.port()))];
+    if TcpListener::bind("[::1]:0").is_ok() {
+        expected.push(SocketAddr::new("::1".parse().unwrap(), program.port()));
+    }
+    assert_eq!(addresses, expected);
+    assert!(addresses.iter().all(|&address| get(address, "/small").text() == "small"));
+    // One of the addresses is not enough if the other one is taken.
+    let port = program.port().to_string();
+    let error =
+        startup_error(Command::new(PROGRAM).args(["--port", &port, "--bind", "localhost"]).arg(directory.path()));
+    assert!(error.contains(&format!("cannot listen on port {port} of localhost: it is in use")), "{error}");
+    program.finish();
+
+    for taken in &expected {
+        let _taken = TcpListener::bind(taken).unwrap();
+        let mut command = Command::new(PROGRAM);
+        command.args(["--port", &port, "--bind", "localhost"]).arg(directory.path());
+        let error = startup_error(&mut command);
+        assert!(error.contains("it is in use"), "{taken}: {error}");
+    }
+    let metrics = Program::start(directory.path(), &["--metrics", "localhost:0"]);
+    let messages = metrics.messages();
+    let urls: Vec<&str> =
+        messages.lines().filter_map(|line| line.strip_prefix("webserver: metrics at http://")).collect();
+    assert_eq!(urls.len(), expected.len(), "{messages}");
+    for url in urls {
+        assert_eq!(get(url.strip_suffix("/metrics").unwrap().parse().unwrap(), "/metrics").status, 200);
+    }
+    metrics.finish();
+}
+
+/// A link-local address of this machine, with the name and the number of its interface.
+fn link_local() -> Option<(Ipv6Addr, String, u32)> {
+    let addresses = fs::read_to_string("/proc/net/if_inet6").unwrap_or_default();
+    let found = addresses.lines().find_map(|line| {
+        let [ip, number, _, _, _, name] = line.split_whitespace().collect::<Vec<_>>()[..] else { return None };
+        let ip = Ipv6Addr::from(u128::from_str_radix(ip, 16).ok()?);
+        ip.is_unicast_link_local().then(|| (ip, name.to_owned(), u32::from_str_radix(number, 16).unwrap()))
+    });
+    if found.is_none() {
+        println!("MISSING: a link-local address");
+    }
+    found
+}
+
+#[test]
+fn link_local_address_is_bound_with_its_interface() {
+    let directory = directory();
+    let Some((ip, name, number)) = link_local() else { return };
+    for interface in [name.clone(), number.to_string()] {
+        let bind = format!("{ip}%{interface}");
+        let program = Program::run(Command::new(PROGRAM).args(["--port", "0", "--bind", &bind]).arg(directory.path()));
+        let port = program.port();
+        assert_eq!(program.ready(), [format!("listening on http://[{ip}%25{name}]:{port}/")]);
+        let address = SocketAddrV6::new(ip, port, 0, number);
+        assert_eq!(get(address.into(), "/small").text(), "small");
+        if let Some(curl) = tool("curl") {
+            let url = format!("{}small", program.ready()[0].strip_prefix("listening on ").unwrap());
+            let output = Command::new(curl).args(["--disable", "--silent", "--noproxy", "*", &url]).output().unwrap();
+            assert_eq!(output.stdout, b"small", "{url}");
+        }
+        program.finish();
+    }
+    for (bind, expected) in [
+        (ip.to_string(), format!("it needs its interface, e.g. --bind {ip}%eth0")),
+        (format!("{ip}%no-such"), "there is no such interface".into()),
+    ] {
+        let error = startup_error(Command::new(PROGRAM).args(["--port", "0", "--bind", &bind]).arg(directory.path()));
+        assert!(error.contains(&format!("cannot bind to {bind}: {expected}")), "{error}");
+    }
+}
+
+#[test]
+fn environment_stands_in_for_options_that_are_not_given() {
+    let directory = directory();
+    fs::write(directory.path().join("other"), "other").unwrap();
+    let command = || {
+        let mut command = Command::new(PROGRAM);
+        command.env("WEBSERVER_ROOT", directory.path()).env("WEBSERVER_BIND", "127.0.0.1\n127.0.0.2");
+        command
+    };
+    let mut fallback = command();
+    fallback.env("WEBSERVER_FALLBACK", "small").env("WEBSERVER_PORT", "tcp://10.0.0.1:80").env("WEBSERVER_HIDDEN", "0");
+    let program = Program::run(fallback.args(["--port", "0"]));
+    assert_eq!((program.ready().len(), get(program.address(), "/none").text()), (2, "small"));
+    assert!(!program.finish().contains("WEBSERVER_PORT"), "the option was given");
+    let program = Program::run(
+        command().env("WEBSERVER_PORT", "0").env("WEBSERVER_FALLBACK", "none").args(["--fallback", "other"]),
+    );
+    assert_eq!(get(program.address(), "/none").text(), "other");
+    program.finish();
+
+    let output = output_of_command(command().env("WEBSERVER_PORT", "tcp://10.0.0.1:80").arg("--print-limits"));
+    let err = String::from_utf8(output.stderr).unwrap();
+    assert!(output.status.success() && err.starts_with("webserver: warning: WEBSERVER_PORT="), "{err}");
+    assert_eq!(err.lines().count(), 1, "{err}");
+    let output = output_of_command(command().env("WEBSERVER_PORT", "x"));
+    let err = String::from_utf8(output.stderr).unwrap();
+    assert!(output.status.code() == Some(2) && err.starts_with("error: WEBSERVER_PORT: "), "{err}");
+    let help = String::from_utf8(output_of(&["-h"]).stdout).unwrap();
+    assert!(help.contains("WEBSERVER_PORT=80") && help.lines().all(|line| line.len() <= 100), "{help}");
+}
+
+#[test]
+fn options_of_other_servers_are_answered_with_ours() {
+    for (arguments, advice) in [
+        (&["--spa"][..], "use --fallback index.html"),
+        (&["--host", "0.0.0.0"], "use --bind IP"),
+        (&["-d", "public"], "ROOT has no option: webserver DIRECTORY"),
+        (&["--listen", ":80"], "use --bind IP for the address, --port PORT for the port"),
+        (&["public", "8080"], "use --port 8080"),
+    ] {
+        let err = String::from_utf8(output_of(arguments).stderr).unwrap();
+        assert_eq!(err.matches("tip: ").count(), 1, "{err}");
+        assert!(err.contains(&format!("\n  tip: {advice}\n")), "{arguments:?}: {err}");
+    }
+    for (root, options) in [("8080", "--port 8080"), ("localhost:8080", "--bind localhost --port 8080")] {
+        let error = startup_error(Command::new(PROGRAM).arg(root));
+        assert!(
+            error.contains(&format!("no such directory or file (to listen there: webserver {options})")),
+            "{error}"
+        );
+    }
 }
 
 #[test]

@@ -107,7 +107,7 @@ fn failed_start_is_a_json_object_with_the_json_log() {
     let output = output_of_command(Command::new(PROGRAM).args(["--log-format", "json", "/no/such\n\u{e9}\"directory"]));
     assert_eq!((output.status.code(), &*output.stdout), (Some(1), &b""[..]));
     let objects = objects(str::from_utf8(&output.stderr).unwrap());
-    let expected = "cannot serve \"/no/such\\n\u{e9}\\\"directory\": no such directory (give the directory to serve: webserver ROOT)";
+    let expected = "cannot serve \"/no/such\\n\u{e9}\\\"directory\": no such directory or file (give what to serve: webserver ROOT)";
     assert_eq!(messages(&objects), [("error", expected)]);
 }
 

@@ -1,8 +1,8 @@
 //! The values of options: parsed, checked, and refused with what was expected.
 
 use std::ffi::OsString;
-use std::fmt::Display;
-use std::net::SocketAddr;
+use std::fmt::{self, Display, Formatter};
+use std::net::{IpAddr, Ipv6Addr};
 use std::num::NonZeroU16;
 use std::str::FromStr;
 use std::time::Duration;
@@ -101,9 +101,51 @@ pub(super) fn threads(text: &str) -> Result<NonZeroU16, String> {
     threads.ok_or_else(|| format!("expected a number from 1 to {max}"))
 }
 
-/// `127.0.0.1:9100`: an IP address and a port.
-pub(super) fn ip_and_port(text: &str) -> Result<SocketAddr, String> {
-    text.parse().map_err(|_| "expected IP:PORT, e.g. 127.0.0.1:9100 or [::1]:9100".into())
+/// What to listen on.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum BindAddress {
+    Ip(IpAddr),
+    /// 127.0.0.1 and ::1.
+    Localhost,
+    /// An IPv6 address on the interface with this name or number, such as `fe80::1%eth0`.
+    Scoped(Ipv6Addr, String),
+}
+
+/// As it is typed.
+impl Display for BindAddress {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        match self {
+            BindAddress::Ip(ip) => ip.fmt(f),
+            BindAddress::Localhost => f.write_str("localhost"),
+            BindAddress::Scoped(ip, interface) => write!(f, "{ip}%{interface}"),
+        }
+    }
+}
+
+/// `127.0.0.1`, `::1`, `[::1]`, `localhost` or `fe80::1%eth0`.
+pub(super) fn bind_address(text: &str) -> Result<BindAddress, String> {
+    if text.eq_ignore_ascii_case("localhost") {
+        return Ok(BindAddress::Localhost);
+    }
+    let address = text.strip_prefix('[').and_then(|text| text.strip_suffix(']')).unwrap_or(text);
+    let scoped = address.split_once('%').filter(|(_, interface)| !interface.is_empty());
+    match (address.parse(), scoped.map(|(ip, interface)| (ip.parse(), interface))) {
+        (Ok(ip), _) => Ok(BindAddress::Ip(ip)),
+        (_, Some((Ok(ip), interface))) => Ok(BindAddress::Scoped(ip, interface.into())),
+        _ => Err(match text.rsplit_once(':') {
+            Some((ip, port)) if number::<u16>(port).is_ok() && (ip.is_empty() || bind_address(ip).is_ok()) => {
+                format!("expected an address without a port, which is an option of its own: --port {port}")
+            }
+            _ => "expected an IP address or localhost, e.g. 192.0.2.1, ::1 or fe80::1%eth0".into(),
+        }),
+    }
+}
+
+/// `127.0.0.1:9100`: an address and a port.
+pub(super) fn address_and_port(text: &str) -> Result<(BindAddress, u16), String> {
+    let parts = text.rsplit_once(':').filter(|(address, _)| address.starts_with('[') || !address.contains(':'));
+    let parts = parts.and_then(|(address, port)| Some((bind_address(address).ok()?, number(port).ok()?)));
+    parts.ok_or_else(|| "expected IP:PORT, e.g. 127.0.0.1:9100 or [::1]:9100".into())
 }
 
 /// Seconds from 0 to a day; decimals are allowed.
@@ -125,6 +167,33 @@ mod tests {
         assert_eq!(seconds("0.5"), Ok(Duration::from_millis(500)));
         for bad in ["", "-1", "+1", "1e3", "inf", "NaN", "86401", "1s", ".", "0x1"] {
             assert!(seconds(bad).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn address_is_an_ip_or_localhost_or_has_an_interface() {
+        let link_local = "fe80::1".parse().unwrap();
+        for (text, expected) in [
+            ("127.0.0.1", BindAddress::Ip([127, 0, 0, 1].into())),
+            ("::1", BindAddress::Ip(Ipv6Addr::LOCALHOST.into())),
+            ("[::1]", BindAddress::Ip(Ipv6Addr::LOCALHOST.into())),
+            ("LocalHost", BindAddress::Localhost),
+            ("fe80::1%eth0", BindAddress::Scoped(link_local, "eth0".into())),
+            ("[fe80::1%2]", BindAddress::Scoped(link_local, "2".into())),
+        ] {
+            assert_eq!(bind_address(text), Ok(expected.clone()), "{text}");
+            let with_port = if text.contains("::") && !text.contains('[') { format!("[{text}]") } else { text.into() };
+            assert_eq!(address_and_port(&format!("{with_port}:80")), Ok((expected, 80)), "{text}");
+        }
+        for bad in ["", "*", "eth0", "fe80::1%", "127.0.0.1%eth0", "[::1", "localhost.", "300.0.0.1", "%eth0"] {
+            assert!(bind_address(bad).is_err_and(|error| error.contains("or localhost")), "{bad}");
+            assert!(address_and_port(bad).is_err(), "{bad}");
+        }
+        for with_port in ["127.0.0.1:8080", ":8080", "localhost:8080", "[::1]:8080"] {
+            assert!(bind_address(with_port).is_err_and(|error| error.ends_with(": --port 8080")), "{with_port}");
+        }
+        for bad in ["::1:80", "127.0.0.1:", "127.0.0.1:+80", "127.0.0.1:65536", ":80", "9100"] {
+            assert!(address_and_port(bad).is_err(), "{bad}");
         }
     }
 
