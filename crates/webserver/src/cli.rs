@@ -10,7 +10,8 @@ use std::num::{NonZeroU16, NonZeroU32};
 use std::path::PathBuf;
 use std::time::Duration;
 
-use clap::{ArgAction, Parser, ValueEnum};
+use clap::error::ErrorKind;
+use clap::{ArgAction, CommandFactory, Parser, ValueEnum};
 use clap_complete::Shell;
 use http_server::http_core::Status;
 use http_server::{ServerConfig, Timeouts, TrustedProxy};
@@ -30,7 +31,7 @@ const AFTER_HELP: &str = "Environment: WEBSERVER_PORT=80 means --port 80, WEBSER
     and so on for each option that is not below Information, and WEBSERVER_ROOT for ROOT. An option of the command line \
     wins. An option without a value is on with 1, true, yes or on, and off with 0, false, no or off. Several values of a \
     repeatable option are one per line. An empty variable counts as none.\n\n\
-    Exit status: 0 after a graceful shutdown (SIGINT or SIGTERM), 1 if the server could not \
+    Exit status: 0 after a graceful shutdown (SIGINT, SIGTERM, or SIGHUP of a terminal that closes), 1 if the server could not \
     start, 2 for wrong usage, 128 + N if a signal N during the start, or a second signal N, ended it at once.";
 
 /// Serves a directory of files over HTTP/1.0.
@@ -69,6 +70,12 @@ pub(crate) struct Cli {
     /// They are at http://IP:PORT/metrics, on a separate listener.
     #[arg(long, help_heading = NETWORK, value_name = "IP:PORT", value_parser = address_and_port)]
     pub(crate) metrics: Option<(BindAddress, u16)>,
+
+    /// Print the URL for phones as a QR code
+    ///
+    /// It is the first URL that works from other machines.
+    #[arg(long, help_heading = NETWORK)]
+    pub(crate) qr: bool,
 
     /// Index file; repeatable [default: index.html]
     ///
@@ -320,7 +327,12 @@ impl Cli {
     pub(crate) fn from_process() -> (Cli, Vec<String>) {
         let arguments: Vec<OsString> = env::args_os().collect();
         let result = environment::parse(&arguments, env::vars_os());
-        result.unwrap_or_else(|error| near_misses::with_advice(error).exit())
+        let (cli, notes) = result.unwrap_or_else(|error| near_misses::with_advice(error).exit());
+        if cli.qr && cli.log_format == LogFormat::Json {
+            let message = "--qr cannot be used with --log-format json, which makes every line an object";
+            Cli::command().error(ErrorKind::ArgumentConflict, message).exit();
+        }
+        (cli, notes)
     }
 
     /// The TCP port.

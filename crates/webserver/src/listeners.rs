@@ -1,4 +1,4 @@
-//! The listening sockets, from systemd or from the options, and the ready lines.
+//! The listening sockets, from systemd or from the options, the ready lines, and the URLs for other machines.
 
 use std::fs;
 use std::io::{self, ErrorKind};
@@ -171,6 +171,30 @@ pub(crate) fn ready_lines(cli: &Cli, running: &RunningServer) -> String {
         lines.push_str(&format!("listening on unix:{}\n", display_path(address)));
     }
     lines
+}
+
+/// The URLs at which browsers of other machines may reach the server. Those with an IPv4 address come first: they can be
+/// typed.
+pub(crate) fn urls_elsewhere(cli: &Cli, running: &RunningServer) -> Vec<String> {
+    let mut addresses = Vec::new();
+    for address in running.local_addrs() {
+        match address.ip() {
+            // Only a socket for all addresses of both protocols was not asked for by --bind.
+            ip if ip.is_unspecified() => {
+                let ips = reachable_ips().filter(|ip| match address {
+                    SocketAddr::V4(_) => ip.is_ipv4(),
+                    SocketAddr::V6(_) => ip.is_ipv6() || cli.bind.is_empty(),
+                });
+                addresses.extend(ips.map(|ip| SocketAddr::new(ip, address.port())));
+            }
+            ip if ip.is_loopback() || needs_interface(ip) => {}
+            _ => addresses.push(*address),
+        }
+    }
+    addresses.sort_by_key(SocketAddr::is_ipv6);
+    let mut urls: Vec<String> = addresses.iter().map(url).collect();
+    urls.dedup();
+    urls
 }
 
 /// The URL of an address. A link-local one has the name of its interface, as RFC 6874 writes it.

@@ -9,10 +9,12 @@ mod messages;
 mod metrics;
 mod os_error;
 mod print;
+mod qr_code;
 mod run;
 mod sandbox;
 mod signals;
 mod site;
+mod startup_messages;
 mod systemd;
 mod unix_socket;
 mod users;
@@ -43,7 +45,7 @@ fn run(cli: &Cli) -> Result<(), String> {
     }
     // This comes first: an inherited socket is known only by its descriptor number, which any file opened could get.
     let inherited = systemd::inherited()?;
-    let signals = signals::register()?;
+    let signals = signals::register(cli)?;
     messages::print_last(App::start(cli, inherited, signals)?.join());
     Ok(())
 }

@@ -33,6 +33,11 @@ pub(crate) fn set_up(json: bool) {
     panic::set_hook(Box::new(|panic| print_without_waiting(Level::Error, &panic_message(&panic.to_string()))));
 }
 
+/// Whether every line is a JSON object.
+pub(crate) fn is_json() -> bool {
+    JSON.load(Relaxed)
+}
+
 /// The message of a panic. It is short, so that it fits into a pipe that takes anything at all.
 fn panic_message(text: &str) -> String {
     let end = (0..=MAX_PANIC.min(text.len())).rev().find(|&end| text.is_char_boundary(end));
@@ -42,7 +47,7 @@ fn panic_message(text: &str) -> String {
 /// A message as one line, with its end.
 pub(crate) fn line(level: Level, message: &str) -> String {
     let message = message.replace(char::is_control, " ");
-    match (JSON.load(Relaxed), level) {
+    match (is_json(), level) {
         (true, Level::Info) => json_message("info", &message) + "\n",
         (true, Level::Warning) => json_message("warning", &message) + "\n",
         (true, Level::Error) => json_message("error", &message) + "\n",

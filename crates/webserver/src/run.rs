@@ -23,7 +23,7 @@ use crate::site::files;
 use crate::systemd::Notifier;
 use crate::unix_socket::SocketFile;
 use crate::users::{UsersFile, clear_text_warning};
-use crate::{listeners, messages, metrics};
+use crate::{listeners, messages, metrics, startup_messages};
 
 /// The running program.
 #[derive(Debug)]
@@ -167,6 +167,7 @@ impl App {
         if let Some(warning) = clear_text_warning(cli, running.local_addrs()) {
             warn(warning);
         }
+        startup_messages::print_root(cli);
         for address in metrics.iter().flat_map(RunningServer::local_addrs) {
             notice(&format!("metrics at http://{address}/metrics"));
         }
@@ -174,6 +175,7 @@ impl App {
             notice(&format!("listening on IPv4 only: {cause}"));
         }
         notice(&format!("{containment}; {sandbox}"));
+        startup_messages::print_urls(cli, &running, notifier.is_connected());
         let lines = listeners::ready_lines(cli, &running);
         if stdout_is_for_log {
             messages::print_ready(&lines);

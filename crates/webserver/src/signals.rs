@@ -1,7 +1,9 @@
 //! Signals. During the start, SIGINT or SIGTERM ends the process at once. Later the first one shuts the server down
-//! gracefully, and a second one ends the process at once. SIGHUP has files opened again.
+//! gracefully, and a second one ends the process at once. SIGHUP has files opened again, or means that the terminal was
+//! closed, and then it ends the server as SIGINT does.
 
-use std::io;
+use std::fs;
+use std::io::{self, IsTerminal};
 use std::panic::resume_unwind;
 use std::process;
 use std::sync::Arc;
@@ -13,6 +15,7 @@ use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM, SIGXFSZ};
 use signal_hook::flag::register_conditional_shutdown;
 use signal_hook::iterator::Signals;
 
+use crate::cli::Cli;
 use crate::os_error::describe;
 
 /// Signals this close together count as one: some supervisors signal the process and then its group.
@@ -22,13 +25,15 @@ const SIGNAL_DEBOUNCE: Duration = Duration::from_millis(50);
 pub(crate) struct CaughtSignals {
     signals: Signals,
     is_starting: Arc<AtomicBool>,
+    hangup_ends: bool,
 }
 
 /// Catches the signals from now on.
-pub(crate) fn register() -> Result<CaughtSignals, String> {
+pub(crate) fn register(cli: &Cli) -> Result<CaughtSignals, String> {
+    let hangup_ends = hangup_ends(cli);
     let is_starting = Arc::new(AtomicBool::new(true));
     let register = || {
-        for signal in [SIGINT, SIGTERM] {
+        for signal in [SIGINT, SIGTERM].into_iter().chain(hangup_ends.then_some(SIGHUP)) {
             // It ends the process within the handler, so it needs no thread that runs.
             register_conditional_shutdown(signal, 128 + signal, is_starting.clone())?;
         }
@@ -36,7 +41,19 @@ pub(crate) fn register() -> Result<CaughtSignals, String> {
         Signals::new([SIGINT, SIGTERM, SIGHUP, SIGXFSZ])
     };
     let signals = register().map_err(|error: io::Error| format!("cannot catch signals: {}", describe(&error)))?;
-    Ok(CaughtSignals { signals, is_starting })
+    Ok(CaughtSignals { signals, is_starting, hangup_ends })
+}
+
+/// Whether SIGHUP means that a terminal was closed. `nohup` ignores it, and with these options an operator sends it.
+fn hangup_ends(cli: &Cli) -> bool {
+    cli.log_file.is_none() && cli.auth.is_none() && io::stdin().is_terminal() && !is_ignored(SIGHUP)
+}
+
+/// Whether this process has inherited that a signal is ignored. Without procfs nobody knows, and it counts as ignored.
+fn is_ignored(signal: i32) -> bool {
+    let status = fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let ignored = status.lines().find_map(|line| u64::from_str_radix(line.strip_prefix("SigIgn:")?.trim(), 16).ok());
+    ignored.is_none_or(|signals| signals >> (signal - 1) & 1 == 1)
 }
 
 /// Runs what may wait for a disk that does not answer, in another thread: one that waits like that runs no signal handler,
@@ -61,8 +78,8 @@ impl CaughtSignals {
             let mut first: Option<Instant> = None;
             for signal in self.signals.forever() {
                 match (signal, first) {
-                    (SIGHUP, _) => reload(),
-                    (SIGXFSZ, _) => {}
+                    (SIGHUP, _) if !self.hangup_ends => reload(),
+                    (SIGXFSZ, _) | (SIGHUP, Some(_)) => {} // a shell and the kernel may both send SIGHUP
                     (_, None) => {
                         first = Some(Instant::now());
                         shut_down();

@@ -48,6 +48,11 @@ impl Notifier {
         Notifier(connect())
     }
 
+    /// Whether there is a service manager.
+    pub(crate) fn is_connected(&self) -> bool {
+        self.0.is_some()
+    }
+
     /// Sends the state. An error is ignored: the service works without a manager.
     pub(crate) fn notify(&self, state: &str) {
         if let Some(socket) = &self.0 {

@@ -155,6 +155,7 @@ fn wrong_usage_exits_with_status_2() {
         &["--trust-proxy", "10.0.0.0/33"],
         &["--no-such-option"],
         &["--verbose"],
+        &["--qr", "--log-format", "json"],
         &["one", "two"],
     ] {
         let output = output_of(arguments);
@@ -195,6 +196,7 @@ fn help_lists_all_options_and_all_options_work() {
     const OPTIONS: &[(&str, &str)] = &[
         ("--port", "0"),
         ("--bind", "127.0.0.1"),
+        ("--qr", ""),
         ("--unix", "socket"),
         ("--metrics", "127.0.0.1:0"),
         ("--threads", "3"),

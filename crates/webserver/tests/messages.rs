@@ -64,6 +64,7 @@ fn messages_are_json_objects_with_the_json_log() {
     wait_until("the error is reported", || program.messages().contains("cannot reopen the access log"));
     let objects = objects(&program.finish());
     let mut expected = vec![
+        ("info", "serving the directory "),
         ("info", "metrics at http://127.0.0.1:"),
         ("info", "requests cannot leave the directory"),
         ("error", "cannot reopen the access log: Is a directory"),

@@ -37,6 +37,10 @@ fn file_is_served_and_nothing_else() {
     let file = directory.path().join("files/page.html");
     let program = Program::start(&file, &[]);
     let messages = program.messages();
+    assert!(
+        messages.contains(&format!("webserver: serving the file {:?}\n", file.canonicalize().unwrap())),
+        "{messages}"
+    );
     assert!(messages.contains("webserver: requests reach no other file; "), "{messages}");
     let root = get(program.address(), "/");
     assert_eq!((root.status, root.header("Location")), (302, Some("./page.html")));

@@ -18,7 +18,7 @@ use rustix::fs::{FlockOperation, OFlags, fcntl_setfl, flock};
 use rustix::process::{Pid, Signal, kill_process};
 use tempfile::TempDir;
 
-use support::{Hold, PROGRAM, Program, get, missing, output_of_command, spawn_with_disk, tool, wait_until};
+use support::{Hold, PROGRAM, Program, get, missing, output_of_command, spawn_with_disk, terminal, tool, wait_until};
 
 fn directory() -> TempDir {
     let directory = TempDir::new().unwrap();
@@ -140,6 +140,17 @@ fn signal_interrupts_start_whose_output_nobody_reads() {
             process.interrupt(signal);
         }
     }
+}
+
+#[test]
+fn closed_terminal_interrupts_start() {
+    let (directory, (_reader, writer), (_outer, inner)) = (directory(), full_pipe(), terminal());
+    let socket = directory.path().join("socket");
+    let mut command = Command::new(PROGRAM);
+    command.arg("--unix").arg(&socket).arg(directory.path()).stdin(inner).stdout(writer).stderr(Stdio::null());
+    let process = Starting(command.spawn().unwrap());
+    wait_until("it serves", || UnixStream::connect(&socket).is_ok());
+    process.interrupt(Signal::HUP);
 }
 
 /// The one line with which a failed start ends.

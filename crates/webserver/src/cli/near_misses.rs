@@ -36,6 +36,7 @@ const ADVICE: &[(&[&str], &str)] = &[
         ],
         "TLS is for a proxy in front, e.g.: caddy reverse-proxy --to localhost:6789",
     ),
+    (&["--qrcode", "--qr-code"], "--qr"),
     (&["--open", "--open-browser", "--browser", "-o"], "open one of the URLs that are printed at the start"),
     (&["--experimental-metrics", "--prometheus", "--metrics-address"], "--metrics IP:PORT"),
     // Content
@@ -147,6 +148,7 @@ const ADVICE: &[(&[&str], &str)] = &[
         "--log-file FILE; by default the log is on standard error",
     ),
     (&["--silent", "--quiet", "--no-log", "--no-logging", "--no-request-logging", "-L"], "--log-format off"),
+    (&["-q"], "--log-format off for no log, --qr for a QR code"),
     (&["--debug", "--log-level"], "--explain REQUEST shows every decision; --log-format chooses the log"),
     (
         &[

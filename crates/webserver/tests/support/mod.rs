@@ -24,8 +24,10 @@ pub(crate) use wire::{
 };
 
 use std::fs::{self, File};
+use std::os::fd::OwnedFd;
 use std::time::{Duration, Instant};
 
+use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
 use tempfile::TempDir;
 
 /// Far more than socket buffers hold.
@@ -37,6 +39,16 @@ pub(crate) fn directory() -> TempDir {
     fs::write(directory.path().join("small"), "small").unwrap();
     File::create(directory.path().join("large")).unwrap().set_len(LARGE).unwrap();
     directory
+}
+
+/// Both ends of a terminal.
+pub(crate) fn terminal() -> (OwnedFd, File) {
+    let outer = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY | OpenptFlags::CLOEXEC).unwrap();
+    grantpt(&outer).unwrap();
+    unlockpt(&outer).unwrap();
+    let path = ptsname(&outer, Vec::new()).unwrap();
+    let inner = File::options().read(true).write(true).open(path.to_str().unwrap()).unwrap();
+    (outer, inner)
 }
 
 /// Waits until the condition holds; panics after [`TIMEOUT`].

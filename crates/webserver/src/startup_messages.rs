@@ -1,0 +1,42 @@
+//! What the operator is told at the start, on standard error: what is served, at which URLs, and how to stop it.
+
+use std::io::{self, IsTerminal, Write};
+
+use http_server::RunningServer;
+
+use crate::cli::Cli;
+use crate::messages::{is_json, notice, warn};
+use crate::{listeners, qr_code};
+
+/// Says what is served.
+pub(crate) fn print_root(cli: &Cli) {
+    let path = cli.root.canonicalize();
+    let path = path.as_deref().unwrap_or(&cli.root);
+    notice(&format!("serving the {} {path:?}", if path.is_dir() { "directory" } else { "file" }));
+}
+
+/// Says where others find it, and how to stop the server. `is_service`: a service manager has started it.
+pub(crate) fn print_urls(cli: &Cli, running: &RunningServer, is_service: bool) {
+    let urls = listeners::urls_elsewhere(cli, running);
+    if !urls.is_empty() {
+        notice(&format!("from other machines: {}", urls.join(" ")));
+    }
+    if cli.qr {
+        print_qr_code(urls.first());
+    }
+    if !is_service && !is_json() {
+        notice("Press Ctrl-C to stop");
+    }
+}
+
+fn print_qr_code(url: Option<&String>) {
+    let Some(url) = url else {
+        warn("--qr: no URL works from other machines (serve an address of a network: see --bind)");
+        return;
+    };
+    let mut stderr = io::stderr();
+    if let Some(lines) = qr_code::lines(url, stderr.is_terminal()) {
+        notice(&format!("QR code of {url}"));
+        let _ = stderr.write_all(lines.as_bytes());
+    }
+}
