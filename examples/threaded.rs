@@ -2,7 +2,11 @@
 //!
 //! It teaches what threads offer and what they cost. A client that sends nothing blocks only its own thread, so all
 //! others are served, and connections can be kept for the next request. But nothing limits the number of threads: a
-//! client that opens 100,000 connections gets 100,000 of them. `webserver` serves the same with a fixed number.
+//! client that opens 100,000 connections gets 100,000 of them.
+//!
+//! Read on in `crates/http-server/src/plain.rs`: a fixed number of such threads, each of which accepts, reads and writes,
+//! with a deadline for every call. `webserver --engine plain` runs it. What it cannot do is the reason for the reactor, the
+//! default: with as many slow clients as threads, all others wait.
 //!
 //!     cargo run --bin threaded examples/www
 

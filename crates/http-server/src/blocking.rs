@@ -23,21 +23,24 @@
 //! ```
 //!
 //! Unlike in a [`Server`](crate::Server), nothing limits the number of connections, and a slow client holds a thread.
-//! Set the stream's read and write timeouts; without them a silent client holds its thread forever.
+//! [`Engine::Plain`](crate::Engine::Plain) has a fixed number of such threads. Set the stream's read and write timeouts; without them a silent client holds its thread forever.
+
+mod tcp;
 
 use std::cell::Cell;
 use std::fmt;
+use std::fs::File;
 use std::io::{self, ErrorKind, Read, Write};
-use std::net::{Shutdown, SocketAddr, TcpStream};
-use std::os::fd::BorrowedFd;
+use std::net::{SocketAddr, TcpStream};
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::atomic::Ordering::Relaxed;
+use std::thread;
 use std::time::Duration;
 
 use http_core::{CloseReason, server};
-use rustix::io::Errno;
-use rustix::net::sockopt::set_socket_linger;
 
-use crate::clock;
+pub(crate) use self::tcp::Tcp;
+use crate::clock::{self, Millis};
 use crate::connection::context::WorkerContext;
 use crate::connection::interest::Interest;
 use crate::connection::shared::Shared;
@@ -146,20 +149,39 @@ pub fn serve_from(
 /// As [`serve`].
 pub fn serve_tcp(stream: &TcpStream, handler: &impl Handler) -> io::Result<Option<CloseReason>> {
     stream.set_nodelay(true)?;
-    serve_stream(Tcp(stream), stream.peer_addr()?, handler)
+    serve_stream(Tcp::<false>::new(stream), stream.peer_addr()?, handler)
 }
 
 fn serve_stream(stream: impl Stream, peer: SocketAddr, handler: &impl Handler) -> io::Result<Option<CloseReason>> {
-    let (close_reason, result) = drive_to_end(stream, peer, &Shared::new(Box::new(Borrowed(handler))));
+    let shared = Shared::new(Box::new(Borrowed(handler)));
+    let Ended { close_reason, result, .. } =
+        drive_to_end(stream, peer, &shared, &mut WorkerContext::new(Turn::unlimited()));
     result.map(|()| close_reason)
 }
 
 /// A blocking stream, with operations that only some streams have.
 pub(crate) trait Stream: Read + Write {
+    /// Whether `limit_read` and `limit_write` limit anything. If not, the owner of the stream has set its timeouts: then a
+    /// call that times out does so for the peer.
+    const HAS_LIMITS: bool = false;
+
+    /// Lets each read take at most this long, before it fails as a stream does that times out.
+    fn limit_read(&self, _time: Duration) -> io::Result<()> {
+        Ok(())
+    }
+
+    /// The same for each write.
+    fn limit_write(&self, _time: Duration) -> io::Result<()> {
+        Ok(())
+    }
+
     /// Whether bytes can be read now. `false` if that is unknown.
     fn is_readable(&self) -> bool {
         false
     }
+
+    /// Lets the kernel buffer less, so that the progress of a slow reader is visible.
+    fn limit_unsent(&self) {}
 
     /// Shuts down the write half. After that, a read takes at most two seconds.
     fn shutdown_write(&self) -> io::Result<()> {
@@ -174,46 +196,87 @@ pub(crate) trait Stream: Read + Write {
     }
 }
 
-/// Serves one connection until it ends. Returns why the protocol closes it, and whether it was complete.
-pub(crate) fn drive_to_end(
-    mut stream: impl Stream,
+/// How a connection ended.
+pub(crate) struct Ended {
+    pub(crate) reason: EndReason,
+    /// Why the protocol closes it, if it does.
+    pub(crate) close_reason: Option<CloseReason>,
+    /// Whether it was complete.
+    pub(crate) result: io::Result<()>,
+}
+
+/// The longest that one call waits, if that can be limited. Then the connection looks at what the server wants of it:
+/// whether it is shut down, or needs the thread of an idle connection.
+pub(crate) const SLICE: Duration = Duration::from_millis(100);
+
+/// How often a body that waits for memory looks for it.
+const MEMORY_POLL: Duration = Duration::from_millis(20);
+
+/// Serves one connection until it ends.
+pub(crate) fn drive_to_end<S: Stream>(
+    mut stream: S,
     peer: SocketAddr,
     shared: &Shared<'_>,
-) -> (Option<CloseReason>, io::Result<()>) {
-    let (timed_out, error) = (Cell::new(false), Cell::new(None));
+    context: &mut WorkerContext,
+) -> Ended {
+    let (timed_out, error, time_left) = (Cell::new(false), Cell::new(None), Cell::new(SLICE));
     let (turn_calls, unflushed) = ([Cell::new(false), Cell::new(false)], Cell::new(false));
     let transport = Blocking {
         stream: &mut stream,
         turn_calls: &turn_calls,
+        time_left: &time_left,
         unflushed: &unflushed,
         timed_out: &timed_out,
         error: &error,
     };
     let mut connection = Connection::new(transport, peer, shared);
-    let mut context = WorkerContext::new(Turn::unlimited());
+    if LOSES_COUNT {
+        connection.skip_early_timeout();
+    }
     let mut turn: fn(&mut Connection<_>, &Shared<'_>, &mut WorkerContext) -> TurnOutcome = Connection::drive;
+    let mut longest = Duration::MAX;
     let reason = loop {
         turn_calls.iter().for_each(|called| called.set(false));
+        let left: Millis = connection.deadline(shared).saturating_sub(clock::monotonic_ms());
+        time_left.set(Duration::from_millis(left.max(1)).min(longest));
+        longest = Duration::MAX;
         // A body's reader may panic, which truncates its response.
-        match catch_unwind(AssertUnwindSafe(|| turn(&mut connection, shared, &mut context))) {
-            Ok(
-                TurnOutcome::Park(Interest::Yield)
-                | TurnOutcome::Defer
-                | TurnOutcome::Blocked(_)
-                | TurnOutcome::Sleep(_),
-            ) => {
-                turn = Connection::drive;
-            }
+        let outcome = catch_unwind(AssertUnwindSafe(|| turn(&mut connection, shared, context)));
+        context.turn.forget_request();
+        turn = Connection::drive;
+        match outcome {
+            Ok(TurnOutcome::Park(Interest::Yield)) => {}
+            Ok(TurnOutcome::Defer | TurnOutcome::Blocked(_) | TurnOutcome::Sleep(_)) => {}
             Ok(TurnOutcome::Park(_)) => {
-                let is_over = timed_out.take() || clock::monotonic_ms() >= connection.deadline(shared);
-                turn = if is_over { Connection::on_timeout } else { Connection::drive };
+                let now = clock::monotonic_ms();
                 connection.on_ready(false); // the next read waits for the peer
+                let nothing_came = timed_out.take();
+                if (nothing_came && !S::HAS_LIMITS) || now >= connection.deadline(shared) {
+                    turn = Connection::on_timeout;
+                } else if connection.waits_for_memory().is_some() {
+                    if !connection.grant_memory(shared) {
+                        thread::sleep(MEMORY_POLL);
+                    }
+                } else if nothing_came
+                    && (shared.is_stopping() && connection.is_inactive(now)
+                        || connection.is_idle_keep_alive() && shared.crowded.swap(false, Relaxed))
+                {
+                    (turn, longest) = (Connection::drive_or_close, LAST_LOOK);
+                }
             }
             Ok(TurnOutcome::Close(reason)) => break reason,
-            Err(_) => break EndReason::Failed,
+            Err(_) => {
+                context.forget_buffers();
+                connection.abort(shared, EndReason::Failed);
+                break EndReason::Failed;
+            }
+        }
+        if shared.is_over() {
+            break connection.abort(shared, EndReason::Shutdown);
         }
     };
     let close_reason = connection.close_reason();
+    connection.release_budget(shared);
     // A handler's sink or reader may panic when it is dropped.
     let _ = catch_unwind(AssertUnwindSafe(|| drop(connection)));
     let result = match (reason, error.take()) {
@@ -226,8 +289,11 @@ pub(crate) fn drive_to_end(
         }
         _ => Ok(()),
     };
-    (close_reason, result)
+    Ended { reason, close_reason, result }
 }
+
+/// How long an idle connection that is about to be closed may take to find a request that has just come.
+const LAST_LOOK: Duration = Duration::from_millis(1);
 
 /// A blocking stream as a connection's transport: it never has to be polled.
 struct Blocking<'a, S> {
@@ -235,6 +301,8 @@ struct Blocking<'a, S> {
     /// Whether this turn has read, and written. Each may block, and deadlines are checked between turns. So a peer that
     /// moves a byte now and then does not hold a turn.
     turn_calls: &'a [Cell<bool>; 2],
+    /// The time until the deadline. The turn began with it.
+    time_left: &'a Cell<Duration>,
     /// The stream has taken bytes that it may not have passed on. They must not be written again.
     unflushed: &'a Cell<bool>,
     /// The last read or write timed out.
@@ -246,18 +314,25 @@ struct Blocking<'a, S> {
 const READ: usize = 0;
 const WRITE: usize = 1;
 
+/// After a write that timed out, Windows does not say how many bytes were sent. So there a write has all the time that is
+/// left, and is the last one if it times out.
+const LOSES_COUNT: bool = cfg!(windows);
+
+/// The most bytes of one write whose time is limited: on some systems the limit is for each part that the kernel takes.
+const MAX_WRITE: usize = 64 << 10;
+
 impl<S: Stream> Blocking<'_, S> {
     /// The second call of a kind has to wait for the next turn.
     fn once_a_turn(&self, kind: usize) -> io::Result<()> {
-        if self.turn_calls[kind].replace(true) { Err(Errno::AGAIN.into()) } else { Ok(()) }
+        if self.turn_calls[kind].replace(true) { Err(ErrorKind::WouldBlock.into()) } else { Ok(()) }
     }
 
     /// Records an error for the caller. The connection learns only that it has to wait, or the kind of the error.
     fn record_error(&self, result: io::Result<usize>) -> io::Result<usize> {
         result.map_err(|error| {
-            if is_timeout(&error) {
+            if is_timeout(&error) && !(LOSES_COUNT && self.turn_calls[WRITE].get()) {
                 self.timed_out.set(true);
-                return Errno::AGAIN.into();
+                return ErrorKind::WouldBlock.into();
             }
             let kind = error.kind();
             self.error.set(Some(error));
@@ -277,6 +352,7 @@ impl<S: Stream> Blocking<'_, S> {
 impl<S: Stream> Transport for Blocking<'_, S> {
     fn receive(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         self.once_a_turn(READ)?;
+        self.stream.limit_read(self.time_left.get().min(SLICE))?;
         let result = self.flush().and_then(|()| uninterrupted(|| self.stream.read(buffer)));
         self.record_error(result)
     }
@@ -286,7 +362,12 @@ impl<S: Stream> Transport for Blocking<'_, S> {
     }
 
     fn send(&mut self, bytes: &[u8], _more: bool) -> io::Result<usize> {
+        if LOSES_COUNT && self.turn_calls[READ].get() {
+            return Err(ErrorKind::WouldBlock.into()); // the time that is left is that of the request
+        }
         self.once_a_turn(WRITE)?;
+        self.stream.limit_write(self.time_left.get().min(if LOSES_COUNT { Duration::MAX } else { SLICE }))?;
+        let bytes = &bytes[..bytes.len().min(if S::HAS_LIMITS { MAX_WRITE } else { usize::MAX })];
         let result = match self.flush().and_then(|()| uninterrupted(|| self.stream.write(bytes))) {
             Ok(0) => Err(ErrorKind::WriteZero.into()),
             Ok(n) => {
@@ -296,16 +377,21 @@ impl<S: Stream> Transport for Blocking<'_, S> {
                     _ => Ok(n), // after a timeout, the next call tries again
                 }
             }
+            Err(error) if LOSES_COUNT && is_timeout(&error) => Err(ErrorKind::TimedOut.into()),
             error => error,
         };
         self.record_error(result)
     }
 
-    fn send_file(&mut self, file: BorrowedFd<'_>, offset: &mut u64, length: u64) -> io::Result<usize> {
+    fn send_file(&mut self, file: &File, offset: &mut u64, length: u64) -> io::Result<usize> {
         if self.turn_calls[WRITE].get() {
-            return Err(Errno::AGAIN.into());
+            return Err(ErrorKind::WouldBlock.into());
         }
         send_copy(self, file, offset, length)
+    }
+
+    fn limit_unsent(&mut self) {
+        self.stream.limit_unsent();
     }
 
     fn reset_on_close(&mut self, on: bool) {
@@ -348,50 +434,8 @@ impl<S: Write> Write for Plain<S> {
 
 impl<S: Read + Write> Stream for Plain<S> {}
 
-/// A TCP connection.
-struct Tcp<'a>(&'a TcpStream);
-
-impl Read for Tcp<'_> {
-    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        self.0.read(buffer)
-    }
-}
-
-impl Write for Tcp<'_> {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.0.write(bytes)
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
-    }
-}
-
-impl Stream for Tcp<'_> {
-    fn is_readable(&self) -> bool {
-        if self.0.set_nonblocking(true).is_err() {
-            return false;
-        }
-        let peeked = self.0.peek(&mut [0]);
-        self.0.set_nonblocking(false).is_ok() && peeked.is_ok_and(|n| n > 0)
-    }
-
-    fn shutdown_write(&self) -> io::Result<()> {
-        self.0.shutdown(Shutdown::Write)?;
-        self.0.set_read_timeout(Some(Duration::from_secs(2)))
-    }
-
-    fn reset_on_close(&self, on: bool) {
-        let _ = set_socket_linger(self.0, on.then_some(Duration::ZERO)); // cannot fail on a socket
-    }
-
-    fn local_addr(&self) -> io::Result<SocketAddr> {
-        self.0.local_addr()
-    }
-}
-
 /// A stream's timeout is reported as either, depending on the system.
-fn is_timeout(error: &io::Error) -> bool {
+pub(crate) fn is_timeout(error: &io::Error) -> bool {
     matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut)
 }
 

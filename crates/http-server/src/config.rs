@@ -8,6 +8,29 @@ use http_core::Limits;
 use crate::forwarded::TrustedProxy;
 use crate::timeouts::Timeouts;
 
+/// Which threads wait for clients, and how.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Engine {
+    /// A reactor waits for all clients, and no thread for a single one: however slow clients are, they hold up nobody
+    /// else. The default, on Linux only.
+    #[cfg(target_os = "linux")]
+    #[default]
+    Reactor,
+    /// Each thread of a pool accepts a connection, reads and writes it with blocking calls, and serves it to its end. It
+    /// needs nothing but the standard library, and is the only engine on other systems than Linux.
+    ///
+    /// - **A slow client holds a thread** until its deadline: 10 s for a head, and for a body as long as that keeps the
+    ///   minimum rate. As many of them as there are [`plain_threads`](ServerConfig::plain_threads) hold up all others,
+    ///   who wait in the backlog and get no 503.
+    /// - **A connection is kept only while another thread is free.** With none left to accept, responses say
+    ///   `Connection: close`, and within a tenth of a second an idle connection is closed for the next one.
+    /// - A body that waits for [memory](ServerConfig::body_budget) holds a thread, too, and no slower one makes room.
+    /// - [`Request::blocking`](crate::Request::blocking) permits everything at once.
+    #[cfg_attr(not(target_os = "linux"), default)]
+    Plain,
+}
+
 /// The settings of a server. They limit what it uses, however many and however slow its clients are.
 ///
 /// [`Server`](crate::Server) has a method for each. [`Server::config`](crate::Server::config) sets all of them.
@@ -22,6 +45,8 @@ use crate::timeouts::Timeouts;
 /// ```
 #[derive(Clone, Debug)]
 pub struct ServerConfig {
+    /// Which threads wait for clients. Default: [`Engine::Reactor`] on Linux, and [`Engine::Plain`] elsewhere.
+    pub engine: Engine,
     /// How many requests may be worked on at once, if that blocks. Default: 4 per core, and at least 4. It is clamped to 1
     /// to [`MAX_THREADS`](Self::MAX_THREADS). The pool has two more threads: one that may look whether cached files are current, and one that never blocks.
     pub threads: usize,
@@ -31,6 +56,11 @@ pub struct ServerConfig {
     /// While requests are short, so many threads serve all of them. More than one pays on many cores. On two cores, with
     /// clients on the same machine, a small request then costs up to a fifth more.
     pub pollers: usize,
+    /// How many threads [`Engine::Plain`] has, and so how many connections at a time, in place of `threads` and
+    /// `pollers`. Default: [`DEFAULT_PLAIN_THREADS`](Self::DEFAULT_PLAIN_THREADS). It is clamped to 1 to
+    /// [`MAX_THREADS`](Self::MAX_THREADS) and to `max_connections`. There is one more for each listening socket after the
+    /// first.
+    pub plain_threads: usize,
     /// The most connections at a time. Default: 10,000. It is clamped to 1 to 16,777,216.
     pub max_connections: u32,
     /// Whether a connection may serve more than one request. Default: yes.
@@ -62,7 +92,9 @@ pub struct ServerConfig {
 impl Default for ServerConfig {
     fn default() -> ServerConfig {
         ServerConfig {
+            engine: Engine::default(),
             threads: default_threads(),
+            plain_threads: ServerConfig::DEFAULT_PLAIN_THREADS,
             pollers: default_pollers(),
             max_connections: 10_000,
             keep_alive: true,
@@ -84,11 +116,18 @@ impl ServerConfig {
     /// The most [`threads`](Self::threads). More would only take memory: each needs a stack.
     pub const MAX_THREADS: usize = 1024;
 
+    /// The default [`plain_threads`](Self::plain_threads). PLACEHOLDER
+    pub const DEFAULT_PLAIN_THREADS: usize = 64;
+
+    /// How many connections over the limit the reactor sends a 503 at the same time. Further ones are closed.
+    pub const OVERLOAD_CONNECTIONS: u32 = 64;
+
     /// Clamps the settings to possible values.
     pub(crate) fn clamped(mut self) -> ServerConfig {
         self.threads = self.threads.clamp(1, ServerConfig::MAX_THREADS);
         self.pollers = self.pollers.clamp(1, self.threads);
         self.max_connections = self.max_connections.clamp(1, 1 << 24); // keeps tokens below the listeners' keys
+        self.plain_threads = self.plain_threads.clamp(1, ServerConfig::MAX_THREADS.min(self.max_connections as usize));
         let Timeouts { head, idle, body, .. } = &mut self.timeouts;
         for time in [head, idle, body, &mut self.shutdown_timeout] {
             *time = (*time).min(LONGEST);
@@ -117,10 +156,12 @@ mod tests {
 
     #[test]
     fn impossible_settings_are_clamped() {
-        let config = ServerConfig { threads: 0, pollers: 9, max_connections: 0, ..ServerConfig::default() }.clamped();
-        assert_eq!((config.threads, config.pollers, config.max_connections), (1, 1, 1));
-        let config = ServerConfig { threads: usize::MAX, pollers: usize::MAX, ..ServerConfig::default() }.clamped();
-        assert_eq!([config.threads, config.pollers], [1024; 2]);
+        let [none, all] = [0, usize::MAX]
+            .map(|n| ServerConfig { threads: n, plain_threads: n, pollers: n, ..ServerConfig::default() }.clamped());
+        assert_eq!([none.threads, none.plain_threads, none.pollers], [1; 3]);
+        assert_eq!([all.threads, all.plain_threads, all.pollers], [1024; 3]);
+        let config = ServerConfig { threads: 1, pollers: 9, max_connections: 0, ..ServerConfig::default() }.clamped();
+        assert_eq!((config.plain_threads, config.pollers, config.max_connections), (1, 1, 1));
         let config = ServerConfig { max_connections: u32::MAX, ..ServerConfig::default() }.clamped();
         assert_eq!(config.max_connections, 1 << 24);
         let ages = Duration::from_secs(1 << 61); // 0 ms modulo 2^64

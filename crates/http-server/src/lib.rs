@@ -48,12 +48,14 @@
 //! | clients behind proxies | [`TrustedProxy`], [`Request::client_ip`] |
 //! | logins from an htpasswd file | `auth`, with the feature `basic-auth` |
 //! | TLS or other streams, and threads of your own | [`blocking`] |
+//! | blocking calls instead of a reactor; other systems than Linux | [`Engine::Plain`] |
 //!
 //! The library handles no signals, changes no resource limits and prints nothing. The program does these things.
 //!
 //! # How it works
 //!
-//! A worker never blocks on a peer: a connection that would block is parked in the reactor.
+//! On Linux a worker never blocks on a peer: a connection that would block is parked in the reactor. Other systems have
+//! only [`Engine::Plain`], where a slow client holds a thread until its deadline.
 //!
 //! ```text
 //! listener ──accept──▶ worker ──receive, handle, send──▶ close, or next
@@ -65,8 +67,7 @@
 //! A request takes this path: the `reactor` hands a ready connection to a worker of the `pool`, and `connection` drives
 //! it. A [`Handler`] responds, and the connection's transport sends the response.
 
-#[cfg(not(target_os = "linux"))]
-compile_error!("http-server supports only Linux: it needs epoll and sendfile");
+#![cfg_attr(not(target_os = "linux"), allow(dead_code, unused_imports, reason = "only the reactor uses it"))]
 
 mod access_log;
 #[cfg(feature = "basic-auth")]
@@ -81,11 +82,15 @@ mod handler;
 mod memory_bound;
 mod messages;
 mod permit;
+mod plain;
+#[cfg(target_os = "linux")]
 mod pool;
+#[cfg(target_os = "linux")]
 mod reactor;
 mod server;
 mod stats;
 mod sync;
+mod system;
 pub mod testing;
 mod timeouts;
 mod trace;
@@ -95,7 +100,7 @@ mod waker;
 pub use http_core;
 
 pub use access_log::{Log, LogFormat, LogHandle, json_message};
-pub use config::{ServerConfig, default_pollers, default_threads};
+pub use config::{Engine, ServerConfig, default_pollers, default_threads};
 pub use forwarded::{ParseTrustedProxyError, TrustedProxy};
 pub use handler::{
     Action, Body, BodySink, ErrorContext, Handler, HandlerError, HeaderError, IntoResponse, Request, Response, Upkeep,

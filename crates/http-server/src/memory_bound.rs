@@ -1,24 +1,17 @@
 //! The memory that the settings of a server allow it to use.
 
 use crate::access_log;
-use crate::config::ServerConfig;
-use crate::connection::Connection;
+use crate::config::{Engine, ServerConfig};
 use crate::connection::context::{LOG_BUF_KEPT, WorkerContext};
-use crate::reactor::{OVERLOAD_SLOTS, Promotion, Registered, Slot};
+#[cfg(target_os = "linux")]
+use crate::pool::Pool;
 
-/// Bytes of an idle connection: its state, its slot, and the allocator's overhead. It has nothing else on the heap.
-const CONNECTION: usize = size_of::<Registered<Connection>>() + size_of::<Slot<Box<Registered<Connection>>>>() + 16;
-#[cfg(not(loom))] // its locks are larger
-const _: () = assert!(CONNECTION <= 512, "an idle connection is small");
 /// A thread's stack: the standard library's default.
 const STACK: usize = 2 << 20;
 /// The program itself, its libraries, and the allocator's own memory.
 const PROGRAM: usize = 16 << 20;
 
 impl ServerConfig {
-    /// How many connections over the limit can get a 503 at the same time. Further ones are closed.
-    pub const OVERLOAD_CONNECTIONS: u32 = OVERLOAD_SLOTS;
-
     /// The most bytes of memory that the server uses. What its handler and the kernel use is not included.
     pub fn memory_bound(&self) -> u64 {
         self.memory_bounds().iter().fold(0, |sum: u64, (_, bytes)| sum.saturating_add(*bytes))
@@ -26,14 +19,22 @@ impl ServerConfig {
 
     /// The parts of [`memory_bound`](Self::memory_bound): the purpose and the bytes of each.
     pub fn memory_bounds(&self) -> [(&'static str, u64); 8] {
-        let ServerConfig { threads, max_connections, limits, head_budget, body_budget, send_budget, .. } =
-            self.clone().clamped();
+        let config = self.clone().clamped();
+        let ServerConfig { limits, head_budget, body_budget, send_budget, .. } = config;
+        let (workers, idle_connections) = match config.engine {
+            #[cfg(target_os = "linux")]
+            Engine::Reactor => {
+                let connections = config.max_connections as usize + ServerConfig::OVERLOAD_CONNECTIONS as usize;
+                (Pool::workers(config.threads), connections.saturating_mul(Pool::CONNECTION_MEMORY + LOG_BUF_KEPT))
+            }
+            // One more thread for the upkeep. The connections are on the stacks.
+            Engine::Plain => (config.plain_threads + 1, config.plain_threads * LOG_BUF_KEPT),
+        };
         let thread = STACK + WorkerContext::memory(&limits);
         // The workers, the housekeeper, the program's own two, and the log's.
-        let threads = Promotion::workers(threads).saturating_add(2 + access_log::WRITERS);
-        let connections = max_connections as usize + OVERLOAD_SLOTS as usize;
+        let threads = workers.saturating_add(2 + access_log::WRITERS);
         [
-            ("idle connections", connections.saturating_mul(CONNECTION + LOG_BUF_KEPT) as u64),
+            ("idle connections", idle_connections as u64),
             ("received heads", head_budget as u64),
             ("received bodies", body_budget as u64),
             ("requests that are put aside", head_budget as u64),
@@ -50,6 +51,15 @@ mod tests {
     use super::*;
 
     #[test]
+    fn memory_bound_of_the_plain_engine_follows_its_threads() {
+        let config = ServerConfig { engine: Engine::Plain, ..ServerConfig::default() };
+        let bound = |plain_threads| ServerConfig { plain_threads, ..config.clone() }.memory_bound();
+        assert!((STACK as u64..2 * STACK as u64).contains(&(bound(65) - bound(64))));
+        assert_eq!(ServerConfig { max_connections: 9, ..config.clone() }.memory_bound(), bound(9));
+    }
+
+    #[test]
+    #[cfg(target_os = "linux")]
     fn memory_bound_follows_every_setting_that_costs_memory() {
         let config = ServerConfig { threads: 4, ..ServerConfig::default() };
         let bound = config.memory_bound();
@@ -59,7 +69,7 @@ mod tests {
             changed.memory_bound() - bound
         };
         assert!(more(|config| config.threads += 1) >= STACK as u64);
-        assert_eq!(more(|config| config.max_connections += 1), (CONNECTION + LOG_BUF_KEPT) as u64);
+        assert_eq!(more(|config| config.max_connections += 1), (Pool::CONNECTION_MEMORY + LOG_BUF_KEPT) as u64);
         assert_eq!(more(|config| config.head_budget += 5), 10);
         assert_eq!(more(|config| config.body_budget += 3), 3);
         assert_eq!(more(|config| config.send_budget += 7), 7);

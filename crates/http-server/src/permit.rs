@@ -136,7 +136,12 @@ pub(crate) struct Ended {
 impl Turn {
     /// Turns of a worker, with permits of this source. What blocks is noted in `requests`.
     pub(crate) fn new(source: Arc<dyn PermitSource>, requests: Arc<[RequestName]>, worker: usize) -> Turn {
-        Turn { source: Some(source), requests, worker, ..Turn::unlimited() }
+        Turn { source: Some(source), ..Turn::named(requests, worker) }
+    }
+
+    /// For a worker of a pool without permits: it may block as it likes. What blocks is noted in `requests`.
+    pub(crate) fn named(requests: Arc<[RequestName]>, worker: usize) -> Turn {
+        Turn { requests, worker, ..Turn::unlimited() }
     }
 
     /// For a driver of one connection, which may block as it likes.
@@ -167,11 +172,18 @@ impl Turn {
     /// Ends the turn, if one has begun.
     pub(crate) fn end(&self, now: u64) -> Option<Ended> {
         let began = self.began.take()?;
-        if self.has_blocked.get() {
+        let has_blocked = self.forget_request();
+        let nanoseconds = now.saturating_sub(began).saturating_sub(self.bytes.get() * NANOS_PER_BYTE);
+        Some(Ended { permit: self.permit.take(), has_blocked, nanoseconds })
+    }
+
+    /// No request blocks the worker any more. Returns whether one may have.
+    pub(crate) fn forget_request(&self) -> bool {
+        let has_blocked = self.has_blocked.take();
+        if has_blocked {
             self.note(Vec::clear);
         }
-        let nanoseconds = now.saturating_sub(began).saturating_sub(self.bytes.get() * NANOS_PER_BYTE);
-        Some(Ended { permit: self.permit.take(), has_blocked: self.has_blocked.get(), nanoseconds })
+        has_blocked
     }
 
     /// Whether the turn may do this. If it may block, the request is noted, so that it can be named if it never ends.
@@ -185,7 +197,7 @@ impl Turn {
             }
             self.permit.set(wanted);
         }
-        if wanted >= Permit::Block && self.source.is_some() {
+        if wanted >= Permit::Block {
             self.has_blocked.set(true);
             self.note(|name| {
                 name.clear();

@@ -17,10 +17,12 @@ use std::sync::{Mutex, PoisonError};
 
 use http_core::{CloseReason, Date, Limits, Method, Status, server};
 
-use crate::blocking::{self, Stream, read_from};
+use crate::blocking::{Ended, Stream, drive_to_end, read_from};
+use crate::connection::context::WorkerContext;
 use crate::connection::shared::Shared;
 use crate::freshness::ReceivedAt;
 use crate::handler::{Borrowed, Handler, Request};
+use crate::permit::Turn;
 use crate::trace::{Decision, DecisionTrace};
 
 /// Sends one request to a handler and returns its response.
@@ -191,7 +193,8 @@ pub fn exchange_with(handler: &impl Handler, keep_alive: bool, bytes: &[u8]) -> 
 
 pub(crate) fn exchange_over(shared: Shared<'_>, bytes: &[u8]) -> Exchange {
     let mut output = Vec::new();
-    let (close_reason, _) = blocking::drive_to_end(Client { input: bytes, output: &mut output }, PEER, &shared);
+    let (client, mut context) = (Client { input: bytes, output: &mut output }, WorkerContext::new(Turn::unlimited()));
+    let Ended { close_reason, .. } = drive_to_end(client, PEER, &shared, &mut context);
     let decisions = shared.trace.unwrap_or_default().into_inner().unwrap_or_else(PoisonError::into_inner);
     Exchange { output, close_reason, decisions }
 }

@@ -1,4 +1,4 @@
-//! The reactor, the blocking driver and the client in memory drive the same connection: the same bytes get the same
+//! The reactor, the plain pool, the blocking driver and the client in memory drive the same connection: the same bytes get the same
 //! responses, whole or in pieces.
 #![cfg(test)]
 
@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use http_core::{Status, header};
 use http_server::{
-    Action, Body, BodySink, ErrorContext, Handler, HandlerError, Request, Response, Server, blocking, testing,
+    Action, Body, BodySink, Engine, ErrorContext, Handler, HandlerError, Request, Response, Server, blocking, testing,
 };
 
 struct Site;
@@ -144,9 +144,10 @@ fn ask(address: SocketAddr, bytes: &[u8], size: usize) -> (String, bool) {
 // R9112-6.1d, R1945-9.5
 #[test]
 fn every_driver_responds_alike_and_leaks_nothing() {
-    let running = Server::bind("127.0.0.1:0").unwrap().threads(2).start(Site).unwrap();
+    let start = |engine| Server::bind("127.0.0.1:0").unwrap().engine(engine).threads(2).start(Site).unwrap();
+    let (reactor, plain) = (start(Engine::Reactor), start(Engine::Plain));
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    let addresses = [running.local_addrs()[0], listener.local_addr().unwrap()];
+    let addresses = [reactor.local_addrs()[0], plain.local_addrs()[0], listener.local_addr().unwrap()];
     thread::spawn(move || {
         for stream in listener.incoming() {
             let stream = stream.unwrap();

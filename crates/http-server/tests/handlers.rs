@@ -1,6 +1,8 @@
 //! What becomes of a handler's errors, panics and invalid responses, and how they are explained.
 #![cfg(test)]
 
+mod support;
+
 use std::fmt;
 use std::fs;
 use std::io;
@@ -316,7 +318,7 @@ fn test_response_that_is_incomplete_fails_the_test() {
 #[test]
 fn message_hook_reports_failures_at_most_once_a_second() {
     let (sender, messages) = mpsc::channel();
-    let server = Server::bind("127.0.0.1:0").unwrap().threads(1);
+    let server = support::server().threads(1);
     let server = server.on_message(move |message| sender.send(message.to_owned()).unwrap());
     let running = server.start(|_: &Request<'_>| -> Response { panic!("as instructed") }).unwrap();
     let fail = || {
@@ -340,7 +342,7 @@ fn ask(running: &http_server::RunningServer, path: &str) -> io::Result<String> {
 }
 
 fn failing(hook: impl Fn(&str) + Send + Sync + 'static) -> http_server::RunningServer {
-    let server = Server::bind("127.0.0.1:0").unwrap().threads(2).shutdown_timeout(Duration::ZERO).on_message(hook);
+    let server = support::server().threads(2).shutdown_timeout(Duration::ZERO).on_message(hook);
     let handler = |request: &Request<'_>| -> Result<Response, HandlerError> {
         if request.path() == "/fail" { Err("as instructed")? } else { Ok(Response::text("fine")) }
     };
@@ -376,7 +378,7 @@ fn message_hook_that_blocks_holds_one_thread() {
 fn message_hook_reports_that_log_cannot_be_written() {
     let (sender, messages) = mpsc::channel();
     let log = http_server::Log::to_file(http_server::LogFormat::Common, "/dev/full".as_ref()).unwrap();
-    let server = Server::bind("127.0.0.1:0").unwrap().threads(1).log(log);
+    let server = support::server().threads(1).log(log);
     let server = server.on_message(move |message| sender.send(message.to_owned()).unwrap());
     let running = server.start(|_: &Request<'_>| Response::text("x")).unwrap();
     let mut stream = std::net::TcpStream::connect(running.local_addrs()[0]).unwrap();

@@ -1,6 +1,8 @@
 //! A response that ends short never looks whole, even if only the close shows where it ends.
 #![cfg(test)]
 
+mod support;
+
 use std::io::{self, ErrorKind, Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::thread;
@@ -78,7 +80,7 @@ fn check(address: SocketAddr) {
 
 #[test]
 fn response_that_ends_with_the_close_and_short_is_reset() {
-    let running = Server::bind("127.0.0.1:0").unwrap().threads(2).start(handler).unwrap();
+    let running = support::server().threads(2).start(handler).unwrap();
     check(running.local_addrs()[0]);
 }
 
@@ -97,7 +99,7 @@ fn so_it_is_over_a_blocking_stream() {
 #[test]
 fn so_it_is_after_a_deadline_and_at_a_shutdown() {
     let timeouts = Timeouts { min_rate: u64::MAX, ..Timeouts::default() };
-    let server = Server::bind("127.0.0.1:0").unwrap().threads(2).timeouts(timeouts);
+    let server = support::server().threads(2).timeouts(timeouts);
     let running = server.shutdown_timeout(Duration::from_millis(100)).start(handler).unwrap();
     let address = running.local_addrs()[0];
     let begin = |request: &str| {

@@ -1,6 +1,8 @@
 //! The upkeep of a handler: when a running server calls it, and that nothing waits for it.
 #![cfg(test)]
 
+mod support;
+
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
@@ -8,7 +10,7 @@ use std::sync::mpsc::{Receiver, channel};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
-use http_server::{Action, Handler, Request, Response, RunningServer, Server, Upkeep};
+use http_server::{Action, Handler, Request, Response, RunningServer, Upkeep};
 
 const PATIENCE: Duration = Duration::from_secs(20);
 
@@ -42,7 +44,7 @@ fn start(
 ) -> (RunningServer, SocketAddr, Arc<AtomicUsize>, Receiver<String>) {
     let calls = Arc::new(AtomicUsize::new(0));
     let (sender, messages) = channel();
-    let server = Server::bind("127.0.0.1:0").unwrap().threads(threads).shutdown_timeout(Duration::from_millis(300));
+    let server = support::server().threads(threads).shutdown_timeout(Duration::from_millis(300));
     let server = server.on_message(move |message| drop(sender.send(message.to_owned())));
     let running = server.start(Arc::new(Kept { calls: calls.clone(), upkeep })).unwrap();
     let address = running.local_addrs()[0];

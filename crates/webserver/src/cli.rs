@@ -14,7 +14,7 @@ use clap::error::ErrorKind;
 use clap::{ArgAction, CommandFactory, Parser, ValueEnum};
 use clap_complete::Shell;
 use http_server::http_core::Status;
-use http_server::{ServerConfig, Timeouts, TrustedProxy};
+use http_server::{Engine, ServerConfig, Timeouts, TrustedProxy};
 
 pub(crate) use self::values::BindAddress;
 use self::values::{
@@ -189,7 +189,17 @@ pub(crate) struct Cli {
     #[arg(long, help_heading = LOGGING, value_name = "CIDR")]
     pub(crate) trust_proxy: Vec<TrustedProxy>,
 
+    /// reactor or plain
+    ///
+    /// With the reactor, no client holds a thread, however slow it is. With plain, a thread serves a connection to its
+    /// end by blocking calls, as on other systems than Linux: slow clients can hold all threads, each until its timeout.
+    /// A connection is kept only while another thread is free.
+    #[arg(long, help_heading = LIMITS, value_name = "NAME", default_value = "reactor", hide_possible_values = true)]
+    engine: EngineName,
+
     /// Requests that may block [default: 4 per core]
+    ///
+    /// With --engine plain: connections at once, and 64 by default.
     ///
     /// The size of the pool: so many requests may wait for a disk, at most 1024. With 1 the server reads one file at a
     /// time. On file systems mounted below ROOT, which may not answer, half as many may wait, so that the others are served.
@@ -292,6 +302,14 @@ const LIMITS: &str = "Limits";
 const INFORMATION: &str = "Information";
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum EngineName {
+    /// One thread waits for all clients
+    Reactor,
+    /// Each client has a thread while it is served
+    Plain,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(crate) enum LogFormat {
     /// The Common Log Format
     Common,
@@ -364,8 +382,14 @@ impl Cli {
         // and for connections that receive 503.
         let taken = self.reserved_fds() + self.cached_descriptors(descriptors);
         let connections = descriptors.saturating_sub(taken) / 8 * 7;
+        let threads = self.threads.map(|threads| usize::from(threads.get()));
         ServerConfig {
-            threads: self.threads.map_or_else(http_server::default_threads, |threads| usize::from(threads.get())),
+            engine: match self.engine {
+                EngineName::Reactor => Engine::Reactor,
+                EngineName::Plain => Engine::Plain,
+            },
+            threads: threads.unwrap_or_else(http_server::default_threads),
+            plain_threads: threads.unwrap_or(ServerConfig::DEFAULT_PLAIN_THREADS),
             pollers: self.pollers.map_or_else(http_server::default_pollers, |pollers| usize::from(pollers.get())),
             max_connections: self.max_connections.get().min(u32::try_from(connections).unwrap_or(u32::MAX)).max(1),
             timeouts: Timeouts {

@@ -8,7 +8,7 @@ use clap::CommandFactory;
 use http_files::Files;
 use http_server::auth::{self, BasicAuth};
 use http_server::http_core::Limits;
-use http_server::{ServerConfig, Timeouts};
+use http_server::{Engine, ServerConfig, Timeouts};
 
 use crate::cli::Cli;
 use crate::users::UsersFile;
@@ -41,7 +41,8 @@ fn limits(cli: &Cli) -> String {
         text.push_str(&format!("{name:32} {limit:>14}   {meaning}\n"));
     }
     text.push_str("\nmaximum memory\n");
-    let files = Files::memory_bound(cli.cache_size(), config.threads);
+    let readers = if config.engine == Engine::Plain { config.plain_threads } else { config.threads };
+    let files = Files::memory_bound(cli.cache_size(), readers);
     let mut total = 0;
     for (name, bytes) in config.memory_bounds().into_iter().chain([("cached files and listings", files)]) {
         text.push_str(&format!("{name:32} {:>10.1} MiB\n", mib(bytes)));
@@ -58,19 +59,12 @@ fn limits(cli: &Cli) -> String {
 type Row = (&'static str, String, &'static str);
 
 fn rows(config: &ServerConfig) -> Vec<Row> {
-    let ServerConfig { threads, pollers, max_connections, limits, timeouts, shutdown_timeout, .. } = config;
+    let ServerConfig { limits, timeouts, shutdown_timeout, .. } = config;
     let Limits { start_line, field_line, head, fields, blank_lines, drain, .. } = *limits;
     let bytes = |n: u32| format!("{n} bytes");
     let seconds = |time: Duration| format!("{} s", time.as_secs_f64());
-    vec![
-        (
-            "files opened or read at once",
-            threads.to_string(),
-            "more: requests wait; at most half on other file systems",
-        ),
-        ("threads waiting for events", pollers.to_string(), "default: half of the cores"),
-        ("connections", max_connections.to_string(), "more: the longest idle one is closed, or 503 with Retry-After"),
-        ("  503 responses at once", ServerConfig::OVERLOAD_CONNECTIONS.to_string(), "more: closed without a response"),
+    let mut rows = pool_rows(config);
+    rows.extend([
         ("request line", bytes(start_line), "longer: 400, 414 or 501"),
         ("header line", bytes(field_line), "longer: 431"),
         ("headers", fields.to_string(), "more: 431"),
@@ -89,6 +83,25 @@ fn rows(config: &ServerConfig) -> Vec<Row> {
         ("logins waiting (--auth)", auth::MAX_WAITING.to_string(), "more, or after 30 s: 503 with Retry-After"),
         ("lingering close", seconds(Timeouts::LINGER), "or 2 MiB, or 2 s without a byte"),
         ("shutdown timeout", seconds(*shutdown_timeout), "then unfinished responses are cut off"),
+    ]);
+    rows
+}
+
+/// What the engine limits.
+fn pool_rows(config: &ServerConfig) -> Vec<Row> {
+    let ServerConfig { threads, plain_threads, pollers, max_connections, .. } = config;
+    if config.engine == Engine::Plain {
+        return vec![("connections served at once", plain_threads.to_string(), "more: they wait in the backlog")];
+    }
+    vec![
+        (
+            "files opened or read at once",
+            threads.to_string(),
+            "more: requests wait; at most half on other file systems",
+        ),
+        ("threads waiting for events", pollers.to_string(), "default: half of the cores"),
+        ("connections", max_connections.to_string(), "more: the longest idle one is closed, or 503 with Retry-After"),
+        ("  503 responses at once", ServerConfig::OVERLOAD_CONNECTIONS.to_string(), "more: closed without a response"),
     ]
 }
 

@@ -233,13 +233,14 @@ fn help_lists_all_options_and_all_options_work() {
     let mut named: Vec<&str> = words.filter(|word| word.starts_with("--")).collect();
     named.sort_unstable();
     named.dedup();
-    // auth.rs and users.rs test --auth and --hash-password.
+    // auth.rs and users.rs test --auth and --hash-password, shutdown.rs --engine.
     let mut known: Vec<&str> = OPTIONS
         .iter()
         .map(|(name, _)| *name)
         .chain([
             "--auth",
             "--completions",
+            "--engine",
             "--explain",
             "--hash-password",
             "--help",

@@ -64,6 +64,19 @@ fn v30_signal_lets_responses_finish_and_refuses_new_connections() {
     }
 }
 
+// Its threads wait in accept and in read. In the sandbox it cannot connect to itself to wake them.
+#[test]
+fn plain_engine_serves_and_shuts_down_in_the_sandbox() {
+    let directory = directory();
+    let program = Program::start(directory.path(), &["--engine", "plain", "--shutdown-timeout", "60"]);
+    let mut kept = send(program.address(), &keep_alive("/small"));
+    let response = read_response(&mut kept);
+    assert_eq!((response.text(), response.keeps_alive()), ("small", true));
+    let messages = program.finish(); // within 20 s
+    let stats = "webserver: 1 connections: 1 completed, 0 refused, 0 timed out, 0 aborted, 0 failed\n";
+    assert!(messages.ends_with(stats), "{messages}");
+}
+
 #[test]
 fn waiting_for_last_response_uses_no_cpu_time() {
     let directory = directory();

@@ -2,23 +2,21 @@
 //! once there is space again.
 
 use std::fmt;
-use std::fs::{File, OpenOptions};
+use std::fs::File;
 use std::io::{self, ErrorKind, Write};
-use std::os::fd::AsFd;
-use std::os::unix::fs::{FileExt, MetadataExt, OpenOptionsExt};
 use std::path::Path;
 use std::thread;
 use std::time::Duration;
 
 use memchr::memchr_iter;
-use rustix::fs::{OFlags, fcntl_setfl};
 
 use super::queue::FLUSH_THRESHOLD;
+use crate::system;
 
 /// A file or a standard stream that lines are written to.
 pub(super) struct Output {
     out: Box<dyn Write + Send>,
-    /// Device and inode, which identify a file whatever its name is.
+    /// Identifies the file, whatever its name is.
     pub(super) identity: Option<(u64, u64)>,
     /// How many bytes to write in one call.
     pub(super) piece_length: usize,
@@ -40,7 +38,7 @@ impl Output {
     pub(super) fn standard_error() -> io::Result<Output> {
         // A descriptor of its own: a thread that waits for the reader must not hold the lock that a panic's message
         // needs.
-        Output::over(File::from(io::stderr().as_fd().try_clone_to_owned()?))
+        Output::over(system::standard_error()?)
     }
 
     /// It is duplicated: a socket cannot be opened by its name, nor what belongs to another user.
@@ -54,10 +52,7 @@ impl Output {
     /// # Errors
     /// From the system.
     pub(super) fn file(path: &Path) -> io::Result<Output> {
-        // Non-blocking, so that opening a pipe without a reader is an error instead of a wait.
-        let nonblocking = OFlags::NONBLOCK.bits().cast_signed();
-        let out = OpenOptions::new().append(true).create(true).mode(0o640).custom_flags(nonblocking).open(path)?;
-        fcntl_setfl(&out, OFlags::APPEND)?;
+        let out = system::open_log(path)?;
         let needs_newline = !ends_with_newline(&out, path);
         Ok(Output { needs_newline, ..Output::over(out)? })
     }
@@ -65,7 +60,7 @@ impl Output {
     fn over(file: File) -> io::Result<Output> {
         let data = file.metadata()?;
         let piece_length = if data.is_file() { FLUSH_THRESHOLD } else { PIPE_BUF };
-        Ok(Output { identity: Some((data.dev(), data.ino())), piece_length, ..Output::new(file) })
+        Ok(Output { identity: system::file_identity(&data), piece_length, ..Output::new(file) })
     }
 
     pub(super) fn new(out: impl Write + Send + 'static) -> Output {
@@ -125,7 +120,7 @@ fn ends_with_newline(file: &File, path: &Path) -> bool {
     if let Some(offset) = length.checked_sub(1)
         && let Ok(file) = File::open(path)
     {
-        let _ = file.read_exact_at(&mut last, offset);
+        let _ = system::read_at(&file, &mut last, offset);
     }
     last == [b'\n']
 }
@@ -133,7 +128,9 @@ fn ends_with_newline(file: &File, path: &Path) -> bool {
 #[cfg(test)]
 pub(super) mod tests {
     use super::*;
+    use rustix::fs::{OFlags, fcntl_setfl};
     use std::fs;
+    use std::os::unix::fs::MetadataExt;
     use std::sync::{Arc, Mutex, MutexGuard};
 
     /// A disk, and how many bytes of space it has left.

@@ -9,6 +9,9 @@ mod memory;
 pub(crate) mod send_buffer;
 mod serve;
 pub(crate) mod shared;
+#[cfg(target_os = "linux")]
+pub(crate) mod socket;
+#[cfg(target_os = "linux")]
 pub(crate) mod sockopt;
 mod timer;
 pub(crate) mod transport;
@@ -16,7 +19,6 @@ pub(crate) mod transport;
 use std::io;
 use std::mem;
 use std::net::SocketAddr;
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::Arc;
 
 use http_core::server::{self, Phase};
@@ -30,7 +32,7 @@ use crate::connection::interest::Interest;
 use crate::connection::send_buffer::{FileChanged, SendBuffer};
 use crate::connection::shared::Shared;
 use crate::connection::timer::PhaseTimer;
-use crate::connection::transport::{SENDFILE_CHUNK, Socket, Transport, would_block};
+use crate::connection::transport::{Transport, would_block};
 use crate::freshness::ReceivedAt;
 use crate::handler::BodyConsumer;
 use crate::permit::Permit;
@@ -40,7 +42,7 @@ use crate::waker::Waker;
 
 /// A turn ends after this many bytes, so that one peer does not keep a worker from the others. One `sendfile` is as
 /// long.
-const BYTES_PER_TURN: u64 = SENDFILE_CHUNK;
+const BYTES_PER_TURN: u64 = 512 << 10;
 
 /// How a turn ended.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -58,7 +60,7 @@ pub(crate) enum TurnOutcome {
 }
 
 #[derive(Debug)]
-pub(crate) struct Connection<T = Socket> {
+pub(crate) struct Connection<T> {
     transport: T,
     peer_addr: SocketAddr,
     protocol: server::Connection,
@@ -153,6 +155,11 @@ impl<T: Transport> Connection<T> {
             body_may_hang: false,
             is_held: false,
         }
+    }
+
+    /// A response that waits for its reader shall not time out early, to find out whether the reader is slow.
+    pub(crate) fn skip_early_timeout(&mut self) {
+        self.timer.mark_slow_reader();
     }
 
     /// The peer is ready. `peer_closed`: it has also ended its stream.
@@ -566,19 +573,6 @@ impl<T: Transport> Connection<T> {
             _ if error.get_ref().is_some_and(|error| error.is::<FileChanged>()) => EndReason::FileChanged,
             _ => EndReason::Failed,
         }
-    }
-}
-
-impl Connection {
-    /// A connection over this socket.
-    pub(crate) fn over(socket: OwnedFd, peer: SocketAddr, shared: &Shared) -> Connection {
-        Connection::new(Socket::new(socket, peer), peer, shared)
-    }
-}
-
-impl AsFd for Connection {
-    fn as_fd(&self) -> BorrowedFd<'_> {
-        self.transport.as_fd()
     }
 }
 

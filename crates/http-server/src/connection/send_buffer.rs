@@ -3,7 +3,6 @@
 use std::borrow::Cow;
 use std::fs::File;
 use std::io;
-use std::os::fd::AsFd;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::SystemTime;
 
@@ -150,7 +149,7 @@ impl SendBuffer {
                 if has_changed(file, *modified, end)? {
                     return Err(io::Error::other(FileChanged));
                 }
-                match peer.send_file(file.as_fd(), offset, left)? {
+                match peer.send_file(file, offset, left)? {
                     0 if has_changed(file, *modified, end)? => return Err(io::Error::other(FileChanged)),
                     0 => return Err(io::Error::other("the file ends before its size")),
                     n => n,

@@ -258,7 +258,7 @@ impl<T: Transport> Connection<T> {
             fields: &response.fields,
             body: body.map_or(ResponseBody::UntilClose, ResponseBody::Length),
             date: Some(response.forwarded.map_or_else(|| context.dates.text(date), Date::text)),
-            close: !shared.keep_alive || shared.is_stopping(),
+            close: !shared.keeps_connections(),
             idle_timeout: Some(shared.timeouts.idle),
         };
         let (protocol, out) = (&mut self.protocol, &mut self.send_buffer.bytes);

@@ -29,6 +29,10 @@ pub(crate) struct Shared<'h> {
     pub(crate) limits: Limits,
     pub(crate) keep_alive: bool,
     pub(crate) stopping: Arc<AtomicBool>,
+    /// The shutdown timeout has passed. Only blocking drivers look; the reactor's connections are taken out.
+    pub(crate) over: AtomicBool,
+    /// No thread is left for a new connection, so none is kept for the next request. With the reactor that never happens.
+    pub(crate) crowded: AtomicBool,
     pub(crate) counters: Arc<Counters>,
     pub(crate) messages: Arc<Messages>,
     /// For what is received of heads. When it is exhausted, a request that needs more gets a 503.
@@ -58,6 +62,8 @@ impl<'h> Shared<'h> {
             limits: config.limits,
             keep_alive: config.keep_alive && !config.timeouts.idle.is_zero(),
             stopping: Arc::default(),
+            over: AtomicBool::default(),
+            crowded: AtomicBool::default(),
             counters: Arc::default(),
             messages: Arc::default(),
             head_budget: MemoryBudget::new(config.head_budget),
@@ -76,6 +82,15 @@ impl<'h> Shared<'h> {
 
     pub(crate) fn is_stopping(&self) -> bool {
         self.stopping.load(Relaxed)
+    }
+
+    pub(crate) fn is_over(&self) -> bool {
+        self.over.load(Relaxed)
+    }
+
+    /// Whether a connection may be kept for the next request.
+    pub(crate) fn keeps_connections(&self) -> bool {
+        self.keep_alive && !self.is_stopping() && !self.crowded.load(Relaxed)
     }
 }
 

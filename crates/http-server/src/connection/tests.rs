@@ -38,7 +38,7 @@ impl Transport for FakePeer {
     fn send(&mut self, bytes: &[u8], _: bool) -> io::Result<usize> {
         Ok(bytes.len())
     }
-    fn send_file(&mut self, _: BorrowedFd<'_>, _: &mut u64, _: u64) -> io::Result<usize> {
+    fn send_file(&mut self, _: &std::fs::File, _: &mut u64, _: u64) -> io::Result<usize> {
         Ok(0)
     }
     fn shutdown_write(&mut self) -> io::Result<()> {
@@ -178,7 +178,7 @@ fn reader_is_slow_only_while_its_socket_is_full() {
         fn send(&mut self, _: &[u8], _: bool) -> io::Result<usize> {
             Err(rustix::io::Errno::AGAIN.into())
         }
-        fn send_file(&mut self, _: BorrowedFd<'_>, _: &mut u64, _: u64) -> io::Result<usize> {
+        fn send_file(&mut self, _: &std::fs::File, _: &mut u64, _: u64) -> io::Result<usize> {
             Ok(0)
         }
         fn shutdown_write(&mut self) -> io::Result<()> {
@@ -445,7 +445,7 @@ impl Transport for Trickle {
         self.room -= n;
         if n == 0 { Err(rustix::io::Errno::AGAIN.into()) } else { Ok(n) }
     }
-    fn send_file(&mut self, _: BorrowedFd<'_>, _: &mut u64, _: u64) -> io::Result<usize> {
+    fn send_file(&mut self, _: &std::fs::File, _: &mut u64, _: u64) -> io::Result<usize> {
         Ok(0)
     }
     fn shutdown_write(&mut self) -> io::Result<()> {

@@ -1,9 +1,11 @@
 //! What a handler may do in its upkeep, which no request asks for.
 
 use std::fmt;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use http_core::Date;
 
+use super::{Handler, panic_message};
 use crate::clock;
 use crate::messages::Messages;
 use crate::permit::{Permit, Turn};
@@ -18,6 +20,13 @@ pub struct Upkeep<'a> {
 pub(crate) const NAME: &[u8] = b"upkeep";
 
 impl Upkeep<'_> {
+    /// Has it done by the handler, which may panic.
+    pub(crate) fn call(handler: &dyn Handler, turn: &Turn, messages: &Messages) {
+        if let Err(panic) = catch_unwind(AssertUnwindSafe(|| handler.upkeep(&Upkeep { turn, messages }))) {
+            messages.send(&format!("the upkeep of the handler panicked: {}", panic_message(&*panic)));
+        }
+    }
+
     /// Whether it may do something now that may never end, such as closing a file of another computer. Otherwise the
     /// handler leaves that to its next upkeep.
     pub fn may_hang(&self) -> bool {

@@ -9,9 +9,8 @@ use std::sync::atomic::Ordering::Relaxed;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use super::Engine;
+use super::{Connection, Pool};
 use crate::clock::{self, Millis};
-use crate::connection::Connection;
 use crate::reactor::Work;
 use crate::timeouts::{HELD, HELD_AND_LEFT};
 
@@ -27,62 +26,62 @@ const UPKEEP_INTERVAL: Millis = 1_000;
 const MAX_EXPIRED_PER_TICK: usize = 256;
 
 /// Runs the housekeeper until the server has shut down and its last connection is closed.
-pub(crate) fn run(engine: &Engine, shutdown_timeout: Duration) {
+pub(super) fn run(pool: &Pool, shutdown_timeout: Duration) {
     let (mut seen, mut ticked, mut upkept) = (0, 0, clock::monotonic_ms());
     let mut busy = false;
     let mut stopped_at = None;
     loop {
         thread::park_timeout(if busy { STALL_CHECK } else { TICK });
-        busy = engine.reactor.promote_if_stalled(&mut seen);
+        busy = pool.reactor.promote_if_stalled(&mut seen);
         let now = clock::monotonic_ms();
         let since = clock::monotonic_ns().saturating_sub(STALL_CHECK.as_nanos() as u64);
-        if engine.request_names.iter().any(|name| name.is_held_since(since)) {
-            engine.reactor.disk_is_slow();
+        if pool.request_names.iter().any(|name| name.is_held_since(since)) {
+            pool.reactor.disk_is_slow();
         }
-        let stopping = engine.shared.is_stopping();
+        let stopping = pool.shared.is_stopping();
         if now < ticked + TICK.as_millis() as u64 && !stopping {
             continue;
         }
         ticked = now;
-        for registered in engine.reactor.take_expired(now, MAX_EXPIRED_PER_TICK) {
-            engine.reactor.push(Work::TimedOut(registered));
+        for registered in pool.reactor.take_expired(now, MAX_EXPIRED_PER_TICK) {
+            pool.reactor.push(Work::TimedOut(registered));
         }
-        if engine.shared.body_budget.has_waiters() {
-            share_body_budget(engine, now);
+        if pool.shared.body_budget.has_waiters() {
+            share_body_budget(pool, now);
         }
-        for registered in engine.reactor.take_held_since(now.saturating_sub(HELD)) {
-            engine.reactor.push(Work::HeldTooLong(registered));
+        for registered in pool.reactor.take_held_since(now.saturating_sub(HELD)) {
+            pool.reactor.push(Work::HeldTooLong(registered));
         }
-        if engine.reactor.on_tick() {
+        if pool.reactor.on_tick() {
             // Those whose clients may have left make room. One that only ended its stream is served if that takes no longer.
-            for registered in engine.reactor.take_held_and_left(now.saturating_sub(HELD_AND_LEFT)) {
-                engine.reactor.push(Work::Broken(registered));
+            for registered in pool.reactor.take_held_and_left(now.saturating_sub(HELD_AND_LEFT)) {
+                pool.reactor.push(Work::Broken(registered));
             }
         }
         if !stopping {
-            if now >= upkept + UPKEEP_INTERVAL && !engine.in_upkeep.swap(true, Relaxed) {
+            if now >= upkept + UPKEEP_INTERVAL && !pool.in_upkeep.swap(true, Relaxed) {
                 upkept = now;
-                engine.reactor.push(Work::Upkeep);
+                pool.reactor.push(Work::Upkeep);
             }
             continue;
         }
         let is_first = stopped_at.is_none();
         let over = stopped_at.get_or_insert_with(Instant::now).elapsed() >= shutdown_timeout;
         if is_first {
-            engine.reactor.stop_accepting();
+            pool.reactor.stop_accepting();
         }
         if over || !is_first {
-            engine.reactor.close_listeners(over);
+            pool.reactor.close_listeners(over);
         }
-        for registered in engine.reactor.take_matching(|connection| over || connection.is_inactive(now)) {
-            engine.reactor.push(if over { Work::ShutDown(registered) } else { Work::LastTurn(registered) });
+        for registered in pool.reactor.take_matching(|connection| over || connection.is_inactive(now)) {
+            pool.reactor.push(if over { Work::ShutDown(registered) } else { Work::LastTurn(registered) });
         }
         if over {
-            engine.reactor.take_held().for_each(|registered| engine.reactor.push(Work::ShutDown(registered)));
+            pool.reactor.take_held().for_each(|registered| pool.reactor.push(Work::ShutDown(registered)));
         }
         // A worker may still be in its last turn and park its connection.
-        if engine.reactor.is_empty() {
-            engine.reactor.shut_down_workers();
+        if pool.reactor.is_empty() {
+            pool.reactor.shut_down_workers();
             return;
         }
     }
@@ -90,8 +89,8 @@ pub(crate) fn run(engine: &Engine, shutdown_timeout: Duration) {
 
 /// Gives free memory to the bodies that wait for it, the oldest first. For the oldest of the others that they can make
 /// room for, the slowest bodies do: a worker sends each of these a 408.
-fn share_body_budget(engine: &Engine, now: Millis) {
-    let Engine { reactor, shared, .. } = engine;
+fn share_body_budget(pool: &Pool, now: Millis) {
+    let Pool { reactor, shared, .. } = pool;
     let mut waiting = reactor.survey(Connection::waits_for_memory);
     waiting.sort_unstable();
     let mut too_large = Vec::new();

@@ -2,34 +2,68 @@
 //! it closes the connection or parks it in the reactor. A worker never waits for a peer. Where it could wait for a disk or
 //! a handler, it needs a permit, and without one it puts the connection aside.
 
-pub(crate) mod housekeeper;
+mod housekeeper;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+use std::time::Duration;
 
+use crate::connection::TurnOutcome;
 use crate::connection::context::WorkerContext;
 use crate::connection::shared::Shared;
-use crate::connection::{Connection, TurnOutcome};
-use crate::handler::{UPKEEP, Upkeep, panic_message};
+use crate::connection::socket::Socket;
+use crate::handler::{UPKEEP, Upkeep};
 use crate::permit::{Permit, RequestName, Turn};
-use crate::reactor::{ParkDeadline, Reactor, Registered, Work, batch};
+use crate::reactor::{ParkDeadline, Promotion, Reactor, Registered, Work, batch};
+use crate::server::Workers;
 use crate::stats::EndReason;
+
+type Connection = crate::connection::Connection<Socket>;
 
 /// What workers and housekeeper share.
 #[derive(Debug)]
-pub(crate) struct Engine {
-    pub(crate) reactor: Reactor<Connection>,
+pub(crate) struct Pool {
+    reactor: Reactor<Connection>,
     /// For each worker, the request that may block it.
-    pub(crate) request_names: Arc<[RequestName]>,
-    pub(crate) shared: Shared<'static>,
+    request_names: Arc<[RequestName]>,
+    shared: Shared<'static>,
     /// A worker has the handler's upkeep, or will get it.
-    pub(crate) in_upkeep: AtomicBool,
+    in_upkeep: AtomicBool,
 }
 
-impl Engine {
-    /// Runs one worker until the server has shut down.
-    pub(crate) fn worker_loop(&self, worker: usize) {
+impl Pool {
+    /// Bytes of an idle connection. It has nothing else on the heap.
+    pub(crate) const CONNECTION_MEMORY: usize = Reactor::<Connection>::MEMORY_PER_SLOT;
+
+    /// How many workers there are, for this many that may block.
+    pub(crate) const fn workers(threads: usize) -> usize {
+        Promotion::workers(threads)
+    }
+
+    pub(crate) fn new(reactor: Reactor<Connection>, threads: usize, shared: Shared<'static>) -> Pool {
+        let request_names = (0..Pool::workers(threads)).map(|_| RequestName::default()).collect();
+        Pool { reactor, request_names, shared, in_upkeep: AtomicBool::new(false) }
+    }
+}
+
+#[cfg(not(loom))] // its locks are larger
+const _: () = assert!(Pool::CONNECTION_MEMORY <= 512, "an idle connection is small");
+
+impl Workers for Pool {
+    fn shared(&self) -> &Shared<'static> {
+        &self.shared
+    }
+
+    fn request_names(&self) -> &Arc<[RequestName]> {
+        &self.request_names
+    }
+
+    fn keep_house(&self, shutdown_timeout: Duration) {
+        housekeeper::run(self, shutdown_timeout);
+    }
+
+    fn work(&self, worker: usize) {
         let turn = Turn::new(self.reactor.permits(), self.request_names.clone(), worker);
         let mut context = WorkerContext::new(turn);
         let handler_may_block = self.shared.handler_permit == Permit::Block;
@@ -88,16 +122,15 @@ impl Engine {
             };
         }
     }
+}
 
+impl Pool {
     /// Calls the handler's upkeep, now or when a worker may block.
     fn upkeep(&self, turn: &Turn) {
         if !turn.may(Permit::Block, |name| name.extend_from_slice(UPKEEP)) {
             return self.reactor.hold(Work::Upkeep, Permit::Block);
         }
-        let Shared { handler, messages, .. } = &self.shared;
-        if let Err(panic) = catch_unwind(AssertUnwindSafe(|| handler.upkeep(&Upkeep { turn, messages }))) {
-            messages.send(&format!("the upkeep of the handler panicked: {}", panic_message(&*panic)));
-        }
+        Upkeep::call(&*self.shared.handler, turn, &self.shared.messages);
         self.in_upkeep.store(false, Relaxed);
     }
 

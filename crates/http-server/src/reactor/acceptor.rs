@@ -14,11 +14,13 @@ use super::poller::{EventFlags, Poller};
 use super::slot::Slot;
 use super::token::listener_key;
 use crate::clock::Millis;
+use crate::config::ServerConfig;
+use crate::connection::socket::has_input;
 use crate::connection::sockopt;
-use crate::connection::transport::{UNIX_PEER_ADDR, has_input};
+use crate::connection::transport::UNIX_PEER_ADDR;
 
 /// Slots beyond the connection limit, for connections that get a 503.
-pub(crate) const OVERLOAD_SLOTS: u32 = 64;
+pub(super) const OVERLOAD_SLOTS: u32 = ServerConfig::OVERLOAD_CONNECTIONS;
 
 /// Idle connections that can be evicted between two ticks.
 const MAX_EVICTIONS_PER_TICK: usize = 1024;

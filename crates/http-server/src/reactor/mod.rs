@@ -19,18 +19,20 @@ use std::net::SocketAddr;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::Arc;
 
-pub(crate) use acceptor::OVERLOAD_SLOTS;
-use acceptor::{Accepted, Acceptor};
+use acceptor::{Accepted, Acceptor, OVERLOAD_SLOTS};
 use leader::{Event, ReadyQueue};
 use poller::{EventFlags, Poller};
 pub(crate) use promotion::Promotion;
-pub(crate) use slot::{ParkDeadline, Slot};
+use rustix::io::ioctl_fionbio;
+pub(crate) use slot::ParkDeadline;
+use slot::Slot;
 use token::{MAX_LISTENERS, Token, listener_index, listener_key};
 
 use crate::clock::Millis;
 use crate::config::ServerConfig;
 use crate::connection::interest::Interest;
-use crate::connection::transport::has_ended;
+use crate::connection::socket::has_ended;
+use crate::connection::sockopt;
 use crate::permit::{Permit, PermitSource, Turn};
 use crate::sync::{Mutex, lock};
 use crate::waker::Waker;
@@ -85,7 +87,10 @@ pub(crate) enum Work<C> {
 }
 
 impl<C: AsFd + Send + 'static> Reactor<C> {
-    /// A reactor for this many connections at once, with non-blocking listeners.
+    /// Bytes of memory of a connection and its slot, with what the allocator adds.
+    pub(crate) const MEMORY_PER_SLOT: usize = size_of::<Registered<C>>() + size_of::<Slot<Box<Registered<C>>>>() + 16;
+
+    /// A reactor for this many connections at once. It makes the listeners non-blocking.
     pub(crate) fn new(
         listeners: Vec<OwnedFd>,
         config: &ServerConfig,
@@ -98,6 +103,8 @@ impl<C: AsFd + Send + 'static> Reactor<C> {
         let queue = ReadyQueue::new(Poller::new()?, config.pollers, promotion);
         let slots = config.max_connections;
         for (index, listener) in listeners.iter().enumerate() {
+            ioctl_fionbio(listener, true)?;
+            let _ = sockopt::defer_accept(listener, true); // it only saves time, and Unix domain sockets do not have it
             queue.poller.add(listener, listener_key(index), EventFlags::IN)?;
         }
         Ok(Reactor {

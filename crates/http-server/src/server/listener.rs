@@ -1,64 +1,68 @@
 //! Listening sockets: created here, or inherited.
 
+#[cfg(target_os = "linux")]
+mod linux;
+#[cfg(not(target_os = "linux"))]
+mod portable;
+
 use std::io;
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, ToSocketAddrs};
-use std::os::fd::OwnedFd;
-use std::os::unix::net::{SocketAddr as UnixAddr, UnixListener};
-use std::path::Path;
-
-use rustix::io::{Errno, ioctl_fionbio};
-use rustix::net::{
-    AddressFamily, SocketAddrUnix, SocketFlags, SocketType, bind, getsockname, listen, socket_with, sockopt as options,
+use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener, TcpStream, ToSocketAddrs};
+#[cfg(unix)]
+pub(super) use std::os::unix::net::SocketAddr as UnixAddr;
+#[cfg(unix)]
+use std::os::{
+    fd::OwnedFd,
+    unix::net::{UnixListener, UnixStream},
 };
+use std::time::Duration;
 
-use crate::connection::sockopt;
+#[cfg(unix)]
+use rustix::net::sockopt::set_socket_send_buffer_size;
+
+#[cfg(target_os = "linux")]
+use self::linux as system;
+#[cfg(not(target_os = "linux"))]
+use self::portable as system;
+#[cfg(unix)]
+use crate::connection::transport::{UNIX_PEER_ADDR, UNIX_SEND_BUFFER};
+
+/// A system without Unix sockets has no address of one.
+#[cfg(not(unix))]
+pub(super) type UnixAddr = std::convert::Infallible;
+
+/// A listening socket.
+#[derive(Debug)]
+pub(crate) enum Listener {
+    Tcp(TcpListener),
+    #[cfg(unix)]
+    Unix(UnixListener),
+}
 
 /// Listening sockets, and their addresses.
 #[derive(Debug, Default)]
 pub(crate) struct Listeners {
-    pub(crate) sockets: Vec<OwnedFd>,
+    pub(crate) sockets: Vec<Listener>,
     pub(crate) addresses: Vec<SocketAddr>,
     pub(crate) unix_addresses: Vec<UnixAddr>,
 }
 
-/// Connections that the kernel has set up and the server has not accepted yet.
-const BACKLOG: i32 = 4096;
-
 impl Listeners {
     /// Listens on each of these addresses.
     pub(crate) fn bind(addresses: impl ToSocketAddrs) -> io::Result<Listeners> {
-        let sockets: Vec<_> =
-            addresses.to_socket_addrs()?.map(|address| listener(address, true)).collect::<io::Result<_>>()?;
-        if sockets.is_empty() {
+        let mut listeners = Listeners::default();
+        for address in addresses.to_socket_addrs()? {
+            listeners.add_tcp(system::listen(address)?)?;
+        }
+        if listeners.sockets.is_empty() {
             return Err(io::Error::new(io::ErrorKind::InvalidInput, "no address to listen on"));
         }
-        Listeners::from_sockets(sockets)
+        Ok(listeners)
     }
 
     /// Listens on this port of all addresses.
     pub(crate) fn bind_any(port: u16) -> io::Result<Listeners> {
-        let all = |address: IpAddr| listener(SocketAddr::new(address, port), false);
-        let socket = match all(Ipv6Addr::UNSPECIFIED.into()) {
-            Err(error) if cannot_use_ipv6(&error) => all(Ipv4Addr::UNSPECIFIED.into())?,
-            other => other?,
-        };
-        Listeners::from_sockets([socket])
-    }
-
-    /// Listens at this path.
-    pub(crate) fn bind_unix(path: &Path) -> io::Result<Listeners> {
-        let address = SocketAddrUnix::new(path)?;
-        let socket = socket_with(AddressFamily::UNIX, SocketType::STREAM, SocketFlags::CLOEXEC, None)?;
-        let _ = sockopt::refuse_descriptors(&socket); // before the first peer can connect
-        bind(&socket, &address)?;
-        listen(&socket, BACKLOG)?;
-        Listeners::from_sockets([socket])
-    }
-
-    /// Uses sockets that already listen.
-    pub(crate) fn from_sockets(sockets: impl IntoIterator<Item = OwnedFd>) -> io::Result<Listeners> {
         let mut listeners = Listeners::default();
-        sockets.into_iter().try_for_each(|socket| listeners.add(socket))?;
+        system::listen_on_all(port)?.into_iter().try_for_each(|socket| listeners.add_tcp(socket))?;
         Ok(listeners)
     }
 
@@ -68,49 +72,72 @@ impl Listeners {
         self.unix_addresses.extend(other.unix_addresses);
     }
 
-    fn add(&mut self, socket: OwnedFd) -> io::Result<()> {
-        let is_stream = options::socket_type(&socket)? == SocketType::STREAM;
-        if !is_stream || !options::socket_acceptconn(&socket)? {
-            return Err(io::Error::new(io::ErrorKind::InvalidInput, "expected a listening stream socket"));
-        }
-        ioctl_fionbio(&socket, true)?;
-        let address = getsockname(&socket)?;
-        let socket = match SocketAddr::try_from(address.clone()) {
-            Ok(address) => {
-                // Every accepted socket inherits both options, so they cost no call there. Each only saves time.
-                let _ = options::set_tcp_nodelay(&socket, true);
-                let _ = sockopt::defer_accept(&socket, true);
-                self.addresses.push(address);
-                socket
-            }
-            Err(_) if address.address_family() == AddressFamily::UNIX => {
-                let _ = sockopt::refuse_descriptors(&socket);
-                let socket = UnixListener::from(socket);
-                self.unix_addresses.push(socket.local_addr()?);
-                socket.into()
-            }
-            Err(_) => return Err(io::Error::new(io::ErrorKind::InvalidInput, "expected a TCP or Unix socket")),
-        };
-        self.sockets.push(socket);
+    fn add_tcp(&mut self, socket: TcpListener) -> io::Result<()> {
+        self.addresses.push(socket.local_addr()?);
+        self.sockets.push(Listener::Tcp(socket));
         Ok(())
     }
 }
 
-fn listener(address: SocketAddr, only_v6: bool) -> io::Result<OwnedFd> {
-    let family = if address.is_ipv6() { AddressFamily::INET6 } else { AddressFamily::INET };
-    let socket = socket_with(family, SocketType::STREAM, SocketFlags::CLOEXEC, None)?;
-    if address.is_ipv6() {
-        options::set_ipv6_v6only(&socket, only_v6)?;
+#[cfg(unix)]
+impl Listeners {
+    /// Listens at this path.
+    pub(crate) fn bind_unix(path: &std::path::Path) -> io::Result<Listeners> {
+        let mut listeners = Listeners::default();
+        listeners.add_unix(system::listen_unix(path)?)?;
+        Ok(listeners)
     }
-    options::set_socket_reuseaddr(&socket, true)?;
-    bind(&socket, &address)?;
-    listen(&socket, BACKLOG)?;
-    Ok(socket)
+
+    fn add_unix(&mut self, socket: UnixListener) -> io::Result<()> {
+        self.unix_addresses.push(socket.local_addr()?);
+        self.sockets.push(Listener::Unix(socket));
+        Ok(())
+    }
 }
 
-/// Whether there is no IPv6, or a sandbox refuses it. If the error has another cause, IPv4 fails with the same one.
-fn cannot_use_ipv6(error: &io::Error) -> bool {
-    const CAUSES: [Errno; 5] =
-        [Errno::AFNOSUPPORT, Errno::ADDRNOTAVAIL, Errno::PROTONOSUPPORT, Errno::PERM, Errno::ACCESS];
-    Errno::from_io_error(error).is_some_and(|errno| CAUSES.contains(&errno))
+impl Listener {
+    /// Accepts a connection, and the address of its peer. A Unix socket is read, written and closed by the same calls as
+    /// a TCP connection, so it is used as one.
+    pub(crate) fn accept(&self) -> io::Result<(TcpStream, SocketAddr)> {
+        match self {
+            Listener::Tcp(listener) => listener.accept(),
+            #[cfg(unix)]
+            Listener::Unix(listener) => {
+                let (socket, _) = listener.accept()?;
+                let _ = set_socket_send_buffer_size(&socket, UNIX_SEND_BUFFER); // without it, slow progress is seen later
+                system::refuse_descriptors(&socket);
+                Ok((OwnedFd::from(socket).into(), UNIX_PEER_ADDR))
+            }
+        }
+    }
+
+    pub(crate) fn set_nonblocking(&self, on: bool) -> io::Result<()> {
+        match self {
+            Listener::Tcp(listener) => listener.set_nonblocking(on),
+            #[cfg(unix)]
+            Listener::Unix(listener) => listener.set_nonblocking(on),
+        }
+    }
+
+    /// Makes each `accept` end after this time, with `WouldBlock`, where the system can do that.
+    pub(crate) fn limit_accept(&self, time: Duration) -> io::Result<()> {
+        system::limit_accept(self, time)
+    }
+
+    /// Connects to it and closes that connection, which ends an `accept` that waits.
+    pub(crate) fn connect(&self) -> io::Result<()> {
+        match self {
+            Listener::Tcp(listener) => {
+                let mut address = listener.local_addr()?;
+                match &mut address {
+                    SocketAddr::V4(v4) if v4.ip().is_unspecified() => v4.set_ip(Ipv4Addr::LOCALHOST),
+                    SocketAddr::V6(v6) if v6.ip().is_unspecified() => v6.set_ip(Ipv6Addr::LOCALHOST),
+                    _ => {}
+                }
+                TcpStream::connect_timeout(&address, Duration::from_secs(1)).map(drop)
+            }
+            #[cfg(unix)]
+            Listener::Unix(listener) => UnixStream::connect_addr(&listener.local_addr()?).map(drop),
+        }
+    }
 }

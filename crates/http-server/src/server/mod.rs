@@ -5,26 +5,25 @@ mod running;
 
 use std::io;
 use std::net::ToSocketAddrs;
-use std::os::fd::OwnedFd;
-use std::path::Path;
 use std::sync::Arc;
-use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
 use http_core::Limits;
 
+pub(crate) use self::listener::Listener;
 use self::listener::Listeners;
+pub(crate) use self::running::Workers;
 pub use self::running::{RunningServer, ShutdownHandle, StatsHandle};
 use crate::access_log::{Log, Writer};
-use crate::config::ServerConfig;
+use crate::config::{Engine, ServerConfig};
 use crate::connection::shared::Shared;
 use crate::forwarded::TrustedProxy;
 use crate::handler::Handler;
 use crate::messages::Messages;
-use crate::permit::RequestName;
-use crate::pool::Engine;
-use crate::reactor::{Promotion, Reactor};
+use crate::plain;
 use crate::timeouts::Timeouts;
+#[cfg(target_os = "linux")]
+use crate::{pool, reactor};
 
 /// A server that is bound to its addresses and not started yet.
 ///
@@ -59,8 +58,8 @@ impl Server {
         Listeners::bind(addresses).map(Server::new)
     }
 
-    /// Listens on this port of all addresses, IPv6 and IPv4, with one socket. If the machine has no IPv6, or the process
-    /// may not use it, it listens on IPv4 only.
+    /// Listens on this port of all addresses, IPv6 and IPv4: with one socket on Linux, with one or two elsewhere. If the
+    /// machine has no IPv6, or the process may not use it, it listens on IPv4 only.
     ///
     /// # Errors
     /// Those of the system.
@@ -85,11 +84,12 @@ impl Server {
     ///
     /// # Errors
     /// `AddrInUse` if the file exists. `InvalidFilename` if the path has more than 107 bytes. Those of the system.
-    pub fn bind_unix(path: impl AsRef<Path>) -> io::Result<Server> {
+    #[cfg(unix)]
+    pub fn bind_unix(path: impl AsRef<std::path::Path>) -> io::Result<Server> {
         Listeners::bind_unix(path.as_ref()).map(Server::new)
     }
 
-    /// Uses sockets that already listen, TCP or Unix, for example from systemd or bound before the program dropped its
+    /// Uses sockets that already listen, TCP or Unix (on Linux), for example from systemd or bound before the program dropped its
     /// privileges. A peer over a Unix socket has the address `0.0.0.0:0` and cannot pass descriptors, as with
     /// [`bind_unix`](Self::bind_unix).
     ///
@@ -108,7 +108,8 @@ impl Server {
     ///
     /// # Errors
     /// `InvalidInput` if a socket does not listen or is of another kind. Those of the system.
-    pub fn from_listeners(listeners: impl IntoIterator<Item = OwnedFd>) -> io::Result<Server> {
+    #[cfg(target_os = "linux")]
+    pub fn from_listeners(listeners: impl IntoIterator<Item = std::os::fd::OwnedFd>) -> io::Result<Server> {
         Listeners::from_sockets(listeners).map(Server::new)
     }
 
@@ -140,11 +141,28 @@ impl Server {
         Server { config, ..self }
     }
 
+    /// Which threads wait for clients. Default: the reactor, on Linux.
+    ///
+    /// ```
+    /// use http_server::{Engine, Server};
+    ///
+    /// let server = Server::bind("127.0.0.1:0")?.engine(Engine::Plain).threads(32);
+    /// # let _ = server;
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
+    #[must_use]
+    pub fn engine(mut self, engine: Engine) -> Server {
+        self.config.engine = engine;
+        self
+    }
+
     /// How many requests may be worked on at once, if that blocks. Default:
-    /// [`default_threads`](crate::default_threads).
+    /// [`default_threads`](crate::default_threads). With [`Engine::Plain`] it is how many connections are served at once:
+    /// [`plain_threads`](ServerConfig::plain_threads).
     #[must_use]
     pub fn threads(mut self, threads: usize) -> Server {
         self.config.threads = threads;
+        self.config.plain_threads = threads;
         self
     }
 
@@ -270,18 +288,25 @@ impl Server {
         let messages = Arc::new(self.messages);
         let Listeners { sockets, addresses, unix_addresses } = self.listeners;
         let shutdown_timeout = config.shutdown_timeout;
-        let reactor = Reactor::new(sockets, &config, !handler.never_blocks())?;
+        let workers: Box<dyn FnOnce(Shared<'static>) -> Arc<dyn Workers>> = match config.engine {
+            #[cfg(target_os = "linux")]
+            Engine::Reactor => {
+                let sockets = sockets.into_iter().map(Into::into).collect();
+                let reactor = reactor::Reactor::new(sockets, &config, !handler.never_blocks())?;
+                let threads = config.threads;
+                Box::new(move |shared| Arc::new(pool::Pool::new(reactor, threads, shared)))
+            }
+            Engine::Plain => {
+                sockets.iter().try_for_each(plain::prepare)?;
+                Box::new(move |shared| Arc::new(plain::Pool::new(sockets, config.plain_threads, shared)))
+            }
+        };
         let writer = self.log.map(|log| Writer::start(log, &messages)).transpose()?;
-        let engine = Arc::new(Engine {
-            reactor,
-            request_names: (0..Promotion::workers(config.threads)).map(|_| RequestName::default()).collect(),
-            shared: Shared {
-                log: writer.as_ref().map(Writer::log),
-                messages,
-                ..Shared::with_config(Box::new(handler), config)
-            },
-            in_upkeep: AtomicBool::new(false),
-        });
-        RunningServer::start(engine, shutdown_timeout, addresses, unix_addresses, writer)
+        let shared = Shared {
+            log: writer.as_ref().map(Writer::log),
+            messages,
+            ..Shared::with_config(Box::new(handler), config)
+        };
+        RunningServer::start(workers(shared), shutdown_timeout, addresses, unix_addresses, writer)
     }
 }

@@ -2,16 +2,30 @@
 
 use std::io;
 use std::net::SocketAddr;
-use std::os::unix::net::SocketAddr as UnixAddr;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::{self, Thread};
 use std::time::{Duration, Instant};
 
+use super::listener::UnixAddr;
 use crate::access_log::{AccessLog, LogHandle, Writer};
+use crate::connection::shared::Shared;
 use crate::permit::RequestName;
-use crate::pool::{Engine, housekeeper};
 use crate::stats::{Counters, Stats};
+
+/// What a running server runs: a fixed number of workers, and a thread that watches over them.
+pub(crate) trait Workers: Send + Sync {
+    fn shared(&self) -> &Shared<'static>;
+
+    /// For each worker, the request that may block it.
+    fn request_names(&self) -> &Arc<[RequestName]>;
+
+    /// Runs one worker until the server has shut down.
+    fn work(&self, worker: usize);
+
+    /// Runs the housekeeper until the server has shut down.
+    fn keep_house(&self, shutdown_timeout: Duration);
+}
 
 /// A running server. Dropping it shuts the server down and waits for its end. [`join`](Self::join) waits for a
 /// shutdown that a [handle](Self::shutdown_handle) requests, and [`detach`](Self::detach) lets the server run on.
@@ -29,30 +43,29 @@ pub struct RunningServer {
 
 impl RunningServer {
     pub(crate) fn start(
-        engine: Arc<Engine>,
+        workers: Arc<dyn Workers>,
         shutdown_timeout: Duration,
         addresses: Vec<SocketAddr>,
         unix_addresses: Vec<UnixAddr>,
         writer: Option<Writer>,
     ) -> io::Result<RunningServer> {
         let lifecycle = Arc::new(Lifecycle::default());
-        let (shared, workers) = (&engine.shared, engine.request_names.len());
+        let (shared, request_names) = (workers.shared(), workers.request_names());
         let stats = StatsHandle {
             counters: shared.counters.clone(),
             log: shared.log.clone(),
-            request_names: engine.request_names.clone(),
+            request_names: request_names.clone(),
         };
-        let stopping = shared.stopping.clone();
-        let spawn = |name: String, run: Box<dyn FnOnce(&Engine) + Send>| {
-            let (running, engine) = (RunningThread::new(&lifecycle), engine.clone());
+        let (stopping, number) = (shared.stopping.clone(), request_names.len());
+        let spawn = |name: String, run: Box<dyn FnOnce(&dyn Workers) + Send>| {
+            let (running, workers) = (RunningThread::new(&lifecycle), workers.clone());
             thread::Builder::new().name(name).spawn(move || {
-                let _running = running; // dropped after the engine
-                let engine = engine;
-                run(&engine);
+                let _running = running; // dropped after the workers
+                let workers = workers;
+                run(&*workers);
             })
         };
-        let housekeeper =
-            spawn("housekeeper".into(), Box::new(move |engine| housekeeper::run(engine, shutdown_timeout)));
+        let housekeeper = spawn("housekeeper".into(), Box::new(move |workers| workers.keep_house(shutdown_timeout)));
         let housekeeper = match housekeeper {
             Ok(housekeeper) => housekeeper.thread().clone(),
             Err(error) => {
@@ -63,12 +76,12 @@ impl RunningServer {
             }
         };
         let shutdown = ShutdownHandle { stopping, housekeeper, lifecycle: lifecycle.clone() };
-        // From here on, an error drops the server, which ends the threads that were started. They own the engine: so the
+        // From here on, an error drops the server, which ends the threads that were started. They own all: so the
         // last of them drops the handler, whose files may take long to close.
         let running =
             RunningServer { shutdown, stats, shutdown_timeout, addresses, unix_addresses, writer, is_detached: false };
-        for n in 0..workers {
-            spawn(format!("worker-{n}"), Box::new(move |engine| engine.worker_loop(n)))?;
+        for n in 0..number {
+            spawn(format!("worker-{n}"), Box::new(move |workers| workers.work(n)))?;
         }
         Ok(running)
     }
@@ -79,6 +92,7 @@ impl RunningServer {
     }
 
     /// The addresses of the Unix sockets that it listens on, each a [`std::os::unix::net::SocketAddr`].
+    #[cfg(unix)]
     pub fn unix_addrs(&self) -> &[UnixAddr] {
         &self.unix_addresses
     }

@@ -7,6 +7,8 @@ use std::time::Duration;
 
 use http_server::{Handler, RunningServer, Server, Stats};
 
+use super::engine::with_engine;
+
 pub(crate) struct EmbeddedServer {
     running: Option<RunningServer>,
 }
@@ -15,7 +17,7 @@ impl EmbeddedServer {
     /// On a free port of 127.0.0.1.
     pub(crate) fn start(configure: impl FnOnce(Server) -> Server, handler: impl Handler + 'static) -> EmbeddedServer {
         let server = Server::bind("127.0.0.1:0").unwrap();
-        EmbeddedServer { running: Some(configure(server).start(handler).unwrap()) }
+        EmbeddedServer { running: Some(with_engine(configure(server)).start(handler).unwrap()) }
     }
 
     pub(crate) fn address(&self) -> SocketAddr {

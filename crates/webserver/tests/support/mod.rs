@@ -4,6 +4,7 @@
 
 mod browser;
 mod embedded;
+mod engine;
 mod fuse;
 mod login;
 mod program;

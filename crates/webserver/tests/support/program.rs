@@ -12,6 +12,8 @@ use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, Signal, kill_process};
 
+use super::engine::{engine_options, without_threads};
+
 pub(crate) const PROGRAM: &str = env!("CARGO_BIN_EXE_webserver");
 
 pub(crate) struct Program {
@@ -25,11 +27,16 @@ pub(crate) struct Program {
 impl Program {
     /// Starts it on a free port of 127.0.0.1.
     pub(crate) fn start(root: &Path, options: &[&str]) -> Program {
-        Program::run(Command::new(PROGRAM).args(["--port", "0", "--bind", "127.0.0.1"]).args(options).arg(root))
+        Program::run(
+            Command::new(PROGRAM).args(["--port", "0", "--bind", "127.0.0.1"]).args(without_threads(options)).arg(root),
+        )
     }
 
-    /// Starts it by this command and waits until it is ready.
+    /// Starts it by this command and waits until it is ready. The command ends with the program's options.
     pub(crate) fn run(command: &mut Command) -> Program {
+        if !command.get_args().any(|argument| argument == "--engine") {
+            command.args(engine_options());
+        }
         // A file, not a pipe: an access log would fill a pipe that is not read.
         let messages = tempfile::tempfile().unwrap();
         let process =

@@ -13,6 +13,7 @@ use std::process::{Child, Command, Stdio};
 use rustix::process::{Pid, PidfdFlags, PidfdGetfdFlags, pidfd_getfd, pidfd_open};
 use tempfile::TempDir;
 
+use super::engine::engine_options;
 use super::program::text;
 use super::{Fuse, Hold, PROGRAM, Program, missing, tool};
 
@@ -70,6 +71,7 @@ pub(crate) fn spawn_with_disk(place: &Path, hold: Hold, arguments: &[&str], mess
         .args(["--user", "--map-root-user", "--mount", "--propagation", "private", "sh", "-c", SCRIPT])
         .arg(place)
         .args([PROGRAM, "--port", "0", "--bind", "127.0.0.1"])
+        .args(engine_options())
         .args(arguments)
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
