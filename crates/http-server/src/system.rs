@@ -1,9 +1,9 @@
 //! What each system does in a way of its own, apart from sockets.
 
 #[cfg(unix)]
-pub(crate) use unix::{file_identity, open_log, read_at, standard_error};
+pub(crate) use unix::{file_identity, open_log, own_handle, read_at};
 #[cfg(not(unix))]
-pub(crate) use windows::{file_identity, open_log, read_at, standard_error};
+pub(crate) use windows::{file_identity, open_log, own_handle, read_at};
 
 #[cfg(unix)]
 mod unix {
@@ -34,9 +34,9 @@ mod unix {
         Ok(file)
     }
 
-    /// Standard error, by a descriptor of its own.
-    pub(crate) fn standard_error() -> io::Result<File> {
-        Ok(File::from(io::stderr().as_fd().try_clone_to_owned()?))
+    /// A descriptor of its own for a standard stream.
+    pub(crate) fn own_handle(stream: &impl AsFd) -> io::Result<File> {
+        Ok(File::from(stream.as_fd().try_clone_to_owned()?))
     }
 }
 
@@ -63,7 +63,7 @@ mod windows {
         OpenOptions::new().append(true).create(true).open(path)
     }
 
-    pub(crate) fn standard_error() -> io::Result<File> {
-        Ok(File::from(io::stderr().as_handle().try_clone_to_owned()?))
+    pub(crate) fn own_handle(stream: &impl AsHandle) -> io::Result<File> {
+        Ok(File::from(stream.as_handle().try_clone_to_owned()?))
     }
 }

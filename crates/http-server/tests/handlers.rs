@@ -11,9 +11,7 @@ use std::time::Duration;
 
 use http_core::{Authority, FieldBlock, Limits, Method, Status, client, header};
 use http_server::testing::{self, TestResponse};
-use http_server::{
-    Action, Body, BodySink, ErrorContext, Handler, HandlerError, IntoResponse, Request, Response, Server,
-};
+use http_server::{Action, Body, BodySink, ErrorContext, Handler, HandlerError, IntoResponse, Request, Response};
 
 /// What every failed request shows: a 500 that tells the client nothing, and the one reason that is traced.
 fn failure(response: &TestResponse) -> (&str, &str) {

@@ -9,7 +9,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use http_core::Status;
-use http_server::{Body, Request, Response, Server, Timeouts, blocking};
+use http_server::{Body, Request, Response, Timeouts, blocking};
 
 /// A megabyte, more than sockets hold unread together with what follows.
 const PART: usize = 1 << 20;

@@ -73,7 +73,7 @@ fn plain_engine_serves_and_shuts_down_in_the_sandbox() {
     let response = read_response(&mut kept);
     assert_eq!((response.text(), response.keeps_alive()), ("small", true));
     let messages = program.finish(); // within 20 s
-    let stats = "webserver: 1 connections: 1 completed, 0 refused, 0 timed out, 0 aborted, 0 failed\n";
+    let stats = "webserver: 1 connection: 1 completed, 0 refused, 0 timed out, 0 aborted, 0 failed\n";
     assert!(messages.ends_with(stats), "{messages}");
 }
 

@@ -38,7 +38,7 @@ impl Output {
     pub(super) fn standard_error() -> io::Result<Output> {
         // A descriptor of its own: a thread that waits for the reader must not hold the lock that a panic's message
         // needs.
-        Output::over(system::standard_error()?)
+        Output::over(system::own_handle(&io::stderr())?)
     }
 
     /// It is duplicated: a socket cannot be opened by its name, nor what belongs to another user.
@@ -46,7 +46,7 @@ impl Output {
     /// # Errors
     /// From the system, if no descriptor is left.
     pub(super) fn standard_output() -> io::Result<Output> {
-        Output::over(File::from(io::stdout().as_fd().try_clone_to_owned()?))
+        Output::over(system::own_handle(&io::stdout())?)
     }
 
     /// # Errors

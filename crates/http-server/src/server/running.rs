@@ -27,6 +27,9 @@ pub(crate) trait Workers: Send + Sync {
     fn keep_house(&self, shutdown_timeout: Duration);
 }
 
+/// What one thread does.
+type Job = Box<dyn FnOnce(&dyn Workers) + Send>;
+
 /// A running server. Dropping it shuts the server down and waits for its end. [`join`](Self::join) waits for a
 /// shutdown that a [handle](Self::shutdown_handle) requests, and [`detach`](Self::detach) lets the server run on.
 #[derive(Debug)]
@@ -57,7 +60,7 @@ impl RunningServer {
             request_names: request_names.clone(),
         };
         let (stopping, number) = (shared.stopping.clone(), request_names.len());
-        let spawn = |name: String, run: Box<dyn FnOnce(&dyn Workers) + Send>| {
+        let spawn = |name: String, run: Job| {
             let (running, workers) = (RunningThread::new(&lifecycle), workers.clone());
             thread::Builder::new().name(name).spawn(move || {
                 let _running = running; // dropped after the workers
