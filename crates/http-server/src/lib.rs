@@ -46,6 +46,7 @@
 //! | messages about failed handlers and logs | [`Server::on_message`] |
 //! | statistics | [`RunningServer::stats_handle`] |
 //! | clients behind proxies | [`TrustedProxy`], [`Request::client_ip`] |
+//! | refusing other host names, against DNS rebinding | [`AllowedHosts`] |
 //! | logins from an htpasswd file | `auth`, with the feature `basic-auth` |
 //! | TLS or other streams, and threads of your own | [`blocking`] |
 //! | blocking calls instead of a reactor; other systems than Linux | [`Engine::Plain`] |
@@ -70,6 +71,7 @@
 #![cfg_attr(not(target_os = "linux"), allow(dead_code, unused_imports, reason = "only the reactor uses it"))]
 
 mod access_log;
+mod allowed_hosts;
 #[cfg(feature = "basic-auth")]
 pub mod auth;
 pub mod blocking;
@@ -100,6 +102,7 @@ mod waker;
 pub use http_core;
 
 pub use access_log::{Log, LogFormat, LogHandle, json_message};
+pub use allowed_hosts::{AllowedHost, AllowedHosts, ParseAllowedHostError};
 pub use config::{Engine, ServerConfig, default_pollers, default_threads};
 pub use forwarded::{ParseTrustedProxyError, TrustedProxy};
 pub use handler::{

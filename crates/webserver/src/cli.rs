@@ -14,7 +14,7 @@ use clap::error::ErrorKind;
 use clap::{ArgAction, CommandFactory, Parser, ValueEnum};
 use clap_complete::Shell;
 use http_server::http_core::Status;
-use http_server::{Engine, ServerConfig, Timeouts, TrustedProxy};
+use http_server::{AllowedHost, Engine, ServerConfig, Timeouts, TrustedProxy};
 
 pub(crate) use self::values::BindAddress;
 use self::values::{
@@ -155,6 +155,13 @@ pub(crate) struct Cli {
     /// first line is the password of USER.
     #[arg(long, help_heading = ACCESS, value_name = "USER", num_args = 0..=1)]
     pub(crate) hash_password: Option<Option<String>>,
+    /// Refuse requests for other hosts
+    ///
+    /// NAME is the host name or IP address in the address that clients use, without a port. Requests for any other host
+    /// get a 421, before the login; requests without a host are served. This keeps out pages that reach the server by a
+    /// name of their own (DNS rebinding). Repeatable.
+    #[arg(long, help_heading = ACCESS, value_name = "NAME")]
+    pub(crate) allowed_host: Vec<AllowedHost>,
 
     /// Serve and list dotfiles
     ///

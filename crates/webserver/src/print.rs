@@ -2,13 +2,14 @@
 //! man page.
 
 use std::io;
+use std::sync::Arc;
 use std::time::Duration;
 
 use clap::CommandFactory;
 use http_files::Files;
 use http_server::auth::{self, BasicAuth};
 use http_server::http_core::Limits;
-use http_server::{Engine, ServerConfig, Timeouts};
+use http_server::{Engine, Handler, ServerConfig, Timeouts};
 
 use crate::cli::Cli;
 use crate::users::UsersFile;
@@ -120,12 +121,12 @@ fn mib(bytes: u64) -> f64 {
 
 fn explain(cli: &Cli, request: &str) -> Result<String, String> {
     let request = explain::request(request);
-    let files = site::files(cli)?;
-    let (keep_alive, rules) = (!cli.no_keep_alive, cli.verbose);
-    Ok(match UsersFile::of(cli) {
-        Some(file) => explain::explain(BasicAuth::new(file.read()?, files), keep_alive, rules, &request),
-        None => explain::explain(files, keep_alive, rules, &request),
-    })
+    let files = Arc::new(site::files(cli)?);
+    let handler: Arc<dyn Handler> = match UsersFile::of(cli) {
+        Some(file) => Arc::new(BasicAuth::new(file.read()?, files)),
+        None => files,
+    };
+    Ok(explain::explain(site::at_allowed_hosts(cli, handler), !cli.no_keep_alive, cli.verbose, &request))
 }
 
 /// The man page, in section 1.

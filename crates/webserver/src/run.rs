@@ -19,7 +19,7 @@ use crate::messages::{Level, notice, warn};
 use crate::os_error::describe;
 use crate::sandbox::{self, LinkDirectory, SandboxPaths};
 use crate::signals::{CaughtSignals, run_interruptibly};
-use crate::site::files;
+use crate::site::{at_allowed_hosts, files};
 use crate::systemd::Notifier;
 use crate::unix_socket::SocketFile;
 use crate::users::{UsersFile, clear_text_warning};
@@ -138,11 +138,11 @@ impl App {
         let (running, read_users) = match users {
             Some((users, file)) => {
                 let auth = Arc::new(BasicAuth::new(users, files.clone()));
-                let running = server.start(auth.clone()).map_err(cannot_start)?;
+                let running = server.start(at_allowed_hosts(cli, auth.clone())).map_err(cannot_start)?;
                 let replace = move |users| auth.replace_users(users);
                 (running, Some(file.read_on_demand(replace, report).map_err(cannot_start)?))
             }
-            None => (server.start(files.clone()).map_err(cannot_start)?, None),
+            None => (server.start(at_allowed_hosts(cli, files.clone())).map_err(cannot_start)?, None),
         };
         let metrics = metrics.map(|server| metrics::start(server, running.stats_handle(), files));
         let metrics = metrics.transpose().map_err(cannot_start)?;

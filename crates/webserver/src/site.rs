@@ -1,10 +1,12 @@
-//! What is served, as the options say: the handler of ROOT.
+//! What is served, as the options say: the handler of ROOT, and the hosts at which it may be reached.
 
 use std::io::ErrorKind;
 use std::os::unix::ffi::OsStrExt;
+use std::sync::Arc;
 
 use http_files::Files;
 use http_server::http_core::{FieldName, FieldValue};
+use http_server::{AllowedHosts, Handler};
 
 use crate::cli::{Cli, near_misses};
 use crate::os_error::describe;
@@ -57,6 +59,14 @@ pub(crate) fn files(cli: &Cli) -> Result<Files, String> {
         files = files.error_file(*status, path.as_bytes());
     }
     Ok(files)
+}
+
+/// Refuses requests for other hosts than the options allow, in front of everything else.
+pub(crate) fn at_allowed_hosts(cli: &Cli, handler: Arc<dyn Handler>) -> Arc<dyn Handler> {
+    match &*cli.allowed_host {
+        [] => handler,
+        hosts => Arc::new(AllowedHosts::new(hosts.iter().cloned(), handler)),
+    }
 }
 
 /// The value of a header. The command line has checked it already.

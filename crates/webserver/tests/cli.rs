@@ -217,6 +217,7 @@ fn help_lists_all_options_and_all_options_work() {
         ("--header", "X-A: b"),
         ("--cors", ""),
         ("--cache-control", "no-cache"),
+        ("--allowed-host", "localhost"),
         ("--type", "gmi=text/gemini"),
         ("--charset", "none"),
         ("--no-precompressed", ""),

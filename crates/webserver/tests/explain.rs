@@ -174,6 +174,16 @@ fn explanation_lists_decisions_in_order_with_their_rules() {
             &["does not exist", "the fallback \"404.html\" is served"],
         ),
         (
+            "GET /a.css HTTP/1.0\\nHost: EVIL.example:1",
+            &["--allowed-host", "localhost"],
+            &["the host \"EVIL.example\" is not among the allowed ones", "--allowed-host", "HTTP/1.0 421 Misdirected"],
+        ),
+        (
+            "GET http://localhost:1/a.css HTTP/1.0",
+            &["--allowed-host", "localhost"],
+            &["the host \"localhost\" is allowed", "\"/a.css\" is a file"],
+        ),
+        (
             "GET /a.css HTTP/1.0\\nAccept-Encoding: br",
             &[],
             &["precompressed files exist (gzip), but the client accepts none"],

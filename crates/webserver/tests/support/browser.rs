@@ -42,6 +42,7 @@ impl Browser {
             .args(["--headless", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--no-first-run"])
             // It connects to the server under test only, and reloads each page.
             .args(["--no-proxy-server", "--disable-quic", "--disable-background-networking"])
+            .arg("--host-resolver-rules=MAP *.example 127.0.0.1")
             .args(["--disable-component-update", "--disable-sync", "--disable-features=BackForwardCache"])
             .arg(format!("--user-data-dir={}", profile.path().display()))
             .args(["--remote-debugging-pipe", "about:blank"])
