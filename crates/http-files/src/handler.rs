@@ -4,7 +4,7 @@
 //! 2. **Dotfiles.** A name that begins with a dot is not found, unless the owner serves hidden files.
 //! 3. **Cache.** A cached file is used if its path still leads to it (`cache`).
 //! 4. **Lookup.** A path leads to a file, or to a directory's index file, listing or redirect. If it leads nowhere, the
-//!    fallback may be served.
+//!    page whose name ends with `.html` or the fallback may be served.
 //! 5. **Containment.** Every open stays beneath the root (`root`).
 //! 6. **Conditions** and ranges select the status and the bytes (`respond`).
 //! 7. **Response.** Errors become pages, and the headers of every response are added.
@@ -29,7 +29,7 @@ use crate::resource::{NegativeEntry, Place, Resource, accepts_coding};
 use crate::respond::{ErrorResponse, respond};
 use crate::root::{FileKind, OpenError, Opened};
 use crate::settings::is_hidden;
-use crate::{Files, listing};
+use crate::{Files, fallback, listing};
 
 const ALLOW: FieldValue<'static> = FieldValue::from_static("GET, HEAD, OPTIONS");
 
@@ -174,14 +174,33 @@ impl Files {
         if let Some(directory) = name.strip_suffix(b"/") {
             return self.lookup_directory(view, request, name, directory);
         }
+        let is_one_file = self.root.file_name().is_some();
         let path = view.root()?.path_of(name);
-        match self.open_traced(view, path, request)? {
-            Opened { kind: FileKind::Directory, .. } if self.root.file_name().is_some() => Err(OpenError::NotFound),
-            Opened { kind: FileKind::Directory, .. } => {
+        match self.open_traced(view, path, request) {
+            Ok(Opened { kind: FileKind::Directory, .. }) if is_one_file => Err(OpenError::NotFound),
+            Ok(Opened { kind: FileKind::Directory, .. }) => {
                 request.trace("R1945-10.11", || "a directory is redirected to its path with a slash at the end".into());
                 Ok(Found::Page(redirect_to_slash(name, &request.head().target)))
             }
-            file => Ok(Found::Resource(self.read_resource(view, name, path, file, Vec::new(), request.into())?)),
+            Ok(file) => Ok(Found::Resource(self.read_resource(view, name, path, file, Vec::new(), request.into())?)),
+            Err(OpenError::NotFound) if self.settings.pretty_urls && !is_one_file => {
+                self.lookup_page(view, request, name)
+            }
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Looks up the page whose name is this one with `.html`.
+    fn lookup_page(&self, view: &View<'_>, request: &Request<'_>, name: &[u8]) -> Result<Found, OpenError> {
+        request.trace("--pretty-urls", || "a name that leads nowhere may be a page without its .html".into());
+        let path = [name, b".html"].concat();
+        match self.open_traced(view, &path, request)? {
+            page if page.is_file() => {
+                let negative_entries = CString::new(name).ok().map(|name| (name, None)).into_iter().collect();
+                let resource = self.read_resource(view, name, &path, page, negative_entries, request.into())?;
+                Ok(Found::Resource(resource))
+            }
+            _ => Err(OpenError::NotFound),
         }
     }
 
@@ -233,22 +252,23 @@ impl Files {
     /// Responds where a path leads nowhere.
     fn not_found(&self, view: &View<'_>, request: &Request<'_>) -> Result<Response, ErrorResponse> {
         let Some(path) = &self.settings.fallback else { return Err(OpenError::NotFound.into()) };
-        if !has_extension(request) {
-            return self.fall_back(view, path, request);
+        if fallback::is_asset(&request.path_bytes(), &self.settings.media_types) {
+            request.trace("--fallback", || "the name is that of an asset, which the fallback never replaces".into());
+            return Err(OpenError::NotFound.into());
         }
-        let result =
-            if wants_html(request) { self.fall_back(view, path, request) } else { Err(OpenError::NotFound.into()) };
-        // Accept has decided, so a cache must not send one client's response to another (R9110-12.5.5).
-        let (name, value) = (header::VARY, FieldValue::from_static("Accept"));
+        let result = if fallback::is_navigation(&request.head().fields) {
+            request.trace("--fallback", || {
+                format!("a page is opened: the fallback \"{}\" is served", path.escape_ascii())
+            });
+            let resource = self.load(view, path, request.into());
+            resource.map_err(ErrorResponse::from).and_then(|resource| self.respond_with(view, &resource, request))
+        } else {
+            request.trace("--fallback", || "no page is opened: Accept does not ask for text/html".into());
+            Err(OpenError::NotFound.into())
+        };
+        // These have decided, so a cache must not send one client's response to another (R9110-12.5.5).
+        let (name, value) = (header::VARY, FieldValue::from_static("Accept, Sec-Fetch-Mode"));
         result.map(|response| response.append_header(name, value)).map_err(|error| error.with(name, value))
-    }
-
-    fn fall_back(&self, view: &View<'_>, path: &[u8], request: &Request<'_>) -> Result<Response, ErrorResponse> {
-        request.trace("--fallback", || {
-            format!("the path leads to no file: the fallback \"{}\" is served", path.escape_ascii())
-        });
-        let resource = self.load(view, path, request.into())?;
-        self.respond_with(view, &resource, request)
     }
 
     fn respond_with(
@@ -407,24 +427,6 @@ fn redirect(status: Status, sentence: &'static str, mut location: String, target
     page.raw("<h1>").text(status).raw("</h1>\n<p>").text(sentence).raw(" <a href=\"");
     page.text(&location).raw("\">").text(&location).raw("</a>.</p>\n");
     page.into_response(status).header(header::LOCATION, location)
-}
-
-/// Whether the last segment has an extension. The paths of an application's pages have none.
-fn has_extension(request: &Request<'_>) -> bool {
-    request.head().target.raw_path().rsplit('/').next().unwrap_or_default().contains('.')
-}
-
-/// Whether the client asks for HTML, as a browser does when it opens an address.
-fn wants_html(request: &Request<'_>) -> bool {
-    let is_html = |range: &[u8]| {
-        let mut parts = range.split(|&c| c == b';').map(<[u8]>::trim_ascii);
-        let has_name = parts.next().is_some_and(|name| name.eq_ignore_ascii_case(b"text/html"));
-        // RFC 9110 §12.4.2: a weight of 0 refuses it.
-        let is_zero = |weight: &[u8]| !weight.is_empty() && weight.iter().all(|c| matches!(c, b'0' | b'.'));
-        let refuses = |part: &[u8]| matches!(part, [b'q' | b'Q', b'=', weight @ ..] if is_zero(weight));
-        has_name && !parts.any(refuses)
-    };
-    request.head().fields.tokens(header::ACCEPT).any(is_html)
 }
 
 impl From<OpenError> for ErrorResponse {

@@ -4,6 +4,7 @@ mod admission;
 mod cache;
 mod current_root;
 mod error_page;
+mod fallback;
 mod fields;
 mod footprint;
 mod handler;
@@ -201,8 +202,48 @@ impl Files {
         self
     }
 
-    /// A file that is served, with 200, for each page that does not exist. Single-page applications need this. It is
-    /// used if the requested name has no extension, or if the client asks for HTML.
+    /// Whether `/page` is `page.html` where there is neither a file nor a directory `page`. Default: false.
+    ///
+    /// A query is kept, the file has the same headers as at its own path, and `/page.html` stays what it is. `/page/` is a
+    /// directory. A file or directory `page` that has just appeared may be noticed a second late, as an index file is.
+    ///
+    /// ```
+    /// use http_files::Files;
+    /// use http_server::testing;
+    ///
+    /// let directory = tempfile::tempdir()?;
+    /// std::fs::write(directory.path().join("about.html"), "<p>About us")?;
+    /// let files = Files::new(directory.path())?.pretty_urls(true);
+    /// assert_eq!(testing::get("/about?from=home").send(&files).text(), "<p>About us");
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
+    #[must_use]
+    pub fn pretty_urls(mut self, pretty: bool) -> Files {
+        self.settings.pretty_urls = pretty;
+        self
+    }
+
+    /// A file that is served, with 200, to a browser that opens a page which does not exist. Single-page applications need
+    /// this.
+    ///
+    /// A browser opens a page if `Accept` lists `text/html`, or if it sends `Sec-Fetch-Mode: navigate` and accepts HTML.
+    /// `Accept: */*` alone, as of scripts, images and `curl`, is not enough. A name with the extension of a known type other
+    /// than HTML, such as `/app.js`, is an asset, for which the fallback is never served. For other names, the fallback
+    /// and the 404 have `Vary: Accept, Sec-Fetch-Mode`.
+    ///
+    /// ```
+    /// use http_files::Files;
+    /// use http_server::testing;
+    ///
+    /// let directory = tempfile::tempdir()?;
+    /// std::fs::write(directory.path().join("index.html"), "<p>The app")?;
+    /// let files = Files::new(directory.path())?.fallback("index.html");
+    /// let status = |path, accept| testing::get(path).header("Accept", accept).send(&files).status.code();
+    /// assert_eq!(status("/users/7", "text/html, */*;q=0.8"), 200);
+    /// assert_eq!(status("/users/7", "application/json"), 404);
+    /// assert_eq!(status("/missing.js", "text/html, */*;q=0.8"), 404);
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
     #[must_use]
     pub fn fallback(mut self, path: impl Into<Vec<u8>>) -> Files {
         self.settings.fallback = Some(path.into());

@@ -122,6 +122,11 @@ impl MediaTypes {
         })
     }
 
+    /// The type that a file with this name has whatever its content is, without the charset. `None` if nothing is known.
+    pub(crate) fn of_name(&self, name: &[u8]) -> Option<&[u8]> {
+        self.own_type(name).or_else(|| table::of_name(name).map(str::as_bytes))
+    }
+
     /// The owner's type for the whole name, or for the longest end of it behind a dot.
     fn own_type(&self, name: &[u8]) -> Option<&[u8]> {
         let ends = name.iter().enumerate().filter(|(_, c)| **c == b'.').map(|(dot, _)| &name[dot + 1..]);

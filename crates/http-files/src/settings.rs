@@ -21,7 +21,9 @@ pub(crate) struct Settings {
     pub(crate) mirror_etags: bool,
     /// Whether pages of every origin may read the files.
     pub(crate) cors: bool,
-    /// The file that is served in place of one that does not exist.
+    /// Whether `page.html` is served for `page`.
+    pub(crate) pretty_urls: bool,
+    /// The file that is served in place of a page that does not exist.
     pub(crate) fallback: Option<Vec<u8>>,
     /// Files shown instead of the built-in error pages.
     pub(crate) error_pages: Vec<(Status, Vec<u8>)>,
@@ -44,6 +46,7 @@ impl Settings {
             precompressed: true,
             mirror_etags: false,
             cors: false,
+            pretty_urls: false,
             fallback: None,
             error_pages: Vec::new(),
             media_types: MediaTypes::new(),

@@ -87,9 +87,16 @@ pub(crate) struct Cli {
     #[arg(long, help_heading = CONTENT)]
     pub(crate) no_listing: bool,
 
+    /// Serve page.html at /page
+    ///
+    /// A file or directory of the name itself comes first.
+    #[arg(long, help_heading = CONTENT)]
+    pub(crate) pretty_urls: bool,
+
     /// Serve FILE for missing pages (SPA)
     ///
-    /// FILE is a path below ROOT. Single-page applications need it.
+    /// FILE is a path below ROOT. Single-page applications need it. Only a browser that opens a page gets it (Accept with
+    /// text/html, or Sec-Fetch-Mode: navigate), and never for a name with the extension of an asset, such as .js.
     #[arg(long, help_heading = CONTENT, value_name = "FILE", value_parser = below_root)]
     pub(crate) fallback: Option<OsString>,
 

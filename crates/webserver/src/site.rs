@@ -25,6 +25,7 @@ pub(crate) fn files(cli: &Cli) -> Result<Files, String> {
     })?;
     files = files
         .listing(!cli.no_listing)
+        .pretty_urls(cli.pretty_urls)
         .hidden(cli.hidden)
         .follow_symlinks(cli.follow_symlinks)
         .precompressed(!cli.no_precompressed)

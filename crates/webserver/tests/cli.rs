@@ -14,7 +14,7 @@ use std::process::Command;
 
 use tempfile::TempDir;
 
-use support::{PROGRAM, Program, get, output_of, output_of_command, tool};
+use support::{PROGRAM, Program, fetch, get, output_of, output_of_command, tool};
 
 fn directory() -> TempDir {
     let directory = TempDir::new().unwrap();
@@ -212,6 +212,7 @@ fn help_lists_all_options_and_all_options_work() {
         ("--index", "small"),
         ("--hidden", ""),
         ("--follow-symlinks", ""),
+        ("--pretty-urls", ""),
         ("--fallback", "small"),
         ("--error-page", "403=small"),
         ("--header", "X-A: b"),
@@ -411,12 +412,13 @@ fn environment_stands_in_for_options_that_are_not_given() {
     let mut fallback = command();
     fallback.env("WEBSERVER_FALLBACK", "small").env("WEBSERVER_PORT", "tcp://10.0.0.1:80").env("WEBSERVER_HIDDEN", "0");
     let program = Program::run(fallback.args(["--port", "0"]));
-    assert_eq!((program.ready().len(), get(program.address(), "/none").text()), (2, "small"));
+    let missing = |program: &Program| fetch(program.address(), "GET", "/none", "Accept: text/html\r\n");
+    assert_eq!((program.ready().len(), missing(&program).text()), (2, "small"));
     assert!(!program.finish().contains("WEBSERVER_PORT"), "the option was given");
     let program = Program::run(
         command().env("WEBSERVER_PORT", "0").env("WEBSERVER_FALLBACK", "none").args(["--fallback", "other"]),
     );
-    assert_eq!(get(program.address(), "/none").text(), "other");
+    assert_eq!(missing(&program).text(), "other");
     program.finish();
 
     let output = output_of_command(command().env("WEBSERVER_PORT", "tcp://10.0.0.1:80").arg("--print-limits"));

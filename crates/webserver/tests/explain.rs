@@ -169,9 +169,24 @@ fn explanation_lists_decisions_in_order_with_their_rules() {
         ("GET /.git/config HTTP/1.0", &[], &["a name that begins with a dot is not served", "--hidden"]),
         ("GET /.git/config HTTP/1.0", &["--hidden"], &["\"/.git/config\" is a file of length 1"]),
         (
-            "GET /users/7 HTTP/1.0",
+            "GET /users/7 HTTP/1.0\\nAccept: text/html",
             &["--fallback", "404.html"],
-            &["does not exist", "the fallback \"404.html\" is served"],
+            &["does not exist", "a page is opened: the fallback \"404.html\" is served"],
+        ),
+        (
+            "GET /users/7 HTTP/1.0\\nAccept: */*",
+            &["--fallback", "404.html"],
+            &["does not exist", "no page is opened: Accept does not ask for text/html", "--fallback", "HTTP/1.0 404"],
+        ),
+        (
+            "GET /a.js HTTP/1.0\\nAccept: text/html",
+            &["--fallback", "404.html"],
+            &["does not exist", "the name is that of an asset, which the fallback never replaces", "HTTP/1.0 404"],
+        ),
+        (
+            "GET /404 HTTP/1.0",
+            &["--pretty-urls"],
+            &["\"/404\" does not exist", "may be a page without its .html", "--pretty-urls", "\"/404.html\" is a file"],
         ),
         (
             "GET /a.css HTTP/1.0\\nHost: EVIL.example:1",

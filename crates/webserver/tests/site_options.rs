@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use tempfile::TempDir;
 
-use support::{Program, ReceivedResponse, exchange, fetch, get, output_of, wait_until};
+use support::{Browser, Program, ReceivedResponse, exchange, fetch, get, output_of, wait_until};
 
 fn directory(files: &[(&str, &str)]) -> TempDir {
     let directory = TempDir::new().unwrap();
@@ -51,46 +51,69 @@ fn earlier_index_file_is_served_within_a_second_after_it_appears() {
 }
 
 #[test]
-fn fallback_is_served_for_missing_pages_only() {
+fn fallback_is_served_where_a_browser_opens_a_missing_page_only() {
     let directory = directory(&[("app.html", "the app"), ("there.js", "js"), ("sub/x", "x")]);
     let program = Program::start(directory.path(), &["--fallback", "/app.html", "--no-listing"]);
     let html = "Accept: text/html,application/xhtml+xml;q=0.9,*/*;q=0.8\r\n";
+    let navigate = "Accept: */*\r\nSec-Fetch-Mode: navigate\r\n";
     for (target, headers, expected) in [
-        ("/users/7", "", (200, true)),
+        ("/users/7", html, (200, true)),
+        ("/users/7", navigate, (200, true)),
         ("/users/7?tab=a", html, (200, true)),
+        ("/users/7/", html, (200, true)),
         ("/users/john.doe", html, (200, true)),
-        ("/users/7/", "", (200, true)),
+        ("/v1.2", "Accept: TEXT/HTML ; q=0.1\r\n", (200, true)),
+        ("/old.html", html, (200, true)),
+        ("/users/7", "", (404, false)),
+        ("/users/7", "Accept: */*\r\n", (404, false)),
+        ("/users/7", "Accept: application/json\r\n", (404, false)),
+        ("/users/7", "Accept: application/json\r\nSec-Fetch-Mode: cors\r\n", (404, false)),
+        ("/users/7", "Accept: text/html;q=0, image/png\r\n", (404, false)),
+        // Never for an asset, although a browser opens it.
+        ("/missing.js", html, (404, false)),
+        ("/missing.PNG", navigate, (404, false)),
+        ("/assets/app.css", html, (404, false)),
+        ("/data.json", html, (404, false)),
+        ("/setup.exe", html, (404, false)),
         ("/missing.js", "Accept: */*\r\n", (404, false)),
-        ("/missing.png", "", (404, false)),
-        ("/a.b", "Accept: TEXT/HTML ; q=0.1\r\n", (200, true)),
-        ("/a.c", "Accept: text/html;q=0, image/png\r\n", (404, false)),
-        ("/a.d", "Accept: text/html; level=1; Q=0.00\r\n", (404, false)),
-        ("/a.e", "Accept: text/html-fragment\r\n", (404, false)),
-        ("/a.f", "Accept: text/html;q=\r\n", (200, true)),
         ("/there.js", html, (200, false)),
         ("/sub/", html, (403, false)),
     ] {
         for method in ["GET", "HEAD"] {
             let response = fetch(program.address(), method, target, headers);
             let is_app = response.header("ETag").is_some() && response.content_length() == Some("the app".len());
-            assert_eq!((response.status, is_app), expected, "{method} {target}");
-            // R9110-12.5.5: if Accept has made the choice, Vary tells caches. Accept-Encoding may choose among files.
-            let exists = ["/there.js", "/sub/"].contains(&target);
-            let chosen_by_accept = !exists && target.rsplit('/').next().unwrap().contains('.');
+            assert_eq!((response.status, is_app), expected, "{method} {target} {headers}");
+            // R9110-12.5.5: if these have made the choice, Vary tells caches. Accept-Encoding may choose among files.
+            let is_decided = ["/missing", "/assets/", "/data", "/setup", "/there", "/sub/"];
             let vary = |name: &str| response.head.contains(&format!("\r\nVary: {name}\r\n"));
             assert_eq!(
-                (vary("Accept"), vary("Accept-Encoding")),
-                (chosen_by_accept, response.status == 200),
+                (vary("Accept, Sec-Fetch-Mode"), vary("Accept-Encoding")),
+                (!is_decided.iter().any(|path| target.starts_with(path)), response.status == 200),
                 "{target}"
             );
         }
     }
-    let response = get(program.address(), "/users/7");
+    let response = fetch(program.address(), "GET", "/users/7", html);
     assert_eq!(response.header("Content-Type"), Some("text/html; charset=utf-8"));
     let tag = response.header("ETag").unwrap();
-    let again = fetch(program.address(), "GET", "/users/8", &format!("If-None-Match: {tag}\r\n"));
-    assert_eq!(again.status, 304);
+    let again = fetch(program.address(), "GET", "/users/8", &format!("{html}If-None-Match: {tag}\r\n"));
+    assert!(again.status == 304 && again.head.contains("\r\nVary: Accept, Sec-Fetch-Mode\r\n"), "{}", again.head);
+    let part = fetch(program.address(), "GET", "/users/9", &format!("{html}Range: bytes=4-\r\n"));
+    assert_eq!(status_and_text(&part), (206, "app"));
     assert_eq!(exchange(program.address(), b"DELETE /users/7 HTTP/1.0\r\n\r\n").status, 405);
+}
+
+// What a browser itself sends for an address, a script and `fetch`.
+#[test]
+fn browser_gets_the_fallback_for_an_address_and_for_nothing_else() {
+    let Some(mut browser) = Browser::start() else { return };
+    let directory = directory(&[("app.html", "<!doctype html><title>the app</title>")]);
+    let program = Program::start(directory.path(), &["--fallback", "app.html"]);
+    browser.open(&format!("http://{}/users/7", program.address()));
+    assert_eq!(browser.evaluate("document.title"), "the app");
+    let script = "['/missing.js', '/users/8', '/api/x'].map(path => { const request = new XMLHttpRequest(); \
+        request.open('GET', path, false); request.send(); return request.status })";
+    assert_eq!(browser.evaluate(script), serde_json::json!([404, 404, 404]));
 }
 
 #[test]

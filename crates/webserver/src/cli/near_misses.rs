@@ -58,6 +58,7 @@ const ADVICE: &[(&[&str], &str)] = &[
     ),
     (&["--single-file", "--file"], "ROOT may be a file: webserver FILE"),
     (&["--spa", "--single", "--render-spa", "--page-fallback", "--history-api-fallback"], "--fallback index.html"),
+    (&["--clean-urls", "--ext"], "--pretty-urls"),
     (&["-s"], "--fallback index.html for a single-page application, --log-format off for no log"),
     (&["--index-files", "--index-file", "--index-page", "--render-index", "--render-try-index"], "--index NAME"),
     (&["--page404", "--page50x", "--404", "--not-found", "--error-document"], "--error-page 404=FILE"),
@@ -137,6 +138,7 @@ const ADVICE: &[(&[&str], &str)] = &[
     ),
     (&["--protocol"], "every response is HTTP/1.0, and connections are kept alive"),
     // Access
+    (&["--allowed-hosts", "--allow-host", "--trusted-host", "--server-name"], "--allowed-host NAME"),
     (&["--basic-auth", "--auth-file", "--htpasswd", "--username", "--user", "--password", "--pass"], "--auth FILE"),
     (&["--dotfiles", "--show-hidden", "--all", "-A"], "--hidden"),
     (&["--no-dotfiles", "--hide-dotfiles", "--ignore-hidden-files", "--no-hidden"], "dotfiles are hidden by default"),
