@@ -279,6 +279,10 @@ impl Files {
     ) -> Result<Response, ErrorResponse> {
         let chosen = resource.choose(&request.head().fields);
         resource.trace_choice(chosen, request);
+        request.trace("--cache-control", || match self.settings.cache_rule(resource.plain().path.to_bytes()) {
+            Some((glob, _)) => format!("the rule for {glob} sets Cache-Control"),
+            None => "no rule sets Cache-Control for this file".into(),
+        });
         // The page of an error comes from the same release.
         respond(request, chosen, &self.settings).inspect_err(|_| view.pin(&resource.root))
     }

@@ -7,6 +7,7 @@ mod error_page;
 mod fallback;
 mod fields;
 mod footprint;
+mod glob;
 mod handler;
 mod html;
 mod listing;
@@ -24,12 +25,13 @@ use std::os::fd::OwnedFd;
 use std::path::Path;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
-use http_core::{FieldName, FieldValue, ReservedField, Status, header};
+use http_core::{FieldBlock, FieldName, FieldValue, ReservedField, Status, header};
 use http_server::Blocking;
 
 use cache::Cache;
 use current_root::CurrentRoot;
 use fields::push;
+pub use glob::{Glob, InvalidGlob};
 pub use root::Containment;
 use settings::Settings;
 
@@ -293,11 +295,37 @@ impl Files {
         self
     }
 
-    /// The Cache-Control header of every file. Default: none.
+    /// The Cache-Control of files for which there is no [rule](Self::cache_rule). Default: `no-cache`, so that a change
+    /// shows at once: clients ask before they use a copy, and get a 304 if it is current.
+    ///
+    /// Listings, redirects and errors have `no-cache`. A Cache-Control that is set as a [header](Self::header) of every
+    /// response takes the place of `no-cache`.
     #[must_use]
     pub fn cache_control(mut self, value: FieldValue<'_>) -> Files {
-        self.settings.file_headers.clear();
-        push(&mut self.settings.file_headers, header::CACHE_CONTROL, value);
+        self.settings.file_headers = cache_control(value);
+        self
+    }
+
+    /// Adds a rule: the Cache-Control of the files that a glob matches. The first rule that matches is used.
+    ///
+    /// A rule is for the path of the file that is sent, not for the path of the request. `/index.html` is the page at `/`,
+    /// and a [fallback](Self::fallback) is never cached under the rule of a missing asset.
+    ///
+    /// ```
+    /// use http_files::Files;
+    /// use http_server::http_core::FieldValue;
+    /// use http_server::testing;
+    ///
+    /// let immutable = FieldValue::from_static("public, max-age=31536000, immutable");
+    /// let files = Files::new(".".as_ref())?.cache_rule("/src/*".parse().unwrap(), immutable);
+    /// let cache_control = |path| testing::get(path).send(&files).headers.get("Cache-Control").unwrap().to_owned();
+    /// assert_eq!(cache_control("/src/listing/mod.rs"), "public, max-age=31536000, immutable");
+    /// assert_eq!(cache_control("/Cargo.toml"), "no-cache");
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
+    #[must_use]
+    pub fn cache_rule(mut self, glob: Glob, value: FieldValue<'_>) -> Files {
+        self.settings.cache_rules.push((glob, cache_control(value)));
         self
     }
 
@@ -372,4 +400,10 @@ impl Files {
         let root = self.root.get().map_err(io::Error::other)?;
         root.directory().try_clone_to_owned()
     }
+}
+
+fn cache_control(value: FieldValue<'_>) -> FieldBlock {
+    let mut fields = FieldBlock::new();
+    push(&mut fields, header::CACHE_CONTROL, value);
+    fields
 }

@@ -137,11 +137,20 @@ impl Representation {
         if let Some(date) = self.last_modified {
             push(fields, header::LAST_MODIFIED, date.text().value());
         }
-        fields.append(&settings.file_headers);
+        fields.append(settings.file_headers(self.plain_path()));
         if self.varies {
             push(fields, header::VARY, FieldValue::from_static("Accept-Encoding")); // R9110-12.5.5
         }
         settings.add_common_headers(fields);
+    }
+
+    /// The path of the file, or of the one that this is a precompressed file of.
+    fn plain_path(&self) -> &[u8] {
+        let path = self.path.to_bytes();
+        // A coding that belongs to the file's own format does not vary.
+        let coding = self.coding.filter(|_| self.varies);
+        let length = coding.and_then(|_| path.iter().rposition(|&c| c == b'.'));
+        &path[..length.unwrap_or(path.len())]
     }
 
     pub(crate) fn validators(&self) -> Validators<'_> {

@@ -3,6 +3,7 @@
 use http_core::{FieldBlock, FieldName, FieldValue, Status, header};
 
 use crate::fields::push_missing;
+use crate::glob::Glob;
 use crate::media_types::MediaTypes;
 
 #[derive(Debug)]
@@ -28,7 +29,9 @@ pub(crate) struct Settings {
     /// Files shown instead of the built-in error pages.
     pub(crate) error_pages: Vec<(Status, Vec<u8>)>,
     pub(crate) media_types: MediaTypes,
-    /// Headers of every file: Cache-Control, if it is set.
+    /// The headers of some files, Cache-Control only. The first glob that matches decides.
+    pub(crate) cache_rules: Vec<(Glob, FieldBlock)>,
+    /// The headers of all other files: Cache-Control, if it is set.
     pub(crate) file_headers: FieldBlock,
     /// Headers of every response.
     pub(crate) common_headers: FieldBlock,
@@ -50,6 +53,7 @@ impl Settings {
             fallback: None,
             error_pages: Vec::new(),
             media_types: MediaTypes::new(),
+            cache_rules: Vec::new(),
             file_headers: FieldBlock::new(),
             common_headers: FieldBlock::new(),
         }
@@ -59,8 +63,21 @@ impl Settings {
         self.error_pages.iter().rev().find(|(of, _)| *of == status).map(|(_, path)| &**path)
     }
 
-    /// Adds the headers of every response, and nosniff where there is a type. A header of the response itself is kept
-    /// and wins, except that Vary is a list, so both are sent.
+    /// The rule for the file at this path. It is for the file that is sent, not for the path of the request: otherwise a
+    /// fallback in place of a missing asset would be kept as long as assets are.
+    pub(crate) fn cache_rule(&self, path: &[u8]) -> Option<&(Glob, FieldBlock)> {
+        let path = [b"/", path].concat();
+        self.cache_rules.iter().find(|(glob, _)| glob.matches(&path))
+    }
+
+    /// The headers of the file at this path, beside those of every response.
+    pub(crate) fn file_headers(&self, path: &[u8]) -> &FieldBlock {
+        self.cache_rule(path).map_or(&self.file_headers, |(_, fields)| fields)
+    }
+
+    /// Adds the headers of every response, nosniff where there is a type, and `Cache-Control: no-cache` where nothing else
+    /// is said: a browser that is not told asks only after a tenth of a file's age, and after a 301 never. A header of the
+    /// response itself is kept and wins, except that Vary is a list, so both are sent.
     pub(crate) fn add_common_headers(&self, fields: &mut FieldBlock) {
         let has_type = fields.contains(header::CONTENT_TYPE);
         push_missing(fields, self.common_headers.iter());
@@ -73,6 +90,7 @@ impl Settings {
         if has_type {
             push_missing(fields, [(header::X_CONTENT_TYPE_OPTIONS, FieldValue::from_static("nosniff"))]);
         }
+        push_missing(fields, [(header::CACHE_CONTROL, FieldValue::from_static("no-cache"))]);
     }
 }
 

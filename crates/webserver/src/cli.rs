@@ -16,9 +16,10 @@ use clap_complete::Shell;
 use http_server::http_core::Status;
 use http_server::{AllowedHost, Engine, ServerConfig, Timeouts, TrustedProxy};
 
-pub(crate) use self::values::BindAddress;
+pub(crate) use self::values::{BindAddress, CacheRule};
 use self::values::{
-    address_and_port, below_root, bind_address, charset, error_page, field, media_type, number, seconds, threads, value,
+    address_and_port, below_root, bind_address, cache_rule, charset, error_page, field, media_type, number, seconds,
+    threads,
 };
 use crate::metrics;
 
@@ -132,9 +133,13 @@ pub(crate) struct Cli {
     #[arg(long, help_heading = HEADERS, value_name = "NAME: VALUE", value_parser = field)]
     pub(crate) header: Vec<(String, String)>,
 
-    /// Cache-Control for files, e.g. max-age=3600
-    #[arg(long, help_heading = HEADERS, value_name = "VALUE", value_parser = value)]
-    pub(crate) cache_control: Option<String>,
+    /// Cache-Control for files [default: no-cache]
+    ///
+    /// A value that begins with / or * is a rule GLOB=VALUE for the files whose path below ROOT matches, for example
+    /// '/assets/*=public, max-age=31536000, immutable'. A * stands for any characters, slashes included. The first rule
+    /// that matches is used. A value without a glob is for all other files. Repeatable.
+    #[arg(long, help_heading = HEADERS, value_name = "[GLOB=]VALUE", value_parser = cache_rule)]
+    pub(crate) cache_control: Vec<CacheRule>,
 
     /// Weak ETags that are equal on mirrors
     ///

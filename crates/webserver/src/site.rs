@@ -8,7 +8,8 @@ use http_files::Files;
 use http_server::http_core::{FieldName, FieldValue};
 use http_server::{AllowedHosts, Handler};
 
-use crate::cli::{Cli, near_misses};
+use crate::cli::{CacheRule, Cli, near_misses};
+use crate::messages::warn;
 use crate::os_error::describe;
 
 /// The handler that serves the directory or file as the options say.
@@ -40,8 +41,8 @@ pub(crate) fn files(cli: &Cli) -> Result<Files, String> {
     for (name, value) in &cli.types {
         files = files.media_type(name, header_value(value)?);
     }
-    if let Some(value) = &cli.cache_control {
-        files = files.cache_control(header_value(value)?);
+    for CacheRule { glob, value, .. } in cache_rules(cli) {
+        files = files.cache_rule(glob.clone(), header_value(value)?);
     }
     for (name, value) in &cli.header {
         let name = FieldName::new(name.as_bytes()).map_err(|_| "--header: the name is missing")?;
@@ -60,6 +61,18 @@ pub(crate) fn files(cli: &Cli) -> Result<Files, String> {
         files = files.error_file(*status, path.as_bytes());
     }
     Ok(files)
+}
+
+/// The rules of `--cache-control`, in the order in which they apply.
+fn cache_rules(cli: &Cli) -> Vec<&CacheRule> {
+    let mut rules: Vec<&CacheRule> = cli.cache_control.iter().collect();
+    rules.sort_by_key(|rule| rule.is_for_others);
+    for (n, CacheRule { glob, value, .. }) in rules.iter().enumerate() {
+        if let Some(earlier) = rules[..n].iter().find(|earlier| earlier.glob.covers(glob)) {
+            warn(&format!("--cache-control: {value:?} is never used, because {} comes first", earlier.glob));
+        }
+    }
+    rules
 }
 
 /// Refuses requests for other hosts than the options allow, in front of everything else.

@@ -217,7 +217,7 @@ fn help_lists_all_options_and_all_options_work() {
         ("--error-page", "403=small"),
         ("--header", "X-A: b"),
         ("--cors", ""),
-        ("--cache-control", "no-cache"),
+        ("--cache-control", "/small=no-cache"),
         ("--allowed-host", "localhost"),
         ("--type", "gmi=text/gemini"),
         ("--charset", "none"),

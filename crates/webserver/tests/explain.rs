@@ -199,6 +199,12 @@ fn explanation_lists_decisions_in_order_with_their_rules() {
             &["the host \"localhost\" is allowed", "\"/a.css\" is a file"],
         ),
         (
+            "GET /sub/ HTTP/1.0",
+            &["--cache-control", "*.html=max-age=9"],
+            &["the rule for *.html sets Cache-Control", "--cache-control"],
+        ),
+        ("GET /a.css HTTP/1.0", &[], &["no rule sets Cache-Control", "--cache-control"]),
+        (
             "GET /a.css HTTP/1.0\\nAccept-Encoding: br",
             &[],
             &["precompressed files exist (gzip), but the client accepts none"],

@@ -12,7 +12,7 @@ mod visible;
 
 use std::os::fd::OwnedFd;
 
-use http_core::{Status, header};
+use http_core::Status;
 use http_server::{Blocking, Response};
 use rustix::io::Errno;
 
@@ -22,7 +22,8 @@ use self::query::{Format, Query};
 use crate::root::{OpenError, Root};
 use crate::settings::Settings;
 
-/// Lists an open directory as the query asks for it. `path` is its path with a slash at the end, or empty.
+/// Lists an open directory as the query asks for it. `path` is its path with a slash at the end, or empty. The listing has
+/// no validator: the directory's own times do not change when a file in it is written to.
 pub(crate) fn response(
     root: &Root,
     path: &[u8],
@@ -34,12 +35,10 @@ pub(crate) fn response(
     let query = Query::new(query.unwrap_or_default());
     let mut listing = Listing::read(root, path, directory, settings.hidden, &query.filter, blocking)?;
     sort::sort(&mut listing.entries, query.order);
-    let response = match query.format {
+    Ok(match query.format {
         Format::Html => html::page(path, &listing, &query, settings.archives).into_response(Status::OK),
         Format::Json => json::response(path, &listing).map_err(|_| OpenError::Broken(Errno::IO))?,
-    };
-    // It has no validator: the directory's own times do not change when a file in it is written to.
-    Ok(response.header(header::CACHE_CONTROL, "no-cache"))
+    })
 }
 
 #[cfg(test)]

@@ -7,6 +7,7 @@ use std::num::NonZeroU16;
 use std::str::FromStr;
 use std::time::Duration;
 
+use http_files::{Glob, InvalidGlob};
 use http_server::ServerConfig;
 use http_server::http_core::{FieldBlock, FieldName, FieldValue, Status, header};
 
@@ -50,8 +51,75 @@ pub(super) fn field(text: &str) -> Result<(String, String), String> {
     Ok((given.to_owned(), value(text)?))
 }
 
+/// A value of `--cache-control`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct CacheRule {
+    pub(crate) glob: Glob,
+    pub(crate) value: String,
+    /// It is for the files for which there is no other rule.
+    pub(crate) is_for_others: bool,
+}
+
+/// `/assets/*=max-age=3600`, or `max-age=3600` for all other files.
+pub(super) fn cache_rule(text: &str) -> Result<CacheRule, String> {
+    let is_for_others = !text.starts_with(['/', '*']);
+    let (glob, value) = match text.split_once('=') {
+        _ if is_for_others => ("*", text),
+        Some((glob, value)) => (glob.trim_end(), value),
+        None => return Err("expected GLOB=VALUE, e.g. /assets/*=max-age=3600".into()),
+    };
+    let glob = glob.parse().map_err(|error: InvalidGlob| error.to_string())?;
+    Ok(CacheRule { glob, value: cache_control(value)?, is_for_others })
+}
+
+/// The directives of Cache-Control in responses (RFC 9111 section 5.2.2, RFC 5861, RFC 8246).
+const DIRECTIVES: [&str; 13] = [
+    "immutable",
+    "max-age",
+    "must-revalidate",
+    "must-understand",
+    "no-cache",
+    "no-store",
+    "no-transform",
+    "private",
+    "proxy-revalidate",
+    "public",
+    "s-maxage",
+    "stale-if-error",
+    "stale-while-revalidate",
+];
+
+/// Those of the directives that need a number of seconds.
+const WITH_SECONDS: [&str; 4] = ["max-age", "s-maxage", "stale-if-error", "stale-while-revalidate"];
+
+/// The value of Cache-Control. Caches ignore a directive that they do not know, so a mistake would be noticed late.
+fn cache_control(text: &str) -> Result<String, String> {
+    let text = value(text)?;
+    let mut is_quoted = false;
+    let directives = text.split(|c| {
+        is_quoted ^= c == '"';
+        c == ',' && !is_quoted
+    });
+    for directive in directives.map(str::trim) {
+        let (name, argument) = directive.split_once('=').map_or((directive, None), |(name, of)| (name, Some(of)));
+        let lower = name.to_ascii_lowercase();
+        let is_argument = |text: &str| is_token(text) || text.len() > 1 && text.starts_with('"') && text.ends_with('"');
+        if !is_token(name) || !argument.is_none_or(is_argument) {
+            return Err(format!("expected directives such as max-age=3600, separated by commas, not {directive:?}"));
+        }
+        if WITH_SECONDS.contains(&&*lower) && argument.is_none_or(|text| number::<u32>(text).is_err()) {
+            return Err(format!("expected a number of seconds, such as {lower}=3600, not {directive:?}"));
+        }
+        let is_similar = |known: &&&str| strsim::damerau_levenshtein(known, &lower) <= 2;
+        if let Some(known) = DIRECTIVES.iter().find(is_similar).filter(|_| !DIRECTIVES.contains(&&*lower)) {
+            return Err(format!("unknown directive {name:?}: did you mean {known}?"));
+        }
+    }
+    Ok(text)
+}
+
 /// The value of a header.
-pub(super) fn value(text: &str) -> Result<String, String> {
+fn value(text: &str) -> Result<String, String> {
     let text = text.trim();
     match FieldValue::new(text.as_bytes()) {
         Ok(_) => Ok(text.to_owned()),
@@ -194,6 +262,57 @@ mod tests {
         }
         for bad in ["::1:80", "127.0.0.1:", "127.0.0.1:+80", "127.0.0.1:65536", ":80", "9100"] {
             assert!(address_and_port(bad).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn value_that_begins_with_a_slash_or_a_star_is_a_rule() {
+        let rule = |text: &str| cache_rule(text).map(|rule| (rule.glob.to_string(), rule.value, rule.is_for_others));
+        for (text, expected) in [
+            (
+                "/assets/*=public, max-age=31536000, immutable",
+                ("/assets/*", "public, max-age=31536000, immutable", false),
+            ),
+            ("*.js = max-age=5", ("*.js", "max-age=5", false)),
+            ("*=no-store", ("*", "no-store", false)),
+            ("max-age=5,must-revalidate", ("*", "max-age=5,must-revalidate", true)),
+            (" no-cache ", ("*", "no-cache", true)),
+        ] {
+            assert_eq!(rule(text), Ok((expected.0.into(), expected.1.into(), expected.2)), "{text}");
+        }
+    }
+
+    #[test]
+    fn directives_are_checked_and_similar_ones_suggested() {
+        for good in [
+            "no-store",
+            "Public, MAX-AGE=0",
+            "private=\"set-cookie, x\", no-cache=\"a\"",
+            "s-maxage=10, stale-while-revalidate=60, stale-if-error=60, proxy-revalidate",
+            "max-age=60, some-extension=\"a\", other=b",
+        ] {
+            assert_eq!(cache_control(good), Ok(good.into()));
+        }
+        for (bad, message) in [
+            ("", "not \"\""),
+            ("public,", "not \"\""),
+            ("public;max-age=5", "separated by commas, not \"public;max-age=5\""),
+            ("max-age 5", "not \"max-age 5\""),
+            ("max-age: 5", "not \"max-age: 5\""),
+            ("max-age=", "not \"max-age=\""),
+            ("private=\"a", "not \"private=\\\"a\""),
+            ("a\r\nb", "without control characters"),
+            ("max-age", "a number of seconds, such as max-age=3600, not \"max-age\""),
+            ("max-age=1h", "not \"max-age=1h\""),
+            ("max-age=-1", "not \"max-age=-1\""),
+            ("S-MaxAge=x", "such as s-maxage=3600"),
+            ("nocache", "unknown directive \"nocache\": did you mean no-cache?"),
+            ("public, imutable", "did you mean immutable?"),
+            ("No_Store", "did you mean no-store?"),
+            ("maxage=5", "did you mean max-age?"),
+        ] {
+            let error = cache_control(bad).unwrap_err();
+            assert!(error.contains(message), "{bad}: {error}");
         }
     }
 
