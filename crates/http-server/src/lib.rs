@@ -106,7 +106,8 @@ pub use allowed_hosts::{AllowedHost, AllowedHosts, ParseAllowedHostError};
 pub use config::{Engine, ServerConfig, default_pollers, default_threads};
 pub use forwarded::{ParseTrustedProxyError, TrustedProxy};
 pub use handler::{
-    Action, Body, BodySink, ErrorContext, Handler, HandlerError, HeaderError, IntoResponse, Request, Response, Upkeep,
+    Action, Body, BodySink, ErrorContext, FileChanged, Handler, HandlerError, HeaderError, IntoResponse, Request,
+    Response, Upkeep,
 };
 pub use permit::{Blocking, Later};
 pub use server::{RunningServer, Server, ShutdownHandle, StatsHandle};

@@ -29,12 +29,12 @@ use crate::clock::{self, Millis};
 use crate::connection::budget::Reservation;
 use crate::connection::context::WorkerContext;
 use crate::connection::interest::Interest;
-use crate::connection::send_buffer::{FileChanged, SendBuffer};
+use crate::connection::send_buffer::SendBuffer;
 use crate::connection::shared::Shared;
 use crate::connection::timer::PhaseTimer;
 use crate::connection::transport::{Transport, would_block};
 use crate::freshness::ReceivedAt;
-use crate::handler::BodyConsumer;
+use crate::handler::{BodyConsumer, FileChanged};
 use crate::permit::Permit;
 use crate::stats::EndReason;
 use crate::timeouts::{ACTIVE, LINGER_MAX_BYTES};
@@ -570,7 +570,7 @@ impl<T: Transport> Connection<T> {
                 true => EndReason::Complete,
                 false => EndReason::ClientAbort,
             },
-            _ if error.get_ref().is_some_and(|error| error.is::<FileChanged>()) => EndReason::FileChanged,
+            _ if FileChanged::is(error) => EndReason::FileChanged,
             _ => EndReason::Failed,
         }
     }

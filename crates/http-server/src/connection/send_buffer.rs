@@ -7,7 +7,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::SystemTime;
 
 use crate::connection::transport::{Transport, file_failed};
-use crate::handler::{Body, panic_message};
+use crate::handler::{Body, FileChanged, panic_message};
 
 /// A body up to this size is copied after its head and sent with it in one call. Two slices would cost the same.
 const INLINE_BODY_MAX: usize = 16 << 10;
@@ -38,11 +38,6 @@ impl PendingBody {
         matches!(self.body, Body::File { .. } | Body::Reader { .. })
     }
 }
-
-/// The error of a file that no longer matches the head of its response.
-#[derive(Clone, Copy, Debug, thiserror::Error)]
-#[error("the file changed while it was sent")]
-pub(crate) struct FileChanged;
 
 impl SendBuffer {
     /// Sends this body after the bytes in the buffer.
@@ -129,6 +124,7 @@ impl SendBuffer {
             match catch_unwind(AssertUnwindSafe(|| reader.read(&mut self.bytes))) {
                 Ok(Ok(n)) => break n.min(piece),
                 Ok(Err(error)) if error.kind() == io::ErrorKind::Interrupted => {}
+                Ok(Err(error)) if FileChanged::is(&error) => return Err(error),
                 Ok(Err(error)) => return Err(io::Error::other(error)),
                 Err(panic) => return Err(io::Error::other(format!("its reader panicked: {}", panic_message(&*panic)))),
             }

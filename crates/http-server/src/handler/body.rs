@@ -46,11 +46,41 @@ pub enum Body {
     /// ```
     Reader {
         /// Read to its end, or to `length`. If it fails, panics or ends too early, the connection closes before the
-        /// body is complete. Without a length, the client cannot tell that from the end.
+        /// body is complete. Without a length, it closes with a reset, so that the client can tell that from the end.
         reader: Box<dyn io::Read + Send>,
         /// The number of bytes. `None`: until the end of the reader, where the connection closes.
         length: Option<u64>,
     },
+}
+
+/// The error of a reader whose source was changed while it was sent. The log then says `file-changed` instead of
+/// `failed`.
+///
+/// ```
+/// use std::fs::File;
+/// use std::io::{self, Read};
+/// use std::time::SystemTime;
+///
+/// use http_server::FileChanged;
+///
+/// struct Unchanged(File, SystemTime);
+///
+/// impl Read for Unchanged {
+///     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+///         let n = self.0.read(buffer)?;
+///         if self.0.metadata()?.modified()? == self.1 { Ok(n) } else { Err(io::Error::other(FileChanged)) }
+///     }
+/// }
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("the file changed while it was sent")]
+pub struct FileChanged;
+
+impl FileChanged {
+    /// Whether an error is this one.
+    pub(crate) fn is(error: &io::Error) -> bool {
+        error.get_ref().is_some_and(|error| error.is::<FileChanged>())
+    }
 }
 
 impl Body {

@@ -11,7 +11,7 @@ use std::sync::Arc;
 
 pub use self::action::{Action, BodySink, IntoResponse};
 pub(crate) use self::action::{ActionKind, BodyConsumer};
-pub use self::body::Body;
+pub use self::body::{Body, FileChanged};
 pub use self::error::{ErrorContext, HandlerError};
 pub(crate) use self::error::{INTERNAL, panic_message};
 pub(crate) use self::request::LocalAddr;
