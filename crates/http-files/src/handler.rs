@@ -22,6 +22,8 @@ use http_server::{Action, Blocking, ErrorContext, Handler, HandlerError, Later, 
 use rustix::io::Errno;
 
 use crate::cache::Wanted;
+#[cfg(feature = "gzip")]
+use crate::compress::compressed;
 use crate::current_root::View;
 use crate::error_page::error_page;
 use crate::html::Html;
@@ -229,18 +231,14 @@ impl Files {
         }
         match self.open_traced(view, directory, request)? {
             Opened { kind: FileKind::File, .. } => Err(OpenError::NotFound),
-            Opened { file, .. } if self.settings.listing => {
-                request.trace("--no-listing", || "a directory without an index file is listed".into());
+            opened if self.settings.listing => {
                 request.blocking().may_hang().map_err(OpenError::Later)?; // it looks at every file of the directory
-                let query = request.head().target.query();
-                Ok(Found::Page(listing::response(
-                    view.root()?,
-                    inside,
-                    file,
-                    query,
-                    &self.settings,
-                    request.blocking(),
-                )?))
+                request.trace("--no-listing", || "a directory without an index file is listed".into());
+                let (root, query) = (view.root()?, request.head().target.query());
+                let page = listing::response(root, inside, opened.file, query, &self.settings, request.blocking())?;
+                #[cfg(feature = "gzip")]
+                let page = compressed(page, &request.head().fields);
+                Ok(Found::Page(page))
             }
             _ => {
                 request.trace("--no-listing", || "a directory without an index file is not listed".into());

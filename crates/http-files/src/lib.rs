@@ -2,6 +2,8 @@
 
 mod admission;
 mod cache;
+#[cfg(feature = "gzip")]
+mod compress;
 mod current_root;
 mod error_page;
 mod fallback;
@@ -41,7 +43,10 @@ const DEFAULT_CACHE_SIZE: u64 = 64 << 20;
 const DEFAULT_CACHED_DESCRIPTORS: u64 = 256;
 
 /// Bytes of memory for a listing while it is made.
+#[cfg(not(feature = "gzip"))]
 const MAX_LISTING_BYTES: usize = 4 * listing::MAX_PAGE_BYTES;
+#[cfg(feature = "gzip")]
+const MAX_LISTING_BYTES: usize = 4 * listing::MAX_PAGE_BYTES + compress::MEMORY;
 
 /// A handler that serves the files beneath a directory, or one file alone, for GET, HEAD and OPTIONS.
 ///

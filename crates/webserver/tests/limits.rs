@@ -141,8 +141,10 @@ fn v20_memory_stays_below_printed_bound_at_all_limits() {
         .collect();
     // All threads build listings.
     in_parallel(12, |_| {
-        let response = exchange(address, b"HEAD / HTTP/1.0\r\n\r\n");
-        assert!(response.content_length().unwrap() as u64 > 4 * MIB);
+        let plain = exchange(address, b"HEAD / HTTP/1.0\r\n\r\n");
+        assert!(plain.content_length().unwrap() as u64 > 4 * MIB);
+        let compressed = exchange(address, b"HEAD / HTTP/1.0\r\nAccept-Encoding: gzip\r\n\r\n");
+        assert_eq!(compressed.header("Content-Encoding"), Some("gzip"));
     });
 
     let (resident, peak) = (program.memory("VmRSS"), program.memory("VmHWM"));
