@@ -21,6 +21,8 @@ use http_server::freshness::ReceivedAt;
 use http_server::{Action, Blocking, ErrorContext, Handler, HandlerError, Later, Request, Response, Upkeep};
 use rustix::io::Errno;
 
+#[cfg(feature = "archive")]
+use crate::archive;
 use crate::cache::Wanted;
 #[cfg(feature = "gzip")]
 use crate::compress::compressed;
@@ -233,8 +235,19 @@ impl Files {
             Opened { kind: FileKind::File, .. } => Err(OpenError::NotFound),
             opened if self.settings.listing => {
                 request.blocking().may_hang().map_err(OpenError::Later)?; // it looks at every file of the directory
-                request.trace("--no-listing", || "a directory without an index file is listed".into());
                 let (root, query) = (view.root()?, request.head().target.query());
+                #[cfg(feature = "archive")]
+                if let Some(format) = archive::requested(query) {
+                    let format = format.filter(|_| !self.settings.archives.is_empty());
+                    request.trace("--no-archive", || match format {
+                        Some(_) => "a directory without an index file is sent as an archive".into(),
+                        None => "the directory is not sent as such an archive".into(),
+                    });
+                    let format = format.ok_or(OpenError::Forbidden)?;
+                    let hidden = self.settings.hidden;
+                    return Ok(Found::Page(archive::response(format, root, inside, opened, hidden, &self.archives)?));
+                }
+                request.trace("--no-listing", || "a directory without an index file is listed".into());
                 let page = listing::response(root, inside, opened.file, query, &self.settings, request.blocking())?;
                 #[cfg(feature = "gzip")]
                 let page = compressed(page, &request.head().fields);
@@ -453,6 +466,10 @@ impl ErrorResponse {
             OpenError::Leased => try_again("Another program has locked the file."),
             OpenError::NoRoot => try_again("The directory of this site is not there."),
             OpenError::Changing => try_again("The file is being changed."),
+            #[cfg(feature = "archive")]
+            OpenError::TooLarge => ErrorResponse::new(Status::FORBIDDEN, "The directory is too large for an archive."),
+            #[cfg(feature = "archive")]
+            OpenError::ManyArchives => try_again("Too many archives are being sent."),
             OpenError::NoData => try_again("The file has no content at the moment."),
             OpenError::Later(later) => ErrorResponse { later: Some(later), ..try_again("The server is busy.") },
             // A network file system has replaced it. Its path leads to the new one.

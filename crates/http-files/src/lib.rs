@@ -1,6 +1,8 @@
 #![doc = include_str!("../README.md")]
 
 mod admission;
+#[cfg(feature = "archive")]
+mod archive;
 mod cache;
 #[cfg(feature = "gzip")]
 mod compress;
@@ -112,6 +114,8 @@ pub struct Files {
     settings: Settings,
     cache: Cache,
     reads: AtomicU64,
+    #[cfg(feature = "archive")]
+    archives: archive::Slots,
 }
 
 impl Files {
@@ -145,6 +149,8 @@ impl Files {
             settings: Settings::new(),
             cache: Cache::new(DEFAULT_CACHE_SIZE, DEFAULT_CACHED_DESCRIPTORS),
             reads: AtomicU64::new(0),
+            #[cfg(feature = "archive")]
+            archives: archive::Slots::default(),
         })
     }
 
@@ -153,6 +159,31 @@ impl Files {
     #[must_use]
     pub fn listing(mut self, listing: bool) -> Files {
         self.settings.listing = listing;
+        self
+    }
+
+    /// Whether a directory that is listed is also sent as an archive, for `?archive=tar` and `?archive=tar.gz`, which its
+    /// page then offers. Default: false. Otherwise that is a 403.
+    ///
+    /// An archive has everything beneath the directory that can be requested, also where an index file is shown instead
+    /// of a listing. Its files belong to root and have the mode 0644, directories 0755. A symlink is what it leads to. An
+    /// archive that cannot be completed ends with a reset: a file is written to, is removed or cannot be read, or a limit
+    /// is reached ([`MAX_ARCHIVE_ENTRIES`](Self::MAX_ARCHIVE_ENTRIES), [`MAX_ARCHIVE_DEPTH`](Self::MAX_ARCHIVE_DEPTH)).
+    ///
+    /// ```
+    /// use http_files::Files;
+    /// use http_server::testing;
+    ///
+    /// let files = Files::new("src".as_ref())?.archive(true);
+    /// let response = testing::get("/?archive=tar").send(&files);
+    /// assert_eq!(response.headers.get("Content-Disposition"), Some("attachment; filename=\"files.tar\""));
+    /// assert!(response.body.starts_with(b"files/"));
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
+    #[cfg(feature = "archive")]
+    #[must_use]
+    pub fn archive(mut self, archive: bool) -> Files {
+        self.settings.archives = if archive { &archive::FORMATS } else { &[] };
         self
     }
 
@@ -375,6 +406,30 @@ impl Files {
     pub fn memory_bound(cache_size: u64, workers: usize) -> u64 {
         cache::memory_bound(cache_size).saturating_add((workers * MAX_LISTING_BYTES) as u64)
     }
+
+    /// The most archives that are sent at once. Beyond them, the response is a 503.
+    #[cfg(feature = "archive")]
+    pub const MAX_ARCHIVES: usize = archive::MAX_AT_ONCE;
+
+    /// The most entries of an archive.
+    #[cfg(feature = "archive")]
+    pub const MAX_ARCHIVE_ENTRIES: u64 = archive::MAX_ENTRIES;
+
+    /// The most directories of an archive within one another.
+    #[cfg(feature = "archive")]
+    pub const MAX_ARCHIVE_DEPTH: usize = archive::MAX_DEPTH;
+
+    /// The most names that are read of one directory for an archive.
+    #[cfg(feature = "archive")]
+    pub const MAX_ARCHIVE_NAMES_READ: usize = archive::MAX_NAMES_READ;
+
+    /// The most bytes of names that wait to be visited for an archive, in all directories on the way to where it is.
+    #[cfg(feature = "archive")]
+    pub const MAX_ARCHIVE_NAME_BYTES: usize = archive::MAX_NAME_BYTES;
+
+    /// The most memory in bytes that archives take, beside the [`memory_bound`](Self::memory_bound).
+    #[cfg(feature = "archive")]
+    pub const ARCHIVE_MEMORY: u64 = archive::MEMORY as u64;
 
     /// How many times a file was read so far, because it was not cached or had changed.
     pub fn files_read(&self) -> u64 {

@@ -107,6 +107,12 @@ pub(crate) enum OpenError {
     NoData,
     #[error("cannot be read: {0}")]
     Broken(Errno),
+    #[cfg(feature = "archive")]
+    #[error("has more names than an archive can have")]
+    TooLarge,
+    #[cfg(feature = "archive")]
+    #[error("is sent later, because too many archives are being sent")]
+    ManyArchives,
     #[error("is read later, because too many workers are blocked")]
     Later(Later),
 }
@@ -466,6 +472,12 @@ impl FileStamp {
             modified: nanoseconds(stat.stx_mtime.tv_sec, stat.stx_mtime.tv_nsec.into()),
             changed: nanoseconds(stat.stx_ctime.tv_sec, stat.stx_ctime.tv_nsec.into()),
         }
+    }
+
+    /// Whether both are of one file, whatever its content.
+    #[cfg(feature = "archive")]
+    pub(crate) fn is_same_file(&self, other: &FileStamp) -> bool {
+        (self.device, self.inode) == (other.device, other.inode)
     }
 
     /// The modification time in whole seconds since 1970, rounded down.

@@ -10,7 +10,7 @@ use crate::media_types::MediaTypes;
 pub(crate) struct Settings {
     /// Whether a directory without an index file is listed.
     pub(crate) listing: bool,
-    /// The formats in which a listing offers the directory as an archive: values of `archive` in its query.
+    /// The formats in which a directory that is listed is sent as an archive: values of `archive` in its query.
     pub(crate) archives: &'static [&'static str],
     /// Names of index files, the preferred one first.
     pub(crate) index_files: Vec<Vec<u8>>,

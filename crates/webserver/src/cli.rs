@@ -88,6 +88,13 @@ pub(crate) struct Cli {
     #[arg(long, help_heading = CONTENT)]
     pub(crate) no_listing: bool,
 
+    /// Disable archives of directories
+    ///
+    /// By default, ?archive=tar or ?archive=tar.gz after the address of a directory that is listed downloads everything
+    /// beneath it. --no-listing disables archives, too.
+    #[arg(long, help_heading = CONTENT)]
+    pub(crate) no_archive: bool,
+
     /// Serve page.html at /page
     ///
     /// A file or directory of the name itself comes first.

@@ -38,14 +38,15 @@ fn limits(cli: &Cli) -> String {
     let max_fds = run::max_fds();
     let config = cli.config(max_fds);
     let mut text = String::new();
-    for (name, limit, meaning) in rows(&config).into_iter().chain(cache_rows(cli, max_fds)) {
+    for (name, limit, meaning) in rows(&config).into_iter().chain(cache_rows(cli, max_fds)).chain(archive_rows()) {
         text.push_str(&format!("{name:32} {limit:>14}   {meaning}\n"));
     }
     text.push_str("\nmaximum memory\n");
     let readers = if config.engine == Engine::Plain { config.plain_threads } else { config.threads };
     let files = Files::memory_bound(cli.cache_size(), readers);
     let mut total = 0;
-    for (name, bytes) in config.memory_bounds().into_iter().chain([("cached files and listings", files)]) {
+    let files = [("cached files and listings", files), ("archives", Files::ARCHIVE_MEMORY)];
+    for (name, bytes) in config.memory_bounds().into_iter().chain(files) {
         text.push_str(&format!("{name:32} {:>10.1} MiB\n", mib(bytes)));
         total += bytes;
     }
@@ -112,6 +113,17 @@ fn cache_rows(cli: &Cli, max_fds: u64) -> [Row; 2] {
     [
         ("cached files", size, "of at most 16 KiB each, with their headers; more: others are dropped"),
         ("  kept open", descriptors.to_string(), "larger files; more: others are closed"),
+    ]
+}
+
+fn archive_rows() -> [Row; 5] {
+    let cut_off = "more: the response is cut off";
+    [
+        ("archives at once", Files::MAX_ARCHIVES.to_string(), "more: 503 with Retry-After"),
+        ("  entries", Files::MAX_ARCHIVE_ENTRIES.to_string(), cut_off),
+        ("  directories in one another", Files::MAX_ARCHIVE_DEPTH.to_string(), cut_off),
+        ("  names in a directory", Files::MAX_ARCHIVE_NAMES_READ.to_string(), "more: 403, or the response is cut off"),
+        ("  names waiting", format!("{} KiB", Files::MAX_ARCHIVE_NAME_BYTES >> 10), "more: as above"),
     ]
 }
 

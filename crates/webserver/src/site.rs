@@ -26,6 +26,7 @@ pub(crate) fn files(cli: &Cli) -> Result<Files, String> {
     })?;
     files = files
         .listing(!cli.no_listing)
+        .archive(!cli.no_archive)
         .pretty_urls(cli.pretty_urls)
         .hidden(cli.hidden)
         .follow_symlinks(cli.follow_symlinks)

@@ -209,6 +209,7 @@ fn help_lists_all_options_and_all_options_work() {
         ("--shutdown-timeout", "0.5"),
         ("--no-keep-alive", ""),
         ("--no-listing", ""),
+        ("--no-archive", ""),
         ("--index", "small"),
         ("--hidden", ""),
         ("--follow-symlinks", ""),

@@ -166,6 +166,8 @@ fn explanation_lists_decisions_in_order_with_their_rules() {
         ),
         ("GET /empty/ HTTP/1.0", &[], &["index.html\" does not exist", "\"/empty\" is a directory", "is listed"]),
         ("GET /empty/ HTTP/1.0", &["--no-listing"], &["is not listed"]),
+        ("GET /empty/?archive=tar HTTP/1.0", &[], &["is sent as an archive", "application/x-tar"]),
+        ("GET /empty/?archive=tar HTTP/1.0", &["--no-archive"], &["is not sent as such an archive", "403"]),
         ("GET /.git/config HTTP/1.0", &[], &["a name that begins with a dot is not served", "--hidden"]),
         ("GET /.git/config HTTP/1.0", &["--hidden"], &["\"/.git/config\" is a file of length 1"]),
         (

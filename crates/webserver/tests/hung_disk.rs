@@ -195,6 +195,28 @@ fn held_downloads_delay_neither_other_files_nor_deadlines_nor_shutdown() {
     assert!(received.iter().all(|length| *length < content("large0").len()), "none is complete: {received:?}");
 }
 
+// Their directory is on the disk that answers, so they have begun.
+#[test]
+fn held_archives_delay_neither_other_files_nor_deadlines_nor_shutdown() {
+    let options = ["--header-timeout", "1", "--shutdown-timeout", "1"];
+    for hold in [Hold::ReadsFrom(1 << 20), Hold::Everything] {
+        let Some(server) = ProgramWithDisk::below_root(&[&THREADS[..], &options].concat()) else { return };
+        fs::create_dir(server.root().join("links")).unwrap();
+        symlink("../hung/large0", server.root().join("links/large0")).unwrap();
+        server.disk.hold(hold);
+        let request = |_| send(server.address(), b"GET /links/?archive=tar.gz HTTP/1.0\r\n\r\n");
+        let _held: Vec<_> = (0..16).map(request).collect();
+        wait_until_held(&server);
+        check_local_files(server.address(), 0..10);
+        check_local_files(server.address(), 10..20);
+        check_408(late_head(server.address()));
+        // The kernel ends no process while a read into its page cache is held.
+        if hold == Hold::Everything {
+            check_shutdown(server);
+        }
+    }
+}
+
 #[test]
 fn held_cached_files_delay_neither_other_files_nor_shutdown() {
     let Some(server) = ProgramWithDisk::below_root(&[&THREADS[..], &["--shutdown-timeout", "1"]].concat()) else {

@@ -121,6 +121,9 @@ fn v20_memory_stays_below_printed_bound_at_all_limits() {
     // More unread listings than the budget for responses.
     let pages: Vec<_> = (0..24).map(|_| send(address, &keep_alive("/"))).collect();
     wait_until("listings arrive", || pages.iter().filter(|stream| is_readable(stream)).count() == pages.len());
+    // As many archives as are sent at once, with all names waiting.
+    let archives: Vec<_> = (0..32).map(|_| send(address, &keep_alive("/?archive=tar"))).collect();
+    wait_until("archives begin", || archives.iter().filter(|stream| is_readable(stream)).count() == archives.len());
     // More files than the cache holds.
     thread::sleep(settled.saturating_duration_since(Instant::now()));
     for _ in 0..2 {
@@ -153,7 +156,7 @@ fn v20_memory_stays_below_printed_bound_at_all_limits() {
     assert!(peak < bound, "{:.1} MiB instead of {:.1}", mib(peak), mib(bound));
     // The test is only meaningful if the limits were reached.
     assert!(resident > 80 * MIB, "only {:.1} MiB", mib(resident));
-    drop((heads, pages, idle));
+    drop((heads, pages, archives, idle));
     assert_eq!(get(address, &path(0)).status, 200);
 }
 
