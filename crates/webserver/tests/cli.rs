@@ -441,6 +441,7 @@ fn options_of_other_servers_are_answered_with_ours() {
         (&["-d", "public"], "ROOT has no option: webserver DIRECTORY"),
         (&["--listen", ":80"], "use --bind IP for the address, --port PORT for the port"),
         (&["public", "8080"], "use --port 8080"),
+        (&["--zip"], "a directory is sent as tar or tar.gz, with ?archive=tar.gz; there is no zip"),
     ] {
         let err = String::from_utf8(output_of(arguments).stderr).unwrap();
         assert_eq!(err.matches("tip: ").count(), 1, "{err}");

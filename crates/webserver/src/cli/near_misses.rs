@@ -99,6 +99,7 @@ const ADVICE: &[(&[&str], &str)] = &[
             "--allow-all",
             "--allow-delete",
             "--mkdir",
+            "--rm-files",
             "--webdav",
             "--enable-webdav",
             "-u",
@@ -115,6 +116,23 @@ const ADVICE: &[(&[&str], &str)] = &[
         &["--watch", "--reload", "--livereload", "--live-reload"],
         "a changed file is served at once, but pages do not reload",
     ),
+    (
+        &[
+            "--archive",
+            "--enable-archive",
+            "--allow-archive",
+            "--tar",
+            "--tgz",
+            "--enable-tar",
+            "--enable-tar-gz",
+            "--directory-listing-download",
+        ],
+        "directories can be downloaded by default, with ?archive=tar or ?archive=tar.gz; --no-archive turns that off",
+    ),
+    (&["--zip", "--enable-zip"], "a directory is sent as tar or tar.gz, with ?archive=tar.gz; there is no zip"),
+    (&["--disable-archive", "--no-tar", "--no-zip"], "--no-archive"),
+    (&["--search", "--allow-search", "--filter"], "listings have a filter by default, which is also ?q=TEXT"),
+    (&["--dirs-first", "--directories-first"], "directories come first by default"),
     // Response headers
     (
         &[
