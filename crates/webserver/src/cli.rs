@@ -168,12 +168,6 @@ pub(crate) struct Cli {
     #[arg(long, help_heading = ACCESS, value_name = "FILE")]
     pub(crate) auth: Option<PathBuf>,
 
-    /// Print a line for the --auth file
-    ///
-    /// It asks for the user's name, unless it is given, and for the password. If standard input is a pipe or a file, its
-    /// first line is the password of USER.
-    #[arg(long, help_heading = ACCESS, value_name = "USER", num_args = 0..=1)]
-    pub(crate) hash_password: Option<Option<String>>,
     /// Refuse requests for other hosts
     ///
     /// NAME is the host name or IP address in the address that clients use, without a port. Requests for any other host
@@ -296,6 +290,13 @@ pub(crate) struct Cli {
     /// Print all limits and the memory bound
     #[arg(long, help_heading = INFORMATION)]
     pub(crate) print_limits: bool,
+
+    /// Print a line for the --auth file
+    ///
+    /// It asks for the user's name, unless it is given, and for the password. If standard input is a pipe or a file, its
+    /// first line is the password of USER.
+    #[arg(long, help_heading = INFORMATION, value_name = "USER", num_args = 0..=1)]
+    pub(crate) hash_password: Option<Option<String>>,
 
     /// Print a shell completion script
     ///

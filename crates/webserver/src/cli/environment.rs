@@ -134,7 +134,7 @@ mod tests {
             // A value that one option or the other accepts.
             let values: &[&str] = match arg.get_action() {
                 ArgAction::SetTrue => &["1"],
-                _ => &["1", "::1", "[::1]:1", "a", "a=b/c", "404=a", "A: b", "json", "off"],
+                _ => &["1", "::1", "[::1]:1", "a", "a=b/c", "404=a", "A: b", "json", "off", "plain"],
             };
             let valid = values.iter().find_map(|value| {
                 let argument = match arg.get_action() {
@@ -218,12 +218,18 @@ mod tests {
                 ("SERVICE_HOST", "10.0.0.1"),
                 ("ATUH", "users"),
                 ("EXPLAIN", "/"),
+                ("HASH_PASSWORD", "alice"),
                 ("MAX_CONNECTIONS", ""),
             ],
         )
         .unwrap();
         assert_eq!(cli.port(), 6789);
-        let parts = ["WEBSERVER_PORT=\"tcp://10.0.0.1:80\" is ignored", "WEBSERVER_ATUH is", "WEBSERVER_EXPLAIN is"];
+        let parts = [
+            "WEBSERVER_PORT=\"tcp://10.0.0.1:80\" is ignored",
+            "WEBSERVER_ATUH is",
+            "WEBSERVER_EXPLAIN is",
+            "WEBSERVER_HASH_PASSWORD is",
+        ];
         assert_eq!(notes.len(), parts.len(), "{notes:?}");
         assert!(notes.iter().zip(parts).all(|(note, part)| note.starts_with(part)), "{notes:?}");
     }
