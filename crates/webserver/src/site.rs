@@ -70,7 +70,8 @@ fn cache_rules(cli: &Cli) -> Vec<&CacheRule> {
     rules.sort_by_key(|rule| rule.is_for_others);
     for (n, CacheRule { glob, value, .. }) in rules.iter().enumerate() {
         if let Some(earlier) = rules[..n].iter().find(|earlier| earlier.glob.covers(glob)) {
-            warn(&format!("--cache-control: {value:?} is never used, because {} comes first", earlier.glob));
+            let first = if earlier.is_for_others { format!("{:?}", earlier.value) } else { earlier.glob.to_string() };
+            warn(&format!("--cache-control: {value:?} is never used, because {first} comes first"));
         }
     }
     rules

@@ -133,7 +133,7 @@ fn rule_that_is_never_used_is_mentioned_at_the_start() {
         (&["*=public", "/a/*=no-store"], "* comes first"),
         (&["/a=public", "/a=no-store"], "/a comes first"),
         (&["no-store", "*=public"], "* comes first"),
-        (&["public", "no-store"], "* comes first"),
+        (&["public", "no-store"], "\"public\" comes first"),
     ] {
         let messages = messages(rules);
         assert!(messages.contains(&format!("{message} {because}\n")), "{rules:?}: {messages}");
@@ -152,7 +152,7 @@ fn rules_are_checked_at_the_start() {
         ("/a%20b=public", "not percent-encoded"),
         ("/assets/*=", "expected directives such as max-age=3600"),
         ("/assets/*=maxage=3600", "did you mean max-age?"),
-        ("assets/*=public", "expected directives such as max-age=3600"),
+        ("assets/*=public", "expected a path that begins with / or *"),
         ("max-age=1h", "expected a number of seconds, such as max-age=3600"),
     ] {
         let output = output_of(&["--port", "0", "--cache-control", value]);

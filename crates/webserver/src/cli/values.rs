@@ -64,6 +64,8 @@ pub(crate) struct CacheRule {
 pub(super) fn cache_rule(text: &str) -> Result<CacheRule, String> {
     let is_for_others = !text.starts_with(['/', '*']);
     let (glob, value) = match text.split_once('=') {
+        // No directive has these characters: it is a glob without its start.
+        Some((glob, _)) if is_for_others && glob.contains(['/', '*', '.']) => (glob, ""),
         _ if is_for_others => ("*", text),
         Some((glob, value)) => (glob.trim_end(), value),
         None => return Err("expected GLOB=VALUE, e.g. /assets/*=max-age=3600".into()),
@@ -280,6 +282,14 @@ mod tests {
         ] {
             assert_eq!(rule(text), Ok((expected.0.into(), expected.1.into(), expected.2)), "{text}");
         }
+    }
+
+    #[test]
+    fn glob_without_its_start_is_not_taken_for_a_directive() {
+        for text in ["assets/*=no-store", "index.html=no-cache", "a*=public", "./a=public", "https://a/*=public"] {
+            assert_eq!(cache_rule(text), Err(InvalidGlob::Start.to_string()), "{text}");
+        }
+        assert!(cache_rule("private=\"a.b/*\", max-age=5").is_ok());
     }
 
     #[test]
