@@ -243,7 +243,7 @@ impl Files {
                         Some(_) => "a directory without an index file is sent as an archive".into(),
                         None => "the directory is not sent as such an archive".into(),
                     });
-                    let format = format.ok_or(OpenError::Forbidden)?;
+                    let format = format.ok_or(OpenError::NotListed)?;
                     let hidden = self.settings.hidden;
                     return Ok(Found::Page(archive::response(format, root, inside, opened, hidden, &self.archives)?));
                 }
@@ -255,7 +255,7 @@ impl Files {
             }
             _ => {
                 request.trace("--no-listing", || "a directory without an index file is not listed".into());
-                Err(OpenError::Forbidden)
+                Err(OpenError::NotListed)
             }
         }
     }
@@ -447,8 +447,8 @@ fn redirect(status: Status, sentence: &'static str, mut location: String, target
 impl From<OpenError> for ErrorResponse {
     fn from(error: OpenError) -> ErrorResponse {
         let cause = match &error {
-            // Of the root, the operator was told when it went away.
-            OpenError::NotFound | OpenError::NoRoot | OpenError::Later(_) => None,
+            // Of the root, the operator was told when it went away. Listings are off because the owner wants that.
+            OpenError::NotFound | OpenError::NotListed | OpenError::NoRoot | OpenError::Later(_) => None,
             error => Some(error.clone()),
         };
         ErrorResponse { cause, ..ErrorResponse::without_cause(error) }
@@ -459,7 +459,7 @@ impl ErrorResponse {
     fn without_cause(error: OpenError) -> ErrorResponse {
         match error {
             OpenError::NotFound => ErrorResponse::new(Status::NOT_FOUND, "There is no file at this address."),
-            OpenError::Forbidden | OpenError::LeadsOut(_) | OpenError::TooManySymlinks => {
+            OpenError::Forbidden | OpenError::NotListed | OpenError::LeadsOut(_) | OpenError::TooManySymlinks => {
                 ErrorResponse::new(Status::FORBIDDEN, "Access to this address is not allowed.")
             }
             OpenError::Busy => try_again("Too many files are open."),
@@ -488,9 +488,10 @@ fn try_again(message: &'static str) -> ErrorResponse {
     ErrorResponse::new(Status::SERVICE_UNAVAILABLE, message).with(header::RETRY_AFTER, FieldValue::from_static("1"))
 }
 
-/// The server's messages begin in lower case and have no full stop.
+/// The server's messages begin in lower case and have no full stop. They are for programmers, and visitors follow links to
+/// addresses.
 fn sentence(message: &str) -> String {
-    let mut sentence = message.trim_end_matches('.').to_owned() + ".";
+    let mut sentence = message.replace("the request-target", "the address").trim_end_matches('.').to_owned() + ".";
     sentence.get_mut(..1).map(str::make_ascii_uppercase);
     sentence
 }
@@ -518,8 +519,14 @@ mod tests {
 
     #[test]
     fn error_page_shows_the_servers_message_as_a_sentence() {
-        let output = exchange(&Files::new("src".as_ref()).unwrap(), b"GET / HTTP/1.1\r\n\r\n").output;
-        let page = String::from_utf8(output).unwrap();
-        assert!(page.contains("<p>An HTTP/1.1 request must have a Host header.</p>\n<p><a href=\"/\">"), "{page}");
+        for (request, sentence) in [
+            ("GET / HTTP/1.1", "An HTTP/1.1 request must have a Host header."),
+            ("GET /a%00 HTTP/1.0", "The address has a percent-encoded slash or control byte."),
+        ] {
+            let request = format!("{request}\r\n\r\n");
+            let output = exchange(&Files::new("src".as_ref()).unwrap(), request.as_bytes()).output;
+            let page = String::from_utf8(output).unwrap();
+            assert!(page.contains(&format!("<p>{sentence}</p>\n<p><a href=\"/\">")), "{page}");
+        }
     }
 }

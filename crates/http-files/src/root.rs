@@ -91,6 +91,8 @@ pub(crate) enum OpenError {
     NotFound,
     #[error("is not readable, or is neither a file nor a directory")]
     Forbidden,
+    #[error("is not listed, or is not sent as such an archive")]
+    NotListed,
     #[error("leads out of the root: {0}")]
     LeadsOut(Box<str>),
     #[error("leads through more symlinks than the kernel follows, or in a circle")]

@@ -112,6 +112,8 @@ fn explanation_follows_options_and_form_of_request() {
         ("/a.css\\nRange: bytes=1-2", &[], "HTTP/1.0 206 ", "HTTP/1.0 200"),
         ("/sub?x=/y HTTP", &[], "Location: ./sub/?x=/y%20HTTP\n", "HTTP/1.0 200"),
         ("/\u{e4} b%20c", &[], "GET /%C3%A4%20b%20c HTTP/1.0\n", "HTTP/1.0 400"),
+        ("/empty/", &["--no-listing"], "is not listed", "failed"),
+        ("/empty/?archive=zip", &[], "is not sent as such an archive", "failed"),
         ("GET /none.txt", &[], "(an HTTP/0.9 response has a body only)", "the request is empty"),
         ("GET /talk.txt", &[], "(an HTTP/0.9 response has a body only)", "X-Not"),
     ] {

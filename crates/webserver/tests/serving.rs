@@ -256,13 +256,16 @@ fn no_listing_option_returns_403() {
     let site = Site::new();
     site.write("a.txt", b"text");
     site.write("with/index.html", b"the index");
-    let program = site.serve(&["--no-listing"]);
+    let program = site.serve(&["--no-listing", "--log-format", "json"]);
     let root = get(program.address(), "/");
     assert_eq!(root.status, 403);
     assert!(!root.text().contains("a.txt"));
+    assert_eq!(get(program.address(), "/?archive=tar").status, 403);
     assert_eq!(get(program.address(), "/with/").status, 200);
     assert_eq!(get(program.address(), "/with").status, 301);
     assert_eq!(get(program.address(), "/a.txt").status, 200);
+    let log = program.finish();
+    assert!(log.contains("\"status\":403") && !log.contains("\"cause\""), "the owner wants it, nothing failed: {log}");
 }
 
 // Every listed name leads to its file.
