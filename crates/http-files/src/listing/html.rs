@@ -6,7 +6,7 @@
 
 use http_core::Civil;
 
-use super::directory::{Completeness, Listing, MAX_PAGE_BYTES};
+use super::directory::{Completeness, Listing, MAX_PAGE_BYTES, MAX_SHOWN};
 use super::entry::{Entry, rfc_3339};
 use super::query::Query;
 use super::sort::{SortKey, SortOrder};
@@ -115,7 +115,11 @@ fn summary(listing: &Listing, filter: &str) -> String {
     parts.extend(match *completeness {
         Completeness::Complete => None,
         Completeness::Truncated { of } => Some(format!("the first of {of} names")),
-        Completeness::Unread { of } => Some(format!("the first of the {of} names that were read, there are more")),
+        Completeness::Unread { of } if of > MAX_SHOWN => {
+            Some(format!("the first of the {of} names that were read, there are more"))
+        }
+        // Of these, the filter has left out most.
+        Completeness::Unread { .. } => Some("the directory has more names than were read".into()),
     });
     if *unservable > 0 {
         parts.push(format!("{} cannot be served", count(*unservable, "name", "names")));
