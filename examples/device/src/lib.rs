@@ -18,5 +18,3 @@ pub mod page;
 pub mod session;
 #[cfg(feature = "tcp")]
 pub mod tcp;
-
-pub use core::time::Duration;

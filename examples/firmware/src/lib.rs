@@ -7,6 +7,8 @@ extern crate alloc;
 use core::time::Duration;
 
 use cortex_m as _; // has the critical section that `Peripherals::take` needs
+use device::line::Line;
+use device::page::Page;
 use panic_halt as _;
 use stm32f4::stm32f405::{Peripherals, TIM2, USART1};
 
@@ -70,5 +72,26 @@ impl Board {
             self.line.dr().write(|w| w.dr().set(byte.into()));
         }
         is_free
+    }
+
+    /// Serves the line: the main loop.
+    pub fn serve(mut self, find: impl Fn(&[u8], Duration) -> Option<Page>) -> ! {
+        let mut line = Line::new(self.now());
+        loop {
+            let now = self.now();
+            line.poll(now, &find);
+            match line.unsent().first() {
+                Some(&byte) if self.send(byte) => line.sent(1),
+                Some(_) => {}
+                None => {
+                    if let Some(byte) = self.receive()
+                        && let Some(space) = line.receive_buffer().first_mut()
+                    {
+                        *space = byte;
+                        line.received(1, now);
+                    }
+                }
+            }
+        }
     }
 }

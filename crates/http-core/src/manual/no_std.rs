@@ -67,10 +67,10 @@
 //! | flash in bytes, on a Cortex-M4 | `opt-level = "s"` | `"z"` | `3` |
 //! |---|---|---|---|
 //! | without HTTP: the firmware echoes lines | 2420 | 2472 | 2340 |
-//! | a server | 34,636 | 31,920 | 53,504 |
-//! | a server and a client | 46,572 | 42,356 | 79,668 |
+//! | a server | 34,384 | 31,692 | 67,096 |
+//! | a server and a client | 46,312 | 42,496 | 76,976 |
 //!
-//! So with `"s"` a server costs 31.5 KiB, and a client 11.7 KiB more. The first number includes the example's page, the
+//! So with `"s"` a server costs 31.2 KiB, and a client 11.6 KiB more. The first number includes the example's page, the
 //! texts of all errors, and about 8 KiB of `core`, `alloc` and the compiler's library (formatting, addresses, copying).
 //! The table was made with Rust 1.95:
 //!

@@ -10,7 +10,6 @@ use alloc::borrow::Cow;
 use alloc::vec::Vec;
 use core::time::Duration;
 
-use device::line::Line;
 use device::page::{self, Page};
 use device::session::LIMITS;
 use firmware::Board;
@@ -29,23 +28,7 @@ fn main() -> ! {
         }
         _ => page::find(path, uptime),
     };
-    let mut line = Line::new(board.now());
-    loop {
-        let now = board.now();
-        line.poll(now, find);
-        match line.unsent().first() {
-            Some(&byte) if board.send(byte) => line.sent(1),
-            Some(_) => {}
-            None => {
-                if let Some(byte) = board.receive()
-                    && let Some(space) = line.receive_buffer().first_mut()
-                {
-                    *space = byte;
-                    line.received(1, now);
-                }
-            }
-        }
-    }
+    board.serve(find)
 }
 
 /// When the device started, by the clock at the other end. `None` if that does not respond within five seconds.

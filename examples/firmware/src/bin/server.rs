@@ -7,28 +7,11 @@
 #![no_main]
 #![forbid(unsafe_code)]
 
-use device::line::Line;
 use device::page;
 use firmware::Board;
 
 #[cortex_m_rt::entry]
 fn main() -> ! {
-    let Some(mut board) = Board::start() else { panic!() };
-    let mut line = Line::new(board.now());
-    loop {
-        let now = board.now();
-        line.poll(now, page::find);
-        match line.unsent().first() {
-            Some(&byte) if board.send(byte) => line.sent(1),
-            Some(_) => {}
-            None => {
-                if let Some(byte) = board.receive()
-                    && let Some(space) = line.receive_buffer().first_mut()
-                {
-                    *space = byte;
-                    line.received(1, now);
-                }
-            }
-        }
-    }
+    let Some(board) = Board::start() else { panic!() };
+    board.serve(page::find)
 }
