@@ -38,6 +38,10 @@ const ADVICE: &[(&[&str], &str)] = &[
     ),
     (&["--qrcode", "--qr-code"], "--qr"),
     (&["--open", "--open-browser", "--browser", "-o"], "open one of the URLs that are printed at the start"),
+    (
+        &["--health", "--healthcheck"],
+        "a health check may request any file; --metrics IP:PORT has a listener of its own",
+    ),
     (&["--experimental-metrics", "--prometheus", "--metrics-address"], "--metrics IP:PORT"),
     // Content
     (
@@ -132,6 +136,7 @@ const ADVICE: &[(&[&str], &str)] = &[
     (&["--zip", "--enable-zip"], "a directory is sent as tar or tar.gz, with ?archive=tar.gz; there is no zip"),
     (&["--disable-archive", "--no-tar", "--no-zip"], "--no-archive"),
     (&["--search", "--allow-search", "--filter"], "listings have a filter by default, which is also ?q=TEXT"),
+    (&["--readme", "--title"], "a listing shows the names in a directory and no other text"),
     (&["--dirs-first", "--directories-first"], "directories come first by default"),
     // Response headers
     (
@@ -151,6 +156,10 @@ const ADVICE: &[(&[&str], &str)] = &[
         "--cache-control VALUE, e.g. --cache-control max-age=3600",
     ),
     (
+        &["--no-cache", "--nocache", "--no-store", "--disable-cache"],
+        "browsers ask before each use of a file by default; --cache-control no-store lets them keep none",
+    ),
+    (
         &["--headers", "--add-header", "--custom-header", "--response-header", "--security-headers", "-H"],
         "--header 'NAME: VALUE'",
     ),
@@ -158,6 +167,7 @@ const ADVICE: &[(&[&str], &str)] = &[
     // Access
     (&["--allowed-hosts", "--allow-host", "--trusted-host", "--server-name"], "--allowed-host NAME"),
     (&["--basic-auth", "--auth-file", "--htpasswd", "--username", "--user", "--password", "--pass"], "--auth FILE"),
+    (&["--random-route", "--token"], "--auth FILE to keep others out"),
     (&["--dotfiles", "--show-hidden", "--all", "-A"], "--hidden"),
     (&["--no-dotfiles", "--hide-dotfiles", "--ignore-hidden-files", "--no-hidden"], "dotfiles are hidden by default"),
     (&["--symlinks", "--allow-symlink", "--allow-symlinks", "--follow", "--follow-links"], "--follow-symlinks"),
@@ -169,7 +179,7 @@ const ADVICE: &[(&[&str], &str)] = &[
     ),
     (&["--silent", "--quiet", "--no-log", "--no-logging", "--no-request-logging", "-L"], "--log-format off"),
     (&["-q"], "--log-format off for no log, --qr for a QR code"),
-    (&["--debug", "--log-level"], "--explain REQUEST shows every decision; --log-format chooses the log"),
+    (&["--debug", "--log-level"], "--explain REQUEST for every decision, --log-format for the log"),
     (
         &[
             "--trusted-proxies",
