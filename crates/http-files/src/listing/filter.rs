@@ -7,9 +7,10 @@ pub(crate) struct Filter {
 }
 
 impl Filter {
-    /// Decodes the value that a form sent.
+    /// Decodes the value that a form sent. The page shows it, and HTML has no control characters, which a terminal would
+    /// obey.
     pub(crate) fn from_form(value: &str) -> Filter {
-        let text = decode(value.as_bytes());
+        let text = decode(value.as_bytes()).replace(char::is_control, "\u{fffd}");
         let lower_case = text.to_lowercase();
         Filter { text, lower_case }
     }
@@ -65,6 +66,7 @@ mod tests {
             ("gr%C3%BC%C3%9Fe", "grüße"),
             ("%ff%c3", "\u{fffd}\u{fffd}"),
             ("%3cb%3E%22%26", "<b>\"&"),
+            ("a%00%1b[2J%7f%0a%c2%9bm", "a\u{fffd}\u{fffd}[2J\u{fffd}\u{fffd}\u{fffd}m"),
         ] {
             assert_eq!(Filter::from_form(value).text(), text, "{value}");
         }
