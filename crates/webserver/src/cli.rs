@@ -372,7 +372,8 @@ impl Cli {
     pub(crate) fn from_process() -> (Cli, Vec<String>) {
         let arguments: Vec<OsString> = env::args_os().collect();
         let result = environment::parse(&arguments, env::vars_os());
-        let (cli, notes) = result.unwrap_or_else(|error| near_misses::with_advice(error).exit());
+        let (cli, notes) = result
+            .unwrap_or_else(|error| near_misses::with_advice(error, arguments.get(1).map(|first| &**first)).exit());
         if cli.qr && cli.log_format == LogFormat::Json {
             let message = "--qr cannot be used with --log-format json, which makes every line an object";
             Cli::command().error(ErrorKind::ArgumentConflict, message).exit();

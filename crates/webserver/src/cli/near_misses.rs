@@ -1,6 +1,7 @@
 //! Advice where the command line of another server was typed: Python's `http.server`, Caddy, miniserve, dufs,
 //! static-web-server, serve, http-server or darkhttpd.
 
+use std::ffi::OsStr;
 use std::path::Path;
 
 use clap::Error;
@@ -207,13 +208,17 @@ const ADVICE: &[(&[&str], &str)] = &[
     (&["--print-manpage", "--manpage"], "--man"),
 ];
 
-/// Adds what to use instead of an argument that is unknown.
-pub(super) fn with_advice(mut error: Error) -> Error {
+/// Adds what to use instead of an argument that is unknown. `first` is the first argument.
+pub(super) fn with_advice(mut error: Error, first: Option<&OsStr>) -> Error {
     if error.kind() != ErrorKind::UnknownArgument {
         return error;
     }
     let advice = match error.get(ContextKind::InvalidArg) {
-        Some(ContextValue::String(argument)) => advice(argument),
+        // Before a directory that comes too late, the first one may say where to listen.
+        Some(ContextValue::String(argument)) => {
+            let first = || listen_options(first.filter(|_| !argument.starts_with('-'))?.to_str()?);
+            advice(argument).or_else(|| first().map(|options| format!("{options} {argument}")))
+        }
         _ => None,
     };
     if let Some(advice) = advice {
@@ -265,7 +270,7 @@ mod tests {
 
     fn refusal(arguments: &[&str]) -> String {
         let error = Cli::try_parse_from(["webserver"].iter().chain(arguments)).unwrap_err();
-        with_advice(error).to_string()
+        with_advice(error, arguments.first().map(OsStr::new)).to_string()
     }
 
     #[test]
@@ -304,9 +309,18 @@ mod tests {
             assert!(missing_root(Path::new(text)).ends_with(&format!("(to listen there: webserver {expected})")));
             let refusal = refusal(&["public", text]);
             assert!(refusal.contains(&format!("\n  tip: use {expected}\n")), "{refusal}");
+            let refusal = self::refusal(&[text, "public"]);
+            assert!(refusal.contains(&format!("\n  tip: use {expected} public\n")), "{refusal}");
         }
         for directory in ["public", "80800", "a:80", "./8080", "+80", ":", ""] {
             assert!(missing_root(Path::new(directory)).contains("webserver ROOT"), "{directory}");
+        }
+    }
+
+    #[test]
+    fn value_of_an_option_is_no_place_to_listen_on() {
+        for arguments in [&["--port", "8080", "public", "other"][..], &["public", "other"]] {
+            assert!(!refusal(arguments).contains("tip: use"), "{arguments:?}");
         }
     }
 
