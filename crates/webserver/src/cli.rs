@@ -140,7 +140,7 @@ pub(crate) struct Cli {
     #[arg(long, help_heading = HEADERS, value_name = "NAME: VALUE", value_parser = field)]
     pub(crate) header: Vec<(String, String)>,
 
-    /// Cache-Control for files [default: no-cache]
+    /// Caching of files [default: no-cache]
     ///
     /// A value that begins with / or * is a rule GLOB=VALUE for the files whose path below ROOT matches, for example
     /// '/assets/*=public, max-age=31536000, immutable'. A * stands for any characters, slashes included. The first rule
