@@ -67,6 +67,7 @@ fn sorted_by(browser: &mut Browser) -> Value {
 
 // V17
 #[test]
+#[ignore = "beside real software: scripts/interop"]
 fn listing_can_be_navigated_and_runs_no_script_but_its_own() {
     let Some(mut browser) = Browser::start() else { return };
     let directory = directory();
@@ -153,6 +154,7 @@ fn listing_can_be_navigated_and_runs_no_script_but_its_own() {
 }
 
 #[test]
+#[ignore = "beside real software: scripts/interop"]
 fn listing_fits_screens_and_screen_readers() {
     let Some(mut browser) = Browser::start() else { return };
     let directory = directory();
@@ -222,6 +224,7 @@ const SHOWN: &str = "[...document.querySelectorAll('tbody tr')].filter(row => ro
     [...row.cells].map(cell => cell.textContent).join('|'))";
 
 #[test]
+#[ignore = "beside real software: scripts/interop"]
 fn listing_is_complete_without_its_script_and_easier_with_it() {
     let Some(mut browser) = Browser::start() else { return };
     let directory = TempDir::new().unwrap();

@@ -21,6 +21,7 @@ use support::{Program, tool};
 const FILES: [&str; 4] = ["HelloWorld.html", "style.css", "sunrise.png", "large.bin"];
 
 #[test]
+#[ignore = "beside real software: scripts/interop"]
 fn curl_downloads_with_http_1_0() {
     let Some(curl) = tool("curl") else { return };
     let site = Site::start();
@@ -31,6 +32,7 @@ fn curl_downloads_with_http_1_0() {
 }
 
 #[test]
+#[ignore = "beside real software: scripts/interop"]
 fn curl_downloads_with_http_1_1() {
     let Some(curl) = tool("curl") else { return };
     let site = Site::start();
@@ -41,6 +43,7 @@ fn curl_downloads_with_http_1_1() {
 }
 
 #[test]
+#[ignore = "beside real software: scripts/interop"]
 fn curl_gets_head() {
     let Some(curl) = tool("curl") else { return };
     let site = Site::start();
@@ -54,6 +57,7 @@ fn curl_gets_head() {
 }
 
 #[test]
+#[ignore = "beside real software: scripts/interop"]
 fn curl_gets_404_for_missing_file() {
     let Some(curl) = tool("curl") else { return };
     let site = Site::start();
@@ -63,6 +67,7 @@ fn curl_gets_404_for_missing_file() {
 
 /// One connection for two files, in both versions.
 #[test]
+#[ignore = "beside real software: scripts/interop"]
 fn curl_keeps_its_connection() {
     let Some(curl) = tool("curl") else { return };
     let site = Site::start();
@@ -85,6 +90,7 @@ fn curl_keeps_its_connection() {
 }
 
 #[test]
+#[ignore = "beside real software: scripts/interop"]
 fn wget_keeps_its_connection() {
     let Some(wget) = tool("wget") else { return };
     let site = Site::start();
@@ -123,6 +129,7 @@ fn requested(program: Program) -> Vec<String> {
 }
 
 #[test]
+#[ignore = "beside real software: scripts/interop"]
 fn wget_mirrors_a_directory_and_fetches_each_page_and_file_once() {
     let Some(wget) = tool("wget") else { return };
     let (_directory, program, files) = tree();
@@ -145,6 +152,7 @@ fn wget_mirrors_a_directory_and_fetches_each_page_and_file_once() {
 }
 
 #[test]
+#[ignore = "beside real software: scripts/interop"]
 fn lftp_mirrors_a_directory() {
     let Some(lftp) = tool("lftp") else { return };
     let (_directory, program, files) = tree();
@@ -158,12 +166,14 @@ fn lftp_mirrors_a_directory() {
 }
 
 #[test]
+#[ignore = "beside real software: scripts/interop"]
 fn apache_bench_opens_a_connection_per_request() {
     let Some(ab) = tool("ab") else { return };
     apache_bench(Command::new(ab).args(["-n", "1000", "-c", "8"]));
 }
 
 #[test]
+#[ignore = "beside real software: scripts/interop"]
 fn apache_bench_keeps_connections() {
     let Some(ab) = tool("ab") else { return };
     let report = apache_bench(Command::new(ab).args(["-k", "-n", "1000", "-c", "8"]));
@@ -189,6 +199,7 @@ fn figure(report: &str, name: &str) -> usize {
 }
 
 #[test]
+#[ignore = "beside real software: scripts/interop"]
 fn python_keeps_its_connection() {
     const SCRIPT: &str = r#"
 import http.client, pathlib, sys
@@ -217,6 +228,7 @@ assert response.status == 404, response.status
 
 /// The page is the example with a script that records what the browser has loaded.
 #[test]
+#[ignore = "beside real software: scripts/interop"]
 fn chromium_shows_the_page_with_its_picture() {
     const SCRIPT: &str = "<script>
 addEventListener('load', () => {

@@ -107,6 +107,7 @@ fn site() -> (TempDir, Vec<u8>) {
 
 // R9110-9.3.7: by default HAProxy checks health by OPTIONS.
 #[test]
+#[ignore = "beside real software: scripts/interop"]
 fn haproxy_considers_server_up() {
     let (directory, large) = site();
     let program = Program::start(directory.path(), &[]);
@@ -148,6 +149,7 @@ fn nginx(program: &Program, locations: &str) -> Option<Proxy> {
 
 // In both versions. nginx does not keep a connection to a server whose responses are HTTP/1.0.
 #[test]
+#[ignore = "beside real software: scripts/interop"]
 fn nginx_forwards_requests() {
     let (directory, large) = site();
     for (version, connection) in [("1.0", "keep-alive"), ("1.1", "")] {
@@ -165,6 +167,7 @@ fn nginx_forwards_requests() {
 
 // R9110-10.2.2
 #[test]
+#[ignore = "beside real software: scripts/interop"]
 fn redirects_and_links_keep_the_prefix_of_a_proxy() {
     let (directory, _) = site();
     fs::create_dir_all(directory.path().join("sub/deeper/foo:bar")).unwrap();
@@ -222,6 +225,7 @@ fn redirects_and_links_keep_the_prefix_of_a_proxy() {
 
 // R9110-13.1.2, R9110-15.4.5: a shared cache revalidates by the entity tag, and then sends its copy.
 #[test]
+#[ignore = "beside real software: scripts/interop"]
 fn varnish_revalidates_by_entity_tag() {
     let (directory, large) = site();
     let program = Program::start(directory.path(), &["--cache-control", "max-age=1"]);
