@@ -3,9 +3,8 @@
 use std::ffi::OsStr;
 use std::fs::File;
 use std::io::{self, Read as _, Seek as _};
-use std::os::unix::ffi::OsStrExt as _;
-use std::path::Path;
 
+use clap_lex::OsStrExt as _;
 use webclient::Body;
 
 use crate::stdio;
@@ -25,21 +24,20 @@ pub(crate) enum Data {
 impl Data {
     /// `-` is standard input, `@FILE` a file, and anything else the data itself.
     pub(crate) fn read(argument: &OsStr) -> Result<Data, String> {
-        let (file, name) = match argument.as_encoded_bytes() {
-            b"-" | b"@-" => (stdio::input(), "standard input".into()),
-            [b'@', name @ ..] => {
-                let path = Path::new(OsStr::from_bytes(name));
-                (File::open(path), format!("{path:?}"))
-            }
-            text => return Ok(Data::Bytes(text.into())),
+        let (file, name) = match argument.strip_prefix("@") {
+            _ if argument == "-" || argument == "@-" => (stdio::input(), "standard input".into()),
+            Some(name) => (File::open(name), format!("{name:?}")),
+            None => return Ok(Data::Bytes(argument.as_encoded_bytes().into())),
         };
         file.and_then(Data::of).map_err(|error| format!("cannot read {name}: {error}"))
     }
 
     /// A pipe has no length before it is read, and some files say that theirs is 0 (those of procfs).
     fn of(mut file: File) -> io::Result<Data> {
-        let metadata = file.metadata()?;
-        if metadata.is_file() && metadata.len() > 0 {
+        if let Ok(metadata) = file.metadata() // Windows knows nothing of a pipe
+            && metadata.is_file()
+            && metadata.len() > 0
+        {
             let start = file.stream_position()?;
             return Ok(Data::File { file, start, length: metadata.len().saturating_sub(start) });
         }

@@ -9,6 +9,7 @@ mod progress;
 mod run;
 mod save;
 mod show;
+#[cfg_attr(windows, path = "stdio_windows.rs")]
 mod stdio;
 mod terminal;
 mod trace;

@@ -257,12 +257,7 @@ fn output_that_nobody_reads_is_a_silent_failure() {
 
 /// Runs a line of shell, in which `$W` is the program.
 fn shell(line: &str) -> Output {
-    Command::new("sh")
-        .args(["-c", line])
-        .env("W", env!("CARGO_BIN_EXE_webclient"))
-        .stdin(Stdio::null())
-        .output()
-        .unwrap()
+    Command::new("sh").args(["-c", line]).env("W", support::program()).stdin(Stdio::null()).output().unwrap()
 }
 
 #[test]

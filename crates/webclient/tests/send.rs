@@ -135,10 +135,10 @@ fn standard_input_is_sent_from_where_it_stands() {
     assert_eq!(server.request().body, b"webclient\n");
 
     let mut closed = Command::new("sh");
-    closed.args(["-c", &format!("$W -d - {url} <&-")]).env("W", env!("CARGO_BIN_EXE_webclient"));
+    closed.args(["-c", &format!("$W -d - {url} <&-")]).env("W", support::program());
     assert_ends(&closed.output().unwrap(), 2, "", "cannot read standard input: Bad file descriptor");
     let mut closed = Command::new("sh");
-    closed.args(["-c", &format!("$W -d @/dev/stdin {url} <&-")]).env("W", env!("CARGO_BIN_EXE_webclient"));
+    closed.args(["-c", &format!("$W -d @/dev/stdin {url} <&-")]).env("W", support::program());
     assert_ends(&closed.output().unwrap(), 2, "", "cannot read \"/dev/stdin\": Is a directory");
     server.assert_no_request();
 }
@@ -152,7 +152,7 @@ fn large_file_is_not_read_into_memory() {
     let url = format!("http://{}/a", listener.local_addr().unwrap());
     let mut limited = Command::new("sh");
     limited.args(["-c", &format!("ulimit -v 1000000; exec $W -d @{} {url}", sparse.path().display())]);
-    limited.env("W", env!("CARGO_BIN_EXE_webclient")).stdout(Stdio::piped()).stderr(Stdio::piped());
+    limited.env("W", support::program()).stdout(Stdio::piped()).stderr(Stdio::piped());
     let child = limited.spawn().unwrap();
     let mut stream = accept(listener);
     let mut received = vec![0; 64 << 20];

@@ -3,7 +3,12 @@
 
 mod part;
 mod record;
+#[cfg_attr(windows, path = "windows.rs")]
+#[cfg_attr(not(windows), path = "unix.rs")]
+mod system;
 mod target;
+#[cfg(any(windows, test))]
+mod windows_names;
 
 use std::fs::{self, OpenOptions};
 use std::io::{self, ErrorKind, IsTerminal as _, Write};

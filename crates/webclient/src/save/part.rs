@@ -1,16 +1,12 @@
 //! An incomplete download: `FILE.part`, and beside it `FILE.part.meta` with its record.
 
 use std::ffi::OsString;
-use std::fs::{self, File, Metadata, OpenOptions};
+use std::fs::{self, File, Metadata};
 use std::io::{self, ErrorKind, Read as _, Seek as _, SeekFrom, Write};
-use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _, PermissionsExt as _, fchown};
 use std::path::{Path, PathBuf};
 
-use rustix::fs::{AtFlags, CWD, FlockOperation, OFlags, RenameFlags, flock, fstatfs, linkat, renameat_with};
-use rustix::io::Errno;
-use rustix::process::geteuid;
-
 use super::record::Record;
+use super::system::{create_record, keep_permissions, open_locked, open_record, rename_to_new, reports_errors_late};
 use super::target::EXISTS;
 
 /// What the longer name adds to the file's.
@@ -145,8 +141,7 @@ impl Part {
     }
 
     fn write_record(&mut self, record: &Record) -> io::Result<()> {
-        // Its URL may hold a secret.
-        let file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&self.record_path);
+        let file = create_record(&self.record_path);
         self.is_recorded = file.is_ok();
         file.and_then(|mut file| file.write_all(&record.to_text())).map_err(|error| named(&self.record_path, &error))
     }
@@ -193,92 +188,8 @@ pub(crate) fn named(path: &Path, error: &io::Error) -> io::Error {
 
 fn read_record(path: &Path) -> Option<Record> {
     let mut text = Vec::new();
-    let file = OpenOptions::new().read(true).custom_flags(flags()).open(path).ok()?;
-    file.metadata().is_ok_and(|found| is_own(&found)).then_some(())?;
-    file.take(LONGEST_RECORD).read_to_end(&mut text).ok()?;
+    open_record(path)?.take(LONGEST_RECORD).read_to_end(&mut text).ok()?;
     Record::parse(&text)
-}
-
-/// A symlink may lead to somebody else's file, and a pipe may wait for a reader.
-fn flags() -> i32 {
-    (OFlags::NOFOLLOW | OFlags::NONBLOCK).bits().cast_signed()
-}
-
-/// Opens a file for writing, or creates it, and locks it. Also returns its length. The lock ends with the process. File
-/// systems without locks are believed to have no other client.
-///
-/// In a directory that others may write to, somebody may have put a file there, to add to the download or to read it.
-fn open_locked(path: &Path, is_private: bool) -> io::Result<(File, u64)> {
-    let mode = if is_private { 0o600 } else { 0o666 };
-    loop {
-        let file =
-            OpenOptions::new().write(true).create(true).truncate(false).mode(mode).custom_flags(flags()).open(path)?;
-        if flock(&file, FlockOperation::NonBlockingLockExclusive) == Err(Errno::WOULDBLOCK) {
-            return Err(io::Error::new(ErrorKind::ResourceBusy, "another download is writing it"));
-        }
-        let opened = file.metadata()?;
-        // A client that finished meanwhile has renamed what was opened.
-        let is_same = |named: Metadata| (named.dev(), named.ino()) == (opened.dev(), opened.ino());
-        if !fs::symlink_metadata(path).is_ok_and(is_same) {
-            continue;
-        }
-        if !is_own(&opened) {
-            return Err(io::Error::other("it is no regular file of this user alone"));
-        }
-        if is_private {
-            file.set_permissions(fs::Permissions::from_mode(0o600))?;
-        }
-        return Ok((file, opened.len()));
-    }
-}
-
-/// Whether it is a regular file of this user, and has no other name.
-fn is_own(found: &Metadata) -> bool {
-    found.is_file() && found.uid() == geteuid().as_raw() && found.nlink() == 1
-}
-
-/// Gives a file the owner and the permissions of the one that it replaces. Where the owner cannot be given, the group
-/// gets no permission that was meant for another group.
-fn keep_permissions(file: &File, replaced: &Metadata) -> io::Result<()> {
-    let own = file.metadata()?;
-    let is_foreign = (own.uid(), own.gid()) != (replaced.uid(), replaced.gid())
-        && fchown(file, Some(replaced.uid()), Some(replaced.gid())).is_err();
-    let mode = replaced.mode() & if is_foreign { 0o707 } else { 0o777 };
-    file.set_permissions(fs::Permissions::from_mode(mode))
-}
-
-/// Renames a file unless the new name exists.
-fn rename_to_new(from: &Path, to: &Path) -> io::Result<()> {
-    match renameat_with(CWD, from, CWD, to, RenameFlags::NOREPLACE) {
-        Err(Errno::INVAL | Errno::NOSYS | Errno::NOTSUP) => link_to_new(from, to),
-        result => Ok(result?),
-    }
-}
-
-/// The same where a rename does not know the flag, as over NFS, which has hard links.
-fn link_to_new(from: &Path, to: &Path) -> io::Result<()> {
-    match linkat(CWD, from, CWD, to, AtFlags::empty()) {
-        Ok(()) => fs::remove_file(from),
-        Err(Errno::PERM | Errno::NOSYS | Errno::NOTSUP) => rename_to_reserved(from, to),
-        Err(error) => Err(error.into()),
-    }
-}
-
-/// The same where there are no hard links either, as in many FUSE file systems: an empty file takes the name first.
-fn rename_to_reserved(from: &Path, to: &Path) -> io::Result<()> {
-    File::create_new(to)?;
-    fs::rename(from, to).inspect_err(|_| drop(fs::remove_file(to)))
-}
-
-/// Whether a full disk or a quota may become known only when the file is flushed, as over a network.
-fn reports_errors_late(file: &File) -> bool {
-    const NFS: u32 = 0x6969;
-    const CIFS: u32 = 0xff53_4d42;
-    const SMB2: u32 = 0xfe53_4d42;
-    const CEPH: u32 = 0x00c3_6400;
-    const FUSE: u32 = 0x6573_5546;
-    const V9FS: u32 = 0x0102_1997;
-    fstatfs(file).is_ok_and(|found| matches!(found.f_type as u32, NFS | CIFS | SMB2 | CEPH | FUSE | V9FS))
 }
 
 #[cfg(test)]
@@ -306,24 +217,6 @@ mod tests {
             let finished = part.finish();
             assert_eq!((finished.is_err(), target.exists()), (is_late, !is_late), "{finished:?}");
             assert_eq!(directory.path().join("file.part").exists(), is_late, "what was received stays");
-        }
-    }
-
-    /// By each means, of which a file system may lack some.
-    #[test]
-    fn rename_to_a_new_name_replaces_nothing() {
-        for rename in [rename_to_new, link_to_new, rename_to_reserved] {
-            let directory = tempfile::tempdir().unwrap();
-            let (from, to) = (directory.path().join("from"), directory.path().join("to"));
-            fs::write(&from, "new").unwrap();
-            rename(&from, &to).unwrap();
-            assert_eq!((fs::read(&to).unwrap(), from.exists()), (b"new".to_vec(), false));
-
-            fs::write(&from, "other").unwrap();
-            assert_eq!(rename(&from, &to).unwrap_err().kind(), ErrorKind::AlreadyExists);
-            assert_eq!((fs::read(&to).unwrap(), fs::read(&from).unwrap()), (b"new".to_vec(), b"other".to_vec()));
-            assert!(rename(&directory.path().join("none"), &directory.path().join("a")).is_err());
-            assert!(!directory.path().join("a").exists());
         }
     }
 }

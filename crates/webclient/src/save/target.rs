@@ -3,14 +3,12 @@
 use std::ffi::OsString;
 use std::fs;
 use std::io::{self, ErrorKind};
-use std::os::unix::ffi::{OsStrExt as _, OsStringExt as _};
-use std::os::unix::fs::FileTypeExt as _;
-use std::path::{Path, PathBuf};
+use std::path::{Path, PathBuf, is_separator};
 
-use rustix::fs::{Access, access};
 use webclient::http_core::HttpUrl;
 
 use super::part::{SUFFIX, named};
+use super::system::{check_writable, file_name_of, is_socket, stays_in_place};
 
 /// The longest name of a file, less the suffix of what lies beside it while it is incomplete.
 const LONGEST: usize = 255 - SUFFIX.len();
@@ -53,8 +51,7 @@ impl Target {
 
     fn resolve(mut path: PathBuf) -> io::Result<Target> {
         for _ in 0..MOST_LINKS {
-            // The links in there are not names of files, although some look like it.
-            if path.starts_with("/proc") || path.starts_with("/dev/fd") {
+            if stays_in_place(&path) {
                 return Ok(Target::InPlace(path));
             }
             match fs::symlink_metadata(&path) {
@@ -64,10 +61,10 @@ impl Target {
                 }
                 Ok(found) if found.is_dir() => return Err(ErrorKind::IsADirectory.into()),
                 Ok(found) if found.is_file() => {
-                    access(&path, Access::WRITE_OK)?; // a rename would replace a write-protected file, too
+                    check_writable(&path, &found)?; // a rename would replace a write-protected file, too
                     return Target::file(path, false);
                 }
-                Ok(found) if found.file_type().is_socket() => return Err(ErrorKind::Unsupported.into()),
+                Ok(found) if is_socket(found.file_type()) => return Err(ErrorKind::Unsupported.into()),
                 Ok(_) => return Ok(Target::InPlace(path)),
                 Err(error) if error.kind() == ErrorKind::NotFound => return Target::file(path, false),
                 Err(error) => return Err(error),
@@ -80,11 +77,15 @@ impl Target {
         match path.file_name() {
             // "x/" and "x/.." name directories.
             None => Err(ErrorKind::IsADirectory.into()),
-            Some(_) if path.as_os_str().as_bytes().ends_with(b"/") => Err(ErrorKind::IsADirectory.into()),
+            Some(_) if ends_with_separator(&path) => Err(ErrorKind::IsADirectory.into()),
             Some(name) if name.len() > LONGEST => Err(io::Error::other(TOO_LONG)),
             Some(_) => Ok(Target::File { path, must_be_new }),
         }
     }
+}
+
+fn ends_with_separator(path: &Path) -> bool {
+    path.as_os_str().as_encoded_bytes().last().is_some_and(|last| is_separator((*last).into()))
 }
 
 pub(crate) const EXISTS: &str = "it exists (--force replaces it)";
@@ -107,7 +108,7 @@ fn file_name(url: &HttpUrl) -> Result<OsString, &'static str> {
         name if name.contains(&b'/') => Err("the file name in the URL has a slash (use --output)"),
         _ if is_control => Err("the file name in the URL has a control character (use --output)"),
         name if name.len() > LONGEST => Err("the file name in the URL is too long (use --output)"),
-        _ => Ok(OsString::from_vec(name)),
+        _ => file_name_of(name),
     }
 }
 
@@ -127,6 +128,8 @@ fn percent_decoded(text: &[u8]) -> Vec<u8> {
 
 #[cfg(test)]
 mod tests {
+    use std::os::unix::ffi::OsStrExt as _;
+
     use super::*;
 
     #[test]

@@ -6,7 +6,7 @@ use std::os::unix::fs::{FileTypeExt as _, MetadataExt as _, PermissionsExt as _,
 use std::os::unix::process::CommandExt as _;
 use std::process::{Command, Stdio};
 
-use crate::scripted::{Place, Reply, Server, assert_ends};
+use crate::scripted::{Place, Reply, Server, assert_ends, program};
 
 const HELLO: &str = "HTTP/1.0 200 OK\r\nContent-Length: 5\r\n\r\nhello";
 /// Its last 5 bytes are missing.
@@ -407,7 +407,7 @@ fn large_body_takes_little_memory() {
 
 /// Runs the program on a terminal of its own. Returns what it shows there.
 fn on_terminal(place: &Place, arguments: &str, url: &str, redirection: &str) -> String {
-    let command = format!("{} {arguments} {url} {redirection}", env!("CARGO_BIN_EXE_webclient"));
+    let command = format!("{} {arguments} {url} {redirection}", program().display());
     let mut script = Command::new("script");
     script.args(["-qec", &command, "/dev/null"]).current_dir(place.0.path()).stdin(Stdio::null());
     let output = script.output().expect("script is part of util-linux");

@@ -1,6 +1,7 @@
 //! A server that plays a script: one reply for each connection, in order. And how the program is run beside it.
 
-use std::ffi::OsStr;
+use std::env;
+use std::ffi::{OsStr, OsString};
 use std::fs;
 use std::io::{self, Read as _, Write as _};
 use std::net::{SocketAddr, TcpListener, TcpStream};
@@ -14,6 +15,11 @@ use std::time::{Duration, Instant};
 use tempfile::TempDir;
 
 const TIMEOUT: Duration = Duration::from_secs(60);
+
+/// As in `tests/support`.
+pub(crate) fn program() -> OsString {
+    env::var_os("WEBCLIENT_TEST_PROGRAM").unwrap_or_else(|| env!("CARGO_BIN_EXE_webclient").into())
+}
 
 /// What happens after the bytes of a reply.
 enum Then {
@@ -170,7 +176,7 @@ impl Place {
     }
 
     pub(crate) fn command<A: AsRef<OsStr>>(&self, arguments: impl IntoIterator<Item = A>) -> Command {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_webclient"));
+        let mut command = Command::new(program());
         command.args(arguments).current_dir(self.0.path()).stdin(Stdio::null());
         command
     }
@@ -182,7 +188,7 @@ impl Place {
     /// Runs a shell script with the program as `$0`.
     pub(crate) fn shell(&self, script: &str, arguments: &[&str]) -> Output {
         let mut command = Command::new("bash");
-        command.arg("-c").arg(script).arg(env!("CARGO_BIN_EXE_webclient")).args(arguments);
+        command.arg("-c").arg(script).arg(program()).args(arguments);
         command.current_dir(self.0.path()).stdin(Stdio::null()).output().unwrap()
     }
 

@@ -2,7 +2,8 @@
 #![allow(dead_code)] // each test file uses a part
 
 use std::collections::HashMap;
-use std::ffi::OsStr;
+use std::env;
+use std::ffi::{OsStr, OsString};
 use std::io::{self, Read, Write as _};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::process::{Command, Output, Stdio};
@@ -145,12 +146,17 @@ fn read_request(stream: &mut TcpStream, connection: usize) -> Option<Request> {
     Some(Request { connection, head, body })
 }
 
+/// The program under test: `WEBCLIENT_TEST_PROGRAM` if it is set, so that these tests can run one for another system.
+pub(crate) fn program() -> OsString {
+    env::var_os("WEBCLIENT_TEST_PROGRAM").unwrap_or_else(|| env!("CARGO_BIN_EXE_webclient").into())
+}
+
 pub(crate) fn webclient<A: AsRef<OsStr>>(arguments: impl IntoIterator<Item = A>) -> Output {
     command(arguments).output().unwrap()
 }
 
 pub(crate) fn command<A: AsRef<OsStr>>(arguments: impl IntoIterator<Item = A>) -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_webclient"));
+    let mut command = Command::new(program());
     command.args(arguments).stdin(Stdio::null());
     command
 }
@@ -160,7 +166,7 @@ pub(crate) fn command<A: AsRef<OsStr>>(arguments: impl IntoIterator<Item = A>) -
 pub(crate) fn on_terminal(line: &str) -> Command {
     let mut script = Command::new("script");
     script.args(["--quiet", "--return", "--echo", "always", "--command", line, "/dev/null"]);
-    script.env("W", env!("CARGO_BIN_EXE_webclient")).env("SHELL", "/bin/sh").env("LC_ALL", "C.UTF-8");
+    script.env("W", program()).env("SHELL", "/bin/sh").env("LC_ALL", "C.UTF-8");
     script.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
     script
 }
