@@ -3,7 +3,9 @@
 //! It teaches that HTTP needs no TCP. What serves is the `no_std` package `device`; this program carries its bytes and
 //! says what time it is. One peer is at the other end, and the line is never closed.
 //!
-//!     printf 'GET / HTTP/1.0\r\nConnection: keep-alive\r\n\r\n' | cargo run --bin serial_line
+//! ```sh
+//! printf 'GET / HTTP/1.0\r\nConnection: keep-alive\r\n\r\n' | cargo run --bin serial_line
+//! ```
 //!
 //! Over a real line, after `stty -F /dev/ttyUSB0 raw 115200`: `serial_line </dev/ttyUSB0 >/dev/ttyUSB0`.
 //! `examples/firmware` does the same on a microcontroller.

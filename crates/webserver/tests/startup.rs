@@ -146,7 +146,8 @@ fn signal_interrupts_start_whose_output_nobody_reads() {
 fn closed_terminal_interrupts_start() {
     let (directory, (_reader, writer), (_outer, inner)) = (directory(), full_pipe(), terminal());
     let socket = directory.path().join("socket");
-    let mut command = Command::new(PROGRAM);
+    let mut command = Command::new("env");
+    command.args(["--default-signal=HUP", PROGRAM]); // under nohup, the test ignores it
     command.arg("--unix").arg(&socket).arg(directory.path()).stdin(inner).stdout(writer).stderr(Stdio::null());
     let process = Starting(command.spawn().unwrap());
     wait_until("it serves", || UnixStream::connect(&socket).is_ok());

@@ -195,7 +195,9 @@ fn hangup_ends_what_runs_on_a_terminal_and_is_not_told_otherwise() {
     ] {
         let (_outer, inner) = terminal();
         let mut command = Command::new("sh");
-        let script = if ignored { "trap '' HUP; exec \"$0\" \"$@\"" } else { "exec \"$0\" \"$@\"" };
+        // Under nohup, the test itself ignores it.
+        let script =
+            if ignored { "trap '' HUP; exec \"$0\" \"$@\"" } else { "exec env --default-signal=HUP \"$0\" \"$@\"" };
         command.args(["-c", script, PROGRAM, "--port", "0", "--bind", "127.0.0.1"]).args(options).arg(directory.path());
         let messages = tempfile::tempfile().unwrap();
         command.stdin(if on_terminal { Stdio::from(inner) } else { Stdio::null() });
@@ -223,7 +225,8 @@ fn closed_terminal_ends_the_server() {
     let directory = directory();
     let (outer, inner) = terminal();
     let mut command = Command::new(setsid);
-    command.args(["--ctty", PROGRAM, "--port", "0", "--bind", "127.0.0.1"]).arg(directory.path());
+    command.args(["--ctty", "env", "--default-signal=HUP"]); // under nohup, the test ignores it
+    command.args([PROGRAM, "--port", "0", "--bind", "127.0.0.1"]).arg(directory.path());
     // As in a terminal: everything but the ready lines is on it.
     command.stdin(inner.try_clone().unwrap()).stdout(Stdio::piped()).stderr(inner);
     let process = command.spawn().unwrap();
