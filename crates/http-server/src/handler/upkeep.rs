@@ -10,7 +10,7 @@ use crate::clock;
 use crate::messages::Messages;
 use crate::permit::{Permit, Turn};
 
-/// A call of [`Handler::upkeep`](crate::Handler::upkeep): it may block now, and may ask for more.
+/// A call of [`Handler::upkeep`]: it may block now, and may ask for more.
 pub struct Upkeep<'a> {
     pub(crate) turn: &'a Turn,
     pub(crate) messages: &'a Messages,
