@@ -2,11 +2,11 @@
 
 use http_server::{Engine, Server, ServerConfig};
 
-/// `WEBSERVER_TEST_ENGINE=plain`: the plain one.
+/// `TEST_ENGINE=plain`: the plain one.
 fn is_plain() -> bool {
-    match std::env::var("WEBSERVER_TEST_ENGINE").as_deref() {
+    match std::env::var("TEST_ENGINE").as_deref() {
         Ok("plain") => true,
-        Ok(other) => panic!("WEBSERVER_TEST_ENGINE is {other:?}, and only `plain` is known"),
+        Ok(other) => panic!("TEST_ENGINE is {other:?}, and only `plain` is known"),
         Err(_) => false,
     }
 }
