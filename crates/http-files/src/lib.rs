@@ -127,8 +127,8 @@ impl Files {
     /// can be read, every response is a 503.
     ///
     /// If it is a file, `/` is redirected to its name, and everything else is a 404, its precompressed files included. A
-    /// file that takes its place is served at once, and while there is none, its name is a 404, too. If it is a symlink, a
-    /// switch is noticed as above.
+    /// file that replaces it is served at once. As long as no file has that name, the name is a 404, too. If it is a
+    /// symlink, a switch is noticed as above.
     ///
     /// ```
     /// use http_files::Files;

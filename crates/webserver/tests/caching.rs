@@ -1,4 +1,4 @@
-//! Cache-Control by path (`--cache-control`): which rule is used, and what is sent where there is none.
+//! Cache-Control by path (`--cache-control`): which rule is used, and what is sent without one.
 // Lets clippy treat the helpers as test code.
 #![cfg(test)]
 

@@ -88,7 +88,7 @@ struct Slot(Arc<AtomicUsize>);
 impl Slots {
     fn take(&self) -> Result<Slot, OpenError> {
         let slot = Slot(self.0.clone());
-        // If there is none, the drop takes back what this adds.
+        // If no place is free, dropping `slot` undoes the increment.
         if slot.0.fetch_add(1, Relaxed) < MAX_AT_ONCE { Ok(slot) } else { Err(OpenError::ManyArchives) }
     }
 }
