@@ -164,7 +164,7 @@ pub(crate) struct Cli {
     /// Require a login from this users file
     ///
     /// Add a user with: webserver --hash-password >> FILE. A line is USER:HASH, and the hash one of bcrypt, as htpasswd -B
-    /// makes it. SIGHUP has the file read again. Keep it in a directory of its own, which the sandbox allows to read.
+    /// makes it. SIGHUP has the file read again. Keep it in a directory of its own, which the sandbox lets the server read.
     #[arg(long, help_heading = ACCESS, value_name = "FILE")]
     pub(crate) auth: Option<PathBuf>,
 

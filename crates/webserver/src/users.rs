@@ -70,7 +70,7 @@ impl UsersFile {
                         replace(users);
                         report(Level::Info, &format!("--auth {:?}: read again", self.path));
                     }
-                    Err(error) => report(Level::Error, &format!("{error}; the users of before stay")),
+                    Err(error) => report(Level::Error, &format!("{error}; the previous users stay")),
                 }
             }
         };

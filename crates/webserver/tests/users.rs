@@ -105,7 +105,7 @@ fn changed_users_count_from_the_next_request_on(site: &Site, program: &Program) 
     ] {
         site.replace(lines);
         let message = read_again(program);
-        assert!(message.ends_with(&format!("users\": {expected}; the users of before stay")), "{message}");
+        assert!(message.ends_with(&format!("users\": {expected}; the previous users stay")), "{message}");
         assert!(!message.contains("secret"));
     }
     fs::remove_file(&site.users).unwrap();
@@ -179,7 +179,7 @@ fn users_file_may_be_a_symlink_that_is_switched_below_its_directory() {
     symlink(&outside, &site.users).unwrap();
     if program.messages().contains("sandboxed by Landlock") {
         let message = read_again(&program);
-        let expected = "permission denied (let the user that runs the server read it); the users of before stay";
+        let expected = "permission denied (let the user that runs the server read it); the previous users stay";
         assert!(message.ends_with(expected), "{message}");
         assert_eq!(status_for(address, "you", PASSWORD), 200);
     }

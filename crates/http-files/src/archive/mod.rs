@@ -50,7 +50,7 @@ pub(crate) enum Format {
     TarGz,
 }
 
-/// The format that a query asks for, if it asks for an archive. `Some(None)`: one that there is not.
+/// The format that a query asks for, if it asks for an archive. `Some(None)` if there is no such format.
 pub(crate) fn requested(query: Option<&str>) -> Option<Option<Format>> {
     // As in a listing, the last part counts.
     let format = query?.split('&').filter_map(|part| part.strip_prefix("archive=")).next_back()?;

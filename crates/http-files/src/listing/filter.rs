@@ -25,7 +25,7 @@ impl Filter {
     }
 }
 
-/// Decodes `application/x-www-form-urlencoded`. A `%` that two hexadecimal digits do not follow is one.
+/// Decodes `application/x-www-form-urlencoded`. A `%` without two hexadecimal digits behind it stands for itself.
 fn decode(value: &[u8]) -> String {
     let mut bytes = Vec::with_capacity(value.len());
     let mut rest = value;

@@ -237,7 +237,7 @@ mod tests {
         assert_eq!((log_in("old"), auth.verifications()), (401, 3), "it is not cached any more");
         assert_eq!(log_in("new"), 200);
         auth.replace_users(file("old"));
-        // The client's last wrong password: that of before is not remembered as wrong.
+        // A password that was wrong before the change is not remembered as wrong.
         assert_eq!((log_in("new"), log_in("old"), auth.verifications()), (401, 200, 6));
         auth.replace_users(file("old"));
         assert_eq!((log_in("old"), auth.verifications()), (200, 6), "the line is the same");

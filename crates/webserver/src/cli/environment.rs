@@ -78,7 +78,7 @@ fn options(arg: &Arg, value: &OsStr) -> Result<Vec<OsString>, String> {
     Ok(match arg.get_action() {
         ArgAction::SetTrue if is_on(value)? => vec![option.into()],
         ArgAction::SetTrue => Vec::new(),
-        // No other separator is in no value.
+        // A value may contain every other separator.
         ArgAction::Append => {
             let lines = value.as_bytes().split(|&c| c == b'\n').map(<[u8]>::trim_ascii);
             lines.filter(|line| !line.is_empty()).map(with).collect()
