@@ -117,7 +117,7 @@ impl ServerConfig {
     pub const MAX_THREADS: usize = 1024;
 
     /// The default [`plain_threads`](Self::plain_threads): ten browsers have 60 connections. 64 threads take 1.5 MB more
-    /// than 8, and serve 63 kept connections 3 times as fast: with 8, nearly every request needs a new connection.
+    /// than 8, and serve 63 kept connections over 3 times as fast: with 8, nearly every request needs a new connection.
     pub const DEFAULT_PLAIN_THREADS: usize = 64;
 
     /// How many connections over the limit the reactor sends a 503 at the same time. Further ones are closed.
