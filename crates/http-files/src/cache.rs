@@ -7,7 +7,7 @@
 use std::cell::{Cell, RefCell};
 use std::hash::BuildHasher;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 
 use http_core::{Date, Fields};
 use http_server::freshness::ReceivedAt;
@@ -59,7 +59,13 @@ pub(crate) struct Cache {
     hasher: DefaultHashBuilder,
     /// It may have something that the next upkeep drops.
     needs_upkeep: AtomicBool,
+    hits: Hits,
 }
+
+/// In cache lines of their own: each request writes them, and reads the data beside them.
+#[derive(Debug, Default)]
+#[repr(align(128))]
+struct Hits(AtomicU64);
 
 impl Cache {
     /// A cache of files that take this many bytes of memory in all, and hold at most this many descriptors. A size of 0
@@ -76,7 +82,15 @@ impl Cache {
         let entries = || Entries::with(items, size, weight, hasher.clone(), DropUnlocked);
         let entries = (size > 0).then(entries);
         let admission = Admission::new((size / BYTES_PER_MISS) as usize);
-        Cache { size, descriptors, entries, admission, hasher, needs_upkeep: AtomicBool::new(false) }
+        Cache {
+            size,
+            descriptors,
+            entries,
+            admission,
+            hasher,
+            needs_upkeep: AtomicBool::new(false),
+            hits: Hits::default(),
+        }
     }
 
     pub(crate) fn with_size(&self, size: u64) -> Cache {
@@ -113,10 +127,16 @@ impl Cache {
             blocking.may_hang()?;
         }
         if resource.is_settled(now) && resource.is_current(chosen, now, received_at, blocking)? {
+            self.hits.0.fetch_add(1, Relaxed);
             return Ok(Some(resource));
         }
         cache.remove(name);
         Ok(None)
+    }
+
+    /// How many times [`get`](Self::get) has found a resource.
+    pub(crate) fn hits(&self) -> u64 {
+        self.hits.0.load(Relaxed)
     }
 
     /// Adds a resource if it is settled, and if there is space for it or it was missed before. `now` is a time before it

@@ -436,6 +436,11 @@ impl Files {
         self.reads.load(Relaxed)
     }
 
+    /// How many times a file was taken from the cache so far.
+    pub fn cache_hits(&self) -> u64 {
+        self.cache.hits()
+    }
+
     /// Whether there is a file at this path that can be opened now.
     pub fn contains(&self, path: &[u8]) -> bool {
         let view = self.root.view();

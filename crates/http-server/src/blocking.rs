@@ -267,12 +267,12 @@ pub(crate) fn drive_to_end<S: Stream>(
             Ok(TurnOutcome::Close(reason)) => break reason,
             Err(_) => {
                 context.forget_buffers();
-                connection.abort(shared, EndReason::Failed);
+                connection.abort(shared, context, EndReason::Failed);
                 break EndReason::Failed;
             }
         }
         if shared.is_over() {
-            break connection.abort(shared, EndReason::Shutdown);
+            break connection.abort(shared, context, EndReason::Shutdown);
         }
     };
     let close_reason = connection.close_reason();

@@ -87,6 +87,9 @@ pub struct ServerConfig {
     /// The most bytes that responses in memory may take while clients read them, over all connections. Default: 64 MiB.
     /// Beyond it, connections close before their responses are complete.
     pub send_budget: usize,
+    /// Whether it is measured how long each request takes, for
+    /// [`RequestStats::durations`](crate::RequestStats::durations). That costs two looks at the clock. Default: no.
+    pub measure_durations: bool,
 }
 
 impl Default for ServerConfig {
@@ -105,6 +108,7 @@ impl Default for ServerConfig {
             head_budget: 16 << 20,
             body_budget: 16 << 20,
             send_budget: 64 << 20,
+            measure_durations: false,
         }
     }
 }

@@ -89,6 +89,7 @@ mod plain;
 mod pool;
 #[cfg(target_os = "linux")]
 mod reactor;
+mod request_stats;
 mod server;
 mod stats;
 mod sync;
@@ -110,8 +111,9 @@ pub use handler::{
     Response, Upkeep,
 };
 pub use permit::{Blocking, Later};
+pub use request_stats::{DurationHistogram, RequestStats};
 pub use server::{RunningServer, Server, ShutdownHandle, StatsHandle};
-pub use stats::{ConnectionOutcome, ResponsesByClass, Stats};
+pub use stats::{ConnectionOutcome, EndReason, OpenConnections, ResponsesByClass, Stats};
 pub use timeouts::Timeouts;
 pub use trace::Decision;
 

@@ -2,10 +2,13 @@
 
 use crate::access_log;
 use crate::config::{Engine, ServerConfig};
+use crate::connection::ASIDE;
 use crate::connection::context::{LOG_BUF_KEPT, WorkerContext};
 #[cfg(target_os = "linux")]
 use crate::pool::Pool;
 
+/// Bytes of what a request may leave beside its connection, and of its log record.
+const REST: usize = ASIDE + 16 + LOG_BUF_KEPT;
 /// A thread's stack: the standard library's default.
 const STACK: usize = 2 << 20;
 /// The program itself, its libraries, and the allocator's own memory.
@@ -21,20 +24,22 @@ impl ServerConfig {
     pub fn memory_bounds(&self) -> [(&'static str, u64); 8] {
         let config = self.clone().clamped();
         let ServerConfig { limits, head_budget, body_budget, send_budget, .. } = config;
-        let (workers, idle_connections) = match config.engine {
+        let (workers, connections) = match config.engine {
             #[cfg(target_os = "linux")]
             Engine::Reactor => {
                 let connections = config.max_connections as usize + ServerConfig::OVERLOAD_CONNECTIONS as usize;
-                (Pool::workers(config.threads), connections.saturating_mul(Pool::CONNECTION_MEMORY + LOG_BUF_KEPT))
+                let each = Pool::CONNECTION_MEMORY + Pool::LISTED_MEMORY + REST;
+                (Pool::workers(config.threads), connections.saturating_mul(each))
             }
             // One more thread for the upkeep. The connections are on the stacks.
-            Engine::Plain => (config.plain_threads + 1, config.plain_threads * LOG_BUF_KEPT),
+            Engine::Plain => (config.plain_threads + 1, config.plain_threads * REST),
         };
-        let thread = STACK + WorkerContext::memory(&limits);
+        // The name of a request that may block is a part of its first line, in a buffer that may have doubled.
+        let thread = STACK + WorkerContext::memory(&limits) + 2 * limits.start_line as usize;
         // The workers, the housekeeper, the program's own two, and the log's.
         let threads = workers.saturating_add(2 + access_log::WRITERS);
         [
-            ("idle connections", idle_connections as u64),
+            ("connections", connections as u64),
             ("received heads", head_budget as u64),
             ("received bodies", body_budget as u64),
             ("requests that are put aside", head_budget as u64),
@@ -69,11 +74,13 @@ mod tests {
             changed.memory_bound() - bound
         };
         assert!(more(|config| config.threads += 1) >= STACK as u64);
-        assert_eq!(more(|config| config.max_connections += 1), (Pool::CONNECTION_MEMORY + LOG_BUF_KEPT) as u64);
+        let connection = (Pool::CONNECTION_MEMORY + Pool::LISTED_MEMORY + REST) as u64;
+        assert_eq!(more(|config| config.max_connections += 1), connection);
         assert_eq!(more(|config| config.head_budget += 5), 10);
         assert_eq!(more(|config| config.body_budget += 3), 3);
         assert_eq!(more(|config| config.send_budget += 7), 7);
         assert!(more(|config| config.limits.head += 1) >= 7 * 16);
+        assert!(more(|config| config.limits.start_line += 1) >= 2 * 6);
         assert!(more(|config| config.limits.fields += 1) >= 7 * 16);
     }
 

@@ -34,8 +34,9 @@ use crate::connection::context::WorkerContext;
 use crate::connection::shared::Shared;
 use crate::handler::{UPKEEP, Upkeep};
 use crate::permit::{Permit, RequestName, Turn};
+use crate::request_stats::RequestCounters;
 use crate::server::{Listener, Workers};
-use crate::stats::EndReason;
+use crate::stats::{ConnectionCounts, ConnectionTable, EndReason, OpenConnections, Stats};
 
 /// How long after an upkeep of the handler the next one begins.
 const UPKEEP_INTERVAL: Duration = Duration::from_secs(1);
@@ -43,8 +44,26 @@ const UPKEEP_INTERVAL: Duration = Duration::from_secs(1);
 /// How often the housekeeper looks whether the last connection has ended, during a shutdown.
 const STOP_INTERVAL: Duration = Duration::from_millis(10);
 
+/// How many connections there were, and how many are open. Each of these has a worker.
+#[derive(Debug, Default)]
+struct Connections(Mutex<(ConnectionCounts, OpenConnections)>);
+
+impl Connections {
+    fn lock(&self) -> MutexGuard<'_, (ConnectionCounts, OpenConnections)> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl ConnectionTable for Connections {
+    fn stats(&self) -> Stats {
+        let (counts, open) = &*self.lock();
+        counts.stats(*open)
+    }
+}
+
 #[derive(Debug)]
 pub(crate) struct Pool {
+    connections: Arc<Connections>,
     shared: Shared<'static>,
     listeners: Vec<Weak<Listener>>,
     /// For each thread, the request that may block it. The last thread does the upkeep.
@@ -96,6 +115,7 @@ impl Pool {
         let workers = workers + listeners.len().saturating_sub(1);
         let listeners: VecDeque<_> = listeners.into_iter().map(Arc::new).collect();
         Pool {
+            connections: Arc::default(),
             shared,
             listeners: listeners.iter().map(Arc::downgrade).collect(),
             request_names: (0..=workers).map(|_| RequestName::default()).collect(),
@@ -145,10 +165,11 @@ impl Pool {
 
     /// Serves a connection to its end.
     fn serve(&self, socket: TcpStream, peer: SocketAddr, context: &mut WorkerContext) {
-        let counters = &self.shared.counters;
         let may_be_wake_up = self.shared.is_stopping();
         if !may_be_wake_up {
-            counters.connection_accepted();
+            let (counts, open) = &mut *self.connections.lock();
+            counts.accepted();
+            open.active += 1;
         }
         let _ = socket.set_nodelay(true); // Unix sockets do not have it
         let ended = blocking::drive_to_end(Tcp::<true>::new(&socket), peer, &self.shared, context);
@@ -157,13 +178,18 @@ impl Pool {
         (state.connections, state.free) = (state.connections - 1, state.free + 1);
         self.note_crowd(&state);
         drop(state);
-        if may_be_wake_up {
-            if ended.reason == EndReason::ClientAbort && ended.close_reason == Some(CloseReason::PeerClosed) {
-                return; // it came without a byte: perhaps from `wake`
-            }
-            counters.connection_accepted();
+        let without_a_byte =
+            ended.reason == EndReason::ClientAbort && ended.close_reason == Some(CloseReason::PeerClosed);
+        if may_be_wake_up && without_a_byte {
+            return; // perhaps it came from `wake`
         }
-        counters.connection_ended(ended.reason);
+        let (counts, open) = &mut *self.connections.lock();
+        if may_be_wake_up {
+            counts.accepted();
+        } else {
+            open.active -= 1;
+        }
+        counts.ended(ended.reason);
     }
 
     /// Notes whether nobody accepts at a socket, and nobody is about to.
@@ -214,12 +240,16 @@ impl Workers for Pool {
         &self.request_names
     }
 
-    fn work(&self, worker: usize) {
+    fn connections(&self) -> Arc<dyn ConnectionTable> {
+        self.connections.clone()
+    }
+
+    fn work(&self, worker: usize, counters: &Arc<RequestCounters>) {
         let turn = Turn::named(self.request_names.clone(), worker);
         if worker + 1 == self.request_names.len() {
             return self.keep_up(&turn);
         }
-        let mut context = WorkerContext::new(turn);
+        let mut context = WorkerContext::new(turn).counting(counters);
         while let Some(listener) = self.next_listener() {
             if let Some((socket, peer)) = self.accept(listener) {
                 self.serve(socket, peer, &mut context);

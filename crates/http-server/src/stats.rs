@@ -1,9 +1,7 @@
-//! How requests and connections end, and how many ended each way. Every accepted connection ends exactly once.
+//! How requests and connections end, how many ended each way, and how many are open. Every accepted connection ends
+//! exactly once.
 
 use std::fmt;
-use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
-
-use http_core::Status;
 
 /// How a connection ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -23,7 +21,8 @@ pub enum ConnectionOutcome {
 
 /// Why a request or a connection ended, as the log records it. [`ConnectionOutcome`] is coarser.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum EndReason {
+#[non_exhaustive]
+pub enum EndReason {
     /// The response is complete.
     Complete,
     /// The peer disconnected within its request or our response, or before the first byte of a request.
@@ -47,8 +46,22 @@ pub(crate) enum EndReason {
 }
 
 impl EndReason {
+    /// All of them, each at its own index.
+    pub(crate) const ALL: [EndReason; 10] = [
+        EndReason::Complete,
+        EndReason::ClientAbort,
+        EndReason::HeadTimeout,
+        EndReason::BodyTimeout,
+        EndReason::SlowReader,
+        EndReason::FileChanged,
+        EndReason::Overloaded,
+        EndReason::SendBudgetExhausted,
+        EndReason::Shutdown,
+        EndReason::Failed,
+    ];
+
     /// The outcome of a connection that ends for this reason.
-    pub(crate) fn outcome(self) -> ConnectionOutcome {
+    pub fn outcome(self) -> ConnectionOutcome {
         match self {
             EndReason::Complete => ConnectionOutcome::Completed,
             EndReason::ClientAbort => ConnectionOutcome::Aborted,
@@ -61,7 +74,7 @@ impl EndReason {
     }
 
     /// The name in the JSON log.
-    pub(crate) fn name(self) -> &'static str {
+    pub fn name(self) -> &'static str {
         match self {
             EndReason::Complete => "complete",
             EndReason::ClientAbort => "client-abort",
@@ -77,12 +90,14 @@ impl EndReason {
     }
 }
 
-/// The statistics of a server. Once all connections have ended, `accepted` is the sum of the five outcomes.
+/// The statistics of a server. At every moment `accepted` is the sum of the open connections and the five outcomes.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Stats {
     /// Connections accepted.
     pub accepted: u64,
+    /// Connections that have not ended.
+    pub open: OpenConnections,
     /// See [`ConnectionOutcome::Completed`].
     pub completed: u64,
     /// See [`ConnectionOutcome::Refused`].
@@ -100,6 +115,83 @@ pub struct Stats {
     /// Lines of the access log that were lost so far: each counts at the moment when it is dropped or cannot be written.
     /// Once the server has ended, this includes lines that still waited.
     pub dropped_log_lines: u64,
+    pub(crate) ended: [u64; EndReason::ALL.len()],
+}
+
+/// Open connections by what they do. Each is counted once.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct OpenConnections {
+    /// A worker serves it, or will take it next.
+    pub active: u64,
+    /// Its request waits until a worker may block, or until a login is verified.
+    pub held: u64,
+    /// Parked until the rest of its first head, or of a further one, arrives.
+    pub head: u64,
+    /// Parked between two requests.
+    pub idle: u64,
+    /// Parked until more of a request's body arrives, or memory for it is free.
+    pub body: u64,
+    /// Parked until its client reads more of a response, or until its next turn.
+    pub response: u64,
+    /// Parked until its client closes too, after everything was sent.
+    pub closing: u64,
+}
+
+/// What a slot is used for. Those from [`Head`](SlotUse::Head) on are parked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd)]
+pub(crate) enum SlotUse {
+    Free,
+    /// Its connection is taken out.
+    Active,
+    /// Its connection is put aside.
+    Held,
+    Head,
+    /// Its connection is between two requests and may be evicted to make room.
+    Idle,
+    Body,
+    Response,
+    Closing,
+}
+
+impl SlotUse {
+    /// All of them, each at its own index.
+    pub(crate) const ALL: [SlotUse; 8] = [
+        SlotUse::Free,
+        SlotUse::Active,
+        SlotUse::Held,
+        SlotUse::Head,
+        SlotUse::Idle,
+        SlotUse::Body,
+        SlotUse::Response,
+        SlotUse::Closing,
+    ];
+}
+
+impl OpenConnections {
+    /// Counts one more slot.
+    pub(crate) fn count(&mut self, slot: SlotUse) {
+        *match slot {
+            SlotUse::Free => return,
+            SlotUse::Active => &mut self.active,
+            SlotUse::Held => &mut self.held,
+            SlotUse::Head => &mut self.head,
+            SlotUse::Idle => &mut self.idle,
+            SlotUse::Body => &mut self.body,
+            SlotUse::Response => &mut self.response,
+            SlotUse::Closing => &mut self.closing,
+        } += 1;
+    }
+
+    /// All that are open.
+    pub fn total(&self) -> u64 {
+        self.active + self.held + self.parked()
+    }
+
+    /// Those that wait for their clients, and take no thread.
+    pub fn parked(&self) -> u64 {
+        self.head + self.idle + self.body + self.response + self.closing
+    }
 }
 
 /// Numbers of responses by the class of their status.
@@ -120,6 +212,11 @@ impl Stats {
     pub fn ended(&self) -> u64 {
         self.completed + self.refused + self.timed_out + self.aborted + self.failed
     }
+
+    /// How many connections have ended for each reason.
+    pub fn ended_by_reason(&self) -> impl Iterator<Item = (EndReason, u64)> + use<> {
+        EndReason::ALL.into_iter().zip(self.ended)
+    }
 }
 
 impl fmt::Display for Stats {
@@ -135,48 +232,42 @@ impl fmt::Display for Stats {
     }
 }
 
-/// The counters behind [`Stats`]. They have cache lines of their own: all workers write them, and read the data beside
-/// them at every request.
-#[derive(Debug, Default)]
-#[repr(align(128))]
-pub(crate) struct Counters {
-    accepted: AtomicU64,
-    outcomes: [AtomicU64; 5],
-    responses: [AtomicU64; 4],
-    bytes_sent: AtomicU64,
+/// The open connections of an engine, and how many there were.
+pub(crate) trait ConnectionTable: fmt::Debug + Send + Sync {
+    /// How many were accepted, are open, and have ended: all at one moment. The rest of the statistics is 0.
+    fn stats(&self) -> Stats;
 }
 
-impl Counters {
-    pub(crate) fn connection_accepted(&self) {
-        self.accepted.fetch_add(1, Relaxed);
+/// How many connections were accepted and have ended. Whoever owns the slots owns this too, and changes both under one
+/// lock, so that they always agree.
+#[derive(Debug, Default)]
+pub(crate) struct ConnectionCounts {
+    accepted: u64,
+    ended: [u64; EndReason::ALL.len()],
+}
+
+impl ConnectionCounts {
+    pub(crate) fn accepted(&mut self) {
+        self.accepted += 1;
     }
 
-    pub(crate) fn connection_ended(&self, reason: EndReason) {
-        self.outcomes[reason.outcome() as usize].fetch_add(1, Relaxed);
+    pub(crate) fn ended(&mut self, reason: EndReason) {
+        self.ended[reason as usize] += 1;
     }
 
-    /// A response has ended, complete or not, after this many bytes.
-    pub(crate) fn response_ended(&self, status: Status, bytes: u64) {
-        let class = usize::from(status.code() / 100).clamp(2, 5);
-        self.responses[class - 2].fetch_add(1, Relaxed);
-        self.bytes_sent.fetch_add(bytes, Relaxed);
-    }
-
-    pub(crate) fn stats(&self, dropped_log_lines: u64) -> Stats {
-        let load = |counter: &AtomicU64| counter.load(Relaxed);
-        let [completed, refused, timed_out, aborted, failed] = self.outcomes.each_ref().map(load);
-        let [success, redirect, client_error, server_error] = self.responses.each_ref().map(load);
-        Stats {
-            accepted: load(&self.accepted), // after the outcomes, so that it is never less than their sum
-            completed,
-            refused,
-            timed_out,
-            aborted,
-            failed,
-            responses: ResponsesByClass { success, redirect, client_error, server_error },
-            bytes_sent: load(&self.bytes_sent),
-            dropped_log_lines,
+    /// The statistics of the connections, while this many are open.
+    pub(crate) fn stats(&self, open: OpenConnections) -> Stats {
+        let mut stats = Stats { accepted: self.accepted, open, ended: self.ended, ..Stats::default() };
+        for (reason, n) in stats.ended_by_reason() {
+            *match reason.outcome() {
+                ConnectionOutcome::Completed => &mut stats.completed,
+                ConnectionOutcome::Refused => &mut stats.refused,
+                ConnectionOutcome::TimedOut => &mut stats.timed_out,
+                ConnectionOutcome::Aborted => &mut stats.aborted,
+                ConnectionOutcome::Failed => &mut stats.failed,
+            } += n;
         }
+        stats
     }
 }
 
@@ -185,29 +276,19 @@ mod tests {
     use super::*;
 
     #[test]
-    fn response_is_counted_in_the_class_of_its_status() {
-        let counters = Counters::default();
-        for code in [200, 206, 301, 304, 400, 404, 416, 503] {
-            counters.response_ended(Status::new(code).unwrap(), 10);
+    fn connection_is_counted_by_its_reason_and_its_outcome() {
+        let mut counts = ConnectionCounts::default();
+        for (index, reason) in EndReason::ALL.into_iter().enumerate() {
+            assert_eq!(reason as usize, index, "{reason:?}");
+            counts.accepted();
+            counts.ended(reason);
         }
-        let Stats { responses, bytes_sent, dropped_log_lines, .. } = counters.stats(7);
-        let expected = ResponsesByClass { success: 2, redirect: 2, client_error: 3, server_error: 1 };
-        assert_eq!((responses, bytes_sent, dropped_log_lines), (expected, 80, 7));
-    }
-
-    #[test]
-    fn connection_is_counted_by_its_outcome() {
-        use EndReason::{BodyTimeout, ClientAbort, Complete, Failed, HeadTimeout, Overloaded, Shutdown, SlowReader};
-        let counters = Counters::default();
-        let reasons = [Complete, Overloaded, HeadTimeout, BodyTimeout, SlowReader, ClientAbort, Failed, Shutdown];
-        for reason in reasons {
-            counters.connection_accepted();
-            counters.connection_ended(reason);
-        }
-        let stats = counters.stats(0);
-        let expected = Stats { accepted: 8, completed: 1, refused: 1, timed_out: 3, aborted: 1, failed: 2, ..stats };
-        assert_eq!((stats, stats.ended()), (expected, 8));
-        assert_eq!(stats.to_string(), "8 connections: 1 completed, 1 refused, 3 timed out, 1 aborted, 2 failed");
+        counts.accepted();
+        let stats = counts.stats(OpenConnections { idle: 1, ..OpenConnections::default() });
+        let expected = Stats { accepted: 11, completed: 1, refused: 1, timed_out: 3, aborted: 1, failed: 4, ..stats };
+        assert_eq!((stats, stats.ended(), stats.open.total()), (expected, 10, 1));
+        assert!(stats.ended_by_reason().all(|(_, n)| n == 1));
+        assert_eq!(stats.to_string(), "11 connections: 1 completed, 1 refused, 3 timed out, 1 aborted, 4 failed");
         let stats = Stats { accepted: 1, completed: 1, dropped_log_lines: 1, ..Stats::default() };
         let expected = "1 connection: 1 completed, 0 refused, 0 timed out, 0 aborted, 0 failed; 1 log line lost";
         assert_eq!(stats.to_string(), expected);

@@ -51,8 +51,9 @@ pub(crate) const ACTIVE: Millis = 500;
 /// The extra time for a peer whose input was waiting when it timed out. A tick would be too short for busy workers.
 pub(crate) const BUSY_GRACE: Millis = 1_000;
 
-/// A lingering connection ends after 2 s without a byte, after 10 s in total, or after 2 MiB.
-const LINGER_QUIET: Millis = 2_000;
+/// A lingering connection ends after 2 s without a byte, after 10 s in total, or after 2 MiB. At a shutdown it has 2 s
+/// more, whatever it sends.
+pub(crate) const LINGER_QUIET: Millis = 2_000;
 const LINGER: Millis = 10_000;
 pub(crate) const LINGER_MAX_BYTES: u64 = 2 << 20;
 

@@ -428,6 +428,7 @@ impl Cli {
             },
             shutdown_timeout: self.shutdown_timeout,
             keep_alive: !self.no_keep_alive,
+            measure_durations: self.metrics.is_some(),
             trusted_proxies: self.trust_proxy.clone(),
             body_budget: 0, // files take no bodies
             ..ServerConfig::default()

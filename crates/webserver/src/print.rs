@@ -13,7 +13,7 @@ use http_server::{Engine, Handler, ServerConfig, Timeouts};
 
 use crate::cli::Cli;
 use crate::users::UsersFile;
-use crate::{explain, hash_password, metrics, run, site};
+use crate::{explain, hash_password, metrics, run, site, users};
 
 /// The text that an option asks for, if one does.
 pub(crate) fn requested(cli: &Cli) -> Result<Option<Vec<u8>>, String> {
@@ -51,8 +51,12 @@ fn limits(cli: &Cli) -> String {
         total += bytes;
     }
     text.push_str(&format!("{:32} {:>10.1} MiB\n", "total", mib(total)));
-    if cli.metrics.is_some() {
-        text.push_str(&format!("{:32} {:>10.1} MiB\n", "more with --metrics", mib(metrics::MEMORY)));
+    for (name, bytes) in [
+        ("more with --metrics", cli.metrics.as_ref().map(|_| metrics::memory_bound())),
+        ("more with --auth", cli.auth.as_ref().map(|_| users::MEMORY)),
+    ] {
+        let Some(bytes) = bytes else { continue };
+        text.push_str(&format!("{name:32} {:>10.1} MiB\n", mib(bytes)));
     }
     text
 }

@@ -9,12 +9,15 @@ use std::path::{Path, PathBuf};
 use std::sync::mpsc::sync_channel;
 use std::thread;
 
-use http_server::auth::{Users, UsersError};
+use http_server::auth::{self, Users, UsersError};
 use rustix::fs::{CWD, Mode, OFlags, openat};
 
 use crate::cli::Cli;
 use crate::messages::Level;
 use crate::os_error::describe;
+
+/// The most bytes of memory that they take, with the stack of the thread.
+pub(crate) const MEMORY: u64 = auth::MEMORY + (2 << 20);
 
 /// The file, and what decides whether clients could read it.
 #[derive(Clone, Debug)]

@@ -85,4 +85,7 @@ fn limits_show_the_memory_for_heads_and_for_bodies() {
     for expected in ["received heads 16.0 MiB", "received bodies 0.0 MiB"] {
         assert!(lines.iter().any(|line| line == expected), "no {expected} in {limits}");
     }
+    let more = printed(&["--print-limits", "--auth", "users", "--metrics", "127.0.0.1:0"]);
+    assert!(!limits.contains("more with"), "{limits}");
+    assert!(more.contains("\nmore with --auth ") && more.contains("\nmore with --metrics "), "{more}");
 }

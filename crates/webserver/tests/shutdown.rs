@@ -134,6 +134,45 @@ fn client_that_reads_nothing_is_cut_off_after_shutdown_timeout() {
     assert!((bytes.len() as u64) < LARGE, "the download is incomplete");
 }
 
+// The clients of a refused upload go on sending. Without the shutdown that may take 10 s, and a reset before they have
+// read their responses would destroy these.
+#[test]
+fn lingering_connections_delay_shutdown_by_two_seconds_and_lose_no_response() {
+    let directory = directory();
+    let mut program = Program::start(directory.path(), &["--shutdown-timeout", "60", "--log-format", "off"]);
+    let upload = b"POST /small HTTP/1.0\r\nContent-Length: 1000000\r\n\r\nx";
+    let mut silent = send(program.address(), upload);
+    let mut sending: Vec<_> = (0..10).map(|_| send(program.address(), upload)).collect();
+    for stream in sending.iter_mut().chain([&mut silent]) {
+        stream.read_exact(&mut [0; 12]).unwrap(); // it lingers from now on
+    }
+    let began = Instant::now();
+    program.signal(Signal::TERM);
+    let mut responses = Vec::new();
+    let status = loop {
+        for stream in &mut sending {
+            let _ = stream.write_all(b"x"); // an error after the end
+        }
+        if responses.is_empty() && began.elapsed() > Duration::from_secs(1) {
+            assert_eq!(program.wait(Duration::ZERO), None, "it lingers");
+            responses.extend(sending.iter_mut().map(|stream| {
+                let mut bytes = vec![0; 1 << 14];
+                let n = stream.read(&mut bytes).unwrap();
+                String::from_utf8(bytes[..n].to_vec()).unwrap()
+            }));
+        }
+        if let Some(status) = program.wait(Duration::from_millis(20)) {
+            break status;
+        }
+        assert!(began.elapsed() < Duration::from_secs(8), "it waits for clients that go on sending");
+    };
+    assert_eq!(status.code(), Some(0));
+    assert!(began.elapsed() >= Duration::from_millis(1900), "{:?}", began.elapsed());
+    assert_eq!(responses.len(), 10);
+    assert!(responses.iter().all(|response| response.ends_with("</html>\n")), "{responses:?}");
+    assert!(program.messages().contains("11 connections: 11 completed,"), "{}", program.messages());
+}
+
 #[test]
 fn shutdown_timeout_of_zero_ends_process_at_once() {
     let directory = directory();

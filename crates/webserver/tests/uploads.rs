@@ -6,7 +6,7 @@ mod support;
 
 use std::fs;
 use std::io::{ErrorKind, Read, Write};
-use std::net::{SocketAddr, TcpStream};
+use std::net::{Shutdown, SocketAddr, TcpStream};
 use std::path::Path;
 use std::process::{Command, Output};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::Relaxed};
@@ -14,7 +14,8 @@ use std::sync::{Mutex, mpsc};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use http_server::{Action, Request, Response, Server, Timeouts};
+use http_server::{Action, Log, LogFormat, Request, Response, Server, Timeouts};
+use rustix::net::sockopt::set_socket_linger;
 use tempfile::TempDir;
 
 use support::{EmbeddedServer, connect, exchange, get, read_response, send, tool, wait_until};
@@ -91,6 +92,7 @@ fn client_that_waits_gets_100_only_for_a_body_that_is_wanted_and_not_here() {
         ("it is longer than the budget, and nobody waits", "/", 101, "", 413),
         ("it is too long, whatever is expected", "/small", 6, "Expect: tea\r\n", 413),
         ("something unknown is expected", "/small", 5, "Expect: tea\r\n", 417),
+        ("something unknown is expected, and the handler wants no body", "/unwanted", 5, "Expect: tea\r\n", 200),
     ] {
         assert_eq!(exchange(address, &head(path, length, headers)).status, status, "{why}");
     }
@@ -460,4 +462,79 @@ fn v11_ten_silent_uploaders_do_not_cost_others_their_uploads() {
     let stats = server.finish();
     assert_eq!(stats.failed, 0, "{stats}");
     assert!(stats.timed_out > 0, "nobody made room: {stats}");
+}
+
+// However an upload ends, the log has one line for it, and the statistics count it once.
+#[test]
+fn aborted_upload_leaves_one_line_that_says_how_it_ended() {
+    #[derive(Debug, Clone, Copy)]
+    enum Ends {
+        Reset,
+        HalfClosed,
+        Silent,
+        Shutdown,
+    }
+    let waits_for_memory = [head("/waits", 90, ""), body(1)].concat();
+    let part = |path| [head(path, 90, ""), body(10)].concat();
+    for (request, how, status, end) in [
+        (part("/reset"), Ends::Reset, None, "client-abort"),
+        (waits_for_memory.clone(), Ends::Reset, None, "client-abort"),
+        (head("/nothing", 90, ""), Ends::Reset, None, "client-abort"),
+        (head("/expected", 90, "Expect: 100-continue\r\n"), Ends::Reset, None, "client-abort"),
+        (part("/half"), Ends::HalfClosed, Some(400), "client-abort"),
+        (part("/unwanted"), Ends::Reset, Some(200), "complete"),
+        (part("/silent"), Ends::Silent, Some(408), "body-timeout"),
+        (part("/shutdown"), Ends::Shutdown, None, "shutdown"),
+        (waits_for_memory, Ends::Shutdown, None, "shutdown"),
+    ] {
+        let directory = TempDir::new().unwrap();
+        let path = directory.path().join("log");
+        let log = Log::to_file(LogFormat::Json, &path).unwrap();
+        let patience = Duration::from_millis(if matches!(how, Ends::Silent) { 500 } else { 60_000 });
+        let configure = |server: Server| server.body_budget(100).shutdown_timeout(Duration::from_millis(50)).log(log);
+        let server = EmbeddedServer::start(|server| configure(with_budget(patience, 1024)(server)), collect);
+        let waits = request.starts_with(b"POST /waits");
+        let other = waits.then(|| send(server.address(), &head("/other", 90, "")));
+        let open = |server: &EmbeddedServer| server.running().stats().open;
+        if waits {
+            wait_until("another body has the memory", || open(&server).body == 1);
+        }
+        let mut stream = send(server.address(), &request);
+        let is_parked = |server: &EmbeddedServer| open(server).body == 1 + u64::from(waits);
+        let is_refused = matches!(status, Some(200 | 400 | 408));
+        wait_until("the upload is parked", || is_refused || is_parked(&server));
+        match how {
+            Ends::Reset => {
+                if is_refused {
+                    read_response(&mut stream);
+                }
+                set_socket_linger(&stream, Some(Duration::ZERO)).unwrap();
+                drop(stream);
+                let left = usize::from(waits) as u64;
+                wait_until("the connection has ended", || open(&server).total() == left);
+            }
+            Ends::HalfClosed | Ends::Silent => {
+                if let Ends::HalfClosed = how {
+                    stream.shutdown(Shutdown::Write).unwrap();
+                }
+                assert_eq!(Some(read_response(&mut stream).status), status);
+            }
+            Ends::Shutdown => {}
+        }
+        let handle = server.running().stats_handle();
+        server.finish();
+        drop(other);
+        let log = fs::read_to_string(&path).unwrap();
+        let lines: Vec<serde_json::Value> = log.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+        let lines: Vec<_> = lines.iter().filter(|line| line["path"] != "/other").collect();
+        let [line] = lines[..] else { panic!("{how:?}: {log}") };
+        assert_eq!(
+            (line["status"].as_u64(), line["end"].as_str()),
+            (status.map(u64::from), Some(end)),
+            "{how:?}: {line}"
+        );
+        let ended: u64 =
+            handle.requests().ended_by_reason().filter(|(reason, _)| reason.name() == end).map(|(_, n)| n).sum();
+        assert_eq!(ended, 1 + u64::from(waits && end == "shutdown"), "{how:?}: {log}");
+    }
 }

@@ -102,7 +102,7 @@ pub enum UsersError {
 /// At 14 a verification takes a second. 4 is the minimum of bcrypt.
 const COSTS: RangeInclusive<u32> = 4..=14;
 
-const MAX_FILE: usize = 1 << 20;
+pub(super) const MAX_FILE: usize = 1 << 20;
 
 /// Bytes of a password that bcrypt uses.
 const PASSWORD: usize = 72;

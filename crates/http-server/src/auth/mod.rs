@@ -67,6 +67,10 @@ pub const MAX_WAITING: usize = queue::MAX_WAITING;
 /// How long a request waits for a verification. Then it gets a 503.
 pub const MAX_WAIT: Duration = queue::MAX_WAIT;
 
+/// The most bytes of memory that logins take: the users as they were and as they are, the text of a file of 1 MiB,
+/// credentials that wait or were wrong, and a thread.
+pub const MEMORY: u64 = 32 << 20;
+
 enum Access {
     Granted,
     Denied,
@@ -181,6 +185,8 @@ fn with_charset(challenge: &str) -> String {
 mod tests {
     use super::*;
     use crate::{RunningServer, Server, testing};
+    use allocation_counter::measure;
+    use http_core::Limits;
     use std::io::{Read, Write};
     use std::net::TcpStream;
     use std::thread;
@@ -221,6 +227,27 @@ mod tests {
         let (refused, verified): (Vec<_>, Vec<_>) = responses.partition(|text| text.starts_with("HTTP/1.0 503 "));
         assert!(!refused.is_empty() && refused.iter().all(|text| text.contains("\r\nRetry-After: 10\r\n")));
         assert!(verified.iter().all(|text| text.starts_with("HTTP/1.0 401 ")), "{verified:?}");
+    }
+
+    // As many users as a file can have, and names as long as heads can have.
+    #[test]
+    fn memory_of_logins_is_bounded() {
+        let hash = bcrypt::hash_with_salt("right", 4, [7; 16]).unwrap();
+        let mut file = Vec::new();
+        for user in 0.. {
+            let line = format!("{user:x}:{hash}\n");
+            if file.len() + line.len() > htpasswd::MAX_FILE {
+                break;
+            }
+            file.extend_from_slice(line.as_bytes());
+        }
+        let mut users = None;
+        let parsed = measure(|| users = Users::parse(&file).ok());
+        assert!(users.is_some() && parsed.bytes_max > 1 << 20);
+        let credentials =
+            (queue::MAX_WAITING + queue::MAX_FAILED + 1) as u64 * (Limits::default().field_line / 4 * 3 + 200) as u64;
+        let sum = 2 * parsed.bytes_max + htpasswd::MAX_FILE as u64 + credentials + verifier::STACK as u64;
+        assert!(sum <= MEMORY && MEMORY <= 2 * sum, "{sum} bytes, {} of users", parsed.bytes_max);
     }
 
     // What was wrong before may be right, and the other way round.

@@ -30,7 +30,7 @@ pub(super) const MAX_WAITING: usize = 512;
 pub(super) const MAX_WAIT: Duration = Duration::from_secs(30);
 
 /// Clients that are remembered because of a wrong password: the last ones.
-const MAX_FAILED: usize = 1024;
+pub(super) const MAX_FAILED: usize = 1024;
 
 /// Further wrong passwords of a client do not count.
 const MAX_FAILURES: u32 = 3;

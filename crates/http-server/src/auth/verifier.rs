@@ -31,7 +31,7 @@ struct State {
 }
 
 /// bcrypt needs 4 KiB.
-const STACK: usize = 256 << 10;
+pub(super) const STACK: usize = 256 << 10;
 
 impl Verifier {
     pub(super) fn new(users: Users, max_wait: Duration) -> Arc<Verifier> {

@@ -1,11 +1,14 @@
 //! What a thread lends to each connection that it drives: a connection that waits owns no buffers.
 
 use std::mem;
+use std::sync::Arc;
 
-use http_core::{DateCache, Limits, Workspace};
+use http_core::{DateCache, Limits, Status, Workspace};
 
 use crate::access_log::{self, PendingRecord};
 use crate::permit::Turn;
+use crate::request_stats::RequestCounters;
+use crate::stats::EndReason;
 
 /// Workspaces that a thread keeps. It needs one for each connection that is deferred at the same time.
 pub(crate) const WORKSPACES_KEPT: usize = 16;
@@ -27,6 +30,8 @@ pub(crate) struct WorkerContext {
     pub(crate) workspaces: Vec<Workspace>,
     send_buf: Vec<u8>,
     log_record: Option<Box<PendingRecord>>,
+    /// `None`: nothing is counted.
+    counters: Option<Arc<RequestCounters>>,
 }
 
 impl WorkerContext {
@@ -34,7 +39,11 @@ impl WorkerContext {
     pub(crate) fn memory(limits: &Limits) -> usize {
         let head = limits.head as usize;
         let workspace = head + 16 * usize::from(limits.fields.min(256));
-        WORKSPACES_KEPT * workspace + SEND_BUF_KEPT + access_log::max_record(head) + DISCARD_BUF
+        WORKSPACES_KEPT * workspace
+            + SEND_BUF_KEPT
+            + access_log::max_record(head)
+            + DISCARD_BUF
+            + size_of::<RequestCounters>()
     }
 
     pub(crate) fn new(turn: Turn) -> WorkerContext {
@@ -45,13 +54,26 @@ impl WorkerContext {
             workspaces: Vec::new(),
             send_buf: Vec::new(),
             log_record: None,
+            counters: None,
+        }
+    }
+
+    /// Counts in these counters, which no other context has.
+    pub(crate) fn counting(self, counters: &Arc<RequestCounters>) -> WorkerContext {
+        WorkerContext { counters: Some(counters.clone()), ..self }
+    }
+
+    /// Counts a request that has ended.
+    pub(crate) fn request_ended(&self, reason: EndReason, response: Option<(Status, u64)>, began: u64) {
+        if let Some(counters) = &self.counters {
+            counters.request_ended(reason, response, began);
         }
     }
 
     /// Gives up the buffers after a panic, which may have left anything in them.
     pub(crate) fn forget_buffers(&mut self) {
         let turn = mem::replace(&mut self.turn, Turn::unlimited());
-        *self = WorkerContext::new(turn);
+        *self = WorkerContext { counters: self.counters.take(), ..WorkerContext::new(turn) };
     }
 
     /// A buffer to receive into.

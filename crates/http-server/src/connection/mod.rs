@@ -13,6 +13,7 @@ pub(crate) mod shared;
 pub(crate) mod socket;
 #[cfg(target_os = "linux")]
 pub(crate) mod sockopt;
+mod state;
 mod timer;
 pub(crate) mod transport;
 
@@ -109,6 +110,9 @@ impl TurnOutcome {
     }
 }
 
+/// Bytes of what a request leaves beside its connection.
+pub(crate) const ASIDE: usize = size_of::<Aside>() + size_of::<Waker>();
+
 /// What a request leaves beside its connection.
 #[derive(Debug)]
 enum Aside {
@@ -194,7 +198,7 @@ impl<T: Transport> Connection<T> {
             self.charge(shared, self.receive_bytes(), self.send_bytes());
         }
         if let TurnOutcome::Close(reason) = outcome {
-            self.record(shared, reason);
+            self.record(shared, context, reason);
         }
         outcome
     }
@@ -254,7 +258,7 @@ impl<T: Transport> Connection<T> {
                 return TurnOutcome::Park(Interest::Yield);
             }
             // The peer does not read its response. Further requests of it get none.
-            self.record(shared, EndReason::SlowReader);
+            self.record(shared, context, EndReason::SlowReader);
             return TurnOutcome::Close(EndReason::SlowReader);
         }
         self.timeout_reason = Some(match self.protocol.phase() {
@@ -276,7 +280,7 @@ impl<T: Transport> Connection<T> {
             }
             Activity::SendingResponse { .. } => {
                 self.note_cause("too many requests wait for a disk");
-                self.record(shared, EndReason::Failed);
+                self.record(shared, context, EndReason::Failed);
                 TurnOutcome::Close(EndReason::Failed)
             }
             Activity::Lingering { reason } => TurnOutcome::Close(reason),
@@ -287,15 +291,17 @@ impl<T: Transport> Connection<T> {
     pub(crate) fn drive_or_close(&mut self, shared: &Shared, context: &mut WorkerContext) -> TurnOutcome {
         self.on_ready(false);
         match self.drive(shared, context) {
-            TurnOutcome::Park(_) if self.is_idle() => TurnOutcome::Close(self.abort(shared, EndReason::Shutdown)),
+            TurnOutcome::Park(_) if self.is_idle() => {
+                TurnOutcome::Close(self.abort(shared, context, EndReason::Shutdown))
+            }
             outcome => outcome,
         }
     }
 
     /// Ends the connection without sending another byte, and returns why it ended. `within` is the reason if a request
     /// or response had begun.
-    pub(crate) fn abort(&mut self, shared: &Shared, within: EndReason) -> EndReason {
-        self.record(shared, within);
+    pub(crate) fn abort(&mut self, shared: &Shared, context: &WorkerContext, within: EndReason) -> EndReason {
+        self.record(shared, context, within);
         match self.activity {
             Activity::Lingering { reason } => reason,
             _ if self.is_idle_keep_alive() => EndReason::Complete,
@@ -513,13 +519,12 @@ impl<T: Transport> Connection<T> {
         self.timer.record_progress(bytes, clock::monotonic_ms());
     }
 
-    /// Counts and logs the response that was being sent, complete or not. A request that gets none is logged, too.
-    fn record(&mut self, shared: &Shared, reason: EndReason) {
-        let (status, date, sent) = match self.activity {
+    /// Counts and logs the response that was being sent, complete or not, or a request that gets none.
+    fn record(&mut self, shared: &Shared, context: &WorkerContext, reason: EndReason) {
+        let (response, date, sent) = match self.activity {
             Activity::SendingResponse { status, date, head, .. } => {
                 let sent = self.timer.bytes_moved();
-                shared.counters.response_ended(status, sent);
-                (Some(status), date, sent.saturating_sub(head))
+                (Some((status, sent)), date, sent.saturating_sub(head))
             }
             Activity::ReadingBody(_) => (None, clock::http_date_now(), 0),
             Activity::Idle if self.is_held => match self.begin_held_record(shared) {
@@ -528,12 +533,17 @@ impl<T: Transport> Connection<T> {
             },
             Activity::Idle | Activity::Lingering { .. } => return,
         };
+        context.request_ended(reason, response, self.request_began);
         if let (Some(log), Some(pending)) = (&shared.log, &self.log_record) {
+            let status = response.map(|(status, _)| status);
             log.record(&Record { peer: self.peer_addr.ip(), pending, date, status, sent, reason });
         }
-        match status {
+        match response {
             Some(_) => self.activity = Activity::Idle,
-            None => self.log_record = None, // the consumer of a body is dropped later
+            None => {
+                self.put_consumer_aside();
+                self.log_record = None;
+            }
         }
     }
 

@@ -60,7 +60,7 @@ impl<T: Transport> Connection<T> {
                 if ends_with_the_close(head, body) {
                     self.transport.reset_on_close(false);
                 }
-                self.finish_response(shared, body)?;
+                self.finish_response(shared, context, body)?;
                 responses += 1;
             }
             let reads_body = matches!(self.activity, Activity::ReadingBody(_));
@@ -224,15 +224,16 @@ impl<T: Transport> Connection<T> {
 
     /// Begins the record of a request that was put aside and gets no response. Returns `false` if there is no such request.
     pub(super) fn begin_held_record(&mut self, shared: &Shared) -> bool {
-        let Some(log) = &shared.log else { return false };
         if self.protocol.phase() != Phase::Head || self.protocol.poll().is_err() {
             return false;
         }
         let Some(head) = self.protocol.request_head() else { return false };
-        let client = forwarded::client_ip(&shared.trusted, self.peer_addr.ip(), &head.fields);
-        let mut record = Box::<PendingRecord>::default();
-        record.begin(log.format, self.request_began, client, Some(&head.fields), self.protocol.start_line());
-        self.log_record = Some(record);
+        if let Some(log) = &shared.log {
+            let client = forwarded::client_ip(&shared.trusted, self.peer_addr.ip(), &head.fields);
+            let mut record = Box::<PendingRecord>::default();
+            record.begin(log.format, self.request_began, client, Some(&head.fields), self.protocol.start_line());
+            self.log_record = Some(record);
+        }
         true
     }
 
@@ -301,7 +302,7 @@ impl<T: Transport> Connection<T> {
         }
     }
 
-    fn finish_response(&mut self, shared: &Shared, body: Option<u64>) -> io::Result<()> {
+    fn finish_response(&mut self, shared: &Shared, context: &WorkerContext, body: Option<u64>) -> io::Result<()> {
         let sent = match body {
             Some(body) => self.protocol.body_sent(body),
             None => self.protocol.finish_body(),
@@ -309,7 +310,7 @@ impl<T: Transport> Connection<T> {
         sent.map_err(io::Error::other)?;
         self.responses = self.responses.saturating_add(1);
         self.body_may_hang = false;
-        self.record(shared, self.response_reason());
+        self.record(shared, context, self.response_reason());
         Ok(())
     }
 }

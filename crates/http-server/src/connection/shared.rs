@@ -1,4 +1,4 @@
-//! What all connections of a server share: the handler, the limits, the counters, and the memory of waiting
+//! What all connections of a server share: the handler, the limits, and the memory of waiting
 //! connections.
 
 use std::fmt;
@@ -15,7 +15,6 @@ use crate::forwarded::TrustedProxy;
 use crate::handler::Handler;
 use crate::messages::Messages;
 use crate::permit::Permit;
-use crate::stats::Counters;
 use crate::timeouts::Timeouts;
 use crate::trace::Decision;
 
@@ -28,12 +27,12 @@ pub(crate) struct Shared<'h> {
     pub(crate) timeouts: Timeouts,
     pub(crate) limits: Limits,
     pub(crate) keep_alive: bool,
+    pub(crate) measure_durations: bool,
     pub(crate) stopping: Arc<AtomicBool>,
     /// The shutdown timeout has passed. Only blocking drivers look; the reactor's connections are taken out.
     pub(crate) over: AtomicBool,
     /// No thread is left for a new connection, so none is kept for the next request. With the reactor that never happens.
     pub(crate) crowded: AtomicBool,
-    pub(crate) counters: Arc<Counters>,
     pub(crate) messages: Arc<Messages>,
     /// For what is received of heads. When it is exhausted, a request that needs more gets a 503.
     pub(crate) head_budget: MemoryBudget,
@@ -61,10 +60,10 @@ impl<'h> Shared<'h> {
             timeouts: config.timeouts,
             limits: config.limits,
             keep_alive: config.keep_alive && !config.timeouts.idle.is_zero(),
+            measure_durations: config.measure_durations,
             stopping: Arc::default(),
             over: AtomicBool::default(),
             crowded: AtomicBool::default(),
-            counters: Arc::default(),
             messages: Arc::default(),
             head_budget: MemoryBudget::new(config.head_budget),
             held_budget: MemoryBudget::new(config.head_budget),
@@ -74,9 +73,9 @@ impl<'h> Shared<'h> {
         }
     }
 
-    /// When a request begins, in nanoseconds, if the log says how long it takes.
+    /// When a request begins, in nanoseconds, if somebody wants to know how long it takes.
     pub(crate) fn request_begins(&self) -> u64 {
-        let is_timed = self.log.as_ref().is_some_and(|log| log.format == LogFormat::Json);
+        let is_timed = self.measure_durations || self.log.as_ref().is_some_and(|log| log.format == LogFormat::Json);
         if is_timed { clock::monotonic_ns() } else { 0 }
     }
 

@@ -5,6 +5,7 @@ use crate::access_log::{AccessLog, LogFormat};
 use crate::connection::budget::{BodyBudget, MemoryBudget};
 use crate::handler::{Action, Body, Request, Response};
 use crate::permit::{PermitSource, Turn};
+use crate::request_stats::{RequestCounters, RequestStats};
 use crate::waker::{Waker, Wakeup};
 use allocation_counter::measure;
 use http_core::Method;
@@ -461,7 +462,8 @@ impl Transport for Trickle {
 fn interim_response_is_completed_whatever_part_of_it_can_be_sent() {
     for room in 0..INTERIM.len() {
         let shared = Shared::new(Box::new(collect));
-        let mut context = WorkerContext::new(Turn::unlimited());
+        let counters = RequestCounters::new();
+        let mut context = WorkerContext::new(Turn::unlimited()).counting(&counters);
         let mut connection = connected(Trickle::new(EXPECTS, room), &shared);
         assert_eq!(connection.drive(&shared, &mut context), TurnOutcome::Park(Interest::Write));
         assert_eq!(connection.transport.output, INTERIM[..room]);
@@ -473,8 +475,8 @@ fn interim_response_is_completed_whatever_part_of_it_can_be_sent() {
         assert_eq!(connection.drive(&shared, &mut context), TurnOutcome::Park(Interest::Read));
         let response = connection.transport.output.strip_prefix(INTERIM).unwrap();
         assert!(response.starts_with(b"HTTP/1.0 200 OK\r\n") && response.ends_with(b"\r\n\r\n3"));
-        let stats = shared.counters.stats(0);
-        assert_eq!((stats.bytes_sent, stats.responses.success), (response.len() as u64, 1));
+        let stats = RequestStats::sum(&[counters]);
+        assert_eq!((stats.bytes_sent, stats.responses), (response.len() as u64, vec![(Status::OK, 1)]));
         assert!(connection.is_idle_keep_alive());
     }
 }
@@ -577,8 +579,9 @@ fn kept_connection_allocates_nothing_for_a_request() {
         let handler =
             move |_: &Request<'_>| Response::from_shared(Status::OK, fields.clone(), Body::Shared(content.clone()));
         let log = format.map(|format| Arc::new(AccessLog::with_full_capacity(format)));
-        let shared = Shared { log, ..Shared::new(Box::new(handler)) };
-        let mut context = WorkerContext::new(Turn::unlimited());
+        let shared = Shared { log, measure_durations: true, ..Shared::new(Box::new(handler)) };
+        let counters = RequestCounters::new();
+        let mut context = WorkerContext::new(Turn::unlimited()).counting(&counters);
         let mut connection = connected(FakePeer(GET_WITH_HEADERS.to_vec(), Sends::EachTime), &shared);
         let mut turn = |deferred| {
             connection.on_ready(false);
@@ -593,7 +596,7 @@ fn kept_connection_allocates_nothing_for_a_request() {
         turn(false);
         let measured = measure(|| (0..100).for_each(|n| turn(n % 3 == 0)));
         assert_eq!(measured.count_total, 0, "{format:?}");
-        assert_eq!(connection.responses, 102);
+        assert_eq!((connection.responses, RequestStats::sum(&[counters]).durations.count()), (102, 102));
         assert_eq!((connection.receive_bytes(), connection.send_bytes()), (0, 0), "it owns no buffers while it waits");
     }
 }

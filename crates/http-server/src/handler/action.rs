@@ -21,6 +21,8 @@ use crate::waker::Waker;
 ///   or 408, and the consumer is dropped.
 /// - A client may wait for `100 Continue` before it sends a body. It gets that when the handler wants the body, and
 ///   never before a response that is given at once (R9110-10.1.1b).
+/// - A client that expects something else gets a 417 when the handler wants the body. A handler that responds at once
+///   decides itself, by [`RequestHead::expectation`](http_core::server::RequestHead::expectation) (R9110-10.1.1c).
 #[derive(Debug)]
 pub struct Action(pub(crate) ActionKind);
 

@@ -66,15 +66,20 @@ pub(super) fn run(pool: &Pool, shutdown_timeout: Duration) {
             continue;
         }
         let is_first = stopped_at.is_none();
-        let over = stopped_at.get_or_insert_with(Instant::now).elapsed() >= shutdown_timeout;
+        let (since, instant) = *stopped_at.get_or_insert_with(|| (now, Instant::now()));
+        let over = instant.elapsed() >= shutdown_timeout;
         if is_first {
             pool.reactor.stop_accepting();
         }
         if over || !is_first {
             pool.reactor.close_listeners(over);
         }
-        for registered in pool.reactor.take_matching(|connection| over || connection.is_inactive(now)) {
-            pool.reactor.push(if over { Work::ShutDown(registered) } else { Work::LastTurn(registered) });
+        let is_over = |connection: &Connection| over || connection.has_lingered(since, now);
+        for registered in pool.reactor.take_matching(is_over) {
+            pool.reactor.push(Work::ShutDown(registered));
+        }
+        for registered in pool.reactor.take_matching(|connection| connection.is_inactive(now)) {
+            pool.reactor.push(Work::LastTurn(registered));
         }
         if over {
             pool.reactor.take_held().for_each(|registered| pool.reactor.push(Work::ShutDown(registered)));

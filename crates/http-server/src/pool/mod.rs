@@ -9,6 +9,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::time::Duration;
 
+use crate::clock::Millis;
 use crate::connection::TurnOutcome;
 use crate::connection::context::WorkerContext;
 use crate::connection::shared::Shared;
@@ -16,8 +17,9 @@ use crate::connection::socket::Socket;
 use crate::handler::{UPKEEP, Upkeep};
 use crate::permit::{Permit, RequestName, Turn};
 use crate::reactor::{ParkDeadline, Promotion, Reactor, Registered, Work, batch};
+use crate::request_stats::RequestCounters;
 use crate::server::Workers;
-use crate::stats::EndReason;
+use crate::stats::{ConnectionTable, EndReason};
 
 type Connection = crate::connection::Connection<Socket>;
 
@@ -35,6 +37,11 @@ pub(crate) struct Pool {
 impl Pool {
     /// Bytes of an idle connection. It has nothing else on the heap.
     pub(crate) const CONNECTION_MEMORY: usize = Reactor::<Connection>::MEMORY_PER_SLOT;
+
+    /// Bytes of what lists contain of a connection: the queue of work, as all are closed at a shutdown, the candidates for
+    /// eviction, and the free slots. A list may have doubled, and is copied as it grows.
+    pub(crate) const LISTED_MEMORY: usize =
+        3 * (size_of::<(Millis, Work<Connection>)>() + size_of::<(Millis, u32)>()) + size_of::<u32>();
 
     /// How many workers there are, for this many that may block.
     pub(crate) const fn workers(threads: usize) -> usize {
@@ -63,9 +70,13 @@ impl Workers for Pool {
         housekeeper::run(self, shutdown_timeout);
     }
 
-    fn work(&self, worker: usize) {
+    fn connections(&self) -> Arc<dyn ConnectionTable> {
+        self.reactor.connections()
+    }
+
+    fn work(&self, worker: usize, counters: &Arc<RequestCounters>) {
         let turn = Turn::new(self.reactor.permits(), self.request_names.clone(), worker);
-        let mut context = WorkerContext::new(turn);
+        let mut context = WorkerContext::new(turn).counting(counters);
         let handler_may_block = self.shared.handler_permit == Permit::Block;
         let mut deferred = None;
         while let Some(work) = self.reactor.next_work(&context.turn, deferred.take()) {
@@ -78,26 +89,22 @@ impl Workers for Pool {
                 }
                 Work::Resumed(registered) => self.run_turn(registered, &mut context, Connection::drive),
                 Work::Accepted(socket, peer, slot) => {
-                    self.shared.counters.connection_accepted();
                     let connection = Connection::over(socket, peer, &self.shared);
                     self.run_turn(self.reactor.register(connection, slot), &mut context, Connection::drive)
                 }
                 Work::AcceptedEvicting(socket, peer, mut idle) => {
-                    self.shared.counters.connection_accepted();
-                    let reason = idle.connection.abort(&self.shared, EndReason::ClientAbort);
-                    let slot = self.close_connection(idle, reason);
+                    let reason = idle.connection.abort(&self.shared, &context, EndReason::ClientAbort);
+                    let slot = self.close_connection(idle);
+                    self.reactor.reuse_slot(reason);
                     let connection = Connection::over(socket, peer, &self.shared);
                     self.run_turn(self.reactor.register(connection, slot), &mut context, Connection::drive)
                 }
                 Work::Overloaded(socket, peer, slot) => {
-                    self.shared.counters.connection_accepted();
                     let connection = Connection::over(socket, peer, &self.shared);
                     self.run_turn(self.reactor.register(connection, slot), &mut context, Connection::reject_overloaded)
                 }
                 Work::Rejected(socket) => {
-                    self.shared.counters.connection_accepted();
                     drop(socket);
-                    self.shared.counters.connection_ended(EndReason::Overloaded);
                     None
                 }
                 Work::Broken(registered) | Work::Evicted(registered) => {
@@ -145,7 +152,7 @@ impl Pool {
             Ok(TurnOutcome::Park(interest)) => {
                 let connection = &registered.connection;
                 let at = connection.deadline(&self.shared);
-                let deadline = ParkDeadline { at, evictable: connection.is_idle_keep_alive() };
+                let deadline = ParkDeadline { at, used_for: connection.slot_use() };
                 if let Err(registered) = self.reactor.park(registered, interest, deadline) {
                     self.abort(registered, context, EndReason::Failed);
                 }
@@ -156,7 +163,7 @@ impl Pool {
             Ok(TurnOutcome::Close(reason)) => self.close(registered, context, reason),
             Err(_) => {
                 context.forget_buffers();
-                registered.connection.abort(&self.shared, EndReason::Failed);
+                registered.connection.abort(&self.shared, context, EndReason::Failed);
                 self.close(registered, context, EndReason::Failed);
             }
         }
@@ -165,14 +172,14 @@ impl Pool {
 
     /// Closes a connection without sending another byte. `within` is the reason if a request or response had begun.
     fn abort(&self, mut registered: Box<Registered<Connection>>, context: &WorkerContext, within: EndReason) {
-        let reason = registered.connection.abort(&self.shared, within);
+        let reason = registered.connection.abort(&self.shared, context, within);
         self.close(registered, context, reason);
     }
 
     fn close(&self, mut registered: Box<Registered<Connection>>, context: &WorkerContext, reason: EndReason) {
         let source = registered.connection.take_source();
-        let slot = self.close_connection(registered, reason);
-        self.reactor.free_slot(slot);
+        let slot = self.close_connection(registered);
+        self.reactor.free_slot(slot, reason);
         // At last, because it may take long.
         if let Some((source, permit)) = source {
             match context.turn.may(permit, |_| {}) {
@@ -183,11 +190,10 @@ impl Pool {
     }
 
     /// Closes a connection without a body, and returns its slot, which is not free yet.
-    fn close_connection(&self, mut registered: Box<Registered<Connection>>, reason: EndReason) -> u32 {
+    fn close_connection(&self, mut registered: Box<Registered<Connection>>) -> u32 {
         registered.connection.release_budget(&self.shared);
         let slot = registered.slot();
         drop(registered); // the socket closes before its slot is reused
-        self.shared.counters.connection_ended(reason);
         slot
     }
 }

@@ -18,6 +18,7 @@ use crate::config::ServerConfig;
 use crate::connection::socket::has_input;
 use crate::connection::sockopt;
 use crate::connection::transport::UNIX_PEER_ADDR;
+use crate::stats::{ConnectionCounts, EndReason, OpenConnections, SlotUse, Stats};
 
 /// Slots beyond the connection limit, for connections that get a 503.
 pub(super) const OVERLOAD_SLOTS: u32 = ServerConfig::OVERLOAD_CONNECTIONS;
@@ -31,6 +32,7 @@ pub(super) struct Acceptor {
     listeners: Vec<Option<OwnedFd>>,
     pub(super) free_slots: Vec<u32>,
     overload_slots: Vec<u32>,
+    counts: ConnectionCounts,
     /// Slots that were idle at the last scan, the one that was idle longest at the end.
     eviction_queue: Vec<u32>,
     scanned_this_tick: bool,
@@ -64,6 +66,7 @@ impl Acceptor {
             // Low indices first: the housekeeper's scan then stays in the cache.
             free_slots: (0..slots).rev().collect(),
             overload_slots: (slots..slots + OVERLOAD_SLOTS).collect(),
+            counts: ConnectionCounts::default(),
             eviction_queue: Vec::new(),
             scanned_this_tick: false,
             was_full: false,
@@ -89,6 +92,7 @@ impl Acceptor {
         match accept(listener) {
             Ok((socket, peer)) => {
                 if let Some(slot) = self.free_slots.pop() {
+                    self.occupy(slot, slots);
                     return Some(Accepted::Slot(socket, peer, slot));
                 }
                 if let Some(idle) = self.evict_longest_idle(slots) {
@@ -96,8 +100,15 @@ impl Acceptor {
                 }
                 self.was_full = true;
                 Some(match self.overload_slots.pop() {
-                    Some(slot) => Accepted::Overloaded(socket, peer, slot),
-                    None => Accepted::Rejected(socket),
+                    Some(slot) => {
+                        self.occupy(slot, slots);
+                        Accepted::Overloaded(socket, peer, slot)
+                    }
+                    None => {
+                        self.counts.accepted();
+                        self.counts.ended(EndReason::Overloaded);
+                        Accepted::Rejected(socket)
+                    }
                 })
             }
             // The peer has disconnected, or the connection had a network error, which is reported here (accept(2)).
@@ -126,11 +137,32 @@ impl Acceptor {
         }
     }
 
-    /// Makes a slot free.
-    pub(super) fn free_slot(&mut self, slot: u32, slots: usize, poller: &Poller) {
-        let is_overload = slot as usize >= slots - OVERLOAD_SLOTS as usize;
+    /// Counts a connection that gets this slot.
+    fn occupy<T>(&mut self, slot: u32, slots: &[Slot<T>]) {
+        slots[slot as usize].set_use(SlotUse::Active);
+        self.counts.accepted();
+    }
+
+    /// Makes a slot free, whose connection has ended for this reason.
+    pub(super) fn free_slot<T>(&mut self, slot: u32, reason: EndReason, slots: &[Slot<T>], poller: &Poller) {
+        slots[slot as usize].set_use(SlotUse::Free);
+        self.counts.ended(reason);
+        let is_overload = slot as usize >= slots.len() - OVERLOAD_SLOTS as usize;
         if is_overload { &mut self.overload_slots } else { &mut self.free_slots }.push(slot);
         self.resume(poller);
+    }
+
+    /// Counts a connection that has ended for this reason, and another one that gets its slot.
+    pub(super) fn reuse_slot(&mut self, reason: EndReason) {
+        self.counts.ended(reason);
+        self.counts.accepted();
+    }
+
+    /// The statistics of the connections. No slot becomes free meanwhile, and none ceases to be so.
+    pub(super) fn stats<T>(&self, slots: &[Slot<T>]) -> Stats {
+        let mut open = OpenConnections::default();
+        slots.iter().for_each(|slot| open.count(slot.used_for()));
+        self.counts.stats(open)
     }
 
     /// A tick has passed: there may be descriptors again, and other connections have become idle.
@@ -157,7 +189,12 @@ impl Acceptor {
     }
 
     /// Accepts the next connection that waits, if there is a slot for it. Closes each listener where none waits.
-    pub(super) fn close_listeners(&mut self, at_once: bool, poller: &Poller) -> Option<(OwnedFd, SocketAddr, u32)> {
+    pub(super) fn close_listeners<T>(
+        &mut self,
+        at_once: bool,
+        slots: &[Slot<T>],
+        poller: &Poller,
+    ) -> Option<(OwnedFd, SocketAddr, u32)> {
         for listener in &mut self.listeners {
             let Some(socket) = listener else { continue };
             if !at_once {
@@ -165,7 +202,11 @@ impl Acceptor {
                     return None;
                 }
                 match accept(socket) {
-                    Ok((socket, peer)) => return Some((socket, peer, self.free_slots.pop()?)),
+                    Ok((socket, peer)) => {
+                        let slot = self.free_slots.pop()?;
+                        self.occupy(slot, slots);
+                        return Some((socket, peer, slot));
+                    }
                     Err(Errno::AGAIN) => {}
                     Err(_) => return None, // until the next tick
                 }
@@ -184,7 +225,7 @@ impl Acceptor {
             self.scanned_this_tick = true; // a scan visits every slot, so at most one per tick
             let parked = slots.iter().zip(0..).filter_map(|(slot, index)| Some((slot.deadline()?, index)));
             let mut idle: Vec<(Millis, u32)> = parked
-                .filter(|(deadline, _)| deadline.evictable)
+                .filter(|(deadline, _)| deadline.is_evictable())
                 .map(|(deadline, index)| (deadline.at, index))
                 .collect();
             idle.sort_unstable();
@@ -193,7 +234,7 @@ impl Acceptor {
         }
         loop {
             let slot = &slots[self.eviction_queue.pop()? as usize];
-            if let Some(idle) = slot.take_if(|idle, deadline| deadline.evictable && !has_input(idle)) {
+            if let Some(idle) = slot.take_if(|idle, deadline| deadline.is_evictable() && !has_input(idle)) {
                 return Some(idle);
             }
         }

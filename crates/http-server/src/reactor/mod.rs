@@ -14,6 +14,7 @@ mod promotion;
 mod slot;
 mod token;
 
+use std::fmt;
 use std::io;
 use std::net::SocketAddr;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
@@ -34,14 +35,27 @@ use crate::connection::interest::Interest;
 use crate::connection::socket::has_ended;
 use crate::connection::sockopt;
 use crate::permit::{Permit, PermitSource, Turn};
+use crate::stats::{ConnectionTable, EndReason, SlotUse, Stats};
 use crate::sync::{Mutex, lock};
 use crate::waker::Waker;
 
 #[derive(Debug)]
 pub(crate) struct Reactor<C> {
     queue: Arc<ReadyQueue<Work<C>>>,
+    connections: Arc<Connections<C>>,
+}
+
+/// The slots, and who gives them away. They can be counted even after the server has ended.
+#[derive(Debug)]
+pub(crate) struct Connections<C> {
     slots: Box<[Slot<Box<Registered<C>>>]>,
     acceptor: Mutex<Acceptor>,
+}
+
+impl<C: fmt::Debug + Send> ConnectionTable for Connections<C> {
+    fn stats(&self) -> Stats {
+        lock(&self.acceptor).stats(&self.slots)
+    }
 }
 
 /// A connection with its slot and its registration.
@@ -109,8 +123,10 @@ impl<C: AsFd + Send + 'static> Reactor<C> {
         }
         Ok(Reactor {
             queue: Arc::new(queue),
-            slots: (0..slots + OVERLOAD_SLOTS).map(|_| Slot::new()).collect(),
-            acceptor: Mutex::new(Acceptor::new(listeners, slots)),
+            connections: Arc::new(Connections {
+                slots: (0..slots + OVERLOAD_SLOTS).map(|_| Slot::new()).collect(),
+                acceptor: Mutex::new(Acceptor::new(listeners, slots)),
+            }),
         })
     }
 
@@ -121,7 +137,10 @@ impl<C: AsFd + Send + 'static> Reactor<C> {
         loop {
             let (key, flags, more_ready) = match self.queue.next(turn, deferred.take())? {
                 Event::Ready { key, flags, more_ready } => (key, flags, more_ready),
-                Event::Job(work) => return Some(work),
+                Event::Job(work) => {
+                    self.set_use(&work, SlotUse::Active);
+                    return Some(work);
+                }
             };
             if let Some(listener) = listener_index(key) {
                 if let Some(work) = self.accept(listener) {
@@ -131,7 +150,7 @@ impl<C: AsFd + Send + 'static> Reactor<C> {
                 continue;
             }
             let token = Token::from_u64(key);
-            let Some(slot) = self.slots.get(token.slot as usize) else { continue };
+            let Some(slot) = self.connections.slots.get(token.slot as usize) else { continue };
             let Some(registered) = slot.take_ready(token.generation) else { continue };
             // Bytes may precede a hang-up, from a peer that ends while we linger. They must be read: with unread bytes
             // our close becomes a reset, which destroys what is on its way to the peer.
@@ -155,7 +174,7 @@ impl<C: AsFd + Send + 'static> Reactor<C> {
         deadline: ParkDeadline,
     ) -> Result<(), Box<Registered<C>>> {
         let token = registered.token;
-        self.slots[token.slot as usize].park(registered, deadline, |registered, event_pending| {
+        self.connections.slots[token.slot as usize].park(registered, deadline, |registered, event_pending| {
             if !interest.needs_rearm(registered.registered_interest, event_pending) {
                 return true; // the event is still to come
             }
@@ -179,19 +198,22 @@ impl<C: AsFd + Send + 'static> Reactor<C> {
     pub(crate) fn take_expired(&self, now: Millis, max: usize) -> impl Iterator<Item = Box<Registered<C>>> {
         let is_due = move |deadline: ParkDeadline| deadline.at <= now;
         // Checked without the lock, and again with it: a worker may have served the connection meanwhile.
-        let due = self.slots.iter().filter(move |slot| slot.deadline().is_some_and(is_due));
+        let due = self.connections.slots.iter().filter(move |slot| slot.deadline().is_some_and(is_due));
         due.filter_map(move |slot| slot.take_if(|_, deadline| is_due(deadline))).take(max)
     }
 
     /// Takes out every parked connection for which this is true.
     pub(crate) fn take_matching(&self, predicate: impl Fn(&C) -> bool) -> impl Iterator<Item = Box<Registered<C>>> {
-        self.slots.iter().filter_map(move |slot| slot.take_if(|registered, _| predicate(&registered.connection)))
+        self.connections
+            .slots
+            .iter()
+            .filter_map(move |slot| slot.take_if(|registered, _| predicate(&registered.connection)))
     }
 
     /// What `look` finds in the parked connections, each with its slot.
     pub(crate) fn survey<R>(&self, look: impl Fn(&C) -> Option<R>) -> Vec<(R, usize)> {
         let mut found = Vec::new();
-        for (index, slot) in self.slots.iter().enumerate().filter(|(_, slot)| slot.deadline().is_some()) {
+        for (index, slot) in self.connections.slots.iter().enumerate().filter(|(_, slot)| slot.deadline().is_some()) {
             slot.take_if(|registered, _| {
                 found.extend(look(&registered.connection).map(|result| (result, index)));
                 false
@@ -202,24 +224,35 @@ impl<C: AsFd + Send + 'static> Reactor<C> {
 
     /// Takes out the connection that is parked in this slot, if this is true for it.
     pub(crate) fn take_if(&self, slot: usize, predicate: impl Fn(&C) -> bool) -> Option<Box<Registered<C>>> {
-        self.slots[slot].take_if(|registered, _| predicate(&registered.connection))
+        self.connections.slots[slot].take_if(|registered, _| predicate(&registered.connection))
     }
 
     /// Assigns a slot to a new connection.
     pub(crate) fn register(&self, connection: C, slot: u32) -> Box<Registered<C>> {
-        let generation = self.slots[slot as usize].allocate();
+        let generation = self.connections.slots[slot as usize].allocate();
         Box::new(Registered { connection, token: Token { slot, generation }, registered_interest: None })
     }
 
-    /// Returns a slot whose connection is closed.
-    pub(crate) fn free_slot(&self, slot: u32) {
-        lock(&self.acceptor).free_slot(slot, self.slots.len(), &self.queue.poller);
+    /// Returns a slot whose connection was closed for this reason.
+    pub(crate) fn free_slot(&self, slot: u32, reason: EndReason) {
+        let Connections { slots, acceptor } = &*self.connections;
+        lock(acceptor).free_slot(slot, reason, slots, &self.queue.poller);
+    }
+
+    /// Keeps a slot, whose connection was closed for this reason, for another one that was accepted.
+    pub(crate) fn reuse_slot(&self, reason: EndReason) {
+        lock(&self.connections.acceptor).reuse_slot(reason);
+    }
+
+    /// The connections, to count them.
+    pub(crate) fn connections(&self) -> Arc<Connections<C>> {
+        self.connections.clone()
     }
 
     /// Called at every tick of the housekeeper. Returns whether a connection was refused since the last one, for lack of a
     /// slot.
     pub(crate) fn on_tick(&self) -> bool {
-        lock(&self.acceptor).on_tick(&self.queue.poller)
+        lock(&self.connections.acceptor).on_tick(&self.queue.poller)
     }
 
     /// Promotes a follower if no worker waits and no event was taken since the last call. Returns whether there was
@@ -235,11 +268,13 @@ impl<C: AsFd + Send + 'static> Reactor<C> {
 
     /// Puts work aside until this permit is free. Only workers may call it.
     pub(crate) fn hold(&self, work: Work<C>, permit: Permit) {
+        self.set_use(&work, SlotUse::Held);
         self.queue.hold(work, permit);
     }
 
     /// Puts work aside until it is woken. Only workers may call it.
     pub(crate) fn sleep(&self, work: Work<C>, waker: Arc<Waker>) {
+        self.set_use(&work, SlotUse::Held);
         self.queue.sleep(work, waker);
     }
 
@@ -280,19 +315,21 @@ impl<C: AsFd + Send + 'static> Reactor<C> {
     }
 
     pub(crate) fn is_empty(&self) -> bool {
-        lock(&self.acceptor).is_done(self.slots.len())
+        let Connections { slots, acceptor } = &*self.connections;
+        lock(acceptor).is_done(slots.len())
     }
 
     /// Lets no connection begin that could only be refused.
     pub(crate) fn stop_accepting(&self) {
-        lock(&self.acceptor).stop();
+        lock(&self.connections.acceptor).stop();
     }
 
     /// Closes each listener whose backlog is empty, after it has accepted what waited there. `at_once`: whatever waits.
     /// Connections stay.
     pub(crate) fn close_listeners(&self, at_once: bool) {
+        let Connections { slots, acceptor } = &*self.connections;
         loop {
-            let accepted = lock(&self.acceptor).close_listeners(at_once, &self.queue.poller);
+            let accepted = lock(acceptor).close_listeners(at_once, slots, &self.queue.poller);
             let Some((socket, peer, slot)) = accepted else { return };
             self.push(Work::Accepted(socket, peer, slot));
         }
@@ -303,8 +340,16 @@ impl<C: AsFd + Send + 'static> Reactor<C> {
         self.queue.shut_down();
     }
 
+    /// Notes what becomes of a connection that is deferred, put aside or resumed. The caller owns it.
+    fn set_use(&self, work: &Work<C>, used_for: SlotUse) {
+        if let Work::Resumed(registered) = work {
+            self.connections.slots[registered.token.slot as usize].set_use(used_for);
+        }
+    }
+
     fn accept(&self, listener: usize) -> Option<Work<C>> {
-        let accepted = lock(&self.acceptor).accept(listener, &self.slots, &self.queue.poller)?;
+        let Connections { slots, acceptor } = &*self.connections;
+        let accepted = lock(acceptor).accept(listener, slots, &self.queue.poller)?;
         Some(match accepted {
             Accepted::Slot(socket, peer, slot) => Work::Accepted(socket, peer, slot),
             Accepted::Evicting(socket, peer, idle) => Work::AcceptedEvicting(socket, peer, idle),
@@ -336,7 +381,7 @@ mod tests {
     use std::thread;
     use std::time::Duration;
 
-    const SOON: ParkDeadline = ParkDeadline { at: 1000, evictable: false };
+    const SOON: ParkDeadline = ParkDeadline { at: 1000, used_for: SlotUse::Response };
 
     fn with_connection(slots: u32, deadline: ParkDeadline) -> (Reactor<UnixStream>, UnixStream) {
         let config = ServerConfig { max_connections: slots, ..ServerConfig::default() };
@@ -347,7 +392,7 @@ mod tests {
 
     fn park_one(reactor: &Reactor<UnixStream>, deadline: ParkDeadline) -> UnixStream {
         let (ours, theirs) = UnixStream::pair().unwrap();
-        let slot = lock(&reactor.acceptor).free_slots.pop().unwrap();
+        let slot = lock(&reactor.connections.acceptor).free_slots.pop().unwrap();
         reactor.park(reactor.register(ours, slot), Interest::Read, deadline).unwrap();
         theirs
     }
@@ -374,7 +419,7 @@ mod tests {
         peer.write_all(b"x").unwrap();
         let Some(Work::Ready { registered, .. }) = next(&reactor) else { panic!("not ready") };
         assert_eq!(reactor.take_expired(1500, 9).count(), 0, "the worker owns it");
-        reactor.park(registered, Interest::Read, ParkDeadline { at: 16_000, evictable: false }).unwrap();
+        reactor.park(registered, Interest::Read, ParkDeadline { at: 16_000, used_for: SlotUse::Response }).unwrap();
         assert_eq!(reactor.take_expired(1500, 9).count(), 0);
     }
 
@@ -426,10 +471,13 @@ mod tests {
     #[test]
     fn longest_idle_connection_is_evicted_first() {
         let (reactor, _busy) = with_connection(4, SOON);
-        let _others = [3000, 2000, 4000].map(|at| park_one(&reactor, ParkDeadline { at, evictable: true }));
+        let _others = [3000, 2000, 4000].map(|at| park_one(&reactor, ParkDeadline { at, used_for: SlotUse::Idle }));
         let mut evicted = Vec::new();
         loop {
-            let Some(registered) = lock(&reactor.acceptor).evict_longest_idle(&reactor.slots) else { break };
+            let Some(registered) = lock(&reactor.connections.acceptor).evict_longest_idle(&reactor.connections.slots)
+            else {
+                break;
+            };
             evicted.push(registered.slot());
         }
         assert_eq!(evicted, [2, 1, 3], "by deadline, and the busy one stays");
@@ -449,14 +497,16 @@ mod tests {
             let Some(Work::Accepted(_, _, slot)) = next(&reactor) else { panic!("not accepted") };
             reactor.close_listeners(false);
             assert!(
-                lock(&reactor.acceptor).accept(0, &reactor.slots, &reactor.queue.poller).is_none(),
+                lock(&reactor.connections.acceptor)
+                    .accept(0, &reactor.connections.slots, &reactor.queue.poller)
+                    .is_none(),
                 "no slot is free"
             );
-            reactor.free_slot(slot);
+            reactor.free_slot(slot, EndReason::Complete);
         }
         reactor.close_listeners(false);
         let Some(Work::Accepted(_, _, slot)) = next(&reactor) else { panic!("the last one is not accepted") };
-        reactor.free_slot(slot);
+        reactor.free_slot(slot, EndReason::Complete);
         assert!(!reactor.is_empty());
         reactor.close_listeners(false);
         assert!(reactor.is_empty());
@@ -479,9 +529,11 @@ mod tests {
     #[test]
     fn connection_whose_request_has_arrived_is_not_evicted() {
         let (reactor, _busy) = with_connection(4, SOON);
-        let mut others = [3000, 2000, 4000].map(|at| park_one(&reactor, ParkDeadline { at, evictable: true }));
+        let mut others = [3000, 2000, 4000].map(|at| park_one(&reactor, ParkDeadline { at, used_for: SlotUse::Idle }));
         others[1].write_all(b"G").unwrap();
-        let evicted = lock(&reactor.acceptor).evict_longest_idle(&reactor.slots).map(|evicted| evicted.slot());
+        let evicted = lock(&reactor.connections.acceptor)
+            .evict_longest_idle(&reactor.connections.slots)
+            .map(|evicted| evicted.slot());
         assert_eq!(evicted, Some(1), "the next one");
         let Some(Work::Ready { registered, .. }) = next(&reactor) else { panic!("not ready") };
         assert_eq!(registered.slot(), 2, "it stays parked");

@@ -9,14 +9,14 @@
 //! - An event of an earlier generation, for a connection that is closed, is dropped.
 
 use crate::clock::Millis;
+use crate::stats::SlotUse;
 use crate::sync::{AtomicU64, Mutex, Relaxed, lock};
-
-const NEVER: u64 = u64::MAX;
 
 #[derive(Debug)]
 pub(crate) struct Slot<T> {
-    /// The packed [`ParkDeadline`]. Written under the lock; the housekeeper reads it without the lock first.
-    deadline: AtomicU64,
+    /// The [`SlotUse`] and, of a parked connection, the deadline: both in one word, which others may read without the
+    /// lock. A slot becomes free, and ceases to be so, under the lock of the acceptor.
+    usage: AtomicU64,
     state: Mutex<SlotState<T>>,
 }
 
@@ -28,17 +28,17 @@ struct SlotState<T> {
     parked: Option<T>,
 }
 
-/// When a parked connection times out, and whether it may be evicted to make room.
+/// When a parked connection times out, and what it waits for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct ParkDeadline {
     pub(crate) at: Millis,
-    pub(crate) evictable: bool,
+    pub(crate) used_for: SlotUse,
 }
 
 impl<T> Slot<T> {
     pub(crate) fn new() -> Slot<T> {
         Slot {
-            deadline: AtomicU64::new(NEVER),
+            usage: AtomicU64::new(pack(NEVER, SlotUse::Free)),
             state: Mutex::new(SlotState { generation: 0, event_pending: false, parked: None }),
         }
     }
@@ -59,7 +59,9 @@ impl<T> Slot<T> {
             return None;
         }
         state.event_pending = state.parked.is_none();
-        self.deadline.store(NEVER, Relaxed);
+        if !state.event_pending {
+            self.set_use(SlotUse::Active); // otherwise it may be free already
+        }
         state.parked.take()
     }
 
@@ -77,15 +79,26 @@ impl<T> Slot<T> {
         if !arm(&mut connection, std::mem::take(&mut state.event_pending)) {
             return Err(connection);
         }
-        self.deadline.store(deadline.pack(), Relaxed);
+        self.usage.store(pack(deadline.at, deadline.used_for), Relaxed);
         state.parked = Some(connection);
         Ok(())
     }
 
+    /// What it is used for.
+    pub(crate) fn used_for(&self) -> SlotUse {
+        SlotUse::ALL[self.usage.load(Relaxed) as usize % SlotUse::ALL.len()]
+    }
+
+    /// Only the owner of its connection, or of the free slot, may call this.
+    pub(crate) fn set_use(&self, used_for: SlotUse) {
+        self.usage.store(pack(NEVER, used_for), Relaxed);
+    }
+
     /// The deadline of the parked connection, if there is one.
     pub(crate) fn deadline(&self) -> Option<ParkDeadline> {
-        let packed = self.deadline.load(Relaxed);
-        (packed != NEVER).then_some(ParkDeadline { at: packed >> 1, evictable: packed & 1 == 1 })
+        let packed = self.usage.load(Relaxed);
+        let used_for = SlotUse::ALL[packed as usize % SlotUse::ALL.len()];
+        (used_for >= SlotUse::Head).then_some(ParkDeadline { at: packed >> USE_BITS, used_for })
     }
 
     /// Takes the parked connection out without an event, if there is one and the predicate holds for it.
@@ -95,14 +108,22 @@ impl<T> Slot<T> {
         if !predicate(state.parked.as_ref()?, deadline) {
             return None;
         }
-        self.deadline.store(NEVER, Relaxed);
+        self.set_use(SlotUse::Active);
         state.parked.take()
     }
 }
 
+const USE_BITS: u32 = SlotUse::ALL.len().ilog2();
+const NEVER: Millis = Millis::MAX >> USE_BITS;
+
+fn pack(at: Millis, used_for: SlotUse) -> u64 {
+    at.min(NEVER) << USE_BITS | used_for as u64
+}
+
 impl ParkDeadline {
-    fn pack(self) -> u64 {
-        self.at.min(NEVER >> 2) << 1 | u64::from(self.evictable)
+    /// Whether the connection may be closed to make room.
+    pub(crate) fn is_evictable(self) -> bool {
+        self.used_for == SlotUse::Idle
     }
 }
 
@@ -114,14 +135,15 @@ impl ParkDeadline {
 mod tests {
     use super::*;
     use crate::connection::interest::Interest::{self, Read, Write, Yield};
+    use crate::stats::{ConnectionCounts, EndReason, OpenConnections};
     use loom::cell::Cell;
     use loom::sync::Arc;
     use loom::thread;
     use std::sync::atomic::AtomicUsize;
 
     /// A deadline that has passed, and one that has not.
-    const PASSED: ParkDeadline = ParkDeadline { at: 1, evictable: true };
-    const FAR: ParkDeadline = ParkDeadline { at: 2, evictable: false };
+    const PASSED: ParkDeadline = ParkDeadline { at: 1, used_for: SlotUse::Idle };
+    const FAR: ParkDeadline = ParkDeadline { at: 2, used_for: SlotUse::Head };
 
     /// A socket with its entry in an epoll set.
     #[derive(Default)]
@@ -343,8 +365,8 @@ mod tests {
                 }
             });
             let evictor = spawn(&scene, |scene| {
-                if let Some(connection) = scene.slot.take_if(|_, deadline| deadline.evictable) {
-                    assert!(connection.deadline.evictable, "a busy connection was evicted");
+                if let Some(connection) = scene.slot.take_if(|_, deadline| deadline.is_evictable()) {
+                    assert!(connection.deadline.is_evictable(), "a busy connection was evicted");
                     scene.end(connection);
                 }
             });
@@ -359,6 +381,39 @@ mod tests {
                     panic!("{ended} ended, and {} is parked", if connection.is_some() { "one" } else { "none" })
                 }
             }
+        });
+    }
+
+    // As the acceptor counts them, under its lock, while connections come and go.
+    #[test]
+    fn accepted_connections_are_those_in_slots_and_those_that_ended() {
+        let mut model = loom::model::Builder::new();
+        model.preemption_bound = Some(3);
+        model.check(|| {
+            let table = Arc::new(([Slot::new(), Slot::new()], Mutex::new(ConnectionCounts::default())));
+            let workers = [0, 1].map(|n| {
+                let table = table.clone();
+                thread::spawn(move || {
+                    let (slot, counts) = (&table.0[n], &table.1);
+                    let mut locked = lock(counts);
+                    slot.set_use(SlotUse::Active);
+                    locked.accepted();
+                    drop(locked);
+                    slot.park((), FAR, |(), _| true).unwrap();
+                    slot.take_if(|(), _| true).unwrap();
+                    let mut locked = lock(counts);
+                    slot.set_use(SlotUse::Free);
+                    locked.ended(EndReason::Complete);
+                })
+            });
+            let (slots, counts) = &*table;
+            for _ in 0..2 {
+                let (counts, mut open) = (lock(counts), OpenConnections::default());
+                slots.iter().for_each(|slot| open.count(slot.used_for()));
+                let stats = counts.stats(open);
+                assert_eq!(stats.accepted, open.total() + stats.ended());
+            }
+            workers.into_iter().for_each(|worker| worker.join().unwrap());
         });
     }
 

@@ -240,6 +240,13 @@ impl Server {
         self
     }
 
+    /// Measures how long each request takes, for [`RequestStats::durations`](crate::RequestStats::durations). Default: no.
+    #[must_use]
+    pub fn measure_durations(mut self, yes: bool) -> Server {
+        self.config.measure_durations = yes;
+        self
+    }
+
     /// Writes a line to this log for each request. Default: none.
     #[must_use]
     pub fn log(self, log: Log) -> Server {

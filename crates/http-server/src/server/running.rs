@@ -11,7 +11,8 @@ use super::listener::UnixAddr;
 use crate::access_log::{AccessLog, LogHandle, Writer};
 use crate::connection::shared::Shared;
 use crate::permit::RequestName;
-use crate::stats::{Counters, Stats};
+use crate::request_stats::{RequestCounters, RequestStats};
+use crate::stats::{ConnectionTable, Stats};
 
 /// What a running server runs: a fixed number of workers, and a thread that watches over them.
 pub(crate) trait Workers: Send + Sync {
@@ -20,8 +21,11 @@ pub(crate) trait Workers: Send + Sync {
     /// For each worker, the request that may block it.
     fn request_names(&self) -> &Arc<[RequestName]>;
 
-    /// Runs one worker until the server has shut down.
-    fn work(&self, worker: usize);
+    /// The connections, to count them.
+    fn connections(&self) -> Arc<dyn ConnectionTable>;
+
+    /// Runs one worker until the server has shut down. It counts its requests here.
+    fn work(&self, worker: usize, counters: &Arc<RequestCounters>);
 
     /// Runs the housekeeper until the server has shut down.
     fn keep_house(&self, shutdown_timeout: Duration);
@@ -55,7 +59,8 @@ impl RunningServer {
         let lifecycle = Arc::new(Lifecycle::default());
         let (shared, request_names) = (workers.shared(), workers.request_names());
         let stats = StatsHandle {
-            counters: shared.counters.clone(),
+            connections: workers.connections(),
+            requests: request_names.iter().map(|_| RequestCounters::new()).collect(),
             log: shared.log.clone(),
             request_names: request_names.clone(),
         };
@@ -84,7 +89,8 @@ impl RunningServer {
         let running =
             RunningServer { shutdown, stats, shutdown_timeout, addresses, unix_addresses, writer, is_detached: false };
         for n in 0..number {
-            spawn(format!("worker-{n}"), Box::new(move |workers| workers.work(n)))?;
+            let counters = running.stats.requests[n].clone();
+            spawn(format!("worker-{n}"), Box::new(move |workers| workers.work(n, &counters)))?;
         }
         Ok(running)
     }
@@ -159,7 +165,7 @@ impl Drop for RunningServer {
 
 /// Shuts a server down: it accepts what waits in the backlog and no more, serves every request that has arrived, closes
 /// idle connections, and lets responses finish within the shutdown timeout. A connection that was active in the last half
-/// second may send one more request.
+/// second may send one more request. One that is read from so that its last response arrives ends within 2 s.
 #[derive(Clone, Debug)]
 pub struct ShutdownHandle {
     stopping: Arc<AtomicBool>,
@@ -179,16 +185,23 @@ impl ShutdownHandle {
 /// Reads the statistics of a server, even after its end.
 #[derive(Clone, Debug)]
 pub struct StatsHandle {
-    counters: Arc<Counters>,
+    connections: Arc<dyn ConnectionTable>,
+    requests: Arc<[Arc<RequestCounters>]>,
     log: Option<Arc<AccessLog>>,
     request_names: Arc<[RequestName]>,
 }
 
 impl StatsHandle {
-    /// The statistics so far.
+    /// The statistics so far. All numbers of connections are of one moment. They are counted in the slots.
     pub fn stats(&self) -> Stats {
+        let (connections, requests) = (self.connections.stats(), self.requests());
         let dropped_log_lines = self.log.as_ref().map_or(0, |log| log.lost());
-        self.counters.stats(dropped_log_lines)
+        Stats { responses: requests.by_class(), bytes_sent: requests.bytes_sent, dropped_log_lines, ..connections }
+    }
+
+    /// What has become of the requests so far.
+    pub fn requests(&self) -> RequestStats {
+        RequestStats::sum(&self.requests)
     }
 
     /// The requests that may be blocked at this moment, on a disk or in a handler, such as `GET /file`. Each holds a

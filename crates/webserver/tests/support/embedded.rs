@@ -33,7 +33,7 @@ impl EmbeddedServer {
         let running = self.running.take().unwrap();
         running.shutdown_handle().shut_down();
         let (sender, receiver) = mpsc::channel();
-        thread::spawn(move || sender.send(running.join()));
+        thread::spawn(move || sender.send(running.join()).is_ok());
         let stats = receiver.recv_timeout(Duration::from_secs(20)).expect("the server does not shut down");
         assert_eq!(stats.accepted, stats.ended(), "{stats}");
         stats
