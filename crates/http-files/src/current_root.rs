@@ -6,14 +6,12 @@ use std::ffi::OsStr;
 use std::fs::canonicalize;
 use std::io::{self, ErrorKind};
 use std::mem;
-use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering::Acquire, Ordering::Release};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use rustix::io::Errno;
-
-use crate::root::{DirectoryId, OpenError, Root};
+use crate::open_error::OpenError;
+use crate::root::{DirectoryId, Root};
 
 #[derive(Debug)]
 pub(crate) struct CurrentRoot {
@@ -62,7 +60,7 @@ impl CurrentRoot {
 
     /// The name of the file that is served alone.
     pub(crate) fn file_name(&self) -> Option<&[u8]> {
-        if self.is_file { self.path.file_name().map(OsStr::as_bytes) } else { None }
+        if self.is_file { self.path.file_name().map(OsStr::as_encoded_bytes) } else { None }
     }
 
     /// Which root is the current one.
@@ -86,7 +84,7 @@ impl CurrentRoot {
                 Err(_) => return None, // its directory is served on: the file may come back
             },
             false => DirectoryId::of(path).and_then(|(id, names)| match names {
-                0 if self.counts_names => Err(Errno::NOENT), // such as a working directory
+                0 if self.counts_names => Err(OpenError::NotFound), // such as a working directory
                 _ => Ok(Some(id)),
             }),
         };
@@ -101,7 +99,7 @@ impl CurrentRoot {
                 }
                 Err(error) => (None, unreadable(path, &error)),
             },
-            Err(Errno::NOENT | Errno::NOTDIR | Errno::LOOP) => (None, gone(path)),
+            Err(OpenError::NotFound | OpenError::TooManySymlinks) => (None, gone(path)),
             Err(_) => return None, // it is not known what the path names
         };
         if root.is_none() && before.is_none() {

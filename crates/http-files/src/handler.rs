@@ -19,7 +19,6 @@ use http_core::server::Expectation;
 use http_core::{Date, FieldName, FieldValue, Fields, Method, Status, Target, TargetForm, header, percent_encode};
 use http_server::freshness::ReceivedAt;
 use http_server::{Action, Blocking, ErrorContext, Handler, HandlerError, Later, Request, Response, Upkeep};
-use rustix::io::Errno;
 
 #[cfg(feature = "archive")]
 use crate::archive;
@@ -29,10 +28,13 @@ use crate::compress::compressed;
 use crate::current_root::View;
 use crate::error_page::error_page;
 use crate::html::Html;
+use crate::open_error::OpenError;
 use crate::resource::{NegativeEntry, Place, Resource, accepts_coding};
 use crate::respond::{ErrorResponse, respond};
-use crate::root::{FileKind, OpenError, Opened};
+use crate::root::Opened;
 use crate::settings::is_hidden;
+use crate::stamp::FileKind;
+use crate::system::Errno;
 use crate::{Files, fallback, listing};
 
 const ALLOW: FieldValue<'static> = FieldValue::from_static("GET, HEAD, OPTIONS");

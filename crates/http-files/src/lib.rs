@@ -16,15 +16,19 @@ mod handler;
 mod html;
 mod listing;
 mod media_types;
+mod open_error;
 mod precompressed;
 mod representation;
 mod resource;
 mod respond;
 mod root;
 mod settings;
+mod stamp;
+mod system;
 mod walk;
 
 use std::io;
+#[cfg(unix)]
 use std::os::fd::OwnedFd;
 use std::path::Path;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
@@ -461,9 +465,10 @@ impl Files {
     ///
     /// # Errors
     /// Those of the system, if no descriptor is free.
+    #[cfg(unix)]
     pub fn directory(&self) -> io::Result<OwnedFd> {
         let root = self.root.get().map_err(io::Error::other)?;
-        root.directory().try_clone_to_owned()
+        root.directory().file().try_clone().map(OwnedFd::from)
     }
 }
 

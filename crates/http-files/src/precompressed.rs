@@ -6,10 +6,12 @@ use std::ffi::{CStr, CString};
 use http_core::Date;
 use thiserror::Error;
 
+use crate::open_error::OpenError;
 use crate::representation::{Description, Representation, read_file};
 use crate::resource::NegativeEntry;
-use crate::root::{OpenError, Opened, is_settled};
+use crate::root::Opened;
 use crate::settings::Settings;
+use crate::stamp::is_settled;
 
 /// Content codings, in the order of preference.
 pub(crate) const CODINGS: [&str; 3] = ["br", "zstd", "gzip"];

@@ -6,7 +6,6 @@ use std::ffi::CString;
 use std::io::{Cursor, Read};
 use std::iter::repeat_n;
 use std::mem::replace;
-use std::os::fd::OwnedFd;
 use std::sync::{Arc, OnceLock};
 
 use http_core::conditional::{FileTag, Validators};
@@ -18,8 +17,11 @@ use xxhash_rust::xxh3::xxh3_128;
 use crate::fields::push;
 use crate::footprint::{heap, heap_in_arc};
 use crate::media_types::{START, UNKNOWN};
-use crate::root::{FileStamp, NANOS_PER_SEC, OpenError, Opened, ends_at, read, read_at, read_on};
+use crate::open_error::OpenError;
+use crate::root::Opened;
 use crate::settings::Settings;
+use crate::stamp::{FileStamp, NANOS_PER_SEC};
+use crate::system::{ends_at, read, read_at, read_on};
 
 /// Files of up to 16 KiB are kept in memory and sent together with their headers in one call. Larger ones are sent by
 /// `sendfile`.
@@ -286,7 +288,7 @@ pub(crate) fn read_file(Opened { file, mut stamp, has_no_blocks, .. }: Opened) -
     for _ in 0..TRIES {
         let length = stamp.length;
         if length > SMALL && (!has_no_blocks || ends_at(&file, length)?) {
-            return Ok(ReadFile { content: Content::File(Arc::new(file.into())), stamp, is_sized: true });
+            return Ok(ReadFile { content: Content::File(Arc::new(file)), stamp, is_sized: true });
         }
         let (mut bytes, mut start): (Arc<[u8]>, _) = (Arc::default(), None);
         let is_right = match length {
@@ -306,7 +308,7 @@ pub(crate) fn read_file(Opened { file, mut stamp, has_no_blocks, .. }: Opened) -
             let start = start.map_or_else(|| read_start(&file), Ok)?;
             let is_complete = start.len() < SMALL as usize;
             let content =
-                if is_complete { Content::Memory(start.into()) } else { Content::Stream(start, Arc::new(file.into())) };
+                if is_complete { Content::Memory(start.into()) } else { Content::Stream(start, Arc::new(file)) };
             return Ok(ReadFile { content, stamp, is_sized: false });
         }
         // Some file systems always say that a file was modified just now.
@@ -319,7 +321,7 @@ pub(crate) fn read_file(Opened { file, mut stamp, has_no_blocks, .. }: Opened) -
 }
 
 /// The next 16 KiB of a file, or less if it ends before.
-fn read_start(file: &OwnedFd) -> Result<Vec<u8>, OpenError> {
+fn read_start(file: &std::fs::File) -> Result<Vec<u8>, OpenError> {
     let mut start = vec![0; SMALL as usize];
     let n = read_on(file, &mut start)?;
     start.truncate(n);

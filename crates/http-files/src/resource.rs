@@ -11,10 +11,12 @@ use http_server::{Blocking, Later, Request};
 
 use crate::footprint::{heap, heap_in_arc};
 use crate::media_types::{ContentType, UNKNOWN, may_compress};
+use crate::open_error::OpenError;
 use crate::precompressed::{CODINGS, Precompressed};
 use crate::representation::{Description, Representation, read_file};
-use crate::root::{FileStamp, OpenError, Opened, Root, is_settled};
+use crate::root::{Opened, Root};
 use crate::settings::Settings;
+use crate::stamp::{FileStamp, is_settled};
 
 /// For how many seconds a file is kept open without being used.
 const KEPT_OPEN: u64 = 10;

@@ -9,8 +9,8 @@ use http_core::{FieldBlock, FieldName, FieldValue, Status, header};
 use http_server::{Body, Later, Request, Response};
 
 use crate::fields::push;
+use crate::open_error::OpenError;
 use crate::representation::Representation;
-use crate::root::OpenError;
 use crate::settings::Settings;
 
 /// An error response before it has a page.

@@ -5,60 +5,41 @@
 //! Nothing leads out, whatever is renamed meanwhile: each step opens one name in a directory that the step before has
 //! opened, and `..` goes back by one step instead of asking the kernel.
 
-use std::ffi::OsStr;
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
-use std::os::unix::ffi::OsStrExt;
-use std::path::Path;
+use std::fs::File;
+use std::path::{Path, is_separator};
 
-use rustix::fs::{AtFlags, FileType, Mode, OFlags, StatxFlags, makedev, openat, readlinkat, statx};
-use rustix::io::{Errno, retry_on_intr};
-
-use crate::root::{FIND, Root, Stop};
+use crate::open_error::{OpenError, Stop};
+use crate::root::Root;
+use crate::system::{self, Found, Node};
 
 /// As many as the kernel follows.
 const MAX_SYMLINKS: usize = 40;
 
-/// Opens a path below the root with these flags. If it `stays`, it stops before it enters another file system.
-pub(crate) fn open(root: &Root, path: &[u8], flags: OFlags, stays: bool) -> Result<OwnedFd, Stop> {
+/// Finds a path below the root. With a `device`, which is the root's, it stops before it enters another one.
+pub(crate) fn find(root: &Root, path: &[u8], device: Option<u64>) -> Result<Found, Stop> {
     let mut walk = Walk { root, directories: Vec::new(), rest: Vec::new(), symlinks: Vec::new(), followed: 0 };
-    walk.push(path, None);
-    while let Some(component) = walk.rest.pop() {
-        let Component { name, of } = &component;
-        match &**name {
+    walk.push(path.rsplit(|&c| c == b'/'), None);
+    while let Some(Component { name, of }) = walk.rest.pop() {
+        match &*name {
             b"" | b"." => {}
-            b".." if walk.directories.pop().is_none() => return Err(walk.leads_out(*of)),
+            b".." if walk.directories.pop().is_none() => return Err(walk.leads_out(of)),
             b".." => {}
-            _ => {
-                let name = OsStr::from_bytes(name);
-                let entry = retry_on_intr(|| openat(walk.directory(), name, FIND | OFlags::NOFOLLOW, Mode::empty()))?;
-                let (kind, device) = kind(&entry)?;
-                if stays && device != root.device() {
-                    return Err(Stop::Elsewhere);
-                }
-                match kind {
-                    FileType::Directory => walk.directories.push((entry, component.name)),
-                    FileType::Symlink => walk.follow(&component.name, &entry)?,
-                    _ if !walk.rest.is_empty() => return Err(Errno::NOTDIR.into()),
-                    FileType::RegularFile if flags == FIND => return Ok(entry),
-                    FileType::RegularFile => match walk.reopen(name, flags) {
-                        Err(Errno::LOOP) => {
-                            walk.count()?; // it has just become a symlink
-                            walk.rest.push(component);
-                        }
-                        other => return Ok(other?),
-                    },
-                    _ => return Err(Errno::NODEV.into()),
-                }
-            }
+            _ => match root.directory().look(walk.directory(), &name, device)? {
+                Node::Directory(directory) => walk.directories.push((directory, name)),
+                Node::Symlink(text) => walk.follow(&name, text)?,
+                _ if !walk.rest.is_empty() => return Err(OpenError::NotFound.into()),
+                Node::File(status, file) => return Ok(Found::file(walk.into_directory(), name, status, file)),
+                Node::Other => return Err(OpenError::Forbidden.into()),
+            },
         }
     }
-    Ok(walk.reopen(OsStr::new("."), flags)?)
+    root.directory().found_directory(walk.into_directory())
 }
 
 struct Walk<'a> {
     root: &'a Root,
     /// Where it is, with the name of each directory. Empty: in the root.
-    directories: Vec<(OwnedFd, Vec<u8>)>,
+    directories: Vec<(File, Vec<u8>)>,
     /// What is left, the next component last.
     rest: Vec<Component>,
     symlinks: Vec<Symlink>,
@@ -78,43 +59,43 @@ struct Symlink {
 }
 
 impl Walk<'_> {
-    fn directory(&self) -> BorrowedFd<'_> {
-        self.directories.last().map_or(self.root.directory(), |(directory, _)| directory.as_fd())
+    /// Where it is. `None`: in the root.
+    fn directory(&self) -> Option<&File> {
+        self.directories.last().map(|(directory, _)| directory)
     }
 
-    /// Opens a name in the directory where the walk is.
-    fn reopen(&self, name: &OsStr, flags: OFlags) -> Result<OwnedFd, Errno> {
-        retry_on_intr(|| openat(self.directory(), name, flags | OFlags::NOFOLLOW, Mode::empty()))
+    fn into_directory(mut self) -> Option<File> {
+        self.directories.pop().map(|(directory, _)| directory)
     }
 
-    fn push(&mut self, path: &[u8], of: Option<usize>) {
-        let components = path.rsplit(|&c| c == b'/').map(|name| Component { name: name.to_vec(), of });
-        self.rest.extend(components);
+    /// Adds components, the last one first.
+    fn push<'a>(&mut self, names: impl Iterator<Item = &'a [u8]>, of: Option<usize>) {
+        self.rest.extend(names.map(|name| Component { name: name.to_vec(), of }));
     }
 
-    fn follow(&mut self, name: &[u8], symlink: &OwnedFd) -> Result<(), Stop> {
+    fn follow(&mut self, name: &[u8], text: Vec<u8>) -> Result<(), Stop> {
         self.count()?;
-        let text = retry_on_intr(|| readlinkat(symlink, "", Vec::new()))?.into_bytes();
         let mut path = self.directories.iter().flat_map(|(_, name)| [&**name, b"/"]).collect::<Vec<_>>().concat();
         path.extend_from_slice(name);
-        let of = self.symlinks.len();
+        let of = Some(self.symlinks.len());
         self.symlinks.push(Symlink { path, text: text.clone() });
-        if !text.starts_with(b"/") {
-            self.push(&text, Some(of));
+        let separates = |c: &u8| is_separator(char::from(*c));
+        let target = Path::new(system::path_from(&text).ok_or(OpenError::NotFound)?);
+        if !begins_anew(target) {
+            self.push(text.rsplit(separates), of);
             return Ok(());
         }
-        let text = Path::new(OsStr::from_bytes(&text));
-        let below = self.root.names().iter().find_map(|name| text.strip_prefix(name).ok());
-        let below = below.ok_or_else(|| self.leads_out(Some(of)))?;
+        let below = self.root.names().iter().find_map(|name| target.strip_prefix(name).ok());
+        let below = below.ok_or_else(|| self.leads_out(of))?;
         self.directories.clear();
-        self.push(below.as_os_str().as_bytes(), Some(of));
+        self.push(below.as_os_str().as_encoded_bytes().rsplit(separates), of);
         Ok(())
     }
 
     /// Counts a symlink. Two may lead to each other.
-    fn count(&mut self) -> Result<(), Errno> {
+    fn count(&mut self) -> Result<(), OpenError> {
         self.followed += 1;
-        if self.followed > MAX_SYMLINKS { Err(Errno::LOOP) } else { Ok(()) }
+        if self.followed > MAX_SYMLINKS { Err(OpenError::TooManySymlinks) } else { Ok(()) }
     }
 
     fn leads_out(&self, of: Option<usize>) -> Stop {
@@ -123,21 +104,22 @@ impl Walk<'_> {
                 let (path, text) = (path.escape_ascii(), text.escape_ascii());
                 Stop::LeadsOut(format!("the symlink \"/{path}\" points to \"{text}\"").into())
             }
-            None => Stop::Failed(Errno::ACCESS), // a decoded path has no `..`
+            None => OpenError::Forbidden.into(), // a decoded path has no `..`
         }
     }
 }
 
-/// What an opened name stands for, and its device, as far as the kernel knows without asking a disk.
-fn kind(entry: &OwnedFd) -> Result<(FileType, u64), Errno> {
-    let stat = statx(entry, "", AtFlags::EMPTY_PATH | AtFlags::STATX_DONT_SYNC, StatxFlags::TYPE)?;
-    Ok((FileType::from_raw_mode(stat.stx_mode.into()), makedev(stat.stx_dev_major, stat.stx_dev_minor)))
+/// Whether the text of a symlink does not begin where the symlink is. On Windows it may also name a drive.
+fn begins_anew(target: &Path) -> bool {
+    use std::path::Component::{Prefix, RootDir};
+    matches!(target.components().next(), Some(Prefix(_) | RootDir))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::root::{FileKind, OpenError, read};
+    use crate::stamp::FileKind;
+    use crate::system::{Method, read};
     use http_server::Blocking;
     use rustix::fs::{CWD, RenameFlags, renameat_with};
     use std::fs;
@@ -145,16 +127,18 @@ mod tests {
     use std::path::PathBuf;
     use std::thread;
 
-    /// The root, opened by a name that is a symlink itself, with and without `openat2`.
-    fn roots(outer: &Path) -> [Root; 2] {
+    /// The root, opened by a name that is a symlink itself, for each method of finding files.
+    fn roots(outer: &Path) -> Vec<Root> {
         fs::create_dir_all(outer.join("www/dir/deep")).unwrap();
         fs::write(outer.join("www/dir/deep/file"), "content").unwrap();
         fs::write(outer.join("secret"), "secret").unwrap();
         symlink("www", outer.join("name")).unwrap();
-        let root = Root::open(&outer.join("name"), 0).unwrap();
-        let mut old = Root::open(&outer.join("name"), 0).unwrap();
-        old.no_openat2 = true;
-        [root, old]
+        let open = |method: &Method| {
+            let mut root = Root::open(&outer.join("name"), 0).unwrap();
+            root.set_method(*method);
+            root
+        };
+        Method::ALL.iter().map(open).collect()
     }
 
     fn content(root: &Root, path: &str) -> Result<String, OpenError> {
@@ -197,7 +181,7 @@ mod tests {
         ] {
             symlink(&text, outer.join("www/link")).unwrap();
             for root in &roots {
-                assert_eq!(content(root, path), expected, "{text}, without openat2: {}", root.no_openat2);
+                assert_eq!(content(root, path), expected, "{text}: {:?}", root.directory().method());
             }
             fs::remove_file(outer.join("www/link")).unwrap();
         }
@@ -251,11 +235,11 @@ mod tests {
     #[test]
     fn walk_stops_before_another_file_system() {
         let mut root = Root::open(Path::new("/"), 0).unwrap();
-        for no_openat2 in [false, true] {
-            root.no_openat2 = no_openat2;
+        for method in Method::ALL {
+            root.set_method(*method);
             for path in [&b"proc"[..], b"proc/version"] {
-                assert!(matches!(open(&root, path, FIND, true), Err(Stop::Elsewhere)));
-                assert!(open(&root, path, FIND, false).is_ok());
+                assert!(matches!(find(&root, path, Some(root.device())), Err(Stop::Elsewhere)));
+                assert!(find(&root, path, None).is_ok());
             }
         }
     }
@@ -301,7 +285,7 @@ mod tests {
                     break;
                 }
             }
-            assert!(served >= 6, "in the end, every path leads to the file");
+            assert!(served >= 3 * roots.len(), "in the end, every path leads to the file");
         });
     }
 }

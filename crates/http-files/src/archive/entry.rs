@@ -5,7 +5,7 @@ use std::io::{self, Read};
 
 use tar::{EntryType, Header};
 
-use crate::root::FileStamp;
+use crate::stamp::FileStamp;
 
 /// Content is padded to blocks of this size.
 const BLOCK: usize = 512;

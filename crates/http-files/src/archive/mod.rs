@@ -18,7 +18,8 @@ use http_server::{Body, Response};
 
 use self::stream::{Bounds, TarStream, Tree};
 use crate::compress;
-use crate::root::{OpenError, Opened, Root};
+use crate::open_error::OpenError;
+use crate::root::{Opened, Root};
 
 /// How many archives are sent at once. Each takes memory, however slow its client is.
 pub(crate) const MAX_AT_ONCE: usize = 32;

@@ -1,12 +1,11 @@
 //! The names in one directory, in the order of their bytes and in little memory.
 
-use std::os::fd::OwnedFd;
-
-use rustix::fs::{Dir, FileType};
+use std::fs::File;
 
 use super::MAX_NAMES_READ;
-use crate::root::{OpenError, is_removed, stat_entry};
+use crate::open_error::OpenError;
 use crate::settings::is_hidden;
+use crate::system::{Dir, EntryType, is_removed, stat_entry};
 
 /// The names that are still to be visited.
 #[derive(Debug)]
@@ -27,7 +26,7 @@ pub(super) struct Name<'a> {
 impl Names {
     /// Reads the names of at most this many bytes. `path` is that of the directory, with a slash at the end, or empty. It
     /// skips hidden names unless `hidden` is set, and kinds of files that are never served.
-    pub(super) fn read(directory: OwnedFd, path: &[u8], hidden: bool, most: usize) -> Result<Names, OpenError> {
+    pub(super) fn read(directory: File, path: &[u8], hidden: bool, most: usize) -> Result<Names, OpenError> {
         let mut directory = Dir::new(directory)?;
         let (mut names, mut bytes) = (Vec::new(), 0);
         while let Some(entry) = directory.read() {
@@ -37,10 +36,10 @@ impl Names {
                 continue;
             }
             let kind = match entry.file_type() {
-                FileType::Fifo | FileType::Socket | FileType::CharacterDevice | FileType::BlockDevice => continue,
-                FileType::Symlink => SYMLINK,
+                EntryType::Fifo | EntryType::Socket | EntryType::CharacterDevice | EntryType::BlockDevice => continue,
+                EntryType::Symlink => SYMLINK,
                 // What is neither a file nor a directory is skipped where a symlink that leads to it is.
-                FileType::Unknown if stat_entry(directory.fd()?, name).is_none() => SYMLINK,
+                EntryType::Unknown if stat_entry(directory.fd()?, name).is_none() => SYMLINK,
                 _ => OTHER,
             };
             let packed = [&[kind], name, b"\0"].concat();

@@ -2,8 +2,8 @@
 //! the root, and keeps no directory open. It ends only if nothing was left out or changed; otherwise it fails.
 
 use std::fmt::Display;
+use std::fs::File;
 use std::io::{self, Read};
-use std::os::fd::OwnedFd;
 use std::sync::Arc;
 
 use http_server::{Blocking, FileChanged};
@@ -11,7 +11,10 @@ use http_server::{Blocking, FileChanged};
 use super::entry::Entries;
 use super::names::Names;
 use super::{MAX_DEPTH, MAX_ENTRIES, MAX_NAME_BYTES, Slot};
-use crate::root::{FileKind, FileStamp, OpenError, Opened, Root, read_at};
+use crate::open_error::OpenError;
+use crate::root::{Opened, Root};
+use crate::stamp::{FileKind, FileStamp};
+use crate::system::read_at;
 
 /// What is visited.
 pub(super) struct Tree {
@@ -64,7 +67,7 @@ struct Level {
 }
 
 struct Content {
-    file: OwnedFd,
+    file: File,
     stamp: FileStamp,
     read: u64,
 }
@@ -128,7 +131,7 @@ impl TarStream {
 
     /// Enters the directory that the path leads to. A symlink may lead back to one on the way: that one is in the archive
     /// already, and the symlink leads to it there, too.
-    fn enter(&mut self, directory: OwnedFd, stamp: FileStamp) -> io::Result<()> {
+    fn enter(&mut self, directory: File, stamp: FileStamp) -> io::Result<()> {
         let above = self.levels.iter().rev().position(|level| level.stamp.is_same_file(&stamp));
         if let Some(above) = above {
             let target = if above == 0 { b".".to_vec() } else { vec![&b".."[..]; above].join(&b'/') };

@@ -1,5 +1,5 @@
 use super::*;
-use crate::root::FileStamp;
+use crate::stamp::FileStamp;
 use http_server::{Blocking, FileChanged};
 use rustix::fs::{CWD, FileType, Mode, RenameFlags, mknodat, renameat_with};
 use std::collections::BTreeMap;

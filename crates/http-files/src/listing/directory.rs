@@ -1,15 +1,16 @@
 //! Reads the entries of a directory that are listed, in bounded memory.
 
-use std::os::fd::OwnedFd;
+use std::fs::File;
 
 use http_server::Blocking;
-use rustix::fs::{Dir, FileType};
 
 use super::entry::Entry;
 use super::filter::Filter;
 use super::sort;
-use crate::root::{OpenError, Root, is_removed};
+use crate::open_error::OpenError;
+use crate::root::Root;
 use crate::settings::is_hidden;
+use crate::system::{Dir, EntryType, is_removed};
 
 /// A listing is built in memory and not cached, so it is limited: 10,000 names of 110 bytes fit.
 pub(crate) const MAX_PAGE_BYTES: usize = 4 << 20;
@@ -43,7 +44,7 @@ impl Listing {
     pub(super) fn read(
         root: &Root,
         path: &[u8],
-        directory: OwnedFd,
+        directory: File,
         hidden: bool,
         filter: &Filter,
         blocking: Blocking<'_>,
@@ -104,7 +105,10 @@ impl BoundedNames {
             }
             let kind = entry.file_type();
             if name.iter().any(u8::is_ascii_control)
-                || matches!(kind, FileType::Fifo | FileType::Socket | FileType::CharacterDevice | FileType::BlockDevice)
+                || matches!(
+                    kind,
+                    EntryType::Fifo | EntryType::Socket | EntryType::CharacterDevice | EntryType::BlockDevice
+                )
             {
                 names.unservable += 1;
             } else {

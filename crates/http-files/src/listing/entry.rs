@@ -1,11 +1,12 @@
 //! One name of a listing, and what is known about it.
 
-use std::os::fd::BorrowedFd;
-
 use http_core::{Civil, Date, percent_encode};
 use http_server::Blocking;
 
-use crate::root::{FileKind, FileStamp, NANOS_PER_SEC, OpenError, Root, stat_entry};
+use crate::open_error::OpenError;
+use crate::root::Root;
+use crate::stamp::{FileKind, FileStamp, NANOS_PER_SEC};
+use crate::system::{DirectoryRef, stat_entry};
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Entry {
@@ -24,7 +25,7 @@ impl Entry {
     pub(super) fn find(
         root: &Root,
         path: &[u8],
-        directory: BorrowedFd<'_>,
+        directory: DirectoryRef<'_>,
         name: Box<[u8]>,
         blocking: Blocking<'_>,
     ) -> Result<Option<Entry>, OpenError> {

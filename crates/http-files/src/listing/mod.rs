@@ -10,24 +10,25 @@ mod query;
 mod sort;
 mod visible;
 
-use std::os::fd::OwnedFd;
+use std::fs::File;
 
 use http_core::Status;
 use http_server::{Blocking, Response};
-use rustix::io::Errno;
 
 use self::directory::Listing;
 pub(crate) use self::directory::MAX_PAGE_BYTES;
 use self::query::{Format, Query};
-use crate::root::{OpenError, Root};
+use crate::open_error::OpenError;
+use crate::root::Root;
 use crate::settings::Settings;
+use crate::system::Errno;
 
 /// Lists an open directory as the query asks for it. `path` is its path with a slash at the end, or empty. The listing has
 /// no validator: the directory's own times do not change when a file in it is written to.
 pub(crate) fn response(
     root: &Root,
     path: &[u8],
-    directory: OwnedFd,
+    directory: File,
     query: Option<&str>,
     settings: &Settings,
     blocking: Blocking<'_>,

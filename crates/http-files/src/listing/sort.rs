@@ -79,7 +79,7 @@ fn number<'a>(rest: &mut &'a [u8]) -> &'a [u8] {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::root::FileKind;
+    use crate::stamp::FileKind;
 
     fn entry(name: &str, kind: FileKind, length: u64, modified: i128) -> Entry {
         Entry { name: name.as_bytes().into(), kind, is_symlink: false, length, modified }

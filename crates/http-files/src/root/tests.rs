@@ -1,8 +1,10 @@
 //! What can be opened below a root, and what a file says of itself.
 
 use super::*;
-use rustix::fs::mknodat;
+use crate::system::{Method, ends_at, read, read_on, stat_entry};
+use rustix::fs::{CWD, FileType, Mode, mknodat};
 use std::fs;
+use std::os::fd::AsFd;
 use std::os::unix::fs::symlink;
 
 fn tree() -> (tempfile::TempDir, Root) {
@@ -29,9 +31,9 @@ fn kind(root: &Root, path: &str) -> Result<FileKind, OpenError> {
 #[test]
 fn nothing_leads_out_of_the_root() {
     let (_dir, mut root) = tree();
-    assert!(!root.no_openat2, "this kernel has openat2");
-    for no_openat2 in [false, true] {
-        root.no_openat2 = no_openat2;
+    assert_eq!(root.containment(), Containment::Openat2, "this kernel has openat2");
+    for method in Method::ALL {
+        root.set_method(*method);
         assert_eq!(kind(&root, ""), Ok(FileKind::Directory));
         assert_eq!(kind(&root, "directory"), Ok(FileKind::Directory));
         assert_eq!(kind(&root, "directory/file"), Ok(FileKind::File));
@@ -55,8 +57,8 @@ fn symlinks_are_followed_only_when_enabled() {
     let (_dir, mut root) = tree();
     assert_eq!(root.containment(), Containment::Openat2);
     root.follow_symlinks(true);
-    for no_openat2 in [false, true] {
-        root.no_openat2 = no_openat2;
+    for method in Method::ALL {
+        root.set_method(*method);
         assert_eq!(root.containment(), Containment::Unconfined);
         for there in ["outside", "absolute/passwd", "inside"] {
             assert_eq!(kind(&root, there), Ok(FileKind::File), "{there}");
@@ -90,8 +92,8 @@ fn root_that_is_a_file_opens_nothing_else() {
         let mut root = Root::open_file(&www.join(path), 0).unwrap();
         assert_eq!(root.canonical(), www.join("directory/file").canonicalize().unwrap());
         assert_eq!((root.path_of(name.as_bytes()), root.name_of(b"file")), (&b"file"[..], name.as_bytes()));
-        for (no_openat2, follow) in [(false, false), (true, false), (false, true)] {
-            root.no_openat2 = no_openat2;
+        for (method, follow) in Method::ALL.iter().flat_map(|method| [(method, false), (method, true)]) {
+            root.set_method(*method);
             root.follow_symlinks(follow);
             assert_eq!(kind(&root, "file"), Ok(FileKind::File));
             assert!(root.exists(c"file") && !root.exists(c"file.gz"), "no precompressed file either");
