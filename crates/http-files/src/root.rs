@@ -166,7 +166,7 @@ impl Root {
         &self.directory
     }
 
-    #[cfg(test)]
+    #[cfg(all(test, unix))]
     pub(crate) fn set_method(&mut self, method: system::Method) {
         self.directory.set_method(method);
     }
@@ -180,7 +180,10 @@ impl Root {
             let found = self.find(path, blocking)?;
             match self.directory.reopen(&found) {
                 Err(OpenError::Changing) => {} // something else is there now
-                opened => return Ok(Opened::new(opened?, found.status)),
+                opened => {
+                    let (file, Status { kind, stamp, has_no_blocks }) = opened?;
+                    return Ok(Opened { file, kind, stamp, has_no_blocks });
+                }
             }
         }
         Err(OpenError::Changing)
@@ -228,10 +231,6 @@ impl Root {
 }
 
 impl Opened {
-    fn new(file: File, Status { kind, stamp, has_no_blocks }: Status) -> Opened {
-        Opened { file, kind, stamp, has_no_blocks }
-    }
-
     pub(crate) fn is_file(&self) -> bool {
         self.kind == FileKind::File
     }
@@ -251,5 +250,5 @@ impl FileStamp {
     }
 }
 
-#[cfg(test)]
+#[cfg(all(test, unix))]
 mod tests;

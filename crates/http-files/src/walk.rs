@@ -115,7 +115,7 @@ fn begins_anew(target: &Path) -> bool {
     matches!(target.components().next(), Some(Prefix(_) | RootDir))
 }
 
-#[cfg(test)]
+#[cfg(all(test, unix))]
 mod tests {
     use super::*;
     use crate::stamp::FileKind;

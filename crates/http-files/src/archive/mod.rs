@@ -125,5 +125,5 @@ pub(crate) fn response(
         .header(header::CACHE_CONTROL, "no-store"))
 }
 
-#[cfg(test)]
+#[cfg(all(test, unix))]
 mod tests;

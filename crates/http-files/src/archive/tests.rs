@@ -310,7 +310,7 @@ fn sizes_from_8_gib_and_times_before_1970_fit_into_a_header() {
         file.set_len(length).unwrap();
         file.set_modified(modified).unwrap();
         let mut entries = entry::Entries::default();
-        entries.file(b"name", &FileStamp::of(&file.try_clone().unwrap().into()).unwrap());
+        entries.file(b"name", &FileStamp::of(&file.try_clone().unwrap()).unwrap());
         let mut header = [0; 512];
         entries.read_exact(&mut header).unwrap();
         let header = tar::Header::from_byte_slice(&header);

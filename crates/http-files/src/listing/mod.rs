@@ -42,5 +42,5 @@ pub(crate) fn response(
     })
 }
 
-#[cfg(test)]
+#[cfg(all(test, unix))]
 mod tests;

@@ -16,7 +16,7 @@ use rustix::path::DecInt;
 use rustix::process::{Pid, getpid};
 
 use super::unix::{DirectoryRef, OPEN, kind_of, nanoseconds, open_failed, status};
-use super::{Found, Method, Node, Place, portable};
+use super::{Found, Method, Node, Place, Status, portable};
 use crate::open_error::{OpenError, Stop};
 use crate::stamp::{FileKind, FileStamp};
 
@@ -142,13 +142,13 @@ impl BaseDirectory {
         }
     }
 
-    /// Opens what was found, whatever its path leads to by now.
-    pub(crate) fn reopen(&self, found: &Found) -> Result<File, OpenError> {
+    /// Opens what was found, and says what it was then or is now, whatever its path leads to by now.
+    pub(crate) fn reopen(&self, found: &Found) -> Result<(File, Status), OpenError> {
         match (&found.place, &self.descriptors) {
             (Place::Descriptor(file), Some((_, descriptors))) => {
                 let name = DecInt::from_fd(file);
                 let opened = retry_on_intr(|| openat(descriptors, name.as_c_str(), OPEN, Mode::empty()));
-                Ok(opened.map_err(open_failed)?.into())
+                Ok((opened.map_err(open_failed)?.into(), found.status))
             }
             _ => portable::open(&self.file, found),
         }

@@ -12,6 +12,11 @@ mod windows;
 #[cfg(any(windows, test))]
 mod windows_names;
 
+#[cfg(all(test, target_os = "linux"))]
+mod tests;
+#[cfg(all(test, windows))]
+mod windows_tests;
+
 use std::fs::File;
 
 use crate::stamp::{FileKind, FileStamp};
@@ -96,7 +101,7 @@ pub(crate) enum Method {
 }
 
 impl Method {
-    #[cfg(test)]
+    #[cfg(all(test, unix))]
     pub(crate) const ALL: &[Method] = &[
         #[cfg(target_os = "linux")]
         Method::Openat2,

@@ -26,7 +26,7 @@ pub(super) fn look(directory: &File, name: &[u8], device: Option<u64>) -> Result
             system::Kind::Symlink => system::read_link_at(directory, name).map(Node::Symlink),
             system::Kind::Served(status) if status.kind == FileKind::File => Ok(Node::File(status, None)),
             system::Kind::Served(status) => system::enter(directory, name)
-                .and_then(|entered| is_same(&entered, &status).map(|()| Node::Directory(entered))),
+                .and_then(|entered| now(&entered, &status).map(|_| Node::Directory(entered))),
         };
         match node {
             Err(OpenError::Changing) => {} // it has just become something else
@@ -51,8 +51,8 @@ pub(super) fn find_anywhere(base: &File, path: &[u8], device: Option<u64>) -> Re
     Ok(Found { status, place: Place::Path(path.to_vec()) })
 }
 
-/// Opens what was found. [`Changing`](OpenError::Changing): something else is there now.
-pub(super) fn open(base: &File, found: &Found) -> Result<File, OpenError> {
+/// Opens what was found, and says what it is now. [`Changing`](OpenError::Changing): something else is there.
+pub(super) fn open(base: &File, found: &Found) -> Result<(File, Status), OpenError> {
     let file = match &found.place {
         Place::Name { directory, name } => system::open_at(directory.as_ref().unwrap_or(base), name)?,
         Place::Path(path) => system::open_path(base, path)?,
@@ -60,15 +60,17 @@ pub(super) fn open(base: &File, found: &Found) -> Result<File, OpenError> {
         #[cfg(target_os = "linux")]
         Place::Descriptor(_) => return Err(OpenError::Changing), // found by a process of which this is a fork
     };
-    is_same(&file, &found.status).map(|()| file)
+    let status = now(&file, &found.status)?;
+    Ok((file, status))
 }
 
-/// Whether an open file is the one that was looked at. It may have another length by now.
-fn is_same(file: &File, looked: &Status) -> Result<(), OpenError> {
-    // What is neither a file nor a directory is not the same either.
-    let is_same =
-        system::status(file).is_ok_and(|now| now.stamp.is_same_file(&looked.stamp) && now.kind == looked.kind);
-    if is_same { Ok(()) } else { Err(OpenError::Changing) }
+/// What an open file is now, if it is the one that was looked at. Its content may have changed.
+fn now(file: &File, looked: &Status) -> Result<Status, OpenError> {
+    match system::status(file) {
+        Ok(now) if now.stamp.is_same_file(&looked.stamp) && now.kind == looked.kind => Ok(now),
+        Ok(_) | Err(OpenError::Forbidden) => Err(OpenError::Changing), // or it is neither a file nor a directory
+        Err(error) => Err(error),
+    }
 }
 
 #[cfg(not(target_os = "linux"))]
@@ -103,7 +105,7 @@ mod other_systems {
             Method::Portable
         }
 
-        #[cfg(test)]
+        #[cfg(all(test, unix))]
         pub(crate) fn set_method(&mut self, _: Method) {}
 
         pub(crate) fn find(&self, path: &[u8], follow: bool, device: Option<u64>) -> Option<Result<Found, Stop>> {
@@ -118,7 +120,7 @@ mod other_systems {
             found_directory(&self.file, directory)
         }
 
-        pub(crate) fn reopen(&self, found: &Found) -> Result<File, OpenError> {
+        pub(crate) fn reopen(&self, found: &Found) -> Result<(File, Status), OpenError> {
             open(&self.file, found)
         }
 
