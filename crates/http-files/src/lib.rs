@@ -145,6 +145,9 @@ impl Files {
     /// # Ok::<(), std::io::Error>(())
     /// ```
     ///
+    /// On Windows a name has to be spelled as its directory has it, in upper and lower case, too. One that Windows takes for
+    /// a device, a stream, a drive or a short name is a 404, as are dots and blanks at its end.
+    ///
     /// # Errors
     /// From the operating system, if it is neither a directory nor a file, or cannot be read.
     pub fn new(root: &Path) -> io::Result<Files> {
@@ -458,10 +461,10 @@ impl Files {
 
     /// How every open is kept beneath the directory.
     pub fn containment(&self) -> Containment {
-        self.root.get().map_or(Containment::Openat2, |root| root.containment())
+        self.root.get().map_or(Containment::ComponentWalk, |root| root.containment())
     }
 
-    /// A copy of the directory's descriptor, for a sandbox.
+    /// A copy of the directory's descriptor, for a sandbox. On Unix only.
     ///
     /// # Errors
     /// Those of the system, if no descriptor is free.

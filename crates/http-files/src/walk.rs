@@ -81,7 +81,7 @@ impl Walk<'_> {
         self.symlinks.push(Symlink { path, text: text.clone() });
         let separates = |c: &u8| is_separator(char::from(*c));
         let target = Path::new(system::path_from(&text).ok_or(OpenError::NotFound)?);
-        if !begins_anew(target) {
+        if !is_rooted(target) {
             self.push(text.rsplit(separates), of);
             return Ok(());
         }
@@ -110,12 +110,13 @@ impl Walk<'_> {
 }
 
 /// Whether the text of a symlink does not begin where the symlink is. On Windows it may also name a drive.
-fn begins_anew(target: &Path) -> bool {
+fn is_rooted(target: &Path) -> bool {
     use std::path::Component::{Prefix, RootDir};
     matches!(target.components().next(), Some(Prefix(_) | RootDir))
 }
 
-#[cfg(all(test, unix))]
+#[cfg(test)]
+#[cfg(unix)]
 mod tests {
     use super::*;
     use crate::stamp::FileKind;

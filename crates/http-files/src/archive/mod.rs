@@ -125,5 +125,6 @@ pub(crate) fn response(
         .header(header::CACHE_CONTROL, "no-store"))
 }
 
-#[cfg(all(test, unix))]
+#[cfg(test)]
+#[cfg(unix)]
 mod tests;

@@ -42,5 +42,6 @@ pub(crate) fn response(
     })
 }
 
-#[cfg(all(test, unix))]
+#[cfg(test)]
+#[cfg(unix)]
 mod tests;

@@ -12,9 +12,11 @@ mod windows;
 #[cfg(any(windows, test))]
 mod windows_names;
 
-#[cfg(all(test, target_os = "linux"))]
+#[cfg(test)]
+#[cfg(target_os = "linux")]
 mod tests;
-#[cfg(all(test, windows))]
+#[cfg(test)]
+#[cfg(windows)]
 mod windows_tests;
 
 use std::fs::File;

@@ -158,7 +158,7 @@ fn listings_archives_and_conditions_work() {
     let files = Files::new(&www).unwrap();
     let (status, page) = get(&files, "/");
     assert!(status == 200 && page.contains("Long%20File%20Name.html") && page.contains("Sub%20Directory/"), "{page}");
-    assert!(!page.contains(".hidden"));
+    assert!(!page.contains("./.hidden"));
     let (_, json) = get(&files, "/?format=json");
     assert!(json.contains("\"name\":\"large\"") && json.contains("20000"), "{json}");
     let tag = testing::get("/large").send(&files).headers.get("ETag").unwrap().to_owned();
