@@ -1,5 +1,5 @@
 //! The built-in pages as pictures, on a wide and a narrow screen, light and dark, and what axe finds wrong with them.
-//! `scripts/pages` runs this, because axe is not a crate.
+//! `scripts/pages` runs this, because axe is not a crate; `scripts/pictures` has the pictures of the listing taken.
 // Lets clippy treat the helpers as test code.
 #![cfg(test)]
 
@@ -35,8 +35,6 @@ const SMALLEST: &str = "Math.min(...[...document.querySelectorAll('a, button, in
 #[test]
 #[ignore = "scripts/pages runs it"]
 fn pages_look_finished_and_axe_finds_nothing() {
-    let directory_of =
-        |name: &str| PathBuf::from(std::env::var_os(name).unwrap_or_else(|| panic!("{name} is not set")));
     let (axe, pictures) = (fs::read_to_string(directory_of("AXE")).unwrap(), directory_of("PICTURES"));
     let mut browser = Browser::start().unwrap();
     let site = site();
@@ -60,12 +58,30 @@ fn pages_look_finished_and_axe_finds_nothing() {
             }
         }
     }
-    // The one in README.md.
-    show(&mut browser, 900, 600, 2, "light");
-    browser.open(&format!("http://{}/downloads/", program.address()));
-    let height = browser.evaluate("document.querySelector('main').offsetHeight");
-    let clip = json!({"clip": {"x": 0, "y": 0, "width": 900, "height": height, "scale": 1}});
-    fs::write(pictures.join("readme.png"), picture(&mut browser, clip)).unwrap();
+}
+
+#[test]
+#[ignore = "scripts/pictures runs it"]
+fn pictures_of_the_listing_are_taken_for_the_documentation() {
+    let pictures = directory_of("PICTURES");
+    let mut browser = Browser::start().unwrap();
+    let site = site();
+    let program = Program::start(site.path(), &[]);
+    browser.call("Emulation.setTimezoneOverride", json!({"timezoneId": "UTC"}));
+    for (name, width) in [("desktop", 900), ("phone", 390)] {
+        for scheme in ["light", "dark"] {
+            show(&mut browser, width, 900, 2, scheme);
+            browser.open(&format!("http://{}/downloads/", program.address()));
+            let height = browser.evaluate("document.querySelector('main').offsetHeight");
+            let clip = json!({"clip": {"x": 0, "y": 0, "width": width, "height": height, "scale": 1}});
+            fs::write(pictures.join(format!("readme-{name}-{scheme}.png")), picture(&mut browser, clip)).unwrap();
+        }
+    }
+}
+
+/// The directory that a script passes in a variable.
+fn directory_of(variable: &str) -> PathBuf {
+    PathBuf::from(std::env::var_os(variable).unwrap_or_else(|| panic!("{variable} is not set")))
 }
 
 /// Directories, files and symlinks whose names, sizes and times are the same in every run.
