@@ -1,97 +1,26 @@
-//! HAProxy, nginx and Varnish in front of the program.
+//! nginx, HAProxy and Varnish in front of the program, with the configurations of `deploy/`.
 // Lets clippy treat the helpers as test code.
 #![cfg(test)]
 
 mod support;
 
 use std::fs;
-use std::io::{self, Write};
-use std::net::{TcpListener, TcpStream};
-use std::path::Path;
-use std::process::{Child, Command, Stdio};
-use std::thread;
-use std::time::{Duration, Instant};
+use std::process::Command;
 
 use tempfile::TempDir;
 
-use support::{Browser, Program, TIMEOUT, read_to_end, tool, wait_until};
+use support::{Browser, Program, Proxy, deployed_for, tool, wait_until};
 
-/// A running proxy. Dropping the value ends it.
-struct Proxy {
-    process: Child,
-    port: u16,
-    _directory: TempDir,
-}
-
-impl Proxy {
-    /// Starts it, if it is installed. `arguments` gets its port and a directory for its files.
-    fn start(program: &str, arguments: impl Fn(u16, &str) -> Vec<String>) -> Option<Proxy> {
-        let program = tool(program)?;
-        let proxy = (0..3).find_map(|_| Proxy::try_start(&program, &arguments));
-        Some(proxy.expect("it ends instead of serving, on three ports"))
-    }
-
-    /// Waits until it forwards requests. `None` if it ends, because another process has taken its port meanwhile.
-    fn try_start(program: &Path, arguments: impl Fn(u16, &str) -> Vec<String>) -> Option<Proxy> {
-        let directory = TempDir::new().unwrap();
-        let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
-        let process = Command::new(program)
-            .args(arguments(port, directory.path().to_str().unwrap()))
-            .stdin(Stdio::null())
-            .stdout(Stdio::null())
-            .stderr(Stdio::null())
-            .spawn()
-            .unwrap();
-        let mut proxy = Proxy { process, port, _directory: directory };
-        // Varnish listens, then compiles its configuration with a C compiler, and only then responds.
-        let deadline = Instant::now() + Duration::from_secs(60);
-        while !proxy.try_get("/ready", "").is_ok_and(|(status, ..)| status == 200) {
-            if proxy.process.try_wait().unwrap().is_some() {
-                return None;
-            }
-            assert!(Instant::now() < deadline, "{program:?} forwards no request");
-            thread::sleep(Duration::from_millis(5));
-        }
-        Some(proxy)
-    }
-
-    /// Status, head and body of the response to an HTTP/1.1 request.
-    fn get(&self, path: &str, headers: &str) -> (u16, String, Vec<u8>) {
-        self.try_get(path, headers).unwrap()
-    }
-
-    fn try_get(&self, path: &str, headers: &str) -> io::Result<(u16, String, Vec<u8>)> {
-        let request = format!("GET {path} HTTP/1.1\r\nHost: a.example\r\nConnection: close\r\n{headers}\r\n");
-        let mut stream = TcpStream::connect(("127.0.0.1", self.port))?;
-        stream.set_read_timeout(Some(TIMEOUT))?;
-        stream.write_all(request.as_bytes())?;
-        let bytes = read_to_end(&mut stream)?;
-        let Some(end) = bytes.windows(4).position(|four| four == b"\r\n\r\n") else {
-            return Ok((0, String::new(), bytes));
-        };
-        let head = String::from_utf8(bytes[..end].to_vec()).unwrap();
-        let status = head.split(' ').nth(1).and_then(|status| status.parse().ok()).unwrap_or(0);
-        Ok((status, head, bytes[end + 4..].to_vec()))
-    }
-
-    /// Checks responses through the proxy against the files.
-    fn check_forwarding(&self, large: &[u8]) {
-        for _ in 0..20 {
-            let (status, _, body) = self.get("/large", "");
-            assert!(status == 200 && body == large, "{status}, {} bytes", body.len());
-            let (status, head, body) = self.get("/large", "Range: bytes=100-199\r\n");
-            assert!(status == 206 && body == large[100..200], "{head}");
-            assert!(head.to_ascii_lowercase().contains("content-range: bytes 100-199/300000"), "{head}");
-            assert_eq!(self.get("/none", "").0, 404);
-            assert_eq!(self.get("/sub", "").0, 301);
-        }
-    }
-}
-
-impl Drop for Proxy {
-    fn drop(&mut self) {
-        let _ = self.process.kill();
-        let _ = self.process.wait();
+/// Checks responses through the proxy against the files.
+fn check_forwarding(proxy: &Proxy, large: &[u8]) {
+    for _ in 0..20 {
+        let (status, _, body) = proxy.get("/large", "");
+        assert!(status == 200 && body == large, "{status}, {} bytes", body.len());
+        let (status, head, body) = proxy.get("/large", "Range: bytes=100-199\r\n");
+        assert!(status == 206 && body == large[100..200], "{head}");
+        assert!(head.to_ascii_lowercase().contains("content-range: bytes 100-199/300000"), "{head}");
+        assert_eq!(proxy.get("/none", "").0, 404);
+        assert_eq!(proxy.get("/sub", "").0, 301);
     }
 }
 
@@ -105,64 +34,137 @@ fn site() -> (TempDir, Vec<u8>) {
     (directory, large)
 }
 
+/// The number of connections in the last line of the program.
+fn connections(log: &str) -> usize {
+    let last = log.lines().last().unwrap();
+    last.strip_prefix("webserver: ").unwrap().split(' ').next().unwrap().parse().unwrap()
+}
+
+/// A header of a response.
+fn header<'a>(head: &'a str, name: &str) -> Option<&'a str> {
+    head.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(": "))
+}
+
 // R9110-9.3.7: by default HAProxy checks health by OPTIONS.
 #[test]
 #[ignore = "beside real software: scripts/interop"]
 fn haproxy_considers_server_up() {
     let (directory, large) = site();
     let program = Program::start(directory.path(), &[]);
-    let Some(haproxy) = Proxy::start("haproxy", |port, own| {
-        let config = format!(
-            "defaults\n mode http\n timeout connect 5s\n timeout client 5s\n timeout server 5s\n\
-             listen all\n bind 127.0.0.1:{port}\n option httpchk\n\
-             server one 127.0.0.1:{} check inter 10ms fall 1 rise 1\n",
-            program.port()
-        );
-        fs::write(format!("{own}/cfg"), config).unwrap();
-        ["-db", "-f", &format!("{own}/cfg")].map(String::from).to_vec()
-    }) else {
-        return;
-    };
+    let config = deployed_for("haproxy.cfg", &[program.port(); 3]).replace("inter 1s", "inter 10ms");
+    let Some(haproxy) = Proxy::haproxy(&config) else { return };
     let checks = || program.messages().matches("\"OPTIONS / HTTP/1.0\" 200 0\n").count();
     wait_until("many health checks have come", || checks() > 20);
-    haproxy.check_forwarding(&large); // HAProxy still considers the server up
+    check_forwarding(&haproxy, &large); // HAProxy still considers the server up
     drop(haproxy);
     program.finish();
 }
 
-/// nginx with these locations, which can pass requests on to `http://own`. It is one process, which ends when the test
-/// ends it: workers would live on without their master.
-fn nginx(program: &Program, locations: &str) -> Option<Proxy> {
-    Proxy::start("nginx", |port, own| {
-        let config = format!(
-            "daemon off; master_process off; pid {own}/pid; error_log {own}/log; events {{}}\n\
-             http {{ access_log off; client_body_temp_path {own}; proxy_temp_path {own}; fastcgi_temp_path {own};\n\
-             uwsgi_temp_path {own}; scgi_temp_path {own};\n\
-             upstream own {{ server 127.0.0.1:{}; keepalive 4; }}\n\
-             server {{ listen 127.0.0.1:{port}; {locations} }} }}\n",
-            program.port()
-        );
-        fs::write(format!("{own}/cfg"), config).unwrap();
-        ["-e", &format!("{own}/log"), "-c", &format!("{own}/cfg")].map(String::from).to_vec()
-    })
-}
-
-// In both versions. nginx does not keep a connection to a server whose responses are HTTP/1.0.
+// For a client that keeps its connection. If a client closes, so does HAProxy.
 #[test]
 #[ignore = "beside real software: scripts/interop"]
-fn nginx_forwards_requests() {
+fn haproxy_keeps_its_connections() {
+    let Some(ab) = tool("ab") else { return };
+    let (directory, _) = site();
+    let program = Program::start(directory.path(), &[]);
+    let Some(haproxy) = Proxy::haproxy(&deployed_for("haproxy.cfg", &[program.port(); 3])) else { return };
+    let url = format!("http://127.0.0.1:{}/text.txt", haproxy.port);
+    let output = Command::new(ab).args(["-k", "-q", "-n", "200", "-c", "2", &url]).output().unwrap();
+    let report = String::from_utf8(output.stdout).unwrap();
+    let kept = report.lines().find_map(|line| line.strip_prefix("Keep-Alive requests:"));
+    assert_eq!(kept.map(str::trim), Some("200"), "{report}");
+    drop(haproxy);
+    let log = program.finish();
+    let checks = log.matches("\"OPTIONS / HTTP/1.0\"").count();
+    let others = connections(&log) - checks;
+    assert!(others < 20, "{others} connections for 200 requests: {log}");
+}
+
+/// nginx with these locations, which can pass requests on to `http://own`.
+fn nginx(program: &Program, locations: &str) -> Option<Proxy> {
+    let port = program.port();
+    let upstream = format!("upstream own {{ server 127.0.0.1:{port}; keepalive 4; }}");
+    Proxy::nginx(&format!("{upstream} server {{ listen 80; {locations} }}"))
+}
+
+// Its default, 1.0 until nginx 1.29, and 1.1. Connections are kept by neither: nginx keeps none to a server whose
+// responses are HTTP/1.0.
+#[test]
+#[ignore = "beside real software: scripts/interop"]
+fn nginx_forwards_requests_in_both_versions() {
     let (directory, large) = site();
-    for (version, connection) in [("1.0", "keep-alive"), ("1.1", "")] {
+    let both = [("", "1.0"), ("proxy_http_version 1.1; proxy_set_header Connection \"\";", "1.1")];
+    for (settings, version) in both {
         let program = Program::start(directory.path(), &[]);
-        let location = format!(
-            "location / {{ proxy_pass http://own; proxy_http_version {version};\n\
-             proxy_set_header Connection \"{connection}\"; }}"
-        );
-        let Some(nginx) = nginx(&program, &location) else { return };
-        nginx.check_forwarding(&large);
+        let Some(nginx) = nginx(&program, &format!("location / {{ proxy_pass http://own; {settings} }}")) else {
+            return;
+        };
+        check_forwarding(&nginx, &large);
         drop(nginx);
-        program.finish();
+        let log = program.finish();
+        // A newer nginx has another default.
+        let requests = log.matches(&format!("\"GET /large HTTP/{version}\" 200 ")).count();
+        assert!(requests == 20 || settings.is_empty(), "{requests} requests in version {version}: {log}");
+        assert!(requests == 0 || connections(&log) > 80, "{} connections in version {version}", connections(&log));
     }
+}
+
+#[test]
+#[ignore = "beside real software: scripts/interop"]
+fn nginx_serves_from_its_cache_and_revalidates_by_entity_tag() {
+    let (directory, large) = site();
+    let program = Program::start(directory.path(), &["--cache-control", "max-age=1", "--trust-proxy", "127.0.0.1"]);
+    let Some(nginx) = Proxy::nginx(&deployed_for("nginx.conf", &[program.port(); 3])) else { return };
+    check_forwarding(&nginx, &large);
+    check_cache(&nginx, &program, &directory, |head| header(head, "X-Cache") == Some("HIT"), "1.0");
+    drop(nginx);
+    program.finish();
+}
+
+// R9110-13.1.2, R9110-15.4.5: a shared cache serves its copy, revalidates it by the entity tag, and sends parts of it.
+#[test]
+#[ignore = "beside real software: scripts/interop"]
+fn varnish_serves_from_its_cache_and_revalidates_by_entity_tag() {
+    let (directory, large) = site();
+    let program = Program::start(directory.path(), &["--cache-control", "max-age=1", "--trust-proxy", "127.0.0.1"]);
+    let Some(varnish) = Proxy::varnish(&deployed_for("varnish.vcl", &[program.port(); 2])) else { return };
+    // A hit has two ids: of its own request, and of the one that fetched the copy.
+    let is_hit = |head: &str| header(head, "X-Varnish").is_some_and(|ids| ids.contains(' '));
+    check_forwarding(&varnish, &large);
+    check_cache(&varnish, &program, &directory, is_hit, "1.1");
+    drop(varnish);
+    program.finish();
+}
+
+/// Checks a cache for responses that are valid for a second.
+fn check_cache(cache: &Proxy, program: &Program, directory: &TempDir, is_hit: impl Fn(&str) -> bool, version: &str) {
+    let logged = |status: &str| {
+        let line = format!("\"GET /text.txt HTTP/{version}\" {status}\n");
+        program.messages().matches(&line).count()
+    };
+    let (mut hits, mut requests, mut first) = (0, 0, String::new());
+    wait_until("the cache has revalidated three times, and served its copy meanwhile", || {
+        let (status, head, body) = cache.get("/text.txt", "");
+        assert_eq!((status, &*body), (200, &b"text"[..]), "{head}");
+        requests += 1;
+        hits += usize::from(is_hit(&head));
+        first = head;
+        logged("304 0") >= 3 && hits > 10
+    });
+    assert!(!program.messages().contains("\" 206 "), "parts are taken from the copy of the whole");
+    // The server sent the content once, and has not seen the hits.
+    wait_until("all is logged", || logged("200 4") + logged("304 0") + hits >= requests);
+    assert_eq!((logged("200 4"), logged("304 0") + hits + 1), (1, requests));
+    // A client of the cache revalidates, too, and gets parts.
+    let tag = header(&first, "ETag").unwrap();
+    let (status, _, body) = cache.get("/text.txt", &format!("If-None-Match: {tag}\r\n"));
+    assert_eq!((status, body.len()), (304, 0));
+    let (status, head, body) = cache.get("/text.txt", "Range: bytes=1-2\r\n");
+    assert_eq!((status, &*body), (206, &b"ex"[..]), "{head}");
+    assert_eq!(cache.get("/text.txt", "Range: bytes=4-\r\n").0, 416);
+    // Changed content has another tag, so the cache fetches it.
+    fs::write(directory.path().join("text.txt"), "other").unwrap();
+    wait_until("the changed content is served", || cache.get("/text.txt", "").2 == b"other");
 }
 
 // R9110-10.2.2
@@ -220,39 +222,5 @@ fn redirects_and_links_keep_the_prefix_of_a_proxy() {
         );
     }
     drop(nginx);
-    program.finish();
-}
-
-// R9110-13.1.2, R9110-15.4.5: a shared cache revalidates by the entity tag, and then sends its copy.
-#[test]
-#[ignore = "beside real software: scripts/interop"]
-fn varnish_revalidates_by_entity_tag() {
-    let (directory, large) = site();
-    let program = Program::start(directory.path(), &["--cache-control", "max-age=1"]);
-    let Some(varnish) = Proxy::start("varnishd", |port, own| {
-        let options = format!(
-            "-F -a 127.0.0.1:{port} -b 127.0.0.1:{} -n {own} -s malloc,16m -p default_keep=600 -p default_grace=0 -j none",
-            program.port()
-        );
-        options.split(' ').map(String::from).collect()
-    }) else {
-        return;
-    };
-    let (status, first, body) = varnish.get("/text.txt", "");
-    assert_eq!((status, &*body), (200, &b"text"[..]));
-    let revalidated = || program.messages().matches("\"GET /text.txt HTTP/1.1\" 304 0\n").count();
-    wait_until("varnish has revalidated", || {
-        let (status, _, body) = varnish.get("/text.txt", "");
-        assert_eq!((status, &*body), (200, &b"text"[..]));
-        revalidated() > 0
-    });
-    let tag = first.lines().find_map(|line| line.strip_prefix("ETag: ")).unwrap();
-    let (status, _, body) = varnish.get("/text.txt", &format!("If-None-Match: {tag}\r\n"));
-    assert_eq!((status, body.len()), (304, 0));
-    // Changed content has another tag, so the cache fetches it.
-    fs::write(directory.path().join("text.txt"), "other").unwrap();
-    wait_until("the changed content is served", || varnish.get("/text.txt", "").2 == b"other");
-    varnish.check_forwarding(&large);
-    drop(varnish);
     program.finish();
 }

@@ -9,6 +9,7 @@ mod fuse;
 mod login;
 mod program;
 mod program_with_disk;
+mod proxy;
 mod tool;
 mod wire;
 
@@ -18,6 +19,7 @@ pub(crate) use fuse::{Fuse, Hold, LIARS, content};
 pub(crate) use login::{PASSWORD, authorization, connect_from, users_line};
 pub(crate) use program::{PROGRAM, Program, output_of, output_of_command};
 pub(crate) use program_with_disk::{ProgramWithDisk, spawn_with_disk};
+pub(crate) use proxy::{Proxy, deployed, deployed_for, free_port, replaced};
 pub(crate) use tool::{missing, tool};
 pub(crate) use wire::{
     ReceivedResponse, TIMEOUT, connect, exchange, fetch, get, keep_alive, parse_responses, read_response, read_to_end,
