@@ -1,4 +1,4 @@
-//! curl, Wget, lftp, ApacheBench, Python and Chromium download the files of the directory.
+//! curl, Wget, lftp, ApacheBench, Python, Node, lynx and w3m download the files of the directory.
 // Lets clippy treat the helpers as test code.
 #![cfg(test)]
 
@@ -226,46 +226,134 @@ assert response.status == 404, response.status
     run(Command::new(python).args(["-c", SCRIPT]).arg(site.directory()).arg(port).args(FILES));
 }
 
-/// The page is the example with a script that records what the browser has loaded.
 #[test]
 #[ignore = "beside real software: scripts/interop"]
-fn chromium_shows_the_page_with_its_picture() {
-    const SCRIPT: &str = "<script>
-addEventListener('load', () => {
-  document.body.dataset.width = document.querySelector('img').naturalWidth;
-  document.body.dataset.rules = document.styleSheets[0].cssRules.length;
-});
-</script>
-</body>";
-    let Some(chromium) = tool("chromium") else {
-        return;
-    };
+fn python_urllib_downloads_parts_and_revalidates() {
+    const SCRIPT: &str = r#"
+import pathlib, sys, urllib.error, urllib.request
+directory, base, *files = sys.argv[1:]
+opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+for file in files:
+    content = pathlib.Path(directory, file).read_bytes()
+    with opener.open(base + file, timeout=30) as response:
+        assert response.read() == content, file
+        assert int(response.headers["Content-Length"]) == len(content), file
+        tag = response.headers["ETag"]
+    request = urllib.request.Request(base + file, headers={"Range": "bytes=10-19"})
+    with opener.open(request, timeout=30) as response:
+        assert (response.status, response.read()) == (206, content[10:20]), file
+    request = urllib.request.Request(base + file, headers={"If-None-Match": tag})
+    try:
+        opener.open(request, timeout=30)
+        raise SystemExit("no 304 for " + file)
+    except urllib.error.HTTPError as error:
+        assert (error.code, error.read()) == (304, b""), file
+try:
+    opener.open(base + "missing.html", timeout=30)
+    raise SystemExit("no 404")
+except urllib.error.HTTPError as error:
+    assert error.code == 404 and b"404" in error.read()
+"#;
+    let Some(python) = tool("python3") else { return };
     let site = Site::start();
-    let page = text(site.bytes("HelloWorld.html"));
-    fs::write(site.directory().join("probe.html"), page.replace("</body>", SCRIPT)).unwrap();
-
-    let profile = TempDir::new().unwrap();
-    let dom = text(
-        run(Command::new(chromium)
-            .args(["--headless", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--no-first-run"])
-            // It connects to this server only.
-            .args(["--no-proxy-server", "--disable-quic", "--disable-background-networking"])
-            .args(["--disable-component-update", "--disable-sync"])
-            .arg(format!("--user-data-dir={}", profile.path().display()))
-            .args(["--virtual-time-budget=10000", "--dump-dom"])
-            .arg(site.url("probe.html")))
-        .stdout,
-    );
-    let width = picture_width(&site.bytes("sunrise.png"));
-    assert!(width > 0);
-    assert!(dom.contains("<h1>Hello, World!</h1>"), "{dom}");
-    assert!(dom.contains(&format!(r#"data-width="{width}""#)), "the picture is missing: {dom}");
-    assert!(dom.contains("data-rules=\"") && !dom.contains(r#"data-rules="0""#), "the style sheet is missing: {dom}");
+    run(Command::new(python).args(["-c", SCRIPT]).arg(site.directory()).arg(site.url("")).args(FILES));
 }
 
-/// A PNG begins with a signature and the header chunk: length, name, width.
-fn picture_width(png: &[u8]) -> u32 {
-    u32::from_be_bytes(png[16..20].try_into().unwrap())
+/// `fetch` rejects a response that is shorter or longer than its Content-Length.
+#[test]
+#[ignore = "beside real software: scripts/interop"]
+fn node_fetches_and_keeps_its_connection() {
+    const SCRIPT: &str = r#"
+const fs = require('fs'), assert = require('assert');
+const [directory, base, ...files] = process.argv.slice(1);
+(async () => {
+    for (const file of files) {
+        const content = fs.readFileSync(directory + '/' + file);
+        const response = await fetch(base + file);
+        assert.strictEqual(response.status, 200, file);
+        assert(content.equals(Buffer.from(await response.arrayBuffer())), file);
+        const part = await fetch(base + file, {headers: {Range: 'bytes=-7'}});
+        assert.strictEqual(part.status, 206, file);
+        assert(content.subarray(-7).equals(Buffer.from(await part.arrayBuffer())), file);
+        const again = await fetch(base + file, {headers: {'If-None-Match': response.headers.get('etag')}});
+        assert.strictEqual(again.status, 304, file);
+        assert.strictEqual((await fetch(base + file, {method: 'HEAD'})).headers.get('content-length'), '' + content.length);
+    }
+    const missing = await fetch(base + 'missing.html');
+    assert.strictEqual(missing.status, 404);
+    await missing.text();
+})().catch(error => { console.error(error); process.exit(1); });
+"#;
+    let Some(node) = tool("node") else { return };
+    let site = Site::start();
+    run(Command::new(node).args(["-e", SCRIPT]).arg(site.directory()).arg(site.url("")).args(FILES));
+    let log = site.program.finish();
+    let requests = log.lines().filter(|line| line.contains(" HTTP/1.1\" ")).count();
+    let last = log.lines().last().unwrap();
+    let connections: usize = last.strip_prefix("webserver: ").unwrap().split(' ').next().unwrap().parse().unwrap();
+    // It closes a connection after a HEAD.
+    assert!(requests == 17 && connections <= 8, "{requests} requests: {last}");
+}
+
+/// Wget has a part of a file, and asks for the rest of it.
+#[test]
+#[ignore = "beside real software: scripts/interop"]
+fn wget_continues_a_download() {
+    let Some(wget) = tool("wget") else { return };
+    let site = Site::start();
+    let saved = TempDir::new().unwrap();
+    let (file, content) = (saved.path().join("large.bin"), site.bytes("large.bin"));
+    let continue_it = |log: &str| {
+        let mut command = Command::new(&wget);
+        command.args(["--no-config", "--no-proxy", "--tries=1", "-c", "-P"]).arg(saved.path());
+        run(command.arg(site.url("large.bin")).env("LC_ALL", "C"));
+        site.assert_same("large.bin", &fs::read(saved.path().join("large.bin")).unwrap());
+        support::wait_until("it is logged", || site.program.messages().contains(log));
+    };
+    fs::write(&file, &content[..1_000_000]).unwrap();
+    continue_it("\"GET /large.bin HTTP/1.1\" 206 2000001\n");
+    continue_it("\"GET /large.bin HTTP/1.1\" 416 "); // it is complete
+}
+
+/// curl has a part of a file, and asks for the rest of it.
+#[test]
+#[ignore = "beside real software: scripts/interop"]
+fn curl_continues_a_download() {
+    let Some(curl) = tool("curl") else { return };
+    let site = Site::start();
+    let file = site.directory().join("part");
+    fs::write(&file, &site.bytes("large.bin")[..1_000_000]).unwrap();
+    let response = run(curl_quiet(&curl)
+        .args(["-C", "-", "--write-out", "%{http_code} %{size_download}", "-o"])
+        .arg(&file)
+        .arg(site.url("large.bin")));
+    assert_eq!(text(response.stdout), "206 2000001");
+    site.assert_same("large.bin", &fs::read(&file).unwrap());
+}
+
+/// Text browsers show the page, a listing and a text.
+#[test]
+#[ignore = "beside real software: scripts/interop"]
+fn lynx_and_w3m_show_pages() {
+    for (browser, options) in [
+        ("lynx", &["-nopause", "-cfg=/dev/null", "-display_charset=utf-8", "-dump"][..]),
+        ("w3m", &["-no-proxy", "-dump"]),
+    ] {
+        let Some(browser) = tool(browser) else { continue };
+        let site = Site::start();
+        fs::create_dir(site.directory().join("sub")).unwrap();
+        fs::write(site.directory().join("sub/caf\u{e9}.txt"), "text").unwrap();
+        for (path, expected) in [
+            ("HelloWorld.html", "Hello, World!"),
+            ("sub", "caf\u{e9}.txt"), // a redirect to the listing
+            ("sub/caf%C3%A9.txt", "text"),
+        ] {
+            let mut command = Command::new(&browser);
+            command.args(options).arg(site.url(path)).env("LC_ALL", "C.UTF-8");
+            let page = text(run(command.env("HOME", site.directory())).stdout);
+            assert!(page.contains(expected), "{browser:?} {path}: {page}");
+        }
+    }
 }
 
 /// The program under test, serving a directory.
