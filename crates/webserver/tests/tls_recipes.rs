@@ -1,4 +1,4 @@
-//! The recipes for HTTPS, as `docs/recipes.md` has them, with the real proxies and curl. Only ports, paths and what the
+//! The recipes for HTTPS, as `docs/recipes/README.md` has them, with the real proxies and curl. Only ports, paths and what the
 //! file around a recipe says are changed.
 // Lets clippy treat the helpers as test code.
 #![cfg(test)]
@@ -16,7 +16,7 @@ use tempfile::TempDir;
 
 use support::{PROGRAM, Program, tool, wait_until};
 
-const RECIPES: &str = include_str!("../../../docs/recipes.md");
+const RECIPES: &str = include_str!("../../../docs/recipes/README.md");
 
 /// Where the proxy takes the client's address from the connection. curl connects from there.
 const CLIENT: &str = "127.0.0.2";

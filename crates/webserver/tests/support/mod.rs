@@ -10,6 +10,7 @@ mod login;
 mod program;
 mod program_with_disk;
 mod proxy;
+mod recipe;
 mod tool;
 mod wire;
 
@@ -20,6 +21,7 @@ pub(crate) use login::{PASSWORD, authorization, connect_from, users_line};
 pub(crate) use program::{PROGRAM, Program, output_of, output_of_command};
 pub(crate) use program_with_disk::{ProgramWithDisk, spawn_with_disk};
 pub(crate) use proxy::{Proxy, deployed, deployed_for, free_port, replaced};
+pub(crate) use recipe::{Recipe, Service, installed, requests};
 pub(crate) use tool::{missing, tool};
 pub(crate) use wire::{
     ReceivedResponse, TIMEOUT, connect, exchange, fetch, get, keep_alive, parse_responses, read_response, read_to_end,
