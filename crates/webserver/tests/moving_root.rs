@@ -379,6 +379,7 @@ fn space_is_freed_and_a_file_system_unmounted_10_s_after_the_last_use() {
         return missing("a mount namespace of one's own");
     }
     let program = Program::when_ready(process, messages);
+    thread::sleep(SETTLE_TIME); // the files are written
     let inside = |script: &str| {
         let pid = program.pid().as_raw_pid().to_string();
         let mut command = Command::new(&nsenter);
