@@ -23,13 +23,13 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let scripts = [
         vec![Step::response(Status::FOUND, &[("Location", "/elsewhere")], "hello\n")],
         vec![Step::Bytes(b"HTTP/1.0 200 OK\r\nContent-Length: 9\r\n\r\nhalf".into())],
-        vec![Step::Bytes(b"HTTP/1.0 200 OK\r\nContent-".into()), Step::Wait(Duration::from_secs(2))],
+        vec![Step::Bytes(b"HTTP/1.0 200 OK\r\nContent-".into()), Step::Wait(Duration::from_secs(5))],
         vec![Step::Bytes(b"SSH-2.0-double\r\n".into())],
         vec![Step::Reset],
     ];
     let double = TestDouble::start(&scripts)?;
     for n in 1..=scripts.len() {
-        let timeouts = webclient::Timeouts { idle: Duration::from_millis(200), ..Default::default() };
+        let timeouts = webclient::Timeouts { idle: Duration::from_secs(1), ..Default::default() };
         let client = webclient::Client::new().timeouts(timeouts).follow_redirects(false);
         let response = client.get(double.url(&format!("/{n}"))).send();
         let status = response.and_then(|mut response| response.copy_to(&mut io::sink()).map(|_| response.status()));
