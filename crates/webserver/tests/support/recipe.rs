@@ -1,5 +1,6 @@
 //! What the pages of `docs/recipes/` tell a reader to do, for the tests that do it: the blocks that name a test.
 
+use std::cell::Cell;
 use std::fs::{self, File};
 use std::net::TcpListener;
 use std::path::Path;
@@ -13,11 +14,17 @@ use tempfile::TempDir;
 use super::program::{PROGRAM, Program};
 use super::tool::{missing, tool};
 
-/// A directory that stands for `/` in a recipe.
+/// A directory that stands for `/` in a recipe. Dropping the value checks that the test has used all of its blocks.
 pub(crate) struct Recipe {
     page: String,
-    blocks: Vec<String>,
+    blocks: Vec<Block>,
     directory: TempDir,
+}
+
+#[derive(Debug)]
+struct Block {
+    text: String,
+    is_used: Cell<bool>,
 }
 
 impl Recipe {
@@ -26,7 +33,10 @@ impl Recipe {
         let path = format!("{}/../../docs/recipes/{page}.md", env!("CARGO_MANIFEST_DIR"));
         let text = fs::read_to_string(&path).unwrap();
         let mark = format!("<!-- run by crates/webserver/tests/{test} -->\n```");
-        let block = |rest: &str| Some(rest.split_once('\n')?.1.split_once("\n```")?.0.to_owned());
+        let block = |rest: &str| {
+            let text = rest.split_once('\n')?.1.split_once("\n```")?.0.to_owned();
+            Some(Block { text, is_used: Cell::new(false) })
+        };
         let blocks: Vec<_> = text.split(&mark).skip(1).map(|rest| block(rest).unwrap()).collect();
         assert!(!blocks.is_empty(), "{path} says nowhere: {mark}");
         Recipe { page: text, blocks, directory: TempDir::new().unwrap() }
@@ -34,9 +44,10 @@ impl Recipe {
 
     /// The only block that contains a text.
     pub(crate) fn block(&self, part: &str) -> &str {
-        let found: Vec<_> = self.blocks.iter().filter(|block| block.contains(part)).collect();
+        let found: Vec<_> = self.blocks.iter().filter(|block| block.text.contains(part)).collect();
         assert_eq!(found.len(), 1, "blocks with {part:?} in {:?}", self.blocks);
-        found[0]
+        found[0].is_used.set(true);
+        &found[0].text
     }
 
     /// The path in the directory of a path below `/` in the recipe.
@@ -65,6 +76,8 @@ impl Recipe {
         let found: Vec<_> = self.page.lines().filter_map(|line| line.strip_prefix("webserver ")).collect();
         assert_eq!(found.len(), 1, "{found:?}");
         assert!(found[0].contains(part), "{part} in {}", found[0]);
+        let alone = |block: &&Block| block.text.strip_prefix("webserver ") == Some(found[0]);
+        self.blocks.iter().filter(alone).for_each(|block| block.is_used.set(true));
         let line = self.local(found[0]);
         let line = if part.is_empty() { line } else { line.replace(part, by) };
         let mut command = Command::new(PROGRAM);
@@ -88,6 +101,13 @@ impl Recipe {
         let printed = [output.stdout, output.stderr].map(|bytes| String::from_utf8_lossy(&bytes).into_owned()).concat();
         assert!(output.status.success(), "{block}\n{printed}");
         printed
+    }
+}
+
+impl Drop for Recipe {
+    fn drop(&mut self) {
+        let unused: Vec<_> = self.blocks.iter().filter(|block| !block.is_used.get()).collect();
+        assert!(unused.is_empty() || std::thread::panicking(), "the test does not run {unused:?}");
     }
 }
 
