@@ -8,6 +8,7 @@
 //!
 //! Both are plain values, which can be stored after any byte and moved to another thread. The other modules are
 //! functions over values: dates, conditional requests, ranges, redirects, negotiation, credentials.
+//! The crates `http-server` and `webclient` are a server and a client over it; `docs/crates.md` says which is for what.
 //!
 //! # Example
 //!

@@ -22,7 +22,7 @@
 //!
 //! It keeps no cookies and no cache, decodes no content coding, and does not speak TLS. A TLS stream can be given to
 //! [`connection::send`], or to a client by its [`Connect`]. The protocol itself is [`http_core`]'s. [`testing`] replaces
-//! the network.
+//! the network. `docs/crates.md` says which crate is for what.
 #![forbid(unsafe_code)]
 
 mod client;
