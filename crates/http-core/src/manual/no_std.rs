@@ -74,6 +74,7 @@
 //! texts of all errors, and about 8 KiB of `core`, `alloc` and the compiler's library (formatting, addresses, copying).
 //! The table was made with Rust 1.95:
 //!
+//! <!-- not run: `scripts/portable` runs the like; this needs a target from the network, and `size` -->
 //! ```sh
 //! rustup target add thumbv7em-none-eabihf
 //! cd examples/firmware
