@@ -12,6 +12,7 @@
 //! - `<!-- typed: TEXT -->`: each command of the block gets this line as its input
 #![cfg(target_os = "linux")] // whose namespaces it uses
 
+mod book;
 mod commands;
 mod faults;
 mod links;
