@@ -328,9 +328,9 @@ impl<S: Stream> Blocking<'_, S> {
     }
 
     /// Records an error for the caller. The connection learns only that it has to wait, or the kind of the error.
-    fn record_error(&self, result: io::Result<usize>) -> io::Result<usize> {
+    fn record_error(&self, kind: usize, result: io::Result<usize>) -> io::Result<usize> {
         result.map_err(|error| {
-            if is_timeout(&error) && !(LOSES_COUNT && self.turn_calls[WRITE].get()) {
+            if is_timeout(&error) && !(LOSES_COUNT && kind == WRITE) {
                 self.timed_out.set(true);
                 return ErrorKind::WouldBlock.into();
             }
@@ -354,7 +354,7 @@ impl<S: Stream> Transport for Blocking<'_, S> {
         self.once_a_turn(READ)?;
         self.stream.limit_read(self.time_left.get().min(SLICE))?;
         let result = self.flush().and_then(|()| uninterrupted(|| self.stream.read(buffer)));
-        self.record_error(result)
+        self.record_error(READ, result)
     }
 
     fn is_readable(&self) -> bool {
@@ -380,7 +380,7 @@ impl<S: Stream> Transport for Blocking<'_, S> {
             Err(error) if LOSES_COUNT && is_timeout(&error) => Err(ErrorKind::TimedOut.into()),
             error => error,
         };
-        self.record_error(result)
+        self.record_error(WRITE, result)
     }
 
     fn send_file(&mut self, file: &File, offset: &mut u64, length: u64) -> io::Result<usize> {
