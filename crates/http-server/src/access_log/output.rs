@@ -2,7 +2,7 @@
 //! once there is space again.
 
 use std::fmt;
-use std::fs::File;
+use std::fs::{File, Metadata};
 use std::io::{self, ErrorKind, Write};
 use std::path::Path;
 use std::thread;
@@ -58,9 +58,11 @@ impl Output {
     }
 
     fn over(file: File) -> io::Result<Output> {
-        let data = file.metadata()?;
-        let piece_length = if data.is_file() { FLUSH_THRESHOLD } else { PIPE_BUF };
-        Ok(Output { identity: system::file_identity(&data), piece_length, ..Output::new(file) })
+        let data = file.metadata().ok(); // the consoles and pipes of Windows have none
+        let is_file = data.as_ref().is_some_and(Metadata::is_file);
+        let piece_length = if is_file { FLUSH_THRESHOLD } else { PIPE_BUF };
+        let identity = data.as_ref().and_then(system::file_identity);
+        Ok(Output { identity, piece_length, ..Output::new(file) })
     }
 
     pub(super) fn new(out: impl Write + Send + 'static) -> Output {
