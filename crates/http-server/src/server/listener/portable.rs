@@ -10,17 +10,44 @@ pub(super) fn listen(address: SocketAddr) -> io::Result<TcpListener> {
     TcpListener::bind(address)
 }
 
-/// An IPv6 socket takes IPv4 too on some systems, and not on others. So there may be one socket or two.
+/// How many free ports are tried until one is free for both protocols.
+const TRIES: usize = 100;
+
+/// One socket or two: the settings of some systems decide whether an IPv6 socket takes IPv4, too.
 pub(super) fn listen_on_all(port: u16) -> io::Result<Vec<TcpListener>> {
-    let v6 = TcpListener::bind((Ipv6Addr::UNSPECIFIED, port));
-    let port = v6.as_ref().ok().and_then(|v6| v6.local_addr().ok()).map_or(port, |address| address.port());
-    match (v6, TcpListener::bind((Ipv4Addr::UNSPECIFIED, port))) {
-        // Apple's IPv6 sockets take IPv4. Elsewhere another program has the port of IPv4.
-        (Ok(v6), Err(error)) if cfg!(target_vendor = "apple") && error.kind() == ErrorKind::AddrInUse => Ok(vec![v6]),
-        (Ok(v6), Ok(v4)) => Ok(vec![v6, v4]),
-        (Err(_), Ok(v4)) => Ok(vec![v4]), // there is no IPv6
-        (_, Err(error)) => Err(error),
+    let mut tries = 0;
+    loop {
+        tries += 1;
+        match listen_on_both(port) {
+            Err(error) if port == 0 && tries < TRIES && error.kind() == ErrorKind::AddrInUse => {}
+            result => return result,
+        }
     }
+}
+
+fn listen_on_both(port: u16) -> io::Result<Vec<TcpListener>> {
+    let v6 = match TcpListener::bind((Ipv6Addr::UNSPECIFIED, port)) {
+        Ok(v6) if takes_ipv4(&v6) => return Ok(vec![v6]),
+        v6 => v6,
+    };
+    let chosen = v6.as_ref().ok().and_then(|v6| v6.local_addr().ok()).map_or(port, |address| address.port());
+    match (v6, TcpListener::bind((Ipv4Addr::UNSPECIFIED, chosen))) {
+        (Err(error), _) | (_, Err(error)) if error.kind() == ErrorKind::AddrInUse => Err(error),
+        (Ok(v6), Ok(v4)) => Ok(vec![v6, v4]),
+        (Ok(only), Err(_)) | (Err(_), Ok(only)) => Ok(vec![only]), // there is no other protocol
+        (Err(_), Err(error)) => Err(error),
+    }
+}
+
+#[cfg(unix)]
+fn takes_ipv4(v6: &TcpListener) -> bool {
+    rustix::net::sockopt::ipv6_v6only(v6) == Ok(false)
+}
+
+/// Windows says no unless it is asked, and std does not ask.
+#[cfg(not(unix))]
+fn takes_ipv4(_: &TcpListener) -> bool {
+    false
 }
 
 #[cfg(unix)]
