@@ -235,6 +235,7 @@ pub(crate) fn drive_to_end<S: Stream>(
     }
     let mut turn: fn(&mut Connection<_>, &Shared<'_>, &mut WorkerContext) -> TurnOutcome = Connection::drive;
     let mut longest = Duration::MAX;
+    let mut stopped_at = None;
     let reason = loop {
         turn_calls.iter().for_each(|called| called.set(false));
         let left: Millis = connection.deadline(shared).saturating_sub(clock::monotonic_ms());
@@ -271,7 +272,11 @@ pub(crate) fn drive_to_end<S: Stream>(
                 break EndReason::Failed;
             }
         }
-        if shared.is_over() {
+        let has_lingered = shared.is_stopping() && {
+            let now = clock::monotonic_ms();
+            connection.has_lingered(*stopped_at.get_or_insert(now), now)
+        };
+        if has_lingered || shared.is_over() {
             break connection.abort(shared, context, EndReason::Shutdown);
         }
     };
