@@ -1,12 +1,14 @@
 //! The command line: options, their help, and what they mean together.
 
+#[cfg_attr(target_os = "linux", path = "cli/engine_linux.rs")]
+#[cfg_attr(not(target_os = "linux"), path = "cli/engine_portable.rs")]
+mod engine;
 mod environment;
 pub(crate) mod near_misses;
 mod values;
 
 use std::env;
 use std::ffi::OsString;
-use std::num::{NonZeroU16, NonZeroU32};
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -14,12 +16,12 @@ use clap::error::ErrorKind;
 use clap::{ArgAction, CommandFactory, Parser, ValueEnum};
 use clap_complete::Shell;
 use http_server::http_core::Status;
-use http_server::{AllowedHost, Engine, ServerConfig, Timeouts, TrustedProxy};
+use http_server::{AllowedHost, ServerConfig, Timeouts, TrustedProxy};
 
+use self::engine::EngineOptions;
 pub(crate) use self::values::{BindAddress, CacheRule};
 use self::values::{
     address_and_port, below_root, bind_address, cache_rule, charset, error_page, field, media_type, number, seconds,
-    threads,
 };
 use crate::metrics;
 
@@ -31,14 +33,21 @@ const ENVIRONMENT: &str = "Environment: WEBSERVER_PORT=80 means --port 80, WEBSE
 const AFTER_HELP: &str = "Environment: WEBSERVER_PORT=80 means --port 80, WEBSERVER_NO_LISTING=1 means --no-listing, \
     and so on for each option that is not below Information, and WEBSERVER_ROOT for ROOT. An option of the command line \
     wins. An option without a value is on with 1, true, yes or on, and off with 0, false, no or off. Several values of a \
-    repeatable option are one per line. An empty variable counts as none.\n\n\
-    Exit status: 0 after a graceful shutdown (SIGINT, SIGTERM, or SIGHUP of a terminal that closes), 1 if the server could not \
-    start, 2 for wrong usage, 128 + N if a signal N during the start, or a second signal N, ended it at once.";
+    repeatable option are one per line. An empty variable counts as none.\n\n";
+
+/// Its last paragraph.
+#[cfg(unix)]
+const EXIT_STATUS: &str = "Exit status: 0 after a graceful shutdown (SIGINT, SIGTERM, or SIGHUP of a terminal that \
+    closes), 1 if the server could not start, 2 for wrong usage, 128 + N if a signal N during the start, or a second \
+    signal N, ended it at once.";
+#[cfg(windows)]
+const EXIT_STATUS: &str = "Exit status: 0 after a graceful shutdown (Ctrl-C, Ctrl-Break, or a console that closes), 1 if \
+    the server could not start, 2 for wrong usage, 0xC000013A if Ctrl-C during the start, or a second one, ended it at once.";
 
 /// Serves a directory of files over HTTP/1.0.
 #[derive(Debug, Parser)]
 #[command(version, max_term_width = 100, disable_help_flag = true, disable_version_flag = true)]
-#[command(after_help = ENVIRONMENT, after_long_help = AFTER_HELP)]
+#[command(after_help = ENVIRONMENT, after_long_help = format!("{AFTER_HELP}{EXIT_STATUS}"))]
 pub(crate) struct Cli {
     /// Directory or file to serve
     ///
@@ -61,8 +70,13 @@ pub(crate) struct Cli {
     /// Unix socket to listen on, instead of TCP
     ///
     /// Its mode is 0660, so that a proxy's group can connect. A stale socket is replaced. The socket is removed on
-    /// exit. Add --port or --bind to listen on TCP too. Before Linux 6.16, a client can pass descriptors, and closing
-    /// them can hold up the server: let only programs that you trust connect.
+    /// exit. Add --port or --bind to listen on TCP too.
+    #[cfg_attr(
+        target_os = "linux",
+        doc = "Before Linux 6.16, a client can pass descriptors, and closing them can hold up the server: let only programs \
+               that you trust connect."
+    )]
+    #[cfg(unix)]
     #[arg(long, help_heading = NETWORK, value_name = "PATH")]
     pub(crate) unix: Option<PathBuf>,
 
@@ -164,7 +178,13 @@ pub(crate) struct Cli {
     /// Require a login from this users file
     ///
     /// Add a user with: webserver --hash-password >> FILE. A line is USER:HASH, and the hash one of bcrypt, as htpasswd -B
-    /// makes it. SIGHUP has the file read again. Keep it in a directory of its own, which the sandbox lets the server read.
+    /// makes it.
+    #[cfg_attr(unix, doc = "SIGHUP has the file read again.")]
+    #[cfg_attr(not(unix), doc = "It is read at the start.")]
+    #[cfg_attr(
+        target_os = "linux",
+        doc = "Keep it in a directory of its own, which the sandbox lets the server read."
+    )]
     #[arg(long, help_heading = ACCESS, value_name = "FILE")]
     pub(crate) auth: Option<PathBuf>,
 
@@ -197,51 +217,31 @@ pub(crate) struct Cli {
 
     /// Log file [default: standard error]
     ///
-    /// Lines are appended. SIGHUP reopens the file. - and /dev/stdout are standard output, which is never reopened; then
+    /// Lines are appended.
+    #[cfg_attr(
+        unix,
+        doc = "SIGHUP reopens the file. - and /dev/stdout are standard output, which is never reopened; then"
+    )]
+    #[cfg_attr(not(unix), doc = "- is standard output; then")]
     /// the ready lines go to standard error. Messages stay on standard error.
     #[arg(long, help_heading = LOGGING, value_name = "FILE")]
     pub(crate) log_file: Option<PathBuf>,
 
     /// Trust X-Forwarded-For from this network
     ///
-    /// CIDR is a network or an address, or the word unix for all Unix sockets. X-Forwarded-For from any other peer is
-    /// ignored. Repeatable.
+    #[cfg_attr(unix, doc = "CIDR is a network or an address, or the word unix for all Unix sockets.")]
+    #[cfg_attr(not(unix), doc = "CIDR is a network or an address.")]
+    /// X-Forwarded-For from any other peer is ignored. Repeatable.
     #[arg(long, help_heading = LOGGING, value_name = "CIDR")]
     pub(crate) trust_proxy: Vec<TrustedProxy>,
 
-    /// reactor or plain
-    ///
-    /// With the reactor, no client holds a thread, however slow it is. With plain, a thread serves a connection to its
-    /// end by blocking calls, as on other systems than Linux: slow clients can hold all threads, each until its timeout.
-    /// A connection is kept only while another thread is free.
-    #[arg(long, help_heading = LIMITS, value_name = "NAME", default_value = "reactor", hide_possible_values = true)]
-    engine: EngineName,
-
-    /// Requests that may block [default: 4 per core]
-    ///
-    /// With --engine plain: connections at once, and 64 by default.
-    ///
-    /// The size of the pool: so many requests may wait for a disk, at most 1024. With 1 the server reads one file at a
-    /// time. On file systems mounted below ROOT, which may not answer, half as many may wait, so that the others are served.
-    #[arg(short, long, help_heading = LIMITS, value_name = "N", value_parser = threads)]
-    threads: Option<NonZeroU16>,
-
-    /// Threads waiting for events [default: cores / 2]
-    ///
-    /// They serve all requests that wait for no disk. More than 1 pays on many cores.
-    #[arg(long, help_heading = LIMITS, value_name = "N", value_parser = threads)]
-    pollers: Option<NonZeroU16>,
-
-    /// Maximum concurrent connections
-    ///
-    /// The limit of open files (ulimit -n) can lower it.
-    #[arg(long, help_heading = LIMITS, value_name = "N", default_value = "10000", value_parser = number::<NonZeroU32>)]
-    max_connections: NonZeroU32,
+    #[command(flatten)]
+    engine: EngineOptions,
 
     /// File cache in MiB; 0 disables it
     ///
-    /// Files of up to 16 KiB are kept in memory. Of the larger ones, at most an eighth as many are kept open as the limit
-    /// of open files (ulimit -n) allows, and each counts as 16 KiB or more.
+    /// Files of up to 16 KiB are kept in memory. Larger ones are kept open, and each counts as 16 KiB or more.
+    #[cfg_attr(unix, doc = "They are at most an eighth as many as the limit of open files (ulimit -n) allows.")]
     #[arg(long, help_heading = LIMITS, value_name = "MIB", default_value_t = 64, value_parser = number::<u16>)]
     cache_size: u16,
 
@@ -267,7 +267,11 @@ pub(crate) struct Cli {
 
     /// Graceful shutdown timeout
     ///
-    /// In seconds. Responses that take longer after SIGINT or SIGTERM are cut off.
+    #[cfg_attr(unix, doc = "In seconds. Responses that take longer after SIGINT or SIGTERM are cut off.")]
+    #[cfg_attr(
+        not(unix),
+        doc = "In seconds. Responses that take longer after Ctrl-C are cut off. Windows gives a console that closes 5 s."
+    )]
     #[arg(long, help_heading = LIMITS, value_name = "SECS", default_value = "5", value_parser = seconds)]
     shutdown_timeout: Duration,
 
@@ -305,8 +309,7 @@ pub(crate) struct Cli {
     pub(crate) completions: Option<Shell>,
 
     /// Print the man page
-    ///
-    /// Read it with: webserver --man | man -l -
+    #[cfg_attr(target_os = "linux", doc = "", doc = "Read it with: webserver --man | man -l -")]
     #[arg(long, help_heading = INFORMATION)]
     pub(crate) man: bool,
 
@@ -327,14 +330,6 @@ const ACCESS: &str = "Access";
 const LOGGING: &str = "Logging";
 const LIMITS: &str = "Limits";
 const INFORMATION: &str = "Information";
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-enum EngineName {
-    /// One thread waits for all clients
-    Reactor,
-    /// Each client has a thread while it is served
-    Plain,
-}
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(crate) enum LogFormat {
@@ -388,12 +383,22 @@ impl Cli {
 
     /// Whether to listen on TCP: an option asks for it, or there is no Unix socket.
     pub(crate) fn wants_tcp(&self) -> bool {
-        self.unix.is_none() || self.has_explicit_tcp()
+        !self.has_unix_socket() || self.has_explicit_tcp()
     }
 
     /// Whether any option says where to listen.
     pub(crate) fn has_explicit_sockets(&self) -> bool {
-        self.unix.is_some() || self.has_explicit_tcp()
+        self.has_unix_socket() || self.has_explicit_tcp()
+    }
+
+    #[cfg(unix)]
+    fn has_unix_socket(&self) -> bool {
+        self.unix.is_some()
+    }
+
+    #[cfg(not(unix))]
+    fn has_unix_socket(&self) -> bool {
+        false
     }
 
     fn has_explicit_tcp(&self) -> bool {
@@ -410,16 +415,7 @@ impl Cli {
         // and for connections that receive 503.
         let taken = self.reserved_fds() + self.cached_descriptors(descriptors);
         let connections = descriptors.saturating_sub(taken) / 8 * 7;
-        let threads = self.threads.map(|threads| usize::from(threads.get()));
         ServerConfig {
-            engine: match self.engine {
-                EngineName::Reactor => Engine::Reactor,
-                EngineName::Plain => Engine::Plain,
-            },
-            threads: threads.unwrap_or_else(http_server::default_threads),
-            plain_threads: threads.unwrap_or(ServerConfig::DEFAULT_PLAIN_THREADS),
-            pollers: self.pollers.map_or_else(http_server::default_pollers, |pollers| usize::from(pollers.get())),
-            max_connections: self.max_connections.get().min(u32::try_from(connections).unwrap_or(u32::MAX)).max(1),
             timeouts: Timeouts {
                 head: self.header_timeout,
                 idle: self.idle_timeout,
@@ -431,7 +427,7 @@ impl Cli {
             measure_durations: self.metrics.is_some(),
             trusted_proxies: self.trust_proxy.clone(),
             body_budget: 0, // files take no bodies
-            ..ServerConfig::default()
+            ..self.engine.config(u32::try_from(connections).unwrap_or(u32::MAX))
         }
     }
 
@@ -483,7 +479,7 @@ mod tests {
     #[test]
     fn defaults_match_documentation() {
         let cli = Cli::try_parse_from(["webserver"]).unwrap();
-        assert_eq!((cli.port(), cli.max_connections.get()), (6789, 10_000));
+        assert_eq!(cli.port(), 6789);
         assert_eq!(cli.root, PathBuf::from("."));
         assert_eq!([cli.header_timeout, cli.idle_timeout, cli.shutdown_timeout].map(|d| d.as_secs()), [10, 75, 5]);
         assert!(cli.bind.is_empty() && cli.log_format == LogFormat::Common);

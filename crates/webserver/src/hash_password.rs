@@ -6,7 +6,6 @@ use std::io::{self, BufRead, BufReader, IsTerminal, Read};
 use bcrypt::Version;
 use http_server::auth::Users;
 use http_server::http_core::auth::Basic;
-use rustix::rand::{GetRandomFlags, getrandom};
 use terminal_prompt::Terminal;
 
 /// Verifying takes some 50 ms. Each further step doubles that.
@@ -35,9 +34,7 @@ pub(crate) fn line(user: Option<&str>) -> Result<String, String> {
             password.len()
         ));
     }
-    let mut salt = [0; 16];
-    getrandom(&mut salt, GetRandomFlags::empty()).map_err(|error| format!("no random numbers: {error}"))?;
-    let hash = bcrypt::hash_with_salt(&password, COST, salt).map_err(|error| format!("cannot hash: {error}"))?;
+    let hash = bcrypt::hash_with_result(&password, COST).map_err(|error| format!("cannot hash: {error}"))?;
     Ok(format!("{user}:{}\n", hash.format_for_version(Version::TwoY)))
 }
 

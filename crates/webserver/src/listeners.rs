@@ -1,41 +1,28 @@
 //! The listening sockets, from systemd or from the options, the ready lines, and the URLs for other machines.
 
-use std::fs;
 use std::io::{self, ErrorKind};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV6, TcpListener};
-use std::os::fd::OwnedFd;
-use std::os::linux::net::SocketAddrExt;
-use std::os::unix::net::SocketAddr as UnixAddr;
 
 use http_server::{RunningServer, Server};
-use rustix::io::Errno;
-use rustix::net::netdevice::{index_to_name, name_to_index};
-use rustix::net::{AddressFamily, SocketType, socket};
 
 use crate::cli::{BindAddress, Cli};
-use crate::os_error::describe;
-use crate::unix_socket::SocketFile;
+use crate::system::os_error::{SHOW_ADDRESSES, cannot_listen, describe, why_no_ipv6};
+use crate::system::systemd::Inherited;
+use crate::system::unix_socket::{self, SocketFile};
 
 /// The server on its listening sockets, and the file of its Unix socket if it made one.
-pub(crate) fn bind(cli: &Cli, inherited: Vec<OwnedFd>) -> Result<(Server, Option<SocketFile>), String> {
-    if !inherited.is_empty() {
-        if cli.has_explicit_sockets() {
-            return Err(
-                "cannot combine sockets from LISTEN_FDS with --port, --bind or --unix (remove the options)".into()
-            );
-        }
-        let server = Server::from_listeners(inherited).map_err(|error| format!("cannot use LISTEN_FDS: {error}"))?;
+pub(crate) fn bind(cli: &Cli, inherited: Inherited) -> Result<(Server, Option<SocketFile>), String> {
+    if let Some(server) = inherited.server(cli.has_explicit_sockets())? {
         return Ok((server, None));
     }
     let mut servers = if cli.wants_tcp() { bind_tcp(cli)? } else { Vec::new() };
     let mut socket_file = None;
-    if let Some(path) = &cli.unix {
-        let (server, file) = SocketFile::bind(path)?;
+    if let Some((server, file)) = unix_socket::bind(cli)? {
         servers.push(server);
         socket_file = Some(file);
     }
     let server = servers.into_iter().reduce(Server::merge);
-    Ok((server.ok_or("no address to listen on; use --port, --bind or --unix")?, socket_file))
+    Ok((server.ok_or("no address to listen on; use --port or --bind")?, socket_file))
 }
 
 fn bind_tcp(cli: &Cli) -> Result<Vec<Server>, String> {
@@ -49,8 +36,8 @@ fn bind_tcp(cli: &Cli) -> Result<Vec<Server>, String> {
         return Ok(vec![server?]);
     }
     let bind = |at: &BindAddress| {
-        listen(at, port).map_err(|(address, error)| match Errno::from_io_error(&error) {
-            Some(Errno::ADDRNOTAVAIL | Errno::NODEV | Errno::INVAL) => {
+        listen(at, port).map_err(|(address, error)| match error.kind() {
+            ErrorKind::AddrNotAvailable | ErrorKind::NotFound | ErrorKind::InvalidInput => {
                 format!("cannot bind to {at}: {}", cause(address, "--bind", &error))
             }
             _ => format!("cannot listen on port {port} of {at}: {}", cause(address, "--port", &error)),
@@ -66,10 +53,7 @@ pub(crate) fn listen(at: &BindAddress, port: u16) -> Result<Server, (SocketAddr,
         BindAddress::Ip(ip) => bind(SocketAddr::new(*ip, port)),
         BindAddress::Localhost => bind_localhost(port),
         BindAddress::Scoped(ip, interface) => {
-            let index = interface.parse().or_else(|_| {
-                let any = socket(AddressFamily::INET6, SocketType::DGRAM, None)?;
-                name_to_index(any, interface).map_err(io::Error::from)
-            });
+            let index = interface.parse().or_else(|_| index_of(interface));
             let address = |scope| SocketAddr::V6(SocketAddrV6::new(*ip, port, 0, scope));
             index.map_err(|error| (address(0), error)).and_then(|index| bind(address(index)))
         }
@@ -106,40 +90,26 @@ fn bind_localhost(port: u16) -> Result<Server, (SocketAddr, io::Error)> {
     }
 }
 
-/// Why the server cannot listen on this address, and what to do. The option is the one that chooses it.
-pub(crate) fn cause(address: SocketAddr, option: &str, error: &io::Error) -> String {
-    let (protocol, family, name) = match address {
-        SocketAddr::V4(_) => ("IPv4", AddressFamily::INET, "AF_INET"),
-        SocketAddr::V6(_) => ("IPv6", AddressFamily::INET6, "AF_INET6"),
-    };
-    let first_free = first_unprivileged_port();
-    match Errno::from_io_error(error) {
-        Some(Errno::ADDRINUSE) => format!("it is in use (choose another with {option}; port 0 picks a free one)"),
-        Some(Errno::ADDRNOTAVAIL) => format!("it is not an address of this machine (see {option})"),
-        Some(Errno::NODEV) => "there is no such interface (see: ip address)".into(),
-        Some(Errno::INVAL) if needs_interface(address.ip()) => {
-            format!("it needs its interface, e.g. {option} {}%eth0 (see: ip address)", address.ip())
-        }
-        Some(Errno::ACCESS) if (1..first_free).contains(&address.port().into()) => format!(
-            "ports below {first_free} need privileges (choose a higher one with {option}, or grant CAP_NET_BIND_SERVICE)"
-        ),
-        // Either no such socket may be created, or it may not be bound.
-        Some(Errno::AFNOSUPPORT | Errno::ACCESS | Errno::PERM) => match socket(family, SocketType::STREAM, None) {
-            Err(cause) => format!(
-                "{protocol} cannot be used: {cause} (choose another kind of address, or let the service use {name})"
-            ),
-            Ok(_) => {
-                format!("a security policy refuses it: {error} (choose another with {option}, or change the policy)")
-            }
-        },
-        _ => describe(error),
-    }
+/// The number of an interface.
+fn index_of(name: &str) -> io::Result<u32> {
+    let interfaces = if_addrs::get_if_addrs()?;
+    let interface = interfaces.into_iter().find(|interface| interface.name == name);
+    interface.and_then(|interface| interface.index).ok_or_else(|| ErrorKind::NotFound.into())
 }
 
-/// The first port that needs no privileges.
-fn first_unprivileged_port() -> u32 {
-    let setting = fs::read_to_string("/proc/sys/net/ipv4/ip_unprivileged_port_start");
-    setting.ok().and_then(|port| port.trim().parse().ok()).unwrap_or(1024)
+/// Why the server cannot listen on this address, and what to do. The option is the one that chooses it.
+pub(crate) fn cause(address: SocketAddr, option: &str, error: &io::Error) -> String {
+    let has_no_interface =
+        matches!(address, SocketAddr::V6(v6) if v6.scope_id() == 0 && v6.ip().is_unicast_link_local());
+    match error.kind() {
+        ErrorKind::AddrInUse => format!("it is in use (choose another with {option}; port 0 picks a free one)"),
+        ErrorKind::NotFound => format!("there is no such interface (see: {SHOW_ADDRESSES})"),
+        ErrorKind::InvalidInput | ErrorKind::AddrNotAvailable if has_no_interface => {
+            format!("it needs its interface, e.g. {option} {}%eth0 (see: {SHOW_ADDRESSES})", address.ip())
+        }
+        ErrorKind::AddrNotAvailable => format!("it is not an address of this machine (see {option})"),
+        _ => cannot_listen(address, option, error).unwrap_or_else(|| describe(error)),
+    }
 }
 
 /// Why the server does not listen on IPv6, though nobody has chosen its addresses.
@@ -148,29 +118,33 @@ pub(crate) fn missing_ipv6(cli: &Cli, running: &RunningServer) -> Option<String>
     if address.is_ipv6() || !matches!(cli.bind[..], [] | [BindAddress::Localhost]) {
         return None;
     }
-    Some(match socket(AddressFamily::INET6, SocketType::STREAM, None) {
-        Err(cause) => format!("IPv6 cannot be used: {cause}"),
-        Ok(_) => "no IPv6 address can be used".into(),
+    Some(match why_no_ipv6() {
+        Some(cause) => format!("IPv6 cannot be used: {cause}"),
+        None => "no IPv6 address can be used".into(),
     })
 }
 
 /// One line for each address at which a browser or a proxy can reach the server.
 pub(crate) fn ready_lines(cli: &Cli, running: &RunningServer) -> String {
-    let mut lines = String::new();
+    let mut lines: Vec<String> = Vec::new();
+    let mut add = |url: String| {
+        let line = format!("listening on {url}\n");
+        if !lines.contains(&line) {
+            lines.push(line); // a socket for IPv6 and one for IPv4 have the same name
+        }
+    };
     for address in running.local_addrs() {
         if address.ip().is_unspecified() && cli.bind.is_empty() {
-            lines.push_str(&format!("listening on http://localhost:{}/\n", address.port()));
+            add(format!("http://localhost:{}/", address.port()));
             for ip in reachable_ips().filter(|ip| ip.is_ipv4() || address.is_ipv6()) {
-                lines.push_str(&format!("listening on {}\n", url(&SocketAddr::new(ip, address.port()))));
+                add(url(&SocketAddr::new(ip, address.port())));
             }
         } else {
-            lines.push_str(&format!("listening on {}\n", url(address)));
+            add(url(address));
         }
     }
-    for address in running.unix_addrs() {
-        lines.push_str(&format!("listening on unix:{}\n", display_path(address)));
-    }
-    lines
+    unix_socket::paths(running).into_iter().for_each(|path| add(format!("unix:{path}")));
+    lines.concat()
 }
 
 /// The URLs at which browsers of other machines may reach the server. Those with an IPv4 address come first: they can be
@@ -192,8 +166,12 @@ pub(crate) fn urls_elsewhere(cli: &Cli, running: &RunningServer) -> Vec<String> 
         }
     }
     addresses.sort_by_key(SocketAddr::is_ipv6);
-    let mut urls: Vec<String> = addresses.iter().map(url).collect();
-    urls.dedup();
+    let mut urls: Vec<String> = Vec::new();
+    for url in addresses.iter().map(url) {
+        if !urls.contains(&url) {
+            urls.push(url);
+        }
+    }
     urls
 }
 
@@ -202,8 +180,10 @@ fn url(address: &SocketAddr) -> String {
     match address {
         SocketAddr::V6(v6) if v6.scope_id() != 0 => {
             let (scope, port) = (v6.scope_id(), v6.port());
-            let name = socket(AddressFamily::INET6, SocketType::DGRAM, None).and_then(|any| index_to_name(any, scope));
-            format!("http://[{}%25{}]:{port}/", v6.ip(), name.unwrap_or_else(|_| scope.to_string()))
+            let mut interfaces = if_addrs::get_if_addrs().unwrap_or_default().into_iter();
+            let interface = interfaces.find(|interface| interface.index == Some(scope));
+            let name = interface.map_or_else(|| scope.to_string(), |interface| interface.name);
+            format!("http://[{}%25{name}]:{port}/", v6.ip())
         }
         _ => format!("http://{address}/"),
     }
@@ -221,12 +201,4 @@ fn reachable_ips() -> impl Iterator<Item = IpAddr> {
 /// Whether the address means nothing without the name of an interface, which no URL of a browser can contain.
 fn needs_interface(ip: IpAddr) -> bool {
     matches!(ip, IpAddr::V6(ip) if ip.is_unicast_link_local())
-}
-
-fn display_path(address: &UnixAddr) -> String {
-    match (address.as_pathname(), address.as_abstract_name()) {
-        (Some(path), _) => path.display().to_string(),
-        (None, Some(name)) => format!("@{}", name.escape_ascii()),
-        (None, None) => String::new(),
-    }
 }

@@ -2,15 +2,14 @@
 
 use std::fs;
 use std::io;
-use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 
 use http_server::{Log, LogFormat};
-use rustix::fs::{CWD, Mode, OFlags, openat};
 
 use crate::cli::Cli;
 use crate::messages::warn;
-use crate::os_error::describe;
+use crate::system::os_error::describe;
+use crate::system::paths::quoted;
 
 /// The log, opened.
 #[derive(Debug)]
@@ -24,7 +23,7 @@ pub(crate) enum Destination {
     StandardError,
     StandardOutput,
     /// The directory in which the file is created when it is reopened.
-    Directory(OwnedFd),
+    Directory(#[cfg_attr(not(target_os = "linux"), expect(dead_code, reason = "for the sandbox of Linux"))] PathBuf),
 }
 
 impl LogFile {
@@ -50,7 +49,7 @@ fn cannot_write(stream: &str) -> impl Fn(io::Error) -> String {
 
 fn open_file(format: LogFormat, file: &Path, root: &Path) -> Result<(Log, Destination), String> {
     let cannot_open = |error: io::Error| {
-        format!("cannot open the log file {file:?}: {} (choose another with --log-file)", describe(&error))
+        format!("cannot open the log file {}: {} (choose another with --log-file)", quoted(file), describe(&error))
     };
     let log = Log::to_file(format, file).map_err(cannot_open)?;
     // If the name is a symlink, the file is created where it points.
@@ -59,14 +58,12 @@ fn open_file(format: LogFormat, file: &Path, root: &Path) -> Result<(Log, Destin
         Some(directory) if !directory.as_os_str().is_empty() => directory,
         _ => Path::new("."),
     };
-    let opened = openat(CWD, directory, OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty());
-    let opened = opened.map_err(|error| cannot_open(error.into()))?;
     if let (Ok(directory), Ok(root)) = (directory.canonicalize(), root.canonicalize())
         && directory.starts_with(root)
     {
-        warn(&format!("the log file {file:?} is inside the served directory, so clients can read it"));
+        warn(&format!("the log file {} is inside the served directory, so clients can read it", quoted(file)));
     }
-    Ok((log, Destination::Directory(opened)))
+    Ok((log, Destination::Directory(directory.to_owned())))
 }
 
 /// A stream that the process has already.
@@ -83,8 +80,9 @@ fn stream_named(path: &Path) -> Option<Stream> {
     let mut path = PathBuf::from(path);
     for _ in 0..MAX_SYMLINKS {
         match path.to_str() {
-            Some("-" | "/dev/stdout" | "/dev/fd/1" | "/proc/self/fd/1") => return Some(Stream::Output),
-            Some("/dev/stderr" | "/dev/fd/2" | "/proc/self/fd/2") => return Some(Stream::Error),
+            Some("-") => return Some(Stream::Output),
+            Some("/dev/stdout" | "/dev/fd/1" | "/proc/self/fd/1") if cfg!(unix) => return Some(Stream::Output),
+            Some("/dev/stderr" | "/dev/fd/2" | "/proc/self/fd/2") if cfg!(unix) => return Some(Stream::Error),
             _ => path = path.parent()?.join(fs::read_link(&path).ok()?),
         }
     }

@@ -7,16 +7,12 @@ mod listeners;
 mod log_file;
 mod messages;
 mod metrics;
-mod os_error;
 mod print;
 mod qr_code;
 mod run;
-mod sandbox;
-mod signals;
 mod site;
 mod startup_messages;
-mod systemd;
-mod unix_socket;
+mod system;
 mod users;
 
 use std::io::{self, Write};
@@ -25,6 +21,7 @@ use std::process::ExitCode;
 use crate::cli::{Cli, LogFormat};
 use crate::messages::Level;
 use crate::run::App;
+use crate::system::{signals, systemd};
 
 fn main() -> ExitCode {
     let (cli, notes) = Cli::from_process();

@@ -9,7 +9,8 @@ use std::thread;
 use std::time::Duration;
 
 use http_server::{LogHandle, json_message};
-use rustix::event::{PollFd, PollFlags, Timespec, poll};
+
+use crate::system::process::is_writable;
 
 /// How much a message matters.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -88,9 +89,7 @@ pub(crate) fn report(level: Level, message: &str, log: Option<&LogHandle>) {
 
 /// Prints a message, unless that would have to wait for the reader. The next one counts those that were not printed.
 fn print_without_waiting(level: Level, message: &str) {
-    let stderr = io::stderr();
-    let writable = poll(&mut [PollFd::new(&stderr, PollFlags::OUT)], Some(&Timespec::default()));
-    if writable != Ok(1) {
+    if !is_writable(&io::stderr()) {
         UNPRINTED.fetch_add(1, Relaxed);
         return;
     }

@@ -12,8 +12,9 @@ use http_server::http_core::Limits;
 use http_server::{Engine, Handler, ServerConfig, Timeouts};
 
 use crate::cli::Cli;
+use crate::system::process;
 use crate::users::UsersFile;
-use crate::{explain, hash_password, metrics, run, site, users};
+use crate::{explain, hash_password, metrics, site, users};
 
 /// The text that an option asks for, if one does.
 pub(crate) fn requested(cli: &Cli) -> Result<Option<Vec<u8>>, String> {
@@ -35,7 +36,7 @@ pub(crate) fn requested(cli: &Cli) -> Result<Option<Vec<u8>>, String> {
 }
 
 fn limits(cli: &Cli) -> String {
-    let max_fds = run::max_fds();
+    let max_fds = process::max_fds();
     let config = cli.config(max_fds);
     let mut text = String::new();
     for (name, limit, meaning) in rows(&config).into_iter().chain(cache_rows(cli, max_fds)).chain(archive_rows()) {

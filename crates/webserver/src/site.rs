@@ -1,7 +1,6 @@
 //! What is served, as the options say: the handler of ROOT, and the hosts at which it may be reached.
 
 use std::io::ErrorKind;
-use std::os::unix::ffi::OsStrExt;
 use std::sync::Arc;
 
 use http_files::Files;
@@ -10,7 +9,8 @@ use http_server::{AllowedHosts, Handler};
 
 use crate::cli::{CacheRule, Cli, near_misses};
 use crate::messages::warn;
-use crate::os_error::describe;
+use crate::system::os_error::describe;
+use crate::system::paths::quoted;
 
 /// The handler that serves the directory or file as the options say.
 pub(crate) fn files(cli: &Cli) -> Result<Files, String> {
@@ -22,7 +22,7 @@ pub(crate) fn files(cli: &Cli) -> Result<Files, String> {
             ErrorKind::PermissionDenied => "permission denied (let this user read it, or give another ROOT)".into(),
             _ => describe(&error),
         };
-        format!("cannot serve {root:?}: {cause}")
+        format!("cannot serve {}: {cause}", quoted(root))
     })?;
     files = files
         .listing(!cli.no_listing)
@@ -37,7 +37,7 @@ pub(crate) fn files(cli: &Cli) -> Result<Files, String> {
         files = files.charset(charset);
     }
     if !cli.index.is_empty() {
-        files = files.index_files(cli.index.iter().map(|name| name.as_bytes()));
+        files = files.index_files(cli.index.iter().map(|name| name.as_encoded_bytes()));
     }
     for (name, value) in &cli.types {
         files = files.media_type(name, header_value(value)?);
@@ -51,15 +51,15 @@ pub(crate) fn files(cli: &Cli) -> Result<Files, String> {
     }
     let error_pages = cli.error_page.iter().map(|(_, path)| ("--error-page", path));
     for (option, path) in cli.fallback.iter().map(|path| ("--fallback", path)).chain(error_pages) {
-        if !files.contains(path.as_bytes()) {
-            return Err(format!("{option} {path:?}: no such file below {root:?}"));
+        if !files.contains(path.as_encoded_bytes()) {
+            return Err(format!("{option} {path:?}: no such file below {}", quoted(root)));
         }
     }
     if let Some(path) = &cli.fallback {
-        files = files.fallback(path.as_bytes());
+        files = files.fallback(path.as_encoded_bytes());
     }
     for (status, path) in &cli.error_page {
-        files = files.error_file(*status, path.as_bytes());
+        files = files.error_file(*status, path.as_encoded_bytes());
     }
     Ok(files)
 }

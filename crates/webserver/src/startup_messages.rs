@@ -1,18 +1,20 @@
 //! What the operator is told at the start, on standard error: what is served, at which URLs, and how to stop it.
 
-use std::io::{self, IsTerminal, Write};
+use std::io::{self, Write};
 
 use http_server::RunningServer;
 
 use crate::cli::Cli;
 use crate::messages::{is_json, notice, warn};
+use crate::system::paths::{full_path, quoted};
+use crate::system::process::takes_colours;
 use crate::{listeners, qr_code};
 
 /// Says what is served.
 pub(crate) fn print_root(cli: &Cli) {
-    let path = cli.root.canonicalize();
+    let path = full_path(&cli.root);
     let path = path.as_deref().unwrap_or(&cli.root);
-    notice(&format!("serving the {} {path:?}", if path.is_dir() { "directory" } else { "file" }));
+    notice(&format!("serving the {} {}", if path.is_dir() { "directory" } else { "file" }, quoted(path)));
 }
 
 /// Says where others find it, and how to stop the server. `is_service`: a service manager has started it.
@@ -35,7 +37,7 @@ fn print_qr_code(url: Option<&String>) {
         return;
     };
     let mut stderr = io::stderr();
-    if let Some(lines) = qr_code::lines(url, stderr.is_terminal()) {
+    if let Some(lines) = qr_code::lines(url, takes_colours(&stderr)) {
         notice(&format!("QR code of {url}"));
         let _ = stderr.write_all(lines.as_bytes());
     }

@@ -3,18 +3,16 @@
 
 use std::io::{self, ErrorKind};
 use std::net::SocketAddr;
-use std::os::fd::OwnedFd;
-use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 use std::sync::mpsc::sync_channel;
 use std::thread;
 
 use http_server::auth::{self, Users, UsersError};
-use rustix::fs::{CWD, Mode, OFlags, openat};
 
 use crate::cli::Cli;
 use crate::messages::Level;
-use crate::os_error::describe;
+use crate::system::os_error::describe;
+use crate::system::paths::quoted;
 
 /// The most bytes of memory that they take, with the stack of the thread.
 pub(crate) const MEMORY: u64 = auth::MEMORY + (2 << 20);
@@ -36,26 +34,24 @@ impl UsersFile {
     /// Reads it. A file that clients could read is refused.
     pub(crate) fn read(&self) -> Result<Users, String> {
         let UsersFile { path, root, hidden } = self;
-        let users = Users::read(path).map_err(|error| format!("--auth {path:?}: {}", cause(&error)))?;
-        let is_hidden = |file: &Path| file.file_name().is_some_and(|name| name.as_bytes().starts_with(b"."));
+        let users = Users::read(path).map_err(|error| format!("--auth {}: {}", quoted(path), cause(&error)))?;
+        let is_hidden = |file: &Path| file.file_name().is_some_and(|name| name.as_encoded_bytes().starts_with(b"."));
         match (path.canonicalize(), root.canonicalize()) {
             (Ok(real), Ok(root)) if real.starts_with(&root) && (*hidden || !is_hidden(&real)) => {
-                Err(format!("--auth {path:?}: clients could read this file (move it out of {root:?})"))
+                Err(format!("--auth {}: clients could read this file (move it out of {})", quoted(path), quoted(&root)))
             }
             _ => Ok(users),
         }
     }
 
     /// The directories in which it may be replaced: that of its name, and that of the file to which a symlink leads.
-    /// Without them the file can be read now, and perhaps not later.
-    pub(crate) fn directories(&self) -> Vec<(PathBuf, OwnedFd)> {
+    #[cfg(target_os = "linux")]
+    pub(crate) fn directories(&self) -> Vec<PathBuf> {
         let named = Path::new(".").join(&self.path).parent().and_then(|parent| parent.canonicalize().ok());
         let real = self.path.canonicalize().ok().and_then(|real| real.parent().map(Path::to_owned));
         let mut directories: Vec<_> = named.into_iter().chain(real).collect();
         directories.dedup();
-        let open =
-            |path: &PathBuf| openat(CWD, path, OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty());
-        directories.into_iter().filter_map(|path| open(&path).ok().map(|directory| (path, directory))).collect()
+        directories
     }
 
     /// Starts a thread that reads the file whenever the returned function is called, which never waits. If it cannot be
@@ -71,7 +67,7 @@ impl UsersFile {
                 match self.read() {
                     Ok(users) => {
                         replace(users);
-                        report(Level::Info, &format!("--auth {:?}: read again", self.path));
+                        report(Level::Info, &format!("--auth {}: read again", quoted(&self.path)));
                     }
                     Err(error) => report(Level::Error, &format!("{error}; the previous users stay")),
                 }

@@ -2,11 +2,11 @@
 //! decided elsewhere.
 
 use std::ffi::{OsStr, OsString};
-use std::os::unix::ffi::{OsStrExt, OsStringExt};
 
 use clap::error::ErrorKind;
 use clap::parser::ValueSource;
 use clap::{Arg, ArgAction, ArgMatches, CommandFactory, Error, Parser};
+use clap_lex::OsStrExt;
 
 use super::{Cli, INFORMATION};
 
@@ -39,7 +39,7 @@ pub(super) fn parse(
         if is_on_command_line(arg, &given) {
             continue;
         }
-        if name == "WEBSERVER_PORT" && value.as_bytes().starts_with(b"tcp://") {
+        if name == "WEBSERVER_PORT" && value.starts_with("tcp://") {
             notes.push(format!(
                 "{name}={value:?} is ignored: Kubernetes sets it for a service of that name (see --port)"
             ));
@@ -74,16 +74,16 @@ fn is_on_command_line(arg: &Arg, given: &ArgMatches) -> bool {
 /// A variable as arguments.
 fn options(arg: &Arg, value: &OsStr) -> Result<Vec<OsString>, String> {
     let option = format!("--{}", arg.get_long().unwrap_or_default());
-    let with = |value: &[u8]| OsString::from_vec([option.as_bytes(), b"=", value].concat());
+    let with = |value: &OsStr| [option.as_ref(), OsStr::new("="), value].into_iter().collect::<OsString>();
     Ok(match arg.get_action() {
         ArgAction::SetTrue if is_on(value)? => vec![option.into()],
         ArgAction::SetTrue => Vec::new(),
         // A value may contain every other separator.
         ArgAction::Append => {
-            let lines = value.as_bytes().split(|&c| c == b'\n').map(<[u8]>::trim_ascii);
+            let lines = value.split("\n").map(|line| line.to_str().map_or(line, |text| OsStr::new(text.trim())));
             lines.filter(|line| !line.is_empty()).map(with).collect()
         }
-        _ => vec![with(value.as_bytes())],
+        _ => vec![with(value)],
     })
 }
 

@@ -14,7 +14,10 @@ const ADVICE: &[(&[&str], &str)] = &[
     (&["--host", "--hostname", "--address", "--addr", "--ip", "--interface", "--interfaces", "-a", "-i"], "--bind IP"),
     (&["--listen", "-l"], "--bind IP for the address, --port PORT for the port"),
     (&["--ipv6", "--ipv4", "-6", "-4"], "IPv6 and IPv4 are served by default; --bind IP serves one address"),
+    #[cfg(target_os = "linux")]
     (&["--socket", "--unix-socket", "--uds", "--fd", "-f"], "--unix PATH; systemd may pass sockets (LISTEN_FDS)"),
+    #[cfg(all(unix, not(target_os = "linux")))]
+    (&["--socket", "--unix-socket", "--uds", "-f"], "--unix PATH"),
     (
         &[
             "--tls",
@@ -194,7 +197,10 @@ const ADVICE: &[(&[&str], &str)] = &[
     ),
     // Limits
     (&["--workers", "--threads-multiplier", "--max-blocking-threads", "--jobs", "-j", "-w"], "--threads N"),
+    #[cfg(target_os = "linux")]
     (&["--maxconn", "--max-conn", "--connections"], "--max-connections N"),
+    #[cfg(not(target_os = "linux"))]
+    (&["--maxconn", "--max-conn", "--max-connections", "--connections"], "--threads N"),
     (&["--timeout", "--keepalive-timeout", "--keep-alive-timeout"], "--header-timeout SECS, --idle-timeout SECS"),
     (&["--grace-period", "--graceful-timeout"], "--shutdown-timeout SECS"),
     (&["--no-keepalive"], "--no-keep-alive"),

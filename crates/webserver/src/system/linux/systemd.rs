@@ -8,11 +8,34 @@ use std::os::unix::ffi::OsStrExt;
 use std::os::unix::net::{SocketAddr, UnixDatagram};
 use std::sync::Arc;
 
+use http_server::Server;
 use listenfd::ListenFd;
+
+/// The sockets that this process inherited.
+pub(crate) struct Inherited(Vec<OwnedFd>);
+
+impl Inherited {
+    pub(crate) fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// The server on these sockets, if there are any.
+    pub(crate) fn server(self, has_explicit_sockets: bool) -> Result<Option<Server>, String> {
+        if self.0.is_empty() {
+            return Ok(None);
+        }
+        if has_explicit_sockets {
+            return Err(
+                "cannot combine sockets from LISTEN_FDS with --port, --bind or --unix (remove the options)".into()
+            );
+        }
+        Server::from_listeners(self.0).map(Some).map_err(|error| format!("cannot use LISTEN_FDS: {error}"))
+    }
+}
 
 /// The sockets that this process inherited. Call it once, before anything is opened: a descriptor that is opened could
 /// get the number of an inherited one that is missing.
-pub(crate) fn inherited() -> Result<Vec<OwnedFd>, String> {
+pub(crate) fn inherited() -> Result<Inherited, String> {
     let mut inherited = ListenFd::from_env();
     let count = inherited.len();
     let take = |n| match inherited.take_tcp_listener(n) {
@@ -23,7 +46,7 @@ pub(crate) fn inherited() -> Result<Vec<OwnedFd>, String> {
     let sockets = sockets.map_err(|error| {
         format!("cannot use LISTEN_FDS: not a stream socket: {error} (use ListenStream= in the socket unit)")
     })?;
-    Ok(sockets.into_iter().flatten().collect())
+    Ok(Inherited(sockets.into_iter().flatten().collect()))
 }
 
 /// The connection to the service manager, if there is one.

@@ -9,6 +9,7 @@ use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::{Path, PathBuf};
 
+use http_files::Files;
 use landlock::{
     ABI, Access, AccessFs, AccessNet, BitFlags, CompatLevel, Compatible, LandlockStatus, PathBeneath,
     RestrictionStatus, Ruleset, RulesetAttr, RulesetCreatedAttr, RulesetError, Scope,
@@ -16,24 +17,86 @@ use landlock::{
 use rustix::fs::{CWD, Mode, OFlags, openat};
 use rustix::io::Errno;
 
+use crate::cli::Cli;
+use crate::log_file::{Destination, LogFile};
+use crate::system::os_error::describe;
+use crate::system::unix_socket::SocketFile;
+use crate::users::UsersFile;
+
+/// What the process keeps, opened.
+pub(crate) struct Sandbox {
+    /// ROOT, and the directory of its symlink. `None` and `None`: anything may be read.
+    root: Option<OwnedFd>,
+    link: Option<LinkDirectory>,
+    users: Vec<(PathBuf, OwnedFd)>,
+    log: Option<OwnedFd>,
+    socket: Option<OwnedFd>,
+}
+
+impl Sandbox {
+    /// Opens what the server needs later.
+    pub(crate) fn open(
+        cli: &Cli,
+        files: &Files,
+        users: Option<&UsersFile>,
+        log: Option<&LogFile>,
+        socket: Option<&SocketFile>,
+    ) -> Result<Sandbox, String> {
+        let cannot_read = |error| format!("cannot serve {:?}: {}", cli.root, describe(&error));
+        let (root, link) = match cli.follow_symlinks {
+            true => (None, None),
+            false => {
+                (Some(files.directory().map_err(cannot_read)?), LinkDirectory::of(&cli.root).map_err(cannot_read)?)
+            }
+        };
+        // Without its directory, the users file can be read now, and perhaps not later.
+        let users = users.map(UsersFile::directories).unwrap_or_default();
+        let users = users.into_iter().filter_map(|path| open(&path).ok().map(|directory| (path, directory))).collect();
+        let log = match log.map(|log| &log.destination) {
+            Some(Destination::Directory(directory)) => Some(open(directory).map_err(|error| {
+                format!("cannot open the directory of the log file {directory:?}: {error} (see --log-file)")
+            })?),
+            _ => None,
+        };
+        let socket = socket.map(|socket| socket.directory().try_clone_to_owned()).transpose();
+        let socket = socket.map_err(|error| format!("cannot open the directory of --unix: {}", describe(&error)))?;
+        Ok(Sandbox { root, link, users, log, socket })
+    }
+
+    /// Restricts this thread and all threads that it starts from now on. Returns a sentence about the result.
+    pub(crate) fn restrict_process(&self) -> Option<String> {
+        Some(restrict_process(&SandboxPaths {
+            read: self.root.as_ref().map(AsFd::as_fd),
+            link: self.link.as_ref(),
+            users: &self.users,
+            write: self.log.as_ref().map(AsFd::as_fd),
+            remove: self.socket.as_ref().map(AsFd::as_fd),
+        }))
+    }
+}
+
+fn open(directory: &Path) -> Result<OwnedFd, Errno> {
+    openat(CWD, directory, OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty())
+}
+
 /// The directories in which the process keeps a right, each with everything below it.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct SandboxPaths<'a> {
+struct SandboxPaths<'a> {
     /// Read files and list directories. `None`: anywhere.
-    pub(crate) read: Option<BorrowedFd<'a>>,
+    read: Option<BorrowedFd<'a>>,
     /// Read files and list directories there, too.
-    pub(crate) link: Option<&'a LinkDirectory>,
+    link: Option<&'a LinkDirectory>,
     /// Read files there, too: the directories of the users file.
-    pub(crate) users: &'a [(PathBuf, OwnedFd)],
+    users: &'a [(PathBuf, OwnedFd)],
     /// Create and write files. `None`: nowhere.
-    pub(crate) write: Option<BorrowedFd<'a>>,
+    write: Option<BorrowedFd<'a>>,
     /// Remove files. `None`: nowhere.
-    pub(crate) remove: Option<BorrowedFd<'a>>,
+    remove: Option<BorrowedFd<'a>>,
 }
 
 /// The directory of a symlink by which ROOT is named, or of a file that is ROOT. What ROOT is later is read, if it is below.
 #[derive(Debug)]
-pub(crate) struct LinkDirectory {
+struct LinkDirectory {
     path: PathBuf,
     directory: OwnedFd,
     /// ROOT itself is not below it, so what the symlink leads to later may not be either.
@@ -43,14 +106,14 @@ pub(crate) struct LinkDirectory {
 
 impl LinkDirectory {
     /// `None` if ROOT is a directory, and its last component no symlink.
-    pub(crate) fn of(root: &Path) -> io::Result<Option<LinkDirectory>> {
+    fn of(root: &Path) -> io::Result<Option<LinkDirectory>> {
         let Some((parent, name)) = root.parent().zip(root.file_name()) else { return Ok(None) };
         let is_of_file = root.is_file();
         if !parent.join(name).is_symlink() && !is_of_file {
             return Ok(None);
         }
         let path = Path::new(".").join(parent).canonicalize()?;
-        let directory = openat(CWD, &path, OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty())?;
+        let directory = open(&path)?;
         let leads_out = !root.canonicalize()?.starts_with(&path);
         Ok(Some(LinkDirectory { path, directory, leads_out, is_of_file }))
     }
@@ -60,7 +123,7 @@ impl LinkDirectory {
 const WANTED: ABI = ABI::V6;
 
 /// Restricts this thread and all threads that it starts from now on. Returns a sentence about the result.
-pub(crate) fn restrict_process(allowed: &SandboxPaths<'_>) -> String {
+fn restrict_process(allowed: &SandboxPaths<'_>) -> String {
     let ruleset = Ruleset::default();
     // It has asked the kernel for its version of Landlock. If that failed, only `errno` still knows why.
     let errno = Errno::from_io_error(&io::Error::last_os_error());

@@ -1,29 +1,61 @@
 //! The Unix socket of `--unix`: created for a proxy's group, in place of a stale one, and removed at exit.
 
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
 use std::io::{self, ErrorKind};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::unix::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use http_server::Server;
-use rustix::fs::{AtFlags, CWD, FileType, FlockOperation, Mode, OFlags, flock, fstat, openat, statat, unlinkat};
-use rustix::io::Errno;
-use rustix::net::sockopt::socket_peercred;
-use rustix::net::{AddressFamily, SocketAddrUnix, SocketFlags, SocketType, connect, socket_with};
-use rustix::process::{getpid, umask};
+use http_server::{RunningServer, Server};
+use rustix::fs::{AtFlags, CWD, FileType, FlockOperation, Mode, OFlags, flock, openat, statat, unlinkat};
+use rustix::io::{Errno, ioctl_fionbio};
+use rustix::net::{AddressFamily, SocketAddrUnix, SocketType, connect, socket};
+use rustix::process::umask;
 
-use crate::os_error::describe;
+use crate::cli::Cli;
+use crate::system::os_error::describe;
 
 /// The file of a socket. Dropping it removes the file, unless another process has replaced it.
 #[derive(Debug)]
 pub(crate) struct SocketFile {
     directory: OwnedFd,
     name: OsString,
-    /// Held open so that its inode number is not reused.
-    file: OwnedFd,
+    id: FileId,
+}
+
+/// Which file it is: device, inode, and when it was made, because the number of an inode is used again. Nothing writes to
+/// the file of a socket, so this is its modification time.
+type FileId = (u64, u64, i64, u64);
+
+/// The socket of `--unix`, if that is given.
+pub(crate) fn bind(cli: &Cli) -> Result<Option<(Server, SocketFile)>, String> {
+    cli.unix.as_deref().map(SocketFile::bind).transpose()
+}
+
+/// The paths of the Unix sockets that a server listens on.
+pub(crate) fn paths(running: &RunningServer) -> Vec<String> {
+    running.unix_addrs().iter().map(display_path).collect()
+}
+
+fn display_path(address: &SocketAddr) -> String {
+    match (address.as_pathname(), abstract_name(address)) {
+        (Some(path), _) => path.display().to_string(),
+        (None, Some(name)) => format!("@{}", name.escape_ascii()),
+        (None, None) => String::new(),
+    }
+}
+
+#[cfg(target_os = "linux")]
+fn abstract_name(address: &SocketAddr) -> Option<&[u8]> {
+    std::os::linux::net::SocketAddrExt::as_abstract_name(address)
+}
+
+#[cfg(not(target_os = "linux"))]
+fn abstract_name(_: &SocketAddr) -> Option<&[u8]> {
+    None
 }
 
 /// Leaves 0660: the owner and the group may connect. A proxy that runs as another user belongs to the group.
@@ -60,13 +92,12 @@ impl SocketFile {
             )),
             _ => cannot(&describe(&error)),
         })?;
-        let file = openat(&directory, name, OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC, Mode::empty())
-            .map_err(|error| cannot(&error))?;
-        let file = SocketFile { directory, name: name.into(), file };
+        let id = file_id(&directory, name).map_err(|error| cannot(&error))?;
+        let file = SocketFile { directory, name: name.into(), id };
         if !is_locked {
             // Another server may have taken the socket for a stale one. If so, it has replaced it by now.
             thread::sleep(Duration::from_millis(100));
-            if !leads_to_this_process(path) {
+            if !file.is_there() || !leads_to_this_process(path) {
                 return Err(cannot(&"another server has just replaced it (choose another path with --unix)"));
             }
         }
@@ -75,17 +106,14 @@ impl SocketFile {
     }
 
     /// The directory that the file is in.
+    #[cfg_attr(not(target_os = "linux"), expect(dead_code, reason = "for the sandbox of Linux"))]
     pub(crate) fn directory(&self) -> BorrowedFd<'_> {
         self.directory.as_fd()
     }
 
     /// Whether the name still leads to this file.
     fn is_there(&self) -> bool {
-        let is_same = || {
-            let (there, ours) = (statat(&self.directory, &self.name, AtFlags::SYMLINK_NOFOLLOW)?, fstat(&self.file)?);
-            Ok::<_, Errno>((there.st_dev, there.st_ino) == (ours.st_dev, ours.st_ino))
-        };
-        is_same() == Ok(true)
+        file_id(&self.directory, &self.name) == Ok(self.id)
     }
 }
 
@@ -134,19 +162,38 @@ fn is_socket(path: &Path) -> bool {
         .is_ok_and(|stat| FileType::from_raw_mode(stat.st_mode) == FileType::Socket)
 }
 
-/// Whether it is a socket on which no process listens.
-fn is_stale(path: &Path) -> bool {
-    is_socket(path) && probe(path).err() == Some(Errno::CONNREFUSED)
+fn file_id(directory: &OwnedFd, name: &OsStr) -> Result<FileId, Errno> {
+    let stat = statat(directory, name, AtFlags::SYMLINK_NOFOLLOW)?;
+    Ok((stat.st_dev as u64, stat.st_ino, stat.st_mtime, stat.st_mtime_nsec as u64))
 }
 
+/// Whether it is a socket on which no process listens.
+fn is_stale(path: &Path) -> bool {
+    // Only Linux tells that from a process whose backlog is full, so elsewhere it is asked for half a second.
+    let probes = if cfg!(target_os = "linux") { 1 } else { 10 };
+    is_socket(path)
+        && (0..probes).all(|n| {
+            thread::sleep(Duration::from_millis(if n == 0 { 0 } else { 50 }));
+            probe(path).err() == Some(Errno::CONNREFUSED)
+        })
+}
+
+#[cfg(target_os = "linux")]
 fn leads_to_this_process(path: &Path) -> bool {
-    probe(path).and_then(socket_peercred).is_ok_and(|listener| listener.pid == getpid())
+    let listener = probe(path).and_then(rustix::net::sockopt::socket_peercred);
+    listener.is_ok_and(|listener| listener.pid == rustix::process::getpid())
+}
+
+/// Nobody tells: the file alone decides.
+#[cfg(not(target_os = "linux"))]
+fn leads_to_this_process(_: &Path) -> bool {
+    true
 }
 
 /// Connects. It does not wait for a live server whose backlog is full.
 fn probe(path: &Path) -> Result<OwnedFd, Errno> {
-    let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
-    let socket = socket_with(AddressFamily::UNIX, SocketType::STREAM, flags, None)?;
+    let socket = socket(AddressFamily::UNIX, SocketType::STREAM, None)?; // this process starts no other
+    ioctl_fionbio(&socket, true)?;
     connect(&socket, &SocketAddrUnix::new(path)?)?;
     Ok(socket)
 }
@@ -223,8 +270,9 @@ mod tests {
     /// A listener to which no further peer can connect without waiting.
     fn full_listener(path: &Path) -> (OwnedFd, Vec<OwnedFd>) {
         let socket = || {
-            let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
-            socket_with(AddressFamily::UNIX, SocketType::STREAM, flags, None).unwrap()
+            let socket = rustix::net::socket(AddressFamily::UNIX, SocketType::STREAM, None).unwrap();
+            ioctl_fionbio(&socket, true).unwrap();
+            socket
         };
         let (listener, address) = (socket(), SocketAddrUnix::new(path).unwrap());
         rustix::net::bind(&listener, &address).unwrap();

@@ -2,7 +2,6 @@
 //! gracefully, and a second one ends the process at once. SIGHUP has files opened again, or means that the terminal was
 //! closed, and then it ends the server as SIGINT does.
 
-use std::fs;
 use std::io::{self, IsTerminal};
 use std::panic::resume_unwind;
 use std::process;
@@ -16,7 +15,7 @@ use signal_hook::flag::register_conditional_shutdown;
 use signal_hook::iterator::Signals;
 
 use crate::cli::Cli;
-use crate::os_error::describe;
+use crate::system::os_error::describe;
 
 /// Signals this close together count as one: some supervisors signal the process and then its group.
 const SIGNAL_DEBOUNCE: Duration = Duration::from_millis(50);
@@ -49,9 +48,17 @@ fn hangup_ends(cli: &Cli) -> bool {
     cli.log_file.is_none() && cli.auth.is_none() && io::stdin().is_terminal() && !is_ignored(SIGHUP)
 }
 
+/// Whether this process has inherited that SIGHUP is ignored. Only Linux says so. `nohup` leaves no terminal on standard
+/// error.
+#[cfg(not(target_os = "linux"))]
+fn is_ignored(_: i32) -> bool {
+    !io::stderr().is_terminal()
+}
+
 /// Whether this process has inherited that a signal is ignored. Without procfs nobody knows, and it counts as ignored.
+#[cfg(target_os = "linux")]
 fn is_ignored(signal: i32) -> bool {
-    let status = fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
     let ignored = status.lines().find_map(|line| u64::from_str_radix(line.strip_prefix("SigIgn:")?.trim(), 16).ok());
     ignored.is_none_or(|signals| signals >> (signal - 1) & 1 == 1)
 }

@@ -1,0 +1,4 @@
+//! Linux alone.
+
+pub(crate) mod sandbox;
+pub(crate) mod systemd;
