@@ -82,7 +82,9 @@ fn path_of(name: &[u8]) -> String {
 #[test]
 fn get_head_and_options_get_their_responses() {
     let site = Site::new();
-    site.write("hello.html", b"<p>Hello</p>\n");
+    let path = site.write("hello.html", b"<p>Hello</p>\n");
+    // A file that has just changed gets its Last-Modified a second later, perhaps between the two responses.
+    File::options().write(true).open(&path).unwrap().set_modified(UNIX_EPOCH + Duration::from_secs(1)).unwrap();
     let program = site.serve(&[]);
     let address = program.address();
     let got = get(address, "/hello.html");

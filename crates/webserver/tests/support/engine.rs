@@ -2,8 +2,15 @@
 
 use http_server::{Engine, Server, ServerConfig};
 
+use super::program::is_elsewhere;
+
+/// Whether the program under test has the plain one: it is asked for, or a program for another system has no other.
+pub(crate) fn is_plain() -> bool {
+    is_plain_chosen() || is_elsewhere()
+}
+
 /// `TEST_ENGINE=plain`: the plain one.
-fn is_plain() -> bool {
+fn is_plain_chosen() -> bool {
     match std::env::var("TEST_ENGINE").as_deref() {
         Ok("plain") => true,
         Ok(other) => panic!("TEST_ENGINE is {other:?}, and only `plain` is known"),
@@ -13,7 +20,7 @@ fn is_plain() -> bool {
 
 /// The server with this engine. Tests have few threads, and more connections than the plain engine could serve by them.
 pub(crate) fn with_engine(server: Server) -> Server {
-    if is_plain() { server.engine(Engine::Plain).threads(ServerConfig::DEFAULT_PLAIN_THREADS) } else { server }
+    if is_plain_chosen() { server.engine(Engine::Plain).threads(ServerConfig::DEFAULT_PLAIN_THREADS) } else { server }
 }
 
 /// The options of a test, without `--threads` for the plain engine.
@@ -29,5 +36,5 @@ pub(crate) fn without_threads<'a>(options: &[&'a str]) -> Vec<&'a str> {
 
 /// The options that choose the engine.
 pub(crate) fn engine_options() -> &'static [&'static str] {
-    if is_plain() { &["--engine", "plain"] } else { &[] }
+    if is_plain_chosen() { &["--engine", "plain"] } else { &[] }
 }

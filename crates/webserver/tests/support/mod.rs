@@ -16,6 +16,7 @@ mod wire;
 
 pub(crate) use browser::Browser;
 pub(crate) use embedded::EmbeddedServer;
+pub(crate) use engine::is_plain;
 pub(crate) use fuse::{Fuse, Hold, LIARS, content};
 pub(crate) use login::{PASSWORD, authorization, connect_from, users_line};
 pub(crate) use program::{PROGRAM, Program, output_of, output_of_command};

@@ -1,5 +1,6 @@
 //! The program under test, serving a directory on a port of its own. Dropping the value ends it.
 
+use std::env;
 use std::fs::{self, File};
 use std::io::Read;
 use std::net::{Ipv4Addr, SocketAddr};
@@ -15,6 +16,27 @@ use rustix::process::{Pid, Signal, kill_process};
 use super::engine::{engine_options, without_threads};
 
 pub(crate) const PROGRAM: &str = env!("CARGO_BIN_EXE_webserver");
+
+/// What runs in place of the program, such as one for another system under an emulator of it.
+const OTHER_PROGRAM: &str = "TEST_PROGRAM";
+
+pub(crate) fn is_elsewhere() -> bool {
+    env::var_os(OTHER_PROGRAM).is_some()
+}
+
+/// The same command with [`OTHER_PROGRAM`] in place of the program, if it runs the program and there is another.
+fn elsewhere(command: &Command) -> Option<Command> {
+    let mut other = Command::new(env::var_os(OTHER_PROGRAM).filter(|_| command.get_program() == PROGRAM)?);
+    other.args(command.get_args());
+    for (name, value) in command.get_envs() {
+        match value {
+            Some(value) => other.env(name, value),
+            None => other.env_remove(name),
+        };
+    }
+    command.get_current_dir().map(|directory| other.current_dir(directory));
+    Some(other)
+}
 
 pub(crate) struct Program {
     process: Child,
@@ -34,6 +56,8 @@ impl Program {
 
     /// Starts it by this command and waits until it is ready. The command ends with the program's options.
     pub(crate) fn run(command: &mut Command) -> Program {
+        let mut other = elsewhere(command);
+        let command = other.as_mut().unwrap_or(command);
         if !command.get_args().any(|argument| argument == "--engine") {
             command.args(engine_options());
         }
@@ -87,6 +111,8 @@ impl Program {
     }
 
     pub(crate) fn signal(&self, signal: Signal) {
+        // Wine makes Ctrl-C of SIGINT, and ends a program by SIGTERM.
+        let signal = if is_elsewhere() && signal == Signal::TERM { Signal::INT } else { signal };
         kill_process(self.pid(), signal).unwrap();
     }
 
@@ -165,8 +191,10 @@ pub(crate) fn output_of(arguments: &[&str]) -> Output {
 
 /// Runs a command that ends by itself.
 pub(crate) fn output_of_command(command: &mut Command) -> Output {
+    let mut other = elsewhere(command);
+    let command = other.as_mut().unwrap_or(command);
     let mut process = command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
-    let deadline = Instant::now() + Duration::from_secs(5);
+    let deadline = Instant::now() + Duration::from_secs(60); // wine takes long to start a program on a busy machine
     while process.try_wait().unwrap().is_none() {
         if Instant::now() > deadline {
             let _ = process.kill();
