@@ -461,7 +461,11 @@ impl ErrorResponse {
     fn without_cause(error: OpenError) -> ErrorResponse {
         match error {
             OpenError::NotFound => ErrorResponse::new(Status::NOT_FOUND, "There is no file at this address."),
-            OpenError::Forbidden | OpenError::NotListed | OpenError::LeadsOut(_) | OpenError::TooManySymlinks => {
+            OpenError::Forbidden
+            | OpenError::Irregular
+            | OpenError::NotListed
+            | OpenError::LeadsOut(_)
+            | OpenError::TooManySymlinks => {
                 ErrorResponse::new(Status::FORBIDDEN, "Access to this address is not allowed.")
             }
             OpenError::Busy => try_again("Too many files are open."),

@@ -10,8 +10,10 @@ use crate::system::Errno;
 pub(crate) enum OpenError {
     #[error("does not exist")]
     NotFound,
-    #[error("is not readable, or is neither a file nor a directory")]
+    #[error("may not be read by the user of the server")]
     Forbidden,
+    #[error("is neither a file nor a directory")]
+    Irregular,
     #[error("is not listed, or is not sent as such an archive")]
     NotListed,
     #[error("leads out of the root: {0}")]

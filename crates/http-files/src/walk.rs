@@ -29,7 +29,7 @@ pub(crate) fn find(root: &Root, path: &[u8], device: Option<u64>) -> Result<Foun
                 Node::Symlink(text) => walk.follow(&name, text)?,
                 _ if !walk.rest.is_empty() => return Err(OpenError::NotFound.into()),
                 Node::File(status, file) => return Ok(Found::file(walk.into_directory(), name, status, file)),
-                Node::Other => return Err(OpenError::Forbidden.into()),
+                Node::Other => return Err(OpenError::Irregular.into()),
             },
         }
     }

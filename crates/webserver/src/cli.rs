@@ -22,12 +22,14 @@ use self::engine::EngineOptions;
 pub(crate) use self::values::{BindAddress, CacheRule};
 use self::values::{
     address_and_port, below_root, bind_address, cache_rule, charset, error_page, field, media_type, number, seconds,
+    some_seconds,
 };
 use crate::metrics;
 
 /// The end of the help.
 const ENVIRONMENT: &str = "Environment: WEBSERVER_PORT=80 means --port 80, WEBSERVER_HIDDEN=1 means --hidden (0: not), \
-    and so on for each option above Information. Several values are one per line. The command line wins.";
+    and so on for each option above Information. Several values are one per line. The command line wins.\n\
+    --man has the details of each option.";
 
 /// The end of the long help and of the man page.
 const AFTER_HELP: &str = "Environment: WEBSERVER_PORT=80 means --port 80, WEBSERVER_NO_LISTING=1 means --no-listing, \
@@ -188,11 +190,11 @@ pub(crate) struct Cli {
     #[arg(long, help_heading = ACCESS, value_name = "FILE")]
     pub(crate) auth: Option<PathBuf>,
 
-    /// Refuse requests for other hosts
+    /// Refuse requests for other hosts; repeatable
     ///
     /// NAME is the host name or IP address in the address that clients use, without a port. Requests for any other host
     /// get a 421, before the login; requests without a host are served. This keeps out pages that reach the server by a
-    /// name of their own (DNS rebinding). Repeatable.
+    /// name of their own (DNS rebinding).
     #[arg(long, help_heading = ACCESS, value_name = "NAME")]
     pub(crate) allowed_host: Vec<AllowedHost>,
 
@@ -227,11 +229,11 @@ pub(crate) struct Cli {
     #[arg(long, help_heading = LOGGING, value_name = "FILE")]
     pub(crate) log_file: Option<PathBuf>,
 
-    /// Trust X-Forwarded-For from this network
+    /// Trust X-Forwarded-For of this proxy; repeatable
     ///
     #[cfg_attr(unix, doc = "CIDR is a network or an address, or the word unix for all Unix sockets.")]
     #[cfg_attr(not(unix), doc = "CIDR is a network or an address.")]
-    /// X-Forwarded-For from any other peer is ignored. Repeatable.
+    /// X-Forwarded-For from any other peer is ignored.
     #[arg(long, help_heading = LOGGING, value_name = "CIDR")]
     pub(crate) trust_proxy: Vec<TrustedProxy>,
 
@@ -249,7 +251,7 @@ pub(crate) struct Cli {
     ///
     /// In seconds, from the start of the connection or, if it was kept, from the first byte. Slower clients receive
     /// 408.
-    #[arg(long, help_heading = LIMITS, value_name = "SECS", default_value = "10", value_parser = seconds)]
+    #[arg(long, help_heading = LIMITS, value_name = "SECS", default_value = "10", value_parser = some_seconds)]
     header_timeout: Duration,
 
     /// Keep-alive idle timeout
@@ -407,6 +409,11 @@ impl Cli {
 
     fn reserved_fds(&self) -> u64 {
         RESERVED_FDS + if self.metrics.is_some() { metrics::DESCRIPTORS } else { 0 }
+    }
+
+    /// How many connections there may be, if the limit of open files allows so many.
+    pub(crate) fn max_connections(&self) -> u32 {
+        self.engine.max_connections()
     }
 
     /// The server's configuration, with no more connections than this many descriptors allow.

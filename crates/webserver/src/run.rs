@@ -76,6 +76,12 @@ impl App {
             ));
         }
         let config = cli.config(max_fds);
+        if config.max_connections < cli.max_connections() {
+            let connections = config.max_connections;
+            notice(&format!(
+                "at most {connections} connections, because the limit of open files (ulimit -Hn) is {max_fds}"
+            ));
+        }
         let opened = run_interruptibly(|| Opened::open(cli, max_fds, inherited)).map_err(cannot_start)??;
         let Opened { files, users, server, is_inherited, socket_file, metrics, notifier, log, sandbox } = opened;
         let sandbox = sandbox.restrict_process();

@@ -233,6 +233,8 @@ fn check_few_descriptors(limited_at_startup: bool) {
             .args(["--port", "0", "--bind", "127.0.0.1", "--threads", "4", "--header-timeout", "60"])
             .arg(directory.path()),
     );
+    let lowered = format!("because the limit of open files (ulimit -Hn) is {limit}");
+    assert!(program.messages().contains(&lowered), "{}", program.messages());
     let address = program.address();
     let body_length = |n: usize| get(address, &format!("/{n}")).body.len();
     for n in 0..2 * LARGE {

@@ -100,6 +100,8 @@ fn startup_message_names_containment_and_sandbox() {
     ] {
         let messages = format!("\n{}", Program::start(directory.path(), options).finish());
         assert!(messages.contains(expected), "{messages}");
+        let reads_all = messages.contains(", except that it may read all that its user may");
+        assert_eq!(reads_all, has_landlock() && !options.is_empty(), "{messages}");
         let root = rustix::process::geteuid().is_root();
         assert_eq!(messages.matches("\nwebserver: warning: ").count(), usize::from(root), "{messages}");
     }

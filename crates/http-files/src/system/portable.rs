@@ -68,7 +68,7 @@ pub(super) fn open(base: &File, found: &Found) -> Result<(File, Status), OpenErr
 fn now(file: &File, looked: &Status) -> Result<Status, OpenError> {
     match system::status(file) {
         Ok(now) if now.stamp.is_same_file(&looked.stamp) && now.kind == looked.kind => Ok(now),
-        Ok(_) | Err(OpenError::Forbidden) => Err(OpenError::Changing), // or it is neither a file nor a directory
+        Ok(_) | Err(OpenError::Irregular) => Err(OpenError::Changing),
         Err(error) => Err(error),
     }
 }

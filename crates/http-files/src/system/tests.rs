@@ -83,7 +83,7 @@ fn what_is_neither_file_nor_directory_is_never_opened() {
             for name in ["fifo", "socket", "device"] {
                 let opened = root.open_beneath(name.as_bytes(), Blocking::default());
                 let is_refused = match opened {
-                    Err(OpenError::Forbidden) => true,
+                    Err(OpenError::Irregular) => true,
                     Err(OpenError::LeadsOut(_)) => !follow && name == "device",
                     _ => false,
                 };

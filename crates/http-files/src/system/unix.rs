@@ -85,7 +85,7 @@ pub(super) fn open_directory(directory: &File) -> Result<File, OpenError> {
 /// What a path leads to, whatever symlinks it leads through.
 pub(super) fn status_of_path(directory: &File, path: &[u8]) -> Result<Status, OpenError> {
     let stat = retry_on_intr(|| statat(directory, os_path(path), AtFlags::empty()))?;
-    status_from(&stat).ok_or(OpenError::Forbidden)
+    status_from(&stat).ok_or(OpenError::Irregular)
 }
 
 /// Opens what a path leads to, whatever symlinks it leads through.
@@ -100,7 +100,7 @@ fn os_path(path: &[u8]) -> &OsStr {
 
 /// What an open file is, if it may be served.
 pub(crate) fn status(file: &File) -> Result<Status, OpenError> {
-    status_from(&fstat(file)?).ok_or(OpenError::Forbidden)
+    status_from(&fstat(file)?).ok_or(OpenError::Irregular)
 }
 
 /// Whether a directory has been removed. It then looks empty.
@@ -255,8 +255,8 @@ impl From<Errno> for OpenError {
         match errno {
             Errno::NOENT | Errno::NOTDIR | Errno::NAMETOOLONG | Errno::INVAL => OpenError::NotFound,
             Errno::LOOP => OpenError::TooManySymlinks,
-            // NXIO, OPNOTSUPP: a socket.
-            Errno::ACCESS | Errno::PERM | Errno::NXIO | Errno::OPNOTSUPP | Errno::NODEV => OpenError::Forbidden,
+            Errno::ACCESS | Errno::PERM => OpenError::Forbidden,
+            Errno::NXIO | Errno::OPNOTSUPP | Errno::NODEV => OpenError::Irregular, // a socket, or a device
             Errno::MFILE | Errno::NFILE | Errno::NOMEM => OpenError::Busy,
             Errno::AGAIN => OpenError::Changing, // directories on the way were renamed again and again
             errno => OpenError::Broken(errno),

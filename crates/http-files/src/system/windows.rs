@@ -123,7 +123,7 @@ pub(crate) fn check_readable(path: &Path) -> io::Result<()> {
 pub(crate) fn status(file: &File) -> Result<Status, OpenError> {
     let (about, metadata) = (information(file)?, file.metadata()?);
     let kind = match metadata.is_dir() {
-        _ if about.file_attributes() & FILE_ATTRIBUTE_REPARSE_POINT != 0 => return Err(OpenError::Forbidden),
+        _ if about.file_attributes() & FILE_ATTRIBUTE_REPARSE_POINT != 0 => return Err(OpenError::Irregular),
         true => FileKind::Directory,
         false => FileKind::File,
     };

@@ -10,7 +10,7 @@ use super::values::{number, threads};
 
 #[derive(Debug, Args)]
 pub(super) struct EngineOptions {
-    /// reactor or plain
+    /// reactor, or plain (blocking)
     ///
     /// With the reactor, no client holds a thread, however slow it is. With plain, a thread serves a connection to its
     /// end by blocking calls, as on other systems than Linux: slow clients can hold all threads, each until its timeout.
@@ -18,7 +18,7 @@ pub(super) struct EngineOptions {
     #[arg(long, help_heading = LIMITS, value_name = "NAME", default_value = "reactor", hide_possible_values = true)]
     engine: EngineName,
 
-    /// Requests that may block [default: 4 per core]
+    /// Files read at once [default: 4 per core]
     ///
     /// With --engine plain: connections at once, and 64 by default.
     ///
@@ -49,6 +49,11 @@ enum EngineName {
 }
 
 impl EngineOptions {
+    /// How many connections there may be, if the limit of open files allows so many.
+    pub(super) fn max_connections(&self) -> u32 {
+        self.max_connections.get()
+    }
+
     /// What they say, with no more connections than this.
     pub(super) fn config(&self, connections: u32) -> ServerConfig {
         let threads = self.threads.map(|threads| usize::from(threads.get()));

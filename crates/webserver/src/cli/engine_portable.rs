@@ -19,6 +19,12 @@ pub(super) struct EngineOptions {
 }
 
 impl EngineOptions {
+    /// How many connections there may be, if the limit of open files allows so many.
+    pub(super) fn max_connections(&self) -> u32 {
+        let threads = self.threads.map_or(ServerConfig::DEFAULT_PLAIN_THREADS, |threads| usize::from(threads.get()));
+        u32::try_from(threads).unwrap_or(u32::MAX)
+    }
+
     /// What they say, with no more connections than this.
     pub(super) fn config(&self, connections: u32) -> ServerConfig {
         let threads = self.threads.map(|threads| usize::from(threads.get()));

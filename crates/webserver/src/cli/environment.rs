@@ -196,7 +196,7 @@ mod tests {
     #[test]
     fn invalid_value_is_refused_with_the_name_of_the_variable() {
         for (name, value, cause) in [
-            ("PORT", "x", "'--port <PORT>': expected a number of digits only"),
+            ("PORT", "x", "'--port <PORT>': expected a number from 0 to 65535"),
             ("PORT", "http://10.0.0.1:80", "expected a number"),
             ("LOG_FORMAT", "xml", "possible values: common"),
             ("BIND", "::1\neth0", "invalid value 'eth0'"),

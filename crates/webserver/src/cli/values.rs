@@ -3,7 +3,7 @@
 use std::ffi::OsString;
 use std::fmt::{self, Display, Formatter};
 use std::net::{IpAddr, Ipv6Addr};
-use std::num::NonZeroU16;
+use std::num::{NonZeroU16, NonZeroU32};
 use std::str::FromStr;
 use std::time::Duration;
 
@@ -156,12 +156,21 @@ fn is_token(text: &str) -> bool {
     FieldName::new(text.as_bytes()).is_ok()
 }
 
+/// A number that an option takes.
+pub(super) trait Number: FromStr {
+    const BOUNDS: (Self, Self);
+}
+
+macro_rules! numbers {
+    ($($number:ty),*) => { $(impl Number for $number { const BOUNDS: (Self, Self) = (Self::MIN, Self::MAX); })* };
+}
+
+numbers!(u16, u32, u64, NonZeroU16, NonZeroU32);
+
 /// A number of digits only: the standard library would also accept a sign.
-pub(super) fn number<N: FromStr<Err: Display>>(text: &str) -> Result<N, String> {
-    if !text.bytes().all(|c| c.is_ascii_digit()) {
-        return Err("expected a number of digits only".into());
-    }
-    text.parse().map_err(|error: N::Err| error.to_string())
+pub(super) fn number<N: Number + Display>(text: &str) -> Result<N, String> {
+    let number = text.parse().ok().filter(|_| text.bytes().all(|c| c.is_ascii_digit()));
+    number.ok_or_else(|| format!("expected a number from {} to {}", N::BOUNDS.0, N::BOUNDS.1))
 }
 
 /// A number of threads.
@@ -227,17 +236,33 @@ pub(super) fn seconds(text: &str) -> Result<Duration, String> {
     }
 }
 
+/// As [`seconds`], but not 0.
+pub(super) fn some_seconds(text: &str) -> Result<Duration, String> {
+    let some = seconds(text).ok().filter(|seconds| !seconds.is_zero());
+    some.ok_or_else(|| "expected more than 0 seconds, up to 86400, e.g. 10 or 0.5".into())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn numbers_are_digits_within_their_bounds() {
+        assert_eq!((number("0"), number("65535")), (Ok(0_u16), Ok(u16::MAX)));
+        for bad in ["", "-1", "+1", "1.0", " 1", "65536", "0x1"] {
+            assert_eq!(number::<u16>(bad), Err("expected a number from 0 to 65535".into()), "{bad}");
+        }
+        assert_eq!(number::<NonZeroU32>("0"), Err("expected a number from 1 to 4294967295".into()));
+    }
 
     // V31
     #[test]
     fn seconds_are_digits_with_at_most_one_point() {
         assert_eq!(seconds("0.5"), Ok(Duration::from_millis(500)));
         for bad in ["", "-1", "+1", "1e3", "inf", "NaN", "86401", "1s", ".", "0x1"] {
-            assert!(seconds(bad).is_err(), "{bad}");
+            assert!(seconds(bad).is_err() && some_seconds(bad).is_err(), "{bad}");
         }
+        assert!(seconds("0").is_ok() && some_seconds("0.0").is_err() && some_seconds("0.5").is_ok());
     }
 
     #[test]

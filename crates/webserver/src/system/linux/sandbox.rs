@@ -129,7 +129,8 @@ fn restrict_process(allowed: &SandboxPaths<'_>) -> String {
     let errno = Errno::from_io_error(&io::Error::last_os_error());
     match restrict_thread(ruleset, allowed) {
         Ok(RestrictionStatus { landlock: LandlockStatus::Available { effective_abi, .. }, .. }) => {
-            format!("the process is sandboxed by Landlock (ABI {}){}", effective_abi as i32, beside(allowed))
+            let reading = if allowed.read.is_some() { "" } else { ", except that it may read all that its user may" };
+            format!("the process is sandboxed by Landlock (ABI {}){reading}{}", effective_abi as i32, beside(allowed))
         }
         Ok(_) => format!("the process is not sandboxed: {}", why_missing(errno)),
         Err(error) => format!("the process is not sandboxed: {error}; {ADVICE}"),
