@@ -24,11 +24,13 @@ fn settings<'a>(unit: &'a str, name: &str) -> Vec<&'a str> {
     unit.lines().filter_map(|line| line.strip_prefix(name)?.strip_prefix('=')).collect()
 }
 
-/// The command of the service, which serves this directory.
+/// The command of the service in its environment, which serves this directory.
 fn service_command(root: &Path) -> String {
     let service = deployed("webserver.service");
+    let [environment] = settings(&service, "Environment")[..] else { panic!("one Environment in {service}") };
     let [start] = settings(&service, "ExecStart")[..] else { panic!("one ExecStart in {service}") };
-    replaced(&replaced(start, "/usr/bin/webserver", PROGRAM), "/srv/www", root.to_str().unwrap())
+    let environment = replaced(environment, "/srv/www", root.to_str().unwrap());
+    format!("env {environment} {}", replaced(start, "/usr/bin/webserver", PROGRAM))
 }
 
 fn text(output: &Output) -> String {
