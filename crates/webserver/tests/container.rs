@@ -1,5 +1,5 @@
 //! `deploy/Dockerfile`, without Docker: what it says is done in an empty chroot, where the program is the first process.
-//! The static program is named by `STATIC_PROGRAM`.
+//! `scripts/release` names the static program by `STATIC_PROGRAM`.
 // Lets clippy treat the helpers as test code.
 #![cfg(test)]
 
@@ -161,7 +161,7 @@ fn static_program() -> Option<PathBuf> {
 }
 
 #[test]
-#[ignore = "beside real software: scripts/interop"]
+#[ignore = "with the static program: scripts/release"]
 fn program_of_the_image_is_static() {
     let (Some(program), Some(readelf)) = (static_program(), tool("readelf")) else { return };
     let output =
@@ -172,7 +172,7 @@ fn program_of_the_image_is_static() {
 }
 
 #[test]
-#[ignore = "beside real software: scripts/interop"]
+#[ignore = "with the static program: scripts/release"]
 fn image_serves_logs_and_ends_at_its_stop_signal() {
     let Some(program) = static_program() else { return };
     let image = Image::read();
