@@ -83,7 +83,7 @@ class Stage:
             self.server = program
             self.read(lambda: "Ctrl-C" in self.shown(-1))
         elif then == INTERRUPT:
-            self.read(lambda: False, at_most=0.7)
+            self.read(lambda: False, at_most=0.3)  # a fast machine has the whole file in 0.7 s
             self.show("^C\r\n", 0.0)
             program.send_signal(signal.SIGINT)
         if program is not self.server:
