@@ -64,7 +64,7 @@ pub(super) fn enter(directory: &File, name: &[u8]) -> Result<File, OpenError> {
 /// The text of a symlink.
 pub(super) fn read_link_at(directory: &File, name: &[u8]) -> Result<Vec<u8>, OpenError> {
     match retry_on_intr(|| readlinkat(directory, OsStr::from_bytes(name), Vec::new())) {
-        Err(Errno::INVAL) => Err(OpenError::Changing), // it is none any more
+        Err(Errno::INVAL) => Err(OpenError::Changing), // it is no longer a symlink
         other => Ok(other?.into_bytes()),
     }
 }

@@ -9,7 +9,7 @@ use rustix::process::{Resource, Rlimit, geteuid, getrlimit, setrlimit};
 /// How a user raises the limit of open files.
 pub(crate) const RAISE_MAX_FDS: &str = "raise it: ulimit -n 1024";
 
-/// The most that macOS accepts as a limit, though it says that there is none.
+/// macOS reports no maximum, but accepts no higher limit than this.
 const OPEN_MAX: u64 = 10_240;
 
 /// Raises the soft limit of open files to the hard one, and returns it.

@@ -4,7 +4,7 @@ use http_server::{RunningServer, Server};
 
 use crate::cli::Cli;
 
-/// There is none.
+/// Has no value, because no socket is made.
 #[derive(Debug)]
 pub(crate) enum SocketFile {}
 
