@@ -1,4 +1,4 @@
-//! What a parked connection does, as those see it who count connections or end them.
+//! What a parked connection is doing, for the statistics and for a shutdown.
 
 use http_core::server::Phase;
 
