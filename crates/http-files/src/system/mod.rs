@@ -88,6 +88,18 @@ impl Found {
     }
 }
 
+/// What a name in a directory stands for, which was looked at and neither opened for reading nor followed.
+struct Looked {
+    kind: Kind,
+    device: u64,
+}
+
+enum Kind {
+    Served(Status),
+    Symlink,
+    Other,
+}
+
 /// How a file is found and opened.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Method {

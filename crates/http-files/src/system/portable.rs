@@ -7,7 +7,7 @@ use std::fs::File;
 use super::unix as system;
 #[cfg(windows)]
 use super::windows as system;
-use super::{Found, Node, Place, Status};
+use super::{Found, Kind, Node, Place, Status};
 use crate::open_error::{OpenError, Stop};
 use crate::stamp::FileKind;
 
@@ -22,10 +22,10 @@ pub(super) fn look(directory: &File, name: &[u8], device: Option<u64>) -> Result
             return Err(Stop::Elsewhere);
         }
         let node = match looked.kind {
-            system::Kind::Other => Ok(Node::Other),
-            system::Kind::Symlink => system::read_link_at(directory, name).map(Node::Symlink),
-            system::Kind::Served(status) if status.kind == FileKind::File => Ok(Node::File(status, None)),
-            system::Kind::Served(status) => system::enter(directory, name)
+            Kind::Other => Ok(Node::Other),
+            Kind::Symlink => system::read_link_at(directory, name).map(Node::Symlink),
+            Kind::Served(status) if status.kind == FileKind::File => Ok(Node::File(status, None)),
+            Kind::Served(status) => system::enter(directory, name)
                 .and_then(|entered| now(&entered, &status).map(|_| Node::Directory(entered))),
         };
         match node {
@@ -138,7 +138,7 @@ mod other_systems {
     /// The kind and stamp of a directory's entry, if it may be served.
     pub(crate) fn stat_entry(directory: DirectoryRef<'_>, name: &[u8]) -> Option<(FileKind, FileStamp)> {
         match system::look_at(directory, name).ok()?.kind {
-            system::Kind::Served(status) => Some((status.kind, status.stamp)),
+            Kind::Served(status) => Some((status.kind, status.stamp)),
             _ => None,
         }
     }

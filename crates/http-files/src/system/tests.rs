@@ -115,6 +115,6 @@ fn every_method_finds_the_same_stamps() {
         assert_eq!(of_path.stamp(&name), Some(found[0].1), "{path}");
     }
     let sub = fs::File::open(directory.path().join("sub")).unwrap();
-    let unix::Kind::Served(looked) = unix::look_at(&sub, b"file").unwrap().kind else { panic!("it is a file") };
+    let Kind::Served(looked) = unix::look_at(&sub, b"file").unwrap().kind else { panic!("it is a file") };
     assert_eq!(stat_entry(sub.as_fd(), b"file"), Some((FileKind::File, looked.stamp)));
 }

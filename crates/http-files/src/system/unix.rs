@@ -10,7 +10,7 @@ use std::path::Path;
 use rustix::fs::{AtFlags, CWD, FileType, Mode, OFlags, Stat, fstat, openat, readlinkat, statat};
 use rustix::io::{pread, preadv, retry_on_intr};
 
-use super::Status;
+use super::{Kind, Looked, Status};
 use crate::open_error::{OpenError, Stop};
 use crate::stamp::{FileKind, FileStamp, NANOS_PER_SEC};
 
@@ -29,18 +29,6 @@ pub(super) const OPEN: OFlags = OFlags::RDONLY.union(OFlags::NONBLOCK).union(OFl
 const LOOK_UP: OFlags = OFlags::PATH.union(OFlags::DIRECTORY).union(OFlags::CLOEXEC);
 #[cfg(not(any(target_os = "linux", target_os = "freebsd")))]
 const LOOK_UP: OFlags = OPEN.union(OFlags::DIRECTORY);
-
-/// What a name stands for.
-pub(super) struct Looked {
-    pub(super) kind: Kind,
-    pub(super) device: u64,
-}
-
-pub(super) enum Kind {
-    Served(Status),
-    Symlink,
-    Other,
-}
 
 /// What a name in a directory stands for. It is neither opened nor followed.
 pub(super) fn look_at(directory: impl AsFd, name: &[u8]) -> Result<Looked, OpenError> {

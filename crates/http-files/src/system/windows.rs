@@ -13,8 +13,8 @@ use cap_primitives::fs::OpenOptionsExt as _;
 use winx::file::get_file_path;
 use winx::winapi_util::file::information;
 
-use super::Status;
 use super::windows_names::is_plain;
+use super::{Kind, Looked, Status};
 use crate::open_error::OpenError;
 use crate::stamp::{FileKind, FileStamp};
 
@@ -40,18 +40,6 @@ impl Display for Errno {
 const FILE_FLAG_BACKUP_SEMANTICS: u32 = 0x0200_0000; // opens directories, too
 const FILE_FLAG_OPEN_REPARSE_POINT: u32 = 0x0020_0000; // opens a symlink itself
 const FILE_ATTRIBUTE_REPARSE_POINT: u64 = 0x400;
-
-/// What a name stands for.
-pub(super) struct Looked {
-    pub(super) kind: Kind,
-    pub(super) device: u64,
-}
-
-pub(super) enum Kind {
-    Served(Status),
-    Symlink,
-    Other,
-}
 
 /// What a name in a directory stands for. It is opened for its attributes only, and not followed.
 pub(super) fn look_at(directory: &File, name: &[u8]) -> Result<Looked, OpenError> {
