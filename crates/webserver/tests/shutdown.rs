@@ -194,19 +194,26 @@ fn signal_ends_idle_program() {
     }
 }
 
-// HTTP/0.9 has no Content-Length, and the kernel closes the sockets of a process that was killed.
 #[test]
-fn response_without_a_length_is_reset_however_the_process_ends() {
-    for (signal, code) in [(Signal::TERM, Some(0)), (Signal::KILL, None)] {
-        let directory = directory();
-        let mut program = Program::start(directory.path(), &["--shutdown-timeout", "0"]);
-        let mut download = send(program.address(), b"GET /large\r\n");
-        download.read_exact(&mut [0; 1 << 16]).unwrap();
-        program.signal(signal);
-        assert_eq!(program.wait(Duration::from_secs(10)).map(|status| status.code()), Some(code));
-        let end = read_to_end(&mut download).map(|bytes| bytes.len()).map_err(|error| error.kind());
-        assert_eq!(end, Err(ErrorKind::ConnectionReset), "{signal:?}");
-    }
+fn response_without_a_length_is_reset_at_a_shutdown() {
+    response_without_a_length_is_reset(Signal::TERM, Some(0));
+}
+
+#[test]
+fn response_without_a_length_is_reset_when_the_process_is_killed() {
+    response_without_a_length_is_reset(Signal::KILL, None);
+}
+
+// HTTP/0.9 has no Content-Length, and the kernel closes the sockets of a process that was killed.
+fn response_without_a_length_is_reset(signal: Signal, code: Option<i32>) {
+    let directory = directory();
+    let mut program = Program::start(directory.path(), &["--shutdown-timeout", "0"]);
+    let mut download = send(program.address(), b"GET /large\r\n");
+    download.read_exact(&mut [0; 1 << 16]).unwrap();
+    program.signal(signal);
+    assert_eq!(program.wait(Duration::from_secs(10)).map(|status| status.code()), Some(code));
+    let end = read_to_end(&mut download).map(|bytes| bytes.len()).map_err(|error| error.kind());
+    assert_eq!(end, Err(ErrorKind::ConnectionReset));
 }
 
 // A pipe is full after some hundred lines.
