@@ -330,8 +330,9 @@ fn what_cannot_be_a_login_is_refused_with_one_line() {
 /// Runs a line of shell on a terminal, and types after each prompt, which ends with `: `. Returns what the terminal
 /// showed.
 fn type_after_prompts(line: &str, typed: &[&str]) -> String {
-    let mut script = Command::new("script"); // of util-linux, which every Debian has
-    script.args(["--quiet", "--return", "--echo", "always", "--command", line, "/dev/null"]);
+    // `script` is of util-linux, which every Debian has. The time ends a wait for a prompt that does not come.
+    let mut script = Command::new("timeout");
+    script.args(["20", "script", "--quiet", "--return", "--echo", "always", "--command", line, "/dev/null"]);
     script.env("W", PROGRAM).env("SHELL", "/bin/sh").env("LC_ALL", "C.UTF-8");
     let mut child = script.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
     let (mut stdin, mut stdout) = (child.stdin.take().unwrap(), child.stdout.take().unwrap());
