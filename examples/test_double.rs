@@ -1,8 +1,9 @@
 //! A server for tests of HTTP clients. It follows a script, misbehaves where the script asks for it, and records the
 //! requests that it receives.
 //!
-//! It teaches what a client must be ready for. Copy this file into your tests, or include it with
-//! `#[path = "test_double.rs"] mod test_double;`. As a program it serves `webclient` and prints both sides:
+//! It teaches what a client must be ready for. Copy this file into your tests, as `tests/test_double/mod.rs`, without
+//! `main`. It needs `http-core`, and `rustix` with the feature `net`. As a program it serves `webclient` and prints
+//! both sides:
 //!
 //!     cargo run --bin test_double
 //!
