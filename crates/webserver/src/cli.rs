@@ -243,7 +243,7 @@ pub(crate) struct Cli {
     /// File cache in MiB; 0 disables it
     ///
     /// Files of up to 16 KiB are kept in memory. Larger ones are kept open, and each counts as 16 KiB or more.
-    #[cfg_attr(unix, doc = "They are at most an eighth as many as the limit of open files (ulimit -n) allows.")]
+    #[cfg_attr(unix, doc = "They are at most an eighth as many as the limit of open files (ulimit -Hn) allows.")]
     #[arg(long, help_heading = LIMITS, value_name = "MIB", default_value_t = 64, value_parser = number::<u16>)]
     cache_size: u16,
 

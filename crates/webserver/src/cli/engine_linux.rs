@@ -35,7 +35,7 @@ pub(super) struct EngineOptions {
 
     /// Maximum concurrent connections
     ///
-    /// The limit of open files (ulimit -n) can lower it.
+    /// The limit of open files (ulimit -Hn) can lower it.
     #[arg(long, help_heading = LIMITS, value_name = "N", default_value = "10000", value_parser = number::<NonZeroU32>)]
     max_connections: NonZeroU32,
 }
