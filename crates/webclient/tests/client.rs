@@ -399,7 +399,7 @@ fn each_step_is_an_event() {
         "Reusing",
         "> GET /b HTTP/1.0",
         "< 200 Length(2)",
-        "closing: the peer asked to close the connection",
+        "closing: the peer does not want to keep the connection",
     ];
     assert_eq!(*url.lock().unwrap(), expected);
 }

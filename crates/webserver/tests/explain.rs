@@ -164,7 +164,7 @@ fn explanation_lists_decisions_in_order_with_their_rules() {
         (
             "GET /sub HTTP/1.0",
             &[],
-            &["\"/sub\" is a directory", "redirected to its path with a slash", "closes: the peer asked"],
+            &["\"/sub\" is a directory", "redirected to its path with a slash", "closes: the peer does not want"],
         ),
         ("GET /empty/ HTTP/1.0", &[], &["index.html\" does not exist", "\"/empty\" is a directory", "is listed"]),
         ("GET /empty/ HTTP/1.0", &["--no-listing"], &["is not listed"]),

@@ -47,7 +47,7 @@ pub enum CloseReason {
     #[error("the peer closed the connection")]
     PeerClosed,
     /// The peer sent `Connection: close`, HTTP/1.0 without `keep-alive`, or a 408 (R2068-19.7.1a, R9112-9.3a).
-    #[error("the peer asked to close the connection")]
+    #[error("the peer does not want to keep the connection")]
     PeerRequested,
     /// The request was a Simple-Request, and HTTP/0.9 has no persistent connections (R1945-3.1a).
     #[error("HTTP/0.9 has no persistent connections")]
