@@ -12,7 +12,7 @@
 use std::fs::File;
 use std::io::{self, ErrorKind, Read, Take, Write};
 use std::net::{Shutdown, TcpListener, TcpStream};
-use std::path::Path;
+use std::path::{Component, Path};
 use std::time::{Duration, Instant, UNIX_EPOCH};
 
 use http_core::server::{Connection, Event, Phase, RequestHead, Response, ResponseBody};
@@ -132,14 +132,19 @@ impl Peer {
     }
 }
 
-/// Opens the requested file. The decoded path is safe to join: it has no `..` and no slash in front.
+/// Opens the requested file. The decoded path has no `..` and no slash in front. But on Windows a drive or a backslash
+/// leads elsewhere.
 fn open(request: &RequestHead<'_>, directory: &Path) -> Result<Take<File>, Status> {
     if !matches!(request.method, Method::Get | Method::Head) {
         return Err(Status::NOT_IMPLEMENTED);
     }
     let mut name = Vec::new();
     request.path.decode_to(&mut name);
-    let path = directory.join(String::from_utf8_lossy(&name).as_ref());
+    let name = String::from_utf8_lossy(&name);
+    if !Path::new(&*name).components().all(|part| matches!(part, Component::Normal(_))) {
+        return Err(Status::NOT_FOUND);
+    }
+    let path = directory.join(&*name);
     let length = path.metadata().ok().filter(|found| found.is_file()).ok_or(Status::NOT_FOUND)?.len();
     Ok(File::open(path).map_err(|_| Status::NOT_FOUND)?.take(length))
 }

@@ -11,7 +11,7 @@
 use std::error::Error;
 use std::io::{self, Write};
 use std::net::{TcpListener, TcpStream};
-use std::path::Path;
+use std::path::{Component, Path};
 
 use http_core::server::{Connection, Event, Response, ResponseBody};
 use http_core::{FieldBlock, Limits, Status};
@@ -23,7 +23,7 @@ fn main() -> io::Result<()> {
     let listener = TcpListener::bind(("localhost", port))?;
     println!("listening on http://{}/", listener.local_addr()?);
     for client in listener.incoming() {
-        if let Err(error) = serve(client?, Path::new(&directory)) {
+        if let Err(error) = client.map_err(Box::from).and_then(|client| serve(client, Path::new(&directory))) {
             eprintln!("{error}");
         }
     }
@@ -49,12 +49,14 @@ fn serve(mut client: TcpStream, directory: &Path) -> Result<(), Box<dyn Error>> 
     Ok(client.write_all(&out)?)
 }
 
-/// The path is safe to use: it has no `..` segments and does not begin with a slash.
+/// The decoded path has no `..` segments and no slash in front. But on Windows a drive or a backslash leads elsewhere.
 fn read(path: &http_core::Path<'_>, directory: &Path) -> (Status, Vec<u8>) {
     let mut name = Vec::new();
     path.decode_to(&mut name);
-    match std::fs::read(directory.join(String::from_utf8_lossy(&name).as_ref())) {
-        Ok(body) => (Status::OK, body),
-        Err(_) => (Status::NOT_FOUND, b"There is no such file here.\n".to_vec()),
+    let name = String::from_utf8_lossy(&name);
+    let is_plain = Path::new(&*name).components().all(|part| matches!(part, Component::Normal(_)));
+    match is_plain.then(|| std::fs::read(directory.join(&*name))) {
+        Some(Ok(body)) => (Status::OK, body),
+        _ => (Status::NOT_FOUND, b"There is no such file here.\n".to_vec()),
     }
 }

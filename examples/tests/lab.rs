@@ -17,7 +17,11 @@ struct Server {
 
 impl Server {
     fn start(program: &str) -> Server {
-        let mut child = Command::new(program).args([WWW, "0"]).stdout(Stdio::piped()).spawn().unwrap();
+        Server::start_by(&mut Command::new(program))
+    }
+
+    fn start_by(command: &mut Command) -> Server {
+        let mut child = command.args([WWW, "0"]).stdout(Stdio::piped()).spawn().unwrap();
         let mut line = String::new();
         BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
         let port = line.trim_end().trim_end_matches('/').rsplit(':').next().unwrap().to_string();
@@ -66,6 +70,19 @@ fn threaded_serves_the_lab_beside_a_silent_client() {
     let _silent = server.connect();
     assert!(server.fetch("HelloWorld.html").status.success());
     serves_the_lab(env!("CARGO_BIN_EXE_threaded"));
+}
+
+#[cfg(unix)] // whose shell has `ulimit`
+#[test]
+fn threaded_goes_on_after_it_had_no_descriptor_for_a_client() {
+    let mut limited = Command::new("sh");
+    let server =
+        Server::start_by(limited.args(["-c", r#"ulimit -n 20; exec "$0" "$@""#, env!("CARGO_BIN_EXE_threaded")]));
+    let clients: Vec<_> = (0..30).map(|_| server.connect()).collect();
+    (&clients[0]).write_all(b"GET / HTTP/1.0\r\n\r\n").unwrap();
+    assert!((&clients[0]).read(&mut [0]).unwrap() > 0);
+    drop(clients);
+    assert!(server.fetch("HelloWorld.html").status.success());
 }
 
 #[test]

@@ -15,15 +15,18 @@
 //!
 //! for stream in TcpListener::bind("127.0.0.1:8080")?.incoming() {
 //!     let Ok(stream) = stream else { continue }; // the client is gone already, for example
-//!     stream.set_read_timeout(Some(Duration::from_secs(15)))?;
-//!     stream.set_write_timeout(Some(Duration::from_secs(15)))?;
-//!     thread::spawn(move || blocking::serve_tcp(&stream, &handle));
+//!     thread::spawn(move || {
+//!         stream.set_read_timeout(Some(Duration::from_secs(15)))?;
+//!         stream.set_write_timeout(Some(Duration::from_secs(15)))?;
+//!         blocking::serve_tcp(&stream, &handle)
+//!     });
 //! }
 //! # Ok::<(), std::io::Error>(())
 //! ```
 //!
 //! Unlike in a [`Server`](crate::Server), nothing limits the number of connections, and a slow client holds a thread.
-//! [`Engine::Plain`](crate::Engine::Plain) has a fixed number of such threads. Set the stream's read and write timeouts; without them a silent client holds its thread forever.
+//! [`Engine::Plain`](crate::Engine::Plain) has a fixed number of such threads. Set the stream's read and write timeouts;
+//! without them a silent client holds its thread forever.
 
 mod tcp;
 

@@ -12,8 +12,9 @@ use crate::message::target_error::TargetError;
 /// The path of a [`RequestHead`](crate::server::RequestHead), known to stay below its root.
 ///
 /// Its `..` segments do not climb above the root, and no segment decodes to a slash or a control byte. It keeps the raw
-/// bytes and decodes them on demand. It knows nothing about symlinks: a program that opens files must itself keep them
-/// from leading out of the root.
+/// bytes and decodes them on demand. It knows nothing about symlinks, nor about Windows, where a `:` or an encoded
+/// backslash is more than a byte of a name: a program that opens files must itself keep these from leading out of the
+/// root.
 ///
 /// ```
 /// use http_core::{Path, TargetError};
@@ -112,7 +113,7 @@ impl<'a> Path<'a> {
     ///
     /// Segments are joined by `/`. There are no dot segments, no empty segments and no slash at either end. No segment
     /// holds a slash, a NUL or another control byte. So the result names something below the root, unless a symlink
-    /// leads out of it (R1945-5.1.2b, R3986-5.2.4, V1–V6).
+    /// leads out of it, or a drive or a backslash on Windows (R1945-5.1.2b, R3986-5.2.4, V1–V6).
     ///
     /// The result is bytes, not text: 80–FF are kept as they are.
     pub fn decode_to(&self, out: &mut Vec<u8>) {
