@@ -51,13 +51,13 @@ fn prometheus_text(stats: &Stats) -> String {
         stats.accepted
     );
     for (outcome, count) in outcomes {
-        text.push_str(&format!("http_connections_ended_total{{end=\"{outcome}\"}} {count}\n"));
+        text.push_str(&format!("http_connections_ended_total{{outcome=\"{outcome}\"}} {count}\n"));
     }
     text.push_str(&format!(
         "# HELP http_connections Open connections.\n\
          # TYPE http_connections gauge\n\
          http_connections {}\n",
-        stats.accepted - stats.ended()
+        stats.open.total()
     ));
     text
 }

@@ -85,14 +85,14 @@ fn metrics_counts_what_the_files_served() {
     // A client receives its response a moment before the server has counted it.
     let mut response = metrics();
     for _ in 0..500 {
-        if response.contains("_accepted_total 4\n") && response.contains("{end=\"completed\"} 3\n") {
+        if response.contains("_accepted_total 4\n") && response.contains("{outcome=\"completed\"} 3\n") {
             break;
         }
         thread::sleep(Duration::from_millis(10));
         response = metrics();
     }
     assert!(response.contains("Content-Type: text/plain; version=0.0.4; charset=utf-8\r\n"));
-    assert!(response.contains("\nhttp_connections_ended_total{end=\"completed\"} 3\n"), "{response}");
+    assert!(response.contains("\nhttp_connections_ended_total{outcome=\"completed\"} 3\n"), "{response}");
     assert!(response.ends_with("\nhttp_connections 1\n"), "{response}");
     assert!(send(metrics_port, "GET / HTTP/1.0\r\n\r\n").starts_with("HTTP/1.0 404 "));
 }
