@@ -47,8 +47,9 @@ pub enum Engine {
 pub struct ServerConfig {
     /// Which threads wait for clients. Default: [`Engine::Reactor`] on Linux, and [`Engine::Plain`] elsewhere.
     pub engine: Engine,
-    /// How many requests may be worked on at once, if that blocks. Default: 4 per core, and at least 4. It is clamped to 1
-    /// to [`MAX_THREADS`](Self::MAX_THREADS). The pool has two more threads: one that may look whether cached files are current, and one that never blocks.
+    /// How many requests may be worked on at once, if that blocks. Default: 4 per core, and at least 4. It is clamped to
+    /// 1 to [`MAX_THREADS`](Self::MAX_THREADS). The pool has two more threads: one that may look whether cached files are
+    /// current, and one that never blocks.
     pub threads: usize,
     /// How many threads may wait for events at once. Default: half of the cores, and at least 1. It is clamped to 1 to
     /// `threads`.

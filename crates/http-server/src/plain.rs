@@ -9,13 +9,14 @@
 //!
 //! It is the server of the textbook, and has its weakness: a slow client holds a worker. These limit the harm:
 //!
-//! - A connection has a deadline for what it is doing, which no byte restarts (`timeouts.rs`). Every read and write has
-//!   the time until then as its timeout (`blocking.rs`).
-//! - A connection is kept for further requests only while another worker is free, that is, while somebody accepts at each
-//!   socket. Otherwise responses say `Connection: close`, and an idle connection is closed.
+//! - A connection has a deadline for what it is doing, which no byte restarts (`timeouts.rs`). No read and no write
+//!   waits beyond it (`blocking.rs`).
+//! - A connection is kept for further requests only while another worker is free, that is, while somebody accepts at
+//!   each socket. Otherwise the pool is crowded: responses say `Connection: close`, and an idle connection is closed.
 //! - A read or write waits for 100 ms at most before the worker looks whether the server shuts down, or whether an idle
 //!   connection is to be closed. So nobody has to interrupt it, which std cannot do.
 //!
+//! Two more threads serve no connection: one calls the handler's upkeep, and the housekeeper waits for the shutdown.
 //! How a connection is served is the same code as under the reactor (`connection/`).
 
 use std::collections::VecDeque;
@@ -66,7 +67,8 @@ pub(crate) struct Pool {
     connections: Arc<Connections>,
     shared: Shared<'static>,
     listeners: Vec<Weak<Listener>>,
-    /// For each thread, the request that may block it. The last thread does the upkeep.
+    /// For each worker and, at the end, the thread for the upkeep: the request that may block it, which can be named if
+    /// it hangs.
     request_names: Arc<[RequestName]>,
     state: Mutex<State>,
     /// A socket is unattended, or closed.
@@ -100,7 +102,7 @@ pub(crate) fn prepare(listener: &Listener) -> io::Result<()> {
     listener.limit_accept(SLICE)
 }
 
-/// Accepts a connection that waits in the backlog.
+/// Accepts a connection that waits in the backlog, or fails as `accept` does after a timeout.
 fn accept_if_any(listener: &Listener) -> io::Result<(TcpStream, SocketAddr)> {
     listener.set_nonblocking(true)?;
     let (socket, peer) = listener.accept()?;
@@ -109,8 +111,8 @@ fn accept_if_any(listener: &Listener) -> io::Result<(TcpStream, SocketAddr)> {
 }
 
 impl Pool {
-    /// So many workers serve connections. There is one more for each further listening socket, because somebody may wait
-    /// at all the others.
+    /// So many workers serve connections (`ServerConfig::plain_threads`). There is one more for each further listening
+    /// socket, because somebody may wait at all the others.
     pub(crate) fn new(listeners: Vec<Listener>, workers: usize, shared: Shared<'static>) -> Pool {
         let workers = workers + listeners.len().saturating_sub(1);
         let listeners: VecDeque<_> = listeners.into_iter().map(Arc::new).collect();
@@ -135,7 +137,8 @@ impl Pool {
         listener
     }
 
-    /// Waits for a connection, and leaves the socket to another worker.
+    /// Waits for a connection, and leaves the socket to another worker. During a shutdown it takes those that wait in
+    /// the backlog already, and then closes the socket.
     fn accept(&self, listener: Arc<Listener>) -> Option<(TcpStream, SocketAddr)> {
         let accepted = loop {
             let stopping = self.shared.is_stopping();
