@@ -148,9 +148,11 @@ impl Pool {
             }
         };
         let nobody_waits = accepted.as_ref().is_err_and(blocking::is_timeout);
-        match &accepted {
+        match accepted.as_ref().map_err(io::Error::kind) {
             Ok(_) => {}
-            Err(error) if nobody_waits || error.kind() == ErrorKind::ConnectionAborted => {} // the peer has gone
+            Err(_) if nobody_waits => {}
+            // The peer has gone. Windows calls that a reset.
+            Err(ErrorKind::ConnectionAborted | ErrorKind::ConnectionReset) => {}
             Err(_) => thread::sleep(SLICE), // no descriptor is left, for example
         }
         let mut state = self.lock();

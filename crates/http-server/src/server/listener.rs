@@ -1,5 +1,7 @@
 //! Listening sockets: created here, or inherited.
 
+#[cfg(any(target_vendor = "apple", all(test, target_os = "linux")))]
+mod apple;
 #[cfg(target_os = "linux")]
 mod linux;
 #[cfg(not(target_os = "linux"))]
@@ -100,6 +102,9 @@ impl Listener {
     /// a TCP connection, so it is used as one.
     pub(crate) fn accept(&self) -> io::Result<(TcpStream, SocketAddr)> {
         match self {
+            #[cfg(target_vendor = "apple")]
+            Listener::Tcp(listener) => apple::accept(listener),
+            #[cfg(not(target_vendor = "apple"))]
             Listener::Tcp(listener) => listener.accept(),
             #[cfg(unix)]
             Listener::Unix(listener) => {
