@@ -97,5 +97,53 @@ impl Settings {
 /// Whether a segment of the path begins with a dot. `.well-known` at the root is not hidden (R1945-12.5b, V18).
 pub(crate) fn is_hidden(path: &[u8]) -> bool {
     let rest = path.strip_prefix(b".well-known").filter(|rest| matches!(rest, [] | [b'/', ..])).unwrap_or(path);
-    rest.split(|&c| c == b'/').any(|segment| segment.starts_with(b"."))
+    rest.split(|&c| c == b'/').any(begins_with_dot)
+}
+
+/// Whether a name begins with a dot, or file systems without regard to case may take it for one that does: HFS+ ignores
+/// characters that show nothing (CVE-2014-9390), and so does ext4, those that Unicode calls default ignorable.
+pub(crate) fn begins_with_dot(name: &[u8]) -> bool {
+    match name {
+        [b'.', ..] => true,
+        [..0x80, ..] | [] => false,
+        _ => {
+            name.utf8_chunks().next().is_some_and(|text| text.valid().trim_start_matches(is_ignorable).starts_with('.'))
+        }
+    }
+}
+
+fn is_ignorable(c: char) -> bool {
+    matches!(c, '\u{ad}' | '\u{34f}' | '\u{61c}' | '\u{115f}'..='\u{1160}' | '\u{17b4}'..='\u{17b5}')
+        || matches!(c, '\u{180b}'..='\u{180f}' | '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}')
+        || matches!(c, '\u{2060}'..='\u{206f}' | '\u{3164}' | '\u{fe00}'..='\u{fe0f}' | '\u{feff}' | '\u{ffa0}')
+        || matches!(c, '\u{fff0}'..='\u{fff8}' | '\u{1bca0}'..='\u{1bca3}' | '\u{1d173}'..='\u{1d17a}')
+        || matches!(c, '\u{e0000}'..='\u{e0fff}')
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    // V18
+    #[test]
+    fn name_is_hidden_if_a_file_system_may_see_a_dot_at_its_start() {
+        for name in [
+            ".a",
+            ".",
+            "a/.b",
+            "a/\u{200c}.git/config",
+            "\u{feff}.git",
+            "\u{200d}\u{206a}.git",
+            "\u{ad}\u{e0fff}.\u{e9}",
+            ".well-known/.a",
+            ".well-known/\u{200b}.a",
+            "\u{200b}.well-known/a",
+        ] {
+            assert!(is_hidden(name.as_bytes()), "{name:?}");
+        }
+        for name in ["", "a", "a.b", ".well-known/a", "\u{200b}a.b", "\u{e9}.a", "\u{200b}", "a/\u{65e5}.b/"] {
+            assert!(!is_hidden(name.as_bytes()), "{name:?}");
+        }
+        assert!(is_hidden(b"\xe2\x80\x8b.\xff") && !is_hidden(b"\xff.a") && !is_hidden(b"\xe2\x80.a"));
+    }
 }

@@ -4,7 +4,7 @@ use std::fs::File;
 
 use super::MAX_NAMES_READ;
 use crate::open_error::OpenError;
-use crate::settings::is_hidden;
+use crate::settings::{begins_with_dot, is_hidden};
 use crate::system::{Dir, EntryType, is_removed, stat_entry};
 
 /// The names that are still to be visited.
@@ -32,7 +32,7 @@ impl Names {
         while let Some(entry) = directory.read() {
             let entry = entry?;
             let name = entry.file_name().to_bytes();
-            if matches!(name, b"." | b"..") || !hidden && name.starts_with(b".") && is_hidden(&[path, name].concat()) {
+            if matches!(name, b"." | b"..") || !hidden && begins_with_dot(name) && is_hidden(&[path, name].concat()) {
                 continue;
             }
             let kind = match entry.file_type() {

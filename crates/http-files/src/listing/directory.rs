@@ -9,7 +9,7 @@ use super::filter::Filter;
 use super::sort;
 use crate::open_error::OpenError;
 use crate::root::Root;
-use crate::settings::is_hidden;
+use crate::settings::{begins_with_dot, is_hidden};
 use crate::system::{Dir, EntryType, is_removed};
 
 /// A listing is built in memory and not cached, so it is limited: 10,000 names of 110 bytes fit.
@@ -100,7 +100,7 @@ impl BoundedNames {
             if matches!(name, b"." | b"..") || !filter.matches(name) {
                 continue;
             }
-            if !hidden && name.starts_with(b".") && is_hidden(&[path, name].concat()) {
+            if !hidden && begins_with_dot(name) && is_hidden(&[path, name].concat()) {
                 continue;
             }
             let kind = entry.file_type();
