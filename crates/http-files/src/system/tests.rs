@@ -118,3 +118,11 @@ fn every_method_finds_the_same_stamps() {
     let Kind::Served(looked) = unix::look_at(&sub, b"file").unwrap().kind else { panic!("it is a file") };
     assert_eq!(stat_entry(sub.as_fd(), b"file"), Some((FileKind::File, looked.stamp)));
 }
+
+// On macOS, ILSEQ is the error of a name that is not UTF-8.
+#[test]
+fn name_that_no_file_can_have_is_not_found() {
+    for errno in [Errno::NAMETOOLONG, Errno::INVAL, Errno::ILSEQ] {
+        assert_eq!(OpenError::from(errno), OpenError::NotFound);
+    }
+}

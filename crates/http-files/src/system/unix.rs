@@ -241,7 +241,8 @@ impl From<Errno> for Stop {
 impl From<Errno> for OpenError {
     fn from(errno: Errno) -> OpenError {
         match errno {
-            Errno::NOENT | Errno::NOTDIR | Errno::NAMETOOLONG | Errno::INVAL => OpenError::NotFound,
+            // ILSEQ: names are Unicode there, and this one is not, or has characters that the system does not know yet.
+            Errno::NOENT | Errno::NOTDIR | Errno::NAMETOOLONG | Errno::INVAL | Errno::ILSEQ => OpenError::NotFound,
             Errno::LOOP => OpenError::TooManySymlinks,
             Errno::ACCESS | Errno::PERM => OpenError::Forbidden,
             Errno::NXIO | Errno::OPNOTSUPP | Errno::NODEV => OpenError::Irregular, // a socket, or a device
