@@ -131,7 +131,7 @@ fn nanoseconds(time: u64) -> i128 {
     (i128::from(time) - 116_444_736_000_000_000) * 100
 }
 
-/// A directory that is open cannot be removed.
+/// The entries of a directory are read by its path, where a removed one is not found.
 pub(crate) fn is_removed(_directory: DirectoryRef<'_>) -> bool {
     false
 }
@@ -190,7 +190,7 @@ pub(crate) enum EntryType {
 /// The entries of a directory.
 pub(crate) struct Dir {
     file: File,
-    entries: cap_primitives::fs::ReadDir,
+    entries: fs::ReadDir,
 }
 
 pub(crate) struct DirEntry {
@@ -210,7 +210,8 @@ impl DirEntry {
 
 impl Dir {
     pub(crate) fn new(file: File) -> Result<Dir, OpenError> {
-        let entries = cap_primitives::fs::read_base_dir(&file)?;
+        // Not by `read_base_dir`, which cuts the path of a network share to a relative one.
+        let entries = fs::read_dir(get_file_path(&file)?)?;
         Ok(Dir { file, entries })
     }
 
@@ -289,6 +290,7 @@ impl From<io::Error> for OpenError {
             (Some(4 | 8 | 14), _) => OpenError::Busy, // too many open files; no memory
             (Some(32 | 33), _) => OpenError::Leased,  // another program shares neither the file nor this part of it
             (Some(232), _) => OpenError::NoData,
+            (Some(4390), _) => OpenError::Changing, // it is no longer a symlink
             (Some(number), _) => OpenError::Broken(Errno(number)),
             (None, _) => OpenError::Broken(Errno::IO),
         }
