@@ -1,6 +1,6 @@
 //! Ctrl-C, Ctrl-Break, and a console that is closed. During the start, each ends the process at once. Later the first one
 //! shuts the server down gracefully, and a second one ends the process at once. Windows ends it 5 s after its console was
-//! closed.
+//! closed. That a user logs off is told to services alone, whoever it is, and they go on.
 
 use std::future::poll_fn;
 use std::io;
@@ -11,7 +11,7 @@ use std::task::Poll;
 use std::thread;
 
 use tokio::runtime;
-use tokio::signal::windows::{ctrl_break, ctrl_c, ctrl_close, ctrl_logoff, ctrl_shutdown};
+use tokio::signal::windows::{ctrl_break, ctrl_c, ctrl_close, ctrl_shutdown};
 
 use crate::cli::Cli;
 
@@ -39,7 +39,7 @@ impl CaughtSignals {
         _: impl Fn() + Send + 'static,
     ) -> io::Result<Arc<AtomicBool>> {
         let (mut interrupt, mut stop) = (ctrl_c()?, ctrl_break()?);
-        let (mut close, mut log_off, mut power_off) = (ctrl_close()?, ctrl_logoff()?, ctrl_shutdown()?);
+        let (mut close, mut power_off) = (ctrl_close()?, ctrl_shutdown()?);
         let runtime = runtime::Builder::new_current_thread().build()?;
         let is_starting = Arc::new(AtomicBool::new(true));
         let starting = is_starting.clone();
@@ -49,7 +49,6 @@ impl CaughtSignals {
                     interrupt.poll_recv(context),
                     stop.poll_recv(context),
                     close.poll_recv(context),
-                    log_off.poll_recv(context),
                     power_off.poll_recv(context),
                 ];
                 if events.iter().any(Poll::is_ready) { Poll::Ready(()) } else { Poll::Pending }
