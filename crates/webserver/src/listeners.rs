@@ -77,17 +77,21 @@ fn bind_localhost(port: u16) -> Result<Server, (SocketAddr, io::Error)> {
             let address = SocketAddr::new(ip, chosen);
             Server::bind(address).map_err(|error| (address, error))
         });
-        let in_use =
-            servers.iter().any(|server| matches!(server, Err((_, error)) if error.kind() == ErrorKind::AddrInUse));
+        let taken = servers.iter().any(|server| matches!(server, Err((_, error)) if is_taken(error)));
         tries += 1;
         return match servers {
-            _ if in_use && port == 0 && tries < TRIES => continue,
+            _ if taken && port == 0 && tries < TRIES => continue,
             [Ok(one), Ok(other)] => Ok(one.merge(other)),
-            [Ok(_), Err(error)] | [Err(error), Ok(_)] if in_use => Err(error),
+            [Ok(_), Err(error)] | [Err(error), Ok(_)] if taken => Err(error),
             [Ok(one), Err(_)] | [Err(_), Ok(one)] => Ok(one),
             [Err(error), Err(_)] => Err(error),
         };
     }
+}
+
+/// Whether it is the port that cannot be had. Windows denies one that another program has to itself, or that is reserved.
+fn is_taken(error: &io::Error) -> bool {
+    error.kind() == ErrorKind::AddrInUse || cfg!(windows) && error.kind() == ErrorKind::PermissionDenied
 }
 
 /// The number of an interface.

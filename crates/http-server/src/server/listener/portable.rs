@@ -19,7 +19,7 @@ pub(super) fn listen_on_all(port: u16) -> io::Result<Vec<TcpListener>> {
     loop {
         tries += 1;
         match listen_on_both(port) {
-            Err(error) if port == 0 && tries < TRIES && error.kind() == ErrorKind::AddrInUse => {}
+            Err(error) if port == 0 && tries < TRIES && is_taken(&error) => {}
             result => return result,
         }
     }
@@ -32,11 +32,16 @@ fn listen_on_both(port: u16) -> io::Result<Vec<TcpListener>> {
     };
     let chosen = v6.as_ref().ok().and_then(|v6| v6.local_addr().ok()).map_or(port, |address| address.port());
     match (v6, TcpListener::bind((Ipv4Addr::UNSPECIFIED, chosen))) {
-        (Err(error), _) | (_, Err(error)) if error.kind() == ErrorKind::AddrInUse => Err(error),
+        (Err(error), _) | (_, Err(error)) if is_taken(&error) => Err(error),
         (Ok(v6), Ok(v4)) => Ok(vec![v6, v4]),
         (Ok(only), Err(_)) | (Err(_), Ok(only)) => Ok(vec![only]), // there is no other protocol
         (Err(_), Err(error)) => Err(error),
     }
+}
+
+/// Whether it is the port that cannot be had. Windows denies one that another program has to itself, or that is reserved.
+fn is_taken(error: &io::Error) -> bool {
+    error.kind() == ErrorKind::AddrInUse || cfg!(windows) && error.kind() == ErrorKind::PermissionDenied
 }
 
 #[cfg(unix)]
