@@ -179,13 +179,13 @@ pub(crate) fn urls_elsewhere(cli: &Cli, running: &RunningServer) -> Vec<String> 
     urls
 }
 
-/// The URL of an address. A link-local one has the name of its interface, as RFC 6874 writes it.
+/// The URL of an address. A link-local one has its interface, as RFC 6874 writes it: by name, or on Windows by number.
 fn url(address: &SocketAddr) -> String {
     match address {
         SocketAddr::V6(v6) if v6.scope_id() != 0 => {
             let (scope, port) = (v6.scope_id(), v6.port());
             let mut interfaces = if_addrs::get_if_addrs().unwrap_or_default().into_iter();
-            let interface = interfaces.find(|interface| interface.index == Some(scope));
+            let interface = interfaces.find(|interface| cfg!(unix) && interface.index == Some(scope));
             let name = interface.map_or_else(|| scope.to_string(), |interface| interface.name);
             format!("http://[{}%25{name}]:{port}/", v6.ip())
         }
