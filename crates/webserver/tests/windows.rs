@@ -15,7 +15,8 @@ use rustix::process::Signal;
 use tempfile::TempDir;
 
 use support::{
-    LARGE, PROGRAM, Program, connect, directory, get, keep_alive, output_of, read_response, read_to_end, send,
+    LARGE, PROGRAM, Program, connect, directory, get, keep_alive, output_of, output_of_command, read_response,
+    read_to_end, send,
 };
 
 /// The status with which Windows ends a program by Ctrl-C, 0xC000013A, of which a Unix shell sees the last byte.
@@ -195,6 +196,15 @@ fn messages_show_paths_as_they_are_typed() {
     let output = output_of(&["Z:\\none"]);
     let message = String::from_utf8(output.stderr).unwrap();
     assert!(message.starts_with("webserver: cannot serve \"Z:\\none\": no such directory or file"), "{message}");
+}
+
+#[test]
+#[ignore = "for the program on Windows"]
+fn variable_is_an_option_in_any_case() {
+    let output = output_of_command(Command::new(PROGRAM).env("webserver_Threads", "0").arg("--print-limits"));
+    let message = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(output.status.code(), Some(2));
+    assert!(message.contains("WEBSERVER_THREADS: "), "{message}");
 }
 
 // The plain engine reads for 100 ms at a time.

@@ -25,6 +25,7 @@ pub(super) fn parse(
     let (mut notes, mut root) = (Vec::new(), None);
     let mut all = vec![OsString::from("webserver")];
     for (name, value) in variables {
+        let name = if cfg!(windows) { name.to_ascii_uppercase() } else { name }; // no case counts there
         let Some(name) = name.to_str().filter(|name| name.starts_with(PREFIX)) else { continue };
         if value.is_empty() {
             continue;
