@@ -1,4 +1,4 @@
-//! Asks for a line or a password on the terminal, and leaves the terminal as it was, also if it is interrupted.
+//! Asks for a line or a password on the terminal, and leaves the terminal as it was; on Unix also if it is interrupted.
 //!
 //! ```no_run
 //! use terminal_prompt::Terminal;

@@ -27,7 +27,7 @@ impl Terminal {
         Ok(line.map(String::into_bytes))
     }
 
-    /// Asks for a line that is not shown. Ctrl-C ends the process once the console is as it was.
+    /// Asks for a line that is not shown. Ctrl-C ends the process at once, and the shell has to set up the console again.
     ///
     /// # Errors
     /// Those of the system; [`Interrupted`](ErrorKind::Interrupted) if Ctrl-C does not end the process.
