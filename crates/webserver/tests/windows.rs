@@ -124,17 +124,18 @@ fn v3_names_that_windows_takes_for_something_else_are_not_found() {
 #[ignore = "for the program on Windows"]
 fn ctrl_c_lets_a_response_finish_and_a_second_one_ends_at_once() {
     let directory = directory();
-    let mut program = Program::start(directory.path(), &[]);
+    let patient = ["--shutdown-timeout", "60"];
+    let mut program = Program::start(directory.path(), &patient);
     let mut stream = send(program.address(), b"GET /large HTTP/1.0\r\n\r\n");
     stream.peek(&mut [0]).unwrap();
     program.signal(Signal::INT);
     assert_eq!(program.wait(Duration::from_millis(300)), None, "it waits for the response");
     let bytes = read_to_end(&mut stream).unwrap();
     assert!(bytes.len() as u64 > LARGE && bytes.starts_with(b"HTTP/1.0 200"));
-    assert_eq!(program.wait(Duration::from_secs(10)).unwrap().code(), Some(0));
+    assert_eq!(program.wait(Duration::from_secs(60)).unwrap().code(), Some(0));
     assert!(program.messages().ends_with("1 completed, 0 refused, 0 timed out, 0 aborted, 0 failed\n"));
 
-    let mut program = Program::start(directory.path(), &["--shutdown-timeout", "60"]);
+    let mut program = Program::start(directory.path(), &patient);
     let stream = send(program.address(), b"GET /large HTTP/1.0\r\n\r\n");
     stream.peek(&mut [0]).unwrap();
     program.signal(Signal::INT);
