@@ -46,6 +46,7 @@ mod tests {
     use http_server::testing::{RequestBuilder, TestResponse};
     use std::fs::{self, File};
     use std::io::Read;
+    use std::time::{Duration, SystemTime};
 
     /// The responses to a GET and a HEAD with this Accept-Encoding. Their headers are the same.
     fn get(files: &Files, target: &str, accept: Option<&str>) -> TestResponse {
@@ -103,7 +104,9 @@ mod tests {
     fn files_small_listings_and_other_pages_are_not_compressed() {
         let directory = tempfile::tempdir().unwrap();
         fs::create_dir(directory.path().join("empty")).unwrap();
-        fs::write(directory.path().join("text.txt"), [b'a'; 5000]).unwrap();
+        let mut file = File::create(directory.path().join("text.txt")).unwrap();
+        file.write_all(&[b'a'; 5000]).unwrap();
+        file.set_modified(SystemTime::now() - Duration::from_secs(60)).unwrap(); // a file of this second has no date yet
         let files = Files::new(directory.path()).unwrap();
         for target in ["/text.txt", "/empty/?format=json", "/none", "/empty"] {
             assert_eq!(get(&files, target, Some("gzip")).headers.get("Content-Encoding"), None, "{target}");
