@@ -146,6 +146,7 @@ impl Pool {
             if stopping || !accepted.as_ref().is_err_and(blocking::is_timeout) {
                 break accepted;
             }
+            let _ = prepare(&listener); // another process that holds the socket, too, may have made it non-blocking
         };
         let nobody_waits = accepted.as_ref().is_err_and(blocking::is_timeout);
         match accepted.as_ref().map_err(io::Error::kind) {

@@ -233,6 +233,22 @@ fn inherited_sockets_are_served() {
     program.finish();
 }
 
+// Whether `accept` waits is a property of the socket, which any process that holds it can change.
+#[test]
+fn another_process_at_the_same_socket_costs_the_plain_engine_no_cpu_time() {
+    let directory = directory();
+    let tcp = TcpListener::bind("127.0.0.1:0").unwrap();
+    let start = |engine| Program::run(&mut with_inherited(&[&tcp], &["--engine", engine], directory.path()).0);
+    for other in ["plain", "reactor"] {
+        let program = start("plain");
+        start(other).finish();
+        let used = program.cpu_time_in_next_second();
+        assert!(used <= Duration::from_millis(50), "{used:?} after {other}");
+        assert_eq!(get(tcp.local_addr().unwrap(), "/small").text(), "small");
+        program.finish();
+    }
+}
+
 #[test]
 fn inherited_sockets_conflict_with_socket_options() {
     let directory = directory();
