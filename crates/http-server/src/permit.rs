@@ -229,6 +229,12 @@ impl Turn {
         self.began.get().is_some_and(|began| now.saturating_mul(NANOS_PER_MILLI) > began + TURN * NANOS_PER_MILLI)
     }
 
+    /// How many requests may wait for another thread at once where each holds one of a pool: half of them, so that the
+    /// other half serves. `None`: no number follows from that.
+    pub(crate) fn most_waiting(&self) -> Option<usize> {
+        (self.source.is_none() && !self.requests.is_empty()).then(|| (self.requests.len() / 2).max(1))
+    }
+
     /// Where its worker gets permits; `None` outside the pool.
     pub(crate) fn source(&self) -> Option<Arc<dyn PermitSource>> {
         self.source.clone()

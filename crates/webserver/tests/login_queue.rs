@@ -13,7 +13,7 @@ use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
 use http_server::auth::{BasicAuth, MAX_WAITING, Users};
-use http_server::{Request, Response, Server};
+use http_server::{Engine, Request, Response, Server};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use tempfile::TempDir;
 
@@ -243,6 +243,24 @@ fn v19_client_behind_a_trusted_proxy_is_told_apart() {
     });
     assert_eq!(counts, [1, 2, 2]);
     guarded.server.finish();
+}
+
+// With the plain engine each request that waits holds a thread, though its client has left.
+#[test]
+fn v19_clients_that_guess_leave_threads_of_the_plain_engine_to_others() {
+    const THREADS: usize = 8;
+    let configure = |server: Server| server.engine(Engine::Plain).threads(THREADS).shutdown_timeout(Duration::ZERO);
+    let guarded = Guarded::start(SLOW_COST, configure);
+    let log_in = || request_from(HERE, guarded.address(), &authorization(&user(0), PASSWORD));
+    assert_eq!(log_in().status, 200);
+    for guess in 0..5 * THREADS {
+        let mut stream = connect_from(THERE, guarded.address());
+        write!(stream, "GET / HTTP/1.0\r\n{}\r\n", authorization(&user(0), &guess.to_string())).unwrap();
+    }
+    let before = guarded.verifications();
+    assert_eq!(log_in().status, 200);
+    let count = guarded.verifications() - before;
+    assert!(count <= THREADS as u64, "it waits for guesses: {count}");
 }
 
 // V21: what waits is bounded.

@@ -51,6 +51,8 @@ pub(super) struct Queue<W> {
     /// Verifications that have begun.
     begun: u64,
     max_wait: Duration,
+    /// How many requests may wait: [`MAX_WAITING`], or fewer where each holds a thread.
+    pub(super) max_waiting: usize,
 }
 
 struct Waiting<W> {
@@ -84,7 +86,15 @@ struct Failed {
 impl<W> Queue<W> {
     /// Requests wait this long at most: [`MAX_WAIT`], or less in a test.
     pub(super) fn new(max_wait: Duration) -> Queue<W> {
-        Queue { waiting: Vec::new(), current: None, answers: Vec::new(), failed: HashMap::new(), begun: 0, max_wait }
+        Queue {
+            waiting: Vec::new(),
+            current: None,
+            answers: Vec::new(),
+            failed: HashMap::new(),
+            begun: 0,
+            max_wait,
+            max_waiting: MAX_WAITING,
+        }
     }
 
     /// Adds a request. If there is no room, the one whose turn is furthest away gives up.
@@ -98,7 +108,7 @@ impl<W> Queue<W> {
             failed.since_arrival = 0;
         }
         self.waiting.push(Waiting { client, credentials, waker, deadline: now + self.max_wait });
-        if self.waiting.len() + self.answers.len() > MAX_WAITING {
+        if self.waiting.len() + self.answers.len() > self.max_waiting {
             match self.answers.iter_mut().min_by_key(|answer| answer.at) {
                 Some(answer) => answer.at = now,
                 None => self.give_up_last(now),

@@ -12,8 +12,9 @@ use arc_swap::ArcSwap;
 use http_core::auth::Basic;
 
 use super::htpasswd::Users;
-use super::queue::Queue;
+use super::queue::{MAX_WAITING, Queue};
 use crate::handler::Request;
+use crate::permit::Turn;
 use crate::waker::{Waker, Wakeup};
 
 pub(super) struct Verifier {
@@ -83,6 +84,7 @@ impl Verifier {
             state.has_thread = true;
         }
         let now = Instant::now();
+        state.queue.max_waiting = request.turn.and_then(Turn::most_waiting).unwrap_or(MAX_WAITING).min(MAX_WAITING);
         state.queue.add(request.client_ip(), self.users.load().shortened(credentials), waker, now);
         let due = state.queue.take_due(now);
         drop(state);
