@@ -6,8 +6,10 @@
 mod support;
 
 use std::fs::{self, File};
+use std::io::Write;
 use std::net::{Shutdown, SocketAddr};
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
+use std::sync::{Arc, Barrier};
 use std::thread;
 use std::time::Duration;
 
@@ -82,6 +84,30 @@ fn v24_response_to_body_without_length_is_never_lost() {
     let (_directory, program) = serve(&["--threads", "2", "--log-format", "off"]);
     check_1000_responses(program.address(), "POST /small HTTP/1.0\r\n\r\n", "", 400);
     program.finish();
+}
+
+// With unread bytes the close would be a reset.
+#[test]
+fn v24_response_of_a_slow_handler_is_not_lost_by_what_comes_meanwhile() {
+    let barrier = Arc::new(Barrier::new(2));
+    let handler = {
+        let barrier = barrier.clone();
+        move |_: &Request<'_>| {
+            barrier.wait(); // it has the request
+            barrier.wait(); // more has come
+            Response::text("late")
+        }
+    };
+    let server = EmbeddedServer::start(|server| server.threads(2), handler);
+    let mut stream = send(server.address(), b"GET / HTTP/1.0\r\n\r\n");
+    barrier.wait();
+    stream.write_all(b"\r\n").unwrap();
+    thread::sleep(Duration::from_millis(50));
+    barrier.wait();
+    let response = read_to_end(&mut stream).expect("no reset");
+    assert_eq!(parse_responses(&response, false).unwrap()[0].text(), "late");
+    drop(stream);
+    server.finish();
 }
 
 // R9112-9.6c, V22: the end of a stream stays readable, and the server must not poll it again and again.

@@ -252,6 +252,10 @@ impl<T: Transport> Connection<T> {
             self.note_cause(cause);
         }
         let date = clock::http_date_now();
+        // More may have come while the handler was busy. If it is not read, the close is a reset (V24). A deferred
+        // connection has waited for others, and `close` looks anyway.
+        let took_long = clock::monotonic_ms() > self.timer.last_progress() + clock::MAX_LAG;
+        self.may_be_readable |= took_long && !self.holds_workspace;
         self.enter_phase(Phase::Responding);
         let body = response.body.length();
         let head = server::Response {
