@@ -130,11 +130,14 @@ pub(crate) fn missing_ipv6(cli: &Cli, running: &RunningServer) -> Option<String>
 
 /// One line for each address at which a browser or a proxy can reach the server.
 pub(crate) fn ready_lines(cli: &Cli, running: &RunningServer) -> String {
-    let mut lines: Vec<String> = Vec::new();
+    ready_urls(cli, running).iter().map(|url| format!("listening on {url}\n")).collect()
+}
+
+fn ready_urls(cli: &Cli, running: &RunningServer) -> Vec<String> {
+    let mut urls: Vec<String> = Vec::new();
     let mut add = |url: String| {
-        let line = format!("listening on {url}\n");
-        if !lines.contains(&line) {
-            lines.push(line); // a socket for IPv6 and one for IPv4 have the same name
+        if !urls.contains(&url) {
+            urls.push(url); // a socket for IPv6 and one for IPv4 have the same name
         }
     };
     for address in running.local_addrs() {
@@ -148,7 +151,18 @@ pub(crate) fn ready_lines(cli: &Cli, running: &RunningServer) -> String {
         }
     }
     unix_socket::paths(running).into_iter().for_each(|path| add(format!("unix:{path}")));
-    lines.concat()
+    urls
+}
+
+/// The URLs of the ready lines whose hosts `--allowed-host` refuses.
+pub(crate) fn refused_urls(cli: &Cli, running: &RunningServer) -> Vec<String> {
+    ready_urls(cli, running).into_iter().filter(|url| is_refused(cli, url)).collect()
+}
+
+fn is_refused(cli: &Cli, url: &str) -> bool {
+    // A Unix socket has no host, and with an interface it depends on the client what it sends.
+    let host = url.trim_start_matches("http://").trim_end_matches('/').parse();
+    !cli.allowed_host.is_empty() && host.is_ok_and(|host| !cli.allowed_host.contains(&host))
 }
 
 /// The URLs at which browsers of other machines may reach the server. Those with an IPv4 address come first: they can be
@@ -172,7 +186,7 @@ pub(crate) fn urls_elsewhere(cli: &Cli, running: &RunningServer) -> Vec<String> 
     addresses.sort_by_key(SocketAddr::is_ipv6);
     let mut urls: Vec<String> = Vec::new();
     for url in addresses.iter().map(url) {
-        if !urls.contains(&url) {
+        if !urls.contains(&url) && !is_refused(cli, &url) {
             urls.push(url);
         }
     }

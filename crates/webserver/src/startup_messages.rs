@@ -19,6 +19,10 @@ pub(crate) fn print_root(cli: &Cli) {
 
 /// Says where others find it, and how to stop the server. `is_service`: a service manager has started it.
 pub(crate) fn print_urls(cli: &Cli, running: &RunningServer, is_service: bool) {
+    let refused = listeners::refused_urls(cli, running);
+    if !refused.is_empty() {
+        notice(&format!("--allowed-host refuses requests for: {}", refused.join(" ")));
+    }
     let urls = listeners::urls_elsewhere(cli, running);
     if !urls.is_empty() {
         notice(&format!("from other machines: {}", urls.join(" ")));
@@ -33,7 +37,7 @@ pub(crate) fn print_urls(cli: &Cli, running: &RunningServer, is_service: bool) {
 
 fn print_qr_code(url: Option<&String>) {
     let Some(url) = url else {
-        warn("--qr: no URL works from other machines (serve an address of a network: see --bind)");
+        warn("--qr: no URL works from other machines (serve an address of a network: see --bind and --allowed-host)");
         return;
     };
     let mut stderr = io::stderr();

@@ -17,7 +17,7 @@ use std::thread;
 use rustix::process::Signal;
 use tempfile::TempDir;
 
-use support::{PROGRAM, Program, TIMEOUT, get, terminal, tool, users_line, wait_until};
+use support::{PROGRAM, Program, TIMEOUT, exchange, get, terminal, tool, users_line, wait_until};
 
 fn directory() -> TempDir {
     let directory = TempDir::new().unwrap();
@@ -82,6 +82,43 @@ fn messages_say_what_is_served_where_and_how_to_stop_it() {
         assert_eq!(lines.len(), 3 + usize::from(!expected.is_empty()), "{messages}");
         assert_eq!(lines[0], format!("webserver: serving the directory {root:?}"));
         assert_eq!(*lines.last().unwrap(), "webserver: Press Ctrl-C to stop");
+        program.finish();
+    }
+}
+
+#[test]
+fn urls_that_allowed_host_refuses_are_named_and_not_recommended() {
+    let directory = directory();
+    let all = run(&[], directory.path());
+    let elsewhere = all.ready().get(1).map(|line| address_in(line.strip_prefix("listening on ").unwrap()).ip());
+    let elsewhere = elsewhere.map_or("192.0.2.7".into(), |ip| ip.to_string());
+    all.finish();
+    for (hosts, options) in [
+        (&["files.example"][..], &["--qr"][..]),
+        (&["LOCALHOST"], &[]),
+        (&["localhost", "127.0.0.1"], &["--bind", "localhost"]),
+        (&[&elsewhere], &["--qr"]),
+        (&["::1", "127.0.0.1"], &["--bind", "127.0.0.1"]),
+    ] {
+        let options = hosts.iter().flat_map(|host| ["--allowed-host", host]).chain(options.iter().copied());
+        let program = run(&options.collect::<Vec<_>>(), directory.path());
+        let messages = program.messages();
+        let refused =
+            messages.lines().find_map(|line| line.strip_prefix("webserver: --allowed-host refuses requests for: "));
+        let refused: Vec<&str> = refused.map(|line| line.split(' ').collect()).unwrap_or_default();
+        let status = |url: &str| {
+            let host = url.trim_start_matches("http://").trim_end_matches('/');
+            exchange(program.address(), format!("GET /small HTTP/1.0\r\nHost: {host}\r\n\r\n").as_bytes()).status
+        };
+        for line in program.ready() {
+            let url = line.strip_prefix("listening on ").unwrap();
+            assert_eq!(status(url), if refused.contains(&url) { 421 } else { 200 }, "{url} in {messages}");
+        }
+        for url in urls(&messages) {
+            assert_eq!(status(url), 200, "{url} in {messages}");
+        }
+        assert_eq!(refused.is_empty(), hosts == ["::1", "127.0.0.1"], "{messages}");
+        assert_eq!(drawing(&messages).is_some(), messages.contains("QR code of"), "{messages}");
         program.finish();
     }
 }
