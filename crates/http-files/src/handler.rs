@@ -30,7 +30,7 @@ use crate::error_page::error_page;
 use crate::html::Html;
 use crate::open_error::OpenError;
 use crate::resource::{NegativeEntry, Place, Resource, accepts_coding};
-use crate::respond::{ErrorResponse, respond};
+use crate::respond::{ErrorResponse, respond, respond_with_page};
 use crate::root::Opened;
 use crate::settings::is_hidden;
 use crate::stamp::FileKind;
@@ -127,7 +127,8 @@ impl Files {
         }
         match self.lookup(view, request) {
             Ok(Found::Resource(resource)) => self.respond_with(view, &resource, request),
-            Ok(Found::Page(mut page)) => {
+            Ok(Found::Page(page)) => {
+                let mut page = respond_with_page(request, page)?;
                 self.settings.add_common_headers(page.headers_mut());
                 Ok(page)
             }

@@ -46,17 +46,8 @@ pub(crate) fn respond(
 ) -> Result<Response, ErrorResponse> {
     let RequestHead { method, fields, .. } = *request.head();
     let (validators, length) = (file.validators(), file.length());
-    let outcome = conditional::evaluate(method, &fields, &validators, request.date());
-    trace_conditions(request, &validators, outcome);
-    match outcome {
-        Outcome::Proceed => {}
-        Outcome::NotModified => {
-            return Ok(Response::from_shared(Status::NOT_MODIFIED, file.not_modified(settings), Body::default()));
-        }
-        Outcome::PreconditionFailed => {
-            let message = "The file does not meet the conditions of the request.";
-            return Err(ErrorResponse::new(Status::PRECONDITION_FAILED, message));
-        }
+    if is_current(request, &validators)? {
+        return Ok(Response::from_shared(Status::NOT_MODIFIED, file.not_modified(settings), Body::default()));
     }
     let headers = file.fields.clone();
     let Some(length) = length else { return Ok(Response::from_shared(Status::OK, headers, file.full())) };
@@ -86,19 +77,46 @@ pub(crate) fn respond(
     }
 }
 
+/// Responds to a GET or HEAD with a page that has no validators, such as a listing.
+pub(crate) fn respond_with_page(request: &Request<'_>, mut page: Response) -> Result<Response, ErrorResponse> {
+    // R9110-13.2.1: a redirect has no conditions.
+    if page.status_code().class() != 2 || !is_current(request, &Validators::default())? {
+        return Ok(page);
+    }
+    for name in [header::CONTENT_TYPE, header::CONTENT_ENCODING] {
+        page.headers_mut().remove(name); // R9110-15.4.5
+    }
+    Ok(page.status(Status::NOT_MODIFIED).body(Body::default()))
+}
+
+/// Whether the conditions of the request show that the client's copy is current. If they do not hold, that is an error.
+fn is_current(request: &Request<'_>, validators: &Validators<'_>) -> Result<bool, ErrorResponse> {
+    let RequestHead { method, fields, .. } = *request.head();
+    let outcome = conditional::evaluate(method, &fields, validators, request.date());
+    trace_conditions(request, validators, outcome);
+    match outcome {
+        Outcome::Proceed => Ok(false),
+        Outcome::NotModified => Ok(true),
+        Outcome::PreconditionFailed => {
+            let message = "What is at this address does not meet the conditions of the request.";
+            Err(ErrorResponse::new(Status::PRECONDITION_FAILED, message))
+        }
+    }
+}
+
 fn trace_conditions(request: &Request<'_>, validators: &Validators<'_>, outcome: Outcome) {
     /// In the order in which they are evaluated.
     const CONDITIONS: [FieldName<'static>; 4] =
         [header::IF_MATCH, header::IF_UNMODIFIED_SINCE, header::IF_NONE_MATCH, header::IF_MODIFIED_SINCE];
     request.trace("R9110-8.8.2, R9110-8.8.3", || match (validators.etag, validators.last_modified) {
-        (None, None) => "the file has no validators, because nothing says when its content changes".into(),
+        (None, None) => "there are no validators, because nothing says when the content changes".into(),
         (None, Some(date)) => format!("there is no entity tag, Last-Modified is {}", date.text().as_str()),
         (Some(tag), None) => format!("the entity tag is {tag:?}; there is no Last-Modified"),
         (Some(tag), Some(date)) => format!("the entity tag is {tag:?}, Last-Modified is {}", date.text().as_str()),
     });
     if let Some(first) = CONDITIONS.iter().find(|name| request.head().fields.get(**name).is_some()) {
         request.trace("R9110-13.2.2", || match outcome {
-            Outcome::Proceed => format!("the conditions, {first} first, hold: the file is sent"),
+            Outcome::Proceed => format!("the conditions, {first} first, hold: the content is sent"),
             Outcome::NotModified => {
                 format!("the conditions, {first} first, show that the client's copy is current: 304")
             }

@@ -11,7 +11,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use tempfile::TempDir;
 
-use support::{Program, ReceivedResponse, exchange, fetch, get, send, wait_until};
+use support::{Program, ReceivedResponse, exchange, fetch, get, read_to_end, send, wait_until};
 
 fn set_modified(path: &Path, time: SystemTime) {
     File::options().write(true).open(path).unwrap().set_modified(time).unwrap();
@@ -80,6 +80,49 @@ fn conditions_are_evaluated_in_order() {
         let missing = fetch(address, "GET", "/none", &format!("{headers}\r\n"));
         assert_eq!(missing.status, 404, "{headers}");
     }
+}
+
+// R9110-13.1.1, R9110-13.1.2, R9110-13.1.4, R9110-13.2.1: they exist, and have neither a tag nor a modification time.
+#[test]
+fn conditions_count_for_listings_and_archives() {
+    let directory = TempDir::new().unwrap();
+    fs::create_dir(directory.path().join("sub")).unwrap();
+    fs::write(directory.path().join("sub/a.txt"), "a").unwrap();
+    let program = Program::start(directory.path(), &["--header", "X-A: b"]);
+    for target in ["/sub/", "/sub/?format=json", "/sub/?archive=tar", "/sub/?archive=tar.gz", "/sub"] {
+        // An archive has no length.
+        let lines = |method: &str, headers: &str| -> Vec<String> {
+            let request = format!("{method} {target} HTTP/1.0\r\n{headers}\r\n\r\n");
+            let response = read_to_end(&mut send(program.address(), request.as_bytes())).unwrap();
+            let head = String::from_utf8_lossy(&response).split("\r\n\r\n").next().unwrap().to_owned();
+            head.lines().map(String::from).collect()
+        };
+        let plain = lines("GET", "X-Condition: none");
+        assert!(!plain.iter().any(|line| line.starts_with("ETag:") || line.starts_with("Last-Modified:")), "{plain:?}");
+        for (headers, status) in [
+            ("If-Match: \"x\"", 412),
+            ("If-Match: *", 200),
+            ("If-Unmodified-Since: Sun, 06 Nov 1994 08:49:36 GMT", 200),
+            ("If-None-Match: \"x\"", 200),
+            ("If-None-Match: *", 304),
+            ("If-Modified-Since: Sun, 06 Nov 2095 08:49:36 GMT", 200),
+            ("If-Match: \"x\"\r\nIf-None-Match: *", 412),
+        ] {
+            let expected = if target == "/sub" { 301 } else { status };
+            for method in ["GET", "HEAD"] {
+                let head = lines(method, headers);
+                assert!(head[0].starts_with(&format!("HTTP/1.0 {expected} ")), "{method} {target} {headers}: {head:?}");
+                if expected == 304 {
+                    // R9110-15.4.5
+                    let of_cache =
+                        |line: &&String| ["Vary: ", "Cache-Control: "].iter().any(|name| line.starts_with(name));
+                    assert!(plain.iter().filter(of_cache).all(|line| head.contains(line)), "{head:?} {plain:?}");
+                    assert!(!head.iter().any(|line| line.starts_with("Content-Type: ")), "{head:?}");
+                }
+            }
+        }
+    }
+    program.finish();
 }
 
 /// Larger than a file whose tag is a hash of its content.
