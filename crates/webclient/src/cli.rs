@@ -133,7 +133,7 @@ pub(crate) struct Cli {
 
     /// Longest time for each URL, from the name lookup to the last byte [default: none]
     #[arg(long, value_name = "SECONDS", help_heading = EXCHANGE, value_parser = seconds)]
-    max_time: Option<Duration>,
+    pub(crate) max_time: Option<Duration>,
 
     /// Connect over IPv4 only
     #[arg(short = '4', long, help_heading = EXCHANGE, conflicts_with = "ipv6")]

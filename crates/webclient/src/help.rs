@@ -54,7 +54,7 @@ pub(crate) fn answer(said: &clap::Error) -> Outcome {
         let _ = said.print(); // in colours
         return Outcome { exit_status: said.exit_code() as u8, message: None };
     }
-    Outcome::of_text(Stdout.write_all(said.render().to_string().as_bytes()))
+    Outcome::of_text(Stdout::until(None).write_all(said.render().to_string().as_bytes()))
 }
 
 /// The text that an option asks for instead of a request.

@@ -63,8 +63,8 @@ impl Outcome {
             Error::Resolve { .. } => 6,
             Error::Connect { .. } => 7,
             Error::InvalidResponse(source) if !source.is_truncated() => 8,
-            Error::Write(_) => 23,
-            Error::TimedOut { .. } => 28,
+            Error::Write(source) if source.kind() != io::ErrorKind::TimedOut => 23,
+            Error::Write(_) | Error::TimedOut { .. } => 28,
             _ => 18, // cut short or lost
         };
         let url = without_password(url);

@@ -1,6 +1,7 @@
 //! What the program does, in order.
 
-use std::io::{self, Write as _};
+use std::io::{ErrorKind, Write as _};
+use std::time::Instant;
 
 use webclient::{Client, Error, RequestBuilder, Response, Url, UrlError};
 
@@ -19,7 +20,7 @@ pub(crate) fn run(mut report: impl FnMut(Outcome)) {
         Err(error) => return report(help::answer(&error)),
     };
     if let Some(text) = help::requested(&cli) {
-        return report(Outcome::of_text(Stdout.write_all(&text)));
+        return report(Outcome::of_text(Stdout::until(None).write_all(&text)));
     }
     let urls = cli.urls();
     if let Some(url) = urls.iter().find(|url| Url::parse(url) == Err(UrlError::Https)) {
@@ -47,9 +48,9 @@ pub(crate) fn run(mut report: impl FnMut(Outcome)) {
     }
 }
 
-/// Whether no other URL could be shown either. A binary body says nothing about the next.
+/// Whether no other URL could be shown either. A binary body says nothing about the next, and each has its own time.
 fn is_output_lost(error: &Error) -> bool {
-    matches!(error, Error::Write(error) if error.kind() != io::ErrorKind::InvalidData)
+    matches!(error, Error::Write(error) if !matches!(error.kind(), ErrorKind::InvalidData | ErrorKind::TimedOut))
 }
 
 /// What all requests share.
@@ -72,8 +73,9 @@ impl Prepared {
     }
 
     fn fetch(&self, cli: &Cli, url: &str, is_last: bool) -> Result<Response, Error> {
+        let out = Stdout::until(cli.max_time.and_then(|time| Instant::now().checked_add(time)));
         let mut response = self.request(cli, url, is_last)?.send()?;
-        show(cli, &mut response)?;
+        show(cli, &mut response, out)?;
         Ok(response)
     }
 

@@ -12,18 +12,18 @@ use crate::terminal::EscapingWriter;
 const LOOKED_AT: usize = 2000;
 
 /// Writes what the options ask for. A terminal gets no control characters and no binary body, unless it is `--raw`.
-pub(crate) fn show(cli: &Cli, response: &mut Response) -> Result<(), Error> {
+pub(crate) fn show(cli: &Cli, response: &mut Response, out: Stdout) -> Result<(), Error> {
     if cli.include || cli.head {
-        show_head(cli, response)?;
+        show_head(cli, response, out)?;
     }
-    show_body(cli, response, Stdout, Stdout.is_terminal())
+    show_body(cli, response, out, out.is_terminal())
 }
 
-pub(crate) fn show_head(cli: &Cli, response: &Response) -> Result<(), Error> {
+pub(crate) fn show_head(cli: &Cli, response: &Response, mut out: Stdout) -> Result<(), Error> {
     let head = &response.head().bytes;
-    let written = match cli.raw || !Stdout.is_terminal() {
-        true => Stdout.write_all(head),
-        false => EscapingWriter::new(Stdout).write_all(head),
+    let written = match cli.raw || !out.is_terminal() {
+        true => out.write_all(head),
+        false => EscapingWriter::new(out).write_all(head),
     };
     written.map_err(Error::Write)
 }

@@ -5,10 +5,12 @@ use std::fs::File;
 use std::io::{self, IsTerminal as _, Write};
 use std::mem;
 use std::os::fd::AsFd;
+use std::time::Instant;
 
-use rustix::event::{PollFd, PollFlags, poll};
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::fs::{Mode, OFlags, open};
 use rustix::io::{Errno, fcntl_getfd};
+use rustix::pipe::PIPE_BUF;
 use rustix::stdio::{stderr, stdin, stdout};
 
 // Before std starts: puts a directory in place of each that is closed. It can be neither read nor written, also by its
@@ -31,10 +33,17 @@ pub(crate) fn input() -> io::Result<File> {
 }
 
 /// Standard output without a buffer: what was received is written at once.
-#[derive(Debug)]
-pub(crate) struct Stdout;
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Stdout {
+    deadline: Option<Instant>,
+}
 
 impl Stdout {
+    /// Waits no longer than this for a pipe that nobody reads.
+    pub(crate) fn until(deadline: Option<Instant>) -> Stdout {
+        Stdout { deadline }
+    }
+
     pub(crate) fn is_terminal(&self) -> bool {
         stdout().is_terminal()
     }
@@ -42,10 +51,15 @@ impl Stdout {
 
 impl Write for Stdout {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let mut piece = bytes;
+        if self.deadline.is_some() {
+            self.wait()?;
+            piece = &bytes[..bytes.len().min(PIPE_BUF)]; // a pipe with room takes so many without blocking
+        }
         loop {
-            match rustix::io::write(stdout(), bytes) {
+            match rustix::io::write(stdout(), piece) {
                 // Another program may have set the pipe or terminal that it shares to non-blocking.
-                Err(Errno::AGAIN) => drop(poll(&mut [PollFd::new(&stdout(), PollFlags::OUT)], None)?),
+                Err(Errno::AGAIN) => self.wait()?,
                 result => return Ok(result?),
             }
         }
@@ -53,5 +67,17 @@ impl Write for Stdout {
 
     fn flush(&mut self) -> io::Result<()> {
         Ok(())
+    }
+}
+
+impl Stdout {
+    /// Waits until it can be written to.
+    fn wait(&self) -> io::Result<()> {
+        let left = self.deadline.map(|deadline| deadline.saturating_duration_since(Instant::now()));
+        let left = left.and_then(|left| Timespec::try_from(left).ok());
+        match poll(&mut [PollFd::new(&stdout(), PollFlags::OUT)], left.as_ref())? {
+            0 => Err(io::Error::new(io::ErrorKind::TimedOut, "nobody read it in time (--max-time)")),
+            _ => Ok(()),
+        }
     }
 }

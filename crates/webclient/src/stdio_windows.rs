@@ -4,6 +4,7 @@
 use std::fs::File;
 use std::io::{self, IsTerminal as _, Write};
 use std::os::windows::io::AsHandle as _;
+use std::time::Instant;
 
 const ERROR_PIPE_NOT_CONNECTED: i32 = 233;
 
@@ -13,10 +14,15 @@ pub(crate) fn input() -> io::Result<File> {
 }
 
 /// Standard output without a buffer: what was received is written at once.
-#[derive(Debug)]
+#[derive(Clone, Copy, Debug)]
 pub(crate) struct Stdout;
 
 impl Stdout {
+    /// There is no way to wait for a pipe, so a deadline has no effect.
+    pub(crate) fn until(_: Option<Instant>) -> Stdout {
+        Stdout
+    }
+
     pub(crate) fn is_terminal(&self) -> bool {
         io::stdout().is_terminal()
     }

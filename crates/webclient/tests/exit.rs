@@ -233,6 +233,27 @@ fn server_that_does_not_accept_times_out() {
     assert_ends(&output, 28, "", "connecting timed out after 0.2 s");
 }
 
+// `webclient --max-time 1 URL URL | sleep 100`
+#[test]
+fn output_that_is_not_read_in_time_is_a_timeout_for_each_url() {
+    let server = Server::responding([b"HTTP/1.0 200 OK\r\n\r\n", &[b'a'; 1_000_000][..]].concat());
+    for option in ["--raw", "--include"] {
+        let mut child = command([option, "--max-time", "1", &server.url("/a"), &server.url("/b")]);
+        let mut child = child.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+        let mut output = child.stdout.take().unwrap(); // it is read when the program has ended
+        let ended = child.wait_with_output().unwrap();
+        let line = |path| {
+            let url = server.url(path);
+            format!("webclient: {url}: cannot write the response: nobody read it in time (--max-time)\n")
+        };
+        assert_eq!(ended.status.code(), Some(28));
+        assert_eq!(String::from_utf8_lossy(&ended.stderr), line("/a") + &line("/b"));
+        let mut written = Vec::new();
+        output.read_to_end(&mut written).unwrap();
+        assert!(written.ends_with(b"aaaa") && written.len() < 1_000_000, "{}", written.len());
+    }
+}
+
 // `webclient URL URL | head -1`
 #[test]
 fn closed_output_ends_the_program_without_a_message() {

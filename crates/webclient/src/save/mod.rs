@@ -21,6 +21,7 @@ use crate::cli::Cli;
 use crate::outcome::Outcome;
 use crate::progress::Progress;
 use crate::show::{show_body, show_head};
+use crate::stdio::Stdout;
 use crate::terminal::one_line;
 use part::{Part, named};
 use record::{Answer, Record};
@@ -63,7 +64,7 @@ fn write_in_place<'a>(
     let mut file = opened.map_err(|error| Error::Write(named(path, &error)))?;
     let mut response = request()?.send()?;
     if cli.include {
-        show_head(cli, &response)?;
+        show_head(cli, &response, Stdout::until(None))?;
     }
     if response.status().class() == 2 {
         let is_terminal = file.is_terminal();
@@ -131,7 +132,7 @@ impl Download<'_> {
             }
             let mut response = next.send()?;
             if self.cli.include {
-                show_head(self.cli, &response)?;
+                show_head(self.cli, &response, Stdout::until(None))?;
             }
             let complete = match self.judge(&response) {
                 Answer::Whole => {
