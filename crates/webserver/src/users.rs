@@ -1,9 +1,10 @@
 //! The users of `--auth`: read at the start, and again on SIGHUP. A thread of its own reads them again, so a disk that does
 //! not answer holds up nothing else.
 
+use std::ffi::OsStr;
 use std::io::{self, ErrorKind};
 use std::net::SocketAddr;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::mpsc::sync_channel;
 use std::thread;
 
@@ -35,9 +36,11 @@ impl UsersFile {
     pub(crate) fn read(&self) -> Result<Users, String> {
         let UsersFile { path, root, hidden } = self;
         let users = Users::read(path).map_err(|error| format!("--auth {}: {}", quoted(path), cause(&error)))?;
-        let is_hidden = |file: &Path| file.file_name().is_some_and(|name| name.as_encoded_bytes().starts_with(b"."));
-        match (path.canonicalize(), root.canonicalize()) {
-            (Ok(real), Ok(root)) if real.starts_with(&root) && (*hidden || !is_hidden(&real)) => {
+        let is_hidden =
+            |name: &OsStr| name.as_encoded_bytes().starts_with(b".") && !name.eq_ignore_ascii_case(".well-known");
+        let (Ok(real), Ok(root)) = (path.canonicalize(), root.canonicalize()) else { return Ok(users) };
+        match real.strip_prefix(&root) {
+            Ok(inside) if *hidden || !inside.iter().any(is_hidden) => {
                 Err(format!("--auth {}: clients could read this file (move it out of {})", quoted(path), quoted(&root)))
             }
             _ => Ok(users),
@@ -47,8 +50,8 @@ impl UsersFile {
     /// The directories in which it may be replaced: that of its name, and that of the file to which a symlink leads.
     #[cfg(target_os = "linux")]
     pub(crate) fn directories(&self) -> Vec<PathBuf> {
-        let named = Path::new(".").join(&self.path).parent().and_then(|parent| parent.canonicalize().ok());
-        let real = self.path.canonicalize().ok().and_then(|real| real.parent().map(Path::to_owned));
+        let named = PathBuf::from(".").join(&self.path).parent().and_then(|parent| parent.canonicalize().ok());
+        let real = self.path.canonicalize().ok().and_then(|real| real.parent().map(PathBuf::from));
         let mut directories: Vec<_> = named.into_iter().chain(real).collect();
         directories.dedup();
         directories

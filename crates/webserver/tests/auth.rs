@@ -252,6 +252,10 @@ fn startup_fails_with_one_line_for_bad_users_file() {
     let www = directory.path().join("www");
     fs::write(www.join("inside"), users_line("me", 4)).unwrap();
     fs::write(www.join(".inside"), users_line("me", 4)).unwrap();
+    for name in [".private", ".well-known"] {
+        fs::create_dir(www.join(name)).unwrap();
+        fs::write(www.join(name).join("users"), users_line("me", 4)).unwrap();
+    }
     let path = |name: &str| directory.path().join(name).to_str().unwrap().to_owned();
     let costly = users_line("me", 4).replace("$04$", "$31$");
     for (name, content) in
@@ -274,6 +278,7 @@ fn startup_fails_with_one_line_for_bad_users_file() {
         (path("twice"), "line 2: the same user as in line 1 (remove one of them)"),
         (path("www/inside"), "clients could read this file (move it out of "),
         (path("www/../www/inside"), "clients could read this file (move it out of "),
+        (path("www/.well-known/users"), "clients could read this file (move it out of "),
     ] {
         let output = output_of(&["--port", "0", "--auth", &file, www.to_str().unwrap()]);
         let stderr = String::from_utf8(output.stderr).unwrap();
@@ -281,13 +286,19 @@ fn startup_fails_with_one_line_for_bad_users_file() {
         assert!(stderr.starts_with("webserver: --auth ") && stderr.contains(expected), "{stderr}");
         assert!(!stderr.contains("secret") && output.stdout.is_empty(), "{stderr}");
     }
-    let hidden = output_of(&["--port", "0", "--hidden", "--auth", &path("www/.inside"), www.to_str().unwrap()]);
-    assert_eq!(hidden.status.code(), Some(1), "clients could read it with --hidden");
-    for file in [users, path("www/.inside")] {
+    for file in [path("www/.inside"), path("www/.private/users")] {
+        for options in [&["--hidden", www.to_str().unwrap()][..], &[&file]] {
+            let refused = output_of(&[&["--port", "0", "--auth", &file], options].concat());
+            assert_eq!(refused.status.code(), Some(1), "clients could read it with {options:?}");
+        }
+    }
+    for file in [users, path("www/.inside"), path("www/.private/users")] {
         let program = start(&directory, &file);
         assert_eq!(status_for(program.address(), "me", PASSWORD), 200);
-        let hidden = fetch(program.address(), "GET", "/.inside", &authorization("me", PASSWORD));
-        assert_eq!(hidden.status, 404);
+        for target in ["/.inside", "/.private/users"] {
+            let hidden = fetch(program.address(), "GET", target, &authorization("me", PASSWORD));
+            assert_eq!(hidden.status, 404, "{target}");
+        }
         program.finish();
     }
 }
