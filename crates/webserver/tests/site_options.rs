@@ -103,6 +103,27 @@ fn fallback_is_served_where_a_browser_opens_a_missing_page_only() {
     assert_eq!(exchange(program.address(), b"DELETE /users/7 HTTP/1.0\r\n\r\n").status, 405);
 }
 
+// A single-page application in a single file. It cannot be another one.
+#[test]
+fn file_that_is_served_alone_may_be_the_fallback() {
+    let directory = directory(&[("app.html", "the app"), ("other.html", "another")]);
+    let root = directory.path().join("app.html");
+    let program = Program::start(&root, &["--fallback", "app.html"]);
+    for (target, headers, status) in [
+        ("/app.html", "", 200),
+        ("/", "Accept: text/html\r\n", 302),
+        ("/users/7", "Accept: text/html\r\n", 200),
+        ("/other.html", "Accept: text/html\r\n", 200),
+        ("/users/7", "", 404),
+        ("/other.js", "Accept: text/html\r\n", 404),
+    ] {
+        let response = fetch(program.address(), "GET", target, headers);
+        assert_eq!((response.status, response.text() == "the app"), (status, status == 200), "{target} {headers}");
+    }
+    let refused = output_of(&["--port", "0", "--fallback", "other.html", root.to_str().unwrap()]);
+    assert_eq!(refused.status.code(), Some(1), "{}", String::from_utf8_lossy(&refused.stderr));
+}
+
 // What a browser itself sends for an address, a script and `fetch`.
 #[test]
 fn browser_gets_the_fallback_for_an_address_and_for_nothing_else() {
