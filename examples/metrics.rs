@@ -28,8 +28,8 @@ fn main() -> io::Result<()> {
     };
     let metrics = Server::bind(("127.0.0.1", port(3, "6790")?))?.threads(1).start(metrics)?;
 
+    println!("metrics at http://{}/metrics", metrics.local_addrs()[0]);
     println!("listening on http://localhost:{}/", files.local_addrs()[0].port());
-    println!("listening on http://{}/metrics", metrics.local_addrs()[0]);
     println!("{}", files.join());
     Ok(())
 }

@@ -74,7 +74,7 @@ fn embed_greets_and_shuts_down() {
 #[test]
 fn metrics_counts_what_the_files_served() {
     let mut program = Program::start(env!("CARGO_BIN_EXE_metrics"), &[WWW, "0", "0"]);
-    let (files, metrics_port) = (program.port(), program.port());
+    let (metrics_port, files) = (program.port(), program.port());
     let metrics = || send(metrics_port, "GET /metrics HTTP/1.0\r\n\r\n");
     assert!(metrics().contains("\nhttp_connections_accepted_total 0\n"));
     for _ in 0..3 {

@@ -34,9 +34,8 @@ done
 server=/tmp/servers/$name-${port//\//-}
 rm -f "$server".{status,out,pid}
 (
-    # Its terminal stays open, and nothing is typed.
-    "$program" "$@" < <(exec sleep 1000) >"$server.out" 2>&1 &
-    echo $! >"$server.pid"
+    # Its terminal stays open, and nothing is typed. Its pid is known before it prints anything.
+    bash -c 'echo $$ >"$0"; exec "$@"' "$server.pid" "$program" "$@" < <(exec sleep 1000) >"$server.out" 2>&1 &
     wait $!
     echo $? >"$server.status"
 ) &
