@@ -19,6 +19,9 @@ pub struct Choices {
     pub limits: Limits,
 }
 
+/// Bytes of the workspace: more than the smallest limits of a head.
+const WORKSPACE: usize = 64;
+
 const SMALL: Limits =
     Limits { start_line: 40, field_line: 32, head: 96, fields: 3, blank_lines: 1, body: 40, drain: 20, interim: 1 };
 
@@ -127,7 +130,7 @@ pub fn serve(choices: Choices, bytes: &[u8], early_overload: bool) -> (Vec<Serve
     if choices.changes_http09() {
         connection = connection.allow_http09(false);
     }
-    let mut workspace = Workspace::with_capacity(64);
+    let mut workspace = Workspace::with_capacity(WORKSPACE);
     let (mut seen, mut out) = (Vec::new(), Vec::new());
     let mut pieces = pieces(bytes, choices.cut);
     let (mut rest, mut ended, mut overloaded) = (&b""[..], false, false);
@@ -158,7 +161,7 @@ pub fn serve(choices: Choices, bytes: &[u8], early_overload: bool) -> (Vec<Serve
                     }
                     continue;
                 }
-                let n = fill(connection.receive_buffer(), rest, bytes, &limits);
+                let n = fill(connection.receive_buffer(), rest, bytes, limits.head as usize);
                 connection.received(n);
                 rest = &rest[n..];
                 if early_overload && choices.overloaded && rest.is_empty() {
@@ -329,7 +332,9 @@ pub fn ask(choices: Choices, bytes: &[u8], reuses: bool) -> Vec<Received> {
     if choices.overloaded {
         connection = connection.with_leniency(client::Leniency::ALL);
     }
-    let mut workspace = Workspace::with_capacity(64);
+    let mut workspace = Workspace::with_capacity(WORKSPACE);
+    // A body is received into all that fits into the workspace.
+    let body_limit = WORKSPACE.max(limits.head as usize);
     let mut seen = Vec::new();
     let mut pieces = pieces(bytes, choices.cut);
     let (mut rest, mut ended) = (&b""[..], false);
@@ -350,7 +355,9 @@ pub fn ask(choices: Choices, bytes: &[u8], reuses: bool) -> Vec<Received> {
                     connection.received_eof();
                     continue;
                 }
-                let n = fill(connection.receive_buffer(), rest, bytes, &limits);
+                let is_body = connection.phase() == client::Phase::Body;
+                let limit = if is_body { body_limit } else { limits.head as usize };
+                let n = fill(connection.receive_buffer(), rest, bytes, limit);
                 connection.received(n);
                 rest = &rest[n..];
             }
@@ -365,7 +372,7 @@ pub fn ask(choices: Choices, bytes: &[u8], reuses: bool) -> Vec<Received> {
                 seen.push(Received::Response { head: format!("{head:?}"), bytes, body });
             }
             Ok(client::Event::Body(bytes)) => {
-                assert!(!bytes.is_empty() && bytes.len() <= limits.head as usize);
+                assert!(!bytes.is_empty() && bytes.len() <= body_limit);
                 match seen.last_mut() {
                     Some(Received::Body(body)) => body.extend_from_slice(bytes),
                     _ => seen.push(Received::Body(bytes.to_vec())),
@@ -406,8 +413,8 @@ fn request(connection: &mut client::Connection, choices: Choices) {
 }
 
 /// Fills the free space. It is never empty, and bounded by the input as well: a high limit alone costs no memory.
-fn fill(space: &mut [u8], rest: &[u8], bytes: &[u8], limits: &Limits) -> usize {
-    let max = (limits.head as usize).min(256.max(2 * bytes.len()));
+fn fill(space: &mut [u8], rest: &[u8], bytes: &[u8], limit: usize) -> usize {
+    let max = limit.min(256.max(2 * bytes.len()));
     assert!((1..=max).contains(&space.len()), "space for {}", space.len());
     let n = space.len().min(rest.len());
     space[..n].copy_from_slice(&rest[..n]);
