@@ -95,16 +95,11 @@ pub(crate) fn close_reason(facts: &CloseFacts) -> Option<CloseReason> {
     if let Some(error) = facts.refused {
         return Some(CloseReason::Refused(error)); // R9112-6.3a, R9112-2.2f
     }
-    let peer_keeps_alive = match facts.connection_option {
-        ConnectionOption::Close => false,
-        ConnectionOption::KeepAlive => true,
-        ConnectionOption::Nothing => facts.version >= Version::HTTP_11,
-    };
     if facts.version < Version::HTTP_10 {
         Some(CloseReason::SimpleRequest)
     } else if facts.lenient {
         Some(CloseReason::LenientParse)
-    } else if !peer_keeps_alive {
+    } else if !peer_keeps_alive(facts.version, facts.connection_option) {
         Some(CloseReason::PeerRequested)
     } else if facts.caller_asks {
         Some(CloseReason::CallerRequested)
@@ -129,20 +124,23 @@ pub(crate) fn close_reason_of_response(
     has_end: bool,
     doubtful_framing: bool,
 ) -> Option<CloseReason> {
-    let kept = match connection_option {
-        _ if status == Status::REQUEST_TIMEOUT => false,
-        ConnectionOption::Close => false,
-        ConnectionOption::KeepAlive => true,
-        ConnectionOption::Nothing => version >= Version::HTTP_11,
-    };
     if doubtful_framing {
         Some(CloseReason::LenientParse)
-    } else if !kept {
+    } else if status == Status::REQUEST_TIMEOUT || !peer_keeps_alive(version, connection_option) {
         Some(CloseReason::PeerRequested)
     } else if !has_end {
         Some(CloseReason::UnknownLength)
     } else {
         None
+    }
+}
+
+/// Whether the peer keeps the connection: its option, or else the default of its version (R9112-9.3a).
+fn peer_keeps_alive(version: Version, option: ConnectionOption) -> bool {
+    match option {
+        ConnectionOption::Close => false,
+        ConnectionOption::KeepAlive => true,
+        ConnectionOption::Nothing => version >= Version::HTTP_11,
     }
 }
 

@@ -6,7 +6,7 @@ use core::fmt;
 
 use thiserror::Error;
 
-use crate::grammar::{is_token, trim};
+use crate::grammar::{TCHAR, is_token, span, trim};
 use crate::message::field::{Fields, header};
 use crate::message::target::Authority;
 use crate::semantics::url::Origin;
@@ -211,8 +211,7 @@ fn is_quotable(inner: &[u8]) -> bool {
 }
 
 fn token_at_front(text: &[u8]) -> Option<(&[u8], &[u8])> {
-    let length = text.iter().position(|&c| !is_token(&[c])).unwrap_or(text.len());
-    (length > 0).then(|| text.split_at(length))
+    text.split_at_checked(span::<TCHAR>(text)).filter(|(token, _)| !token.is_empty())
 }
 
 /// Whether the text is `1*( ALPHA / DIGIT / "-" / "." / "_" / "~" / "+" / "/" ) *"="`.
