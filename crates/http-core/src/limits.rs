@@ -3,8 +3,9 @@
 /// The limits on what a peer may send over a connection.
 ///
 /// A server responds to a request that exceeds a limit with the status given for that limit. A client returns
-/// [`ResponseError::HeadTooLong`](crate::ResponseError::HeadTooLong). Input may reach a limit. The first byte beyond it
-/// is refused, however the input is split.
+/// [`ResponseError::HeadTooLong`](crate::ResponseError::HeadTooLong). It holds the lines and trailers of a chunked body to
+/// the same limits, and returns [`InvalidChunk`](crate::ResponseError::InvalidChunk) there. Input may reach a limit. The
+/// first byte beyond it is refused, however the input is split.
 ///
 /// Limits are set when a connection is made. No value is unsafe, but very small ones refuse every request.
 ///
@@ -36,7 +37,8 @@ pub struct Limits {
     /// Bytes of a request body that are read and dropped after the response, to keep the connection. Default: 256 KiB,
     /// as in Go's `net/http`. Beyond, the connection closes.
     pub drain: u64,
-    /// Interim (1xx) responses that a client skips before the final one. Default: 8. Beyond: an error.
+    /// Interim (1xx) responses that a client skips before the final one. Default: 8. Beyond:
+    /// [`TooManyInterim`](crate::ResponseError::TooManyInterim).
     pub interim: u8,
 }
 

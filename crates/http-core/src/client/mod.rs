@@ -422,7 +422,8 @@ impl Connection {
 
     /// The status line as far as it was received, for a log. It may hold any byte except LF, so escape it.
     ///
-    /// It is available as long as [`response_head`](Self::response_head), and after an error in a head. Otherwise it is empty.
+    /// It is available while a head is received, as long as [`response_head`](Self::response_head), and after an error in a
+    /// head. Otherwise it is empty.
     pub fn start_line(&self) -> &[u8] {
         let in_head = matches!(self.state, State::Head | State::Failed(_)) && self.head.length == 0;
         if in_head || (self.holds_head && self.head.length > 0) {

@@ -35,7 +35,7 @@ pub struct Request<'a> {
     /// The value of Host. If the target is in absolute-form, its own host is sent instead (RFC 9112 §3.2). The caller
     /// may be connected to another host.
     pub host: Authority<'a>,
-    /// All other headers.
+    /// All other headers. They should not include TE or Upgrade: Connection does not name them (RFC 9110 §7.8, §10.1.4).
     pub fields: &'a FieldBlock,
     /// How many bytes of body follow the head. `None` for no body: POST, PUT and PATCH then send `Content-Length: 0`,
     /// other methods send nothing (R1945-7.2a). The length must be known, because HTTP/1.0 has no other framing

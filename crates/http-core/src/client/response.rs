@@ -25,8 +25,7 @@ pub struct ResponseHead<'a> {
     /// The version as it was received, 1.0 to 1.9. It is [0.9](Version::HTTP_09) for a Simple-Response, which has no
     /// head.
     pub version: Version,
-    /// The status, never 1xx; 200 for a Simple-Response. Treat one without a name as the x00 of its
-    /// [class](Status::class) (R1945-6.1.1a).
+    /// The status, never 1xx; 200 for a Simple-Response. For one without a name, see [`Status::class`].
     pub status: Status,
     /// The reason phrase as it was received. It has no meaning (R9112-4). It may be empty, holds no control byte except
     /// HTAB, and need not be ASCII.
@@ -41,7 +40,8 @@ pub struct ResponseHead<'a> {
 
 impl ResponseHead<'_> {
     /// The value of Content-Length. For HEAD and in a 304 that is the length of the body that a GET would get
-    /// (RFC 9110 §8.6). `None` if there is no Content-Length, or the body is chunked.
+    /// (RFC 9110 §8.6). `None` if there is no Content-Length, if there is a Transfer-Encoding, or if the value is invalid,
+    /// which is an error only where a body follows.
     ///
     /// For how this response's own body ends, see [`body`](Self::body).
     #[must_use]

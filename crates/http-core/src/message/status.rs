@@ -114,7 +114,8 @@ impl Status {
         [b'0' + (c / 100) as u8, b'0' + (c / 10 % 10) as u8, b'0' + (c % 10) as u8]
     }
 
-    /// The first digit, 1 to 9. Treat an unknown code as the x00 of its class (R1945-6.1.1a).
+    /// The first digit, 1 to 9. Treat an unknown code as the x00 of its class (R1945-6.1.1a), and one above 599, which is
+    /// invalid, as a 500 (RFC 9110 §15).
     pub const fn class(self) -> u16 {
         self.0 / 100
     }

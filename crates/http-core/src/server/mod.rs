@@ -308,7 +308,8 @@ impl Connection {
 
     /// The first line as far as it was received, for a log. It may hold any byte except LF, so escape it.
     ///
-    /// It is available as long as [`request_head`](Self::request_head), and after an error in a head. Otherwise it is empty.
+    /// It is available while a head is received, as long as [`request_head`](Self::request_head), and after an error in a
+    /// head. Otherwise it is empty.
     pub fn start_line(&self) -> &[u8] {
         let head = if self.holds_head || self.head.length == 0 { self.buffer.unread() } else { b"" };
         parse::start_line(head, self.limits.start_line as usize)

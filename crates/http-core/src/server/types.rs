@@ -133,7 +133,8 @@ impl Expectation {
 pub struct Response<'a> {
     /// The status, sent with its usual reason phrase. It cannot be 1xx, which HTTP/1.0 does not have.
     pub status: Status,
-    /// All other headers. A 401 needs WWW-Authenticate, a 405 Allow, a 407 Proxy-Authenticate, and a 426 Upgrade.
+    /// All other headers. A 401 needs WWW-Authenticate, a 405 Allow, a 407 Proxy-Authenticate, and a 426 Upgrade. Other
+    /// responses should have no Upgrade: Connection does not name it there (RFC 9110 §7.8).
     pub fields: &'a FieldBlock,
     /// The body that a GET would get. The same value serves HEAD, which gets the length without the body. A 204 and a
     /// 304 get neither (R9110-8.6a), and a 205 says that its length is 0 (R9110-15.3.6).
