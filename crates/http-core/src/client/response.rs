@@ -44,6 +44,19 @@ impl ResponseHead<'_> {
     /// which is an error only where a body follows.
     ///
     /// For how this response's own body ends, see [`body`](Self::body).
+    ///
+    /// ```
+    /// use http_core::Framing;
+    /// use http_core::client::{Connection, Event};
+    /// # use http_core::{Authority, FieldBlock, Limits, Method, Target, client::Request};
+    /// # let (host, fields) = (Authority::new(b"example.org")?, FieldBlock::new());
+    /// # let mut connection = Connection::new(Limits::default());
+    /// # let _no_body = connection.request(&Request::new(Method::Head, Target::new(b"/")?, host, &fields), &mut Vec::new())?;
+    /// connection.receive(b"HTTP/1.0 200 OK\r\nContent-Length: 5\r\n\r\n");   // the response to HEAD
+    /// let Event::Response(head) = connection.poll()? else { unreachable!() };
+    /// assert_eq!((head.content_length(), head.body), (Some(5), Framing::Empty));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     #[must_use]
     pub fn content_length(&self) -> Option<u64> {
         match framing::of_response(Method::Get, Status::OK, &self.fields) {
