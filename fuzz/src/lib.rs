@@ -62,8 +62,19 @@ impl Choices {
         self.bits & 32 != 0
     }
 
+    /// The client keeps the connection.
     fn keep_alive(self) -> bool {
         self.bits & 64 == 0
+    }
+
+    /// The server postpones each request once.
+    fn postpones(self) -> bool {
+        self.bits & 64 != 0
+    }
+
+    /// The same, except that a server postpones no request.
+    pub fn at_once(self) -> Choices {
+        if self.of_client() { self } else { Choices { bits: self.bits & !64, ..self } }
     }
 }
 
@@ -134,9 +145,17 @@ pub fn serve(choices: Choices, bytes: &[u8], early_overload: bool) -> (Vec<Serve
     let (mut seen, mut out) = (Vec::new(), Vec::new());
     let mut pieces = pieces(bytes, choices.cut);
     let (mut rest, mut ended, mut overloaded) = (&b""[..], false, false);
-    let mut due: Option<OwnedResponse> = None;
+    let (mut due, mut postponed): (Option<OwnedResponse>, _) = (None, false);
     loop {
         match connection.poll() {
+            Ok(Event::Request(_)) if choices.postpones() && !postponed => {
+                postponed = true;
+                connection.postpone();
+                if choices.detaches() {
+                    connection.detach(&mut workspace);
+                    connection.attach(&mut workspace);
+                }
+            }
             Ok(Event::NeedInput) => {
                 if choices.detaches() {
                     connection.detach(&mut workspace);
@@ -170,6 +189,7 @@ pub fn serve(choices: Choices, bytes: &[u8], early_overload: bool) -> (Vec<Serve
                 }
             }
             Ok(Event::Request(request)) => {
+                postponed = false;
                 assert!(!overloaded);
                 assert!(matches!(request.body, Framing::Empty | Framing::Length(1..)));
                 assert!(request.target.form() != http_core::TargetForm::Asterisk || request.method == Method::Options);
