@@ -127,7 +127,7 @@ pub struct Connection {
     state: State,
     refused: Option<RequestError>,
     close_reason: Option<CloseReason>,
-    /// The number of pieces in which the current head was received; see `must_linger`.
+    /// The number of pieces in which the current request was received; see `must_linger`.
     pieces: u8,
     allows_http09: bool,
     eof: bool,
@@ -495,7 +495,7 @@ impl Connection {
     /// system then resets the connection. Call it after [`Event::Closed`], when the complete
     /// response is written.
     ///
-    /// If so, close in steps, as in [`manual::blocking`](crate::manual::blocking). A client whose head was received in
+    /// If so, close in steps, as in [`manual::blocking`](crate::manual::blocking). A client whose request was received in
     /// one piece with nothing after it is assumed to have sent everything.
     #[must_use]
     pub fn must_linger(&self) -> bool {
