@@ -19,8 +19,8 @@ pub struct Choices {
     pub limits: Limits,
 }
 
-/// Bytes of the workspace: more than the smallest limits of a head.
-const WORKSPACE: usize = 64;
+/// Bytes of the workspace: more than the limits of a small head, beyond which only a client receives, and only a body.
+const WORKSPACE: usize = 128;
 
 const SMALL: Limits =
     Limits { start_line: 40, field_line: 32, head: 96, fields: 3, blank_lines: 1, body: 40, drain: 20, interim: 1 };
