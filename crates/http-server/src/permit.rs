@@ -231,6 +231,7 @@ impl Turn {
 
     /// How many requests may wait for another thread at once where each holds one of a pool: half of them, so that the
     /// other half serves. `None`: no number follows from that.
+    #[cfg(feature = "basic-auth")] // only logins wait so
     pub(crate) fn most_waiting(&self) -> Option<usize> {
         (self.source.is_none() && !self.requests.is_empty()).then(|| (self.requests.len() / 2).max(1))
     }
