@@ -150,16 +150,17 @@ impl App {
         notice(&[Some(containment), sandbox.as_deref()].into_iter().flatten().collect::<Vec<_>>().join("; "));
         startup_messages::print_urls(cli, &running, notifier.is_connected());
         let lines = listeners::ready_lines(cli, &running);
+        // If a full pipe must be waited for, it is here, where a signal still ends the process.
+        if stdout_is_for_log {
+            process::wait_until_writable(&io::stderr());
+        } else {
+            process::wait_until_writable(&io::stdout());
+        }
+        is_starting.store(false, SeqCst);
         if stdout_is_for_log {
             messages::print_ready(&lines);
-            is_starting.store(false, SeqCst);
         } else {
-            let stdout = io::stdout();
-            // If a full pipe must be waited for, it is here, where a signal still ends the process.
-            process::wait_until_writable(&stdout);
-            is_starting.store(false, SeqCst);
-            // A closed standard output is no reason not to serve.
-            let _ = stdout.lock().write_all(lines.as_bytes());
+            let _ = io::stdout().write_all(lines.as_bytes()); // a closed one is no reason not to serve
         }
         notifier.notify("READY=1");
         Ok(App { server: running, metrics, socket_file })
