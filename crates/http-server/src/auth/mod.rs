@@ -28,7 +28,7 @@ use crate::waker::{Waker, Wakeup};
 /// A password is verified once and then cached, so later requests cost one comparison. Verifications run one at a time,
 /// on a thread of their own. Requests that need one wait for it, without a worker, and those with the same credentials
 /// wait for the same one. At most [`MAX_WAITING`] requests wait, each for at most [`MAX_WAIT`]; the others get a 503 with
-/// `Retry-After`. With [`Engine::Plain`](crate::Engine::Plain) each of them holds a thread, so as many as half of the
+/// `Retry-After`. With [`Engine::Plain`](crate::Engine::Plain) each of them holds a thread, so at most half of the
 /// threads wait.
 ///
 /// Guessing is as slow as the hashes are, and keeps no one else out. Clients are served in turn, by their
